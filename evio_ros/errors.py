@@ -1,0 +1,36 @@
+"""The errors that evio_ros raises on purpose; anything else that escapes is a defect."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+
+__all__ = ["EventError", "EvioError", "ParameterError", "SourceError"]
+
+
+class EvioError(Exception):
+    """Base of all errors that a user can cause and mend; its text is one readable line."""
+
+
+class ParameterError(EvioError, ValueError):
+    """A parameter is unknown, of the wrong type or outside its range."""
+
+
+class EventError(EvioError, ValueError):
+    """Event columns break the rules of `evio_ros.events.EventBatch`."""
+
+
+class SourceError(EvioError):
+    """A recording, bag or camera cannot be used.
+
+    Args:
+        path: the file, URI or device concerned.
+        reason: what is wrong and, where there is a remedy, what to do.
+        offset: byte offset in the file at which it is wrong; None where no byte is to blame.
+    """
+
+    def __init__(self, path: str | PathLike[str], reason: str, offset: int | None = None) -> None:
+        self.path = fspath(path)
+        self.reason = reason
+        self.offset = offset
+        where = self.path if offset is None else f"{self.path}, byte {offset}"
+        super().__init__(f"{where}: {reason}")

@@ -1,0 +1,216 @@
+"""The one form of events in memory: a sensor geometry and four read-only columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import EventError
+
+__all__ = ["EventBatch", "EventWindow", "RegionOfInterest", "SensorSize"]
+
+BoolColumn = NDArray[np.bool_]
+CoordinateColumn = NDArray[np.uint16]
+TimeColumn = NDArray[np.int64]
+
+_LARGEST_SIDE_PX = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSize:
+    """Geometry of a sensor in pixels.
+
+    Raises:
+        EventError: where a side is not in 1 to 65536, what uint16 coordinates can reach.
+    """
+
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("width", self.width), ("height", self.height)):
+            if not 1 <= value <= _LARGEST_SIDE_PX:
+                raise EventError(f"sensor {name} {value} is not in 1 to {_LARGEST_SIDE_PX} pixels")
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class RegionOfInterest:
+    """A rectangle of pixels: x0 <= x < x1 and y0 <= y < y1.
+
+    Raises:
+        EventError: where it is empty or has a negative corner.
+    """
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.x0 < self.x1 and 0 <= self.y0 < self.y1):
+            raise EventError(
+                f"region ({self.x0}, {self.y0})-({self.x1}, {self.y1}) is empty or negative"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventBatch:
+    """Events of one sensor in order of time, as columns of equal length n.
+
+    The columns are checked once, here, and are read-only views from then on.
+
+    Attributes:
+        size: geometry of the sensor.
+        t: int64 (n,), sensor time in µs, never decreasing; unwrapped, so it may pass 2**32.
+        x: uint16 (n,), column of the pixel, 0 at the left.
+        y: uint16 (n,), row of the pixel, 0 at the top.
+        polarity: bool (n,), True for ON (brighter), False for OFF (darker).
+
+    Raises:
+        EventError: where a dtype, shape or length differs, time decreases, or a coordinate is
+            outside `size`; the text names the first offending event.
+    """
+
+    size: SensorSize
+    t: TimeColumn
+    x: CoordinateColumn
+    y: CoordinateColumn
+    polarity: BoolColumn
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("t", np.int64), ("x", np.uint16), ("y", np.uint16), ("polarity", np.bool_)):
+            column = getattr(self, name)
+            if column.dtype != dtype or column.ndim != 1:
+                raise EventError(
+                    f"{name} is {column.dtype} of {column.ndim} dimensions, not {np.dtype(dtype)} of 1"
+                )
+            if len(column) != len(self.t):
+                raise EventError(f"{name} has {len(column)} events, t has {len(self.t)}")
+        self._check_inside("x", self.x, self.size.width)
+        self._check_inside("y", self.y, self.size.height)
+        if len(self.t) > 1:
+            backwards = self.t[1:] < self.t[:-1]
+            if backwards.any():
+                index = int(backwards.argmax()) + 1
+                raise EventError(
+                    f"time goes back from {self.t[index - 1]} to {self.t[index]} us at event {index}"
+                )
+        self._freeze()
+
+    @staticmethod
+    def _check_inside(name: str, column: CoordinateColumn, side: int) -> None:
+        if len(column) and int(column.max()) >= side:
+            index = int((column >= side).argmax())
+            raise EventError(f"{name} = {column[index]} of event {index} is outside 0 to {side - 1}")
+
+    def _freeze(self) -> None:
+        for name in ("t", "x", "y", "polarity"):
+            view = getattr(self, name).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
+    @classmethod
+    def trusted(
+        cls,
+        size: SensorSize,
+        t: TimeColumn,
+        x: CoordinateColumn,
+        y: CoordinateColumn,
+        polarity: BoolColumn,
+    ) -> Self:
+        """Build a batch from columns that a decoder or another batch has already checked."""
+        batch = object.__new__(cls)
+        for name, value in (("size", size), ("t", t), ("x", x), ("y", y), ("polarity", polarity)):
+            object.__setattr__(batch, name, value)
+        batch._freeze()
+        return batch
+
+    @classmethod
+    def empty(cls, size: SensorSize) -> Self:
+        """A batch without events."""
+        return cls.trusted(
+            size,
+            np.empty(0, np.int64),
+            np.empty(0, np.uint16),
+            np.empty(0, np.uint16),
+            np.empty(0, np.bool_),
+        )
+
+    @classmethod
+    def concatenate(cls, size: SensorSize, batches: Sequence[EventBatch]) -> Self:
+        """Join batches that follow one another in time; an empty sequence gives an empty batch.
+
+        Raises:
+            EventError: where geometries differ or a batch starts before the one ahead of it ends.
+        """
+        filled = [batch for batch in batches if len(batch)]
+        for batch in filled:
+            if batch.size != size:
+                raise EventError(f"batch of a {batch.size} sensor joined to one of {size}")
+        for before, after in zip(filled, filled[1:], strict=False):
+            if after.t[0] < before.t[-1]:
+                raise EventError(f"time goes back from {before.t[-1]} to {after.t[0]} us between batches")
+        if not filled:
+            return cls.empty(size)
+        if len(filled) == 1:
+            only = filled[0]
+            return cls.trusted(size, only.t, only.x, only.y, only.polarity)
+        return cls.trusted(
+            size,
+            np.concatenate([batch.t for batch in filled]),
+            np.concatenate([batch.x for batch in filled]),
+            np.concatenate([batch.y for batch in filled]),
+            np.concatenate([batch.polarity for batch in filled]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def slice(self, start: int, stop: int) -> EventBatch:
+        """Events start to stop - 1 as views, without a copy."""
+        return EventBatch.trusted(
+            self.size,
+            self.t[start:stop],
+            self.x[start:stop],
+            self.y[start:stop],
+            self.polarity[start:stop],
+        )
+
+    def between(self, start_us: int, end_us: int) -> EventBatch:
+        """Events with start_us <= t < end_us as views, found by bisection."""
+        start, stop = np.searchsorted(self.t, (start_us, end_us))
+        return self.slice(int(start), int(stop))
+
+    def inside(self, region: RegionOfInterest) -> EventBatch:
+        """Copy of the events inside `region`; coordinates stay those of the whole sensor."""
+        keep = (self.x >= region.x0) & (self.x < region.x1)
+        keep &= (self.y >= region.y0) & (self.y < region.y1)
+        return EventBatch.trusted(
+            self.size, self.t[keep], self.x[keep], self.y[keep], self.polarity[keep]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventWindow:
+    """All events of the half-open interval [start_us, start_us + length_us) of sensor time."""
+
+    start_us: int
+    length_us: int
+    events: EventBatch
+
+    @property
+    def end_us(self) -> int:
+        """First microsecond after the window."""
+        return self.start_us + self.length_us

@@ -1,0 +1,49 @@
+"""The result of measuring one rotor over one window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["RotorEstimate"]
+
+
+@dataclass(frozen=True, slots=True)
+class RotorEstimate:
+    """Rotation of one rotor over one window of sensor time.
+
+    Image axes: x right, y down; angles from +x towards +y, so a positive rpm looks clockwise.
+
+    Attributes:
+        id: number of the rotor, kept from window to window.
+        t_us: end of the window, sensor time in µs.
+        window_us: length of the window in µs.
+        rpm: mean mechanical speed over the window in turns a minute, signed.
+        rpm_std: standard deviation of `rpm`.
+        blade_count: number of blades; 1 for a single mark, 0 where unknown.
+        angle_rad: angle of the reference blade at the window's end, in [0, 2 pi), measured on the
+            rotor's own disc (the ellipse corrected to a circle).
+        angle_std_rad: standard deviation of `angle_rad`.
+        turns: turns since the rotor was first seen, signed.
+        center: (x, y) of the hub in pixels.
+        axes: semi-axes (a, b) of the ellipse as which the disc appears, pixels, a >= b.
+        tilt_rad: direction of axis a, in [-pi/2, pi/2).
+        velocity: (x, y) motion of the hub in pixels a second.
+        confidence: probability that the estimate is right to 1 %, 0 to 1.
+        events: number of events of the window that belong to the rotor.
+    """
+
+    id: int
+    t_us: int
+    window_us: int
+    rpm: float
+    rpm_std: float
+    blade_count: int
+    angle_rad: float
+    angle_std_rad: float
+    turns: float
+    center: tuple[float, float]
+    axes: tuple[float, float]
+    tilt_rad: float
+    velocity: tuple[float, float]
+    confidence: float
+    events: int

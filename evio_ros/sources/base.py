@@ -1,0 +1,94 @@
+"""What every source of events offers, and the counters that say what it had to put right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from evio_ros.events import EventBatch, SensorSize
+
+__all__ = ["EventSource", "SeekableSource", "SourceStatistics"]
+
+
+@dataclass(slots=True)
+class SourceStatistics:
+    """What a source has read and what it had to put right or leave out, in events or bytes.
+
+    Attributes:
+        events: events given out.
+        reordered: events whose time stamp was out of order and put right within the bounded window.
+        late: events dropped because they were too far out of order to be put right.
+        outside: events dropped because their coordinates are outside the geometry.
+        invalid: words or records dropped because the format knows no such thing.
+        truncated_bytes: bytes at the end of the file that do not make a whole record.
+    """
+
+    events: int = 0
+    reordered: int = 0
+    late: int = 0
+    outside: int = 0
+    invalid: int = 0
+    truncated_bytes: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Events that were read but not given out."""
+        return self.late + self.outside + self.invalid
+
+
+@runtime_checkable
+class EventSource(Protocol):
+    """A stream of events in order of time; a context manager."""
+
+    @property
+    def size(self) -> SensorSize:
+        """Geometry of the sensor."""
+        ...
+
+    @property
+    def is_live(self) -> bool:
+        """True for a camera, whose events are lost unless they are read in time."""
+        ...
+
+    @property
+    def statistics(self) -> SourceStatistics:
+        """Counters since the source was opened."""
+        ...
+
+    def batches(self) -> Iterator[EventBatch]:
+        """Yield batches from the present position on, in order of time, none of them empty."""
+        ...
+
+    def close(self) -> None:
+        """Release files and devices; may be called twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class SeekableSource(EventSource, Protocol):
+    """A source that has a beginning and an end and can be read from any time."""
+
+    @property
+    def start_us(self) -> int:
+        """Sensor time of the first event in µs."""
+        ...
+
+    @property
+    def end_us(self) -> int:
+        """Sensor time just after the last event in µs."""
+        ...
+
+    def seek(self, t_us: int) -> None:
+        """Continue with the first event at or after `t_us`; iterators already made end or follow."""
+        ...
