@@ -1,0 +1,131 @@
+"""`evio analyze`: measure every rotor in a recording."""
+
+from __future__ import annotations
+
+import math
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evio_ros.errors import ParameterError
+
+if TYPE_CHECKING:
+    from evio_ros.events import RegionOfInterest
+    from evio_ros.pipeline import Measurement
+    from evio_ros.rotation.detector import RotationDetectorParameters
+    from evio_ros.sources.base import SeekableSource
+
+__all__ = ["analyze"]
+
+LONGEST_DEFAULT_STEP_US = 50_000
+
+
+def analyze(
+    recording: Annotated[str, typer.Argument(help="The recording to measure.", show_default=False)],
+    window_ms: Annotated[float, typer.Option(help="Length of the measured window.")] = 100.0,
+    step_ms: Annotated[
+        float | None,
+        typer.Option(
+            help="Time from one result to the next; the window is a whole number of steps.",
+            show_default="an even part of the window, 50 or less",
+        ),
+    ] = None,
+    start: Annotated[
+        float, typer.Option(help="Where to begin, seconds from the recording's start.", min=0.0)
+    ] = 0.0,
+    duration: Annotated[
+        float | None, typer.Option(help="How many seconds to measure.", show_default="to the end")
+    ] = None,
+    roi: Annotated[
+        tuple[int, int, int, int] | None,
+        typer.Option(
+            help="Use only the pixels with X0 <= x < X1 and Y0 <= y < Y1.",
+            metavar="X0 Y0 X1 Y1",
+            show_default=False,
+        ),
+    ] = None,
+    json_path: Annotated[
+        str | None,
+        typer.Option(
+            "--json", metavar="FILE|-", help="Write JSON lines, one for each window and rotor."
+        ),
+    ] = None,
+    csv_path: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the same as a CSV table.")
+    ] = None,
+    plot_path: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw speed over time.")
+    ] = None,
+) -> None:
+    """Measure speed, phase and blades of every rotor in RECORDING.
+
+    Rotors are found by themselves. A summary is printed; --json, --csv and --plot keep the details.
+    """
+    from evio_ros.cli.measurement_files import open_csv, open_json_lines
+    from evio_ros.cli.measurement_summary import MeasurementSummary, progress_bar
+    from evio_ros.pipeline import measure
+    from evio_ros.sources.registry import open_source
+
+    parameters = _parameters(window_ms, step_ms)
+    region = _region(roi)
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(recording))
+        start_us, end_us = _span(source, start, duration)
+        sinks = []
+        if json_path is not None:
+            sinks.append(stack.enter_context(open_json_lines(json_path)))
+        if csv_path is not None:
+            sinks.append(stack.enter_context(open_csv(csv_path)))
+        summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)
+        sinks.append(summary.add)
+        first_us = start_us + parameters.window_us
+        advance = stack.enter_context(progress_bar(recording, end_us - start_us))
+        for measurement in measure(source, parameters, start_us, end_us, region):
+            if measurement.t_us >= first_us:
+                _give(measurement, sinks)
+            advance(measurement.t_us - start_us)
+    summary.print(source.statistics, file=sys.stderr if json_path == "-" else sys.stdout)
+    if plot_path is not None:
+        from evio_ros.cli.measurement_plot import plot
+
+        plot(summary, Path(recording).name, plot_path)
+
+
+def _give(measurement: Measurement, sinks: list) -> None:  # type: ignore[type-arg]
+    for sink in sinks:
+        sink(measurement)
+
+
+def _parameters(window_ms: float, step_ms: float | None) -> RotationDetectorParameters:
+    from evio_ros.rotation.detector import RotationDetectorParameters
+
+    window_us = round(window_ms * 1e3)
+    if step_ms is None:
+        # The longest step of at most 50 ms that divides the window.
+        step_us = window_us // max(math.ceil(window_us / LONGEST_DEFAULT_STEP_US), 1)
+        window_us -= window_us % max(step_us, 1)
+    else:
+        step_us = round(step_ms * 1e3)
+    return RotationDetectorParameters(window_us=window_us, step_us=step_us)
+
+
+def _region(roi: tuple[int, int, int, int] | None) -> RegionOfInterest | None:
+    from evio_ros.events import RegionOfInterest
+
+    return None if roi is None else RegionOfInterest(*roi)
+
+
+def _span(source: SeekableSource, start: float, duration: float | None) -> tuple[int, int]:
+    """Sensor times of the first and last microsecond to measure."""
+    length_s = (source.end_us - source.start_us) * 1e-6
+    if start >= length_s:
+        raise ParameterError(f"--start: {start:g} s is past the recording's end at {length_s:g} s")
+    if duration is not None and duration <= 0:
+        raise ParameterError(f"--duration: {duration:g} s is not above 0")
+    start_us = source.start_us + round(start * 1e6)
+    if duration is None:
+        return start_us, source.end_us
+    return start_us, min(start_us + round(duration * 1e6), source.end_us)

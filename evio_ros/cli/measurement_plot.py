@@ -1,0 +1,80 @@
+"""The picture of a measurement: where the rotors are, and their speed over time."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse as EllipsePatch
+
+from evio_ros.cli.measurement_summary import MeasurementSummary
+from evio_ros.rotation.estimate import RotorEstimate
+
+__all__ = ["draw_rotor", "plot"]
+
+
+def plot(summary: MeasurementSummary, title: str, path: Path) -> None:
+    """Draw the events with the rotors' ellipses, and speed over time with its standard deviation.
+
+    Raises:
+        OSError: where the file cannot be written.
+    """
+    rotors = sorted(summary.rotors.items())
+    count = max(len(rotors), 1)
+    figure = Figure(figsize=(13, max(4.8, 1.6 * count + 1)), layout="constrained")
+    figure.suptitle(title)
+    grid = figure.add_gridspec(count, 2)
+    _draw_picture(figure.add_subplot(grid[:, 0]), summary)
+    shared: Axes | None = None
+    for row, (identity, estimates) in enumerate(rotors):
+        axes = figure.add_subplot(grid[row, 1], sharex=shared)
+        shared = shared or axes
+        _draw_speed(axes, identity, estimates, f"C{row % 10}")
+    if shared is None:
+        axes = figure.add_subplot(grid[0, 1])
+        axes.text(0.5, 0.5, "no rotor seen", ha="center", va="center", transform=axes.transAxes)
+    figure.axes[-1].set_xlabel("recording time [s]")
+    figure.savefig(path, dpi=110)
+
+
+def _draw_picture(axes: Axes, summary: MeasurementSummary) -> None:
+    assert summary.picture is not None
+    height, width = summary.picture.shape
+    axes.imshow(np.log1p(summary.picture), cmap="gray_r", interpolation="nearest")
+    for row, (_, estimates) in enumerate(sorted(summary.rotors.items())):
+        draw_rotor(axes, estimates[-1], f"C{row % 10}")
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xlabel="x [px]", ylabel="y [px]")
+    axes.set_title("events per pixel (log), rotors where last seen")
+
+
+def draw_rotor(axes: Axes, rotor: RotorEstimate, color: str) -> None:
+    """Draw a rotor's ellipse, its hub and its number into a picture with y downwards."""
+    a, b = rotor.axes
+    tilt = math.degrees(rotor.tilt_rad)
+    axes.add_patch(EllipsePatch(rotor.center, 2 * a, 2 * b, angle=tilt, fill=False, ec=color, lw=1.5))
+    axes.plot(*rotor.center, "+", color=color, ms=8)
+    axes.annotate(
+        str(rotor.id),
+        (rotor.center[0] + 0.8 * a, rotor.center[1] - 0.8 * a),
+        color=color,
+        weight="bold",
+    )
+
+
+def _draw_speed(axes: Axes, identity: int, estimates: list[RotorEstimate], color: str) -> None:
+    # A window's mean speed belongs to the window's middle.
+    time_s = np.array([(estimate.t_us - estimate.window_us / 2) * 1e-6 for estimate in estimates])
+    rpm = np.array([estimate.rpm for estimate in estimates])
+    std = np.array([estimate.rpm_std for estimate in estimates])
+    axes.fill_between(time_s, rpm - 2 * std, rpm + 2 * std, color=color, alpha=0.25, lw=0)
+    axes.plot(time_s, rpm, ".-", color=color, ms=3, lw=0.8)
+    axes.set_ylabel(f"rotor {identity} [rpm]")
+    axes.ticklabel_format(useOffset=False)
+    axes.grid(alpha=0.3)

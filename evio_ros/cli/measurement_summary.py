@@ -1,0 +1,99 @@
+"""Collecting measurements for the table at the end and for the plot, and showing progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from evio_ros.events import SensorSize
+from evio_ros.pipeline import Measurement
+from evio_ros.rotation.activity import activity_grid
+from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.sources.base import SourceStatistics
+
+__all__ = ["MeasurementSummary", "progress_bar"]
+
+
+class MeasurementSummary:
+    """Keeps the estimates of every rotor and counts windows.
+
+    Args:
+        size: geometry of the sensor.
+        keep_picture: whether to count events per pixel for `picture`.
+
+    Attributes:
+        rotors: estimates in order of time, by the rotor's id.
+        windows: number of windows.
+        empty_windows: number of windows without a rotor.
+        picture: int32 (height, width) events of each pixel; None where it is not kept.
+    """
+
+    def __init__(self, size: SensorSize, keep_picture: bool = False) -> None:
+        self.rotors: dict[int, list[RotorEstimate]] = {}
+        self.windows = 0
+        self.empty_windows = 0
+        self.picture: NDArray[np.int32] | None = None
+        if keep_picture:
+            self.picture = np.zeros((size.height, size.width), np.int32)
+
+    def add(self, measurement: Measurement) -> None:
+        """Add the measurement of one window."""
+        self.windows += 1
+        self.empty_windows += not measurement.rotors
+        for rotor in measurement.rotors:
+            self.rotors.setdefault(rotor.id, []).append(rotor)
+        if self.picture is not None:
+            self.picture += activity_grid(measurement.step.events, cell_px=1)
+
+    def print(self, statistics: SourceStatistics, file: TextIO) -> None:
+        """Print the table of rotors and what was wrong with the recording."""
+        console = Console(file=file)
+        if self.rotors:
+            console.print(self._table())
+        else:
+            console.print(f"No rotor seen in {self.windows} windows.")
+        if statistics.dropped or statistics.reordered or statistics.truncated_bytes:
+            console.print(
+                f"Events put in order: {statistics.reordered}; dropped as too late: "
+                f"{statistics.late}, outside the sensor: {statistics.outside}, invalid: "
+                f"{statistics.invalid}; bytes cut off at the end: {statistics.truncated_bytes}."
+            )
+
+    def _table(self) -> Table:
+        table = Table(title=f"{len(self.rotors)} rotors in {self.windows} windows")
+        for heading in ("id", "rpm mean", "least", "most", "rpm std", "blades", "centre", "seen"):
+            table.add_column(heading, justify="right")
+        for identity, estimates in sorted(self.rotors.items()):
+            rpm = np.array([estimate.rpm for estimate in estimates])
+            blades = np.bincount([estimate.blade_count for estimate in estimates]).argmax()
+            last = estimates[-1]
+            table.add_row(
+                str(identity),
+                f"{rpm.mean():.3f}",
+                f"{rpm.min():.3f}",
+                f"{rpm.max():.3f}",
+                f"{np.median([estimate.rpm_std for estimate in estimates]):.3f}",
+                str(blades) if blades else "unknown",
+                f"{last.center[0]:.1f}, {last.center[1]:.1f}",
+                f"{len(estimates)}",
+            )
+        return table
+
+
+@contextmanager
+def progress_bar(recording: str, length_us: int) -> Iterator[Callable[[int], None]]:
+    """Show progress on the terminal's error stream; yields a function that takes the µs done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(Path(recording).name, total=length_us)
+        yield lambda done_us: bar.update(task, completed=done_us)

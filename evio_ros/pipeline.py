@@ -1,0 +1,56 @@
+"""The whole chain without ROS: a recording in, rotors out. What `evio analyze` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evio_ros.events import EventBatch, EventWindow, RegionOfInterest
+from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.sources.base import SeekableSource
+from evio_ros.windowing import windows
+
+__all__ = ["Measurement", "measure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All rotors of one window.
+
+    Attributes:
+        t_us: end of the window, sensor time.
+        window_us: length of the window.
+        step: the events that came since the window before.
+        rotors: the most confident first; empty where no rotor is seen.
+    """
+
+    t_us: int
+    window_us: int
+    step: EventWindow
+    rotors: list[RotorEstimate]
+
+
+def measure(
+    source: SeekableSource,
+    parameters: RotationDetectorParameters,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    region: RegionOfInterest | None = None,
+) -> Iterator[Measurement]:
+    """Measure every rotor in a recording, window after window.
+
+    Args:
+        source: the recording.
+        parameters: window and step.
+        start_us, end_us: sensor times between which to measure; None for the whole recording.
+        region: only the events inside count; None for the whole sensor.
+    """
+    start_us = source.start_us if start_us is None else start_us
+    end_us = source.end_us if end_us is None else end_us
+    source.seek(start_us)
+    detector = RotationDetector(source.size, parameters)
+    for step in windows(source.batches(), source.size, parameters.step_us, start_us, end_us):
+        if region is not None:
+            step = EventWindow(step.start_us, step.length_us, step.events.inside(region))
+        yield Measurement(step.end_us, parameters.window_us, step, detector.process(step))

@@ -1,0 +1,286 @@
+"""Finding a rotor in a region without knowing anything of it: the phase vortex.
+
+Every cell of a rotor's disc sees the blades pass at the same rate, but the later the farther round
+it lies. So the phase of the cells' event rate, at a line of the common spectrum, winds an integer
+number of times around the hub. That number is the angular order of the line, its sign is the sense
+of rotation, and the point around which it winds is the hub. A flickering lamp has the same phase
+everywhere and winds zero times; foliage and camera shake have no common line.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+from scipy.optimize import minimize
+
+from evio_ros.events import EventBatch
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.rotation.activity import cell_time_series
+from evio_ros.rotation.geometry import Ellipse
+from evio_ros.rotation.regions import Region
+
+__all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
+
+Complex = NDArray[np.complex128]
+Real = NDArray[np.float64]
+_Start = tuple[float, int, Real, Real]
+"""Coherence, order, shift of the hub from the centroid, shear."""
+
+
+@dataclass(frozen=True)
+class AcquisitionParameters(Parameters):
+    """How rotors are found in a region."""
+
+    time_bin_us: float = parameter(
+        125.0, unit="us", minimum=10.0, doc="Bin of the cells' event rates; lines up to half its rate."
+    )
+    minimum_hz: float = parameter(
+        5.0, unit="Hz", minimum=0.1, doc="Slowest blade-pass frequency that is looked for."
+    )
+    maximum_order: int = parameter(
+        10, minimum=1, maximum=64, doc="Highest angular order of a spectral line."
+    )
+    lines: int = parameter(6, minimum=1, maximum=64, doc="Number of spectral lines that are tried.")
+    line_prominence: float = parameter(
+        3.0, minimum=1.0, doc="A line has this many times the power of its surroundings."
+    )
+    minimum_coherence: float = parameter(
+        0.45, minimum=0.0, maximum=1.0, doc="Least share of the line's power that winds about one hub."
+    )
+    certain_coherence: float = parameter(
+        0.8, minimum=0.0, maximum=1.0, doc="A line as coherent as this ends the search of a region."
+    )
+    maximum_cells: int = parameter(
+        1500, minimum=16, doc="Of larger regions only the most regular cells are used."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RotorCandidate:
+    """A rotor as the phase vortex shows it.
+
+    Attributes:
+        ellipse: the disc's image.
+        frequency_hz: mechanical frequency in turns a second, signed.
+        order: angular order of the line it was seen on, at least 1.
+        coherence: share of the line's power that winds about the hub, 0 to 1.
+    """
+
+    ellipse: Ellipse
+    frequency_hz: float
+    order: int
+    coherence: float
+
+
+def acquire(
+    events: EventBatch,
+    start_us: int,
+    span_us: int,
+    region: Region,
+    parameters: AcquisitionParameters,
+) -> list[RotorCandidate]:
+    """Look for one rotor in a region.
+
+    Args:
+        events: events of [start_us, start_us + span_us) or more; others are left out.
+        start_us, span_us: time span in µs; a line must have about three periods in it.
+        region: where to look.
+        parameters: thresholds.
+
+    Returns:
+        Candidates, the most coherent first; empty where nothing turns.
+    """
+    cells = _most_active(region, parameters.maximum_cells)
+    bins = max(int(span_us / parameters.time_bin_us), 16)
+    series = cell_time_series(
+        events, region.cell_px, cells.cells, start_us, parameters.time_bin_us, bins
+    )
+    spectrum = _normalised_spectrum(series)
+    frequencies = np.fft.rfftfreq(2 * bins, parameters.time_bin_us * 1e-6)
+    points = cells.cell_centers()
+    candidates = []
+    for line in _spectral_lines(spectrum, frequencies, parameters):
+        candidate = _wind(spectrum[:, :, line], points, float(frequencies[line]), parameters)
+        if candidate is not None and candidate.coherence >= parameters.minimum_coherence:
+            candidates.append(candidate)
+            if candidate.coherence >= parameters.certain_coherence:
+                break
+    candidates.sort(key=lambda candidate: candidate.coherence, reverse=True)
+    return candidates
+
+
+def _most_active(region: Region, maximum: int) -> Region:
+    if len(region.cells) <= maximum:
+        return region
+    # An even thinning keeps the region's shape.
+    keep = np.linspace(0, len(region.cells) - 1, maximum).astype(int)
+    return Region(region.cells[keep], region.events, region.cell_px)
+
+
+def _normalised_spectrum(series: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """Spectrum of each cell's rate, (2, cells, frequencies); Poisson noise has unit variance."""
+    totals = series.sum(axis=2, keepdims=True)
+    window = np.hanning(series.shape[2]).astype(np.float32)
+    window /= np.sqrt(np.mean(window**2))
+    tapered = (series - totals / series.shape[2]) * window
+    spectrum = np.fft.rfft(tapered, 2 * series.shape[2], axis=2)
+    return (spectrum / np.sqrt(np.maximum(totals, 1.0))).astype(np.complex64)
+
+
+def _spectral_lines(
+    spectrum: NDArray[np.complex64], frequencies: Real, parameters: AcquisitionParameters
+) -> list[int]:
+    """Indices of the strongest lines of the region's common power spectrum."""
+    power = np.mean(np.abs(spectrum) ** 2, axis=(0, 1)).astype(np.float64)
+    floor = np.maximum(median_filter(power, 63, mode="nearest"), 1e-12)
+    prominence = power / floor
+    is_peak = np.zeros(len(power), bool)
+    is_peak[1:-1] = (power[1:-1] > power[:-2]) & (power[1:-1] >= power[2:])
+    is_peak &= (prominence >= parameters.line_prominence) & (frequencies >= parameters.minimum_hz)
+    peaks = np.flatnonzero(is_peak)
+    strongest = peaks[np.argsort(power[peaks])[::-1]]
+    return [int(line) for line in strongest[: parameters.lines]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Phasors of all cells at one line, ON and OFF apart, ready for winding."""
+
+    phasors: Complex  # (2, cells)
+    points: Real  # (cells, 2)
+    scale: float
+
+    def coherence(self, center: Real, shear: Real, orders: NDArray[np.int64]) -> Real:
+        """Share of the power that winds each of `orders` times around `center`."""
+        angle = _disc_angle(self.points, center[0], center[1], shear[0], shear[1])
+        return _winding_power(self.phasors, angle, orders) / self.scale
+
+
+@njit(cache=True, nogil=True)
+def _disc_angle(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no-untyped-def]
+    """Angles after undoing the flattening exp([[s0, s1], [s1, -s0]]) of the disc."""
+    strength = math.hypot(shear_0, shear_1)
+    stretch = math.cosh(strength)
+    ratio = math.sinh(strength) / strength if strength > 1e-9 else 1.0
+    angle = np.empty(len(points))
+    for i in range(len(points)):
+        x, y = points[i, 0] - center_x, points[i, 1] - center_y
+        u = stretch * x - ratio * (shear_0 * x + shear_1 * y)
+        v = stretch * y - ratio * (shear_1 * x - shear_0 * y)
+        angle[i] = math.atan2(v, u)
+    return angle
+
+
+@njit(cache=True, nogil=True)
+def _winding_power(phasors, angle, orders):  # type: ignore[no-untyped-def]
+    power = np.zeros(len(orders))
+    for j in range(len(orders)):
+        off, on = 0j, 0j
+        for i in range(len(angle)):
+            turn = complex(math.cos(orders[j] * angle[i]), math.sin(orders[j] * angle[i]))
+            off += phasors[0, i] * turn
+            on += phasors[1, i] * turn
+        power[j] = abs(off) ** 2 + abs(on) ** 2
+    return power
+
+
+def _wind(
+    phasors: NDArray[np.complex64], points: Real, line_hz: float, parameters: AcquisitionParameters
+) -> RotorCandidate | None:
+    """Find the order, hub and flattening around which the phasors wind best."""
+    # Square root: strong cells count more, but a few glinting ones do not decide.
+    strength = np.abs(phasors)
+    tempered = (phasors / np.sqrt(np.maximum(strength, 1e-9))).astype(np.complex128)
+    line = _Line(tempered, points, float((np.abs(tempered).sum(axis=1) ** 2).sum()))
+    weight = np.maximum(strength.sum(axis=0).astype(np.float64) - 2.0, 0.0) ** 2
+    if weight.sum() <= 0.0:
+        return None
+    centroid = np.average(points, axis=0, weights=weight)
+    spread = np.cov(points.T, aweights=weight) + np.eye(2)
+    shears = (np.zeros(2), _shear_of(spread))
+    orders = np.arange(-parameters.maximum_order, parameters.maximum_order + 1)
+    orders = orders[orders != 0]
+    starts = []
+    for shear in shears:
+        for shift in _grid_of_shifts(spread):
+            power = line.coherence(centroid + shift, shear, orders)
+            starts += [
+                (float(share), int(order), shift, shear)
+                for share, order in zip(power, orders, strict=True)
+            ]
+    starts.sort(key=lambda start: start[0], reverse=True)
+    fits = [_refine(line, centroid, spread, start[1:]) for start in _distinct(starts, 4)]
+    coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
+    standing = float(line.coherence(center, shear, np.zeros(1, np.int64))[0])
+    if coherence < 2 * standing or not _surrounds(points, center, shear, weight):
+        return None
+    ellipse = _outline(points, weight, center, shear)
+    return RotorCandidate(ellipse, line_hz / order, abs(order), coherence)
+
+
+def _shear_of(covariance: Real) -> Real:
+    """Flattening of the ellipse that has this covariance, as used by `_disc_angle`."""
+    values, vectors = np.linalg.eigh(covariance)
+    strength = 0.25 * math.log(values[1] / values[0])
+    double_tilt = 2 * math.atan2(vectors[1, 1], vectors[0, 1])
+    return strength * np.array((math.cos(double_tilt), math.sin(double_tilt)))
+
+
+def _grid_of_shifts(spread: Real) -> list[Real]:
+    root = np.linalg.cholesky(spread)
+    steps = (-0.7, -0.35, 0.0, 0.35, 0.7)
+    return [root @ np.array((i, j)) for i in steps for j in steps]
+
+
+def _distinct(starts: list[_Start], number: int) -> list[_Start]:
+    """The best starts of `number` different orders."""
+    best: dict[int, _Start] = {}
+    for start in starts:
+        best.setdefault(start[1], start)
+        if len(best) == number:
+            break
+    return list(best.values())
+
+
+def _refine(
+    line: _Line, centroid: Real, spread: Real, start: tuple[int, Real, Real]
+) -> tuple[float, int, Real, Real]:
+    order, shift, shear = start
+    scale = math.sqrt(float(np.trace(spread)))
+    only = np.array((order,), np.int64)
+
+    def loss(p: Real) -> float:
+        # Keep the hub within the region: far outside it any phase pattern winds.
+        outside = max(math.hypot(p[0], p[1]) - 1.0, 0.0)
+        return outside - float(line.coherence(centroid + scale * p[:2], p[2:], only)[0])
+
+    begin = np.concatenate((shift / scale, shear))
+    simplex = np.vstack((begin, begin + np.diag((0.1, 0.1, 0.1, 0.1))))
+    options = {"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-5, "maxiter": 250}
+    fit = minimize(loss, begin, method="Nelder-Mead", options=options)
+    return -float(fit.fun), order, centroid + scale * fit.x[:2], fit.x[2:]
+
+
+def _surrounds(points: Real, center: Real, shear: Real, weight: Real) -> bool:
+    """Whether the active cells lie around the hub and not to one side of it."""
+    angle = _disc_angle(points, center[0], center[1], shear[0], shear[1])
+    return float(np.abs(np.average(np.exp(1j * angle), weights=weight))) < 0.7
+
+
+def _outline(points: Real, weight: Real, center: Real, shear: Real) -> Ellipse:
+    """Ellipse around the active cells with the hub and flattening that were found."""
+    strength = math.hypot(*shear)
+    tilt = 0.5 * math.atan2(shear[1], shear[0])
+    unit = Ellipse((center[0], center[1]), (math.exp(strength), math.exp(-strength)), tilt)
+    radius, _ = unit.disc_coordinates(points[:, 0], points[:, 1])
+    order = np.argsort(radius)
+    share = np.cumsum(weight[order]) / weight.sum()
+    rim = float(radius[order][min(np.searchsorted(share, 0.97), len(order) - 1)])
+    wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
+    axes = (rim * math.exp(strength), rim * math.exp(-strength))
+    return Ellipse((float(center[0]), float(center[1])), axes, wrapped)

@@ -1,0 +1,73 @@
+"""Event counts over angle and time on one disc, and their angular harmonics."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.events import EventBatch
+from evio_ros.rotation.geometry import OUTSIDE, DiscMap
+
+__all__ = ["angle_time_histogram", "angular_harmonics"]
+
+
+@njit(cache=True, nogil=True)
+def _accumulate(x, y, t, polarity, x0, y0, angle_index, start_us, bins_per_us, outside, counts):  # type: ignore[no-untyped-def]
+    rows, columns = angle_index.shape
+    last_bin = counts.shape[1] - 1
+    total = 0
+    for i in range(x.size):
+        column = np.int64(x[i]) - x0
+        row = np.int64(y[i]) - y0
+        if 0 <= column < columns and 0 <= row < rows:
+            angle = angle_index[row, column]
+            if angle != outside:
+                time_bin = min(np.int64((t[i] - start_us) * bins_per_us), last_bin)
+                counts[np.int64(polarity[i]), time_bin, angle] += 1
+                total += 1
+    return total
+
+
+def angle_time_histogram(
+    events: EventBatch, disc: DiscMap, start_us: int, length_us: int, bins: int
+) -> NDArray[np.int32]:
+    """Count a disc's events over polarity, time and angle.
+
+    Args:
+        events: events of [start_us, start_us + length_us) only.
+        disc: which pixel lies at which angle.
+        start_us, length_us: time span in µs.
+        bins: number of equal time bins in it.
+
+    Returns:
+        int32 (2, bins, disc.angle_bins), OFF first.
+    """
+    counts = np.zeros((2, bins, disc.angle_bins), np.int32)
+    _accumulate(
+        events.x,
+        events.y,
+        events.t,
+        events.polarity,
+        disc.x0,
+        disc.y0,
+        disc.angle_index,
+        start_us,
+        bins / length_us,
+        OUTSIDE,
+        counts,
+    )
+    return counts
+
+
+def angular_harmonics(counts: NDArray[np.int32], orders: int) -> NDArray[np.complex128]:
+    """Fourier coefficients over angle: sum over events of exp(-i k angle), k = 0 to `orders`.
+
+    Args:
+        counts: int32 (2, bins, angle bins) of `angle_time_histogram`.
+        orders: highest angular order, below half the number of angle bins.
+
+    Returns:
+        complex128 (2, bins, orders + 1); order 0 is the number of events.
+    """
+    return np.fft.rfft(counts, axis=2)[:, :, : orders + 1]

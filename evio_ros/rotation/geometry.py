@@ -1,0 +1,107 @@
+"""The ellipse as which a rotor's disc appears, and angles on that disc."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evio_ros.events import SensorSize
+
+__all__ = ["DiscMap", "Ellipse"]
+
+OUTSIDE = np.uint16(0xFFFF)
+"""Marks a pixel that does not belong to the disc in `DiscMap.angle_index`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipse:
+    """Image of a rotor's disc, taken as an affine view of a circle.
+
+    Attributes:
+        center: (x, y) of the hub in pixels.
+        axes: semi-axes (a, b) in pixels, a >= b > 0.
+        tilt_rad: direction of axis a, from +x towards +y.
+    """
+
+    center: tuple[float, float]
+    axes: tuple[float, float]
+    tilt_rad: float
+
+    def disc_coordinates(
+        self, x: ArrayLike, y: ArrayLike
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Radius (1 at the rim) and angle on the disc of image points.
+
+        The ellipse is stretched to a circle along its axes; the angle is measured on that circle from
+        the image's +x towards +y, so on a disc seen face-on it is the angle in the image.
+
+        Args:
+            x, y: image coordinates in pixels, any shape.
+
+        Returns:
+            radius and angle_rad in (-pi + tilt, pi + tilt], float64 of the same shape.
+        """
+        dx = np.asarray(x, np.float64) - self.center[0]
+        dy = np.asarray(y, np.float64) - self.center[1]
+        cosine, sine = math.cos(self.tilt_rad), math.sin(self.tilt_rad)
+        along = (dx * cosine + dy * sine) / self.axes[0]
+        across = (dy * cosine - dx * sine) / self.axes[1]
+        return np.hypot(along, across), np.arctan2(across, along) + self.tilt_rad
+
+    def image_point(self, radius: ArrayLike, angle_rad: ArrayLike) -> NDArray[np.float64]:
+        """Image coordinates (2, ...) of points on the disc; the inverse of `disc_coordinates`."""
+        relative = np.asarray(angle_rad, np.float64) - self.tilt_rad
+        along = self.axes[0] * np.asarray(radius) * np.cos(relative)
+        across = self.axes[1] * np.asarray(radius) * np.sin(relative)
+        cosine, sine = math.cos(self.tilt_rad), math.sin(self.tilt_rad)
+        return np.stack(
+            (
+                self.center[0] + along * cosine - across * sine,
+                self.center[1] + along * sine + across * cosine,
+            )
+        )
+
+    def scaled(self, factor: float) -> Ellipse:
+        """The same ellipse with both axes multiplied by `factor`."""
+        return Ellipse(self.center, (self.axes[0] * factor, self.axes[1] * factor), self.tilt_rad)
+
+    def half_extent(self) -> tuple[float, float]:
+        """Half the width and half the height of the upright bounding box in pixels."""
+        cosine, sine = math.cos(self.tilt_rad), math.sin(self.tilt_rad)
+        a, b = self.axes
+        return math.hypot(a * cosine, b * sine), math.hypot(a * sine, b * cosine)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscMap:
+    """Table from the pixels of a disc's bounding box to bins of angle on the disc.
+
+    Attributes:
+        x0, y0: upper left pixel of the box.
+        angle_index: uint16 (rows, columns), bin of the pixel's angle; `OUTSIDE` off the disc.
+        angle_bins: number of bins in a turn; bin i is centred at 2 pi i / angle_bins.
+    """
+
+    x0: int
+    y0: int
+    angle_index: NDArray[np.uint16]
+    angle_bins: int
+
+    @classmethod
+    def of(
+        cls, ellipse: Ellipse, size: SensorSize, angle_bins: int, hub_radius: float, rim_radius: float
+    ) -> DiscMap:
+        """Make the table of the pixels with hub_radius <= radius <= rim_radius on the disc."""
+        half_width, half_height = ellipse.scaled(rim_radius).half_extent()
+        x0 = int(np.clip(math.floor(ellipse.center[0] - half_width), 0, size.width - 1))
+        y0 = int(np.clip(math.floor(ellipse.center[1] - half_height), 0, size.height - 1))
+        x1 = int(np.clip(math.ceil(ellipse.center[0] + half_width) + 1, x0 + 1, size.width))
+        y1 = int(np.clip(math.ceil(ellipse.center[1] + half_height) + 1, y0 + 1, size.height))
+        y, x = np.mgrid[y0:y1, x0:x1]
+        radius, angle = ellipse.disc_coordinates(x, y)
+        index = np.rint(angle * (angle_bins / (2 * math.pi))).astype(np.int64) % angle_bins
+        on_disc = (radius >= hub_radius) & (radius <= rim_radius)
+        return cls(x0, y0, np.where(on_disc, index, OUTSIDE).astype(np.uint16), angle_bins)

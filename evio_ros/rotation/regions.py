@@ -1,0 +1,87 @@
+"""Active regions of the image: DBSCAN over the cells of an activity grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.events import EventBatch
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.rotation.activity import activity_grid
+
+__all__ = ["Region", "RegionParameters", "find_regions"]
+
+
+@dataclass(frozen=True)
+class RegionParameters(Parameters):
+    """How active regions are found."""
+
+    cell_px: int = parameter(
+        4, unit="px", minimum=1, maximum=64, doc="Side of a cell of the activity grid."
+    )
+    cell_rate_hz: float = parameter(
+        80.0, unit="Hz", minimum=0.0, doc="Least event rate of an active cell."
+    )
+    contrast: float = parameter(
+        6.0, minimum=1.0, doc="An active cell has this many times the median cell's events."
+    )
+    neighbourhood_px: float = parameter(
+        10.0, unit="px", minimum=1.0, doc="DBSCAN joins active cells no farther apart than this."
+    )
+    minimum_cells: int = parameter(
+        12, minimum=1, doc="A region has at least this many active cells."
+    )
+    maximum_regions: int = parameter(
+        12, minimum=1, maximum=100, doc="Only the regions with most events are looked at."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A connected group of active cells.
+
+    Attributes:
+        cells: int64 (n, 2), row and column of each cell.
+        events: number of events in the cells.
+        cell_px: side of a cell in pixels.
+    """
+
+    cells: NDArray[np.int64]
+    events: int
+    cell_px: int
+
+    def cell_centers(self) -> NDArray[np.float64]:
+        """(n, 2) x and y of the cells' centres in pixels."""
+        return (self.cells[:, ::-1] + 0.5) * self.cell_px - 0.5
+
+
+def find_regions(events: EventBatch, span_us: int, parameters: RegionParameters) -> list[Region]:
+    """Find the active regions among the events of `span_us` microseconds.
+
+    Cells are active where their rate stands out from the median cell's; DBSCAN (Ester et al. 1996)
+    joins them. It runs over cells, so its cost does not grow with the number of events.
+
+    Returns:
+        Regions, the one with most events first.
+    """
+    grid = activity_grid(events, parameters.cell_px)
+    least = max(parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * np.median(grid), 2.0)
+    cells = np.argwhere(grid >= least)
+    if len(cells) < parameters.minimum_cells:
+        return []
+    from sklearn.cluster import DBSCAN
+
+    clustering = DBSCAN(eps=parameters.neighbourhood_px / parameters.cell_px, min_samples=4)
+    labels = clustering.fit_predict(cells)
+    regions = [_region(cells[labels == label], grid, parameters) for label in range(labels.max() + 1)]
+    regions = [region for region in regions if len(region.cells) >= parameters.minimum_cells]
+    regions.sort(key=lambda region: region.events, reverse=True)
+    return regions[: parameters.maximum_regions]
+
+
+def _region(
+    cells: NDArray[np.int64], grid: NDArray[np.int32], parameters: RegionParameters
+) -> Region:
+    return Region(cells, int(grid[cells[:, 0], cells[:, 1]].sum()), parameters.cell_px)

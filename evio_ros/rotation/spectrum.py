@@ -1,0 +1,220 @@
+"""The angle-time spectrum: speed, its uncertainty and the number of blades from angular harmonics.
+
+A pattern that turns with frequency f has the angular harmonic of order k at the temporal frequency
+-k f: all its energy lies on one line through the origin of the two-dimensional spectrum. The sum of
+the power along a line is, up to a constant, the log likelihood of f where the pattern is unknown and
+events are Poisson distributed; its maximum is the estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SpectrumFit", "blade_count", "fit_line", "line_power"]
+
+Complex = NDArray[np.complex128]
+Real = NDArray[np.float64]
+
+NEWTON_STEPS = 12
+SLICES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumFit:
+    """The line of the angle-time spectrum that holds most power.
+
+    Attributes:
+        frequency_hz: turns a second at the middle of the window, signed.
+        frequency_rate: change of frequency in turns a second, a second.
+        frequency_std_hz: standard deviation of `frequency_hz`.
+        phase_std_rad: standard deviation of the pattern's angle at the window's middle.
+        pattern: complex128 (2, orders + 1), the harmonics of the pattern that turns, at the
+            window's middle; OFF first. Order 0 holds the numbers of events.
+        signal_to_noise: power on the line over the power that noise alone would put there.
+    """
+
+    frequency_hz: float
+    frequency_rate: float
+    frequency_std_hz: float
+    phase_std_rad: float
+    pattern: Complex
+    signal_to_noise: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Harmonics of orders 1 to K of one window, time counted from its middle."""
+
+    harmonics: Complex  # (2, bins, K)
+    counts: Real  # (2, bins)
+    time_s: Real  # (bins,)
+    orders: Real  # (K,)
+
+    @classmethod
+    def of(cls, harmonics: Complex, length_s: float) -> _Window:
+        bins = harmonics.shape[1]
+        time_s = (np.arange(bins) + 0.5) * (length_s / bins) - 0.5 * length_s
+        orders = np.arange(1, harmonics.shape[2], dtype=np.float64)
+        return cls(harmonics[:, :, 1:], harmonics[:, :, 0].real, time_s, orders)
+
+    def derotated(self, frequency_hz: float, rate: float) -> Complex:
+        """Harmonics in a frame that turns with the pattern, (2, bins, K)."""
+        turns = frequency_hz * self.time_s + 0.5 * rate * self.time_s**2
+        # exp(i k phase) of all orders as powers of one exponential.
+        one = np.exp(2j * math.pi * turns)[:, None]
+        powers = np.cumprod(np.broadcast_to(one, (len(turns), len(self.orders))), axis=1)
+        return self.harmonics * powers
+
+
+def line_power(harmonics: Complex, length_s: float, frequencies_hz: Real) -> Real:
+    """Power of the angle-time spectrum along the lines of some frequencies.
+
+    Args:
+        harmonics: complex128 (2, bins, orders + 1) of `angular_harmonics`.
+        length_s: length of the window.
+        frequencies_hz: (n,) mechanical frequencies, signed.
+
+    Returns:
+        float64 (n,), relative to the power that noise alone would give (so noise is about 1).
+    """
+    window = _Window.of(harmonics, length_s)
+    noise = window.counts.sum() * len(window.orders)
+    power = [
+        float((np.abs(window.derotated(frequency, 0.0).sum(axis=1)) ** 2).sum())
+        for frequency in frequencies_hz
+    ]
+    return np.asarray(power) / max(noise, 1.0)
+
+
+def fit_line(
+    harmonics: Complex, length_s: float, start_hz: float, start_rate: float = 0.0
+) -> SpectrumFit:
+    """Find the maximum of the line power near a start value.
+
+    Slices of the window are compared with the pattern of the whole, a straight line or, where the
+    rotor sweeps enough angle, a parabola is laid through their angles, and the window is derotated
+    with the better motion until nothing changes.
+
+    Args:
+        harmonics: complex128 (2, bins, orders + 1) of `angular_harmonics`; two or more bins.
+        length_s: length of the window.
+        start_hz, start_rate: start values; the phase error at the window's ends must be below half a
+            period of the highest order that carries energy.
+    """
+    window = _Window.of(harmonics, length_s)
+    frequency, rate = start_hz, start_rate
+    for _ in range(NEWTON_STEPS):
+        slices = _slice_phases(window, frequency, rate)
+        correction = _motion_correction(slices)
+        frequency += correction[0] / (2 * math.pi)
+        rate += correction[1] / (2 * math.pi)
+        if abs(correction[0]) * length_s < 1e-7:
+            break
+    slices = _slice_phases(window, frequency, rate)
+    information, excess = slices.information.sum(), slices.excess()
+    frequency_std, phase_std = math.inf, math.inf
+    if information > 0.0:
+        spread = float(np.average(slices.time_s**2, weights=slices.information))
+        spread += (length_s / SLICES) ** 2 / 12
+        phase_std = math.sqrt(excess / information)
+        frequency_std = math.sqrt(excess / (information * spread)) / (2 * math.pi)
+    pattern = np.concatenate((window.counts.sum(axis=1)[:, None], slices.pattern), axis=1)
+    return SpectrumFit(
+        frequency, rate, frequency_std, phase_std, pattern, _signal_to_noise(window, slices.pattern)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Slices:
+    """Angles of the slices of a derotated window against the window's own pattern."""
+
+    time_s: Real  # (slices,)
+    angle_rad: Real  # (slices,)
+    information: Real  # (slices,) 1 / variance of angle_rad
+    pattern: Complex  # (2, K)
+
+    def excess(self) -> float:
+        """How much larger the angles' scatter is than events alone explain, at least 1."""
+        used = self.information > 0
+        freedom = int(used.sum()) - 3
+        if freedom < 1:
+            return 1.0
+        return max(float((self.angle_rad[used] ** 2 * self.information[used]).sum()) / freedom, 1.0)
+
+
+def _slice_phases(window: _Window, frequency: float, rate: float) -> _Slices:
+    derotated = window.derotated(frequency, rate)
+    bins = len(window.time_s)
+    edges = np.linspace(0, bins, min(SLICES, bins) + 1).astype(int)[:-1]
+    sums = np.add.reduceat(derotated, edges, axis=1)  # (2, slices, K)
+    events = np.add.reduceat(window.counts, edges, axis=1)  # (2, slices)
+    time_s = np.add.reduceat(window.time_s, edges) / np.diff(np.append(edges, bins))
+    pattern = sums.sum(axis=1)
+    shape = _denoised_shape(pattern, events.sum(axis=1))
+    # One Gauss-Newton step of the slices' angle: sums ~ events * shape * exp(-i k angle).
+    expected = events[:, :, None] * shape[:, None, :]
+    slope = (window.orders * (np.conj(expected) * sums).imag).sum(axis=(0, 2))
+    curvature = (window.orders**2 * np.abs(expected) ** 2).sum(axis=(0, 2))
+    safe = np.where(curvature > 0, curvature, 1.0)
+    # Var of the slope: each harmonic's imaginary part has variance events / 2.
+    variance_of_slope = (
+        window.orders**2 * np.abs(expected) ** 2 * (0.5 * events[:, :, None])
+    ).sum(axis=(0, 2))
+    information = np.where(variance_of_slope > 0, curvature**2 / np.maximum(variance_of_slope, 1e-300), 0)
+    return _Slices(time_s, -slope / safe, information, pattern)
+
+
+def _denoised_shape(pattern: Complex, events: Real) -> Complex:
+    """Harmonics of the pattern for one event, with those that noise explains taken down (Wiener)."""
+    power = np.abs(pattern) ** 2
+    noise = events[:, None]
+    gain = np.maximum(power - 2 * noise, 0.0) / np.maximum(power, 1e-300)
+    return gain * pattern / np.maximum(noise, 1.0)
+
+
+def _motion_correction(slices: _Slices) -> tuple[float, float]:
+    """Angular speed (rad/s) and acceleration (rad/s^2) that remain in the slices' angles."""
+    weight = np.sqrt(slices.information)
+    if np.count_nonzero(weight) < 3:
+        return 0.0, 0.0
+    columns = (np.ones_like(slices.time_s), slices.time_s, 0.5 * slices.time_s**2)
+    design = np.stack(columns, axis=1)
+    solution = np.linalg.lstsq(design * weight[:, None], slices.angle_rad * weight, rcond=None)[0]
+    return float(solution[1]), float(solution[2])
+
+
+def _signal_to_noise(window: _Window, pattern: Complex) -> float:
+    noise = window.counts.sum() * len(window.orders)
+    return float((np.abs(pattern) ** 2).sum() / max(noise, 1.0))
+
+
+def blade_count(pattern: Complex, maximum: int) -> int:
+    """Number of blades of a pattern from the angular orders that it holds.
+
+    N equal blades leave only multiples of N; unequal ones leave all orders but most power in the
+    multiples. The largest N whose multiples hold clearly more than the 1 / N that chance gives them.
+
+    Args:
+        pattern: complex128 (2, orders + 1), see `SpectrumFit.pattern`.
+        maximum: largest number considered.
+
+    Returns:
+        Number of blades; 1 where no number of two or more stands out.
+    """
+    noise = pattern[:, :1].real
+    power = np.maximum(np.abs(pattern[:, 1:]) ** 2 - noise, 0.0).sum(axis=0)
+    total = power.sum()
+    if total <= 0.0:
+        return 0
+    scores = np.zeros(maximum + 1)
+    for count in range(2, maximum + 1):
+        share = power[count - 1 :: count].sum() / total
+        scores[count] = (share - 1 / count) / (1 - 1 / count)
+    best = scores.max()
+    if best < 0.4:
+        return 1
+    return int(np.flatnonzero(scores >= 0.7 * best)[-1])

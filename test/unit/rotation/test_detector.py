@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evio_ros.errors import ParameterError
+from evio_ros.events import EventBatch, EventWindow
+from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.rotation.geometry import Ellipse
+from evio_ros.windowing import windows
+from rotor_events import SIZE, IdealRotor, events_of
+
+
+def detect(events: EventBatch, **parameters: int) -> list[list[RotorEstimate]]:
+    """Estimates of every step."""
+    chosen = RotationDetectorParameters(**parameters)
+    detector = RotationDetector(events.size, chosen)
+    steps = windows([events], events.size, chosen.step_us, start_us=0)
+    return [detector.process(step) for step in steps]
+
+
+def test_a_fan_is_measured_to_one_in_ten_thousand():
+    rotor = IdealRotor(19.1667)
+    results = detect(events_of([rotor]))
+    assert [len(result) for result in results[:4]] == [0, 0, 0, 0]
+    estimates = [estimate for (estimate,) in results[4:]]
+    for estimate in estimates:
+        truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+        assert estimate.rpm == pytest.approx(truth, rel=1e-4)
+        assert estimate.blade_count == 3
+        assert math.dist(estimate.center, rotor.ellipse.center) < 0.5
+        assert estimate.confidence > 0.9
+        error = 3 * (estimate.angle_rad - rotor.angle(estimate.t_us))
+        assert math.cos(error) > 0.99
+    assert {estimate.id for estimate in estimates} == {0}
+
+
+@pytest.mark.parametrize("frequency_hz", [19.1667, -95.0])
+def test_turns_are_counted_without_slips(frequency_hz):
+    rotor = IdealRotor(frequency_hz)
+    estimates = [result[0] for result in detect(events_of([rotor], 1_000_000)) if result]
+    first, last = estimates[0], estimates[-1]
+    turned = rotor.turns(last.t_us) - rotor.turns(first.t_us)
+    assert last.turns - first.turns == pytest.approx(turned, abs=0.01)
+
+
+def test_a_ramp_is_followed():
+    rotor = IdealRotor(18.0, rate=4.0)
+    for result in detect(events_of([rotor], 800_000))[6:]:
+        (estimate,) = result
+        truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+        assert estimate.rpm == pytest.approx(truth, rel=2e-4)
+
+
+def test_a_drifting_rotor_keeps_its_identity_and_centre():
+    rotor = IdealRotor(
+        90.0, 2, Ellipse((100.0, 110.0), (30.0, 12.0), 0.1), drift_px_s=(80.0, 20.0)
+    )
+    results = detect(events_of([rotor], 1_000_000))
+    last = results[-1][0]
+    middle_s = (last.t_us - last.window_us / 2) * 1e-6
+    assert last.id == 0
+    assert last.rpm == pytest.approx(5400.0, rel=2e-3)
+    assert math.dist(last.center, (100 + 80 * middle_s, 110 + 20 * middle_s)) < 5.0
+
+
+def test_four_rotors_have_four_identities():
+    base = IdealRotor(91.0, 2, event_rate_hz=4e5)
+    places = [(60, 60), (160, 70), (70, 170), (170, 180)]
+    speeds = [91.0, -95.0, 98.5, -102.0]
+    rotors = [
+        replace(base, frequency_hz=speed, ellipse=Ellipse((x + 0.3, y + 0.2), (30.0, 10.0), 0.1))
+        for (x, y), speed in zip(places, speeds, strict=True)
+    ]
+    result = detect(events_of(rotors))[-1]
+    assert sorted(round(estimate.rpm / 60, 1) for estimate in result) == sorted(speeds)
+    assert len({estimate.id for estimate in result}) == 4
+
+
+def test_the_split_into_batches_does_not_matter():
+    events = events_of([IdealRotor(19.1667)], 350_000)
+    parameters = RotationDetectorParameters()
+    cuts = [0, 1, 1000, 1001, 150_000, len(events)]
+    pieces = [events.slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    outcomes = []
+    for batches in ([events], pieces):
+        detector = RotationDetector(SIZE, parameters)
+        steps = windows(batches, SIZE, parameters.step_us, start_us=0)
+        outcomes.append([detector.process(step) for step in steps])
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][-1]
+
+
+def test_a_rotor_that_stops_is_given_up_within_two_windows():
+    turning = events_of([IdealRotor(19.1667)], 400_000)
+    still = events_of([], 300_000, seed=1)
+    later = EventBatch(SIZE, still.t + 400_000, still.x, still.y, still.polarity)
+    both = EventBatch.concatenate(SIZE, [turning, later])
+    results = detect(both)
+    assert results[7]
+    assert results[11:] == [[]] * len(results[11:])
+
+
+@pytest.mark.parametrize("step_us", [5_000, 50_000])
+def test_empty_and_tiny_windows_are_no_trouble(step_us):
+    detector = RotationDetector(
+        SIZE, RotationDetectorParameters(window_us=100_000, step_us=step_us)
+    )
+    one = EventBatch(
+        SIZE,
+        np.array([10], np.int64),
+        np.array([5], np.uint16),
+        np.array([5], np.uint16),
+        np.array([True]),
+    )
+    batches = [EventBatch.empty(SIZE), one] + [EventBatch.empty(SIZE)] * 60
+    for index, batch in enumerate(batches):
+        shifted = EventBatch(SIZE, batch.t + index * step_us, batch.x, batch.y, batch.polarity)
+        assert detector.process(EventWindow(index * step_us, step_us, shifted)) == []
+
+
+def test_one_hot_pixel_is_no_rotor():
+    count = 250_000
+    events = EventBatch(
+        SIZE,
+        np.arange(count, dtype=np.int64) * 2,
+        np.full(count, 17, np.uint16),
+        np.full(count, 30, np.uint16),
+        np.arange(count) % 2 == 0,
+    )
+    assert all(result == [] for result in detect(events))
+
+
+def test_all_events_at_one_time_are_no_rotor():
+    events = events_of([IdealRotor(19.1667)], 100_000)
+    frozen = EventBatch(SIZE, np.zeros(len(events), np.int64), events.x, events.y, events.polarity)
+    steps = [EventWindow(0, 50_000, frozen)]
+    steps += [EventWindow(i * 50_000, 50_000, EventBatch.empty(SIZE)) for i in range(1, 8)]
+    detector = RotationDetector(SIZE)
+    assert [detector.process(step) for step in steps] == [[]] * 8
+
+
+def test_a_gap_in_time_starts_afresh():
+    rotor = IdealRotor(19.1667)
+    events = events_of([rotor], 400_000)
+    detector = RotationDetector(SIZE)
+    steps = list(windows([events], SIZE, 50_000, start_us=0))
+    assert [bool(detector.process(step)) for step in steps[:6]] == [False] * 4 + [True] * 2
+    assert detector.process(steps[7]) == []
+
+
+def test_window_must_be_a_multiple_of_step():
+    with pytest.raises(ParameterError, match="window_us: 100000 is not a multiple of step_us, 30000"):
+        RotationDetectorParameters(window_us=100_000, step_us=30_000)

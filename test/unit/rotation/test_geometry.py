@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evio_ros.events import SensorSize
+from evio_ros.rotation.geometry import OUTSIDE, DiscMap, Ellipse
+
+ellipses = st.builds(
+    lambda x, y, b, stretch, tilt: Ellipse((x, y), (b * stretch, b), tilt),
+    st.floats(-50, 400),
+    st.floats(-50, 400),
+    st.floats(1, 200),
+    st.floats(1, 10),
+    st.floats(-math.pi / 2, math.pi / 2),
+)
+
+
+@given(ellipses, st.floats(0.01, 2.0), st.floats(-3.1, 3.1))
+def test_image_point_is_the_inverse_of_disc_coordinates(ellipse, radius, angle):
+    x, y = ellipse.image_point(radius, angle)
+    found_radius, found_angle = ellipse.disc_coordinates(x, y)
+    assert found_radius == pytest.approx(radius, rel=1e-6)
+    assert math.cos(found_angle - angle) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_angle_on_a_circle_is_the_image_angle_from_x_towards_y():
+    circle = Ellipse((10.0, 20.0), (5.0, 5.0), 0.7)
+    radius, angle = circle.disc_coordinates([15.0, 10.0], [20.0, 25.0])
+    assert radius == pytest.approx([1.0, 1.0])
+    assert np.cos(angle - np.array([0.0, math.pi / 2])) == pytest.approx([1.0, 1.0])
+
+
+def test_rim_of_a_tilted_ellipse_has_radius_one():
+    ellipse = Ellipse((0.0, 0.0), (10.0, 2.0), math.pi / 4)
+    along = 10.0 / math.sqrt(2)
+    radius, _ = ellipse.disc_coordinates([along, 2.0 / math.sqrt(2)], [along, -2.0 / math.sqrt(2)])
+    assert radius == pytest.approx([1.0, 1.0])
+
+
+def test_map_marks_the_ring_and_quantises_its_angle():
+    disc = DiscMap.of(Ellipse((50.0, 50.0), (20.0, 20.0), 0.0), SensorSize(100, 100), 256, 0.25, 1.0)
+    center = disc.angle_index[50 - disc.y0, 50 - disc.x0]
+    assert center == OUTSIDE
+    assert disc.angle_index[50 - disc.y0, 60 - disc.x0] == 0
+    assert disc.angle_index[60 - disc.y0, 50 - disc.x0] == 64
+    inside = np.count_nonzero(disc.angle_index != OUTSIDE)
+    assert inside == pytest.approx(math.pi * 20**2 * (1 - 0.25**2), rel=0.03)
+
+
+@given(ellipses)
+def test_map_stays_on_the_sensor(ellipse):
+    size = SensorSize(320, 240)
+    disc = DiscMap.of(ellipse, size, 64, 0.1, 1.1)
+    rows, columns = disc.angle_index.shape
+    assert 0 <= disc.x0 and disc.x0 + columns <= size.width
+    assert 0 <= disc.y0 and disc.y0 + rows <= size.height
