@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
@@ -128,8 +129,8 @@ def _normalised_spectrum(series: NDArray[np.float32]) -> NDArray[np.complex64]:
     window = np.hanning(series.shape[2]).astype(np.float32)
     window /= np.sqrt(np.mean(window**2))
     tapered = (series - totals / series.shape[2]) * window
-    spectrum = np.fft.rfft(tapered, 2 * series.shape[2], axis=2)
-    return (spectrum / np.sqrt(np.maximum(totals, 1.0))).astype(np.complex64)
+    spectrum = scipy.fft.rfft(tapered, 2 * series.shape[2], axis=2)
+    return spectrum / np.sqrt(np.maximum(totals, 1.0))
 
 
 def _spectral_lines(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
@@ -60,7 +61,7 @@ def angle_time_histogram(
     return counts
 
 
-def angular_harmonics(counts: NDArray[np.int32], orders: int) -> NDArray[np.complex128]:
+def angular_harmonics(counts: NDArray[np.int32], orders: int) -> NDArray[np.complex64]:
     """Fourier coefficients over angle: sum over events of exp(-i k angle), k = 0 to `orders`.
 
     Args:
@@ -68,6 +69,6 @@ def angular_harmonics(counts: NDArray[np.int32], orders: int) -> NDArray[np.comp
         orders: highest angular order, below half the number of angle bins.
 
     Returns:
-        complex128 (2, bins, orders + 1); order 0 is the number of events.
+        complex64 (2, bins, orders + 1); order 0 is the number of events.
     """
-    return np.fft.rfft(counts, axis=2)[:, :, : orders + 1]
+    return scipy.fft.rfft(counts.astype(np.float32), axis=2)[:, :, : orders + 1]

@@ -78,6 +78,7 @@ class RotationDetector:
         """Forget all events and rotors; identities go on counting."""
         steps = math.ceil(self.parameters.acquisition_us / self.parameters.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=max(steps, 1))
+        self._steps_to_search = 0
         self._trackers: list[RotorTracker] = []
 
     def process(self, window: EventWindow) -> list[RotorEstimate]:
@@ -96,7 +97,9 @@ class RotationDetector:
             self.reset()
         self._recent.append(window)
         estimates = self._track(window)
-        if len(self._recent) == self._recent.maxlen:
+        self._steps_to_search -= 1
+        if len(self._recent) == self._recent.maxlen and self._steps_to_search <= 0:
+            self._steps_to_search = max(len(self._recent) // 2, 1)
             estimates += self._search()
         return sorted(estimates, key=lambda estimate: estimate.confidence, reverse=True)
 

@@ -57,7 +57,7 @@ class TrackerParameters(Parameters):
 @dataclass(frozen=True, slots=True)
 class _Step:
     counts: NDArray[np.int32]
-    harmonics: NDArray[np.complex128]
+    harmonics: NDArray[np.complex64]
 
 
 class RotorTracker:
@@ -209,7 +209,7 @@ def _time_bins(candidate: RotorCandidate, step_us: int, parameters: TrackerParam
     return int(np.clip(math.ceil(passes * parameters.bins_per_blade_pass), min(16, finest), finest))
 
 
-def _strongest_line(harmonics: NDArray[np.complex128], length_s: float, near_hz: float) -> float:
+def _strongest_line(harmonics: NDArray[np.complex64], length_s: float, near_hz: float) -> float:
     """The frequency of greatest line power within two resolution cells of a start value."""
     offsets = np.linspace(-2.0, 2.0, 81) / length_s
     offsets = offsets[np.abs(offsets) < 0.5 * abs(near_hz)]

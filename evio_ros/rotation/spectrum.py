@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 __all__ = ["SpectrumFit", "blade_count", "fit_line", "line_power"]
 
-Complex = NDArray[np.complex128]
+Complex = NDArray[np.complexfloating]
 Real = NDArray[np.float64]
 
 NEWTON_STEPS = 12
@@ -67,14 +67,14 @@ class _Window:
         # exp(i k phase) of all orders as powers of one exponential.
         one = np.exp(2j * math.pi * turns)[:, None]
         powers = np.cumprod(np.broadcast_to(one, (len(turns), len(self.orders))), axis=1)
-        return self.harmonics * powers
+        return self.harmonics * powers.astype(np.complex64)
 
 
 def line_power(harmonics: Complex, length_s: float, frequencies_hz: Real) -> Real:
     """Power of the angle-time spectrum along the lines of some frequencies.
 
     Args:
-        harmonics: complex128 (2, bins, orders + 1) of `angular_harmonics`.
+        harmonics: complex64 (2, bins, orders + 1) of `angular_harmonics`.
         length_s: length of the window.
         frequencies_hz: (n,) mechanical frequencies, signed.
 
@@ -100,7 +100,7 @@ def fit_line(
     with the better motion until nothing changes.
 
     Args:
-        harmonics: complex128 (2, bins, orders + 1) of `angular_harmonics`; two or more bins.
+        harmonics: complex64 (2, bins, orders + 1) of `angular_harmonics`; two or more bins.
         length_s: length of the window.
         start_hz, start_rate: start values; the phase error at the window's ends must be below half a
             period of the highest order that carries energy.

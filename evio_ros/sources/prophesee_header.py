@@ -1,0 +1,89 @@
+"""The text header of Prophesee DAT and RAW files: lines that begin with a percent sign."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from evio_ros.errors import EventError, SourceError
+from evio_ros.events import SensorSize
+
+__all__ = ["PropheseeHeader", "read_header"]
+
+LONGEST_HEADER_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class PropheseeHeader:
+    """What a header says.
+
+    Attributes:
+        fields: the lines' first words in lower case, and the rest of each line.
+        length: bytes of the header; the data begin at this offset.
+        size: geometry that the header names; None where it names none.
+        event_format: "evt2", "evt21" or "evt3" of a RAW file; None where it is not named.
+    """
+
+    fields: Mapping[str, str]
+    length: int
+    size: SensorSize | None
+    event_format: str | None
+
+
+def read_header(file: BinaryIO, path: str) -> PropheseeHeader:
+    """Read the header at the file's beginning; a file without one gives an empty header.
+
+    Source: Prophesee Metavision documentation, "DAT file format" and "RAW file format".
+
+    Raises:
+        SourceError: where the header is not text, does not end, or names an impossible geometry.
+    """
+    file.seek(0)
+    start = file.read(LONGEST_HEADER_BYTES)
+    fields: dict[str, str] = {}
+    position = 0
+    while start[position : position + 1] == b"%" and start[position + 1 : position + 2] in b" \n\r":
+        end = start.find(b"\n", position)
+        if end < 0:
+            raise SourceError(path, "the header's last line does not end", position)
+        line = _text(start[position + 1 : end], path, position)
+        position = end + 1
+        name, _, value = line.partition(" ")
+        if name.lower() == "end":
+            break
+        if name:
+            fields[name.lower()] = value.strip()
+    return PropheseeHeader(fields, position, _size(fields, path), _event_format(fields))
+
+
+def _text(line: bytes, path: str, offset: int) -> str:
+    try:
+        return line.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise SourceError(path, "the header is not text", offset + error.start) from None
+
+
+def _size(fields: Mapping[str, str], path: str) -> SensorSize | None:
+    """Geometry from `Width`/`Height`, `geometry 1280x720` or `format EVT3;height=720;width=1280`."""
+    found = re.fullmatch(r"(\d+)x(\d+)", fields.get("geometry", ""))
+    options = dict(re.findall(r"(\w+)=(\d+)", fields.get("format", "")))
+    width = options.get("width", fields.get("width"))
+    height = options.get("height", fields.get("height"))
+    if found:
+        width, height = found.groups()
+    if width is None or height is None:
+        return None
+    try:
+        return SensorSize(int(width), int(height))
+    except (ValueError, EventError) as error:
+        raise SourceError(path, f"the header's geometry is impossible: {error}", 0) from None
+
+
+def _event_format(fields: Mapping[str, str]) -> str | None:
+    """RAW format from `evt 3.0` or `format EVT3;...`."""
+    named = fields.get("format", "").split(";")[0].lower()
+    if named.startswith("evt"):
+        return named
+    return {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3"}.get(fields.get("evt", ""))

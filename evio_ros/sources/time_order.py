@@ -1,0 +1,150 @@
+"""Putting raw events in order of time and dropping those that no sensor can have sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.sources.base import SourceStatistics
+
+__all__ = ["RawColumns", "TimeOrder"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawColumns:
+    """Events as a file holds them: unchecked and in the file's order.
+
+    Attributes:
+        t: int64 (n,) unwrapped sensor time in µs.
+        x, y: uint16 (n,) pixel.
+        polarity: bool (n,), True for ON.
+    """
+
+    t: NDArray[np.int64]
+    x: NDArray[np.uint16]
+    y: NDArray[np.uint16]
+    polarity: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def select(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> RawColumns:
+        """The events that an index, a mask or a slice picks."""
+        return RawColumns(self.t[which], self.x[which], self.y[which], self.polarity[which])
+
+    def after(self, other: RawColumns) -> RawColumns:
+        """`other` and then these."""
+        return RawColumns(
+            np.concatenate((other.t, self.t)),
+            np.concatenate((other.x, self.x)),
+            np.concatenate((other.y, self.y)),
+            np.concatenate((other.polarity, self.polarity)),
+        )
+
+
+@njit(cache=True, nogil=True)
+def _inspect(t, x, y, width, height, newest, floor, window_us):  # type: ignore[no-untyped-def]
+    """Counts of events to put in order, too late and outside; the newest time; whether sorted."""
+    reordered, late, outside = 0, 0, 0
+    for i in range(t.size):
+        if x[i] >= width or y[i] >= height:
+            outside += 1
+        elif t[i] >= newest:
+            newest = t[i]
+        elif t[i] < floor or t[i] < newest - window_us:
+            late += 1
+        else:
+            reordered += 1
+    return reordered, late, outside, newest
+
+
+@njit(cache=True, nogil=True)
+def _usable(t, x, y, width, height, newest, floor, window_us):  # type: ignore[no-untyped-def]
+    """Mask of the events that `_inspect` does not drop."""
+    usable = np.zeros(t.size, np.bool_)
+    for i in range(t.size):
+        if x[i] >= width or y[i] >= height:
+            continue
+        if t[i] >= newest:
+            newest = t[i]
+        elif t[i] < floor or t[i] < newest - window_us:
+            continue
+        usable[i] = True
+    return usable
+
+
+class TimeOrder:
+    """Sorts events that are at most `window_us` behind the newest; costs one scan where none is.
+
+    One piece of events is held back, so that the next one can still be sorted into it.
+
+    Args:
+        size: geometry; events outside are dropped and counted.
+        window_us: events farther behind the newest are dropped and counted.
+        statistics: where events, reordered, late and outside are counted.
+    """
+
+    def __init__(self, size: SensorSize, window_us: int, statistics: SourceStatistics) -> None:
+        self._size = size
+        self._window_us = window_us
+        self._statistics = statistics
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what is held back and what has been given, as after a seek."""
+        self._held: RawColumns | None = None
+        self._newest = np.iinfo(np.int64).min
+        self._given = np.iinfo(np.int64).min
+
+    def push(self, columns: RawColumns) -> Iterator[EventBatch]:
+        """Add events in the file's order; yields those that nothing can come before any more."""
+        usable = self._usable(columns)
+        if not len(usable):
+            return
+        held, self._held = self._held, usable
+        if held is None:
+            return
+        if usable.t[0] < held.t[-1]:
+            cut = int(np.searchsorted(held.t, usable.t[0], side="right"))
+            merged = usable.after(held.select(slice(cut, None)))
+            self._held = merged.select(np.argsort(merged.t, kind="stable"))
+            held = held.select(slice(0, cut))
+        yield from self._give(held)
+
+    def flush(self) -> Iterator[EventBatch]:
+        """Yield what is held back, at the end of the file."""
+        held, self._held = self._held, None
+        if held is not None:
+            yield from self._give(held)
+
+    def _usable(self, columns: RawColumns) -> RawColumns:
+        """The events that can be used, sorted."""
+        limits = (
+            self._size.width,
+            self._size.height,
+            self._newest,
+            self._given,
+            self._window_us,
+        )
+        reordered, late, outside, newest = _inspect(columns.t, columns.x, columns.y, *limits)
+        if late or outside:
+            columns = columns.select(_usable(columns.t, columns.x, columns.y, *limits))
+        if reordered:
+            columns = columns.select(np.argsort(columns.t, kind="stable"))
+        self._newest = newest
+        self._statistics.reordered += reordered
+        self._statistics.late += late
+        self._statistics.outside += outside
+        return columns
+
+    def _give(self, columns: RawColumns) -> Iterator[EventBatch]:
+        if not len(columns):
+            return
+        self._given = columns.t[-1]
+        self._statistics.events += len(columns)
+        yield EventBatch.trusted(self._size, columns.t, columns.x, columns.y, columns.polarity)
