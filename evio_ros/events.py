@@ -90,7 +90,12 @@ class EventBatch:
     polarity: BoolColumn
 
     def __post_init__(self) -> None:
-        for name, dtype in (("t", np.int64), ("x", np.uint16), ("y", np.uint16), ("polarity", np.bool_)):
+        for name, dtype in (
+            ("t", np.int64),
+            ("x", np.uint16),
+            ("y", np.uint16),
+            ("polarity", np.bool_),
+        ):
             column = getattr(self, name)
             if column.dtype != dtype or column.ndim != 1:
                 raise EventError(
@@ -113,7 +118,9 @@ class EventBatch:
     def _check_inside(name: str, column: CoordinateColumn, side: int) -> None:
         if len(column) and int(column.max()) >= side:
             index = int((column >= side).argmax())
-            raise EventError(f"{name} = {column[index]} of event {index} is outside 0 to {side - 1}")
+            raise EventError(
+                f"{name} = {column[index]} of event {index} is outside 0 to {side - 1}"
+            )
 
     def _freeze(self) -> None:
         for name in ("t", "x", "y", "polarity"):
@@ -161,7 +168,9 @@ class EventBatch:
                 raise EventError(f"batch of a {batch.size} sensor joined to one of {size}")
         for before, after in zip(filled, filled[1:], strict=False):
             if after.t[0] < before.t[-1]:
-                raise EventError(f"time goes back from {before.t[-1]} to {after.t[0]} us between batches")
+                raise EventError(
+                    f"time goes back from {before.t[-1]} to {after.t[0]} us between batches"
+                )
         if not filled:
             return cls.empty(size)
         if len(filled) == 1:

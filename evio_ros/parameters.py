@@ -66,9 +66,13 @@ class ParameterDescription:
         if isinstance(value, int | float) and not isinstance(value, bool):
             unit = f" {self.unit}" if self.unit else ""
             if self.minimum is not None and value < self.minimum:
-                raise ParameterError(f"{self.name}: {value} is below the minimum {self.minimum}{unit}")
+                raise ParameterError(
+                    f"{self.name}: {value} is below the minimum {self.minimum}{unit}"
+                )
             if self.maximum is not None and value > self.maximum:
-                raise ParameterError(f"{self.name}: {value} is above the maximum {self.maximum}{unit}")
+                raise ParameterError(
+                    f"{self.name}: {value} is above the maximum {self.maximum}{unit}"
+                )
         return value  # type: ignore[return-value]
 
 
@@ -123,7 +127,10 @@ class Parameters:
             assert not isinstance(field.default, dataclasses._MISSING_TYPE)
             descriptions.append(
                 ParameterDescription(
-                    name=field.name, type=kind, default=field.default, **field.metadata[_METADATA_KEY]
+                    name=field.name,
+                    type=kind,
+                    default=field.default,
+                    **field.metadata[_METADATA_KEY],
                 )
             )
         return tuple(descriptions)
@@ -138,7 +145,9 @@ class Parameters:
         known = {description.name for description in cls.describe()}
         for name in values:
             if name not in known:
-                raise ParameterError(f"{name}: no such parameter; known are {', '.join(sorted(known))}")
+                raise ParameterError(
+                    f"{name}: no such parameter; known are {', '.join(sorted(known))}"
+                )
         return cls(**values)
 
     def replaced(self, values: Mapping[str, object]) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evio_ros.events import EventBatch, EventWindow, RegionOfInterest
+from evio_ros.events import EventWindow, RegionOfInterest
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.sources.base import SeekableSource

@@ -58,7 +58,9 @@ def draw_rotor(axes: Axes, rotor: RotorEstimate, color: str) -> None:
     """Draw a rotor's ellipse, its hub and its number into a picture with y downwards."""
     a, b = rotor.axes
     tilt = math.degrees(rotor.tilt_rad)
-    axes.add_patch(EllipsePatch(rotor.center, 2 * a, 2 * b, angle=tilt, fill=False, ec=color, lw=1.5))
+    axes.add_patch(
+        EllipsePatch(rotor.center, 2 * a, 2 * b, angle=tilt, fill=False, ec=color, lw=1.5)
+    )
     axes.plot(*rotor.center, "+", color=color, ms=8)
     axes.annotate(
         str(rotor.id),

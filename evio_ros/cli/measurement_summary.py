@@ -94,6 +94,8 @@ def progress_bar(recording: str, length_us: int) -> Iterator[Callable[[int], Non
     """Show progress on the terminal's error stream; yields a function that takes the µs done."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     console = Console(file=sys.stderr)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(Path(recording).name, total=length_us)
         yield lambda done_us: bar.update(task, completed=done_us)

@@ -38,7 +38,10 @@ class AcquisitionParameters(Parameters):
     """How rotors are found in a region."""
 
     time_bin_us: float = parameter(
-        125.0, unit="us", minimum=10.0, doc="Bin of the cells' event rates; lines up to half its rate."
+        125.0,
+        unit="us",
+        minimum=10.0,
+        doc="Bin of the cells' event rates; lines up to half its rate.",
     )
     minimum_hz: float = parameter(
         5.0, unit="Hz", minimum=0.1, doc="Slowest blade-pass frequency that is looked for."
@@ -51,7 +54,10 @@ class AcquisitionParameters(Parameters):
         3.0, minimum=1.0, doc="A line has this many times the power of its surroundings."
     )
     minimum_coherence: float = parameter(
-        0.45, minimum=0.0, maximum=1.0, doc="Least share of the line's power that winds about one hub."
+        0.45,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Least share of the line's power that winds about one hub.",
     )
     certain_coherence: float = parameter(
         0.8, minimum=0.0, maximum=1.0, doc="A line as coherent as this ends the search of a region."

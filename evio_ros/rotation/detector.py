@@ -25,7 +25,11 @@ class RotationDetectorParameters(Parameters):
         100_000, unit="us", minimum=5_000, maximum=2_000_000, doc="Length of the measured window."
     )
     step_us: int = parameter(
-        50_000, unit="us", minimum=1_000, maximum=2_000_000, doc="Time from one estimate to the next."
+        50_000,
+        unit="us",
+        minimum=1_000,
+        maximum=2_000_000,
+        doc="Time from one estimate to the next.",
     )
     acquisition_us: int = parameter(
         250_000,

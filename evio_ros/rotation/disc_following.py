@@ -91,7 +91,8 @@ def measure_deformation(
     if np.count_nonzero(information > 0) < SECTORS // 2:
         return None
     design = np.stack(
-        (np.ones(SECTORS), np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)), axis=1
+        (np.ones(SECTORS), np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)),
+        axis=1,
     )
     precision = (design.T * information) @ design + np.diag(PRIOR_PRECISION)
     solution = np.linalg.solve(precision, (design.T * information) @ offset)

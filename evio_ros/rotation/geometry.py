@@ -92,7 +92,12 @@ class DiscMap:
 
     @classmethod
     def of(
-        cls, ellipse: Ellipse, size: SensorSize, angle_bins: int, hub_radius: float, rim_radius: float
+        cls,
+        ellipse: Ellipse,
+        size: SensorSize,
+        angle_bins: int,
+        hub_radius: float,
+        rim_radius: float,
     ) -> DiscMap:
         """Make the table of the pixels with hub_radius <= radius <= rim_radius on the disc."""
         half_width, half_height = ellipse.scaled(rim_radius).half_extent()

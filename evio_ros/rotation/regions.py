@@ -67,7 +67,9 @@ def find_regions(events: EventBatch, span_us: int, parameters: RegionParameters)
         Regions, the one with most events first.
     """
     grid = activity_grid(events, parameters.cell_px)
-    least = max(parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * np.median(grid), 2.0)
+    least = max(
+        parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * np.median(grid), 2.0
+    )
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:
         return []
@@ -75,7 +77,9 @@ def find_regions(events: EventBatch, span_us: int, parameters: RegionParameters)
 
     clustering = DBSCAN(eps=parameters.neighbourhood_px / parameters.cell_px, min_samples=4)
     labels = clustering.fit_predict(cells)
-    regions = [_region(cells[labels == label], grid, parameters) for label in range(labels.max() + 1)]
+    regions = [
+        _region(cells[labels == label], grid, parameters) for label in range(labels.max() + 1)
+    ]
     regions = [region for region in regions if len(region.cells) >= parameters.minimum_cells]
     regions.sort(key=lambda region: region.events, reverse=True)
     return regions[: parameters.maximum_regions]

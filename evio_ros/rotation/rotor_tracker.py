@@ -35,19 +35,31 @@ class TrackerParameters(Parameters):
         32, minimum=8, maximum=256, doc="Time bins while one blade follows another."
     )
     hub_radius: float = parameter(
-        0.15, minimum=0.0, maximum=0.9, doc="Inner edge of the evaluated ring, as a share of the rim."
+        0.15,
+        minimum=0.0,
+        maximum=0.9,
+        doc="Inner edge of the evaluated ring, as a share of the rim.",
     )
     rim_radius: float = parameter(
-        1.1, minimum=1.0, maximum=2.0, doc="Outer edge of the evaluated ring, as a share of the rim."
+        1.1,
+        minimum=1.0,
+        maximum=2.0,
+        doc="Outer edge of the evaluated ring, as a share of the rim.",
     )
     minimum_signal_to_noise: float = parameter(
         2.0, minimum=1.0, doc="Below this the rotor counts as not seen in the window."
     )
     position_gain: float = parameter(
-        0.7, minimum=0.0, maximum=1.0, doc="Share of a measured shift of the disc taken over at once."
+        0.7,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Share of a measured shift of the disc taken over at once.",
     )
     velocity_gain: float = parameter(
-        0.25, minimum=0.0, maximum=1.0, doc="Share of a measured shift taken for motion of the disc."
+        0.25,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Share of a measured shift taken for motion of the disc.",
     )
     shape_gain: float = parameter(
         0.3, minimum=0.0, maximum=1.0, doc="Share of a measured change of shape taken over at once."
@@ -178,14 +190,14 @@ class RotorTracker:
         An alpha-beta filter: the disc is mapped where it will be in the middle of the next step.
         """
         p, step_s = self._parameters, self._step_us * 1e-6
-        measured = measure_deformation(
-            self._steps[-1].counts, fit, 0.5 * length_s - step_s, step_s
-        )
+        measured = measure_deformation(self._steps[-1].counts, fit, 0.5 * length_s - step_s, step_s)
         ellipse = self.ellipse
         if measured is not None:
             shift, shear = measured
             ellipse = deformed(ellipse, p.position_gain * shift, p.shape_gain * shear)
-            moved = np.subtract(deformed(self.ellipse, shift, 0 * shear).center, self.ellipse.center)
+            moved = np.subtract(
+                deformed(self.ellipse, shift, 0 * shear).center, self.ellipse.center
+            )
             self._velocity_px_s += p.velocity_gain * moved / step_s
         x, y = np.asarray(ellipse.center) + self._velocity_px_s * step_s
         ellipse = replace(ellipse, center=(float(x), float(y)))

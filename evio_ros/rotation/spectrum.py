@@ -161,10 +161,12 @@ def _slice_phases(window: _Window, frequency: float, rate: float) -> _Slices:
     curvature = (window.orders**2 * np.abs(expected) ** 2).sum(axis=(0, 2))
     safe = np.where(curvature > 0, curvature, 1.0)
     # Var of the slope: each harmonic's imaginary part has variance events / 2.
-    variance_of_slope = (
-        window.orders**2 * np.abs(expected) ** 2 * (0.5 * events[:, :, None])
-    ).sum(axis=(0, 2))
-    information = np.where(variance_of_slope > 0, curvature**2 / np.maximum(variance_of_slope, 1e-300), 0)
+    variance_of_slope = (window.orders**2 * np.abs(expected) ** 2 * (0.5 * events[:, :, None])).sum(
+        axis=(0, 2)
+    )
+    information = np.where(
+        variance_of_slope > 0, curvature**2 / np.maximum(variance_of_slope, 1e-300), 0
+    )
     return _Slices(time_s, -slope / safe, information, pattern)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventBatch, EventWindow
@@ -12,7 +13,6 @@ from evio_ros.rotation.detector import RotationDetector, RotationDetectorParamet
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.geometry import Ellipse
 from evio_ros.windowing import windows
-from rotor_events import SIZE, IdealRotor, events_of
 
 
 def detect(events: EventBatch, **parameters: int) -> list[list[RotorEstimate]]:
@@ -57,9 +57,7 @@ def test_a_ramp_is_followed():
 
 
 def test_a_drifting_rotor_keeps_its_identity_and_centre():
-    rotor = IdealRotor(
-        90.0, 2, Ellipse((100.0, 110.0), (30.0, 12.0), 0.1), drift_px_s=(80.0, 20.0)
-    )
+    rotor = IdealRotor(90.0, 2, Ellipse((100.0, 110.0), (30.0, 12.0), 0.1), drift_px_s=(80.0, 20.0))
     results = detect(events_of([rotor], 1_000_000))
     last = results[-1][0]
     middle_s = (last.t_us - last.window_us / 2) * 1e-6
@@ -154,5 +152,7 @@ def test_a_gap_in_time_starts_afresh():
 
 
 def test_window_must_be_a_multiple_of_step():
-    with pytest.raises(ParameterError, match="window_us: 100000 is not a multiple of step_us, 30000"):
+    with pytest.raises(
+        ParameterError, match="window_us: 100000 is not a multiple of step_us, 30000"
+    ):
         RotationDetectorParameters(window_us=100_000, step_us=30_000)

@@ -43,7 +43,9 @@ def test_rim_of_a_tilted_ellipse_has_radius_one():
 
 
 def test_map_marks_the_ring_and_quantises_its_angle():
-    disc = DiscMap.of(Ellipse((50.0, 50.0), (20.0, 20.0), 0.0), SensorSize(100, 100), 256, 0.25, 1.0)
+    disc = DiscMap.of(
+        Ellipse((50.0, 50.0), (20.0, 20.0), 0.0), SensorSize(100, 100), 256, 0.25, 1.0
+    )
     center = disc.angle_index[50 - disc.y0, 50 - disc.x0]
     assert center == OUTSIDE
     assert disc.angle_index[50 - disc.y0, 60 - disc.x0] == 0
@@ -57,5 +59,5 @@ def test_map_stays_on_the_sensor(ellipse):
     size = SensorSize(320, 240)
     disc = DiscMap.of(ellipse, size, 64, 0.1, 1.1)
     rows, columns = disc.angle_index.shape
-    assert 0 <= disc.x0 and disc.x0 + columns <= size.width
-    assert 0 <= disc.y0 and disc.y0 + rows <= size.height
+    assert disc.x0 >= 0 and disc.x0 + columns <= size.width
+    assert disc.y0 >= 0 and disc.y0 + rows <= size.height

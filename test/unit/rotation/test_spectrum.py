@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.blade_phase import blade_angle
 from evio_ros.rotation.geometry import DiscMap
 from evio_ros.rotation.spectrum import blade_count, fit_line, line_power
-from rotor_events import SIZE, IdealRotor, events_of
 
 LENGTH_US = 100_000
 
@@ -40,9 +40,7 @@ def test_power_is_greatest_on_the_line_and_noise_like_off_it():
 
 def test_standard_deviation_tells_the_size_of_the_errors():
     rotor = IdealRotor(25.0, event_rate_hz=1e5)
-    fits = [
-        fit_line(harmonics_of(rotor, seed=seed), LENGTH_US * 1e-6, 25.0) for seed in range(30)
-    ]
+    fits = [fit_line(harmonics_of(rotor, seed=seed), LENGTH_US * 1e-6, 25.0) for seed in range(30)]
     scaled = [(fit.frequency_hz - 25.0) / fit.frequency_std_hz for fit in fits]
     assert 0.5 < np.sqrt(np.mean(np.square(scaled))) < 1.5
 

@@ -1,0 +1,32 @@
+# `make demo` measures a simulated fan; `make demo RECORDING=path` measures your own recording.
+PYTHON ?= python3
+# Gives the sourced ROS 2 environment, where one is used, the package built into .venv.
+RUN = if [ -f .venv/local_setup.sh ]; then . .venv/local_setup.sh; fi; PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+.PHONY: help setup demo test bench clean
+
+help:
+	@echo "make setup                  make .venv with ROS 2 and the built package"
+	@echo "make demo                   simulate a fan and measure it with ROS 2 nodes"
+	@echo "make demo RECORDING=path    measure your own recording"
+	@echo "make test                   style, types, build, unit and node tests"
+	@echo "make bench                  speed and accuracy figures"
+	@echo "make clean                  remove all that make made"
+
+setup:
+	@$(PYTHON) tools/setup_environment.py
+
+demo: setup
+	@$(RUN); evio demo $(if $(RECORDING),"$(RECORDING)")
+
+test: setup
+	@$(RUN); ruff check .
+	@$(RUN); ruff format --check .
+	@$(RUN); mypy
+	@$(RUN); python -m pytest $(PYTEST_ARGS)
+
+bench: setup
+	@$(RUN); for script in bench/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+clean:
+	rm -rf .venv build install log out

@@ -1,0 +1,230 @@
+"""Make `.venv` at the repository's root: ROS 2, the project's dependencies and the built package.
+
+Where a ROS 2 environment is sourced, it is used and the venv only adds what it lacks. Where none is,
+ROS 2 Jazzy is installed from wheels. The package is built by colcon into the venv itself, which is
+the one prefix of everything. Each step is skipped while nothing that it depends on has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from mend_wheels import mend_include_directories
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMPS = VENV / ".evio_setup"
+PYTHON = VENV / "bin" / "python"
+WHEELS = Path(__file__).with_name("ros_wheels.txt")
+INTERFACES = Path(__file__).with_name("interfaces")
+WHEEL_VERSIONS = ((3, 11), (3, 12))
+EXIT_ERROR = 2
+
+
+class SetupError(Exception):
+    """Something is missing or failed; the text is one line for the user."""
+
+
+def main() -> int:
+    """Bring the environment up to date; 0 for success, 2 where something is missing or fails."""
+    try:
+        check_tools()
+        uses_wheels = not ros_is_sourced()
+        make_venv(uses_wheels)
+        install_dependencies(uses_wheels)
+        if uses_wheels:
+            mend_include_directories(VENV, PYTHON)
+        build(uses_wheels)
+    except SetupError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("setup: interrupted; the next run takes up where this one stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def check_tools() -> None:
+    """Say in one line what must be installed first."""
+    wanted = {
+        "a C++ compiler": ("c++", "g++", "clang++"),
+        "cmake": ("cmake",),
+        "make": ("make", "ninja"),
+    }
+    missing = [name for name, commands in wanted.items() if not any(map(shutil.which, commands))]
+    try:
+        import ensurepip  # noqa: F401 - Debian ships it apart, in python3-venv
+        import venv  # noqa: F401
+    except ImportError:
+        missing.append("python3-venv")
+    if missing:
+        raise SetupError(
+            f"missing: {', '.join(missing)}; on Debian and Ubuntu: "
+            "apt install build-essential cmake python3-dev python3-venv"
+        )
+
+
+def ros_is_sourced() -> bool:
+    """Whether the calling shell has a ROS 2 environment other than our own venv."""
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    foreign = [prefix for prefix in prefixes if prefix and Path(prefix) != VENV]
+    if not (os.environ.get("ROS_DISTRO") and foreign):
+        return False
+    found = subprocess.run([base_python(), "-c", "import rclpy"], capture_output=True)
+    return found.returncode == 0
+
+
+def base_python() -> str:
+    """The interpreter outside any venv that runs this script."""
+    return getattr(sys, "_base_executable", sys.executable)
+
+
+def wheel_python() -> str:
+    """An interpreter for which the wheels exist."""
+    if sys.version_info[:2] in WHEEL_VERSIONS:
+        return base_python()
+    for major, minor in reversed(WHEEL_VERSIONS):
+        found = shutil.which(f"python{major}.{minor}")
+        if found:
+            return found
+    names = " or ".join(f"{major}.{minor}" for major, minor in WHEEL_VERSIONS)
+    raise SetupError(
+        f"Python {names} is needed for the ROS 2 wheels, this is "
+        f"{sys.version_info.major}.{sys.version_info.minor}; or source a ROS 2 environment first"
+    )
+
+
+def make_venv(uses_wheels: bool) -> None:
+    """Make the venv afresh if there is none for this interpreter and kind of ROS."""
+    python = wheel_python() if uses_wheels else base_python()
+    kind = f"{os.path.realpath(python)} wheels={uses_wheels}"
+    if PYTHON.exists() and is_done("venv", kind):
+        return
+    options = [] if uses_wheels else ["--system-site-packages"]
+    run(f"make {VENV.name}", [python, "-m", "venv", "--clear", *options, str(VENV)])
+    STAMPS.mkdir(parents=True, exist_ok=True)
+    mark_done("venv", kind)
+
+
+def install_dependencies(uses_wheels: bool) -> None:
+    """Install ROS 2 (where wheels are used), colcon and what setup.cfg names, tests included."""
+    digest = digest_of([WHEELS, ROOT / "setup.cfg", ROOT / "pyproject.toml"])
+    if is_done("dependencies", digest):
+        return
+    pins = ["-r", str(WHEELS)] if uses_wheels else []
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", *pins, "--editable", ".[test]"]
+    run("install ROS 2 and the dependencies" if uses_wheels else "install dependencies", command)
+    mark_done("dependencies", digest)
+
+
+def build(uses_wheels: bool) -> None:
+    """Build the package, and the interface packages that the machine lacks, into the venv."""
+    environment = build_environment(uses_wheels)
+    missing = missing_interfaces(environment)
+    names = sorted(str(path.relative_to(ROOT)) for path in installed_files())
+    digest = digest_of(built_files(missing), [*names, *map(str, missing)])
+    if is_done("build", digest):
+        return
+    # Links to modules that are gone must not stay behind.
+    for stale in VENV.glob("lib/python3.*/site-packages/evio_ros"):
+        shutil.rmtree(stale)
+    colcon = shutil.which("colcon", path=environment["PATH"])
+    if colcon is None:
+        raise SetupError("missing: colcon; on Ubuntu: apt install python3-colcon-common-extensions")
+    command = [colcon, "--log-base", "log", "build", "--merge-install", "--symlink-install"]
+    command += ["--install-base", str(VENV), "--paths", ".", *map(str, missing)]
+    command += ["--cmake-args", f"-DPython3_EXECUTABLE={PYTHON}", "-DBUILD_TESTING=OFF"]
+    run("build the messages and the package", command, environment)
+    mark_done("build", digest)
+
+
+def build_environment(uses_wheels: bool) -> dict[str, str]:
+    """The environment in which colcon finds the venv and, where sourced, ROS."""
+    environment = dict(os.environ)
+    variables = ["PATH"]
+    if uses_wheels:
+        variables += ["AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH"]
+    for name in variables:
+        first = str(VENV / "bin") if name == "PATH" else str(VENV)
+        rest = [entry for entry in environment.get(name, "").split(os.pathsep) if entry != first]
+        environment[name] = os.pathsep.join([first, *filter(None, rest)])
+    return environment
+
+
+def missing_interfaces(environment: dict[str, str]) -> list[Path]:
+    """Our own interface packages, of those that no prefix but the venv holds."""
+    prefixes = environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    others = [Path(prefix) for prefix in prefixes if prefix and Path(prefix) != VENV]
+    packages = sorted(path.parent for path in INTERFACES.glob("*/package.xml"))
+    return [
+        package
+        for package in packages
+        if not any((prefix / "share" / package.name / "package.xml").exists() for prefix in others)
+    ]
+
+
+def installed_files() -> list[Path]:
+    """Files that the build links into the venv: their names matter, their contents do not."""
+    folders = ("evio_ros", "scripts", "launch", "config")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    return [path for path in files if "__pycache__" not in path.parts]
+
+
+def built_files(interfaces: Iterable[Path]) -> list[Path]:
+    """Files whose contents decide what is built."""
+    files = [ROOT / "CMakeLists.txt", ROOT / "package.xml"]
+    for folder in (ROOT / "msg", ROOT / "srv", *interfaces):
+        files += sorted(path for path in folder.rglob("*") if path.is_file())
+    return files
+
+
+def digest_of(files: Iterable[Path], words: Iterable[str] = ()) -> str:
+    """A digest that changes when a file or word does."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes() + b"\0")
+    for word in words:
+        digest.update(word.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def is_done(step: str, digest: str) -> bool:
+    """Whether a step was finished for this digest."""
+    stamp = STAMPS / step
+    return stamp.exists() and stamp.read_text() == digest
+
+
+def mark_done(step: str, digest: str) -> None:
+    """Remember that a step is finished."""
+    (STAMPS / step).write_text(digest)
+
+
+def run(what: str, command: list[str], environment: dict[str, str] | None = None) -> None:
+    """Run a command, saying what it does and how long it took; show its output if it fails."""
+    started = time.monotonic()
+    print(f"setup: {what} ...", end="", flush=True)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    print(f" {time.monotonic() - started:.1f} s", flush=True)
+    if done.returncode:
+        print(done.stdout[-6000:], file=sys.stderr)
+        raise SetupError(
+            f"failed to {what}: {' '.join(command[:4])} ... ended with {done.returncode}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
