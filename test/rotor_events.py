@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.rotation.geometry import Ellipse
+from evio_ros.ellipse import Ellipse
 
 SIZE = SensorSize(320, 240)
 

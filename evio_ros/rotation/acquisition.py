@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.activity import cell_time_series
-from evio_ros.rotation.geometry import Ellipse
+from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.regions import Region
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]

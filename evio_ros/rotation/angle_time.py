@@ -8,7 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.rotation.geometry import OUTSIDE, DiscMap
+from evio_ros.rotation.disc_map import OUTSIDE, DiscMap
 
 __all__ = ["angle_time_histogram", "angular_harmonics"]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.rotation.geometry import Ellipse
+from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.spectrum import SpectrumFit
 
 __all__ = ["deformed", "measure_deformation", "sector_offsets"]

@@ -16,7 +16,8 @@ from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.blade_phase import blade_angle
 from evio_ros.rotation.disc_following import deformed, measure_deformation
 from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.geometry import DiscMap, Ellipse
+from evio_ros.ellipse import Ellipse
+from evio_ros.rotation.disc_map import DiscMap
 from evio_ros.rotation.spectrum import SpectrumFit, blade_count, fit_line, line_power
 
 __all__ = ["RotorTracker", "TrackerParameters"]

@@ -11,7 +11,7 @@ from evio_ros.errors import ParameterError
 from evio_ros.events import EventBatch, EventWindow
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
 from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.geometry import Ellipse
+from evio_ros.ellipse import Ellipse
 from evio_ros.windowing import windows
 
 

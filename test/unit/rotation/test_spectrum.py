@@ -8,7 +8,7 @@ from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.blade_phase import blade_angle
-from evio_ros.rotation.geometry import DiscMap
+from evio_ros.rotation.disc_map import DiscMap
 from evio_ros.rotation.spectrum import blade_count, fit_line, line_power
 
 LENGTH_US = 100_000

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evio_ros.events import SensorSize
-from evio_ros.rotation.geometry import OUTSIDE, DiscMap, Ellipse
+from evio_ros.ellipse import Ellipse
+from evio_ros.rotation.disc_map import OUTSIDE, DiscMap
 
 ellipses = st.builds(
     lambda x, y, b, stretch, tilt: Ellipse((x, y), (b * stretch, b), tilt),

@@ -1,0 +1,245 @@
+"""The heart of the simulator: light, photoreceptor and comparator of every pixel.
+
+The event model is that of ESIM (Rebecq et al., CoRL 2018) and v2e (Hu et al., CVPRW 2021): the
+logarithm of the light passes a first-order low-pass; an event comes when it has changed by a
+threshold since the last one; then the pixel is blind for the refractory period and starts from where
+the light is. Between two looks at the scene the light is constant, so that the low-pass and the time
+at which it crosses a threshold are exact. While no edge is near a pixel, it is not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+__all__ = ["advance_pixels", "initial_light"]
+
+STEP_PX = 0.15
+"""How far the image may move over a pixel between two looks."""
+LONGEST_STEP_S = 1e-3
+SHORTEST_STEP_S = 5e-7
+REFERENCE_RADIUS = 0.7
+"""Where a swept blade's angle is that of the truth."""
+TEXTURE_SIDE = 512
+
+
+@njit(cache=True, nogil=True)
+def _motion(knots, time_s):  # type: ignore[no-untyped-def]
+    """Turns since time 0 and turns a second, from `SpeedProfile.knots`."""
+    segment = 0
+    while segment + 1 < len(knots) and knots[segment + 1, 0] <= time_s:
+        segment += 1
+    elapsed = time_s - knots[segment, 0]
+    frequency, rate = knots[segment, 2], knots[segment, 3]
+    turns = knots[segment, 1] + (frequency + 0.5 * rate * elapsed) * elapsed
+    return turns, frequency + rate * elapsed
+
+
+@njit(cache=True, nogil=True)
+def _lookup(table, column, position):  # type: ignore[no-untyped-def]
+    """A column of a table of milliseconds, straight between its rows."""
+    row = min(int(position), len(table) - 2)
+    share = position - row
+    return table[row, column] * (1 - share) + table[row + 1, column] * share
+
+
+@njit(cache=True, nogil=True)
+def _texture(noise, u, v):  # type: ignore[no-untyped-def]
+    """Smooth periodic noise of unit variance, bilinear."""
+    i, j = math.floor(u), math.floor(v)
+    a, b = u - i, v - j
+    i0, j0 = int(i) & (TEXTURE_SIDE - 1), int(j) & (TEXTURE_SIDE - 1)
+    i1, j1 = (i0 + 1) & (TEXTURE_SIDE - 1), (j0 + 1) & (TEXTURE_SIDE - 1)
+    low = noise[j0, i0] * (1 - a) + noise[j0, i1] * a
+    return low * (1 - b) + (noise[j1, i0] * (1 - a) + noise[j1, i1] * a) * b
+
+
+@njit(cache=True, nogil=True)
+def _wrapped(angle):  # type: ignore[no-untyped-def]
+    return angle - 2 * math.pi * math.floor(angle / (2 * math.pi) + 0.5)
+
+
+@njit(cache=True, nogil=True)
+def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):  # type: ignore[no-untyped-def]
+    """Light with a rotor before it, and how long nothing will change."""
+    position = max(time_s * 1e3, 0.0)
+    cx, cy = _lookup(shapes, 0, position), _lookup(shapes, 1, position)
+    a, b = _lookup(shapes, 2, position), _lookup(shapes, 3, position)
+    tilt = _lookup(shapes, 4, position)
+    cosine, sine = math.cos(tilt), math.sin(tilt)
+    dx, dy = x - cx, y - cy
+    along, across = (dx * cosine + dy * sine) / a, (dy * cosine - dx * sine) / b
+    radius = math.hypot(along, across)
+    if radius > 1.0:
+        return light, LONGEST_STEP_S
+    phase, half_angle, half_width, sweep, disc_light, hub, texture, grain = numbers
+    if disc_light >= 0.0:
+        light = disc_light
+    if radius <= hub:
+        return 0.5 * light, LONGEST_STEP_S
+    turns, frequency = _motion(knots, time_s)
+    angle = math.atan2(across, along) + tilt - phase - 2 * math.pi * turns
+    speed = 2 * math.pi * abs(frequency) + 1e-9
+    # How far an edge, which is radial, moves across itself for each radian.
+    radius_px = max(a * b * radius**2 / math.hypot(a * along, b * across), 0.3)
+    fine = STEP_PX / (speed * radius_px)
+    wait = LONGEST_STEP_S
+    if texture > 0.0:
+        u = radius * math.cos(angle) * a / grain
+        v = radius * math.sin(angle) * a / grain
+        light *= math.exp(texture * _texture(noise, u, v))
+        wait = fine
+    # A blade's edge is soft over the width of a pixel.
+    soft = 0.5 / radius_px
+    for index in range(len(blades)):
+        middle, width, blade_light = blades[index]
+        if width <= 0.0:
+            continue
+        half = (half_angle + half_width / radius) * width
+        offset = _wrapped(angle - middle - sweep * (radius - REFERENCE_RADIUS))
+        cover = min(max((half - abs(offset)) / (2 * soft) + 0.5, 0.0), 1.0)
+        light += cover * (blade_light - light)
+        # Seen from the pixel, the edges come from ahead.
+        ahead = offset if frequency >= 0 else -offset
+        distance = 2 * math.pi + ahead - half - soft
+        if abs(abs(offset) - half) < soft:
+            wait = min(wait, fine)
+        if ahead > half + soft:
+            distance = ahead - half - soft
+        elif ahead > -half + soft:
+            distance = ahead + half - soft
+        wait = min(wait, max(distance / speed, fine))
+    return light, wait
+
+
+@njit(cache=True, nogil=True)
+def _see_texture(x, y, light, numbers, shifts, time_s, noise):  # type: ignore[no-untyped-def]
+    """Light reflected by a moving texture, and how long it hardly changes."""
+    x0, y0, x1, y1, contrast, grain, body_a, body_b = numbers
+    if not (x0 <= x < x1 and y0 <= y < y1):
+        return light, LONGEST_STEP_S
+    position = max(time_s * 1e3, 0.0)
+    dx, dy = x - _lookup(shifts, 0, position), y - _lookup(shifts, 1, position)
+    speed = math.hypot(
+        _lookup(shifts, 0, position + 1) - _lookup(shifts, 0, position),
+        _lookup(shifts, 1, position + 1) - _lookup(shifts, 1, position),
+    )
+    wait = min(LONGEST_STEP_S, STEP_PX / (1e3 * speed + 1e-9))
+    if body_a > 0.0:
+        out = math.hypot((dx - 0.5 * (x0 + x1)) / body_a, (dy - 0.5 * (y0 + y1)) / body_b)
+        if out > 1.0:
+            return light, wait
+        light *= 0.5
+    return light * math.exp(contrast * _texture(noise, dx / grain, dy / grain)), wait
+
+
+@njit(cache=True, nogil=True)
+def _see(x, y, scene, time_s, noise):  # type: ignore[no-untyped-def]
+    """Log light at a pixel, and for how long it can be taken as constant."""
+    background, rotors, blades, shapes, knots, textures, shifts, lamps = scene
+    light, wait = background, LONGEST_STEP_S
+    for index in range(len(textures)):
+        light, until = _see_texture(x, y, light, textures[index], shifts[index], time_s, noise)
+        wait = min(wait, until)
+    for index in range(len(lamps)):
+        lamp_x, lamp_y, radius, frequency, modulation = lamps[index]
+        if math.hypot(x - lamp_x, y - lamp_y) <= radius:
+            light *= 1 + modulation * math.sin(2 * math.pi * frequency * time_s)
+            wait = min(wait, 1 / (64 * frequency))
+    for index in range(len(rotors)):
+        light, until = _see_rotor(
+            x,
+            y,
+            light,
+            rotors[index],
+            blades[index],
+            shapes[index],
+            knots[index],
+            time_s,
+            noise,
+        )
+        wait = min(wait, until)
+    return math.log(max(light, 1e-4)), max(wait, SHORTEST_STEP_S)
+
+
+@njit(cache=True, nogil=True)
+def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, signs, count):  # type: ignore[no-untyped-def]
+    """Let one pixel see constant light until end_s; returns the number of its events so far."""
+    time_constant_s, refractory_s = sensor
+    while True:
+        level, reference, blind_until_s = state[0, pixel], state[1, pixel], state[2, pixel]
+        if blind_until_s > time_s:
+            stop = min(blind_until_s, end_s)
+            level = light + (level - light) * math.exp((time_s - stop) / time_constant_s)
+            state[0, pixel] = level
+            if blind_until_s > end_s:
+                return count
+            # The comparator starts afresh from where the light is now.
+            state[1, pixel] = reference = level
+            time_s = stop
+        rising = light > level
+        goal = reference + thresholds[0, pixel] if rising else reference - thresholds[1, pixel]
+        crosses = light > goal if rising else light < goal
+        crossing_s = time_s
+        if crosses and ((level < goal) if rising else (level > goal)):
+            crossing_s = time_s + time_constant_s * math.log((level - light) / (goal - light))
+        if not crosses or crossing_s >= end_s:
+            state[0, pixel] = light + (level - light) * math.exp((time_s - end_s) / time_constant_s)
+            return count
+        state[0, pixel] = light + (level - light) * math.exp((time_s - crossing_s) / time_constant_s)
+        state[1, pixel] = goal
+        state[2, pixel] = crossing_s + refractory_s
+        if count < len(times):
+            times[count] = crossing_s
+            signs[count] = rising
+        count += 1
+        time_s = crossing_s
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def advance_pixels(
+    x, y, scene, sensor, noise, state, thresholds, start_s, end_s, times, signs, counts
+):  # type: ignore[no-untyped-def]
+    """Let pixels see the scene from start_s to end_s.
+
+    Args:
+        x, y: float64 (n,) pixels.
+        scene: see `evio_ros.simulation.simulator._tables`.
+        sensor: low-pass time constant and refractory period in seconds.
+        noise: float32 (512, 512) texture.
+        state: float64 (3, n), changed in place: filtered log light, that at the last event, end of
+            the refractory period in seconds.
+        thresholds: float64 (2, n), ON and OFF.
+        start_s, end_s: span of time; spans follow one another.
+        times: float64 (n, most), filled with the events' times in seconds.
+        signs: bool (n, most), filled with their polarity.
+        counts: int64 (n,), filled with the numbers of events; more than `most` where they did not fit.
+    """
+    for pixel in prange(len(x)):
+        time_s, count = start_s, 0
+        while time_s < end_s:
+            light, wait = _see(x[pixel], y[pixel], scene, time_s, noise)
+            until_s = min(time_s + wait, end_s)
+            count = _respond(
+                pixel,
+                light,
+                time_s,
+                until_s,
+                sensor,
+                state,
+                thresholds,
+                times[pixel],
+                signs[pixel],
+                count,
+            )
+            time_s = until_s
+        counts[pixel] = count
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def initial_light(x, y, scene, noise, light):  # type: ignore[no-untyped-def]
+    """Fill float64 (n,) with the log light of pixels at time 0."""
+    for pixel in prange(len(x)):
+        light[pixel], _ = _see(x[pixel], y[pixel], scene, 0.0, noise)

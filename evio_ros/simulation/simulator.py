@@ -1,0 +1,249 @@
+"""The event camera simulator: a scene and a camera in, batches of events out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.simulation.camera import CameraParameters
+from evio_ros.simulation.pixel_kernel import TEXTURE_SIDE, advance_pixels, initial_light
+from evio_ros.simulation.scene import BladePattern, Rotor, Scene
+
+__all__ = ["simulate"]
+
+SLICE_US = 10_000
+"""Internal step: events do not depend on how many slices are asked for."""
+FIRST_CAPACITY = 16
+JITTER_LIMIT = 5.0
+"""Standard deviations at which latency jitter is cut off."""
+Real = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class _Pixels:
+    """The pixels that see something move."""
+
+    x: Real
+    y: Real
+    thresholds: Real  # (2, n)
+    state: Real  # (3, n)
+
+
+def simulate(scene: Scene, camera: CameraParameters, duration_us: int) -> Iterator[EventBatch]:
+    """Simulate a recording, one batch for each 10 ms.
+
+    Args:
+        scene: what is seen.
+        camera: the sensor.
+        duration_us: length of the recording; events have 0 <= t < duration_us.
+
+    Yields:
+        Batches in order of time, some perhaps empty. The same arguments give the same events, and
+        a longer recording begins with the events of a shorter one.
+    """
+    random = np.random.default_rng(camera.seed)
+    noise = _smooth_noise(random)
+    tables = _tables(scene, camera.seed, duration_us)
+    pixels = _moving_pixels(scene, camera, random, duration_us)
+    light = np.empty(len(pixels.x))
+    initial_light(pixels.x, pixels.y, tables, noise, light)
+    # Pixels start anywhere between their thresholds, as they do in a running camera.
+    pixels.state[0] = light
+    pixels.state[1] = light + random.uniform(-1.0, 1.0, len(light)) * pixels.thresholds.min(axis=0)
+    hot = random.integers(0, camera.size.pixels, camera.hot_pixels)
+    margin_us = JITTER_LIMIT * camera.jitter_us
+    waiting = np.empty((4, 0))
+    for index in range(math.ceil((duration_us + margin_us) / SLICE_US)):
+        signal = _signal_events(pixels, tables, noise, camera, index)
+        stray = _noise_events(camera, hot, index)
+        events = np.concatenate((waiting, signal, stray), axis=1)
+        # A later slice's event can still come before those of the margin.
+        ready = events[0] < (index + 1) * SLICE_US - margin_us
+        waiting = events[:, ~ready]
+        yield _batch(events[:, ready], camera.size, duration_us)
+
+
+def _smooth_noise(random: np.random.Generator) -> NDArray[np.float32]:
+    """Periodic noise of unit variance whose grains are about two samples wide."""
+    noise = gaussian_filter(random.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)), 0.8, mode="wrap")
+    return (noise / noise.std()).astype(np.float32)
+
+
+def _signal_events(
+    pixels: _Pixels, tables: tuple, noise: NDArray[np.float32], camera: CameraParameters, index: int
+) -> Real:
+    """Events (t [us], x, y, polarity) that one slice's light makes, latency jitter added."""
+    sensor = (1 / (2 * math.pi * camera.cutoff_hz), 1e-6 * camera.refractory_us)
+    span = (1e-6 * SLICE_US * index, 1e-6 * SLICE_US * (index + 1))
+    count, most = len(pixels.x), FIRST_CAPACITY
+    before = pixels.state.copy()
+    while True:
+        times, signs = np.empty((count, most)), np.empty((count, most), np.bool_)
+        counts = np.zeros(count, np.int64)
+        advance_pixels(
+            pixels.x,
+            pixels.y,
+            tables,
+            sensor,
+            noise,
+            pixels.state,
+            pixels.thresholds,
+            *span,
+            times,
+            signs,
+            counts,
+        )
+        if counts.max(initial=0) <= most:
+            break
+        most = int(counts.max())
+        pixels.state[:] = before
+    filled = np.arange(most) < counts[:, None]
+    pixel = np.repeat(np.arange(count), counts)
+    random = np.random.default_rng((camera.seed, 1, index))
+    jitter = np.clip(random.normal(size=len(pixel)), -JITTER_LIMIT, JITTER_LIMIT)
+    t_us = 1e6 * times[filled] + camera.jitter_us * jitter
+    return np.stack((t_us, pixels.x[pixel], pixels.y[pixel], signs[filled]))
+
+
+def _noise_events(camera: CameraParameters, hot: NDArray[np.int64], index: int) -> Real:
+    """Noise of all pixels and of the hot ones in one slice: (t [us], x, y, polarity)."""
+    random = np.random.default_rng((camera.seed, 2, index))
+    slice_s = 1e-6 * SLICE_US
+    scattered = random.poisson(camera.noise_hz * camera.size.pixels * slice_s)
+    of_hot = random.poisson(camera.hot_pixel_hz * slice_s, len(hot))
+    places = random.integers(0, camera.size.pixels, scattered)
+    pixel = np.concatenate((places, np.repeat(hot, of_hot)))
+    t_us = SLICE_US * (index + random.random(len(pixel)))
+    y, x = np.divmod(pixel, camera.width)
+    return np.stack((t_us, x, y, random.random(len(pixel)) < 0.5))
+
+
+def _batch(events: Real, size: SensorSize, duration_us: int) -> EventBatch:
+    t = np.maximum(np.floor(events[0]), 0).astype(np.int64)
+    order = np.argsort(t, kind="stable")
+    order = order[t[order] < duration_us]
+    return EventBatch.trusted(
+        size,
+        t[order],
+        events[1, order].astype(np.uint16),
+        events[2, order].astype(np.uint16),
+        events[3, order] > 0.5,
+    )
+
+
+def _moving_pixels(
+    scene: Scene, camera: CameraParameters, random: np.random.Generator, duration_us: int
+) -> _Pixels:
+    """Pixels that a rotor, texture or lamp touches at any time and nothing still hides."""
+    touched = np.zeros((camera.height, camera.width), bool)
+    y, x = np.mgrid[0 : camera.height, 0 : camera.width]
+    for rotor in scene.rotors:
+        for shape in _shapes(rotor, duration_us)[::10]:
+            _touch_disc(touched, shape)
+    for texture in scene.textures:
+        x0, y0, x1, y1 = texture.region
+        touched[max(y0, 0) : y1, max(x0, 0) : x1] = True
+    for lamp in scene.lamps:
+        touched |= np.hypot(x - lamp.center[0], y - lamp.center[1]) <= lamp.radius_px
+    for x0, y0, x1, y1 in scene.hidden:
+        touched[y0:y1, x0:x1] = False
+    spread = random.normal(1.0, camera.threshold_mismatch, (2, camera.height, camera.width))
+    thresholds = np.maximum(spread, 0.2)[:, touched]
+    thresholds *= np.array((camera.threshold_on, camera.threshold_off))[:, None]
+    count = int(touched.sum())
+    return _Pixels(
+        x[touched].astype(np.float64),
+        y[touched].astype(np.float64),
+        thresholds,
+        np.zeros((3, count)),
+    )
+
+
+def _touch_disc(touched: NDArray[np.bool_], shape: Real) -> None:
+    """Mark the pixels of a disc given as a row of `Path.at`, with two pixels to spare."""
+    center_x, center_y, a, b, tilt = shape
+    reach = a + 3
+    x0, x1 = np.clip((int(center_x - reach), int(center_x + reach) + 2), 0, touched.shape[1])
+    y0, y1 = np.clip((int(center_y - reach), int(center_y + reach) + 2), 0, touched.shape[0])
+    y, x = np.mgrid[y0:y1, x0:x1]
+    dx, dy = x - center_x, y - center_y
+    along = (dx * math.cos(tilt) + dy * math.sin(tilt)) / (a + 2)
+    across = (dy * math.cos(tilt) - dx * math.sin(tilt)) / (b + 2)
+    touched[y0:y1, x0:x1] |= along**2 + across**2 <= 1.0
+
+
+def _shapes(rotor: Rotor, duration_us: int) -> Real:
+    """The disc's image at every millisecond, (n, 5); two rows more than the recording has."""
+    return rotor.path.at(np.arange(math.ceil(duration_us / 1000) + 2 * SLICE_US // 1000 + 2) * 1e3)
+
+
+def _tables(scene: Scene, seed: int, duration_us: int) -> tuple:
+    """The scene as numbers for the kernel.
+
+    Returns:
+        background; rotors (n, 8), blades (n, most, 3) as middle, width and light, shapes
+        (n, milliseconds, 5), speed knots (n, most, 4); textures (n, 8), their shifts (n,
+        milliseconds, 2); lamps (n, 5).
+    """
+    milliseconds = math.ceil(duration_us / 1000) + 2 * SLICE_US // 1000 + 2
+    most_blades = max([rotor.pattern.blades for rotor in scene.rotors], default=0)
+    knots = [rotor.speed.knots() for rotor in scene.rotors]
+    most_knots = max(map(len, knots), default=1)
+    rotors = np.array([_rotor_numbers(rotor) for rotor in scene.rotors]).reshape(-1, 8)
+    blades = np.zeros((len(rotors), max(most_blades, 1), 3))
+    for index, rotor in enumerate(scene.rotors):
+        if rotor.pattern.blades:
+            blades[index, : rotor.pattern.blades] = _blades(rotor.pattern, (seed, 3, index))
+    shapes = np.array([_shapes(rotor, duration_us) for rotor in scene.rotors])
+    padded = np.array([np.vstack((k, np.tile(k[-1], (most_knots - len(k), 1)))) for k in knots])
+    time_us = np.arange(milliseconds) * 1e3
+    shifts = np.zeros((len(scene.textures), milliseconds, 2))
+    textures = np.zeros((len(scene.textures), 8))
+    for index, texture in enumerate(scene.textures):
+        body = texture.body or (0.0, 0.0)
+        textures[index] = (*texture.region, texture.contrast, texture.grain_px, *body)
+        for axis, shift in enumerate(np.array(texture.shift_px).T):
+            shifts[index, :, axis] = np.interp(time_us, texture.time_us, shift)
+    lamps = [
+        (*lamp.center, lamp.radius_px, lamp.frequency_hz, lamp.modulation) for lamp in scene.lamps
+    ]
+    return (
+        scene.background,
+        rotors,
+        blades,
+        shapes.reshape(len(rotors), milliseconds, 5),
+        padded.reshape(len(rotors), most_knots, 4),
+        textures,
+        shifts,
+        np.array(lamps).reshape(-1, 5),
+    )
+
+
+def _rotor_numbers(rotor: Rotor) -> tuple[float, ...]:
+    pattern = rotor.pattern
+    return (
+        rotor.phase_rad,
+        pattern.half_width_rad,
+        pattern.half_width,
+        pattern.sweep_rad,
+        -1.0 if pattern.disc_reflectance is None else pattern.disc_reflectance,
+        pattern.hub_radius,
+        pattern.texture,
+        pattern.texture_grain_px,
+    )
+
+
+def _blades(pattern: BladePattern, seed: tuple[int, ...]) -> Real:
+    """Middle angle, relative width and light of each blade; the first one's angle is exact."""
+    random = np.random.default_rng(seed)
+    middle = 2 * math.pi * np.arange(pattern.blades) / pattern.blades
+    middle[1:] += pattern.differences * 0.1 * random.normal(size=pattern.blades - 1)
+    width = 1 + pattern.differences * np.clip(random.normal(size=pattern.blades), -2, 2)
+    light = 1 + pattern.differences * np.clip(random.normal(size=pattern.blades), -2, 2)
+    return np.stack((middle, width, pattern.reflectance * light), axis=1)
