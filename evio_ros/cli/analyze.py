@@ -65,7 +65,8 @@ def analyze(
     Rotors are found by themselves. A summary is printed; --json, --csv and --plot keep the details.
     """
     from evio_ros.cli.measurement_files import open_csv, open_json_lines
-    from evio_ros.cli.measurement_summary import MeasurementSummary, progress_bar
+    from evio_ros.cli.measurement_summary import MeasurementSummary
+    from evio_ros.cli.progress import progress_bar
     from evio_ros.pipeline import measure
     from evio_ros.sources.registry import open_source
 
@@ -82,7 +83,7 @@ def analyze(
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)
         sinks.append(summary.add)
         first_us = start_us + parameters.window_us
-        advance = stack.enter_context(progress_bar(recording, end_us - start_us))
+        advance = stack.enter_context(progress_bar(Path(recording).name, end_us - start_us))
         for measurement in measure(source, parameters, start_us, end_us, region):
             if measurement.t_us >= first_us:
                 _give(measurement, sinks)

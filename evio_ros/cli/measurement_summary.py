@@ -1,17 +1,12 @@
-"""Collecting measurements for the table at the end and for the plot, and showing progress."""
+"""Collecting measurements for the table at the end and for the plot."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from evio_ros.events import SensorSize
@@ -20,7 +15,7 @@ from evio_ros.rotation.activity import activity_grid
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.sources.base import SourceStatistics
 
-__all__ = ["MeasurementSummary", "progress_bar"]
+__all__ = ["MeasurementSummary"]
 
 
 class MeasurementSummary:
@@ -87,15 +82,3 @@ class MeasurementSummary:
                 f"{len(estimates)}",
             )
         return table
-
-
-@contextmanager
-def progress_bar(recording: str, length_us: int) -> Iterator[Callable[[int], None]]:
-    """Show progress on the terminal's error stream; yields a function that takes the µs done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    console = Console(file=sys.stderr)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(Path(recording).name, total=length_us)
-        yield lambda done_us: bar.update(task, completed=done_us)

@@ -37,7 +37,9 @@ class CameraParameters(Parameters):
     noise_hz: float = parameter(
         0.2, unit="Hz", minimum=0.0, maximum=1e4, doc="Noise events of every pixel."
     )
-    hot_pixels: int = parameter(20, minimum=0, maximum=10_000, doc="Pixels that fire by themselves.")
+    hot_pixels: int = parameter(
+        20, minimum=0, maximum=10_000, doc="Pixels that fire by themselves."
+    )
     hot_pixel_hz: float = parameter(
         500.0, unit="Hz", minimum=0.0, maximum=1e6, doc="Event rate of a hot pixel."
     )

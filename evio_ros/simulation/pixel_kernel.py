@@ -188,7 +188,9 @@ def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, sign
         if not crosses or crossing_s >= end_s:
             state[0, pixel] = light + (level - light) * math.exp((time_s - end_s) / time_constant_s)
             return count
-        state[0, pixel] = light + (level - light) * math.exp((time_s - crossing_s) / time_constant_s)
+        state[0, pixel] = light + (level - light) * math.exp(
+            (time_s - crossing_s) / time_constant_s
+        )
         state[1, pixel] = goal
         state[2, pixel] = crossing_s + refractory_s
         if count < len(times):

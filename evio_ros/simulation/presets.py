@@ -189,7 +189,9 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         "five blades that are almost alike",
         1.0,
         lambda name, _: (
-            _one(name, 1150.0, replace(FAN_BLADES, blades=5, half_width_rad=0.2, differences=0.005)),
+            _one(
+                name, 1150.0, replace(FAN_BLADES, blades=5, half_width_rad=0.2, differences=0.005)
+            ),
             _camera(),
         ),
     ),
@@ -260,9 +262,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         lambda name, s: (
             Scene(
                 name,
-                textures=(
-                    MovingTexture((0, 0, 640, 480), 0.35, 8.0, *_sway(s, 4.0, (9.0, 13.0))),
-                ),
+                textures=(MovingTexture((0, 0, 640, 480), 0.35, 8.0, *_sway(s, 4.0, (9.0, 13.0))),),
             ),
             _camera(width=640, height=480),
         ),

@@ -7,23 +7,20 @@ time in µs, then x in bits 0 to 13, y in bits 14 to 27, polarity in bits 28 to 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, NoReturn, Self
+from typing import BinaryIO
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
-from evio_ros.events import EventBatch, SensorSize
+from evio_ros.events import SensorSize
 from evio_ros.sources.event_file import REORDER_WINDOW_US, EventFile
 from evio_ros.sources.prophesee_header import PropheseeHeader, read_header
 from evio_ros.sources.time_order import RawColumns
 
-__all__ = ["DatFile", "DatWriter"]
+__all__ = ["DatFile"]
 
 RECORD_BYTES = 8
 EVENT_TYPES = (0, 12)
@@ -156,82 +153,3 @@ class DatFile(EventFile):
         offsets = self._data_offset + records * RECORD_BYTES
         times = [int.from_bytes(self._read_at(int(offset), 4), "little") for offset in offsets]
         return np.array(times, np.int64)
-
-
-class DatWriter:
-    """Writes a DAT file; it appears under its name only when it is complete.
-
-    Used as a context manager: leaving it by an exception removes what was written.
-
-    Args:
-        path: name of the file; an older one is replaced.
-        size: geometry, at most 16384 pixels a side.
-
-    Raises:
-        SourceError: where the file cannot be written, with the byte offset reached.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], size: SensorSize) -> None:
-        if max(size.width, size.height) > 1 << 14:
-            raise SourceError(path, f"DAT holds sensors of up to 16384 pixels a side, not {size}")
-        self.path = os.fspath(path)
-        self.size = size
-        self._partial = f"{self.path}.{os.getpid()}.part"
-        self._written = 0
-        header = f"% Data file containing CD events.\n% Version 2\n% Width {size.width}\n"
-        header += f"% Height {size.height}\n% end\n"
-        try:
-            self._file = open(self._partial, "wb")  # noqa: SIM115 - closed by __exit__
-        except OSError as error:
-            raise SourceError(path, f"cannot be written: {error.strerror}") from None
-        self._write(header.encode() + bytes((EVENT_TYPES[1], RECORD_BYTES)))
-
-    def append(self, batch: EventBatch) -> None:
-        """Write events; their times are kept modulo 2**32 µs.
-
-        Raises:
-            SourceError: where the disk is full or fails; the text names the byte offset.
-        """
-        if batch.size != self.size:
-            raise SourceError(self.path, f"events of a {batch.size} sensor, file of {self.size}")
-        records = np.empty((len(batch), 2), "<u4")
-        records[:, 0] = batch.t & 0xFFFFFFFF
-        records[:, 1] = batch.x | batch.y.astype(np.uint32) << 14
-        records[:, 1] |= batch.polarity.astype(np.uint32) << 28
-        self._write(records.tobytes())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self._discard()
-            return
-        try:
-            self._file.close()
-            os.replace(self._partial, self.path)
-        except OSError as problem:
-            self._fail(problem)
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-            self._file.flush()
-        except OSError as error:
-            self._fail(error)
-        self._written += len(data)
-
-    def _fail(self, error: OSError) -> NoReturn:
-        self._discard()
-        reason = f"cannot be written: {error.strerror}"
-        raise SourceError(self.path, reason, self._written) from None
-
-    def _discard(self) -> None:
-        with suppress(OSError):
-            self._file.close()
-        Path(self._partial).unlink(missing_ok=True)

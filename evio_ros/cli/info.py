@@ -1,0 +1,123 @@
+"""`evio info`: what is in a recording, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from evio_ros.recording_statistics import RecordingStatistics
+    from evio_ros.sources.event_file import EventFile
+
+__all__ = ["info"]
+
+BARS = " ▁▂▃▄▅▆▇█"
+SPARKLINE_WIDTH = 60
+
+
+def info(
+    recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Tell what RECORDING holds: format, geometry, duration, rates, and anything suspicious."""
+    from evio_ros.cli.progress import progress_bar
+    from evio_ros.recording_statistics import RecordingStatistics
+    from evio_ros.sources.registry import open_source
+
+    with open_source(recording) as source:
+        statistics = RecordingStatistics(source.size)
+        name = Path(source.path).name
+        with progress_bar(name, source.end_us - source.start_us) as advance:
+            for batch in source.batches():
+                statistics.add(batch)
+                advance(int(batch.t[-1]) - source.start_us)
+        facts = _facts(source, statistics)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1))
+    else:
+        _print(facts, statistics)
+
+
+def _facts(source: EventFile, statistics: RecordingStatistics) -> dict[str, Any]:
+    rates = statistics.rates_hz()
+    seconds = statistics.duration_us * 1e-6
+    return {
+        "file": source.path,
+        "format": source.format_name,
+        "width": source.size.width,
+        "height": source.size.height,
+        "geometry_declared": source.size_is_declared,
+        "start_us": statistics.start_us,
+        "duration_us": statistics.duration_us,
+        "events": statistics.events,
+        "on": statistics.on,
+        "off": statistics.events - statistics.on,
+        "mean_rate_hz": statistics.events / seconds if seconds else 0.0,
+        "peak_rate_hz": float(rates.max(initial=0.0)),
+        "suspicious": _suspicions(source, statistics),
+    }
+
+
+def _suspicions(source: EventFile, statistics: RecordingStatistics) -> list[str]:
+    """What a careful person would want to know before using the recording."""
+    counted = source.statistics
+    found = []
+    if not source.size_is_declared:
+        found.append(f"the header names no geometry; {source.size} is guessed from the events")
+    if counted.outside:
+        found.append(f"{counted.outside} events outside {source.size} dropped")
+    if counted.reordered:
+        found.append(f"{counted.reordered} events out of order, put right")
+    if counted.late:
+        found.append(f"{counted.late} events too far out of order, dropped")
+    if counted.invalid:
+        found.append(f"{counted.invalid} words of no known type or before any time, dropped")
+    if counted.truncated_bytes:
+        found.append(f"cut off in mid-record: {counted.truncated_bytes} bytes too many at the end")
+    for gap in statistics.gaps[:5]:
+        at_s = (gap.start_us - statistics.start_us) * 1e-6
+        found.append(f"no event for {gap.length_us * 1e-3:.0f} ms at {at_s:.3f} s")
+    if len(statistics.gaps) > 5:
+        found.append(f"{len(statistics.gaps) - 5} more gaps of over 100 ms")
+    hot = statistics.hot_pixels()
+    if hot:
+        listed = ", ".join(f"({x}, {y}) {events}" for x, y, events in hot[:5])
+        found.append(f"{len(hot)} hot pixels; hottest: {listed} events")
+    return found
+
+
+def _print(facts: dict[str, Any], statistics: RecordingStatistics) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    guessed = "" if facts["geometry_declared"] else " (guessed)"
+    share = facts["on"] / facts["events"] if facts["events"] else 0.0
+    for name, value in (
+        ("file", facts["file"]),
+        ("format", facts["format"]),
+        ("geometry", f"{facts['width']}x{facts['height']}{guessed}"),
+        ("duration", f"{facts['duration_us'] * 1e-6:.6f} s from {facts['start_us']} us"),
+        ("events", f"{facts['events']:,}"),
+        ("ON / OFF", f"{facts['on']:,} / {facts['off']:,} ({share:.1%} ON)"),
+        ("mean rate", f"{facts['mean_rate_hz'] * 1e-6:.3f} Mev/s"),
+        ("peak rate", f"{facts['peak_rate_hz'] * 1e-6:.3f} Mev/s in 10 ms"),
+        ("rate", _sparkline(statistics)),
+        ("suspicious", "\n".join(facts["suspicious"]) or "nothing"),
+    ):
+        table.add_row(f"[bold]{name}[/]", value)
+    Console(soft_wrap=True).print(table)
+
+
+def _sparkline(statistics: RecordingStatistics) -> str:
+    """The rate over time as a row of bars."""
+    import numpy as np
+
+    rates = statistics.rates_hz()
+    parts = np.array_split(rates, min(SPARKLINE_WIDTH, max(len(rates), 1)))
+    means = np.array([part.mean() if len(part) else 0.0 for part in parts])
+    heights = np.ceil(means / max(means.max(), 1e-9) * (len(BARS) - 1)).astype(int)
+    return "".join(BARS[height] for height in heights)

@@ -1,0 +1,97 @@
+"""What a recording holds: rates, polarity, busiest pixels and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.events import EventBatch, SensorSize
+
+__all__ = ["RecordingStatistics"]
+
+BIN_US = 10_000
+LONGEST_GAP_US = 100_000
+HOT_FACTOR = 50.0
+
+
+@njit(cache=True, nogil=True)
+def _count(x, y, t, pixels, bins, start_us, bin_us):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        pixels[y[i], x[i]] += 1
+        bins[(t[i] - start_us) // bin_us] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time without any event."""
+
+    start_us: int
+    length_us: int
+
+
+class RecordingStatistics:
+    """Collects batches; memory grows by 800 bytes for each second of recording.
+
+    Args:
+        size: geometry of the sensor.
+
+    Attributes:
+        events, on: numbers of all and of ON events.
+        start_us, end_us: sensor time of the first event and just after the last.
+        pixels: int64 (height, width) events of each pixel.
+        gaps: times of more than 100 ms without any event.
+    """
+
+    def __init__(self, size: SensorSize) -> None:
+        self.events = self.on = 0
+        self.start_us = self.end_us = 0
+        self.pixels = np.zeros((size.height, size.width), np.int64)
+        self.gaps: list[Gap] = []
+        self._bins = np.zeros(0, np.int64)
+
+    def add(self, batch: EventBatch) -> None:
+        """Add the next batch."""
+        if not len(batch):
+            return
+        if not self.events:
+            self.start_us = self.end_us = int(batch.t[0])
+        self._note_gaps(batch)
+        self.events += len(batch)
+        self.on += int(np.count_nonzero(batch.polarity))
+        self.end_us = int(batch.t[-1]) + 1
+        needed = (self.end_us - 1 - self.start_us) // BIN_US + 1
+        if needed > len(self._bins):
+            grown = np.zeros(max(needed, 2 * len(self._bins)), np.int64)
+            grown[: len(self._bins)] = self._bins
+            self._bins = grown
+        _count(batch.x, batch.y, batch.t, self.pixels, self._bins, self.start_us, BIN_US)
+
+    @property
+    def duration_us(self) -> int:
+        """Time from the first event to just after the last."""
+        return self.end_us - self.start_us
+
+    def rates_hz(self) -> NDArray[np.float64]:
+        """Event rate in bins of 10 ms, events a second; the last bin may be cut."""
+        bins = -(-self.duration_us // BIN_US)
+        return self._bins[:bins] / (BIN_US * 1e-6)
+
+    def hot_pixels(self) -> list[tuple[int, int, int]]:
+        """(x, y, events) of pixels that fire far more than any neighbour, the hottest first."""
+        padded = np.pad(self.pixels, 1)
+        rows, columns = self.pixels.shape
+        shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+        around = np.max([padded[i : i + rows, j : j + columns] for i, j in shifts], axis=0)
+        floor = max(100.0, 0.001 * self.events)
+        y, x = np.nonzero((self.pixels > HOT_FACTOR * (around + 1)) & (self.pixels > 0.01 * floor))
+        order = np.argsort(self.pixels[y, x])[::-1]
+        return [(int(x[i]), int(y[i]), int(self.pixels[y[i], x[i]])) for i in order]
+
+    def _note_gaps(self, batch: EventBatch) -> None:
+        times = np.concatenate(((self.end_us,), batch.t))
+        steps = np.diff(times)
+        for index in np.flatnonzero(steps > LONGEST_GAP_US):
+            self.gaps.append(Gap(int(times[index]), int(steps[index])))
