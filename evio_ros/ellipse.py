@@ -30,8 +30,8 @@ class Ellipse:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Radius (1 at the rim) and angle on the disc of image points.
 
-        The ellipse is stretched to a circle along its axes; the angle is measured on that circle from
-        the image's +x towards +y, so on a disc seen face-on it is the angle in the image.
+        The ellipse is stretched to a circle along its axes; on that circle the angle is measured
+        from the image's +x towards +y, so on a disc seen face-on it is the angle in the image.
 
         Args:
             x, y: image coordinates in pixels, any shape.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -99,7 +100,8 @@ class EventBatch:
             column = getattr(self, name)
             if column.dtype != dtype or column.ndim != 1:
                 raise EventError(
-                    f"{name} is {column.dtype} of {column.ndim} dimensions, not {np.dtype(dtype)} of 1"
+                    f"{name} is {column.dtype} of {column.ndim} dimensions, "
+                    f"not {np.dtype(dtype)} of 1"
                 )
             if len(column) != len(self.t):
                 raise EventError(f"{name} has {len(column)} events, t has {len(self.t)}")
@@ -110,7 +112,8 @@ class EventBatch:
             if backwards.any():
                 index = int(backwards.argmax()) + 1
                 raise EventError(
-                    f"time goes back from {self.t[index - 1]} to {self.t[index]} us at event {index}"
+                    f"time goes back from {self.t[index - 1]} to {self.t[index]} us "
+                    f"at event {index}"
                 )
         self._freeze()
 
@@ -166,7 +169,7 @@ class EventBatch:
         for batch in filled:
             if batch.size != size:
                 raise EventError(f"batch of a {batch.size} sensor joined to one of {size}")
-        for before, after in zip(filled, filled[1:], strict=False):
+        for before, after in itertools.pairwise(filled):
             if after.t[0] < before.t[-1]:
                 raise EventError(
                     f"time goes back from {before.t[-1]} to {after.t[0]} us between batches"

@@ -86,7 +86,7 @@ def parameter(
     choices: tuple[str, ...] = (),
     read_only: bool = False,
 ) -> Any:
-    """Declare one field of a `Parameters` dataclass; see `ParameterDescription` for the arguments."""
+    """Declare one field of a `Parameters` dataclass; `ParameterDescription` tells the arguments."""
     metadata = {
         "unit": unit,
         "minimum": minimum,

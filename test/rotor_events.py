@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evio_ros.events import EventBatch, SensorSize
 from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventBatch, SensorSize
 
 SIZE = SensorSize(320, 240)
+DISC = Ellipse((160.3, 119.6), (60.0, 60.0), 0.0)
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class IdealRotor:
 
     frequency_hz: float
     blades: int = 3
-    ellipse: Ellipse = Ellipse((160.3, 119.6), (60.0, 60.0), 0.0)
+    ellipse: Ellipse = DISC
     rate: float = 0.0
     phase_rad: float = 0.4
     event_rate_hz: float = 1e6

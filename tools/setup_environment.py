@@ -1,7 +1,7 @@
 """Make `.venv` at the repository's root: ROS 2, the project's dependencies and the built package.
 
-Where a ROS 2 environment is sourced, it is used and the venv only adds what it lacks. Where none is,
-ROS 2 Jazzy is installed from wheels. The package is built by colcon into the venv itself, which is
+Where a ROS 2 environment is sourced, it is used and the venv only adds what it lacks. Where none
+is, ROS 2 Jazzy is installed from wheels. The package is built by colcon into the venv itself,
 the one prefix of everything. Each step is skipped while nothing that it depends on has changed.
 """
 

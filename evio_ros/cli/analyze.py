@@ -95,7 +95,7 @@ def analyze(
         plot(summary, Path(recording).name, plot_path)
 
 
-def _give(measurement: Measurement, sinks: list) -> None:  # type: ignore[type-arg]
+def _give(measurement: Measurement, sinks: list) -> None:
     for sink in sinks:
         sink(measurement)
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 from scipy.optimize import minimize
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.activity import cell_time_series
-from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.regions import Region
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
@@ -287,7 +287,7 @@ def _outline(points: Real, weight: Real, center: Real, shear: Real) -> Ellipse:
     radius, _ = unit.disc_coordinates(points[:, 0], points[:, 1])
     order = np.argsort(radius)
     share = np.cumsum(weight[order]) / weight.sum()
-    rim = float(radius[order][min(np.searchsorted(share, 0.97), len(order) - 1)])
+    rim = float(radius[order][min(int(np.searchsorted(share, 0.97)), len(order) - 1)])
     wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
     axes = (rim * math.exp(strength), rim * math.exp(-strength))
     return Ellipse((float(center[0]), float(center[1])), axes, wrapped)

@@ -77,9 +77,9 @@ def measure_deformation(
 
     On the disc (radius 1), with the centre wrong by (ex, ey) and the shape by the symmetric shear
     [[s0, s1], [s1, -s0]], the angle a of a point at radius r is taken too small by
-    (ex sin a - ey cos a) / r + s0 sin 2a - s1 cos 2a, and there the pattern seems to lag by as much:
-    linear in the error, once and twice around the disc. Small errors are more likely than large
-    ones, so where the sectors say little the answer stays near zero.
+    (ex sin a - ey cos a) / r + s0 sin 2a - s1 cos 2a, and there the pattern seems to lag by as
+    much: linear in the error, once and twice around the disc. Small errors are more likely than
+    large ones, so where the sectors say little the answer stays near zero.
 
     Args:
         counts, fit, start_s, length_s: see `sector_offsets`.

@@ -68,7 +68,7 @@ def find_regions(events: EventBatch, span_us: int, parameters: RegionParameters)
     """
     grid = activity_grid(events, parameters.cell_px)
     least = max(
-        parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * np.median(grid), 2.0
+        parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * float(np.median(grid)), 2.0
     )
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:

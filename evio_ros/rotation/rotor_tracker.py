@@ -1,4 +1,4 @@
-"""Following one rotor from step to step: angle-time histograms of a sliding window and their fit."""
+"""Following one rotor from step to step: the angle-time spectrum of a sliding window."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition import RotorCandidate
 from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.blade_phase import blade_angle
 from evio_ros.rotation.disc_following import deformed, measure_deformation
-from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.spectrum import SpectrumFit, blade_count, fit_line, line_power
 
 __all__ = ["RotorTracker", "TrackerParameters"]
@@ -231,7 +231,7 @@ def _strongest_line(harmonics: NDArray[np.complex64], length_s: float, near_hz: 
 
 
 def _confidence(fit: SpectrumFit, minimum_signal_to_noise: float) -> float:
-    """Probability that the frequency is right to 1 %: the line is real, and its error is below 1 %."""
+    """Probability that the frequency is right to 1 %: the line is real, its error is below 1 %."""
     is_rotor = 1.0 - math.exp(-(fit.signal_to_noise - 1.0) / minimum_signal_to_noise)
     allowed = 0.01 * abs(fit.frequency_hz)
     is_close = math.erf(allowed / (math.sqrt(2.0) * max(fit.frequency_std_hz, 1e-12)))

@@ -2,8 +2,8 @@
 
 A pattern that turns with frequency f has the angular harmonic of order k at the temporal frequency
 -k f: all its energy lies on one line through the origin of the two-dimensional spectrum. The sum of
-the power along a line is, up to a constant, the log likelihood of f where the pattern is unknown and
-events are Poisson distributed; its maximum is the estimate.
+the power along a line is, up to a constant, the log likelihood of f where the pattern is unknown
+and events are Poisson distributed; its maximum is the estimate.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def fit_line(
     Args:
         harmonics: complex64 (2, bins, orders + 1) of `angular_harmonics`; two or more bins.
         length_s: length of the window.
-        start_hz, start_rate: start values; the phase error at the window's ends must be below half a
-            period of the highest order that carries energy.
+        start_hz, start_rate: start values; the phase error at the window's ends must be below half
+            a period of the highest order that carries energy.
     """
     window = _Window.of(harmonics, length_s)
     frequency, rate = start_hz, start_rate
@@ -171,7 +171,7 @@ def _slice_phases(window: _Window, frequency: float, rate: float) -> _Slices:
 
 
 def _denoised_shape(pattern: Complex, events: Real) -> Complex:
-    """Harmonics of the pattern for one event, with those that noise explains taken down (Wiener)."""
+    """Harmonics of the pattern for one event, those that noise explains taken down (Wiener)."""
     power = np.abs(pattern) ** 2
     noise = events[:, None]
     gain = np.maximum(power - 2 * noise, 0.0) / np.maximum(power, 1e-300)
@@ -198,7 +198,7 @@ def blade_count(pattern: Complex, maximum: int) -> int:
     """Number of blades of a pattern from the angular orders that it holds.
 
     N equal blades leave only multiples of N; unequal ones leave all orders but most power in the
-    multiples. The largest N whose multiples hold clearly more than the 1 / N that chance gives them.
+    multiples. The largest N whose multiples hold clearly more than chance gives them, 1 / N.
 
     Args:
         pattern: complex128 (2, orders + 1), see `SpectrumFit.pattern`.

@@ -12,7 +12,7 @@ __all__ = ["CameraParameters"]
 
 @dataclass(frozen=True)
 class CameraParameters(Parameters):
-    """Properties of the simulated sensor; the defaults are those of a modern camera in good light."""
+    """Properties of the simulated sensor; by default a modern camera in good light."""
 
     width: int = parameter(1280, unit="px", minimum=1, maximum=16384, doc="Columns of the sensor.")
     height: int = parameter(720, unit="px", minimum=1, maximum=16384, doc="Rows of the sensor.")

@@ -2,16 +2,15 @@
 
 The event model is that of ESIM (Rebecq et al., CoRL 2018) and v2e (Hu et al., CVPRW 2021): the
 logarithm of the light passes a first-order low-pass; an event comes when it has changed by a
-threshold since the last one; then the pixel is blind for the refractory period and starts from where
-the light is. Between two looks at the scene the light is constant, so that the low-pass and the time
-at which it crosses a threshold are exact. While no edge is near a pixel, it is not looked at.
+threshold since the last one; then the pixel is blind for the refractory period and starts from
+where the light is. Between two looks at the scene the light is constant, so that the low-pass and
+the time at which it crosses a threshold are exact. While no edge is near, a pixel rests.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 from numba import njit, prange
 
 __all__ = ["advance_pixels", "initial_light"]
@@ -201,9 +200,9 @@ def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, sign
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def advance_pixels(
+def advance_pixels(  # type: ignore[no-untyped-def]
     x, y, scene, sensor, noise, state, thresholds, start_s, end_s, times, signs, counts
-):  # type: ignore[no-untyped-def]
+):
     """Let pixels see the scene from start_s to end_s.
 
     Args:
@@ -217,7 +216,7 @@ def advance_pixels(
         start_s, end_s: span of time; spans follow one another.
         times: float64 (n, most), filled with the events' times in seconds.
         signs: bool (n, most), filled with their polarity.
-        counts: int64 (n,), filled with the numbers of events; more than `most` where they did not fit.
+        counts: int64 (n,), filled with the numbers of events; above `most` where they did not fit.
     """
     for pixel in prange(len(x)):
         time_s, count = start_s, 0

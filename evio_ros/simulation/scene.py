@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.errors import ParameterError
 from evio_ros.ellipse import Ellipse
+from evio_ros.errors import ParameterError
 from evio_ros.simulation.speed import SpeedProfile
 
 __all__ = ["BladePattern", "Lamp", "MovingTexture", "Path", "Rotor", "Scene"]
@@ -28,7 +28,7 @@ class BladePattern:
         sweep_rad: how far a blade lags at the rim.
         reflectance: share of light that a blade reflects, 0 to 1.
         disc_reflectance: the same of the disc between the blades; None where one sees through.
-        differences: relative spread of the blades' width and reflectance; blades are never quite alike.
+        differences: relative spread of the blades' width and reflectance; no two are quite alike.
         hub_radius: radius of the hub, which shows nothing that turns.
         texture: contrast of a fine texture on the disc: standard deviation of its log reflectance.
         texture_grain_px: size of the texture's grains.

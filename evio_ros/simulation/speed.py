@@ -76,7 +76,7 @@ class SpeedProfile:
 
     def _turns_from_first_knot(self, t_us: ArrayLike) -> NDArray[np.float64]:
         base, frequency, rate, elapsed = self._segment(t_us)
-        return base + frequency * elapsed + 0.5 * rate * elapsed**2
+        return np.asarray(base + frequency * elapsed + 0.5 * rate * elapsed**2, np.float64)
 
     def _tables(self) -> tuple[NDArray[np.float64], ...]:
         """Turns, frequency and rate at the start of each segment; the first is before all knots."""

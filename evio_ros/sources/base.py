@@ -90,5 +90,5 @@ class SeekableSource(EventSource, Protocol):
         ...
 
     def seek(self, t_us: int) -> None:
-        """Continue with the first event at or after `t_us`; iterators already made end or follow."""
+        """Continue with the first event at or after `t_us`; iterators in use end or follow."""
         ...

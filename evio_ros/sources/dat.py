@@ -118,7 +118,8 @@ class DatFile(EventFile):
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
-        self._next, self._newest = 0, 0
+        self._next = 0
+        self._newest: int = 0
         if t_us is not None:
             # Events may be out of order by the window in which they are put right.
             records, times = self._sparse_index
@@ -147,7 +148,8 @@ class DatFile(EventFile):
         """Some records, spread evenly, the last piece's first one among them, and their times."""
         last_piece = max(self._records - PIECE_EVENTS, 0)
         records = np.unique(np.linspace(0, last_piece, INDEX_ENTRIES).astype(np.int64))
-        return records, np.unwrap(self._raw_times(records), period=1 << 32)
+        times = np.unwrap(self._raw_times(records), period=1 << 32)
+        return records, times.astype(np.int64)
 
     def _raw_times(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
         offsets = self._data_offset + records * RECORD_BYTES

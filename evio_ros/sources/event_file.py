@@ -41,13 +41,13 @@ def open_regular_file(path: str) -> BinaryIO:
             raise SourceError(path, "is a directory, not a recording")
         if not stat.S_ISREG(mode):
             raise SourceError(path, "is not a regular file")
-        file = Path(path).open("rb", buffering=0)
+        file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - the caller closes it
     except OSError as error:
         raise SourceError(path, f"cannot be opened: {error.strerror}") from None
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
         raise SourceError(path, "is empty", 0)
-    return file  # type: ignore[return-value]
+    return file
 
 
 class EventFile(ABC):
@@ -102,7 +102,7 @@ class EventFile(ABC):
         """Sensor time just after the last event in µs."""
 
     def raw_pieces(self) -> Iterator[RawColumns]:
-        """Yield all events from the file's beginning as they are: unchecked, in the file's order."""
+        """Yield all events from the beginning as they are: unchecked, in the file's order."""
         self._go_to(None)
         while (columns := self._read_piece()) is not None:
             if len(columns):

@@ -20,10 +20,10 @@ ADDR_Y, ADDR_X, BASE_X, VECTOR_12, VECTOR_8 = 0x0, 0x2, 0x3, 0x4, 0x5
 TIME_LOW, CONTINUED_4, TIME_HIGH, TRIGGER, OTHERS, CONTINUED_12 = 0x6, 0x7, 0x8, 0xA, 0xE, 0xF
 NO_TIME = -1
 STEP_BACK = 10
-"""A time-high word that steps back by more than this has wrapped; real cameras step back by less."""
+"""A time-high word that steps back by more has wrapped; real cameras step back by less."""
 
-# Places in the decoder's state: time above the low 12 bits (counted on past its wraps), low 12 bits,
-# row, next column of a vector, polarity of a vector (0 or 1).
+# Places in the decoder's state: time above the low 12 bits (counted on past its wraps), low 12
+# bits, row, next column of a vector, polarity of a vector (0 or 1).
 HIGH, LOW, ROW, COLUMN, POLARITY = range(5)
 
 Triggers = tuple[NDArray[np.int64], NDArray[np.uint8]]
@@ -86,7 +86,7 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_edge):  # type: 
             y[events] = row
             polarity[events] = (word & 0x800) != 0
             events += 1
-        elif kind == VECTOR_12 or kind == VECTOR_8:
+        elif kind in (VECTOR_12, VECTOR_8):
             bits = word & (0xFFF if kind == VECTOR_12 else 0xFF)
             at = column
             column += 12 if kind == VECTOR_12 else 8

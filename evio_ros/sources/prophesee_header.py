@@ -66,7 +66,7 @@ def _text(line: bytes, path: str, offset: int) -> str:
 
 
 def _size(fields: Mapping[str, str], path: str) -> SensorSize | None:
-    """Geometry from `Width`/`Height`, `geometry 1280x720` or `format EVT3;height=720;width=1280`."""
+    """Geometry from `Width` and `Height`, `geometry 1280x720` or `format EVT3;height=720;...`."""
     found = re.fullmatch(r"(\d+)x(\d+)", fields.get("geometry", ""))
     options = dict(re.findall(r"(\w+)=(\d+)", fields.get("format", "")))
     width = options.get("width", fields.get("width"))

@@ -1,4 +1,4 @@
-"""What Prophesee's RAW formats share: a stream of words that only a decoder's state makes sense of."""
+"""What Prophesee's RAW formats share: words that only a decoder's state makes sense of."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class WordDecoder:
 class RawWordFile(EventFile):
     """A recording in a RAW file, read piece by piece.
 
-    A seek starts from a sparse index of decoder states. The index is made while the file is read and
-    completed by skipping through the rest when a later time, or the end, is asked for.
+    A seek starts from a sparse index of decoder states. The index is made while the file is read
+    and completed by skipping through the rest when a later time, or the end, is asked for.
 
     Args:
         path: name of the file, for messages.

@@ -31,7 +31,7 @@ def open_source(uri: str, *, size: SensorSize | None = None) -> EventFile:
     except BaseException:
         file.close()
         raise
-    return format_class(path, file, size)  # type: ignore[call-arg]
+    return format_class(path, file, size)
 
 
 def _recognise(header: PropheseeHeader, start: bytes) -> type[EventFile] | None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from rotor_events import SIZE, IdealRotor, events_of
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition import AcquisitionParameters, acquire
-from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.regions import RegionParameters, find_regions
 
 SPAN_US = 250_000

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -7,11 +8,11 @@ import numpy as np
 import pytest
 from rotor_events import SIZE, IdealRotor, events_of
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventBatch, EventWindow
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
 from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.ellipse import Ellipse
 from evio_ros.windowing import windows
 
 
@@ -83,7 +84,7 @@ def test_the_split_into_batches_does_not_matter():
     events = events_of([IdealRotor(19.1667)], 350_000)
     parameters = RotationDetectorParameters()
     cuts = [0, 1, 1000, 1001, 150_000, len(events)]
-    pieces = [events.slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    pieces = [events.slice(a, b) for a, b in itertools.pairwise(cuts)]
     outcomes = []
     for batches in ([events], pieces):
         detector = RotationDetector(SIZE, parameters)

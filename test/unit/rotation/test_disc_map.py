@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evio_ros.events import SensorSize
 from evio_ros.ellipse import Ellipse
+from evio_ros.events import SensorSize
 from evio_ros.rotation.disc_map import OUTSIDE, DiscMap
 
 ellipses = st.builds(
@@ -60,5 +60,5 @@ def test_map_stays_on_the_sensor(ellipse):
     size = SensorSize(320, 240)
     disc = DiscMap.of(ellipse, size, 64, 0.1, 1.1)
     rows, columns = disc.angle_index.shape
-    assert disc.x0 >= 0 and disc.x0 + columns <= size.width
-    assert disc.y0 >= 0 and disc.y0 + rows <= size.height
+    assert 0 <= disc.x0 <= size.width - columns
+    assert 0 <= disc.y0 <= size.height - rows

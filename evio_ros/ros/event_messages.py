@@ -1,0 +1,80 @@
+"""Events as messages and back, with few copies and nothing taken on trust."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+from builtin_interfaces.msg import Time
+
+from evio_ros.errors import EventError
+from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.msg import EventArray
+
+__all__ = ["from_message", "stamp_of", "to_message"]
+
+LARGEST_UINT32 = (1 << 32) - 1
+
+
+def stamp_of(time_ns: int) -> Time:
+    """A message's stamp from nanoseconds of ROS time."""
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    return Time(sec=seconds, nanosec=nanoseconds)
+
+
+def to_message(window: EventWindow, seq: int, frame_id: str, stamp_ns: int) -> EventArray:
+    """Make the message of a window; its columns are copied once.
+
+    Args:
+        window: at most 2**32 - 1 µs long.
+        seq: number of messages this source has sent before.
+        frame_id: optical frame of the camera.
+        stamp_ns: ROS time of the window's start in ns.
+
+    Raises:
+        EventError: where the window is too long.
+    """
+    if window.length_us > LARGEST_UINT32:
+        raise EventError(f"a window of {window.length_us} us does not fit into one message")
+    events = window.events
+    message = EventArray()
+    message.header.stamp = stamp_of(stamp_ns)
+    message.header.frame_id = frame_id
+    message.seq = seq
+    message.width = events.size.width
+    message.height = events.size.height
+    message.time_base = window.start_us
+    message.duration = window.length_us
+    # Anything but an array of the right type code is copied element by element.
+    message.t = array("I", (events.t - window.start_us).astype(np.uint32).tobytes())
+    message.x = array("H", events.x.tobytes())
+    message.y = array("H", events.y.tobytes())
+    message.polarity = array("B", events.polarity.tobytes())
+    return message
+
+
+def from_message(message: EventArray) -> EventWindow:
+    """Check a message and give its events as views of its memory (times are copied).
+
+    Raises:
+        EventError: where the columns differ in length, polarity is neither 0 nor 1, a time is
+            outside the message's interval, or anything breaks the rules of `EventBatch`.
+    """
+    polarity = np.frombuffer(message.polarity, np.uint8)
+    if len(polarity) and int(polarity.max()) > 1:
+        index = int((polarity > 1).argmax())
+        raise EventError(f"polarity of event {index} is {polarity[index]}, not 0 or 1")
+    t = np.frombuffer(message.t, np.uint32)
+    if len(t) and int(t.max()) >= message.duration:
+        index = int((t >= message.duration).argmax())
+        raise EventError(
+            f"t of event {index} is {t[index]} us, the message ends at {message.duration}"
+        )
+    events = EventBatch(
+        SensorSize(message.width, message.height),
+        t + np.int64(message.time_base),
+        np.frombuffer(message.x, np.uint16),
+        np.frombuffer(message.y, np.uint16),
+        polarity.view(np.bool_),
+    )
+    return EventWindow(message.time_base, message.duration, events)

@@ -1,0 +1,143 @@
+"""ROS parameters from the declarations of `evio_ros.parameters`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TypeVar
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from evio_ros.errors import ParameterError
+from evio_ros.parameters import ParameterDescription, Parameters
+
+__all__ = ["NodeParameters", "descriptor_of"]
+
+P = TypeVar("P", bound=Parameters)
+LARGEST_INTEGER = (1 << 63) - 1
+LARGEST_FLOAT = 1.7976931348623157e308
+BUILT_IN = ("use_sim_time", "start_type_description_service")
+
+
+def descriptor_of(description: ParameterDescription) -> ParameterDescriptor:
+    """The ROS descriptor of a declared parameter: text, range, whether it can change."""
+    unit = f" [{description.unit}]" if description.unit else ""
+    descriptor = ParameterDescriptor(
+        name=description.name,
+        description=description.doc + unit,
+        read_only=description.read_only,
+        additional_constraints=", ".join(description.choices),
+    )
+    low, high = description.minimum, description.maximum
+    if description.type is int and (low is not None or high is not None):
+        bounds = IntegerRange(
+            from_value=-LARGEST_INTEGER if low is None else int(low),
+            to_value=LARGEST_INTEGER if high is None else int(high),
+        )
+        descriptor.integer_range = [bounds]
+    if description.type is float and (low is not None or high is not None):
+        bounds = FloatingPointRange(
+            from_value=-LARGEST_FLOAT if low is None else float(low),
+            to_value=LARGEST_FLOAT if high is None else float(high),
+        )
+        descriptor.floating_point_range = [bounds]
+    return descriptor
+
+
+class NodeParameters:
+    """The parameters of a node: some `Parameters` classes, each under a prefix.
+
+    A change builds new frozen instances and checks them as a whole before anything is taken over.
+
+    Args:
+        node: the node.
+        groups: prefix (empty for none) to class; a parameter is named `prefix.field`.
+
+    Raises:
+        ParameterError: where a value is wrong, or a value is given for a name that does not exist
+            (rclpy would ignore it silently).
+    """
+
+    def __init__(self, node: Node, groups: Mapping[str, type[Parameters]]) -> None:
+        self._groups = dict(groups)
+        self._on_change: Callable[[], None] | None = None
+        self._refuse_unknown(node)
+        given: dict[str, object] = {}
+        for prefix, kind in self._groups.items():
+            for description in kind.describe():
+                name = _full_name(prefix, description.name)
+                try:
+                    declared = node.declare_parameter(
+                        name, description.default, descriptor_of(description)
+                    )
+                except ParameterException as error:
+                    raise ParameterError(str(error)) from None
+                given[name] = declared.value
+        self._instances = self._build(given)
+        node.add_on_set_parameters_callback(self._change)
+
+    def get(self, kind: type[P], prefix: str = "") -> P:
+        """The present values of one group."""
+        instance = self._instances[prefix]
+        assert isinstance(instance, kind)
+        return instance
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called after every change."""
+        self._on_change = callback
+
+    def _names(self) -> set[str]:
+        return {
+            _full_name(prefix, description.name)
+            for prefix, kind in self._groups.items()
+            for description in kind.describe()
+        }
+
+    def _refuse_unknown(self, node: Node) -> None:
+        known = self._names()
+        for name in node._parameter_overrides:
+            if name not in known and not name.startswith(("qos_overrides.", *BUILT_IN)):
+                raise ParameterError(
+                    f"{name}: {node.get_name()} has no such parameter; "
+                    f"it has {', '.join(sorted(known))}"
+                )
+
+    def _build(self, values: Mapping[str, object]) -> dict[str, Parameters]:
+        return {
+            prefix: kind.from_mapping(
+                {
+                    description.name: values[_full_name(prefix, description.name)]
+                    for description in kind.describe()
+                }
+            )
+            for prefix, kind in self._groups.items()
+        }
+
+    def _change(self, changed: list[Parameter]) -> SetParametersResult:
+        values = {
+            _full_name(prefix, name): value
+            for prefix, instance in self._instances.items()
+            for name, value in asdict(instance).items()
+        }
+        ours = {
+            parameter.name: parameter.value for parameter in changed if parameter.name in values
+        }
+        try:
+            self._instances = self._build({**values, **ours})
+        except ParameterError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if ours and self._on_change is not None:
+            self._on_change()
+        return SetParametersResult(successful=True)
+
+
+def _full_name(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name

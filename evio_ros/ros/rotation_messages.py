@@ -1,0 +1,90 @@
+"""Rotor estimates as messages and back."""
+
+from __future__ import annotations
+
+import math
+
+from std_msgs.msg import Header
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.msg import Blade, RotationState, RotationStateArray
+from evio_ros.rotation.estimate import RotorEstimate
+
+__all__ = ["estimate_of", "state_array", "state_message"]
+
+UNKNOWN_VARIANCE = -1.0
+COVARIANCE_SIDE = 6
+
+
+def state_message(estimate: RotorEstimate, header: Header) -> RotationState:
+    """Make the message of one estimate; the header's stamp is the ROS time of the window's end."""
+    message = RotationState(header=header)
+    message.id = estimate.id
+    message.window_end = estimate.t_us
+    message.window_length = estimate.window_us
+    message.event_count = estimate.events
+    message.rpm, message.rpm_std = estimate.rpm, estimate.rpm_std
+    message.angle, message.angle_std = estimate.angle_rad, estimate.angle_std_rad
+    message.turns = estimate.turns
+    message.blade_count = estimate.blade_count
+    message.center_x, message.center_y = estimate.center
+    message.axis_major, message.axis_minor = estimate.axes
+    message.tilt = estimate.tilt_rad
+    message.velocity_x, message.velocity_y = estimate.velocity
+    message.covariance = _covariance(estimate)
+    message.confidence = estimate.confidence
+    message.sources = RotationState.SOURCE_ROTATION_DETECTOR
+    message.blades = _blades(estimate)
+    return message
+
+
+def state_array(
+    estimates: list[RotorEstimate], header: Header, window_end: int, window_length: int, events: int
+) -> RotationStateArray:
+    """Make the message of all rotors of one window; none gives an empty array."""
+    message = RotationStateArray(header=header)
+    message.window_end, message.window_length = window_end, window_length
+    message.event_count = events
+    message.states = [state_message(estimate, header) for estimate in estimates]
+    return message
+
+
+def estimate_of(message: RotationState) -> RotorEstimate:
+    """The estimate in a message."""
+    return RotorEstimate(
+        id=message.id,
+        t_us=message.window_end,
+        window_us=message.window_length,
+        rpm=message.rpm,
+        rpm_std=message.rpm_std,
+        blade_count=message.blade_count,
+        angle_rad=message.angle,
+        angle_std_rad=message.angle_std,
+        turns=message.turns,
+        center=(message.center_x, message.center_y),
+        axes=(message.axis_major, message.axis_minor),
+        tilt_rad=message.tilt,
+        velocity=(message.velocity_x, message.velocity_y),
+        confidence=message.confidence,
+        events=message.event_count,
+    )
+
+
+def _covariance(estimate: RotorEstimate) -> list[float]:
+    """Variances of angle and speed; centre and velocity are not estimated with theirs yet."""
+    covariance = [0.0] * COVARIANCE_SIDE**2
+    variances = [estimate.angle_std_rad**2, estimate.rpm_std**2]
+    variances += [UNKNOWN_VARIANCE] * (COVARIANCE_SIDE - len(variances))
+    for index, variance in enumerate(variances):
+        covariance[index * (COVARIANCE_SIDE + 1)] = variance
+    return covariance
+
+
+def _blades(estimate: RotorEstimate) -> list[Blade]:
+    disc = Ellipse(estimate.center, estimate.axes, estimate.tilt_rad)
+    blades = []
+    for index in range(estimate.blade_count):
+        angle = (estimate.angle_rad + 2 * math.pi * index / estimate.blade_count) % (2 * math.pi)
+        x, y = disc.image_point(1.0, angle)
+        blades.append(Blade(index=index, angle=angle, x=float(x), y=float(y)))
+    return blades
