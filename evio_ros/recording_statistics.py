@@ -75,9 +75,10 @@ class RecordingStatistics:
         return self.end_us - self.start_us
 
     def rates_hz(self) -> NDArray[np.float64]:
-        """Event rate in bins of 10 ms, events a second; the last bin may be cut."""
-        bins = -(-self.duration_us // BIN_US)
-        return self._bins[:bins] / (BIN_US * 1e-6)
+        """Event rate in bins of 10 ms, events a second; the last bin may be shorter."""
+        starts_us = np.arange(0, self.duration_us, BIN_US)
+        lengths_us = np.minimum(self.duration_us - starts_us, BIN_US)
+        return self._bins[: len(starts_us)] / (lengths_us * 1e-6)
 
     def hot_pixels(self) -> list[tuple[int, int, int]]:
         """(x, y, events) of pixels that fire far more than any neighbour, the hottest first."""

@@ -63,6 +63,8 @@ class DatFile(EventFile):
     """
 
     format_name = "Prophesee DAT"
+    _next: int
+    _newest: int
 
     def __init__(self, path: str, file: BinaryIO, size: SensorSize | None = None) -> None:
         self.header = read_header(file, path)
@@ -119,7 +121,7 @@ class DatFile(EventFile):
 
     def _go_to(self, t_us: int | None) -> None:
         self._next = 0
-        self._newest: int = 0
+        self._newest = 0
         if t_us is not None:
             # Events may be out of order by the window in which they are put right.
             records, times = self._sparse_index
