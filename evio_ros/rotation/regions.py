@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.rotation.activity import activity_grid
 
 __all__ = ["Region", "RegionParameters", "find_regions"]
 
@@ -57,8 +55,10 @@ class Region:
         return (self.cells[:, ::-1] + 0.5) * self.cell_px - 0.5
 
 
-def find_regions(events: EventBatch, span_us: int, parameters: RegionParameters) -> list[Region]:
-    """Find the active regions among the events of `span_us` microseconds.
+def find_regions(
+    grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
+) -> list[Region]:
+    """Find the active regions of an `activity_grid` of `span_us` microseconds.
 
     Cells are active where their rate stands out from the median cell's; DBSCAN (Ester et al. 1996)
     joins them. It runs over cells, so its cost does not grow with the number of events.
@@ -66,7 +66,6 @@ def find_regions(events: EventBatch, span_us: int, parameters: RegionParameters)
     Returns:
         Regions, the one with most events first.
     """
-    grid = activity_grid(events, parameters.cell_px)
     least = max(
         parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * float(np.median(grid)), 2.0
     )

@@ -1,40 +1,43 @@
-"""Following one rotor from step to step: the angle-time spectrum of a sliding window."""
+"""Following one rotor from slice to slice: phase, disc and template together."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventWindow, SensorSize
+from evio_ros.events import SensorSize
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.rotation.acquisition import RotorCandidate
-from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.blade_phase import blade_angle
-from evio_ros.rotation.disc_following import deformed, measure_deformation
-from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.rotation.disc_following import DiscFilter
+from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.spectrum import SpectrumFit, blade_count, fit_line, line_power
+from evio_ros.rotation.phase_filter import PhaseFilter
+from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
+from evio_ros.rotation.slice_measurement import in_turning_frame, measure_slice
+from evio_ros.rotation.spectrum import blade_count
+from evio_ros.rotation.template import Template
 
-__all__ = ["RotorTracker", "TrackerParameters"]
+__all__ = ["Motion", "RotorTracker", "TrackerParameters"]
+
+ORDERS = 24
+MANOEUVRE_EVIDENCE = 15.0
+"""Log likelihood by which another phase must be better than the one foretold to be believed."""
+QUIET = 0.25
+"""Share of the evidence expected of a slice below which the rotor is not seen turning."""
 
 
 @dataclass(frozen=True)
 class TrackerParameters(Parameters):
     """How a rotor is measured and followed."""
 
-    angle_bins: int = parameter(
-        256, minimum=64, maximum=4096, doc="Bins of a turn in the angle-time histogram."
+    rings: int = parameter(
+        4, minimum=1, maximum=16, doc="Rings of a disc, each with its own template."
     )
-    orders: int = parameter(24, minimum=2, maximum=31, doc="Angular orders of the spectrum.")
     maximum_blades: int = parameter(10, minimum=2, maximum=16, doc="Largest number of blades.")
-    bins_per_blade_pass: int = parameter(
-        32, minimum=8, maximum=256, doc="Time bins while one blade follows another."
-    )
     hub_radius: float = parameter(
         0.15,
         minimum=0.0,
@@ -47,192 +50,266 @@ class TrackerParameters(Parameters):
         maximum=2.0,
         doc="Outer edge of the evaluated ring, as a share of the rim.",
     )
-    minimum_signal_to_noise: float = parameter(
-        2.0, minimum=1.0, doc="Below this the rotor counts as not seen in the window."
+    template_memory_us: int = parameter(
+        1_000_000, unit="us", minimum=10_000, doc="How long a rotor's looks are remembered."
     )
-    position_gain: float = parameter(
-        0.7,
+    agility_px: float = parameter(
+        100.0,
+        unit="px/s",
         minimum=0.0,
-        maximum=1.0,
-        doc="Share of a measured shift of the disc taken over at once.",
+        doc="By how much the velocity of a disc may change in a second.",
     )
-    velocity_gain: float = parameter(
-        0.25,
-        minimum=0.0,
-        maximum=1.0,
-        doc="Share of a measured shift taken for motion of the disc.",
+    shear_agility: float = parameter(
+        1.0, unit="1/s", minimum=0.0, doc="The same of the rate at which a disc changes its shape."
     )
-    shape_gain: float = parameter(
-        0.3, minimum=0.0, maximum=1.0, doc="Share of a measured change of shape taken over at once."
+    rest_us: int = parameter(
+        5_000_000, unit="us", minimum=0, doc="A rotor that stands still is given up after this time."
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    counts: NDArray[np.int32]
-    harmonics: NDArray[np.complex64]
+class Motion:
+    """Phase in rad, speed in rad/s and acceleration in rad/s^2 at a time, and their deviations."""
+
+    t_us: int
+    state: tuple[float, float, float]
+    deviations: tuple[float, float, float]
 
 
 class RotorTracker:
-    """Measures one rotor over a sliding window that advances by equal steps.
+    """Follows one rotor.
 
     Args:
         identity: number of the rotor.
-        candidate: what acquisition found.
+        slot: its number in the pixel table.
+        ellipse: first guess of the disc.
+        template: first guess of its looks.
+        motion: its motion at the start of the first slice.
         size: geometry of the sensor.
-        step_us: length of every `EventWindow` that will be added, µs.
-        steps: number of steps in the measured window.
-        parameters: how to measure.
+        slice_us: length of the slices in µs.
+        slices: number of slices in the measured window.
+        parameters: how to follow.
     """
 
     def __init__(
         self,
         identity: int,
-        candidate: RotorCandidate,
+        slot: int,
+        ellipse: Ellipse,
+        template: Template,
+        motion: Motion,
         size: SensorSize,
-        step_us: int,
-        steps: int,
+        slice_us: int,
+        slices: int,
         parameters: TrackerParameters,
     ) -> None:
         self.identity = identity
-        self.ellipse = candidate.ellipse
-        self.missed_windows = 0
+        self.slot = slot
+        self.template = template
+        self.t_us = motion.t_us
+        self.stopped = False
+        self.unseen_slices = 0
+        self.match = 1.0
         self._size = size
-        self._step_us = step_us
+        self._slice_us = slice_us
+        self._slices = slices
         self._parameters = parameters
-        self._bins = _time_bins(candidate, step_us, parameters)
-        self._steps: deque[_Step] = deque(maxlen=steps)
-        self._disc = self._map_disc()
-        self._frequency_hz = candidate.frequency_hz
-        self._frequency_rate = 0.0
-        self._searched = False
-        self._angle_rad: float | None = None
-        self._first_angle_rad = 0.0
-        self._angle_at_us = 0
-        self._velocity_px_s = np.zeros(2)
-
-    def add(self, window: EventWindow) -> RotorEstimate | None:
-        """Add the next step and measure the window that ends with it; None where it is not seen."""
-        counts = angle_time_histogram(
-            window.events, self._disc, window.start_us, window.length_us, self._bins
+        self._disc = DiscFilter(ellipse, parameters.agility_px, parameters.shear_agility)
+        self._phase = PhaseFilter(
+            slice_us * 1e-6, slices, *motion.state, np.array(motion.deviations)
         )
-        self._steps.append(_Step(counts, angular_harmonics(counts, self._parameters.orders)))
-        length_us = len(self._steps) * self._step_us
-        fit = self._fit(length_us * 1e-6)
-        # The line must beat noise by far more than the spread of its K terms.
-        if fit is None or fit.signal_to_noise < self._parameters.minimum_signal_to_noise:
-            self.missed_windows += 1
-            return None
-        self.missed_windows = 0
-        estimate = self._estimate(fit, window.end_us, length_us)
-        self._follow(fit, length_us * 1e-6)
-        return estimate
+        self._first_phase: float | None = None
+        self._excess = 1.0
+        self._pending: NDArray[np.float64] = np.zeros_like(template.looks.density)
+        self._pending_slices = 0
+        self._slices_seen = 0
+        self._radii = ring_radii(parameters.rings, parameters.hub_radius)
+        self._events_per_slice = 0.0
+        self._evidence_per_rad = 0.0
+        self._resting_speed = abs(motion.state[1])
+        self._window_events: list[int] = []
+        self.blades = 0
+        self._count_blades()
 
-    def _map_disc(self) -> DiscMap:
+    @property
+    def ellipse(self) -> Ellipse:
+        """The disc that pixels are mapped with."""
+        return self._disc.ellipse
+
+    @property
+    def unseen_us(self) -> int:
+        """For how long the rotor has not been seen."""
+        return self.unseen_slices * self._slice_us
+
+    def disc_map(self) -> DiscMap:
+        """Table of the disc's pixels."""
         p = self._parameters
-        return DiscMap.of(self.ellipse, self._size, p.angle_bins, p.hub_radius, p.rim_radius)
+        return DiscMap.of(self.ellipse, self._size, p.rings, p.hub_radius, p.rim_radius)
 
-    def _fit(self, length_s: float) -> SpectrumFit | None:
-        harmonics = np.concatenate([step.harmonics for step in self._steps], axis=1)
-        if harmonics[:, :, 0].real.sum() < 20:
-            return None
-        start = self._frequency_hz
-        if not self._searched or self.missed_windows:
-            start = _strongest_line(harmonics, length_s, start)
-            self._searched = True
-        fit = fit_line(harmonics, length_s, start, self._frequency_rate)
-        return fit if math.isfinite(fit.frequency_std_hz) else None
+    def expected(self) -> tuple[float, float]:
+        """Phase and speed expected at the start of the next slice."""
+        phase, speed, acceleration = self._phase.state
+        # The best straight line through the slice.
+        return float(phase), float(speed + 0.5 * acceleration * self._slice_us * 1e-6)
 
-    def _estimate(self, fit: SpectrumFit, end_us: int, length_us: int) -> RotorEstimate:
-        half_s = 0.5e-6 * length_us
-        blades = blade_count(fit.pattern, self._parameters.maximum_blades)
-        middle = blade_angle(fit.pattern, max(blades, 1))
-        end = middle + 2 * math.pi * (
-            fit.frequency_hz * half_s + 0.5 * fit.frequency_rate * half_s**2
+    def take(self, counts: NDArray[np.int32]) -> bool:
+        """Add a slice counted with `expected`; True where the disc has moved on the table."""
+        slice_s = self._slice_us * 1e-6
+        phase, speed = self.expected()
+        middle = phase + 0.5 * speed * slice_s
+        backwards = speed < 0
+        folded = in_turning_frame(counts)
+        if backwards:
+            folded = folded[:, ::-1]
+        events = int(folded.sum())
+        self._window_events = [*self._window_events[1 - self._slices :], events]
+        likelihood = self.template.match(folded)
+        offset_bins, manoeuvre = self._find_offset(likelihood)
+        gained = float(likelihood[offset_bins])
+        self.t_us += self._slice_us
+        if self._is_quiet(gained, speed * slice_s):
+            self._rest(events)
+            return False
+        if manoeuvre:
+            self._phase.shake(
+                0.1, abs(offset_bins) * BIN_RAD / slice_s + 0.1 * abs(speed), abs(speed) / slice_s * 0.1
+            )
+        looks = self.template.mirrored if backwards else self.template.looks
+        seen = measure_slice(
+            counts, looks, self._radii, offset_bins, phase, speed * slice_s
         )
-        end = self._continue_angle(end, max(blades, 1), end_us)
-        # The next window's middle is one step on.
-        self._frequency_hz = fit.frequency_hz + fit.frequency_rate * self._step_us * 1e-6
-        self._frequency_rate = 0.5 * fit.frequency_rate
-        angle_std = math.hypot(fit.phase_std_rad, 2 * math.pi * fit.frequency_std_hz * half_s)
+        phase_variance = self._phase.predicted_phase_variance()[0]
+        information = seen.information[0, 0]
+        if information > 0.0:
+            geometry = seen.information[0, 1:]
+            offset = (seen.score[0] - geometry @ self._disc.error) / information
+            variance = (
+                self._excess / information
+                + geometry @ self._disc.error_covariance @ geometry / information**2
+            )
+            if abs(offset) < 4 * BIN_RAD:
+                measured = middle + offset_bins * BIN_RAD + offset
+                normalised = self._phase.update(measured, variance)
+                self._learn_excess(normalised, manoeuvre)
+                if not manoeuvre:
+                    self._disc.update(seen, phase_variance + 1e-12, self._excess)
+            else:
+                self._phase.update(0.0, math.inf)
+        else:
+            self._phase.update(0.0, math.inf)
+        self._disc.predict(slice_s)
+        self._judge(gained, events, speed * slice_s)
+        now = float(self._phase.state[0])
+        corrected = now - 0.5 * float(self._phase.state[1]) * slice_s - middle
+        self._learn(folded, corrected)
+        self._slices_seen += 1
+        if self._disc.rim_error_px() > 0.05:
+            self._disc.remap()
+            return True
+        return False
+
+    def estimate(self) -> RotorEstimate | None:
+        """The rotor over the window that ends now; None where it is not seen."""
+        if self.unseen_slices * self._slice_us > 20_000 or self.match < 0.3:
+            return None
+        slices = min(self._phase.slices_seen, self._slices)
+        speed, variance = self._phase.mean_speed(slices)
+        phase = float(self._phase.state[0])
+        if self._first_phase is None:
+            self._first_phase = phase
+        blades = max(self.blades, 1)
+        pattern = self.template.pattern(ORDERS).sum(axis=0)
+        angle = phase + blade_angle(pattern, blades)
+        ellipse = self._disc.best_ellipse
+        std = math.sqrt(max(variance, 0.0))
         return RotorEstimate(
             id=self.identity,
-            t_us=end_us,
-            window_us=length_us,
-            rpm=60.0 * fit.frequency_hz,
-            rpm_std=60.0 * fit.frequency_std_hz,
-            blade_count=blades,
-            angle_rad=end % (2 * math.pi),
-            angle_std_rad=angle_std,
-            turns=(end - self._first_angle_rad) / (2 * math.pi),
-            center=self.ellipse.center,
-            axes=self.ellipse.axes,
-            tilt_rad=self.ellipse.tilt_rad,
-            velocity=(float(self._velocity_px_s[0]), float(self._velocity_px_s[1])),
-            confidence=_confidence(fit, self._parameters.minimum_signal_to_noise),
-            events=int(fit.pattern[:, 0].real.sum()),
+            t_us=self.t_us,
+            window_us=slices * self._slice_us,
+            rpm=60 / (2 * math.pi) * speed,
+            rpm_std=60 / (2 * math.pi) * std,
+            blade_count=self.blades,
+            angle_rad=angle % (2 * math.pi),
+            angle_std_rad=math.sqrt(max(float(self._phase.covariance[0, 0]), 0.0)),
+            turns=(phase - self._first_phase) / (2 * math.pi),
+            center=ellipse.center,
+            axes=ellipse.axes,
+            tilt_rad=ellipse.tilt_rad,
+            velocity=self._disc.velocity_px_s,
+            confidence=self._confidence(speed, std),
+            events=int(sum(self._window_events[-slices:])),
         )
 
-    def _continue_angle(self, angle: float, blades: int, end_us: int) -> float:
-        """The same blade as before: the turn and blade nearest to where it must be by now."""
-        if self._angle_rad is None:
-            self._first_angle_rad = angle
-        else:
-            elapsed_s = (end_us - self._angle_at_us) * 1e-6
-            expected = self._angle_rad + 2 * math.pi * self._frequency_hz * elapsed_s
-            pitch = 2 * math.pi / blades
-            angle += pitch * round((expected - angle) / pitch)
-        self._angle_rad, self._angle_at_us = angle, end_us
-        return angle
+    def _find_offset(self, likelihood: NDArray[np.float64]) -> tuple[int, bool]:
+        """Bins by which the rotor is ahead, and whether it has left the expected motion."""
+        reach = ANGLE_BINS // (2 * max(self.blades, 2))
+        bins = np.arange(-reach, reach + 1)
+        reachable = likelihood[bins]
+        _, agile = self._phase.predicted_phase_variance()
+        expected = reachable - (bins * BIN_RAD) ** 2 / (2 * (agile + BIN_RAD**2))
+        locked, free = int(expected.argmax()), int(reachable.argmax())
+        if reachable[free] - reachable[locked] > MANOEUVRE_EVIDENCE:
+            return int(bins[free]), True
+        return int(bins[locked]), False
 
-    def _follow(self, fit: SpectrumFit, length_s: float) -> None:
-        """Move and stretch the disc to what the newest step's phase around it says.
+    def _is_quiet(self, gained: float, turned: float) -> bool:
+        expected = self._evidence_per_rad * abs(turned)
+        if self.stopped:
+            expected = self._evidence_per_rad * self._resting_speed * self._slice_us * 1e-6 * 0.3
+        return expected > 12.0 and gained < QUIET * expected
 
-        An alpha-beta filter: the disc is mapped where it will be in the middle of the next step.
-        """
-        p, step_s = self._parameters, self._step_us * 1e-6
-        measured = measure_deformation(self._steps[-1].counts, fit, 0.5 * length_s - step_s, step_s)
-        ellipse = self.ellipse
-        if measured is not None:
-            shift, shear = measured
-            ellipse = deformed(ellipse, p.position_gain * shift, p.shape_gain * shear)
-            moved = np.subtract(
-                deformed(self.ellipse, shift, 0 * shear).center, self.ellipse.center
-            )
-            self._velocity_px_s += p.velocity_gain * moved / step_s
-        x, y = np.asarray(ellipse.center) + self._velocity_px_s * step_s
-        ellipse = replace(ellipse, center=(float(x), float(y)))
-        if _differs(ellipse, self.ellipse):
-            self.ellipse = ellipse
-            self._disc = self._map_disc()
+    def _rest(self, events: int) -> None:
+        slice_s = self._slice_us * 1e-6
+        self.unseen_slices += 1
+        phase, speed, _ = self._phase.state
+        self._phase.update(0.0, math.inf)
+        self._disc.predict(0.0)
+
+    def _judge(self, gained: float, events: int, turned: float) -> None:
+        expected = events * self.template.contrast
+        if expected > 0.5:
+            share = min(expected / 20.0, 1.0) * 0.1
+            self.match += share * (gained / expected - self.match)
+        self.unseen_slices = 0
+        if abs(turned) > 1e-3:
+            rate = gained / abs(turned)
+            share = max(0.02, 1.0 / (1 + self._slices_seen))
+            self._evidence_per_rad += share * (rate - self._evidence_per_rad)
+        share = max(0.02, 1.0 / (1 + self._slices_seen))
+        self._events_per_slice += share * (events - self._events_per_slice)
+
+    def _learn_excess(self, normalised: float, manoeuvre: bool) -> None:
+        if manoeuvre or self._slices_seen < 5:
+            return
+        self._excess *= 1 + 0.02 * (min(normalised, 9.0) - 1)
+        self._excess = min(max(self._excess, 1.0), 1e4)
+
+    def _learn(self, folded: NDArray[np.int32], offset: float) -> None:
+        self._pending += _shifted(folded, offset / BIN_RAD)
+        self._pending_slices += 1
+        if self._pending_slices * self._slice_us < 20_000 and self._slices_seen > 10:
+            return
+        memory = self._parameters.template_memory_us / self._slice_us
+        self.template.learn(self._pending, memory * max(self._events_per_slice, 1.0))
+        self._pending[:] = 0.0
+        self._pending_slices = 0
+        self._count_blades()
+
+    def _count_blades(self) -> None:
+        pattern = self.template.pattern(ORDERS)
+        self.blades = blade_count(
+            pattern.reshape(-1, pattern.shape[-1]), self._parameters.maximum_blades
+        )
+
+    def _confidence(self, speed: float, std: float) -> float:
+        allowed = 0.01 * max(abs(speed), 0.01 * self._resting_speed)
+        is_close = math.erf(allowed / (math.sqrt(2.0) * max(std, 1e-12)))
+        return float(np.clip(self.match, 0.0, 1.0) * is_close)
 
 
-def _differs(one: Ellipse, other: Ellipse) -> bool:
-    """Whether a change is worth a new table: more than a fiftieth of a pixel at the rim or hub."""
-    shift = math.dist(one.center, other.center)
-    stretch = math.dist(one.axes, other.axes)
-    turn = abs(math.sin(one.tilt_rad - other.tilt_rad)) * (one.axes[0] - one.axes[1])
-    return max(shift, stretch, turn) > 0.02
-
-
-def _time_bins(candidate: RotorCandidate, step_us: int, parameters: TrackerParameters) -> int:
-    """Time bins in a step: fine against the passing of a blade, but not finer than 20 µs."""
-    passes = abs(candidate.frequency_hz) * candidate.order * step_us * 1e-6
-    finest = max(step_us // 20, 1)
-    return int(np.clip(math.ceil(passes * parameters.bins_per_blade_pass), min(16, finest), finest))
-
-
-def _strongest_line(harmonics: NDArray[np.complex64], length_s: float, near_hz: float) -> float:
-    """The frequency of greatest line power within two resolution cells of a start value."""
-    offsets = np.linspace(-2.0, 2.0, 81) / length_s
-    offsets = offsets[np.abs(offsets) < 0.5 * abs(near_hz)]
-    frequencies = near_hz + offsets
-    return float(frequencies[np.argmax(line_power(harmonics, length_s, frequencies))])
-
-
-def _confidence(fit: SpectrumFit, minimum_signal_to_noise: float) -> float:
-    """Probability that the frequency is right to 1 %: the line is real, its error is below 1 %."""
-    is_rotor = 1.0 - math.exp(-(fit.signal_to_noise - 1.0) / minimum_signal_to_noise)
-    allowed = 0.01 * abs(fit.frequency_hz)
-    is_close = math.erf(allowed / (math.sqrt(2.0) * max(fit.frequency_std_hz, 1e-12)))
-    return float(np.clip(is_rotor, 0.0, 1.0) * is_close)
+def _shifted(counts: NDArray[np.int32], bins: float) -> NDArray[np.float64]:
+    """Counts with their angle reduced by a number of bins, linear between bins."""
+    whole = math.floor(bins)
+    share = bins - whole
+    ahead = np.roll(counts, -whole, axis=-1)
+    return (1 - share) * ahead + share * np.roll(ahead, -1, axis=-1)

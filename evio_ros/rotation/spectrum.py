@@ -174,7 +174,7 @@ def _denoised_shape(pattern: Complex, events: Real) -> Complex:
     """Harmonics of the pattern for one event, those that noise explains taken down (Wiener)."""
     power = np.abs(pattern) ** 2
     noise = events[:, None]
-    gain = np.maximum(power - 2 * noise, 0.0) / np.maximum(power, 1e-300)
+    gain = np.maximum(power - 2 * noise, 0.0) / np.maximum(power, 1e-30)
     return gain * pattern / np.maximum(noise, 1.0)
 
 

@@ -1,0 +1,279 @@
+"""Phase, speed and acceleration of a rotor, filtered over the slices of a stream.
+
+Several Kalman filters run side by side. All take the acceleration for a random walk (Bar-Shalom,
+Li and Kirubarajan, Estimation with Applications to Tracking and Navigation, 2001, section 6.2), each
+with another strength: one for motors that hold their speed, one for ramps, one for sudden changes.
+The one that foretold the latest measurements best speaks. The mean speed of a window is the phase
+at its end less the phase at its start, over its length; to know both with their covariance, the
+filter is run once more over the window with the phase at its start as a further state.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["PhaseFilter"]
+
+Real = NDArray[np.float64]
+
+AGILITIES = (1e-3, 3e-2, 1.0, 30.0)
+"""Random walk of the acceleration in a second, as a share of the speed."""
+FORGETTING = 0.97
+"""Weight of a slice's evidence for a filter, each slice later."""
+MOST_EVIDENCE = 12.0
+"""A filter that is behind by more than this (log likelihood) starts again from the best one."""
+
+_PHASE, _PHASE_VARIANCE, _SPEED, _SPEED_VARIANCE = range(4)
+
+
+class PhaseFilter:
+    """Filters one rotor's phase; angles in rad, time in seconds.
+
+    Args:
+        slice_s: length of a slice.
+        slices: number of slices in the window whose mean speed is asked for.
+        phase, speed, acceleration: state at the start of the first slice.
+        deviations: (3,) their standard deviations.
+    """
+
+    def __init__(
+        self,
+        slice_s: float,
+        slices: int,
+        phase: float,
+        speed: float,
+        acceleration: float,
+        deviations: Real,
+    ) -> None:
+        self._slice_s = slice_s
+        self._slices = slices
+        bank = len(AGILITIES)
+        self._state = np.tile(np.array((phase, speed, acceleration)), (bank, 1))
+        self._covariance = np.tile(np.diag(np.square(deviations)), (bank, 1, 1))
+        self._evidence = np.zeros(bank)
+        self._speed_scale = abs(speed)
+        # The last windows' measurements, and the filters' states before each of them.
+        capacity = 4 * slices + 64
+        self._measured = np.zeros((capacity, 4))
+        self._shaken = np.zeros((capacity, 3))
+        self._states = np.zeros((capacity, bank, 3))
+        self._covariances = np.zeros((capacity, bank, 3, 3))
+        self._count = 0
+        self._pending_shake = np.zeros(3)
+        self._pending_jump = np.zeros(3)
+
+    @property
+    def best(self) -> int:
+        """Number of the filter that speaks."""
+        return int(self._evidence.argmax())
+
+    @property
+    def state(self) -> Real:
+        """(3,) phase, speed and acceleration now, at the end of the last slice."""
+        return self._state[self.best]
+
+    @property
+    def covariance(self) -> Real:
+        """(3, 3) covariance of `state`."""
+        return self._covariance[self.best]
+
+    @property
+    def slices_seen(self) -> int:
+        """Number of slices of which the mean speed can be told, at most a window's."""
+        return min(self._count, self._slices)
+
+    def predicted_phase_variance(self) -> tuple[float, float]:
+        """Variance of the phase expected in the middle of the next slice: best, most agile."""
+        variances = _next_variances(
+            self._covariance + np.diag(self._pending_shake), self._noise(), self._slice_s
+        )
+        return float(variances[self.best]), float(variances[-1])
+
+    def shake(self, phase: float, speed: float, acceleration: float) -> None:
+        """Let the next slice begin with added uncertainty (standard deviations)."""
+        self._pending_shake += np.square((phase, speed, acceleration))
+
+    def restart(self, phase: float, speed: float, acceleration: float, deviations: Real) -> None:
+        """Set the state at the end of the last slice anew; phases measured before stay."""
+        # Seen from the window's start the state may have jumped here by any amount.
+        self._pending_jump = np.square((2 * math.pi, max(self._speed_scale, abs(speed)), 0.0))
+        self._pending_shake = np.zeros(3)
+        self._state[:] = (phase, speed, acceleration)
+        self._covariance[:] = np.diag(np.square(deviations))
+        self._evidence[:] = 0.0
+        if speed:
+            self._speed_scale = abs(speed)
+
+    def update(
+        self,
+        phase: float,
+        phase_variance: float,
+        speed: float = 0.0,
+        speed_variance: float = math.inf,
+    ) -> float:
+        """Add a slice.
+
+        Args:
+            phase, phase_variance: measured at the slice's middle; the variance may be infinite.
+            speed, speed_variance: likewise; needed where a rotor stands still.
+
+        Returns:
+            Squared innovation over its expected variance, 0 where nothing was measured.
+        """
+        self._make_room()
+        index = self._count
+        self._measured[index] = phase, phase_variance, speed, speed_variance
+        shaken = self._pending_shake
+        self._shaken[index] = shaken + self._pending_jump
+        self._states[index] = self._state
+        self._covariances[index] = self._covariance
+        self._count += 1
+        self._pending_shake = np.zeros(3)
+        self._pending_jump = np.zeros(3)
+        best = self.best
+        normalised = _step_bank(
+            self._state,
+            self._covariance,
+            self._evidence,
+            self._measured[index],
+            shaken,
+            self._noise(),
+            self._slice_s,
+        )
+        now = abs(float(self._state[best, 1]))
+        self._speed_scale = max(now, 0.995 * self._speed_scale)
+        return float(normalised[best])
+
+    def mean_speed(self, slices: int) -> tuple[float, float]:
+        """Mean speed over the last `slices` slices and its variance."""
+        start = self._count - min(slices, self.slices_seen)
+        best = self.best
+        advance, variance = _window_advance(
+            self._states[start, best],
+            self._covariances[start, best],
+            self._measured[start : self._count],
+            self._shaken[start : self._count],
+            self._noise()[best],
+            self._slice_s,
+        )
+        length_s = (self._count - start) * self._slice_s
+        return advance / length_s, variance / length_s**2
+
+    def _noise(self) -> Real:
+        """Power of the jerk of each filter, (rad/s^3)^2 s."""
+        return np.square(np.array(AGILITIES) * max(self._speed_scale, 1.0))
+
+    def _make_room(self) -> None:
+        if self._count < len(self._measured):
+            return
+        kept = 2 * self._slices
+        for table in (self._measured, self._shaken, self._states, self._covariances):
+            table[:kept] = table[self._count - kept : self._count].copy()
+        self._count = kept
+
+
+@njit(cache=True, nogil=True)
+def _predict(state, covariance, noise, dt):  # type: ignore[no-untyped-def]
+    """Move phase, speed, acceleration and any further constant states by dt, in place."""
+    state[0] += dt * (state[1] + 0.5 * dt * state[2])
+    state[1] += dt * state[2]
+    n = len(state)
+    for j in range(n):
+        covariance[0, j] += dt * (covariance[1, j] + 0.5 * dt * covariance[2, j])
+        covariance[1, j] += dt * covariance[2, j]
+    for i in range(n):
+        covariance[i, 0] += dt * (covariance[i, 1] + 0.5 * dt * covariance[i, 2])
+        covariance[i, 1] += dt * covariance[i, 2]
+    covariance[0, 0] += noise * dt**5 / 20
+    covariance[0, 1] += noise * dt**4 / 8
+    covariance[1, 0] += noise * dt**4 / 8
+    covariance[0, 2] += noise * dt**3 / 6
+    covariance[2, 0] += noise * dt**3 / 6
+    covariance[1, 1] += noise * dt**3 / 3
+    covariance[1, 2] += noise * dt**2 / 2
+    covariance[2, 1] += noise * dt**2 / 2
+    covariance[2, 2] += noise * dt
+
+
+@njit(cache=True, nogil=True)
+def _correct(state, covariance, element, value, variance):  # type: ignore[no-untyped-def]
+    """Take in a measurement of one element, in place; its innovation and expected variance."""
+    n = len(state)
+    innovation = value - state[element]
+    expected = covariance[element, element] + variance
+    gain = covariance[:, element] / expected
+    row = covariance[element].copy()
+    for i in range(n):
+        state[i] += gain[i] * innovation
+        for j in range(n):
+            covariance[i, j] -= gain[i] * row[j]
+    for i in range(n):
+        for j in range(i):
+            covariance[i, j] = covariance[j, i]
+    return innovation, expected
+
+
+@njit(cache=True, nogil=True)
+def _slice(state, covariance, measured, shaken, noise, dt):  # type: ignore[no-untyped-def]
+    """One slice: half a step, the measurement in its middle, half a step."""
+    for i in range(3):
+        covariance[i, i] += shaken[i]
+    _predict(state, covariance, noise, 0.5 * dt)
+    innovation, expected = 0.0, math.inf
+    if measured[1] < math.inf:
+        innovation, expected = _correct(state, covariance, 0, measured[0], measured[1])
+    if measured[3] < math.inf:
+        _correct(state, covariance, 1, measured[2], measured[3])
+    _predict(state, covariance, noise, 0.5 * dt)
+    return innovation, expected
+
+
+@njit(cache=True, nogil=True)
+def _step_bank(states, covariances, evidence, measured, shaken, noises, dt):  # type: ignore[no-untyped-def]
+    normalised = np.zeros(len(states))
+    for b in range(len(states)):
+        innovation, expected = _slice(
+            states[b], covariances[b], measured, shaken, noises[b], dt
+        )
+        if expected < math.inf:
+            normalised[b] = innovation**2 / expected
+            evidence[b] = FORGETTING * evidence[b] - 0.5 * (normalised[b] + math.log(expected))
+    best = evidence.argmax()
+    top = evidence[best]
+    for b in range(len(states)):
+        evidence[b] -= top
+        if evidence[b] < -MOST_EVIDENCE:
+            evidence[b] = -MOST_EVIDENCE
+            states[b] = states[best]
+            covariances[b] = covariances[best]
+    return normalised
+
+
+@njit(cache=True, nogil=True)
+def _next_variances(covariances, noises, dt):  # type: ignore[no-untyped-def]
+    variances = np.zeros(len(covariances))
+    for b in range(len(covariances)):
+        covariance = covariances[b].copy()
+        _predict(np.zeros(3), covariance, noises[b], 0.5 * dt)
+        variances[b] = covariance[0, 0]
+    return variances
+
+
+@njit(cache=True, nogil=True)
+def _window_advance(start, covariance, measured, shaken, noise, dt):  # type: ignore[no-untyped-def]
+    """Phase at the end less phase at the start of a window, and its variance."""
+    state = np.zeros(4)
+    state[:3] = start
+    state[3] = start[0]
+    full = np.zeros((4, 4))
+    full[:3, :3] = covariance
+    full[3, :3] = covariance[0]
+    full[:3, 3] = covariance[:, 0]
+    full[3, 3] = covariance[0, 0]
+    for i in range(len(measured)):
+        _slice(state, full, measured[i], shaken[i], noise, dt)
+    return state[0] - state[3], full[0, 0] - 2 * full[0, 3] + full[3, 3]
