@@ -59,8 +59,9 @@ class DiscFilter:
 
     @property
     def best_ellipse(self) -> Ellipse:
-        """The disc as it is believed to be now."""
-        return deformed(self.ellipse, self._state[:2], self._state[2:4])
+        """The disc as it is believed to be now; its longer axis, the rotor's size, stays."""
+        ellipse = deformed(self.ellipse, self._state[:2], self._state[2:4])
+        return ellipse.scaled(self.ellipse.axes[0] / ellipse.axes[0])
 
     @property
     def velocity_px_s(self) -> tuple[float, float]:
@@ -78,12 +79,19 @@ class DiscFilter:
         """Let time pass."""
         _predict(self._state, self._covariance, self._walk, seconds)
 
-    def update(self, seen: SliceInformation, phase_variance: float, excess: float) -> None:
+    def update(
+        self,
+        seen: SliceInformation,
+        expected_offset: float,
+        phase_variance: float,
+        excess: float,
+    ) -> None:
         """Take in a slice.
 
         Args:
             seen: the slice's information, measured with `ellipse`.
-            phase_variance: of the phase foretold for the slice.
+            expected_offset: of the phase, from that with which the slice was measured.
+            phase_variance: its variance.
             excess: how much larger the variance of phases is than events alone explain.
         """
         _update(
@@ -91,6 +99,7 @@ class DiscFilter:
             self._covariance,
             seen.score / excess,
             seen.information / excess,
+            expected_offset,
             phase_variance,
         )
 
@@ -135,13 +144,14 @@ def _predict(state, covariance, walk, dt):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _update(state, covariance, score, information, phase_variance):  # type: ignore[no-untyped-def]
+def _update(state, covariance, score, information, offset, phase_variance):  # type: ignore[no-untyped-def]
     # The phase is not known for sure: integrate it out.
     phase = information[0, 0] + 1.0 / phase_variance
+    phase_score = score[0] + offset / phase_variance
     inner = np.empty((4, 4))
     push = np.empty(4)
     for i in range(4):
-        push[i] = score[i + 1] - information[i + 1, 0] * score[0] / phase
+        push[i] = score[i + 1] - information[i + 1, 0] * phase_score / phase
         for j in range(4):
             inner[i, j] = (
                 information[i + 1, j + 1] - information[i + 1, 0] * information[0, j + 1] / phase

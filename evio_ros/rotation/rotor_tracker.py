@@ -17,9 +17,9 @@ from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.phase_filter import PhaseFilter
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
-from evio_ros.rotation.slice_measurement import in_turning_frame, measure_slice
+from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
 from evio_ros.rotation.spectrum import blade_count
-from evio_ros.rotation.template import Template
+from evio_ros.rotation.template import Template, turned_back
 
 __all__ = ["Motion", "RotorTracker", "TrackerParameters"]
 
@@ -120,7 +120,8 @@ class RotorTracker:
         )
         self._first_phase: float | None = None
         self._excess = 1.0
-        self._pending: NDArray[np.float64] = np.zeros_like(template.looks.density)
+        self._sector_excess = 2.0
+        self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
         self._pending_slices = 0
         self._slices_seen = 0
         self._radii = ring_radii(parameters.rings, parameters.hub_radius)
@@ -170,13 +171,20 @@ class RotorTracker:
         if self._is_quiet(gained, speed * slice_s):
             self._rest(events)
             return False
+        about = (offset_bins + _vertex(likelihood, offset_bins)) * BIN_RAD
         if manoeuvre:
             self._phase.shake(
                 0.1, abs(offset_bins) * BIN_RAD / slice_s + 0.1 * abs(speed), abs(speed) / slice_s * 0.1
             )
         looks = self.template.mirrored if backwards else self.template.looks
         seen = measure_slice(
-            counts, looks, self._radii, offset_bins, phase, speed * slice_s
+            counts,
+            looks,
+            self._radii,
+            self.template.response,
+            about,
+            phase,
+            speed * slice_s,
         )
         phase_variance = self._phase.predicted_phase_variance()[0]
         information = seen.information[0, 0]
@@ -188,11 +196,12 @@ class RotorTracker:
                 + geometry @ self._disc.error_covariance @ geometry / information**2
             )
             if abs(offset) < 4 * BIN_RAD:
-                measured = middle + offset_bins * BIN_RAD + offset
+                measured = middle + about + offset
                 normalised = self._phase.update(measured, variance)
                 self._learn_excess(normalised, manoeuvre)
+                self._learn_sector_excess(seen)
                 if not manoeuvre:
-                    self._disc.update(seen, phase_variance + 1e-12, self._excess)
+                    self._disc.update(seen, -about, phase_variance + 1e-12, self._sector_excess)
             else:
                 self._phase.update(0.0, math.inf)
         else:
@@ -284,8 +293,13 @@ class RotorTracker:
         self._excess *= 1 + 0.02 * (min(normalised, 9.0) - 1)
         self._excess = min(max(self._excess, 1.0), 1e4)
 
+    def _learn_sector_excess(self, seen: SliceInformation) -> None:
+        measured = seen.excess()
+        if measured is not None:
+            self._sector_excess += 0.05 * (min(max(measured, 1.0), 20.0) - self._sector_excess)
+
     def _learn(self, folded: NDArray[np.int32], offset: float) -> None:
-        self._pending += _shifted(folded, offset / BIN_RAD)
+        self._pending += turned_back(folded, offset / BIN_RAD)
         self._pending_slices += 1
         if self._pending_slices * self._slice_us < 20_000 and self._slices_seen > 10:
             return
@@ -307,9 +321,8 @@ class RotorTracker:
         return float(np.clip(self.match, 0.0, 1.0) * is_close)
 
 
-def _shifted(counts: NDArray[np.int32], bins: float) -> NDArray[np.float64]:
-    """Counts with their angle reduced by a number of bins, linear between bins."""
-    whole = math.floor(bins)
-    share = bins - whole
-    ahead = np.roll(counts, -whole, axis=-1)
-    return (1 - share) * ahead + share * np.roll(ahead, -1, axis=-1)
+def _vertex(values: NDArray[np.float64], index: int) -> float:
+    """Place of the vertex of the parabola through a periodic table's value and its neighbours."""
+    before, here, after = values[index - 1], values[index], values[(index + 1) % len(values)]
+    bend = before - 2 * here + after
+    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0

@@ -22,18 +22,30 @@ GEOMETRY = 4
 
 @dataclass(frozen=True, slots=True)
 class SliceInformation:
-    """Log likelihood of a slice around a bin's offset, to second order.
+    """Log likelihood of a slice around an offset, to second order.
 
-    With u = (offset beyond the bin's, shift x, shift y, shear 0, shear 1) it is
+    With u = (offset beyond the given one, shift x, shift y, shear 0, shear 1) it is
     score . u - u . information . u / 2.
 
     Attributes:
         score: (5,).
         information: (5, 5).
+        scatter: sum over the sectors of their own score squared over its variance.
+        sectors: number of sectors of rings that saw the pattern.
     """
 
     score: Real
     information: Real
+    scatter: float
+    sectors: int
+
+    def excess(self) -> float | None:
+        """Scatter of the sectors about the best place and shape, over what events explain."""
+        freedom = self.sectors - len(self.score)
+        if freedom < 4:
+            return None
+        fitted = np.linalg.lstsq(self.information, self.score, rcond=1e-6)[0]
+        return float(self.scatter - self.score @ fitted) / freedom
 
 
 def in_turning_frame(counts: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -45,7 +57,8 @@ def measure_slice(
     counts: NDArray[np.int32],
     looks: Looks,
     radii: Real,
-    offset_bins: int,
+    response: float,
+    offset_rad: float,
     start_rad: float,
     turned_rad: float,
 ) -> SliceInformation:
@@ -63,24 +76,45 @@ def measure_slice(
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
         looks: the template, polarities as they are seen now.
         radii: (rings,) middle radii.
-        offset_bins: whole bins by which the rotor is ahead.
+        response: of the template.
+        offset_rad: angle by which the rotor is about ahead.
         start_rad, turned_rad: expected phase at the slice's start, and by how much it grows.
     """
     score, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
-    _accumulate(
+    scatter, sectors = _accumulate(
         counts,
-        looks.slope,
-        looks.density,
+        _turned(looks.slope, offset_rad / BIN_RAD),
         looks.integral,
         looks.second_integral,
+        looks.pull,
+        looks.pull_integral,
+        looks.pull_second_integral,
         radii,
-        offset_bins % ANGLE_BINS,
-        math.remainder(start_rad + offset_bins * BIN_RAD, 2 * math.pi),
+        math.remainder(start_rad + offset_rad, 2 * math.pi),
         turned_rad,
         score,
         information,
     )
-    return SliceInformation(score, information)
+    # An offset u changes the score by response * information * u.
+    return SliceInformation(
+        score * response, information * response**2, scatter, sectors
+    )
+
+
+@njit(cache=True, nogil=True)
+def _turned(tables, bins):  # type: ignore[no-untyped-def]
+    """Periodic tables moved ahead by a number of bins, straight between bins."""
+    whole = math.floor(bins)
+    share = bins - whole
+    shift = int(whole)
+    turned = np.empty(tables.shape)
+    for ring in range(tables.shape[0]):
+        for polarity in range(tables.shape[1]):
+            for i in range(ANGLE_BINS):
+                near = tables[ring, polarity, (i - shift) & (ANGLE_BINS - 1)]
+                far = tables[ring, polarity, (i - shift - 1) & (ANGLE_BINS - 1)]
+                turned[ring, polarity, i] = near * (1 - share) + far * share
+    return turned
 
 
 @njit(cache=True, nogil=True)
@@ -94,14 +128,14 @@ def _at(table, angle):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _sector_mean(table, integral, begin, width, start, turned):  # type: ignore[no-untyped-def]
-    """Mean of a density over a sector and over the slice's time."""
+def _sector_mean(integral, second_integral, begin, width, start, turned):  # type: ignore[no-untyped-def]
+    """Mean of a function, of which two integrals are given, over a sector and a slice's time."""
     if abs(turned) < 0.01:
         middle = start + 0.5 * turned
-        return (_at(table, begin + width - middle) - _at(table, begin - middle)) / width
+        return (_at(integral, begin + width - middle) - _at(integral, begin - middle)) / width
     end = start + turned
-    first = _at(integral, begin + width - start) - _at(integral, begin - start)
-    last = _at(integral, begin + width - end) - _at(integral, begin - end)
+    first = _at(second_integral, begin + width - start) - _at(second_integral, begin - start)
+    last = _at(second_integral, begin + width - end) - _at(second_integral, begin - end)
     return (first - last) / (width * turned)
 
 
@@ -109,17 +143,19 @@ def _sector_mean(table, integral, begin, width, start, turned):  # type: ignore[
 def _accumulate(  # type: ignore[no-untyped-def]
     counts,
     slope,
-    density,
     integral,
     second_integral,
+    pull,
+    pull_integral,
+    pull_second_integral,
     radii,
-    shift,
     start,
     turned,
     score,
     information,
 ):
     design = np.empty(5)
+    scatter, sectors = 0.0, 0
     design[0] = 1.0
     width = 2 * math.pi / SECTORS
     for ring in range(counts.shape[0]):
@@ -130,7 +166,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
                 for i in range(ANGLE_BINS):
                     n = counts[ring, sector, polarity, i]
                     if n > 0:
-                        s = slope[ring, polarity, (i - shift) & (ANGLE_BINS - 1)]
+                        s = slope[ring, polarity, i]
                         total += n
                         first += n * s
                         second += n * s * s
@@ -145,19 +181,21 @@ def _accumulate(  # type: ignore[no-untyped-def]
                     start,
                     turned,
                 )
-                rise = _sector_mean(
-                    density[ring, polarity],
-                    integral[ring, polarity],
+                pulled = pull[ring, polarity] + _sector_mean(
+                    pull_integral[ring, polarity],
+                    pull_second_integral[ring, polarity],
                     begin,
                     width,
                     start,
                     turned,
                 )
-                expected = rise / max(mean, 0.02)
+                expected = pulled / max(mean, 0.02)
                 push -= first - total * expected
                 weight += max(second - total * expected**2, 0.0)
             if weight == 0.0:
                 continue
+            scatter += push * push / weight
+            sectors += 1
             angle = (sector + 0.5) * width
             design[1] = -math.sin(angle) / radii[ring]
             design[2] = math.cos(angle) / radii[ring]
@@ -167,3 +205,4 @@ def _accumulate(  # type: ignore[no-untyped-def]
                 score[i] += push * design[i]
                 for j in range(5):
                     information[i, j] += weight * design[i] * design[j]
+    return scatter, sectors

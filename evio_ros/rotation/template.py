@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from evio_ros.rotation.slice_histogram import ANGLE_BINS
+from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 
-__all__ = ["Looks", "Template"]
+__all__ = ["Looks", "Template", "turned_back"]
 
 Real = NDArray[np.float64]
 
+SMOOTHING_RAD = 0.025
+"""Standard deviation by which looks are blurred: sharper edges would make small offsets hard to
+measure, as the likelihood is taken as a parabola."""
 FLOOR = 0.02
 """Least event density, as a share of the mean: no event is impossible."""
 
@@ -28,17 +32,20 @@ class Looks:
     All are float64 (rings, 2, ANGLE_BINS), OFF first.
 
     Attributes:
-        log_density: log of density over mean density.
+        log_density: log of blurred density over mean density.
         slope: derivative of `log_density`, 1 / rad.
-        density: density over mean density, less 1.
-        integral, second_integral: integrals of `density` over angle with mean 0.
+        integral, second_integral: integrals of density over mean density, less 1, with mean 0.
+        pull: (rings, 2) mean of density times slope.
+        pull_integral, pull_second_integral: integrals of density times slope, less `pull`.
     """
 
     log_density: Real
     slope: Real
-    density: Real
     integral: Real
     second_integral: Real
+    pull: Real
+    pull_integral: Real
+    pull_second_integral: Real
 
     @classmethod
     def of(cls, counts: Real) -> Looks:
@@ -49,18 +56,24 @@ class Looks:
         power = np.abs(spectrum) ** 2
         gain = np.maximum(power - 2.0 * totals, 0.0) / np.maximum(power, 1e-300)
         gain[:, :, 0] = 1.0
-        smooth = scipy.fft.irfft(spectrum * gain, ANGLE_BINS, axis=2)
+        orders = np.arange(gain.shape[2])
+        blur = np.exp(-0.5 * (SMOOTHING_RAD * orders) ** 2)
         # Shares of rings and polarities change with light and geometry: each has its own mean.
-        density = np.maximum(smooth / (totals / ANGLE_BINS), FLOOR)
-        density /= density.mean(axis=2, keepdims=True)
-        log_density = np.log(density)
+        density = scipy.fft.irfft(spectrum * gain, ANGLE_BINS, axis=2) / (totals / ANGLE_BINS)
+        blurred = scipy.fft.irfft(spectrum * gain * blur, ANGLE_BINS, axis=2)
+        log_density = np.log(np.maximum(blurred / (totals / ANGLE_BINS), FLOOR))
+        slope = _derivative(log_density, 1)
         integral = _derivative(density, -1)
+        pull = density * slope
+        pull_integral = _derivative(pull, -1)
         return cls(
             log_density,
-            _derivative(log_density, 1),
-            density - 1.0,
+            slope,
             integral,
             _derivative(integral, -1),
+            pull.mean(axis=2),
+            pull_integral,
+            _derivative(pull_integral, -1),
         )
 
     def mirrored(self) -> Looks:
@@ -68,9 +81,11 @@ class Looks:
         return Looks(
             self.log_density[:, ::-1],
             self.slope[:, ::-1],
-            self.density[:, ::-1],
             self.integral[:, ::-1],
             self.second_integral[:, ::-1],
+            self.pull[:, ::-1],
+            self.pull_integral[:, ::-1],
+            self.pull_second_integral[:, ::-1],
         )
 
 
@@ -93,6 +108,7 @@ class Template:
         looks: when it turns in the positive sense.
         mirrored: when it turns in the negative sense.
         contrast: log likelihood that an event gains from the template.
+        response: change of the score of a slice with the offset, over its variance.
     """
 
     def __init__(self, counts: Real) -> None:
@@ -105,9 +121,16 @@ class Template:
         return float(self._counts.sum())
 
     def learn(self, counts: Real, memory_events: float) -> None:
-        """Add counts in the turning frame; of the older ones at most `memory_events` are kept."""
+        """Add counts in the turning frame; of the older ones at most `memory_events` are kept.
+
+        The counts are turned so that they agree with what was known: the looks may change, their
+        angle may not, or the template would give way to every error of the speed.
+        """
+        slope = self.looks.slope
+        weight = float((counts * slope**2).sum()) * self.response
+        ahead = -float((counts * slope).sum()) / max(weight, 1e-9)
         self._counts *= min(1.0, memory_events / max(self.events, 1.0))
-        self._counts += counts
+        self._counts += turned_back(counts, ahead / BIN_RAD)
         self._refresh()
 
     def pattern(self, orders: int) -> NDArray[np.complex128]:
@@ -127,4 +150,16 @@ class Template:
         self.mirrored = self.looks.mirrored()
         self._filter = np.conj(scipy.fft.rfft(self.looks.log_density, axis=2))
         events = max(self.events, 1.0)
+        # With blurred looks an offset changes the score by less than the score's variance tells.
+        slope = self.looks.slope
+        curvature = -float((self._counts * _derivative(slope, 1)).sum())
+        self.response = float(np.clip(curvature / max(float((self._counts * slope**2).sum()), 1e-9), 0.2, 5.0))
         self.contrast = float((self._counts * self.looks.log_density).sum()) / events
+
+
+def turned_back(counts: Real, bins: float) -> Real:
+    """Counts with their angle reduced by a number of bins, straight between bins."""
+    whole = math.floor(bins)
+    share = bins - whole
+    near = np.roll(counts, -whole, axis=-1)
+    return (1 - share) * near + share * np.roll(near, -1, axis=-1)
