@@ -128,7 +128,10 @@ class Template:
         """
         slope = self.looks.slope
         weight = float((counts * slope**2).sum()) * self.response
-        ahead = -float((counts * slope).sum()) / max(weight, 1e-9)
+        # Known looks have a mean slope too, where edges are steeper on one side.
+        own = (self._counts * slope).sum(axis=2) / np.maximum(self._counts.sum(axis=2), 1.0)
+        score = float((own * counts.sum(axis=2)).sum() - (counts * slope).sum())
+        ahead = score / max(weight, 1e-9)
         self._counts *= min(1.0, memory_events / max(self.events, 1.0))
         self._counts += turned_back(counts, ahead / BIN_RAD)
         self._refresh()
