@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
-from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.events import EventWindow, SensorSize
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate, acquire
+from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.lock_on import lock_on
-from evio_ros.rotation.pixel_table import FREE, PixelTable
-from evio_ros.rotation.regions import RegionParameters, find_regions
+from evio_ros.rotation.pixel_table import PixelTable
+from evio_ros.rotation.regions import RegionParameters
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
+from evio_ros.rotation.search import RotorSearch, SearchWindow
 from evio_ros.rotation.slice_histogram import SliceCounts
 
 __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
 
 LONGEST_SLICE_US = 5_000
+GRIDS = 3
+"""Grids of the searches before whose counts are looked at too."""
+SAME_RADIUS = 0.5
+"""Two discs are one where a hub lies nearer to the other's than this, in radii."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +136,17 @@ class RotationDetector:
     def reset(self) -> None:
         """Forget all events and rotors; identities go on counting."""
         steps = math.ceil(self.parameters.acquisition_us / self.parameters.step_us)
-        self._recent: deque[EventWindow] = deque(maxlen=max(steps, 1))
+        self._steps_to_first_search = steps
+        self._steps_between_searches = max(steps // 2, 1)
+        self._recent: deque[EventWindow] = deque(maxlen=2 * steps)
         self._steps_to_search = 0
         self._trackers: list[RotorTracker] = []
         self._table = PixelTable(self.size)
+        self._searcher = RotorSearch(
+            self.parameters.acquisition_us, self._regions, self._acquisition
+        )
+        self._grids: deque[NDArray[np.int32]] = deque(maxlen=GRIDS)
+        self._grid_spans: deque[int] = deque(maxlen=GRIDS)
         self._counts.forget_free()
         self._counted_us = 0
 
@@ -158,8 +172,8 @@ class RotationDetector:
         self._drop_lost()
         self._counted_us += window.length_us
         self._steps_to_search -= 1
-        if len(self._recent) == self._recent.maxlen and self._steps_to_search <= 0:
-            self._steps_to_search = max(len(self._recent) // 2, 1)
+        if len(self._recent) >= self._steps_to_first_search and self._steps_to_search <= 0:
+            self._steps_to_search = self._steps_between_searches
             self._search()
         estimates = [tracker.estimate() for tracker in self._trackers]
         seen = [estimate for estimate in estimates if estimate is not None]
@@ -192,33 +206,41 @@ class RotationDetector:
 
     def _search(self) -> None:
         """Look for rotors among the events that belong to none yet."""
-        if len(self._trackers) >= self.parameters.maximum_rotors:
-            return
-        grid, span_us = self._counts.free.copy(), self._counted_us
+        grid = np.add.reduce([*self._grids, self._counts.free])
+        span_us = self._counted_us + sum(self._grid_spans)
+        self._grids.append(self._counts.free.copy())
+        self._grid_spans.append(self._counted_us)
         self._counts.forget_free()
         self._counted_us = 0
-        regions = find_regions(grid, span_us, self._regions)
+        if len(self._trackers) >= self.parameters.maximum_rotors:
+            return
+        followed = [tracker.ellipse for tracker in self._trackers]
+        regions = self._searcher.regions(grid, span_us, followed)
         if not regions:
             return
         self.statistics.searches += 1
-        start_us, end_us = self._recent[0].start_us, self._recent[-1].end_us
-        events = EventBatch.concatenate(self.size, [window.events for window in self._recent])
-        if self._trackers:
-            events = _where(events, self._table.codes[events.y, events.x] == FREE)
+        window = SearchWindow.of(self.size, list(self._recent), self._table.codes)
         for region in regions:
-            for candidate in acquire(events, start_us, end_us - start_us, region, self._acquisition):
-                if self._start(candidate, events, start_us, end_us):
-                    break
+            if not self._take_up(window, self._searcher.candidates(window, region)):
+                self._searcher.failed(region)
 
-    def _start(
-        self, candidate: RotorCandidate, events: EventBatch, start_us: int, end_us: int
-    ) -> bool:
-        """Follow a candidate if the latest events confirm it."""
-        if len(self._trackers) >= self.parameters.maximum_rotors:
-            return False
-        lock = lock_on(events, start_us, end_us, candidate, self._tracking, self._slice_us)
+    def _take_up(self, window: SearchWindow, candidates: Iterator[RotorCandidate]) -> bool:
+        """Follow the first of a region's candidates that the events confirm."""
+        for candidate in candidates:
+            if len(self._trackers) >= self.parameters.maximum_rotors:
+                return False
+            tracker = self._try(window, candidate)
+            if tracker is not None:
+                self._trackers.append(tracker)
+                self._next_identity += 1
+                self.statistics.rotors_found += 1
+                return True
+        return False
+
+    def _try(self, window: SearchWindow, candidate: RotorCandidate) -> RotorTracker | None:
+        lock = lock_on(window, candidate, self._tracking, self._slice_us)
         if lock is None:
-            return False
+            return None
         tracker = RotorTracker(
             self._next_identity,
             self._table.free_slot(),
@@ -231,24 +253,21 @@ class RotationDetector:
             self._tracking,
         )
         self._table.put(tracker.slot, tracker.disc_map())
-        self._advance(
-            EventWindow(
-                lock.motion.t_us,
-                end_us - lock.motion.t_us,
-                events.between(lock.motion.t_us, end_us),
-            ),
-            [tracker],
+        start_us = lock.motion.t_us
+        events = window.events.between(start_us, window.end_us)
+        self._advance(EventWindow(start_us, window.end_us - start_us, events), [tracker])
+        if tracker.is_credible() and not self._is_followed(tracker.ellipse):
+            return tracker
+        self._table.remove(tracker.slot)
+        return None
+
+    def _is_followed(self, ellipse: Ellipse) -> bool:
+        """Whether a disc is one that is followed already."""
+        return any(
+            min(
+                float(tracker.ellipse.disc_coordinates(*ellipse.center)[0]),
+                float(ellipse.disc_coordinates(*tracker.ellipse.center)[0]),
+            )
+            < SAME_RADIUS
+            for tracker in self._trackers
         )
-        if tracker.estimate() is None:
-            self._table.remove(tracker.slot)
-            return False
-        self._trackers.append(tracker)
-        self._next_identity += 1
-        self.statistics.rotors_found += 1
-        return True
-
-
-def _where(events: EventBatch, keep: NDArray[np.bool_]) -> EventBatch:
-    return EventBatch.trusted(
-        events.size, events.t[keep], events.x[keep], events.y[keep], events.polarity[keep]
-    )

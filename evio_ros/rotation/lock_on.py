@@ -9,11 +9,11 @@ import numpy as np
 import scipy.fft
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition import RotorCandidate
 from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.disc_map import DiscMap
 from evio_ros.rotation.rotor_tracker import Motion, TrackerParameters
+from evio_ros.rotation.search import SearchWindow
 from evio_ros.rotation.slice_histogram import ANGLE_BINS
 from evio_ros.rotation.spectrum import SpectrumFit, fit_line, line_power
 from evio_ros.rotation.template import Template
@@ -23,7 +23,7 @@ __all__ = ["FirstLock", "lock_on"]
 ORDERS = 24
 BINS_PER_PERIOD = 32
 PERIODS = 8
-SHORTEST_US = 30_000
+SHORTEST_US = 50_000
 LEAST_EVENTS = 200
 MINIMUM_SIGNAL_TO_NOISE = 1.6
 
@@ -46,9 +46,7 @@ class FirstLock:
 
 
 def lock_on(
-    events: EventBatch,
-    start_us: int,
-    end_us: int,
+    window: SearchWindow,
     candidate: RotorCandidate,
     parameters: TrackerParameters,
     slice_us: int,
@@ -56,26 +54,25 @@ def lock_on(
     """Measure a candidate over the last of some events; None where it does not turn.
 
     Args:
-        events: events of [start_us, end_us).
-        start_us, end_us: time span in µs.
+        window: the events.
         candidate: where and how fast.
         parameters: rings.
         slice_us: the span that is used is a whole number of these.
     """
     period_us = 1e6 / abs(candidate.frequency_hz * candidate.order)
-    length_us = int(min(max(PERIODS * period_us, SHORTEST_US), end_us - start_us))
+    length_us = int(min(max(PERIODS * period_us, SHORTEST_US), window.span_us))
     length_us -= length_us % slice_us
-    start_us = end_us - length_us
+    window = window.last(length_us)
     disc = DiscMap.of(
         candidate.ellipse,
-        events.size,
+        window.events.size,
         parameters.rings,
         parameters.hub_radius,
         parameters.rim_radius,
     )
     bins = int(np.clip(math.ceil(length_us / period_us * BINS_PER_PERIOD), 16, length_us // 20))
     counts = angle_time_histogram(
-        events.between(start_us, end_us), disc, start_us, length_us, bins, ANGLE_BINS
+        window.events, disc, window.start_us, length_us, bins, ANGLE_BINS
     )
     if counts.sum() < LEAST_EVENTS:
         return None
@@ -90,7 +87,7 @@ def lock_on(
     return FirstLock(
         candidate.ellipse,
         _template_of(fit, parameters.rings),
-        _motion_of(fit, start_us, 0.5 * length_s),
+        _motion_of(fit, window.start_us, 0.5 * length_s),
         fit.signal_to_noise,
     )
 

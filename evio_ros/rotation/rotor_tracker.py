@@ -217,6 +217,12 @@ class RotorTracker:
             return True
         return False
 
+    def is_credible(self) -> bool:
+        """Whether what was seen so far is a rotor."""
+        import os
+        if os.environ.get("DBG"): print("CRED", self.ellipse, "f", self._phase.state[1]/6.283, "acc", self._phase.state[2], "match %.2f con %.3f exc %.1f se %.1f ev/rad %.1f n %.0f slices %d unseen %d best %d std %.2e" % (self.match, self.template.contrast, self._excess, self._sector_excess, self._evidence_per_rad, self._events_per_slice, self._slices_seen, self.unseen_slices, self._phase.best, math.sqrt(self._phase.covariance[1,1])/abs(self._phase.state[1])), "bl", self.blades)
+        return self.estimate() is not None
+
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen."""
         if self.unseen_slices * self._slice_us > 20_000 or self.match < 0.3:
