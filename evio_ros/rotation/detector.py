@@ -20,7 +20,7 @@ from evio_ros.rotation.lock_on import lock_on
 from evio_ros.rotation.pixel_table import PixelTable
 from evio_ros.rotation.regions import RegionParameters
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
-from evio_ros.rotation.search import RotorSearch, SearchWindow
+from evio_ros.rotation.search import RotorSearch, SearchWindow, forget_region
 from evio_ros.rotation.slice_histogram import SliceCounts
 
 __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
@@ -221,7 +221,10 @@ class RotationDetector:
         self.statistics.searches += 1
         window = SearchWindow.of(self.size, list(self._recent), self._table.codes)
         for region in regions:
-            if not self._take_up(window, self._searcher.candidates(window, region)):
+            if self._take_up(window, self._searcher.candidates(window, region)):
+                for old in self._grids:
+                    forget_region(old, region)
+            else:
                 self._searcher.failed(region)
 
     def _take_up(self, window: SearchWindow, candidates: Iterator[RotorCandidate]) -> bool:

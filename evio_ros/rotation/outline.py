@@ -75,10 +75,11 @@ def outline_candidate(
     counts = angle_time_histogram(events, disc, start_us, span_us, bins, ANGLE_BINS)
     harmonics = angular_harmonics(counts, ORDERS)
     frequencies, power = speed_spectrum(harmonics, span_us * 1e-6, FASTEST_HZ)
-    power = np.where(np.abs(frequencies) >= 1e6 / span_us, power, 0.0)
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])
     if power[best] < max(LEAST_POWER, LEAST_ASYMMETRY * opposite):
+        return None
+    if abs(frequencies[best]) * span_us * 1e-6 < 1.0:
         return None
     return RotorCandidate(ellipse, float(frequencies[best]), 1, float(1 - 1 / power[best]))
 

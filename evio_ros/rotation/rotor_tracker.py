@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import SensorSize
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.rotation.blade_phase import blade_angle
+from evio_ros.rotation.blades import blade_angle, blade_count
 from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.phase_filter import PhaseFilter
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
-from evio_ros.rotation.spectrum import blade_count
 from evio_ros.rotation.template import Template, turned_back
 
 __all__ = ["Motion", "RotorTracker", "TrackerParameters"]
@@ -28,6 +27,14 @@ MANOEUVRE_EVIDENCE = 15.0
 """Log likelihood by which another phase must be better than the one foretold to be believed."""
 QUIET = 0.25
 """Share of the evidence expected of a slice below which the rotor is not seen turning."""
+WANDER_PX = 1.0
+WANDER_SHEAR = 0.01
+"""How far a disc may wander by chance from one blade to the next."""
+LEAST_SLICES = 6
+LEAST_MATCH = 0.6
+LARGEST_RELATIVE_STD = 0.01
+"""What a candidate must reach in slices seen, in evidence over that expected, and in how well its
+speed is known, to be taken for a rotor."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class TrackerParameters(Parameters):
         1_000_000, unit="us", minimum=10_000, doc="How long a rotor's looks are remembered."
     )
     agility_px: float = parameter(
-        100.0,
+        60.0,
         unit="px/s",
         minimum=0.0,
         doc="By how much the velocity of a disc may change in a second.",
@@ -114,12 +121,11 @@ class RotorTracker:
         self._slice_us = slice_us
         self._slices = slices
         self._parameters = parameters
-        self._disc = DiscFilter(ellipse, parameters.agility_px, parameters.shear_agility)
         self._phase = PhaseFilter(
             slice_us * 1e-6, slices, *motion.state, np.array(motion.deviations)
         )
         self._first_phase: float | None = None
-        self._excess = 1.0
+        self._excess = 3.0
         self._sector_excess = 2.0
         self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
         self._pending_slices = 0
@@ -131,6 +137,7 @@ class RotorTracker:
         self._window_events: list[int] = []
         self.blades = 0
         self._count_blades()
+        self._disc = self._make_disc_filter(ellipse, abs(motion.state[1]))
 
     @property
     def ellipse(self) -> Ellipse:
@@ -181,6 +188,7 @@ class RotorTracker:
             counts,
             looks,
             self._radii,
+            1.0 / self.ellipse.axes[0],
             self.template.response,
             about,
             phase,
@@ -217,11 +225,25 @@ class RotorTracker:
             return True
         return False
 
+    def _make_disc_filter(self, ellipse: Ellipse, speed: float) -> DiscFilter:
+        # While one blade follows another, the disc must not seem to go farther than can be seen.
+        period_s = 2 * math.pi / (max(self.blades, 1) * max(speed, 1e-3))
+        return DiscFilter(
+            ellipse,
+            min(self._parameters.agility_px, WANDER_PX / period_s**1.5),
+            min(self._parameters.shear_agility, WANDER_SHEAR / period_s**1.5),
+        )
+
     def is_credible(self) -> bool:
-        """Whether what was seen so far is a rotor."""
-        import os
-        if os.environ.get("DBG"): print("CRED", self.ellipse, "f", self._phase.state[1]/6.283, "acc", self._phase.state[2], "match %.2f con %.3f exc %.1f se %.1f ev/rad %.1f n %.0f slices %d unseen %d best %d std %.2e" % (self.match, self.template.contrast, self._excess, self._sector_excess, self._evidence_per_rad, self._events_per_slice, self._slices_seen, self.unseen_slices, self._phase.best, math.sqrt(self._phase.covariance[1,1])/abs(self._phase.state[1])), "bl", self.blades)
-        return self.estimate() is not None
+        """Whether what was seen so far is a rotor: its phase was foretold from slice to slice."""
+        state, covariance = self._phase.state, self._phase.covariance
+        relative_std = math.sqrt(float(covariance[1, 1])) / max(abs(float(state[1])), 1e-9)
+        return (
+            self.unseen_slices == 0
+            and self._slices_seen >= LEAST_SLICES
+            and self.match > LEAST_MATCH
+            and relative_std < LARGEST_RELATIVE_STD
+        )
 
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen."""
@@ -294,15 +316,16 @@ class RotorTracker:
         self._events_per_slice += share * (events - self._events_per_slice)
 
     def _learn_excess(self, normalised: float, manoeuvre: bool) -> None:
-        if manoeuvre or self._slices_seen < 5:
+        if manoeuvre or self._slices_seen < 3:
             return
-        self._excess *= 1 + 0.02 * (min(normalised, 9.0) - 1)
-        self._excess = min(max(self._excess, 1.0), 1e4)
+        share = max(0.02, 0.5 / (1 + self._slices_seen))
+        self._excess *= 1 + share * (min(normalised, 9.0) - 1)
+        self._excess = min(max(self._excess, 0.1), 1e3)
 
     def _learn_sector_excess(self, seen: SliceInformation) -> None:
         measured = seen.excess()
         if measured is not None:
-            self._sector_excess += 0.05 * (min(max(measured, 1.0), 20.0) - self._sector_excess)
+            self._sector_excess += max(0.05, 1.0 / (1 + self._slices_seen)) * (min(max(measured, 1.0), 40.0) - self._sector_excess)
 
     def _learn(self, folded: NDArray[np.int32], offset: float) -> None:
         self._pending += turned_back(folded, offset / BIN_RAD)
@@ -316,10 +339,7 @@ class RotorTracker:
         self._count_blades()
 
     def _count_blades(self) -> None:
-        pattern = self.template.pattern(ORDERS)
-        self.blades = blade_count(
-            pattern.reshape(-1, pattern.shape[-1]), self._parameters.maximum_blades
-        )
+        self.blades = blade_count(self.template.pattern(ORDERS), self._parameters.maximum_blades)
 
     def _confidence(self, speed: float, std: float) -> float:
         allowed = 0.01 * max(abs(speed), 0.01 * self._resting_speed)

@@ -15,7 +15,7 @@ from evio_ros.rotation.outline import outline_candidate
 from evio_ros.rotation.pixel_table import FREE
 from evio_ros.rotation.regions import Region, RegionParameters, find_regions
 
-__all__ = ["RotorSearch", "SearchWindow"]
+__all__ = ["RotorSearch", "SearchWindow", "events_at", "forget_region"]
 
 FOLLOWED_RADIUS = 1.25
 """Cells nearer to a followed rotor's hub than this, in radii, belong to it."""
@@ -145,6 +145,15 @@ class _Failure:
     place: NDArray[np.float64]
     times: int
     pause: int
+
+
+def forget_region(grid: NDArray[np.int32], region: Region) -> None:
+    """Take a region's cells and their neighbours off a grid, in place."""
+    for row in (-1, 0, 1):
+        for column in (-1, 0, 1):
+            cells = region.cells + (row, column)
+            inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
+            grid[cells[inside, 0], cells[inside, 1]] = 0
 
 
 def _clear(grid: NDArray[np.int32], ellipse: Ellipse, cell_px: int) -> None:

@@ -18,6 +18,10 @@ Real = NDArray[np.float64]
 
 GEOMETRY = 4
 """Shift (x, y) of the disc in radii and shear [[s0, s1], [s1, -s0]] of its shape."""
+PLACE_ERROR_PX = 0.05
+"""Standard deviation of a sector's place that does not go away with the number of events."""
+LOOKS_ERROR = 0.1
+"""Relative error of what the template leads to expect in a sector that an edge cuts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def measure_slice(
     counts: NDArray[np.int32],
     looks: Looks,
     radii: Real,
+    pixel_rad: float,
     response: float,
     offset_rad: float,
     start_rad: float,
@@ -76,6 +81,7 @@ def measure_slice(
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
         looks: the template, polarities as they are seen now.
         radii: (rings,) middle radii.
+        pixel_rad: angle that a pixel takes up at the rim.
         response: of the template.
         offset_rad: angle by which the rotor is about ahead.
         start_rad, turned_rad: expected phase at the slice's start, and by how much it grows.
@@ -90,6 +96,7 @@ def measure_slice(
         looks.pull_integral,
         looks.pull_second_integral,
         radii,
+        PLACE_ERROR_PX * pixel_rad,
         math.remainder(start_rad + offset_rad, 2 * math.pi),
         turned_rad,
         score,
@@ -149,6 +156,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
     pull_integral,
     pull_second_integral,
     radii,
+    place_error,
     start,
     turned,
     score,
@@ -160,7 +168,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
     width = 2 * math.pi / SECTORS
     for ring in range(counts.shape[0]):
         for sector in range(SECTORS):
-            push, weight = 0.0, 0.0
+            push, weight, doubt = 0.0, 0.0, 0.0
             for polarity in range(2):
                 total, first, second = 0, 0.0, 0.0
                 for i in range(ANGLE_BINS):
@@ -192,8 +200,13 @@ def _accumulate(  # type: ignore[no-untyped-def]
                 expected = pulled / max(mean, 0.02)
                 push -= first - total * expected
                 weight += max(second - total * expected**2, 0.0)
+                doubt += (LOOKS_ERROR * total * expected) ** 2
             if weight == 0.0:
                 continue
+            # The edges in one sector are few and pixels discrete: no sector is known without end.
+            doubt += (place_error / radii[ring] * weight) ** 2
+            trust = weight / (weight + doubt)
+            push, weight = push * trust, weight * trust
             scatter += push * push / weight
             sectors += 1
             angle = (sector + 0.5) * width
