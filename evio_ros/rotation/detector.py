@@ -190,7 +190,8 @@ class RotationDetector:
             events = window.events.between(start_us, start_us + self._slice_us)
             self._counts.count(events, self._table.codes, start_us, phases, speeds, used)
             for tracker in trackers:
-                if tracker.take(self._counts.counts[tracker.slot]):
+                is_last = start_us + self._slice_us >= window.end_us
+                if tracker.take(self._counts.counts[tracker.slot], is_last):
                     self._table.put(tracker.slot, tracker.disc_map())
 
     def _drop_lost(self) -> None:

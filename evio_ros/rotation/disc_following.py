@@ -19,6 +19,13 @@ FIRST_SHIFT_PX = 2.0
 FIRST_SHEAR = 0.1
 FIRST_VELOCITY_PX_S = 50.0
 FIRST_SHEAR_RATE = 0.3
+"""What may be wrong at first, as standard deviations."""
+FIRST_PASSAGE_PX = 1.0
+FIRST_PASSAGE_SHEAR = 0.02
+WANDER_PX = 1.0
+WANDER_SHEAR = 0.01
+"""How far a disc may go or wander from one blade to the next; more could not be told from a change
+of speed."""
 
 
 class DiscFilter:
@@ -31,20 +38,32 @@ class DiscFilter:
         ellipse: first guess.
         agility_px: random walk of the velocity, px/s in a second.
         shear_agility: random walk of the change of shape, 1/s in a second.
+        period_s: time from one blade to the next.
 
     Attributes:
         ellipse: the disc that measurements refer to.
     """
 
-    def __init__(self, ellipse: Ellipse, agility_px: float, shear_agility: float) -> None:
+    def __init__(
+        self, ellipse: Ellipse, agility_px: float, shear_agility: float, period_s: float
+    ) -> None:
         self.ellipse = ellipse
-        self._agility = agility_px, shear_agility
+        self._agility = (
+            min(agility_px, WANDER_PX / period_s**1.5),
+            min(shear_agility, WANDER_SHEAR / period_s**1.5),
+        )
         self._state = np.zeros(2 * GEOMETRY)
         self._covariance = np.zeros((2 * GEOMETRY, 2 * GEOMETRY))
         self._covariance[:2, :2] = self._in_radii(FIRST_SHIFT_PX)
-        self._covariance[2, 2] = self._covariance[3, 3] = FIRST_SHEAR**2
-        self._covariance[4:6, 4:6] = self._in_radii(FIRST_VELOCITY_PX_S)
-        self._covariance[6, 6] = self._covariance[7, 7] = FIRST_SHEAR_RATE**2
+        self._covariance[2, 2] = self._covariance[3, 3] = (
+            min(FIRST_SHEAR, 0.5 * FIRST_PASSAGE_SHEAR / period_s) ** 2
+        )
+        self._covariance[4:6, 4:6] = self._in_radii(
+            min(FIRST_VELOCITY_PX_S, FIRST_PASSAGE_PX / period_s)
+        )
+        self._covariance[6, 6] = self._covariance[7, 7] = (
+            min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / period_s) ** 2
+        )
         self._walk = self._make_walk()
 
     @property

@@ -15,6 +15,7 @@ import math
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 __all__ = ["PhaseFilter"]
 
@@ -22,12 +23,16 @@ Real = NDArray[np.float64]
 
 AGILITIES = (1e-3, 3e-2, 1.0, 30.0)
 """Random walk of the acceleration in a second, as a share of the speed."""
+MOST_CHANGE = 0.07
+"""No filter lets the speed wander by more than this share from one blade to the next: within one
+passing of a blade, a change of speed and an error of the disc's place look alike."""
 FORGETTING = 0.97
 """Weight of a slice's evidence for a filter, each slice later."""
 MOST_EVIDENCE = 12.0
 """A filter that is behind by more than this (log likelihood) starts again from the best one."""
 
-_PHASE, _PHASE_VARIANCE, _SPEED, _SPEED_VARIANCE = range(4)
+NOTICE_SLICES = 6
+"""So many slices later, a change of motion has been noticed."""
 
 
 class PhaseFilter:
@@ -38,6 +43,7 @@ class PhaseFilter:
         slices: number of slices in the window whose mean speed is asked for.
         phase, speed, acceleration: state at the start of the first slice.
         deviations: (3,) their standard deviations.
+        period_s: time from one blade to the next.
     """
 
     def __init__(
@@ -48,7 +54,9 @@ class PhaseFilter:
         speed: float,
         acceleration: float,
         deviations: Real,
+        period_s: float,
     ) -> None:
+        self._agilities = np.minimum(AGILITIES, MOST_CHANGE / period_s**1.5)
         self._slice_s = slice_s
         self._slices = slices
         bank = len(AGILITIES)
@@ -62,6 +70,7 @@ class PhaseFilter:
         self._shaken = np.zeros((capacity, 3))
         self._states = np.zeros((capacity, bank, 3))
         self._covariances = np.zeros((capacity, bank, 3, 3))
+        self._noises = np.zeros(capacity)
         self._count = 0
         self._pending_shake = np.zeros(3)
         self._pending_jump = np.zeros(3)
@@ -144,6 +153,7 @@ class PhaseFilter:
             self._noise(),
             self._slice_s,
         )
+        self._noises[index] = self._noise()[self.best]
         now = abs(float(self._state[best, 1]))
         self._speed_scale = max(now, 0.995 * self._speed_scale)
         return float(normalised[best])
@@ -151,13 +161,16 @@ class PhaseFilter:
     def mean_speed(self, slices: int) -> tuple[float, float]:
         """Mean speed over the last `slices` slices and its variance."""
         start = self._count - min(slices, self.slices_seen)
-        best = self.best
+        # Each slice with the noise of the filter that spoke then or, as a change is noticed late,
+        # soon after.
+        noises = self._noises[start : self._count]
+        best = int(np.abs(self._noise() - noises[0]).argmin())
         advance, variance = _window_advance(
             self._states[start, best],
             self._covariances[start, best],
             self._measured[start : self._count],
             self._shaken[start : self._count],
-            self._noise()[best],
+            maximum_filter1d(noises, NOTICE_SLICES + 1, origin=-NOTICE_SLICES // 2, mode="nearest"),
             self._slice_s,
         )
         length_s = (self._count - start) * self._slice_s
@@ -165,13 +178,19 @@ class PhaseFilter:
 
     def _noise(self) -> Real:
         """Power of the jerk of each filter, (rad/s^3)^2 s."""
-        return np.square(np.array(AGILITIES) * max(self._speed_scale, 1.0))
+        return np.square(self._agilities * max(self._speed_scale, 1.0))
 
     def _make_room(self) -> None:
         if self._count < len(self._measured):
             return
         kept = 2 * self._slices
-        for table in (self._measured, self._shaken, self._states, self._covariances):
+        for table in (
+            self._measured,
+            self._shaken,
+            self._states,
+            self._covariances,
+            self._noises,
+        ):
             table[:kept] = table[self._count - kept : self._count].copy()
         self._count = kept
 
@@ -264,7 +283,7 @@ def _next_variances(covariances, noises, dt):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _window_advance(start, covariance, measured, shaken, noise, dt):  # type: ignore[no-untyped-def]
+def _window_advance(start, covariance, measured, shaken, noises, dt):  # type: ignore[no-untyped-def]
     """Phase at the end less phase at the start of a window, and its variance."""
     state = np.zeros(4)
     state[:3] = start
@@ -275,5 +294,5 @@ def _window_advance(start, covariance, measured, shaken, noise, dt):  # type: ig
     full[:3, 3] = covariance[:, 0]
     full[3, 3] = covariance[0, 0]
     for i in range(len(measured)):
-        _slice(state, full, measured[i], shaken[i], noise, dt)
+        _slice(state, full, measured[i], shaken[i], noises[i], dt)
     return state[0] - state[3], full[0, 0] - 2 * full[0, 3] + full[3, 3]

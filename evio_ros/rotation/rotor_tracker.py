@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,68 +11,35 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import SensorSize
-from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.blades import blade_angle, blade_count
 from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.rotation.evidence import Evidence
 from evio_ros.rotation.phase_filter import PhaseFilter
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
 from evio_ros.rotation.template import Template, turned_back
+from evio_ros.rotation.tracker_parameters import TrackerParameters
 
 __all__ = ["Motion", "RotorTracker", "TrackerParameters"]
+
+Counts = NDArray[np.int32]
 
 ORDERS = 24
 MANOEUVRE_EVIDENCE = 15.0
 """Log likelihood by which another phase must be better than the one foretold to be believed."""
-QUIET = 0.25
-"""Share of the evidence expected of a slice below which the rotor is not seen turning."""
-WANDER_PX = 1.0
-WANDER_SHEAR = 0.01
-"""How far a disc may wander by chance from one blade to the next."""
+FURTHEST_RAD = 4 * BIN_RAD
+"""Offsets beyond the likelihood's maximum that are larger than this are not believed."""
+SWEPT_RAD = 0.35
+"""A rotor that turns by less in a slice is measured over several slices."""
+LEARNING_US = 20_000
+REMAP_PX = 0.05
 LEAST_SLICES = 6
 LEAST_MATCH = 0.6
 LARGEST_RELATIVE_STD = 0.01
 """What a candidate must reach in slices seen, in evidence over that expected, and in how well its
 speed is known, to be taken for a rotor."""
-
-
-@dataclass(frozen=True)
-class TrackerParameters(Parameters):
-    """How a rotor is measured and followed."""
-
-    rings: int = parameter(
-        4, minimum=1, maximum=16, doc="Rings of a disc, each with its own template."
-    )
-    maximum_blades: int = parameter(10, minimum=2, maximum=16, doc="Largest number of blades.")
-    hub_radius: float = parameter(
-        0.15,
-        minimum=0.0,
-        maximum=0.9,
-        doc="Inner edge of the evaluated ring, as a share of the rim.",
-    )
-    rim_radius: float = parameter(
-        1.1,
-        minimum=1.0,
-        maximum=2.0,
-        doc="Outer edge of the evaluated ring, as a share of the rim.",
-    )
-    template_memory_us: int = parameter(
-        1_000_000, unit="us", minimum=10_000, doc="How long a rotor's looks are remembered."
-    )
-    agility_px: float = parameter(
-        60.0,
-        unit="px/s",
-        minimum=0.0,
-        doc="By how much the velocity of a disc may change in a second.",
-    )
-    shear_agility: float = parameter(
-        1.0, unit="1/s", minimum=0.0, doc="The same of the rate at which a disc changes its shape."
-    )
-    rest_us: int = parameter(
-        5_000_000, unit="us", minimum=0, doc="A rotor that stands still is given up after this time."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +49,16 @@ class Motion:
     t_us: int
     state: tuple[float, float, float]
     deviations: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Slices counted along one straight line of phase, waiting to be measured together."""
+
+    counts: Counts
+    slices: int
+    phase: float
+    speed: float
 
 
 class RotorTracker:
@@ -96,6 +74,13 @@ class RotorTracker:
         slice_us: length of the slices in µs.
         slices: number of slices in the measured window.
         parameters: how to follow.
+
+    Attributes:
+        t_us: end of the last slice.
+        stopped: whether the rotor stands still.
+        unseen_us: for how long it has been lost, 0 while it is seen turning or standing.
+        resting_us: for how long it has been standing still.
+        blades: number of blades.
     """
 
     def __init__(
@@ -115,29 +100,32 @@ class RotorTracker:
         self.template = template
         self.t_us = motion.t_us
         self.stopped = False
-        self.unseen_slices = 0
-        self.match = 1.0
+        self.unseen_us = 0
+        self.resting_us = 0
         self._size = size
         self._slice_us = slice_us
+        self._slice_s = slice_us * 1e-6
         self._slices = slices
         self._parameters = parameters
-        self._phase = PhaseFilter(
-            slice_us * 1e-6, slices, *motion.state, np.array(motion.deviations)
-        )
-        self._first_phase: float | None = None
+        self._evidence = Evidence()
         self._excess = 3.0
         self._sector_excess = 2.0
+        self._held: _Held | None = None
         self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
-        self._pending_slices = 0
-        self._slices_seen = 0
+        self._pending_us = 0
         self._radii = ring_radii(parameters.rings, parameters.hub_radius)
-        self._events_per_slice = 0.0
-        self._evidence_per_rad = 0.0
-        self._resting_speed = abs(motion.state[1])
-        self._window_events: list[int] = []
-        self.blades = 0
+        self._usual_speed = abs(motion.state[1])
+        self._window_events: deque[int] = deque(maxlen=slices)
+        self._first_phase: float | None = None
+        self._seen_phase, self._seen_us = motion.state[0], motion.t_us
         self._count_blades()
-        self._disc = self._make_disc_filter(ellipse, abs(motion.state[1]))
+        period_s = 2 * math.pi / (max(self.blades, 1) * max(self._usual_speed, 1e-3))
+        self._phase = PhaseFilter(
+            self._slice_s, slices, *motion.state, np.array(motion.deviations), period_s
+        )
+        self._disc = DiscFilter(
+            ellipse, parameters.agility_px, parameters.shear_agility, period_s
+        )
 
     @property
     def ellipse(self) -> Ellipse:
@@ -145,9 +133,9 @@ class RotorTracker:
         return self._disc.ellipse
 
     @property
-    def unseen_us(self) -> int:
-        """For how long the rotor has not been seen."""
-        return self.unseen_slices * self._slice_us
+    def usual_speed(self) -> float:
+        """Size of the speed at which it turned last, rad/s."""
+        return self._usual_speed
 
     def disc_map(self) -> DiscMap:
         """Table of the disc's pixels."""
@@ -155,108 +143,66 @@ class RotorTracker:
         return DiscMap.of(self.ellipse, self._size, p.rings, p.hub_radius, p.rim_radius)
 
     def expected(self) -> tuple[float, float]:
-        """Phase and speed expected at the start of the next slice."""
+        """Phase and speed with which the next slice is to be counted."""
+        if self._held is not None:
+            held = self._held
+            return held.phase + held.speed * held.slices * self._slice_s, held.speed
+        if self.stopped:
+            return float(self._phase.state[0]), 0.0
         phase, speed, acceleration = self._phase.state
         # The best straight line through the slice.
-        return float(phase), float(speed + 0.5 * acceleration * self._slice_us * 1e-6)
+        return float(phase), float(speed + 0.5 * acceleration * self._slice_s)
 
-    def take(self, counts: NDArray[np.int32]) -> bool:
-        """Add a slice counted with `expected`; True where the disc has moved on the table."""
-        slice_s = self._slice_us * 1e-6
+    def take(self, counts: Counts, is_last: bool) -> bool:
+        """Add a slice counted with `expected`.
+
+        Args:
+            counts: (rings, SECTORS, 2, ANGLE_BINS); not kept.
+            is_last: whether an estimate will be asked for before the next slice.
+
+        Returns:
+            True where the disc has moved on the table.
+        """
         phase, speed = self.expected()
-        middle = phase + 0.5 * speed * slice_s
-        backwards = speed < 0
-        folded = in_turning_frame(counts)
-        if backwards:
-            folded = folded[:, ::-1]
-        events = int(folded.sum())
-        self._window_events = [*self._window_events[1 - self._slices :], events]
-        likelihood = self.template.match(folded)
-        offset_bins, manoeuvre = self._find_offset(likelihood)
-        gained = float(likelihood[offset_bins])
         self.t_us += self._slice_us
-        if self._is_quiet(gained, speed * slice_s):
-            self._rest(events)
+        self._window_events.append(int(counts.sum()))
+        if self.stopped:
+            self._rest(self._window_events[-1])
             return False
-        about = (offset_bins + _vertex(likelihood, offset_bins)) * BIN_RAD
-        if manoeuvre:
-            self._phase.shake(
-                0.1, abs(offset_bins) * BIN_RAD / slice_s + 0.1 * abs(speed), abs(speed) / slice_s * 0.1
-            )
-        looks = self.template.mirrored if backwards else self.template.looks
-        seen = measure_slice(
-            counts,
-            looks,
-            self._radii,
-            1.0 / self.ellipse.axes[0],
-            self.template.response,
-            about,
-            phase,
-            speed * slice_s,
-        )
-        phase_variance = self._phase.predicted_phase_variance()[0]
-        information = seen.information[0, 0]
-        if information > 0.0:
-            geometry = seen.information[0, 1:]
-            offset = (seen.score[0] - geometry @ self._disc.error) / information
-            variance = (
-                self._excess / information
-                + geometry @ self._disc.error_covariance @ geometry / information**2
-            )
-            if abs(offset) < 4 * BIN_RAD:
-                measured = middle + about + offset
-                normalised = self._phase.update(measured, variance)
-                self._learn_excess(normalised, manoeuvre)
-                self._learn_sector_excess(seen)
-                if not manoeuvre:
-                    self._disc.update(seen, -about, phase_variance + 1e-12, self._sector_excess)
-            else:
-                self._phase.update(0.0, math.inf)
+        held = self._held
+        if held is None:
+            held = _Held(counts, 1, phase, speed)
         else:
-            self._phase.update(0.0, math.inf)
-        self._disc.predict(slice_s)
-        self._judge(gained, events, speed * slice_s)
-        now = float(self._phase.state[0])
-        corrected = now - 0.5 * float(self._phase.state[1]) * slice_s - middle
-        self._learn(folded, corrected)
-        self._slices_seen += 1
-        if self._disc.rim_error_px() > 0.05:
-            self._disc.remap()
-            return True
-        return False
-
-    def _make_disc_filter(self, ellipse: Ellipse, speed: float) -> DiscFilter:
-        # While one blade follows another, the disc must not seem to go farther than can be seen.
-        period_s = 2 * math.pi / (max(self.blades, 1) * max(speed, 1e-3))
-        return DiscFilter(
-            ellipse,
-            min(self._parameters.agility_px, WANDER_PX / period_s**1.5),
-            min(self._parameters.shear_agility, WANDER_SHEAR / period_s**1.5),
-        )
+            held = _Held(held.counts + counts, held.slices + 1, held.phase, held.speed)
+        if not is_last and abs(held.speed) * held.slices * self._slice_s < SWEPT_RAD:
+            self._held = _Held(held.counts.copy(), held.slices, held.phase, held.speed)
+            return False
+        self._held = None
+        return self._measure(held)
 
     def is_credible(self) -> bool:
         """Whether what was seen so far is a rotor: its phase was foretold from slice to slice."""
         state, covariance = self._phase.state, self._phase.covariance
         relative_std = math.sqrt(float(covariance[1, 1])) / max(abs(float(state[1])), 1e-9)
         return (
-            self.unseen_slices == 0
-            and self._slices_seen >= LEAST_SLICES
-            and self.match > LEAST_MATCH
+            not self.stopped
+            and self.unseen_us == 0
+            and self._evidence.slices >= LEAST_SLICES
+            and self._evidence.match > LEAST_MATCH
             and relative_std < LARGEST_RELATIVE_STD
         )
 
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen."""
-        if self.unseen_slices * self._slice_us > 20_000 or self.match < 0.3:
+        if self.unseen_us > 0 or self._evidence.match < 0.5 * LEAST_MATCH:
             return None
-        slices = min(self._phase.slices_seen, self._slices)
+        slices = self._phase.slices_seen
         speed, variance = self._phase.mean_speed(slices)
         phase = float(self._phase.state[0])
         if self._first_phase is None:
             self._first_phase = phase
-        blades = max(self.blades, 1)
         pattern = self.template.pattern(ORDERS).sum(axis=0)
-        angle = phase + blade_angle(pattern, blades)
+        angle = phase + blade_angle(pattern, max(self.blades, 1))
         ellipse = self._disc.best_ellipse
         std = math.sqrt(max(variance, 0.0))
         return RotorEstimate(
@@ -274,8 +220,99 @@ class RotorTracker:
             tilt_rad=ellipse.tilt_rad,
             velocity=self._disc.velocity_px_s,
             confidence=self._confidence(speed, std),
-            events=int(sum(self._window_events[-slices:])),
+            events=int(sum(list(self._window_events)[-slices:])),
         )
+
+    def resume(self, phase: float, speed: float, deviations: tuple[float, float, float]) -> None:
+        """Go on from a motion found anew, at the end of the last slice.
+
+        Of all blades that phase may belong to, it is taken for the one that keeps the count of
+        turns: it must have started from where the rotor was seen last.
+
+        Args:
+            phase: angle up to a blade's pitch.
+            speed: rad/s.
+            deviations: of phase, speed and acceleration.
+        """
+        pitch = 2 * math.pi / max(self.blades, 1)
+        was = self._seen_phase + speed * (self.t_us - self._seen_us) * 1e-6
+        phase += pitch * round((was - phase) / pitch)
+        self._phase.restart(phase, speed, 0.0, np.array(deviations))
+        self.stopped = False
+        self.unseen_us = 0
+        self.resting_us = 0
+        self._held = None
+        self._evidence.forget_absence()
+
+    def _measure(self, held: _Held) -> bool:
+        """Measure phase and disc; True where the disc has moved on the table."""
+        turned = held.speed * held.slices * self._slice_s
+        folded = in_turning_frame(held.counts)
+        if held.speed < 0:
+            folded = folded[:, ::-1]
+        events = int(folded.sum())
+        likelihood = self.template.match(folded)
+        bins, is_manoeuvre = self._find_offset(likelihood)
+        gained = float(likelihood[bins])
+        if self._evidence.is_absent(gained, turned):
+            self._miss(held, events, turned)
+            return False
+        self._seen_phase, self._seen_us = held.phase + turned, self.t_us
+        self.unseen_us = 0
+        about = (bins + _vertex(likelihood, bins)) * BIN_RAD
+        if is_manoeuvre:
+            self._shake(about, held)
+        looks = self.template.looks if held.speed >= 0 else self.template.mirrored
+        seen = measure_slice(
+            held.counts,
+            looks,
+            self._radii,
+            1.0 / self.ellipse.axes[0],
+            self.template.response,
+            about,
+            held.phase,
+            turned,
+        )
+        self._take_in(held, seen, about, is_manoeuvre)
+        self._disc.predict(held.slices * self._slice_s)
+        self._evidence.learn(gained, events, turned, self.template.contrast)
+        self._usual_speed = max(abs(float(self._phase.state[1])), 0.99 * self._usual_speed)
+        middle_s = 0.5 * held.slices * self._slice_s
+        corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
+        self._learn(folded, corrected - (held.phase + 0.5 * turned), held.slices)
+        if self._disc.rim_error_px() > REMAP_PX:
+            self._disc.remap()
+            return True
+        return False
+
+    def _take_in(
+        self, held: _Held, seen: SliceInformation, about: float, is_manoeuvre: bool
+    ) -> None:
+        """Correct the phase and the disc by what slices have shown."""
+        expected_variance = self._phase.predicted_phase_variance()[0] + 1e-12
+        offset, variance = math.inf, math.inf
+        information = seen.information[0, 0]
+        if information > 0.0:
+            geometry = seen.information[0, 1:]
+            offset = float(seen.score[0] - geometry @ self._disc.error) / information
+            uncertain = float(geometry @ self._disc.error_covariance @ geometry)
+            variance = self._excess / information + uncertain / information**2
+        if abs(offset) > FURTHEST_RAD:
+            for _ in range(held.slices):
+                self._phase.update(0.0, math.inf)
+            return
+        # Several slices together are one measurement, in the one in their middle.
+        for index in range(held.slices):
+            if index != held.slices // 2:
+                self._phase.update(0.0, math.inf)
+                continue
+            line = held.phase + held.speed * (index + 0.5) * self._slice_s
+            normalised = self._phase.update(line + about + offset, variance)
+            if not is_manoeuvre:
+                self._learn_excess(normalised)
+        self._learn_sector_excess(seen)
+        if not is_manoeuvre:
+            self._disc.update(seen, -about, expected_variance, self._sector_excess)
 
     def _find_offset(self, likelihood: NDArray[np.float64]) -> tuple[int, bool]:
         """Bins by which the rotor is ahead, and whether it has left the expected motion."""
@@ -289,62 +326,74 @@ class RotorTracker:
             return int(bins[free]), True
         return int(bins[locked]), False
 
-    def _is_quiet(self, gained: float, turned: float) -> bool:
-        expected = self._evidence_per_rad * abs(turned)
-        if self.stopped:
-            expected = self._evidence_per_rad * self._resting_speed * self._slice_us * 1e-6 * 0.3
-        return expected > 12.0 and gained < QUIET * expected
+    def _shake(self, offset: float, held: _Held) -> None:
+        """Widen the filter for a sudden change of speed that has led to an offset."""
+        length_s = held.slices * self._slice_s
+        change = 2 * abs(offset) / length_s + 0.02 * abs(held.speed)
+        self._phase.shake(0.02, change, 0.1 * abs(held.speed) / length_s)
+
+    def _miss(self, held: _Held, events: int, turned: float) -> None:
+        """The rotor was not seen turning: it stands still, or is lost."""
+        if self._evidence.are_events_missing(events, turned):
+            self.stopped = True
+            phase = held.phase
+            spread = (0.3 * abs(turned), 0.01 * self._usual_speed, 0.0)
+            self._phase.restart(phase, 0.0, 0.0, np.array(spread))
+            for _ in range(held.slices):
+                self._rest(events)
+            return
+        self.unseen_us += held.slices * self._slice_us
+        for _ in range(held.slices):
+            self._phase.update(0.0, math.inf)
 
     def _rest(self, events: int) -> None:
-        slice_s = self._slice_us * 1e-6
-        self.unseen_slices += 1
-        phase, speed, _ = self._phase.state
-        self._phase.update(0.0, math.inf)
-        self._disc.predict(0.0)
-
-    def _judge(self, gained: float, events: int, turned: float) -> None:
-        expected = events * self.template.contrast
-        if expected > 0.5:
-            share = min(expected / 20.0, 1.0) * 0.1
-            self.match += share * (gained / expected - self.match)
-        self.unseen_slices = 0
-        if abs(turned) > 1e-3:
-            rate = gained / abs(turned)
-            share = max(0.02, 1.0 / (1 + self._slices_seen))
-            self._evidence_per_rad += share * (rate - self._evidence_per_rad)
-        share = max(0.02, 1.0 / (1 + self._slices_seen))
-        self._events_per_slice += share * (events - self._events_per_slice)
-
-    def _learn_excess(self, normalised: float, manoeuvre: bool) -> None:
-        if manoeuvre or self._slices_seen < 3:
+        """Take in a slice in which the rotor stands still; notice when it starts again."""
+        phase = float(self._phase.state[0])
+        restless = 0.1 * self._evidence.events_per_rad * self._usual_speed * self._slice_s + 10
+        if events > restless and self.resting_us > 0:
+            self.unseen_us += self._slice_us
+            self._phase.update(0.0, math.inf)
             return
-        share = max(0.02, 0.5 / (1 + self._slices_seen))
+        self.unseen_us = 0
+        self.resting_us += self._slice_us
+        self._seen_phase, self._seen_us = phase, self.t_us
+        calm = (1e-4 * self._usual_speed) ** 2
+        self._phase.update(phase, (0.1 * self._usual_speed * self._slice_s) ** 2, 0.0, calm)
+
+    def _learn_excess(self, normalised: float) -> None:
+        """Follow how much larger the phases' variance is than events alone explain."""
+        if self._evidence.slices < 3:
+            return
+        share = max(0.02, 0.5 / (1 + self._evidence.slices))
         self._excess *= 1 + share * (min(normalised, 9.0) - 1)
         self._excess = min(max(self._excess, 0.1), 1e3)
 
     def _learn_sector_excess(self, seen: SliceInformation) -> None:
         measured = seen.excess()
         if measured is not None:
-            self._sector_excess += max(0.05, 1.0 / (1 + self._slices_seen)) * (min(max(measured, 1.0), 40.0) - self._sector_excess)
+            share = max(0.05, 1.0 / (1 + self._evidence.slices))
+            self._sector_excess += share * (min(max(measured, 1.0), 40.0) - self._sector_excess)
 
-    def _learn(self, folded: NDArray[np.int32], offset: float) -> None:
+    def _learn(self, folded: Counts, offset: float, slices: int) -> None:
+        """Let the template learn, now and then."""
         self._pending += turned_back(folded, offset / BIN_RAD)
-        self._pending_slices += 1
-        if self._pending_slices * self._slice_us < 20_000 and self._slices_seen > 10:
+        self._pending_us += slices * self._slice_us
+        if self._pending_us < LEARNING_US and self._evidence.slices > 10:
             return
-        memory = self._parameters.template_memory_us / self._slice_us
-        self.template.learn(self._pending, memory * max(self._events_per_slice, 1.0))
+        events = float(self._pending.sum())
+        memory = self._parameters.template_memory_us / self._pending_us * events
+        self.template.learn(self._pending, memory)
         self._pending[:] = 0.0
-        self._pending_slices = 0
+        self._pending_us = 0
         self._count_blades()
 
     def _count_blades(self) -> None:
         self.blades = blade_count(self.template.pattern(ORDERS), self._parameters.maximum_blades)
 
     def _confidence(self, speed: float, std: float) -> float:
-        allowed = 0.01 * max(abs(speed), 0.01 * self._resting_speed)
+        allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)
         is_close = math.erf(allowed / (math.sqrt(2.0) * max(std, 1e-12)))
-        return float(np.clip(self.match, 0.0, 1.0) * is_close)
+        return float(np.clip(self._evidence.match, 0.0, 1.0) * is_close)
 
 
 def _vertex(values: NDArray[np.float64], index: int) -> float:
