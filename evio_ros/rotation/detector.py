@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
-from evio_ros.events import EventWindow, SensorSize
+from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.lock_on import lock_on
 from evio_ros.rotation.pixel_table import PixelTable
 from evio_ros.rotation.regions import RegionParameters
+from evio_ros.rotation.relock import find_motion
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
 from evio_ros.rotation.search import RotorSearch, SearchWindow, forget_region
 from evio_ros.rotation.slice_histogram import SliceCounts
@@ -26,6 +27,8 @@ from evio_ros.rotation.slice_histogram import SliceCounts
 __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
 
 LONGEST_SLICE_US = 5_000
+RELOCK_US = 15_000
+"""Length of the events in which a lost rotor's motion is looked for."""
 GRIDS = 3
 """Grids of the searches before whose counts are looked at too."""
 SAME_RADIUS = 0.5
@@ -86,6 +89,7 @@ class DetectorStatistics:
         gaps: steps that did not begin where the one before ended.
         searches: searches for new rotors.
         rotors_found, rotors_lost: rotors taken up and given up.
+        rotors_recovered: times a rotor's motion was lost and found again.
     """
 
     steps: int = 0
@@ -94,6 +98,7 @@ class DetectorStatistics:
     searches: int = 0
     rotors_found: int = 0
     rotors_lost: int = 0
+    rotors_recovered: int = 0
 
 
 class RotationDetector:
@@ -193,6 +198,21 @@ class RotationDetector:
                 is_last = start_us + self._slice_us >= window.end_us
                 if tracker.take(self._counts.counts[tracker.slot], is_last):
                     self._table.put(tracker.slot, tracker.disc_map())
+                if tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
+                    self._relock(tracker, window)
+
+    def _relock(self, tracker: RotorTracker, window: EventWindow) -> None:
+        """Look for the motion of a lost rotor in the latest events."""
+        end_us = tracker.t_us
+        start_us = end_us - RELOCK_US
+        steps = [*self._recent, window] if self._recent[-1] is not window else self._recent
+        parts = [step.events.between(start_us, end_us) for step in steps if step.end_us > start_us]
+        events = EventBatch.concatenate(self.size, parts)
+        disc = tracker.disc_map()
+        found = find_motion(events, start_us, end_us, disc, tracker.template, tracker.usual_speed)
+        if found is not None:
+            tracker.resume(found.phase, found.speed, found.deviations)
+            self.statistics.rotors_recovered += 1
 
     def _drop_lost(self) -> None:
         patience_us = self.parameters.patience * max(self.parameters.window_us, 50_000)

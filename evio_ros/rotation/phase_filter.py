@@ -106,14 +106,35 @@ class PhaseFilter:
         """Let the next slice begin with added uncertainty (standard deviations)."""
         self._pending_shake += np.square((phase, speed, acceleration))
 
-    def restart(self, phase: float, speed: float, acceleration: float, deviations: Real) -> None:
-        """Set the state at the end of the last slice anew; phases measured before stay."""
-        # Seen from the window's start the state may have jumped here by any amount.
-        self._pending_jump = np.square((2 * math.pi, max(self._speed_scale, abs(speed)), 0.0))
+    def restart(
+        self, phase: float, speed: float, acceleration: float, deviations: Real, lost_slices: int
+    ) -> None:
+        """Set the state at the end of the last slice anew; phases measured before stay.
+
+        Args:
+            phase, speed, acceleration: the state.
+            deviations: (3,) their standard deviations.
+            lost_slices: in so many of the last slices the rotor already moved like this.
+        """
         self._pending_shake = np.zeros(3)
-        self._state[:] = (phase, speed, acceleration)
-        self._covariance[:] = np.diag(np.square(deviations))
         self._evidence[:] = 0.0
+        scale = max(self._speed_scale, abs(speed))
+        variances = np.square(deviations)
+        # Seen from before, the state jumped by any amount at the first of the lost slices.
+        jump = np.square((2 * math.pi, 2 * scale, 0.0))
+        lost = min(lost_slices, self._count)
+        for back in range(lost, 0, -1):
+            index = self._count - back
+            ago = back * self._slice_s
+            past = phase - (speed - 0.5 * acceleration * ago) * ago
+            middle = past + 0.5 * self._slice_s * speed
+            self._states[index] = past, speed - acceleration * ago, acceleration
+            self._covariances[index] = np.diag(variances)
+            self._measured[index] = middle, variances[0], 0.0, math.inf
+            self._shaken[index] = jump if back == lost else 0.0
+        self._pending_jump = jump if lost == 0 else np.zeros(3)
+        self._state[:] = (phase, speed, acceleration)
+        self._covariance[:] = np.diag(variances)
         if speed:
             self._speed_scale = abs(speed)
 

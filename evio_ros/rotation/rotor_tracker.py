@@ -237,7 +237,8 @@ class RotorTracker:
         pitch = 2 * math.pi / max(self.blades, 1)
         was = self._seen_phase + speed * (self.t_us - self._seen_us) * 1e-6
         phase += pitch * round((was - phase) / pitch)
-        self._phase.restart(phase, speed, 0.0, np.array(deviations))
+        lost = (self.t_us - self._seen_us) // self._slice_us
+        self._phase.restart(phase, speed, 0.0, np.array(deviations), lost)
         self.stopped = False
         self.unseen_us = 0
         self.resting_us = 0
@@ -338,7 +339,7 @@ class RotorTracker:
             self.stopped = True
             phase = held.phase
             spread = (0.3 * abs(turned), 0.01 * self._usual_speed, 0.0)
-            self._phase.restart(phase, 0.0, 0.0, np.array(spread))
+            self._phase.restart(phase, 0.0, 0.0, np.array(spread), 0)
             for _ in range(held.slices):
                 self._rest(events)
             return

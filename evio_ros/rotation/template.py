@@ -145,7 +145,11 @@ class Template:
 
         Zero is the likelihood of a rotor that shows no pattern at all.
         """
-        product = scipy.fft.rfft(counts.astype(np.float64), axis=2) * self._filter
+        return self.match_harmonics(scipy.fft.rfft(counts.astype(np.float64), axis=2))
+
+    def match_harmonics(self, harmonics: NDArray[np.complexfloating]) -> Real:
+        """The same from harmonics (rings, 2, orders + 1) of the counts; higher ones count as 0."""
+        product = harmonics * self._filter[:, :, : harmonics.shape[2]]
         return scipy.fft.irfft(product.sum(axis=(0, 1)), ANGLE_BINS)
 
     def _refresh(self) -> None:
