@@ -29,6 +29,8 @@ Counts = NDArray[np.int32]
 ORDERS = 24
 MANOEUVRE_EVIDENCE = 15.0
 """Log likelihood by which another phase must be better than the one foretold to be believed."""
+LARGEST_SURPRISE = 36.0
+"""Squared innovation over its variance beyond which even the most agile filter does not follow."""
 FURTHEST_RAD = 4 * BIN_RAD
 """Offsets beyond the likelihood's maximum that are larger than this are not believed."""
 SWEPT_RAD = 0.35
@@ -261,8 +263,6 @@ class RotorTracker:
         self._seen_phase, self._seen_us = held.phase + turned, self.t_us
         self.unseen_us = 0
         about = (bins + _vertex(likelihood, bins)) * BIN_RAD
-        if is_manoeuvre:
-            self._shake(about, held)
         looks = self.template.looks if held.speed >= 0 else self.template.mirrored
         seen = measure_slice(
             held.counts,
@@ -290,7 +290,7 @@ class RotorTracker:
         self, held: _Held, seen: SliceInformation, about: float, is_manoeuvre: bool
     ) -> None:
         """Correct the phase and the disc by what slices have shown."""
-        expected_variance = self._phase.predicted_phase_variance()[0] + 1e-12
+        expected_variance, agile_variance = self._phase.predicted_phase_variance()
         offset, variance = math.inf, math.inf
         information = seen.information[0, 0]
         if information > 0.0:
@@ -302,6 +302,10 @@ class RotorTracker:
             for _ in range(held.slices):
                 self._phase.update(0.0, math.inf)
             return
+        surprise = (about + offset) ** 2 / (agile_variance + variance)
+        if is_manoeuvre or surprise > LARGEST_SURPRISE:
+            is_manoeuvre = True
+            self._shake(about + offset, held)
         # Several slices together are one measurement, in the one in their middle.
         for index in range(held.slices):
             if index != held.slices // 2:
@@ -313,7 +317,7 @@ class RotorTracker:
                 self._learn_excess(normalised)
         self._learn_sector_excess(seen)
         if not is_manoeuvre:
-            self._disc.update(seen, -about, expected_variance, self._sector_excess)
+            self._disc.update(seen, -about, expected_variance + 1e-12, self._sector_excess)
 
     def _find_offset(self, likelihood: NDArray[np.float64]) -> tuple[int, bool]:
         """Bins by which the rotor is ahead, and whether it has left the expected motion."""
@@ -331,7 +335,7 @@ class RotorTracker:
         """Widen the filter for a sudden change of speed that has led to an offset."""
         length_s = held.slices * self._slice_s
         change = 2 * abs(offset) / length_s + 0.02 * abs(held.speed)
-        self._phase.shake(0.02, change, 0.1 * abs(held.speed) / length_s)
+        self._phase.shake(0.0, change, 0.1 * abs(held.speed) / length_s)
 
     def _miss(self, held: _Held, events: int, turned: float) -> None:
         """The rotor was not seen turning: it stands still, or is lost."""
