@@ -27,6 +27,8 @@ from evio_ros.rotation.regions import Region
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
+HOPEFUL = 0.5
+"""Share of the wanted coherence that a start must have to be worth refining."""
 MINIMUM_CELLS = 8
 FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
@@ -225,6 +227,9 @@ def _wind(
                 for share, order in zip(power, orders, strict=True)
             ]
     starts.sort(key=lambda start: start[0], reverse=True)
+    starts = [start for start in starts if start[0] >= HOPEFUL * starts[0][0]]
+    if starts[0][0] < HOPEFUL * parameters.minimum_coherence:
+        return None
     fits = [_refine(line, centroid, spread, start[1:]) for start in _distinct(starts, 4)]
     coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
     standing = float(line.coherence(center, shear, np.zeros(1, np.int64))[0])

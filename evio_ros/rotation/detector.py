@@ -152,7 +152,7 @@ class RotationDetector:
         )
         self._grids: deque[NDArray[np.int32]] = deque(maxlen=GRIDS)
         self._grid_spans: deque[int] = deque(maxlen=GRIDS)
-        self._counts.forget_free()
+        self._free = self._counts.empty_grid()
         self._counted_us = 0
 
     def process(self, window: EventWindow) -> list[RotorEstimate]:
@@ -173,7 +173,7 @@ class RotationDetector:
         self.statistics.steps += 1
         self.statistics.events += len(window.events)
         self._recent.append(window)
-        self._advance(window, self._trackers)
+        self._advance(window, self._trackers, self._free, relock=True)
         self._drop_lost()
         self._counted_us += window.length_us
         self._steps_to_search -= 1
@@ -184,7 +184,13 @@ class RotationDetector:
         seen = [estimate for estimate in estimates if estimate is not None]
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
 
-    def _advance(self, window: EventWindow, trackers: list[RotorTracker]) -> None:
+    def _advance(
+        self,
+        window: EventWindow,
+        trackers: list[RotorTracker],
+        free: NDArray[np.int32],
+        relock: bool,
+    ) -> None:
         """Cut a step into slices and let trackers follow."""
         phases = np.zeros(self.parameters.maximum_rotors)
         speeds = np.zeros(self.parameters.maximum_rotors)
@@ -193,20 +199,20 @@ class RotationDetector:
             for tracker in trackers:
                 phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
             events = window.events.between(start_us, start_us + self._slice_us)
-            self._counts.count(events, self._table.codes, start_us, phases, speeds, used)
+            self._counts.count(events, self._table.codes, start_us, phases, speeds, used, free)
             for tracker in trackers:
                 is_last = start_us + self._slice_us >= window.end_us
                 if tracker.take(self._counts.counts[tracker.slot], is_last):
                     self._table.put(tracker.slot, tracker.disc_map())
-                if tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
-                    self._relock(tracker, window)
+                if relock and tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
+                    self._relock(tracker)
 
-    def _relock(self, tracker: RotorTracker, window: EventWindow) -> None:
+    def _relock(self, tracker: RotorTracker) -> None:
         """Look for the motion of a lost rotor in the latest events."""
         end_us = tracker.t_us
         start_us = end_us - RELOCK_US
-        steps = [*self._recent, window] if self._recent[-1] is not window else self._recent
-        parts = [step.events.between(start_us, end_us) for step in steps if step.end_us > start_us]
+        late = [step for step in self._recent if step.end_us > start_us]
+        parts = [step.events.between(start_us, end_us) for step in late]
         events = EventBatch.concatenate(self.size, parts)
         disc = tracker.disc_map()
         found = find_motion(events, start_us, end_us, disc, tracker.template, tracker.usual_speed)
@@ -227,11 +233,11 @@ class RotationDetector:
 
     def _search(self) -> None:
         """Look for rotors among the events that belong to none yet."""
-        grid = np.add.reduce([*self._grids, self._counts.free])
+        grid = np.add.reduce([*self._grids, self._free])
         span_us = self._counted_us + sum(self._grid_spans)
-        self._grids.append(self._counts.free.copy())
+        self._grids.append(self._free)
         self._grid_spans.append(self._counted_us)
-        self._counts.forget_free()
+        self._free = self._counts.empty_grid()
         self._counted_us = 0
         if len(self._trackers) >= self.parameters.maximum_rotors:
             return
@@ -279,7 +285,8 @@ class RotationDetector:
         self._table.put(tracker.slot, tracker.disc_map())
         start_us = lock.motion.t_us
         events = window.events.between(start_us, window.end_us)
-        self._advance(EventWindow(start_us, window.end_us - start_us, events), [tracker])
+        past = EventWindow(start_us, window.end_us - start_us, events)
+        self._advance(past, [tracker], self._counts.empty_grid(), relock=False)
         if tracker.is_credible() and not self._is_followed(tracker.ellipse):
             return tracker
         self._table.remove(tracker.slot)

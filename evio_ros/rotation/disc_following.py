@@ -134,7 +134,8 @@ class DiscFilter:
         return shift + self.ellipse.axes[0] * float(np.hypot(*self._state[2:4]))
 
     def _in_radii(self, deviation_px: float) -> Real:
-        to_disc = np.linalg.inv(_to_image(self.ellipse))
+        tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes
+        to_disc = _stretch(tilt, 1 / a, 1 / b)
         return deviation_px**2 * (to_disc @ to_disc.T)
 
     def _make_walk(self) -> Real:
@@ -205,6 +206,16 @@ def deformed(ellipse: Ellipse, shift: Real, shear: Real) -> Ellipse:
 
 def _to_image(ellipse: Ellipse) -> Real:
     """Matrix from displacements on the disc, in radii, to displacements in the image."""
-    cosine, sine = math.cos(ellipse.tilt_rad), math.sin(ellipse.tilt_rad)
-    rotation = np.array(((cosine, -sine), (sine, cosine)))
-    return rotation @ np.diag(ellipse.axes) @ rotation.T
+    return _stretch(ellipse.tilt_rad, *ellipse.axes)
+
+
+def _stretch(direction: float, along: float, across: float) -> Real:
+    """Matrix that stretches along and across a direction."""
+    cosine, sine = math.cos(direction), math.sin(direction)
+    mixed = (along - across) * cosine * sine
+    return np.array(
+        (
+            (along * cosine**2 + across * sine**2, mixed),
+            (mixed, along * sine**2 + across * cosine**2),
+        )
+    )

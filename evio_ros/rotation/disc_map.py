@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import SensorSize
 
-__all__ = ["ANGLE_BITS", "ANGLE_STEPS", "OUTSIDE", "DiscMap", "ring_radii"]
+__all__ = ["ANGLE_BITS", "ANGLE_STEPS", "OUTSIDE", "UNUSED", "DiscMap", "ring_radii"]
 
 ANGLE_BITS = 16
 ANGLE_STEPS = 1 << ANGLE_BITS
 """A turn in the units of a code's angle."""
 OUTSIDE = -1
 """Code of a pixel that does not belong to the disc."""
+UNUSED = -3
+"""Code of a pixel at the hub or just outside the rim: the rotor's, but nothing is learned of it."""
+MARGIN = 0.15
+"""Width of the unused rim, in radii."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,9 @@ class DiscMap:
 
     Attributes:
         x0, y0: upper left pixel of the box.
-        codes: int32 (rows, columns); `OUTSIDE` off the disc, else ring << ANGLE_BITS | angle with
-            the angle of the pixel's centre in 1 / ANGLE_STEPS of a turn.
+        codes: int32 (rows, columns); `OUTSIDE` off the disc, `UNUSED` at the hub and the rim, else
+            ring << ANGLE_BITS | angle with the angle of the pixel's centre in 1 / ANGLE_STEPS of a
+            turn.
         rings: number of rings, counted from the hub.
     """
 
@@ -41,8 +46,8 @@ class DiscMap:
     def of(
         cls, ellipse: Ellipse, size: SensorSize, rings: int, hub_radius: float, rim_radius: float
     ) -> DiscMap:
-        """Make the table of the pixels with hub_radius <= radius <= rim_radius on the disc."""
-        half_width, half_height = ellipse.scaled(rim_radius).half_extent()
+        """Make the table; used are pixels with hub_radius <= radius <= rim_radius on the disc."""
+        half_width, half_height = ellipse.scaled(rim_radius + MARGIN).half_extent()
         x0 = int(np.clip(math.floor(ellipse.center[0] - half_width), 0, size.width - 1))
         y0 = int(np.clip(math.floor(ellipse.center[1] - half_height), 0, size.height - 1))
         x1 = int(np.clip(math.ceil(ellipse.center[0] + half_width) + 1, x0 + 1, size.width))
@@ -75,8 +80,11 @@ def _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius):  # type: ignor
             along = (dx * cosine + dy * sine) / major
             across = (dy * cosine - dx * sine) / minor
             radius = math.hypot(along, across)
+            if radius > rim_radius + MARGIN:
+                codes[row, column] = OUTSIDE
+                continue
             if radius < hub_radius or radius > rim_radius:
-                codes[row, column] = -1
+                codes[row, column] = UNUSED
                 continue
             turn = (math.atan2(across, along) + tilt) / (2 * math.pi)
             angle = int(math.floor((turn - math.floor(turn)) * 65536.0 + 0.5)) & 0xFFFF

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import ParameterError
 from evio_ros.events import SensorSize
-from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.rotation.disc_map import UNUSED, DiscMap
 
 __all__ = ["FREE", "SHARED", "SLOT_SHIFT", "PixelTable"]
 
@@ -28,7 +28,7 @@ class PixelTable:
         size: geometry of the sensor.
 
     Attributes:
-        codes: int32 (height, width); `FREE`, `SHARED` or a rotor's code.
+        codes: int32 (height, width); `FREE`, `SHARED`, `UNUSED` or a rotor's code.
     """
 
     def __init__(self, size: SensorSize) -> None:
@@ -82,4 +82,7 @@ def _draw_codes(table, codes, x0, y0, slot_bits, box):  # type: ignore[no-untype
         for x in range(max(x0, box[0]), min(x0 + codes.shape[1], box[2])):
             code = codes[y - y0, x - x0]
             if code >= 0:
-                table[y, x] = slot_bits | code if table[y, x] == FREE else SHARED
+                is_free = table[y, x] == FREE or table[y, x] == UNUSED
+                table[y, x] = slot_bits | code if is_free else SHARED
+            elif code == UNUSED and table[y, x] == FREE:
+                table[y, x] = UNUSED

@@ -31,8 +31,11 @@ class RegionParameters(Parameters):
     minimum_cells: int = parameter(
         12, minimum=1, doc="A region has at least this many active cells."
     )
+    region_rate_hz: float = parameter(
+        2000.0, unit="Hz", minimum=0.0, doc="Least event rate of a region."
+    )
     maximum_regions: int = parameter(
-        12, minimum=1, maximum=100, doc="Only the regions with most events are looked at."
+        6, minimum=1, maximum=100, doc="Only the regions with most events are looked at."
     )
 
 
@@ -79,7 +82,12 @@ def find_regions(
     regions = [
         _region(cells[labels == label], grid, parameters) for label in range(labels.max() + 1)
     ]
-    regions = [region for region in regions if len(region.cells) >= parameters.minimum_cells]
+    least_events = parameters.region_rate_hz * span_us * 1e-6
+    regions = [
+        region
+        for region in regions
+        if len(region.cells) >= parameters.minimum_cells and region.events >= least_events
+    ]
     regions.sort(key=lambda region: region.events, reverse=True)
     return regions[: parameters.maximum_regions]
 

@@ -36,7 +36,7 @@ FURTHEST_RAD = 4 * BIN_RAD
 SWEPT_RAD = 0.35
 """A rotor that turns by less in a slice is measured over several slices."""
 LEARNING_US = 20_000
-REMAP_PX = 0.05
+REMAP_PX = 0.25
 LEAST_SLICES = 6
 LEAST_MATCH = 0.6
 LARGEST_RELATIVE_STD = 0.01

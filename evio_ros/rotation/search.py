@@ -136,8 +136,7 @@ class RotorSearch:
 
     def _is_paused(self, region: Region) -> bool:
         failure = self._failure_near(region)
-        # A slow rotor shows its whole disc only after a while: the first failure counts little.
-        return failure is not None and failure.times > 2 and failure.pause > 0
+        return failure is not None and failure.pause > 0
 
 
 @dataclass(slots=True)

@@ -31,14 +31,13 @@ class SliceCounts:
     Attributes:
         counts: int32 (slots, rings, SECTORS, 2, ANGLE_BINS): events by rotor, ring, sector of the
             disc, polarity (OFF first) and angle in the turning frame.
-        free: int32 `grid_shape`: events of no rotor since `forget_free`.
     """
 
     def __init__(self, slots: int, rings: int, grid_shape: tuple[int, int], cell_px: int) -> None:
         self.counts: NDArray[np.int32] = np.zeros(
             (slots, rings, SECTORS, 2, ANGLE_BINS), np.int32
         )
-        self.free: NDArray[np.int32] = np.zeros(grid_shape, np.int32)
+        self._grid_shape = grid_shape
         self._used = slots
         # Tables are faster than a division for each event.
         self._row = (np.arange(grid_shape[0] * cell_px) // cell_px).astype(np.int32)
@@ -52,6 +51,7 @@ class SliceCounts:
         phases_rad: NDArray[np.float64],
         speeds_rad_s: NDArray[np.float64],
         used: int,
+        free: NDArray[np.int32],
     ) -> None:
         """Count a slice; one pass for all rotors.
 
@@ -61,6 +61,7 @@ class SliceCounts:
             reference_us: time to which the phases belong.
             phases_rad, speeds_rad_s: (slots,) expected motion of each rotor.
             used: number of slots in use.
+            free: grid to which the events of no rotor are added.
         """
         self.counts[: self._used] = 0
         self._used = used
@@ -75,14 +76,14 @@ class SliceCounts:
             np.remainder(phases_rad, 2 * math.pi) * turn + 65536.0 * 256.0,
             speeds_rad_s * (turn * 1e-6),
             self.counts,
-            self.free,
+            free,
             self._row,
             self._column,
         )
 
-    def forget_free(self) -> None:
-        """Start counting the events of no rotor afresh."""
-        self.free[:] = 0
+    def empty_grid(self) -> NDArray[np.int32]:
+        """A grid without events, int32."""
+        return np.zeros(self._grid_shape, np.int32)
 
 
 @njit(cache=True, nogil=True)
