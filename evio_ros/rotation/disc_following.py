@@ -26,6 +26,8 @@ WANDER_PX = 1.0
 WANDER_SHEAR = 0.01
 """How far a disc may go or wander from one blade to the next; more could not be told from a change
 of speed."""
+LARGEST_ERROR = 0.01
+"""Shift in radii, or shear, beyond which pixels are mapped anew."""
 
 
 class DiscFilter:
@@ -128,10 +130,9 @@ class DiscFilter:
         self._state[:GEOMETRY] = 0.0
         self._walk = self._make_walk()
 
-    def rim_error_px(self) -> float:
-        """Greatest distance of the believed disc's rim from that of `ellipse`, pixels."""
-        shift = float(np.hypot(*(_to_image(self.ellipse) @ self._state[:2])))
-        return shift + self.ellipse.axes[0] * float(np.hypot(*self._state[2:4]))
+    def is_off(self) -> bool:
+        """Whether the disc has left `ellipse` by more than a straight line describes well."""
+        return float(np.abs(self._state[:GEOMETRY]).max()) > LARGEST_ERROR
 
     def _in_radii(self, deviation_px: float) -> Real:
         tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes

@@ -87,6 +87,6 @@ def _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius):  # type: ignor
                 codes[row, column] = UNUSED
                 continue
             turn = (math.atan2(across, along) + tilt) / (2 * math.pi)
-            angle = int(math.floor((turn - math.floor(turn)) * 65536.0 + 0.5)) & 0xFFFF
+            angle = int((turn - math.floor(turn)) * 65536.0 + 0.5) & 0xFFFF
             ring = min(int((radius - hub_radius) * per_ring), rings - 1)
             codes[row, column] = (ring << 16) | angle

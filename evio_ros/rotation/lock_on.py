@@ -71,9 +71,7 @@ def lock_on(
         parameters.rim_radius,
     )
     bins = int(np.clip(math.ceil(length_us / period_us * BINS_PER_PERIOD), 16, length_us // 20))
-    counts = angle_time_histogram(
-        window.events, disc, window.start_us, length_us, bins, ANGLE_BINS
-    )
+    counts = angle_time_histogram(window.events, disc, window.start_us, length_us, bins, ANGLE_BINS)
     if counts.sum() < LEAST_EVENTS:
         return None
     harmonics = angular_harmonics(counts, ORDERS)

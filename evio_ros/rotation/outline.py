@@ -98,7 +98,7 @@ def speed_spectrum(
         frequency_hz (n,), evenly from -fastest_hz to fastest_hz, and power (n,) relative to that
         of Poisson noise.
     """
-    channels, bins, columns = harmonics.shape
+    _, bins, columns = harmonics.shape
     rate = harmonics - harmonics.mean(axis=1, keepdims=True)
     padded = ZERO_PADDING * bins
     power = (np.abs(scipy.fft.fft(rate, padded, axis=1)) ** 2).sum(axis=0)

@@ -1,7 +1,7 @@
 """Phase, speed and acceleration of a rotor, filtered over the slices of a stream.
 
-Several Kalman filters run side by side. All take the acceleration for a random walk (Bar-Shalom,
-Li and Kirubarajan, Estimation with Applications to Tracking and Navigation, 2001, section 6.2), each
+Several Kalman filters run side by side. All take the acceleration for a random walk (Bar-Shalom, Li
+and Kirubarajan, Estimation with Applications to Tracking and Navigation, 2001, section 6.2), each
 with another strength: one for motors that hold their speed, one for ramps, one for sudden changes.
 The one that foretold the latest measurements best speaks. The mean speed of a window is the phase
 at its end less the phase at its start, over its length; to know both with their covariance, the
@@ -276,9 +276,7 @@ def _slice(state, covariance, measured, shaken, noise, dt):  # type: ignore[no-u
 def _step_bank(states, covariances, evidence, measured, shaken, noises, dt):  # type: ignore[no-untyped-def]
     normalised = np.zeros(len(states))
     for b in range(len(states)):
-        innovation, expected = _slice(
-            states[b], covariances[b], measured, shaken, noises[b], dt
-        )
+        innovation, expected = _slice(states[b], covariances[b], measured, shaken, noises[b], dt)
         if expected < math.inf:
             normalised[b] = innovation**2 / expected
             evidence[b] = FORGETTING * evidence[b] - 0.5 * (normalised[b] + math.log(expected))

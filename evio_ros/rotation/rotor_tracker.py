@@ -35,8 +35,7 @@ FURTHEST_RAD = 4 * BIN_RAD
 """Offsets beyond the likelihood's maximum that are larger than this are not believed."""
 SWEPT_RAD = 0.35
 """A rotor that turns by less in a slice is measured over several slices."""
-LEARNING_US = 20_000
-REMAP_PX = 0.25
+LEARNING_US = 40_000
 LEAST_SLICES = 6
 LEAST_MATCH = 0.6
 LARGEST_RELATIVE_STD = 0.01
@@ -125,9 +124,7 @@ class RotorTracker:
         self._phase = PhaseFilter(
             self._slice_s, slices, *motion.state, np.array(motion.deviations), period_s
         )
-        self._disc = DiscFilter(
-            ellipse, parameters.agility_px, parameters.shear_agility, period_s
-        )
+        self._disc = DiscFilter(ellipse, parameters.agility_px, parameters.shear_agility, period_s)
 
     @property
     def ellipse(self) -> Ellipse:
@@ -255,7 +252,8 @@ class RotorTracker:
             folded = folded[:, ::-1]
         events = int(folded.sum())
         likelihood = self.template.match(folded)
-        bins, is_manoeuvre = self._find_offset(likelihood)
+        variances = self._phase.predicted_phase_variance()
+        bins, is_manoeuvre = self._find_offset(likelihood, variances[1])
         gained = float(likelihood[bins])
         if self._evidence.is_absent(gained, turned):
             self._miss(held, events, turned)
@@ -274,23 +272,28 @@ class RotorTracker:
             held.phase,
             turned,
         )
-        self._take_in(held, seen, about, is_manoeuvre)
+        self._take_in(held, seen, about, is_manoeuvre, variances)
         self._disc.predict(held.slices * self._slice_s)
         self._evidence.learn(gained, events, turned, self.template.contrast)
         self._usual_speed = max(abs(float(self._phase.state[1])), 0.99 * self._usual_speed)
         middle_s = 0.5 * held.slices * self._slice_s
         corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
         self._learn(folded, corrected - (held.phase + 0.5 * turned), held.slices)
-        if self._disc.rim_error_px() > REMAP_PX:
+        if self._disc.is_off():
             self._disc.remap()
             return True
         return False
 
     def _take_in(
-        self, held: _Held, seen: SliceInformation, about: float, is_manoeuvre: bool
+        self,
+        held: _Held,
+        seen: SliceInformation,
+        about: float,
+        is_manoeuvre: bool,
+        variances: tuple[float, float],
     ) -> None:
         """Correct the phase and the disc by what slices have shown."""
-        expected_variance, agile_variance = self._phase.predicted_phase_variance()
+        expected_variance, agile_variance = variances
         offset, variance = math.inf, math.inf
         information = seen.information[0, 0]
         if information > 0.0:
@@ -319,12 +322,11 @@ class RotorTracker:
         if not is_manoeuvre:
             self._disc.update(seen, -about, expected_variance + 1e-12, self._sector_excess)
 
-    def _find_offset(self, likelihood: NDArray[np.float64]) -> tuple[int, bool]:
+    def _find_offset(self, likelihood: NDArray[np.float64], agile: float) -> tuple[int, bool]:
         """Bins by which the rotor is ahead, and whether it has left the expected motion."""
         reach = ANGLE_BINS // (2 * max(self.blades, 2))
         bins = np.arange(-reach, reach + 1)
         reachable = likelihood[bins]
-        _, agile = self._phase.predicted_phase_variance()
         expected = reachable - (bins * BIN_RAD) ** 2 / (2 * (agile + BIN_RAD**2))
         locked, free = int(expected.argmax()), int(reachable.argmax())
         if reachable[free] - reachable[locked] > MANOEUVRE_EVIDENCE:

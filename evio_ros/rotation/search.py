@@ -150,7 +150,7 @@ def forget_region(grid: NDArray[np.int32], region: Region) -> None:
     """Take a region's cells and their neighbours off a grid, in place."""
     for row in (-1, 0, 1):
         for column in (-1, 0, 1):
-            cells = region.cells + (row, column)
+            cells = region.cells + np.array((row, column))
             inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
             grid[cells[inside, 0], cells[inside, 1]] = 0
 

@@ -34,9 +34,7 @@ class SliceCounts:
     """
 
     def __init__(self, slots: int, rings: int, grid_shape: tuple[int, int], cell_px: int) -> None:
-        self.counts: NDArray[np.int32] = np.zeros(
-            (slots, rings, SECTORS, 2, ANGLE_BINS), np.int32
-        )
+        self.counts: NDArray[np.int32] = np.zeros((slots, rings, SECTORS, 2, ANGLE_BINS), np.int32)
         self._grid_shape = grid_shape
         self._used = slots
         # Tables are faster than a division for each event.

@@ -48,13 +48,27 @@ class SliceInformation:
         freedom = self.sectors - len(self.score)
         if freedom < 4:
             return None
-        fitted = np.linalg.lstsq(self.information, self.score, rcond=1e-6)[0]
+        # A touch of prior keeps the solution finite where some sectors saw nothing.
+        prior = np.diag(1e-6 * np.diag(self.information) + 1e-9)
+        fitted = np.linalg.solve(self.information + prior, self.score)
         return float(self.scatter - self.score @ fitted) / freedom
 
 
 def in_turning_frame(counts: NDArray[np.int32]) -> NDArray[np.int32]:
     """Counts without the sectors: (rings, 2, ANGLE_BINS)."""
-    return counts.sum(axis=1, dtype=np.int32)
+    return _without_sectors(counts)
+
+
+@njit(cache=True, nogil=True)
+def _without_sectors(counts):  # type: ignore[no-untyped-def]
+    rings, sectors, polarities, bins = counts.shape
+    summed = np.zeros((rings, polarities, bins), np.int32)
+    for ring in range(rings):
+        for sector in range(sectors):
+            for polarity in range(polarities):
+                for i in range(bins):
+                    summed[ring, polarity, i] += counts[ring, sector, polarity, i]
+    return summed
 
 
 def measure_slice(
@@ -103,9 +117,7 @@ def measure_slice(
         information,
     )
     # An offset u changes the score by response * information * u.
-    return SliceInformation(
-        score * response, information * response**2, scatter, sectors
-    )
+    return SliceInformation(score * response, information * response**2, scatter, sectors)
 
 
 @njit(cache=True, nogil=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
@@ -18,6 +19,8 @@ Real = NDArray[np.float64]
 SMOOTHING_RAD = 0.025
 """Standard deviation by which looks are blurred: sharper edges would make small offsets hard to
 measure, as the likelihood is taken as a parabola."""
+RESPONSES = (0.2, 5.0)
+"""Bounds of the response; outside them a template is not yet worth the name."""
 FLOOR = 0.02
 """Least event density, as a share of the mean: no event is impossible."""
 
@@ -160,13 +163,27 @@ class Template:
         # With blurred looks an offset changes the score by less than the score's variance tells.
         slope = self.looks.slope
         curvature = -float((self._counts * _derivative(slope, 1)).sum())
-        self.response = float(np.clip(curvature / max(float((self._counts * slope**2).sum()), 1e-9), 0.2, 5.0))
+        self.response = float(
+            np.clip(curvature / max(float((self._counts * slope**2).sum()), 1e-9), 0.2, 5.0)
+        )
         self.contrast = float((self._counts * self.looks.log_density).sum()) / events
 
 
-def turned_back(counts: Real, bins: float) -> Real:
+def turned_back(counts: NDArray[np.int32] | Real, bins: float) -> Real:
     """Counts with their angle reduced by a number of bins, straight between bins."""
+    turned = np.empty(counts.shape)
+    _turn_back(counts, bins, turned)
+    return turned
+
+
+@njit(cache=True, nogil=True)
+def _turn_back(counts, bins, turned):  # type: ignore[no-untyped-def]
     whole = math.floor(bins)
     share = bins - whole
-    near = np.roll(counts, -whole, axis=-1)
-    return (1 - share) * near + share * np.roll(near, -1, axis=-1)
+    shift = int(whole)
+    for ring in range(counts.shape[0]):
+        for polarity in range(counts.shape[1]):
+            for i in range(ANGLE_BINS):
+                near = counts[ring, polarity, (i + shift) & (ANGLE_BINS - 1)]
+                far = counts[ring, polarity, (i + shift + 1) & (ANGLE_BINS - 1)]
+                turned[ring, polarity, i] = near * (1 - share) + far * share

@@ -42,5 +42,8 @@ class TrackerParameters(Parameters):
         1.0, unit="1/s", minimum=0.0, doc="The same of the rate at which a disc changes its shape."
     )
     rest_us: int = parameter(
-        5_000_000, unit="us", minimum=0, doc="A rotor that stands still is given up after this time."
+        5_000_000,
+        unit="us",
+        minimum=0,
+        doc="A rotor that stands still is given up after this time.",
     )

@@ -94,14 +94,40 @@ def test_the_split_into_batches_does_not_matter():
     assert outcomes[0][-1]
 
 
-def test_a_rotor_that_stops_is_given_up_within_two_windows():
+def stop_and_go(first: IdealRotor, second: IdealRotor) -> EventBatch:
+    """0.4 s of one rotor, 0.2 s of rest, 0.4 s of another."""
+    turning = events_of([first], 400_000)
+    parts = [turning]
+    for start_us, rotors, length_us in ((400_000, [], 200_000), (600_000, [second], 400_000)):
+        part = events_of(rotors, length_us, seed=start_us)
+        parts.append(EventBatch(SIZE, part.t + start_us, part.x, part.y, part.polarity))
+    return EventBatch.concatenate(SIZE, parts)
+
+
+@pytest.mark.parametrize("second_hz", [15.0, -21.0])
+def test_a_stop_is_seen_at_once_and_the_count_of_turns_goes_on(second_hz):
+    first = IdealRotor(19.1667)
+    # It starts where it stopped.
+    second = IdealRotor(second_hz, phase_rad=first.angle(400_000))
+    results = detect(stop_and_go(first, second), window_us=20_000, step_us=10_000)
+    estimates = {result[0].t_us: result[0] for result in results if result}
+    assert estimates[400_000].rpm == pytest.approx(1150.0, rel=1e-3)
+    for t_us in range(430_000, 600_000, 10_000):
+        assert estimates[t_us].rpm == pytest.approx(0.0, abs=0.1)
+    for t_us in range(640_000, 1_000_000, 10_000):
+        assert estimates[t_us].rpm == pytest.approx(60 * second_hz, rel=1e-3)
+    turned = first.turns(400_000) - first.turns(300_000) + second.turns(400_000)
+    assert estimates[1_000_000].turns - estimates[300_000].turns == pytest.approx(turned, abs=0.02)
+    assert {estimate.id for estimate in estimates.values()} == {0}
+
+
+def test_a_rotor_that_is_taken_away_is_given_up():
     turning = events_of([IdealRotor(19.1667)], 400_000)
-    still = events_of([], 300_000, seed=1)
-    later = EventBatch(SIZE, still.t + 400_000, still.x, still.y, still.polarity)
-    both = EventBatch.concatenate(SIZE, [turning, later])
-    results = detect(both)
+    other = events_of([], 600_000, noise_hz=5e6, seed=1)
+    later = EventBatch(SIZE, other.t + 400_000, other.x, other.y, other.polarity)
+    results = detect(EventBatch.concatenate(SIZE, [turning, later]))
     assert results[7]
-    assert results[11:] == [[]] * len(results[11:])
+    assert results[10:] == [[]] * len(results[10:])
 
 
 @pytest.mark.parametrize("step_us", [5_000, 50_000])
