@@ -91,13 +91,14 @@ def _suspicions(source: EventFile, statistics: RecordingStatistics) -> list[str]
 
 def _print(facts: dict[str, Any], statistics: RecordingStatistics) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     guessed = "" if facts["geometry_declared"] else " (guessed)"
     share = facts["on"] / facts["events"] if facts["events"] else 0.0
     for name, value in (
-        ("file", facts["file"]),
+        ("file", escape(facts["file"])),
         ("format", facts["format"]),
         ("geometry", f"{facts['width']}x{facts['height']}{guessed}"),
         ("duration", f"{facts['duration_us'] * 1e-6:.6f} s from {facts['start_us']} us"),
