@@ -37,7 +37,7 @@ def analyze(
         ),
     ] = None,
     start: Annotated[
-        float, typer.Option(help="Where to begin, seconds from the recording's start.", min=0.0)
+        float, typer.Option(help="Where to begin, seconds from the recording's start.")
     ] = 0.0,
     duration: Annotated[
         float | None, typer.Option(help="How many seconds to measure.", show_default="to the end")
@@ -173,6 +173,8 @@ def _span(
     length_s = (source.end_us - source.start_us) * 1e-6
     start_us = source.start_us + _microseconds("--start", start, "s")
     end_us = source.end_us
+    if start < 0:
+        raise ParameterError(f"--start: {start:g} s is below 0")
     if start_us >= end_us:
         raise ParameterError(f"--start: {start:g} s is past the recording's end at {length_s:g} s")
     if duration is not None:
