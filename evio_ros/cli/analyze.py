@@ -17,8 +17,8 @@ from evio_ros.errors import ParameterError
 if TYPE_CHECKING:
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.events import RegionOfInterest, SensorSize
-    from evio_ros.pipeline import Measurement
     from evio_ros.rotation.detector import RotationDetectorParameters
+    from evio_ros.rotation.estimate import Measurement
     from evio_ros.sources.base import SeekableSource
 
 __all__ = ["analyze"]

@@ -26,7 +26,7 @@ GENERATED = {"msg", "srv"}
 """Built from msg/ and srv/, never in the sources."""
 
 BETWEEN_STAGES = {"evio_ros.rotation.estimate"}
-"""The result of a stage that others take: plain values, which import nothing."""
+"""The result of a stage that others take: plain values."""
 
 ROS = {
     *("ament_index_python", "builtin_interfaces", "cv_bridge", "diagnostic_msgs"),
@@ -112,10 +112,10 @@ def test_the_command_line_needs_ros_only_where_it_is_asked_for(path):
         assert "ros" not in parts_imported(at_the_top)
 
 
-def test_what_passes_between_stages_imports_nothing_of_the_package():
+def test_what_passes_between_stages_imports_only_the_base():
     for name in BETWEEN_STAGES:
         path = ROOT / f"{name.replace('.', '/')}.py"
-        assert not parts_imported(imports(path))
+        assert parts_imported(imports(path)) <= BASE
 
 
 def test_the_rules_see_lazy_imports():
