@@ -20,7 +20,6 @@ __all__ = ["app", "main"]
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
-EXIT_READER_GONE = 1
 
 app = typer.Typer(
     name="evio",
@@ -76,9 +75,6 @@ def _run() -> int:
         return _fail(str(error))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        _discard_output()
-        return EXIT_READER_GONE
     except OSError as error:
         _discard_output()
         return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")

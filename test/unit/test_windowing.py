@@ -120,15 +120,16 @@ def test_assembly_starts_afresh_where_time_goes_back_or_jumps(next_start_us):
     assert assembler.late_events == 2  # those of the window that was broken off
 
 
-def test_a_short_gap_between_messages_gives_empty_windows():
-    assembler = WindowAssembler(SMALL, 20)
-    assert len(shown(assembler.push_window(EventWindow(0, 20, batch_at([3]))))) == 1
-    given_windows = shown(assembler.push_window(EventWindow(60, 20, batch_at([61]))))
-    assert [(start, len(events)) for start, _, events in given_windows] == [
-        (20, 0),
-        (40, 0),
-        (60, 1),
-    ]
+def test_a_gap_between_messages_gives_empty_windows():
+    window_us = LONGEST_GAP_US // 4
+    assembler = WindowAssembler(SMALL, window_us)
+    message = EventWindow(0, window_us, batch_at([3]))
+    assert len(shown(assembler.push_window(message))) == 1
+    start_us = window_us + LONGEST_GAP_US  # no later, or assembly would start afresh
+    message = EventWindow(start_us, window_us, batch_at([start_us]))
+    given_windows = shown(assembler.push_window(message))
+    numbers = [(start, len(events)) for start, _, events in given_windows]
+    assert numbers == [(window_us * index, int(index == 5)) for index in range(1, 6)]
 
 
 @given(event_times(), st.integers(1, 20), st.integers(0, 50))
