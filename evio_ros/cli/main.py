@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib.metadata import version
 from io import TextIOWrapper
 
 import typer
@@ -19,6 +20,7 @@ from evio_ros.errors import EvioError
 __all__ = ["app", "main"]
 
 EXIT_ERROR = 2
+OLDEST_TYPER = (0, 12)
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -82,6 +84,9 @@ def _run() -> int:
 
 
 def _run_app() -> int:
+    found = version("typer")
+    if tuple(map(int, found.split(".")[:2])) < OLDEST_TYPER:
+        raise EvioError(f"typer 0.12 or newer is needed, not {found}: pip install 'typer >= 0.12'")
     try:
         app(prog_name="evio")
     except SystemExit as end:

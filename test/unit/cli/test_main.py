@@ -57,3 +57,13 @@ def test_wrong_usage_is_named_and_ends_with_2(evio, arguments, named):
 
 def test_the_executable_of_ros2_run_is_the_same_command(evio_process):
     assert evio_process("--version") == (0, f"evio {evio_ros.__version__}\n", "")
+
+
+def test_a_typer_that_is_too_old_is_told_in_one_line(evio, tmp_path, monkeypatch):
+    # The one of Ubuntu 24.04 fails on what it does not know.
+    metadata = tmp_path / "typer-0.9.0.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: typer\nVersion: 0.9.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    needed = "evio: typer 0.12 or newer is needed, not 0.9.0: pip install 'typer >= 0.12'\n"
+    assert evio("--version") == (2, "", needed)
