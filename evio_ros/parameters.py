@@ -54,7 +54,7 @@ class ParameterDescription:
     def check(self, value: object) -> bool | int | float | str:
         """Return `value` as `type`, or raise ParameterError naming parameter, value and bound."""
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = self._as_float(value)
         if type(value) is not self.type:
             given = type(value).__name__
             raise ParameterError(
@@ -75,6 +75,12 @@ class ParameterDescription:
                     f"{self.name}: {value} is above the maximum {self.maximum}{unit}"
                 )
         return value  # type: ignore[return-value]
+
+    def _as_float(self, value: int) -> float:
+        try:
+            return float(value)
+        except OverflowError:
+            raise ParameterError(f"{self.name}: {value} is too large for a float") from None
 
 
 def parameter(

@@ -9,9 +9,9 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 from evio_ros.msg import RotationStateArray
-from evio_ros.pipeline import Measurement
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
+from evio_ros.rotation.estimate import Measurement
 
 __all__ = ["RotationListener"]
 
