@@ -29,7 +29,6 @@ from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["Evt21Decoder", "Evt21File"]
 
-KNOWN_TYPES = (0, 1, TIME_HIGH, TRIGGER, OTHERS, CONTINUED)
 SAMPLE_WORDS = 1 << 12
 
 
@@ -42,7 +41,7 @@ def _count(words):  # type: ignore[no-untyped-def]
         bits = bits - ((bits >> np.uint32(1)) & np.uint32(0x55555555))
         bits = (bits & np.uint32(0x33333333)) + ((bits >> np.uint32(2)) & np.uint32(0x33333333))
         bits = (bits + (bits >> np.uint32(4))) & np.uint32(0x0F0F0F0F)
-        events += np.int64((bits * np.uint32(0x01010101)) >> np.uint32(24))
+        events += np.int64((bits * np.uint32(0x01010101)) >> np.uint32(24) & np.uint32(0xFF))
     return events
 
 
@@ -148,8 +147,8 @@ class Evt21File(RawWordFile):
         order = named.group(1) if named else fields.get("endianness")
         if order is not None:
             return order.lower() == "legacy"
-        types = self._read_words(0)[:SAMPLE_WORDS].view("<u4").reshape(-1, 2) >> 28
-        known = np.isin(types, KNOWN_TYPES).sum(axis=0)
-        # A stream must hold time words, so ties are broken by them.
-        times = (types == TIME_HIGH).sum(axis=0)
-        return bool((known[0], times[0]) > (known[1], times[1]))
+        words = self._read_words(0)[:SAMPLE_WORDS]
+        usual, legacy = Evt21Decoder(), LegacyEvt21Decoder()
+        usual.decode(words)
+        legacy.decode(words)
+        return legacy.invalid < usual.invalid

@@ -57,15 +57,19 @@ def read_header(file: BinaryIO, path: str) -> PropheseeHeader:
     position = 0
     while start[position : position + 1] == b"%" and start[position + 1 : position + 2] in b" \n\r":
         end = start.find(b"\n", position)
+        if end < 0 and len(start) == LONGEST_HEADER_BYTES:
+            raise SourceError(path, f"the header is longer than {len(start)} bytes", position)
         if end < 0:
             raise SourceError(path, "the header's last line does not end", position)
-        line = _text(start[position + 1 : end], path, position)
+        line = _text(start[position + 1 : end], path, position + 1)
         position = end + 1
         name, _, value = line.partition(" ")
         if name.lower() == "end":
             break
         if name:
             fields[name.lower()] = value.strip()
+    if position == LONGEST_HEADER_BYTES:
+        raise SourceError(path, f"the header is longer than {LONGEST_HEADER_BYTES} bytes", 0)
     size = _size(fields, path)
     return PropheseeHeader(
         fields, position, size, _event_format(fields), _time_offset(fields, path)

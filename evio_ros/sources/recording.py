@@ -25,8 +25,8 @@ STANDARD_SIZES = (
     SensorSize(1280, 720),
 )
 SAMPLED_PIECES = 16
-MOST_OUTSIDE = 0.01
-"""Share of the first events outside the declared geometry above which that is not believed."""
+MOST_STRAY = 32
+"""Events outside the header's geometry, in the first piece, below which it is believed."""
 
 
 class Recording(ABC):
@@ -58,6 +58,8 @@ class Recording(ABC):
             declared = self._prepare()
             self.size_is_declared = True
             self.size = size or self._plausible_size(declared)
+            # What was sampled for the geometry is read, and counted, again.
+            self.statistics.invalid = 0
         except BaseException:
             self.close()
             raise
@@ -134,26 +136,29 @@ class Recording(ABC):
         """The declared geometry, or a guess where there is none or the events contradict it."""
         if declared is not None:
             share = self._share_outside(declared)
-            if share <= MOST_OUTSIDE:
+            if not share:
                 return declared
         self.size_is_declared = False
         guessed = self._guess_size()
         if declared is None:
-            self.remarks.append(f"no geometry is declared; {guessed} is guessed from the events")
+            self.remarks.append(
+                f"the header names no geometry; {guessed} is guessed from the events"
+            )
         else:
             self.remarks.append(
-                f"the declared geometry {declared} leaves out {share:.0%} of the first events; "
+                f"the header's geometry {declared} leaves out {share:.0%} of the first events; "
                 f"{guessed} is guessed from the events"
             )
         return guessed
 
     def _share_outside(self, size: SensorSize) -> float:
+        """Share of the first events outside a geometry; 0 where they may be a few stray ones."""
         first = next(self.raw_pieces(), None)
         self._go_to(None)
         if first is None:
             return 0.0
-        outside = (first.x >= size.width) | (first.y >= size.height)
-        return float(np.count_nonzero(outside)) / len(first)
+        outside = int(np.count_nonzero((first.x >= size.width) | (first.y >= size.height)))
+        return outside / len(first) if outside > max(MOST_STRAY, 0.01 * len(first)) else 0.0
 
     def _guess_size(self) -> SensorSize:
         """The smallest usual sensor that holds the events at the recording's beginning."""
