@@ -83,7 +83,8 @@ class Evt3Encoder:
         """Encode events whose coordinates are below 2048; times are kept modulo 2**24 µs."""
         if not len(batch):
             return np.empty(0, np.uint16)
-        highs = np.diff(batch.t >> 12, prepend=max(int(self.state[HIGH]), int(batch.t[0]) >> 12))
+        before = int(self.state[HIGH])
+        highs = np.diff(batch.t >> 12, prepend=batch.t[0] >> 12 if before < 0 else before)
         steps = int(np.sum(-(-highs // LONGEST_TIME_STEP)))
         words = np.empty(3 * len(batch) + steps + 1, np.uint16)
         polarity = batch.polarity.view(np.uint8)
