@@ -24,7 +24,8 @@ NO_TIME = -1
 def _decode(words, state, t, x, y, polarity):  # type: ignore[no-untyped-def]
     """Returns the numbers of events and of invalid words; state is the time in units of 64 µs."""
     high = state[0]
-    count, invalid = 0, 0
+    # An unsigned place needs no test for a negative index.
+    count, invalid = np.uint64(0), 0
     for i in range(words.size):
         word = words[i]
         kind = word >> 28
@@ -36,7 +37,7 @@ def _decode(words, state, t, x, y, polarity):  # type: ignore[no-untyped-def]
             x[count] = (word >> 11) & 0x7FF
             y[count] = word & 0x7FF
             polarity[count] = kind != 0
-            count += 1
+            count += np.uint64(1)
         elif kind == TIME_HIGH:
             high = unwrapped_high(np.int64(word & 0xFFFFFFF), high)
         elif kind != TRIGGER and kind != OTHERS and kind != CONTINUED:
