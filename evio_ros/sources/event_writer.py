@@ -52,7 +52,7 @@ class EventWriter(ABC):
     def _write(self, batch: EventBatch) -> None:
         """Write a batch that is not empty and follows the one before in time."""
 
-    def _finish(self) -> None:
+    def _finish(self) -> None:  # noqa: B027 - most formats need nothing here
         """Write what belongs at the end."""
 
     def append(self, batch: EventBatch) -> None:

@@ -17,6 +17,9 @@ FILE_FORMATS = {
     "evt2": "Evt2File",
     "evt21": "Evt21File",
     "evt3": "Evt3File",
+    "hdf5": "Hdf5File",
+    "npz": "NpzFile",
+    "csv_text": "CsvFile",
 }
 """Module and class of each format, in the order in which they are asked for a file."""
 

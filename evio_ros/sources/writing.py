@@ -12,15 +12,22 @@ from evio_ros.sources.event_writer import EventWriter
 __all__ = ["WRITERS", "format_of", "open_writer"]
 
 WRITERS = {
-    "dat": "DatWriter",
-    "evt2": "Evt2Writer",
-    "evt3": "Evt3Writer",
+    "dat": "dat_writer:DatWriter",
+    "evt2": "evt2_writer:Evt2Writer",
+    "evt3": "evt3_writer:Evt3Writer",
+    "hdf5": "hdf5_writer:Hdf5Writer",
+    "csv": "csv_text_writer:CsvWriter",
+    "npz": "npz_writer:NpzWriter",
 }
-"""Class of every format's writer; it is in the module of the format's name and `_writer`."""
+"""Module and class of every format's writer."""
 
 ENDINGS = {
     ".dat": "dat",
     ".raw": "evt3",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".csv": "csv",
+    ".npz": "npz",
 }
 """Formats of files' endings."""
 
@@ -54,7 +61,6 @@ def open_writer(path: str, size: SensorSize, name: str) -> EventWriter:
     """
     if name not in WRITERS:
         raise ParameterError(f"format: {name!r} is not one of {', '.join(WRITERS)}")
-    kind: type[EventWriter] = getattr(
-        import_module(f"evio_ros.sources.{name}_writer"), WRITERS[name]
-    )
+    module, _, class_name = WRITERS[name].partition(":")
+    kind: type[EventWriter] = getattr(import_module(f"evio_ros.sources.{module}"), class_name)
     return kind(path, size)
