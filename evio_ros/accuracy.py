@@ -88,7 +88,7 @@ class RotorScore:
         rotor: its number in the truth.
         detected_us: end of the first window that had its speed; None where it never had.
         windows: scored windows in which it turned at a steady or slowly changing speed.
-        missed: those of them, from the detection on, that had no estimate of it.
+        missed: those of them that had no estimate of it.
         error: (estimate - truth) / |truth|, of windows in which it turned.
         z: (estimate - truth) / standard deviation of the estimate.
         confidence: confidence of the estimate.
@@ -123,7 +123,7 @@ class Summary:
         rotors, found: rotors in the scene, and those found by the end of acquisition.
         detection_ms: time of the last rotor's detection; nan where one was never found.
         windows: windows times rotors that were scored.
-        missed: share of them, from detection on, without an estimate.
+        missed: share of them without an estimate.
         false_rotors, false_windows: identities and estimates that belong to no rotor and are
             confident.
         weak_windows: estimates that belong to no rotor and are not confident.
@@ -386,7 +386,7 @@ class _RotorScorer:
     def _add_turning(self, t_us: int, estimate: RotorEstimate | None) -> None:
         self.score.windows += 1
         if estimate is None:
-            self.score.missed += self.score.detected_us is not None
+            self.score.missed += 1
             return
         if estimate.window_us != self._window_us:
             return
