@@ -213,7 +213,7 @@ def advance_pixels(  # type: ignore[no-untyped-def]
     Args:
         x, y: float64 (n,) pixels.
         scene: see `evio_ros.simulation.simulator._tables`.
-        visible: of rotors and of textures, int16 (n, most), those that may cover the pixel; then -1.
+        visible: of rotors and of textures, int16 (n, most), may cover the pixel; then -1.
         sensor: low-pass time constant and refractory period in seconds.
         noise: float32 (512, 512) texture.
         state: float64 (3, n), changed in place: filtered log light, that at the last event, end of

@@ -185,8 +185,8 @@ def _inside(region: tuple[int, int, int, int], x: NDArray, y: NDArray) -> NDArra
 def _listed(masks: list[NDArray[np.bool_]], touched: NDArray[np.bool_]) -> NDArray[np.int16]:
     """Numbers of the masks that hold each touched pixel, the farthest first, then -1."""
     inside = np.zeros((int(touched.sum()), len(masks)), bool)
-    for index, mask in enumerate(masks):
-        inside[:, index] = mask[touched]
+    for number, mask in enumerate(masks):
+        inside[:, number] = mask[touched]
     listed = np.full((len(inside), max(int(inside.sum(axis=1).max(initial=0)), 1)), -1, np.int16)
     pixel, index = np.nonzero(inside)
     listed[pixel, (np.cumsum(inside, axis=1) - 1)[pixel, index]] = index
