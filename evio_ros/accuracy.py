@@ -374,7 +374,8 @@ class _RotorScorer:
             self.score.detected_us = t_us
 
     def _slowest_hz(self, t_us: int) -> float:
-        times = np.linspace(t_us - self._window_us, t_us, 33)
+        # Not at the end itself, where a step may already give the next speed.
+        times = np.linspace(t_us - self._window_us, t_us, 32, endpoint=False)
         frequency = self._truth.speed.frequency_hz(times)
         return 0.0 if frequency.min() < 0 < frequency.max() else float(np.abs(frequency).min())
 

@@ -149,7 +149,7 @@ def _see(x, y, scene, visible, time_s, noise):  # type: ignore[no-untyped-def]
         lamp_x, lamp_y, radius, frequency, modulation = lamps[index]
         if math.hypot(x - lamp_x, y - lamp_y) <= radius:
             light *= 1 + modulation * math.sin(2 * math.pi * frequency * time_s)
-            wait = min(wait, 1 / (64 * frequency))
+            wait = min(wait, 1 / (256 * frequency))
     for index in visible_rotors:
         if index < 0:
             break
