@@ -63,6 +63,7 @@ def test_errors_and_standard_deviations_are_counted():
     assert summary.median == pytest.approx((0.6 + 1.5) / 2 / 600)
     assert summary.bias == pytest.approx((0.6 + 1.5) / 2 / 600)
     assert summary.worst_median == summary.median
+    assert summary.claimed == pytest.approx(1 / 600)
     # 0.6, 0.6, 1.5 and 6.6 standard deviations.
     assert summary.within_1_sigma == 0.5
     assert summary.within_2_sigma == 0.75
