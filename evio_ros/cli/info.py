@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from evio_ros.recording_statistics import RecordingStatistics
-    from evio_ros.sources.event_file import EventFile
+    from evio_ros.sources.recording import Recording
 
 __all__ = ["info"]
 
@@ -41,7 +41,7 @@ def info(
         _print(facts, statistics)
 
 
-def _facts(source: EventFile, statistics: RecordingStatistics) -> dict[str, Any]:
+def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]:
     rates = statistics.rates_hz()
     seconds = statistics.duration_us * 1e-6
     return {
@@ -61,12 +61,10 @@ def _facts(source: EventFile, statistics: RecordingStatistics) -> dict[str, Any]
     }
 
 
-def _suspicions(source: EventFile, statistics: RecordingStatistics) -> list[str]:
+def _suspicions(source: Recording, statistics: RecordingStatistics) -> list[str]:
     """What a careful person would want to know before using the recording."""
     counted = source.statistics
-    found = []
-    if not source.size_is_declared:
-        found.append(f"the header names no geometry; {source.size} is guessed from the events")
+    found = list(source.remarks)
     if counted.outside:
         found.append(f"{counted.outside} events outside {source.size} dropped")
     if counted.reordered:
