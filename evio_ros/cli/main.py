@@ -20,7 +20,7 @@ from evio_ros.errors import EvioError
 __all__ = ["app", "main"]
 
 EXIT_ERROR = 2
-OLDEST_TYPER = (0, 12)
+OLDEST_TYPER = (0, 16)
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -86,7 +86,7 @@ def _run() -> int:
 def _run_app() -> int:
     found = version("typer")
     if tuple(map(int, found.split(".")[:2])) < OLDEST_TYPER:
-        raise EvioError(f"typer 0.12 or newer is needed, not {found}: pip install 'typer >= 0.12'")
+        raise EvioError(f"typer 0.16 or newer is needed, not {found}: pip install 'typer >= 0.16'")
     try:
         app(prog_name="evio")
     except SystemExit as end:
