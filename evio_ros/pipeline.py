@@ -21,13 +21,13 @@ class Measurement:
     Attributes:
         t_us: end of the window, sensor time.
         window_us: length of the window.
-        step: the events that came since the window before.
+        step: the events that came since the window before; None where they are not at hand.
         rotors: the most confident first; empty where no rotor is seen.
     """
 
     t_us: int
     window_us: int
-    step: EventWindow
+    step: EventWindow | None
     rotors: list[RotorEstimate]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from pathlib import Path
+from contextlib import ExitStack
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Self
 
 import numpy as np
 
+from evio_ros.atomic_file import atomic_file
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.dat import EVENT_TYPES, RECORD_BYTES
@@ -35,15 +35,12 @@ class DatWriter:
             raise SourceError(path, f"DAT holds sensors of up to 16384 pixels a side, not {size}")
         self.path = os.fspath(path)
         self.size = size
-        self._partial = f"{self.path}.{os.getpid()}.part"
-        self._written = 0
         header = f"% Data file containing CD events.\n% Version 2\n% Width {size.width}\n"
         header += f"% Height {size.height}\n% end\n"
-        try:
-            self._file = open(self._partial, "wb")  # noqa: SIM115 - closed by __exit__
-        except OSError as error:
-            raise SourceError(path, f"cannot be written: {error.strerror}") from None
-        self._write(header.encode() + bytes((EVENT_TYPES[1], RECORD_BYTES)))
+        with ExitStack() as stack:
+            self._file = stack.enter_context(atomic_file(path))
+            self._file.write(header.encode() + bytes((EVENT_TYPES[1], RECORD_BYTES)))
+            self._stack = stack.pop_all()
 
     def append(self, batch: EventBatch) -> None:
         """Write events; their times are kept modulo 2**32 µs.
@@ -57,7 +54,7 @@ class DatWriter:
         records[:, 0] = batch.t & 0xFFFFFFFF
         records[:, 1] = batch.x | batch.y.astype(np.uint32) << 14
         records[:, 1] |= batch.polarity.astype(np.uint32) << 28
-        self._write(records.tobytes())
+        self._file.write(records.tobytes())
 
     def __enter__(self) -> Self:
         return self
@@ -68,29 +65,4 @@ class DatWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self._discard()
-            return
-        try:
-            self._file.close()
-            os.replace(self._partial, self.path)
-        except OSError as problem:
-            self._fail(problem)
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-            self._file.flush()
-        except OSError as error:
-            self._fail(error)
-        self._written += len(data)
-
-    def _fail(self, error: OSError) -> NoReturn:
-        self._discard()
-        reason = f"cannot be written: {error.strerror}"
-        raise SourceError(self.path, reason, self._written) from None
-
-    def _discard(self) -> None:
-        with suppress(OSError):
-            self._file.close()
-        Path(self._partial).unlink(missing_ok=True)
+        self._stack.__exit__(kind, error, traceback)

@@ -1,0 +1,79 @@
+"""How accurate and how fast rotation is measured: every scene x window x method, against truth.
+
+python bench/accuracy.py                                 all scenes, all windows
+python bench/accuracy.py --scene fan_ramp --window-ms 100
+python bench/accuracy.py --json now.json --compare before.json
+python bench/accuracy.py --recording my.dat --truth my.truth.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from accuracy_bench.results import read_rows, write_rows
+from accuracy_bench.runs import METHODS, Job, run
+from accuracy_bench.tables import accuracy_table, comparison_table, failures_table
+
+WINDOWS_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0)
+
+
+def main() -> int:
+    """Run the benchmark; returns the exit status."""
+    options = _options()
+    jobs = _jobs(options)
+    rows = []
+    if options.jobs > 1:
+        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+            for part in pool.imap(run, jobs, chunksize=1):
+                rows += part
+                print(".", end="", file=sys.stderr, flush=True)
+    else:
+        for job in jobs:
+            rows += run(job)
+            print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(accuracy_table(rows))
+    console.print(failures_table(rows))
+    if options.json:
+        write_rows(options.json, rows)
+    if options.compare:
+        console.print(comparison_table(read_rows(options.compare), rows))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--scene", action="append", help="a scene of `evio simulate --list`; may be repeated")
+    add("--window-ms", action="append", type=float, help="length of a window; may be repeated")
+    add("--method", action="append", choices=sorted(METHODS), help="default: detector")
+    add("--duration", type=float, help="seconds to simulate; default: as the scene has it")
+    add("--jobs", type=int, default=1, help="processes")
+    add("--json", type=Path, metavar="FILE", help="write the figures")
+    add("--compare", type=Path, metavar="FILE", help="figures of an earlier --json to compare with")
+    add("--recording", type=Path, help="one's own recording instead of scenes")
+    add("--truth", type=Path, help="its truth; default: NAME.truth.json beside it")
+    return parser.parse_args()
+
+
+def _jobs(options: argparse.Namespace) -> list[Job]:
+    from evio_ros.simulation.presets import PRESETS
+
+    windows_us = tuple(round(1e3 * ms) for ms in options.window_ms or WINDOWS_MS)
+    methods = tuple(options.method or ("detector",))
+    if options.recording is not None:
+        return [Job(options.recording.stem, windows_us, methods, options.recording, options.truth)]
+    scenes = options.scene or PRESETS
+    return [Job(scene, windows_us, methods, duration_s=options.duration) for scene in scenes]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Parts of bench/accuracy.py: runs, results, goals and tables."""

@@ -1,0 +1,117 @@
+"""Running a method over a scene, window after window, and scoring it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from accuracy_bench.results import Row
+from evio_ros.accuracy import score
+from evio_ros.events import EventBatch
+from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.simulated_recording import cached_recording
+from evio_ros.simulation.truth import Truth, truth_path
+from evio_ros.sources.registry import open_source
+from evio_ros.windowing import windows
+
+LONGEST_STEP_US = 50_000
+ACQUISITION_US = 300_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scene or recording with all windows and methods asked for."""
+
+    scene: str
+    windows_us: tuple[int, ...]
+    methods: tuple[str, ...]
+    recording: Path | None = None
+    truth: Path | None = None
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a method gave for one window, and what that cost."""
+
+    t_us: int
+    estimates: list[RotorEstimate]
+    events: int
+    cpu_s: float
+
+
+Method = Callable[[EventBatch, Truth, int, int], Iterator[Step]]
+
+
+def run(job: Job) -> list[Row]:
+    """All rows of one scene; the events are read once."""
+    path = job.recording or cached_recording(job.scene, job.duration_s)
+    truth = Truth.read(job.truth or truth_path(path))
+    with open_source(str(path)) as source:
+        events = EventBatch.concatenate(source.size, list(source.batches()))
+    _warm_up(job, events, truth)
+    return [
+        _row(job.scene, method, window_us, events, truth)
+        for window_us in job.windows_us
+        for method in job.methods
+    ]
+
+
+def _warm_up(job: Job, events: EventBatch, truth: Truth) -> None:
+    """Compile what is compiled at first use."""
+    start_us = int(events.t[0]) if len(events) else 0
+    part = events.between(start_us, start_us + 350_000)
+    for method in job.methods:
+        for _ in METHODS[method](part, truth, 50_000, 50_000):
+            pass
+
+
+def _row(scene: str, method: str, window_us: int, events: EventBatch, truth: Truth) -> Row:
+    step_us = window_us // math.ceil(window_us / LONGEST_STEP_US)
+    steps = list(METHODS[method](events, truth, window_us, step_us))
+    results = [(step.t_us, step.estimates) for step in steps]
+    figures = score(truth, results, window_us).summary().as_dict()
+    locked = [step for step in steps if step.t_us > ACQUISITION_US]
+    latency_ms = [1e3 * step.cpu_s for step in locked]
+    return Row(
+        scene=scene,
+        method=method,
+        window_ms=1e-3 * window_us,
+        figures=figures
+        | {
+            "mev_s": _rate(steps),
+            "locked_mev_s": _rate(locked),
+            "latency_ms": float(np.median(latency_ms)) if latency_ms else None,
+            "latency_p95_ms": float(np.percentile(latency_ms, 95)) if latency_ms else None,
+            "event_mev_s": 1e-6 * len(events) / max(1e-6 * truth.duration_us, 1e-9),
+        },
+    )
+
+
+def _rate(steps: list[Step]) -> float | None:
+    """Million events for each second of CPU time."""
+    seconds = sum(step.cpu_s for step in steps)
+    return 1e-6 * sum(step.events for step in steps) / seconds if seconds else None
+
+
+def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
+    """The rotation detector, told nothing."""
+    from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+
+    parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
+    detector = RotationDetector(events.size, parameters)
+    # Windows that the recording fills wholly.
+    end_us = truth.duration_us - truth.duration_us % step_us
+    for window in windows([events], events.size, step_us, 0, end_us):
+        started = time.process_time()
+        estimates = detector.process(window)
+        cpu_s = time.process_time() - started
+        yield Step(window.end_us, estimates, len(window.events), cpu_s)
+
+
+METHODS: dict[str, Method] = {"detector": detector}

@@ -1,0 +1,184 @@
+"""Tables of the figures, for the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rich.table import Table
+
+from accuracy_bench.goals import goal
+from accuracy_bench.results import Row
+
+
+def accuracy_table(rows: list[Row]) -> Table:
+    """Errors, and what each goal says of them."""
+    table = Table(title="relative error of the speed, and what it cost", row_styles=["", "dim"])
+    for name in ("scene", "method"):
+        table.add_column(name)
+    for name in (
+        "window",
+        "median",
+        "95 %",
+        "goal",
+        "worst rotor",
+        "bias",
+        "sign",
+        "blades",
+        "1 sigma",
+        "2 sigma",
+        "conf",
+        "right",
+        "Mev/s",
+        "locked",
+        "latency",
+    ):
+        table.add_column(name, justify="right")
+    for row in rows:
+        f = row.figures
+        if not f["rotors"]:
+            continue
+        table.add_row(
+            row.scene,
+            row.method,
+            f"{row.window_ms:g} ms",
+            _judged(f["median"], goal(row.scene, row.window_ms)),
+            _judged(f["p95"], _triple(goal(row.scene, row.window_ms))),
+            error_text(goal(row.scene, row.window_ms)),
+            error_text(f["worst_median"]),
+            error_text(f["bias"]),
+            share_text(f["sign"]),
+            share_text(f["blades"]),
+            share_text(f["within_1_sigma"]),
+            share_text(f["within_2_sigma"]),
+            share_text(f["confidence"]),
+            share_text(f["right"]),
+            _number(f["mev_s"], 1),
+            _number(f["locked_mev_s"], 1),
+            f"{_number(f['latency_ms'], 2)}/{_number(f['latency_p95_ms'], 1)} ms",
+        )
+    return table
+
+
+def failures_table(rows: list[Row]) -> Table:
+    """Detection, and all that can go wrong with a rotor as a whole."""
+    table = Table(title="detection", row_styles=["", "dim"])
+    for name in ("scene", "method"):
+        table.add_column(name)
+    for name in (
+        "window",
+        "found",
+        "after",
+        "windows",
+        "missed",
+        "false rotors",
+        "false windows",
+        "unsure",
+        "id switches",
+        "turn slips",
+        "slow rpm error",
+        "after a step",
+        "stop seen",
+    ):
+        table.add_column(name, justify="right")
+    for row in rows:
+        f = row.figures
+        table.add_row(
+            row.scene,
+            row.method,
+            f"{row.window_ms:g} ms",
+            _marked(f"{f['found']}/{f['rotors']}", f["found"] < f["rotors"]),
+            f"{_number(f['detection_ms'], 0)} ms",
+            str(f["windows"]),
+            _marked(share_text(f["missed"]), bool(f["missed"])),
+            _marked(str(f["false_rotors"]), f["false_rotors"] > 0),
+            str(f["false_windows"]),
+            str(f["weak_windows"]),
+            _marked(str(f["identity_switches"]), f["identity_switches"] > 0),
+            _marked(str(f["turn_slips"]), f["turn_slips"] > 0),
+            _number(f["slow_rpm"], 2),
+            _time(f["recovery_ms"]),
+            _time(f["stop_ms"]),
+        )
+    return table
+
+
+def comparison_table(before: list[Row], after: list[Row]) -> Table:
+    """Errors before and after, and their ratio."""
+    table = Table(title="before and after", row_styles=["", "dim"])
+    for name in ("scene", "method"):
+        table.add_column(name)
+    for name in (
+        "window",
+        "median",
+        "ratio",
+        "95 %",
+        "ratio",
+        "missed",
+        "false",
+        "1 sigma",
+        "locked",
+    ):
+        table.add_column(name, justify="right")
+    old = {row.key: row.figures for row in before}
+    for row in after:
+        if row.key not in old:
+            continue
+        was, now = old[row.key], row.figures
+        table.add_row(
+            row.scene,
+            row.method,
+            f"{row.window_ms:g} ms",
+            f"{error_text(was['median'])} → {error_text(now['median'])}",
+            _ratio(was["median"], now["median"]),
+            f"{error_text(was['p95'])} → {error_text(now['p95'])}",
+            _ratio(was["p95"], now["p95"]),
+            f"{share_text(was['missed'])} → {share_text(now['missed'])}",
+            f"{was['false_windows']} → {now['false_windows']}",
+            f"{share_text(was['within_1_sigma'])} → {share_text(now['within_1_sigma'])}",
+            f"{_number(was['locked_mev_s'], 1)} → {_number(now['locked_mev_s'], 1)}",
+        )
+    return table
+
+
+def error_text(value: float | None) -> str:
+    """A relative error with two digits."""
+    return "-" if value is None else f"{value:.1e}"
+
+
+def share_text(value: float | None) -> str:
+    """A share in percent."""
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
+def _judged(value: float | None, allowed: float | None) -> str:
+    text = error_text(value)
+    if value is None or allowed is None:
+        return text
+    return f"[green]{text} ✓[/]" if value <= allowed else f"[red]{text} ✗[/]"
+
+
+def _triple(value: float | None) -> float | None:
+    return None if value is None else 3 * value
+
+
+def _marked(text: str, wrong: bool) -> str:
+    return f"[red]{text}[/]" if wrong else text
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _time(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "never" if math.isinf(value) else f"{value:.0f} ms"
+
+
+def _ratio(before: float | None, after: float | None) -> str:
+    if not before or after is None:
+        return "-"
+    ratio: Any = after / before
+    colour = "green" if ratio < 0.9 else "red" if ratio > 1.1 else "none"
+    return f"[{colour}]{ratio:.2f}[/]"
