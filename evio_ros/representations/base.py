@@ -64,11 +64,14 @@ class Representation(Protocol):
         """Events pushed since `begin`."""
         ...
 
-    @property
     def bin_edges_us(self) -> NDArray[np.int64]:
-        """int64, edges (bilinear kinds: centres) of the time bins in µs since the window's start.
+        """Edges (bilinear kinds: centres) of the time bins of the tensor that `read` gives now.
 
-        Those of the tensor that `read` gives now; empty for kinds without time bins.
+        Returns:
+            int64, µs since the window's start; empty for kinds without time bins.
+
+        Raises:
+            EventError: where no window is open and the kind has time bins.
         """
         ...
 
@@ -118,7 +121,6 @@ class Windowed:
         """See `Representation.event_count`."""
         return self._window.event_count
 
-    @property
     def bin_edges_us(self) -> NDArray[np.int64]:
         """See `Representation.bin_edges_us`; empty unless a kind has time bins."""
         return np.empty(0, np.int64)

@@ -75,7 +75,6 @@ class MixedDensity(HeldWindow):
         self.shape = (self.parameters.stacks, size.height, size.width)
         self._sums = np.zeros(size.pixels, np.int32)
 
-    @property
     def bin_edges_us(self) -> NDArray[np.int64]:
         """int64 (stacks + 1,), µs since the window's start: the parts by which stacks differ.
 

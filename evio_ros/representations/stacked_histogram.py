@@ -81,7 +81,6 @@ class StackedHistogram(HeldWindow):
         self.shape = (2 * self.parameters.bins, self.output_size.height, self.output_size.width)
         self._kept = np.empty(BLOCK, np.int64)
 
-    @property
     def bin_edges_us(self) -> NDArray[np.int64]:
         """int64 (bins + 1,), µs since the window's start; the last bin holds its end too."""
         return self._edges_us() - self._window.start_us

@@ -85,7 +85,6 @@ class VoxelGrid(HeldWindow):
         if self.parameters.weighting == "count":
             self.dtype = np.dtype(np.int16)
 
-    @property
     def bin_edges_us(self) -> NDArray[np.int64]:
         """int64 (bins + 1,) edges for counts; int64 (bins,) centres for bilinear weights."""
         edges_us = self._edges_us() - self._window.start_us
