@@ -88,8 +88,9 @@ class RotorScore:
         rotor: its number in the truth.
         detected_us: end of the first window that had its speed; None where it never had.
         windows: scored windows in which it turned at a steady or slowly changing speed.
-        missed: those of them, from the detection on, that had no estimate of it.
+        missed: those of them that had no estimate of it.
         error: (estimate - truth) / |truth|, of windows in which it turned.
+        claimed: standard deviation of the estimate / |truth|.
         z: (estimate - truth) / standard deviation of the estimate.
         confidence: confidence of the estimate.
         sign_right, blades_right: whether sense of rotation and number of blades were right;
@@ -105,6 +106,7 @@ class RotorScore:
     windows: int = 0
     missed: int = 0
     error: list[float] = field(default_factory=list)
+    claimed: list[float] = field(default_factory=list)
     z: list[float] = field(default_factory=list)
     confidence: list[float] = field(default_factory=list)
     sign_right: list[bool] = field(default_factory=list)
@@ -123,7 +125,7 @@ class Summary:
         rotors, found: rotors in the scene, and those found by the end of acquisition.
         detection_ms: time of the last rotor's detection; nan where one was never found.
         windows: windows times rotors that were scored.
-        missed: share of them, from detection on, without an estimate.
+        missed: share of them without an estimate.
         false_rotors, false_windows: identities and estimates that belong to no rotor and are
             confident.
         weak_windows: estimates that belong to no rotor and are not confident.
@@ -131,6 +133,7 @@ class Summary:
         median, p95: of the relative error's size, over all rotors.
         worst_median: median of the rotor with the largest one.
         bias: median of the signed relative error.
+        claimed: median of the relative standard deviation that the estimates claim.
         sign, blades: share that was right.
         within_1_sigma, within_2_sigma: share of errors.
         confident: share of estimates with a confidence above that of a false one.
@@ -156,6 +159,7 @@ class Summary:
     p95: float
     worst_median: float
     bias: float
+    claimed: float
     sign: float
     blades: float
     within_1_sigma: float
@@ -218,6 +222,7 @@ class Score:
                 default=nan,
             ),
             bias=_percentile(error, 50),
+            claimed=_percentile(_joined(rotors, "claimed"), 50),
             sign=_mean(_joined(rotors, "sign_right")),
             blades=_mean(_joined(rotors, "blades_right")),
             within_1_sigma=_mean(z < 1),
@@ -374,7 +379,8 @@ class _RotorScorer:
             self.score.detected_us = t_us
 
     def _slowest_hz(self, t_us: int) -> float:
-        times = np.linspace(t_us - self._window_us, t_us, 33)
+        # Not at the end itself, where a step may already give the next speed.
+        times = np.linspace(t_us - self._window_us, t_us, 32, endpoint=False)
         frequency = self._truth.speed.frequency_hz(times)
         return 0.0 if frequency.min() < 0 < frequency.max() else float(np.abs(frequency).min())
 
@@ -386,12 +392,13 @@ class _RotorScorer:
     def _add_turning(self, t_us: int, estimate: RotorEstimate | None) -> None:
         self.score.windows += 1
         if estimate is None:
-            self.score.missed += self.score.detected_us is not None
+            self.score.missed += 1
             return
         if estimate.window_us != self._window_us:
             return
         truth_rpm = self._truth.mean_rpm(t_us - self._window_us, t_us)
         self.score.error.append((estimate.rpm - truth_rpm) / abs(truth_rpm))
+        self.score.claimed.append(estimate.rpm_std / abs(truth_rpm))
         self.score.z.append((estimate.rpm - truth_rpm) / max(estimate.rpm_std, 1e-300))
         self.score.confidence.append(estimate.confidence)
         self.score.sign_right.append(estimate.rpm * truth_rpm > 0)

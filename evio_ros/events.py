@@ -98,6 +98,8 @@ class EventBatch:
             ("polarity", np.bool_),
         ):
             column = getattr(self, name)
+            if not isinstance(column, np.ndarray):
+                raise EventError(f"{name} is a {type(column).__name__}, not a numpy array")
             if column.dtype != dtype or column.ndim != 1:
                 raise EventError(
                     f"{name} is {column.dtype} of {column.ndim} dimensions, "

@@ -42,7 +42,7 @@ def main() -> int:
         if uses_wheels:
             mend_include_directories(VENV, PYTHON)
         build(uses_wheels)
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         print(f"setup: {error}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from accuracy_bench.oracle import Oracle
 from accuracy_bench.results import Row
 from evio_ros.accuracy import score
 from evio_ros.events import EventBatch
@@ -114,4 +115,12 @@ def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> 
         yield Step(window.end_us, estimates, len(window.events), cpu_s)
 
 
-METHODS: dict[str, Method] = {"detector": detector}
+def oracle(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
+    """The limit, see `accuracy_bench.oracle`."""
+    rotors = [Oracle.of(rotor, events) for rotor in truth.rotors]
+    for end_us in range(max(window_us, ACQUISITION_US + step_us), truth.duration_us + 1, step_us):
+        estimates = [rotor.measure(end_us, window_us) for rotor in rotors]
+        yield Step(end_us, [estimate for estimate in estimates if estimate is not None], 0, 0.0)
+
+
+METHODS: dict[str, Method] = {"detector": detector, "oracle": oracle}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import time
@@ -12,20 +13,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evio_ros.cli.demo_table import LiveTable
 from evio_ros.errors import EvioError, ParameterError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from evio_ros.cli.demo_table import LiveTable
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.events import SensorSize
-    from evio_ros.pipeline import Measurement
     from evio_ros.ros.node_process import NodeProcess
     from evio_ros.ros.rotation_listener import RotationListener
+    from evio_ros.rotation.estimate import Measurement
 
 __all__ = ["demo"]
 
+LONGEST_S = 3600
 POLL_S = 0.1
 QUIET_S = 1.0
 """After the driver has ended, results that take longer than this are not waited for."""
@@ -57,6 +59,9 @@ def demo(
     """
     from rich.console import Console
 
+    _require_ros()
+    if not 0 < duration <= LONGEST_S:
+        raise ParameterError(f"--duration: {duration:g} s is not above 0 and at most {LONGEST_S}")
     console = Console()
     path = _simulated(scene, duration) if recording is None else Path(recording)
     section = _section(path, duration)
@@ -74,6 +79,13 @@ class _Section:
     length_us: int
 
 
+def _require_ros() -> None:
+    try:
+        importlib.import_module("evio_ros.ros.rotation_listener")
+    except ImportError:
+        raise EvioError("evio demo needs ROS 2: run `make demo`, or source ROS 2 first") from None
+
+
 def _simulated(scene: str, duration: float) -> Path:
     """A simulated recording from the cache, made if it is not there."""
     from evio_ros.cli.progress import progress_bar
@@ -87,8 +99,6 @@ def _section(path: Path, duration: float) -> _Section:
     """The recording's beginning, at most `duration` seconds."""
     from evio_ros.sources.registry import open_source
 
-    if duration <= 0:
-        raise ParameterError(f"--duration: {duration:g} s is not above 0")
     with open_source(str(path)) as source:
         length_us = min(source.end_us - source.start_us, round(1e6 * duration))
         return _Section(path, source.size, source.start_us, length_us)
@@ -98,10 +108,7 @@ def _play(
     section: _Section, rate: float, config: Path | None, console: Console
 ) -> list[Measurement]:
     """Run the nodes until the recording has been played and measured."""
-    try:
-        import rclpy  # noqa: F401 - asked for here, so that the message below can be given
-    except ImportError:
-        raise EvioError("evio demo needs ROS 2: run `make demo`, or source ROS 2 first") from None
+    from evio_ros.cli.demo_table import LiveTable
     from evio_ros.ros.node_process import NodeProcess
     from evio_ros.ros.rotation_listener import RotationListener
     from evio_ros.ros.share import share_file, use_dds_profile
@@ -164,7 +171,7 @@ def _report(
     """Print the result, and write the CSV file and the plot."""
     from evio_ros.cli.demo_table import truth_table
     from evio_ros.cli.measurement_files import open_csv
-    from evio_ros.cli.measurement_plot import plot
+    from evio_ros.cli.measurement_plot import open_plot
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.simulation.truth import Truth, truth_path
 
@@ -172,12 +179,12 @@ def _report(
     csv_path = output / f"{section.path.stem}.csv"
     plot_path = output / f"{section.path.stem}.png"
     summary = MeasurementSummary(section.size, keep_picture=True)
-    with open_csv(csv_path) as write:
+    with open_csv(csv_path) as write, open_plot(plot_path) as draw:
         for measurement in measurements:
             write(measurement)
             summary.add(measurement)
-    _add_picture(summary, section)
-    plot(summary, section.path.name, plot_path)
+        _add_picture(summary, section)
+        draw(summary, section.path.name)
     summary.print_rotors(console)
     known = truth_path(section.path)
     if known.exists():

@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.pipeline import Measurement
 from evio_ros.rotation.activity import activity_grid
-from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.rotation.estimate import Measurement, RotorEstimate
 from evio_ros.sources.base import SourceStatistics
 
 __all__ = ["MeasurementSummary"]

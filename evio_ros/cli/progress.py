@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 __all__ = ["progress_bar"]
@@ -24,5 +25,5 @@ def progress_bar(title: str, length_us: int) -> Iterator[Callable[[int], None]]:
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task(title, total=length_us)
+        task = bar.add_task(escape(title), total=length_us)
         yield lambda done_us: bar.update(task, completed=done_us)

@@ -44,10 +44,11 @@ class RotationDetectorNode(EvioNode):
         self._windows = 0
         self._busy_s = 0.0
         self.parameters.on_change(self._start_afresh)
-        warm_up(self._make_detector(SensorSize(1, 1)))
         self._publisher = self.create_publisher(
             RotationStateArray, "~/rotation_states", results_quality()
         )
+        # Events are asked for only when they can be worked on; the others find the publisher first.
+        warm_up(self._make_detector(SensorSize(1, 1)))
         self._events = EventSubscription(
             self, self.parameters.get(EventsQualityParameters, "qos"), self._take
         )

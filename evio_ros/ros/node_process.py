@@ -76,6 +76,10 @@ class NodeProcess:
         self._output.seek(0)
         return self._output.read().decode(errors="replace").strip()
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the node."""
+        self._process.send_signal(number)
+
     def wait(self, timeout_s: float) -> int:
         """Wait for the end; returns the exit code.
 

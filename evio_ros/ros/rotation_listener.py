@@ -9,9 +9,9 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 from evio_ros.msg import RotationStateArray
-from evio_ros.pipeline import Measurement
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
+from evio_ros.rotation.estimate import Measurement
 
 __all__ = ["RotationListener"]
 
@@ -30,7 +30,7 @@ class RotationListener:
         self._node = rclpy.create_node(
             "rotation_listener", context=self._context, namespace=namespace
         )
-        self._node.create_subscription(
+        self._subscription = self._node.create_subscription(
             RotationStateArray, "rotation_states", self._take, results_quality()
         )
         self._executor = SingleThreadedExecutor(context=self._context)
@@ -51,7 +51,7 @@ class RotationListener:
 
     def is_connected(self) -> bool:
         """Whether somebody publishes rotation states here."""
-        return self._node.count_publishers("rotation_states") > 0
+        return self._subscription.get_publisher_count() > 0
 
     def listen(self, timeout_s: float) -> list[Measurement]:
         """Wait at most `timeout_s` for something; the windows that came, without events."""

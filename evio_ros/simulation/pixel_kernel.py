@@ -135,19 +135,24 @@ def _see_texture(x, y, light, numbers, shifts, time_s, noise):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def _see(x, y, scene, time_s, noise):  # type: ignore[no-untyped-def]
+def _see(x, y, scene, visible, time_s, noise):  # type: ignore[no-untyped-def]
     """Log light at a pixel, and for how long it can be taken as constant."""
     background, rotors, blades, shapes, knots, textures, shifts, lamps = scene
     light, wait = background, LONGEST_STEP_S
-    for index in range(len(textures)):
+    visible_rotors, visible_textures = visible
+    for index in visible_textures:
+        if index < 0:
+            break
         light, until = _see_texture(x, y, light, textures[index], shifts[index], time_s, noise)
         wait = min(wait, until)
     for index in range(len(lamps)):
         lamp_x, lamp_y, radius, frequency, modulation = lamps[index]
         if math.hypot(x - lamp_x, y - lamp_y) <= radius:
             light *= 1 + modulation * math.sin(2 * math.pi * frequency * time_s)
-            wait = min(wait, 1 / (64 * frequency))
-    for index in range(len(rotors)):
+            wait = min(wait, 1 / (256 * frequency))
+    for index in visible_rotors:
+        if index < 0:
+            break
         light, until = _see_rotor(
             x,
             y,
@@ -201,13 +206,14 @@ def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, sign
 
 @njit(cache=True, nogil=True, parallel=True)
 def advance_pixels(  # type: ignore[no-untyped-def]
-    x, y, scene, sensor, noise, state, thresholds, start_s, end_s, times, signs, counts
+    x, y, scene, visible, sensor, noise, state, thresholds, start_s, end_s, times, signs, counts
 ):
     """Let pixels see the scene from start_s to end_s.
 
     Args:
         x, y: float64 (n,) pixels.
         scene: see `evio_ros.simulation.simulator._tables`.
+        visible: of rotors and of textures, int16 (n, most), may cover the pixel; then -1.
         sensor: low-pass time constant and refractory period in seconds.
         noise: float32 (512, 512) texture.
         state: float64 (3, n), changed in place: filtered log light, that at the last event, end of
@@ -221,7 +227,9 @@ def advance_pixels(  # type: ignore[no-untyped-def]
     for pixel in prange(len(x)):
         time_s, count = start_s, 0
         while time_s < end_s:
-            light, wait = _see(x[pixel], y[pixel], scene, time_s, noise)
+            light, wait = _see(
+                x[pixel], y[pixel], scene, (visible[0][pixel], visible[1][pixel]), time_s, noise
+            )
             until_s = min(time_s + wait, end_s)
             count = _respond(
                 pixel,
@@ -240,7 +248,9 @@ def advance_pixels(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def initial_light(x, y, scene, noise, light):  # type: ignore[no-untyped-def]
+def initial_light(x, y, scene, visible, noise, light):  # type: ignore[no-untyped-def]
     """Fill float64 (n,) with the log light of pixels at time 0."""
     for pixel in prange(len(x)):
-        light[pixel], _ = _see(x[pixel], y[pixel], scene, 0.0, noise)
+        light[pixel], _ = _see(
+            x[pixel], y[pixel], scene, (visible[0][pixel], visible[1][pixel]), 0.0, noise
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -30,6 +31,16 @@ class RawColumns:
     y: NDArray[np.uint16]
     polarity: NDArray[np.bool_]
 
+    @classmethod
+    def empty(cls, count: int) -> Self:
+        """Columns of `count` events whose values are not set."""
+        return cls(
+            np.empty(count, np.int64),
+            np.empty(count, np.uint16),
+            np.empty(count, np.uint16),
+            np.empty(count, np.bool_),
+        )
+
     def __len__(self) -> int:
         return len(self.t)
 
@@ -45,6 +56,22 @@ class RawColumns:
             np.concatenate((other.y, self.y)),
             np.concatenate((other.polarity, self.polarity)),
         )
+
+
+@njit(cache=True, nogil=True)
+def _is_plain(t, x, y, width, height, newest):  # type: ignore[no-untyped-def]
+    """Whether all events are inside the geometry and in order; loops that use vector registers."""
+    if t.size and t[0] < newest:
+        return False
+    backwards = False
+    for i in range(1, t.size):
+        backwards |= t[i] < t[i - 1]
+    largest_x, largest_y = np.uint16(0), np.uint16(0)
+    for i in range(x.size):
+        largest_x = max(largest_x, x[i])
+    for i in range(y.size):
+        largest_y = max(largest_y, y[i])
+    return not backwards and largest_x < width and largest_y < height
 
 
 @njit(cache=True, nogil=True)
@@ -124,9 +151,14 @@ class TimeOrder:
 
     def _usable(self, columns: RawColumns) -> RawColumns:
         """The events that can be used, sorted."""
+        width, height = self._size.width, self._size.height
+        if _is_plain(columns.t, columns.x, columns.y, width, height, self._newest):
+            if len(columns):
+                self._newest = int(columns.t[-1])
+            return columns
         limits = (
-            self._size.width,
-            self._size.height,
+            width,
+            height,
             self._newest,
             self._given,
             self._window_us,
