@@ -14,7 +14,6 @@ from evio_ros.parameters import Parameters, parameter
 from evio_ros.representations.open_window import NEVER_US, HeldEvents, OpenWindow
 
 __all__ = [
-    "NEVER_US",
     "HeldWindow",
     "LastingWindow",
     "Representation",

@@ -1,8 +1,8 @@
 """Tensors as pictures for the eye.
 
-ON and OFF events are shown as light that is added to a dark ground: ON orange, OFF blue, both white.
-The two differ in brightness as in hue, so that they are told apart by all eyes. Time surfaces are
-shown in inferno, a colour map of even perceptual steps.
+ON and OFF events are shown as light that is added to a dark ground: ON orange, OFF blue, which all
+eyes tell apart, and both together white. Time surfaces are shown in inferno, a colour map of even
+perceptual steps.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ GROUND = (16, 16, 22)
 ON = (255, 150, 40)
 OFF = (40, 130, 255)
 LEVELS = 1024
-STEPS_PER_EVENT = 8
-BRIGHTEST_EVENTS = 24
+STEPS_PER_EVENT = 16
+BRIGHTEST_EVENTS = 30
+FAINT_EVENTS = 0.125
+"""Up to here brightness grows in proportion, from here with the logarithm."""
 
 
 def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
@@ -34,7 +36,7 @@ def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
 
     Args:
         kind: one of `LOOKS`: "event_frame" and "activity" show how many events there were, on a
-            logarithmic scale that ends at 24; "time_surface" how recent the last one is.
+            logarithmic scale that ends at 30; "time_surface" how recent the last one is.
         tensor: (2, rows, columns), OFF first, as the representation of that kind gives it.
         out: uint8 (rows, columns, 3), RGB; is written.
 
@@ -68,9 +70,9 @@ LOOKS: dict[str, Callable[[TensorArray, Picture], None]] = {
 
 @functools.cache
 def _light(color: tuple[int, int, int]) -> NDArray[np.int64]:
-    """What a number of events adds to the ground: (LEVELS, 3), a level is 1/8 of an event."""
-    events = np.arange(LEVELS) / STEPS_PER_EVENT
-    brightness = np.minimum(np.log1p(events) / np.log1p(BRIGHTEST_EVENTS), 1.0)
+    """What a number of events adds to the ground: (LEVELS, 3), a level is 1/16 of an event."""
+    events = np.arange(LEVELS) / STEPS_PER_EVENT / FAINT_EVENTS
+    brightness = np.minimum(np.log1p(events) / np.log1p(BRIGHTEST_EVENTS / FAINT_EVENTS), 1.0)
     return np.rint(brightness[:, None] * (np.array(color) - np.array(GROUND))).astype(np.int64)
 
 

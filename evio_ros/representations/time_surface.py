@@ -15,13 +15,13 @@ from numba import njit
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.parameters import parameter
 from evio_ros.representations.base import (
-    NEVER_US,
     LastingWindow,
     RepresentationParameters,
     TensorArray,
     check_output,
 )
 from evio_ros.representations.decay import DecayTable, decayed
+from evio_ros.representations.open_window import NEVER_US
 
 __all__ = ["TimeSurface", "TimeSurfaceParameters"]
 

@@ -11,7 +11,6 @@ from std_msgs.msg import Header
 
 from evio_ros.errors import EventError
 from evio_ros.msg import EventTensor
-from evio_ros.representations.base import Representation
 
 __all__ = ["TensorMessage", "tensor_of"]
 
@@ -19,36 +18,43 @@ DTYPES = ("uint8", "int16", "int32", "float32", "float64")
 
 
 class TensorMessage:
-    """The message of one representation; its memory is used again for every window.
+    """The message of one kind of tensor; its memory is used again for every window.
 
     Args:
-        kind: key of the registry.
-        representation: says shape and type.
+        kind: name of the kind.
+        shape, dtype: of the tensor.
+
+    Attributes:
+        tensor: the message's own memory; what is written here is sent.
     """
 
-    def __init__(self, kind: str, representation: Representation) -> None:
-        shape, dtype = representation.shape, representation.dtype
-        self._representation = representation
+    def __init__(self, kind: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._message = EventTensor(kind=kind, dtype=dtype.name)
         self._message.shape = list(shape)
         self._message.data = bytes(math.prod(shape) * dtype.itemsize)
-        # The message's own memory: the tensor is written where the middleware reads it.
-        self._tensor = np.frombuffer(self._message.data, dtype).reshape(shape)
+        self.tensor = np.frombuffer(self._message.data, dtype).reshape(shape)
 
-    def fill(self, header: Header, start_us: int, length_us: int) -> EventTensor:
-        """The message of the window that the representation holds; valid until the next call.
+    def complete(
+        self,
+        header: Header,
+        start_us: int,
+        length_us: int,
+        bin_edges_us: NDArray[np.int64],
+        event_count: int,
+    ) -> EventTensor:
+        """The message of the window whose tensor has been written; valid until the next call.
 
         Args:
             header: its stamp is the ROS time of `start_us`.
-            start_us, length_us: the window.
+            start_us, length_us: the window, at most 2**32 - 1 µs long.
+            bin_edges_us: edges of the time bins since the window's start.
+            event_count: events that went into the tensor.
         """
         message = self._message
-        self._representation.read(self._tensor)
         message.header = header
-        message.window_start = start_us
-        message.window_length = length_us
-        message.bin_edges = self._representation.bin_edges_us().tolist()
-        message.event_count = self._representation.event_count
+        message.window_start, message.window_length = start_us, length_us
+        message.bin_edges = bin_edges_us.tolist()
+        message.event_count = event_count
         return message
 
 
@@ -61,9 +67,8 @@ def tensor_of(message: EventTensor) -> NDArray[Any]:
     if message.dtype not in DTYPES:
         raise EventError(f"dtype {message.dtype!r} is not one of {', '.join(DTYPES)}")
     dtype = np.dtype(message.dtype).newbyteorder("<")
-    wanted = math.prod(int(side) for side in message.shape) * dtype.itemsize
+    shape = tuple(int(side) for side in message.shape)
+    wanted = math.prod(shape) * dtype.itemsize
     if len(message.data) != wanted:
-        raise EventError(
-            f"data has {len(message.data)} bytes, {dtype.name} {tuple(message.shape)} takes {wanted}"
-        )
-    return np.frombuffer(message.data, dtype).reshape(message.shape)
+        raise EventError(f"data has {len(message.data)} bytes, {dtype.name} {shape} takes {wanted}")
+    return np.frombuffer(message.data, dtype).reshape(shape)
