@@ -14,6 +14,7 @@ from evio_ros import __version__
 from evio_ros.cli.analyze import analyze
 from evio_ros.cli.demo import demo
 from evio_ros.cli.info import info
+from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
 from evio_ros.errors import EvioError
 
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, simulate, demo):
+for verb in (analyze, info, render, simulate, demo):
     app.command()(verb)
 
 
