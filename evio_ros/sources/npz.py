@@ -49,7 +49,7 @@ class NpzColumn:
                 (1, 0): np.lib.format.read_array_header_1_0,
                 (2, 0): np.lib.format.read_array_header_2_0,
             }[version]
-            shape, _, self._dtype = read_header(file, max_header_size=LARGEST_NPY_HEADER)
+            shape, _, self._dtype = read_header(file, max_header_size=LARGEST_NPY_HEADER)  # type: ignore[call-arg]
         except (ValueError, KeyError, TypeError, SyntaxError) as error:
             reason = f"array {name} has no valid NPY header: {error}"
             raise SourceError(path, reason, offset) from None
@@ -155,7 +155,7 @@ class NpzFile(ColumnRecording):
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
             reason = f"{info.filename} cannot be unpacked: {error}"
             raise SourceError(self.path, reason, info.header_offset) from None
-        return target  # type: ignore[return-value]
+        return target
 
     def _declared_size(
         self, archive: zipfile.ZipFile, members: dict[str, str]

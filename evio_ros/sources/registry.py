@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Protocol
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.bag import Bag, is_bag
 from evio_ros.sources.file_start import FileStart, read_file_start
 from evio_ros.sources.recording import Recording
 
@@ -40,13 +42,16 @@ def open_source(uri: str, *, size: SensorSize | None = None) -> Recording:
     """Open a recording.
 
     Args:
-        uri: a file's path, or `file://` and an absolute path.
+        uri: the path of a file or of a bag's folder, or `file://` and an absolute path;
+            `?topic=/name` after a bag's path picks one of several topics.
         size: geometry of the sensor; None for what the recording says or lets guess.
 
     Raises:
         SourceError: where it cannot be opened or is of no known format.
     """
-    path = uri.removeprefix("file://")
+    path, topic = _split(uri.removeprefix("file://"))
+    if is_bag(path):
+        return Bag(path, size, topic)
     start = read_file_start(path)
     tried = []
     for module, name in FILE_FORMATS.items():
@@ -55,6 +60,12 @@ def open_source(uri: str, *, size: SensorSize | None = None) -> Recording:
             return file_format(path, size)
         tried.append(file_format.format_name)
     raise SourceError(path, _unknown(start, tried), 0)
+
+
+def _split(path: str) -> tuple[str, str | None]:
+    """A path and the topic named behind it."""
+    base, mark, topic = path.rpartition("?topic=")
+    return (base, topic) if mark and not os.path.exists(path) else (path, None)
 
 
 def _unknown(start: FileStart, tried: list[str]) -> str:
