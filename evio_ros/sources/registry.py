@@ -14,15 +14,17 @@ from evio_ros.sources.recording import Recording
 
 __all__ = ["FILE_FORMATS", "open_source"]
 
-FILE_FORMATS = {
-    "dat": "DatFile",
-    "evt2": "Evt2File",
-    "evt21": "Evt21File",
-    "evt3": "Evt3File",
-    "hdf5": "Hdf5File",
-    "npz": "NpzFile",
-    "csv_text": "CsvFile",
-}
+FILE_FORMATS = (
+    "dat:DatFile",
+    "evt2:Evt2File",
+    "evt21:Evt21File",
+    "evt3:Evt3File",
+    "hdf5:Hdf5File",
+    "npz:NpzFile",
+    "faery_file:Aedat4File",
+    "faery_file:EventStreamFile",
+    "csv_text:CsvFile",
+)
 """Module and class of each format, in the order in which they are asked for a file."""
 
 
@@ -54,7 +56,8 @@ def open_source(uri: str, *, size: SensorSize | None = None) -> Recording:
         return Bag(path, size, topic)
     start = read_file_start(path)
     tried = []
-    for module, name in FILE_FORMATS.items():
+    for entry in FILE_FORMATS:
+        module, _, name = entry.partition(":")
         file_format: FileFormat = getattr(import_module(f"evio_ros.sources.{module}"), name)
         if file_format.recognises(start):
             return file_format(path, size)
