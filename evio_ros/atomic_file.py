@@ -29,6 +29,7 @@ class OutputFile:
         """Write bytes, or text as UTF-8; returns the number of bytes.
 
         Raises:
+            BrokenPipeError: where it is a pipe that nobody reads any more.
             SourceError: where the disk is full or fails, with the byte offset reached.
         """
         encoded = data.encode() if isinstance(data, str) else data
@@ -37,17 +38,16 @@ class OutputFile:
         except OSError as error:
             self._fail(error)
 
-    def close(self) -> None:
-        """Write what is still buffered; raises SourceError as `write` does."""
+    def flush(self) -> None:
+        """Write what is still buffered; raises what `write` does."""
         try:
             self._file.flush()
         except OSError as error:
             self._fail(error)
-        finally:
-            with suppress(OSError):
-                self._file.close()
 
     def _fail(self, error: OSError) -> NoReturn:
+        if isinstance(error, BrokenPipeError):
+            raise error
         reached = os.fstat(self._file.fileno()).st_size
         raise SourceError(self.path, f"cannot be written: {error.strerror}", reached) from None
 
@@ -67,11 +67,12 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[OutputFile]:
         output = OutputFile(path, file)
         try:
             yield output
+            output.flush()
         except BaseException:
             with suppress(OSError):
                 file.close()
             raise
-        output.close()
+        _close(file, path)
 
 
 @contextmanager
@@ -99,6 +100,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
     finally:
         with suppress(OSError):
             Path(partial).unlink(missing_ok=True)
+
+
+def _close(file: BinaryIO, path: str | os.PathLike[str]) -> None:
+    try:
+        file.close()
+    except OSError as error:  # a file system on the network may tell only now that it is full
+        raise SourceError(path, f"cannot be written: {error.strerror}") from None
 
 
 def _rename(partial: str, final: str, path: str | os.PathLike[str]) -> None:

@@ -54,9 +54,9 @@ class Replay:
     Args:
         source: the recording; read by no one else meanwhile.
         parameters: pace and section.
-        emit: takes each window when its time has come, and whether sensor time starts afresh with
-            it (at the beginning and after a seek, a restart or the end of a loop). It may block, and
-            the replay waits.
+        emit: takes each window when its time has come, and whether sensor time starts afresh
+            with it (at the beginning and after a seek, a restart or the end of a loop). It may
+            block, and the replay waits.
         ended: called at the end, after which the replay waits for a seek or restart, or with the
             error that ended it for good.
 

@@ -17,7 +17,7 @@ def is_usable(estimate: RotorEstimate) -> bool:
 
 
 def most_confident(estimates: Sequence[RotorEstimate]) -> int | None:
-    """Index of the estimate of greatest confidence, the first of equals; None where there is none."""
+    """Index of the estimate of greatest confidence, the first of equals; None without any."""
     if not estimates:
         return None
     return max(range(len(estimates)), key=lambda index: estimates[index].confidence)

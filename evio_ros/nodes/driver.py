@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rclpy.timer import Timer
 from std_srvs.srv import SetBool, Trigger
@@ -78,10 +80,14 @@ class DriverParameters(Parameters):
 class Driver(EvioNode):
     """Plays a recording; services pause, seek and restart."""
 
-    PARAMETERS = {"": DriverParameters, "replay": ReplayParameters, "qos": EventsQualityParameters}
+    PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
+        "": DriverParameters,
+        "replay": ReplayParameters,
+        "qos": EventsQualityParameters,
+    }
 
     def __init__(self) -> None:
-        super().__init__("driver", self.PARAMETERS)
+        super().__init__("driver")
         chosen = self.parameters.get(DriverParameters)
         self._source = open_source(chosen.source, size=chosen.size)
         self._publisher = EventPublisher(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from evio_ros.fusion.selection import is_usable, most_confident
 from evio_ros.msg import RotationState, RotationStateArray
+from evio_ros.parameters import Parameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.process import run_node
@@ -16,10 +20,10 @@ __all__ = ["Fusion", "main"]
 class Fusion(EvioNode):
     """Passes on all usable rotors of each window, and the most confident one by itself."""
 
-    PARAMETERS = {}
+    PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {}
 
     def __init__(self) -> None:
-        super().__init__("fusion", self.PARAMETERS)
+        super().__init__("fusion")
         self._windows = 0
         self._refused = 0
         self._rotors = 0

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import ClassVar
 
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.msg import RotationStateArray
+from evio_ros.parameters import Parameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_subscription import EventSubscription, SensorClock
@@ -16,6 +19,7 @@ from evio_ros.rotation.acquisition import AcquisitionParameters
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
 from evio_ros.rotation.regions import RegionParameters
 from evio_ros.rotation.rotor_tracker import TrackerParameters
+from evio_ros.rotation.warm_up import warm_up
 from evio_ros.windowing import WindowAssembler
 
 __all__ = ["RotationDetectorNode", "main"]
@@ -24,7 +28,7 @@ __all__ = ["RotationDetectorNode", "main"]
 class RotationDetectorNode(EvioNode):
     """Publishes the rotors of every window, an empty array where none is seen."""
 
-    PARAMETERS = {
+    PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
         "": RotationDetectorParameters,
         "regions": RegionParameters,
         "acquisition": AcquisitionParameters,
@@ -33,7 +37,7 @@ class RotationDetectorNode(EvioNode):
     }
 
     def __init__(self) -> None:
-        super().__init__("rotation_detector", self.PARAMETERS)
+        super().__init__("rotation_detector")
         self._detector: RotationDetector | None = None
         self._steps: WindowAssembler | None = None
         self._rotors = 0
@@ -43,6 +47,8 @@ class RotationDetectorNode(EvioNode):
         self._publisher = self.create_publisher(
             RotationStateArray, "~/rotation_states", results_quality()
         )
+        # Events are asked for only when they can be worked on; the others find the publisher first.
+        warm_up(self._make_detector(SensorSize(1, 1)))
         self._events = EventSubscription(
             self, self.parameters.get(EventsQualityParameters, "qos"), self._take
         )

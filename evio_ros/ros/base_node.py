@@ -1,9 +1,10 @@
-"""What all nodes share: declared parameters, a report once a second, an end and an orderly close."""
+"""What all nodes share: declared parameters, a report once a second, an orderly end."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 from rclpy.node import Node
 from rclpy.task import Future
@@ -21,7 +22,6 @@ class EvioNode(Node):
 
     Args:
         name: the node's name.
-        groups: the node's parameters, see `NodeParameters`.
 
     Attributes:
         parameters: the present values.
@@ -31,9 +31,12 @@ class EvioNode(Node):
         ParameterError: where a parameter is unknown or out of range.
     """
 
-    def __init__(self, name: str, groups: Mapping[str, type[Parameters]]) -> None:
+    PARAMETERS: ClassVar[Mapping[str, type[Parameters]]]
+    """The node's parameters: prefix (empty for none) to class."""
+
+    def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.parameters = NodeParameters(self, groups)
+        self.parameters = NodeParameters(self, self.PARAMETERS)
         self.done = Future()
         self._diagnostics = Diagnostics(self, self.report)
 

@@ -24,7 +24,7 @@ class EventsQualityParameters(Parameters):
         doc="Whether lost messages are sent again; a best-effort publisher has no reliable reader.",
     )
     depth: int = parameter(
-        20,
+        100,
         unit="messages",
         minimum=1,
         maximum=10_000,

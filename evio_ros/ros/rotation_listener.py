@@ -11,7 +11,7 @@ from rclpy.executors import SingleThreadedExecutor
 from evio_ros.msg import RotationStateArray
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
-from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.rotation.estimate import Measurement
 
 __all__ = ["RotationListener"]
 
@@ -21,19 +21,16 @@ class RotationListener:
 
     Args:
         namespace: namespace of the fusion node, "" for none.
-
-    Attributes:
-        windows: every window received: its end (sensor time in µs), its length (µs), and its rotors.
     """
 
     def __init__(self, namespace: str = "") -> None:
-        self.windows: list[tuple[int, int, list[RotorEstimate]]] = []
+        self._came: list[Measurement] = []
         self._context = rclpy.Context()
         rclpy.init(context=self._context, args=[])
         self._node = rclpy.create_node(
             "rotation_listener", context=self._context, namespace=namespace
         )
-        self._node.create_subscription(
+        self._subscription = self._node.create_subscription(
             RotationStateArray, "rotation_states", self._take, results_quality()
         )
         self._executor = SingleThreadedExecutor(context=self._context)
@@ -52,12 +49,16 @@ class RotationListener:
         self._node.destroy_node()
         self._context.try_shutdown()
 
-    def listen(self, timeout_s: float) -> bool:
-        """Take what comes next; False where nothing came in time."""
-        before = len(self.windows)
+    def is_connected(self) -> bool:
+        """Whether somebody publishes rotation states here."""
+        return self._subscription.get_publisher_count() > 0
+
+    def listen(self, timeout_s: float) -> list[Measurement]:
+        """Wait at most `timeout_s` for something; the windows that came, without events."""
         self._executor.spin_once(timeout_sec=timeout_s)
-        return len(self.windows) > before
+        came, self._came = self._came, []
+        return came
 
     def _take(self, message: RotationStateArray) -> None:
-        estimates = [estimate_of(state) for state in message.states]
-        self.windows.append((message.window_end, message.window_length, estimates))
+        rotors = [estimate_of(state) for state in message.states]
+        self._came.append(Measurement(message.window_end, message.window_length, None, rotors))

@@ -37,6 +37,9 @@ class CameraParameters(Parameters):
     noise_hz: float = parameter(
         0.2, unit="Hz", minimum=0.0, maximum=1e4, doc="Noise events of every pixel."
     )
+    noise_on_share: float = parameter(
+        0.5, minimum=0.0, maximum=1.0, doc="Share of ON events in the noise; leak makes ON events."
+    )
     hot_pixels: int = parameter(
         20, minimum=0, maximum=10_000, doc="Pixels that fire by themselves."
     )

@@ -16,8 +16,11 @@ from numba import njit, prange
 __all__ = ["advance_pixels", "initial_light"]
 
 STEP_PX = 0.15
-"""How far the image may move over a pixel between two looks."""
-LONGEST_STEP_S = 1e-3
+"""How far a blade's edge or a disc's texture may move over a pixel between two looks."""
+TEXTURE_STEP_PX = 0.3
+"""The same of a moving texture, whose grains are several pixels wide."""
+LONGEST_STEP_S = 4e-3
+LONGEST_ROTOR_STEP_S = 1e-3
 SHORTEST_STEP_S = 5e-7
 REFERENCE_RADIUS = 0.7
 """Where a swept blade's angle is that of the truth."""
@@ -72,19 +75,19 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):  # t
     along, across = (dx * cosine + dy * sine) / a, (dy * cosine - dx * sine) / b
     radius = math.hypot(along, across)
     if radius > 1.0:
-        return light, LONGEST_STEP_S
+        return light, LONGEST_ROTOR_STEP_S
     phase, half_angle, half_width, sweep, disc_light, hub, texture, grain = numbers
     if disc_light >= 0.0:
         light = disc_light
     if radius <= hub:
-        return 0.5 * light, LONGEST_STEP_S
+        return 0.5 * light, LONGEST_ROTOR_STEP_S
     turns, frequency = _motion(knots, time_s)
     angle = math.atan2(across, along) + tilt - phase - 2 * math.pi * turns
     speed = 2 * math.pi * abs(frequency) + 1e-9
     # How far an edge, which is radial, moves across itself for each radian.
     radius_px = max(a * b * radius**2 / math.hypot(a * along, b * across), 0.3)
     fine = STEP_PX / (speed * radius_px)
-    wait = LONGEST_STEP_S
+    wait = LONGEST_ROTOR_STEP_S
     if texture > 0.0:
         u = radius * math.cos(angle) * a / grain
         v = radius * math.sin(angle) * a / grain
@@ -125,7 +128,7 @@ def _see_texture(x, y, light, numbers, shifts, time_s, noise):  # type: ignore[n
         _lookup(shifts, 0, position + 1) - _lookup(shifts, 0, position),
         _lookup(shifts, 1, position + 1) - _lookup(shifts, 1, position),
     )
-    wait = min(LONGEST_STEP_S, STEP_PX / (1e3 * speed + 1e-9))
+    wait = min(LONGEST_STEP_S, TEXTURE_STEP_PX / (1e3 * speed + 1e-9))
     if body_a > 0.0:
         out = math.hypot((dx - 0.5 * (x0 + x1)) / body_a, (dy - 0.5 * (y0 + y1)) / body_b)
         if out > 1.0:
@@ -135,19 +138,24 @@ def _see_texture(x, y, light, numbers, shifts, time_s, noise):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def _see(x, y, scene, time_s, noise):  # type: ignore[no-untyped-def]
+def _see(x, y, scene, visible, time_s, noise):  # type: ignore[no-untyped-def]
     """Log light at a pixel, and for how long it can be taken as constant."""
     background, rotors, blades, shapes, knots, textures, shifts, lamps = scene
     light, wait = background, LONGEST_STEP_S
-    for index in range(len(textures)):
+    visible_rotors, visible_textures = visible
+    for index in visible_textures:
+        if index < 0:
+            break
         light, until = _see_texture(x, y, light, textures[index], shifts[index], time_s, noise)
         wait = min(wait, until)
     for index in range(len(lamps)):
         lamp_x, lamp_y, radius, frequency, modulation = lamps[index]
         if math.hypot(x - lamp_x, y - lamp_y) <= radius:
             light *= 1 + modulation * math.sin(2 * math.pi * frequency * time_s)
-            wait = min(wait, 1 / (64 * frequency))
-    for index in range(len(rotors)):
+            wait = min(wait, 1 / (256 * frequency))
+    for index in visible_rotors:
+        if index < 0:
+            break
         light, until = _see_rotor(
             x,
             y,
@@ -201,13 +209,14 @@ def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, sign
 
 @njit(cache=True, nogil=True, parallel=True)
 def advance_pixels(  # type: ignore[no-untyped-def]
-    x, y, scene, sensor, noise, state, thresholds, start_s, end_s, times, signs, counts
+    x, y, scene, visible, sensor, noise, state, thresholds, start_s, end_s, times, signs, counts
 ):
     """Let pixels see the scene from start_s to end_s.
 
     Args:
         x, y: float64 (n,) pixels.
         scene: see `evio_ros.simulation.simulator._tables`.
+        visible: of rotors and of textures, int16 (n, most), may cover the pixel; then -1.
         sensor: low-pass time constant and refractory period in seconds.
         noise: float32 (512, 512) texture.
         state: float64 (3, n), changed in place: filtered log light, that at the last event, end of
@@ -221,7 +230,9 @@ def advance_pixels(  # type: ignore[no-untyped-def]
     for pixel in prange(len(x)):
         time_s, count = start_s, 0
         while time_s < end_s:
-            light, wait = _see(x[pixel], y[pixel], scene, time_s, noise)
+            light, wait = _see(
+                x[pixel], y[pixel], scene, (visible[0][pixel], visible[1][pixel]), time_s, noise
+            )
             until_s = min(time_s + wait, end_s)
             count = _respond(
                 pixel,
@@ -240,7 +251,9 @@ def advance_pixels(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def initial_light(x, y, scene, noise, light):  # type: ignore[no-untyped-def]
+def initial_light(x, y, scene, visible, noise, light):  # type: ignore[no-untyped-def]
     """Fill float64 (n,) with the log light of pixels at time 0."""
     for pixel in prange(len(x)):
-        light[pixel], _ = _see(x[pixel], y[pixel], scene, 0.0, noise)
+        light[pixel], _ = _see(
+            x[pixel], y[pixel], scene, (visible[0][pixel], visible[1][pixel]), 0.0, noise
+        )

@@ -16,10 +16,21 @@ from evio_ros.simulation.speed import SpeedProfile
 
 __all__ = ["PRESETS", "Preset", "preset"]
 
+FASTEST_RPM = 1_000_000
 FAN_BLADES = BladePattern(blades=3)
 DRONE_BLADES = BladePattern(
-    blades=2, half_width_rad=0.06, half_width=0.07, sweep_rad=0.0, reflectance=0.12, hub_radius=0.1
+    blades=2, half_width_rad=0.06, half_width=0.07, sweep_rad=0.0, reflectance=0.05, hub_radius=0.1
 )
+DRONE_RPM = (5460.0, -5610.0, -5890.0, 5730.0)
+OUTDOOR_CAMERA = {
+    # A bright sky: pixels leak, which makes ON events, and rise in many steps but fall in one.
+    "threshold_on": 0.1,
+    "threshold_off": 2.42,
+    "refractory_us": 10.0,
+    "noise_hz": 4.0,
+    "noise_on_share": 0.99,
+}
+FAST_BLADES = replace(DRONE_BLADES, half_width_rad=0.25, reflectance=0.12)
 FAN_DISC = Ellipse((640.3, 360.6), (70.0, 70.0), 0.0)
 
 
@@ -57,19 +68,59 @@ def _turning_path(duration_s: float) -> Path:
     return Path(tuple(1e6 * times), tuple(shapes))
 
 
-def _drone(name: str, drift_px_s: tuple[float, float], duration_s: float) -> Scene:
-    """Four rotors of a quadrotor seen obliquely, and a tree in the wind at the border."""
+def _drone(
+    name: str,
+    seconds: float,
+    drift_px_s: tuple[float, float] = (0.0, 0.0),
+    speeds: Callable[[float, int], SpeedProfile] = lambda rpm, _: _constant(rpm),
+    aeroplane: bool = False,
+) -> Scene:
+    """Four rotors of a quadrotor seen obliquely before the sky, and a tree at the left border."""
     places = ((560.2, 330.4), (700.6, 320.3), (590.7, 400.8), (735.4, 390.1))
-    speeds = (5460.0, -5610.0, -5890.0, 5730.0)
     rotors = []
-    for (x, y), rpm in zip(places, speeds, strict=True):
+    for index, (x, y) in enumerate(places):
         begin = Ellipse((x, y), (30.0, 9.0), 0.08)
-        seconds = duration_s + 1.0
-        end = replace(begin, center=(x + drift_px_s[0] * seconds, y + drift_px_s[1] * seconds))
-        path = Path((0.0, 1e6 * seconds), (begin, end))
-        rotors.append(Rotor(path, SpeedProfile.constant(rpm), DRONE_BLADES, phase_rad=0.1 * x))
-    tree = MovingTexture((0, 120, 130, 600), 0.5, 6.0, *_sway(duration_s, 3.0, (0.7, 1.3)))
-    return Scene(name, tuple(rotors), (tree,))
+        shift = (seconds + 1.0) * np.array(drift_px_s)
+        end = replace(begin, center=(float(x + shift[0]), float(y + shift[1])))
+        path = Path((0.0, 1e6 * (seconds + 1.0)), (begin, end))
+        speed = speeds(DRONE_RPM[index], index)
+        rotors.append(Rotor(path, speed, DRONE_BLADES, phase_rad=0.1 * x))
+    textures = _tree(seconds, (0, 100, 160, 640))
+    if aeroplane:
+        textures += (_aeroplane(seconds),)
+    return Scene(name, tuple(rotors), textures)
+
+
+def _wandering(rpm: float, index: int) -> SpeedProfile:
+    """A speed that a flight controller keeps changing: knots every 0.4 s, up to 8 % off."""
+    random = np.random.default_rng((index, 7))
+    factors = 1 + np.clip(0.04 * random.normal(size=3600), -0.08, 0.08)
+    return SpeedProfile.through(*((0.4 * i, rpm * float(f)) for i, f in enumerate(factors)))
+
+
+def _tree(
+    seconds: float, region: tuple[int, int, int, int], side_px: int = 80
+) -> tuple[MovingTexture, ...]:
+    """Branches that sway each in its own way."""
+    random = np.random.default_rng(5)
+    x0, y0, x1, y1 = region
+    branches = []
+    for y in range(y0, y1, side_px):
+        for x in range(x0, x1, side_px):
+            sway = _sway(seconds, random.uniform(4.0, 8.0), tuple(random.uniform(0.5, 2.5, 2)))
+            tile = (x, y, min(x + side_px, x1), min(y + side_px, y1))
+            branches.append(MovingTexture(tile, 0.7, 6.0, *sway))
+    return tuple(branches)
+
+
+def _aeroplane(seconds: float) -> MovingTexture:
+    """A far aeroplane that crosses the sky above the drone from the left."""
+    times = np.arange(0.0, seconds + 0.1, 0.01)
+    x, y = 250.0 + 150.0 * times, 140.0 - 20.0 * times
+    region = (190, max(int(y[-1]) - 20, 0), min(int(x[-1]) + 60, 1280), 160)
+    middle = (0.5 * (region[0] + region[2]), 0.5 * (region[1] + region[3]))
+    shifts = tuple(zip((x - middle[0]).tolist(), (y - middle[1]).tolist(), strict=True))
+    return MovingTexture(region, 0.4, 5.0, tuple(1e6 * times), shifts, (45.0, 8.0))
 
 
 def _sway(
@@ -85,6 +136,11 @@ def _sway(
 
 def _camera(**values: object) -> CameraParameters:
     return CameraParameters.from_mapping(values)
+
+
+def _indoor_camera(**values: object) -> CameraParameters:
+    """Isolated noise pixels everywhere, as on recordings of a fan indoors."""
+    return _camera(noise_hz=1.0, **values)
 
 
 def _constant(rpm: float) -> SpeedProfile:
@@ -120,38 +176,46 @@ def _walker(name: str, duration_s: float) -> Scene:
 _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, CameraParameters]]]] = {
     "fan_constant": (
         "a three-blade fan at 1150 rpm",
-        1.0,
-        lambda name, _: (_fan(name, _constant(1150.0)), _camera()),
+        2.0,
+        lambda name, _: (_fan(name, _constant(1150.0)), _indoor_camera()),
     ),
     "fan_ramp": (
         "the fan while it speeds up from 1100 to 1300 rpm",
         2.0,
-        lambda name, s: (_fan(name, SpeedProfile.through((0.0, 1100.0), (s, 1300.0))), _camera()),
+        lambda name, s: (
+            _fan(name, SpeedProfile.through((0.0, 1100.0), (s, 1300.0))),
+            _indoor_camera(),
+        ),
     ),
     "fan_turning": (
         "the fan while it turns to and fro on its stand",
         2.0,
-        lambda name, s: (_fan(name, _constant(1150.0), _turning_path(s)), _camera()),
+        lambda name, s: (_fan(name, _constant(1150.0), _turning_path(s)), _indoor_camera()),
     ),
     "drone_idle": (
         "four two-blade rotors seen obliquely, a tree at the border, ON far more than OFF",
-        1.0,
-        lambda name, s: (
-            _drone(name, (0.0, 0.0), s),
-            _camera(threshold_on=0.2, threshold_off=1.4, refractory_us=50.0),
-        ),
+        2.0,
+        lambda name, s: (_drone(name, s), _camera(**OUTDOOR_CAMERA)),
     ),
     "drone_moving": (
-        "the drone while it drifts by 100 pixels a second",
-        1.0,
+        "the drone while it drifts by 100 pixels a second, and an aeroplane",
+        2.0,
         lambda name, s: (
-            _drone(name, (100.0, 15.0), s),
-            _camera(threshold_on=0.2, threshold_off=1.4, refractory_us=50.0),
+            _drone(name, s, (100.0, 15.0), aeroplane=True),
+            _camera(**OUTDOOR_CAMERA),
+        ),
+    ),
+    "drone_flying": (
+        "the drone drifting while every rotor's speed keeps changing",
+        2.0,
+        lambda name, s: (
+            _drone(name, s, (-80.0, -30.0), _wandering),
+            _camera(**OUTDOOR_CAMERA),
         ),
     ),
     "disc_mark": (
         "a disc with one mark at 3.2 turns a second",
-        2.0,
+        3.0,
         lambda name, _: (
             _one(
                 name,
@@ -164,7 +228,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
     ),
     "disc_velcro": (
         "a disc of fine texture without blades at 21 turns a second",
-        1.0,
+        2.0,
         lambda name, _: (
             _one(
                 name,
@@ -179,15 +243,15 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
     ),
     "two_blade_60000": (
         "two blades at 60 000 rpm",
-        0.4,
+        1.5,
         lambda name, _: (
-            _one(name, 60_000.0, replace(DRONE_BLADES, half_width_rad=0.25), 40.0),
+            _one(name, 60_000.0, FAST_BLADES, 20.0),
             _camera(cutoff_hz=8000.0, refractory_us=20.0, jitter_us=5.0),
         ),
     ),
     "five_blades": (
         "five blades that are almost alike",
-        1.0,
+        2.0,
         lambda name, _: (
             _one(
                 name, 1150.0, replace(FAN_BLADES, blades=5, half_width_rad=0.2, differences=0.005)
@@ -196,11 +260,18 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         ),
     ),
     "fan_dim_noisy": (
-        "the fan in dim light, with as many noise as signal events",
-        1.0,
+        "the fan in dim light, with more noise than signal events",
+        2.0,
         lambda name, _: (
             _fan(name, _constant(1150.0)),
-            _camera(cutoff_hz=150.0, jitter_us=200.0, noise_hz=2.2, threshold_mismatch=0.1),
+            _camera(
+                threshold_on=0.45,
+                threshold_off=0.45,
+                threshold_mismatch=0.1,
+                cutoff_hz=60.0,
+                jitter_us=500.0,
+                noise_hz=2.0,
+            ),
         ),
     ),
     "fan_steps": (
@@ -232,7 +303,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
     ),
     "disc_partly_hidden": (
         "the fan behind a board that hides a third of it",
-        1.0,
+        1.5,
         lambda name, _: (
             _fan(name, _constant(1150.0), hidden=((500, 385, 800, 500),)),
             _camera(),
@@ -240,7 +311,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
     ),
     "rotors_overlapping": (
         "two fans that overlap in the image",
-        1.0,
+        1.5,
         lambda name, _: (_overlapping(name), _camera()),
     ),
     "lamp": (
@@ -255,6 +326,14 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         "a person who walks through the image",
         2.0,
         lambda name, s: (_walker(name, s), _camera(width=640, height=480)),
+    ),
+    "foliage": (
+        "a tree in the wind and nothing that turns",
+        1.0,
+        lambda name, s: (
+            Scene(name, textures=_tree(s, (80, 40, 560, 440))),
+            _camera(width=640, height=480),
+        ),
     ),
     "camera_shake": (
         "a textured view before a shaking camera",
@@ -291,6 +370,8 @@ def preset(name: str, duration_s: float | None = None, rpm: float | None = None)
         raise ParameterError(f"duration: {seconds:g} s is not above 0 and at most 3600")
     scene, camera = make(name, seconds)
     if rpm is not None:
+        if not abs(rpm) <= FASTEST_RPM:
+            raise ParameterError(f"rpm: {rpm:g} is not in -{FASTEST_RPM} to {FASTEST_RPM}")
         if not scene.rotors:
             raise ParameterError(f"rpm: nothing turns in scene {name}")
         factor = rpm / scene.rotors[0].speed.rpm[0]

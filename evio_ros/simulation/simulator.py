@@ -31,8 +31,10 @@ class _Pixels:
 
     x: Real
     y: Real
+    visible: tuple[NDArray[np.int16], NDArray[np.int16]]  # rotors and textures, (n, most)
     thresholds: Real  # (2, n)
     state: Real  # (3, n)
+    most: int = FIRST_CAPACITY  # events of one pixel in a slice; grows when more come
 
 
 def simulate(scene: Scene, camera: CameraParameters, duration_us: int) -> Iterator[EventBatch]:
@@ -52,10 +54,10 @@ def simulate(scene: Scene, camera: CameraParameters, duration_us: int) -> Iterat
     tables = _tables(scene, camera.seed, duration_us)
     pixels = _moving_pixels(scene, camera, random, duration_us)
     light = np.empty(len(pixels.x))
-    initial_light(pixels.x, pixels.y, tables, noise, light)
-    # Pixels start anywhere between their thresholds, as they do in a running camera.
+    initial_light(pixels.x, pixels.y, tables, pixels.visible, noise, light)
+    # Until now the state held how far a pixel is between its thresholds.
+    pixels.state[1] = light + pixels.state[1] * pixels.thresholds.min(axis=0)
     pixels.state[0] = light
-    pixels.state[1] = light + random.uniform(-1.0, 1.0, len(light)) * pixels.thresholds.min(axis=0)
     hot = random.integers(0, camera.size.pixels, camera.hot_pixels)
     margin_us = JITTER_LIMIT * camera.jitter_us
     waiting = np.empty((4, 0))
@@ -81,15 +83,16 @@ def _signal_events(
     """Events (t [us], x, y, polarity) that one slice's light makes, latency jitter added."""
     sensor = (1 / (2 * math.pi * camera.cutoff_hz), 1e-6 * camera.refractory_us)
     span = (1e-6 * SLICE_US * index, 1e-6 * SLICE_US * (index + 1))
-    count, most = len(pixels.x), FIRST_CAPACITY
+    count = len(pixels.x)
     before = pixels.state.copy()
     while True:
-        times, signs = np.empty((count, most)), np.empty((count, most), np.bool_)
+        times, signs = np.empty((count, pixels.most)), np.empty((count, pixels.most), np.bool_)
         counts = np.zeros(count, np.int64)
         advance_pixels(
             pixels.x,
             pixels.y,
             tables,
+            pixels.visible,
             sensor,
             noise,
             pixels.state,
@@ -99,11 +102,11 @@ def _signal_events(
             signs,
             counts,
         )
-        if counts.max(initial=0) <= most:
+        if counts.max(initial=0) <= pixels.most:
             break
-        most = int(counts.max())
+        pixels.most = int(counts.max())
         pixels.state[:] = before
-    filled = np.arange(most) < counts[:, None]
+    filled = np.arange(pixels.most) < counts[:, None]
     pixel = np.repeat(np.arange(count), counts)
     random = np.random.default_rng((camera.seed, 1, index))
     jitter = np.clip(random.normal(size=len(pixel)), -JITTER_LIMIT, JITTER_LIMIT)
@@ -121,7 +124,8 @@ def _noise_events(camera: CameraParameters, hot: NDArray[np.int64], index: int) 
     pixel = np.concatenate((places, np.repeat(hot, of_hot)))
     t_us = SLICE_US * (index + random.random(len(pixel)))
     y, x = np.divmod(pixel, camera.width)
-    return np.stack((t_us, x, y, random.random(len(pixel)) < 0.5))
+    on = random.random(len(pixel)) < camera.noise_on_share
+    return np.stack((t_us, x, y, on))
 
 
 def _batch(events: Real, size: SensorSize, duration_us: int) -> EventBatch:
@@ -143,26 +147,50 @@ def _moving_pixels(
     """Pixels that a rotor, texture or lamp touches at any time and nothing still hides."""
     touched = np.zeros((camera.height, camera.width), bool)
     y, x = np.mgrid[0 : camera.height, 0 : camera.width]
-    for rotor in scene.rotors:
-        for shape in _shapes(rotor, duration_us)[::10]:
-            _touch_disc(touched, shape)
-    for texture in scene.textures:
-        x0, y0, x1, y1 = texture.region
-        touched[max(y0, 0) : y1, max(x0, 0) : x1] = True
+    rotors = [_swept(rotor, touched.shape, duration_us) for rotor in scene.rotors]
+    textures = [_inside(texture.region, x, y) for texture in scene.textures]
+    for mask in (*rotors, *textures):
+        touched |= mask
     for lamp in scene.lamps:
         touched |= np.hypot(x - lamp.center[0], y - lamp.center[1]) <= lamp.radius_px
     for x0, y0, x1, y1 in scene.hidden:
         touched[y0:y1, x0:x1] = False
+    # Drawn for all pixels, so that a longer recording, which touches more, begins alike.
     spread = random.normal(1.0, camera.threshold_mismatch, (2, camera.height, camera.width))
+    start = random.uniform(-1.0, 1.0, (camera.height, camera.width))
     thresholds = np.maximum(spread, 0.2)[:, touched]
     thresholds *= np.array((camera.threshold_on, camera.threshold_off))[:, None]
-    count = int(touched.sum())
-    return _Pixels(
-        x[touched].astype(np.float64),
-        y[touched].astype(np.float64),
-        thresholds,
-        np.zeros((3, count)),
-    )
+    state = np.zeros((3, int(touched.sum())))
+    # Pixels start anywhere between their thresholds, as they do in a running camera.
+    state[1] = start[touched]
+    visible = (_listed(rotors, touched), _listed(textures, touched))
+    x, y = x[touched].astype(np.float64), y[touched].astype(np.float64)
+    return _Pixels(x, y, visible, thresholds, state)
+
+
+def _swept(rotor: Rotor, shape: tuple[int, ...], duration_us: int) -> NDArray[np.bool_]:
+    """Pixels that a rotor's disc covers at any time."""
+    touched = np.zeros(shape, bool)
+    for disc in _shapes(rotor, duration_us)[::10]:
+        _touch_disc(touched, disc)
+    return touched
+
+
+def _inside(region: tuple[int, int, int, int], x: NDArray, y: NDArray) -> NDArray[np.bool_]:
+    x0, y0, x1, y1 = region
+    inside: NDArray[np.bool_] = (x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)
+    return inside
+
+
+def _listed(masks: list[NDArray[np.bool_]], touched: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """Numbers of the masks that hold each touched pixel, the farthest first, then -1."""
+    inside = np.zeros((int(touched.sum()), len(masks)), bool)
+    for number, mask in enumerate(masks):
+        inside[:, number] = mask[touched]
+    listed = np.full((len(inside), max(int(inside.sum(axis=1).max(initial=0)), 1)), -1, np.int16)
+    pixel, index = np.nonzero(inside)
+    listed[pixel, (np.cumsum(inside, axis=1) - 1)[pixel, index]] = index
+    return listed
 
 
 def _touch_disc(touched: NDArray[np.bool_], shape: Real) -> None:

@@ -124,3 +124,22 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path, path, reaso
     refused = pytest.raises(SourceError, match=f"cannot be written: {reason}")
     with refused, atomic_file(tmp_path / path):
         pytest.fail("the block must not be entered")
+
+
+def test_what_must_not_be_written_is_not_replaced(tmp_path, monkeypatch, unprivileged):
+    (tmp_path / "kept.txt").write_text("kept")
+    (tmp_path / "kept.txt").chmod(0o444)
+    tmp_path.chmod(0o777)
+    monkeypatch.chdir(tmp_path)
+    refused = pytest.raises(SourceError, match=r"kept\.txt: cannot be written: Permission denied")
+    with unprivileged(), refused, atomic_file("kept.txt"):
+        pytest.fail("the block must not be entered")
+    assert (tmp_path / "kept.txt").read_text() == "kept"
+
+
+def test_a_folder_that_must_not_be_written_is_refused(tmp_path, monkeypatch, unprivileged):
+    tmp_path.chmod(0o555)
+    monkeypatch.chdir(tmp_path)
+    refused = pytest.raises(SourceError, match=r"a\.txt: cannot be written: Permission denied")
+    with unprivileged(), refused, atomic_file("a.txt"):
+        pytest.fail("the block must not be entered")

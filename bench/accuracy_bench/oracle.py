@@ -1,0 +1,147 @@
+"""The limit: what one can measure who knows all but the speed.
+
+The oracle is told each rotor's image at every time, its motion up to a small error of phase and
+speed, and the density of its events over angle, radius and polarity in the frame that turns along.
+One Newton step of the likelihood gives the most likely speed of a window; the Fisher information of
+Poisson events gives the Cramer-Rao bound of its standard deviation. An estimator that must find the
+geometry by itself cannot do better in the mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from evio_ros.events import EventBatch
+from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.simulation.truth import RotorTruth
+
+ANGLE_BINS = 1024
+RINGS = 16
+SMOOTHING_BINS = 1.5
+BLOCK_US = 10_000
+SMALLEST_SHARE = 0.3
+"""A template must hold this share of all events, else the window's own are left in it."""
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """One rotor's events in the frame that turns along with it.
+
+    Attributes:
+        truth: the rotor.
+        t_us: int64 (n,) times of its events.
+        cell: int32 (n,) cell of each event in the template (polarity, ring, angle), flattened.
+        total: float64 (cells,) number of events of each cell.
+        information: float64 (cells,) Fisher information of an event's angle in each cell [1/rad^2],
+            from two halves of the recording, so that chance does not add to it.
+    """
+
+    truth: RotorTruth
+    t_us: NDArray[np.int64]
+    cell: NDArray[np.int32]
+    total: Real
+    information: Real
+
+    @classmethod
+    def of(cls, truth: RotorTruth, events: EventBatch) -> Oracle:
+        """Take a rotor's events out of a recording."""
+        t_us, cell = _turning_cells(truth, events)
+        total = np.bincount(cell, minlength=2 * RINGS * ANGLE_BINS).astype(np.float64)
+        even = (t_us // BLOCK_US) % 2 == 0
+        half = np.bincount(cell[even], minlength=len(total)).astype(np.float64)
+        return cls(truth, t_us, cell, total, np.maximum(_slope(half) * _slope(total - half), 0.0))
+
+    def measure(self, end_us: int, window_us: int) -> RotorEstimate | None:
+        """Most likely mean speed of a window, with the bound as its standard deviation."""
+        start_us = end_us - window_us
+        first, last = np.searchsorted(self.t_us, (start_us, end_us))
+        cell = self.cell[first:last]
+        others = self.total - np.bincount(cell, minlength=len(self.total))
+        if others.sum() < SMALLEST_SHARE * self.total.sum():
+            others = self.total
+        slope = _slope(others)[cell]
+        time_s = 1e-6 * (self.t_us[first:last] - 0.5 * (start_us + end_us))
+        design = np.stack((np.ones_like(time_s), time_s))
+        fisher = (design * self.information[cell]) @ design.T
+        if not len(cell) or np.linalg.det(fisher) <= 0:
+            return None
+        covariance = np.linalg.inv(fisher)
+        speed_error = -(np.linalg.inv((design * slope**2) @ design.T) @ (design @ slope))[1]
+        to_rpm = 60 / (2 * math.pi)
+        ellipse = self.truth.ellipse(end_us)
+        return RotorEstimate(
+            id=self.truth.id,
+            t_us=end_us,
+            window_us=window_us,
+            rpm=self.truth.mean_rpm(start_us, end_us) + to_rpm * float(speed_error),
+            rpm_std=to_rpm * math.sqrt(covariance[1, 1]),
+            blade_count=self.truth.blade_count,
+            angle_rad=float(self.truth.angle_rad(end_us)) % (2 * math.pi),
+            angle_std_rad=math.sqrt(covariance[0, 0]),
+            turns=float(self.truth.speed.turns(end_us)),
+            center=ellipse.center,
+            axes=ellipse.axes,
+            tilt_rad=ellipse.tilt_rad,
+            velocity=(0.0, 0.0),
+            confidence=1.0,
+            events=len(cell),
+        )
+
+
+def _turning_cells(
+    truth: RotorTruth, events: EventBatch
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Times and template cells of the events on a rotor's disc."""
+    kept = [_cells_of(truth, part) for part in _parts(events)]
+    return np.concatenate([t for t, _ in kept]), np.concatenate([cell for _, cell in kept])
+
+
+def _parts(events: EventBatch, size: int = 2_000_000) -> Iterator[EventBatch]:
+    for start in range(0, max(len(events), 1), size):
+        yield events.slice(start, start + size)
+
+
+def _cells_of(truth: RotorTruth, events: EventBatch) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    near = _near(truth, events)
+    t_us = events.t[near]
+    center_x, center_y, a, b, tilt = truth.path.at(t_us.astype(np.float64)).T
+    dx, dy = events.x[near] - center_x, events.y[near] - center_y
+    cosine, sine = np.cos(tilt), np.sin(tilt)
+    along, across = (dx * cosine + dy * sine) / a, (dy * cosine - dx * sine) / b
+    radius = np.hypot(along, across)
+    turning = np.arctan2(across, along) + tilt - truth.angle_rad(t_us)
+    angle = np.floor(turning * (ANGLE_BINS / (2 * math.pi))).astype(np.int64) % ANGLE_BINS
+    ring = np.minimum((radius / 1.05 * RINGS).astype(np.int64), RINGS - 1)
+    cell = (events.polarity[near] * RINGS + ring) * ANGLE_BINS + angle
+    on_disc = radius < 1.05
+    return t_us[on_disc], cell[on_disc].astype(np.int32)
+
+
+def _near(truth: RotorTruth, events: EventBatch) -> NDArray[np.bool_]:
+    """Events within the box that holds the disc at all times of these events."""
+    if not len(events):
+        return np.zeros(0, bool)
+    times = np.linspace(events.t[0], events.t[-1], 200)
+    center_x, center_y, a, _, _ = truth.path.at(times).T
+    reach = 1.06 * a.max() + 1
+    near: NDArray[np.bool_] = (events.x > center_x.min() - reach) & (
+        events.x < center_x.max() + reach
+    )
+    near &= (events.y > center_y.min() - reach) & (events.y < center_y.max() + reach)
+    return near
+
+
+def _slope(counts: Real) -> Real:
+    """Derivative of the template's logarithm over angle, 1 / rad, of each cell."""
+    template = counts.reshape(-1, ANGLE_BINS)
+    smooth = gaussian_filter1d(template, SMOOTHING_BINS, axis=1, mode="wrap")
+    bin_rad = 2 * math.pi / ANGLE_BINS
+    change = (np.roll(smooth, -1, axis=1) - np.roll(smooth, 1, axis=1)) / (2 * bin_rad)
+    return (change / np.maximum(smooth, 1.0)).ravel()

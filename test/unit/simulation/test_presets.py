@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evio_ros.errors import ParameterError
+from evio_ros.events import EventBatch
+from evio_ros.simulation.presets import PRESETS, preset
+from evio_ros.simulation.simulator import simulate
+
+
+def events_of(name: str, duration_us: int = 20_000) -> EventBatch:
+    chosen = preset(name)
+    return EventBatch.concatenate(
+        chosen.camera.size, list(simulate(chosen.scene, chosen.camera, duration_us))
+    )
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_scene_gives_events(name):
+    events = events_of(name, 5_000)
+    assert len(events) > 500
+    assert events.t[-1] < 5_000
+
+
+def test_the_fan_is_like_a_recorded_one():
+    """2.8 million events a second, of which a third is isolated noise; 140 pixels across."""
+    events = events_of("fan_constant", 100_000)
+    assert len(events) / 0.1 == pytest.approx(2.8e6, rel=0.1)
+    (rotor,) = preset("fan_constant").scene.rotors
+    assert rotor.path.shapes[0].axes == (70.0, 70.0)
+    radius, _ = rotor.path.shapes[0].disc_coordinates(events.x, events.y)
+    assert (radius > 1.05).mean() == pytest.approx(0.33, abs=0.05)
+
+
+def test_the_drone_is_like_a_recorded_one():
+    """9 million events a second, ON to OFF 23 to 1; two rotors of each sense, 5000 to 8000 rpm."""
+    events = events_of("drone_idle", 50_000)
+    on = int(events.polarity.sum())
+    assert len(events) / 0.05 == pytest.approx(9e6, rel=0.2)
+    assert on / (len(events) - on) == pytest.approx(23, rel=0.2)
+    rpm = [rotor.speed.rpm[0] for rotor in preset("drone_idle").scene.rotors]
+    assert sorted(np.sign(rpm)) == [-1, -1, 1, 1]
+    assert all(5000 <= abs(value) <= 8000 for value in rpm)
+
+
+def test_dim_light_drowns_the_fan_in_noise():
+    chosen = preset("fan_dim_noisy")
+    with_noise = events_of("fan_dim_noisy", 50_000)
+    silent = chosen.camera.replaced({"noise_hz": 0.0, "hot_pixels": 0})
+    signal = sum(map(len, simulate(chosen.scene, silent, 50_000)))
+    assert len(with_noise) >= 2 * signal
+
+
+def test_a_speed_for_the_first_rotor_scales_all():
+    rotors = preset("drone_idle", rpm=2730.0).scene.rotors
+    assert [rotor.speed.rpm[0] for rotor in rotors] == pytest.approx([2730, -2805, -2945, 2865])
+
+
+@pytest.mark.parametrize(
+    ("name", "duration_s", "rpm"),
+    [("no_such", None, None), ("lamp", None, 100.0), ("lamp", 0.0, None), ("lamp", 4000.0, None)],
+)
+def test_what_cannot_be_is_refused(name, duration_s, rpm):
+    with pytest.raises(ParameterError):
+        preset(name, duration_s, rpm)
