@@ -22,10 +22,10 @@ FIRST_SHEAR_RATE = 0.3
 """What may be wrong at first, as standard deviations."""
 FIRST_PASSAGE_PX = 1.0
 FIRST_PASSAGE_SHEAR = 0.02
-WANDER_PX = 1.0
-WANDER_SHEAR = 0.01
-"""How far a disc may go or wander from one blade to the next; more could not be told from a change
-of speed."""
+"""How far a disc may have gone, or changed, when the next blade comes."""
+QUICK_PASSAGE_S = 0.02
+"""Where blades follow more slowly, the disc's motion must be calmer: from one blade to the next it
+could not be told from a change of speed."""
 LARGEST_ERROR = 0.01
 """Shift in radii, or shear, beyond which pixels are mapped anew."""
 
@@ -50,10 +50,8 @@ class DiscFilter:
         self, ellipse: Ellipse, agility_px: float, shear_agility: float, period_s: float
     ) -> None:
         self.ellipse = ellipse
-        self._agility = (
-            min(agility_px, WANDER_PX / period_s**1.5),
-            min(shear_agility, WANDER_SHEAR / period_s**1.5),
-        )
+        calm = min(1.0, QUICK_PASSAGE_S / period_s) ** 3
+        self._agility = agility_px * calm, shear_agility * calm
         self._state = np.zeros(2 * GEOMETRY)
         self._covariance = np.zeros((2 * GEOMETRY, 2 * GEOMETRY))
         self._covariance[:2, :2] = self._in_radii(FIRST_SHIFT_PX)
@@ -61,10 +59,10 @@ class DiscFilter:
             min(FIRST_SHEAR, 0.5 * FIRST_PASSAGE_SHEAR / period_s) ** 2
         )
         self._covariance[4:6, 4:6] = self._in_radii(
-            min(FIRST_VELOCITY_PX_S, FIRST_PASSAGE_PX / period_s)
+            calm * min(FIRST_VELOCITY_PX_S, FIRST_PASSAGE_PX / period_s)
         )
         self._covariance[6, 6] = self._covariance[7, 7] = (
-            min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / period_s) ** 2
+            (calm * min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / period_s)) ** 2
         )
         self._walk = self._make_walk()
 

@@ -22,12 +22,14 @@ class Evidence:
             the template is right, 0 where events do not fit it.
         events_per_rad: events while the rotor turns by a radian.
         slices: number of slices taken in.
+        total: all evidence gained.
     """
 
     def __init__(self) -> None:
         self.match = 1.0
         self.events_per_rad = 0.0
         self.slices = 0
+        self.total = 0.0
         self._evidence_per_rad = 0.0
         self._expected = 0.0
         self._gained = 0.0
@@ -60,6 +62,7 @@ class Evidence:
         """
         share = max(SLOWEST_SHARE, 1.0 / (1 + self.slices))
         self.slices += 1
+        self.total += gained
         typical = events * contrast
         if typical > 0.5:
             self.match += 0.1 * min(typical / 20.0, 1.0) * (gained / typical - self.match)

@@ -26,8 +26,9 @@ AGILITIES = (1e-3, 3e-2, 1.0, 30.0)
 MOST_CHANGE = 0.07
 """No filter lets the speed wander by more than this share from one blade to the next: within one
 passing of a blade, a change of speed and an error of the disc's place look alike."""
-FORGETTING = 0.97
-"""Weight of a slice's evidence for a filter, each slice later."""
+MEMORY_SLICES = 30.0
+MEMORY_PERIODS = 3.0
+"""Evidence for a filter counts for so many slices and passings of a blade, whichever is longer."""
 MOST_EVIDENCE = 12.0
 """A filter that is behind by more than this (log likelihood) starts again from the best one."""
 
@@ -58,6 +59,9 @@ class PhaseFilter:
     ) -> None:
         self._agilities = np.minimum(AGILITIES, MOST_CHANGE / period_s**1.5)
         self._slice_s = slice_s
+        self._forgetting = math.exp(
+            -1.0 / max(MEMORY_SLICES, MEMORY_PERIODS * period_s / slice_s)
+        )
         self._slices = slices
         bank = len(AGILITIES)
         self._state = np.tile(np.array((phase, speed, acceleration)), (bank, 1))
@@ -173,6 +177,7 @@ class PhaseFilter:
             shaken,
             self._noise(),
             self._slice_s,
+            self._forgetting,
         )
         self._noises[index] = self._noise()[self.best]
         now = abs(float(self._state[best, 1]))
@@ -273,13 +278,13 @@ def _slice(state, covariance, measured, shaken, noise, dt):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def _step_bank(states, covariances, evidence, measured, shaken, noises, dt):  # type: ignore[no-untyped-def]
+def _step_bank(states, covariances, evidence, measured, shaken, noises, dt, forgetting):  # type: ignore[no-untyped-def]
     normalised = np.zeros(len(states))
     for b in range(len(states)):
         innovation, expected = _slice(states[b], covariances[b], measured, shaken, noises[b], dt)
         if expected < math.inf:
             normalised[b] = innovation**2 / expected
-            evidence[b] = FORGETTING * evidence[b] - 0.5 * (normalised[b] + math.log(expected))
+            evidence[b] = forgetting * evidence[b] - 0.5 * (normalised[b] + math.log(expected))
     best = evidence.argmax()
     top = evidence[best]
     for b in range(len(states)):

@@ -38,9 +38,11 @@ SWEPT_RAD = 0.35
 LEARNING_US = 40_000
 LEAST_SLICES = 6
 LEAST_MATCH = 0.6
+LEAST_EVIDENCE = 500.0
+LEAST_CONTRAST = 0.1
 LARGEST_RELATIVE_STD = 0.01
-"""What a candidate must reach in slices seen, in evidence over that expected, and in how well its
-speed is known, to be taken for a rotor."""
+"""What a candidate must reach to be taken for a rotor: slices in which it was seen, evidence over
+that expected, evidence as such (log likelihood), contrast, and how well its speed is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,8 @@ class RotorTracker:
             and self.unseen_us == 0
             and self._evidence.slices >= LEAST_SLICES
             and self._evidence.match > LEAST_MATCH
+            and self._evidence.total > LEAST_EVIDENCE
+            and self.template.contrast > LEAST_CONTRAST
             and relative_std < LARGEST_RELATIVE_STD
         )
 
