@@ -29,6 +29,8 @@ __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters
 LONGEST_SLICE_US = 5_000
 RELOCK_US = 15_000
 """Length of the events in which a lost rotor's motion is looked for."""
+PASSES = 2
+"""How often a new rotor is followed through the events in which it was found."""
 GRIDS = 3
 """Grids of the searches before whose counts are looked at too."""
 SAME_RADIUS = 0.5
@@ -277,29 +279,33 @@ class RotationDetector:
         return False
 
     def _try(self, window: SearchWindow, candidate: RotorCandidate) -> RotorTracker | None:
+        """Follow a candidate through the latest events, and again with the looks so learned."""
         lock = lock_on(window, candidate, self._tracking, self._slice_us)
         if lock is None:
             return None
-        tracker = RotorTracker(
-            self._next_identity,
-            self._table.free_slot(),
-            lock.ellipse,
-            lock.template,
-            lock.motion,
-            self.size,
-            self._slice_us,
-            self.parameters.window_us // self._slice_us,
-            self._tracking,
-        )
-        self._table.put(tracker.slot, tracker.disc_map())
-        start_us = lock.motion.t_us
-        events = window.events.between(start_us, window.end_us)
-        past = EventWindow(start_us, window.end_us - start_us, events)
-        self._advance(past, [tracker], self._counts.empty_grid(), relock=False)
-        if tracker.is_credible() and not self._is_followed(tracker.ellipse):
-            return tracker
-        self._table.remove(tracker.slot)
-        return None
+        ellipse, template, motion = lock.ellipse, lock.template, lock.motion
+        past = window.last(window.end_us - motion.t_us)
+        slot = self._table.free_slot()
+        for _ in range(PASSES):
+            tracker = RotorTracker(
+                self._next_identity,
+                slot,
+                ellipse,
+                template,
+                motion,
+                self.size,
+                self._slice_us,
+                self.parameters.window_us // self._slice_us,
+                self._tracking,
+            )
+            self._table.put(slot, tracker.disc_map())
+            step = EventWindow(past.start_us, past.span_us, past.events)
+            self._advance(step, [tracker], self._counts.empty_grid(), relock=False)
+            if not tracker.is_credible() or self._is_followed(tracker.ellipse):
+                self._table.remove(slot)
+                return None
+            ellipse, template, motion = tracker.retraced(past.start_us)
+        return tracker
 
     def _is_followed(self, ellipse: Ellipse) -> bool:
         """Whether a disc is one that is followed already."""

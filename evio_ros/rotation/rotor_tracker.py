@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,6 +194,26 @@ class RotorTracker:
             and self.template.contrast > LEAST_CONTRAST
             and relative_std < LARGEST_RELATIVE_STD
         )
+
+    def retraced(self, t_us: int) -> tuple[Ellipse, Template, Motion]:
+        """Disc, looks and motion at an earlier time, as they are known by now."""
+        ago = (self.t_us - t_us) * 1e-6
+        phase, speed, acceleration = map(float, self._phase.state)
+        state = (
+            phase - speed * ago + 0.5 * acceleration * ago**2,
+            speed - acceleration * ago,
+            acceleration,
+        )
+        s0, s1, s2 = np.sqrt(np.maximum(np.diag(self._phase.covariance), 0.0))
+        deviations = (
+            float(s0 + s1 * ago + 0.5 * s2 * ago**2),
+            float(s1 + s2 * ago),
+            float(s2),
+        )
+        ellipse = self._disc.best_ellipse
+        x, y = np.subtract(ellipse.center, np.multiply(self._disc.velocity_px_s, ago))
+        moved = replace(ellipse, center=(float(x), float(y)))
+        return moved, self.template, Motion(t_us, state, deviations)
 
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen."""
