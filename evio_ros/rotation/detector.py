@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.errors import ParameterError
+from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate
@@ -177,7 +177,12 @@ class RotationDetector:
             One estimate for each rotor that is seen, the most confident first. While the first
             window fills, and after a rotor was found, `RotorEstimate.window_us` says how much is
             measured.
+
+        Raises:
+            EventError: where the events are of another geometry, the window is not of the length of
+                a step, or an event lies outside it. Nothing is changed then.
         """
+        self._check(window)
         if self._recent and window.start_us != self._recent[-1].end_us:
             self.statistics.gaps += 1
             self.reset()
@@ -194,6 +199,22 @@ class RotationDetector:
         estimates = [tracker.estimate() for tracker in self._trackers]
         seen = [estimate for estimate in estimates if estimate is not None]
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
+
+    def _check(self, window: EventWindow) -> None:
+        if window.events.size != self.size:
+            raise EventError(
+                f"events of a {window.events.size} sensor given to a detector for {self.size}"
+            )
+        if window.length_us != self.parameters.step_us:
+            raise EventError(
+                f"window of {window.length_us} us is not the step of {self.parameters.step_us} us"
+            )
+        t = window.events.t
+        if len(t) and (t[0] < window.start_us or t[-1] >= window.end_us):
+            raise EventError(
+                f"an event at {t[0]} or {t[-1]} us lies outside its step, "
+                f"{window.start_us} to {window.end_us} us"
+            )
 
     def _advance(
         self,

@@ -62,8 +62,8 @@ class DiscFilter:
             calm * min(FIRST_VELOCITY_PX_S, FIRST_PASSAGE_PX / period_s)
         )
         self._covariance[6, 6] = self._covariance[7, 7] = (
-            (calm * min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / period_s)) ** 2
-        )
+            calm * min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / period_s)
+        ) ** 2
         self._walk = self._make_walk()
 
     @property
@@ -89,10 +89,18 @@ class DiscFilter:
         return float(x), float(y)
 
     @property
-    def center_covariance_px2(self) -> Real:
-        """(2, 2) covariance of the centre."""
+    def motion(self) -> tuple[float, float]:
+        """Speed of the disc in radii a second, and of its shape in units of shear a second."""
+        shift, shear = self._state[GEOMETRY : GEOMETRY + 2], self._state[GEOMETRY + 2 :]
+        return math.hypot(*shift), math.hypot(*shear)
+
+    @property
+    def center_std_px(self) -> tuple[float, float]:
+        """Standard deviations of the centre's x and y in pixels."""
         to_image = _to_image(self.ellipse)
-        return to_image @ self._covariance[:2, :2] @ to_image.T
+        variances = np.diag(to_image @ self._covariance[:2, :2] @ to_image.T)
+        x, y = np.sqrt(np.maximum(variances, 0.0))
+        return float(x), float(y)
 
     def predict(self, seconds: float) -> None:
         """Let time pass."""

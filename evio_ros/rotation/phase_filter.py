@@ -59,9 +59,7 @@ class PhaseFilter:
     ) -> None:
         self._agilities = np.minimum(AGILITIES, MOST_CHANGE / period_s**1.5)
         self._slice_s = slice_s
-        self._forgetting = math.exp(
-            -1.0 / max(MEMORY_SLICES, MEMORY_PERIODS * period_s / slice_s)
-        )
+        self._forgetting = math.exp(-1.0 / max(MEMORY_SLICES, MEMORY_PERIODS * period_s / slice_s))
         self._slices = slices
         bank = len(AGILITIES)
         self._state = np.tile(np.array((phase, speed, acceleration)), (bank, 1))
@@ -201,6 +199,12 @@ class PhaseFilter:
         )
         length_s = (self._count - start) * self._slice_s
         return advance / length_s, variance / length_s**2
+
+    def speed_change(self, slices: int) -> float:
+        """Change of the speed over the last `slices` slices."""
+        start = self._count - min(slices, self.slices_seen)
+        before = self._states[start, self.best, 1] if start < self._count else self.state[1]
+        return float(self.state[1] - before)
 
     def _noise(self) -> Real:
         """Power of the jerk of each filter, (rad/s^3)^2 s."""

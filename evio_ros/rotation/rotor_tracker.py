@@ -19,6 +19,7 @@ from evio_ros.rotation.evidence import Evidence
 from evio_ros.rotation.phase_filter import PhaseFilter
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
+from evio_ros.rotation.speed_uncertainty import speed_variance
 from evio_ros.rotation.template import Template, turned_back
 from evio_ros.rotation.tracker_parameters import TrackerParameters
 
@@ -113,6 +114,7 @@ class RotorTracker:
         self._evidence = Evidence()
         self._excess = 3.0
         self._sector_excess = 2.0
+        self._disc_variance = 0.0
         self._held: _Held | None = None
         self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
         self._pending_us = 0
@@ -220,14 +222,24 @@ class RotorTracker:
         if self.unseen_us > 0 or self._evidence.match < 0.5 * LEAST_MATCH:
             return None
         slices = self._phase.slices_seen
-        speed, variance = self._phase.mean_speed(slices)
+        speed, filtered = self._phase.mean_speed(slices)
         phase = float(self._phase.state[0])
         if self._first_phase is None:
             self._first_phase = phase
         pattern = self.template.pattern(ORDERS).sum(axis=0)
         angle = phase + blade_angle(pattern, max(self.blades, 1))
         ellipse = self._disc.best_ellipse
-        std = math.sqrt(max(variance, 0.0))
+        variance = speed_variance(
+            max(filtered, 0.0),
+            self._phase.best == 0,
+            slices * self._slice_s,
+            speed,
+            self._phase.speed_change(slices),
+            self._disc.motion,
+            self._disc_variance,
+            self.blades,
+        )
+        std = math.sqrt(variance)
         return RotorEstimate(
             id=self.identity,
             t_us=self.t_us,
@@ -244,6 +256,7 @@ class RotorTracker:
             velocity=self._disc.velocity_px_s,
             confidence=self._confidence(speed, std),
             events=int(sum(list(self._window_events)[-slices:])),
+            center_std=self._disc.center_std_px,
         )
 
     def resume(self, phase: float, speed: float, deviations: tuple[float, float, float]) -> None:
@@ -325,6 +338,7 @@ class RotorTracker:
             offset = float(seen.score[0] - geometry @ self._disc.error) / information
             uncertain = float(geometry @ self._disc.error_covariance @ geometry)
             variance = self._excess / information + uncertain / information**2
+            self._disc_variance += 0.1 * (uncertain / information**2 - self._disc_variance)
         if abs(offset) > FURTHEST_RAD:
             for _ in range(held.slices):
                 self._phase.update(0.0, math.inf)
@@ -397,7 +411,7 @@ class RotorTracker:
             return
         share = max(0.02, 0.5 / (1 + self._evidence.slices))
         self._excess *= 1 + share * (min(normalised, 9.0) - 1)
-        self._excess = min(max(self._excess, 0.1), 1e3)
+        self._excess = min(max(self._excess, 0.02), 1e3)
 
     def _learn_sector_excess(self, seen: SliceInformation) -> None:
         measured = seen.excess()
