@@ -15,6 +15,7 @@ from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate
+from evio_ros.rotation.calibration import Calibration
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.lock_on import lock_on
 from evio_ros.rotation.pixel_table import PixelTable
@@ -110,6 +111,10 @@ class RotationDetector:
         size: geometry of the sensor.
         parameters: window, step and limits.
         regions, acquisition, tracking: details of the stages.
+        calibration: discs known from before; they are tried first where something moves.
+
+    Raises:
+        ParameterError: where the calibration is for another geometry.
 
     Attributes:
         statistics: counters of what happened.
@@ -122,6 +127,7 @@ class RotationDetector:
         regions: RegionParameters | None = None,
         acquisition: AcquisitionParameters | None = None,
         tracking: TrackerParameters | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.size = size
         self.parameters = parameters or RotationDetectorParameters()
@@ -129,6 +135,9 @@ class RotationDetector:
         self._regions = regions or RegionParameters()
         self._acquisition = acquisition or AcquisitionParameters()
         self._tracking = tracking or TrackerParameters()
+        if calibration is not None and calibration.size != size:
+            raise ParameterError(f"calibration: for a {calibration.size} sensor, not for {size}")
+        self._known = tuple(disc.ellipse for disc in calibration.discs) if calibration else ()
         self._slice_us = self.parameters.slice_us
         cell = self._regions.cell_px
         self._counts = SliceCounts(
@@ -161,6 +170,7 @@ class RotationDetector:
         self._searcher = RotorSearch(
             self.parameters.acquisition_us, self._regions, self._acquisition
         )
+        self._searcher.known = self._known
         self._grids: deque[NDArray[np.int32]] = deque(maxlen=GRIDS)
         self._grid_spans: deque[int] = deque(maxlen=GRIDS)
         self._free = self._counts.empty_grid()
@@ -199,6 +209,16 @@ class RotationDetector:
         estimates = [tracker.estimate() for tracker in self._trackers]
         seen = [estimate for estimate in estimates if estimate is not None]
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
+
+    def calibration(self) -> Calibration:
+        """The discs of all rotors that are followed, as they are known by now."""
+        discs = tuple(tracker.known_disc() for tracker in self._trackers)
+        return Calibration(self.size, discs)
+
+    def recalibrate(self) -> None:
+        """Forget all discs, those of a calibration too, and find them anew."""
+        self._known = ()
+        self.reset()
 
     def _check(self, window: EventWindow) -> None:
         if window.events.size != self.size:

@@ -20,7 +20,7 @@ from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.disc_map import DiscMap
 from evio_ros.rotation.regions import Region
 
-__all__ = ["outline_candidate", "outline_ellipse"]
+__all__ = ["outline_candidate", "outline_ellipse", "speed_spectrum", "turning_candidate"]
 
 ANGLE_BINS = 256
 ORDERS = 32
@@ -68,8 +68,13 @@ def outline_candidate(
         The candidate, of order 1; its coherence is the share of power that is not noise.
     """
     ellipse = outline_ellipse(region)
-    if ellipse is None:
-        return None
+    return None if ellipse is None else turning_candidate(events, start_us, span_us, ellipse)
+
+
+def turning_candidate(
+    events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse
+) -> RotorCandidate | None:
+    """Whether something turns in a disc, and how fast; see `outline_candidate`."""
     disc = DiscMap.of(ellipse, events.size, RINGS, 0.15, 1.0)
     bins = max(span_us // BIN_US, 16)
     counts = angle_time_histogram(events, disc, start_us, span_us, bins, ANGLE_BINS)

@@ -1,4 +1,4 @@
-"""Active regions of the image: DBSCAN over the cells of an activity grid."""
+"""Active regions of the image: clusters of the active cells of an activity grid."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ class RegionParameters(Parameters):
     neighbourhood_px: float = parameter(
         10.0, unit="px", minimum=1.0, doc="DBSCAN joins active cells no farther apart than this."
     )
+    clustering: str = parameter(
+        "dbscan", choices=("dbscan", "mean_shift"), doc="How active cells are joined to regions."
+    )
+    mean_shift_px: float = parameter(
+        80.0, unit="px", minimum=1.0, doc="Reach of the mean shift, about the radius of a disc."
+    )
     minimum_cells: int = parameter(
         12, minimum=1, doc="A region has at least this many active cells."
     )
@@ -35,7 +41,10 @@ class RegionParameters(Parameters):
         2000.0, unit="Hz", minimum=0.0, doc="Least event rate of a region."
     )
     maximum_regions: int = parameter(
-        6, minimum=1, maximum=100, doc="Only the regions with most events are looked at."
+        6,
+        minimum=1,
+        maximum=100,
+        doc="So many regions are looked at in one search.",
     )
 
 
@@ -64,7 +73,8 @@ def find_regions(
     """Find the active regions of an `activity_grid` of `span_us` microseconds.
 
     Cells are active where their rate stands out from the median cell's; DBSCAN (Ester et al. 1996)
-    joins them. It runs over cells, so its cost does not grow with the number of events.
+    or the mean shift (Comaniciu and Meer 2002) joins them. It runs over cells, so its cost does not
+    grow with the number of events.
 
     Returns:
         Regions, the one with most events first.
@@ -75,10 +85,7 @@ def find_regions(
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:
         return []
-    from sklearn.cluster import DBSCAN
-
-    clustering = DBSCAN(eps=parameters.neighbourhood_px / parameters.cell_px, min_samples=4)
-    labels = clustering.fit_predict(cells)
+    labels = _cluster(cells, parameters)
     regions = [
         _region(cells[labels == label], grid, parameters) for label in range(labels.max() + 1)
     ]
@@ -89,7 +96,20 @@ def find_regions(
         if len(region.cells) >= parameters.minimum_cells and region.events >= least_events
     ]
     regions.sort(key=lambda region: region.events, reverse=True)
-    return regions[: parameters.maximum_regions]
+    return regions
+
+
+def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[np.int64]:
+    """Number of the region of each cell, -1 for none."""
+    if parameters.clustering == "mean_shift":
+        from sklearn.cluster import MeanShift
+
+        bandwidth = parameters.mean_shift_px / parameters.cell_px
+        return MeanShift(bandwidth=bandwidth, bin_seeding=True).fit_predict(cells)
+    from sklearn.cluster import DBSCAN
+
+    reach = parameters.neighbourhood_px / parameters.cell_px
+    return DBSCAN(eps=reach, min_samples=4).fit_predict(cells)
 
 
 def _region(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import SensorSize
 from evio_ros.rotation.blades import blade_angle, blade_count
+from evio_ros.rotation.calibration import KnownDisc
 from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
@@ -196,6 +197,10 @@ class RotorTracker:
             and self.template.contrast > LEAST_CONTRAST
             and relative_std < LARGEST_RELATIVE_STD
         )
+
+    def known_disc(self) -> KnownDisc:
+        """The disc as it is believed to be now."""
+        return KnownDisc(self._disc.best_ellipse, self._disc.center_std_px, self.blades)
 
     def retraced(self, t_us: int) -> tuple[Ellipse, Template, Motion]:
         """Disc, looks and motion at an earlier time, as they are known by now."""

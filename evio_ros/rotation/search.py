@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate, acquire
-from evio_ros.rotation.outline import outline_candidate
+from evio_ros.rotation.outline import outline_candidate, turning_candidate
 from evio_ros.rotation.pixel_table import FREE
 from evio_ros.rotation.regions import Region, RegionParameters, find_regions
 
@@ -68,6 +68,9 @@ class RotorSearch:
     Args:
         span_us: length of the events in which blades are looked for.
         regions, acquisition: details.
+
+    Attributes:
+        known: discs of a calibration; where a region lies in one, it is tried first.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class RotorSearch:
         self._regions = regions
         self._acquisition = acquisition
         self._failures: list[_Failure] = []
+        self.known: tuple[Ellipse, ...] = ()
 
     def regions(
         self, grid: NDArray[np.int32], span_us: int, followed: Sequence[Ellipse]
@@ -96,12 +100,18 @@ class RotorSearch:
             failure.pause -= 1
         # Failures of old are forgotten once they have been tried again long ago.
         self._failures = [f for f in self._failures if f.pause > -2 * LONGEST_PAUSE]
-        return [region for region in found if not self._is_paused(region)]
+        hopeful = [region for region in found if not self._is_paused(region)]
+        return hopeful[: self._regions.maximum_regions]
 
     def candidates(self, window: SearchWindow, region: Region) -> Iterator[RotorCandidate]:
         """Candidates of a region, those from which most can be hoped first."""
         recent = window.last(self._span_us)
         short = window.last(self._span_us // SHORT_SHARE)
+        for ellipse in self.known:
+            if _covers(ellipse, region):
+                known = turning_candidate(recent.events, recent.start_us, recent.span_us, ellipse)
+                if known is not None:
+                    yield known
         unsure = []
         for part in (short, recent):
             for candidate in acquire(
@@ -144,6 +154,13 @@ class _Failure:
     place: NDArray[np.float64]
     times: int
     pause: int
+
+
+def _covers(ellipse: Ellipse, region: Region) -> bool:
+    """Whether most of a region lies on a disc."""
+    points = region.cell_centers()
+    radius, _ = ellipse.disc_coordinates(points[:, 0], points[:, 1])
+    return float((radius < FOLLOWED_RADIUS).mean()) > 0.5
 
 
 def forget_region(grid: NDArray[np.int32], region: Region) -> None:

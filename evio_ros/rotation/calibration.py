@@ -1,0 +1,98 @@
+"""Discs that were found, kept in a small JSON file, so that a fixed camera knows them at once."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.errors import EvioError, SourceError
+from evio_ros.events import SensorSize
+
+__all__ = ["Calibration", "KnownDisc"]
+
+FORMAT = "evio_ros calibration"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDisc:
+    """A disc and how well it is known.
+
+    Attributes:
+        ellipse: its image.
+        center_std: standard deviations of the centre's x and y in pixels.
+        blade_count: number of blades, 0 where unknown.
+    """
+
+    ellipse: Ellipse
+    center_std: tuple[float, float]
+    blade_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """All discs before a camera.
+
+    Attributes:
+        size: geometry of the sensor.
+        discs: the discs.
+    """
+
+    size: SensorSize
+    discs: tuple[KnownDisc, ...]
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write as JSON, whole or not at all.
+
+        Raises:
+            OSError: where the file cannot be written.
+        """
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "units": {"center": "px", "axes": "px", "tilt_rad": "rad"},
+            "size": asdict(self.size),
+            "discs": [asdict(disc) for disc in self.discs],
+        }
+        target = Path(path)
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        part.replace(target)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Calibration:
+        """Read what `write` has written.
+
+        Raises:
+            SourceError: where the file is missing or is no calibration.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            if content["format"] != FORMAT or content["version"] != VERSION:
+                raise SourceError(path, f"is not version {VERSION} of an {FORMAT}")
+            size = SensorSize(int(content["size"]["width"]), int(content["size"]["height"]))
+            return cls(size, tuple(_disc_of(disc) for disc in content["discs"]))
+        except OSError as error:
+            raise SourceError(path, f"cannot be read: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise SourceError(path, f"is no calibration: {error!r}") from None
+        except SourceError:
+            raise
+        except EvioError as error:
+            raise SourceError(path, f"is no calibration: {error}") from None
+
+
+def _disc_of(content: dict[str, Any]) -> KnownDisc:
+    shape = content["ellipse"]
+    (x, y), (a, b), tilt = shape["center"], shape["axes"], shape["tilt_rad"]
+    std_x, std_y = content["center_std"]
+    numbers = [float(value) for value in (x, y, a, b, tilt)]
+    if not all(map(math.isfinite, numbers)) or not 0 < numbers[3] <= numbers[2]:
+        raise ValueError(f"{shape} is no ellipse")
+    ellipse = Ellipse((numbers[0], numbers[1]), (numbers[2], numbers[3]), numbers[4])
+    return KnownDisc(ellipse, (float(std_x), float(std_y)), int(content["blade_count"]))
