@@ -242,9 +242,11 @@ class TorchTimeSurface(TimeSurface):
 
     def __init__(self, size: SensorSize, parameters: TimeSurfaceParameters) -> None:
         super().__init__(size, parameters)
+        import torch
+
         self._device = open_device(parameters.device)
         self._decay = Decay.of(self._table, self._device)
-        self._times_us = _zeros_like(self._last_us, self._device).fill_(NEVER_US)
+        self._times_us = torch.full(self.shape, NEVER_US, device=self._device)
 
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""
