@@ -213,7 +213,7 @@ class TorchEventFrame(EventFrame):
     def __init__(self, size: SensorSize, parameters: EventFrameParameters) -> None:
         super().__init__(size, parameters)
         self._device = open_device(parameters.device)
-        self._pushed = _zeros_like(self._counts, self._device)
+        self._pushed = _zeros_like(self._carried, self._device)
 
     def begin(self, start_us: int, length_us: int) -> None:
         """See `Representation.begin`."""
