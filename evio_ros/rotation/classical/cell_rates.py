@@ -16,6 +16,9 @@ from evio_ros.rotation.activity import cell_time_series
 
 __all__ = ["cell_rates"]
 
+FEWEST_EVENTS = 32
+"""Fewer events than this have no rate."""
+
 
 def cell_rates(
     events: EventBatch, start_us: int, length_us: int, bin_us: float, cells: int
@@ -29,11 +32,11 @@ def cell_rates(
         cells: number of cells along the longer side of the box.
 
     Returns:
-        float32 (n, bins), cells of each polarity that have events; n is 0 where there are none.
+        float32 (n, bins), cells of each polarity that have events; n is 0 where there are too few.
     """
     bins = int(length_us / bin_us)
     events = events.between(start_us, start_us + length_us)
-    if not len(events) or bins < 1:
+    if len(events) < FEWEST_EVENTS or bins < 1:
         return np.zeros((0, max(bins, 0)), np.float32)
     x0, x1 = int(events.x.min()), int(events.x.max())
     y0, y1 = int(events.y.min()), int(events.y.max())
