@@ -18,6 +18,8 @@ __all__ = ["cell_rates"]
 
 FEWEST_EVENTS = 32
 """Fewer events than this have no rate."""
+FEWEST_TIMES = 4
+"""Events in fewer time bins than this are a burst and no rate."""
 
 
 def cell_rates(
@@ -45,5 +47,7 @@ def cell_rates(
     columns = np.arange(x0 // cell_px, x1 // cell_px + 1)
     grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
     series = cell_time_series(events, cell_px, grid, start_us, bin_us, bins).reshape(-1, bins)
+    if np.count_nonzero(series.any(axis=0)) < FEWEST_TIMES:
+        return np.zeros((0, bins), np.float32)
     series = series[series.any(axis=1)]
     return series - series.mean(axis=1, keepdims=True)
