@@ -3,7 +3,7 @@ PYTHON ?= python3
 # Gives the sourced ROS 2 environment, where one is used, the package built into .venv.
 RUN = if [ -f .venv/local_setup.sh ]; then . .venv/local_setup.sh; fi; PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup demo test bench clean
+.PHONY: help setup demo test bench configuration clean
 
 help:
 	@echo "make setup                  make .venv with ROS 2 and the built package"
@@ -11,6 +11,7 @@ help:
 	@echo "make demo RECORDING=path    measure your own recording"
 	@echo "make test                   style, types, build, unit and node tests"
 	@echo "make bench                  speed and accuracy figures"
+	@echo "make configuration          write config/evio.yaml and docs/parameters.md anew"
 	@echo "make clean                  remove all that make made"
 
 setup:
@@ -27,6 +28,9 @@ test: setup
 
 bench: setup
 	@$(RUN); for script in bench/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+configuration: setup
+	@$(RUN); python tools/generate_configuration.py
 
 clean:
 	rm -rf .venv build install log out

@@ -20,7 +20,7 @@ class EventError(EvioError, ValueError):
 
 
 class SourceError(EvioError):
-    """A recording, bag or camera cannot be used.
+    """A recording, bag or camera, or a file to be written, cannot be used.
 
     Args:
         path: the file, URI or device concerned.

@@ -98,6 +98,8 @@ class EventBatch:
             ("polarity", np.bool_),
         ):
             column = getattr(self, name)
+            if not isinstance(column, np.ndarray):
+                raise EventError(f"{name} is a {type(column).__name__}, not a numpy array")
             if column.dtype != dtype or column.ndim != 1:
                 raise EventError(
                     f"{name} is {column.dtype} of {column.ndim} dimensions, "
@@ -207,11 +209,10 @@ class EventBatch:
 
     def inside(self, region: RegionOfInterest) -> EventBatch:
         """Copy of the events inside `region`; coordinates stay those of the whole sensor."""
-        keep = (self.x >= region.x0) & (self.x < region.x1)
-        keep &= (self.y >= region.y0) & (self.y < region.y1)
-        return EventBatch.trusted(
-            self.size, self.t[keep], self.x[keep], self.y[keep], self.polarity[keep]
-        )
+        from evio_ros.region_selection import select_inside
+
+        columns = select_inside(region, self.t, self.x, self.y, self.polarity)
+        return EventBatch.trusted(self.size, *columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,15 @@ the table in the documentation.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, get_type_hints
 
 from evio_ros.errors import ParameterError
 
-__all__ = ["ParameterDescription", "Parameters", "parameter"]
+__all__ = ["ParameterDescription", "Parameters", "parameter", "refuse_unknown"]
 
 _METADATA_KEY = "evio_ros.parameter"
 _TYPES = (bool, int, float, str)
@@ -53,7 +54,7 @@ class ParameterDescription:
     def check(self, value: object) -> bool | int | float | str:
         """Return `value` as `type`, or raise ParameterError naming parameter, value and bound."""
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = self._as_float(value)
         if type(value) is not self.type:
             given = type(value).__name__
             raise ParameterError(
@@ -74,6 +75,12 @@ class ParameterDescription:
                     f"{self.name}: {value} is above the maximum {self.maximum}{unit}"
                 )
         return value  # type: ignore[return-value]
+
+    def _as_float(self, value: int) -> float:
+        try:
+            return float(value)
+        except OverflowError:
+            raise ParameterError(f"{self.name}: {value} is too large for a float") from None
 
 
 def parameter(
@@ -96,6 +103,15 @@ def parameter(
         "read_only": read_only,
     }
     return dataclasses.field(default=default, metadata={_METADATA_KEY: metadata})
+
+
+def refuse_unknown(name: str, known: Collection[str]) -> None:
+    """Raise ParameterError where `name` is not `known`, with the nearest name or all names."""
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+    raise ParameterError(f"{name}: no such parameter; {hint}")
 
 
 @dataclass(frozen=True)
@@ -144,10 +160,7 @@ class Parameters:
         """
         known = {description.name for description in cls.describe()}
         for name in values:
-            if name not in known:
-                raise ParameterError(
-                    f"{name}: no such parameter; known are {', '.join(sorted(known))}"
-                )
+            refuse_unknown(name, known)
         return cls(**values)
 
     def replaced(self, values: Mapping[str, object]) -> Self:

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from evio_ros.events import EventWindow, RegionOfInterest
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.rotation.estimate import Measurement
 from evio_ros.sources.base import SeekableSource
 from evio_ros.windowing import windows
 
-__all__ = ["Measurement", "measure"]
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """All rotors of one window.
-
-    Attributes:
-        t_us: end of the window, sensor time.
-        window_us: length of the window.
-        step: the events that came since the window before.
-        rotors: the most confident first; empty where no rotor is seen.
-    """
-
-    t_us: int
-    window_us: int
-    step: EventWindow
-    rotors: list[RotorEstimate]
+__all__ = ["measure"]
 
 
 def measure(

@@ -15,6 +15,7 @@ __all__ = ["RecordingStatistics"]
 BIN_US = 10_000
 LONGEST_GAP_US = 100_000
 HOT_FACTOR = 50.0
+LEAST_HOT_SHARE = 1e-5
 
 
 @njit(cache=True, nogil=True)
@@ -26,7 +27,7 @@ def _count(x, y, t, pixels, bins, start_us, bin_us):  # type: ignore[no-untyped-
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time without any event."""
+    """A time without any event, from one event to the next."""
 
     start_us: int
     length_us: int
@@ -57,7 +58,8 @@ class RecordingStatistics:
         if not len(batch):
             return
         if not self.events:
-            self.start_us = self.end_us = int(batch.t[0])
+            self.start_us = int(batch.t[0])
+            self.end_us = self.start_us + 1
         self._note_gaps(batch)
         self.events += len(batch)
         self.on += int(np.count_nonzero(batch.polarity))
@@ -86,13 +88,13 @@ class RecordingStatistics:
         rows, columns = self.pixels.shape
         shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
         around = np.max([padded[i : i + rows, j : j + columns] for i, j in shifts], axis=0)
-        floor = max(100.0, 0.001 * self.events)
-        y, x = np.nonzero((self.pixels > HOT_FACTOR * (around + 1)) & (self.pixels > 0.01 * floor))
+        lonely = self.pixels > HOT_FACTOR * (around + 1)
+        y, x = np.nonzero(lonely & (self.pixels > LEAST_HOT_SHARE * self.events))
         order = np.argsort(self.pixels[y, x])[::-1]
         return [(int(x[i]), int(y[i]), int(self.pixels[y[i], x[i]])) for i in order]
 
     def _note_gaps(self, batch: EventBatch) -> None:
-        times = np.concatenate(((self.end_us,), batch.t))
+        times = np.concatenate(((self.end_us - 1,), batch.t))
         steps = np.diff(times)
         for index in np.flatnonzero(steps > LONGEST_GAP_US):
             self.gaps.append(Gap(int(times[index]), int(steps[index])))

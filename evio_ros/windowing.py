@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 
-__all__ = ["WindowAssembler", "windows"]
+__all__ = ["WindowAssembler", "split_window", "windows"]
+
+LONGEST_GAP_US = 1_000_000
 
 
 class WindowAssembler:
@@ -23,7 +27,8 @@ class WindowAssembler:
         start_us: start of the first window, sensor time; None for the first event's time.
 
     Attributes:
-        late_events: number of events dropped because their window had already been given.
+        late_events: number of events dropped because their window had already been given, or was
+            broken off when time went back or jumped on.
     """
 
     def __init__(self, size: SensorSize, window_us: int, start_us: int | None = None) -> None:
@@ -34,6 +39,7 @@ class WindowAssembler:
         self.late_events = 0
         self._start_us = start_us
         self._last_us = 0
+        self._complete_until_us = 0
         self._pending: list[EventBatch] = []
 
     def push(self, batch: EventBatch) -> Iterator[EventWindow]:
@@ -61,6 +67,25 @@ class WindowAssembler:
         self._last_us = int(batch.t[-1])
         self._pending.append(batch)
         while self._last_us >= self._start_us + self.window_us:
+            yield self._next_window()
+
+    def push_window(self, window: EventWindow) -> Iterator[EventWindow]:
+        """Add a window, whose end says that all events before it have come.
+
+        The windows that it completes are given without waiting for a later event. Where time goes
+        back, or jumps on by more than `LONGEST_GAP_US`, assembly starts afresh at the window.
+
+        Raises:
+            EventError: where the window is of another sensor geometry.
+        """
+        since_last_us = window.start_us - self._complete_until_us
+        if self._start_us is None or not 0 <= since_last_us <= LONGEST_GAP_US:
+            self.late_events += sum(map(len, self._pending))
+            self._pending = []
+            self._start_us = window.start_us
+        yield from self.push(window.events)
+        self._complete_until_us = window.end_us
+        while self._start_us is not None and window.end_us >= self._start_us + self.window_us:
             yield self._next_window()
 
     def flush(self, end_us: int | None = None) -> Iterator[EventWindow]:
@@ -116,3 +141,21 @@ def windows(
                 return
             yield window
     yield from assembler.flush(end_us)
+
+
+def split_window(window: EventWindow, maximum_events: int) -> Iterator[EventWindow]:
+    """Split a window that holds more than `maximum_events` into shorter ones that follow on.
+
+    Events of one microsecond stay together, so a part can still hold more.
+    """
+    t = window.events.t
+    first, start_us = 0, window.start_us
+    while len(t) - first > maximum_events:
+        # The part ends before the first event that is one too many.
+        end_us = max(int(t[first + maximum_events]), start_us + 1)
+        last = int(np.searchsorted(t, end_us))
+        if last == len(t):
+            break
+        yield EventWindow(start_us, end_us - start_us, window.events.slice(first, last))
+        first, start_us = last, end_us
+    yield EventWindow(start_us, window.end_us - start_us, window.events.slice(first, len(t)))

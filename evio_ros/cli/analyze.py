@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evio_ros.cli.section import Duration, Region, Start, microseconds, region_of, section_of
 from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
-    from evio_ros.events import RegionOfInterest
-    from evio_ros.pipeline import Measurement
+    from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.rotation.detector import RotationDetectorParameters
+    from evio_ros.rotation.estimate import Measurement
     from evio_ros.sources.base import SeekableSource
 
 __all__ = ["analyze"]
@@ -33,20 +36,9 @@ def analyze(
             show_default="an even part of the window, 50 or less",
         ),
     ] = None,
-    start: Annotated[
-        float, typer.Option(help="Where to begin, seconds from the recording's start.", min=0.0)
-    ] = 0.0,
-    duration: Annotated[
-        float | None, typer.Option(help="How many seconds to measure.", show_default="to the end")
-    ] = None,
-    roi: Annotated[
-        tuple[int, int, int, int] | None,
-        typer.Option(
-            help="Use only the pixels with X0 <= x < X1 and Y0 <= y < Y1.",
-            metavar="X0 Y0 X1 Y1",
-            show_default=False,
-        ),
-    ] = None,
+    start: Start = 0.0,
+    duration: Duration = None,
+    roi: Region = None,
     json_path: Annotated[
         str | None,
         typer.Option(
@@ -64,38 +56,67 @@ def analyze(
 
     Rotors are found by themselves. A summary is printed; --json, --csv and --plot keep the details.
     """
-    from evio_ros.cli.measurement_files import open_csv, open_json_lines
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.cli.progress import progress_bar
     from evio_ros.pipeline import measure
     from evio_ros.sources.registry import open_source
 
     parameters = _parameters(window_ms, step_ms)
-    region = _region(roi)
+    _refuse_overwriting(recording, [json_path, csv_path, plot_path])
+    name = Path(recording).name
     with ExitStack() as stack:
         source = stack.enter_context(open_source(recording))
-        start_us, end_us = _span(source, start, duration)
-        sinks = []
-        if json_path is not None:
-            sinks.append(stack.enter_context(open_json_lines(json_path)))
-        if csv_path is not None:
-            sinks.append(stack.enter_context(open_csv(csv_path)))
+        start_us, end_us = _span(source, start, duration, parameters)
+        region = region_of(roi, source.size)
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)
-        sinks.append(summary.add)
+        sinks = [summary.add, *_open_files(stack, json_path, csv_path)]
+        draw = _open_plot(stack, plot_path)
         first_us = start_us + parameters.window_us
-        advance = stack.enter_context(progress_bar(Path(recording).name, end_us - start_us))
+        advance = stack.enter_context(progress_bar(name, end_us - start_us))
         for measurement in measure(source, parameters, start_us, end_us, region):
             if measurement.t_us >= first_us:
                 _give(measurement, sinks)
             advance(measurement.t_us - start_us)
+        if draw is not None:
+            draw(summary, name)
     summary.print(source.statistics, file=sys.stderr if json_path == "-" else sys.stdout)
-    if plot_path is not None:
-        from evio_ros.cli.measurement_plot import plot
-
-        plot(summary, Path(recording).name, plot_path)
 
 
-def _give(measurement: Measurement, sinks: list) -> None:
+def _refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) -> None:
+    taken = {os.path.realpath(recording.removeprefix("file://"))}
+    for output in outputs:
+        if output is None or output == "-":
+            continue
+        place = os.path.realpath(output)
+        if place in taken:
+            raise ParameterError(f"{output}: is the recording itself or named twice")
+        taken.add(place)
+
+
+def _open_files(
+    stack: ExitStack, json_path: str | None, csv_path: Path | None
+) -> list[Callable[[Measurement], None]]:
+    from evio_ros.cli.measurement_files import open_csv, open_json_lines
+
+    sinks = []
+    if json_path is not None:
+        sinks.append(stack.enter_context(open_json_lines(json_path)))
+    if csv_path is not None:
+        sinks.append(stack.enter_context(open_csv(csv_path)))
+    return sinks
+
+
+def _open_plot(
+    stack: ExitStack, plot_path: Path | None
+) -> Callable[[MeasurementSummary, str], None] | None:
+    if plot_path is None:
+        return None
+    from evio_ros.cli.measurement_plot import open_plot
+
+    return stack.enter_context(open_plot(plot_path))
+
+
+def _give(measurement: Measurement, sinks: list[Callable[[Measurement], None]]) -> None:
     for sink in sinks:
         sink(measurement)
 
@@ -103,30 +124,29 @@ def _give(measurement: Measurement, sinks: list) -> None:
 def _parameters(window_ms: float, step_ms: float | None) -> RotationDetectorParameters:
     from evio_ros.rotation.detector import RotationDetectorParameters
 
-    window_us = round(window_ms * 1e3)
+    window_us = microseconds("--window-ms", window_ms, "ms")
     if step_ms is None:
         # The longest step of at most 50 ms that divides the window.
         step_us = window_us // max(math.ceil(window_us / LONGEST_DEFAULT_STEP_US), 1)
         window_us -= window_us % max(step_us, 1)
     else:
-        step_us = round(step_ms * 1e3)
+        step_us = microseconds("--step-ms", step_ms, "ms")
     return RotationDetectorParameters(window_us=window_us, step_us=step_us)
 
 
-def _region(roi: tuple[int, int, int, int] | None) -> RegionOfInterest | None:
-    from evio_ros.events import RegionOfInterest
-
-    return None if roi is None else RegionOfInterest(*roi)
-
-
-def _span(source: SeekableSource, start: float, duration: float | None) -> tuple[int, int]:
+def _span(
+    source: SeekableSource,
+    start: float,
+    duration: float | None,
+    parameters: RotationDetectorParameters,
+) -> tuple[int, int]:
     """Sensor times of the first and last microsecond to measure."""
-    length_s = (source.end_us - source.start_us) * 1e-6
-    if start >= length_s:
-        raise ParameterError(f"--start: {start:g} s is past the recording's end at {length_s:g} s")
-    if duration is not None and duration <= 0:
-        raise ParameterError(f"--duration: {duration:g} s is not above 0")
-    start_us = source.start_us + round(start * 1e6)
-    if duration is None:
-        return start_us, source.end_us
-    return start_us, min(start_us + round(duration * 1e6), source.end_us)
+    start_us, end_us = section_of(source, start, duration)
+    # The last step keeps its full length, even if the recording ends within it.
+    steps = -(-(end_us - start_us) // parameters.step_us)
+    if steps * parameters.step_us < parameters.window_us:
+        raise ParameterError(
+            f"--window-ms: {parameters.window_us * 1e-3:g} ms is longer than "
+            f"the {(end_us - start_us) * 1e-3:g} ms to measure"
+        )
+    return start_us, end_us

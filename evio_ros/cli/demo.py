@@ -2,8 +2,213 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evio_ros.errors import EvioError, ParameterError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from evio_ros.cli.demo_table import LiveTable
+    from evio_ros.cli.measurement_summary import MeasurementSummary
+    from evio_ros.events import SensorSize
+    from evio_ros.ros.node_process import NodeProcess
+    from evio_ros.ros.rotation_listener import RotationListener
+    from evio_ros.rotation.estimate import Measurement
+
 __all__ = ["demo"]
 
+LONGEST_S = 3600
+POLL_S = 0.1
+QUIET_S = 1.0
+"""After the driver has ended, results that take longer than this are not waited for."""
 
-def demo() -> None:
-    """Measure a simulated fan, or your own RECORDING, with ROS 2 nodes."""
+
+def demo(
+    recording: Annotated[
+        str | None, typer.Argument(help="The recording to play.", show_default="a simulated fan")
+    ] = None,
+    scene: Annotated[
+        str, typer.Option(help="The scene to simulate; `evio simulate --list` shows all.")
+    ] = "fan_constant",
+    duration: Annotated[float, typer.Option(help="Seconds to simulate or to play.")] = 5.0,
+    rate: Annotated[
+        float, typer.Option(help="Speed of the replay; 0 for as fast as it goes.", min=0.0)
+    ] = 1.0,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the CSV file and the plot.")
+    ] = Path("out"),
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Parameters of the nodes.", show_default="the package's evio.yaml"),
+    ] = None,
+) -> None:
+    """Measure a simulated fan, or your own RECORDING, with ROS 2 nodes.
+
+    A driver, a rotation detector and a fusion node run as processes of their own and talk over DDS.
+    The measured speed is shown as it comes, and where the truth is known, compared with it.
+    """
+    from rich.console import Console
+
+    _require_ros()
+    if not 0 < duration <= LONGEST_S:
+        raise ParameterError(f"--duration: {duration:g} s is not above 0 and at most {LONGEST_S}")
+    console = Console()
+    path = _simulated(scene, duration) if recording is None else Path(recording)
+    section = _section(path, duration)
+    measurements = _play(section, rate, config, console)
+    _report(section, measurements, output, console)
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """The part of a recording that is played; sensor time."""
+
+    path: Path
+    size: SensorSize
+    start_us: int
+    length_us: int
+
+
+def _require_ros() -> None:
+    try:
+        importlib.import_module("evio_ros.ros.rotation_listener")
+    except ImportError:
+        raise EvioError("evio demo needs ROS 2: run `make demo`, or source ROS 2 first") from None
+
+
+def _simulated(scene: str, duration: float) -> Path:
+    """A simulated recording from the cache, made if it is not there."""
+    from evio_ros.cli.progress import progress_bar
+    from evio_ros.simulated_recording import cached_recording
+
+    with progress_bar(f"simulating {scene}", round(1e6 * duration)) as advance:
+        return cached_recording(scene, duration, advance=advance)
+
+
+def _section(path: Path, duration: float) -> _Section:
+    """The recording's beginning, at most `duration` seconds."""
+    from evio_ros.sources.registry import open_source
+
+    with open_source(str(path)) as source:
+        length_us = min(source.end_us - source.start_us, round(1e6 * duration))
+        return _Section(path, source.size, source.start_us, length_us)
+
+
+def _play(
+    section: _Section, rate: float, config: Path | None, console: Console
+) -> list[Measurement]:
+    """Run the nodes until the recording has been played and measured."""
+    from evio_ros.cli.demo_table import LiveTable
+    from evio_ros.ros.node_process import NodeProcess
+    from evio_ros.ros.rotation_listener import RotationListener
+    from evio_ros.ros.share import share_file, use_dds_profile
+
+    use_dds_profile(os.environ)
+    parameters_file = share_file("config/evio.yaml") if config is None else config
+    arguments = ("--params-file", str(parameters_file))
+    played = {
+        "source": str(section.path.resolve()),
+        "replay.rate": float(rate),
+        "replay.duration_us": section.length_us,
+    }
+    with ExitStack() as stack:
+        listener = stack.enter_context(RotationListener())
+        nodes = [
+            stack.enter_context(NodeProcess(name, arguments=arguments))
+            for name in ("rotation_detector", "fusion")
+        ]
+        with console.status("waiting for the nodes"):
+            while not listener.is_connected():
+                _check(nodes)
+                time.sleep(POLL_S)
+        driver = stack.enter_context(NodeProcess("driver", played, arguments))
+        table = LiveTable(section.path.name, section.start_us, section.length_us)
+        return _listen(listener, driver, nodes, table, console)
+
+
+def _listen(
+    listener: RotationListener,
+    driver: NodeProcess,
+    others: list[NodeProcess],
+    table: LiveTable,
+    console: Console,
+) -> list[Measurement]:
+    """Show what comes until the driver has ended and nothing comes any more."""
+    from rich.live import Live
+
+    measurements: list[Measurement] = []
+    quiet_since_s = time.monotonic()
+    with Live(table, console=console, transient=True, refresh_per_second=8):
+        while driver.exit_code is None or time.monotonic() - quiet_since_s < QUIET_S:
+            for measurement in listener.listen(POLL_S):
+                measurements.append(measurement)
+                table.show(measurement)
+                quiet_since_s = time.monotonic()
+            _check([driver, *others])
+    return measurements
+
+
+def _check(nodes: list[NodeProcess]) -> None:
+    """Say why a node has failed, where one has."""
+    for node in nodes:
+        if node.exit_code:
+            raise EvioError(f"the {node.name} node failed: {node.output()}")
+
+
+def _report(
+    section: _Section, measurements: list[Measurement], output: Path, console: Console
+) -> None:
+    """Print the result, and write the CSV file and the plot."""
+    from evio_ros.cli.demo_table import truth_table
+    from evio_ros.cli.measurement_files import open_csv
+    from evio_ros.cli.measurement_plot import open_plot
+    from evio_ros.cli.measurement_summary import MeasurementSummary
+    from evio_ros.simulation.truth import Truth, truth_path
+
+    output.mkdir(parents=True, exist_ok=True)
+    csv_path = output / f"{section.path.stem}.csv"
+    plot_path = output / f"{section.path.stem}.png"
+    summary = MeasurementSummary(section.size, keep_picture=True)
+    with open_csv(csv_path) as write, open_plot(plot_path) as draw:
+        for measurement in measurements:
+            write(measurement)
+            summary.add(measurement)
+        _add_picture(summary, section)
+        draw(summary, section.path.name)
+    summary.print_rotors(console)
+    known = truth_path(section.path)
+    if known.exists():
+        console.print(truth_table(Truth.read(known), measurements))
+    missing = _missing_windows(measurements)
+    if missing:
+        console.print(
+            f"{missing} windows are missing: this computer did not keep up; try --rate 0.5"
+        )
+    console.print(f"every window: {csv_path}\nthe plot:     {plot_path}")
+
+
+def _missing_windows(measurements: list[Measurement]) -> int:
+    """Windows that were skipped because messages were lost on the way."""
+    steps = [b.t_us - a.t_us for a, b in itertools.pairwise(measurements)]
+    usual_us = min(steps, default=1)
+    return sum(step // usual_us - 1 for step in steps)
+
+
+def _add_picture(summary: MeasurementSummary, section: _Section) -> None:
+    from evio_ros.sources.registry import open_source
+
+    with open_source(str(section.path)) as source:
+        for batch in source.batches():
+            summary.add_to_picture(batch)
+            if batch.t[-1] - section.start_us > section.length_us:
+                break

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from evio_ros.recording_statistics import RecordingStatistics
-    from evio_ros.sources.event_file import EventFile
+    from evio_ros.sources.recording import Recording
 
 __all__ = ["info"]
 
@@ -41,7 +41,7 @@ def info(
         _print(facts, statistics)
 
 
-def _facts(source: EventFile, statistics: RecordingStatistics) -> dict[str, Any]:
+def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]:
     rates = statistics.rates_hz()
     seconds = statistics.duration_us * 1e-6
     return {
@@ -61,12 +61,10 @@ def _facts(source: EventFile, statistics: RecordingStatistics) -> dict[str, Any]
     }
 
 
-def _suspicions(source: EventFile, statistics: RecordingStatistics) -> list[str]:
+def _suspicions(source: Recording, statistics: RecordingStatistics) -> list[str]:
     """What a careful person would want to know before using the recording."""
     counted = source.statistics
-    found = []
-    if not source.size_is_declared:
-        found.append(f"the header names no geometry; {source.size} is guessed from the events")
+    found = list(source.remarks)
     if counted.outside:
         found.append(f"{counted.outside} events outside {source.size} dropped")
     if counted.reordered:
@@ -91,13 +89,13 @@ def _suspicions(source: EventFile, statistics: RecordingStatistics) -> list[str]
 
 def _print(facts: dict[str, Any], statistics: RecordingStatistics) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.markup import escape
 
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    console = Console(highlight=False, soft_wrap=True)
     guessed = "" if facts["geometry_declared"] else " (guessed)"
     share = facts["on"] / facts["events"] if facts["events"] else 0.0
     for name, value in (
-        ("file", facts["file"]),
+        ("file", escape(facts["file"])),
         ("format", facts["format"]),
         ("geometry", f"{facts['width']}x{facts['height']}{guessed}"),
         ("duration", f"{facts['duration_us'] * 1e-6:.6f} s from {facts['start_us']} us"),
@@ -106,10 +104,9 @@ def _print(facts: dict[str, Any], statistics: RecordingStatistics) -> None:
         ("mean rate", f"{facts['mean_rate_hz'] * 1e-6:.3f} Mev/s"),
         ("peak rate", f"{facts['peak_rate_hz'] * 1e-6:.3f} Mev/s in 10 ms"),
         ("rate", _sparkline(statistics)),
-        ("suspicious", "\n".join(facts["suspicious"]) or "nothing"),
+        ("suspicious", f"\n{'':12}".join(facts["suspicious"]) or "nothing"),
     ):
-        table.add_row(f"[bold]{name}[/]", value)
-    Console(soft_wrap=True).print(table)
+        console.print(f"[bold]{name:12}[/]{value}")
 
 
 def _sparkline(statistics: RecordingStatistics) -> str:

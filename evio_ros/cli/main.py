@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from importlib.metadata import version
+from io import TextIOWrapper
 
 import typer
 
 from evio_ros import __version__
 from evio_ros.cli.analyze import analyze
+from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
 from evio_ros.cli.info import info
+from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
 from evio_ros.errors import EvioError
 
 __all__ = ["app", "main"]
 
 EXIT_ERROR = 2
+OLDEST_TYPER = (0, 16)
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -26,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, simulate, demo):
+for verb in (analyze, info, convert, render, simulate, demo):
     app.command()(verb)
 
 
@@ -50,18 +56,49 @@ def _options(
 
 
 def main() -> None:
-    """Run `evio`; exit code 0 for success, 2 for a user's error, 130 for Ctrl-C."""
+    """Run `evio` and exit.
+
+    Exit code 0 for success, 2 for a user's error, 130 for Ctrl-C, 143 for SIGTERM, 1 where the
+    reader of the output has gone (`evio ... | head`).
+    """
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that knows no bars and boxes shows question marks instead.
+        sys.stdout.reconfigure(errors="replace")
+    # Like Ctrl-C, so that what is half done is undone.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
-        app()
+        code = _run_app()
+        sys.stdout.flush()
     except EvioError as error:
-        sys.exit(_fail(str(error)))
+        return _fail(str(error))
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has gone (`evio ... | head`); keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INTERRUPTED
     except OSError as error:
-        sys.exit(_fail(f"{error.filename or 'evio'}: {error.strerror or error}"))
+        _discard_output()
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    return code
+
+
+def _run_app() -> int:
+    found = version("typer")
+    if tuple(map(int, found.split(".")[:2])) < OLDEST_TYPER:
+        raise EvioError(f"typer 0.16 or newer is needed, not {found}: pip install 'typer >= 0.16'")
+    try:
+        app(prog_name="evio")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from trying once more, in vain, to write what is buffered."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(text: str) -> int:

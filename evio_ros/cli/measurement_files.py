@@ -1,4 +1,4 @@
-"""Writing measurements as JSON lines and as CSV."""
+"""Writing measurements as JSON lines and as CSV; files appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from evio_ros.pipeline import Measurement
-from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.atomic_file import OutputFile, atomic_file
+from evio_ros.rotation.estimate import Measurement, RotorEstimate
 
 __all__ = ["open_csv", "open_json_lines", "rows"]
 
@@ -63,21 +63,23 @@ def _row(rotor: RotorEstimate) -> dict[str, Any]:
 
 @contextmanager
 def open_json_lines(path: str) -> Iterator[Sink]:
-    """Open a writer of JSON lines; `-` is the standard output.
+    """Open a writer of JSON lines; `-` is the standard output, which gets each line at once.
 
     Raises:
-        OSError: where the file cannot be opened or written.
+        SourceError: where the file cannot be opened or written.
     """
     if path == "-":
-        yield lambda measurement: _write_json(measurement, sys.stdout)
+        standard_output = OutputFile("standard output", sys.stdout.buffer)
+        yield lambda measurement: _write_json(measurement, standard_output)
         return
-    with Path(path).open("w", encoding="utf-8") as file:
+    with atomic_file(path) as file:
         yield lambda measurement: _write_json(measurement, file)
 
 
-def _write_json(measurement: Measurement, file: TextIO) -> None:
+def _write_json(measurement: Measurement, file: OutputFile) -> None:
     for row in rows(measurement):
         file.write(json.dumps(row) + "\n")
+    file.flush()
 
 
 @contextmanager
@@ -85,17 +87,12 @@ def open_csv(path: Path) -> Iterator[Sink]:
     """Open a writer of a CSV table with a header; empty cells where no rotor was seen.
 
     Raises:
-        OSError: where the file cannot be opened or written.
+        SourceError: where the file cannot be opened or written.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with atomic_file(path) as file:
         writer = csv.DictWriter(file, CSV_COLUMNS)
         writer.writeheader()
-
-        def write(measurement: Measurement) -> None:
-            for row in rows(measurement):
-                writer.writerow(_flat(row))
-
-        yield write
+        yield lambda measurement: writer.writerows(map(_flat, rows(measurement)))
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

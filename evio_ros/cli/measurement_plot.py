@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
@@ -14,17 +17,45 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse as EllipsePatch
 
+from evio_ros.atomic_file import atomic_file
 from evio_ros.cli.measurement_summary import MeasurementSummary
+from evio_ros.errors import ParameterError
 from evio_ros.rotation.estimate import RotorEstimate
 
-__all__ = ["draw_rotor", "plot"]
+__all__ = ["draw_rotor", "open_plot", "plot"]
 
 
-def plot(summary: MeasurementSummary, title: str, path: Path) -> None:
-    """Draw the events with the rotors' ellipses, and speed over time with its standard deviation.
+@contextmanager
+def open_plot(path: Path) -> Iterator[Callable[[MeasurementSummary, str], None]]:
+    """Open a picture that is drawn at the end; it appears only when it is complete.
+
+    Yields:
+        A function that takes the summary and a title.
 
     Raises:
-        OSError: where the file cannot be written.
+        ParameterError: where the name's ending is no kind of picture.
+        SourceError: where the file cannot be opened or written.
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    kinds = Figure().canvas.get_supported_filetypes()
+    if kind not in kinds:
+        raise ParameterError(f"{path}: the name must end in one of .{', .'.join(sorted(kinds))}")
+    with atomic_file(path) as file:
+
+        def draw(summary: MeasurementSummary, title: str) -> None:
+            picture = BytesIO()
+            plot(summary, title).savefig(picture, format=kind, dpi=110)
+            file.write(picture.getvalue())
+
+        yield draw
+
+
+def plot(summary: MeasurementSummary, title: str) -> Figure:
+    """Draw the events with the rotors' ellipses, and speed over time with its standard deviation.
+
+    Args:
+        summary: one that keeps a picture.
+        title: above the picture.
     """
     rotors = sorted(summary.rotors.items())
     count = max(len(rotors), 1)
@@ -41,7 +72,7 @@ def plot(summary: MeasurementSummary, title: str, path: Path) -> None:
         axes = figure.add_subplot(grid[0, 1])
         axes.text(0.5, 0.5, "no rotor seen", ha="center", va="center", transform=axes.transAxes)
     figure.axes[-1].set_xlabel("recording time [s]")
-    figure.savefig(path, dpi=110)
+    return figure
 
 
 def _draw_picture(axes: Axes, summary: MeasurementSummary) -> None:

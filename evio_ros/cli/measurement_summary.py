@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from evio_ros.events import SensorSize
-from evio_ros.pipeline import Measurement
+from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.activity import activity_grid
-from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.rotation.estimate import Measurement, RotorEstimate
 from evio_ros.sources.base import SourceStatistics
 
 __all__ = ["MeasurementSummary"]
@@ -46,22 +45,31 @@ class MeasurementSummary:
         self.empty_windows += not measurement.rotors
         for rotor in measurement.rotors:
             self.rotors.setdefault(rotor.id, []).append(rotor)
+        if measurement.step is not None:
+            self.add_to_picture(measurement.step.events)
+
+    def add_to_picture(self, events: EventBatch) -> None:
+        """Count events for the picture, where one is kept."""
         if self.picture is not None:
-            self.picture += activity_grid(measurement.step.events, cell_px=1)
+            self.picture += activity_grid(events, cell_px=1)
 
     def print(self, statistics: SourceStatistics, file: TextIO) -> None:
         """Print the table of rotors and what was wrong with the recording."""
         console = Console(file=file)
-        if self.rotors:
-            console.print(self._table())
-        else:
-            console.print(f"No rotor seen in {self.windows} windows.")
+        self.print_rotors(console)
         if statistics.dropped or statistics.reordered or statistics.truncated_bytes:
             console.print(
                 f"Events put in order: {statistics.reordered}; dropped as too late: "
                 f"{statistics.late}, outside the sensor: {statistics.outside}, invalid: "
                 f"{statistics.invalid}; bytes cut off at the end: {statistics.truncated_bytes}."
             )
+
+    def print_rotors(self, console: Console) -> None:
+        """Print the table of rotors."""
+        if self.rotors:
+            console.print(self._table())
+        else:
+            console.print(f"No rotor seen in {self.windows} windows.")
 
     def _table(self) -> Table:
         table = Table(title=f"{len(self.rotors)} rotors in {self.windows} windows")

@@ -72,7 +72,7 @@ def from_message(message: EventArray) -> EventWindow:
         )
     events = EventBatch(
         SensorSize(message.width, message.height),
-        t + np.int64(message.time_base),
+        np.add(t, message.time_base, dtype=np.int64),
         np.frombuffer(message.x, np.uint16),
         np.frombuffer(message.y, np.uint16),
         polarity.view(np.bool_),

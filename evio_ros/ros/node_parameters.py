@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from evio_ros.errors import ParameterError
-from evio_ros.parameters import ParameterDescription, Parameters
+from evio_ros.parameters import ParameterDescription, Parameters, refuse_unknown
 
 __all__ = ["NodeParameters", "descriptor_of"]
 
@@ -104,11 +104,8 @@ class NodeParameters:
     def _refuse_unknown(self, node: Node) -> None:
         known = self._names()
         for name in node._parameter_overrides:
-            if name not in known and not name.startswith(("qos_overrides.", *BUILT_IN)):
-                raise ParameterError(
-                    f"{name}: {node.get_name()} has no such parameter; "
-                    f"it has {', '.join(sorted(known))}"
-                )
+            if not name.startswith(("qos_overrides.", *BUILT_IN)):
+                refuse_unknown(name, known)
 
     def _build(self, values: Mapping[str, object]) -> dict[str, Parameters]:
         return {

@@ -5,28 +5,21 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
-from typing import Protocol
+from pathlib import Path
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
-from rclpy.node import Node
 
 from evio_ros.errors import EvioError
+from evio_ros.ros.base_node import EvioNode
 
-__all__ = ["ClosableNode", "run_node"]
+__all__ = ["run_node"]
 
 EXIT_ERROR = 2
 
 
-class ClosableNode(Protocol):
-    """A node that releases what it holds."""
-
-    def close(self) -> None:
-        """Release threads, files and devices; called once, before the node is destroyed."""
-
-
-def run_node(make: Callable[[], Node]) -> None:
-    """Make a node, spin it until it ends or is interrupted, and exit the process.
+def run_node(make: Callable[[], EvioNode]) -> None:
+    """Make a node, spin it until it has done its work or is interrupted, and exit the process.
 
     Exit code 0 after the end, Ctrl-C or SIGTERM; 2 where the node cannot start or fails for a
     reason that a user can mend.
@@ -35,21 +28,23 @@ def run_node(make: Callable[[], Node]) -> None:
     sys.exit(_run(make))
 
 
-def _run(make: Callable[[], Node]) -> int:
+def _run(make: Callable[[], EvioNode]) -> int:
     node = None
     try:
         node = make()
-        rclpy.spin(node)
+        rclpy.spin_until_future_complete(node, node.done)
+        if node.done.done():
+            node.done.result()
     except EvioError as error:
-        print(f"{sys.argv[0].rsplit('/', 1)[-1]}: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         return EXIT_ERROR
-    except (KeyboardInterrupt, ExternalShutdownException, SystemExit):
+    except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         # Ctrl-C reaches a node twice, from the terminal and from launch: let the clean-up finish.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
-            node.close()  # type: ignore[attr-defined]
+            node.close()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-__all__ = ["RELIABILITIES", "events_quality", "results_quality"]
+from evio_ros.parameters import Parameters, parameter
 
-RELIABILITIES = ("reliable", "best_effort")
+__all__ = ["EventsQualityParameters", "events_quality", "receipts_quality", "results_quality"]
+
+RELIABLE, BEST_EFFORT = "reliable", "best_effort"
 
 
-def events_quality(reliability: str, depth: int) -> QoSProfile:
-    """For events: reliable or best effort, as the parameter says."""
-    policy = ReliabilityPolicy.RELIABLE
-    if reliability == "best_effort":
-        policy = ReliabilityPolicy.BEST_EFFORT
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=policy)
+@dataclass(frozen=True)
+class EventsQualityParameters(Parameters):
+    """Quality of service of a node's events."""
+
+    reliability: str = parameter(
+        RELIABLE,
+        choices=(RELIABLE, BEST_EFFORT),
+        read_only=True,
+        doc="Whether lost messages are sent again; a best-effort publisher has no reliable reader.",
+    )
+    depth: int = parameter(
+        100,
+        unit="messages",
+        minimum=1,
+        maximum=10_000,
+        read_only=True,
+        doc="Messages that wait for a slow subscriber before the oldest is dropped.",
+    )
+
+
+def events_quality(parameters: EventsQualityParameters) -> QoSProfile:
+    """For events, as the parameters say."""
+    return _keep_last(parameters.depth, reliable=parameters.reliability == RELIABLE)
+
+
+def receipts_quality() -> QoSProfile:
+    """For receipts: a lost one is made good by the next."""
+    return _keep_last(10, reliable=True)
 
 
 def results_quality() -> QoSProfile:
     """For rotation states: small and reliable."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE
-    )
+    return _keep_last(100, reliable=True)
+
+
+def _keep_last(depth: int, reliable: bool) -> QoSProfile:
+    policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=policy)

@@ -78,6 +78,15 @@ class RotationDetector:
         self._next_identity = 0
         self.reset()
 
+    @property
+    def all_parameters(
+        self,
+    ) -> tuple[
+        RotationDetectorParameters, RegionParameters, AcquisitionParameters, TrackerParameters
+    ]:
+        """All parameters, in the order of the constructor."""
+        return self.parameters, self._regions, self._acquisition, self._tracking
+
     def reset(self) -> None:
         """Forget all events and rotors; identities go on counting."""
         steps = math.ceil(self.parameters.acquisition_us / self.parameters.step_us)

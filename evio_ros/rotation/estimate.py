@@ -1,10 +1,12 @@
-"""The result of measuring one rotor over one window."""
+"""The result of measuring rotors over one window."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["RotorEstimate"]
+from evio_ros.events import EventWindow
+
+__all__ = ["Measurement", "RotorEstimate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +49,20 @@ class RotorEstimate:
     velocity: tuple[float, float]
     confidence: float
     events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All rotors of one window.
+
+    Attributes:
+        t_us: end of the window, sensor time.
+        window_us: length of the window.
+        step: the events that came since the window before; None where they are not at hand.
+        rotors: the most confident first; empty where no rotor is seen.
+    """
+
+    t_us: int
+    window_us: int
+    step: EventWindow | None
+    rotors: list[RotorEstimate]

@@ -16,6 +16,7 @@ from evio_ros.simulation.speed import SpeedProfile
 
 __all__ = ["PRESETS", "Preset", "preset"]
 
+FASTEST_RPM = 1_000_000
 FAN_BLADES = BladePattern(blades=3)
 DRONE_BLADES = BladePattern(
     blades=2, half_width_rad=0.06, half_width=0.07, sweep_rad=0.0, reflectance=0.05, hub_radius=0.1
@@ -369,6 +370,8 @@ def preset(name: str, duration_s: float | None = None, rpm: float | None = None)
         raise ParameterError(f"duration: {seconds:g} s is not above 0 and at most 3600")
     scene, camera = make(name, seconds)
     if rpm is not None:
+        if not abs(rpm) <= FASTEST_RPM:
+            raise ParameterError(f"rpm: {rpm:g} is not in -{FASTEST_RPM} to {FASTEST_RPM}")
         if not scene.rotors:
             raise ParameterError(f"rpm: nothing turns in scene {name}")
         factor = rpm / scene.rotors[0].speed.rpm[0]

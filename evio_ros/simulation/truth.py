@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evio_ros.atomic_file import atomic_file
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError, SourceError
 from evio_ros.simulation.scene import Path, Rotor, Scene
@@ -88,10 +89,10 @@ class Truth:
         )
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the truth as JSON.
+        """Write the truth as JSON; the file appears only when it is complete.
 
         Raises:
-            OSError: where the file cannot be written.
+            SourceError: where the file cannot be written.
         """
         content = {
             "format": "evio_ros truth",
@@ -101,7 +102,8 @@ class Truth:
             "duration_us": self.duration_us,
             "rotors": [_to_json(rotor) for rotor in self.rotors],
         }
-        FilePath(path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        with atomic_file(path) as file:
+            file.write(json.dumps(content, indent=1) + "\n")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Truth:

@@ -6,9 +6,7 @@ time in µs, then x in bits 0 to 13, y in bits 14 to 27, polarity in bits 28 to 
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
-from typing import BinaryIO
 
 import numpy as np
 from numba import njit
@@ -16,8 +14,10 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.event_file import REORDER_WINDOW_US, EventFile
-from evio_ros.sources.prophesee_header import PropheseeHeader, read_header
+from evio_ros.sources.event_file import EventFile
+from evio_ros.sources.file_start import FileStart
+from evio_ros.sources.prophesee_header import read_header
+from evio_ros.sources.recording import REORDER_WINDOW_US
 from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["DatFile"]
@@ -25,37 +25,54 @@ __all__ = ["DatFile"]
 RECORD_BYTES = 8
 EVENT_TYPES = (0, 12)
 OLDEST_VERSION = 2
-PIECE_EVENTS = 1 << 17
+PIECE_EVENTS = 1 << 16
+WRAP_US = 1 << 32
+MOST_INVALID = 0.1
+FEWEST_ZEROS = 64
 INDEX_ENTRIES = 4096
 
 
 @njit(cache=True, nogil=True)
-def _decode(records, t, x, y, polarity, newest):  # type: ignore[no-untyped-def]
-    """Split records into columns; times are unwrapped towards the one before."""
-    half, whole = 1 << 31, 1 << 32
-    for i in range(len(t)):
-        time = (newest & ~(whole - 1)) | np.int64(records[2 * i])
-        if time < newest - half:
+def _decode(words, base, t, x, y, polarity):  # type: ignore[no-untyped-def]
+    """Split words into columns, times counted from `base`; returns the largest polarity field."""
+    largest = np.uint32(0)
+    for i in range(t.size):
+        t[i] = base + np.int64(words[2 * i])
+        word = words[2 * i + 1]
+        x[i] = word & np.uint32(0x3FFF)
+        y[i] = (word >> np.uint32(14)) & np.uint32(0x3FFF)
+        largest = max(largest, word >> np.uint32(28))
+        polarity[i] = (word >> np.uint32(28)) != np.uint32(0)
+    return largest
+
+
+@njit(cache=True, nogil=True)
+def _range(values):  # type: ignore[no-untyped-def]
+    lowest, highest = values[0], values[0]
+    for i in range(values.size):
+        lowest, highest = min(lowest, values[i]), max(highest, values[i])
+    return lowest, highest
+
+
+@njit(cache=True, nogil=True)
+def _unwrap(t, before):  # type: ignore[no-untyped-def]
+    """Bring each time to within half a wrap of the one before."""
+    half, whole = np.int64(1 << 31), np.int64(1 << 32)
+    for i in range(t.size):
+        time = (before & ~(whole - 1)) | (t[i] & (whole - 1))
+        if time < before - half:
             time += whole
-        elif time > newest + half and time >= whole:
+        elif time > before + half and time >= whole:
             time -= whole
-        newest = time
+        before = time
         t[i] = time
-        word = records[2 * i + 1]
-        x[i] = word & 0x3FFF
-        y[i] = (word >> 14) & 0x3FFF
-        polarity[i] = (word >> 28) != 0
-    return newest
 
 
 class DatFile(EventFile):
     """A recording in a DAT file, read piece by piece.
 
-    It is read, not mapped: a mapped file that shrinks under the reader kills the process.
-
     Args:
-        path: name of the file, for messages.
-        file: the file, open for reading; closed with the source.
+        path: name of the file.
         size: geometry; None for the header's, or where it has none, a guess.
 
     Raises:
@@ -66,62 +83,79 @@ class DatFile(EventFile):
     _next: int
     _newest: int
 
-    def __init__(self, path: str, file: BinaryIO, size: SensorSize | None = None) -> None:
-        self.header = read_header(file, path)
-        super().__init__(path, file, size or self.header.size)
-
     @classmethod
-    def recognises(cls, header: PropheseeHeader, start: bytes) -> bool:
-        """Whether the bytes after a header say that this is a DAT file of events."""
-        if header.event_format is not None or header.length == 0 or len(start) < 2:
+    def recognises(cls, start: FileStart) -> bool:
+        """Whether a file is DAT of events; one that ends with its header is left to the reader."""
+        header = start.header
+        if header is None or header.event_format is not None:
             return False
-        return start[0] in EVENT_TYPES and start[1] == RECORD_BYTES
+        data = start.data[header.length :]
+        return not data or (data[0] in EVENT_TYPES and data[1:2] == bytes((RECORD_BYTES,)))
 
     @property
     def event_count(self) -> int:
         """Number of records in the file."""
         return self._records
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> SensorSize | None:
+        self.header = read_header(self._file, self.path)
         offset = self.header.length
         version = self.header.fields.get("version", str(OLDEST_VERSION))
         if version.isdigit() and int(version) < OLDEST_VERSION:
             raise SourceError(self.path, f"DAT version {version} is not supported", 0)
-        start = self._read_at(offset, 2)
-        if len(start) == 2 and (start[0] not in EVENT_TYPES or start[1] != RECORD_BYTES):
-            reason = f"event type {start[0]} of {start[1]} bytes is not a contrast event of 8 bytes"
+        if self._file_bytes() < offset + 2 + RECORD_BYTES:
+            raise SourceError(self.path, "has a header but no events", offset)
+        kind, length = self._read_at(offset, 2)
+        if kind not in EVENT_TYPES or length != RECORD_BYTES:
+            reason = f"event type {kind} of {length} bytes is not a contrast event of 8 bytes"
             raise SourceError(self.path, reason, offset)
         self._data_offset = offset + 2
-        data_bytes = os.fstat(self._file.fileno()).st_size - self._data_offset
-        self._records = max(data_bytes, 0) // RECORD_BYTES
-        if not self._records:
-            raise SourceError(self.path, "has a header but no events", offset)
+        data_bytes = self._file_bytes() - self._data_offset
+        self._records = data_bytes // RECORD_BYTES
         self.statistics.truncated_bytes = data_bytes % RECORD_BYTES
+        self._epoch_us = self.header.epoch_us(WRAP_US, self.path)
         self._go_to(None)
+        self._check_first_piece()
+        return self.header.size
+
+    def _check_first_piece(self) -> None:
+        columns, invalid = self._decode_records(0, self.start_us)
+        records = len(columns) + invalid
+        reason = ""
+        if invalid > MOST_INVALID * records:
+            reason = f"{invalid} of the first {records} records have a polarity of neither 0 nor 1"
+        elif records >= FEWEST_ZEROS and not any(
+            column.any() for column in (columns.t, columns.x, columns.y, columns.polarity)
+        ):
+            reason = f"the first {records} records are all zero"
+        if reason:
+            raise SourceError(self.path, f"is not {self.format_name}: {reason}", self._data_offset)
 
     @cached_property
     def start_us(self) -> int:
         """Sensor time of the first event in µs."""
-        return int(self._raw_times(np.zeros(1, np.int64))[0])
+        return self._epoch_us + int(self._raw_times(np.zeros(1, np.int64))[0])
 
     @cached_property
     def end_us(self) -> int:
         """Sensor time just after the last event in µs."""
         records, times = self._sparse_index
-        last = self._decode_records(int(records[-1]), int(times[-1]))
-        return int(last.t.max()) + 1
+        last, _ = self._decode_records(int(records[-1]), int(times[-1]))
+        return (int(last.t.max()) if len(last) else int(times[-1])) + 1
 
     def _read_piece(self) -> RawColumns | None:
         if self._next >= self._records:
             return None
-        columns = self._decode_records(self._next, self._newest)
-        self._next += len(columns)
-        self._newest = int(columns.t[-1])
+        columns, invalid = self._decode_records(self._next, self._newest)
+        self._next += len(columns) + invalid
+        self.statistics.invalid += invalid
+        if len(columns):
+            self._newest = int(columns.t[-1])
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
         self._next = 0
-        self._newest = 0
+        self._newest = self.start_us
         if t_us is not None:
             # Events may be out of order by the window in which they are put right.
             records, times = self._sparse_index
@@ -129,29 +163,30 @@ class DatFile(EventFile):
             if before >= 0:
                 self._next, self._newest = int(records[before]), int(times[before])
 
-    def _decode_records(self, first: int, newest: int) -> RawColumns:
+    def _decode_records(self, first: int, newest: int) -> tuple[RawColumns, int]:
+        """Events from a record on, and the number of invalid records left out."""
         count = min(PIECE_EVENTS, self._records - first)
-        offset = self._data_offset + first * RECORD_BYTES
-        data = self._read_at(offset, count * RECORD_BYTES)
-        if len(data) < count * RECORD_BYTES:
-            raise SourceError(self.path, "has shrunk while it was read", offset + len(data))
-        columns = RawColumns(
-            np.empty(count, np.int64),
-            np.empty(count, np.uint16),
-            np.empty(count, np.uint16),
-            np.empty(count, np.bool_),
-        )
+        data = self._read_at(self._data_offset + first * RECORD_BYTES, count * RECORD_BYTES)
+        columns = RawColumns.empty(count)
         words = np.frombuffer(data, "<u4")
-        _decode(words, columns.t, columns.x, columns.y, columns.polarity, newest)
-        return columns
+        base = newest & ~(WRAP_US - 1)
+        largest = _decode(words, base, columns.t, columns.x, columns.y, columns.polarity)
+        lowest, highest = _range(columns.t)
+        if highest - lowest > WRAP_US // 2 or abs(int(columns.t[0]) - newest) > WRAP_US // 2:
+            _unwrap(columns.t, newest)
+        if largest <= 1:
+            return columns, 0
+        valid = columns.select(words[1::2] >> 28 <= 1)
+        return valid, count - len(valid)
 
     @cached_property
     def _sparse_index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Some records, spread evenly, the last piece's first one among them, and their times."""
         last_piece = max(self._records - PIECE_EVENTS, 0)
         records = np.unique(np.linspace(0, last_piece, INDEX_ENTRIES).astype(np.int64))
-        times = np.unwrap(self._raw_times(records), period=1 << 32)
-        return records, times.astype(np.int64)
+        times = self._raw_times(records)
+        _unwrap(times, self.start_us)
+        return records, times
 
     def _raw_times(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
         offsets = self._data_offset + records * RECORD_BYTES

@@ -2,95 +2,49 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from pathlib import Path
-from types import TracebackType
-from typing import NoReturn, Self
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
-from evio_ros.events import EventBatch, SensorSize
-from evio_ros.sources.dat import EVENT_TYPES, RECORD_BYTES
+from evio_ros.events import EventBatch
+from evio_ros.sources.dat import EVENT_TYPES, RECORD_BYTES, WRAP_US
+from evio_ros.sources.prophesee_writer import PropheseeWriter
 
 __all__ = ["DatWriter"]
 
 
-class DatWriter:
-    """Writes a DAT file; it appears under its name only when it is complete.
+class DatWriter(PropheseeWriter):
+    """Writes a DAT file; times are kept modulo 2**32 µs, so a gap is at most 2**31 µs long."""
 
-    Used as a context manager: leaving it by an exception removes what was written.
+    format_name = "DAT"
+    largest_side_px: ClassVar[int] = 1 << 14
+    wrap_us: ClassVar[int] = WRAP_US
 
-    Args:
-        path: name of the file; an older one is replaced.
-        size: geometry, at most 16384 pixels a side.
+    def _header_lines(self) -> list[str]:
+        return [
+            "Data file containing CD events.",
+            "Version 2",
+            f"Width {self.size.width}",
+            f"Height {self.size.height}",
+        ]
 
-    Raises:
-        SourceError: where the file cannot be written, with the byte offset reached.
-    """
+    def _write_header(self, first_us: int) -> None:
+        super()._write_header(first_us)
+        self._file.write(bytes((EVENT_TYPES[1], RECORD_BYTES)))
 
-    def __init__(self, path: str | os.PathLike[str], size: SensorSize) -> None:
-        if max(size.width, size.height) > 1 << 14:
-            raise SourceError(path, f"DAT holds sensors of up to 16384 pixels a side, not {size}")
-        self.path = os.fspath(path)
-        self.size = size
-        self._partial = f"{self.path}.{os.getpid()}.part"
-        self._written = 0
-        header = f"% Data file containing CD events.\n% Version 2\n% Width {size.width}\n"
-        header += f"% Height {size.height}\n% end\n"
-        try:
-            self._file = open(self._partial, "wb")  # noqa: SIM115 - closed by __exit__
-        except OSError as error:
-            raise SourceError(path, f"cannot be written: {error.strerror}") from None
-        self._write(header.encode() + bytes((EVENT_TYPES[1], RECORD_BYTES)))
-
-    def append(self, batch: EventBatch) -> None:
-        """Write events; their times are kept modulo 2**32 µs.
-
-        Raises:
-            SourceError: where the disk is full or fails; the text names the byte offset.
-        """
-        if batch.size != self.size:
-            raise SourceError(self.path, f"events of a {batch.size} sensor, file of {self.size}")
+    def _encoded(self, batch: EventBatch) -> NDArray[np.generic]:
+        self._check_gaps(batch)
         records = np.empty((len(batch), 2), "<u4")
-        records[:, 0] = batch.t & 0xFFFFFFFF
+        records[:, 0] = batch.t & (WRAP_US - 1)
         records[:, 1] = batch.x | batch.y.astype(np.uint32) << 14
         records[:, 1] |= batch.polarity.astype(np.uint32) << 28
-        self._write(records.tobytes())
+        return records
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self._discard()
-            return
-        try:
-            self._file.close()
-            os.replace(self._partial, self.path)
-        except OSError as problem:
-            self._fail(problem)
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-            self._file.flush()
-        except OSError as error:
-            self._fail(error)
-        self._written += len(data)
-
-    def _fail(self, error: OSError) -> NoReturn:
-        self._discard()
-        reason = f"cannot be written: {error.strerror}"
-        raise SourceError(self.path, reason, self._written) from None
-
-    def _discard(self) -> None:
-        with suppress(OSError):
-            self._file.close()
-        Path(self._partial).unlink(missing_ok=True)
+    def _check_gaps(self, batch: EventBatch) -> None:
+        before_us = batch.t[0] if self._last_us is None else self._last_us
+        longest_us = int(np.diff(batch.t, prepend=before_us).max())
+        if longest_us >= WRAP_US // 2:
+            reason = f"no event for {longest_us} us; DAT holds gaps of up to {WRAP_US // 2 - 1}"
+            raise SourceError(self.path, reason)

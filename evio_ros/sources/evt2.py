@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from evio_ros.sources.raw_words import RawWordFile, WordDecoder
 from evio_ros.sources.time_order import RawColumns
 
-__all__ = ["Evt2Decoder", "Evt2File"]
+__all__ = ["Evt2Decoder", "Evt2File", "unwrapped_high"]
 
 TIME_HIGH, TRIGGER, OTHERS, CONTINUED = 0x8, 0xA, 0xE, 0xF
 NO_TIME = -1
@@ -24,7 +24,8 @@ NO_TIME = -1
 def _decode(words, state, t, x, y, polarity):  # type: ignore[no-untyped-def]
     """Returns the numbers of events and of invalid words; state is the time in units of 64 µs."""
     high = state[0]
-    count, invalid = 0, 0
+    # An unsigned place needs no test for a negative index.
+    count, invalid = np.uint64(0), 0
     for i in range(words.size):
         word = words[i]
         kind = word >> 28
@@ -36,9 +37,9 @@ def _decode(words, state, t, x, y, polarity):  # type: ignore[no-untyped-def]
             x[count] = (word >> 11) & 0x7FF
             y[count] = word & 0x7FF
             polarity[count] = kind != 0
-            count += 1
+            count += np.uint64(1)
         elif kind == TIME_HIGH:
-            high = _unwrapped(np.int64(word & 0xFFFFFFF), high)
+            high = unwrapped_high(np.int64(word & 0xFFFFFFF), high)
         elif kind != TRIGGER and kind != OTHERS and kind != CONTINUED:
             invalid += 1
     state[0] = high
@@ -50,15 +51,18 @@ def _skip(words, state):  # type: ignore[no-untyped-def]
     high = state[0]
     for i in range(words.size):
         if words[i] >> 28 == TIME_HIGH:
-            high = _unwrapped(np.int64(words[i] & 0xFFFFFFF), high)
+            high = unwrapped_high(np.int64(words[i] & 0xFFFFFFF), high)
     state[0] = high
 
 
 @njit(cache=True, nogil=True)
-def _unwrapped(raw, before):  # type: ignore[no-untyped-def]
-    """The 28-bit time counted on past its wraps: the value nearest to the one before."""
+def unwrapped_high(raw, before):  # type: ignore[no-untyped-def]
+    """The 28-bit time counted on past its wraps: the value nearest to the one before.
+
+    Before the first time, `before` is -1 less what the count starts from.
+    """
     if before < 0:
-        return raw
+        return raw - 1 - before
     time = (before & ~0xFFFFFFF) | raw
     if time < before - 0x8000000:
         return time + 0x10000000
@@ -72,18 +76,15 @@ class Evt2Decoder(WordDecoder):
 
     word_type: ClassVar[np.dtype] = np.dtype("<u4")
 
-    def __init__(self) -> None:
-        self.state = np.array((NO_TIME,), np.int64)
+    wrap_us: ClassVar[int] = 1 << 34
+
+    def __init__(self, epoch_us: int = 0) -> None:
+        self.state = np.array((-1 - (epoch_us >> 6),), np.int64)
         self.invalid = 0
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
         """Decode uint32 words; those that are no contrast events give nothing."""
-        columns = RawColumns(
-            np.empty(words.size, np.int64),
-            np.empty(words.size, np.uint16),
-            np.empty(words.size, np.uint16),
-            np.empty(words.size, np.bool_),
-        )
+        columns = RawColumns.empty(words.size)
         count, invalid = _decode(
             words, self.state, columns.t, columns.x, columns.y, columns.polarity
         )
@@ -104,4 +105,5 @@ class Evt2File(RawWordFile):
     """A recording in an EVT2 file."""
 
     format_name = "Prophesee EVT2"
+    format_key = "evt2"
     decoder_type = Evt2Decoder

@@ -10,9 +10,10 @@ from typing import BinaryIO
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 
-__all__ = ["PropheseeHeader", "read_header"]
+__all__ = ["TIME_OFFSET", "PropheseeHeader", "read_header"]
 
 LONGEST_HEADER_BYTES = 1 << 16
+TIME_OFFSET = "evio_time_offset_us"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,22 @@ class PropheseeHeader:
         length: bytes of the header; the data begin at this offset.
         size: geometry that the header names; None where it names none.
         event_format: "evt2", "evt21" or "evt3" of a RAW file; None where it is not named.
+        time_offset_us: sensor time of the file's time 0; our own writers declare it where times
+            are longer than the format's fields.
     """
 
     fields: Mapping[str, str]
     length: int
     size: SensorSize | None
     event_format: str | None
+    time_offset_us: int = 0
+
+    def epoch_us(self, wrap_us: int, path: str) -> int:
+        """The time offset, checked to be a whole number of a format's wraps of time."""
+        if self.time_offset_us % wrap_us:
+            reason = f"the header's {TIME_OFFSET} {self.time_offset_us} is no multiple of {wrap_us}"
+            raise SourceError(path, reason, 0)
+        return self.time_offset_us
 
 
 def read_header(file: BinaryIO, path: str) -> PropheseeHeader:
@@ -46,16 +57,23 @@ def read_header(file: BinaryIO, path: str) -> PropheseeHeader:
     position = 0
     while start[position : position + 1] == b"%" and start[position + 1 : position + 2] in b" \n\r":
         end = start.find(b"\n", position)
+        if end < 0 and len(start) == LONGEST_HEADER_BYTES:
+            raise SourceError(path, f"the header is longer than {len(start)} bytes", position)
         if end < 0:
             raise SourceError(path, "the header's last line does not end", position)
-        line = _text(start[position + 1 : end], path, position)
+        line = _text(start[position + 1 : end], path, position + 1)
         position = end + 1
         name, _, value = line.partition(" ")
         if name.lower() == "end":
             break
         if name:
             fields[name.lower()] = value.strip()
-    return PropheseeHeader(fields, position, _size(fields, path), _event_format(fields))
+    if position == LONGEST_HEADER_BYTES:
+        raise SourceError(path, f"the header is longer than {LONGEST_HEADER_BYTES} bytes", 0)
+    size = _size(fields, path)
+    return PropheseeHeader(
+        fields, position, size, _event_format(fields), _time_offset(fields, path)
+    )
 
 
 def _text(line: bytes, path: str, offset: int) -> str:
@@ -79,6 +97,13 @@ def _size(fields: Mapping[str, str], path: str) -> SensorSize | None:
         return SensorSize(int(width), int(height))
     except (ValueError, EventError) as error:
         raise SourceError(path, f"the header's geometry is impossible: {error}", 0) from None
+
+
+def _time_offset(fields: Mapping[str, str], path: str) -> int:
+    text = fields.get(TIME_OFFSET, "0")
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise SourceError(path, f"the header's {TIME_OFFSET} is no time in us: {text[:40]!r}", 0)
+    return int(text)
 
 
 def _event_format(fields: Mapping[str, str]) -> str | None:

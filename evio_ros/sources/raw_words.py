@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from functools import cached_property
-from typing import BinaryIO, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.event_file import REORDER_WINDOW_US, EventFile
-from evio_ros.sources.prophesee_header import PropheseeHeader, read_header
+from evio_ros.sources.event_file import EventFile
+from evio_ros.sources.file_start import FileStart
+from evio_ros.sources.prophesee_header import read_header
+from evio_ros.sources.recording import REORDER_WINDOW_US
 from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["RawWordFile", "WordDecoder"]
@@ -30,13 +31,19 @@ class WordDecoder:
 
     Attributes:
         word_type: dtype of a word.
+        wrap_us: period of the format's times.
         state: int64 (n,), all that the decoder carries from word to word.
         invalid: words dropped: of unknown type, or events before the first time.
     """
 
     word_type: ClassVar[np.dtype]
+    wrap_us: ClassVar[int]
     invalid: int
     state: NDArray[np.int64]
+
+    @abstractmethod
+    def __init__(self, epoch_us: int = 0) -> None:
+        """Start before the first word; times are counted from `epoch_us`, a multiple of wrap_us."""
 
     @abstractmethod
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
@@ -59,8 +66,7 @@ class RawWordFile(EventFile):
     and completed by skipping through the rest when a later time, or the end, is asked for.
 
     Args:
-        path: name of the file, for messages.
-        file: the file, open for reading; closed with the source.
+        path: name of the file.
         size: geometry; None for the header's, or where it has none, a guess.
 
     Raises:
@@ -68,14 +74,18 @@ class RawWordFile(EventFile):
     """
 
     decoder_type: ClassVar[type[WordDecoder]]
+    format_key: ClassVar[str]
 
-    def __init__(self, path: str, file: BinaryIO, size: SensorSize | None = None) -> None:
-        self.header: PropheseeHeader = read_header(file, path)
-        super().__init__(path, file, size or self.header.size)
+    @classmethod
+    def recognises(cls, start: FileStart) -> bool:
+        """Whether a file's header names this format."""
+        return start.header is not None and start.header.event_format == cls.format_key
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> SensorSize | None:
+        self.header = read_header(self._file, self.path)
+        self._epoch_us = self.header.epoch_us(self.decoder_type.wrap_us, self.path)
         word_bytes = self.decoder_type.word_type.itemsize
-        data_bytes = os.fstat(self._file.fileno()).st_size - self.header.length
+        data_bytes = self._file_bytes() - self.header.length
         self.statistics.truncated_bytes = data_bytes % word_bytes
         self._words = data_bytes // word_bytes
         if not self._words:
@@ -84,10 +94,11 @@ class RawWordFile(EventFile):
         self._index: list[tuple[int, int, NDArray[np.int64]]] = []
         self._go_to(None)
         self._check_first_piece()
+        return self.header.size
 
     def _check_first_piece(self) -> None:
         words = self._read_words(0)
-        decoder = self.decoder_type()
+        decoder = self._new_decoder()
         decoder.decode(words)
         if decoder.invalid > MOST_INVALID * len(words) + 64:
             reason = (
@@ -99,7 +110,7 @@ class RawWordFile(EventFile):
     @cached_property
     def start_us(self) -> int:
         """Sensor time of the first event in µs."""
-        decoder, first = self.decoder_type(), 0
+        decoder, first = self._new_decoder(), 0
         while first < self._words:
             words = self._read_words(first)
             columns = decoder.decode(words)
@@ -136,7 +147,7 @@ class RawWordFile(EventFile):
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
-        self._next, self._decoder = 0, self.decoder_type()
+        self._next, self._decoder = 0, self._new_decoder()
         if t_us is None:
             return
         self._extend_index(t_us)
@@ -149,13 +160,13 @@ class RawWordFile(EventFile):
         word_type = self.decoder_type.word_type
         count = min(self._piece_words, self._words - first)
         offset = self.header.length + first * word_type.itemsize
-        data = self._read_at(offset, count * word_type.itemsize)
-        if len(data) < count * word_type.itemsize:
-            raise SourceError(self.path, "has shrunk while it was read", offset + len(data))
-        return np.frombuffer(data, word_type)
+        return np.frombuffer(self._read_at(offset, count * word_type.itemsize), word_type)
+
+    def _new_decoder(self) -> WordDecoder:
+        return self.decoder_type(self._epoch_us)
 
     def _decoder_at(self, state: NDArray[np.int64]) -> WordDecoder:
-        decoder = self.decoder_type()
+        decoder = self._new_decoder()
         decoder.state = state.copy()
         return decoder
 
@@ -167,7 +178,7 @@ class RawWordFile(EventFile):
     def _extend_index(self, t_us: int | None) -> None:
         """Skip through the file until the index reaches `t_us`; None for the end."""
         if not self._index:
-            self._note_index(0, self.decoder_type())
+            self._note_index(0, self._new_decoder())
         first, time, state = self._index[-1]
         decoder = self._decoder_at(state)
         while first < self._words and (t_us is None or time < t_us):

@@ -1,56 +1,81 @@
-"""Opening any recording: the format is told by content, not by the file's name."""
+"""Opening any source of events: a file's format is told by its content, not by its name."""
 
 from __future__ import annotations
 
+import os
+from importlib import import_module
+from typing import Protocol
+
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.event_file import EventFile, open_regular_file
-from evio_ros.sources.prophesee_header import PropheseeHeader, read_header
+from evio_ros.sources.bag import Bag, is_bag
+from evio_ros.sources.file_start import FileStart, read_file_start
+from evio_ros.sources.recording import Recording
 
-__all__ = ["open_source"]
+__all__ = ["FILE_FORMATS", "open_source"]
+
+FILE_FORMATS = (
+    "dat:DatFile",
+    "evt2:Evt2File",
+    "evt21:Evt21File",
+    "evt3:Evt3File",
+    "hdf5:Hdf5File",
+    "npz:NpzFile",
+    "faery_file:Aedat4File",
+    "faery_file:EventStreamFile",
+    "csv_text:CsvFile",
+)
+"""Module and class of each format, in the order in which they are asked for a file."""
 
 
-def open_source(uri: str, *, size: SensorSize | None = None) -> EventFile:
+class FileFormat(Protocol):
+    """What the registry needs of a format's class."""
+
+    format_name: str
+
+    def __call__(self, path: str, size: SensorSize | None = None) -> Recording: ...
+
+    def recognises(self, start: FileStart) -> bool:
+        """Whether a file with this beginning is of the format."""
+        ...
+
+
+def open_source(uri: str, *, size: SensorSize | None = None) -> Recording:
     """Open a recording.
 
     Args:
-        uri: a file's path, or `file://` and an absolute path.
+        uri: the path of a file or of a bag's folder, or `file://` and an absolute path;
+            `?topic=/name` after a bag's path picks one of several topics.
         size: geometry of the sensor; None for what the recording says or lets guess.
 
     Raises:
-        SourceError: where the file cannot be opened or is of no known format.
+        SourceError: where it cannot be opened or is of no known format.
     """
-    path = uri.removeprefix("file://")
-    file = open_regular_file(path)
-    try:
-        header = read_header(file, path)
-        file.seek(header.length)
-        format_class = _recognise(header, file.read(16))
-        if format_class is None:
-            raise SourceError(path, _unknown(header), header.length)
-    except BaseException:
-        file.close()
-        raise
-    return format_class(path, file, size)
+    path, topic = _split(uri.removeprefix("file://"))
+    if is_bag(path):
+        return Bag(path, size, topic)
+    start = read_file_start(path)
+    tried = []
+    for entry in FILE_FORMATS:
+        module, _, name = entry.partition(":")
+        file_format: FileFormat = getattr(import_module(f"evio_ros.sources.{module}"), name)
+        if file_format.recognises(start):
+            return file_format(path, size)
+        tried.append(file_format.format_name)
+    raise SourceError(path, _unknown(start, tried), 0)
 
 
-def _recognise(header: PropheseeHeader, start: bytes) -> type[EventFile] | None:
-    from evio_ros.sources.dat import DatFile
-    from evio_ros.sources.evt2 import Evt2File
-    from evio_ros.sources.evt3 import Evt3File
-
-    if header.event_format == "evt2":
-        return Evt2File
-    if header.event_format == "evt3":
-        return Evt3File
-    # A header that ends the file is left to the reader, which says so.
-    if DatFile.recognises(header, start) or (header.length and not start):
-        return DatFile
-    return None
+def _split(path: str) -> tuple[str, str | None]:
+    """A path and the topic named behind it."""
+    base, mark, topic = path.rpartition("?topic=")
+    return (base, topic) if mark and not os.path.exists(path) else (path, None)
 
 
-def _unknown(header: PropheseeHeader) -> str:
-    if header.event_format is not None:
-        return f"is in {header.event_format.upper()}, which cannot be read; known are EVT2 and EVT3"
-    found = "its header names no RAW format" if header.length else "it has no Prophesee header"
-    return f"is no recording that can be read (tried DAT, EVT2, EVT3): {found}"
+def _unknown(start: FileStart, tried: list[str]) -> str:
+    text = f"is no recording that can be read (tried {', '.join(tried)})"
+    if start.header is None:
+        return f"{text}: its first bytes are {start.data[:8].hex(' ')}"
+    named = start.header.event_format
+    if named is not None:
+        return f"{text}: its header names the format {named.upper()[:40]}"
+    return f"{text}: its header names no format and no contrast events follow it"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -30,6 +31,26 @@ class RawColumns:
     y: NDArray[np.uint16]
     polarity: NDArray[np.bool_]
 
+    @classmethod
+    def empty(cls, count: int) -> Self:
+        """Columns of `count` events whose values are not set."""
+        return cls(
+            np.empty(count, np.int64),
+            np.empty(count, np.uint16),
+            np.empty(count, np.uint16),
+            np.empty(count, np.bool_),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[RawColumns]) -> Self:
+        """The events of all parts, one part after the other."""
+        return cls(
+            np.concatenate([part.t for part in parts]),
+            np.concatenate([part.x for part in parts]),
+            np.concatenate([part.y for part in parts]),
+            np.concatenate([part.polarity for part in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.t)
 
@@ -37,14 +58,21 @@ class RawColumns:
         """The events that an index, a mask or a slice picks."""
         return RawColumns(self.t[which], self.x[which], self.y[which], self.polarity[which])
 
-    def after(self, other: RawColumns) -> RawColumns:
-        """`other` and then these."""
-        return RawColumns(
-            np.concatenate((other.t, self.t)),
-            np.concatenate((other.x, self.x)),
-            np.concatenate((other.y, self.y)),
-            np.concatenate((other.polarity, self.polarity)),
-        )
+
+@njit(cache=True, nogil=True)
+def _is_plain(t, x, y, width, height, newest):  # type: ignore[no-untyped-def]
+    """Whether all events are inside the geometry and in order; loops that use vector registers."""
+    if t.size and t[0] < newest:
+        return False
+    backwards = False
+    for i in range(1, t.size):
+        backwards |= t[i] < t[i - 1]
+    largest_x, largest_y = np.uint16(0), np.uint16(0)
+    for i in range(x.size):
+        largest_x = max(largest_x, x[i])
+    for i in range(y.size):
+        largest_y = max(largest_y, y[i])
+    return not backwards and largest_x < width and largest_y < height
 
 
 @njit(cache=True, nogil=True)
@@ -111,7 +139,7 @@ class TimeOrder:
             return
         if usable.t[0] < held.t[-1]:
             cut = int(np.searchsorted(held.t, usable.t[0], side="right"))
-            merged = usable.after(held.select(slice(cut, None)))
+            merged = RawColumns.concatenate((held.select(slice(cut, None)), usable))
             self._held = merged.select(np.argsort(merged.t, kind="stable"))
             held = held.select(slice(0, cut))
         yield from self._give(held)
@@ -124,9 +152,14 @@ class TimeOrder:
 
     def _usable(self, columns: RawColumns) -> RawColumns:
         """The events that can be used, sorted."""
+        width, height = self._size.width, self._size.height
+        if _is_plain(columns.t, columns.x, columns.y, width, height, self._newest):
+            if len(columns):
+                self._newest = int(columns.t[-1])
+            return columns
         limits = (
-            self._size.width,
-            self._size.height,
+            width,
+            height,
             self._newest,
             self._given,
             self._window_us,

@@ -1,0 +1,205 @@
+"""How fast recordings are read, in one run with other libraries: speed, memory, seeking.
+
+python bench/decode.py                   files of 20 M events, made in a temporary folder
+python bench/decode.py --events 100e6    larger files, to see that memory stays flat
+
+Each reader runs alone in a process of its own, once to warm up and three times measured. The figure
+is events per second of CPU time (user and system, all threads), the best of three: a shared machine
+changes it little. Libraries that are not installed are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.sources.registry import open_source
+from evio_ros.sources.writing import open_writer
+
+SIZE = SensorSize(1280, 720)
+RUNS = 3
+PIECE = 1_000_000
+MOST_FOR_EVLIB = 4_000_000
+SEEKS = 200
+
+
+def random_batches(events: int) -> Iterator[EventBatch]:
+    """Events at random pixels, 10 M a second: the worst case for formats with a state."""
+    rng = np.random.default_rng(0)
+    for start in range(0, events, PIECE):
+        count = min(PIECE, events - start)
+        t = start // 10 + np.sort(rng.integers(0, PIECE // 10, count))
+        x = rng.integers(0, SIZE.width, count).astype(np.uint16)
+        y = rng.integers(0, SIZE.height, count).astype(np.uint16)
+        yield EventBatch(SIZE, t, x, y, rng.random(count) < 0.5)
+
+
+def write(path: Path, name: str, events: int) -> None:
+    """Write random events in a format."""
+    with open_writer(str(path), SIZE, name) as writer:
+        for batch in random_batches(events):
+            writer.append(batch)
+
+
+def read_evio(path: str) -> int:
+    """Our reader."""
+    with open_source(path) as source:
+        return sum(len(batch) for batch in source.batches())
+
+
+def read_memmap(path: str) -> int:
+    """Decode a DAT file as numpy allows, piece by piece, without any check."""
+    with open_source(path) as source:
+        offset = source.header.length + 2  # type: ignore[attr-defined]
+    words = np.memmap(path, "<u4", "r", offset).reshape(-1, 2)
+    events = 0
+    for start in range(0, len(words), 1 << 16):
+        piece = words[start : start + (1 << 16)]
+        t = piece[:, 0].astype(np.int64)
+        pixel = piece[:, 1]
+        columns = (
+            (pixel & 0x3FFF).astype(np.uint16),
+            (pixel >> 14 & 0x3FFF).astype(np.uint16),
+            pixel >> 28 != 0,
+        )
+        events += len(t) if len(columns[0]) else 0
+    return events
+
+
+def read_faery(path: str) -> int:
+    """faery, which streams."""
+    import faery
+
+    kind = {"dat": "dat", "raw": "evt"}[path.rsplit(".", 1)[1]]
+    return sum(len(piece) for piece in faery.events_stream_from_file(path, file_type=kind))
+
+
+def read_expelliarmus(path: str) -> int:
+    """expelliarmus, which streams; its EVT3 times are wrong on real recordings."""
+    from expelliarmus import Wizard
+
+    wizard = Wizard(encoding=Path(path).stem, chunk_size=1 << 16)
+    wizard.set_file(path)
+    return sum(len(piece) for piece in wizard.read_chunk())
+
+
+def read_evlib(path: str) -> int:
+    """evlib, which reads whole files."""
+    import evlib
+
+    return int(evlib.load_events(path).collect().height)
+
+
+READERS: dict[str, Callable[[str], int]] = {
+    "evio_ros": read_evio,
+    "numpy memmap": read_memmap,
+    "faery": read_faery,
+    "expelliarmus": read_expelliarmus,
+    "evlib": read_evlib,
+}
+COMPARED = {
+    "dat": ("evio_ros", "numpy memmap", "faery", "expelliarmus"),
+    "evt2": ("evio_ros", "faery", "expelliarmus", "evlib"),
+    "evt3": ("evio_ros", "faery", "expelliarmus", "evlib"),
+}
+
+
+def measure(job: tuple[str, str]) -> tuple[int, float, float] | str:
+    """Events, CPU seconds and peak memory (MB) of one reader; text where it fails."""
+    reader, path = job
+    try:
+        events = READERS[reader](path)
+        seconds = min(cpu_seconds(lambda: READERS[reader](path)) for _ in range(RUNS))
+    except ImportError:
+        return "not installed"
+    except Exception as error:
+        return f"fails: {error}"
+    return events, seconds, peak_memory_mb()
+
+
+def peak_memory_mb() -> float:
+    """Most memory that this process ever held; unlike getrusage, without its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU time of one call."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def measure_seeks(path: str) -> tuple[float, float, float]:
+    """Milliseconds to index, and median and longest to seek to a random time and read there."""
+    rng = np.random.default_rng(1)
+    with open_source(path) as source:
+        started = time.perf_counter()
+        first, last = source.start_us, source.end_us
+        source.seek(last - 1)
+        index = time.perf_counter() - started
+        times = []
+        for t_us in rng.integers(first, last, SEEKS):
+            started = time.perf_counter()
+            source.seek(int(t_us))
+            next(source.batches())
+            times.append(time.perf_counter() - started)
+    return 1e3 * index, 1e3 * float(np.median(times)), 1e3 * max(times)
+
+
+def alone(function: Callable, argument: object):  # type: ignore[no-untyped-def]
+    """Call a function in a fresh process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, (argument,))
+
+
+def main() -> None:
+    """Make files, measure, print two tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=float, default=20e6, help="events in each file")
+    events = int(parser.parse_args().events)
+    speed = Table("format", "reader", "Mev/s of CPU", "evio_ros is faster by", "peak memory MB")
+    seeking = Table("format", "file MB", "index ms", "seek median ms", "seek longest ms")
+    for name, readers in COMPARED.items():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.{'dat' if name == 'dat' else 'raw'}"
+            small = path.with_name(f"{name}_small{path.suffix}")
+            try:
+                write(path, name, events)
+                write(small, name, min(events, MOST_FOR_EVLIB))
+            except Exception as error:
+                speed.add_row(name, "evio_ros", f"cannot be written: {error}")
+                continue
+            ours = 0.0
+            for reader in readers:
+                result = alone(measure, (reader, str(small if reader == "evlib" else path)))
+                if isinstance(result, str):
+                    speed.add_row(name, reader, result)
+                    continue
+                rate = result[0] / result[1]
+                ours = ours or rate
+                speed.add_row(
+                    name, reader, f"{rate / 1e6:.0f}", f"{ours / rate:.1f}", f"{result[2]:.0f}"
+                )
+            index, median, longest = alone(measure_seeks, str(path))
+            megabytes = path.stat().st_size / 1e6
+            seeking.add_row(
+                name, f"{megabytes:.0f}", f"{index:.0f}", f"{median:.1f}", f"{longest:.1f}"
+            )
+    console = Console(width=110)
+    console.print(speed)
+    console.print(seeking)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The rotation detector node: events in, all rotors of every window out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import ClassVar
+
+from evio_ros.events import EventWindow, SensorSize
+from evio_ros.msg import RotationStateArray
+from evio_ros.parameters import Parameters
+from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.diagnostics import Report
+from evio_ros.ros.event_subscription import EventSubscription, SensorClock
+from evio_ros.ros.process import run_node
+from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
+from evio_ros.ros.rotation_messages import state_array
+from evio_ros.rotation.acquisition import AcquisitionParameters
+from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.regions import RegionParameters
+from evio_ros.rotation.rotor_tracker import TrackerParameters
+from evio_ros.rotation.warm_up import warm_up
+from evio_ros.windowing import WindowAssembler
+
+__all__ = ["RotationDetectorNode", "main"]
+
+
+class RotationDetectorNode(EvioNode):
+    """Publishes the rotors of every window, an empty array where none is seen."""
+
+    PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
+        "": RotationDetectorParameters,
+        "regions": RegionParameters,
+        "acquisition": AcquisitionParameters,
+        "tracking": TrackerParameters,
+        "qos": EventsQualityParameters,
+    }
+
+    def __init__(self) -> None:
+        super().__init__("rotation_detector")
+        self._detector: RotationDetector | None = None
+        self._steps: WindowAssembler | None = None
+        self._rotors = 0
+        self._windows = 0
+        self._busy_s = 0.0
+        self.parameters.on_change(self._start_afresh)
+        self._publisher = self.create_publisher(
+            RotationStateArray, "~/rotation_states", results_quality()
+        )
+        # Events are asked for only when they can be worked on; the others find the publisher first.
+        warm_up(self._make_detector(SensorSize(1, 1)))
+        self._events = EventSubscription(
+            self, self.parameters.get(EventsQualityParameters, "qos"), self._take
+        )
+
+    def report(self) -> Report:
+        """Rotors in view, counters, and what was lost on the way."""
+        received = self._events.statistics
+        late = self._steps.late_events if self._steps is not None else 0
+        return Report(
+            f"{self._rotors} rotors in view" if received.messages else "waiting for events",
+            {
+                "messages": received.messages,
+                "events": received.events,
+                "messages_lost": received.lost,
+                "messages_refused": received.refused,
+                "events_dropped_late": late,
+                "windows": self._windows,
+                "busy_s": round(self._busy_s, 3),
+            },
+            warning=bool(received.lost or received.refused or late),
+        )
+
+    def _start_afresh(self) -> None:
+        """Have the next message make a detector with the parameters as they are now."""
+        self._detector = self._steps = None
+
+    def _take(self, window: EventWindow, clock: SensorClock) -> None:
+        started_s = time.monotonic()
+        size = window.events.size
+        if self._detector is None or self._steps is None or self._detector.size != size:
+            self._detector = self._make_detector(size)
+            self._steps = WindowAssembler(size, self._detector.parameters.step_us)
+        for step in self._steps.push_window(window):
+            self._publish(step, self._detector, clock)
+        self._busy_s += time.monotonic() - started_s
+
+    def _make_detector(self, size: SensorSize) -> RotationDetector:
+        return RotationDetector(
+            size,
+            self.parameters.get(RotationDetectorParameters),
+            self.parameters.get(RegionParameters, "regions"),
+            self.parameters.get(AcquisitionParameters, "acquisition"),
+            self.parameters.get(TrackerParameters, "tracking"),
+        )
+
+    def _publish(self, step: EventWindow, detector: RotationDetector, clock: SensorClock) -> None:
+        rotors = detector.process(step)
+        self._windows += 1
+        self._rotors = len(rotors)
+        header = clock.header(step.end_us)
+        window_us = detector.parameters.window_us
+        self._publisher.publish(
+            state_array(rotors, header, step.end_us, window_us, len(step.events))
+        )
+
+
+def main() -> None:
+    """Run the node."""
+    run_node(RotationDetectorNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Having all that measuring needs compiled and imported before the first event comes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.rotation.detector import RotationDetector
+
+__all__ = ["warm_up"]
+
+SIZE = SensorSize(160, 160)
+SPEED_HZ = 40.0
+BLADES = 3
+RADIUS_PX = 60.0
+EVENTS_PER_US = 0.4
+SPAN_US = 400_000
+
+
+def warm_up(detector: RotationDetector) -> None:
+    """Let a detector of the same parameters measure a made-up rotor, so that every part has run.
+
+    Compiled kernels come from numba's cache after the first time on a machine.
+    """
+    rehearsal = RotationDetector(SIZE, *detector.all_parameters)
+    step_us = detector.parameters.step_us
+    span_us = max(SPAN_US, 2 * detector.parameters.window_us)
+    for start_us in range(0, span_us, step_us):
+        rehearsal.process(EventWindow(start_us, step_us, _blades(start_us, step_us)))
+
+
+def _blades(start_us: int, length_us: int) -> EventBatch:
+    """Edges of blades that turn about the middle of the image."""
+    random = np.random.default_rng(start_us)
+    count = int(EVENTS_PER_US * length_us)
+    t = np.sort(random.integers(start_us, start_us + length_us, count))
+    polarity = random.random(count) < 0.5
+    pitch = 2 * math.pi / BLADES
+    angle = 2 * math.pi * SPEED_HZ * 1e-6 * t + pitch * random.integers(0, BLADES, count)
+    angle += np.where(polarity, 0.2, -0.2)
+    radius = RADIUS_PX * np.sqrt(random.random(count))
+    x = SIZE.width / 2 + radius * np.cos(angle)
+    y = SIZE.height / 2 + radius * np.sin(angle)
+    return EventBatch(SIZE, t, x.astype(np.uint16), y.astype(np.uint16), polarity)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from node_recording import DURATION_US, ROTOR
+
+EVIO = [sys.executable, "-c", "from evio_ros.cli.main import main; main()"]
+
+
+def processes_of(marker: str) -> list[str]:
+    """Command lines that hold a text."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if marker in command and int(entry.name) != os.getpid():
+                found.append(command)
+    return found
+
+
+def test_demo_measures_a_recording_and_compares_it_with_the_truth(recording, tmp_path):
+    command = [*EVIO, "demo", str(recording), "--output", str(tmp_path / "out"), "--rate", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "measured against true speed" in done.stdout
+    assert "windows are missing" not in done.stdout
+    with (tmp_path / "out" / "rotor.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["t_us"] for row in rows}) == DURATION_US // 50_000
+    speeds = [float(row["rpm"]) for row in rows if row["id"]]
+    assert speeds[-1] == pytest.approx(60 * ROTOR.frequency_hz, rel=1e-3)
+    assert (tmp_path / "out" / "rotor.png").read_bytes().startswith(b"\x89PNG")
+    assert processes_of(str(recording)) == []
+
+
+def test_demo_says_what_is_wrong_with_a_recording(tmp_path):
+    done = subprocess.run(
+        [*EVIO, "demo", "missing.dat"], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert done.stderr == "evio: missing.dat: cannot be opened: No such file or directory\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_demo_leaves_no_process_behind(recording, tmp_path, number):
+    config = tmp_path / "evio.yaml"
+    config.write_text("/**/driver:\n  ros__parameters:\n    frame_id: camera\n")
+    command = [*EVIO, "demo", str(recording), "--rate", "0.01", "--config", str(config)]
+    demo = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    marker = str(config)
+    end_s = time.monotonic() + 60
+    # The demo itself and its three nodes name the file.
+    while len(processes_of(marker)) < 4 and time.monotonic() < end_s:
+        time.sleep(0.1)
+    assert len(processes_of(marker)) == 4
+    demo.send_signal(number)
+    demo.wait(20)
+    if number == signal.SIGINT:
+        assert demo.returncode == 130
+        assert "Traceback" not in demo.stderr.read()
+    while processes_of(marker) and time.monotonic() < end_s:
+        time.sleep(0.1)
+    assert processes_of(marker) == []

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import signal
+import time
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from evio_ros.msg import EventArray
+from evio_ros.srv import Seek
+from node_recording import DURATION_US
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from ros_probe import Probe, diagnostics_of
+from std_srvs.srv import SetBool, Trigger
+
+from evio_ros.events import EventBatch
+from evio_ros.ros.event_messages import from_message
+from evio_ros.ros.event_subscription import EventSubscription
+from evio_ros.ros.node_process import NodeProcess
+from evio_ros.ros.quality_of_service import EventsQualityParameters
+from evio_ros.sources.registry import open_source
+
+
+def all_events(path) -> EventBatch:
+    with open_source(str(path)) as source:
+        return EventBatch.concatenate(source.size, list(source.batches()))
+
+
+def assert_same(events: EventBatch, expected: EventBatch) -> None:
+    for column in ("t", "x", "y", "polarity"):
+        np.testing.assert_array_equal(getattr(events, column), getattr(expected, column))
+
+
+def joined(messages: list[EventArray]) -> EventBatch:
+    windows = [from_message(message) for message in messages]
+    return EventBatch.concatenate(windows[0].events.size, [window.events for window in windows])
+
+
+def stamp_ns(message: EventArray) -> int:
+    return 1_000_000_000 * message.header.stamp.sec + message.header.stamp.nanosec
+
+
+def test_every_event_arrives_at_the_pace_of_the_recording(recording):
+    with Probe() as probe:
+        messages = probe.collect(EventArray, "events")
+        with NodeProcess("driver", {"source": str(recording)}) as driver:
+            probe.wait_until(lambda: bool(messages))
+            started_s = time.monotonic()
+            probe.wait_until(lambda: driver.exit_code is not None)
+            elapsed_s = time.monotonic() - started_s
+            probe.spin_for(0.2)
+        assert driver.exit_code == 0, driver.output()
+    assert_same(joined(messages), all_events(recording))
+    assert [message.seq for message in messages] == list(range(len(messages)))
+    assert elapsed_s > 0.9e-6 * (DURATION_US - 10_000)
+    # One offset between the clocks: stamps follow sensor time to the nanosecond.
+    assert len({stamp_ns(message) - 1000 * message.time_base for message in messages}) == 1
+    ends = [message.time_base + message.duration for message in messages]
+    assert ends[:-1] == [message.time_base for message in messages[1:]]
+
+
+def test_a_slow_subscriber_loses_nothing_at_rate_zero(recording):
+    with Probe("slow") as probe:
+        windows = []
+
+        def take(window, _):
+            time.sleep(0.01)
+            windows.append(window)
+
+        quality = EventsQualityParameters(depth=5)
+        subscription = EventSubscription(probe.node, quality, take)
+        parameters = {"source": str(recording), "replay.rate": 0.0, "replay.window_us": 2000}
+        with NodeProcess("driver", parameters) as driver:
+            probe.wait_until(lambda: driver.exit_code is not None)
+            assert driver.exit_code == 0, driver.output()
+    events = EventBatch.concatenate(windows[0].events.size, [window.events for window in windows])
+    assert_same(events, all_events(recording))
+    assert subscription.statistics.lost == 0
+    assert subscription.statistics.messages == len(windows)
+
+
+def test_a_section_is_played_in_parts_that_fit(recording):
+    with Probe() as probe:
+        messages = probe.collect(EventArray, "events")
+        parameters = {
+            "source": str(recording),
+            "replay.rate": 0.0,
+            "replay.start_us": 100_000,
+            "replay.duration_us": 50_000,
+            "replay.window_us": 25_000,
+            "replay.maximum_events": 1000,
+        }
+        with NodeProcess("driver", parameters) as driver:
+            probe.wait_until(lambda: driver.exit_code is not None)
+            probe.spin_for(0.2)
+    everything = all_events(recording)
+    begin_us = int(everything.t[0]) + 100_000
+    assert_same(joined(messages), everything.between(begin_us, begin_us + 50_000))
+    assert max(len(message.t) for message in messages) <= 1000
+
+
+def test_pause_seek_and_restart(recording):
+    with Probe() as probe:
+        messages = probe.collect(EventArray, "events")
+        parameters = {"source": str(recording), "exit_at_end": False, "replay.rate": 0.5}
+        with NodeProcess("driver", parameters):
+            probe.wait_until(lambda: len(messages) > 3)
+            paused = probe.call(SetBool, "driver/pause", SetBool.Request(data=True))
+            assert (paused.success, paused.message) == (True, "paused")
+            probe.spin_for(0.2)
+            standing = len(messages)
+            probe.spin_for(0.4)
+            assert len(messages) == standing
+            assert messages[-1].time_base < 300_000
+
+            assert probe.call(Seek, "driver/seek", Seek.Request(t=400_000)).success
+            assert probe.call(SetBool, "driver/pause", SetBool.Request(data=False)).success
+            probe.wait_until(lambda: len(messages) > standing)
+            assert messages[standing].time_base == messages[0].time_base + 400_000
+
+            refused = probe.call(Seek, "driver/seek", Seek.Request(t=10**9))
+            assert not refused.success
+            assert "1000000000 us is not in 0 to" in refused.message
+
+            # At the end the replay waits, and can begin again.
+            probe.wait_until(lambda: messages[-1].time_base >= 590_000)
+            probe.spin_for(0.1)
+            at_end = len(messages)
+            assert probe.call(Trigger, "driver/restart", Trigger.Request()).success
+            probe.wait_until(lambda: len(messages) > at_end)
+            assert messages[at_end].time_base == messages[0].time_base
+    stamps = [stamp_ns(message) for message in messages]
+    assert stamps == sorted(stamps)
+
+
+def test_a_loop_goes_back_in_sensor_time_but_not_in_ros_time(recording):
+    with Probe() as probe:
+        messages = probe.collect(EventArray, "events")
+        parameters = {"source": str(recording), "replay.loop": True, "replay.rate": 4.0}
+        with NodeProcess("driver", parameters) as driver:
+            probe.wait_until(lambda: len(messages) > 80)
+            assert driver.exit_code is None
+    bases = np.array([message.time_base for message in messages])
+    assert np.count_nonzero(np.diff(bases) < 0) == 1
+    assert [message.seq for message in messages] == list(range(len(messages)))
+
+
+def test_a_parameter_change_is_checked_and_taken_over(recording):
+    def setting(rate: float) -> SetParameters.Request:
+        value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=rate)
+        return SetParameters.Request(parameters=[Parameter(name="replay.rate", value=value)])
+
+    with Probe() as probe:
+        messages = probe.collect(EventArray, "events")
+        with NodeProcess("driver", {"source": str(recording), "replay.rate": 0.05}) as driver:
+            probe.wait_until(lambda: bool(messages))
+            refused = probe.call(SetParameters, "driver/set_parameters", setting(-1.0))
+            assert not refused.results[0].successful
+            assert "replay.rate" in refused.results[0].reason
+            taken = probe.call(SetParameters, "driver/set_parameters", setting(5.0))
+            assert taken.results[0].successful
+            # At the old rate the rest would take 12 seconds.
+            probe.wait_until(lambda: driver.exit_code is not None, timeout_s=8.0)
+            probe.spin_for(0.2)
+    assert_same(joined(messages), all_events(recording))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [
+        ({}, "source: name a recording"),
+        ({"source": "missing.dat"}, "missing.dat: cannot be opened: No such file"),
+        ({"source": "x", "replay.rate": -1.0}, "replay.rate"),
+        ({"source": "x", "replay.rte": 1.0}, "did you mean replay.rate?"),
+        ({"source": "x", "width": 640}, "width, height: 640 and 0; give both or neither"),
+    ],
+)
+def test_a_wrong_start_is_one_line_and_exit_code_2(parameters, text):
+    with NodeProcess("driver", parameters) as driver:
+        assert driver.wait(30.0) == 2
+        assert text in driver.output()
+        assert "Traceback" not in driver.output()
+
+
+def test_a_start_beyond_the_end_is_refused(recording):
+    parameters = {"source": str(recording), "replay.start_us": 10**9}
+    with NodeProcess("driver", parameters) as driver:
+        assert driver.wait(30.0) == 2
+        assert "start_us: 1000000000 us is past the recording's end" in driver.output()
+
+
+def test_ctrl_c_ends_the_driver_cleanly(recording):
+    with Probe() as probe:
+        messages = probe.collect(EventArray, "events")
+        with NodeProcess("driver", {"source": str(recording), "replay.loop": True}) as driver:
+            probe.wait_until(lambda: bool(messages))
+            driver.send_signal(signal.SIGINT)
+            driver.send_signal(signal.SIGINT)
+            assert driver.wait(10.0) == 0
+            assert driver.output() == ""
+
+
+def test_a_subscriber_that_dies_does_not_stop_the_replay(recording):
+    with Probe() as probe:
+        messages = probe.collect(EventArray, "events")
+        parameters = {
+            "source": str(recording),
+            "replay.rate": 0.0,
+            "replay.loop": True,
+            "wait_for_subscribers": 2,
+        }
+        with NodeProcess("rotation_detector") as detector, NodeProcess("driver", parameters):
+            probe.wait_until(lambda: len(messages) > 20)
+            detector.send_signal(signal.SIGKILL)
+            detector.wait(5.0)
+            probe.spin_for(0.3)
+            before = len(messages)
+            probe.wait_until(lambda: len(messages) > before + 20)
+
+
+def test_what_a_file_has_wrong_is_in_the_diagnostics(recording, tmp_path):
+    broken = tmp_path / "broken.dat"
+    outside = (99_000).to_bytes(4, "little") + (5000).to_bytes(4, "little")
+    broken.write_bytes(recording.read_bytes() + outside + b"\x01\x02\x03")
+    with Probe() as probe:
+        reports = probe.collect(DiagnosticArray, "/diagnostics")
+        probe.collect(EventArray, "events")
+        parameters = {"source": str(broken), "replay.rate": 0.0, "exit_at_end": False}
+        with NodeProcess("driver", parameters):
+            probe.wait_until(
+                lambda: diagnostics_of(reports, "/driver").get("events_dropped_outside") == "1"
+            )
+        assert diagnostics_of(reports, "/driver")["bytes_truncated"] == "3"

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import itertools
+from array import array
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from evio_ros.msg import EventArray, EventReceipt, RotationStateArray
+from node_recording import DURATION_US, ROTOR
+from rclpy.qos import QoSProfile
+from ros_probe import Probe, diagnostics_of
+from rotor_events import SIZE, events_of
+
+from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.ros.event_messages import to_message
+from evio_ros.ros.node_process import NodeProcess
+
+STATES = "rotation_detector/rotation_states"
+STEP_US = 50_000
+
+
+def replayed(recording, step_us: int = STEP_US) -> list[RotationStateArray]:
+    """What the detector says of a recording that the driver plays."""
+    with Probe() as probe, NodeProcess("rotation_detector", {"step_us": step_us}):
+        results = probe.collect(RotationStateArray, STATES)
+        probe.wait_for_publisher(STATES)
+        with NodeProcess("driver", {"source": str(recording), "replay.rate": 0.0}) as driver:
+            probe.wait_until(lambda: driver.exit_code is not None)
+            assert driver.exit_code == 0, driver.output()
+        probe.wait_until(lambda: len(results) == DURATION_US // step_us)
+    return results
+
+
+def test_a_rotor_is_measured_over_dds(recording):
+    results = replayed(recording)
+    ends = [result.window_end for result in results]
+    assert [b - a for a, b in itertools.pairwise(ends)] == [STEP_US] * (len(ends) - 1)
+    assert sum(result.event_count for result in results) > 0
+    (state,) = results[-1].states
+    truth = ROTOR.mean_rpm(state.window_end - state.window_length, state.window_end)
+    assert state.rpm == pytest.approx(truth, rel=1e-3)
+    assert state.blade_count == len(state.blades) == ROTOR.blades
+    assert (state.center_x, state.center_y) == pytest.approx(ROTOR.ellipse.center, abs=1.0)
+    assert results[-1].header.frame_id == "event_camera"
+    assert state.header == results[-1].header
+
+
+def test_noise_gives_empty_arrays_at_the_same_rate(noise_recording):
+    results = replayed(noise_recording, step_us=20_000)
+    assert [len(result.states) for result in results] == [0] * len(results)
+
+
+def window_message(seq: int, size: SensorSize = SIZE, events: EventBatch | None = None):
+    start_us = 10_000 * seq
+    window = EventWindow(start_us, 10_000, EventBatch.empty(size) if events is None else events)
+    return to_message(window, seq, "camera", stamp_ns=10**9 + 1000 * start_us)
+
+
+@pytest.fixture
+def direct():
+    """A probe that publishes events itself, with the detector's reports and receipts."""
+    with Probe() as probe, NodeProcess("rotation_detector") as detector:
+        publisher = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
+        reports = probe.collect(DiagnosticArray, "/diagnostics")
+        receipts = probe.collect(EventReceipt, "events/receipts")
+        probe.wait_until(lambda: publisher.get_subscription_count() == 1)
+        probe.wait_for_publisher("events/receipts")
+
+        def send(message: EventArray) -> None:
+            before = len(receipts)
+            publisher.publish(message)
+            probe.wait_until(lambda: len(receipts) > before)
+
+        def report_with(key: str, value: str) -> dict[str, str]:
+            probe.wait_until(
+                lambda: diagnostics_of(reports, "/rotation_detector").get(key) == value
+            )
+            return diagnostics_of(reports, "/rotation_detector")
+
+        yield probe, send, report_with
+        assert detector.exit_code is None, detector.output()
+
+
+def test_broken_messages_are_refused_counted_and_survived(direct):
+    _, send, report_with = direct
+    send(window_message(0))
+    uneven = window_message(1)
+    uneven.x = array("H", [1, 2])
+    outside = window_message(2)
+    outside.t, outside.x, outside.y = array("I", [5]), array("H", [999]), array("H", [1])
+    outside.polarity = array("B", [1])
+    no_sensor = window_message(3)
+    no_sensor.width = 0
+    for message in (uneven, outside, no_sensor):
+        send(message)
+    assert report_with("messages_refused", "3")["messages_lost"] == "0"
+    send(window_message(4))
+    report_with("messages", "5")
+
+
+def test_lost_messages_another_driver_and_another_sensor_are_noticed(direct):
+    probe, send, report_with = direct
+    results = probe.collect(RotationStateArray, STATES)
+    probe.wait_for_publisher(STATES)
+    for seq in (0, 1, 2, 5, 6):
+        send(window_message(seq))
+    report_with("messages_lost", "2")
+    # Sensor time and numbers begin anew, on another sensor.
+    other = SensorSize(64, 48)
+    for seq in range(6):
+        send(window_message(seq, other))
+    probe.wait_until(lambda: len(results) >= 2)
+    assert [result.window_end for result in results] == [50_000, 50_000]
+    assert all(len(result.states) == 0 for result in results)
+
+
+def test_events_at_one_time_and_one_hot_pixel_are_no_rotor(direct):
+    probe, send, _ = direct
+    results = probe.collect(RotationStateArray, STATES)
+    probe.wait_for_publisher(STATES)
+    rotor = events_of([ROTOR], 10_000)
+    for seq in range(30):
+        start_us = 10_000 * seq
+        frozen = EventBatch(SIZE, 0 * rotor.t + start_us, rotor.x, rotor.y, rotor.polarity)
+        send(window_message(seq, events=frozen))
+    probe.wait_until(lambda: len(results) == 6)
+    assert [len(result.states) for result in results] == [0] * 6

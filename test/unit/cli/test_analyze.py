@@ -1,0 +1,210 @@
+"""`evio analyze` on a simulated fan: the rows, the files and the options."""
+
+import csv
+import itertools
+import json
+import math
+
+import pytest
+from PIL import Image
+from small_fan import BLADES, DISC, DURATION_US, RPM
+
+from evio_ros.simulation.truth import Truth, truth_path
+
+KEYS = {
+    *("t_us", "window_us", "id", "rpm", "rpm_std", "blade_count", "angle_rad", "turns"),
+    *("center", "axes", "tilt_rad", "confidence", "events"),
+}
+
+
+def no_constant(name: str) -> None:
+    pytest.fail(f"{name} is no JSON")
+
+
+def lines(text: str) -> list[dict]:
+    return [json.loads(line, parse_constant=no_constant) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def analyzed(fan_recording, tmp_path_factory):
+    """All outputs of one run."""
+    from evio_ros.cli.analyze import analyze
+
+    folder = tmp_path_factory.mktemp("analyzed")
+    analyze(
+        str(fan_recording),
+        json_path=str(folder / "fan.jsonl"),
+        csv_path=folder / "fan.csv",
+        plot_path=folder / "fan.png",
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(analyzed):
+    return lines((analyzed / "fan.jsonl").read_text())
+
+
+def test_one_row_for_each_window_and_rotor(rows):
+    first_us = rows[0]["t_us"] - 100_000
+    assert 0 <= first_us < 1_000
+    ends = [row["t_us"] for row in rows]
+    # 100 ms windows, a result every 50 ms; the last window may reach past the recording's end.
+    assert ends == [first_us + 100_000 + 50_000 * index for index in range(11)]
+    assert abs(ends[-1] - DURATION_US) < 50_000
+
+
+def test_rows_have_the_documented_keys(rows):
+    for row in rows:
+        if row["id"] is None:
+            assert row == {"t_us": row["t_us"], "window_us": 100_000, "id": None}
+        else:
+            assert set(row) == KEYS
+    assert sum(row["id"] is not None for row in rows) >= 7
+
+
+def test_rows_agree_with_the_truth(rows, fan_recording):
+    truth = Truth.read(truth_path(fan_recording)).rotors[0]
+    seen = [row for row in rows if row["id"] is not None]
+    assert {row["id"] for row in seen} == {seen[0]["id"]}
+    for row in seen:
+        assert row["rpm"] == pytest.approx(RPM, rel=1e-3)
+        assert 0 < row["rpm_std"] < 1e-3 * RPM
+        assert row["blade_count"] == BLADES
+        assert 0 <= row["angle_rad"] < 2 * math.pi
+        blades_off = (row["angle_rad"] - truth.angle_rad(row["t_us"])) / (2 * math.pi / BLADES)
+        # Which blade is the reference blade is free, how far it has turned is not.
+        assert abs(blades_off - round(float(blades_off))) < 0.15
+        assert row["center"] == pytest.approx(DISC.center, abs=1.0)
+        assert row["axes"] == pytest.approx(DISC.axes, rel=0.05)
+        assert row["axes"][0] >= row["axes"][1]
+        assert 0 < row["confidence"] <= 1
+    for before, after in itertools.pairwise(seen):
+        turned = after["turns"] - before["turns"]
+        assert turned == pytest.approx(RPM / 60e6 * (after["t_us"] - before["t_us"]), abs=0.02)
+
+
+def test_the_csv_holds_the_same(analyzed, rows):
+    with (analyzed / "fan.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == len(rows)
+    for cells, row in zip(table, rows, strict=True):
+        if row["id"] is None:
+            assert {name for name, cell in cells.items() if cell} == {"t_us", "window_us"}
+            continue
+        flat = {name: value for name, value in row.items() if name not in ("center", "axes")}
+        flat["center_x"], flat["center_y"] = row["center"]
+        flat["axis_a"], flat["axis_b"] = row["axes"]
+        assert {name: float(cell) for name, cell in cells.items()} == flat
+
+
+def test_the_plot_is_a_picture(analyzed):
+    with Image.open(analyzed / "fan.png") as picture:
+        assert picture.format == "PNG"
+        assert min(picture.size) > 300
+        low, high = picture.convert("L").getextrema()
+    assert (low, high) != (255, 255)
+
+
+def test_a_dash_prints_rows_and_nothing_else(evio, fan_recording):
+    code, out, err = evio("analyze", fan_recording, "--json", "-", "--duration", 0.25)
+    assert code == 0
+    assert [row["window_us"] for row in lines(out)] == [100_000] * 4
+    assert "4 windows" in err
+
+
+def test_without_outputs_a_summary_is_printed(evio, fan_recording):
+    code, out, err = evio("analyze", fan_recording)
+    assert code == 0
+    assert "1150.0" in out
+    assert "1 rotors in 11 windows" in out
+    assert err == ""
+
+
+def test_start_and_duration_count_from_the_recordings_start(evio, fan_recording, rows):
+    options = ("--start", 0.1, "--duration", 0.2)
+    _, out, _ = evio("analyze", fan_recording, "--json", "-", *options)
+    begin_us = rows[0]["t_us"]  # the end of the first window of 100 ms
+    assert [row["t_us"] - begin_us for row in lines(out)] == [100_000, 150_000, 200_000]
+
+
+def test_roi_leaves_out_all_other_pixels(evio, fan_recording):
+    # The fan reaches from 20 to 80; right of it there is noise alone.
+    _, out, _ = evio("analyze", fan_recording, "--json", "-", "--roi", 85, 0, 100, 80)
+    assert [row["id"] for row in lines(out)] == [None] * 11
+
+
+@pytest.mark.parametrize(
+    ("options", "window_us", "step_us"),
+    [
+        (("--window-ms", 120), 120_000, 40_000),
+        (("--window-ms", 20), 20_000, 20_000),
+        (("--window-ms", 100, "--step-ms", 25), 100_000, 25_000),
+        (("--window-ms", 33.3), 33_300, 33_300),
+    ],
+)
+def test_window_and_step(evio, fan_recording, options, window_us, step_us):
+    _, out, _ = evio("analyze", fan_recording, "--json", "-", "--duration", 0.2, *options)
+    rows = lines(out)
+    assert {row["window_us"] for row in rows} == {window_us}
+    ends = [row["t_us"] for row in rows]
+    assert {after - before for before, after in itertools.pairwise(ends)} == {step_us}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--window-ms", 100, "--step-ms", 30), "window_us: 100000 is not a multiple of step_us"),
+        (("--window-ms", 1), "window_us: 1000 is below the minimum 5000 us"),
+        (("--window-ms", 0), "window_us: 0 is below the minimum 5000 us"),
+        (("--window-ms", -100), "window_us: -100000 is below the minimum 5000 us"),
+        (("--window-ms", 1e9), "is above the maximum 2000000 us"),
+        (("--window-ms", "nan"), "--window-ms: nan is not a finite number"),
+        (("--step-ms", "inf"), "--step-ms: inf is not a finite number"),
+        (("--step-ms", 0), "step_us: 0 is below the minimum 1000 us"),
+        (("--window-ms", 1000), "--window-ms: 1000 ms is longer than the 599"),
+        (("--duration", 0.05), "--window-ms: 100 ms is longer than the 50 ms to measure"),
+        (("--duration", 0), "--duration: 0 s is not above 0"),
+        (("--duration", "nan"), "--duration: nan is not a finite number"),
+        (("--start", -1), "--start: -1 s is below 0"),
+        (("--start", 5), "--start: 5 s is past the recording's end"),
+        (("--start", "nan"), "--start: nan is not a finite number"),
+        (("--roi", 0, 0, 101, 80), "--roi: (101, 80) is outside the sensor of 100x80 pixels"),
+        (("--roi", 10, 10, 10, 20), "region (10, 10)-(10, 20) is empty or negative"),
+        (("--roi", -5, 0, 10, 20), "region (-5, 0)-(10, 20) is empty or negative"),
+        (("--plot", "fan.xyz"), "fan.xyz: the name must end in one of"),
+        (("--plot", "fan"), "fan: the name must end in one of"),
+    ],
+)
+def test_an_option_out_of_range_is_refused_in_one_line(evio, fan_recording, options, message):
+    code, out, err = evio("analyze", fan_recording, *options)
+    assert (code, out) == (2, "")
+    assert err.startswith("evio: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_the_recording_is_never_overwritten(evio, fan_recording, tmp_path):
+    before = fan_recording.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(fan_recording)
+    for output in (fan_recording, tmp_path / "link.jsonl"):
+        code, _, err = evio("analyze", fan_recording, "--json", output)
+        assert code == 2
+        assert f"{output}: is the recording itself or named twice" in err
+    assert fan_recording.read_bytes() == before
+
+
+def test_two_outputs_of_one_name_are_refused(evio, fan_recording, tmp_path):
+    output = tmp_path / "fan.csv"
+    code, _, err = evio("analyze", fan_recording, "--json", output, "--csv", output)
+    assert code == 2
+    assert "named twice" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv", "--plot"])
+def test_a_folder_that_is_not_there_is_told_before_the_work(evio, fan_recording, option, tmp_path):
+    output = tmp_path / "missing" / "fan.png"
+    code, out, err = evio("analyze", fan_recording, option, output)
+    assert (code, out) == (2, "")
+    assert err == f"evio: {output}: cannot be written: No such file or directory\n"

@@ -1,0 +1,92 @@
+"""`evio info` against numbers known from how the recording was made."""
+
+import json
+
+import numpy as np
+import pytest
+from small_fan import DURATION_US
+
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.sources.dat_writer import DatWriter
+
+SIZE = SensorSize(64, 48)
+RECORD_BYTES = 8
+
+
+def write(path, t, x=1, y=2, on=True):
+    t = np.asarray(t, np.int64)
+    columns = (np.full(len(t), x, np.uint16), np.full(len(t), y, np.uint16))
+    with DatWriter(path, SIZE) as writer:
+        writer.append(EventBatch(SIZE, t, *columns, np.full(len(t), on)))
+    return path
+
+
+def facts(evio, path):
+    code, out, err = evio("info", path, "--json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_json_tells_what_was_written(evio, tmp_path):
+    path = write(tmp_path / "a.dat", np.arange(50_000, 150_000, 10))
+    told = facts(evio, path)
+    assert told == {
+        "file": str(path),
+        "format": "Prophesee DAT",
+        "width": 64,
+        "height": 48,
+        "geometry_declared": True,
+        "start_us": 50_000,
+        "duration_us": 99_991,
+        "events": 10_000,
+        "on": 10_000,
+        "off": 0,
+        "mean_rate_hz": pytest.approx(10_000 / 0.099991),
+        # The last bin lasts to just after the last event: 1000 events in 9.991 ms.
+        "peak_rate_hz": pytest.approx(1000 / 0.009991),
+        "suspicious": ["1 hot pixels; hottest: (1, 2) 10000 events"],
+    }
+
+
+def test_the_table_tells_the_same(evio, fan_recording):
+    told = facts(evio, fan_recording)
+    code, out, err = evio("info", fan_recording)
+    assert (code, err) == (0, "")
+    table = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert table["format"].strip() == "Prophesee DAT"
+    assert table["geometry"].strip() == "100x80"
+    assert table["events"].strip() == f"{told['events']:,}"
+    assert DURATION_US - 1000 < told["duration_us"] <= DURATION_US
+    assert told["on"] + told["off"] == told["events"]
+
+
+def test_gaps_cuts_and_stray_events_are_suspicious(evio, tmp_path):
+    path = write(tmp_path / "a.dat", [0, 10, 300_010, 300_020])
+    with path.open("ab") as file:
+        stray = np.array([300_030, 70 | 3 << 14 | 1 << 28], "<u4")  # x = 70 is outside
+        file.write(stray.tobytes() + b"\x01\x02\x03")
+    told = facts(evio, path)
+    assert told["events"] == 4
+    assert told["suspicious"] == [
+        "1 events outside 64x48 dropped",
+        "cut off in mid-record: 3 bytes too many at the end",
+        "no event for 300 ms at 0.000 s",
+    ]
+
+
+def test_a_geometry_that_is_guessed_is_told(evio, tmp_path):
+    records = np.array([[0, 300 | 5 << 14], [7, 10 | 200 << 14]], "<u4")
+    path = tmp_path / "old.dat"
+    path.write_bytes(b"% Data file\n% end\n" + bytes((0, 8)) + records.tobytes())
+    told = facts(evio, path)
+    assert (told["width"], told["height"], told["geometry_declared"]) == (304, 240, False)
+    assert told["suspicious"][0].startswith("the header names no geometry; 304x240 is guessed")
+
+
+def test_a_name_with_brackets_is_shown_as_it_is(evio, tmp_path):
+    folder = tmp_path / "[red]x[" / "b]"
+    folder.mkdir(parents=True)
+    path = write(folder / "[bold]a[ ].dat", [0, 1])
+    code, out, _ = evio("info", path)
+    assert code == 0
+    assert "[red]x[/b]/[bold]a[ ].dat" in out

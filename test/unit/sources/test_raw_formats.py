@@ -1,0 +1,318 @@
+"""DAT, EVT2, EVT2.1 and EVT3 against real recordings, the specifications and broken files."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from encoded_events import (
+    SIZE,
+    dat_file,
+    digest_of,
+    events_of,
+    evt2_file,
+    evt3_file,
+    evt21_file,
+    random_events,
+    real_recording,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.evt2 import Evt2Decoder
+from evio_ros.sources.evt3 import Evt3Decoder
+from evio_ros.sources.evt21 import Evt21Decoder
+from evio_ros.sources.registry import open_source
+
+ENCODERS = {"dat": dat_file, "evt2": evt2_file, "evt21": evt21_file, "evt3": evt3_file}
+WRAPS_US = {"dat": 1 << 32, "evt2": 1 << 34, "evt21": 1 << 34, "evt3": 1 << 24}
+HEADERS = {
+    "dat": "% Version 2\n% Width {w}\n% Height {h}\n% end\n",
+    "evt2": "% format EVT2;width={w};height={h}\n% end\n",
+    "evt21": "% format EVT21;width={w};height={h}\n% end\n",
+    "evt3": "% format EVT3;width={w};height={h}\n% end\n",
+}
+
+any_format = pytest.mark.parametrize("name", ENCODERS)
+event_lists = st.lists(
+    st.tuples(st.integers(0, 5_000), st.integers(0, 639), st.integers(0, 479), st.integers(0, 1)),
+    min_size=1,
+    max_size=60,
+)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes bytes to a file and gives its name."""
+
+    def write(data: bytes) -> str:
+        path = tmp_path / "recording"
+        path.write_bytes(data)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["sparklers_evt2.raw", "gen41_evt3.raw", "ncars.dat"])
+def test_real_recordings_decode_to_their_digest(name):
+    path, known = real_recording(name)
+    with open_source(str(path)) as source:
+        digest = digest_of(source.raw_pieces())
+        assert source.start_us == known["t_first_us"]
+        assert source.end_us == known["t_last_us"] + 1
+    assert digest == known["sha256_t_i8_x_u2_y_u2_p_u1"]
+
+
+@any_format
+@settings(max_examples=40, deadline=None)
+@given(steps=event_lists)
+def test_decoding_gives_back_what_the_specification_encodes(name, steps, tmp_path_factory):
+    times = np.cumsum([step[0] for step in steps]).tolist()
+    events = [(t, *step[1:]) for t, step in zip(times, steps, strict=True)]
+    path = tmp_path_factory.mktemp("files") / "recording"
+    path.write_bytes(ENCODERS[name](events))
+    with open_source(str(path)) as source:
+        assert source.size == SIZE
+        assert events_of(source.batches()) == events
+        assert (source.start_us, source.end_us) == (times[0], times[-1] + 1)
+
+
+@any_format
+def test_times_are_counted_on_past_their_wraps(name, written):
+    wrap = WRAPS_US[name]
+    events = random_events(300, start_us=wrap - wrap // 20, mean_step_us=wrap / 100)
+    with open_source(written(ENCODERS[name](events))) as source:
+        assert events[-1][0] > 2 * wrap
+        assert events_of(source.batches()) == events
+        assert source.end_us == events[-1][0] + 1
+
+
+@any_format
+def test_seek_equals_skipping_to_the_time(name, written):
+    events = random_events(200_000, start_us=1_000, mean_step_us=90.0)
+    with open_source(written(ENCODERS[name](events))) as source:
+        times = np.array([event[0] for event in events])
+        for t_us in (-5, 1_000, 5_000_000, 9_000_001, int(times[-1]), int(times[-1]) + 1, 4_000):
+            source.seek(t_us)
+            found = events_of(source.batches())
+            assert found == events[int(np.searchsorted(times, t_us)) :]
+
+
+@any_format
+def test_time_that_steps_back_is_put_in_order_and_counted(name, written):
+    events = random_events(5_000)
+    mixed = events.copy()
+    mixed[1000], mixed[1100] = mixed[1100], mixed[1000]
+    with open_source(written(ENCODERS[name](mixed))) as source:
+        found = events_of(source.batches())
+        assert source.statistics.reordered > 0
+        assert source.statistics.late == 0
+    assert sorted(found) == sorted(events)
+    assert [event[0] for event in found] == [event[0] for event in events]
+
+
+@any_format
+def test_events_too_late_are_dropped_and_counted(name, written):
+    events = random_events(5_000, start_us=100_000)
+    late = [(90_000, 1, 1, 1), (90_001, 2, 2, 0)]
+    with open_source(written(ENCODERS[name](events[:2000] + late + events[2000:]))) as source:
+        assert events_of(source.batches()) == events
+        assert source.statistics.late == 2
+        assert source.statistics.dropped == 2
+
+
+@any_format
+def test_few_events_outside_the_geometry_are_dropped_and_counted(name, written):
+    events = random_events(5_000)
+    outside = [(events[10][0], 640, 3, 1), (events[10][0], 3, 480, 0), (events[10][0], 900, 700, 0)]
+    with open_source(written(ENCODERS[name](events[:11] + outside + events[11:]))) as source:
+        assert source.size == SIZE
+        assert not source.remarks
+        assert events_of(source.batches()) == events
+        assert source.statistics.outside == 3
+
+
+@any_format
+def test_geometry_that_the_events_contradict_is_said(name, written):
+    events = random_events(3_000, size=SensorSize(1200, 700))
+    header = HEADERS[name].format(w=640, h=480)
+    with open_source(written(ENCODERS[name](events, header))) as source:
+        assert source.size == SensorSize(1280, 720)
+        assert not source.size_is_declared
+        assert "640x480" in source.remarks[0]
+        assert events_of(source.batches()) == events
+
+
+@any_format
+def test_the_callers_geometry_wins(name, written):
+    events = random_events(100)
+    with open_source(written(ENCODERS[name](events)), size=SensorSize(700, 500)) as source:
+        assert source.size == SensorSize(700, 500)
+
+
+@any_format
+def test_a_cut_off_record_is_counted(name, written):
+    events = random_events(100)
+    with open_source(written(ENCODERS[name](events)[:-1])) as source:
+        found = events_of(source.batches())
+        assert found == events[: len(found)]
+        assert len(found) >= 99
+        assert source.statistics.truncated_bytes > 0
+
+
+@any_format
+def test_a_header_without_events_is_an_error_at_its_end(name, written):
+    data = ENCODERS[name]([])
+    path = written(data)
+    with pytest.raises(SourceError, match="has a header but no events") as error:
+        open_source(path)
+    assert error.value.offset == HEADERS[name].format(w=640, h=480).__len__()
+
+
+@pytest.mark.parametrize("name", ["dat", "evt21", "evt3"])
+def test_random_bytes_after_a_good_header_are_refused(name, written):
+    noise = np.random.default_rng(1).bytes(400_000)
+    prefix = b"\x0c\x08" if name == "dat" else b""
+    path = written(HEADERS[name].format(w=640, h=480).encode() + prefix + noise)
+    with pytest.raises(SourceError, match="is not Prophesee"):
+        open_source(path)
+
+
+@any_format
+def test_random_bytes_in_the_middle_lose_little_and_are_counted(name, written):
+    events = random_events(2_000, mean_step_us=5.0)
+    data = bytearray(ENCODERS[name](events))
+    middle = len(data) // 2
+    data[middle : middle + 64] = np.random.default_rng(2).bytes(64)
+    with open_source(written(bytes(data))) as source:
+        found = set(events_of(source.batches()))
+        counted = source.statistics
+    assert len(found & set(events)) > 900
+    assert counted.dropped + counted.reordered > 0
+
+
+def test_zeros_are_no_dat_events(written):
+    header = HEADERS["dat"].format(w=640, h=480).encode() + b"\x0c\x08"
+    with pytest.raises(SourceError, match="all zero") as error:
+        open_source(written(header + bytes(8_000_000)))
+    assert error.value.offset == len(header)
+
+
+def test_zeros_after_dat_events_are_dropped(written):
+    events = random_events(100, start_us=50_000)
+    with open_source(written(dat_file(events) + bytes(800_000))) as source:
+        assert events_of(source.batches()) == events
+        assert source.statistics.late == 100_000
+
+
+def test_dat_of_another_event_type_is_refused_by_name_of_all_formats(written):
+    path = written(b"% Version 2\n% end\n\x0e\x08" + bytes(80))
+    with pytest.raises(SourceError, match=r"tried Prophesee DAT, Prophesee EVT2"):
+        open_source(path)
+
+
+def test_dat_of_an_old_version_is_refused(written):
+    path = written(dat_file(random_events(3), "% Version 1\n% end\n"))
+    with pytest.raises(SourceError, match="DAT version 1"):
+        open_source(path)
+
+
+def test_dat_polarities_beyond_one_are_dropped_and_counted(written):
+    events = random_events(100)
+    data = bytearray(dat_file(events))
+    data[-1] |= 0x70
+    with open_source(written(bytes(data))) as source:
+        assert events_of(source.batches()) == events[:-1]
+        assert source.statistics.invalid == 1
+
+
+@pytest.mark.parametrize("declared", ["% endianness legacy\n", ""])
+def test_evt21_halves_in_the_old_order_are_told_by_header_or_content(declared, written):
+    events = random_events(500)
+    header = f"% format EVT21;width=640;height=480\n{declared}% end\n"
+    with open_source(written(evt21_file(events, header, legacy=True))) as source:
+        assert events_of(source.batches()) == events
+
+
+def test_evt21_words_hold_up_to_32_events():
+    words = [0x8 << 60 | 3 << 32, 1 << 60 | 5 << 54 | 64 << 43 | 9 << 32 | 0x80000005]
+    columns = Evt21Decoder().decode(np.array(words, np.uint64))
+    time = 3 << 6 | 5
+    assert events_of([columns]) == [(time, 64, 9, 1), (time, 66, 9, 1), (time, 95, 9, 1)]
+
+
+def test_evt2_events_before_any_time_are_counted_as_invalid():
+    decoder = Evt2Decoder()
+    columns = decoder.decode(np.array([1 << 28 | 5, 0x8 << 28 | 1, 1 << 28 | 7, 0x5 << 28], "<u4"))
+    assert events_of([columns]) == [(64, 0, 7, 1)]
+    assert decoder.invalid == 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    words=st.lists(st.integers(0, 0xFFFF), max_size=200),
+    cuts=st.lists(st.integers(0, 200), max_size=4),
+)
+def test_evt3_decodes_the_same_however_the_stream_is_cut(words, cuts):
+    stream = np.array(words, np.uint16)
+    whole, cut, skipped = Evt3Decoder(), Evt3Decoder(), Evt3Decoder()
+    expected = events_of([whole.decode(stream)])
+    pieces = np.split(stream, sorted(min(place, len(words)) for place in cuts))
+    assert events_of([cut.decode(piece) for piece in pieces]) == expected
+    assert cut.invalid == whole.invalid
+    for piece in pieces:
+        skipped.skip(piece)
+    assert skipped.state.tolist() == whole.state.tolist() == cut.state.tolist()
+
+
+def test_evt3_vectors_follow_one_another_and_hold_their_bits_in_order():
+    words = [0x8001, 0x6002, 0x0009, 0x3800 | 100, 0x4000 | 0b100000000001, 0x5000 | 0b10000010]
+    columns = Evt3Decoder().decode(np.array(words, np.uint16))
+    time = 1 << 12 | 2
+    assert events_of([columns]) == [(time, x, 9, 1) for x in (100, 111, 113, 119)]
+
+
+def test_evt3_time_high_that_steps_back_a_little_is_no_wrap():
+    words = [0x8000 | 100, 0x6000, 0x2001, 0x8000 | 95, 0x2002, 0x8000 | 80, 0x2003]
+    columns = Evt3Decoder().decode(np.array(words, np.uint16))
+    assert columns.t.tolist() == [100 << 12, 95 << 12, (0x1000 + 80) << 12]
+
+
+def test_evt3_triggers_are_kept_apart():
+    decoder = Evt3Decoder()
+    columns = decoder.decode(np.array([0xA001, 0x8001, 0x6005, 0xA001, 0xA100], np.uint16))
+    times, edges = decoder.triggers
+    assert len(columns) == 0
+    assert (times.tolist(), edges.tolist()) == ([4101, 4101], [1, 0])
+
+
+def test_a_file_that_shrinks_while_read_is_an_error_not_a_crash(written):
+    path = written(dat_file(random_events(200_000)))
+    with open_source(path) as source:
+        batches = source.batches()
+        next(batches)
+        with open(path, "r+b") as file:
+            file.truncate(1_200_000)
+        with pytest.raises(SourceError, match="has shrunk") as error:
+            list(batches)
+    assert error.value.offset == 1_200_000
+
+
+def test_a_file_that_grows_while_read_ends_where_it_ended(written):
+    events = random_events(1_000)
+    path = written(dat_file(events))
+    with open_source(path) as source:
+        with open(path, "ab") as file:
+            file.write(struct.pack("<II", 9, 9))
+        assert events_of(source.batches()) == events
+
+
+def test_reading_after_closing_is_an_error(written):
+    with open_source(written(dat_file(random_events(10)))) as source:
+        pass
+    source.close()
+    with pytest.raises(SourceError, match="closed"):
+        next(source.batches())

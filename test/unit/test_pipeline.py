@@ -1,0 +1,62 @@
+"""The whole chain without ROS, on a recording whose truth is known."""
+
+import pytest
+from small_fan import BLADES, DISC, RPM
+
+from evio_ros.events import RegionOfInterest
+from evio_ros.pipeline import measure
+from evio_ros.rotation.detector import RotationDetectorParameters
+from evio_ros.sources.registry import open_source
+
+PARAMETERS = RotationDetectorParameters(window_us=100_000, step_us=50_000)
+
+
+def measurements(path, **options):
+    with open_source(str(path)) as source:
+        return source.start_us, source.end_us, list(measure(source, PARAMETERS, **options))
+
+
+@pytest.fixture(scope="module")
+def whole(fan_recording):
+    return measurements(fan_recording)
+
+
+def test_one_measurement_for_every_step(whole):
+    start_us, end_us, found = whole
+    ends = [measurement.t_us for measurement in found]
+    assert ends == list(range(start_us + 50_000, end_us + 50_000, 50_000))
+    assert {measurement.window_us for measurement in found} == {100_000}
+
+
+def test_steps_hold_every_event_once(whole, fan_recording):
+    with open_source(str(fan_recording)) as source:
+        events = sum(len(batch) for batch in source.batches())
+    assert sum(len(measurement.step.events) for measurement in whole[2]) == events
+
+
+def test_the_fan_is_found_and_measured(whole):
+    rotors = [measurement.rotors for measurement in whole[2]]
+    assert [len(each) for each in rotors[-6:]] == [1] * 6
+    for (rotor,) in rotors[-6:]:
+        assert rotor.rpm == pytest.approx(RPM, rel=1e-3)
+        assert rotor.blade_count == BLADES
+        assert rotor.center == pytest.approx(DISC.center, abs=1)
+
+
+def test_a_section_is_measured_as_if_it_were_alone(whole, fan_recording):
+    start_us, _, every = whole
+    begin_us = start_us + 100_000
+    _, _, found = measurements(fan_recording, start_us=begin_us, end_us=begin_us + 420_000)
+    # The last step begins before the end and keeps its full length.
+    assert [each.t_us - begin_us for each in found] == [50_000 * n for n in range(1, 10)]
+    for each, same in zip(found[:8], every[2:10], strict=True):
+        assert len(each.step.events) == len(same.step.events)
+    assert found[-1].rotors[0].rpm == pytest.approx(RPM, rel=1e-3)
+
+
+def test_a_region_leaves_out_all_other_events(fan_recording):
+    region = RegionOfInterest(85, 0, 100, 80)
+    _, _, found = measurements(fan_recording, region=region)
+    assert all(not measurement.rotors for measurement in found)
+    for measurement in found:
+        assert len(measurement.step.events.x) == (measurement.step.events.x >= 85).sum()

@@ -1,0 +1,148 @@
+"""Windows of sensor time: the same whatever the batches, with every event in one of them."""
+
+import itertools
+
+import pytest
+from builders import SMALL, batch_at, columns, cuts, event_times, parts_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evio_ros.errors import EventError, ParameterError
+from evio_ros.events import EventWindow, SensorSize
+from evio_ros.windowing import LONGEST_GAP_US, WindowAssembler, split_window, windows
+
+LENGTHS = st.integers(1, 100)
+
+
+def expected(batch, window_us, start_us, end_us):
+    """The definition: consecutive half-open intervals from start_us up to end_us."""
+    return [
+        (
+            start,
+            window_us,
+            [event for event in columns(batch) if start <= event[0] < start + window_us],
+        )
+        for start in range(start_us, end_us, window_us)
+    ]
+
+
+def shown(given_windows):
+    return [(window.start_us, window.length_us, columns(window.events)) for window in given_windows]
+
+
+@given(event_times(), cuts(), LENGTHS)
+def test_windows_do_not_depend_on_how_the_events_were_split(times, places, window_us):
+    batch = batch_at(times)
+    given_windows = shown(windows(parts_of(batch, places), SMALL, window_us))
+    if not times:
+        assert given_windows == []
+    else:
+        assert given_windows == expected(batch, window_us, times[0], times[-1] + 1)
+
+
+@given(event_times(), cuts(), LENGTHS, st.integers(-200, 500), st.integers(-200, 3000))
+def test_start_and_end_choose_the_windows(times, places, window_us, start_us, end_us):
+    batch = batch_at(times)
+    given_windows = shown(windows(parts_of(batch, places), SMALL, window_us, start_us, end_us))
+    assert given_windows == expected(batch, window_us, start_us, end_us)
+
+
+def test_a_gap_gives_empty_windows():
+    given_windows = shown(windows([batch_at([0, 35])], SMALL, 10))
+    assert [(start, len(events)) for start, _, events in given_windows] == [
+        (0, 1),
+        (10, 0),
+        (20, 0),
+        (30, 1),
+    ]
+
+
+def test_a_window_is_given_once_an_event_after_its_end_has_come():
+    assembler = WindowAssembler(SMALL, 10)
+    assert shown(assembler.push(batch_at([0, 9]))) == []
+    assert [window[0] for window in shown(assembler.push(batch_at([10])))] == [0]
+    assert [window[0] for window in shown(assembler.flush())] == [10]
+    assert shown(assembler.flush()) == []
+
+
+def test_late_events_are_counted_and_left_out():
+    assembler = WindowAssembler(SMALL, 10, start_us=100)
+    assert shown(assembler.push(batch_at([98, 99, 101, 105]))) == []
+    assert assembler.late_events == 2
+    # Before the newest event there is no order left to put them in.
+    given_windows = shown(assembler.push(batch_at([104, 105, 112])))
+    assert assembler.late_events == 3
+    assert [event[0] for event in given_windows[0][2]] == [101, 105, 105]
+    assert shown(assembler.push(batch_at([50, 60]))) == []
+    assert assembler.late_events == 5
+    assert [event[0] for event in shown(assembler.flush())[0][2]] == [112]
+
+
+def test_an_empty_batch_changes_nothing():
+    assembler = WindowAssembler(SMALL, 10)
+    assert shown(assembler.push(batch_at([]))) == []
+    assert shown(assembler.flush()) == []
+    assert shown(assembler.flush(100)) == []
+
+
+def test_wrong_length_and_wrong_sensor_are_refused():
+    with pytest.raises(ParameterError, match="window_us: 0 is below the minimum 1 us"):
+        WindowAssembler(SMALL, 0)
+    assembler = WindowAssembler(SMALL, 10)
+    with pytest.raises(EventError, match="batch of a 9x9 sensor pushed to windows of 8x6"):
+        list(assembler.push(batch_at([1], SensorSize(9, 9))))
+
+
+@given(event_times(), st.lists(st.integers(1, 90), min_size=1, max_size=20), LENGTHS)
+def test_windows_of_windows_do_not_depend_on_the_messages(times, lengths, window_us):
+    batch = batch_at(times)
+    start_us = end_us = -100
+    assembler = WindowAssembler(SMALL, window_us)
+    given_windows = []
+    for length_us in lengths:
+        message = EventWindow(end_us, length_us, batch.between(end_us, end_us + length_us))
+        given_windows += shown(assembler.push_window(message))
+        end_us += length_us
+    # Every window that the messages cover as a whole is there, without waiting for more.
+    whole_end_us = end_us - (end_us - start_us) % window_us
+    assert given_windows == expected(batch, window_us, start_us, whole_end_us)
+    assert assembler.late_events == 0
+
+
+@pytest.mark.parametrize("next_start_us", [0, 25, 30 + LONGEST_GAP_US + 1])
+def test_assembly_starts_afresh_where_time_goes_back_or_jumps(next_start_us):
+    assembler = WindowAssembler(SMALL, 20)
+    message = EventWindow(0, 30, batch_at([3, 22, 28]))
+    assert [window[0] for window in shown(assembler.push_window(message))] == [0]
+    next_message = EventWindow(next_start_us, 20, batch_at([next_start_us + 4]))
+    given_windows = shown(assembler.push_window(next_message))
+    assert [(start, len(events)) for start, _, events in given_windows] == [(next_start_us, 1)]
+    assert assembler.late_events == 2  # those of the window that was broken off
+
+
+def test_a_gap_between_messages_gives_empty_windows():
+    window_us = LONGEST_GAP_US // 4
+    assembler = WindowAssembler(SMALL, window_us)
+    message = EventWindow(0, window_us, batch_at([3]))
+    assert len(shown(assembler.push_window(message))) == 1
+    start_us = window_us + LONGEST_GAP_US  # no later, or assembly would start afresh
+    message = EventWindow(start_us, window_us, batch_at([start_us]))
+    given_windows = shown(assembler.push_window(message))
+    numbers = [(start, len(events)) for start, _, events in given_windows]
+    assert numbers == [(window_us * index, int(index == 5)) for index in range(1, 6)]
+
+
+@given(event_times(), st.integers(1, 20), st.integers(0, 50))
+def test_split_windows_follow_on_and_hold_all_events(times, maximum, margin_us):
+    batch = batch_at(times)
+    start_us, end_us = (times[0] - margin_us, times[-1] + 1 + margin_us) if times else (0, 10)
+    parts = list(split_window(EventWindow(start_us, end_us - start_us, batch), maximum))
+    assert parts[0].start_us == start_us
+    assert parts[-1].end_us == end_us
+    for before, after in itertools.pairwise(parts):
+        assert before.end_us == after.start_us
+    assert [event for part in parts for event in columns(part.events)] == columns(batch)
+    for part in parts:
+        assert part.length_us >= 1
+        assert all(part.start_us <= t < part.end_us for t in part.events.t.tolist())
+        assert len(part.events) <= maximum or part.events.t[0] == part.events.t[-1]

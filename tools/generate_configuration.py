@@ -1,0 +1,125 @@
+"""Write config/evio.yaml and docs/parameters.md from the nodes' parameter declarations.
+
+Run it after a change of a declaration (`make configuration`); a test compares the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from evio_ros.nodes.driver import Driver
+from evio_ros.nodes.fusion import Fusion
+from evio_ros.nodes.representation import RepresentationNode
+from evio_ros.nodes.rotation_detector import RotationDetectorNode
+from evio_ros.parameters import ParameterDescription
+from evio_ros.ros.base_node import EvioNode
+
+__all__ = ["FILES", "NODES"]
+
+ROOT = Path(__file__).resolve().parent.parent
+NODES: dict[str, type[EvioNode]] = {
+    "driver": Driver,
+    "rotation_detector": RotationDetectorNode,
+    "fusion": Fusion,
+    "representation": RepresentationNode,
+}
+YAML_HEADER = """\
+# Parameters of the nodes, all with their default values. Copy this file, keep what you change, and
+# name the copy: ros2 launch evio_ros full.launch.py config:=my.yaml
+# A name that no node knows, and a value out of range, is an error. Floats need a point: 50.0.
+"""
+TABLE_HEADER = """\
+# Parameters
+
+Every parameter of every node. `config/evio.yaml` holds the same values, to copy and change. Those
+marked "at start" are read once; all others can be changed while the node runs:
+
+    ros2 param set /driver replay.rate 0.5
+
+A value out of range is refused, and nothing is changed. Made by `make configuration` from the
+declarations in the code.
+"""
+
+
+def yaml_text() -> str:
+    """The text of config/evio.yaml."""
+    parts = [YAML_HEADER]
+    for name, node in NODES.items():
+        if not node.PARAMETERS:
+            continue
+        parts.append(f"\n/**/{name}:\n  ros__parameters:\n")
+        for prefix, kind in node.PARAMETERS.items():
+            indent = "    "
+            if prefix:
+                parts.append(f"{indent}{prefix}:\n")
+                indent += "  "
+            for description in kind.describe():
+                parts.append(f"{indent}# {_sentence(description)}\n")
+                parts.append(f"{indent}{description.name}: {_yaml_value(description.default)}\n")
+    return "".join(parts)
+
+
+def table_text() -> str:
+    """The text of docs/parameters.md."""
+    parts = [TABLE_HEADER]
+    for name, node in NODES.items():
+        if not node.PARAMETERS:
+            continue
+        parts.append(f"\n## {name}\n\n")
+        parts.append("| parameter | default | range | what it is |\n|---|---|---|---|\n")
+        parts += _rows(node)
+    return "".join(parts)
+
+
+def _rows(node: type[EvioNode]) -> Iterator[str]:
+    for prefix, kind in node.PARAMETERS.items():
+        for description in kind.describe():
+            full = f"{prefix}.{description.name}" if prefix else description.name
+            unit = f" {description.unit}" if description.unit else ""
+            when = " (at start)" if description.read_only else ""
+            yield (
+                f"| `{full}` | {_yaml_value(description.default)}{unit} | {_range(description)} "
+                f"| {description.doc}{when} |\n"
+            )
+
+
+def _sentence(description: ParameterDescription) -> str:
+    bounds = _range(description)
+    facts = ", ".join(filter(None, (description.unit, bounds)))
+    return f"{description.doc} [{facts}]" if facts else description.doc
+
+
+def _range(description: ParameterDescription) -> str:
+    low, high = description.minimum, description.maximum
+    if description.choices:
+        return ", ".join(description.choices)
+    if low is not None and high is not None:
+        return f"{_number(low)} to {_number(high)}"
+    if low is not None:
+        return f"from {_number(low)}"
+    return f"up to {_number(high)}" if high is not None else ""
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _yaml_value(value: bool | int | float | str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+FILES = {"config/evio.yaml": yaml_text, "docs/parameters.md": table_text}
+
+
+def main() -> None:
+    """Write the files."""
+    for name, text in FILES.items():
+        (ROOT / name).write_text(text(), encoding="utf-8")
+        print(name)
+
+
+if __name__ == "__main__":
+    main()
