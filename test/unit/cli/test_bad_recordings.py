@@ -32,7 +32,7 @@ def one_line(outcome, path):
         ("huge.dat", b"% Width 99999\n% Height 9\n% end\n" + bytes(64), r"geometry is impossible"),
         ("text.csv", b"1,2,3,1\n" * 50, r": is no recording that can be read"),
         ("evt3.raw", b"% evt 3.0\n% end\n", r", byte 16: has a header but no events"),
-        ("evt21.raw", b"% evt 2.1\n% end\n" + bytes(64), r"is in EVT21, which cannot be read"),
+        ("evt21.raw", b"% evt 2.1\n% end\n" + bytes(64), r", byte 16: holds no events"),
         ("random.dat", random.Random(1).randbytes(4096), r": is no recording that can be read"),
     ],
     ids=lambda value: value if str(value).endswith((".dat", ".csv", ".raw")) else "",
