@@ -113,7 +113,7 @@ def measure(rate: float, seconds: float, downsample: int) -> None:
     values = {value.key: value.value for value in reports[-1].values}
     print(
         f"node: {used_s / elapsed_s:.0%} of one core at {rate * 1e-6:g} Mev/s; in: "
-        f"{values['messages']} messages, {values['messages_lost']} lost; out: "
+        f"{values['messages']} messages, {values['messages_lost']} lost, busy {values['busy_s']} s; out: "
         f"{len(tensors)} of {round(seconds * 20)} histograms, {len(pictures)} of "
         f"{round(seconds * 25)} pictures; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
     )

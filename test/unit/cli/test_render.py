@@ -88,7 +88,7 @@ def test_errors_are_one_line(recording, tmp_path, arguments, text):
 
 def test_brightness_grows_with_events_and_recency():
     number = np.zeros((2, 1, 6), np.int32)
-    number[1, 0] = [0, 1, 2, 5, 20, 1000]
+    number[1, 0] = [0, 1, 2, 5, 14, 1000]
     picture = np.empty((1, 6, 3), np.uint8)
     draw_picture("event_frame", number, picture)
     assert (np.diff(picture[0, :, 0].astype(int)) > 0).all()
