@@ -6,10 +6,9 @@ import re
 import subprocess
 from pathlib import Path
 
-__all__ = ["mend_bundled_libraries", "mend_include_directories"]
+__all__ = ["mend_include_directories"]
 
 PYTHON_INCLUDE = re.compile(r'[^;"]*/include/python3\.\d+(?=[;"])')
-SYSTEM_LIBRARY = re.compile(r"/usr/lib64/(lib[\w+-]+)\.so(?=[;\"])")
 NUMPY_INCLUDE = re.compile(r'[^;"]*/numpy/_?core/include(?=[;"])')
 
 
@@ -32,24 +31,5 @@ def mend_include_directories(prefix: Path, python: Path) -> None:
         text = file.read_text()
         mended = PYTHON_INCLUDE.sub(lambda _: python_include, text)
         mended = NUMPY_INCLUDE.sub(lambda _: numpy_include, mended)
-        if mended != text:
-            file.write_text(mended)
-
-
-def mend_bundled_libraries(prefix: Path) -> None:
-    """Point exported CMake targets to the libraries that the wheels bring along.
-
-    They name the build machine's, without which no C++ program links.
-
-    Args:
-        prefix: the venv.
-    """
-    bundled = {
-        file.name.split("-")[0]: str(file)
-        for file in prefix.glob("lib/python3.*/site-packages/ros_*.libs/lib*.so*")
-    }
-    for file in prefix.glob("share/*/cmake/*argets.cmake"):
-        text = file.read_text()
-        mended = SYSTEM_LIBRARY.sub(lambda found: bundled.get(found[1], found[0]), text)
         if mended != text:
             file.write_text(mended)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from mend_wheels import mend_bundled_libraries, mend_include_directories
+from mend_wheels import mend_include_directories
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -41,7 +41,6 @@ def main() -> int:
         install_dependencies(uses_wheels)
         if uses_wheels:
             mend_include_directories(VENV, PYTHON)
-            mend_bundled_libraries(VENV)
         build(uses_wheels)
     except (SetupError, OSError) as error:
         print(f"setup: {error}", file=sys.stderr)

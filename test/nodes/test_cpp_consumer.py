@@ -1,4 +1,4 @@
-"""A C++ program finds the package, links its messages and takes them from the wire."""
+"""A C++ program finds the package, links its messages and reads what Python has written."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from evio_ros.msg import Blade, RotationState
-from ros_probe import Probe
-
-from evio_ros.ros.quality_of_service import results_quality
+from rclpy.serialization import serialize_message
+from std_msgs.msg import Header
 
 SOURCE = Path(__file__).resolve().parents[1] / "cpp_consumer"
 
@@ -43,16 +42,14 @@ def program(tmp_path_factory) -> Path:
     return build / "print_rotation"
 
 
-def test_a_cpp_program_takes_a_rotation_state(program):
-    with Probe() as probe:
-        publisher = probe.node.create_publisher(RotationState, "rotation_state", results_quality())
-        environment = {**os.environ, "LD_LIBRARY_PATH": library_path()}
-        consumer = subprocess.Popen(
-            [program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        probe.wait_until(
-            lambda: publisher.get_subscription_count() > 0 or consumer.poll() is not None
-        )
-        publisher.publish(RotationState(id=3, rpm=-1234.5, blades=[Blade(), Blade()]))
-        out, errors = consumer.communicate(timeout=60)
-    assert (out, errors) == ("3 -1234.500 2\n", "")
+def test_a_cpp_program_reads_a_rotation_state(program):
+    header = Header(frame_id="camera")
+    state = RotationState(header=header, id=3, rpm=-1234.5, blades=[Blade(), Blade()])
+    done = subprocess.run(
+        [program],
+        input=serialize_message(state),
+        env={**os.environ, "LD_LIBRARY_PATH": library_path()},
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == (b"3 -1234.500 camera 2\n", b"")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import setup_environment
-from mend_wheels import mend_bundled_libraries, mend_include_directories
+from mend_wheels import mend_include_directories
 from setup_environment import (
     INTERFACES,
     ROOT,
@@ -70,19 +70,6 @@ def test_foreign_include_directories_become_this_interpreters(prefix):
     mend_include_directories(prefix, Path(sys.executable))
     assert [path.read_text() for path in exports(prefix, "py")] == [MENDED] * 2
     assert [path.read_text() for path in exports(prefix, "c")] == [FOREIGN] * 2
-
-
-def test_libraries_of_the_build_machine_become_those_that_the_wheels_bring(tmp_path):
-    libraries = tmp_path / "lib" / "python3.11" / "site-packages" / "ros_fastrtps.libs"
-    libraries.mkdir(parents=True)
-    (libraries / "libtinyxml2-1592532c.so.6.0.0").touch()
-    targets = tmp_path / "share" / "fastrtps" / "cmake" / "fastrtps-shared-targets.cmake"
-    targets.parent.mkdir(parents=True)
-    targets.write_text('"fastcdr;/usr/lib64/libtinyxml2.so;/usr/lib64/libother.so"')
-    for _ in range(2):
-        mend_bundled_libraries(tmp_path)
-        bundled = libraries / "libtinyxml2-1592532c.so.6.0.0"
-        assert targets.read_text() == f'"fastcdr;{bundled};/usr/lib64/libother.so"'
 
 
 def test_mending_again_changes_nothing_and_follows_another_numpy(prefix):
