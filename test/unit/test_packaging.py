@@ -61,7 +61,8 @@ def is_of_ros(name: str) -> bool:
 def required(lines: str) -> set[str]:
     """Names of the packages in a list of requirements, as pip compares them."""
     names = [re.match(r"[\w.-]+", line) for line in lines.splitlines() if line.strip()]
-    return {name.group().lower().replace("_", "-") for name in names if name}
+    plain = {name.group().lower().replace("_", "-") for name in names if name}
+    return {name.removesuffix("-headless") for name in plain}
 
 
 def test_pip_installs_what_the_library_imports(setup):
