@@ -148,3 +148,26 @@ def evt3_file(events: Iterable[Event], header: str = "% format EVT3;width=640;he
     """A RAW file in EVT3."""
     words = evt3_words(events)
     return header.encode() + struct.pack(f"<{len(words)}H", *words)
+
+
+def slow_libcaer_compressed(payload: bytes, base_us: int) -> list[Event]:
+    """Decode encoding "libcaer_cmp" word by word, as the codec's description has it."""
+    x = y = time_high = time_low = polarity = 0
+    events = []
+    for (word,) in struct.iter_unpack("<H", payload):
+        code, rest = word >> 12, word & 0xFFF
+        t = base_us + (time_high << 12) + time_low
+        if code == 0:
+            time_high = rest
+        elif code == 1:
+            time_low = rest
+        elif code == 2:
+            x = rest & 0x7FF
+        elif code == 3:
+            events.append((t, x, rest & 0x7FF, rest >> 11))
+        elif code == 4:
+            y, polarity = rest & 0x7FF, rest >> 11
+        elif code == 5:
+            events += [(t, x, y + i, polarity) for i in range(8) if rest >> i & 1]
+            y += 8
+    return events

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evio_ros.cli.section import Duration, Region, Start, microseconds, region_of, section_of
 from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
     from evio_ros.cli.measurement_summary import MeasurementSummary
-    from evio_ros.events import RegionOfInterest, SensorSize
     from evio_ros.rotation.detector import RotationDetectorParameters
     from evio_ros.rotation.estimate import Measurement
     from evio_ros.sources.base import SeekableSource
@@ -36,20 +36,9 @@ def analyze(
             show_default="an even part of the window, 50 or less",
         ),
     ] = None,
-    start: Annotated[
-        float, typer.Option(help="Where to begin, seconds from the recording's start.")
-    ] = 0.0,
-    duration: Annotated[
-        float | None, typer.Option(help="How many seconds to measure.", show_default="to the end")
-    ] = None,
-    roi: Annotated[
-        tuple[int, int, int, int] | None,
-        typer.Option(
-            help="Use only the pixels with X0 <= x < X1 and Y0 <= y < Y1.",
-            metavar="X0 Y0 X1 Y1",
-            show_default=False,
-        ),
-    ] = None,
+    start: Start = 0.0,
+    duration: Duration = None,
+    roi: Region = None,
     json_path: Annotated[
         str | None,
         typer.Option(
@@ -78,7 +67,7 @@ def analyze(
     with ExitStack() as stack:
         source = stack.enter_context(open_source(recording))
         start_us, end_us = _span(source, start, duration, parameters)
-        region = _region(roi, source.size)
+        region = region_of(roi, source.size)
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)
         sinks = [summary.add, *_open_files(stack, json_path, csv_path)]
         draw = _open_plot(stack, plot_path)
@@ -135,32 +124,14 @@ def _give(measurement: Measurement, sinks: list[Callable[[Measurement], None]]) 
 def _parameters(window_ms: float, step_ms: float | None) -> RotationDetectorParameters:
     from evio_ros.rotation.detector import RotationDetectorParameters
 
-    window_us = _microseconds("--window-ms", window_ms, "ms")
+    window_us = microseconds("--window-ms", window_ms, "ms")
     if step_ms is None:
         # The longest step of at most 50 ms that divides the window.
         step_us = window_us // max(math.ceil(window_us / LONGEST_DEFAULT_STEP_US), 1)
         window_us -= window_us % max(step_us, 1)
     else:
-        step_us = _microseconds("--step-ms", step_ms, "ms")
+        step_us = microseconds("--step-ms", step_ms, "ms")
     return RotationDetectorParameters(window_us=window_us, step_us=step_us)
-
-
-def _microseconds(option: str, value: float, unit: Literal["s", "ms"]) -> int:
-    if not math.isfinite(value):
-        raise ParameterError(f"{option}: {value} is not a finite number")
-    return round(value * {"s": 1_000_000, "ms": 1_000}[unit])
-
-
-def _region(roi: tuple[int, int, int, int] | None, size: SensorSize) -> RegionOfInterest | None:
-    from evio_ros.events import RegionOfInterest
-
-    if roi is None:
-        return None
-    region = RegionOfInterest(*roi)
-    if region.x1 > size.width or region.y1 > size.height:
-        corner = f"({region.x1}, {region.y1})"
-        raise ParameterError(f"--roi: {corner} is outside the sensor of {size} pixels")
-    return region
 
 
 def _span(
@@ -170,17 +141,7 @@ def _span(
     parameters: RotationDetectorParameters,
 ) -> tuple[int, int]:
     """Sensor times of the first and last microsecond to measure."""
-    length_s = (source.end_us - source.start_us) * 1e-6
-    start_us = source.start_us + _microseconds("--start", start, "s")
-    end_us = source.end_us
-    if start < 0:
-        raise ParameterError(f"--start: {start:g} s is below 0")
-    if start_us >= end_us:
-        raise ParameterError(f"--start: {start:g} s is past the recording's end at {length_s:g} s")
-    if duration is not None:
-        end_us = min(start_us + _microseconds("--duration", duration, "s"), end_us)
-        if duration <= 0:
-            raise ParameterError(f"--duration: {duration:g} s is not above 0")
+    start_us, end_us = section_of(source, start, duration)
     # The last step keeps its full length, even if the recording ends within it.
     steps = -(-(end_us - start_us) // parameters.step_us)
     if steps * parameters.step_us < parameters.window_us:

@@ -12,8 +12,10 @@ import typer
 
 from evio_ros import __version__
 from evio_ros.cli.analyze import analyze
+from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
 from evio_ros.cli.info import info
+from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
 from evio_ros.errors import EvioError
 
@@ -30,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, simulate, demo):
+for verb in (analyze, info, convert, render, simulate, demo):
     app.command()(verb)
 
 

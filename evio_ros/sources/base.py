@@ -23,6 +23,9 @@ class SourceStatistics:
         outside: events dropped because their coordinates are outside the geometry.
         invalid: words or records dropped because the format knows no such thing.
         truncated_bytes: bytes at the end of the file that do not make a whole record.
+        lost_packets: packets that never came, told by a gap in their numbers.
+        overflows: times that a camera's or the computer's buffer was full, so that events are lost.
+        device_errors: errors of a camera or its connection after which it was opened again.
     """
 
     events: int = 0
@@ -31,6 +34,9 @@ class SourceStatistics:
     outside: int = 0
     invalid: int = 0
     truncated_bytes: int = 0
+    lost_packets: int = 0
+    overflows: int = 0
+    device_errors: int = 0
 
     @property
     def dropped(self) -> int:

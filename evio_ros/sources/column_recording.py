@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,10 @@ OUTSIDE = (1 << 16) - 1
 
 
 def raw_columns(
-    t: NDArray[np.generic],
-    x: NDArray[np.generic],
-    y: NDArray[np.generic],
-    polarity: NDArray[np.generic],
+    t: NDArray[Any],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    polarity: NDArray[Any],
 ) -> RawColumns:
     """Columns of any numeric type as raw columns.
 
@@ -39,7 +40,7 @@ def raw_columns(
     )
 
 
-def _coordinates(values: NDArray[np.generic]) -> NDArray[np.uint16]:
+def _coordinates(values: NDArray[Any]) -> NDArray[np.uint16]:
     if values.dtype == np.uint16:
         return np.ascontiguousarray(values)
     return np.where((values >= 0) & (values < OUTSIDE), values, OUTSIDE).astype(np.uint16)

@@ -16,8 +16,9 @@ LONGEST_TIME_STEP = 1 << 11
 FEWEST_IN_VECTOR = 3
 """A vector costs two words, so fewer events are written one by one."""
 
-# Places in the encoder's state: time above the low 12 bits, low 12 bits, row; -1 for not sent yet.
-HIGH, LOW, ROW = range(3)
+# Places in the encoder's state: time above the low 12 bits, low 12 bits, row (-1 for not sent yet),
+# and whether the time above the low bits must be sent again.
+HIGH, LOW, ROW, REPEAT = range(4)
 
 
 @njit(cache=True, nogil=True)
@@ -39,7 +40,8 @@ def _encode(t, x, y, polarity, state, words):  # type: ignore[no-untyped-def]
     high, low, row = state[HIGH], state[LOW], state[ROW]
     count, i = 0, 0
     while i < t.size:
-        while high != t[i] >> 12:
+        while high != t[i] >> 12 or state[REPEAT]:
+            state[REPEAT] = 0
             high = t[i] >> 12 if high < 0 else min(high + LONGEST_TIME_STEP, t[i] >> 12)
             words[count] = TIME_HIGH << 12 | (high & 0xFFF)
             count += 1
@@ -77,7 +79,12 @@ class Evt3Encoder:
     """
 
     def __init__(self) -> None:
-        self.state = np.full(3, -1, np.int64)
+        self.state = np.array((-1, -1, -1, 0), np.int64)
+
+    def repeat_state(self) -> None:
+        """Send time and row again before the next event, for decoders that begin there."""
+        self.state[LOW] = self.state[ROW] = -1
+        self.state[REPEAT] = 1
 
     def encode(self, batch: EventBatch) -> NDArray[np.uint16]:
         """Encode events whose coordinates are below 2048; times are kept modulo 2**24 µs."""

@@ -2,7 +2,8 @@
 
 Known layouts: datasets t, x, y, p (or ts, xs, ys, ps) in a group `events`, in `CD` or at the top,
 as this package, DSEC and E2VID write them; or one dataset of records with these fields. DSEC's
-t_offset is added. Integer times are µs, floating point ones seconds.
+t_offset is added. Integer times are µs, floating point ones seconds. Compression by the filters of
+hdf5plugin is undone where that is installed, Prophesee's ECF where its HDF5 plugin is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from evio_ros.events import SensorSize
 from evio_ros.sources.column_recording import ColumnRecording, raw_columns
 from evio_ros.sources.file_start import FileStart
 from evio_ros.sources.npz import NAMES
+from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["SIGNATURE", "Hdf5File"]
@@ -24,6 +26,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 GROUPS = ("events", "CD", "/")
 RECORDS = ("events", "CD/events")
 LARGEST_CHUNK_BYTES = 1 << 28
+ECF_FILTER = 0x8ECF
 
 
 class Hdf5File(ColumnRecording):
@@ -111,6 +114,7 @@ class Hdf5File(ColumnRecording):
             reason = f"columns differ in length or are not flat: {sorted(map(str, lengths))}"
             raise SourceError(self.path, reason)
         for dataset in datasets:
+            _require_filters(dataset, self.path)
             if dataset.is_virtual or dataset.external:
                 raise SourceError(self.path, f"{dataset.name} lies in another file")
             fields = dataset.dtype.fields or {"": (dataset.dtype, 0)}
@@ -139,6 +143,24 @@ class Hdf5File(ColumnRecording):
                 except EventError as error:
                     raise SourceError(self.path, f"the geometry is impossible: {error}") from None
         return None
+
+
+def _require_filters(dataset: Any, path: str) -> None:
+    """Refuse a dataset whose compression the HDF5 library cannot undo."""
+    import h5py
+
+    created = dataset.id.get_create_plist()
+    for number in range(created.get_nfilters()):
+        code = created.get_filter(number)[0]
+        if h5py.h5z.filter_avail(code):
+            continue
+        if code == ECF_FILTER:
+            remedy = "install Prophesee's plugin hdf5_ecf and set HDF5_PLUGIN_PATH to its folder"
+            raise SourceError(path, f"is compressed by Prophesee's ECF; {remedy}")
+        # Importing it makes its filters known to the HDF5 library.
+        optional_library("hdf5plugin", "formats", path)
+        if not h5py.h5z.filter_avail(code):
+            raise SourceError(path, f"is compressed by HDF5 filter {code}, which is not installed")
 
 
 def _fields(present: Any) -> list[str]:

@@ -7,8 +7,10 @@ import shutil
 import tempfile
 import zipfile
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evio_ros.atomic_file import atomic_path
 from evio_ros.errors import SourceError
@@ -39,6 +41,7 @@ class NpzWriter(EventWriter):
         }
 
     def _write(self, batch: EventBatch) -> None:
+        values: dict[str, NDArray[Any]]
         values = {"t": batch.t, "x": batch.x, "y": batch.y, "p": batch.polarity}
         try:
             for name, dtype in COLUMNS.items():

@@ -59,7 +59,7 @@ class Recording(ABC):
             self.size_is_declared = True
             self.size = size or self._plausible_size(declared)
             # What was sampled for the geometry is read, and counted, again.
-            self.statistics.invalid = 0
+            self.statistics.invalid = self.statistics.lost_packets = 0
         except BaseException:
             self.close()
             raise

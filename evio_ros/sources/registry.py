@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Protocol
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.bag import Bag, is_bag
 from evio_ros.sources.file_start import FileStart, read_file_start
 from evio_ros.sources.recording import Recording
 
 __all__ = ["FILE_FORMATS", "open_source"]
 
-FILE_FORMATS = {
-    "dat": "DatFile",
-    "evt2": "Evt2File",
-    "evt21": "Evt21File",
-    "evt3": "Evt3File",
-    "hdf5": "Hdf5File",
-    "npz": "NpzFile",
-    "csv_text": "CsvFile",
-}
+FILE_FORMATS = (
+    "dat:DatFile",
+    "evt2:Evt2File",
+    "evt21:Evt21File",
+    "evt3:Evt3File",
+    "hdf5:Hdf5File",
+    "npz:NpzFile",
+    "faery_file:Aedat4File",
+    "faery_file:EventStreamFile",
+    "csv_text:CsvFile",
+)
 """Module and class of each format, in the order in which they are asked for a file."""
 
 
@@ -40,21 +44,31 @@ def open_source(uri: str, *, size: SensorSize | None = None) -> Recording:
     """Open a recording.
 
     Args:
-        uri: a file's path, or `file://` and an absolute path.
+        uri: the path of a file or of a bag's folder, or `file://` and an absolute path;
+            `?topic=/name` after a bag's path picks one of several topics.
         size: geometry of the sensor; None for what the recording says or lets guess.
 
     Raises:
         SourceError: where it cannot be opened or is of no known format.
     """
-    path = uri.removeprefix("file://")
+    path, topic = _split(uri.removeprefix("file://"))
+    if is_bag(path):
+        return Bag(path, size, topic)
     start = read_file_start(path)
     tried = []
-    for module, name in FILE_FORMATS.items():
+    for entry in FILE_FORMATS:
+        module, _, name = entry.partition(":")
         file_format: FileFormat = getattr(import_module(f"evio_ros.sources.{module}"), name)
         if file_format.recognises(start):
             return file_format(path, size)
         tried.append(file_format.format_name)
     raise SourceError(path, _unknown(start, tried), 0)
+
+
+def _split(path: str) -> tuple[str, str | None]:
+    """A path and the topic named behind it."""
+    base, mark, topic = path.rpartition("?topic=")
+    return (base, topic) if mark and not os.path.exists(path) else (path, None)
 
 
 def _unknown(start: FileStart, tried: list[str]) -> str:

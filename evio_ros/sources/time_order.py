@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -41,21 +41,22 @@ class RawColumns:
             np.empty(count, np.bool_),
         )
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[RawColumns]) -> Self:
+        """The events of all parts, one part after the other."""
+        return cls(
+            np.concatenate([part.t for part in parts]),
+            np.concatenate([part.x for part in parts]),
+            np.concatenate([part.y for part in parts]),
+            np.concatenate([part.polarity for part in parts]),
+        )
+
     def __len__(self) -> int:
         return len(self.t)
 
     def select(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> RawColumns:
         """The events that an index, a mask or a slice picks."""
         return RawColumns(self.t[which], self.x[which], self.y[which], self.polarity[which])
-
-    def after(self, other: RawColumns) -> RawColumns:
-        """`other` and then these."""
-        return RawColumns(
-            np.concatenate((other.t, self.t)),
-            np.concatenate((other.x, self.x)),
-            np.concatenate((other.y, self.y)),
-            np.concatenate((other.polarity, self.polarity)),
-        )
 
 
 @njit(cache=True, nogil=True)
@@ -138,7 +139,7 @@ class TimeOrder:
             return
         if usable.t[0] < held.t[-1]:
             cut = int(np.searchsorted(held.t, usable.t[0], side="right"))
-            merged = usable.after(held.select(slice(cut, None)))
+            merged = RawColumns.concatenate((held.select(slice(cut, None)), usable))
             self._held = merged.select(np.argsort(merged.t, kind="stable"))
             held = held.select(slice(0, cut))
         yield from self._give(held)

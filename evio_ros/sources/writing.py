@@ -18,6 +18,9 @@ WRITERS = {
     "hdf5": "hdf5_writer:Hdf5Writer",
     "csv": "csv_text_writer:CsvWriter",
     "npz": "npz_writer:NpzWriter",
+    "bag": "bag_writer:BagWriter",
+    "bag_sqlite3": "bag_writer:SqliteBagWriter",
+    "bag_packets": "bag_writer:PacketBagWriter",
 }
 """Module and class of every format's writer."""
 
@@ -28,6 +31,9 @@ ENDINGS = {
     ".hdf5": "hdf5",
     ".csv": "csv",
     ".npz": "npz",
+    ".bag": "bag",
+    ".mcap": "bag",
+    ".db3": "bag_sqlite3",
 }
 """Formats of files' endings."""
 

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "evio_ros"
 
 BASE = {
-    *("atomic_file", "ellipse", "errors", "events", "parameters"),
-    *("recording_statistics", "region_selection", "windowing"),
+    *("atomic_file", "ellipse", "errors", "events", "parameters", "region_selection"),
+    *("recording_statistics", "windowing"),
 }
 STAGES = {
     *("detection", "fusion", "motion", "representations", "rotation", "simulation", "sources"),

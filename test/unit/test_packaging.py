@@ -17,7 +17,12 @@ import evio_ros
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "evio_ros"
 # Names by which pip and rosdep know an imported module, where they differ from its own.
-PIP_NAMES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "cv2": "opencv-python", "PIL": "pillow"}
+PIP_NAMES = {
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+}
 ROSDEP_KEYS = {
     "PIL": "python3-pil",
     "cv2": "python3-opencv",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from encoded_events import SIZE, batch_of, events_of, random_events
 from hypothesis import given, settings
@@ -35,7 +37,7 @@ def ordered(pieces) -> tuple[list[EventBatch], SourceStatistics]:
 def test_output_is_sorted_valid_and_every_event_is_accounted_for(times, columns, cuts):
     events = [(t, columns[i], i % 480, i % 2) for i, t in enumerate(times)]
     edges = [0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]
-    pieces = [events[a:b] for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    pieces = [events[a:b] for a, b in itertools.pairwise(edges) if b > a]
     batches, statistics = ordered(pieces)
     # EventBatch checks order and geometry of what was trusted.
     for batch in batches:

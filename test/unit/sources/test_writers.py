@@ -25,6 +25,17 @@ def write(path, events, name, size=SIZE, pieces=3):
             writer.append(batch_of([events[i] for i in piece], size))
 
 
+def append_all(path, batches, name):
+    with open_writer(str(path), SIZE, name) as writer:
+        for batch in batches:
+            writer.append(batch)
+
+
+def interrupted(batches):
+    yield from batches
+    raise KeyboardInterrupt
+
+
 @any_writer
 def test_what_is_written_is_read_again(name, tmp_path):
     events = random_events(20_000, start_us=77)
@@ -94,12 +105,8 @@ def test_other_geometry_and_backward_time_are_refused_and_leave_nothing(name, tm
         ((batch_of([(1, 1, 1, 1)], SensorSize(9, 9)),), "events of a 9x9 sensor"),
         ((late, early), "time goes back from 9 to 8 us"),
     ):
-        with (
-            pytest.raises(SourceError, match=reason),
-            open_writer(str(tmp_path / "a"), SIZE, name) as writer,
-        ):
-            for batch in batches:
-                writer.append(batch)
+        with pytest.raises(SourceError, match=reason):
+            append_all(tmp_path / "a", batches, name)
         assert not list(tmp_path.iterdir())
 
 
@@ -109,11 +116,8 @@ def test_a_disk_that_fills_up_is_one_error_and_leaves_nothing(name, tmp_path):
     events = batch_of(random_events(200_000))
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, old[1]))
     try:
-        with (
-            pytest.raises(SourceError, match="cannot be written") as error,
-            open_writer(str(tmp_path / "full"), SIZE, name) as writer,
-        ):
-            writer.append(events)
+        with pytest.raises(SourceError, match="cannot be written") as error:
+            append_all(tmp_path / "full", [events], name)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     assert "\n" not in str(error.value)
@@ -122,12 +126,8 @@ def test_a_disk_that_fills_up_is_one_error_and_leaves_nothing(name, tmp_path):
 
 @any_writer
 def test_an_interruption_leaves_nothing(name, tmp_path):
-    with (
-        pytest.raises(KeyboardInterrupt),
-        open_writer(str(tmp_path / "a"), SIZE, name) as writer,
-    ):
-        writer.append(batch_of(random_events(1000)))
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        append_all(tmp_path / "a", interrupted([batch_of(random_events(1000))]), name)
     assert not list(tmp_path.iterdir())
 
 
@@ -135,9 +135,8 @@ def test_an_interruption_leaves_nothing(name, tmp_path):
 def test_an_older_recording_is_replaced_only_by_a_complete_one(name, tmp_path):
     path = tmp_path / "a"
     write(path, [(1, 2, 3, 1)], name, pieces=1)
-    with pytest.raises(ZeroDivisionError), open_writer(str(path), SIZE, name) as writer:
-        writer.append(batch_of([(5, 6, 7, 0)]))
-        raise ZeroDivisionError
+    with pytest.raises(KeyboardInterrupt):
+        append_all(path, interrupted([batch_of([(5, 6, 7, 0)])]), name)
     with open_source(str(path)) as source:
         assert events_of(source.batches()) == [(1, 2, 3, 1)]
     write(path, [(5, 6, 7, 0)], name, pieces=1)

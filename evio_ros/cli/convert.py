@@ -1,0 +1,79 @@
+"""`evio convert`: copy a recording into another format."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evio_ros.cli.section import Duration, Region, Start, region_of, section_of
+from evio_ros.errors import ParameterError
+
+if TYPE_CHECKING:
+    from evio_ros.sources.base import SourceStatistics
+
+__all__ = ["convert"]
+
+
+def convert(
+    recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
+    output: Annotated[
+        str, typer.Argument(help="The recording to write; bags are folders.", show_default=False)
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="dat, evt2, evt3, hdf5, csv, npz, bag, bag_sqlite3 or bag_packets.",
+            show_default="by OUTPUT's ending",
+        ),
+    ] = None,
+    start: Start = 0.0,
+    duration: Duration = None,
+    roi: Region = None,
+) -> None:
+    """Copy RECORDING, or a part of it, into OUTPUT in another format.
+
+    Endings: .dat, .raw (EVT3), .h5, .hdf5, .csv, .npz, .bag and .mcap (a rosbag2 folder with MCAP
+    storage), .db3 (one with SQLite storage). Events, times and geometry stay as they are.
+    """
+    from evio_ros.cli.progress import progress_bar
+    from evio_ros.conversion import convert as copy_events
+    from evio_ros.sources.registry import open_source
+    from evio_ros.sources.writing import format_of, open_writer
+
+    name = to or format_of(output)
+    if os.path.realpath(output) == os.path.realpath(recording.removeprefix("file://")):
+        raise ParameterError(f"{output}: is the recording itself")
+    started = time.monotonic()
+    with open_source(recording) as source:
+        start_us, end_us = section_of(source, start, duration)
+        region = region_of(roi, source.size)
+        with (
+            open_writer(output, source.size, name) as writer,
+            progress_bar(Path(recording).name, end_us - start_us) as advance,
+        ):
+            events = copy_events(source, writer, start_us, end_us, region, advance)
+            if not events:
+                raise ParameterError(f"{recording}: no event in the part asked for")
+        typer.echo(
+            f"{output}: {events} events in {(end_us - start_us) * 1e-6:g} s at {source.size}, "
+            f"{writer.format_name} ({time.monotonic() - started:.1f} s to convert)"
+        )
+        for remark in [*source.remarks, *_losses(source.statistics)]:
+            typer.echo(f"{recording}: {remark}", err=True)
+
+
+def _losses(counted: SourceStatistics) -> list[str]:
+    """What the copy does not hold."""
+    counts = {
+        "events outside the geometry dropped": counted.outside,
+        "events too far out of order dropped": counted.late,
+        "invalid words dropped": counted.invalid,
+        "packets were lost when it was recorded": counted.lost_packets,
+        "bytes cut off at the end": counted.truncated_bytes,
+    }
+    return [f"{count} {what}" for what, count in counts.items() if count]

@@ -1,0 +1,74 @@
+"""Reading evio_ros/EventArray messages, of ROS or of a bag, one after the other."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from evio_ros.errors import EventError
+from evio_ros.events import SensorSize
+from evio_ros.sources.base import SourceStatistics
+from evio_ros.sources.time_order import RawColumns
+
+__all__ = ["EventArray", "EventArrayDecoder"]
+
+
+class EventArray(Protocol):
+    """The fields of evio_ros/EventArray that matter here."""
+
+    seq: int
+    width: int
+    height: int
+    time_base: int
+    t: Any
+    x: Any
+    y: Any
+    polarity: Any
+
+
+class EventArrayDecoder:
+    """Turns the messages of one publisher into columns, in their order.
+
+    Args:
+        statistics: where lost messages are counted.
+
+    Attributes:
+        size: geometry of the messages; None before the first.
+        time_us: sensor time of the last message's start; -1 before the first.
+    """
+
+    def __init__(self, statistics: SourceStatistics) -> None:
+        self.statistics = statistics
+        self.size: SensorSize | None = None
+        self.time_us = -1
+        self._next_seq: int | None = None
+
+    def decode(self, message: EventArray) -> RawColumns:
+        """Events of the next message: unchecked coordinates, in the message's order.
+
+        Raises:
+            EventError: where columns differ in length, polarity is neither 0 nor 1, or the geometry
+                changes.
+        """
+        self.skip(message)
+        t = np.frombuffer(message.t, np.uint32)
+        x, y = np.frombuffer(message.x, np.uint16), np.frombuffer(message.y, np.uint16)
+        polarity = np.frombuffer(message.polarity, np.uint8)
+        if len({len(t), len(x), len(y), len(polarity)}) > 1:
+            raise EventError(f"message {message.seq}: columns differ in length")
+        if len(polarity) and int(polarity.max()) > 1:
+            raise EventError(f"message {message.seq}: polarity {polarity.max()} is not 0 or 1")
+        times = np.add(t, message.time_base, dtype=np.int64)
+        return RawColumns(times, x, y, polarity.view(np.bool_))
+
+    def skip(self, message: EventArray) -> None:
+        """Note what a message says of itself without making events."""
+        expected, self._next_seq = self._next_seq, int(message.seq) + 1
+        if expected is not None:
+            self.statistics.lost_packets += max(int(message.seq) - expected, 0)
+        size = SensorSize(int(message.width), int(message.height))
+        if self.size is not None and size != self.size:
+            raise EventError(f"message {message.seq}: geometry {size} after {self.size}")
+        self.size = size
+        self.time_us = int(message.time_base)

@@ -1,0 +1,129 @@
+"""Payloads of event packets from libcaer_driver (DAVIS and DVXplorer cameras) and "mono".
+
+Source: the codecs of the ros-event-camera project, package event_camera_codecs. Times are relative
+to a packet's time base, so every packet stands for itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.sources.time_order import RawColumns
+
+__all__ = ["decode_libcaer", "decode_libcaer_compressed", "decode_mono", "encode_mono"]
+
+TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, BASE_Y, VECTOR_8 = range(6)
+LIBCAER_WRAP_US = 1 << 31
+MONO_LONGEST_NS = (1 << 32) - 1
+
+
+def decode_libcaer(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, int]:
+    """Decode encoding "libcaer": words of 32 bits for pixel and polarity, and for time in µs.
+
+    Args:
+        payload: uint8 (8 n,).
+        base_ns: the packet's time base.
+
+    Returns:
+        The events, and the number of invalid ones: bytes that make no whole event count as one.
+    """
+    words = payload[: len(payload) // 8 * 8].view("<u4").reshape(-1, 2)
+    low = words[:, 1].view("<i4").astype(np.int64)
+    # 31 bits of time may begin anew within a packet.
+    wraps = np.cumsum(np.diff(low, prepend=low[:1]) < -LIBCAER_WRAP_US // 2)
+    t = base_ns // 1000 + low + wraps * LIBCAER_WRAP_US
+    x = (words[:, 0] >> 17 & 0x7FFF).astype(np.uint16)
+    y = (words[:, 0] >> 2 & 0x7FFF).astype(np.uint16)
+    return RawColumns(t, x, y, (words[:, 0] & 2) != 0), int(len(payload) % 8 > 0)
+
+
+def decode_mono(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, int]:
+    """Decode encoding "mono": 32 bits of ns since the time base, 16 x, 15 y, 1 polarity.
+
+    Times are cut to whole µs. Arguments and result as of `decode_libcaer`.
+    """
+    words = payload[: len(payload) // 8 * 8].view("<u8")
+    t = (base_ns + (words & np.uint64(0xFFFFFFFF)).astype(np.int64)) // 1000
+    x = (words >> np.uint64(32)).astype(np.uint16)
+    y = (words >> np.uint64(48)).astype(np.uint16) & np.uint16(0x7FFF)
+    return RawColumns(t, x, y, (words >> np.uint64(63)) != 0), int(len(payload) % 8 > 0)
+
+
+def encode_mono(columns: RawColumns, base_us: int) -> NDArray[np.uint8]:
+    """Encode events in "mono"; inverse of `decode_mono` for a time base of base_us * 1000 ns.
+
+    Args:
+        columns: events at most 4.29 s after `base_us`, y below 32768.
+        base_us: time of the packet's time base.
+    """
+    words = ((columns.t - base_us) * 1000).astype(np.uint64)
+    words |= columns.x.astype(np.uint64) << np.uint64(32)
+    words |= columns.y.astype(np.uint64) << np.uint64(48)
+    words |= columns.polarity.astype(np.uint64) << np.uint64(63)
+    return words.astype("<u8").view(np.uint8)
+
+
+@njit(cache=True, nogil=True)
+def _count_compressed(words):  # type: ignore[no-untyped-def]
+    events = 0
+    for i in range(words.size):
+        kind = words[i] >> 12
+        if kind == ADDR_Y:
+            events += 1
+        elif kind == VECTOR_8:
+            events += 8
+    return events
+
+
+@njit(cache=True, nogil=True)
+def _decode_compressed(words, base_us, t, x, y, polarity):  # type: ignore[no-untyped-def]
+    """Returns the numbers of events and of invalid words."""
+    column, row, vector_polarity = np.int64(0), np.int64(0), np.int64(0)
+    high, low = np.int64(0), np.int64(0)
+    count, invalid = 0, 0
+    for i in range(words.size):
+        word = np.int64(words[i])
+        kind = word >> 12
+        if kind == ADDR_Y:
+            t[count] = base_us + (high << 12 | low)
+            x[count] = column
+            y[count] = word & 0x7FF
+            polarity[count] = (word & 0x800) != 0
+            count += 1
+        elif kind == ADDR_X:
+            column = word & 0x7FF
+        elif kind == TIME_LOW:
+            low = word & 0xFFF
+        elif kind == TIME_HIGH:
+            high = word & 0xFFF
+        elif kind == BASE_Y:
+            row, vector_polarity = word & 0x7FF, word >> 11 & 1
+        elif kind == VECTOR_8:
+            for place in range(8):
+                if word >> place & 1:
+                    t[count] = base_us + (high << 12 | low)
+                    x[count] = column
+                    y[count] = row + place
+                    polarity[count] = vector_polarity != 0
+                    count += 1
+            row += 8
+        else:
+            invalid += 1
+    return count, invalid
+
+
+def decode_libcaer_compressed(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, int]:
+    """Decode encoding "libcaer_cmp": words of 16 bits that change one part of the state each.
+
+    Like EVT3 with rows and columns exchanged: an ADDR_Y word is an event in the column of the last
+    ADDR_X word. The state begins anew with each packet. Arguments and result as those of
+    `decode_libcaer`.
+    """
+    words = payload[: len(payload) // 2 * 2].view("<u2")
+    columns = RawColumns.empty(_count_compressed(words))
+    count, invalid = _decode_compressed(
+        words, base_ns // 1000, columns.t, columns.x, columns.y, columns.polarity
+    )
+    return columns.select(slice(0, count)), invalid + len(payload) % 2
