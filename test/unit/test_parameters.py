@@ -198,6 +198,7 @@ def test_every_default_is_in_its_own_range(kind):
 def test_every_parameter_is_described_for_users(kind):
     assert kind.__doc__
     for description in kind.describe():
+        assert description.doc[0].isupper(), description.name
         assert description.doc.endswith("."), description.name
         if description.name.rpartition("_")[2] in UNITS:
             # Hz is _hz, px/s is _px_s.
