@@ -52,6 +52,9 @@ def demo(
         Path | None,
         typer.Option(help="Parameters of the nodes.", show_default="the package's evio.yaml"),
     ] = None,
+    namespace: Annotated[
+        str, typer.Option(help="Namespace of the nodes, apart from others on the network.")
+    ] = "evio_demo",
 ) -> None:
     """Measure a simulated fan, or your own RECORDING, with ROS 2 nodes.
 
@@ -66,7 +69,8 @@ def demo(
     console = Console()
     path = _simulated(scene, duration) if recording is None else Path(recording)
     section = _section(path, duration)
-    measurements = _play(section, rate, config, console)
+    console.print(f"The nodes publish in the namespace /{namespace}.")
+    measurements = _play(section, rate, config, namespace, console)
     _report(section, measurements, output, console)
 
 
@@ -106,7 +110,7 @@ def _section(path: Path, duration: float) -> _Section:
 
 
 def _play(
-    section: _Section, rate: float, config: Path | None, console: Console
+    section: _Section, rate: float, config: Path | None, namespace: str, console: Console
 ) -> list[Measurement]:
     """Run the nodes until the recording has been played and measured."""
     from evio_ros.ros.node_process import NodeProcess
@@ -122,16 +126,16 @@ def _play(
         "replay.duration_us": section.length_us,
     }
     with ExitStack() as stack:
-        listener = stack.enter_context(RotationListener())
+        listener = stack.enter_context(RotationListener(namespace))
         nodes = [
-            stack.enter_context(NodeProcess(name, arguments=arguments))
+            stack.enter_context(NodeProcess(name, {}, arguments, namespace))
             for name in ("rotation_detector", "fusion")
         ]
         with console.status("waiting for the nodes"):
             while not listener.is_connected():
                 _check(nodes)
                 time.sleep(POLL_S)
-        driver = stack.enter_context(NodeProcess("driver", played, arguments))
+        driver = stack.enter_context(NodeProcess("driver", played, arguments, namespace))
         measurements = _listen(listener, driver, nodes, section, console)
     if not measurements:
         raise EvioError(f"the nodes gave no result within {QUIET_S:g} s of the recording's end")
