@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.sources.registry import open_source
+from evio_ros.sources.registry import open_recording
 from evio_ros.sources.writing import open_writer
 
 SIZE = SensorSize(1280, 720)
@@ -53,13 +53,13 @@ def write(path: Path, name: str, events: int) -> None:
 
 def read_evio(path: str) -> int:
     """Our reader."""
-    with open_source(path) as source:
+    with open_recording(path) as source:
         return sum(len(batch) for batch in source.batches())
 
 
 def read_memmap(path: str) -> int:
     """Decode a DAT file as numpy allows, piece by piece, without any check."""
-    with open_source(path) as source:
+    with open_recording(path) as source:
         offset = source.header.length + 2  # type: ignore[attr-defined]
     words = np.memmap(path, "<u4", "r", offset).reshape(-1, 2)
     events = 0
@@ -143,7 +143,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 def measure_seeks(path: str) -> tuple[float, float, float]:
     """Milliseconds to index, and median and longest to seek to a random time and read there."""
     rng = np.random.default_rng(1)
-    with open_source(path) as source:
+    with open_recording(path) as source:
         started = time.perf_counter()
         first, last = source.start_us, source.end_us
         source.seek(last - 1)

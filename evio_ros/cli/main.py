@@ -14,6 +14,7 @@ from evio_ros import __version__
 from evio_ros.cli.analyze import analyze
 from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
+from evio_ros.cli.devices import devices
 from evio_ros.cli.info import info
 from evio_ros.cli.simulate import simulate
 from evio_ros.errors import EvioError
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, convert, simulate, demo):
+for verb in (analyze, info, convert, simulate, demo, devices):
     app.command()(verb)
 
 
