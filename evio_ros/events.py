@@ -209,11 +209,10 @@ class EventBatch:
 
     def inside(self, region: RegionOfInterest) -> EventBatch:
         """Copy of the events inside `region`; coordinates stay those of the whole sensor."""
-        keep = (self.x >= region.x0) & (self.x < region.x1)
-        keep &= (self.y >= region.y0) & (self.y < region.y1)
-        return EventBatch.trusted(
-            self.size, self.t[keep], self.x[keep], self.y[keep], self.polarity[keep]
-        )
+        from evio_ros.region_selection import select_inside
+
+        columns = select_inside(region, self.t, self.x, self.y, self.polarity)
+        return EventBatch.trusted(self.size, *columns)
 
 
 @dataclass(frozen=True, slots=True)

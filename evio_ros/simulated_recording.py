@@ -14,7 +14,7 @@ from evio_ros.sources.dat_writer import DatWriter
 
 __all__ = ["cached_recording", "record"]
 
-SIMULATOR_VERSION = 2
+SIMULATOR_VERSION = 3
 """Raised whenever the same scene gives other events, so that caches are made anew."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from evio_ros.nodes.driver import Driver
 from evio_ros.nodes.fusion import Fusion
+from evio_ros.nodes.representation import RepresentationNode
 from evio_ros.nodes.rotation_detector import RotationDetectorNode
 from evio_ros.parameters import ParameterDescription
 from evio_ros.ros.base_node import EvioNode
@@ -21,6 +22,7 @@ NODES: dict[str, type[EvioNode]] = {
     "driver": Driver,
     "rotation_detector": RotationDetectorNode,
     "fusion": Fusion,
+    "representation": RepresentationNode,
 }
 YAML_HEADER = """\
 # Parameters of the nodes, all with their default values. Copy this file, keep what you change, and

@@ -25,6 +25,7 @@ PYTHON = VENV / "bin" / "python"
 WHEELS = Path(__file__).with_name("ros_wheels.txt")
 INTERFACES = Path(__file__).with_name("interfaces")
 WHEEL_VERSIONS = ((3, 11), (3, 12))
+EXTRAS = "cameras,formats,reference,test,vision"
 EXIT_ERROR = 2
 
 
@@ -119,7 +120,7 @@ def install_dependencies(uses_wheels: bool) -> None:
     if is_done("dependencies", digest):
         return
     pins = ["-r", str(WHEELS)] if uses_wheels else []
-    command = [str(PYTHON), "-m", "pip", "install", "--quiet", *pins, "--editable", ".[test]"]
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", *pins, "--editable", f".[{EXTRAS}]"]
     run("install ROS 2 and the dependencies" if uses_wheels else "install dependencies", command)
     mark_done("dependencies", digest)
 

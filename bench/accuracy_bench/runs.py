@@ -13,10 +13,11 @@ import numpy as np
 from accuracy_bench.oracle import Oracle
 from accuracy_bench.results import Row
 from evio_ros.accuracy import score
-from evio_ros.events import EventBatch
+from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventBatch, RegionOfInterest, SensorSize
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.simulated_recording import cached_recording
-from evio_ros.simulation.truth import Truth, truth_path
+from evio_ros.simulation.truth import RotorTruth, Truth, truth_path
 from evio_ros.sources.registry import open_recording
 from evio_ros.windowing import windows
 
@@ -79,19 +80,15 @@ def _row(scene: str, method: str, window_us: int, events: EventBatch, truth: Tru
     figures = score(truth, results, window_us).summary().as_dict()
     locked = [step for step in steps if step.t_us > ACQUISITION_US]
     latency_ms = [1e3 * step.cpu_s for step in locked]
-    return Row(
-        scene=scene,
-        method=method,
-        window_ms=1e-3 * window_us,
-        figures=figures
-        | {
-            "mev_s": _rate(steps),
-            "locked_mev_s": _rate(locked),
-            "latency_ms": float(np.median(latency_ms)) if latency_ms else None,
-            "latency_p95_ms": float(np.percentile(latency_ms, 95)) if latency_ms else None,
-            "event_mev_s": 1e-6 * len(events) / max(1e-6 * truth.duration_us, 1e-9),
-        },
-    )
+    figures |= {
+        "mev_s": _rate(steps),
+        "locked_mev_s": _rate(locked),
+        "latency_ms": float(np.median(latency_ms)) if latency_ms else None,
+        "latency_p95_ms": float(np.percentile(latency_ms, 95)) if latency_ms else None,
+        "event_mev_s": len(events) / max(truth.duration_us, 1),
+    }
+    figures |= dict.fromkeys(TOLD.get(method, ()))
+    return Row(scene, method, 1e-3 * window_us, figures)
 
 
 def _rate(steps: list[Step]) -> float | None:
@@ -123,4 +120,86 @@ def oracle(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> It
         yield Step(end_us, [estimate for estimate in estimates if estimate is not None], 0, 0.0)
 
 
-METHODS: dict[str, Method] = {"detector": detector, "oracle": oracle}
+def classical(name: str) -> Method:
+    """A classical method that is told each rotor's region and number of blades.
+
+    It knows no sense of rotation; the truth's is taken, so that errors are those of the size.
+    """
+
+    def method(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
+        from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
+
+        measure = CLASSICAL_METHODS[name]
+        begin_us = max(window_us, ACQUISITION_US + step_us)
+        for end_us in range(begin_us, truth.duration_us + 1, step_us):
+            window = events.between(end_us - window_us, end_us)
+            started = time.process_time()
+            estimates = []
+            for rotor in truth.rotors:
+                ellipse = rotor.ellipse(end_us - window_us / 2)
+                region = window.inside(_box(ellipse, events.size))
+                start_us, blades = end_us - window_us, rotor.blade_count
+                frequency_hz = measure(region, start_us, window_us, blades)
+                if frequency_hz is not None:
+                    sign = math.copysign(1.0, rotor.mean_rpm(start_us, end_us))
+                    rpm = sign * 60 * frequency_hz / max(blades, 1)
+                    estimates.append(_told(rotor, end_us, window_us, rpm, ellipse))
+            cpu_s = time.process_time() - started
+            # A window's last step is what comes anew; overlapping windows share the rest.
+            yield Step(end_us, estimates, len(events.between(end_us - step_us, end_us)), cpu_s)
+
+    return method
+
+
+def _box(ellipse: Ellipse, size: SensorSize) -> RegionOfInterest:
+    half_width, half_height = ellipse.half_extent()
+    x, y = ellipse.center
+    x0, y0 = max(int(x - half_width), 0), max(int(y - half_height), 0)
+    x1, y1 = min(int(x + half_width) + 1, size.width), min(int(y + half_height) + 1, size.height)
+    return RegionOfInterest(x0, y0, x1, y1)
+
+
+def _told(
+    rotor: RotorTruth, t_us: int, window_us: int, rpm: float, ellipse: Ellipse
+) -> RotorEstimate:
+    """An estimate of which only the speed is measured."""
+    return RotorEstimate(
+        id=rotor.id,
+        t_us=t_us,
+        window_us=window_us,
+        rpm=rpm,
+        rpm_std=math.nan,
+        blade_count=rotor.blade_count,
+        angle_rad=math.nan,
+        angle_std_rad=math.nan,
+        turns=float(rotor.speed.turns(t_us)),
+        center=ellipse.center,
+        axes=ellipse.axes,
+        tilt_rad=ellipse.tilt_rad,
+        velocity=(0.0, 0.0),
+        confidence=1.0,
+        events=0,
+    )
+
+
+CLASSICAL = ("welch", "autocorrelation", "period_filter")
+NOT_BY_CLASSICAL = (
+    "sign",
+    "blades",
+    "confidence",
+    "found",
+    "detection_ms",
+    "claimed",
+    "within_1_sigma",
+    "within_2_sigma",
+)
+METHODS: dict[str, Method] = {
+    "detector": detector,
+    "oracle": oracle,
+    **{name: classical(name) for name in CLASSICAL},
+}
+TOLD = {
+    "oracle": ("sign", "blades", "confidence", "found", "detection_ms", "mev_s", "locked_mev_s"),
+    **dict.fromkeys(CLASSICAL, NOT_BY_CLASSICAL),
+}
+"""Figures that a method was told or does not give."""

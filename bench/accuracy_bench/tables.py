@@ -87,7 +87,7 @@ def failures_table(rows: list[Row]) -> Table:
             row.scene,
             row.method,
             f"{row.window_ms:g} ms",
-            _marked(f"{f['found']}/{f['rotors']}", f["found"] < f["rotors"]),
+            _found(f),
             f"{_number(f['detection_ms'], 0)} ms",
             str(f["windows"]),
             _marked(share_text(f["missed"]), bool(f["missed"])),
@@ -160,6 +160,13 @@ def _judged(value: float | None, allowed: float | None) -> str:
 
 def _triple(value: float | None) -> float | None:
     return None if value is None else 3 * value
+
+
+def _found(figures: dict[str, Any]) -> str:
+    if figures["found"] is None:
+        return "told"
+    text = f"{figures['found']}/{figures['rotors']}"
+    return _marked(text, figures["found"] < figures["rotors"])
 
 
 def _marked(text: str, wrong: bool) -> str:

@@ -16,13 +16,14 @@ from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
 from evio_ros.cli.devices import devices
 from evio_ros.cli.info import info
+from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
 from evio_ros.errors import EvioError
 
 __all__ = ["app", "main"]
 
 EXIT_ERROR = 2
-OLDEST_TYPER = (0, 12)
+OLDEST_TYPER = (0, 16)
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, convert, simulate, demo, devices):
+for verb in (analyze, info, convert, render, simulate, demo, devices):
     app.command()(verb)
 
 
@@ -88,7 +89,7 @@ def _run() -> int:
 def _run_app() -> int:
     found = version("typer")
     if tuple(map(int, found.split(".")[:2])) < OLDEST_TYPER:
-        raise EvioError(f"typer 0.12 or newer is needed, not {found}: pip install 'typer >= 0.12'")
+        raise EvioError(f"typer 0.16 or newer is needed, not {found}: pip install 'typer >= 0.16'")
     try:
         app(prog_name="evio")
     except SystemExit as end:

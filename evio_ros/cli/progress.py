@@ -20,10 +20,11 @@ def progress_bar(title: str, length_us: int) -> Iterator[Callable[[int], None]]:
     Yields:
         A function that takes the microseconds that are done.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     console = Console(file=sys.stderr)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    if not console.is_terminal:
+        yield lambda done_us: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(escape(title), total=length_us)
         yield lambda done_us: bar.update(task, completed=done_us)

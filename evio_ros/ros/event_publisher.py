@@ -24,7 +24,7 @@ EVENTS_TOPIC = "events"
 RECEIPTS_TOPIC = "events/receipts"
 IN_FLIGHT = 4
 """Messages that a node may have before it while the replay waits for it."""
-PATIENCE_S = 10.0
+PATIENCE_S = 5.0
 """A node that has not taken a message for so long is no longer waited for."""
 POLL_S = 0.05
 LAST_WORDS_S = 2.0

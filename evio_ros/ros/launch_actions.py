@@ -12,12 +12,16 @@ from evio_ros.errors import EvioError
 from evio_ros.ros.share import share_file, use_dds_profile
 from launch import LaunchContext, LaunchDescriptionEntity
 
-__all__ = ["ARGUMENTS", "arguments", "dds_profile", "node"]
+__all__ = ["ARGUMENTS", "arguments", "dds_profile", "is_wanted", "node"]
 
 ARGUMENTS: dict[str, tuple[str, str]] = {
     "source": ("", "The recording to play."),
     "rate": ("", "Speed of the replay: 1.0 is real time, 0.0 as fast as it goes."),
     "loop": ("", "true: begin again at the end."),
+    "representation": (
+        "false",
+        "true: also run the representation node, for tensors and pictures.",
+    ),
     "namespace": ("", "Namespace of all nodes; one for each camera."),
     "config": ("", "YAML file with the nodes' parameters; by default the package's evio.yaml."),
     "log_level": ("info", "debug, info, warn, error or fatal."),
@@ -70,6 +74,21 @@ def node(context: LaunchContext, name: str) -> LaunchDescriptionEntity:
     )
 
 
+def is_wanted(context: LaunchContext, argument: str) -> bool:
+    """Whether a launch argument is true.
+
+    Raises:
+        EvioError: where it is neither true nor false.
+    """
+    return _truth(argument, context.launch_configurations.get(argument, "false"))
+
+
+def _truth(argument: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise EvioError(f"{argument}: {text!r} is not true or false")
+    return text.lower() == "true"
+
+
 def _driver_parameters(values: Mapping[str, str]) -> dict[str, object]:
     if not values["source"] and not values["config"]:
         raise EvioError("name a recording: source:=fan.dat")
@@ -87,8 +106,6 @@ def _value(argument: str, text: str) -> object:
         except ValueError:
             raise EvioError(f"rate: {text!r} is not a number") from None
     if argument == "loop":
-        if text.lower() not in ("true", "false"):
-            raise EvioError(f"loop: {text!r} is not true or false")
-        return text.lower() == "true"
+        return _truth(argument, text)
     # Relative to where the user launches; nodes may run elsewhere.
     return os.path.abspath(text) if os.path.exists(text) else text

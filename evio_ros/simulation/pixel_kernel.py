@@ -16,8 +16,11 @@ from numba import njit, prange
 __all__ = ["advance_pixels", "initial_light"]
 
 STEP_PX = 0.15
-"""How far the image may move over a pixel between two looks."""
-LONGEST_STEP_S = 1e-3
+"""How far a blade's edge or a disc's texture may move over a pixel between two looks."""
+TEXTURE_STEP_PX = 0.3
+"""The same of a moving texture, whose grains are several pixels wide."""
+LONGEST_STEP_S = 4e-3
+LONGEST_ROTOR_STEP_S = 1e-3
 SHORTEST_STEP_S = 5e-7
 REFERENCE_RADIUS = 0.7
 """Where a swept blade's angle is that of the truth."""
@@ -72,19 +75,19 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):  # t
     along, across = (dx * cosine + dy * sine) / a, (dy * cosine - dx * sine) / b
     radius = math.hypot(along, across)
     if radius > 1.0:
-        return light, LONGEST_STEP_S
+        return light, LONGEST_ROTOR_STEP_S
     phase, half_angle, half_width, sweep, disc_light, hub, texture, grain = numbers
     if disc_light >= 0.0:
         light = disc_light
     if radius <= hub:
-        return 0.5 * light, LONGEST_STEP_S
+        return 0.5 * light, LONGEST_ROTOR_STEP_S
     turns, frequency = _motion(knots, time_s)
     angle = math.atan2(across, along) + tilt - phase - 2 * math.pi * turns
     speed = 2 * math.pi * abs(frequency) + 1e-9
     # How far an edge, which is radial, moves across itself for each radian.
     radius_px = max(a * b * radius**2 / math.hypot(a * along, b * across), 0.3)
     fine = STEP_PX / (speed * radius_px)
-    wait = LONGEST_STEP_S
+    wait = LONGEST_ROTOR_STEP_S
     if texture > 0.0:
         u = radius * math.cos(angle) * a / grain
         v = radius * math.sin(angle) * a / grain
@@ -125,7 +128,7 @@ def _see_texture(x, y, light, numbers, shifts, time_s, noise):  # type: ignore[n
         _lookup(shifts, 0, position + 1) - _lookup(shifts, 0, position),
         _lookup(shifts, 1, position + 1) - _lookup(shifts, 1, position),
     )
-    wait = min(LONGEST_STEP_S, STEP_PX / (1e3 * speed + 1e-9))
+    wait = min(LONGEST_STEP_S, TEXTURE_STEP_PX / (1e3 * speed + 1e-9))
     if body_a > 0.0:
         out = math.hypot((dx - 0.5 * (x0 + x1)) / body_a, (dy - 0.5 * (y0 + y1)) / body_b)
         if out > 1.0:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "evio_ros"
 
 BASE = {
-    *("atomic_file", "ellipse", "errors", "events", "parameters"),
+    *("atomic_file", "ellipse", "errors", "events", "parameters", "region_selection"),
     *("recording_statistics", "windowing"),
 }
 STAGES = {

@@ -17,8 +17,17 @@ import evio_ros
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "evio_ros"
 # Names by which pip and rosdep know an imported module, where they differ from its own.
-PIP_NAMES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "cv2": "opencv-python", "PIL": "pillow"}
-ROSDEP_KEYS = {"cv2": "python3-opencv", "PIL": "python3-pil"}
+PIP_NAMES = {
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+}
+ROSDEP_KEYS = {
+    "PIL": "python3-pil",
+    "cv2": "python3-opencv",
+    "rosbags": "python3-rosbags-pip",
+}
 PYTHON_PACKAGES_OF_ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy"}
 
 

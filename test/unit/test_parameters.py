@@ -91,13 +91,18 @@ def test_a_whole_number_does_for_a_float():
     assert type(FanParameters(gain=2).gain) is float
 
 
-def test_names_that_no_field_has_are_refused_with_those_that_exist():
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("windows_us", "did you mean window_us?"),
+        ("zzz", "known are gain, name, side, wild, window_us"),
+    ],
+)
+def test_names_that_no_field_has_are_refused_with_those_that_exist(name, hint):
     for build in (FanParameters.from_mapping, FanParameters().replaced):
         with pytest.raises(ParameterError) as refused:
-            build({"windows_us": 20})
-        assert str(refused.value) == (
-            "windows_us: no such parameter; known are gain, name, side, wild, window_us"
-        )
+            build({name: 20})
+        assert str(refused.value) == f"{name}: no such parameter; {hint}"
 
 
 def test_replaced_changes_a_copy_and_checks_it_as_a_whole():

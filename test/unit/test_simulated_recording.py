@@ -8,6 +8,7 @@ from small_fan import RPM, small_fan
 from evio_ros import simulated_recording
 from evio_ros.errors import SourceError
 from evio_ros.simulated_recording import cached_recording, record
+from evio_ros.simulation.presets import preset
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.registry import open_source
 
@@ -68,7 +69,8 @@ def test_whatever_makes_other_events_has_another_name(cache, monkeypatch):
     made = []
     monkeypatch.setattr(simulated_recording, "record", lambda _, path, __: made.append(path))
     one = cached_recording("fan_constant")
-    assert cached_recording("fan_constant", 1.0) == one  # its own length
+    usual_s = preset("fan_constant").duration_s
+    assert cached_recording("fan_constant", usual_s) == one
     others = [
         cached_recording("fan_constant", 0.5),
         cached_recording("fan_constant", rpm=1151.0),

@@ -65,5 +65,5 @@ def test_a_typer_that_is_too_old_is_told_in_one_line(evio, tmp_path, monkeypatch
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\nName: typer\nVersion: 0.9.0\n")
     monkeypatch.syspath_prepend(tmp_path)
-    needed = "evio: typer 0.12 or newer is needed, not 0.9.0: pip install 'typer >= 0.12'\n"
+    needed = "evio: typer 0.16 or newer is needed, not 0.9.0: pip install 'typer >= 0.16'\n"
     assert evio("--version") == (2, "", needed)

@@ -1,0 +1,127 @@
+"""`evio render`: a moment of a recording as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evio_ros.errors import ParameterError
+
+if TYPE_CHECKING:
+    from evio_ros.events import SensorSize
+    from evio_ros.representations.base import TensorArray
+    from evio_ros.representations.picture import Picture
+    from evio_ros.sources.base import SeekableSource
+
+__all__ = ["render"]
+
+TIME_CONSTANTS = 8
+"""Events older than so many time constants leave no visible trace."""
+
+
+def render(
+    recording: Annotated[str, typer.Argument(help="The recording to show.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The PNG file to write.", metavar="FILE.png")
+    ],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="event_frame: events of the window, ON orange, OFF blue; activity: the same, "
+            "fading; time_surface: how recent each pixel's last event is."
+        ),
+    ] = "event_frame",
+    at: Annotated[
+        float, typer.Option(help="End of the window, seconds from the start.", min=0.0)
+    ] = 0.05,
+    window_ms: Annotated[float, typer.Option(help="Length of the window.")] = 20.0,
+    tau_ms: Annotated[
+        float, typer.Option(help="Time constant of activity and time_surface.")
+    ] = 20.0,
+    roi: Annotated[
+        tuple[int, int, int, int] | None,
+        typer.Option(
+            help="Show only the pixels with X0 <= x < X1 and Y0 <= y < Y1.",
+            metavar="X0 Y0 X1 Y1",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Draw the events of RECORDING about one moment."""
+    import numpy as np
+
+    from evio_ros.atomic_file import atomic_file
+    from evio_ros.representations.picture import LOOKS, draw_picture
+    from evio_ros.sources.registry import open_recording
+
+    if kind not in LOOKS:
+        raise ParameterError(f"--kind: {kind!r} is not one of {', '.join(LOOKS)}")
+    window_us, tau_us = _microseconds("window-ms", window_ms), _microseconds("tau-ms", tau_ms)
+    with open_recording(recording) as source:
+        length_s = (source.end_us - source.start_us) * 1e-6
+        if at > length_s:
+            raise ParameterError(f"--at: {at:g} s is past the recording's end at {length_s:g} s")
+        tensor = _tensor(source, kind, source.start_us + round(at * 1e6), window_us, tau_us)
+        shown = _shown(source.size, roi)
+    tensor = np.ascontiguousarray(tensor[:, *shown])
+    picture = np.empty((*tensor.shape[1:], 3), np.uint8)
+    draw_picture(kind, tensor, picture)
+    with atomic_file(output) as file:
+        file.write(_png(picture))
+    typer.echo(f"{output}: {kind} of {recording} at {at:g} s, {source.size}")
+
+
+def _png(picture: Picture) -> bytes:
+    from io import BytesIO
+
+    from matplotlib.image import imsave
+
+    encoded = BytesIO()
+    imsave(encoded, picture, format="png")
+    return encoded.getvalue()
+
+
+def _microseconds(name: str, milliseconds: float) -> int:
+    if not milliseconds * 1e3 >= 1:
+        raise ParameterError(f"--{name}: {milliseconds:g} ms is below 0.001 ms")
+    return round(milliseconds * 1e3)
+
+
+def _shown(size: SensorSize, roi: tuple[int, int, int, int] | None) -> tuple[slice, slice]:
+    """Rows and columns to show."""
+    from evio_ros.events import RegionOfInterest
+
+    x0, y0, x1, y1 = roi or (0, 0, size.width, size.height)
+    RegionOfInterest(x0, y0, x1, y1)
+    if x1 > size.width or y1 > size.height:
+        raise ParameterError(f"--roi: ({x0}, {y0})-({x1}, {y1}) leaves the {size} sensor")
+    return slice(y0, y1), slice(x0, x1)
+
+
+def _tensor(
+    source: SeekableSource, kind: str, end_us: int, window_us: int, tau_us: int
+) -> TensorArray:
+    from evio_ros.events import EventBatch, EventWindow
+    from evio_ros.representations.activity import ActivityParameters
+    from evio_ros.representations.base import represent
+    from evio_ros.representations.event_frame import EventFrameParameters
+    from evio_ros.representations.registry import make
+    from evio_ros.representations.time_surface import TimeSurfaceParameters
+
+    parameters, seen_us = {
+        "event_frame": (EventFrameParameters(), window_us),
+        "activity": (ActivityParameters(tau_us=tau_us), TIME_CONSTANTS * tau_us),
+        "time_surface": (TimeSurfaceParameters(tau_us=tau_us), TIME_CONSTANTS * tau_us),
+    }[kind]
+    start_us = max(end_us - seen_us, source.start_us)
+    source.seek(start_us)
+    batches = []
+    for batch in source.batches():
+        if batch.t[0] >= end_us:
+            break
+        batches.append(batch.between(start_us, end_us))
+    events = EventBatch.concatenate(source.size, batches)
+    window = EventWindow(start_us, max(end_us - start_us, 1), events)
+    return represent(make(kind, source.size, parameters), window)

@@ -1,0 +1,113 @@
+"""The topic `representation/image`, a picture for the eye."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from evio_ros.events import SensorSize
+from evio_ros.msg import RotationStateArray
+from evio_ros.nodes.topic_on_demand import WARM_UP_SIZE, TopicOnDemand, warm_up
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.representations.activity import ActivityParameters
+from evio_ros.representations.base import Representation, RepresentationParameters
+from evio_ros.representations.event_frame import EventFrameParameters
+from evio_ros.representations.picture import LOOKS, draw_picture
+from evio_ros.representations.registry import make
+from evio_ros.representations.rotor_overlay import draw_rotors
+from evio_ros.representations.tensor_stream import TensorStream
+from evio_ros.representations.time_surface import TimeSurfaceParameters
+from evio_ros.ros.event_subscription import SensorClock
+from evio_ros.ros.quality_of_service import results_quality
+from evio_ros.ros.rotation_messages import estimate_of
+
+__all__ = ["ImageParameters", "ImageTopic"]
+
+ROTORS_TOPIC = "rotation_states"
+ROTORS_FRESH_US = 500_000
+NO_CV_BRIDGE = (
+    "representation/image is not published: {module} is not installed "
+    "(apt install ros-$ROS_DISTRO-cv-bridge, or pip install cv-bridge opencv-python-headless)"
+)
+
+
+@dataclass(frozen=True)
+class ImageParameters(Parameters):
+    """How the picture looks, and how often it is made."""
+
+    look: str = parameter(
+        "event_frame",
+        choices=tuple(LOOKS),
+        doc="event_frame: events of the window; activity: events, fading; time_surface: recency.",
+    )
+    window_us: int = parameter(
+        40_000, unit="us", minimum=1_000, maximum=1_000_000, doc="Time from picture to picture."
+    )
+    tau_us: int = parameter(
+        30_000,
+        unit="us",
+        minimum=1,
+        maximum=100_000_000,
+        doc="Time constant of activity and time_surface.",
+    )
+    rotors: bool = parameter(True, doc="Draw the rotors of rotation_states, where they come.")
+
+
+class ImageTopic(TopicOnDemand):
+    """`representation/image`, made by cv_bridge; its stamp is the ROS time of the window's end."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node, "image", Image)
+        self._rotors: RotationStateArray | None = None
+        node.create_subscription(
+            RotationStateArray, ROTORS_TOPIC, self._note_rotors, results_quality()
+        )
+        try:
+            import cv2  # noqa: F401 - draws the rotors
+            from cv_bridge import CvBridge
+        except ImportError as error:
+            self.problem = NO_CV_BRIDGE.format(module=error.name)
+            node.get_logger().error(self.problem)
+        else:
+            self._bridge = CvBridge()
+
+    def change(self, parameters: ImageParameters) -> None:
+        """Take over parameters; the next event begins a new stream."""
+        self._close()
+        self._parameters = parameters
+        tensor = warm_up(self._make(WARM_UP_SIZE))
+        draw_picture(parameters.look, tensor, np.empty((*tensor.shape[1:], 3), np.uint8))
+
+    def _open(self, size: SensorSize) -> TensorStream:
+        representation = self._make(size)
+        self._tensor = np.empty(representation.shape, representation.dtype)
+        self._picture = np.empty((size.height, size.width, 3), np.uint8)
+        return TensorStream(representation, self._parameters.window_us)
+
+    def _make(self, size: SensorSize) -> Representation:
+        tau_us = self._parameters.tau_us
+        parameters: dict[str, RepresentationParameters] = {
+            "event_frame": EventFrameParameters(),
+            "activity": ActivityParameters(tau_us=tau_us),
+            "time_surface": TimeSurfaceParameters(tau_us=tau_us),
+        }
+        return make(self._parameters.look, size, parameters[self._parameters.look])
+
+    def _message(self, stream: TensorStream, start_us: int, clock: SensorClock) -> Image:
+        end_us = start_us + stream.window_us
+        stream.representation.read(self._tensor)
+        draw_picture(self._parameters.look, self._tensor, self._picture)
+        if self._parameters.rotors and self._rotors is not None:
+            age_us = abs(end_us - self._rotors.window_end)
+            shown = self._rotors.states if age_us <= ROTORS_FRESH_US else []
+            draw_rotors(map(estimate_of, shown), self._picture)
+        # Not every version of cv_bridge takes a header.
+        message = self._bridge.cv2_to_imgmsg(self._picture, "rgb8")
+        message.header = clock.header(end_us)
+        return message
+
+    def _note_rotors(self, message: RotationStateArray) -> None:
+        self._rotors = message

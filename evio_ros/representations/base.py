@@ -1,0 +1,191 @@
+"""What every representation offers, and the window of events from which a tensor is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import ParameterError
+from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.representations.open_window import NEVER_US, HeldEvents, OpenWindow
+
+__all__ = [
+    "HeldWindow",
+    "LastingWindow",
+    "Representation",
+    "RepresentationParameters",
+    "TensorArray",
+    "Windowed",
+    "check_output",
+    "represent",
+]
+
+TensorArray = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class RepresentationParameters(Parameters):
+    """What the parameters of all kinds share."""
+
+    device: str = parameter(
+        "numba",
+        choices=("numba", "cpu", "cuda"),
+        doc="numba: compiled loops on one core; cpu or cuda: PyTorch on that device.",
+        read_only=True,
+    )
+
+
+@runtime_checkable
+class Representation(Protocol):
+    """Events of one window in, one dense tensor out.
+
+    `begin` opens a window, `push` adds the events as they come, `read` writes the tensor of what
+    has been pushed; reading changes nothing and may be repeated. The same events pushed in other
+    portions give the same tensor. A window without events gives a tensor of zeros (kinds that
+    remember earlier windows: of what is left of those).
+
+    Attributes:
+        size: geometry of the sensor.
+        shape: lengths of the tensor's axes; the last two are rows and columns.
+        dtype: type of the tensor's elements.
+    """
+
+    size: SensorSize
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def event_count(self) -> int:
+        """Events pushed since `begin`."""
+        ...
+
+    def bin_edges_us(self) -> NDArray[np.int64]:
+        """Edges (bilinear kinds: centres) of the time bins of the tensor that `read` gives now.
+
+        Returns:
+            int64, µs since the window's start; empty for kinds without time bins.
+
+        Raises:
+            EventError: where no window is open and the kind has time bins.
+        """
+        ...
+
+    def begin(self, start_us: int, length_us: int) -> None:
+        """Open the window [start_us, start_us + length_us) of sensor time.
+
+        Raises:
+            EventError: where the window is empty, or, for kinds that remember earlier windows,
+                starts before the end of the one ahead.
+        """
+        ...
+
+    def push(self, events: EventBatch) -> None:
+        """Add events of the window, none of them before those pushed already.
+
+        Held by reference until the next `begin`; the columns must not change meanwhile.
+
+        Raises:
+            EventError: where no window is open, the sensor is another, an event is outside the
+                window or goes back in time, or a polarity is neither 0 nor 1.
+        """
+        ...
+
+    def read(self, out: TensorArray) -> None:
+        """Write the tensor into `out`, a C-contiguous array of `shape` and `dtype`.
+
+        Raises:
+            EventError: where no window is open.
+            ParameterError: where `out` does not fit.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget everything, as if newly made."""
+        ...
+
+
+class Windowed:
+    """What all representations share: a geometry and an open window."""
+
+    def __init__(self, size: SensorSize) -> None:
+        self.size = size
+        self._window = OpenWindow(size)
+
+    @property
+    def event_count(self) -> int:
+        """See `Representation.event_count`."""
+        return self._window.event_count
+
+    def bin_edges_us(self) -> NDArray[np.int64]:
+        """See `Representation.bin_edges_us`; empty unless a kind has time bins."""
+        return np.empty(0, np.int64)
+
+    def begin(self, start_us: int, length_us: int) -> None:
+        """See `Representation.begin`."""
+        self._window.begin(start_us, length_us)
+
+    def reset(self) -> None:
+        """See `Representation.reset`."""
+        self._window.close()
+
+
+class HeldWindow(Windowed):
+    """What kinds share whose bins depend on the last event: batches are held until then."""
+
+    def __init__(self, size: SensorSize) -> None:
+        super().__init__(size)
+        self._held = HeldEvents()
+
+    def begin(self, start_us: int, length_us: int) -> None:
+        """See `Representation.begin`."""
+        super().begin(start_us, length_us)
+        self._held.clear()
+
+    def push(self, events: EventBatch) -> None:
+        """See `Representation.push`."""
+        if self._window.admit(events):
+            self._held.append(events)
+
+    def reset(self) -> None:
+        """See `Representation.reset`."""
+        super().reset()
+        self._held.clear()
+
+
+class LastingWindow(Windowed):
+    """What kinds share that remember earlier windows: time only goes forward."""
+
+    def __init__(self, size: SensorSize) -> None:
+        super().__init__(size)
+        self._seen_until_us = NEVER_US
+
+    def begin(self, start_us: int, length_us: int) -> None:
+        """See `Representation.begin`; no window may start before the end of the one ahead."""
+        self._window.begin(start_us, length_us, not_before_us=self._seen_until_us)
+        self._seen_until_us = self._window.end_us
+
+    def reset(self) -> None:
+        """See `Representation.reset`."""
+        super().reset()
+        self._seen_until_us = NEVER_US
+
+
+def check_output(out: TensorArray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse, with a ParameterError, an array into which a tensor cannot be written."""
+    if out.shape != shape or out.dtype != dtype:
+        raise ParameterError(f"out is {out.dtype} {out.shape}, not {dtype} {shape}")
+    if not out.flags.c_contiguous or not out.flags.writeable:
+        raise ParameterError("out is not a writable C-contiguous array")
+
+
+def represent(representation: Representation, window: EventWindow) -> TensorArray:
+    """The tensor of one window in a new array; for loops, push and read into memory of your own."""
+    out = np.empty(representation.shape, representation.dtype)
+    representation.begin(window.start_us, window.length_us)
+    representation.push(window.events)
+    representation.read(out)
+    return out

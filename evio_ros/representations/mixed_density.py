@@ -1,0 +1,126 @@
+"""Mixed-density event stack: sums of polarity over spans of time that halve from one to the next.
+
+Nam, Mostafavi, Yoon and Choi, "Stereo Depth from Events Cameras: Concentrate and Focus on the
+Future", CVPR 2022, section 3.1, with the sums and the division by time of RVT's preprocessing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.events import SensorSize
+from evio_ros.parameters import parameter
+from evio_ros.representations.base import (
+    HeldWindow,
+    RepresentationParameters,
+    TensorArray,
+    check_output,
+)
+from evio_ros.representations.time_bins import SPANS, span_of
+
+__all__ = ["MixedDensity", "MixedDensityParameters"]
+
+LARGEST_SUM = 32767
+
+
+@dataclass(frozen=True)
+class MixedDensityParameters(RepresentationParameters):
+    """How a mixed-density stack is made."""
+
+    stacks: int = parameter(10, minimum=1, maximum=32, doc="Number of stacks.")
+    anchor: str = parameter(
+        "end",
+        choices=("end", "start"),
+        doc="end: all stacks end with the span, the whole span first (Nam et al.); "
+        "start: all start with the span, the whole span last (RVT).",
+    )
+    cutoff: int = parameter(
+        LARGEST_SUM, unit="events", minimum=1, maximum=LARGEST_SUM, doc="Sums stay within +-cutoff."
+    )
+    span: str = parameter(
+        "events",
+        choices=SPANS,
+        doc="What is halved: from the first to the last event, or the whole window.",
+    )
+
+
+class MixedDensity(HeldWindow):
+    """Sums of polarity (ON +1, OFF -1) over the whole span, half of it, a quarter, and so on.
+
+    Tensor: int16 (stacks, rows, columns), events; N stacks, u = (t - t_first) / max(t_last -
+    t_first, 1), or with span "window" u = (t - start) / length:
+
+    - anchor "end": stack k holds the events with u >= 1 - 2**-k; stack 0 holds all, the last stack
+      the newest.
+    - anchor "start": stack k holds the events with u < 2**-(N - 1 - k); stack N - 1 holds all,
+      stack 0 the oldest.
+
+    Comparisons are exact; sums stay within +-cutoff. Batches are held and summed when the tensor is
+    read, from the shortest stack to the longest, so that each event is added once.
+
+    Args:
+        size: geometry of the sensor.
+        parameters: how it is made.
+    """
+
+    dtype = np.dtype(np.int16)
+
+    def __init__(self, size: SensorSize, parameters: MixedDensityParameters | None = None) -> None:
+        super().__init__(size)
+        self.parameters = parameters or MixedDensityParameters()
+        self.shape = (self.parameters.stacks, size.height, size.width)
+        self._sums = np.zeros(size.pixels, np.int32)
+
+    def bin_edges_us(self) -> NDArray[np.int64]:
+        """int64 (stacks + 1,), µs since the window's start: the parts by which stacks differ.
+
+        Anchor "end": stack k holds the events from edge k to the last edge. Anchor "start": stack k
+        holds the events from edge 0 to edge k + 1. The last part holds its end too.
+        """
+        return np.array(self._edges_us(), np.int64) - self._window.start_us
+
+    def read(self, out: TensorArray) -> None:
+        """See `Representation.read`."""
+        check_output(out, self.shape, self.dtype)
+        planes = out.reshape(self.parameters.stacks, -1)
+        cutoff = self.parameters.cutoff
+        self._sums.fill(0)
+        for k, start_us, end_us in self.parts_us():
+            for run in self._held.between(start_us, end_us):
+                _add_polarity(run.x, run.y, run.polarity, self.size.width, self._sums)
+            _limit(self._sums, cutoff, planes[k])
+
+    def _edges_us(self) -> list[int]:
+        origin_us, span_us = span_of(self._window, self.parameters.span)
+        stacks = range(self.parameters.stacks)
+        if self.parameters.anchor == "end":
+            # u >= 1 - 2**-k is t >= origin + span - floor(span / 2**k).
+            return [origin_us + span_us - (span_us >> k) for k in stacks] + [origin_us + span_us]
+        # u < 2**-k is t < origin + ceil(span / 2**k).
+        return [origin_us] + [origin_us - (-span_us >> k) for k in reversed(stacks)]
+
+    def parts_us(self) -> list[tuple[int, int, int]]:
+        """Stack, first microsecond and end of the events that it has beyond the one ahead of it.
+
+        From the shortest stack to the longest.
+        """
+        edges_us = self._edges_us()
+        edges_us[-1] = self._window.end_us
+        parts = [(k, edges_us[k], edges_us[k + 1]) for k in range(self.parameters.stacks)]
+        return parts[::-1] if self.parameters.anchor == "end" else parts
+
+
+@njit(cache=True, nogil=True)
+def _add_polarity(x, y, polarity, width, sums):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        sums[np.int64(y[i]) * width + x[i]] += 2 * polarity[i] - 1
+
+
+@njit(cache=True, nogil=True)
+def _limit(sums, cutoff, plane):  # type: ignore[no-untyped-def]
+    for j in range(sums.size):
+        plane[j] = min(max(sums[j], -cutoff), cutoff)

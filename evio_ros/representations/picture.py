@@ -1,0 +1,104 @@
+"""Tensors as pictures for the eye.
+
+ON and OFF events are shown as light that is added to a dark ground: ON orange, OFF blue, which all
+eyes tell apart, and both together white. Time surfaces are shown in inferno, a colour map of even
+perceptual steps.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.errors import ParameterError
+from evio_ros.representations.base import TensorArray, check_output
+
+__all__ = ["LOOKS", "Picture", "draw_picture"]
+
+Picture = NDArray[np.uint8]
+
+GROUND = (16, 16, 22)
+ON = (255, 150, 40)
+OFF = (40, 130, 255)
+LEVELS = 1024
+STEPS_PER_EVENT = 16
+BRIGHTEST_EVENTS = 30
+FAINT_EVENTS = 0.125
+"""Up to here brightness grows in proportion, from here with the logarithm."""
+
+
+def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
+    """Draw a tensor.
+
+    Args:
+        kind: one of `LOOKS`: "event_frame" and "activity" show how many events there were, on a
+            logarithmic scale that ends at 30; "time_surface" how recent the last one is.
+        tensor: (2, rows, columns), OFF first, as the representation of that kind gives it.
+        out: uint8 (rows, columns, 3), RGB; is written.
+
+    Raises:
+        ParameterError: where there is no such look, or an array does not fit.
+    """
+    if kind not in LOOKS:
+        raise ParameterError(f"kind: {kind!r} has no picture; these have: {', '.join(LOOKS)}")
+    if tensor.ndim != 3 or tensor.shape[0] != 2:
+        raise ParameterError(f"tensor is {tensor.shape}, not (2, rows, columns)")
+    check_output(out, (*tensor.shape[1:], 3), np.dtype(np.uint8))
+    LOOKS[kind](tensor, out)
+
+
+def _draw_light(tensor: TensorArray, out: Picture) -> None:
+    off, on = tensor.reshape(2, -1)
+    _add_light(on, off, _light(ON), _light(OFF), np.array(GROUND), out.reshape(-1, 3))
+
+
+def _draw_recency(tensor: TensorArray, out: Picture) -> None:
+    off, on = tensor.reshape(2, -1)
+    _map_recency(on, off, _inferno(), out.reshape(-1, 3))
+
+
+LOOKS: dict[str, Callable[[TensorArray, Picture], None]] = {
+    "event_frame": _draw_light,
+    "activity": _draw_light,
+    "time_surface": _draw_recency,
+}
+
+
+@functools.cache
+def _light(color: tuple[int, int, int]) -> NDArray[np.int64]:
+    """What a number of events adds to the ground: (LEVELS, 3), a level is 1/16 of an event."""
+    events = np.arange(LEVELS) / STEPS_PER_EVENT / FAINT_EVENTS
+    brightness = np.minimum(np.log1p(events) / np.log1p(BRIGHTEST_EVENTS / FAINT_EVENTS), 1.0)
+    return np.rint(brightness[:, None] * (np.array(color) - np.array(GROUND))).astype(np.int64)
+
+
+@functools.cache
+def _inferno() -> Picture:
+    """The colour map: (256, 3)."""
+    import matplotlib
+
+    colors = matplotlib.colormaps["inferno"](np.arange(256), bytes=True)
+    return np.ascontiguousarray(colors[:, :3])
+
+
+@njit(cache=True, nogil=True)
+def _add_light(on, off, on_light, off_light, ground, out):  # type: ignore[no-untyped-def]
+    last = on_light.shape[0] - 1
+    for j in range(on.size):
+        on_level = min(np.int64(on[j] * STEPS_PER_EVENT), last)
+        off_level = min(np.int64(off[j] * STEPS_PER_EVENT), last)
+        for c in range(3):
+            value = ground[c] + on_light[on_level, c] + off_light[off_level, c]
+            out[j, c] = min(max(value, 0), 255)
+
+
+@njit(cache=True, nogil=True)
+def _map_recency(on, off, colors, out):  # type: ignore[no-untyped-def]
+    for j in range(on.size):
+        level = np.int64(max(on[j], off[j]) * np.float32(255.0) + np.float32(0.5))
+        for c in range(3):
+            out[j, c] = colors[level, c]

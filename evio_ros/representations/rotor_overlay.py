@@ -1,0 +1,46 @@
+"""Drawing rotors into a picture: the ellipse of the disc, the hub, number and speed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from evio_ros.errors import EvioError
+from evio_ros.representations.picture import Picture
+from evio_ros.rotation.estimate import RotorEstimate
+
+__all__ = ["draw_rotors"]
+
+COLORS = ((80, 230, 120), (255, 240, 110), (255, 120, 200), (130, 240, 255))
+SUBPIXEL_BITS = 4
+
+
+def draw_rotors(rotors: Iterable[RotorEstimate], picture: Picture) -> None:
+    """Draw every rotor into `picture`, uint8 (rows, columns, 3), in a colour of its number.
+
+    Raises:
+        EvioError: where OpenCV is not installed.
+    """
+    for rotor in rotors:
+        _draw(rotor, picture)
+
+
+def _draw(rotor: RotorEstimate, picture: Picture) -> None:
+    try:
+        import cv2
+    except ImportError:
+        raise EvioError(
+            "drawing rotors needs OpenCV: apt install python3-opencv, "
+            "or pip install opencv-python-headless"
+        ) from None
+    color = COLORS[rotor.id % len(COLORS)]
+    scale = 1 << SUBPIXEL_BITS
+    center = tuple(round(value * scale) for value in rotor.center)
+    axes = tuple(round(value * scale) for value in rotor.axes)
+    tilt = math.degrees(rotor.tilt_rad)
+    cv2.ellipse(picture, center, axes, tilt, 0, 360, color, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+    cv2.circle(picture, center, 2 * scale, color, -1, cv2.LINE_AA, SUBPIXEL_BITS)
+    text = f"{rotor.id}: {rotor.rpm:.0f} rpm"
+    place = (round(rotor.center[0] - rotor.axes[0]), round(rotor.center[1] - rotor.axes[0]) - 4)
+    place = (max(place[0], 0), max(place[1], 12))
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, 1, cv2.LINE_AA)

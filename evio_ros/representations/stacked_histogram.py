@@ -1,0 +1,141 @@
+"""Stacked histogram: counts by polarity and time bin, the input of recurrent vision transformers.
+
+Gehrig and Scaramuzza, "Recurrent Vision Transformers for Object Detection with Event Cameras",
+CVPR 2023, section 3.1 and the published preprocessing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.parameters import parameter
+from evio_ros.representations.base import (
+    HeldWindow,
+    RepresentationParameters,
+    TensorArray,
+    check_output,
+)
+from evio_ros.representations.time_bins import SPANS, even_edges, span_of
+
+__all__ = ["StackedHistogram", "StackedHistogramParameters"]
+
+BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class StackedHistogramParameters(RepresentationParameters):
+    """How a stacked histogram is made; the defaults are those of RVT."""
+
+    bins: int = parameter(10, minimum=1, maximum=1000, doc="Time bins of each polarity.")
+    cutoff: int = parameter(
+        10, unit="events", minimum=1, maximum=255, doc="Count at which an element stays."
+    )
+    downsample: int = parameter(
+        1,
+        minimum=1,
+        maximum=2,
+        doc="2 keeps the pixels with odd column and row, as RVT does for 1 megapixel; 1 keeps all.",
+    )
+    span: str = parameter(
+        "events",
+        choices=SPANS,
+        doc="What the bins divide: from the first to the last event, or the whole window.",
+    )
+
+
+class StackedHistogram(HeldWindow):
+    """Counts of events by polarity, time bin and pixel.
+
+    Tensor: uint8 (2 * bins, rows, columns), events. Channel = polarity * bins + bin, OFF first;
+    bin = min(floor((t - t_first) * bins / max(t_last - t_first, 1)), bins - 1) in exact arithmetic,
+    with the first and last event of the window (span "events") or the window's start and length
+    (span "window"). An element stays at `cutoff`. With `downsample` 2, rows and columns are
+    floor(side / 2), and output pixel d is input pixel 2 d + 1 ("nearest-exact"): one in four is
+    kept, nothing is summed.
+
+    As the bins depend on the last event, batches are held and counted when the tensor is read.
+    Bins are runs of events, found by bisection, and each run touches two planes only.
+
+    Args:
+        size: geometry of the sensor.
+        parameters: how it is made.
+
+    Raises:
+        EventError: where `downsample` leaves no pixel.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(
+        self, size: SensorSize, parameters: StackedHistogramParameters | None = None
+    ) -> None:
+        super().__init__(size)
+        self.parameters = parameters or StackedHistogramParameters()
+        step = self.parameters.downsample
+        self.output_size = SensorSize(size.width // step, size.height // step)
+        self.shape = (2 * self.parameters.bins, self.output_size.height, self.output_size.width)
+        self._kept = np.empty(BLOCK, np.int64)
+
+    def bin_edges_us(self) -> NDArray[np.int64]:
+        """int64 (bins + 1,), µs since the window's start; the last bin holds its end too."""
+        return self._edges_us() - self._window.start_us
+
+    def read(self, out: TensorArray) -> None:
+        """See `Representation.read`."""
+        check_output(out, self.shape, self.dtype)
+        bins = self.parameters.bins
+        plane = self.output_size.pixels
+        flat = out.reshape(-1)
+        runs_us = self.runs_us()
+        for b in range(bins):
+            # Cleared here, just before use, the two planes are in the cache when events come.
+            out[b] = 0
+            out[bins + b] = 0
+            for run in self._held.between(runs_us[b], runs_us[b + 1]):
+                self._count(run, flat[b * plane :])
+
+    def _edges_us(self) -> NDArray[np.int64]:
+        origin_us, span_us = span_of(self._window, self.parameters.span)
+        return even_edges(origin_us, span_us, self.parameters.bins)
+
+    def runs_us(self) -> list[int]:
+        """First microsecond of the events of each bin, and the end of those of the last bin."""
+        edges_us = self._edges_us().tolist()
+        edges_us[-1] = self._window.end_us
+        return edges_us
+
+    def _count(self, run: EventBatch, planes: NDArray[np.uint8]) -> None:
+        width = self.output_size.width
+        on_offset = self.parameters.bins * self.output_size.pixels
+        layout = (planes, width, on_offset, self.parameters.cutoff)
+        if self.parameters.downsample == 1:
+            _count(run.x, run.y, run.polarity, *layout)
+        else:
+            _count_odd_pixels(run.x, run.y, run.polarity, *layout, self._kept)
+
+
+@njit(cache=True, nogil=True)
+def _count(x, y, polarity, planes, width, on_offset, cutoff):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        index = np.int64(y[i]) * width + x[i] + polarity[i] * on_offset
+        count = planes[index]
+        planes[index] = count + np.uint8(count < cutoff)
+
+
+@njit(cache=True, nogil=True)
+def _count_odd_pixels(x, y, polarity, planes, width, on_offset, cutoff, kept):  # type: ignore[no-untyped-def]
+    # First the indices of kept events, without a branch that could be mispredicted, then counts.
+    for start in range(0, x.size, kept.size):
+        number = np.int64(0)
+        for i in range(start, min(start + kept.size, x.size)):
+            index = np.int64(y[i] >> 1) * width + (x[i] >> 1)
+            kept[number] = index + polarity[i] * on_offset
+            number += np.int64(x[i] & y[i] & 1)
+        for k in range(number):
+            count = planes[kept[k]]
+            planes[kept[k]] = count + np.uint8(count < cutoff)

@@ -1,0 +1,336 @@
+"""The same representations by PyTorch, on the processor or on a CUDA device.
+
+Each class differs from its parent only in where tensors are made. Results are equal, but for the
+rounding of sums of float32 in `TorchActivity`. `tensor` gives what `read` would write, on the
+device and without a copy to the host.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import ParameterError
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.representations.activity import Activity, ActivityParameters
+from evio_ros.representations.base import TensorArray, check_output
+from evio_ros.representations.decay import DecayTable
+from evio_ros.representations.event_frame import EventFrame, EventFrameParameters
+from evio_ros.representations.mixed_density import MixedDensity, MixedDensityParameters
+from evio_ros.representations.open_window import NEVER_US
+from evio_ros.representations.stacked_histogram import StackedHistogram, StackedHistogramParameters
+from evio_ros.representations.time_bins import span_of
+from evio_ros.representations.time_surface import TimeSurface, TimeSurfaceParameters
+from evio_ros.representations.voxel_grid import LARGEST_COUNT, VoxelGrid, VoxelGridParameters
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "TorchActivity",
+    "TorchEventFrame",
+    "TorchMixedDensity",
+    "TorchStackedHistogram",
+    "TorchTimeSurface",
+    "TorchVoxelGrid",
+    "open_device",
+]
+
+
+def open_device(name: str) -> torch.device:
+    """The device "cpu" or "cuda" of PyTorch.
+
+    Raises:
+        ParameterError: where PyTorch or the graphics card is missing.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise ParameterError(
+            f"device: {name} needs PyTorch, which is not installed: pip install torch"
+        ) from None
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ParameterError("device: cuda needs a graphics card, and PyTorch finds none")
+    return torch.device(name)
+
+
+class Columns(NamedTuple):
+    """A batch on a device: int64 (n,) each, t in µs since an origin, polarity 0 or 1."""
+
+    t: torch.Tensor
+    x: torch.Tensor
+    y: torch.Tensor
+    polarity: torch.Tensor
+
+    @classmethod
+    def of(cls, events: EventBatch, origin_us: int, device: torch.device) -> Columns:
+        """Copy a batch to a device; the two-byte columns widen there."""
+        import torch
+
+        def widened(column: NDArray) -> torch.Tensor:
+            return torch.from_numpy(column.copy()).to(device).to(torch.int64)
+
+        return cls(
+            torch.from_numpy(events.t - origin_us).to(device),
+            widened(events.x.view(np.int16)) & 0xFFFF,
+            widened(events.y.view(np.int16)) & 0xFFFF,
+            widened(events.polarity.view(np.uint8)),
+        )
+
+    @property
+    def sign(self) -> torch.Tensor:
+        """+1 for ON, -1 for OFF."""
+        return 2 * self.polarity - 1
+
+
+def _write(tensor: torch.Tensor, out: TensorArray) -> None:
+    import torch
+
+    torch.from_numpy(out).copy_(tensor)
+
+
+def _count(counts: torch.Tensor, index: torch.Tensor) -> None:
+    """Add 1 at every index of a flat tensor of integers."""
+    counts.scatter_add_(0, index, counts.new_ones(1).expand(len(index)))
+
+
+class TorchStackedHistogram(StackedHistogram):
+    """`StackedHistogram` on a device."""
+
+    def __init__(self, size: SensorSize, parameters: StackedHistogramParameters) -> None:
+        super().__init__(size, parameters)
+        self._device = open_device(parameters.device)
+
+    def tensor(self) -> torch.Tensor:
+        """The tensor of what has been pushed: uint8, on the device."""
+        import torch
+
+        bins, step = self.parameters.bins, self.parameters.downsample
+        origin_us, span_us = span_of(self._window, self.parameters.span)
+        _, rows, columns = self.shape
+        counts = torch.zeros(2 * bins * rows * columns, dtype=torch.int32, device=self._device)
+        for batch in self._held:
+            t, x, y, polarity = Columns.of(batch, origin_us, self._device)
+            time_bin = torch.clamp(t * bins // span_us, max=bins - 1)
+            index = ((polarity * bins + time_bin) * rows + y // step) * columns + x // step
+            if step == 2:
+                index = index[(x & y & 1).bool()]
+            _count(counts, index)
+        return counts.clamp_(max=self.parameters.cutoff).to(torch.uint8).reshape(self.shape)
+
+    def read(self, out: TensorArray) -> None:
+        """See `Representation.read`."""
+        check_output(out, self.shape, self.dtype)
+        _write(self.tensor(), out)
+
+
+class TorchVoxelGrid(VoxelGrid):
+    """`VoxelGrid` on a device."""
+
+    def __init__(self, size: SensorSize, parameters: VoxelGridParameters) -> None:
+        super().__init__(size, parameters)
+        self._device = open_device(parameters.device)
+
+    def tensor(self) -> torch.Tensor:
+        """The tensor of what has been pushed: int16 or float32, on the device."""
+        if self.parameters.weighting == "count":
+            return self._counts().reshape(self.shape)
+        return self._weights().reshape(self.shape)
+
+    def read(self, out: TensorArray) -> None:
+        """See `Representation.read`."""
+        check_output(out, self.shape, self.dtype)
+        _write(self.tensor(), out)
+
+    def _counts(self) -> torch.Tensor:
+        import torch
+
+        bins = self.parameters.bins
+        origin_us, span_us = span_of(self._window, self.parameters.span)
+        counts = torch.zeros(bins * self.size.pixels, dtype=torch.int32, device=self._device)
+        for batch in self._held:
+            t, x, y, _ = Columns.of(batch, origin_us, self._device)
+            time_bin = torch.clamp(t * bins // span_us, max=bins - 1)
+            _count(counts, (time_bin * self.size.height + y) * self.size.width + x)
+        return counts.clamp_(max=LARGEST_COUNT).to(torch.int16)
+
+    def _weights(self) -> torch.Tensor:
+        import torch
+
+        shape = (self.parameters.bins, self.size.pixels)
+        packing = self.packing()
+        planes = torch.zeros(shape, dtype=torch.float32, device=self._device)
+        window = self._window
+        for portion in self._portions(window.start_us, window.end_us, packing.largest_portion):
+            sums = torch.zeros(shape, dtype=torch.int64, device=self._device)
+            for part in portion:
+                columns = Columns.of(part, packing.origin_us, self._device)
+                steps = columns.t * packing.steps
+                time_bin = steps // packing.span_us
+                value = (1 << packing.shift) + (steps - time_bin * packing.span_us)
+                index = (time_bin * self.size.height + columns.y) * self.size.width + columns.x
+                inside = time_bin < self.parameters.bins
+                sums.view(-1).index_add_(0, index[inside], (columns.sign * value)[inside])
+            polarity = (sums + (1 << (packing.shift - 1))) >> packing.shift
+            later = (sums - (polarity << packing.shift)).double() * (1.0 / packing.span_us)
+            planes[1:] += later[:-1].float()
+            planes = (planes.double() + (polarity.double() - later)).float()
+        return planes
+
+
+class TorchMixedDensity(MixedDensity):
+    """`MixedDensity` on a device."""
+
+    def __init__(self, size: SensorSize, parameters: MixedDensityParameters) -> None:
+        super().__init__(size, parameters)
+        self._device = open_device(parameters.device)
+
+    def tensor(self) -> torch.Tensor:
+        """The tensor of what has been pushed: int16, on the device."""
+        import torch
+
+        cutoff = self.parameters.cutoff
+        sums = torch.zeros(self.size.pixels, dtype=torch.int64, device=self._device)
+        planes = torch.empty(self.shape, dtype=torch.int16, device=self._device)
+        for k, start_us, end_us in self.parts_us():
+            for run in self._held.between(start_us, end_us):
+                columns = Columns.of(run, start_us, self._device)
+                sums.index_add_(0, columns.y * self.size.width + columns.x, columns.sign)
+            planes[k] = sums.clamp(-cutoff, cutoff).reshape(self.shape[1:])
+        return planes
+
+    def read(self, out: TensorArray) -> None:
+        """See `Representation.read`."""
+        check_output(out, self.shape, self.dtype)
+        _write(self.tensor(), out)
+
+
+class TorchEventFrame(EventFrame):
+    """`EventFrame` on a device."""
+
+    def __init__(self, size: SensorSize, parameters: EventFrameParameters) -> None:
+        super().__init__(size, parameters)
+        self._device = open_device(parameters.device)
+        self._pushed = _zeros_like(self._counts, self._device)
+
+    def begin(self, start_us: int, length_us: int) -> None:
+        """See `Representation.begin`."""
+        super().begin(start_us, length_us)
+        self._pushed.zero_()
+
+    def push(self, events: EventBatch) -> None:
+        """See `Representation.push`."""
+        if self._window.admit(events):
+            columns = Columns.of(events, 0, self._device)
+            _count(self._pushed.view(-1), _polarity_index(columns, self.size))
+
+    def tensor(self) -> torch.Tensor:
+        """The counts so far: int32, on the device."""
+        self._window.check_open()
+        return self._pushed
+
+    def read(self, out: TensorArray) -> None:
+        """See `Representation.read`."""
+        check_output(out, self.shape, self.dtype)
+        _write(self.tensor(), out)
+
+
+class TorchTimeSurface(TimeSurface):
+    """`TimeSurface` on a device."""
+
+    def __init__(self, size: SensorSize, parameters: TimeSurfaceParameters) -> None:
+        super().__init__(size, parameters)
+        self._device = open_device(parameters.device)
+        self._decay = Decay.of(self._table, self._device)
+        self._times_us = _zeros_like(self._last_us, self._device).fill_(NEVER_US)
+
+    def push(self, events: EventBatch) -> None:
+        """See `Representation.push`."""
+        if self._window.admit(events):
+            columns = Columns.of(events, 0, self._device)
+            index = _polarity_index(columns, self.size)
+            # Writes of one pixel have no order on a device; the last is the latest.
+            self._times_us.view(-1).scatter_reduce_(0, index, columns.t, "amax")
+
+    def tensor(self) -> torch.Tensor:
+        """The surface at the window's end: float32, on the device."""
+        return self._decay.weights(self._window.end_us - self._times_us).float()
+
+    def read(self, out: TensorArray) -> None:
+        """See `Representation.read`."""
+        check_output(out, self.shape, self.dtype)
+        _write(self.tensor(), out)
+
+    def reset(self) -> None:
+        """See `Representation.reset`."""
+        super().reset()
+        self._times_us.fill_(NEVER_US)
+
+
+class TorchActivity(Activity):
+    """`Activity` on a device."""
+
+    def __init__(self, size: SensorSize, parameters: ActivityParameters) -> None:
+        super().__init__(size, parameters)
+        self._device = open_device(parameters.device)
+        self._decay = Decay.of(self._table, self._device)
+        self._weights = _zeros_like(self._sums, self._device)
+
+    def _fade(self, remaining: np.float32) -> None:
+        self._weights *= float(remaining)
+
+    def push(self, events: EventBatch) -> None:
+        """See `Representation.push`."""
+        if self._window.admit(events):
+            columns = Columns.of(events, 0, self._device)
+            weights = self._decay.weights(self._window.end_us - columns.t).float()
+            self._weights.view(-1).index_add_(0, _polarity_index(columns, self.size), weights)
+
+    def tensor(self) -> torch.Tensor:
+        """The sums so far: float32, on the device."""
+        self._window.check_open()
+        return self._weights
+
+    def read(self, out: TensorArray) -> None:
+        """See `Representation.read`."""
+        check_output(out, self.shape, self.dtype)
+        _write(self.tensor(), out)
+
+    def reset(self) -> None:
+        """See `Representation.reset`."""
+        super().reset()
+        self._weights.zero_()
+
+
+class Decay(NamedTuple):
+    """`DecayTable` on a device."""
+
+    coarse: torch.Tensor
+    fine: torch.Tensor
+    fine_bits: int
+
+    @classmethod
+    def of(cls, table: DecayTable, device: torch.device) -> Decay:
+        """Copy a table to a device."""
+        import torch
+
+        coarse, fine = torch.from_numpy(table.coarse), torch.from_numpy(table.fine)
+        return cls(coarse.to(device), fine.to(device), table.fine_bits)
+
+    def weights(self, age_us: torch.Tensor) -> torch.Tensor:
+        """exp(-age / tau): float64."""
+        age_us = age_us.clamp(max=(len(self.coarse) - 1) << self.fine_bits)
+        return self.coarse[age_us >> self.fine_bits] * self.fine[age_us & (len(self.fine) - 1)]
+
+
+def _zeros_like(array: TensorArray, device: torch.device) -> torch.Tensor:
+    import torch
+
+    return torch.zeros_like(torch.from_numpy(array), device=device)
+
+
+def _polarity_index(columns: Columns, size: SensorSize) -> torch.Tensor:
+    """Index into a flat (2, rows, columns), OFF first."""
+    return (columns.polarity * size.height + columns.y) * size.width + columns.x

@@ -1,0 +1,105 @@
+"""Blade-pass frequency from the autocorrelation of the event rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+from evio_ros.events import EventBatch
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.rotation.classical.cell_rates import cell_rates
+
+__all__ = ["AutocorrelationParameters", "blade_pass_frequency"]
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AutocorrelationParameters(Parameters):
+    """How the correlation is made and its peaks are chosen."""
+
+    bin_us: float = parameter(50.0, unit="us", minimum=1.0, doc="Time bin, the step of the lag.")
+    cells: int = parameter(8, minimum=1, maximum=256, doc="Cells along the region's longer side.")
+    prominence: float = parameter(
+        0.2, minimum=0.0, maximum=1.0, doc="Least prominence of a peak, as a share of the highest."
+    )
+    first_peak: float = parameter(
+        0.6,
+        minimum=0.0,
+        maximum=1.0,
+        doc="The first peak of at least this share of the highest is the period.",
+    )
+
+
+def blade_pass_frequency(
+    events: EventBatch,
+    start_us: int,
+    length_us: int,
+    blades: int = 0,
+    parameters: AutocorrelationParameters | None = None,
+) -> float | None:
+    """The frequency at which blades pass: one over the lag at which the rates repeat themselves.
+
+    The autocorrelations of the region's cells are summed. With unequal blades the lag of a whole
+    turn has a higher peak than that of a blade; the first one that is nearly as high is taken. The
+    period is then refined on the last of its multiples that still has a peak.
+
+    Args:
+        events: the region's events.
+        start_us, length_us: time span; at least two passes must lie in it.
+        blades: not needed; taken so that all methods are called alike.
+        parameters: bins and thresholds.
+
+    Returns:
+        Frequency in Hz; None where nothing repeats itself.
+    """
+    p = parameters or AutocorrelationParameters()
+    rates = cell_rates(events, start_us, length_us, p.bin_us, p.cells)
+    bins = rates.shape[1]
+    if not len(rates) or bins < 16:
+        return None
+    spectrum = scipy.fft.rfft(rates, 2 * bins, axis=1)
+    correlation = scipy.fft.irfft((np.abs(spectrum) ** 2).sum(axis=0))[:bins].astype(np.float64)
+    # Each lag has its own number of pairs; the longest ones have too few.
+    correlation = (correlation / np.arange(bins, 0, -1))[: 3 * bins // 4]
+    # At lag 0 every event meets itself.
+    correlation[0] = correlation[1]
+    smooth = np.convolve(np.pad(correlation, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid")
+    highest = smooth[_first_rise(smooth) :].max(initial=0.0)
+    if highest <= 0.0:
+        return None
+    peaks, _ = find_peaks(smooth, height=p.first_peak * highest, prominence=p.prominence * highest)
+    if not len(peaks):
+        return None
+    return 1e6 / (p.bin_us * _refined(smooth, int(peaks[0])))
+
+
+def _first_rise(values: Real) -> int:
+    """Index after which the values rise for the first time."""
+    rising = np.flatnonzero(np.diff(values) > 0)
+    return int(rising[0]) + 1 if len(rising) else len(values)
+
+
+def _refined(correlation: Real, lag: int) -> float:
+    """The period in bins, from the peaks at its multiples."""
+    period = _peak_near(correlation, float(lag), 1)
+    multiple = 2
+    while (multiple + 0.5) * period < len(correlation):
+        period = _peak_near(correlation, multiple * period, max(lag // 4, 1)) / multiple
+        multiple += 1
+    return period
+
+
+def _peak_near(correlation: Real, place: float, reach: int) -> float:
+    """Place of the highest value near another, by a parabola between bins."""
+    first = max(round(place) - reach, 1)
+    top = first + int(np.argmax(correlation[first : round(place) + reach + 1]))
+    if not 1 <= top < len(correlation) - 1:
+        return float(top)
+    left, middle, right = correlation[top - 1 : top + 2]
+    bend = left - 2 * middle + right
+    return float(top + 0.5 * (left - right) / bend) if bend < 0 else float(top)

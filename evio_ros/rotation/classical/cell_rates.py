@@ -1,0 +1,46 @@
+"""The event rate of parts of a region over time: what the classical methods look at.
+
+The rate of a whole disc hardly changes while a blade passes; that of a small part of it does. So a
+region is divided into a grid of cells and the spectra or correlations of the cells are averaged.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.events import EventBatch
+from evio_ros.rotation.activity import cell_time_series
+
+__all__ = ["cell_rates"]
+
+
+def cell_rates(
+    events: EventBatch, start_us: int, length_us: int, bin_us: float, cells: int
+) -> NDArray[np.float32]:
+    """Events of a region's cells over time, without their mean.
+
+    Args:
+        events: the region's events; its box is that of the events.
+        start_us, length_us: time span; events outside are left out.
+        bin_us: length of a time bin.
+        cells: number of cells along the longer side of the box.
+
+    Returns:
+        float32 (n, bins), cells of each polarity that have events; n is 0 where there are none.
+    """
+    bins = int(length_us / bin_us)
+    events = events.between(start_us, start_us + length_us)
+    if not len(events) or bins < 1:
+        return np.zeros((0, max(bins, 0)), np.float32)
+    x0, x1 = int(events.x.min()), int(events.x.max())
+    y0, y1 = int(events.y.min()), int(events.y.max())
+    cell_px = max(math.ceil((max(x1 - x0, y1 - y0) + 1) / cells), 1)
+    rows = np.arange(y0 // cell_px, y1 // cell_px + 1)
+    columns = np.arange(x0 // cell_px, x1 // cell_px + 1)
+    grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    series = cell_time_series(events, cell_px, grid, start_us, bin_us, bins).reshape(-1, bins)
+    series = series[series.any(axis=1)]
+    return series - series.mean(axis=1, keepdims=True)

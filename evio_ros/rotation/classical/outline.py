@@ -1,0 +1,83 @@
+"""Outlines of active regions by edges and contours of the accumulated event map."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.errors import EvioError
+from evio_ros.parameters import Parameters, parameter
+
+__all__ = ["OutlineParameters", "outlines"]
+
+
+@dataclass(frozen=True)
+class OutlineParameters(Parameters):
+    """How the map is smoothed and which contours count."""
+
+    smoothing_px: float = parameter(
+        2.0, unit="px", minimum=0.1, maximum=100.0, doc="Standard deviation of the smoothing."
+    )
+    canny_low: float = parameter(
+        20.0, minimum=0.0, maximum=255.0, doc="Edges are followed down to this gradient."
+    )
+    canny_high: float = parameter(
+        60.0, minimum=0.0, maximum=255.0, doc="Edges begin at this gradient."
+    )
+    minimum_side_px: float = parameter(
+        8.0, unit="px", minimum=1.0, doc="Narrower outlines are left out."
+    )
+
+
+def outlines(
+    activity: NDArray[np.integer], parameters: OutlineParameters | None = None
+) -> list[Ellipse]:
+    """Ellipses within the smallest rectangles around the contours of an event map.
+
+    Canny edges (IEEE PAMI 1986) of the smoothed square root of the counts, closed and followed as
+    contours (Suzuki and Abe 1985), each with its rectangle of least area.
+
+    Args:
+        activity: (height, width) events of each pixel.
+        parameters: smoothing and thresholds.
+
+    Returns:
+        The largest first; contours within another one are left out.
+
+    Raises:
+        EvioError: where OpenCV is not installed.
+    """
+    p = parameters or OutlineParameters()
+    try:
+        import cv2
+    except ImportError:
+        raise EvioError("outlines need OpenCV: pip install 'evio_ros[classical]'") from None
+    # The square root makes the noise of all counts alike.
+    root = np.sqrt(activity.astype(np.float32))
+    smooth = cv2.GaussianBlur(root, (0, 0), p.smoothing_px)
+    # A hundredth of the pixels may be brighter: hot pixels do not set the scale.
+    top = float(np.percentile(smooth[smooth > 0], 99)) if (smooth > 0).any() else 0.0
+    if top <= 0.0:
+        return []
+    picture = np.clip(smooth * (255.0 / top), 0, 255).astype(np.uint8)
+    edges = cv2.Canny(picture, p.canny_low, p.canny_high, L2gradient=True)
+    reach = 2 * math.ceil(p.smoothing_px) + 1
+    closed = cv2.morphologyEx(edges, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8))
+    contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    found = [_ellipse(*cv2.minAreaRect(contour)) for contour in contours]
+    found = [ellipse for ellipse in found if 2 * ellipse.axes[1] >= p.minimum_side_px]
+    return sorted(found, key=lambda ellipse: ellipse.axes[0] * ellipse.axes[1], reverse=True)
+
+
+def _ellipse(center: tuple[float, float], sides: tuple[float, float], degrees: float) -> Ellipse:
+    """The ellipse that fills a rectangle."""
+    a, b = sides[0] / 2, sides[1] / 2
+    tilt = math.radians(degrees)
+    if a < b:
+        a, b, tilt = b, a, tilt + math.pi / 2
+    wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
+    return Ellipse((float(center[0]), float(center[1])), (a, b), wrapped)

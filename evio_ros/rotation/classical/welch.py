@@ -1,0 +1,101 @@
+"""Blade-pass frequency from Welch's power spectrum, with prominence and harmonics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks, welch
+
+from evio_ros.events import EventBatch
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.rotation.classical.cell_rates import cell_rates
+
+__all__ = ["WelchParameters", "blade_pass_frequency"]
+
+HARMONICS = 4
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WelchParameters(Parameters):
+    """How the spectrum is made and its lines are chosen."""
+
+    bin_us: float = parameter(
+        50.0, unit="us", minimum=1.0, doc="Time bin; lines up to half its rate are seen."
+    )
+    cells: int = parameter(8, minimum=1, maximum=256, doc="Cells along the region's longer side.")
+    segments: int = parameter(
+        1, minimum=1, maximum=64, doc="Segments averaged over time; each half overlaps the next."
+    )
+    minimum_hz: float = parameter(5.0, unit="Hz", minimum=0.0, doc="Lowest line looked for.")
+    prominence_db: float = parameter(
+        6.0, unit="dB", minimum=0.0, doc="A line stands out of its surroundings by this much."
+    )
+
+
+def blade_pass_frequency(
+    events: EventBatch,
+    start_us: int,
+    length_us: int,
+    blades: int = 0,
+    parameters: WelchParameters | None = None,
+) -> float | None:
+    """The frequency at which blades pass: the line whose harmonics hold most power.
+
+    The periodograms of the region's cells are averaged (Welch, IEEE Trans. Audio 1967, over places
+    as well as over time). Of the prominent lines the one whose first harmonics are strongest
+    together is taken. Unequal blades add lines at multiples of the rotor's own frequency; where the
+    number of blades is known, a line that many times weaker than its multiple by it is no answer.
+
+    Args:
+        events: the region's events.
+        start_us, length_us: time span; at least three passes must lie in it.
+        blades: number of blades; 0 where it is not known.
+        parameters: bins and thresholds.
+
+    Returns:
+        Frequency in Hz; None where no line stands out.
+    """
+    p = parameters or WelchParameters()
+    rates = cell_rates(events, start_us, length_us, p.bin_us, p.cells)
+    if not len(rates) or rates.shape[1] < 16:
+        return None
+    segment = 2 * rates.shape[1] // (p.segments + 1)
+    frequency, power = welch(
+        rates, 1e6 / p.bin_us, nperseg=segment, nfft=4 * segment, detrend="constant", axis=1
+    )
+    decibels = 10 * np.log10(np.maximum(power.mean(axis=0), 1e-30))
+    # Below three periods a line cannot be told from a drift.
+    lowest = max(p.minimum_hz, 3e6 / p.bin_us / segment)
+    first = int(np.searchsorted(frequency, lowest))
+    peaks, _ = find_peaks(decibels[first:], prominence=p.prominence_db)
+    if not len(peaks):
+        return None
+    line = _fundamental(decibels, peaks + first, blades)
+    return float(frequency[1] * (line + _vertex(decibels[line - 1 : line + 2])))
+
+
+def _fundamental(decibels: Real, peaks: NDArray[np.int64], blades: int) -> int:
+    """Index of the peak whose harmonics hold most power together."""
+    floor = float(np.median(decibels))
+
+    def height(index: int) -> float:
+        near = decibels[max(index - 3, 0) : index + 4]
+        return max(float(near.max()) - floor, 0.0) if len(near) else 0.0
+
+    if blades > 1:
+        strong = [peak for peak in peaks if height(blades * peak) <= height(peak)]
+        peaks = np.array(strong or list(peaks))
+    sums = [sum(height(k * peak) / k for k in range(1, HARMONICS + 1)) for peak in peaks]
+    return int(peaks[int(np.argmax(sums))])
+
+
+def _vertex(values: Real) -> float:
+    """Place of the top of a parabola through three values, from the middle one."""
+    if len(values) < 3:
+        return 0.0
+    left, middle, right = values
+    bend = left - 2 * middle + right
+    return float(0.5 * (left - right) / bend) if bend < 0 else 0.0

@@ -1,0 +1,111 @@
+"""`evio render`: the picture shows what the events say, and errors are one line each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.representations.picture import LOOKS, draw_picture
+from evio_ros.representations.registry import make
+from evio_ros.sources.dat_writer import DatWriter
+
+EVIO = [sys.executable, "-c", "from evio_ros.cli.main import main; main()"]
+SIZE = SensorSize(12, 8)
+
+
+def evio(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*EVIO, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """One ON event at (3, 2) at 5 ms, three OFF at (9, 6) at 60 ms, one at the end."""
+    path = tmp_path_factory.mktemp("recording") / "few.dat"
+    t = np.array([0, 5_000, 60_000, 60_000, 60_000, 100_000])
+    x = np.array([0, 3, 9, 9, 9, 0], np.uint16)
+    y = np.array([0, 2, 6, 6, 6, 0], np.uint16)
+    on = np.array([True, True, False, False, False, True])
+    with DatWriter(path, SIZE) as writer:
+        writer.append(EventBatch(SIZE, t, x, y, on))
+    return path
+
+
+def picture_of(path) -> np.ndarray:
+    from matplotlib.image import imread
+
+    return np.rint(imread(path)[..., :3] * 255).astype(int)
+
+
+def test_the_events_of_the_window_are_shown(recording, tmp_path):
+    done = evio("render", recording, "--at", 0.07, "--window-ms", 20, "-o", tmp_path / "a.png")
+    assert done.returncode == 0, done.stderr
+    picture = picture_of(tmp_path / "a.png")
+    assert picture.shape == (8, 12, 3)
+    ground = picture[0, 0]
+    lit = np.argwhere((picture != ground).any(axis=2))
+    assert lit.tolist() == [[6, 9]]
+    red, _, blue = picture[6, 9]
+    assert blue > red
+
+
+@pytest.mark.parametrize("kind", LOOKS)
+def test_every_look(recording, tmp_path, kind):
+    path = tmp_path / f"{kind}.png"
+    arguments = ("--kind", kind, "--at", 0.006, "--window-ms", 3, "--tau-ms", 10)
+    done = evio("render", recording, *arguments, "--roi", 2, 1, 10, 5, "-o", path)
+    assert done.returncode == 0, done.stderr
+    picture = picture_of(path)
+    assert picture.shape == (4, 8, 3)
+    red, _, blue = picture[1, 1]
+    assert red > blue
+    assert (picture[2:, 2:] == picture[3, 3]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--kind", "voxel_grid"), "--kind: 'voxel_grid' is not one of event_frame,"),
+        (("--at", "0.2"), "--at: 0.2 s is past the recording's end at 0.1"),
+        (("--window-ms", "0"), "--window-ms: 0 ms is below 0.001 ms"),
+        (("--tau-ms", "nan"), "--tau-ms: nan ms is below 0.001 ms"),
+        (("--roi", "0", "0", "13", "8"), "--roi: (0, 0)-(13, 8) leaves the 12x8 sensor"),
+        (("--roi", "3", "0", "3", "8"), "is empty or negative"),
+        (("-o", "/nowhere/a.png"), "/nowhere/a.png: cannot be written"),
+    ],
+)
+def test_errors_are_one_line(recording, tmp_path, arguments, text):
+    done = evio("render", recording, "-o", tmp_path / "a.png", *arguments)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_brightness_grows_with_events_and_recency():
+    number = np.zeros((2, 1, 6), np.int32)
+    number[1, 0] = [0, 1, 2, 5, 20, 1000]
+    picture = np.empty((1, 6, 3), np.uint8)
+    draw_picture("event_frame", number, picture)
+    assert (np.diff(picture[0, :, 0].astype(int)) > 0).all()
+    recency = np.zeros((2, 1, 6), np.float32)
+    recency[0, 0] = [0, 0.1, 0.3, 0.5, 0.8, 1]
+    draw_picture("time_surface", recency, picture)
+    assert (np.diff(picture[0].astype(int).sum(axis=1)) > 0).all()
+
+
+def test_pictures_that_do_not_fit_are_refused():
+    frame = make("event_frame", SIZE)
+    tensor = np.zeros(frame.shape, np.int32)
+    for kind, out, text in (
+        ("voxel_grid", np.empty((8, 12, 3), np.uint8), "has no picture"),
+        ("event_frame", np.empty((8, 12), np.uint8), "out is"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            draw_picture(kind, tensor, out)
+    with pytest.raises(ValueError, match="not \\(2, rows, columns\\)"):
+        draw_picture("event_frame", tensor[0], np.empty((8, 12, 3), np.uint8))
