@@ -15,7 +15,11 @@ from evio_ros.representations.base import RepresentationParameters
 from evio_ros.representations.registry import KINDS
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
-from evio_ros.ros.event_subscription import EventSubscription, SensorClock
+from evio_ros.ros.event_subscription import (
+    EventInputParameters,
+    EventSubscription,
+    SensorClock,
+)
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters
 
@@ -29,6 +33,7 @@ class RepresentationNode(EvioNode):
         "window_us": WindowParameters,
         "image": ImageParameters,
         **{kind: member.parameters for kind, member in KINDS.items()},
+        "input": EventInputParameters,
         "qos": EventsQualityParameters,
     }
 
@@ -42,7 +47,10 @@ class RepresentationNode(EvioNode):
         self._change_parameters()
         self.parameters.on_change(self._change_parameters)
         self._events = EventSubscription(
-            self, self.parameters.get(EventsQualityParameters, "qos"), self._take
+            self,
+            self.parameters.get(EventsQualityParameters, "qos"),
+            self._take,
+            self.parameters.get(EventInputParameters, "input"),
         )
 
     def report(self) -> Report:

@@ -11,7 +11,11 @@ from evio_ros.msg import RotationStateArray
 from evio_ros.parameters import Parameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
-from evio_ros.ros.event_subscription import EventSubscription, SensorClock
+from evio_ros.ros.event_subscription import (
+    EventInputParameters,
+    EventSubscription,
+    SensorClock,
+)
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
 from evio_ros.ros.rotation_messages import state_array
@@ -33,6 +37,7 @@ class RotationDetectorNode(EvioNode):
         "regions": RegionParameters,
         "acquisition": AcquisitionParameters,
         "tracking": TrackerParameters,
+        "input": EventInputParameters,
         "qos": EventsQualityParameters,
     }
 
@@ -50,7 +55,10 @@ class RotationDetectorNode(EvioNode):
         # Events are asked for only when they can be worked on; the others find the publisher first.
         warm_up(self._make_detector(SensorSize(1, 1)))
         self._events = EventSubscription(
-            self, self.parameters.get(EventsQualityParameters, "qos"), self._take
+            self,
+            self.parameters.get(EventsQualityParameters, "qos"),
+            self._take,
+            self.parameters.get(EventInputParameters, "input"),
         )
 
     def report(self) -> Report:

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from evio_ros.events import EventWindow
 from evio_ros.msg import EventArray, EventReceipt
 from evio_ros.ros.event_messages import to_message
+from evio_ros.ros.packet_relay import PacketPublisher
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
     events_quality,
@@ -37,13 +38,20 @@ class EventPublisher:
         node: the node; must be spun while `wait_for_receivers` waits.
         frame_id: optical frame of the camera.
         quality: reliability and depth.
+        packets: also publish the events as event_camera_msgs/EventPacket, for other tools.
 
     Attributes:
         messages, events: numbers sent.
         forsaken: names of nodes that are no longer waited for because they do not answer.
     """
 
-    def __init__(self, node: Node, frame_id: str, quality: EventsQualityParameters) -> None:
+    def __init__(
+        self,
+        node: Node,
+        frame_id: str,
+        quality: EventsQualityParameters,
+        packets: bool = False,
+    ) -> None:
         self.messages = 0
         self.events = 0
         self.forsaken: set[str] = set()
@@ -51,6 +59,9 @@ class EventPublisher:
         self._frame_id = frame_id
         self._offset_ns: int | None = None
         self._publisher = node.create_publisher(EventArray, EVENTS_TOPIC, events_quality(quality))
+        self._packets = (
+            PacketPublisher(node, frame_id, events_quality(quality)) if packets else None
+        )
         self._received = threading.Condition()
         self._receipts: dict[str, int] = {}
         self._answered_at: dict[str, float] = {}
@@ -74,6 +85,8 @@ class EventPublisher:
         assert self._offset_ns is not None
         stamp_ns = self._offset_ns + 1000 * window.start_us
         self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
+        if self._packets is not None:
+            self._packets.publish(window, stamp_ns)
         self.messages += 1
         self.events += len(window.events)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl
@@ -50,7 +50,7 @@ def open_camera(
             raise ParameterError(f"event_rate_limit_hz: {limit!r} is not a whole number")
         given["event_rate_limit_hz"] = int(str(limit))
     chosen = chosen.replaced(given)
-    camera = Camera(model or _first_model(chosen.serial), chosen)
+    camera = Camera(model or _first_model(chosen.serial), chosen, given)
     if size not in (None, camera.size):
         camera.close()
         raise ParameterError(f"width, height: {uri} is a sensor of {camera.size}, not {size}")
@@ -75,6 +75,7 @@ class Camera:
     Args:
         model: key of `evio_ros.sources.camera_device.MODELS`.
         parameters: serial number, biases, region, limit.
+        fixed: values that no later change of the parameters touches, as those of a URI.
 
     Attributes:
         path: the URI without options.
@@ -88,12 +89,18 @@ class Camera:
     is_live = True
     format_name = "camera"
 
-    def __init__(self, model: str, parameters: CameraParameters) -> None:
+    def __init__(
+        self,
+        model: str,
+        parameters: CameraParameters,
+        fixed: Mapping[str, object] | None = None,
+    ) -> None:
         self.path = f"{SCHEME}{model}"
         self.statistics = SourceStatistics()
         self.size = camera_device.size_of(model)
         self._model = model
         self._parameters = parameters
+        self._fixed = fixed or {}
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._order = TimeOrder(self.size, REORDER_WINDOW_US, self.statistics)
@@ -124,6 +131,7 @@ class Camera:
         Raises:
             ParameterError: where the camera lacks them or refuses a value; it goes on as before.
         """
+        parameters = parameters.replaced(self._fixed)
         configuration = camera_device.configuration_of(self._model, parameters)
         with self._lock:
             try:
