@@ -12,21 +12,22 @@ from evio_ros.errors import EvioError, ParameterError
 from evio_ros.events import EventWindow
 from evio_ros.live import Player, player_of
 from evio_ros.nodes.driver_parameters import DriverParameters
+from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketPublisher, PacketRelay
 from evio_ros.parameters import Parameters
 from evio_ros.replay import ReplayParameters
 from evio_ros.ros.base_node import EvioNode
-from evio_ros.ros.diagnostics import Report, source_values
+from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_publisher import IN_FLIGHT, EventPublisher
-from evio_ros.ros.packet_relay import TOPIC_SCHEME, PacketRelay
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters
+from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.camera import Camera
 from evio_ros.sources.camera_device import CameraParameters
 from evio_ros.sources.recording import Recording
 from evio_ros.sources.registry import open_source
 from evio_ros.srv import Seek
 
-__all__ = ["Driver", "DriverParameters", "main"]
+__all__ = ["Driver", "main"]
 
 SUBSCRIBER_POLL_S = 0.05
 LATE_S = 0.5
@@ -47,7 +48,8 @@ class Driver(EvioNode):
         chosen = self.parameters.get(DriverParameters)
         self._source, self._player = self._open(chosen)
         quality = self.parameters.get(EventsQualityParameters, "qos")
-        self._publisher = EventPublisher(self, chosen.frame_id, quality, chosen.packets)
+        packets = PacketPublisher(self, chosen.frame_id).publish if chosen.packets else None
+        self._publisher = EventPublisher(self, chosen.frame_id, quality, packets)
         self.parameters.on_change(self._take_over_parameters)
         self.create_service(SetBool, "~/pause", self._pause)
         self.create_service(Seek, "~/seek", self._seek)
@@ -72,7 +74,7 @@ class Driver(EvioNode):
                 "events": self._publisher.events,
                 "paused": self._player.paused,
                 "behind_s": round(self._player.behind_s, 3),
-                **source_values(counted),
+                **_source_values(counted),
             },
             warning=late or bool(forsaken) or bool(lost),
         )
@@ -133,6 +135,20 @@ class Driver(EvioNode):
 
     def _restart(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         return _try(self._player.restart, "at the beginning", response)
+
+
+def _source_values(counted: SourceStatistics) -> dict[str, object]:
+    """What a source had to put right or leave out, as values of a report."""
+    return {
+        "events_out_of_order": counted.reordered,
+        "events_dropped_late": counted.late,
+        "events_dropped_outside": counted.outside,
+        "words_invalid": counted.invalid,
+        "bytes_truncated": counted.truncated_bytes,
+        "packets_lost": counted.lost_packets,
+        "overflows": counted.overflows,
+        "device_errors": counted.device_errors,
+    }
 
 
 def _try(action: Callable[[], None], done: str, response: Any) -> Any:

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from evio_ros.sources.base import SourceStatistics
-
-__all__ = ["Diagnostics", "Report", "source_values"]
+__all__ = ["Diagnostics", "Report"]
 
 PERIOD_S = 1.0
 
@@ -28,20 +26,6 @@ class Report:
     message: str
     values: dict[str, object] = field(default_factory=dict)
     warning: bool = False
-
-
-def source_values(counted: SourceStatistics) -> dict[str, object]:
-    """What a source had to put right or leave out, as values of a report."""
-    return {
-        "events_out_of_order": counted.reordered,
-        "events_dropped_late": counted.late,
-        "events_dropped_outside": counted.outside,
-        "words_invalid": counted.invalid,
-        "bytes_truncated": counted.truncated_bytes,
-        "packets_lost": counted.lost_packets,
-        "overflows": counted.overflows,
-        "device_errors": counted.device_errors,
-    }
 
 
 class Diagnostics:

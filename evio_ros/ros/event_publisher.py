@@ -12,7 +12,6 @@ from rclpy.node import Node
 from evio_ros.events import EventWindow
 from evio_ros.msg import EventArray, EventReceipt
 from evio_ros.ros.event_messages import to_message
-from evio_ros.ros.packet_relay import PacketPublisher
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
     events_quality,
@@ -38,7 +37,7 @@ class EventPublisher:
         node: the node; must be spun while `wait_for_receivers` waits.
         frame_id: optical frame of the camera.
         quality: reliability and depth.
-        packets: also publish the events as event_camera_msgs/EventPacket, for other tools.
+        also: called with every window and its stamp in ns, e.g. to publish it in another form.
 
     Attributes:
         messages, events: numbers sent.
@@ -50,7 +49,7 @@ class EventPublisher:
         node: Node,
         frame_id: str,
         quality: EventsQualityParameters,
-        packets: bool = False,
+        also: Callable[[EventWindow, int], None] | None = None,
     ) -> None:
         self.messages = 0
         self.events = 0
@@ -59,9 +58,7 @@ class EventPublisher:
         self._frame_id = frame_id
         self._offset_ns: int | None = None
         self._publisher = node.create_publisher(EventArray, EVENTS_TOPIC, events_quality(quality))
-        self._packets = (
-            PacketPublisher(node, frame_id, events_quality(quality)) if packets else None
-        )
+        self._also = also
         self._received = threading.Condition()
         self._receipts: dict[str, int] = {}
         self._answered_at: dict[str, float] = {}
@@ -85,8 +82,8 @@ class EventPublisher:
         assert self._offset_ns is not None
         stamp_ns = self._offset_ns + 1000 * window.start_us
         self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
-        if self._packets is not None:
-            self._packets.publish(window, stamp_ns)
+        if self._also is not None:
+            self._also(window, stamp_ns)
         self.messages += 1
         self.events += len(window.events)
 

@@ -5,45 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from event_camera_msgs.msg import EventPacket
 from rclpy.node import Node
 from std_msgs.msg import Header
 
 from evio_ros.errors import EventError
 from evio_ros.events import EventWindow
 from evio_ros.msg import EventArray, EventReceipt
-from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.event_messages import from_message, stamp_of
 from evio_ros.ros.event_publisher import EVENTS_TOPIC, RECEIPTS_TOPIC
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
     events_quality,
-    packets_quality,
     receipts_quality,
 )
-from evio_ros.sources.packet_stream import PacketStream
 
-__all__ = ["EventInputParameters", "EventSubscription", "ReceptionStatistics", "SensorClock"]
-
-
-@dataclass(frozen=True)
-class EventInputParameters(Parameters):
-    """In which form a node takes its events."""
-
-    packets: bool = parameter(
-        False,
-        read_only=True,
-        doc="Take event_camera_msgs/EventPacket messages, as the drivers of cameras' makers send "
-        "them, instead of EventArray; remap the topic events to theirs.",
-    )
-    packet_window_us: int = parameter(
-        5000,
-        unit="us",
-        minimum=100,
-        maximum=1_000_000,
-        read_only=True,
-        doc="Events of packets are passed on when so much time is complete.",
-    )
+__all__ = ["EventSubscription", "ReceptionStatistics", "SensorClock"]
 
 
 @dataclass(slots=True)
@@ -89,7 +65,6 @@ class EventSubscription:
         quality: reliability and depth.
         take: called with every window and the clock of its message. When it returns, the driver is
             told that the node is ready for more.
-        form: whether EventArray or EventPacket messages come.
 
     Attributes:
         statistics: what has come so far.
@@ -100,20 +75,11 @@ class EventSubscription:
         node: Node,
         quality: EventsQualityParameters,
         take: Callable[[EventWindow, SensorClock], None],
-        form: EventInputParameters | None = None,
     ) -> None:
         self.statistics = ReceptionStatistics()
         self._node = node
         self._take = take
         self._next_seq: int | None = None
-        form = form or EventInputParameters()
-        if form.packets:
-            self._packets = PacketStream(form.packet_window_us)
-            self._clock: SensorClock | None = None
-            node.create_subscription(
-                EventPacket, EVENTS_TOPIC, self._receive_packet, packets_quality()
-            )
-            return
         self._receipts = node.create_publisher(EventReceipt, RECEIPTS_TOPIC, receipts_quality())
         self._name = node.get_fully_qualified_name()
         node.create_subscription(EventArray, EVENTS_TOPIC, self._receive, events_quality(quality))
@@ -123,7 +89,10 @@ class EventSubscription:
         try:
             window = from_message(message)
         except EventError as error:
-            self._refuse(message.seq, error)
+            self.statistics.refused += 1
+            self._node.get_logger().warning(
+                f"events message {message.seq} refused: {error}", throttle_duration_sec=5.0
+            )
         else:
             self.statistics.events += len(window.events)
             stamp = message.header.stamp
@@ -131,29 +100,6 @@ class EventSubscription:
             clock = SensorClock(stamp_ns - 1000 * window.start_us, message.header.frame_id)
             self._take(window, clock)
         self._receipts.publish(EventReceipt(node=self._name, seq=message.seq))
-
-    def _receive_packet(self, packet: EventPacket) -> None:
-        statistics, stream = self.statistics, self._packets
-        statistics.messages += 1
-        try:
-            for window in stream.push(packet):
-                if self._clock is None or statistics.restarts != stream.restarts:
-                    # From here on sensor time and ROS time keep the distance that they have now.
-                    stamp_ns = 1_000_000_000 * packet.header.stamp.sec + packet.header.stamp.nanosec
-                    offset_ns = stamp_ns - 1000 * window.end_us
-                    self._clock = SensorClock(offset_ns, packet.header.frame_id)
-                    statistics.restarts = stream.restarts
-                statistics.events += len(window.events)
-                self._take(window, self._clock)
-        except EventError as error:
-            self._refuse(packet.seq, error)
-        statistics.lost = stream.statistics.lost_packets
-
-    def _refuse(self, seq: int, error: EventError) -> None:
-        self.statistics.refused += 1
-        self._node.get_logger().warning(
-            f"events message {seq} refused: {error}", throttle_duration_sec=5.0
-        )
 
     def _count(self, seq: int) -> None:
         statistics = self.statistics

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from event_camera_msgs.msg import EventPacket
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from evio_ros.errors import EventError, ParameterError
@@ -31,11 +30,10 @@ class PacketPublisher:
     Args:
         node: the node.
         frame_id: optical frame of the camera.
-        quality: quality of service.
     """
 
-    def __init__(self, node: Node, frame_id: str, quality: QoSProfile) -> None:
-        self._publisher = node.create_publisher(EventPacket, PACKETS_TOPIC, quality)
+    def __init__(self, node: Node, frame_id: str) -> None:
+        self._publisher = node.create_publisher(EventPacket, PACKETS_TOPIC, packets_quality())
         self._frame_id = frame_id
         self._encoder = EventPacketEncoder()
         self._messages = 0
