@@ -41,7 +41,8 @@ class ImageParameters(Parameters):
     look: str = parameter(
         "event_frame",
         choices=tuple(LOOKS),
-        doc="event_frame: events of the window; activity: events, fading; time_surface: recency.",
+        doc="What is drawn. event_frame: events of the window; activity: events, fading; "
+        "time_surface: recency.",
     )
     window_us: int = parameter(
         40_000, unit="us", minimum=1_000, maximum=1_000_000, doc="Time from picture to picture."

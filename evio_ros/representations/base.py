@@ -34,7 +34,7 @@ class RepresentationParameters(Parameters):
     device: str = parameter(
         "numba",
         choices=("numba", "cpu", "cuda"),
-        doc="numba: compiled loops on one core; cpu or cuda: PyTorch on that device.",
+        doc="What computes. numba: compiled loops on one core; cpu, cuda: PyTorch on it.",
         read_only=True,
     )
 

@@ -35,7 +35,7 @@ class MixedDensityParameters(RepresentationParameters):
     anchor: str = parameter(
         "end",
         choices=("end", "start"),
-        doc="end: all stacks end with the span, the whole span first (Nam et al.); "
+        doc="What stacks share. end: all end with the span, the whole span first (Nam et al.); "
         "start: all start with the span, the whole span last (RVT).",
     )
     cutoff: int = parameter(

@@ -39,7 +39,7 @@ class StackedHistogramParameters(RepresentationParameters):
         1,
         minimum=1,
         maximum=2,
-        doc="2 keeps the pixels with odd column and row, as RVT does for 1 megapixel; 1 keeps all.",
+        doc="With 2, pixels of odd column and row are kept, as RVT does for 1 megapixel.",
     )
     span: str = parameter(
         "events",

@@ -38,8 +38,9 @@ class VoxelGridParameters(RepresentationParameters):
     weighting: str = parameter(
         "bilinear",
         choices=("bilinear", "bilinear_tonic", "count"),
-        doc="bilinear: Zhu et al. 2019, first and last bin centred on first and last event; "
-        "bilinear_tonic: as Tonic and evlib, bins centred on their starts; count: no weights.",
+        doc="How events count. bilinear: Zhu et al. 2019, first and last bin centred on first and "
+        "last event; bilinear_tonic: as Tonic and evlib, bins centred on their starts; "
+        "count: no weights.",
     )
     span: str = parameter(
         "events",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ def outlines(
     try:
         import cv2
     except ImportError:
-        raise EvioError("outlines need OpenCV: pip install 'evio_ros[classical]'") from None
+        raise EvioError("outlines need OpenCV: pip install 'evio_ros[vision]'") from None
     # The square root makes the noise of all counts alike.
     root = np.sqrt(activity.astype(np.float32))
     smooth = cv2.GaussianBlur(root, (0, 0), p.smoothing_px)
@@ -73,7 +74,7 @@ def outlines(
     return sorted(found, key=lambda ellipse: ellipse.axes[0] * ellipse.axes[1], reverse=True)
 
 
-def _ellipse(center: tuple[float, float], sides: tuple[float, float], degrees: float) -> Ellipse:
+def _ellipse(center: Sequence[float], sides: Sequence[float], degrees: float) -> Ellipse:
     """The ellipse that fills a rectangle."""
     a, b = sides[0] / 2, sides[1] / 2
     tilt = math.radians(degrees)

@@ -48,9 +48,9 @@ class PeriodFilterParameters(Parameters):
 
 
 @njit(cache=True, nogil=True)
-def _filter_pixels(
+def _filter_pixels(  # type: ignore[no-untyped-def]
     x, y, t, polarity, x0, y0, columns, forget, follow, settled, state, crossed, sums
-):  # type: ignore[no-untyped-def]
+):
     """Filter the events and add each pixel's periods within the range to its sum."""
     shortest_us, longest_us = sums[2, 0], sums[2, 1]
     for i in range(len(t)):
