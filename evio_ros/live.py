@@ -90,7 +90,7 @@ class LivePlayer:
         raise ParameterError("the source is live, it has no beginning to go to")
 
     def change(self, parameters: ReplayParameters) -> None:
-        """Take over other parameters from the next window on."""
+        """Take over the most events of a window; the length of windows stays as it was."""
         self._parameters = parameters
 
     def _start_afresh(self) -> None:
@@ -150,15 +150,11 @@ class LiveStream(LivePlayer):
             self._ended(error)
 
     def _read(self) -> None:
-        windows, next_us = None, None
+        windows = WindowAssembler(self._source.size, self._parameters.window_us)
         for batch in self._source.batches():
             if self.closed:
                 return
-            window_us = self._parameters.window_us
-            if windows is None or windows.window_us != window_us:
-                windows = WindowAssembler(self._source.size, window_us, next_us)
             for window in windows.push(batch):
-                next_us = window.end_us
                 self._pass_on(window)
 
 

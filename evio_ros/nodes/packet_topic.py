@@ -66,7 +66,7 @@ class PacketRelay(LivePlayer):
     Args:
         node: the node that subscribes.
         topic: topic of event_camera_msgs/EventPacket messages.
-        parameters, emit: as of `LivePlayer`; the length of windows stays as it is at first.
+        parameters, emit: as of `LivePlayer`.
 
     Raises:
         ParameterError: where no topic is named.

@@ -115,7 +115,7 @@ class ListedCamera:
 
 
 def _library() -> Any:
-    return optional_library("neuromorphic_drivers", "cameras", "camera")
+    return optional_library("neuromorphic_drivers", "evio_ros[cameras]", "camera")
 
 
 def list_cameras() -> list[ListedCamera]:

@@ -123,7 +123,7 @@ def test_settings_reach_the_librarys_configuration(plugged):
     uri = (
         "camera:evk4?biases=diff_on=20,diff_off=-5&roi=100,50,740,530&event_rate_limit_hz=10000000"
     )
-    with open_source(uri) as source:
+    with open_source(uri):
         configuration = opened[0][0]
         assert configuration.type() == "prophesee_evk4"
         assert (configuration.biases.diff_on, configuration.biases.diff_off) == (20, -5)
@@ -131,8 +131,18 @@ def test_settings_reach_the_librarys_configuration(plugged):
         assert configuration.rate_limiter.maximum_events_per_period == 2000
         open_pixels = [1280 - _bits(configuration.x_mask), 720 - _bits(configuration.y_mask)]
         assert open_pixels == [640, 480]
-        source.change(CameraParameters(biases="diff_on=7"))
-        assert opened[0][3].configurations[-1].biases.diff_on == 7
+
+
+def test_a_running_camera_takes_other_settings_but_those_of_its_uri(plugged):
+    opened = plugged(RecordedDevice([]))
+    with open_source("camera:evk4?roi=0,0,640,480") as source:
+        source.change(CameraParameters(biases="diff_on=7", roi="9,9,99,99"))
+        (taken,) = opened[0][3].configurations
+        assert taken.biases.diff_on == 7
+        assert 1280 - _bits(taken.x_mask) == 640
+        with pytest.raises(ParameterError, match="evk4 has no spark"):
+            source.change(CameraParameters(biases="spark=7"))
+        assert len(opened[0][3].configurations) == 1
 
 
 def _bits(words) -> int:
