@@ -102,9 +102,9 @@ def _simulated(scene: str, duration: float) -> Path:
 
 def _section(path: Path, duration: float) -> _Section:
     """The recording's beginning, at most `duration` seconds."""
-    from evio_ros.sources.registry import open_source
+    from evio_ros.sources.registry import open_recording
 
-    with open_source(str(path)) as source:
+    with open_recording(str(path)) as source:
         length_us = min(source.end_us - source.start_us, round(1e6 * duration))
         return _Section(path, source.size, source.start_us, length_us)
 
@@ -225,9 +225,9 @@ def _missing_windows(measurements: list[Measurement], start_us: int) -> int:
 
 
 def _add_picture(summary: MeasurementSummary, section: _Section) -> None:
-    from evio_ros.sources.registry import open_source
+    from evio_ros.sources.registry import open_recording
 
-    with open_source(str(section.path)) as source:
+    with open_recording(str(section.path)) as source:
         for batch in source.batches():
             summary.add_to_picture(batch)
             if batch.t[-1] - section.start_us > section.length_us:

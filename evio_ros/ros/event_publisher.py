@@ -37,13 +37,20 @@ class EventPublisher:
         node: the node; must be spun while `wait_for_receivers` waits.
         frame_id: optical frame of the camera.
         quality: reliability and depth.
+        also: called with every window and its stamp in ns, e.g. to publish it in another form.
 
     Attributes:
         messages, events: numbers sent.
         forsaken: names of nodes that are no longer waited for because they do not answer.
     """
 
-    def __init__(self, node: Node, frame_id: str, quality: EventsQualityParameters) -> None:
+    def __init__(
+        self,
+        node: Node,
+        frame_id: str,
+        quality: EventsQualityParameters,
+        also: Callable[[EventWindow, int], None] | None = None,
+    ) -> None:
         self.messages = 0
         self.events = 0
         self.forsaken: set[str] = set()
@@ -51,6 +58,7 @@ class EventPublisher:
         self._frame_id = frame_id
         self._offset_ns: int | None = None
         self._publisher = node.create_publisher(EventArray, EVENTS_TOPIC, events_quality(quality))
+        self._also = also
         self._received = threading.Condition()
         self._receipts: dict[str, int] = {}
         self._answered_at: dict[str, float] = {}
@@ -74,6 +82,8 @@ class EventPublisher:
         assert self._offset_ns is not None
         stamp_ns = self._offset_ns + 1000 * window.start_us
         self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
+        if self._also is not None:
+            self._also(window, stamp_ns)
         self.messages += 1
         self.events += len(window.events)
 

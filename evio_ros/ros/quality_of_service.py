@@ -8,7 +8,13 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["EventsQualityParameters", "events_quality", "receipts_quality", "results_quality"]
+__all__ = [
+    "EventsQualityParameters",
+    "events_quality",
+    "packets_quality",
+    "receipts_quality",
+    "results_quality",
+]
 
 RELIABLE, BEST_EFFORT = "reliable", "best_effort"
 
@@ -36,6 +42,11 @@ class EventsQualityParameters(Parameters):
 def events_quality(parameters: EventsQualityParameters) -> QoSProfile:
     """For events, as the parameters say."""
     return _keep_last(parameters.depth, reliable=parameters.reliability == RELIABLE)
+
+
+def packets_quality() -> QoSProfile:
+    """For event packets of other drivers, some of which offer no more than best effort."""
+    return _keep_last(1000, reliable=False)
 
 
 def receipts_quality() -> QoSProfile:
