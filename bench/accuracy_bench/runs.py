@@ -14,7 +14,7 @@ from accuracy_bench.oracle import Oracle
 from accuracy_bench.results import Row
 from evio_ros.accuracy import score
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventBatch, RegionOfInterest, SensorSize
+from evio_ros.events import EventBatch
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.simulated_recording import cached_recording
 from evio_ros.simulation.truth import RotorTruth, Truth, truth_path
@@ -140,6 +140,7 @@ def classical(name: str) -> Method:
     """
 
     def method(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
+        from evio_ros.rotation.classical.detector import region_box
         from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
 
         measure = CLASSICAL_METHODS[name]
@@ -150,7 +151,7 @@ def classical(name: str) -> Method:
             estimates = []
             for rotor in truth.rotors:
                 ellipse = rotor.ellipse(end_us - window_us / 2)
-                region = window.inside(_box(ellipse, events.size))
+                region = window.inside(region_box(ellipse, events.size))
                 start_us, blades = end_us - window_us, rotor.blade_count
                 frequency_hz = measure(region, start_us, window_us, blades)
                 if frequency_hz is not None:
@@ -162,14 +163,6 @@ def classical(name: str) -> Method:
             yield Step(end_us, estimates, len(events.between(end_us - step_us, end_us)), cpu_s)
 
     return method
-
-
-def _box(ellipse: Ellipse, size: SensorSize) -> RegionOfInterest:
-    half_width, half_height = ellipse.half_extent()
-    x, y = ellipse.center
-    x0, y0 = max(int(x - half_width), 0), max(int(y - half_height), 0)
-    x1, y1 = min(int(x + half_width) + 1, size.width), min(int(y + half_height) + 1, size.height)
-    return RegionOfInterest(x0, y0, x1, y1)
 
 
 def _told(
