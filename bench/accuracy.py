@@ -73,7 +73,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--scene", action="append", help="a scene of `evio simulate --list`; may be repeated")
     add("--window-ms", action="append", type=float, help="length of a window; may be repeated")
-    add("--method", action="append", choices=sorted(METHODS), help="default: detector")
+    add("--method", action="append", choices=sorted(METHODS), help="default: all")
     add("--duration", type=float, help="seconds to simulate; default: as the scene has it")
     add("--jobs", type=int, default=1, help="processes")
     add("--json", type=Path, metavar="FILE", help="write the figures")
@@ -92,7 +92,7 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     from evio_ros.simulation.presets import PRESETS
 
     windows_us = tuple(round(1e3 * ms) for ms in options.window_ms or WINDOWS_MS)
-    methods = tuple(options.method or ("detector",))
+    methods = tuple(options.method or METHODS)
     if options.recording is not None:
         return [Job(options.recording.stem, windows_us, methods, options.recording, options.truth)]
     if options.quick:
