@@ -22,7 +22,12 @@ from accuracy_bench.markdown import accuracy_markdown, detection_markdown
 from accuracy_bench.results import Row, baseline, read_rows, write_rows
 from accuracy_bench.runs import METHODS, QUICK, Job, run
 from accuracy_bench.scaling import measure_scaling, scaling_table
-from accuracy_bench.tables import accuracy_table, comparison_table, failures_table
+from accuracy_bench.tables import (
+    accuracy_table,
+    comparison_table,
+    failures_table,
+    reliability_table,
+)
 
 WINDOWS_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0)
 
@@ -48,6 +53,7 @@ def main() -> int:
         return 0
     console.print(accuracy_table(rows))
     console.print(failures_table(rows))
+    console.print(reliability_table(rows))
     if options.compare:
         console.print(comparison_table(read_rows(options.compare), rows))
     return 0

@@ -93,10 +93,12 @@ def _row(scene: str, method: str, window_us: int, events: EventBatch, truth: Tru
         step_us = max(step_us, window_us // 5)
     steps = list(METHODS[method](events, truth, window_us, step_us))
     results = [(step.t_us, step.estimates) for step in steps]
-    figures = score(truth, results, window_us).summary().as_dict()
+    scored = score(truth, results, window_us)
+    figures = scored.summary().as_dict()
     locked = [step for step in steps if step.t_us > ACQUISITION_US]
     latency_ms = [1e3 * step.cpu_s for step in locked]
     figures |= {
+        "reliability": scored.reliability(),
         "mev_s": _rate(steps),
         "locked_mev_s": _rate(locked),
         "latency_ms": float(np.median(latency_ms)) if latency_ms else None,
@@ -193,6 +195,7 @@ def _told(
 
 CLASSICAL = ("welch", "autocorrelation", "period_filter")
 NOT_BY_CLASSICAL = (
+    "reliability",
     "sign",
     "blades",
     "confidence",
@@ -208,7 +211,16 @@ METHODS: dict[str, Method] = {
     **{name: classical(name) for name in CLASSICAL},
 }
 TOLD = {
-    "oracle": ("sign", "blades", "confidence", "found", "detection_ms", "mev_s", "locked_mev_s"),
+    "oracle": (
+        "reliability",
+        "sign",
+        "blades",
+        "confidence",
+        "found",
+        "detection_ms",
+        "mev_s",
+        "locked_mev_s",
+    ),
     **dict.fromkeys(CLASSICAL, NOT_BY_CLASSICAL),
 }
 """Figures that a method was told or does not give."""
