@@ -18,7 +18,7 @@ from evio_ros.events import EventBatch
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.simulated_recording import cached_recording
 from evio_ros.simulation.truth import RotorTruth, Truth, truth_path
-from evio_ros.sources.registry import open_source
+from evio_ros.sources.registry import open_recording
 from evio_ros.windowing import windows
 
 LONGEST_STEP_US = 50_000
@@ -67,7 +67,7 @@ def run(job: Job) -> list[Row]:
     """All rows of one scene; the events are read once."""
     path = job.recording or cached_recording(job.scene, job.duration_s)
     truth = Truth.read(job.truth or truth_path(path))
-    with open_source(str(path)) as source:
+    with open_recording(str(path)) as source:
         events = EventBatch.concatenate(source.size, list(source.batches()))
     _warm_up(job, events, truth)
     return [

@@ -54,12 +54,12 @@ def render(
 
     from evio_ros.atomic_file import atomic_file
     from evio_ros.representations.picture import LOOKS, draw_picture
-    from evio_ros.sources.registry import open_source
+    from evio_ros.sources.registry import open_recording
 
     if kind not in LOOKS:
         raise ParameterError(f"--kind: {kind!r} is not one of {', '.join(LOOKS)}")
     window_us, tau_us = _microseconds("window-ms", window_ms), _microseconds("tau-ms", tau_ms)
-    with open_source(recording) as source:
+    with open_recording(recording) as source:
         length_s = (source.end_us - source.start_us) * 1e-6
         if at > length_s:
             raise ParameterError(f"--at: {at:g} s is past the recording's end at {length_s:g} s")

@@ -44,7 +44,7 @@ class FaeryFile(StreamedRecording):
             raise SourceError(self.path, f"the geometry is impossible: {error}") from None
 
     def _decoder(self) -> Any:
-        faery = optional_library("faery", "formats", self.path)
+        faery = optional_library("faery", "evio_ros[formats]", self.path)
         with self._errors(f"cannot be read as {self.format_name}"):
             return faery.events_stream_from_file(self.path, file_type=self.file_type)
 

@@ -60,8 +60,7 @@ class Hdf5File(ColumnRecording):
             self._hdf5.close()
 
     def _prepare(self) -> SensorSize | None:
-        import h5py
-
+        h5py = optional_library("h5py", "h5py", self.path)
         try:
             self._hdf5 = h5py.File(self.path, "r")
             self._find_columns()
@@ -158,7 +157,7 @@ def _require_filters(dataset: Any, path: str) -> None:
             remedy = "install Prophesee's plugin hdf5_ecf and set HDF5_PLUGIN_PATH to its folder"
             raise SourceError(path, f"is compressed by Prophesee's ECF; {remedy}")
         # Importing it makes its filters known to the HDF5 library.
-        optional_library("hdf5plugin", "formats", path)
+        optional_library("hdf5plugin", "evio_ros[formats]", path)
         if not h5py.h5z.filter_avail(code):
             raise SourceError(path, f"is compressed by HDF5 filter {code}, which is not installed")
 
