@@ -1,9 +1,12 @@
 """How accurate and how fast rotation is measured: every scene x window x method, against truth.
 
-python bench/accuracy.py                                 all scenes, all windows
+python bench/accuracy.py                                 all scenes, windows and methods
+python bench/accuracy.py --method detector --jobs 2      without limits and classical methods
 python bench/accuracy.py --scene fan_ramp --window-ms 100
 python bench/accuracy.py --json now.json --compare before.json
 python bench/accuracy.py --recording my.dat --truth my.truth.json
+python bench/accuracy.py --scaling                       cost over events, rotors, resolution
+python bench/accuracy.py --from now.json --markdown      tables of an earlier run
 """
 
 from __future__ import annotations

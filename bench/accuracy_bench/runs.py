@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -132,10 +133,16 @@ def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> 
 
 def oracle(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
     """The limit, see `accuracy_bench.oracle`."""
-    rotors = [Oracle.of(rotor, events) for rotor in truth.rotors]
+    rotors = _oracles(events, truth)
     for end_us in range(max(window_us, ACQUISITION_US + step_us), truth.duration_us + 1, step_us):
         estimates = [rotor.measure(end_us, window_us) for rotor in rotors]
         yield Step(end_us, [estimate for estimate in estimates if estimate is not None], 0, 0.0)
+
+
+@lru_cache(maxsize=1)
+def _oracles(events: EventBatch, truth: Truth) -> list[Oracle]:
+    """One for each rotor; the same for all windows of a recording."""
+    return [Oracle.of(rotor, events) for rotor in truth.rotors]
 
 
 def classical(name: str) -> Method:
