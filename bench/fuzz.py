@@ -25,7 +25,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "test"))
 
-from encoded_events import random_events  # noqa: E402
+from encoded_events import batch_of, random_events  # noqa: E402
 from event_packets import Packet  # noqa: E402
 from recording_makers import MAKERS, mutated, storage_file  # noqa: E402
 
@@ -76,8 +76,6 @@ def fuzz_packets(
     encoding: str, folder: str, seconds: float, seed: int, cases: Synchronized
 ) -> None:
     """Decode broken payloads, one after another by the same decoder, until the time is over."""
-    from encoded_events import batch_of
-
     chance = random.Random(seed)
     data = EventPacketEncoder().encode(batch_of(random_events(300, seed)))
     decoder = EventPacketDecoder(SourceStatistics())

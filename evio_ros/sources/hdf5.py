@@ -94,8 +94,8 @@ class Hdf5File(ColumnRecording):
         self._records, self._datasets, self._names = None, [], []
         for name in RECORDS:
             found = self._hdf5.get(name)
-            if isinstance(found, h5py.Dataset) and found.dtype.names:
-                self._names = _fields(found.dtype.names)
+            if isinstance(found, h5py.Dataset) and (names := _fields(found.dtype.names or ())):
+                self._names = names
                 self._records, self._group = found, found
                 self._check([found])
                 return
