@@ -11,14 +11,17 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from accuracy_bench.results import read_rows, write_rows
-from accuracy_bench.runs import METHODS, Job, run
+from accuracy_bench.markdown import accuracy_markdown, detection_markdown
+from accuracy_bench.results import Row, baseline, read_rows, write_rows
+from accuracy_bench.runs import METHODS, QUICK, Job, run
+from accuracy_bench.scaling import measure_scaling, scaling_table
 from accuracy_bench.tables import accuracy_table, comparison_table, failures_table
 
 WINDOWS_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0)
@@ -27,26 +30,42 @@ WINDOWS_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0)
 def main() -> int:
     """Run the benchmark; returns the exit status."""
     options = _options()
-    jobs = _jobs(options)
-    rows = []
-    if options.jobs > 1:
-        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-            for part in pool.imap(run, jobs, chunksize=1):
-                rows += part
-                print(".", end="", file=sys.stderr, flush=True)
-    else:
-        for job in jobs:
-            rows += run(job)
-            print(".", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
     console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(accuracy_table(rows))
-    console.print(failures_table(rows))
+    if options.scaling:
+        console.print(scaling_table(measure_scaling()))
+        return 0
+    if options.rows:
+        rows = [row for path in options.rows for row in read_rows(path)]
+    else:
+        rows = _run(_jobs(options), options.jobs)
     if options.json:
         write_rows(options.json, rows)
+    if options.baseline:
+        write_rows(options.baseline, baseline(rows))
+    if options.markdown:
+        print(accuracy_markdown(rows))
+        print(detection_markdown(rows))
+        return 0
+    console.print(accuracy_table(rows))
+    console.print(failures_table(rows))
     if options.compare:
         console.print(comparison_table(read_rows(options.compare), rows))
     return 0
+
+
+def _run(jobs: list[Job], processes: int) -> list[Row]:
+    """Rows of all jobs in their order; a dot for each on the error stream."""
+    rows = []
+    with ExitStack() as stack:
+        results = map(run, jobs)
+        if processes > 1:
+            pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
+            results = pool.imap(run, jobs, chunksize=1)
+        for part in results:
+            rows += part
+            print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return rows
 
 
 def _options() -> argparse.Namespace:
@@ -58,7 +77,12 @@ def _options() -> argparse.Namespace:
     add("--duration", type=float, help="seconds to simulate; default: as the scene has it")
     add("--jobs", type=int, default=1, help="processes")
     add("--json", type=Path, metavar="FILE", help="write the figures")
+    add("--baseline", type=Path, metavar="FILE", help="write what a later run is held to")
     add("--compare", type=Path, metavar="FILE", help="figures of an earlier --json to compare with")
+    add("--quick", action="store_true", help="the few short scenes of the regression test")
+    add("--markdown", action="store_true", help="tables for the documentation")
+    add("--from", dest="rows", action="append", type=Path, metavar="FILE", help="figures to show")
+    add("--scaling", action="store_true", help="cost over events, rotors and resolution")
     add("--recording", type=Path, help="one's own recording instead of scenes")
     add("--truth", type=Path, help="its truth; default: NAME.truth.json beside it")
     return parser.parse_args()
@@ -71,6 +95,8 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     methods = tuple(options.method or ("detector",))
     if options.recording is not None:
         return [Job(options.recording.stem, windows_us, methods, options.recording, options.truth)]
+    if options.quick:
+        return list(QUICK)
     scenes = options.scene or PRESETS
     return [Job(scene, windows_us, methods, duration_s=options.duration) for scene in scenes]
 

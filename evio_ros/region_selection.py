@@ -38,60 +38,48 @@ def select_inside(
         np.uint16(region.y0),
         np.uint16(min(region.y1 - 1, LARGEST_COORDINATE) - region.y0),
     )
-    number = int(_count(x, y, bounds))
-    chosen = tuple(np.empty(number, column.dtype) for column in (t, x, y, polarity))
-    _select(t, x, y, polarity, bounds, chosen)
+    # Only the part that is written to takes up memory.
+    positions = np.empty(len(x) + 1, np.int64)
+    positions = positions[: _list_inside(x, y, bounds, positions)]
+    chosen = tuple(np.empty(len(positions), column.dtype) for column in (t, x, y, polarity))
+    _pick_all((t, x, y, polarity), positions, chosen)
     return chosen  # type: ignore[return-value]
 
 
 @njit(cache=True, nogil=True)
-def _is_inside(x, y, bounds):  # type: ignore[no-untyped-def]
-    x0, width, y0, height = bounds
-    return (np.uint16(x - x0) <= width) & (np.uint16(y - y0) <= height)
-
-
-@njit(cache=True, nogil=True)
-def _count(x, y, bounds):  # type: ignore[no-untyped-def]
-    number = np.int64(0)
-    for i in range(x.size):
-        number += np.int64(_is_inside(x[i], y[i], bounds))
-    return number
-
-
-@njit(cache=True, nogil=True)
 def _mark(x, y, bounds, marks):  # type: ignore[no-untyped-def]
+    x0, width, y0, height = bounds
     for i in range(x.size):
-        marks[i] = _is_inside(x[i], y[i], bounds)
+        marks[i] = (np.uint16(x[i] - x0) <= width) & (np.uint16(y[i] - y0) <= height)
 
 
 @njit(cache=True, nogil=True)
-def _list_marked(marks, size, positions):  # type: ignore[no-untyped-def]
-    # Written always, kept only where marked: no branch, nothing to mispredict.
-    number = np.int64(0)
-    for i in range(size):
-        positions[number] = i
-        number += np.int64(marks[i])
-    return number
-
-
-@njit(cache=True, nogil=True)
-def _pick(column, positions, number, out):  # type: ignore[no-untyped-def]
-    for k in range(number):
-        out[k] = column[positions[k]]
-
-
-@njit(cache=True, nogil=True)
-def _select(t, x, y, polarity, bounds, chosen):  # type: ignore[no-untyped-def]
-    """Block by block, so that marks and positions stay in the innermost cache."""
+def _list_inside(x, y, bounds, positions):  # type: ignore[no-untyped-def]
+    """Write the positions of the events inside; returns their number."""
     marks = np.empty(BLOCK, np.uint8)
-    positions = np.empty(BLOCK, np.int32)
-    done = np.int64(0)
+    number = np.int64(0)
     for start in range(0, x.size, BLOCK):
         block = slice(start, min(start + BLOCK, x.size))
         _mark(x[block], y[block], bounds, marks)
-        number = _list_marked(marks, block.stop - start, positions)
-        _pick(t[block], positions, number, chosen[0][done:])
-        _pick(x[block], positions, number, chosen[1][done:])
-        _pick(y[block], positions, number, chosen[2][done:])
-        _pick(polarity[block], positions, number, chosen[3][done:])
-        done += number
+        # Written always, kept only where marked: no branch, nothing to mispredict.
+        for i in range(block.stop - start):
+            positions[number] = start + i
+            number += np.int64(marks[i])
+    return number
+
+
+@njit(cache=True, nogil=True)
+def _pick(column, positions, chosen):  # type: ignore[no-untyped-def]
+    for k in range(positions.size):
+        chosen[k] = column[positions[k]]
+
+
+@njit(cache=True, nogil=True)
+def _pick_all(columns, positions, chosen):  # type: ignore[no-untyped-def]
+    """Block by block, so that all columns are read while the positions are in the cache."""
+    for start in range(0, positions.size, BLOCK):
+        block = slice(start, min(start + BLOCK, positions.size))
+        _pick(columns[0], positions[block], chosen[0][block])
+        _pick(columns[1], positions[block], chosen[1][block])
+        _pick(columns[2], positions[block], chosen[2][block])
+        _pick(columns[3], positions[block], chosen[3][block])

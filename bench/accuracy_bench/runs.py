@@ -36,6 +36,19 @@ class Job:
     truth: Path | None = None
     duration_s: float | None = None
 
+    @property
+    def name(self) -> str:
+        """The scene, with its length where that is not the usual one."""
+        return self.scene if self.duration_s is None else f"{self.scene} {self.duration_s:g} s"
+
+
+QUICK = (
+    Job("fan_ramp", (20_000, 100_000), ("detector",), duration_s=0.6),
+    Job("five_blades", (20_000, 100_000), ("detector",), duration_s=0.6),
+    Job("drone_idle", (100_000,), ("detector",), duration_s=0.5),
+)
+"""Short scenes that a test holds to the stored figures."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -58,7 +71,7 @@ def run(job: Job) -> list[Row]:
         events = EventBatch.concatenate(source.size, list(source.batches()))
     _warm_up(job, events, truth)
     return [
-        _row(job.scene, method, window_us, events, truth)
+        _row(job.name, method, window_us, events, truth)
         for window_us in job.windows_us
         for method in job.methods
     ]

@@ -97,7 +97,7 @@ class Driver(EvioNode):
 
     def _start(self) -> None:
         wanted = self.parameters.get(DriverParameters).wait_for_subscribers
-        if self._publisher.subscribers >= wanted:
+        if self._publisher.is_awaited(wanted):
             self._start_timer.cancel()
             self._player.start()
 

@@ -62,14 +62,23 @@ class EventPublisher:
         self._received = threading.Condition()
         self._receipts: dict[str, int] = {}
         self._answered_at: dict[str, float] = {}
+        self._awaited_since_s: float | None = None
         node.create_subscription(
             EventReceipt, RECEIPTS_TOPIC, self._note_receipt, receipts_quality()
         )
 
-    @property
-    def subscribers(self) -> int:
-        """Number of subscribers that are connected."""
-        return self._publisher.get_subscription_count()
+    def is_awaited(self, subscribers: int) -> bool:
+        """Whether so many subscribers are connected, and those that send receipts are ready.
+
+        Without their word the first messages would be lost: a publisher is connected earlier than
+        its subscriber. A node that does not answer for `PATIENCE_S` is no longer waited for.
+        """
+        if self._publisher.get_subscription_count() < subscribers:
+            return False
+        self._awaited_since_s = self._awaited_since_s or time.monotonic()
+        if time.monotonic() - self._awaited_since_s > PATIENCE_S:
+            return True
+        return self._receipts.keys() >= set(self._receivers())
 
     def start_clock(self, sensor_time_us: int) -> None:
         """Take `sensor_time_us` as now; stamps follow sensor time from here."""
@@ -135,6 +144,8 @@ class EventPublisher:
         return self._node.resolve_topic_name(topic)
 
     def _note_receipt(self, receipt: EventReceipt) -> None:
+        if receipt.seq >= self.messages:
+            return  # kept from an earlier driver
         with self._received:
             self._receipts[receipt.node] = receipt.seq
             self._answered_at[receipt.node] = time.monotonic()

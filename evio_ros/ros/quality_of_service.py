@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from evio_ros.parameters import Parameters, parameter
 
@@ -50,8 +50,10 @@ def packets_quality() -> QoSProfile:
 
 
 def receipts_quality() -> QoSProfile:
-    """For receipts: a lost one is made good by the next."""
-    return _keep_last(10, reliable=True)
+    """For receipts: the last one is kept for a driver that is connected later."""
+    quality = _keep_last(1, reliable=True)
+    quality.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return quality
 
 
 def results_quality() -> QoSProfile:
