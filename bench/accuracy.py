@@ -1,9 +1,12 @@
 """How accurate and how fast rotation is measured: every scene x window x method, against truth.
 
-python bench/accuracy.py                                 all scenes, all windows
+python bench/accuracy.py                                 all scenes, windows and methods
+python bench/accuracy.py --method detector --jobs 2      without limits and classical methods
 python bench/accuracy.py --scene fan_ramp --window-ms 100
 python bench/accuracy.py --json now.json --compare before.json
 python bench/accuracy.py --recording my.dat --truth my.truth.json
+python bench/accuracy.py --scaling                       cost over events, rotors, resolution
+python bench/accuracy.py --from now.json --markdown      tables of an earlier run
 """
 
 from __future__ import annotations
@@ -11,15 +14,23 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from accuracy_bench.results import read_rows, write_rows
-from accuracy_bench.runs import METHODS, Job, run
-from accuracy_bench.tables import accuracy_table, comparison_table, failures_table
+from accuracy_bench.markdown import accuracy_markdown, detection_markdown
+from accuracy_bench.results import Row, baseline, read_rows, write_rows
+from accuracy_bench.runs import METHODS, QUICK, Job, run
+from accuracy_bench.scaling import measure_scaling, scaling_table
+from accuracy_bench.tables import (
+    accuracy_table,
+    comparison_table,
+    failures_table,
+    reliability_table,
+)
 
 WINDOWS_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0)
 
@@ -27,26 +38,43 @@ WINDOWS_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0)
 def main() -> int:
     """Run the benchmark; returns the exit status."""
     options = _options()
-    jobs = _jobs(options)
-    rows = []
-    if options.jobs > 1:
-        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-            for part in pool.imap(run, jobs, chunksize=1):
-                rows += part
-                print(".", end="", file=sys.stderr, flush=True)
-    else:
-        for job in jobs:
-            rows += run(job)
-            print(".", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
     console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(accuracy_table(rows))
-    console.print(failures_table(rows))
+    if options.scaling:
+        console.print(scaling_table(measure_scaling()))
+        return 0
+    if options.rows:
+        rows = [row for path in options.rows for row in read_rows(path)]
+    else:
+        rows = _run(_jobs(options), options.jobs)
     if options.json:
         write_rows(options.json, rows)
+    if options.baseline:
+        write_rows(options.baseline, baseline(rows))
+    if options.markdown:
+        print(accuracy_markdown(rows))
+        print(detection_markdown(rows))
+        return 0
+    console.print(accuracy_table(rows))
+    console.print(failures_table(rows))
+    console.print(reliability_table(rows))
     if options.compare:
         console.print(comparison_table(read_rows(options.compare), rows))
     return 0
+
+
+def _run(jobs: list[Job], processes: int) -> list[Row]:
+    """Rows of all jobs in their order; a dot for each on the error stream."""
+    rows = []
+    with ExitStack() as stack:
+        results = map(run, jobs)
+        if processes > 1:
+            pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
+            results = pool.imap(run, jobs, chunksize=1)
+        for part in results:
+            rows += part
+            print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return rows
 
 
 def _options() -> argparse.Namespace:
@@ -54,11 +82,16 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--scene", action="append", help="a scene of `evio simulate --list`; may be repeated")
     add("--window-ms", action="append", type=float, help="length of a window; may be repeated")
-    add("--method", action="append", choices=sorted(METHODS), help="default: detector")
+    add("--method", action="append", choices=sorted(METHODS), help="default: all")
     add("--duration", type=float, help="seconds to simulate; default: as the scene has it")
     add("--jobs", type=int, default=1, help="processes")
     add("--json", type=Path, metavar="FILE", help="write the figures")
+    add("--baseline", type=Path, metavar="FILE", help="write what a later run is held to")
     add("--compare", type=Path, metavar="FILE", help="figures of an earlier --json to compare with")
+    add("--quick", action="store_true", help="the few short scenes of the regression test")
+    add("--markdown", action="store_true", help="tables for the documentation")
+    add("--from", dest="rows", action="append", type=Path, metavar="FILE", help="figures to show")
+    add("--scaling", action="store_true", help="cost over events, rotors and resolution")
     add("--recording", type=Path, help="one's own recording instead of scenes")
     add("--truth", type=Path, help="its truth; default: NAME.truth.json beside it")
     return parser.parse_args()
@@ -68,9 +101,11 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     from evio_ros.simulation.presets import PRESETS
 
     windows_us = tuple(round(1e3 * ms) for ms in options.window_ms or WINDOWS_MS)
-    methods = tuple(options.method or ("detector",))
+    methods = tuple(options.method or METHODS)
     if options.recording is not None:
         return [Job(options.recording.stem, windows_us, methods, options.recording, options.truth)]
+    if options.quick:
+        return list(QUICK)
     scenes = options.scene or PRESETS
     return [Job(scene, windows_us, methods, duration_s=options.duration) for scene in scenes]
 

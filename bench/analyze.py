@@ -15,7 +15,7 @@ from rich.table import Table
 from evio_ros.pipeline import measure
 from evio_ros.rotation.detector import RotationDetectorParameters
 from evio_ros.simulated_recording import cached_recording
-from evio_ros.sources.registry import open_source
+from evio_ros.sources.registry import open_recording
 
 SCENES = ("fan_constant", "drone_idle")
 REPEATS = 3
@@ -23,13 +23,13 @@ REPEATS = 3
 
 def read_all(path: str) -> int:
     """Read every event; returns their number."""
-    with open_source(path) as source:
+    with open_recording(path) as source:
         return sum(map(len, source.batches()))
 
 
 def measure_all(path: str) -> int:
     """Measure the whole recording as `evio analyze` does; returns the number of windows."""
-    with open_source(path) as source:
+    with open_recording(path) as source:
         return sum(1 for _ in measure(source, RotationDetectorParameters()))
 
 
@@ -51,7 +51,7 @@ def main() -> None:
         table.add_column(heading, justify="right")
     for scene in SCENES:
         path = str(cached_recording(scene))
-        with open_source(path) as source:
+        with open_recording(path) as source:
             length_s = (source.end_us - source.start_us) * 1e-6
         events = read_all(path)
         read_s, measure_s = processor_s(read_all, path), processor_s(measure_all, path)

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.sources.registry import open_source
+from evio_ros.sources.registry import open_recording
 from evio_ros.sources.writing import open_writer
 
 SIZE = SensorSize(1280, 720)
@@ -46,20 +46,35 @@ def random_batches(events: int) -> Iterator[EventBatch]:
 
 def write(path: Path, name: str, events: int) -> None:
     """Write random events in a format."""
+    if name in ("aedat4", "es"):
+        write_by_faery(path, events)
+        return
     with open_writer(str(path), SIZE, name) as writer:
         for batch in random_batches(events):
             writer.append(batch)
 
 
+def write_by_faery(path: Path, events: int) -> None:
+    """Write random events in the formats that only faery writes."""
+    import faery
+
+    records = np.empty(events, faery.EVENTS_DTYPE)
+    for number, batch in enumerate(random_batches(events)):
+        part = records[number * PIECE : number * PIECE + len(batch)]
+        part["t"], part["x"], part["y"], part["on"] = batch.t, batch.x, batch.y, batch.polarity
+    stream = faery.events_stream_from_array(records, (SIZE.width, SIZE.height))
+    stream.to_file(str(path), file_type={".aedat4": "aedat", ".es": "es"}[path.suffix])
+
+
 def read_evio(path: str) -> int:
     """Our reader."""
-    with open_source(path) as source:
+    with open_recording(path) as source:
         return sum(len(batch) for batch in source.batches())
 
 
 def read_memmap(path: str) -> int:
     """Decode a DAT file as numpy allows, piece by piece, without any check."""
-    with open_source(path) as source:
+    with open_recording(path) as source:
         offset = source.header.length + 2  # type: ignore[attr-defined]
     words = np.memmap(path, "<u4", "r", offset).reshape(-1, 2)
     events = 0
@@ -80,7 +95,8 @@ def read_faery(path: str) -> int:
     """faery, which streams."""
     import faery
 
-    kind = {"dat": "dat", "raw": "evt"}[path.rsplit(".", 1)[1]]
+    kind = {".dat": "dat", ".raw": "evt", ".csv": "csv", ".aedat4": "aedat", ".es": "es"}
+    kind = kind[Path(path).suffix]
     return sum(len(piece) for piece in faery.events_stream_from_file(path, file_type=kind))
 
 
@@ -100,18 +116,76 @@ def read_evlib(path: str) -> int:
     return int(evlib.load_events(path).collect().height)
 
 
+def read_h5py(path: str) -> int:
+    """h5py by column, in pieces."""
+    import h5py
+
+    with h5py.File(path) as file:
+        columns = [file[f"events/{name}"] for name in "txyp"]
+        events = len(columns[0])
+        for start in range(0, events, 1 << 16):
+            for column in columns:
+                column[start : start + (1 << 16)]
+    return events
+
+
+def read_numpy(path: str) -> int:
+    """numpy.load, which reads whole arrays."""
+    with np.load(path) as arrays:
+        columns = [arrays[name] for name in "txyp"]
+    return len(columns[0])
+
+
+def read_rosbags(path: str) -> int:
+    """The rosbags library alone: messages, not yet events."""
+    from rosbags.rosbag2 import Reader
+
+    from evio_ros.sources.bag_messages import message_types
+
+    store = message_types()
+    events = 0
+    with Reader(path) as reader:
+        for connection, _, raw in reader.messages():
+            events += len(store.deserialize_cdr(raw, connection.msgtype).t)
+    return events
+
+
+def read_dv(path: str) -> int:
+    """dv-processing."""
+    import dv_processing
+
+    recording = dv_processing.io.MonoCameraRecording(path)
+    events = 0
+    while (batch := recording.getNextEventBatch()) is not None:
+        events += len(batch.numpy())
+    return events
+
+
 READERS: dict[str, Callable[[str], int]] = {
     "evio_ros": read_evio,
     "numpy memmap": read_memmap,
     "faery": read_faery,
     "expelliarmus": read_expelliarmus,
     "evlib": read_evlib,
+    "h5py": read_h5py,
+    "numpy load": read_numpy,
+    "rosbags": read_rosbags,
+    "dv-processing": read_dv,
 }
 COMPARED = {
     "dat": ("evio_ros", "numpy memmap", "faery", "expelliarmus"),
     "evt2": ("evio_ros", "faery", "expelliarmus", "evlib"),
     "evt3": ("evio_ros", "faery", "expelliarmus", "evlib"),
+    "hdf5": ("evio_ros", "h5py"),
+    "npz": ("evio_ros", "numpy load"),
+    "csv": ("evio_ros",),
+    "bag": ("evio_ros", "rosbags"),
+    "bag_sqlite3": ("evio_ros",),
+    "bag_packets": ("evio_ros",),
+    "aedat4": ("evio_ros", "faery", "dv-processing"),
+    "es": ("evio_ros", "faery"),
 }
+ENDINGS = {"dat": "dat", "evt2": "raw", "evt3": "raw", "hdf5": "h5"}
 
 
 def measure(job: tuple[str, str]) -> tuple[int, float, float] | str:
@@ -141,19 +215,20 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def measure_seeks(path: str) -> tuple[float, float, float]:
-    """Milliseconds to index, and median and longest to seek to a random time and read there."""
+    """CPU milliseconds to index, and median and longest to seek to a random time and read there."""
     rng = np.random.default_rng(1)
-    with open_source(path) as source:
-        started = time.perf_counter()
+    with open_recording(path) as source:
+        started = time.process_time()
         first, last = source.start_us, source.end_us
         source.seek(last - 1)
-        index = time.perf_counter() - started
+        index = time.process_time() - started
+        next(source.batches(), None)
         times = []
         for t_us in rng.integers(first, last, SEEKS):
-            started = time.perf_counter()
+            started = time.process_time()
             source.seek(int(t_us))
             next(source.batches())
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
     return 1e3 * index, 1e3 * float(np.median(times)), 1e3 * max(times)
 
 
@@ -167,16 +242,20 @@ def main() -> None:
     """Make files, measure, print two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=float, default=20e6, help="events in each file")
-    events = int(parser.parse_args().events)
+    parser.add_argument("--format", action="append", choices=COMPARED, help="default: all")
+    options = parser.parse_args()
+    events = int(options.events)
     speed = Table("format", "reader", "Mev/s of CPU", "evio_ros is faster by", "peak memory MB")
-    seeking = Table("format", "file MB", "index ms", "seek median ms", "seek longest ms")
-    for name, readers in COMPARED.items():
+    seeking = Table("format", "file MB", "index ms of CPU", "seek median", "seek longest")
+    for name in options.format or COMPARED:
+        readers = COMPARED[name]
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{name}.{'dat' if name == 'dat' else 'raw'}"
+            path = Path(folder) / f"{name}.{ENDINGS.get(name, name)}"
             small = path.with_name(f"{name}_small{path.suffix}")
             try:
                 write(path, name, events)
-                write(small, name, min(events, MOST_FOR_EVLIB))
+                if "evlib" in readers:
+                    write(small, name, min(events, MOST_FOR_EVLIB))
             except Exception as error:
                 speed.add_row(name, "evio_ros", f"cannot be written: {error}")
                 continue
@@ -192,7 +271,8 @@ def main() -> None:
                     name, reader, f"{rate / 1e6:.0f}", f"{ours / rate:.1f}", f"{result[2]:.0f}"
                 )
             index, median, longest = alone(measure_seeks, str(path))
-            megabytes = path.stat().st_size / 1e6
+            files = [path] if path.is_file() else path.iterdir()
+            megabytes = sum(file.stat().st_size for file in files) / 1e6
             seeking.add_row(
                 name, f"{megabytes:.0f}", f"{index:.0f}", f"{median:.1f}", f"{longest:.1f}"
             )

@@ -38,30 +38,20 @@ def select_inside(
         np.uint16(region.y0),
         np.uint16(min(region.y1 - 1, LARGEST_COORDINATE) - region.y0),
     )
-    number = int(_count(x, y, bounds))
-    chosen = tuple(np.empty(number, column.dtype) for column in (t, x, y, polarity))
-    _select(t, x, y, polarity, bounds, chosen)
+    columns = (t, x, y, polarity)
+    # Memory that is not written to is never really there, and shrinking gives the rest back.
+    chosen = tuple(np.empty(len(x), column.dtype) for column in columns)
+    number = _select(columns, bounds, chosen)
+    for column in chosen:
+        column.resize(number, refcheck=False)
     return chosen  # type: ignore[return-value]
 
 
 @njit(cache=True, nogil=True)
-def _is_inside(x, y, bounds):  # type: ignore[no-untyped-def]
-    x0, width, y0, height = bounds
-    return (np.uint16(x - x0) <= width) & (np.uint16(y - y0) <= height)
-
-
-@njit(cache=True, nogil=True)
-def _count(x, y, bounds):  # type: ignore[no-untyped-def]
-    number = np.int64(0)
-    for i in range(x.size):
-        number += np.int64(_is_inside(x[i], y[i], bounds))
-    return number
-
-
-@njit(cache=True, nogil=True)
 def _mark(x, y, bounds, marks):  # type: ignore[no-untyped-def]
+    x0, width, y0, height = bounds
     for i in range(x.size):
-        marks[i] = _is_inside(x[i], y[i], bounds)
+        marks[i] = (np.uint16(x[i] - x0) <= width) & (np.uint16(y[i] - y0) <= height)
 
 
 @njit(cache=True, nogil=True)
@@ -75,14 +65,15 @@ def _list_marked(marks, size, positions):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _pick(column, positions, number, out):  # type: ignore[no-untyped-def]
+def _pick(column, positions, number, chosen):  # type: ignore[no-untyped-def]
     for k in range(number):
-        out[k] = column[positions[k]]
+        chosen[k] = column[positions[k]]
 
 
 @njit(cache=True, nogil=True)
-def _select(t, x, y, polarity, bounds, chosen):  # type: ignore[no-untyped-def]
-    """Block by block, so that marks and positions stay in the innermost cache."""
+def _select(columns, bounds, chosen):  # type: ignore[no-untyped-def]
+    """Copy what is inside; block by block, so that all is read while it is in the cache."""
+    t, x, y, polarity = columns
     marks = np.empty(BLOCK, np.uint8)
     positions = np.empty(BLOCK, np.int32)
     done = np.int64(0)
@@ -95,3 +86,4 @@ def _select(t, x, y, polarity, bounds, chosen):  # type: ignore[no-untyped-def]
         _pick(y[block], positions, number, chosen[2][done:])
         _pick(polarity[block], positions, number, chosen[3][done:])
         done += number
+    return done

@@ -39,11 +39,13 @@ class Probe:
         self.node.destroy_node()
         self._context.try_shutdown()
 
-    def collect(self, message_type: type, topic: str, depth: int = 1000) -> list[Any]:
+    def collect(
+        self, message_type: type, topic: str, quality: QoSProfile | None = None
+    ) -> list[Any]:
         """A list that grows with every message of a topic."""
         messages: list[Any] = []
         self._subscriptions[topic] = self.node.create_subscription(
-            message_type, topic, messages.append, QoSProfile(depth=depth)
+            message_type, topic, messages.append, quality or QoSProfile(depth=1000)
         )
         return messages
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,31 @@ class Row:
         return self.scene, self.method, self.window_ms
 
 
+BASELINE_FIGURES = (
+    "rotors",
+    "found",
+    "missed",
+    "false_windows",
+    "identity_switches",
+    "turn_slips",
+    "median",
+    "p95",
+    "sign",
+    "blades",
+    "within_1_sigma",
+    "within_2_sigma",
+    "locked_mev_s",
+)
+"""What of a row is kept in a baseline."""
+
+
+def baseline(rows: list[Row]) -> list[Row]:
+    """The rows with the figures that a later run is held to."""
+    return [
+        replace(row, figures={name: row.figures[name] for name in BASELINE_FIGURES}) for row in rows
+    ]
+
+
 def write_rows(path: Path, rows: list[Row]) -> None:
     """Write rows as JSON, one on a line, so that differences are readable."""
     lines = ",\n".join(json.dumps(_short(asdict(row))) for row in rows)
@@ -38,4 +63,6 @@ def _short(value: Any) -> Any:
     """The value with floats of four digits."""
     if isinstance(value, dict):
         return {name: _short(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(item) for item in value]
     return float(f"{value:.4g}") if isinstance(value, float) else value

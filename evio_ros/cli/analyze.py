@@ -59,13 +59,13 @@ def analyze(
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.cli.progress import progress_bar
     from evio_ros.pipeline import measure
-    from evio_ros.sources.registry import open_source
+    from evio_ros.sources.registry import open_recording
 
     parameters = _parameters(window_ms, step_ms)
     _refuse_overwriting(recording, [json_path, csv_path, plot_path])
     name = Path(recording).name
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(recording))
+        source = stack.enter_context(open_recording(recording))
         start_us, end_us = _span(source, start, duration, parameters)
         region = region_of(roi, source.size)
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)

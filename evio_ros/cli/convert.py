@@ -42,14 +42,14 @@ def convert(
     """
     from evio_ros.cli.progress import progress_bar
     from evio_ros.conversion import convert as copy_events
-    from evio_ros.sources.registry import open_source
+    from evio_ros.sources.registry import open_recording
     from evio_ros.sources.writing import format_of, open_writer
 
     name = to or format_of(output)
     if os.path.realpath(output) == os.path.realpath(recording.removeprefix("file://")):
         raise ParameterError(f"{output}: is the recording itself")
     started = time.monotonic()
-    with open_source(recording) as source:
+    with open_recording(recording) as source:
         start_us, end_us = section_of(source, start, duration)
         region = region_of(roi, source.size)
         with (

@@ -18,7 +18,6 @@ from evio_ros.errors import EvioError, ParameterError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evio_ros.cli.demo_table import LiveTable
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.events import SensorSize
     from evio_ros.ros.node_process import NodeProcess
@@ -29,8 +28,10 @@ __all__ = ["demo"]
 
 LONGEST_S = 3600
 POLL_S = 0.1
-QUIET_S = 1.0
+QUIET_S = 10.0
 """After the driver has ended, results that take longer than this are not waited for."""
+LAST_S = 1.0
+"""The same for a window that reaches past the end of what was played."""
 
 
 def demo(
@@ -51,6 +52,9 @@ def demo(
         Path | None,
         typer.Option(help="Parameters of the nodes.", show_default="the package's evio.yaml"),
     ] = None,
+    namespace: Annotated[
+        str, typer.Option(help="Namespace of the nodes, apart from others on the network.")
+    ] = "evio_demo",
 ) -> None:
     """Measure a simulated fan, or your own RECORDING, with ROS 2 nodes.
 
@@ -65,7 +69,8 @@ def demo(
     console = Console()
     path = _simulated(scene, duration) if recording is None else Path(recording)
     section = _section(path, duration)
-    measurements = _play(section, rate, config, console)
+    console.print(f"The nodes publish in the namespace /{namespace}.")
+    measurements = _play(section, rate, config, namespace, console)
     _report(section, measurements, output, console)
 
 
@@ -97,18 +102,17 @@ def _simulated(scene: str, duration: float) -> Path:
 
 def _section(path: Path, duration: float) -> _Section:
     """The recording's beginning, at most `duration` seconds."""
-    from evio_ros.sources.registry import open_source
+    from evio_ros.sources.registry import open_recording
 
-    with open_source(str(path)) as source:
+    with open_recording(str(path)) as source:
         length_us = min(source.end_us - source.start_us, round(1e6 * duration))
         return _Section(path, source.size, source.start_us, length_us)
 
 
 def _play(
-    section: _Section, rate: float, config: Path | None, console: Console
+    section: _Section, rate: float, config: Path | None, namespace: str, console: Console
 ) -> list[Measurement]:
     """Run the nodes until the recording has been played and measured."""
-    from evio_ros.cli.demo_table import LiveTable
     from evio_ros.ros.node_process import NodeProcess
     from evio_ros.ros.rotation_listener import RotationListener
     from evio_ros.ros.share import share_file, use_dds_profile
@@ -122,40 +126,56 @@ def _play(
         "replay.duration_us": section.length_us,
     }
     with ExitStack() as stack:
-        listener = stack.enter_context(RotationListener())
+        listener = stack.enter_context(RotationListener(namespace))
         nodes = [
-            stack.enter_context(NodeProcess(name, arguments=arguments))
+            stack.enter_context(NodeProcess(name, {}, arguments, namespace))
             for name in ("rotation_detector", "fusion")
         ]
         with console.status("waiting for the nodes"):
             while not listener.is_connected():
                 _check(nodes)
                 time.sleep(POLL_S)
-        driver = stack.enter_context(NodeProcess("driver", played, arguments))
-        table = LiveTable(section.path.name, section.start_us, section.length_us)
-        return _listen(listener, driver, nodes, table, console)
+        driver = stack.enter_context(NodeProcess("driver", played, arguments, namespace))
+        measurements = _listen(listener, driver, nodes, section, console)
+    if not measurements:
+        raise EvioError(f"the nodes gave no result within {QUIET_S:g} s of the recording's end")
+    return measurements
 
 
 def _listen(
     listener: RotationListener,
     driver: NodeProcess,
     others: list[NodeProcess],
-    table: LiveTable,
+    section: _Section,
     console: Console,
 ) -> list[Measurement]:
-    """Show what comes until the driver has ended and nothing comes any more."""
+    """Show what comes until the last window has come, or nothing comes any more."""
     from rich.live import Live
 
+    from evio_ros.cli.demo_table import LiveTable
+
+    table = LiveTable(section.path.name, section.start_us, section.length_us)
     measurements: list[Measurement] = []
     quiet_since_s = time.monotonic()
     with Live(table, console=console, transient=True, refresh_per_second=8):
-        while driver.exit_code is None or time.monotonic() - quiet_since_s < QUIET_S:
+        while time.monotonic() - quiet_since_s < _patience_s(measurements, section):
             for measurement in listener.listen(POLL_S):
                 measurements.append(measurement)
                 table.show(measurement)
                 quiet_since_s = time.monotonic()
+            if driver.exit_code is None:
+                quiet_since_s = time.monotonic()
             _check([driver, *others])
     return measurements
+
+
+def _patience_s(measurements: list[Measurement], section: _Section) -> float:
+    """How long to wait for another window: only shortly once the section's end is reached."""
+    if len(measurements) < 2:
+        return QUIET_S
+    before, last = measurements[-2:]
+    next_us = 2 * last.t_us - before.t_us
+    return LAST_S if next_us > section.start_us + section.length_us else QUIET_S
 
 
 def _check(nodes: list[NodeProcess]) -> None:
@@ -189,7 +209,7 @@ def _report(
     known = truth_path(section.path)
     if known.exists():
         console.print(truth_table(Truth.read(known), measurements))
-    missing = _missing_windows(measurements)
+    missing = _missing_windows(measurements, section.start_us)
     if missing:
         console.print(
             f"{missing} windows are missing: this computer did not keep up; try --rate 0.5"
@@ -197,17 +217,17 @@ def _report(
     console.print(f"every window: {csv_path}\nthe plot:     {plot_path}")
 
 
-def _missing_windows(measurements: list[Measurement]) -> int:
+def _missing_windows(measurements: list[Measurement], start_us: int) -> int:
     """Windows that were skipped because messages were lost on the way."""
-    steps = [b.t_us - a.t_us for a, b in itertools.pairwise(measurements)]
-    usual_us = min(steps, default=1)
-    return sum(step // usual_us - 1 for step in steps)
+    ends_us = [start_us, *(measurement.t_us for measurement in measurements)]
+    steps = [after - before for before, after in itertools.pairwise(ends_us)]
+    return sum(step // min(steps) - 1 for step in steps)
 
 
 def _add_picture(summary: MeasurementSummary, section: _Section) -> None:
-    from evio_ros.sources.registry import open_source
+    from evio_ros.sources.registry import open_recording
 
-    with open_source(str(section.path)) as source:
+    with open_recording(str(section.path)) as source:
         for batch in source.batches():
             summary.add_to_picture(batch)
             if batch.t[-1] - section.start_us > section.length_us:

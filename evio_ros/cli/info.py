@@ -25,9 +25,9 @@ def info(
     """Tell what RECORDING holds: format, geometry, duration, rates, and anything suspicious."""
     from evio_ros.cli.progress import progress_bar
     from evio_ros.recording_statistics import RecordingStatistics
-    from evio_ros.sources.registry import open_source
+    from evio_ros.sources.registry import open_recording
 
-    with open_source(recording) as source:
+    with open_recording(recording) as source:
         statistics = RecordingStatistics(source.size)
         name = Path(source.path).name
         with progress_bar(name, source.end_us - source.start_us) as advance:

@@ -14,6 +14,7 @@ from evio_ros import __version__
 from evio_ros.cli.analyze import analyze
 from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
+from evio_ros.cli.devices import devices
 from evio_ros.cli.info import info
 from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, convert, render, simulate, demo):
+for verb in (analyze, info, convert, render, simulate, demo, devices):
     app.command()(verb)
 
 

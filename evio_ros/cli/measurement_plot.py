@@ -24,6 +24,9 @@ from evio_ros.rotation.estimate import RotorEstimate
 
 __all__ = ["draw_rotor", "open_plot", "plot"]
 
+MOST_ROTORS = 8
+"""More rotors than this do not fit one picture."""
+
 
 @contextmanager
 def open_plot(path: Path) -> Iterator[Callable[[MeasurementSummary, str], None]]:
@@ -57,32 +60,86 @@ def plot(summary: MeasurementSummary, title: str) -> Figure:
         summary: one that keeps a picture.
         title: above the picture.
     """
-    rotors = sorted(summary.rotors.items())
-    count = max(len(rotors), 1)
-    figure = Figure(figsize=(13, max(4.8, 1.6 * count + 1)), layout="constrained")
-    figure.suptitle(title)
-    grid = figure.add_gridspec(count, 2)
-    _draw_picture(figure.add_subplot(grid[:, 0]), summary)
+    shown = _most_seen(summary)
+    count = max(len(shown), 1)
+    figure = Figure(figsize=(13, max(5.0, 1.5 * count + 1.2)), layout="constrained")
+    left_out = len(summary.rotors) - len(shown)
+    more = f", {left_out} seen less often left out" if left_out else ""
+    figure.suptitle(f"{title}: {summary.windows} windows{more}")
+    grid = figure.add_gridspec(count, 2, width_ratios=(1.0, 1.15))
+    _draw_picture(figure.add_subplot(grid[:, 0]), summary, shown)
     shared: Axes | None = None
-    for row, (identity, estimates) in enumerate(rotors):
+    for row, (identity, estimates) in enumerate(shown):
         axes = figure.add_subplot(grid[row, 1], sharex=shared)
         shared = shared or axes
         _draw_speed(axes, identity, estimates, f"C{row % 10}")
+        axes.tick_params(labelbottom=row == count - 1)
     if shared is None:
         axes = figure.add_subplot(grid[0, 1])
+        axes.set_axis_off()
         axes.text(0.5, 0.5, "no rotor seen", ha="center", va="center", transform=axes.transAxes)
-    figure.axes[-1].set_xlabel("recording time [s]")
+    else:
+        figure.axes[-1].set_xlabel("recording time [s], middle of the window")
     return figure
 
 
-def _draw_picture(axes: Axes, summary: MeasurementSummary) -> None:
+def _most_seen(summary: MeasurementSummary) -> list[tuple[int, list[RotorEstimate]]]:
+    """The rotors that were seen in most windows, in order of their numbers."""
+    by_windows = sorted(summary.rotors.items(), key=lambda item: len(item[1]), reverse=True)
+    return sorted(by_windows[:MOST_ROTORS])
+
+
+def _draw_picture(
+    axes: Axes, summary: MeasurementSummary, shown: list[tuple[int, list[RotorEstimate]]]
+) -> None:
     assert summary.picture is not None
     height, width = summary.picture.shape
-    axes.imshow(np.log1p(summary.picture), cmap="gray_r", interpolation="nearest")
-    for row, (_, estimates) in enumerate(sorted(summary.rotors.items())):
+    # Hot pixels must not set the scale.
+    picture = np.sqrt(summary.picture)
+    brightest = float(np.percentile(picture, 99.9))
+    axes.imshow(
+        picture, cmap="gray_r", interpolation="nearest", vmin=0.0, vmax=max(1.3 * brightest, 1.0)
+    )
+    for row, (_, estimates) in enumerate(shown):
+        path = np.array([estimate.center for estimate in estimates])
+        axes.plot(*path.T, "-", color=f"C{row % 10}", lw=1.0, alpha=0.8)
         draw_rotor(axes, estimates[-1], f"C{row % 10}")
-    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xlabel="x [px]", ylabel="y [px]")
-    axes.set_title("events per pixel (log), rotors where last seen")
+    x0, x1, y0, y1 = _view(shown, width, height)
+    axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5), xlabel="x [px]", ylabel="y [px]")
+    axes.set_anchor("N")
+    part = "" if (x1 - x0, y1 - y0) == (width, height) else f", part of {width}x{height} pixels"
+    axes.set_title(f"events (square root), rotors where last seen{part}", fontsize="medium")
+
+
+def _view(
+    shown: list[tuple[int, list[RotorEstimate]]], width: int, height: int
+) -> tuple[int, int, int, int]:
+    """The part of the sensor worth looking at: the rotors' paths and as much again around them."""
+    boxes = []
+    for _, estimates in shown:
+        for estimate in (estimates[0], estimates[-1]):
+            x, y = estimate.center
+            reach = estimate.axes[0]
+            boxes.append((x - reach, x + reach, y - reach, y + reach))
+    if not boxes:
+        return 0, width, 0, height
+    low_x, high_x, low_y, high_y = (
+        np.clip(extreme, 0, side)
+        for extreme, side in zip(
+            (
+                min(box[0] for box in boxes),
+                max(box[1] for box in boxes),
+                min(box[2] for box in boxes),
+                max(box[3] for box in boxes),
+            ),
+            (width, width, height, height),
+            strict=True,
+        )
+    )
+    margin = max(0.5 * max(high_x - low_x, high_y - low_y), 20.0)
+    x0, x1 = max(int(low_x - margin), 0), min(int(high_x + margin), width)
+    y0, y1 = max(int(low_y - margin), 0), min(int(high_y + margin), height)
+    return x0, x1, y0, y1
 
 
 def draw_rotor(axes: Axes, rotor: RotorEstimate, color: str) -> None:
@@ -93,11 +150,16 @@ def draw_rotor(axes: Axes, rotor: RotorEstimate, color: str) -> None:
         EllipsePatch(rotor.center, 2 * a, 2 * b, angle=tilt, fill=False, ec=color, lw=1.5)
     )
     axes.plot(*rotor.center, "+", color=color, ms=8)
+    # Beside the upper right of the ellipse, whatever its tilt.
+    reach = math.hypot(a * math.cos(rotor.tilt_rad), b * math.sin(rotor.tilt_rad))
     axes.annotate(
         str(rotor.id),
-        (rotor.center[0] + 0.8 * a, rotor.center[1] - 0.8 * a),
+        (rotor.center[0] + reach, rotor.center[1]),
+        xytext=(4, 4),
+        textcoords="offset points",
         color=color,
         weight="bold",
+        annotation_clip=True,
     )
 
 
@@ -106,8 +168,21 @@ def _draw_speed(axes: Axes, identity: int, estimates: list[RotorEstimate], color
     time_s = np.array([(estimate.t_us - estimate.window_us / 2) * 1e-6 for estimate in estimates])
     rpm = np.array([estimate.rpm for estimate in estimates])
     std = np.array([estimate.rpm_std for estimate in estimates])
+    sure = np.array([estimate.confidence > 0.5 for estimate in estimates])
     axes.fill_between(time_s, rpm - 2 * std, rpm + 2 * std, color=color, alpha=0.25, lw=0)
-    axes.plot(time_s, rpm, ".-", color=color, ms=3, lw=0.8)
-    axes.set_ylabel(f"rotor {identity} [rpm]")
+    axes.plot(time_s, rpm, "-", color=color, lw=0.8)
+    axes.plot(time_s[sure], rpm[sure], ".", color=color, ms=4)
+    axes.plot(time_s[~sure], rpm[~sure], "o", color=color, ms=4, mfc="white", mew=0.8)
+    blades = int(np.bincount([estimate.blade_count for estimate in estimates]).argmax())
+    kind = f"{blades} blades" if blades > 1 else "one mark" if blades else "blades unknown"
+    axes.set_title(
+        f"rotor {identity}: {kind}, mean {rpm.mean():.2f} rpm, "
+        f"median standard deviation {np.median(std):.2g} rpm",
+        fontsize="small",
+        loc="left",
+        color=color,
+    )
+    axes.set_ylabel("rpm")
+    axes.margins(y=0.12)
     axes.ticklabel_format(useOffset=False)
     axes.grid(alpha=0.3)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from evio_ros.events import EventWindow
+from evio_ros.nodes.event_input import EventInputParameters, subscribe_to_events
 from evio_ros.nodes.image_topic import ImageParameters, ImageTopic
 from evio_ros.nodes.tensor_topic import TensorTopic, WindowParameters
 from evio_ros.nodes.topic_on_demand import TopicOnDemand
@@ -15,7 +16,7 @@ from evio_ros.representations.base import RepresentationParameters
 from evio_ros.representations.registry import KINDS
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
-from evio_ros.ros.event_subscription import EventSubscription, SensorClock
+from evio_ros.ros.event_subscription import SensorClock
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters
 
@@ -29,6 +30,7 @@ class RepresentationNode(EvioNode):
         "window_us": WindowParameters,
         "image": ImageParameters,
         **{kind: member.parameters for kind, member in KINDS.items()},
+        "input": EventInputParameters,
         "qos": EventsQualityParameters,
     }
 
@@ -41,9 +43,7 @@ class RepresentationNode(EvioNode):
         ]
         self._change_parameters()
         self.parameters.on_change(self._change_parameters)
-        self._events = EventSubscription(
-            self, self.parameters.get(EventsQualityParameters, "qos"), self._take
-        )
+        self._events = subscribe_to_events(self, self._take)
 
     def report(self) -> Report:
         """What is published, and what was lost on the way."""

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.msg import RotationStateArray
+from evio_ros.nodes.event_input import EventInputParameters, subscribe_to_events
 from evio_ros.parameters import Parameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
-from evio_ros.ros.event_subscription import EventSubscription, SensorClock
+from evio_ros.ros.event_subscription import SensorClock
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
 from evio_ros.ros.rotation_messages import state_array
@@ -33,6 +34,7 @@ class RotationDetectorNode(EvioNode):
         "regions": RegionParameters,
         "acquisition": AcquisitionParameters,
         "tracking": TrackerParameters,
+        "input": EventInputParameters,
         "qos": EventsQualityParameters,
     }
 
@@ -49,9 +51,7 @@ class RotationDetectorNode(EvioNode):
         )
         # Events are asked for only when they can be worked on; the others find the publisher first.
         warm_up(self._make_detector(SensorSize(1, 1)))
-        self._events = EventSubscription(
-            self, self.parameters.get(EventsQualityParameters, "qos"), self._take
-        )
+        self._events = subscribe_to_events(self, self._take)
 
     def report(self) -> Report:
         """Rotors in view, counters, and what was lost on the way."""

@@ -26,8 +26,8 @@ class EventFrameParameters(RepresentationParameters):
 class EventFrame(Windowed):
     """Counts of events by polarity and pixel.
 
-    Tensor: int32 (2, rows, columns), events, OFF first. Counted as events are pushed; `read`
-    copies.
+    Tensor: int32 (2, rows, columns), events, OFF first. Counted as events are pushed, in
+    bytes, which fit into the cache better; carries go to a second array.
 
     Args:
         size: geometry of the sensor.
@@ -40,34 +40,55 @@ class EventFrame(Windowed):
         super().__init__(size)
         self.parameters = parameters or EventFrameParameters()
         self.shape = (2, size.height, size.width)
-        self._counts = np.zeros(self.shape, np.int32)
+        self._low = np.zeros(self.shape, np.uint8)
+        self._carried = np.zeros(self.shape, np.int32)
+        self._has_carried = False
 
     def begin(self, start_us: int, length_us: int) -> None:
         """See `Representation.begin`."""
         super().begin(start_us, length_us)
-        self._counts.fill(0)
+        self._clear()
 
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""
         if self._window.admit(events):
-            _count(events.x, events.y, events.polarity, self._counts)
+            columns = (events.x, events.y, events.polarity)
+            self._has_carried |= _count(*columns, self._low, self._carried)
 
     def read(self, out: TensorArray) -> None:
         """See `Representation.read`."""
         check_output(out, self.shape, self.dtype)
         self._window.check_open()
-        np.copyto(out, self._counts)
+        if self._has_carried:
+            np.add(self._low, self._carried, out=out)
+        else:
+            np.copyto(out, self._low)
 
     def reset(self) -> None:
         """See `Representation.reset`."""
         super().reset()
-        self._counts.fill(0)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._low.fill(0)
+        if self._has_carried:
+            self._carried.fill(0)
+            self._has_carried = False
 
 
 @njit(cache=True, nogil=True)
-def _count(x, y, polarity, counts):  # type: ignore[no-untyped-def]
-    flat = counts.reshape(-1)
-    width = counts.shape[2]
-    plane = counts.shape[1] * width
+def _count(x, y, polarity, low, carried):  # type: ignore[no-untyped-def]
+    """Count in `low`, and 256 at a time in `carried`; True where that happened."""
+    counts, carries = low.reshape(-1), carried.reshape(-1)
+    width = low.shape[2]
+    plane = low.shape[1] * width
+    has_carried = False
     for i in range(x.size):
-        flat[np.int64(y[i]) * width + x[i] + polarity[i] * plane] += 1
+        index = np.int64(y[i]) * width + x[i] + polarity[i] * plane
+        if counts[index] < 255:
+            counts[index] += np.uint8(1)
+        else:
+            counts[index] = 0
+            carries[index] += 256
+            has_carried = True
+    return has_carried

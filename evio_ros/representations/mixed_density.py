@@ -73,7 +73,7 @@ class MixedDensity(HeldWindow):
         super().__init__(size)
         self.parameters = parameters or MixedDensityParameters()
         self.shape = (self.parameters.stacks, size.height, size.width)
-        self._sums = np.zeros(size.pixels, np.int32)
+        self._sums = np.zeros(size.pixels, np.int16)
 
     def bin_edges_us(self) -> NDArray[np.int64]:
         """int64 (stacks + 1,), µs since the window's start: the parts by which stacks differ.
@@ -87,12 +87,21 @@ class MixedDensity(HeldWindow):
         """See `Representation.read`."""
         check_output(out, self.shape, self.dtype)
         planes = out.reshape(self.parameters.stacks, -1)
-        cutoff = self.parameters.cutoff
-        self._sums.fill(0)
+        # Sums of two bytes fit into the cache better; those of four are for pixels that never rest.
+        if not self._fits(planes, self._sums):
+            self._fits(planes, np.empty(self.size.pixels, np.int32))
+
+    def _fits(self, planes: NDArray[np.int16], sums: NDArray[np.signedinteger]) -> bool:
+        """Write the stacks; False where a sum has come to its type's limit."""
+        largest, cutoff = np.iinfo(sums.dtype).max, self.parameters.cutoff
+        sums.fill(0)
         for k, start_us, end_us in self.parts_us():
             for run in self._held.between(start_us, end_us):
-                _add_polarity(run.x, run.y, run.polarity, self.size.width, self._sums)
-            _limit(self._sums, cutoff, planes[k])
+                columns = (run.x, run.y, run.polarity)
+                if _add_polarity(*columns, self.size.width, largest, sums):
+                    return False
+            _limit(sums, sums.dtype.type(-cutoff), sums.dtype.type(cutoff), planes[k])
+        return True
 
     def _edges_us(self) -> list[int]:
         origin_us, span_us = span_of(self._window, self.parameters.span)
@@ -115,12 +124,18 @@ class MixedDensity(HeldWindow):
 
 
 @njit(cache=True, nogil=True)
-def _add_polarity(x, y, polarity, width, sums):  # type: ignore[no-untyped-def]
+def _add_polarity(x, y, polarity, width, largest, sums):  # type: ignore[no-untyped-def]
+    """Add +1 for ON, -1 for OFF; True where a sum has come to +-largest."""
+    full = False
     for i in range(x.size):
-        sums[np.int64(y[i]) * width + x[i]] += 2 * polarity[i] - 1
+        index = np.int64(y[i]) * width + x[i]
+        total = np.int64(sums[index]) + 2 * polarity[i] - 1
+        sums[index] = total
+        full |= abs(total) >= largest
+    return full
 
 
 @njit(cache=True, nogil=True)
-def _limit(sums, cutoff, plane):  # type: ignore[no-untyped-def]
+def _limit(sums, least, most, plane):  # type: ignore[no-untyped-def]
     for j in range(sums.size):
-        plane[j] = min(max(sums[j], -cutoff), cutoff)
+        plane[j] = min(max(sums[j], least), most)

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from evio_ros.errors import ParameterError
 from evio_ros.representations.base import TensorArray, check_output
 
-__all__ = ["LOOKS", "Picture", "draw_picture"]
+__all__ = ["BRIGHTEST_EVENTS", "LOOKS", "Picture", "draw_picture"]
 
 Picture = NDArray[np.uint8]
 
 GROUND = (16, 16, 22)
 ON = (255, 150, 40)
 OFF = (40, 130, 255)
-LEVELS = 1024
-STEPS_PER_EVENT = 16
-BRIGHTEST_EVENTS = 30
+BRIGHTEST_EVENTS = 15
 FAINT_EVENTS = 0.125
 """Up to here brightness grows in proportion, from here with the logarithm."""
+STEPS_PER_EVENT = 16
+LEVEL_BITS = 6
 
 
 def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
@@ -36,7 +36,7 @@ def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
 
     Args:
         kind: one of `LOOKS`: "event_frame" and "activity" show how many events there were, on a
-            logarithmic scale that ends at 30; "time_surface" how recent the last one is.
+            logarithmic scale that ends at 15; "time_surface" how recent the last one is.
         tensor: (2, rows, columns), OFF first, as the representation of that kind gives it.
         out: uint8 (rows, columns, 3), RGB; is written.
 
@@ -53,7 +53,7 @@ def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
 
 def _draw_light(tensor: TensorArray, out: Picture) -> None:
     off, on = tensor.reshape(2, -1)
-    _add_light(on, off, _light(ON), _light(OFF), np.array(GROUND), out.reshape(-1, 3))
+    _look_up(off, on, _levels(), _palette(), out.reshape(-1, 3))
 
 
 def _draw_recency(tensor: TensorArray, out: Picture) -> None:
@@ -69,11 +69,21 @@ LOOKS: dict[str, Callable[[TensorArray, Picture], None]] = {
 
 
 @functools.cache
-def _light(color: tuple[int, int, int]) -> NDArray[np.int64]:
-    """What a number of events adds to the ground: (LEVELS, 3), a level is 1/16 of an event."""
-    events = np.arange(LEVELS) / STEPS_PER_EVENT / FAINT_EVENTS
-    brightness = np.minimum(np.log1p(events) / np.log1p(BRIGHTEST_EVENTS / FAINT_EVENTS), 1.0)
-    return np.rint(brightness[:, None] * (np.array(color) - np.array(GROUND))).astype(np.int64)
+def _levels() -> NDArray[np.uint8]:
+    """Level of brightness, 0 to 63, of a number of sixteenths of events."""
+    events = np.arange(BRIGHTEST_EVENTS * STEPS_PER_EVENT + 1) / STEPS_PER_EVENT
+    brightness = np.log1p(events / FAINT_EVENTS) / np.log1p(BRIGHTEST_EVENTS / FAINT_EVENTS)
+    return np.rint(brightness * ((1 << LEVEL_BITS) - 1)).astype(np.uint8)
+
+
+@functools.cache
+def _palette() -> Picture:
+    """Colors: (64 levels of OFF * 64 levels of ON, 3)."""
+    brightness = np.linspace(0.0, 1.0, 1 << LEVEL_BITS)
+    ground = np.array(GROUND, np.float64)
+    off = brightness[:, None, None] * (OFF - ground)
+    on = brightness[None, :, None] * (ON - ground)
+    return np.rint(ground + off + on).clip(0, 255).astype(np.uint8).reshape(-1, 3)
 
 
 @functools.cache
@@ -86,14 +96,15 @@ def _inferno() -> Picture:
 
 
 @njit(cache=True, nogil=True)
-def _add_light(on, off, on_light, off_light, ground, out):  # type: ignore[no-untyped-def]
-    last = on_light.shape[0] - 1
+def _look_up(off, on, levels, palette, out):  # type: ignore[no-untyped-def]
+    last = levels.size - 1
     for j in range(on.size):
-        on_level = min(np.int64(on[j] * STEPS_PER_EVENT), last)
-        off_level = min(np.int64(off[j] * STEPS_PER_EVENT), last)
-        for c in range(3):
-            value = ground[c] + on_light[on_level, c] + off_light[off_level, c]
-            out[j, c] = min(max(value, 0), 255)
+        off_level = levels[min(np.int64(off[j] * STEPS_PER_EVENT), last)]
+        on_level = levels[min(np.int64(on[j] * STEPS_PER_EVENT), last)]
+        color = (np.int64(off_level) << LEVEL_BITS) + on_level
+        out[j, 0] = palette[color, 0]
+        out[j, 1] = palette[color, 1]
+        out[j, 2] = palette[color, 2]
 
 
 @njit(cache=True, nogil=True)

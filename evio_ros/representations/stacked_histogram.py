@@ -6,6 +6,7 @@ CVPR 2023, section 3.1 and the published preprocessing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from evio_ros.representations.time_bins import SPANS, even_edges, span_of
 __all__ = ["StackedHistogram", "StackedHistogramParameters"]
 
 BLOCK = 4096
+LARGEST_NIBBLE = 15
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class StackedHistogram(HeldWindow):
     kept, nothing is summed.
 
     As the bins depend on the last event, batches are held and counted when the tensor is read.
-    Bins are runs of events, found by bisection, and each run touches two planes only.
+    Bins are runs of events, found by bisection, and each run touches one or two planes only.
 
     Args:
         size: geometry of the sensor.
@@ -80,6 +82,7 @@ class StackedHistogram(HeldWindow):
         self.output_size = SensorSize(size.width // step, size.height // step)
         self.shape = (2 * self.parameters.bins, self.output_size.height, self.output_size.width)
         self._kept = np.empty(BLOCK, np.int64)
+        self._pairs = np.zeros(self.output_size.pixels, np.uint8)
 
     def bin_edges_us(self) -> NDArray[np.int64]:
         """int64 (bins + 1,), µs since the window's start; the last bin holds its end too."""
@@ -89,15 +92,36 @@ class StackedHistogram(HeldWindow):
         """See `Representation.read`."""
         check_output(out, self.shape, self.dtype)
         bins = self.parameters.bins
-        plane = self.output_size.pixels
-        flat = out.reshape(-1)
+        planes = out.reshape(2 * bins, -1)
         runs_us = self.runs_us()
         for b in range(bins):
-            # Cleared here, just before use, the two planes are in the cache when events come.
-            out[b] = 0
-            out[bins + b] = 0
-            for run in self._held.between(runs_us[b], runs_us[b + 1]):
-                self._count(run, flat[b * plane :])
+            runs = self._held.between(runs_us[b], runs_us[b + 1])
+            if self.parameters.downsample == 1 and self.parameters.cutoff <= LARGEST_NIBBLE:
+                self._read_pairs(runs, planes[b], planes[bins + b])
+            else:
+                self._read_planes(runs, b, planes)
+
+    def _read_pairs(
+        self, runs: Iterator[EventBatch], off: NDArray[np.uint8], on: NDArray[np.uint8]
+    ) -> None:
+        """Both counts of a pixel in one byte: what is at random fits into the cache."""
+        for run in runs:
+            columns = (run.x, run.y, run.polarity)
+            _count_pairs(*columns, self._pairs, self.size.width, self.parameters.cutoff)
+        _part(self._pairs, off, on)
+
+    def _read_planes(self, runs: Iterator[EventBatch], b: int, planes: NDArray[np.uint8]) -> None:
+        bins, width = self.parameters.bins, self.output_size.width
+        # Cleared here, just before use, the two planes are in the cache when events come.
+        planes[b] = 0
+        planes[bins + b] = 0
+        on_offset = bins * planes.shape[1]
+        layout = (planes[b:].reshape(-1), width, on_offset, self.parameters.cutoff)
+        for run in runs:
+            if self.parameters.downsample == 1:
+                _count(run.x, run.y, run.polarity, *layout)
+            else:
+                _count_odd_pixels(run.x, run.y, run.polarity, *layout, self._kept)
 
     def _edges_us(self) -> NDArray[np.int64]:
         origin_us, span_us = span_of(self._window, self.parameters.span)
@@ -109,14 +133,25 @@ class StackedHistogram(HeldWindow):
         edges_us[-1] = self._window.end_us
         return edges_us
 
-    def _count(self, run: EventBatch, planes: NDArray[np.uint8]) -> None:
-        width = self.output_size.width
-        on_offset = self.parameters.bins * self.output_size.pixels
-        layout = (planes, width, on_offset, self.parameters.cutoff)
-        if self.parameters.downsample == 1:
-            _count(run.x, run.y, run.polarity, *layout)
-        else:
-            _count_odd_pixels(run.x, run.y, run.polarity, *layout, self._kept)
+
+@njit(cache=True, nogil=True)
+def _count_pairs(x, y, polarity, pairs, width, cutoff):  # type: ignore[no-untyped-def]
+    """Count OFF in the lower and ON in the upper half of a byte."""
+    for i in range(x.size):
+        index = np.int64(y[i]) * width + x[i]
+        shift = 4 * np.int64(polarity[i])
+        pair = np.int64(pairs[index])
+        pairs[index] = pair + (np.int64(((pair >> shift) & LARGEST_NIBBLE) < cutoff) << shift)
+
+
+@njit(cache=True, nogil=True)
+def _part(pairs, off, on):  # type: ignore[no-untyped-def]
+    """Write both halves to planes of their own, and clear them."""
+    for j in range(pairs.size):
+        pair = pairs[j]
+        pairs[j] = 0
+        off[j] = pair & np.uint8(LARGEST_NIBBLE)
+        on[j] = pair >> np.uint8(4)
 
 
 @njit(cache=True, nogil=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from evio_ros.errors import EventError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.parameters import parameter
 from evio_ros.representations.base import (
@@ -20,10 +21,16 @@ from evio_ros.representations.base import (
     TensorArray,
     check_output,
 )
-from evio_ros.representations.decay import DecayTable, decayed
+from evio_ros.representations.decay import DecayTable
 from evio_ros.representations.open_window import NEVER_US
 
 __all__ = ["TimeSurface", "TimeSurfaceParameters"]
+
+UNSEEN = 1 << 31
+"""Time of a pixel that has seen no event; so long after all others that its age is beyond sight."""
+LONGEST_VISIBLE_US = 1 << 30
+"""More than `decay.TIME_CONSTANTS` of the longest time constant."""
+LONGEST_WINDOW_US = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class TimeSurfaceParameters(RepresentationParameters):
     """How a time surface is made."""
 
     tau_us: int = parameter(
-        50_000, unit="us", minimum=1, maximum=100_000_000, doc="Time constant of the decay."
+        50_000, unit="us", minimum=1, maximum=10_000_000, doc="Time constant of the decay."
     )
 
 
@@ -55,36 +62,63 @@ class TimeSurface(LastingWindow):
         self.parameters = parameters or TimeSurfaceParameters()
         self.shape = (2, size.height, size.width)
         self._table = DecayTable.of(self.parameters.tau_us)
-        self._last_us = np.full(self.shape, NEVER_US, np.int64)
+        # Half the memory of int64 takes half the time: µs since an origin that follows.
+        self._origin_us = NEVER_US
+        self._last = np.full(self.shape, UNSEEN, np.uint32)
+
+    def begin(self, start_us: int, length_us: int) -> None:
+        """See `Representation.begin`; a window is at most 1000 s long."""
+        if length_us > LONGEST_WINDOW_US:
+            raise EventError(f"a window of {length_us} us is longer than {LONGEST_WINDOW_US} us")
+        super().begin(start_us, length_us)
+        if self._window.end_us - self._origin_us >= UNSEEN:
+            origin_us = start_us - LONGEST_VISIBLE_US
+            _move_origin(self._last, origin_us - self._origin_us)
+            self._origin_us = origin_us
 
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""
         if self._window.admit(events):
-            _note_times(events.t, events.x, events.y, events.polarity, self._last_us)
+            columns = (events.t, events.x, events.y, events.polarity)
+            _note_times(*columns, self._origin_us, self._last)
 
     def read(self, out: TensorArray) -> None:
         """See `Representation.read`."""
         check_output(out, self.shape, self.dtype)
-        _decay(self._last_us, self._window.end_us, self._table, out)
+        end = np.uint32(self._window.end_us - self._origin_us)
+        _decay(self._last, end, self._table, out)
 
     def reset(self) -> None:
         """See `Representation.reset`."""
         super().reset()
-        self._last_us.fill(NEVER_US)
+        self._origin_us = NEVER_US
+        self._last.fill(UNSEEN)
 
 
 @njit(cache=True, nogil=True)
-def _note_times(t, x, y, polarity, last_us):  # type: ignore[no-untyped-def]
-    flat = last_us.reshape(-1)
-    width = last_us.shape[2]
-    plane = last_us.shape[1] * width
+def _note_times(t, x, y, polarity, origin_us, last):  # type: ignore[no-untyped-def]
+    flat = last.reshape(-1)
+    width = last.shape[2]
+    plane = last.shape[1] * width
     for i in range(t.size):
-        flat[np.int64(y[i]) * width + x[i] + polarity[i] * plane] = t[i]
+        flat[np.int64(y[i]) * width + x[i] + polarity[i] * plane] = t[i] - origin_us
 
 
 @njit(cache=True, nogil=True)
-def _decay(last_us, end_us, table, out):  # type: ignore[no-untyped-def]
-    times = last_us.reshape(-1)
-    values = out.reshape(-1)
+def _decay(last, end, table, out):  # type: ignore[no-untyped-def]
+    times, values = last.reshape(-1), out.reshape(-1)
+    coarse, fine = table.coarse, table.fine
+    bits, low = np.uint32(table.fine_bits), np.uint32(fine.size - 1)
+    oldest = np.uint32((coarse.size - 1) << table.fine_bits)
     for j in range(times.size):
-        values[j] = decayed(end_us - times[j], table)
+        # Without a branch: whether a pixel has ever seen an event cannot be predicted.
+        age = min(np.uint32(end - times[j]), oldest)
+        values[j] = coarse[np.uint32(age >> bits)] * fine[np.uint32(age & low)]
+
+
+@njit(cache=True, nogil=True)
+def _move_origin(last, shift):  # type: ignore[no-untyped-def]
+    times = last.reshape(-1)
+    for j in range(times.size):
+        seen = times[j] < UNSEEN and times[j] >= shift
+        times[j] = times[j] - shift if seen else UNSEEN

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.representations.activity import Activity, ActivityParameters
+from evio_ros.representations.activity import NEGLIGIBLE, Activity, ActivityParameters
 from evio_ros.representations.base import TensorArray, check_output
 from evio_ros.representations.decay import DecayTable
 from evio_ros.representations.event_frame import EventFrame, EventFrameParameters
@@ -213,7 +213,7 @@ class TorchEventFrame(EventFrame):
     def __init__(self, size: SensorSize, parameters: EventFrameParameters) -> None:
         super().__init__(size, parameters)
         self._device = open_device(parameters.device)
-        self._pushed = _zeros_like(self._counts, self._device)
+        self._pushed = _zeros_like(self._carried, self._device)
 
     def begin(self, start_us: int, length_us: int) -> None:
         """See `Representation.begin`."""
@@ -242,9 +242,11 @@ class TorchTimeSurface(TimeSurface):
 
     def __init__(self, size: SensorSize, parameters: TimeSurfaceParameters) -> None:
         super().__init__(size, parameters)
+        import torch
+
         self._device = open_device(parameters.device)
         self._decay = Decay.of(self._table, self._device)
-        self._times_us = _zeros_like(self._last_us, self._device).fill_(NEVER_US)
+        self._times_us = torch.full(self.shape, NEVER_US, device=self._device)
 
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""
@@ -280,6 +282,7 @@ class TorchActivity(Activity):
 
     def _fade(self, remaining: np.float32) -> None:
         self._weights *= float(remaining)
+        self._weights[self._weights < NEGLIGIBLE] = 0.0
 
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""

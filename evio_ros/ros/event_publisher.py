@@ -37,13 +37,20 @@ class EventPublisher:
         node: the node; must be spun while `wait_for_receivers` waits.
         frame_id: optical frame of the camera.
         quality: reliability and depth.
+        also: called with every window and its stamp in ns, e.g. to publish it in another form.
 
     Attributes:
         messages, events: numbers sent.
         forsaken: names of nodes that are no longer waited for because they do not answer.
     """
 
-    def __init__(self, node: Node, frame_id: str, quality: EventsQualityParameters) -> None:
+    def __init__(
+        self,
+        node: Node,
+        frame_id: str,
+        quality: EventsQualityParameters,
+        also: Callable[[EventWindow, int], None] | None = None,
+    ) -> None:
         self.messages = 0
         self.events = 0
         self.forsaken: set[str] = set()
@@ -51,17 +58,27 @@ class EventPublisher:
         self._frame_id = frame_id
         self._offset_ns: int | None = None
         self._publisher = node.create_publisher(EventArray, EVENTS_TOPIC, events_quality(quality))
+        self._also = also
         self._received = threading.Condition()
         self._receipts: dict[str, int] = {}
         self._answered_at: dict[str, float] = {}
+        self._awaited_since_s: float | None = None
         node.create_subscription(
             EventReceipt, RECEIPTS_TOPIC, self._note_receipt, receipts_quality()
         )
 
-    @property
-    def subscribers(self) -> int:
-        """Number of subscribers that are connected."""
-        return self._publisher.get_subscription_count()
+    def is_awaited(self, subscribers: int) -> bool:
+        """Whether so many subscribers are connected, and those that send receipts are ready.
+
+        Without their word the first messages would be lost: a publisher is connected earlier than
+        its subscriber. A node that does not answer for `PATIENCE_S` is no longer waited for.
+        """
+        if self._publisher.get_subscription_count() < subscribers:
+            return False
+        self._awaited_since_s = self._awaited_since_s or time.monotonic()
+        if time.monotonic() - self._awaited_since_s > PATIENCE_S:
+            return True
+        return self._receipts.keys() >= set(self._receivers())
 
     def start_clock(self, sensor_time_us: int) -> None:
         """Take `sensor_time_us` as now; stamps follow sensor time from here."""
@@ -74,6 +91,8 @@ class EventPublisher:
         assert self._offset_ns is not None
         stamp_ns = self._offset_ns + 1000 * window.start_us
         self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
+        if self._also is not None:
+            self._also(window, stamp_ns)
         self.messages += 1
         self.events += len(window.events)
 
@@ -125,6 +144,8 @@ class EventPublisher:
         return self._node.resolve_topic_name(topic)
 
     def _note_receipt(self, receipt: EventReceipt) -> None:
+        if receipt.seq >= self.messages:
+            return  # kept from an earlier driver
         with self._received:
             self._receipts[receipt.node] = receipt.seq
             self._answered_at[receipt.node] = time.monotonic()

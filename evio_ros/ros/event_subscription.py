@@ -21,6 +21,9 @@ from evio_ros.ros.quality_of_service import (
 
 __all__ = ["EventSubscription", "ReceptionStatistics", "SensorClock"]
 
+CONNECTION_POLL_S = 0.05
+READY = -1
+
 
 @dataclass(slots=True)
 class ReceptionStatistics:
@@ -82,7 +85,18 @@ class EventSubscription:
         self._next_seq: int | None = None
         self._receipts = node.create_publisher(EventReceipt, RECEIPTS_TOPIC, receipts_quality())
         self._name = node.get_fully_qualified_name()
-        node.create_subscription(EventArray, EVENTS_TOPIC, self._receive, events_quality(quality))
+        self._subscription = node.create_subscription(
+            EventArray, EVENTS_TOPIC, self._receive, events_quality(quality)
+        )
+        self._drivers = 0
+        node.create_timer(CONNECTION_POLL_S, self._greet)
+
+    def _greet(self) -> None:
+        """Tell a driver that has just been connected: it knows of us before we know of it."""
+        drivers = self._subscription.get_publisher_count()
+        if drivers > self._drivers:
+            self._receipts.publish(EventReceipt(node=self._name, seq=READY))
+        self._drivers = drivers
 
     def _receive(self, message: EventArray) -> None:
         self._count(message.seq)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["EventsQualityParameters", "events_quality", "receipts_quality", "results_quality"]
+__all__ = [
+    "EventsQualityParameters",
+    "events_quality",
+    "packets_quality",
+    "receipts_quality",
+    "results_quality",
+]
 
 RELIABLE, BEST_EFFORT = "reliable", "best_effort"
 
@@ -38,9 +44,16 @@ def events_quality(parameters: EventsQualityParameters) -> QoSProfile:
     return _keep_last(parameters.depth, reliable=parameters.reliability == RELIABLE)
 
 
+def packets_quality() -> QoSProfile:
+    """For event packets of other drivers, some of which offer no more than best effort."""
+    return _keep_last(1000, reliable=False)
+
+
 def receipts_quality() -> QoSProfile:
-    """For receipts: a lost one is made good by the next."""
-    return _keep_last(10, reliable=True)
+    """For receipts: the last one is kept for a driver that is connected later."""
+    quality = _keep_last(1, reliable=True)
+    quality.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return quality
 
 
 def results_quality() -> QoSProfile:

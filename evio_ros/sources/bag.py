@@ -19,6 +19,7 @@ from evio_ros.sources.bag_messages import EVENT_ARRAY, EVENT_PACKET, message_typ
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.event_array import EventArrayDecoder
 from evio_ros.sources.event_packet import EventPacketDecoder
+from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.recording import REORDER_WINDOW_US, Recording
 from evio_ros.sources.time_order import RawColumns
 
@@ -152,8 +153,7 @@ class Bag(Recording):
 
     def _open_readers(self) -> list[Any]:
         """Readers of the bag, or of its storage files where the bag's metadata are of no use."""
-        from rosbags.rosbag2 import Reader
-
+        Reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader  # noqa: N806
         if not os.path.isdir(self.path) or not os.path.exists(f"{self.path}/metadata.yaml"):
             files = [Path(self.path)] if os.path.isfile(self.path) else _storage_files(self.path)
             return [self._stack.enter_context(Reader(file)) for file in files]

@@ -16,6 +16,7 @@ from evio_ros.events import EventBatch, EventWindow
 from evio_ros.sources.bag_messages import EVENT_ARRAY, EVENT_PACKET, message_types
 from evio_ros.sources.event_packet import EventPacketEncoder
 from evio_ros.sources.event_writer import EventWriter
+from evio_ros.sources.optional_library import optional_library
 from evio_ros.windowing import WindowAssembler
 
 __all__ = ["BagWriter", "PacketBagWriter", "SqliteBagWriter"]
@@ -61,15 +62,14 @@ class BagWriter(EventWriter):
     topic: ClassVar[str] = "/events"
 
     def _open(self, stack: ExitStack) -> None:
-        from rosbags.rosbag2 import StoragePlugin, Writer
-
+        rosbag2 = optional_library("rosbags.rosbag2", "rosbags", self.path)
         partial = stack.enter_context(_atomic_folder(self.path))
         self._types = message_types()
         self._messages = 0
         self._assembler = WindowAssembler(self.size, WINDOW_US)
         try:
-            self._bag: Any = Writer(
-                Path(partial), version=8, storage_plugin=StoragePlugin[self.storage]
+            self._bag: Any = rosbag2.Writer(
+                Path(partial), version=8, storage_plugin=rosbag2.StoragePlugin[self.storage]
             )
             self._bag.open()
             stack.callback(self._abort)

@@ -19,6 +19,8 @@ __all__ = ["Evt3Decoder", "Evt3File", "Triggers"]
 ADDR_Y, ADDR_X, BASE_X, VECTOR_12, VECTOR_8 = 0x0, 0x2, 0x3, 0x4, 0x5
 TIME_LOW, CONTINUED_4, TIME_HIGH, TRIGGER, OTHERS, CONTINUED_12 = 0x6, 0x7, 0x8, 0xA, 0xE, 0xF
 NO_TIME = -1
+LONGEST_VECTOR = 12
+USUAL_TRIGGERS = 64
 STEP_BACK = 10
 """A time-high word that steps back by more has wrapped; real cameras step back by less."""
 
@@ -39,25 +41,6 @@ PLACES = np.argsort(1 - _MASKS, axis=1, kind="stable").astype(np.uint8)
 
 
 @njit(cache=True, nogil=True)
-def _count(words):  # type: ignore[no-untyped-def]
-    """Events that the words can make at most, and triggers; without branches, for vector units."""
-    one, two, four = np.uint16(1), np.uint16(2), np.uint16(4)
-    events, triggers = np.int64(0), np.int64(0)
-    for i in range(words.size):
-        kind = words[i] >> np.uint16(12)
-        mask = np.uint16(0xFFF) * np.uint16(kind == VECTOR_12)
-        mask |= np.uint16(0xFF) * np.uint16(kind == VECTOR_8)
-        bits = words[i] & mask
-        bits = bits - ((bits >> one) & np.uint16(0x5555))
-        bits = (bits & np.uint16(0x3333)) + ((bits >> two) & np.uint16(0x3333))
-        bits = (bits + (bits >> four)) & np.uint16(0x0F0F)
-        bits = (bits + (bits >> np.uint16(8))) & np.uint16(0x1F)
-        events += np.int64(bits) + np.int64(kind == ADDR_X)
-        triggers += np.int64(kind == TRIGGER)
-    return events, triggers
-
-
-@njit(cache=True, nogil=True)
 def _next_high(raw, high):  # type: ignore[no-untyped-def]
     """The 12-bit time-high word counted on past its wraps."""
     if high < 0:
@@ -72,15 +55,19 @@ def _next_high(raw, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _decode(words, state, t, x, y, polarity, trigger_t, trigger_edge):  # type: ignore[no-untyped-def]
-    """Returns the numbers of events, of triggers and of invalid words."""
+def _decode(words, state, t, x, y, polarity, trigger_t, trigger_edge, reached):  # type: ignore[no-untyped-def]
+    """Decode from where `reached` says, until the words end or a column is full.
+
+    `reached` holds the numbers of words, events, triggers and invalid words so far.
+    """
     high, low, row = state[HIGH], state[LOW], state[ROW]
     column, vector_polarity = state[COLUMN], state[POLARITY]
     time = (high << 12) | low
     # Unsigned places need no test for a negative index: a fifth faster.
-    one = np.uint64(1)
-    events, triggers, invalid = np.uint64(0), 0, 0
-    for i in range(words.size):
+    one, last = np.uint64(1), np.uint64(t.size - LONGEST_VECTOR)
+    events, triggers, invalid = np.uint64(reached[1]), reached[2], reached[3]
+    end = words.size
+    for i in range(reached[0], words.size):
         word = np.int64(words[i])
         kind = word >> 12
         if kind == ADDR_X:
@@ -93,6 +80,9 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_edge):  # type: 
             polarity[events] = (word & 0x800) != 0
             events += one
         elif kind in (VECTOR_12, VECTOR_8):
+            if events > last:
+                end = i
+                break
             bits = np.uint64(word) & np.uint64(0xFFF if kind == VECTOR_12 else 0xFF)
             first = column
             column += 12 if kind == VECTOR_12 else 8
@@ -117,6 +107,9 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_edge):  # type: 
             high = _next_high(word & 0xFFF, high)
             time = (high << 12) | low
         elif kind == TRIGGER:
+            if triggers == trigger_t.size:
+                end = i
+                break
             if high >= 0:
                 trigger_t[triggers] = time
                 trigger_edge[triggers] = word & 1
@@ -125,7 +118,7 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_edge):  # type: 
             invalid += 1
     state[HIGH], state[LOW], state[ROW] = high, low, row
     state[COLUMN], state[POLARITY] = column, vector_polarity
-    return events, triggers, invalid
+    reached[0], reached[1], reached[2], reached[3] = end, events, triggers, invalid
 
 
 @njit(cache=True, nogil=True)
@@ -182,19 +175,29 @@ class Evt3Decoder(WordDecoder):
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
         """Decode uint16 words; external triggers are kept in `triggers`."""
-        events, triggers = _count(words)
-        columns = RawColumns.empty(events)
-        trigger_t, trigger_edge = np.empty(triggers, np.int64), np.empty(triggers, np.uint8)
-        events, triggers, invalid = _decode(
-            words,
-            self.state,
-            columns.t,
-            columns.x,
-            columns.y,
-            columns.polarity,
-            trigger_t,
-            trigger_edge,
-        )
+        columns = RawColumns.empty(words.size + LONGEST_VECTOR)
+        trigger_t = np.empty(USUAL_TRIGGERS, np.int64)
+        trigger_edge = np.empty(USUAL_TRIGGERS, np.uint8)
+        reached = np.zeros(4, np.int64)
+        while True:
+            _decode(
+                words,
+                self.state,
+                columns.t,
+                columns.x,
+                columns.y,
+                columns.polarity,
+                trigger_t,
+                trigger_edge,
+                reached,
+            )
+            done, events, triggers, invalid = reached.tolist()
+            if done == words.size:
+                break
+            # Most words make one event or none; only vectors make more.
+            columns = RawColumns.concatenate((columns.select(slice(0, events)), columns))
+            room = 2 * triggers + USUAL_TRIGGERS
+            trigger_t, trigger_edge = np.resize(trigger_t, room), np.resize(trigger_edge, room)
         self.triggers = (trigger_t[:triggers], trigger_edge[:triggers])
         self.invalid += invalid
         return columns.select(slice(0, events))

@@ -60,14 +60,15 @@ class Hdf5File(ColumnRecording):
             self._hdf5.close()
 
     def _prepare(self) -> SensorSize | None:
-        import h5py
-
+        h5py = optional_library("h5py", "h5py", self.path)
         try:
             self._hdf5 = h5py.File(self.path, "r")
             self._find_columns()
             self._offset_us = self._time_offset()
             return self._declared_size()
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except SourceError:
+            raise
+        except Exception as error:  # the library lets through whatever it meets
             raise SourceError(self.path, f"cannot be read as HDF5: {_line(error)}") from None
 
     def _read_range(self, first: int, count: int) -> RawColumns:
@@ -78,7 +79,7 @@ class Hdf5File(ColumnRecording):
                 columns = [records[name] for name in self._names]
             else:
                 columns = [dataset[part] for dataset in self._datasets]
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # the library lets through whatever it meets
             reason = f"events {first} to {first + count} cannot be read: {_line(error)}"
             raise SourceError(self.path, reason) from None
         raw = raw_columns(*columns)
@@ -93,8 +94,8 @@ class Hdf5File(ColumnRecording):
         self._records, self._datasets, self._names = None, [], []
         for name in RECORDS:
             found = self._hdf5.get(name)
-            if isinstance(found, h5py.Dataset) and found.dtype.names:
-                self._names = _fields(found.dtype.names)
+            if isinstance(found, h5py.Dataset) and (names := _fields(found.dtype.names or ())):
+                self._names = names
                 self._records, self._group = found, found
                 self._check([found])
                 return
@@ -105,7 +106,7 @@ class Hdf5File(ColumnRecording):
                 self._datasets = [group[name] for name in names]
                 self._check(self._datasets)
                 return
-        present = ", ".join(list(self._hdf5)[:12]) or "nothing"
+        present = ", ".join(map(str, list(self._hdf5)[:12])) or "nothing"
         raise SourceError(self.path, f"has no event columns t, x, y, p; it holds {present}")
 
     def _check(self, datasets: list[Any]) -> None:
@@ -158,7 +159,7 @@ def _require_filters(dataset: Any, path: str) -> None:
             remedy = "install Prophesee's plugin hdf5_ecf and set HDF5_PLUGIN_PATH to its folder"
             raise SourceError(path, f"is compressed by Prophesee's ECF; {remedy}")
         # Importing it makes its filters known to the HDF5 library.
-        optional_library("hdf5plugin", "formats", path)
+        optional_library("hdf5plugin", "evio_ros[formats]", path)
         if not h5py.h5z.filter_avail(code):
             raise SourceError(path, f"is compressed by HDF5 filter {code}, which is not installed")
 

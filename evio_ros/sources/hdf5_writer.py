@@ -10,6 +10,7 @@ from evio_ros.atomic_file import atomic_path
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch
 from evio_ros.sources.event_writer import EventWriter
+from evio_ros.sources.optional_library import optional_library
 
 __all__ = ["Hdf5Writer"]
 
@@ -26,8 +27,7 @@ class Hdf5Writer(EventWriter):
     format_name = "HDF5"
 
     def _open(self, stack: ExitStack) -> None:
-        import h5py
-
+        h5py = optional_library("h5py", "h5py", self.path)
         partial = stack.enter_context(atomic_path(self.path))
         try:
             self._hdf5: Any = h5py.File(partial, "w")

@@ -1,4 +1,4 @@
-"""Importing libraries that are installed only on request."""
+"""Importing libraries that only some sources need, and that may not be installed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from evio_ros.errors import SourceError
 __all__ = ["optional_library"]
 
 
-def optional_library(module: str, extra: str, path: str) -> ModuleType:
-    """Import a library that an extra of this package brings.
+def optional_library(module: str, package: str, path: str) -> ModuleType:
+    """Import a library.
 
     Args:
         module: name of the module.
-        extra: the extra in setup.cfg.
+        package: what pip installs it by, an extra of this package for instance.
         path: what it is needed for, for the message.
 
     Raises:
@@ -24,7 +24,5 @@ def optional_library(module: str, extra: str, path: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        reason = (
-            f"needs the library {module} ({error}); install it by: pip install evio_ros[{extra}]"
-        )
+        reason = f"needs the library {module} ({error}); install it by: pip install '{package}'"
         raise SourceError(path, reason) from None

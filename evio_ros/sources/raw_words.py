@@ -20,7 +20,7 @@ from evio_ros.sources.time_order import RawColumns
 __all__ = ["RawWordFile", "WordDecoder"]
 
 PIECE_BYTES = 1 << 18
-INDEX_PIECES = 16
+INDEX_PIECES = 4
 """Pieces between entries of the time index."""
 MOST_INVALID = 0.1
 """Share of unknown words in the first piece above which a file is not what its header says."""

@@ -9,10 +9,12 @@ from typing import Protocol
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.bag import Bag, is_bag
+from evio_ros.sources.camera import SCHEME, Camera, open_camera
+from evio_ros.sources.camera_device import CameraParameters
 from evio_ros.sources.file_start import FileStart, read_file_start
 from evio_ros.sources.recording import Recording
 
-__all__ = ["FILE_FORMATS", "open_source"]
+__all__ = ["FILE_FORMATS", "open_recording", "open_source"]
 
 FILE_FORMATS = (
     "dat:DatFile",
@@ -21,8 +23,8 @@ FILE_FORMATS = (
     "evt3:Evt3File",
     "hdf5:Hdf5File",
     "npz:NpzFile",
-    "faery_file:Aedat4File",
-    "faery_file:EventStreamFile",
+    "aedat4:Aedat4File",
+    "event_stream:EventStreamFile",
     "csv_text:CsvFile",
 )
 """Module and class of each format, in the order in which they are asked for a file."""
@@ -40,7 +42,27 @@ class FileFormat(Protocol):
         ...
 
 
-def open_source(uri: str, *, size: SensorSize | None = None) -> Recording:
+def open_source(
+    uri: str, *, size: SensorSize | None = None, camera: CameraParameters | None = None
+) -> Recording | Camera:
+    """Open a recording or a live camera.
+
+    Args:
+        uri: as of `open_recording`, or `camera:MODEL?serial=...`; see
+            `evio_ros.sources.camera.open_camera`.
+        size: geometry of the sensor; None for what the source says or lets guess.
+        camera: how a live camera is set up, where its URI does not say it.
+
+    Raises:
+        SourceError: where it cannot be opened or is of no known format.
+        ParameterError: where a camera's URI is wrong or the camera lacks what is asked for.
+    """
+    if uri.startswith(SCHEME):
+        return open_camera(uri, size, camera)
+    return open_recording(uri, size=size)
+
+
+def open_recording(uri: str, *, size: SensorSize | None = None) -> Recording:
     """Open a recording.
 
     Args:
@@ -49,8 +71,10 @@ def open_source(uri: str, *, size: SensorSize | None = None) -> Recording:
         size: geometry of the sensor; None for what the recording says or lets guess.
 
     Raises:
-        SourceError: where it cannot be opened or is of no known format.
+        SourceError: where it cannot be opened, is of no known format or a live camera.
     """
+    if uri.startswith(SCHEME):
+        raise SourceError(uri, "is a live camera, not a recording")
     path, topic = _split(uri.removeprefix("file://"))
     if is_bag(path):
         return Bag(path, size, topic)

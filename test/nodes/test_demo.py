@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from node_recording import DURATION_US, ROTOR
 
+# A namespace of its own, whoever else tests on this machine.
+NAMESPACE = ("--namespace", f"demo_{os.getpid()}")
 EVIO = [sys.executable, "-c", "from evio_ros.cli.main import main; main()"]
 
 
@@ -30,6 +32,7 @@ def processes_of(marker: str) -> list[str]:
 
 def test_demo_measures_a_recording_and_compares_it_with_the_truth(recording, tmp_path):
     command = [*EVIO, "demo", str(recording), "--output", str(tmp_path / "out"), "--rate", "0"]
+    command += NAMESPACE
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "measured against true speed" in done.stdout
@@ -56,6 +59,7 @@ def test_an_interrupted_demo_leaves_no_process_behind(recording, tmp_path, numbe
     config = tmp_path / "evio.yaml"
     config.write_text("/**/driver:\n  ros__parameters:\n    frame_id: camera\n")
     command = [*EVIO, "demo", str(recording), "--rate", "0.01", "--config", str(config)]
+    command += NAMESPACE
     demo = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     marker = str(config)
     end_s = time.monotonic() + 60

@@ -20,6 +20,7 @@ from evio_ros.representations.picture import draw_picture
 from evio_ros.representations.registry import KINDS, make
 from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.node_process import NodeProcess
+from evio_ros.ros.quality_of_service import receipts_quality
 from evio_ros.ros.tensor_messages import TensorMessage, tensor_of
 from evio_ros.sources.registry import open_source
 from evio_ros.windowing import windows
@@ -36,9 +37,9 @@ class Desk:
         self.probe = probe
         self._publisher = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
         self._reports = probe.collect(DiagnosticArray, "/diagnostics")
-        self._receipts = probe.collect(EventReceipt, "events/receipts")
+        self._receipts = probe.collect(EventReceipt, "events/receipts", receipts_quality())
         probe.wait_until(lambda: self._publisher.get_subscription_count() == 1)
-        probe.wait_for_publisher("events/receipts")
+        probe.wait_until(lambda: bool(self._receipts))
 
     def subscribe(self, message_type: type, *names: str) -> list[list]:
         """Collect topics, and wait until the node knows that they are wanted."""

@@ -14,6 +14,7 @@ from rotor_events import SIZE, events_of
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.node_process import NodeProcess
+from evio_ros.ros.quality_of_service import receipts_quality
 
 STATES = "rotation_detector/rotation_states"
 STEP_US = 50_000
@@ -62,14 +63,14 @@ def direct():
     with Probe() as probe, NodeProcess("rotation_detector") as detector:
         publisher = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
         reports = probe.collect(DiagnosticArray, "/diagnostics")
-        receipts = probe.collect(EventReceipt, "events/receipts")
+        receipts = probe.collect(EventReceipt, "events/receipts", receipts_quality())
         probe.wait_until(lambda: publisher.get_subscription_count() == 1)
-        probe.wait_for_publisher("events/receipts")
+        probe.wait_until(lambda: bool(receipts))
 
         def send(message: EventArray) -> None:
             before = len(receipts)
             publisher.publish(message)
-            probe.wait_until(lambda: len(receipts) > before)
+            probe.wait_until(lambda: message.seq in [it.seq for it in receipts[before:]])
 
         def report_with(key: str, value: str) -> dict[str, str]:
             probe.wait_until(

@@ -63,10 +63,16 @@ def is_of_ros(name: str) -> bool:
     return is_interface or name in PYTHON_PACKAGES_OF_ROS
 
 
+def pip_name(module: str) -> str:
+    """The package that brings a module, as `required` names it."""
+    return PIP_NAMES.get(module, module).lower().replace("_", "-").removesuffix("-headless")
+
+
 def required(lines: str) -> set[str]:
     """Names of the packages in a list of requirements, as pip compares them."""
     names = [re.match(r"[\w.-]+", line) for line in lines.splitlines() if line.strip()]
-    return {name.group().lower().replace("_", "-") for name in names if name}
+    plain = {name.group().lower().replace("_", "-") for name in names if name}
+    return {name.removesuffix("-headless") for name in plain}
 
 
 def test_pip_installs_what_the_library_imports(setup):
@@ -76,7 +82,7 @@ def test_pip_installs_what_the_library_imports(setup):
         if extra != "test":
             declared |= required(extras[extra])
     names = {name for name in imported(["."]) if not is_of_ros(name)}
-    assert {PIP_NAMES.get(name, name).lower().replace("_", "-") for name in names} <= declared
+    assert {pip_name(name) for name in names} <= declared
 
 
 def test_rosdep_installs_what_library_and_nodes_import(setup, manifest):
@@ -86,7 +92,7 @@ def test_rosdep_installs_what_library_and_nodes_import(setup, manifest):
     extras = setup["options.extras_require"]
     optional = set().union(*(required(extras[extra]) for extra in extras))
     for name in imported(["."]):
-        if PIP_NAMES.get(name, name).lower().replace("_", "-") in optional:
+        if pip_name(name) in optional:
             continue
         key = name if is_of_ros(name) else ROSDEP_KEYS.get(name, f"python3-{name}")
         assert key in declared, f"{name} is imported, {key} is not in package.xml"

@@ -33,6 +33,9 @@ class AutocorrelationParameters(Parameters):
         maximum=1.0,
         doc="The first peak of at least this share of the highest is the period.",
     )
+    significance: float = parameter(
+        6.0, minimum=0.0, doc="A peak is this many standard deviations of noise high."
+    )
 
 
 def blade_pass_frequency(
@@ -50,7 +53,8 @@ def blade_pass_frequency(
 
     Args:
         events: the region's events.
-        start_us, length_us: time span; at least two passes must lie in it.
+        start_us, length_us: time span; with fewer than two passes in it the answer is none or
+            wrong.
         blades: not needed; taken so that all methods are called alike.
         parameters: bins and thresholds.
 
@@ -69,8 +73,11 @@ def blade_pass_frequency(
     # At lag 0 every event meets itself.
     correlation[0] = correlation[1]
     smooth = np.convolve(np.pad(correlation, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid")
-    highest = smooth[_first_rise(smooth) :].max(initial=0.0)
-    if highest <= 0.0:
+    later = smooth[_first_rise(smooth) :]
+    highest = float(later.max(initial=0.0))
+    # Of white noise the products at each lag are independent; the longest lag has fewest.
+    noise = np.sqrt((rates.var(axis=1) ** 2).sum() / (bins - len(smooth)))
+    if highest <= p.significance * noise:
         return None
     peaks, _ = find_peaks(smooth, height=p.first_peak * highest, prominence=p.prominence * highest)
     if not len(peaks):
@@ -87,10 +94,12 @@ def _first_rise(values: Real) -> int:
 def _refined(correlation: Real, lag: int) -> float:
     """The period in bins, from the peaks at its multiples."""
     period = _peak_near(correlation, float(lag), 1)
-    multiple = 2
-    while (multiple + 0.5) * period < len(correlation):
-        period = _peak_near(correlation, multiple * period, max(lag // 4, 1)) / multiple
-        multiple += 1
+    for multiple in range(2, len(correlation) // lag):
+        place = _peak_near(correlation, multiple * period, max(lag // 4, 1))
+        # A peak that runs away is none of this period.
+        if abs(place - multiple * period) > max(lag / 4, 1.0):
+            break
+        period = place / multiple
     return period
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +55,7 @@ def outlines(
     try:
         import cv2
     except ImportError:
-        raise EvioError("outlines need OpenCV: pip install 'evio_ros[vision]'") from None
+        raise EvioError("outlines need OpenCV: pip install 'evio_ros[classical]'") from None
     # The square root makes the noise of all counts alike.
     root = np.sqrt(activity.astype(np.float32))
     smooth = cv2.GaussianBlur(root, (0, 0), p.smoothing_px)
@@ -69,16 +68,18 @@ def outlines(
     reach = 2 * math.ceil(p.smoothing_px) + 1
     closed = cv2.morphologyEx(edges, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8))
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    found = [_ellipse(*cv2.minAreaRect(contour)) for contour in contours]
+    corners = [cv2.boxPoints(cv2.minAreaRect(contour)) for contour in contours]
+    found = [_ellipse(np.asarray(four, np.float64)) for four in corners]
     found = [ellipse for ellipse in found if 2 * ellipse.axes[1] >= p.minimum_side_px]
     return sorted(found, key=lambda ellipse: ellipse.axes[0] * ellipse.axes[1], reverse=True)
 
 
-def _ellipse(center: Sequence[float], sides: Sequence[float], degrees: float) -> Ellipse:
-    """The ellipse that fills a rectangle."""
-    a, b = sides[0] / 2, sides[1] / 2
-    tilt = math.radians(degrees)
-    if a < b:
-        a, b, tilt = b, a, tilt + math.pi / 2
+def _ellipse(corners: NDArray[np.float64]) -> Ellipse:
+    """The ellipse that fills a rectangle given by its corners (4, 2) in their order."""
+    center = corners.mean(axis=0)
+    sides = (corners[1] - corners[0], corners[2] - corners[1])
+    long, short = sorted(sides, key=lambda side: float(np.hypot(*side)), reverse=True)
+    tilt = math.atan2(float(long[1]), float(long[0]))
     wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
-    return Ellipse((float(center[0]), float(center[1])), (a, b), wrapped)
+    axes = (float(np.hypot(*long)) / 2, float(np.hypot(*short)) / 2)
+    return Ellipse((float(center[0]), float(center[1])), axes, wrapped)

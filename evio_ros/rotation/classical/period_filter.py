@@ -128,7 +128,8 @@ def blade_pass_frequency(
 
     Args:
         events: the region's events.
-        start_us, length_us: time span; at least two passes must lie in it.
+        start_us, length_us: time span; with fewer than two passes in it the answer is none or
+            wrong.
         blades: not needed; taken so that all methods are called alike.
         parameters: filter and range.
 

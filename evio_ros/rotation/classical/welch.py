@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks, welch
+from scipy.stats import gamma
 
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
@@ -33,6 +34,12 @@ class WelchParameters(Parameters):
     prominence_db: float = parameter(
         6.0, unit="dB", minimum=0.0, doc="A line stands out of its surroundings by this much."
     )
+    false_alarm: float = parameter(
+        1e-3,
+        minimum=1e-12,
+        maximum=0.5,
+        doc="Share of windows of pure noise in which one line may look real.",
+    )
 
 
 def blade_pass_frequency(
@@ -51,7 +58,8 @@ def blade_pass_frequency(
 
     Args:
         events: the region's events.
-        start_us, length_us: time span; at least three passes must lie in it.
+        start_us, length_us: time span; with fewer than three passes in it the answer is none or
+            wrong.
         blades: number of blades; 0 where it is not known.
         parameters: bins and thresholds.
 
@@ -70,11 +78,25 @@ def blade_pass_frequency(
     # Below three periods a line cannot be told from a drift.
     lowest = max(p.minimum_hz, 3e6 / p.bin_us / segment)
     first = int(np.searchsorted(frequency, lowest))
-    peaks, _ = find_peaks(decibels[first:], prominence=p.prominence_db)
+    floor = float(np.median(decibels[first:])) if first < len(decibels) else 0.0
+    height = floor + _noise_peak_db(power, p.segments, len(decibels), p.false_alarm)
+    peaks, _ = find_peaks(decibels[first:], prominence=p.prominence_db, height=height)
     if not len(peaks):
         return None
     line = _fundamental(decibels, peaks + first, blades)
     return float(frequency[1] * (line + _vertex(decibels[line - 1 : line + 2])))
+
+
+def _noise_peak_db(power: Real, segments: int, lines: int, false_alarm: float) -> float:
+    """How far above the median the highest of all lines of noise may come.
+
+    The mean of m periodograms of noise is gamma distributed with shape m; rows of different power
+    count as fewer.
+    """
+    rows = power.sum(axis=1)
+    shape = segments * float(rows.sum() ** 2 / max((rows**2).sum(), 1e-300))
+    highest = gamma.isf(false_alarm / lines, max(shape, 1.0))
+    return float(10 * np.log10(highest / gamma.median(max(shape, 1.0))))
 
 
 def _fundamental(decibels: Real, peaks: NDArray[np.int64], blades: int) -> int:

@@ -74,6 +74,19 @@ def test_gaps_cuts_and_stray_events_are_suspicious(evio, tmp_path):
     ]
 
 
+def test_events_out_of_order_are_put_right_or_dropped_and_told(evio, tmp_path):
+    path = write(tmp_path / "a.dat", [0, 30_000])
+    with path.open("ab") as file:
+        for t in (25_000, 30_010, 10_000):  # 5 ms and 20 ms behind the newest; 10 ms are put right
+            file.write(np.array([t, 1 << 28], "<u4").tobytes())
+    told = facts(evio, path)
+    assert told["events"] == 4
+    assert told["suspicious"] == [
+        "1 events out of order, put right",
+        "1 events too far out of order, dropped",
+    ]
+
+
 def test_a_geometry_that_is_guessed_is_told(evio, tmp_path):
     records = np.array([[0, 300 | 5 << 14], [7, 10 | 200 << 14]], "<u4")
     path = tmp_path / "old.dat"

@@ -45,3 +45,12 @@ def test_evlib_drops_the_last_event():
     frame = evlib.create_event_frame(evlib_frame(window), 1, 1, n_time_bins=1)
     assert frame["count"].sum() == 2
     assert represent(EventFrame(SensorSize(1, 1)), window).sum() == 3
+
+
+def test_counts_past_a_byte():
+    window = window_of(SensorSize(1, 1), [0] * 1_000 + [5], 10)
+    frame = EventFrame(SensorSize(1, 1))
+    on = int(window.events.polarity.sum())
+    for _ in range(2):
+        assert represent(frame, window).ravel().tolist() == [1_001 - on, on]
+    assert represent(frame, window_of(SensorSize(1, 1), [5], 10)).sum() == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from encoded_events import (
     random_events,
     slow_libcaer_compressed,
 )
+from event_packets import Packet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,17 +25,6 @@ from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.event_packet import EventPacketDecoder, EventPacketEncoder
 from evio_ros.sources.libcaer import encode_mono
 from evio_ros.sources.time_order import RawColumns
-
-
-@dataclass
-class Packet:
-    events: bytes
-    seq: int = 0
-    encoding: str = "evt3"
-    time_base: int = 0
-    width: int = 640
-    height: int = 480
-    is_bigendian: bool = False
 
 
 def decoded(packets) -> tuple[list, SourceStatistics]:

@@ -275,6 +275,17 @@ def test_evt3_vectors_follow_one_another_and_hold_their_bits_in_order():
     assert events_of([columns]) == [(time, x, 9, 1) for x in (100, 111, 113, 119)]
 
 
+def test_evt3_holds_any_number_of_vectors_and_triggers():
+    rows = [[row, 0x3000, 0x4FFF, 0x4FFF, 0xA001] for row in range(400)]
+    words = [0x8001, 0x6002, *(word for row in rows for word in row)]
+    decoder = Evt3Decoder()
+    columns = decoder.decode(np.array(words, np.uint16))
+    time = 1 << 12 | 2
+    assert events_of([columns]) == [(time, x, y, 0) for y in range(400) for x in range(24)]
+    assert decoder.triggers[0].tolist() == [time] * 400
+    assert decoder.triggers[1].tolist() == [1] * 400
+
+
 def test_evt3_time_high_that_steps_back_a_little_is_no_wrap():
     words = [0x8000 | 100, 0x6000, 0x2001, 0x8000 | 95, 0x2002, 0x8000 | 80, 0x2003]
     columns = Evt3Decoder().decode(np.array(words, np.uint16))

@@ -1,0 +1,72 @@
+"""The driver node's own parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evio_ros.errors import ParameterError
+from evio_ros.events import SensorSize
+from evio_ros.parameters import Parameters, parameter
+
+__all__ = ["DriverParameters"]
+
+
+@dataclass(frozen=True)
+class DriverParameters(Parameters):
+    """What is played, and for whom."""
+
+    source: str = parameter(
+        "",
+        read_only=True,
+        doc="A recording, camera:MODEL for a live camera, or topic:NAME for the EventPacket "
+        "messages of another driver.",
+    )
+    width: int = parameter(
+        0,
+        unit="px",
+        minimum=0,
+        maximum=65536,
+        read_only=True,
+        doc="Columns of the sensor; 0 for what the recording says.",
+    )
+    height: int = parameter(
+        0,
+        unit="px",
+        minimum=0,
+        maximum=65536,
+        read_only=True,
+        doc="Rows of the sensor; 0 for what the recording says.",
+    )
+    frame_id: str = parameter(
+        "event_camera", read_only=True, doc="Optical frame of the camera, for message headers."
+    )
+    wait_for_subscribers: int = parameter(
+        1,
+        minimum=0,
+        maximum=100,
+        read_only=True,
+        doc="The replay begins when so many subscribers are connected.",
+    )
+    exit_at_end: bool = parameter(
+        True, doc="End the node at the end; False waits there for a seek or restart."
+    )
+
+    packets: bool = parameter(
+        False,
+        read_only=True,
+        doc="Also publish the events as event_camera_msgs/EventPacket on event_packets.",
+    )
+
+    def check_together(self) -> None:
+        """Check that there is a source, and that width and height go together."""
+        if not self.source:
+            raise ParameterError("source: name a recording, e.g. -p source:=fan.dat")
+        if bool(self.width) != bool(self.height):
+            raise ParameterError(
+                f"width, height: {self.width} and {self.height}; give both or neither"
+            )
+
+    @property
+    def size(self) -> SensorSize | None:
+        """Geometry of the sensor; None for the recording's own."""
+        return SensorSize(self.width, self.height) if self.width else None
