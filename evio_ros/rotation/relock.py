@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evio_ros.events import EventBatch
 from evio_ros.rotation.angle_time import angle_time_histogram
 from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.rotation.matched_offset import vertex
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 from evio_ros.rotation.template import Template
 
@@ -82,7 +83,9 @@ def find_motion(
     if likelihood[best, offset] < max(LEAST_EVIDENCE, LEAST_SHARE * total * template.contrast):
         return None
     step = usual_speed * FASTEST_SHARE / half
-    speed = float(speeds[best]) + step * _vertex(likelihood[:, offset], int(best))
+    speed = float(speeds[best])
+    if 0 < best < len(speeds) - 1:
+        speed += step * vertex(*map(float, likelihood[best - 1 : best + 2, offset]))
     return FoundMotion(
         float(offset) * BIN_RAD, speed, (2 * BIN_RAD, step, 2 * STEP_RAD / length_s**2)
     )
@@ -103,12 +106,3 @@ def _likelihood(
     if speed < 0:
         channels = channels[:, ::-1]
     return template.match_harmonics(channels)
-
-
-def _vertex(values: NDArray[np.float64], index: int) -> float:
-    """Place of a maximum between the neighbours of the largest value, in steps."""
-    if not 0 < index < len(values) - 1:
-        return 0.0
-    before, here, after = values[index - 1 : index + 2]
-    bend = before - 2 * here + after
-    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0

@@ -17,8 +17,10 @@ from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.evidence import Evidence
+from evio_ros.rotation.matched_offset import MatchedOffset, find_offset
+from evio_ros.rotation.noise_scale import NoiseScale
 from evio_ros.rotation.phase_filter import PhaseFilter
-from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
+from evio_ros.rotation.slice_histogram import BIN_RAD
 from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
 from evio_ros.rotation.speed_uncertainty import speed_variance
 from evio_ros.rotation.template import Template, turned_back
@@ -29,8 +31,6 @@ __all__ = ["Motion", "RotorTracker", "TrackerParameters"]
 Counts = NDArray[np.int32]
 
 ORDERS = 24
-MANOEUVRE_EVIDENCE = 15.0
-"""Log likelihood by which another phase must be better than the one foretold to be believed."""
 LARGEST_SURPRISE = 36.0
 """Squared innovation over its variance beyond which even the most agile filter does not follow."""
 FURTHEST_RAD = 4 * BIN_RAD
@@ -113,8 +113,7 @@ class RotorTracker:
         self._slices = slices
         self._parameters = parameters
         self._evidence = Evidence()
-        self._excess = 3.0
-        self._sector_excess = 2.0
+        self._noise = NoiseScale()
         self._disc_variance = 0.0
         self._held: _Held | None = None
         self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
@@ -295,14 +294,12 @@ class RotorTracker:
         events = int(folded.sum())
         likelihood = self.template.match(folded)
         variances = self._phase.predicted_phase_variance()
-        bins, is_manoeuvre = self._find_offset(likelihood, variances[1])
-        gained = float(likelihood[bins])
-        if self._evidence.is_absent(gained, turned):
+        matched = find_offset(likelihood, self.blades, variances[1])
+        if self._evidence.is_absent(matched.gained, turned):
             self._miss(held, events, turned)
             return False
         self._seen_phase, self._seen_us = held.phase + turned, self.t_us
         self.unseen_us = 0
-        about = (bins + _vertex(likelihood, bins)) * BIN_RAD
         looks = self.template.looks if held.speed >= 0 else self.template.mirrored
         seen = measure_slice(
             held.counts,
@@ -310,13 +307,13 @@ class RotorTracker:
             self._radii,
             1.0 / self.ellipse.axes[0],
             self.template.response,
-            about,
+            matched.offset_rad,
             held.phase,
             turned,
         )
-        self._take_in(held, seen, about, is_manoeuvre, variances)
+        self._take_in(held, seen, matched, variances)
         self._disc.predict(held.slices * self._slice_s)
-        self._evidence.learn(gained, events, turned, self.template.contrast)
+        self._evidence.learn(matched.gained, events, turned, self.template.contrast)
         self._usual_speed = max(abs(float(self._phase.state[1])), 0.99 * self._usual_speed)
         middle_s = 0.5 * held.slices * self._slice_s
         corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
@@ -330,19 +327,19 @@ class RotorTracker:
         self,
         held: _Held,
         seen: SliceInformation,
-        about: float,
-        is_manoeuvre: bool,
+        matched: MatchedOffset,
         variances: tuple[float, float],
     ) -> None:
         """Correct the phase and the disc by what slices have shown."""
         expected_variance, agile_variance = variances
+        about, is_manoeuvre = matched.offset_rad, matched.is_manoeuvre
         offset, variance = math.inf, math.inf
         information = seen.information[0, 0]
         if information > 0.0:
             geometry = seen.information[0, 1:]
             offset = float(seen.score[0] - geometry @ self._disc.error) / information
             uncertain = float(geometry @ self._disc.error_covariance @ geometry)
-            variance = self._excess / information + uncertain / information**2
+            variance = self._noise.phase / information + uncertain / information**2
             self._disc_variance += 0.1 * (uncertain / information**2 - self._disc_variance)
         if abs(offset) > FURTHEST_RAD:
             for _ in range(held.slices):
@@ -360,21 +357,10 @@ class RotorTracker:
             line = held.phase + held.speed * (index + 0.5) * self._slice_s
             normalised = self._phase.update(line + about + offset, variance)
             if not is_manoeuvre:
-                self._learn_excess(normalised)
-        self._learn_sector_excess(seen)
+                self._noise.learn_phase(normalised, self._evidence.slices)
+        self._noise.learn_sectors(seen, self._evidence.slices)
         if not is_manoeuvre:
-            self._disc.update(seen, -about, expected_variance + 1e-12, self._sector_excess)
-
-    def _find_offset(self, likelihood: NDArray[np.float64], agile: float) -> tuple[int, bool]:
-        """Bins by which the rotor is ahead, and whether it has left the expected motion."""
-        reach = ANGLE_BINS // (2 * max(self.blades, 2))
-        bins = np.arange(-reach, reach + 1)
-        reachable = likelihood[bins]
-        expected = reachable - (bins * BIN_RAD) ** 2 / (2 * (agile + BIN_RAD**2))
-        locked, free = int(expected.argmax()), int(reachable.argmax())
-        if reachable[free] - reachable[locked] > MANOEUVRE_EVIDENCE:
-            return int(bins[free]), True
-        return int(bins[locked]), False
+            self._disc.update(seen, -about, expected_variance + 1e-12, self._noise.sectors)
 
     def _shake(self, offset: float, held: _Held) -> None:
         """Widen the filter for a sudden change of speed that has led to an offset."""
@@ -407,22 +393,10 @@ class RotorTracker:
         self.unseen_us = 0
         self.resting_us += self._slice_us
         self._seen_phase, self._seen_us = phase, self.t_us
-        calm = (1e-4 * self._usual_speed) ** 2
+        # It may creep, but no faster than the events that are left allow.
+        creep = 0.5 * events / max(self._evidence.events_per_rad * self._slice_s, 1e-9)
+        calm = (1e-4 * self._usual_speed + creep) ** 2
         self._phase.update(phase, (0.1 * self._usual_speed * self._slice_s) ** 2, 0.0, calm)
-
-    def _learn_excess(self, normalised: float) -> None:
-        """Follow how much larger the phases' variance is than events alone explain."""
-        if self._evidence.slices < 3:
-            return
-        share = max(0.02, 0.5 / (1 + self._evidence.slices))
-        self._excess *= 1 + share * (min(normalised, 9.0) - 1)
-        self._excess = min(max(self._excess, 0.02), 1e3)
-
-    def _learn_sector_excess(self, seen: SliceInformation) -> None:
-        measured = seen.excess()
-        if measured is not None:
-            share = max(0.05, 1.0 / (1 + self._evidence.slices))
-            self._sector_excess += share * (min(max(measured, 1.0), 40.0) - self._sector_excess)
 
     def _learn(self, folded: Counts, offset: float, slices: int) -> None:
         """Let the template learn, now and then."""
@@ -444,10 +418,3 @@ class RotorTracker:
         allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)
         is_close = math.erf(allowed / (math.sqrt(2.0) * max(std, 1e-12)))
         return float(np.clip(self._evidence.match, 0.0, 1.0) * is_close)
-
-
-def _vertex(values: NDArray[np.float64], index: int) -> float:
-    """Place of the vertex of the parabola through a periodic table's value and its neighbours."""
-    before, here, after = values[index - 1], values[index], values[(index + 1) % len(values)]
-    bend = before - 2 * here + after
-    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0
