@@ -215,20 +215,20 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def measure_seeks(path: str) -> tuple[float, float, float]:
-    """Milliseconds to index, and median and longest to seek to a random time and read there."""
+    """CPU milliseconds to index, and median and longest to seek to a random time and read there."""
     rng = np.random.default_rng(1)
     with open_recording(path) as source:
-        started = time.perf_counter()
+        started = time.process_time()
         first, last = source.start_us, source.end_us
         source.seek(last - 1)
-        index = time.perf_counter() - started
+        index = time.process_time() - started
         next(source.batches(), None)
         times = []
         for t_us in rng.integers(first, last, SEEKS):
-            started = time.perf_counter()
+            started = time.process_time()
             source.seek(int(t_us))
             next(source.batches())
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
     return 1e3 * index, 1e3 * float(np.median(times)), 1e3 * max(times)
 
 
@@ -246,7 +246,7 @@ def main() -> None:
     options = parser.parse_args()
     events = int(options.events)
     speed = Table("format", "reader", "Mev/s of CPU", "evio_ros is faster by", "peak memory MB")
-    seeking = Table("format", "file MB", "index ms", "seek median ms", "seek longest ms")
+    seeking = Table("format", "file MB", "index ms of CPU", "seek median", "seek longest")
     for name in options.format or COMPARED:
         readers = COMPARED[name]
         with tempfile.TemporaryDirectory() as folder:

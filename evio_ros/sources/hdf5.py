@@ -66,7 +66,9 @@ class Hdf5File(ColumnRecording):
             self._find_columns()
             self._offset_us = self._time_offset()
             return self._declared_size()
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except SourceError:
+            raise
+        except Exception as error:  # the library lets through whatever it meets
             raise SourceError(self.path, f"cannot be read as HDF5: {_line(error)}") from None
 
     def _read_range(self, first: int, count: int) -> RawColumns:
@@ -77,7 +79,7 @@ class Hdf5File(ColumnRecording):
                 columns = [records[name] for name in self._names]
             else:
                 columns = [dataset[part] for dataset in self._datasets]
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # the library lets through whatever it meets
             reason = f"events {first} to {first + count} cannot be read: {_line(error)}"
             raise SourceError(self.path, reason) from None
         raw = raw_columns(*columns)
@@ -92,8 +94,8 @@ class Hdf5File(ColumnRecording):
         self._records, self._datasets, self._names = None, [], []
         for name in RECORDS:
             found = self._hdf5.get(name)
-            if isinstance(found, h5py.Dataset) and found.dtype.names:
-                self._names = _fields(found.dtype.names)
+            if isinstance(found, h5py.Dataset) and (names := _fields(found.dtype.names or ())):
+                self._names = names
                 self._records, self._group = found, found
                 self._check([found])
                 return
@@ -104,7 +106,7 @@ class Hdf5File(ColumnRecording):
                 self._datasets = [group[name] for name in names]
                 self._check(self._datasets)
                 return
-        present = ", ".join(list(self._hdf5)[:12]) or "nothing"
+        present = ", ".join(map(str, list(self._hdf5)[:12])) or "nothing"
         raise SourceError(self.path, f"has no event columns t, x, y, p; it holds {present}")
 
     def _check(self, datasets: list[Any]) -> None:

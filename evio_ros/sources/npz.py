@@ -132,7 +132,9 @@ class NpzFile(ColumnRecording):
         if info.compress_type != zipfile.ZIP_STORED:
             unpacked = self._unpacked(archive, info)
             return NpzColumn(unpacked, 0, info.file_size, self.path, member)
-        header = os.pread(self._file.fileno(), LOCAL_HEADER_BYTES, info.header_offset)
+        header = b""
+        if 0 <= info.header_offset < 1 << 62:
+            header = os.pread(self._file.fileno(), LOCAL_HEADER_BYTES, info.header_offset)
         if len(header) < LOCAL_HEADER_BYTES or header[:4] != b"PK\x03\x04":
             raise SourceError(self.path, f"{member} has no header", info.header_offset)
         name_bytes, extra_bytes = np.frombuffer(header[26:30], "<u2").tolist()

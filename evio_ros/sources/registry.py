@@ -23,8 +23,8 @@ FILE_FORMATS = (
     "evt3:Evt3File",
     "hdf5:Hdf5File",
     "npz:NpzFile",
-    "faery_file:Aedat4File",
-    "faery_file:EventStreamFile",
+    "aedat4:Aedat4File",
+    "event_stream:EventStreamFile",
     "csv_text:CsvFile",
 )
 """Module and class of each format, in the order in which they are asked for a file."""

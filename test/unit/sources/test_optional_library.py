@@ -15,7 +15,6 @@ from evio_ros.sources.writing import open_writer
 @pytest.mark.parametrize(
     ("start", "module", "package"),
     [
-        (b"#!AER-DAT4.0\r\n", "faery", r"evio_ros\[formats\]"),
         (b"Event Stream\x02\x00\x00", "faery", r"evio_ros\[formats\]"),
         (b"\x89HDF\r\n\x1a\n", "h5py", "h5py"),
     ],

@@ -1,10 +1,10 @@
-"""AEDAT4 files of iniVation's cameras and Event Stream files, read by the library faery."""
+"""Event Stream files (.es), read by the library faery."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,27 +15,25 @@ from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.streamed_recording import StreamedRecording
 from evio_ros.sources.time_order import RawColumns
 
-__all__ = ["Aedat4File", "EventStreamFile"]
+__all__ = ["EventStreamFile"]
+
+SIGNATURE = b"Event Stream"
 
 
-class FaeryFile(StreamedRecording):
-    """A recording that faery reads; of an AEDAT4 file the first stream of events.
+class EventStreamFile(StreamedRecording):
+    """A recording in an Event Stream file.
 
     Args:
         path: name of the file.
         size: geometry; None for the file's.
     """
 
-    signature: ClassVar[bytes]
-    file_type: ClassVar[str]
-
-    def __init__(self, path: str, size: SensorSize | None = None) -> None:
-        super().__init__(path, size)
+    format_name = "Event Stream"
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins as the format does."""
-        return start.data.startswith(cls.signature)
+        return start.data.startswith(SIGNATURE)
 
     def _prepare(self) -> SensorSize | None:
         try:
@@ -46,7 +44,7 @@ class FaeryFile(StreamedRecording):
     def _decoder(self) -> Any:
         faery = optional_library("faery", "evio_ros[formats]", self.path)
         with self._errors(f"cannot be read as {self.format_name}"):
-            return faery.events_stream_from_file(self.path, file_type=self.file_type)
+            return faery.events_stream_from_file(self.path, file_type="es")
 
     def _pieces(self) -> Generator[RawColumns, None, None]:
         given = 0
@@ -75,19 +73,3 @@ class FaeryFile(StreamedRecording):
                 raise
             text = " ".join(str(error).split()) or type(error).__name__
             raise SourceError(self.path, f"{what}: {text}") from None
-
-
-class Aedat4File(FaeryFile):
-    """A recording in an AEDAT4 file."""
-
-    format_name = "AEDAT4"
-    signature: ClassVar[bytes] = b"#!AER-DAT4"
-    file_type: ClassVar[str] = "aedat"
-
-
-class EventStreamFile(FaeryFile):
-    """A recording in an Event Stream file."""
-
-    format_name = "Event Stream"
-    signature: ClassVar[bytes] = b"Event Stream"
-    file_type: ClassVar[str] = "es"
