@@ -19,7 +19,7 @@ from evio_ros.rotation.calibration import Calibration
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.lock_on import lock_on
 from evio_ros.rotation.pixel_table import PixelTable
-from evio_ros.rotation.regions import RegionParameters
+from evio_ros.rotation.regions import Region, RegionParameters
 from evio_ros.rotation.relock import find_motion
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
 from evio_ros.rotation.search import RotorSearch, SearchWindow, forget_region
@@ -32,6 +32,8 @@ RELOCK_US = 15_000
 """Length of the events in which a lost rotor's motion is looked for."""
 PASSES = 2
 """How often a new rotor is followed through the events in which it was found."""
+REGION_US = 10_000
+"""One region is searched for each such part of a step: a search must not hold up the rest."""
 GRIDS = 3
 """Grids of the searches before whose counts are looked at too."""
 SAME_RADIUS = 0.5
@@ -90,7 +92,7 @@ class DetectorStatistics:
     Attributes:
         steps, events: steps and events taken in.
         gaps: steps that did not begin where the one before ended.
-        searches: searches for new rotors.
+        regions_searched: regions in which rotors were looked for.
         rotors_found, rotors_lost: rotors taken up and given up.
         rotors_recovered: times a rotor's motion was lost and found again.
     """
@@ -98,7 +100,7 @@ class DetectorStatistics:
     steps: int = 0
     events: int = 0
     gaps: int = 0
-    searches: int = 0
+    regions_searched: int = 0
     rotors_found: int = 0
     rotors_lost: int = 0
     rotors_recovered: int = 0
@@ -171,6 +173,7 @@ class RotationDetector:
             self.parameters.acquisition_us, self._regions, self._acquisition
         )
         self._searcher.known = self._known
+        self._to_search: list[Region] = []
         self._grids: deque[NDArray[np.int32]] = deque(maxlen=GRIDS)
         self._grid_spans: deque[int] = deque(maxlen=GRIDS)
         self._free = self._counts.empty_grid()
@@ -205,7 +208,10 @@ class RotationDetector:
         self._steps_to_search -= 1
         if len(self._recent) >= self._steps_to_first_search and self._steps_to_search <= 0:
             self._steps_to_search = self._steps_between_searches
-            self._search()
+            self._to_search = self._active_regions()
+        for _ in range(max(window.length_us // REGION_US, 1)):
+            if self._to_search:
+                self._search(self._to_search.pop(0))
         estimates = [tracker.estimate() for tracker in self._trackers]
         seen = [estimate for estimate in estimates if estimate is not None]
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
@@ -275,7 +281,7 @@ class RotationDetector:
     def _drop_lost(self) -> None:
         patience_us = self.parameters.patience * max(self.parameters.window_us, 50_000)
         for tracker in list(self._trackers):
-            if tracker.unseen_us > patience_us:
+            if tracker.unseen_us > patience_us or tracker.resting_us > self._tracking.rest_us:
                 self._drop(tracker)
 
     def _drop(self, tracker: RotorTracker) -> None:
@@ -283,8 +289,8 @@ class RotationDetector:
         self._table.remove(tracker.slot)
         self.statistics.rotors_lost += 1
 
-    def _search(self) -> None:
-        """Look for rotors among the events that belong to none yet."""
+    def _active_regions(self) -> list[Region]:
+        """Where to look for rotors: regions of events that belong to none yet."""
         grid = np.add.reduce([*self._grids, self._free])
         span_us = self._counted_us + sum(self._grid_spans)
         self._grids.append(self._free)
@@ -292,19 +298,19 @@ class RotationDetector:
         self._free = self._counts.empty_grid()
         self._counted_us = 0
         if len(self._trackers) >= self.parameters.maximum_rotors:
-            return
+            return []
         followed = [tracker.ellipse for tracker in self._trackers]
-        regions = self._searcher.regions(grid, span_us, followed)
-        if not regions:
-            return
-        self.statistics.searches += 1
-        window = SearchWindow.of(self.size, list(self._recent), self._table.codes)
-        for region in regions:
-            if self._take_up(window, self._searcher.candidates(window, region)):
-                for old in self._grids:
-                    forget_region(old, region)
-            else:
-                self._searcher.failed(region)
+        return self._searcher.regions(grid, span_us, followed)
+
+    def _search(self, region: Region) -> None:
+        """Look for a rotor in a region."""
+        self.statistics.regions_searched += 1
+        window = SearchWindow.of(self.size, list(self._recent), self._table.codes, region)
+        if self._take_up(window, self._searcher.candidates(window, region)):
+            for old in (*self._grids, self._free):
+                forget_region(old, region)
+        else:
+            self._searcher.failed(region)
 
     def _take_up(self, window: SearchWindow, candidates: Iterator[RotorCandidate]) -> bool:
         """Follow the first of a region's candidates that the events confirm."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
@@ -22,7 +23,9 @@ FOLLOWED_RADIUS = 1.25
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
 LONGEST_PAUSE = 8
-MOST_EVENTS = 3_000_000
+MARGIN_PX = 10.0
+"""Border about a region's cells whose events are looked at too."""
+MOST_EVENTS = 2_000_000
 """Of more events only every second, third ... one is looked at."""
 
 
@@ -32,7 +35,7 @@ class SearchWindow:
 
     Attributes:
         start_us, end_us: time span.
-        events: those that belong to no rotor yet.
+        events: those of a region that belong to no rotor yet.
     """
 
     start_us: int
@@ -41,15 +44,26 @@ class SearchWindow:
 
     @classmethod
     def of(
-        cls, size: SensorSize, steps: Sequence[EventWindow], codes: NDArray[np.int32]
+        cls,
+        size: SensorSize,
+        steps: Sequence[EventWindow],
+        codes: NDArray[np.int32],
+        region: Region,
     ) -> SearchWindow:
-        """The events of some steps at pixels that are free."""
-        events = EventBatch.concatenate(size, [step.events for step in steps])
-        stride = -(-len(events) // MOST_EVENTS)
+        """The events of some steps in a region's box at pixels that are free."""
+        points = region.cell_centers()
+        low = np.maximum(points.min(axis=0) - MARGIN_PX, 0.0).astype(np.int64)
+        high = (points.max(axis=0) + MARGIN_PX).astype(np.int64)
+        parts = []
+        for step in steps:
+            events = step.events
+            places = _free_in_box(events.x, events.y, codes, low, high)
+            parts.append(events_at(events, places))
+        chosen = EventBatch.concatenate(size, parts)
+        stride = -(-len(chosen) // MOST_EVENTS)
         if stride > 1:
-            events = events_at(events, np.arange(0, len(events), stride))
-        events = events_at(events, codes[events.y, events.x] == FREE)
-        return cls(steps[0].start_us, steps[-1].end_us, events)
+            chosen = events_at(chosen, np.arange(0, len(chosen), stride))
+        return cls(steps[0].start_us, steps[-1].end_us, chosen)
 
     def last(self, span_us: int) -> SearchWindow:
         """The window's end."""
@@ -185,6 +199,18 @@ def _clear(grid: NDArray[np.int32], ellipse: Ellipse, cell_px: int) -> None:
         (column + 0.5) * cell_px - 0.5, (row + 0.5) * cell_px - 0.5
     )
     grid[y0:y1, x0:x1][radius < FOLLOWED_RADIUS] = 0
+
+
+@njit(cache=True, nogil=True)
+def _free_in_box(x, y, codes, low, high):  # type: ignore[no-untyped-def]
+    """Indices of events at free pixels of a box."""
+    places = np.empty(x.size, np.int64)
+    count = 0
+    for i in range(x.size):
+        if low[0] <= x[i] <= high[0] and low[1] <= y[i] <= high[1] and codes[y[i], x[i]] == FREE:
+            places[count] = i
+            count += 1
+    return places[:count].copy()
 
 
 def events_at(events: EventBatch, places: NDArray[np.int64] | NDArray[np.bool_]) -> EventBatch:

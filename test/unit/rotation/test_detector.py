@@ -13,6 +13,8 @@ from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
 from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.rotation.regions import RegionParameters
+from evio_ros.rotation.rotor_tracker import TrackerParameters
 from evio_ros.windowing import windows
 
 
@@ -262,3 +264,23 @@ def test_a_hot_pixel_beside_a_rotor_changes_nothing():
     results = detect(EventBatch(SIZE, *(column[order] for column in parts)))
     for result in results[5:]:
         assert result[0].rpm == pytest.approx(1150.0, rel=1e-3)
+
+
+def test_a_rotor_at_rest_is_given_up_after_its_time():
+    first = IdealRotor(19.1667)
+    still = shifted(events_of([], 600_000, seed=1), 400_000)
+    detector = RotationDetector(SIZE, tracking=TrackerParameters(rest_us=300_000))
+    events = EventBatch.concatenate(SIZE, [events_of([first], 400_000), still])
+    results = [detector.process(step) for step in windows([events], SIZE, 50_000, start_us=0)]
+    assert results[13][0].rpm == pytest.approx(0.0, abs=0.1)
+    assert results[-1] == []
+    assert detector.statistics.rotors_lost == 1
+
+
+def test_mean_shift_finds_the_same_rotor():
+    rotor = IdealRotor(19.1667)
+    regions = RegionParameters(clustering="mean_shift", mean_shift_px=90.0)
+    detector = RotationDetector(SIZE, regions=regions)
+    steps = windows([events_of([rotor], 400_000)], SIZE, 50_000, start_us=0)
+    results = [detector.process(step) for step in steps]
+    assert results[-1][0].rpm == pytest.approx(1150.0, rel=1e-3)
