@@ -23,9 +23,9 @@ Real = NDArray[np.float64]
 
 AGILITIES = (1e-3, 3e-2, 1.0, 30.0)
 """Random walk of the acceleration in a second, as a share of the speed."""
-MOST_CHANGE = 0.07
-"""No filter lets the speed wander by more than this share from one blade to the next: within one
-passing of a blade, a change of speed and an error of the disc's place look alike."""
+QUICK_PASSAGE_S = 0.02
+"""Where blades follow more slowly, motors are taken for calmer: within one passing of a blade, a
+change of speed and an error of the disc's place look alike."""
 MEMORY_SLICES = 30.0
 MEMORY_PERIODS = 3.0
 """Evidence for a filter counts for so many slices and passings of a blade, whichever is longer."""
@@ -57,7 +57,9 @@ class PhaseFilter:
         deviations: Real,
         period_s: float,
     ) -> None:
-        self._agilities = np.minimum(AGILITIES, MOST_CHANGE / period_s**1.5)
+        self._agilities = np.minimum(
+            AGILITIES, AGILITIES[-1] * min(1.0, QUICK_PASSAGE_S / period_s) ** 3
+        )
         self._slice_s = slice_s
         self._forgetting = math.exp(-1.0 / max(MEMORY_SLICES, MEMORY_PERIODS * period_s / slice_s))
         self._slices = slices
