@@ -110,6 +110,9 @@ class EventPacketDecoder:
         size = SensorSize(int(packet.width), int(packet.height))
         if self.size is None:
             self.size, self._encoding = size, packet.encoding
+            base_us, rest_ns = divmod(int(packet.time_base), 1000)
+            if not rest_ns and base_us % Evt3Decoder.wrap_us == 0:
+                self._evt3 = Evt3Decoder(base_us)
         if (size, packet.encoding) != (self.size, self._encoding):
             raise EventError(
                 f"packet {packet.seq}: {packet.encoding} of {size} after {self._encoding} of "
@@ -155,20 +158,32 @@ class EventPacketDecoder:
 
 
 class EventPacketEncoder:
-    """Encodes batches as payloads of encoding "evt3", each of which can be decoded by itself."""
+    """Encodes batches as payloads of encoding "evt3", each of which can be decoded by itself.
+
+    Attributes:
+        time_base_ns: time base of the packets: what their 24-bit times are counted from. Other
+            decoders of EVT3 do not look at it, and count from 0.
+    """
 
     encoding = "evt3"
 
     def __init__(self) -> None:
-        self._encoder = Evt3Encoder()
+        self.time_base_ns = 0
+        self._encoder: Evt3Encoder | None = None
 
     def encode(self, batch: EventBatch) -> bytes:
         """Payload of a batch; times are kept modulo 2**24 µs.
 
         Raises:
-            EventError: where the sensor has more than 2048 pixels a side.
+            EventError: where the sensor has more than 2048 pixels a side, or time is below 0.
         """
         if max(batch.size.width, batch.size.height) > 1 << 11:
             raise EventError(f"EVT3 holds sensors of up to 2048 pixels a side, not {batch.size}")
+        if len(batch) and batch.t[0] < 0:
+            raise EventError(f"EVT3 holds no time below 0: {batch.t[0]} us")
+        if self._encoder is None:
+            self._encoder = Evt3Encoder()
+            first_us = int(batch.t[0]) if len(batch) else 0
+            self.time_base_ns = (first_us - first_us % Evt3Decoder.wrap_us) * 1000
         self._encoder.repeat_state()
         return self._encoder.encode(batch).astype("<u2", copy=False).tobytes()
