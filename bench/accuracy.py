@@ -1,9 +1,12 @@
 """How accurate and how fast rotation is measured: every scene x window x method, against truth.
 
-python bench/accuracy.py                                 all scenes, all windows
+python bench/accuracy.py                                 all scenes, windows and methods
+python bench/accuracy.py --method detector --jobs 2      without limits and classical methods
 python bench/accuracy.py --scene fan_ramp --window-ms 100
 python bench/accuracy.py --json now.json --compare before.json
 python bench/accuracy.py --recording my.dat --truth my.truth.json
+python bench/accuracy.py --scaling                       cost over events, rotors, resolution
+python bench/accuracy.py --from now.json --markdown      tables of an earlier run
 """
 
 from __future__ import annotations
@@ -22,7 +25,12 @@ from accuracy_bench.markdown import accuracy_markdown, detection_markdown
 from accuracy_bench.results import Row, baseline, read_rows, write_rows
 from accuracy_bench.runs import METHODS, QUICK, Job, run
 from accuracy_bench.scaling import measure_scaling, scaling_table
-from accuracy_bench.tables import accuracy_table, comparison_table, failures_table
+from accuracy_bench.tables import (
+    accuracy_table,
+    comparison_table,
+    failures_table,
+    reliability_table,
+)
 
 WINDOWS_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0)
 
@@ -48,6 +56,7 @@ def main() -> int:
         return 0
     console.print(accuracy_table(rows))
     console.print(failures_table(rows))
+    console.print(reliability_table(rows))
     if options.compare:
         console.print(comparison_table(read_rows(options.compare), rows))
     return 0
@@ -73,7 +82,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--scene", action="append", help="a scene of `evio simulate --list`; may be repeated")
     add("--window-ms", action="append", type=float, help="length of a window; may be repeated")
-    add("--method", action="append", choices=sorted(METHODS), help="default: detector")
+    add("--method", action="append", choices=sorted(METHODS), help="default: all")
     add("--duration", type=float, help="seconds to simulate; default: as the scene has it")
     add("--jobs", type=int, default=1, help="processes")
     add("--json", type=Path, metavar="FILE", help="write the figures")
@@ -92,7 +101,7 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     from evio_ros.simulation.presets import PRESETS
 
     windows_us = tuple(round(1e3 * ms) for ms in options.window_ms or WINDOWS_MS)
-    methods = tuple(options.method or ("detector",))
+    methods = tuple(options.method or METHODS)
     if options.recording is not None:
         return [Job(options.recording.stem, windows_us, methods, options.recording, options.truth)]
     if options.quick:

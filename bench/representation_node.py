@@ -111,11 +111,13 @@ def measure(rate: float, seconds: float, downsample: int) -> None:
     sender.join()
     elapsed_s = min(time.monotonic() - started_s, seconds)
     values = {value.key: value.value for value in reports[-1].values}
+    histograms, images = round(seconds * 20), round(seconds * 25)
     print(
-        f"node: {used_s / elapsed_s:.0%} of one core at {rate * 1e-6:g} Mev/s; in: "
-        f"{values['messages']} messages, {values['messages_lost']} lost; out: "
-        f"{len(tensors)} of {round(seconds * 20)} histograms, {len(pictures)} of "
-        f"{round(seconds * 25)} pictures; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
+        f"node: {used_s / elapsed_s:.0%} of one core at {rate * 1e-6:g} Mev/s\n"
+        f"in:   {values['messages']} messages, {values['messages_lost']} lost\n"
+        f"out:  {len(tensors)} of {histograms} histograms, {len(pictures)} of {images} pictures\n"
+        f"load: {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs; a node that does not get the "
+        "processor in time loses messages"
     )
     listener.destroy_node()
     rclpy.shutdown()

@@ -11,6 +11,7 @@ at which this machine copies memory.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import platform
 import statistics
@@ -339,12 +340,15 @@ def main() -> None:
     # Before evlib and Polars are imported: they are to use one core as well.
     for variable in ("POLARS_MAX_THREADS", "RAYON_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    with_evlib = not chosen.no_evlib and importlib.util.find_spec("evlib") is not None
+    if not with_evlib:
+        print("without evlib (pip install .[reference])")
     copy = copied_bytes_per_s(chosen.repeat)
     print(f"{platform.machine()}, {os.cpu_count()} CPUs, one used; medians of {chosen.repeat}")
     print(f"memory copy: {copy * 1e-9:.1f} GB/s read and written\n")
     print("| work | goal ms | ours ms (least) | plain loop ms | evlib ms | share of copy |")
     print("|---|---|---|---|---|---|")
-    for line in lines(not chosen.no_evlib):
+    for line in lines(with_evlib):
         times = measure(line, chosen.repeat)
         median = {name: statistics.median(values) for name, values in times.items()}
         share = line.bytes / (median["ours"] * 1e-3) / copy

@@ -45,6 +45,7 @@ def score(
         matched, strangers = _match(truth.rotors, estimates, t_us, window_us, parameters)
         for scorer, estimate in zip(scorers, matched, strict=True):
             scorer.add(t_us, estimate)
+        total.stranger_confidence += [stranger.confidence for stranger in strangers]
         for stranger in strangers:
             if stranger.confidence > parameters.false_confidence:
                 total.false_windows += 1

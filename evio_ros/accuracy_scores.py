@@ -15,6 +15,8 @@ from evio_ros.parameters import Parameters, parameter
 __all__ = ["Recovery", "RotorScore", "Score", "ScoringParameters", "Summary"]
 
 Real = NDArray[np.float64]
+RIGHT_ERROR = 0.01
+"""Confidence is the probability that the relative error is below this."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ class Score:
         rotors: one for each rotor of the truth.
         false_identities: numbers of confident estimates that belong to no rotor.
         false_windows, weak_windows: how many estimates belong to no rotor, confident or not.
+        stranger_confidence: confidence of each of them.
         parameters: how it was scored.
     """
 
@@ -186,6 +189,22 @@ class Score:
     false_identities: set[int] = field(default_factory=set)
     false_windows: int = 0
     weak_windows: int = 0
+    stranger_confidence: list[float] = field(default_factory=list)
+
+    def reliability(self, bins: int = 5) -> list[tuple[int, int]]:
+        """How far confidence can be trusted.
+
+        Returns:
+            For each of `bins` equal ranges of confidence from 0 to 1: the number of estimates, and
+            of those right to 1 %. An estimate of no rotor is wrong.
+        """
+        confidence = np.append(_joined(self.rotors, "confidence"), self.stranger_confidence)
+        right = np.zeros(len(confidence), bool)
+        error = _joined(self.rotors, "error")
+        right[: len(error)] = np.abs(error) < RIGHT_ERROR
+        place = np.clip((confidence * bins).astype(int), 0, bins - 1)
+        counts = np.bincount(place, minlength=bins), np.bincount(place[right], minlength=bins)
+        return [(int(count), int(good)) for count, good in zip(*counts, strict=True)]
 
     def summary(self) -> Summary:
         """The figures of a table's row."""
@@ -220,7 +239,7 @@ class Score:
             within_2_sigma=_mean(z < 2),
             confident=_mean(confidence > p.false_confidence),
             confidence=_mean(confidence),
-            right=_mean(np.abs(error) < 0.01),
+            right=_mean(np.abs(error) < RIGHT_ERROR),
             slow_rpm=_percentile(np.abs(_joined(rotors, "slow_error_rpm")), 50),
             recovery_ms=_longest_ms([step for step in recoveries if step.rpm != 0]),
             stop_ms=_longest_ms([step for step in recoveries if step.rpm == 0]),

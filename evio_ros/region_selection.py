@@ -38,11 +38,12 @@ def select_inside(
         np.uint16(region.y0),
         np.uint16(min(region.y1 - 1, LARGEST_COORDINATE) - region.y0),
     )
-    # Only the part that is written to takes up memory.
-    positions = np.empty(len(x) + 1, np.int64)
-    positions = positions[: _list_inside(x, y, bounds, positions)]
-    chosen = tuple(np.empty(len(positions), column.dtype) for column in (t, x, y, polarity))
-    _pick_all((t, x, y, polarity), positions, chosen)
+    columns = (t, x, y, polarity)
+    # Memory that is not written to is never really there, and shrinking gives the rest back.
+    chosen = tuple(np.empty(len(x), column.dtype) for column in columns)
+    number = _select(columns, bounds, chosen)
+    for column in chosen:
+        column.resize(number, refcheck=False)
     return chosen  # type: ignore[return-value]
 
 
@@ -54,32 +55,35 @@ def _mark(x, y, bounds, marks):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _list_inside(x, y, bounds, positions):  # type: ignore[no-untyped-def]
-    """Write the positions of the events inside; returns their number."""
-    marks = np.empty(BLOCK, np.uint8)
+def _list_marked(marks, size, positions):  # type: ignore[no-untyped-def]
+    # Written always, kept only where marked: no branch, nothing to mispredict.
     number = np.int64(0)
-    for start in range(0, x.size, BLOCK):
-        block = slice(start, min(start + BLOCK, x.size))
-        _mark(x[block], y[block], bounds, marks)
-        # Written always, kept only where marked: no branch, nothing to mispredict.
-        for i in range(block.stop - start):
-            positions[number] = start + i
-            number += np.int64(marks[i])
+    for i in range(size):
+        positions[number] = i
+        number += np.int64(marks[i])
     return number
 
 
 @njit(cache=True, nogil=True)
-def _pick(column, positions, chosen):  # type: ignore[no-untyped-def]
-    for k in range(positions.size):
+def _pick(column, positions, number, chosen):  # type: ignore[no-untyped-def]
+    for k in range(number):
         chosen[k] = column[positions[k]]
 
 
 @njit(cache=True, nogil=True)
-def _pick_all(columns, positions, chosen):  # type: ignore[no-untyped-def]
-    """Block by block, so that all columns are read while the positions are in the cache."""
-    for start in range(0, positions.size, BLOCK):
-        block = slice(start, min(start + BLOCK, positions.size))
-        _pick(columns[0], positions[block], chosen[0][block])
-        _pick(columns[1], positions[block], chosen[1][block])
-        _pick(columns[2], positions[block], chosen[2][block])
-        _pick(columns[3], positions[block], chosen[3][block])
+def _select(columns, bounds, chosen):  # type: ignore[no-untyped-def]
+    """Copy what is inside; block by block, so that all is read while it is in the cache."""
+    t, x, y, polarity = columns
+    marks = np.empty(BLOCK, np.uint8)
+    positions = np.empty(BLOCK, np.int32)
+    done = np.int64(0)
+    for start in range(0, x.size, BLOCK):
+        block = slice(start, min(start + BLOCK, x.size))
+        _mark(x[block], y[block], bounds, marks)
+        number = _list_marked(marks, block.stop - start, positions)
+        _pick(t[block], positions, number, chosen[0][done:])
+        _pick(x[block], positions, number, chosen[1][done:])
+        _pick(y[block], positions, number, chosen[2][done:])
+        _pick(polarity[block], positions, number, chosen[3][done:])
+        done += number
+    return done

@@ -63,4 +63,6 @@ def _short(value: Any) -> Any:
     """The value with floats of four digits."""
     if isinstance(value, dict):
         return {name: _short(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(item) for item in value]
     return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from accuracy_bench.oracle import Oracle
 from accuracy_bench.results import Row
 from evio_ros.accuracy import score
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventBatch, RegionOfInterest, SensorSize
+from evio_ros.events import EventBatch
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.simulated_recording import cached_recording
 from evio_ros.simulation.truth import RotorTruth, Truth, truth_path
@@ -88,12 +89,17 @@ def _warm_up(job: Job, events: EventBatch, truth: Truth) -> None:
 
 def _row(scene: str, method: str, window_us: int, events: EventBatch, truth: Truth) -> Row:
     step_us = window_us // math.ceil(window_us / LONGEST_STEP_US)
+    if method in TOLD:
+        # They keep nothing from window to window; windows that overlap a lot tell little more.
+        step_us = max(step_us, window_us // 5)
     steps = list(METHODS[method](events, truth, window_us, step_us))
     results = [(step.t_us, step.estimates) for step in steps]
-    figures = score(truth, results, window_us).summary().as_dict()
+    scored = score(truth, results, window_us)
+    figures = scored.summary().as_dict()
     locked = [step for step in steps if step.t_us > ACQUISITION_US]
     latency_ms = [1e3 * step.cpu_s for step in locked]
     figures |= {
+        "reliability": scored.reliability(),
         "mev_s": _rate(steps),
         "locked_mev_s": _rate(locked),
         "latency_ms": float(np.median(latency_ms)) if latency_ms else None,
@@ -127,10 +133,16 @@ def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> 
 
 def oracle(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
     """The limit, see `accuracy_bench.oracle`."""
-    rotors = [Oracle.of(rotor, events) for rotor in truth.rotors]
+    rotors = _oracles(events, truth)
     for end_us in range(max(window_us, ACQUISITION_US + step_us), truth.duration_us + 1, step_us):
         estimates = [rotor.measure(end_us, window_us) for rotor in rotors]
         yield Step(end_us, [estimate for estimate in estimates if estimate is not None], 0, 0.0)
+
+
+@lru_cache(maxsize=1)
+def _oracles(events: EventBatch, truth: Truth) -> list[Oracle]:
+    """One for each rotor; the same for all windows of a recording."""
+    return [Oracle.of(rotor, events) for rotor in truth.rotors]
 
 
 def classical(name: str) -> Method:
@@ -140,6 +152,7 @@ def classical(name: str) -> Method:
     """
 
     def method(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
+        from evio_ros.rotation.classical.detector import region_box
         from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
 
         measure = CLASSICAL_METHODS[name]
@@ -150,7 +163,7 @@ def classical(name: str) -> Method:
             estimates = []
             for rotor in truth.rotors:
                 ellipse = rotor.ellipse(end_us - window_us / 2)
-                region = window.inside(_box(ellipse, events.size))
+                region = window.inside(region_box(ellipse, events.size))
                 start_us, blades = end_us - window_us, rotor.blade_count
                 frequency_hz = measure(region, start_us, window_us, blades)
                 if frequency_hz is not None:
@@ -162,14 +175,6 @@ def classical(name: str) -> Method:
             yield Step(end_us, estimates, len(events.between(end_us - step_us, end_us)), cpu_s)
 
     return method
-
-
-def _box(ellipse: Ellipse, size: SensorSize) -> RegionOfInterest:
-    half_width, half_height = ellipse.half_extent()
-    x, y = ellipse.center
-    x0, y0 = max(int(x - half_width), 0), max(int(y - half_height), 0)
-    x1, y1 = min(int(x + half_width) + 1, size.width), min(int(y + half_height) + 1, size.height)
-    return RegionOfInterest(x0, y0, x1, y1)
 
 
 def _told(
@@ -197,6 +202,7 @@ def _told(
 
 CLASSICAL = ("welch", "autocorrelation", "period_filter")
 NOT_BY_CLASSICAL = (
+    "reliability",
     "sign",
     "blades",
     "confidence",
@@ -212,7 +218,16 @@ METHODS: dict[str, Method] = {
     **{name: classical(name) for name in CLASSICAL},
 }
 TOLD = {
-    "oracle": ("sign", "blades", "confidence", "found", "detection_ms", "mev_s", "locked_mev_s"),
+    "oracle": (
+        "reliability",
+        "sign",
+        "blades",
+        "confidence",
+        "found",
+        "detection_ms",
+        "mev_s",
+        "locked_mev_s",
+    ),
     **dict.fromkeys(CLASSICAL, NOT_BY_CLASSICAL),
 }
 """Figures that a method was told or does not give."""

@@ -103,6 +103,24 @@ def failures_table(rows: list[Row]) -> Table:
     return table
 
 
+def reliability_table(rows: list[Row]) -> Table:
+    """What share of the estimates of each confidence was right, over all scenes and windows."""
+    table = Table(title="confidence, all scenes and windows together")
+    for name in ("method", "confidence", "estimates", "right to 1 %"):
+        table.add_column(name, justify="right")
+    for method in dict.fromkeys(row.method for row in rows):
+        bins = [row.figures.get("reliability") for row in rows if row.method == method]
+        totals = [
+            [sum(pair) for pair in zip(*same, strict=True)]
+            for same in zip(*filter(None, bins), strict=True)
+        ]
+        for index, (count, right) in enumerate(totals):
+            low, high = index / len(totals), (index + 1) / len(totals)
+            share = share_text(right / count) if count else "-"
+            table.add_row(method, f"{low:.1f} to {high:.1f}", str(count), share)
+    return table
+
+
 def comparison_table(before: list[Row], after: list[Row]) -> Table:
     """Errors before and after, and their ratio."""
     table = Table(title="before and after", row_styles=["", "dim"])

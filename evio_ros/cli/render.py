@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
+LEAST_MS, MOST_MS = 0.001, 10_000.0
 TIME_CONSTANTS = 8
 """Events older than so many time constants leave no visible trace."""
 
@@ -61,7 +62,7 @@ def render(
     window_us, tau_us = _microseconds("window-ms", window_ms), _microseconds("tau-ms", tau_ms)
     with open_recording(recording) as source:
         length_s = (source.end_us - source.start_us) * 1e-6
-        if at > length_s:
+        if not at <= length_s:
             raise ParameterError(f"--at: {at:g} s is past the recording's end at {length_s:g} s")
         tensor = _tensor(source, kind, source.start_us + round(at * 1e6), window_us, tau_us)
         shown = _shown(source.size, roi)
@@ -84,8 +85,10 @@ def _png(picture: Picture) -> bytes:
 
 
 def _microseconds(name: str, milliseconds: float) -> int:
-    if not milliseconds * 1e3 >= 1:
-        raise ParameterError(f"--{name}: {milliseconds:g} ms is below 0.001 ms")
+    if not LEAST_MS <= milliseconds <= MOST_MS:
+        raise ParameterError(
+            f"--{name}: {milliseconds:g} ms is not in {LEAST_MS:g} to {MOST_MS:g} ms"
+        )
     return round(milliseconds * 1e3)
 
 

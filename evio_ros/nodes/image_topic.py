@@ -12,14 +12,13 @@ from evio_ros.events import SensorSize
 from evio_ros.msg import RotationStateArray
 from evio_ros.nodes.topic_on_demand import WARM_UP_SIZE, TopicOnDemand, warm_up
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.representations.activity import ActivityParameters
-from evio_ros.representations.base import Representation, RepresentationParameters
-from evio_ros.representations.event_frame import EventFrameParameters
-from evio_ros.representations.picture import LOOKS, draw_picture
-from evio_ros.representations.registry import make
+from evio_ros.representations.activity import Activity, ActivityParameters
+from evio_ros.representations.base import Representation
+from evio_ros.representations.picture import BRIGHTEST_EVENTS, LOOKS, draw_picture
 from evio_ros.representations.rotor_overlay import draw_rotors
+from evio_ros.representations.stacked_histogram import StackedHistogram, StackedHistogramParameters
 from evio_ros.representations.tensor_stream import TensorStream
-from evio_ros.representations.time_surface import TimeSurfaceParameters
+from evio_ros.representations.time_surface import TimeSurface, TimeSurfaceParameters
 from evio_ros.ros.event_subscription import SensorClock
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
@@ -85,17 +84,21 @@ class ImageTopic(TopicOnDemand):
     def _open(self, size: SensorSize) -> TensorStream:
         representation = self._make(size)
         self._tensor = np.empty(representation.shape, representation.dtype)
-        self._picture = np.empty((size.height, size.width, 3), np.uint8)
+        picture = np.zeros((size.height, size.width, 3), np.uint8)
+        self._image = self._bridge.cv2_to_imgmsg(picture, "rgb8")
+        # The message's own memory: pictures are drawn where the middleware reads them.
+        self._picture = np.frombuffer(self._image.data, np.uint8).reshape(picture.shape)
         return TensorStream(representation, self._parameters.window_us)
 
     def _make(self, size: SensorSize) -> Representation:
         tau_us = self._parameters.tau_us
-        parameters: dict[str, RepresentationParameters] = {
-            "event_frame": EventFrameParameters(),
-            "activity": ActivityParameters(tau_us=tau_us),
-            "time_surface": TimeSurfaceParameters(tau_us=tau_us),
-        }
-        return make(self._parameters.look, size, parameters[self._parameters.look])
+        if self._parameters.look == "activity":
+            return Activity(size, ActivityParameters(tau_us=tau_us))
+        if self._parameters.look == "time_surface":
+            return TimeSurface(size, TimeSurfaceParameters(tau_us=tau_us))
+        # An event frame in bytes: more events than this are no brighter.
+        frame = StackedHistogramParameters(bins=1, cutoff=BRIGHTEST_EVENTS, span="window")
+        return StackedHistogram(size, frame)
 
     def _message(self, stream: TensorStream, start_us: int, clock: SensorClock) -> Image:
         end_us = start_us + stream.window_us
@@ -105,10 +108,8 @@ class ImageTopic(TopicOnDemand):
             age_us = abs(end_us - self._rotors.window_end)
             shown = self._rotors.states if age_us <= ROTORS_FRESH_US else []
             draw_rotors(map(estimate_of, shown), self._picture)
-        # Not every version of cv_bridge takes a header.
-        message = self._bridge.cv2_to_imgmsg(self._picture, "rgb8")
-        message.header = clock.header(end_us)
-        return message
+        self._image.header = clock.header(end_us)
+        return self._image
 
     def _note_rotors(self, message: RotationStateArray) -> None:
         self._rotors = message

@@ -47,16 +47,22 @@ class Representation(Protocol):
     has been pushed; reading changes nothing and may be repeated. The same events pushed in other
     portions give the same tensor. A window without events gives a tensor of zeros (kinds that
     remember earlier windows: of what is left of those).
-
-    Attributes:
-        size: geometry of the sensor.
-        shape: lengths of the tensor's axes; the last two are rows and columns.
-        dtype: type of the tensor's elements.
     """
 
-    size: SensorSize
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    @property
+    def size(self) -> SensorSize:
+        """Geometry of the sensor."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the tensor's axes; the last two are rows and columns."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the tensor's elements."""
+        ...
 
     @property
     def event_count(self) -> int:

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from evio_ros.errors import ParameterError
 from evio_ros.representations.base import TensorArray, check_output
 
-__all__ = ["LOOKS", "Picture", "draw_picture"]
+__all__ = ["BRIGHTEST_EVENTS", "LOOKS", "Picture", "draw_picture"]
 
 Picture = NDArray[np.uint8]
 
 GROUND = (16, 16, 22)
 ON = (255, 150, 40)
 OFF = (40, 130, 255)
-BRIGHTEST_EVENTS = 30
+BRIGHTEST_EVENTS = 15
 FAINT_EVENTS = 0.125
 """Up to here brightness grows in proportion, from here with the logarithm."""
 STEPS_PER_EVENT = 16
@@ -36,7 +36,7 @@ def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
 
     Args:
         kind: one of `LOOKS`: "event_frame" and "activity" show how many events there were, on a
-            logarithmic scale that ends at 30; "time_surface" how recent the last one is.
+            logarithmic scale that ends at 15; "time_surface" how recent the last one is.
         tensor: (2, rows, columns), OFF first, as the representation of that kind gives it.
         out: uint8 (rows, columns, 3), RGB; is written.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.representations.activity import Activity, ActivityParameters
+from evio_ros.representations.activity import NEGLIGIBLE, Activity, ActivityParameters
 from evio_ros.representations.base import TensorArray, check_output
 from evio_ros.representations.decay import DecayTable
 from evio_ros.representations.event_frame import EventFrame, EventFrameParameters
@@ -282,6 +282,7 @@ class TorchActivity(Activity):
 
     def _fade(self, remaining: np.float32) -> None:
         self._weights *= float(remaining)
+        self._weights[self._weights < NEGLIGIBLE] = 0.0
 
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""

@@ -27,6 +27,12 @@ from evio_ros.rotation.regions import Region
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
+HOPEFUL = 0.5
+"""Share of the wanted coherence that a start must have to be worth refining."""
+MINIMUM_CELLS = 8
+FLATTEST = 8.0
+"""Greatest ratio of a disc's axes."""
+
 Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
 _Start = tuple[float, int, Real, Real]
@@ -205,7 +211,7 @@ def _wind(
     tempered = (phasors / np.sqrt(np.maximum(strength, 1e-9))).astype(np.complex128)
     line = _Line(tempered, points, float((np.abs(tempered).sum(axis=1) ** 2).sum()))
     weight = np.maximum(strength.sum(axis=0).astype(np.float64) - 2.0, 0.0) ** 2
-    if weight.sum() <= 0.0:
+    if np.count_nonzero(weight) < MINIMUM_CELLS:
         return None
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
@@ -221,12 +227,17 @@ def _wind(
                 for share, order in zip(power, orders, strict=True)
             ]
     starts.sort(key=lambda start: start[0], reverse=True)
+    starts = [start for start in starts if start[0] >= HOPEFUL * starts[0][0]]
+    if starts[0][0] < HOPEFUL * parameters.minimum_coherence:
+        return None
     fits = [_refine(line, centroid, spread, start[1:]) for start in _distinct(starts, 4)]
     coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
     standing = float(line.coherence(center, shear, np.zeros(1, np.int64))[0])
     if coherence < 2 * standing or not _surrounds(points, center, shear, weight):
         return None
     ellipse = _outline(points, weight, center, shear)
+    if ellipse.axes[0] > FLATTEST * ellipse.axes[1]:
+        return None
     return RotorCandidate(ellipse, line_hz / order, abs(order), coherence)
 
 

@@ -8,43 +8,43 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.rotation.disc_map import OUTSIDE, DiscMap
+from evio_ros.rotation.disc_map import ANGLE_STEPS, DiscMap
 
 __all__ = ["angle_time_histogram", "angular_harmonics"]
 
 
 @njit(cache=True, nogil=True)
-def _accumulate(x, y, t, polarity, x0, y0, angle_index, start_us, bins_per_us, outside, counts):  # type: ignore[no-untyped-def]
-    rows, columns = angle_index.shape
-    last_bin = counts.shape[1] - 1
-    total = 0
+def _accumulate(x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, steps_per_bin, counts):  # type: ignore[no-untyped-def]
+    rows, columns = codes.shape
+    channels, bins, angles = counts.shape
+    rings = channels // 2
     for i in range(x.size):
         column = np.int64(x[i]) - x0
         row = np.int64(y[i]) - y0
-        if 0 <= column < columns and 0 <= row < rows:
-            angle = angle_index[row, column]
-            if angle != outside:
-                time_bin = min(np.int64((t[i] - start_us) * bins_per_us), last_bin)
-                counts[np.int64(polarity[i]), time_bin, angle] += 1
-                total += 1
-    return total
+        if 0 <= column < columns and 0 <= row < rows and codes[row, column] >= 0:
+            code = codes[row, column]
+            time_bin = min(np.int64((t[i] - start_us) * bins_per_us), bins - 1)
+            channel = np.int64(polarity[i]) * rings + (code >> 16)
+            angle = (((code & 0xFFFF) + steps_per_bin // 2) // steps_per_bin) % angles
+            counts[channel, time_bin, angle] += 1
 
 
 def angle_time_histogram(
-    events: EventBatch, disc: DiscMap, start_us: int, length_us: int, bins: int
+    events: EventBatch, disc: DiscMap, start_us: int, length_us: int, bins: int, angle_bins: int
 ) -> NDArray[np.int32]:
-    """Count a disc's events over polarity, time and angle.
+    """Count a disc's events over polarity, ring, time and angle.
 
     Args:
         events: events of [start_us, start_us + length_us) only.
-        disc: which pixel lies at which angle.
+        disc: which pixel lies at which ring and angle.
         start_us, length_us: time span in µs.
         bins: number of equal time bins in it.
+        angle_bins: bins of a turn, a power of two; bin i is centred at 2 pi i / angle_bins.
 
     Returns:
-        int32 (2, bins, disc.angle_bins), OFF first.
+        int32 (2 * disc.rings, bins, angle_bins); all rings of OFF first.
     """
-    counts = np.zeros((2, bins, disc.angle_bins), np.int32)
+    counts = np.zeros((2 * disc.rings, bins, angle_bins), np.int32)
     _accumulate(
         events.x,
         events.y,
@@ -52,10 +52,10 @@ def angle_time_histogram(
         events.polarity,
         disc.x0,
         disc.y0,
-        disc.angle_index,
+        disc.codes,
         start_us,
         bins / length_us,
-        OUTSIDE,
+        ANGLE_STEPS // angle_bins,
         counts,
     )
     return counts
@@ -65,10 +65,10 @@ def angular_harmonics(counts: NDArray[np.int32], orders: int) -> NDArray[np.comp
     """Fourier coefficients over angle: sum over events of exp(-i k angle), k = 0 to `orders`.
 
     Args:
-        counts: int32 (2, bins, angle bins) of `angle_time_histogram`.
+        counts: int32 (channels, bins, angle bins) of `angle_time_histogram`.
         orders: highest angular order, below half the number of angle bins.
 
     Returns:
-        complex64 (2, bins, orders + 1); order 0 is the number of events.
+        complex64 (channels, bins, orders + 1); order 0 is the number of events.
     """
     return scipy.fft.rfft(counts.astype(np.float32), axis=2)[:, :, : orders + 1]

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evio_ros.errors import ParameterError
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate, acquire
+from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate
 from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.regions import Region, RegionParameters, find_regions
+from evio_ros.rotation.lock_on import lock_on
+from evio_ros.rotation.pixel_table import PixelTable
+from evio_ros.rotation.regions import RegionParameters
+from evio_ros.rotation.relock import find_motion
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
+from evio_ros.rotation.search import RotorSearch, SearchWindow, forget_region
+from evio_ros.rotation.slice_histogram import SliceCounts
 
-__all__ = ["RotationDetector", "RotationDetectorParameters"]
+__all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
+
+LONGEST_SLICE_US = 5_000
+RELOCK_US = 15_000
+"""Length of the events in which a lost rotor's motion is looked for."""
+PASSES = 2
+"""How often a new rotor is followed through the events in which it was found."""
+GRIDS = 3
+"""Grids of the searches before whose counts are looked at too."""
+SAME_RADIUS = 0.5
+"""Two discs are one where a hub lies nearer to the other's than this, in radii."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,36 @@ class RotationDetectorParameters(Parameters):
                 f"window_us: {self.window_us} is not a multiple of step_us, {self.step_us}"
             )
 
+    @property
+    def slice_us(self) -> int:
+        """Length of the slices that a step is cut into: a divisor of the step, about 5 ms."""
+        return next(
+            self.step_us // pieces
+            for pieces in range(1, self.step_us + 1)
+            if self.step_us % pieces == 0 and self.step_us // pieces <= LONGEST_SLICE_US
+        )
+
+
+@dataclass(slots=True)
+class DetectorStatistics:
+    """What happened so far.
+
+    Attributes:
+        steps, events: steps and events taken in.
+        gaps: steps that did not begin where the one before ended.
+        searches: searches for new rotors.
+        rotors_found, rotors_lost: rotors taken up and given up.
+        rotors_recovered: times a rotor's motion was lost and found again.
+    """
+
+    steps: int = 0
+    events: int = 0
+    gaps: int = 0
+    searches: int = 0
+    rotors_found: int = 0
+    rotors_lost: int = 0
+    rotors_recovered: int = 0
+
 
 class RotationDetector:
     """Finds rotors by itself and measures each over a sliding window.
@@ -60,6 +110,9 @@ class RotationDetector:
         size: geometry of the sensor.
         parameters: window, step and limits.
         regions, acquisition, tracking: details of the stages.
+
+    Attributes:
+        statistics: counters of what happened.
     """
 
     def __init__(
@@ -72,9 +125,18 @@ class RotationDetector:
     ) -> None:
         self.size = size
         self.parameters = parameters or RotationDetectorParameters()
+        self.statistics = DetectorStatistics()
         self._regions = regions or RegionParameters()
         self._acquisition = acquisition or AcquisitionParameters()
         self._tracking = tracking or TrackerParameters()
+        self._slice_us = self.parameters.slice_us
+        cell = self._regions.cell_px
+        self._counts = SliceCounts(
+            self.parameters.maximum_rotors,
+            self._tracking.rings,
+            (-(-size.height // cell), -(-size.width // cell)),
+            cell,
+        )
         self._next_identity = 0
         self.reset()
 
@@ -90,9 +152,19 @@ class RotationDetector:
     def reset(self) -> None:
         """Forget all events and rotors; identities go on counting."""
         steps = math.ceil(self.parameters.acquisition_us / self.parameters.step_us)
-        self._recent: deque[EventWindow] = deque(maxlen=max(steps, 1))
+        self._steps_to_first_search = steps
+        self._steps_between_searches = max(steps // 2, 1)
+        self._recent: deque[EventWindow] = deque(maxlen=2 * steps)
         self._steps_to_search = 0
         self._trackers: list[RotorTracker] = []
+        self._table = PixelTable(self.size)
+        self._searcher = RotorSearch(
+            self.parameters.acquisition_us, self._regions, self._acquisition
+        )
+        self._grids: deque[NDArray[np.int32]] = deque(maxlen=GRIDS)
+        self._grid_spans: deque[int] = deque(maxlen=GRIDS)
+        self._free = self._counts.empty_grid()
+        self._counted_us = 0
 
     def process(self, window: EventWindow) -> list[RotorEstimate]:
         """Add the next `step_us` of events and measure every rotor over the last `window_us`.
@@ -105,68 +177,164 @@ class RotationDetector:
             One estimate for each rotor that is seen, the most confident first. While the first
             window fills, and after a rotor was found, `RotorEstimate.window_us` says how much is
             measured.
+
+        Raises:
+            EventError: where the events are of another geometry, the window is not of the length of
+                a step, or an event lies outside it. Nothing is changed then.
         """
+        self._check(window)
         if self._recent and window.start_us != self._recent[-1].end_us:
+            self.statistics.gaps += 1
             self.reset()
+        self.statistics.steps += 1
+        self.statistics.events += len(window.events)
         self._recent.append(window)
-        estimates = self._track(window)
+        self._advance(window, self._trackers, self._free, relock=True)
+        self._drop_lost()
+        self._counted_us += window.length_us
         self._steps_to_search -= 1
-        if len(self._recent) == self._recent.maxlen and self._steps_to_search <= 0:
-            self._steps_to_search = max(len(self._recent) // 2, 1)
-            estimates += self._search()
-        return sorted(estimates, key=lambda estimate: estimate.confidence, reverse=True)
+        if len(self._recent) >= self._steps_to_first_search and self._steps_to_search <= 0:
+            self._steps_to_search = self._steps_between_searches
+            self._search()
+        estimates = [tracker.estimate() for tracker in self._trackers]
+        seen = [estimate for estimate in estimates if estimate is not None]
+        return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
 
-    def _track(self, window: EventWindow) -> list[RotorEstimate]:
-        estimates = [tracker.add(window) for tracker in self._trackers]
-        self._trackers = [
-            tracker
-            for tracker in self._trackers
-            if tracker.missed_windows < self.parameters.patience
-        ]
-        return [estimate for estimate in estimates if estimate is not None]
+    def _check(self, window: EventWindow) -> None:
+        if window.events.size != self.size:
+            raise EventError(
+                f"events of a {window.events.size} sensor given to a detector for {self.size}"
+            )
+        if window.length_us != self.parameters.step_us:
+            raise EventError(
+                f"window of {window.length_us} us is not the step of {self.parameters.step_us} us"
+            )
+        t = window.events.t
+        if len(t) and (t[0] < window.start_us or t[-1] >= window.end_us):
+            raise EventError(
+                f"an event at {t[0]} or {t[-1]} us lies outside its step, "
+                f"{window.start_us} to {window.end_us} us"
+            )
 
-    def _search(self) -> list[RotorEstimate]:
-        """Look for rotors where none is followed yet, and measure those found."""
+    def _advance(
+        self,
+        window: EventWindow,
+        trackers: list[RotorTracker],
+        free: NDArray[np.int32],
+        relock: bool,
+    ) -> None:
+        """Cut a step into slices and let trackers follow."""
+        phases = np.zeros(self.parameters.maximum_rotors)
+        speeds = np.zeros(self.parameters.maximum_rotors)
+        used = self._table.slots
+        for start_us in range(window.start_us, window.end_us, self._slice_us):
+            for tracker in trackers:
+                phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
+            events = window.events.between(start_us, start_us + self._slice_us)
+            self._counts.count(events, self._table.codes, start_us, phases, speeds, used, free)
+            for tracker in trackers:
+                is_last = start_us + self._slice_us >= window.end_us
+                if tracker.take(self._counts.counts[tracker.slot], is_last):
+                    self._table.put(tracker.slot, tracker.disc_map())
+                if relock and tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
+                    self._relock(tracker)
+
+    def _relock(self, tracker: RotorTracker) -> None:
+        """Look for the motion of a lost rotor in the latest events."""
+        end_us = tracker.t_us
+        start_us = end_us - RELOCK_US
+        late = [step for step in self._recent if step.end_us > start_us]
+        parts = [step.events.between(start_us, end_us) for step in late]
+        events = EventBatch.concatenate(self.size, parts)
+        disc = tracker.disc_map()
+        found = find_motion(events, start_us, end_us, disc, tracker.template, tracker.usual_speed)
+        if found is not None:
+            tracker.resume(found.phase, found.speed, found.deviations)
+            self.statistics.rotors_recovered += 1
+
+    def _drop_lost(self) -> None:
+        patience_us = self.parameters.patience * max(self.parameters.window_us, 50_000)
+        for tracker in list(self._trackers):
+            if tracker.unseen_us > patience_us:
+                self._drop(tracker)
+
+    def _drop(self, tracker: RotorTracker) -> None:
+        self._trackers.remove(tracker)
+        self._table.remove(tracker.slot)
+        self.statistics.rotors_lost += 1
+
+    def _search(self) -> None:
+        """Look for rotors among the events that belong to none yet."""
+        grid = np.add.reduce([*self._grids, self._free])
+        span_us = self._counted_us + sum(self._grid_spans)
+        self._grids.append(self._free)
+        self._grid_spans.append(self._counted_us)
+        self._free = self._counts.empty_grid()
+        self._counted_us = 0
         if len(self._trackers) >= self.parameters.maximum_rotors:
-            return []
-        start_us = self._recent[0].start_us
-        span_us = self._recent[-1].end_us - start_us
-        events = EventBatch.concatenate(self.size, [window.events for window in self._recent])
-        estimates = []
-        for region in find_regions(events, span_us, self._regions):
-            if self._is_followed(region):
-                continue
-            for candidate in acquire(events, start_us, span_us, region, self._acquisition):
-                estimate = self._start(candidate)
-                if estimate is not None:
-                    estimates.append(estimate)
-                    break
-        return estimates
+            return
+        followed = [tracker.ellipse for tracker in self._trackers]
+        regions = self._searcher.regions(grid, span_us, followed)
+        if not regions:
+            return
+        self.statistics.searches += 1
+        window = SearchWindow.of(self.size, list(self._recent), self._table.codes)
+        for region in regions:
+            if self._take_up(window, self._searcher.candidates(window, region)):
+                for old in self._grids:
+                    forget_region(old, region)
+            else:
+                self._searcher.failed(region)
 
-    def _is_followed(self, region: Region) -> bool:
-        points = region.cell_centers()
-        for tracker in self._trackers:
-            radius, _ = tracker.ellipse.disc_coordinates(points[:, 0], points[:, 1])
-            if (radius < 1.3).mean() > 0.3:
+    def _take_up(self, window: SearchWindow, candidates: Iterator[RotorCandidate]) -> bool:
+        """Follow the first of a region's candidates that the events confirm."""
+        for candidate in candidates:
+            if len(self._trackers) >= self.parameters.maximum_rotors:
+                return False
+            tracker = self._try(window, candidate)
+            if tracker is not None:
+                self._trackers.append(tracker)
+                self._next_identity += 1
+                self.statistics.rotors_found += 1
                 return True
         return False
 
-    def _start(self, candidate: RotorCandidate) -> RotorEstimate | None:
-        """Follow a candidate if the events of the last window confirm it."""
-        steps = self.parameters.window_us // self.parameters.step_us
-        tracker = RotorTracker(
-            self._next_identity,
-            candidate,
-            self.size,
-            self.parameters.step_us,
-            steps,
-            self._tracking,
-        )
-        estimate = None
-        for window in self._recent:
-            estimate = tracker.add(window)
-        if estimate is None:
+    def _try(self, window: SearchWindow, candidate: RotorCandidate) -> RotorTracker | None:
+        """Follow a candidate through the latest events, and again with the looks so learned."""
+        lock = lock_on(window, candidate, self._tracking, self._slice_us)
+        if lock is None:
             return None
-        self._next_identity += 1
-        self._trackers.append(tracker)
-        return estimate
+        ellipse, template, motion = lock.ellipse, lock.template, lock.motion
+        past = window.last(window.end_us - motion.t_us)
+        slot = self._table.free_slot()
+        for _ in range(PASSES):
+            tracker = RotorTracker(
+                self._next_identity,
+                slot,
+                ellipse,
+                template,
+                motion,
+                self.size,
+                self._slice_us,
+                self.parameters.window_us // self._slice_us,
+                self._tracking,
+            )
+            self._table.put(slot, tracker.disc_map())
+            step = EventWindow(past.start_us, past.span_us, past.events)
+            self._advance(step, [tracker], self._counts.empty_grid(), relock=False)
+            if not tracker.is_credible() or self._is_followed(tracker.ellipse):
+                self._table.remove(slot)
+                return None
+            ellipse, template, motion = tracker.retraced(past.start_us)
+        return tracker
+
+    def _is_followed(self, ellipse: Ellipse) -> bool:
+        """Whether a disc is one that is followed already."""
+        return any(
+            min(
+                float(tracker.ellipse.disc_coordinates(*ellipse.center)[0]),
+                float(ellipse.disc_coordinates(*tracker.ellipse.center)[0]),
+            )
+            < SAME_RADIUS
+            for tracker in self._trackers
+        )

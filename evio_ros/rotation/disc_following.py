@@ -1,119 +1,228 @@
-"""Following a disc's centre and shape by the phase that its sectors show."""
+"""Following a disc's centre and shape by the phase that its sectors show: a Kalman filter."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.rotation.spectrum import SpectrumFit
+from evio_ros.rotation.slice_measurement import GEOMETRY, SliceInformation
 
-__all__ = ["deformed", "measure_deformation", "sector_offsets"]
+__all__ = ["DiscFilter", "deformed"]
 
-Vector = NDArray[np.float64]
+Real = NDArray[np.float64]
 
-SECTORS = 16
-MEAN_INVERSE_RADIUS = 1.6
-"""Mean of 1 / radius over events spread evenly over the disc between hub and rim."""
-LARGEST_SHIFT = 0.3
-LARGEST_SHEAR = 0.2
-PRIOR_PRECISION = np.array((1.0, 1e3, 1e3, 1e4, 1e4))
-"""1 / variance of the common phase, shift and shear before the sectors are looked at."""
-
-
-def sector_offsets(
-    counts: NDArray[np.int32], fit: SpectrumFit, start_s: float, length_s: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """How far ahead of the common pattern each sector of the disc is.
-
-    Args:
-        counts: int32 (2, bins, angle bins) of the window or of a part of it.
-        fit: the window's fit.
-        start_s: start of `counts`, from the window's middle.
-        length_s: length of `counts`.
-
-    Returns:
-        angle_rad (sectors,): middle of the sectors on the disc; offset_rad (sectors,): angle by
-        which a sector's pattern is ahead; information (sectors,): 1 / variance of offset_rad.
-    """
-    bins, angle_bins = counts.shape[1:]
-    time_s = start_s + (np.arange(bins) + 0.5) * (length_s / bins)
-    turns = fit.frequency_hz * time_s + 0.5 * fit.frequency_rate * time_s**2
-    angle = np.arange(angle_bins) * (2 * math.pi / angle_bins)
-    slope = np.zeros(SECTORS)
-    curvature = np.zeros(SECTORS)
-    variance = np.zeros(SECTORS)
-    counts = counts.astype(np.float32)
-    for order in _strong_orders(fit.pattern):
-        temporal = np.exp(2j * math.pi * order * turns).astype(np.complex64)
-        spatial = np.exp(-1j * order * angle)
-        harmonics = ((temporal @ counts) * spatial).reshape(2, SECTORS, -1)
-        sums = harmonics.sum(axis=2)
-        events = counts.sum(axis=1).reshape(2, SECTORS, -1).sum(axis=2)
-        shape = fit.pattern[:, order] / np.maximum(fit.pattern[:, 0].real, 1.0)
-        expected = events * shape[:, None]
-        slope += order * (np.conj(expected) * sums).imag.sum(axis=0)
-        curvature += order**2 * (np.abs(expected) ** 2).sum(axis=0)
-        variance += order**2 * (np.abs(expected) ** 2 * 0.5 * events).sum(axis=0)
-    used = curvature > 0
-    offset = np.where(used, -slope / np.where(used, curvature, 1.0), 0.0)
-    information = np.where(used, curvature**2 / np.maximum(variance, 1e-300), 0.0)
-    middle = angle.reshape(SECTORS, -1).mean(axis=1)
-    return middle, offset, information
+FIRST_SHIFT_PX = 2.0
+FIRST_SHEAR = 0.1
+FIRST_VELOCITY_PX_S = 50.0
+FIRST_SHEAR_RATE = 0.3
+"""What may be wrong at first, as standard deviations."""
+FIRST_PASSAGE_PX = 1.0
+FIRST_PASSAGE_SHEAR = 0.02
+"""How far a disc may have gone, or changed, when the next blade comes."""
+QUICK_PASSAGE_S = 0.02
+"""Where blades follow more slowly, the disc's motion must be calmer: from one blade to the next it
+could not be told from a change of speed."""
+LARGEST_ERROR = 0.01
+"""Shift in radii, or shear, beyond which pixels are mapped anew."""
 
 
-def _strong_orders(pattern: NDArray[np.complex128]) -> list[int]:
-    power = (np.abs(pattern[:, 1:]) ** 2 - 2 * pattern[:, :1].real).sum(axis=0)
-    strongest = np.argsort(power)[::-1][:4]
-    return [int(index) + 1 for index in strongest if power[index] > 0]
+class DiscFilter:
+    """Position, velocity, shape and its change of a disc.
 
-
-def measure_deformation(
-    counts: NDArray[np.int32], fit: SpectrumFit, start_s: float, length_s: float
-) -> tuple[Vector, Vector] | None:
-    """How a disc must be moved and stretched for its sectors to agree in phase.
-
-    On the disc (radius 1), with the centre wrong by (ex, ey) and the shape by the symmetric shear
-    [[s0, s1], [s1, -s0]], the angle a of a point at radius r is taken too small by
-    (ex sin a - ey cos a) / r + s0 sin 2a - s1 cos 2a, and there the pattern seems to lag by as
-    much: linear in the error, once and twice around the disc. Small errors are more likely than
-    large ones, so where the sectors say little the answer stays near zero.
+    The state is the difference of the true disc from `ellipse`, the one that pixels are mapped
+    with, in radii of the disc: shift x, y, shear 0, 1 and their changes a second.
 
     Args:
-        counts, fit, start_s, length_s: see `sector_offsets`.
+        ellipse: first guess.
+        agility_px: random walk of the velocity, px/s in a second.
+        shear_agility: random walk of the change of shape, 1/s in a second.
+        period_s: time from one blade to the next.
 
-    Returns:
-        shift (2,) in radii and shear (2,); None where too few sectors show the pattern.
+    Attributes:
+        ellipse: the disc that measurements refer to.
     """
-    angle, offset, information = sector_offsets(counts, fit, start_s, length_s)
-    if np.count_nonzero(information > 0) < SECTORS // 2:
-        return None
-    design = np.stack(
-        (np.ones(SECTORS), np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)),
-        axis=1,
-    )
-    precision = (design.T * information) @ design + np.diag(PRIOR_PRECISION)
-    solution = np.linalg.solve(precision, (design.T * information) @ offset)
-    shift = np.array((-solution[1], solution[2])) / MEAN_INVERSE_RADIUS
-    shear = np.array((-solution[3], solution[4]))
-    return _limited(shift, LARGEST_SHIFT), _limited(shear, LARGEST_SHEAR)
+
+    def __init__(
+        self, ellipse: Ellipse, agility_px: float, shear_agility: float, period_s: float
+    ) -> None:
+        self.ellipse = ellipse
+        calm = min(1.0, QUICK_PASSAGE_S / period_s) ** 3
+        self._agility = agility_px * calm, shear_agility * calm
+        self._state = np.zeros(2 * GEOMETRY)
+        self._covariance = np.zeros((2 * GEOMETRY, 2 * GEOMETRY))
+        self._covariance[:2, :2] = self._in_radii(FIRST_SHIFT_PX)
+        self._covariance[2, 2] = self._covariance[3, 3] = (
+            min(FIRST_SHEAR, 0.5 * FIRST_PASSAGE_SHEAR / period_s) ** 2
+        )
+        self._covariance[4:6, 4:6] = self._in_radii(
+            calm * min(FIRST_VELOCITY_PX_S, FIRST_PASSAGE_PX / period_s)
+        )
+        self._covariance[6, 6] = self._covariance[7, 7] = (
+            calm * min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / period_s)
+        ) ** 2
+        self._walk = self._make_walk()
+
+    @property
+    def error(self) -> Real:
+        """(4,) expected difference of the true disc from `ellipse`."""
+        return self._state[:GEOMETRY]
+
+    @property
+    def error_covariance(self) -> Real:
+        """(4, 4) covariance of `error`."""
+        return self._covariance[:GEOMETRY, :GEOMETRY]
+
+    @property
+    def best_ellipse(self) -> Ellipse:
+        """The disc as it is believed to be now; its longer axis, the rotor's size, stays."""
+        ellipse = deformed(self.ellipse, self._state[:2], self._state[2:4])
+        return ellipse.scaled(self.ellipse.axes[0] / ellipse.axes[0])
+
+    @property
+    def velocity_px_s(self) -> tuple[float, float]:
+        """Motion of the centre in pixels a second."""
+        x, y = _to_image(self.ellipse) @ self._state[4:6]
+        return float(x), float(y)
+
+    @property
+    def motion(self) -> tuple[float, float]:
+        """Speed of the disc in radii a second, and of its shape in units of shear a second."""
+        shift, shear = self._state[GEOMETRY : GEOMETRY + 2], self._state[GEOMETRY + 2 :]
+        return math.hypot(*shift), math.hypot(*shear)
+
+    @property
+    def center_std_px(self) -> tuple[float, float]:
+        """Standard deviations of the centre's x and y in pixels."""
+        to_image = _to_image(self.ellipse)
+        variances = np.diag(to_image @ self._covariance[:2, :2] @ to_image.T)
+        x, y = np.sqrt(np.maximum(variances, 0.0))
+        return float(x), float(y)
+
+    def predict(self, seconds: float) -> None:
+        """Let time pass."""
+        _predict(self._state, self._covariance, self._walk, seconds)
+
+    def update(
+        self,
+        seen: SliceInformation,
+        expected_offset: float,
+        phase_variance: float,
+        excess: float,
+    ) -> None:
+        """Take in a slice.
+
+        Args:
+            seen: the slice's information, measured with `ellipse`.
+            expected_offset: of the phase, from that with which the slice was measured.
+            phase_variance: its variance.
+            excess: how much larger the variance of phases is than events alone explain.
+        """
+        _update(
+            self._state,
+            self._covariance,
+            seen.score / excess,
+            seen.information / excess,
+            expected_offset,
+            phase_variance,
+        )
+
+    def remap(self) -> None:
+        """Move `ellipse` to where the disc is believed to be."""
+        self.ellipse = self.best_ellipse
+        self._state[:GEOMETRY] = 0.0
+        self._walk = self._make_walk()
+
+    def is_off(self) -> bool:
+        """Whether the disc has left `ellipse` by more than a straight line describes well."""
+        return float(np.abs(self._state[:GEOMETRY]).max()) > LARGEST_ERROR
+
+    def _in_radii(self, deviation_px: float) -> Real:
+        tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes
+        to_disc = _stretch(tilt, 1 / a, 1 / b)
+        return deviation_px**2 * (to_disc @ to_disc.T)
+
+    def _make_walk(self) -> Real:
+        walk = np.zeros((GEOMETRY, GEOMETRY))
+        walk[:2, :2] = self._in_radii(self._agility[0])
+        walk[2, 2] = walk[3, 3] = self._agility[1] ** 2
+        return walk
 
 
-def _limited(vector: Vector, longest: float) -> Vector:
-    """The vector, shortened to `longest`: a wild measurement must not throw the disc away."""
-    return vector * min(1.0, longest / max(float(np.hypot(*vector)), 1e-12))
+@njit(cache=True, nogil=True)
+def _predict(state, covariance, walk, dt):  # type: ignore[no-untyped-def]
+    for i in range(4):
+        state[i] += dt * state[i + 4]
+    for i in range(4):
+        for j in range(8):
+            covariance[i, j] += dt * covariance[i + 4, j]
+    for j in range(4):
+        for i in range(8):
+            covariance[i, j] += dt * covariance[i, j + 4]
+    for i in range(4):
+        for j in range(4):
+            covariance[i, j] += walk[i, j] * dt**3 / 3
+            covariance[i, j + 4] += walk[i, j] * dt**2 / 2
+            covariance[i + 4, j] += walk[i, j] * dt**2 / 2
+            covariance[i + 4, j + 4] += walk[i, j] * dt
 
 
-def deformed(ellipse: Ellipse, shift: Vector, shear: Vector) -> Ellipse:
+@njit(cache=True, nogil=True)
+def _update(state, covariance, score, information, offset, phase_variance):  # type: ignore[no-untyped-def]
+    # The phase is not known for sure: integrate it out.
+    phase = information[0, 0] + 1.0 / phase_variance
+    phase_score = score[0] + offset / phase_variance
+    inner = np.empty((4, 4))
+    push = np.empty(4)
+    for i in range(4):
+        push[i] = score[i + 1] - information[i + 1, 0] * phase_score / phase
+        for j in range(4):
+            inner[i, j] = (
+                information[i + 1, j + 1] - information[i + 1, 0] * information[0, j + 1] / phase
+            )
+    for i in range(4):
+        for j in range(4):
+            push[i] -= inner[i, j] * state[j]
+    # Covariance after the measurement, in information form: P - P H' (I + A S)^-1 A H P.
+    prior = covariance[:4, :4].copy()
+    gain_inner = np.linalg.solve(np.eye(4) + inner @ prior, inner)
+    columns = covariance[:, :4].copy()
+    rest = push - gain_inner @ (prior @ push)
+    change = columns @ rest
+    for i in range(8):
+        state[i] += change[i]
+    smaller = columns @ gain_inner @ columns.T
+    for i in range(8):
+        for j in range(8):
+            covariance[i, j] -= 0.5 * (smaller[i, j] + smaller[j, i])
+
+
+def deformed(ellipse: Ellipse, shift: Real, shear: Real) -> Ellipse:
     """The ellipse whose disc is displaced by `shift` radii and stretched by exp(`shear`)."""
-    cosine, sine = math.cos(ellipse.tilt_rad), math.sin(ellipse.tilt_rad)
-    rotation = np.array(((cosine, -sine), (sine, cosine)))
-    to_image = rotation @ np.diag(ellipse.axes) @ rotation.T
+    to_image = _to_image(ellipse)
     center = np.asarray(ellipse.center) + to_image @ shift
     stretched = to_image @ (np.eye(2) + np.array(((shear[0], shear[1]), (shear[1], -shear[0]))))
     directions, axes, _ = np.linalg.svd(stretched)
     tilt = math.atan2(directions[1, 0], directions[0, 0])
     wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
     return Ellipse((float(center[0]), float(center[1])), (float(axes[0]), float(axes[1])), wrapped)
+
+
+def _to_image(ellipse: Ellipse) -> Real:
+    """Matrix from displacements on the disc, in radii, to displacements in the image."""
+    return _stretch(ellipse.tilt_rad, *ellipse.axes)
+
+
+def _stretch(direction: float, along: float, across: float) -> Real:
+    """Matrix that stretches along and across a direction."""
+    cosine, sine = math.cos(direction), math.sin(direction)
+    mixed = (along - across) * cosine * sine
+    return np.array(
+        (
+            (along * cosine**2 + across * sine**2, mixed),
+            (mixed, along * sine**2 + across * cosine**2),
+        )
+    )

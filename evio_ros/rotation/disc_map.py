@@ -1,4 +1,4 @@
-"""From the pixels of a rotor's disc to angles on it."""
+"""From the pixels of a rotor's disc to angles and rings on it."""
 
 from __future__ import annotations
 
@@ -6,49 +6,87 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import SensorSize
 
-__all__ = ["OUTSIDE", "DiscMap"]
+__all__ = ["ANGLE_BITS", "ANGLE_STEPS", "OUTSIDE", "UNUSED", "DiscMap", "ring_radii"]
 
-OUTSIDE = np.uint16(0xFFFF)
-"""Marks a pixel that does not belong to the disc in `DiscMap.angle_index`."""
+ANGLE_BITS = 16
+ANGLE_STEPS = 1 << ANGLE_BITS
+"""A turn in the units of a code's angle."""
+OUTSIDE = -1
+"""Code of a pixel that does not belong to the disc."""
+UNUSED = -3
+"""Code of a pixel at the hub or just outside the rim: the rotor's, but nothing is learned of it."""
+MARGIN = 0.15
+"""Width of the unused rim, in radii."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscMap:
-    """Table from the pixels of a disc's bounding box to bins of angle on the disc.
+    """Table from the pixels of a disc's bounding box to ring and angle on the disc.
 
     Attributes:
         x0, y0: upper left pixel of the box.
-        angle_index: uint16 (rows, columns), bin of the pixel's angle; `OUTSIDE` off the disc.
-        angle_bins: number of bins in a turn; bin i is centred at 2 pi i / angle_bins.
+        codes: int32 (rows, columns); `OUTSIDE` off the disc, `UNUSED` at the hub and the rim, else
+            ring << ANGLE_BITS | angle with the angle of the pixel's centre in 1 / ANGLE_STEPS of a
+            turn.
+        rings: number of rings, counted from the hub.
     """
 
     x0: int
     y0: int
-    angle_index: NDArray[np.uint16]
-    angle_bins: int
+    codes: NDArray[np.int32]
+    rings: int
 
     @classmethod
     def of(
-        cls,
-        ellipse: Ellipse,
-        size: SensorSize,
-        angle_bins: int,
-        hub_radius: float,
-        rim_radius: float,
+        cls, ellipse: Ellipse, size: SensorSize, rings: int, hub_radius: float, rim_radius: float
     ) -> DiscMap:
-        """Make the table of the pixels with hub_radius <= radius <= rim_radius on the disc."""
-        half_width, half_height = ellipse.scaled(rim_radius).half_extent()
+        """Make the table; used are pixels with hub_radius <= radius <= rim_radius on the disc."""
+        half_width, half_height = ellipse.scaled(rim_radius + MARGIN).half_extent()
         x0 = int(np.clip(math.floor(ellipse.center[0] - half_width), 0, size.width - 1))
         y0 = int(np.clip(math.floor(ellipse.center[1] - half_height), 0, size.height - 1))
         x1 = int(np.clip(math.ceil(ellipse.center[0] + half_width) + 1, x0 + 1, size.width))
         y1 = int(np.clip(math.ceil(ellipse.center[1] + half_height) + 1, y0 + 1, size.height))
-        y, x = np.mgrid[y0:y1, x0:x1]
-        radius, angle = ellipse.disc_coordinates(x, y)
-        index = np.rint(angle * (angle_bins / (2 * math.pi))).astype(np.int64) % angle_bins
-        on_disc = (radius >= hub_radius) & (radius <= rim_radius)
-        return cls(x0, y0, np.where(on_disc, index, OUTSIDE).astype(np.uint16), angle_bins)
+        codes = np.empty((y1 - y0, x1 - x0), np.int32)
+        shape = np.array((*ellipse.center, *ellipse.axes, ellipse.tilt_rad))
+        _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius)
+        return cls(x0, y0, codes, rings)
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(x0, y0, x1, y1) with x0 <= x < x1 and y0 <= y < y1."""
+        rows, columns = self.codes.shape
+        return self.x0, self.y0, self.x0 + columns, self.y0 + rows
+
+
+def ring_radii(rings: int, hub_radius: float) -> NDArray[np.float64]:
+    """(rings,) middle radius of each ring; rings are equally wide from the hub to the rim at 1."""
+    return hub_radius + (1.0 - hub_radius) * (np.arange(rings) + 0.5) / rings
+
+
+@njit(cache=True, nogil=True)
+def _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius):  # type: ignore[no-untyped-def]
+    center_x, center_y, major, minor, tilt = shape
+    cosine, sine = math.cos(tilt), math.sin(tilt)
+    per_ring = rings / (1.0 - hub_radius)
+    for row in range(codes.shape[0]):
+        for column in range(codes.shape[1]):
+            dx, dy = column + x0 - center_x, row + y0 - center_y
+            along = (dx * cosine + dy * sine) / major
+            across = (dy * cosine - dx * sine) / minor
+            radius = math.hypot(along, across)
+            if radius > rim_radius + MARGIN:
+                codes[row, column] = OUTSIDE
+                continue
+            if radius < hub_radius or radius > rim_radius:
+                codes[row, column] = UNUSED
+                continue
+            turn = (math.atan2(across, along) + tilt) / (2 * math.pi)
+            angle = int((turn - math.floor(turn)) * 65536.0 + 0.5) & 0xFFFF
+            ring = min(int((radius - hub_radius) * per_ring), rings - 1)
+            codes[row, column] = (ring << 16) | angle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from evio_ros.events import EventWindow
@@ -32,6 +33,7 @@ class RotorEstimate:
         velocity: (x, y) motion of the hub in pixels a second.
         confidence: probability that the estimate is right to 1 %, 0 to 1.
         events: number of events of the window that belong to the rotor.
+        center_std: standard deviations of `center` in pixels; infinite where unknown.
     """
 
     id: int
@@ -49,6 +51,7 @@ class RotorEstimate:
     velocity: tuple[float, float]
     confidence: float
     events: int
+    center_std: tuple[float, float] = (math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.rotation.activity import activity_grid
 
 __all__ = ["Region", "RegionParameters", "find_regions"]
 
@@ -33,8 +31,11 @@ class RegionParameters(Parameters):
     minimum_cells: int = parameter(
         12, minimum=1, doc="A region has at least this many active cells."
     )
+    region_rate_hz: float = parameter(
+        2000.0, unit="Hz", minimum=0.0, doc="Least event rate of a region."
+    )
     maximum_regions: int = parameter(
-        12, minimum=1, maximum=100, doc="Only the regions with most events are looked at."
+        6, minimum=1, maximum=100, doc="Only the regions with most events are looked at."
     )
 
 
@@ -57,8 +58,10 @@ class Region:
         return (self.cells[:, ::-1] + 0.5) * self.cell_px - 0.5
 
 
-def find_regions(events: EventBatch, span_us: int, parameters: RegionParameters) -> list[Region]:
-    """Find the active regions among the events of `span_us` microseconds.
+def find_regions(
+    grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
+) -> list[Region]:
+    """Find the active regions of an `activity_grid` of `span_us` microseconds.
 
     Cells are active where their rate stands out from the median cell's; DBSCAN (Ester et al. 1996)
     joins them. It runs over cells, so its cost does not grow with the number of events.
@@ -66,7 +69,6 @@ def find_regions(events: EventBatch, span_us: int, parameters: RegionParameters)
     Returns:
         Regions, the one with most events first.
     """
-    grid = activity_grid(events, parameters.cell_px)
     least = max(
         parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * float(np.median(grid)), 2.0
     )
@@ -80,7 +82,12 @@ def find_regions(events: EventBatch, span_us: int, parameters: RegionParameters)
     regions = [
         _region(cells[labels == label], grid, parameters) for label in range(labels.max() + 1)
     ]
-    regions = [region for region in regions if len(region.cells) >= parameters.minimum_cells]
+    least_events = parameters.region_rate_hz * span_us * 1e-6
+    regions = [
+        region
+        for region in regions
+        if len(region.cells) >= parameters.minimum_cells and region.events >= least_events
+    ]
     regions.sort(key=lambda region: region.events, reverse=True)
     return regions[: parameters.maximum_regions]
 

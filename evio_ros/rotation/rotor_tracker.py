@@ -1,4 +1,4 @@
-"""Following one rotor from step to step: the angle-time spectrum of a sliding window."""
+"""Following one rotor from slice to slice: phase, disc and template together."""
 
 from __future__ import annotations
 
@@ -10,229 +10,439 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventWindow, SensorSize
-from evio_ros.parameters import Parameters, parameter
-from evio_ros.rotation.acquisition import RotorCandidate
-from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
-from evio_ros.rotation.blade_phase import blade_angle
-from evio_ros.rotation.disc_following import deformed, measure_deformation
-from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.events import SensorSize
+from evio_ros.rotation.blades import blade_angle, blade_count
+from evio_ros.rotation.disc_following import DiscFilter
+from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.spectrum import SpectrumFit, blade_count, fit_line, line_power
+from evio_ros.rotation.evidence import Evidence
+from evio_ros.rotation.phase_filter import PhaseFilter
+from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
+from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
+from evio_ros.rotation.speed_uncertainty import speed_variance
+from evio_ros.rotation.template import Template, turned_back
+from evio_ros.rotation.tracker_parameters import TrackerParameters
 
-__all__ = ["RotorTracker", "TrackerParameters"]
+__all__ = ["Motion", "RotorTracker", "TrackerParameters"]
 
+Counts = NDArray[np.int32]
 
-@dataclass(frozen=True)
-class TrackerParameters(Parameters):
-    """How a rotor is measured and followed."""
-
-    angle_bins: int = parameter(
-        256, minimum=64, maximum=4096, doc="Bins of a turn in the angle-time histogram."
-    )
-    orders: int = parameter(24, minimum=2, maximum=31, doc="Angular orders of the spectrum.")
-    maximum_blades: int = parameter(10, minimum=2, maximum=16, doc="Largest number of blades.")
-    bins_per_blade_pass: int = parameter(
-        32, minimum=8, maximum=256, doc="Time bins while one blade follows another."
-    )
-    hub_radius: float = parameter(
-        0.15,
-        minimum=0.0,
-        maximum=0.9,
-        doc="Inner edge of the evaluated ring, as a share of the rim.",
-    )
-    rim_radius: float = parameter(
-        1.1,
-        minimum=1.0,
-        maximum=2.0,
-        doc="Outer edge of the evaluated ring, as a share of the rim.",
-    )
-    minimum_signal_to_noise: float = parameter(
-        2.0, minimum=1.0, doc="Below this the rotor counts as not seen in the window."
-    )
-    position_gain: float = parameter(
-        0.7,
-        minimum=0.0,
-        maximum=1.0,
-        doc="Share of a measured shift of the disc taken over at once.",
-    )
-    velocity_gain: float = parameter(
-        0.25,
-        minimum=0.0,
-        maximum=1.0,
-        doc="Share of a measured shift taken for motion of the disc.",
-    )
-    shape_gain: float = parameter(
-        0.3, minimum=0.0, maximum=1.0, doc="Share of a measured change of shape taken over at once."
-    )
+ORDERS = 24
+MANOEUVRE_EVIDENCE = 15.0
+"""Log likelihood by which another phase must be better than the one foretold to be believed."""
+LARGEST_SURPRISE = 36.0
+"""Squared innovation over its variance beyond which even the most agile filter does not follow."""
+FURTHEST_RAD = 4 * BIN_RAD
+"""Offsets beyond the likelihood's maximum that are larger than this are not believed."""
+SWEPT_RAD = 0.35
+"""A rotor that turns by less in a slice is measured over several slices."""
+LEARNING_US = 40_000
+LEAST_SLICES = 6
+LEAST_MATCH = 0.6
+LEAST_EVIDENCE = 500.0
+LEAST_CONTRAST = 0.1
+LARGEST_RELATIVE_STD = 0.01
+"""What a candidate must reach to be taken for a rotor: slices in which it was seen, evidence over
+that expected, evidence as such (log likelihood), contrast, and how well its speed is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    counts: NDArray[np.int32]
-    harmonics: NDArray[np.complex64]
+class Motion:
+    """Phase in rad, speed in rad/s and acceleration in rad/s^2 at a time, and their deviations."""
+
+    t_us: int
+    state: tuple[float, float, float]
+    deviations: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Slices counted along one straight line of phase, waiting to be measured together."""
+
+    counts: Counts
+    slices: int
+    phase: float
+    speed: float
 
 
 class RotorTracker:
-    """Measures one rotor over a sliding window that advances by equal steps.
+    """Follows one rotor.
 
     Args:
         identity: number of the rotor.
-        candidate: what acquisition found.
+        slot: its number in the pixel table.
+        ellipse: first guess of the disc.
+        template: first guess of its looks.
+        motion: its motion at the start of the first slice.
         size: geometry of the sensor.
-        step_us: length of every `EventWindow` that will be added, µs.
-        steps: number of steps in the measured window.
-        parameters: how to measure.
+        slice_us: length of the slices in µs.
+        slices: number of slices in the measured window.
+        parameters: how to follow.
+
+    Attributes:
+        t_us: end of the last slice.
+        stopped: whether the rotor stands still.
+        unseen_us: for how long it has been lost, 0 while it is seen turning or standing.
+        resting_us: for how long it has been standing still.
+        blades: number of blades.
     """
 
     def __init__(
         self,
         identity: int,
-        candidate: RotorCandidate,
+        slot: int,
+        ellipse: Ellipse,
+        template: Template,
+        motion: Motion,
         size: SensorSize,
-        step_us: int,
-        steps: int,
+        slice_us: int,
+        slices: int,
         parameters: TrackerParameters,
     ) -> None:
         self.identity = identity
-        self.ellipse = candidate.ellipse
-        self.missed_windows = 0
+        self.slot = slot
+        self.template = template
+        self.t_us = motion.t_us
+        self.stopped = False
+        self.unseen_us = 0
+        self.resting_us = 0
         self._size = size
-        self._step_us = step_us
+        self._slice_us = slice_us
+        self._slice_s = slice_us * 1e-6
+        self._slices = slices
         self._parameters = parameters
-        self._bins = _time_bins(candidate, step_us, parameters)
-        self._steps: deque[_Step] = deque(maxlen=steps)
-        self._disc = self._map_disc()
-        self._frequency_hz = candidate.frequency_hz
-        self._frequency_rate = 0.0
-        self._searched = False
-        self._angle_rad: float | None = None
-        self._first_angle_rad = 0.0
-        self._angle_at_us = 0
-        self._velocity_px_s = np.zeros(2)
-
-    def add(self, window: EventWindow) -> RotorEstimate | None:
-        """Add the next step and measure the window that ends with it; None where it is not seen."""
-        counts = angle_time_histogram(
-            window.events, self._disc, window.start_us, window.length_us, self._bins
+        self._evidence = Evidence()
+        self._excess = 3.0
+        self._sector_excess = 2.0
+        self._disc_variance = 0.0
+        self._held: _Held | None = None
+        self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
+        self._pending_us = 0
+        self._radii = ring_radii(parameters.rings, parameters.hub_radius)
+        self._usual_speed = abs(motion.state[1])
+        self._window_events: deque[int] = deque(maxlen=slices)
+        self._first_phase: float | None = None
+        self._seen_phase, self._seen_us = motion.state[0], motion.t_us
+        self._count_blades()
+        period_s = 2 * math.pi / (max(self.blades, 1) * max(self._usual_speed, 1e-3))
+        self._phase = PhaseFilter(
+            self._slice_s, slices, *motion.state, np.array(motion.deviations), period_s
         )
-        self._steps.append(_Step(counts, angular_harmonics(counts, self._parameters.orders)))
-        length_us = len(self._steps) * self._step_us
-        fit = self._fit(length_us * 1e-6)
-        # The line must beat noise by far more than the spread of its K terms.
-        if fit is None or fit.signal_to_noise < self._parameters.minimum_signal_to_noise:
-            self.missed_windows += 1
-            return None
-        self.missed_windows = 0
-        estimate = self._estimate(fit, window.end_us, length_us)
-        self._follow(fit, length_us * 1e-6)
-        return estimate
+        self._disc = DiscFilter(ellipse, parameters.agility_px, parameters.shear_agility, period_s)
 
-    def _map_disc(self) -> DiscMap:
+    @property
+    def ellipse(self) -> Ellipse:
+        """The disc that pixels are mapped with."""
+        return self._disc.ellipse
+
+    @property
+    def usual_speed(self) -> float:
+        """Size of the speed at which it turned last, rad/s."""
+        return self._usual_speed
+
+    def disc_map(self) -> DiscMap:
+        """Table of the disc's pixels."""
         p = self._parameters
-        return DiscMap.of(self.ellipse, self._size, p.angle_bins, p.hub_radius, p.rim_radius)
+        return DiscMap.of(self.ellipse, self._size, p.rings, p.hub_radius, p.rim_radius)
 
-    def _fit(self, length_s: float) -> SpectrumFit | None:
-        harmonics = np.concatenate([step.harmonics for step in self._steps], axis=1)
-        if harmonics[:, :, 0].real.sum() < 20:
-            return None
-        start = self._frequency_hz
-        if not self._searched or self.missed_windows:
-            start = _strongest_line(harmonics, length_s, start)
-            self._searched = True
-        fit = fit_line(harmonics, length_s, start, self._frequency_rate)
-        return fit if math.isfinite(fit.frequency_std_hz) else None
+    def expected(self) -> tuple[float, float]:
+        """Phase and speed with which the next slice is to be counted."""
+        if self._held is not None:
+            held = self._held
+            return held.phase + held.speed * held.slices * self._slice_s, held.speed
+        if self.stopped:
+            return float(self._phase.state[0]), 0.0
+        phase, speed, acceleration = self._phase.state
+        # The best straight line through the slice.
+        return float(phase), float(speed + 0.5 * acceleration * self._slice_s)
 
-    def _estimate(self, fit: SpectrumFit, end_us: int, length_us: int) -> RotorEstimate:
-        half_s = 0.5e-6 * length_us
-        blades = blade_count(fit.pattern, self._parameters.maximum_blades)
-        middle = blade_angle(fit.pattern, max(blades, 1))
-        end = middle + 2 * math.pi * (
-            fit.frequency_hz * half_s + 0.5 * fit.frequency_rate * half_s**2
+    def take(self, counts: Counts, is_last: bool) -> bool:
+        """Add a slice counted with `expected`.
+
+        Args:
+            counts: (rings, SECTORS, 2, ANGLE_BINS); not kept.
+            is_last: whether an estimate will be asked for before the next slice.
+
+        Returns:
+            True where the disc has moved on the table.
+        """
+        phase, speed = self.expected()
+        self.t_us += self._slice_us
+        self._window_events.append(int(counts.sum()))
+        if self.stopped:
+            self._rest(self._window_events[-1])
+            return False
+        held = self._held
+        if held is None:
+            held = _Held(counts, 1, phase, speed)
+        else:
+            held = _Held(held.counts + counts, held.slices + 1, held.phase, held.speed)
+        if not is_last and abs(held.speed) * held.slices * self._slice_s < SWEPT_RAD:
+            self._held = _Held(held.counts.copy(), held.slices, held.phase, held.speed)
+            return False
+        self._held = None
+        return self._measure(held)
+
+    def is_credible(self) -> bool:
+        """Whether what was seen so far is a rotor: its phase was foretold from slice to slice."""
+        state, covariance = self._phase.state, self._phase.covariance
+        relative_std = math.sqrt(float(covariance[1, 1])) / max(abs(float(state[1])), 1e-9)
+        return (
+            not self.stopped
+            and self.unseen_us == 0
+            and self._evidence.slices >= LEAST_SLICES
+            and self._evidence.match > LEAST_MATCH
+            and self._evidence.total > LEAST_EVIDENCE
+            and self.template.contrast > LEAST_CONTRAST
+            and relative_std < LARGEST_RELATIVE_STD
         )
-        end = self._continue_angle(end, max(blades, 1), end_us)
-        # The next window's middle is one step on.
-        self._frequency_hz = fit.frequency_hz + fit.frequency_rate * self._step_us * 1e-6
-        self._frequency_rate = 0.5 * fit.frequency_rate
-        angle_std = math.hypot(fit.phase_std_rad, 2 * math.pi * fit.frequency_std_hz * half_s)
+
+    def retraced(self, t_us: int) -> tuple[Ellipse, Template, Motion]:
+        """Disc, looks and motion at an earlier time, as they are known by now."""
+        ago = (self.t_us - t_us) * 1e-6
+        phase, speed, acceleration = map(float, self._phase.state)
+        state = (
+            phase - speed * ago + 0.5 * acceleration * ago**2,
+            speed - acceleration * ago,
+            acceleration,
+        )
+        s0, s1, s2 = np.sqrt(np.maximum(np.diag(self._phase.covariance), 0.0))
+        deviations = (
+            float(s0 + s1 * ago + 0.5 * s2 * ago**2),
+            float(s1 + s2 * ago),
+            float(s2),
+        )
+        ellipse = self._disc.best_ellipse
+        x, y = np.subtract(ellipse.center, np.multiply(self._disc.velocity_px_s, ago))
+        moved = replace(ellipse, center=(float(x), float(y)))
+        return moved, self.template, Motion(t_us, state, deviations)
+
+    def estimate(self) -> RotorEstimate | None:
+        """The rotor over the window that ends now; None where it is not seen."""
+        if self.unseen_us > 0 or self._evidence.match < 0.5 * LEAST_MATCH:
+            return None
+        slices = self._phase.slices_seen
+        speed, filtered = self._phase.mean_speed(slices)
+        phase = float(self._phase.state[0])
+        if self._first_phase is None:
+            self._first_phase = phase
+        pattern = self.template.pattern(ORDERS).sum(axis=0)
+        angle = phase + blade_angle(pattern, max(self.blades, 1))
+        ellipse = self._disc.best_ellipse
+        variance = speed_variance(
+            max(filtered, 0.0),
+            self._phase.best == 0,
+            slices * self._slice_s,
+            speed,
+            self._phase.speed_change(slices),
+            self._disc.motion,
+            self._disc_variance,
+            self.blades,
+        )
+        std = math.sqrt(variance)
         return RotorEstimate(
             id=self.identity,
-            t_us=end_us,
-            window_us=length_us,
-            rpm=60.0 * fit.frequency_hz,
-            rpm_std=60.0 * fit.frequency_std_hz,
-            blade_count=blades,
-            angle_rad=end % (2 * math.pi),
-            angle_std_rad=angle_std,
-            turns=(end - self._first_angle_rad) / (2 * math.pi),
-            center=self.ellipse.center,
-            axes=self.ellipse.axes,
-            tilt_rad=self.ellipse.tilt_rad,
-            velocity=(float(self._velocity_px_s[0]), float(self._velocity_px_s[1])),
-            confidence=_confidence(fit, self._parameters.minimum_signal_to_noise),
-            events=int(fit.pattern[:, 0].real.sum()),
+            t_us=self.t_us,
+            window_us=slices * self._slice_us,
+            rpm=60 / (2 * math.pi) * speed,
+            rpm_std=60 / (2 * math.pi) * std,
+            blade_count=self.blades,
+            angle_rad=angle % (2 * math.pi),
+            angle_std_rad=math.sqrt(max(float(self._phase.covariance[0, 0]), 0.0)),
+            turns=(phase - self._first_phase) / (2 * math.pi),
+            center=ellipse.center,
+            axes=ellipse.axes,
+            tilt_rad=ellipse.tilt_rad,
+            velocity=self._disc.velocity_px_s,
+            confidence=self._confidence(speed, std),
+            events=int(sum(list(self._window_events)[-slices:])),
+            center_std=self._disc.center_std_px,
         )
 
-    def _continue_angle(self, angle: float, blades: int, end_us: int) -> float:
-        """The same blade as before: the turn and blade nearest to where it must be by now."""
-        if self._angle_rad is None:
-            self._first_angle_rad = angle
-        else:
-            elapsed_s = (end_us - self._angle_at_us) * 1e-6
-            expected = self._angle_rad + 2 * math.pi * self._frequency_hz * elapsed_s
-            pitch = 2 * math.pi / blades
-            angle += pitch * round((expected - angle) / pitch)
-        self._angle_rad, self._angle_at_us = angle, end_us
-        return angle
+    def resume(self, phase: float, speed: float, deviations: tuple[float, float, float]) -> None:
+        """Go on from a motion found anew, at the end of the last slice.
 
-    def _follow(self, fit: SpectrumFit, length_s: float) -> None:
-        """Move and stretch the disc to what the newest step's phase around it says.
+        Of all blades that phase may belong to, it is taken for the one that keeps the count of
+        turns: it must have started from where the rotor was seen last.
 
-        An alpha-beta filter: the disc is mapped where it will be in the middle of the next step.
+        Args:
+            phase: angle up to a blade's pitch.
+            speed: rad/s.
+            deviations: of phase, speed and acceleration.
         """
-        p, step_s = self._parameters, self._step_us * 1e-6
-        measured = measure_deformation(self._steps[-1].counts, fit, 0.5 * length_s - step_s, step_s)
-        ellipse = self.ellipse
+        pitch = 2 * math.pi / max(self.blades, 1)
+        was = self._seen_phase + speed * (self.t_us - self._seen_us) * 1e-6
+        phase += pitch * round((was - phase) / pitch)
+        lost = (self.t_us - self._seen_us) // self._slice_us
+        self._phase.restart(phase, speed, 0.0, np.array(deviations), lost)
+        self.stopped = False
+        self.unseen_us = 0
+        self.resting_us = 0
+        self._held = None
+        self._evidence.forget_absence()
+
+    def _measure(self, held: _Held) -> bool:
+        """Measure phase and disc; True where the disc has moved on the table."""
+        turned = held.speed * held.slices * self._slice_s
+        folded = in_turning_frame(held.counts)
+        if held.speed < 0:
+            folded = folded[:, ::-1]
+        events = int(folded.sum())
+        likelihood = self.template.match(folded)
+        variances = self._phase.predicted_phase_variance()
+        bins, is_manoeuvre = self._find_offset(likelihood, variances[1])
+        gained = float(likelihood[bins])
+        if self._evidence.is_absent(gained, turned):
+            self._miss(held, events, turned)
+            return False
+        self._seen_phase, self._seen_us = held.phase + turned, self.t_us
+        self.unseen_us = 0
+        about = (bins + _vertex(likelihood, bins)) * BIN_RAD
+        looks = self.template.looks if held.speed >= 0 else self.template.mirrored
+        seen = measure_slice(
+            held.counts,
+            looks,
+            self._radii,
+            1.0 / self.ellipse.axes[0],
+            self.template.response,
+            about,
+            held.phase,
+            turned,
+        )
+        self._take_in(held, seen, about, is_manoeuvre, variances)
+        self._disc.predict(held.slices * self._slice_s)
+        self._evidence.learn(gained, events, turned, self.template.contrast)
+        self._usual_speed = max(abs(float(self._phase.state[1])), 0.99 * self._usual_speed)
+        middle_s = 0.5 * held.slices * self._slice_s
+        corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
+        self._learn(folded, corrected - (held.phase + 0.5 * turned), held.slices)
+        if self._disc.is_off():
+            self._disc.remap()
+            return True
+        return False
+
+    def _take_in(
+        self,
+        held: _Held,
+        seen: SliceInformation,
+        about: float,
+        is_manoeuvre: bool,
+        variances: tuple[float, float],
+    ) -> None:
+        """Correct the phase and the disc by what slices have shown."""
+        expected_variance, agile_variance = variances
+        offset, variance = math.inf, math.inf
+        information = seen.information[0, 0]
+        if information > 0.0:
+            geometry = seen.information[0, 1:]
+            offset = float(seen.score[0] - geometry @ self._disc.error) / information
+            uncertain = float(geometry @ self._disc.error_covariance @ geometry)
+            variance = self._excess / information + uncertain / information**2
+            self._disc_variance += 0.1 * (uncertain / information**2 - self._disc_variance)
+        if abs(offset) > FURTHEST_RAD:
+            for _ in range(held.slices):
+                self._phase.update(0.0, math.inf)
+            return
+        surprise = (about + offset) ** 2 / (agile_variance + variance)
+        if is_manoeuvre or surprise > LARGEST_SURPRISE:
+            is_manoeuvre = True
+            self._shake(about + offset, held)
+        # Several slices together are one measurement, in the one in their middle.
+        for index in range(held.slices):
+            if index != held.slices // 2:
+                self._phase.update(0.0, math.inf)
+                continue
+            line = held.phase + held.speed * (index + 0.5) * self._slice_s
+            normalised = self._phase.update(line + about + offset, variance)
+            if not is_manoeuvre:
+                self._learn_excess(normalised)
+        self._learn_sector_excess(seen)
+        if not is_manoeuvre:
+            self._disc.update(seen, -about, expected_variance + 1e-12, self._sector_excess)
+
+    def _find_offset(self, likelihood: NDArray[np.float64], agile: float) -> tuple[int, bool]:
+        """Bins by which the rotor is ahead, and whether it has left the expected motion."""
+        reach = ANGLE_BINS // (2 * max(self.blades, 2))
+        bins = np.arange(-reach, reach + 1)
+        reachable = likelihood[bins]
+        expected = reachable - (bins * BIN_RAD) ** 2 / (2 * (agile + BIN_RAD**2))
+        locked, free = int(expected.argmax()), int(reachable.argmax())
+        if reachable[free] - reachable[locked] > MANOEUVRE_EVIDENCE:
+            return int(bins[free]), True
+        return int(bins[locked]), False
+
+    def _shake(self, offset: float, held: _Held) -> None:
+        """Widen the filter for a sudden change of speed that has led to an offset."""
+        length_s = held.slices * self._slice_s
+        change = 2 * abs(offset) / length_s + 0.02 * abs(held.speed)
+        self._phase.shake(0.0, change, 0.1 * abs(held.speed) / length_s)
+
+    def _miss(self, held: _Held, events: int, turned: float) -> None:
+        """The rotor was not seen turning: it stands still, or is lost."""
+        if self._evidence.are_events_missing(events, turned):
+            self.stopped = True
+            phase = held.phase
+            spread = (0.3 * abs(turned), 0.01 * self._usual_speed, 0.0)
+            self._phase.restart(phase, 0.0, 0.0, np.array(spread), 0)
+            for _ in range(held.slices):
+                self._rest(events)
+            return
+        self.unseen_us += held.slices * self._slice_us
+        for _ in range(held.slices):
+            self._phase.update(0.0, math.inf)
+
+    def _rest(self, events: int) -> None:
+        """Take in a slice in which the rotor stands still; notice when it starts again."""
+        phase = float(self._phase.state[0])
+        restless = 0.1 * self._evidence.events_per_rad * self._usual_speed * self._slice_s + 10
+        if events > restless and self.resting_us > 0:
+            self.unseen_us += self._slice_us
+            self._phase.update(0.0, math.inf)
+            return
+        self.unseen_us = 0
+        self.resting_us += self._slice_us
+        self._seen_phase, self._seen_us = phase, self.t_us
+        calm = (1e-4 * self._usual_speed) ** 2
+        self._phase.update(phase, (0.1 * self._usual_speed * self._slice_s) ** 2, 0.0, calm)
+
+    def _learn_excess(self, normalised: float) -> None:
+        """Follow how much larger the phases' variance is than events alone explain."""
+        if self._evidence.slices < 3:
+            return
+        share = max(0.02, 0.5 / (1 + self._evidence.slices))
+        self._excess *= 1 + share * (min(normalised, 9.0) - 1)
+        self._excess = min(max(self._excess, 0.02), 1e3)
+
+    def _learn_sector_excess(self, seen: SliceInformation) -> None:
+        measured = seen.excess()
         if measured is not None:
-            shift, shear = measured
-            ellipse = deformed(ellipse, p.position_gain * shift, p.shape_gain * shear)
-            moved = np.subtract(
-                deformed(self.ellipse, shift, 0 * shear).center, self.ellipse.center
-            )
-            self._velocity_px_s += p.velocity_gain * moved / step_s
-        x, y = np.asarray(ellipse.center) + self._velocity_px_s * step_s
-        ellipse = replace(ellipse, center=(float(x), float(y)))
-        if _differs(ellipse, self.ellipse):
-            self.ellipse = ellipse
-            self._disc = self._map_disc()
+            share = max(0.05, 1.0 / (1 + self._evidence.slices))
+            self._sector_excess += share * (min(max(measured, 1.0), 40.0) - self._sector_excess)
+
+    def _learn(self, folded: Counts, offset: float, slices: int) -> None:
+        """Let the template learn, now and then."""
+        self._pending += turned_back(folded, offset / BIN_RAD)
+        self._pending_us += slices * self._slice_us
+        if self._pending_us < LEARNING_US and self._evidence.slices > 10:
+            return
+        events = float(self._pending.sum())
+        memory = self._parameters.template_memory_us / self._pending_us * events
+        self.template.learn(self._pending, memory)
+        self._pending[:] = 0.0
+        self._pending_us = 0
+        self._count_blades()
+
+    def _count_blades(self) -> None:
+        self.blades = blade_count(self.template.pattern(ORDERS), self._parameters.maximum_blades)
+
+    def _confidence(self, speed: float, std: float) -> float:
+        allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)
+        is_close = math.erf(allowed / (math.sqrt(2.0) * max(std, 1e-12)))
+        return float(np.clip(self._evidence.match, 0.0, 1.0) * is_close)
 
 
-def _differs(one: Ellipse, other: Ellipse) -> bool:
-    """Whether a change is worth a new table: more than a fiftieth of a pixel at the rim or hub."""
-    shift = math.dist(one.center, other.center)
-    stretch = math.dist(one.axes, other.axes)
-    turn = abs(math.sin(one.tilt_rad - other.tilt_rad)) * (one.axes[0] - one.axes[1])
-    return max(shift, stretch, turn) > 0.02
-
-
-def _time_bins(candidate: RotorCandidate, step_us: int, parameters: TrackerParameters) -> int:
-    """Time bins in a step: fine against the passing of a blade, but not finer than 20 µs."""
-    passes = abs(candidate.frequency_hz) * candidate.order * step_us * 1e-6
-    finest = max(step_us // 20, 1)
-    return int(np.clip(math.ceil(passes * parameters.bins_per_blade_pass), min(16, finest), finest))
-
-
-def _strongest_line(harmonics: NDArray[np.complex64], length_s: float, near_hz: float) -> float:
-    """The frequency of greatest line power within two resolution cells of a start value."""
-    offsets = np.linspace(-2.0, 2.0, 81) / length_s
-    offsets = offsets[np.abs(offsets) < 0.5 * abs(near_hz)]
-    frequencies = near_hz + offsets
-    return float(frequencies[np.argmax(line_power(harmonics, length_s, frequencies))])
-
-
-def _confidence(fit: SpectrumFit, minimum_signal_to_noise: float) -> float:
-    """Probability that the frequency is right to 1 %: the line is real, its error is below 1 %."""
-    is_rotor = 1.0 - math.exp(-(fit.signal_to_noise - 1.0) / minimum_signal_to_noise)
-    allowed = 0.01 * abs(fit.frequency_hz)
-    is_close = math.erf(allowed / (math.sqrt(2.0) * max(fit.frequency_std_hz, 1e-12)))
-    return float(np.clip(is_rotor, 0.0, 1.0) * is_close)
+def _vertex(values: NDArray[np.float64], index: int) -> float:
+    """Place of the vertex of the parabola through a periodic table's value and its neighbours."""
+    before, here, after = values[index - 1], values[index], values[(index + 1) % len(values)]
+    bend = before - 2 * here + after
+    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0

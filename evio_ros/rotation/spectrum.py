@@ -1,4 +1,4 @@
-"""The angle-time spectrum: speed, its uncertainty and the number of blades from angular harmonics.
+"""The angle-time spectrum: speed and its uncertainty from angular harmonics.
 
 A pattern that turns with frequency f has the angular harmonic of order k at the temporal frequency
 -k f: all its energy lies on one line through the origin of the two-dimensional spectrum. The sum of
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SpectrumFit", "blade_count", "fit_line", "line_power"]
+__all__ = ["SpectrumFit", "fit_line", "line_power"]
 
 Complex = NDArray[np.complexfloating]
 Real = NDArray[np.float64]
@@ -174,7 +174,7 @@ def _denoised_shape(pattern: Complex, events: Real) -> Complex:
     """Harmonics of the pattern for one event, those that noise explains taken down (Wiener)."""
     power = np.abs(pattern) ** 2
     noise = events[:, None]
-    gain = np.maximum(power - 2 * noise, 0.0) / np.maximum(power, 1e-300)
+    gain = np.maximum(power - 2 * noise, 0.0) / np.maximum(power, 1e-30)
     return gain * pattern / np.maximum(noise, 1.0)
 
 
@@ -192,31 +192,3 @@ def _motion_correction(slices: _Slices) -> tuple[float, float]:
 def _signal_to_noise(window: _Window, pattern: Complex) -> float:
     noise = window.counts.sum() * len(window.orders)
     return float((np.abs(pattern) ** 2).sum() / max(noise, 1.0))
-
-
-def blade_count(pattern: Complex, maximum: int) -> int:
-    """Number of blades of a pattern from the angular orders that it holds.
-
-    N equal blades leave only multiples of N; unequal ones leave all orders but most power in the
-    multiples. The largest N whose multiples hold clearly more than chance gives them, 1 / N.
-
-    Args:
-        pattern: complex128 (2, orders + 1), see `SpectrumFit.pattern`.
-        maximum: largest number considered.
-
-    Returns:
-        Number of blades; 1 where no number of two or more stands out.
-    """
-    noise = pattern[:, :1].real
-    power = np.maximum(np.abs(pattern[:, 1:]) ** 2 - noise, 0.0).sum(axis=0)
-    total = power.sum()
-    if total <= 0.0:
-        return 0
-    scores = np.zeros(maximum + 1)
-    for count in range(2, maximum + 1):
-        share = power[count - 1 :: count].sum() / total
-        scores[count] = (share - 1 / count) / (1 - 1 / count)
-    best = scores.max()
-    if best < 0.4:
-        return 1
-    return int(np.flatnonzero(scores >= 0.7 * best)[-1])

@@ -21,7 +21,10 @@ FAN_BLADES = BladePattern(blades=3)
 DRONE_BLADES = BladePattern(
     blades=2, half_width_rad=0.06, half_width=0.07, sweep_rad=0.0, reflectance=0.05, hub_radius=0.1
 )
-DRONE_RPM = (5460.0, -5610.0, -5890.0, 5730.0)
+# No speed below divides whole microseconds or milliseconds: a rotor that stands at the same few
+# angles in all windows would be measured better, or worse, than others are.
+FAN_RPM = 1153.7
+DRONE_RPM = (5463.7, -5612.9, -5893.3, 5731.1)
 OUTDOOR_CAMERA = {
     # A bright sky: pixels leak, which makes ON events, and rise in many steps but fall in one.
     "threshold_on": 0.1,
@@ -158,8 +161,8 @@ def _overlapping(name: str) -> Scene:
     return Scene(
         name,
         (
-            Rotor(Path.fixed(first), _constant(1150.0), FAN_BLADES),
-            Rotor(Path.fixed(second), _constant(-1480.0), FAN_BLADES),
+            Rotor(Path.fixed(first), _constant(FAN_RPM), FAN_BLADES),
+            Rotor(Path.fixed(second), _constant(-1487.3), FAN_BLADES),
         ),
     )
 
@@ -175,9 +178,9 @@ def _walker(name: str, duration_s: float) -> Scene:
 
 _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, CameraParameters]]]] = {
     "fan_constant": (
-        "a three-blade fan at 1150 rpm",
+        "a three-blade fan at 1153.7 rpm",
         2.0,
-        lambda name, _: (_fan(name, _constant(1150.0)), _indoor_camera()),
+        lambda name, _: (_fan(name, _constant(FAN_RPM)), _indoor_camera()),
     ),
     "fan_ramp": (
         "the fan while it speeds up from 1100 to 1300 rpm",
@@ -190,7 +193,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
     "fan_turning": (
         "the fan while it turns to and fro on its stand",
         2.0,
-        lambda name, s: (_fan(name, _constant(1150.0), _turning_path(s)), _indoor_camera()),
+        lambda name, s: (_fan(name, _constant(FAN_RPM), _turning_path(s)), _indoor_camera()),
     ),
     "drone_idle": (
         "four two-blade rotors seen obliquely, a tree at the border, ON far more than OFF",
@@ -219,7 +222,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         lambda name, _: (
             _one(
                 name,
-                192.0,
+                192.7,
                 BladePattern(1, 0.0, 0.06, 0.0, 0.1, disc_reflectance=0.6, differences=0.0),
                 110.0,
             ),
@@ -232,7 +235,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         lambda name, _: (
             _one(
                 name,
-                1260.0,
+                1263.1,
                 BladePattern(
                     0, disc_reflectance=0.4, texture=0.35, texture_grain_px=2.5, hub_radius=0.0
                 ),
@@ -242,10 +245,10 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         ),
     ),
     "two_blade_60000": (
-        "two blades at 60 000 rpm",
+        "two blades at 60 014 rpm",
         1.5,
         lambda name, _: (
-            _one(name, 60_000.0, FAST_BLADES, 20.0),
+            _one(name, 60_013.7, FAST_BLADES, 20.0),
             _camera(cutoff_hz=8000.0, refractory_us=20.0, jitter_us=5.0),
         ),
     ),
@@ -254,7 +257,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         2.0,
         lambda name, _: (
             _one(
-                name, 1150.0, replace(FAN_BLADES, blades=5, half_width_rad=0.2, differences=0.005)
+                name, FAN_RPM, replace(FAN_BLADES, blades=5, half_width_rad=0.2, differences=0.005)
             ),
             _camera(),
         ),
@@ -263,7 +266,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         "the fan in dim light, with more noise than signal events",
         2.0,
         lambda name, _: (
-            _fan(name, _constant(1150.0)),
+            _fan(name, _constant(FAN_RPM)),
             _camera(
                 threshold_on=0.45,
                 threshold_off=0.45,
@@ -281,13 +284,13 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
             _fan(
                 name,
                 SpeedProfile.through(
-                    (0.0, 1150.0),
-                    (0.8, 1150.0),
-                    (0.8, 1400.0),
-                    (1.4, 1400.0),
+                    (0.0, FAN_RPM),
+                    (0.8, FAN_RPM),
+                    (0.8, 1407.3),
+                    (1.4, 1407.3),
                     (1.4, 0.0),
                     (2.0, 0.0),
-                    (2.0, 1000.0),
+                    (2.0, 991.9),
                 ),
             ),
             _camera(),
@@ -297,7 +300,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         "a fan that slows down, stops and turns the other way",
         3.0,
         lambda name, s: (
-            _fan(name, SpeedProfile.through((0.0, 900.0), (s / 3, 900.0), (s * 2 / 3, -900.0))),
+            _fan(name, SpeedProfile.through((0.0, 907.3), (s / 3, 907.3), (s * 2 / 3, -907.3))),
             _camera(),
         ),
     ),
@@ -305,7 +308,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         "the fan behind a board that hides a third of it",
         1.5,
         lambda name, _: (
-            _fan(name, _constant(1150.0), hidden=((500, 385, 800, 500),)),
+            _fan(name, _constant(FAN_RPM), hidden=((500, 385, 800, 500),)),
             _camera(),
         ),
     ),

@@ -166,3 +166,15 @@ def test_a_scene_without_rotors():
     summary = score(truth, [(400_000, [ESTIMATE]), (500_000, [])], WINDOW_US).summary()
     assert (summary.rotors, summary.found, summary.windows) == (0, 0, 0)
     assert (summary.false_rotors, summary.false_windows) == (1, 1)
+
+
+def test_confidence_is_compared_with_what_was_right():
+    # Right with 0.9, wrong by 5 % with 0.9, right with 0.3; a stranger with 0.95.
+    results = [
+        (400_000, [replace(ESTIMATE, confidence=0.9)]),
+        (500_000, [replace(ESTIMATE, confidence=0.9, rpm=630.0)]),
+        (600_000, [replace(ESTIMATE, confidence=0.3)]),
+        (700_000, [replace(ESTIMATE, confidence=0.95, center=(170.0, 20.0))]),
+    ]
+    reliability = score(STEADY, results, WINDOW_US).reliability(bins=5)
+    assert reliability == [(0, 0), (1, 1), (0, 0), (0, 0), (3, 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from event_windows import few, window_of, windows
+from event_windows import START_US, few, window_of, windows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ def test_equals_its_definition_over_several_windows(window, tau_us, parts):
         expected = np.zeros(activity.shape)
         weights = np.exp(-(end_us - seen.t) / tau_us)
         np.add.at(expected, (seen.polarity.astype(int), seen.y, seen.x), weights)
-        np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-30)
+        np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-19)
 
 
 def test_reset_forgets():
@@ -38,3 +38,13 @@ def test_reset_forgets():
     first = represent(activity, window)
     activity.reset()
     np.testing.assert_array_equal(represent(activity, window), first)
+
+
+def test_what_has_faded_away_is_gone():
+    activity = Activity(SensorSize(3, 3), ActivityParameters(tau_us=10))
+    assert represent(activity, window_of(SensorSize(3, 3), [0], 1)).max() > 0.9
+    values = []
+    for start_us in range(START_US + 1, START_US + 700, 50):
+        values.append(represent(activity, window_of(SensorSize(3, 3), [], 50, 0, start_us)).max())
+    assert values[0] > values[1] > values[2] > 0
+    assert values[-1] == 0

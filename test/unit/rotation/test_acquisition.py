@@ -9,6 +9,7 @@ from rotor_events import SIZE, IdealRotor, events_of
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition import AcquisitionParameters, acquire
+from evio_ros.rotation.activity import activity_grid
 from evio_ros.rotation.regions import RegionParameters, find_regions
 
 SPAN_US = 250_000
@@ -16,7 +17,8 @@ SPAN_US = 250_000
 
 def candidates_of(events: EventBatch) -> list:
     found = []
-    for region in find_regions(events, SPAN_US, RegionParameters()):
+    grid = activity_grid(events, RegionParameters().cell_px)
+    for region in find_regions(grid, SPAN_US, RegionParameters()):
         found.append(acquire(events, 0, SPAN_US, region, AcquisitionParameters()))
     return found
 
@@ -70,4 +72,5 @@ def test_noise_has_no_region():
 
 
 def test_no_events_give_no_region():
-    assert find_regions(EventBatch.empty(SIZE), SPAN_US, RegionParameters()) == []
+    grid = activity_grid(EventBatch.empty(SIZE), RegionParameters().cell_px)
+    assert find_regions(grid, SPAN_US, RegionParameters()) == []

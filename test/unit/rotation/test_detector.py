@@ -9,8 +9,8 @@ import pytest
 from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.errors import ParameterError
-from evio_ros.events import EventBatch, EventWindow
+from evio_ros.errors import EventError, ParameterError
+from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.windowing import windows
@@ -94,14 +94,40 @@ def test_the_split_into_batches_does_not_matter():
     assert outcomes[0][-1]
 
 
-def test_a_rotor_that_stops_is_given_up_within_two_windows():
+def stop_and_go(first: IdealRotor, second: IdealRotor) -> EventBatch:
+    """0.4 s of one rotor, 0.2 s of rest, 0.4 s of another."""
+    turning = events_of([first], 400_000)
+    parts = [turning]
+    for start_us, rotors, length_us in ((400_000, [], 200_000), (600_000, [second], 400_000)):
+        part = events_of(rotors, length_us, seed=start_us)
+        parts.append(EventBatch(SIZE, part.t + start_us, part.x, part.y, part.polarity))
+    return EventBatch.concatenate(SIZE, parts)
+
+
+@pytest.mark.parametrize("second_hz", [15.0, -21.0])
+def test_a_stop_is_seen_at_once_and_the_count_of_turns_goes_on(second_hz):
+    first = IdealRotor(19.1667)
+    # It starts where it stopped.
+    second = IdealRotor(second_hz, phase_rad=first.angle(400_000))
+    results = detect(stop_and_go(first, second), window_us=20_000, step_us=10_000)
+    estimates = {result[0].t_us: result[0] for result in results if result}
+    assert estimates[400_000].rpm == pytest.approx(1150.0, rel=1e-3)
+    for t_us in range(430_000, 600_000, 10_000):
+        assert estimates[t_us].rpm == pytest.approx(0.0, abs=0.1)
+    for t_us in range(640_000, 1_000_000, 10_000):
+        assert estimates[t_us].rpm == pytest.approx(60 * second_hz, rel=1e-3)
+    turned = first.turns(400_000) - first.turns(300_000) + second.turns(400_000)
+    assert estimates[1_000_000].turns - estimates[300_000].turns == pytest.approx(turned, abs=0.02)
+    assert {estimate.id for estimate in estimates.values()} == {0}
+
+
+def test_a_rotor_that_is_taken_away_is_given_up():
     turning = events_of([IdealRotor(19.1667)], 400_000)
-    still = events_of([], 300_000, seed=1)
-    later = EventBatch(SIZE, still.t + 400_000, still.x, still.y, still.polarity)
-    both = EventBatch.concatenate(SIZE, [turning, later])
-    results = detect(both)
+    other = events_of([], 600_000, noise_hz=5e6, seed=1)
+    later = EventBatch(SIZE, other.t + 400_000, other.x, other.y, other.polarity)
+    results = detect(EventBatch.concatenate(SIZE, [turning, later]))
     assert results[7]
-    assert results[11:] == [[]] * len(results[11:])
+    assert results[10:] == [[]] * len(results[10:])
 
 
 @pytest.mark.parametrize("step_us", [5_000, 50_000])
@@ -157,3 +183,82 @@ def test_window_must_be_a_multiple_of_step():
         ParameterError, match="window_us: 100000 is not a multiple of step_us, 30000"
     ):
         RotationDetectorParameters(window_us=100_000, step_us=30_000)
+
+
+def shifted(events: EventBatch, by_us: int) -> EventBatch:
+    """The same events later."""
+    return EventBatch(events.size, events.t + by_us, events.x, events.y, events.polarity)
+
+
+def test_ten_times_the_event_rate_for_a_while_does_not_lose_the_rotor():
+    rotor = IdealRotor(19.1667)
+    calm = events_of([rotor], 700_000)
+    burst = events_of([], 50_000, noise_hz=1e7, seed=3)
+    late = shifted(burst, 400_000)
+    parts = [np.concatenate(pair) for pair in zip(columns(calm), columns(late), strict=True)]
+    order = np.argsort(parts[0], kind="stable")
+    both = EventBatch(SIZE, *(column[order] for column in parts))
+    results = detect(both)
+    for (estimate,) in results[10:]:
+        truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+        assert estimate.id == 0
+        assert estimate.rpm == pytest.approx(truth, rel=1e-3)
+
+
+def columns(events: EventBatch) -> tuple[np.ndarray, ...]:
+    """t, x, y and polarity."""
+    return events.t, events.x, events.y, events.polarity
+
+
+def test_a_gap_of_seconds_and_time_going_back_are_counted_and_the_rotor_is_found_again():
+    rotor = IdealRotor(19.1667)
+    events = events_of([rotor], 350_000)
+    detector = RotationDetector(SIZE)
+    for start_us in (0, 5_000_000, 1_000_000):
+        steps = list(windows([shifted(events, start_us)], SIZE, 50_000, start_us=start_us))
+        results = [detector.process(step) for step in steps]
+        assert results[:4] == [[]] * 4
+        assert results[5][0].rpm == pytest.approx(1150.0, rel=1e-4)
+    assert detector.statistics.gaps == 2
+    assert detector.statistics.rotors_found == 3
+
+
+def test_events_of_another_geometry_are_refused_and_leave_no_trace():
+    rotor = IdealRotor(19.1667)
+    steps = list(windows([events_of([rotor], 350_000)], SIZE, 50_000, start_us=0))
+    detector = RotationDetector(SIZE)
+    for step in steps[:6]:
+        detector.process(step)
+    foreign = EventBatch.empty(SensorSize(64, 48))
+    with pytest.raises(EventError, match="64x48"):
+        detector.process(EventWindow(steps[6].start_us, 50_000, foreign))
+    assert detector.process(steps[6])[0].rpm == pytest.approx(1150.0, rel=1e-4)
+
+
+def test_a_step_of_another_length_is_refused():
+    detector = RotationDetector(SIZE)
+    with pytest.raises(EventError, match="20000 us is not the step of 50000 us"):
+        detector.process(EventWindow(0, 20_000, EventBatch.empty(SIZE)))
+
+
+def test_events_outside_their_step_are_refused():
+    detector = RotationDetector(SIZE)
+    events = shifted(events_of([IdealRotor(19.1667)], 50_000), 10)
+    with pytest.raises(EventError, match="outside its step"):
+        detector.process(EventWindow(0, 50_000, events))
+
+
+def test_a_hot_pixel_beside_a_rotor_changes_nothing():
+    rotor = IdealRotor(19.1667)
+    events = events_of([rotor], 400_000)
+    hot = np.arange(0, 400_000, dtype=np.int64)
+    parts = [np.concatenate((events.t, hot))]
+    parts += [
+        np.concatenate((column, np.full(len(hot), at, np.uint16)))
+        for column, at in ((events.x, 180), (events.y, 130))
+    ]
+    parts += [np.concatenate((events.polarity, hot % 2 == 0))]
+    order = np.argsort(parts[0], kind="stable")
+    results = detect(EventBatch(SIZE, *(column[order] for column in parts)))
+    for result in results[5:]:
+        assert result[0].rpm == pytest.approx(1150.0, rel=1e-3)

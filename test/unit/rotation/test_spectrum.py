@@ -7,17 +7,23 @@ import pytest
 from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
-from evio_ros.rotation.blade_phase import blade_angle
+from evio_ros.rotation.blades import blade_angle, blade_count
 from evio_ros.rotation.disc_map import DiscMap
-from evio_ros.rotation.spectrum import blade_count, fit_line, line_power
+from evio_ros.rotation.spectrum import SpectrumFit, fit_line, line_power
 
 LENGTH_US = 100_000
+RINGS = 4
 
 
 def harmonics_of(rotor: IdealRotor, bins: int = 400, seed: int = 0) -> np.ndarray:
     events = events_of([rotor], LENGTH_US, seed=seed)
-    disc = DiscMap.of(rotor.ellipse, SIZE, 256, 0.15, 1.1)
-    return angular_harmonics(angle_time_histogram(events, disc, 0, LENGTH_US, bins), 24)
+    disc = DiscMap.of(rotor.ellipse, SIZE, RINGS, 0.15, 1.1)
+    return angular_harmonics(angle_time_histogram(events, disc, 0, LENGTH_US, bins, 256), 24)
+
+
+def rings_of(fit: SpectrumFit) -> np.ndarray:
+    """Pattern by ring and polarity."""
+    return fit.pattern.reshape(2, RINGS, -1).transpose(1, 0, 2)
 
 
 @pytest.mark.parametrize("frequency_hz", [19.1667, -19.1667, 100.0])
@@ -26,7 +32,7 @@ def test_fit_finds_signed_frequency_and_blades(frequency_hz, blades):
     rotor = IdealRotor(frequency_hz, blades)
     fit = fit_line(harmonics_of(rotor), LENGTH_US * 1e-6, frequency_hz * 1.004)
     assert fit.frequency_hz == pytest.approx(frequency_hz, rel=1e-4)
-    assert blade_count(fit.pattern, 10) == blades
+    assert blade_count(rings_of(fit), 10) == blades
 
 
 def test_power_is_greatest_on_the_line_and_noise_like_off_it():
@@ -55,12 +61,12 @@ def test_mean_speed_of_a_ramp_is_that_of_the_windows_middle():
 def test_blade_angle_is_the_middle_of_a_dark_blade():
     rotor = IdealRotor(25.0, blades=3)
     fit = fit_line(harmonics_of(rotor), LENGTH_US * 1e-6, 25.0)
-    angle = blade_angle(fit.pattern, 3)
+    angle = blade_angle(rings_of(fit).sum(axis=0), 3)
     error = (angle - rotor.angle(LENGTH_US / 2)) * 3
     assert math.cos(error) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_a_single_mark_has_one_blade_and_nothing_has_none():
     fit = fit_line(harmonics_of(IdealRotor(25.0, blades=1, duty=0.05)), LENGTH_US * 1e-6, 25.0)
-    assert blade_count(fit.pattern, 10) == 1
-    assert blade_count(np.zeros((2, 25), complex), 10) == 0
+    assert blade_count(rings_of(fit), 10) == 1
+    assert blade_count(np.zeros((RINGS, 2, 25), complex), 10) == 0

@@ -53,8 +53,9 @@ def test_dim_light_drowns_the_fan_in_noise():
 
 
 def test_a_speed_for_the_first_rotor_scales_all():
-    rotors = preset("drone_idle", rpm=2730.0).scene.rotors
-    assert [rotor.speed.rpm[0] for rotor in rotors] == pytest.approx([2730, -2805, -2945, 2865])
+    rotors = preset("drone_idle", rpm=2731.85).scene.rotors
+    half = [2731.85, -2806.45, -2946.65, 2865.55]
+    assert [rotor.speed.rpm[0] for rotor in rotors] == pytest.approx(half)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""How many blades there are and where, from the angular harmonics of their edges."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["blade_angle", "blade_count"]
+
+
+LEAST_AGREEMENT = 0.65
+"""Least correlation of neighbouring rings for what turns to be blades."""
+CORRELATION_STEPS = 64
+
+
+def blade_angle(pattern: NDArray[np.complex128], blades: int) -> float:
+    """Angle of the middle of one blade.
+
+    One edge of a blade gives ON events and the other OFF events; the blade is the narrower of the
+    two gaps between them. Where only one polarity is seen, its edge stands for the blade.
+
+    Args:
+        pattern: complex128 (2, orders + 1), harmonics sum of exp(-i k angle); OFF first.
+        blades: number of blades, at least 1; the harmonic of this order is read.
+
+    Returns:
+        Angle in (-pi / blades, pi / blades] or one blade pitch off it, in radians.
+    """
+    off, on = pattern[:, blades]
+    pitch = 2 * math.pi / blades
+    if abs(on) < 0.1 * abs(off):
+        return float(-np.angle(off) / blades)
+    on_angle = -np.angle(on) / blades
+    if abs(off) < 0.1 * abs(on):
+        return float(on_angle)
+    off_angle = -np.angle(off) / blades
+    gap = (off_angle - on_angle + pitch / 2) % pitch - pitch / 2
+    return float(on_angle + gap / 2)
+
+
+def blade_count(pattern: NDArray[np.complex128], maximum: int) -> int:
+    """Number of blades of a pattern from the angular orders that it holds.
+
+    N equal blades leave only multiples of N; unequal ones leave all orders but most power in the
+    multiples. The largest N whose multiples hold clearly more than chance gives them, 1 / N. A
+    blade or mark reaches over several rings; what has another pattern on every ring is a texture.
+
+    Args:
+        pattern: complex128 (rings, 2, orders + 1), harmonics of the events' angles, OFF first;
+            order 0 holds the numbers of events.
+        maximum: largest number considered.
+
+    Returns:
+        Number of blades; 1 where no number of two or more stands out, 0 for a texture and where
+        nothing is seen.
+    """
+    noise = pattern[:, :, :1].real
+    power = np.maximum(np.abs(pattern[:, :, 1:]) ** 2 - noise, 0.0)
+    by_order = power.sum(axis=(0, 1))
+    total = by_order.sum()
+    if total <= 0.0 or ring_agreement(pattern, power) < LEAST_AGREEMENT:
+        return 0
+    scores = np.zeros(maximum + 1)
+    for count in range(2, maximum + 1):
+        share = by_order[count - 1 :: count].sum() / total
+        scores[count] = (share - 1 / count) / (1 - 1 / count)
+    best = scores.max()
+    if best < 0.4:
+        return 1
+    return int(np.flatnonzero(scores >= 0.7 * best)[-1])
+
+
+def ring_agreement(pattern: NDArray[np.complex128], power: NDArray[np.float64]) -> float:
+    """Correlation of neighbouring rings' patterns, 0 to 1, at the shift that suits each pair best.
+
+    Args:
+        pattern: see `blade_count`.
+        power: (rings, 2, orders) power of its orders without noise.
+    """
+    if len(pattern) < 2:
+        return 1.0
+    cross = (pattern[:-1, :, 1:] * np.conj(pattern[1:, :, 1:])).sum(axis=1)
+    correlation = np.abs(np.fft.fft(cross, 4 * CORRELATION_STEPS, axis=1)).max(axis=1)
+    energy = power.sum(axis=(1, 2))
+    norm = np.sqrt(energy[:-1] * energy[1:])
+    return float(correlation.sum() / max(norm.sum(), 1e-300))

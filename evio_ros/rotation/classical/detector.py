@@ -1,0 +1,193 @@
+"""Rotors by the classical methods alone: outlines, one line of a spectrum, smoothing.
+
+It takes events and gives estimates as `evio_ros.rotation.detector.RotationDetector` does, so that
+one can stand in for the other. It knows no sense of rotation and no blade; it is here to compare.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.errors import ParameterError
+from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.rotation.activity import activity_grid
+from evio_ros.rotation.classical.outline import outlines
+from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
+from evio_ros.rotation.classical.savitzky_golay import smoothed_speed
+from evio_ros.rotation.estimate import RotorEstimate
+
+__all__ = ["ClassicalDetector", "ClassicalDetectorParameters", "region_box"]
+
+KEPT_SPEEDS = 64
+UNKNOWN_ANGLE_STD_RAD = math.pi / math.sqrt(3)
+"""Standard deviation of an angle that may be anything."""
+CONFIDENCE = 0.5
+"""The classical methods say nothing of how far to trust them."""
+
+
+@dataclass(frozen=True)
+class ClassicalDetectorParameters(Parameters):
+    """What a user chooses of the classical methods."""
+
+    method: str = parameter(
+        "welch", choices=tuple(CLASSICAL_METHODS), doc="How the blade-pass frequency is found."
+    )
+    blades: int = parameter(
+        0, minimum=0, maximum=64, doc="Blades of every rotor; with 0 rpm counts blade passes."
+    )
+    window_us: int = parameter(
+        100_000, unit="us", minimum=5_000, maximum=2_000_000, doc="Length of the measured window."
+    )
+    step_us: int = parameter(
+        50_000,
+        unit="us",
+        minimum=1_000,
+        maximum=2_000_000,
+        doc="Time from one estimate to the next.",
+    )
+    maximum_rotors: int = parameter(
+        4, minimum=1, maximum=64, doc="Only the largest outlines are looked at."
+    )
+    smoothing_windows: int = parameter(
+        1, minimum=1, maximum=KEPT_SPEEDS - 1, doc="Speeds smoothed together, odd; 1 for none."
+    )
+
+    def check_together(self) -> None:
+        """Check that the window is a whole number of steps, and what is smoothed."""
+        if self.window_us % self.step_us:
+            raise ParameterError(
+                f"window_us: {self.window_us} is not a multiple of step_us, {self.step_us}"
+            )
+        if self.smoothing_windows % 2 == 0:
+            raise ParameterError(f"smoothing_windows: {self.smoothing_windows} is not odd")
+
+
+@dataclass(slots=True)
+class _Track:
+    """One rotor over time."""
+
+    identity: int
+    ellipse: Ellipse
+    seen_us: int
+    turns: float = 0.0
+    rpm: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_SPEEDS))
+
+
+class ClassicalDetector:
+    """Measures the regions that edges and contours outline, each over a sliding window.
+
+    Args:
+        size: geometry of the sensor.
+        parameters: method, window and limits.
+    """
+
+    def __init__(
+        self, size: SensorSize, parameters: ClassicalDetectorParameters | None = None
+    ) -> None:
+        self.size = size
+        self.parameters = parameters or ClassicalDetectorParameters()
+        self._identities = itertools.count()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all events and rotors; identities go on counting."""
+        steps = self.parameters.window_us // self.parameters.step_us
+        self._recent: deque[EventWindow] = deque(maxlen=steps)
+        self._tracks: list[_Track] = []
+
+    def process(self, window: EventWindow) -> list[RotorEstimate]:
+        """Add the next `step_us` of events and measure every region over the last `window_us`.
+
+        Args:
+            window: events of one step; after a gap or a step back the detector starts afresh.
+
+        Returns:
+            One estimate for each region with a blade-pass frequency, the largest first. Speeds are
+            positive: the sense of rotation is not known.
+
+        Raises:
+            EvioError: where OpenCV is not installed.
+        """
+        if self._recent and window.start_us != self._recent[-1].end_us:
+            self.reset()
+        self._recent.append(window)
+        if len(self._recent) < (self._recent.maxlen or 1):
+            return []
+        events = EventBatch.concatenate(self.size, [step.events for step in self._recent])
+        start_us = self._recent[0].start_us
+        estimates = []
+        for ellipse in outlines(activity_grid(events, 1))[: self.parameters.maximum_rotors]:
+            region = events.inside(region_box(ellipse, self.size))
+            rpm = self._speed(region, start_us)
+            if rpm is not None:
+                estimates.append(self._estimate(ellipse, rpm, window.end_us, len(region)))
+        limit_us = window.end_us - 2 * self.parameters.window_us
+        self._tracks = [track for track in self._tracks if track.seen_us >= limit_us]
+        return estimates
+
+    def _speed(self, region: EventBatch, start_us: int) -> float | None:
+        p = self.parameters
+        frequency_hz = CLASSICAL_METHODS[p.method](region, start_us, p.window_us, p.blades)
+        return None if frequency_hz is None else 60 * frequency_hz / max(p.blades, 1)
+
+    def _estimate(self, ellipse: Ellipse, rpm: float, end_us: int, events: int) -> RotorEstimate:
+        p = self.parameters
+        track = self._track_at(ellipse, end_us)
+        track.rpm.append(rpm)
+        track.turns += rpm / 60e6 * (end_us - track.seen_us)
+        track.ellipse, track.seen_us = ellipse, end_us
+        if 1 < p.smoothing_windows <= len(track.rpm):
+            recent = list(track.rpm)[-p.smoothing_windows :]
+            rpm = float(smoothed_speed(recent, p.step_us, p.smoothing_windows, 2)[0][-1])
+        return RotorEstimate(
+            id=track.identity,
+            t_us=end_us,
+            window_us=p.window_us,
+            rpm=rpm,
+            rpm_std=self._spread(track),
+            blade_count=p.blades,
+            angle_rad=0.0,
+            angle_std_rad=UNKNOWN_ANGLE_STD_RAD,
+            turns=track.turns,
+            center=ellipse.center,
+            axes=ellipse.axes,
+            tilt_rad=ellipse.tilt_rad,
+            velocity=(0.0, 0.0),
+            confidence=CONFIDENCE,
+            events=events,
+        )
+
+    def _track_at(self, ellipse: Ellipse, end_us: int) -> _Track:
+        """The rotor that was last seen within this outline, or a new one."""
+        for track in self._tracks:
+            if math.dist(track.ellipse.center, ellipse.center) < 0.5 * ellipse.axes[0]:
+                return track
+        track = _Track(next(self._identities), ellipse, end_us)
+        self._tracks.append(track)
+        return track
+
+    def _spread(self, track: _Track) -> float:
+        """Standard deviation of the speeds about straight lines; at first, of the resolution."""
+        if len(track.rpm) < 3:
+            return 60e6 / (self.parameters.window_us * max(self.parameters.blades, 1))
+        # A second difference of independent values has six times their variance.
+        bends = np.diff(np.array(track.rpm), 2)
+        return max(float(np.sqrt(np.mean(bends**2) / 6)), 1e-9 * track.rpm[-1])
+
+
+def region_box(ellipse: Ellipse, size: SensorSize) -> RegionOfInterest:
+    """The upright box around an ellipse, as far as it lies on the sensor; at least one pixel."""
+    half_width, half_height = ellipse.half_extent()
+    x, y = ellipse.center
+    x0 = int(np.clip(x - half_width, 0, size.width - 1))
+    y0 = int(np.clip(y - half_height, 0, size.height - 1))
+    x1 = int(np.clip(x + half_width + 1, x0 + 1, size.width))
+    y1 = int(np.clip(y + half_height + 1, y0 + 1, size.height))
+    return RegionOfInterest(x0, y0, x1, y1)

@@ -1,0 +1,75 @@
+"""Whether a rotor is seen turning: what its slices say, compared with what they used to say."""
+
+from __future__ import annotations
+
+__all__ = ["Evidence"]
+
+QUIET_SHARE = 0.25
+"""Share of the evidence expected below which a rotor is not seen turning."""
+DECISIVE = 25.0
+"""Evidence (log likelihood) that must be expected before its absence means anything."""
+FORGETTING = 0.8
+"""Weight of the slices before, for rotors of which one slice says little."""
+SLOWEST_SHARE = 0.02
+"""Weight of a new slice in the averages."""
+
+
+class Evidence:
+    """Averages of what a rotor's slices show.
+
+    Attributes:
+        match: evidence gained over that which as many events of the template would give; 1 where
+            the template is right, 0 where events do not fit it.
+        events_per_rad: events while the rotor turns by a radian.
+        slices: number of slices taken in.
+        total: all evidence gained.
+    """
+
+    def __init__(self) -> None:
+        self.match = 1.0
+        self.events_per_rad = 0.0
+        self.slices = 0
+        self.total = 0.0
+        self._evidence_per_rad = 0.0
+        self._expected = 0.0
+        self._gained = 0.0
+
+    def is_absent(self, gained: float, turned_rad: float) -> bool:
+        """Whether a slice shows that the rotor does not turn as expected.
+
+        Args:
+            gained: log likelihood that the template gains over no pattern at all.
+            turned_rad: by how much the rotor should have turned.
+        """
+        expected = self._evidence_per_rad * abs(turned_rad)
+        self._expected = FORGETTING * self._expected + expected
+        self._gained = FORGETTING * self._gained + gained
+        if expected > DECISIVE:
+            return gained < QUIET_SHARE * expected
+        return self._expected > DECISIVE and self._gained < QUIET_SHARE * self._expected
+
+    def are_events_missing(self, events: int, turned_rad: float) -> bool:
+        """Whether there are far fewer events than a turning rotor makes."""
+        return events < 0.6 * self.events_per_rad * abs(turned_rad)
+
+    def learn(self, gained: float, events: int, turned_rad: float, contrast: float) -> None:
+        """Take in a slice in which the rotor was seen.
+
+        Args:
+            gained, turned_rad: see `is_absent`.
+            events: number of events.
+            contrast: of the template.
+        """
+        share = max(SLOWEST_SHARE, 1.0 / (1 + self.slices))
+        self.slices += 1
+        self.total += gained
+        typical = events * contrast
+        if typical > 0.5:
+            self.match += 0.1 * min(typical / 20.0, 1.0) * (gained / typical - self.match)
+        if abs(turned_rad) > 1e-3:
+            self._evidence_per_rad += share * (gained / abs(turned_rad) - self._evidence_per_rad)
+            self.events_per_rad += share * (events / abs(turned_rad) - self.events_per_rad)
+
+    def forget_absence(self) -> None:
+        """Judge anew after the rotor was found again."""
+        self._expected = self._gained = 0.0

@@ -1,0 +1,108 @@
+"""From a candidate to motion and template: the angle-time spectrum of the latest events."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.rotation.acquisition import RotorCandidate
+from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
+from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.rotation.rotor_tracker import Motion, TrackerParameters
+from evio_ros.rotation.search import SearchWindow
+from evio_ros.rotation.slice_histogram import ANGLE_BINS
+from evio_ros.rotation.spectrum import SpectrumFit, fit_line, line_power
+from evio_ros.rotation.template import Template
+
+__all__ = ["FirstLock", "lock_on"]
+
+ORDERS = 24
+BINS_PER_PERIOD = 32
+PERIODS = 8
+SHORTEST_US = 50_000
+LEAST_EVENTS = 200
+MINIMUM_SIGNAL_TO_NOISE = 1.6
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLock:
+    """A rotor's motion and looks as the first look at it gives them.
+
+    Attributes:
+        ellipse: its disc.
+        template: its looks.
+        motion: its motion at the start of the events that were used.
+        signal_to_noise: power on the spectrum's line over that of noise.
+    """
+
+    ellipse: Ellipse
+    template: Template
+    motion: Motion
+    signal_to_noise: float
+
+
+def lock_on(
+    window: SearchWindow,
+    candidate: RotorCandidate,
+    parameters: TrackerParameters,
+    slice_us: int,
+) -> FirstLock | None:
+    """Measure a candidate over the last of some events; None where it does not turn.
+
+    Args:
+        window: the events.
+        candidate: where and how fast.
+        parameters: rings.
+        slice_us: the span that is used is a whole number of these.
+    """
+    period_us = 1e6 / abs(candidate.frequency_hz * candidate.order)
+    length_us = int(min(max(PERIODS * period_us, SHORTEST_US), window.span_us))
+    length_us -= length_us % slice_us
+    window = window.last(length_us)
+    disc = DiscMap.of(
+        candidate.ellipse,
+        window.events.size,
+        parameters.rings,
+        parameters.hub_radius,
+        parameters.rim_radius,
+    )
+    bins = int(np.clip(math.ceil(length_us / period_us * BINS_PER_PERIOD), 16, length_us // 20))
+    counts = angle_time_histogram(window.events, disc, window.start_us, length_us, bins, ANGLE_BINS)
+    if counts.sum() < LEAST_EVENTS:
+        return None
+    harmonics = angular_harmonics(counts, ORDERS)
+    length_s = length_us * 1e-6
+    offsets = np.linspace(-2.0, 2.0, 81) / length_s
+    near = candidate.frequency_hz + offsets[np.abs(offsets) < 0.5 * abs(candidate.frequency_hz)]
+    start_hz = float(near[np.argmax(line_power(harmonics, length_s, near))])
+    fit = fit_line(harmonics, length_s, start_hz)
+    if not math.isfinite(fit.frequency_std_hz) or fit.signal_to_noise < MINIMUM_SIGNAL_TO_NOISE:
+        return None
+    return FirstLock(
+        candidate.ellipse,
+        _template_of(fit, parameters.rings),
+        _motion_of(fit, window.start_us, 0.5 * length_s),
+        fit.signal_to_noise,
+    )
+
+
+def _template_of(fit: SpectrumFit, rings: int) -> Template:
+    """Looks in the turning frame, which has angle 0 in the middle of the fit's window."""
+    counts = scipy.fft.irfft(fit.pattern, ANGLE_BINS, axis=1)
+    by_ring = np.maximum(counts, 0.0).reshape(2, rings, ANGLE_BINS).transpose(1, 0, 2)
+    return Template(by_ring if fit.frequency_hz > 0 else by_ring[:, ::-1])
+
+
+def _motion_of(fit: SpectrumFit, start_us: int, half_s: float) -> Motion:
+    speed, acceleration = 2 * math.pi * fit.frequency_hz, 2 * math.pi * fit.frequency_rate
+    state = (
+        -speed * half_s + 0.5 * acceleration * half_s**2,
+        speed - acceleration * half_s,
+        acceleration,
+    )
+    deviations = (0.05, 0.003 * abs(speed) + 0.02 / half_s, 0.02 / half_s**2)
+    return Motion(start_us, state, deviations)

@@ -1,0 +1,326 @@
+"""Phase, speed and acceleration of a rotor, filtered over the slices of a stream.
+
+Several Kalman filters run side by side. All take the acceleration for a random walk (Bar-Shalom, Li
+and Kirubarajan, Estimation with Applications to Tracking and Navigation, 2001, section 6.2), each
+with another strength: one for motors that hold their speed, one for ramps, one for sudden changes.
+The one that foretold the latest measurements best speaks. The mean speed of a window is the phase
+at its end less the phase at its start, over its length; to know both with their covariance, the
+filter is run once more over the window with the phase at its start as a further state.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
+
+__all__ = ["PhaseFilter"]
+
+Real = NDArray[np.float64]
+
+AGILITIES = (1e-3, 3e-2, 1.0, 30.0)
+"""Random walk of the acceleration in a second, as a share of the speed."""
+MOST_CHANGE = 0.07
+"""No filter lets the speed wander by more than this share from one blade to the next: within one
+passing of a blade, a change of speed and an error of the disc's place look alike."""
+MEMORY_SLICES = 30.0
+MEMORY_PERIODS = 3.0
+"""Evidence for a filter counts for so many slices and passings of a blade, whichever is longer."""
+MOST_EVIDENCE = 12.0
+"""A filter that is behind by more than this (log likelihood) starts again from the best one."""
+
+NOTICE_SLICES = 6
+"""So many slices later, a change of motion has been noticed."""
+
+
+class PhaseFilter:
+    """Filters one rotor's phase; angles in rad, time in seconds.
+
+    Args:
+        slice_s: length of a slice.
+        slices: number of slices in the window whose mean speed is asked for.
+        phase, speed, acceleration: state at the start of the first slice.
+        deviations: (3,) their standard deviations.
+        period_s: time from one blade to the next.
+    """
+
+    def __init__(
+        self,
+        slice_s: float,
+        slices: int,
+        phase: float,
+        speed: float,
+        acceleration: float,
+        deviations: Real,
+        period_s: float,
+    ) -> None:
+        self._agilities = np.minimum(AGILITIES, MOST_CHANGE / period_s**1.5)
+        self._slice_s = slice_s
+        self._forgetting = math.exp(-1.0 / max(MEMORY_SLICES, MEMORY_PERIODS * period_s / slice_s))
+        self._slices = slices
+        bank = len(AGILITIES)
+        self._state = np.tile(np.array((phase, speed, acceleration)), (bank, 1))
+        self._covariance = np.tile(np.diag(np.square(deviations)), (bank, 1, 1))
+        self._evidence = np.zeros(bank)
+        self._speed_scale = abs(speed)
+        # The last windows' measurements, and the filters' states before each of them.
+        capacity = 4 * slices + 64
+        self._measured = np.zeros((capacity, 4))
+        self._shaken = np.zeros((capacity, 3))
+        self._states = np.zeros((capacity, bank, 3))
+        self._covariances = np.zeros((capacity, bank, 3, 3))
+        self._noises = np.zeros(capacity)
+        self._count = 0
+        self._pending_shake = np.zeros(3)
+        self._pending_jump = np.zeros(3)
+
+    @property
+    def best(self) -> int:
+        """Number of the filter that speaks."""
+        return int(self._evidence.argmax())
+
+    @property
+    def state(self) -> Real:
+        """(3,) phase, speed and acceleration now, at the end of the last slice."""
+        return self._state[self.best]
+
+    @property
+    def covariance(self) -> Real:
+        """(3, 3) covariance of `state`."""
+        return self._covariance[self.best]
+
+    @property
+    def slices_seen(self) -> int:
+        """Number of slices of which the mean speed can be told, at most a window's."""
+        return min(self._count, self._slices)
+
+    def predicted_phase_variance(self) -> tuple[float, float]:
+        """Variance of the phase expected in the middle of the next slice: best, most agile."""
+        variances = _next_variances(
+            self._covariance + np.diag(self._pending_shake), self._noise(), self._slice_s
+        )
+        return float(variances[self.best]), float(variances[-1])
+
+    def shake(self, phase: float, speed: float, acceleration: float) -> None:
+        """Let the next slice begin with added uncertainty (standard deviations)."""
+        self._pending_shake += np.square((phase, speed, acceleration))
+
+    def restart(
+        self, phase: float, speed: float, acceleration: float, deviations: Real, lost_slices: int
+    ) -> None:
+        """Set the state at the end of the last slice anew; phases measured before stay.
+
+        Args:
+            phase, speed, acceleration: the state.
+            deviations: (3,) their standard deviations.
+            lost_slices: in so many of the last slices the rotor already moved like this.
+        """
+        self._pending_shake = np.zeros(3)
+        self._evidence[:] = 0.0
+        scale = max(self._speed_scale, abs(speed))
+        variances = np.square(deviations)
+        # Seen from before, the state jumped by any amount at the first of the lost slices.
+        jump = np.square((2 * math.pi, 2 * scale, 0.0))
+        lost = min(lost_slices, self._count)
+        for back in range(lost, 0, -1):
+            index = self._count - back
+            ago = back * self._slice_s
+            past = phase - (speed - 0.5 * acceleration * ago) * ago
+            middle = past + 0.5 * self._slice_s * speed
+            self._states[index] = past, speed - acceleration * ago, acceleration
+            self._covariances[index] = np.diag(variances)
+            self._measured[index] = middle, variances[0], 0.0, math.inf
+            self._shaken[index] = jump if back == lost else 0.0
+        self._pending_jump = jump if lost == 0 else np.zeros(3)
+        self._state[:] = (phase, speed, acceleration)
+        self._covariance[:] = np.diag(variances)
+        if speed:
+            self._speed_scale = abs(speed)
+
+    def update(
+        self,
+        phase: float,
+        phase_variance: float,
+        speed: float = 0.0,
+        speed_variance: float = math.inf,
+    ) -> float:
+        """Add a slice.
+
+        Args:
+            phase, phase_variance: measured at the slice's middle; the variance may be infinite.
+            speed, speed_variance: likewise; needed where a rotor stands still.
+
+        Returns:
+            Squared innovation over its expected variance, 0 where nothing was measured.
+        """
+        self._make_room()
+        index = self._count
+        self._measured[index] = phase, phase_variance, speed, speed_variance
+        shaken = self._pending_shake
+        self._shaken[index] = shaken + self._pending_jump
+        self._states[index] = self._state
+        self._covariances[index] = self._covariance
+        self._count += 1
+        self._pending_shake = np.zeros(3)
+        self._pending_jump = np.zeros(3)
+        best = self.best
+        normalised = _step_bank(
+            self._state,
+            self._covariance,
+            self._evidence,
+            self._measured[index],
+            shaken,
+            self._noise(),
+            self._slice_s,
+            self._forgetting,
+        )
+        self._noises[index] = self._noise()[self.best]
+        now = abs(float(self._state[best, 1]))
+        self._speed_scale = max(now, 0.995 * self._speed_scale)
+        return float(normalised[best])
+
+    def mean_speed(self, slices: int) -> tuple[float, float]:
+        """Mean speed over the last `slices` slices and its variance."""
+        start = self._count - min(slices, self.slices_seen)
+        # Each slice with the noise of the filter that spoke then or, as a change is noticed late,
+        # soon after.
+        noises = self._noises[start : self._count]
+        best = int(np.abs(self._noise() - noises[0]).argmin())
+        advance, variance = _window_advance(
+            self._states[start, best],
+            self._covariances[start, best],
+            self._measured[start : self._count],
+            self._shaken[start : self._count],
+            maximum_filter1d(noises, NOTICE_SLICES + 1, origin=-NOTICE_SLICES // 2, mode="nearest"),
+            self._slice_s,
+        )
+        length_s = (self._count - start) * self._slice_s
+        return advance / length_s, variance / length_s**2
+
+    def speed_change(self, slices: int) -> float:
+        """Change of the speed over the last `slices` slices."""
+        start = self._count - min(slices, self.slices_seen)
+        before = self._states[start, self.best, 1] if start < self._count else self.state[1]
+        return float(self.state[1] - before)
+
+    def _noise(self) -> Real:
+        """Power of the jerk of each filter, (rad/s^3)^2 s."""
+        return np.square(self._agilities * max(self._speed_scale, 1.0))
+
+    def _make_room(self) -> None:
+        if self._count < len(self._measured):
+            return
+        kept = 2 * self._slices
+        for table in (
+            self._measured,
+            self._shaken,
+            self._states,
+            self._covariances,
+            self._noises,
+        ):
+            table[:kept] = table[self._count - kept : self._count].copy()
+        self._count = kept
+
+
+@njit(cache=True, nogil=True)
+def _predict(state, covariance, noise, dt):  # type: ignore[no-untyped-def]
+    """Move phase, speed, acceleration and any further constant states by dt, in place."""
+    state[0] += dt * (state[1] + 0.5 * dt * state[2])
+    state[1] += dt * state[2]
+    n = len(state)
+    for j in range(n):
+        covariance[0, j] += dt * (covariance[1, j] + 0.5 * dt * covariance[2, j])
+        covariance[1, j] += dt * covariance[2, j]
+    for i in range(n):
+        covariance[i, 0] += dt * (covariance[i, 1] + 0.5 * dt * covariance[i, 2])
+        covariance[i, 1] += dt * covariance[i, 2]
+    covariance[0, 0] += noise * dt**5 / 20
+    covariance[0, 1] += noise * dt**4 / 8
+    covariance[1, 0] += noise * dt**4 / 8
+    covariance[0, 2] += noise * dt**3 / 6
+    covariance[2, 0] += noise * dt**3 / 6
+    covariance[1, 1] += noise * dt**3 / 3
+    covariance[1, 2] += noise * dt**2 / 2
+    covariance[2, 1] += noise * dt**2 / 2
+    covariance[2, 2] += noise * dt
+
+
+@njit(cache=True, nogil=True)
+def _correct(state, covariance, element, value, variance):  # type: ignore[no-untyped-def]
+    """Take in a measurement of one element, in place; its innovation and expected variance."""
+    n = len(state)
+    innovation = value - state[element]
+    expected = covariance[element, element] + variance
+    gain = covariance[:, element] / expected
+    row = covariance[element].copy()
+    for i in range(n):
+        state[i] += gain[i] * innovation
+        for j in range(n):
+            covariance[i, j] -= gain[i] * row[j]
+    for i in range(n):
+        for j in range(i):
+            covariance[i, j] = covariance[j, i]
+    return innovation, expected
+
+
+@njit(cache=True, nogil=True)
+def _slice(state, covariance, measured, shaken, noise, dt):  # type: ignore[no-untyped-def]
+    """One slice: half a step, the measurement in its middle, half a step."""
+    for i in range(3):
+        covariance[i, i] += shaken[i]
+    _predict(state, covariance, noise, 0.5 * dt)
+    innovation, expected = 0.0, math.inf
+    if measured[1] < math.inf:
+        innovation, expected = _correct(state, covariance, 0, measured[0], measured[1])
+    if measured[3] < math.inf:
+        _correct(state, covariance, 1, measured[2], measured[3])
+    _predict(state, covariance, noise, 0.5 * dt)
+    return innovation, expected
+
+
+@njit(cache=True, nogil=True)
+def _step_bank(states, covariances, evidence, measured, shaken, noises, dt, forgetting):  # type: ignore[no-untyped-def]
+    normalised = np.zeros(len(states))
+    for b in range(len(states)):
+        innovation, expected = _slice(states[b], covariances[b], measured, shaken, noises[b], dt)
+        if expected < math.inf:
+            normalised[b] = innovation**2 / expected
+            evidence[b] = forgetting * evidence[b] - 0.5 * (normalised[b] + math.log(expected))
+    best = evidence.argmax()
+    top = evidence[best]
+    for b in range(len(states)):
+        evidence[b] -= top
+        if evidence[b] < -MOST_EVIDENCE:
+            evidence[b] = -MOST_EVIDENCE
+            states[b] = states[best]
+            covariances[b] = covariances[best]
+    return normalised
+
+
+@njit(cache=True, nogil=True)
+def _next_variances(covariances, noises, dt):  # type: ignore[no-untyped-def]
+    variances = np.zeros(len(covariances))
+    for b in range(len(covariances)):
+        covariance = covariances[b].copy()
+        _predict(np.zeros(3), covariance, noises[b], 0.5 * dt)
+        variances[b] = covariance[0, 0]
+    return variances
+
+
+@njit(cache=True, nogil=True)
+def _window_advance(start, covariance, measured, shaken, noises, dt):  # type: ignore[no-untyped-def]
+    """Phase at the end less phase at the start of a window, and its variance."""
+    state = np.zeros(4)
+    state[:3] = start
+    state[3] = start[0]
+    full = np.zeros((4, 4))
+    full[:3, :3] = covariance
+    full[3, :3] = covariance[0]
+    full[:3, 3] = covariance[:, 0]
+    full[3, 3] = covariance[0, 0]
+    for i in range(len(measured)):
+        _slice(state, full, measured[i], shaken[i], noises[i], dt)
+    return state[0] - state[3], full[0, 0] - 2 * full[0, 3] + full[3, 3]

@@ -1,0 +1,233 @@
+"""What one slice says of a rotor's phase and of its disc's place and shape."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD, SECTORS
+from evio_ros.rotation.template import Looks
+
+__all__ = ["GEOMETRY", "SliceInformation", "in_turning_frame", "measure_slice"]
+
+Real = NDArray[np.float64]
+
+GEOMETRY = 4
+"""Shift (x, y) of the disc in radii and shear [[s0, s1], [s1, -s0]] of its shape."""
+PLACE_ERROR_PX = 0.05
+"""Standard deviation of a sector's place that does not go away with the number of events."""
+LOOKS_ERROR = 0.1
+"""Relative error of what the template leads to expect in a sector that an edge cuts."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceInformation:
+    """Log likelihood of a slice around an offset, to second order.
+
+    With u = (offset beyond the given one, shift x, shift y, shear 0, shear 1) it is
+    score . u - u . information . u / 2.
+
+    Attributes:
+        score: (5,).
+        information: (5, 5).
+        scatter: sum over the sectors of their own score squared over its variance.
+        sectors: number of sectors of rings that saw the pattern.
+    """
+
+    score: Real
+    information: Real
+    scatter: float
+    sectors: int
+
+    def excess(self) -> float | None:
+        """Scatter of the sectors about the best place and shape, over what events explain."""
+        freedom = self.sectors - len(self.score)
+        if freedom < 4:
+            return None
+        # A touch of prior keeps the solution finite where some sectors saw nothing.
+        prior = np.diag(1e-6 * np.diag(self.information) + 1e-9)
+        fitted = np.linalg.solve(self.information + prior, self.score)
+        return float(self.scatter - self.score @ fitted) / freedom
+
+
+def in_turning_frame(counts: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Counts without the sectors: (rings, 2, ANGLE_BINS)."""
+    return _without_sectors(counts)
+
+
+@njit(cache=True, nogil=True)
+def _without_sectors(counts):  # type: ignore[no-untyped-def]
+    rings, sectors, polarities, bins = counts.shape
+    summed = np.zeros((rings, polarities, bins), np.int32)
+    for ring in range(rings):
+        for sector in range(sectors):
+            for polarity in range(polarities):
+                for i in range(bins):
+                    summed[ring, polarity, i] += counts[ring, sector, polarity, i]
+    return summed
+
+
+def measure_slice(
+    counts: NDArray[np.int32],
+    looks: Looks,
+    radii: Real,
+    pixel_rad: float,
+    response: float,
+    offset_rad: float,
+    start_rad: float,
+    turned_rad: float,
+) -> SliceInformation:
+    """Compare every sector and ring of a slice with the template.
+
+    On the disc (radius 1), with the centre wrong by (ex, ey) and the shape by the symmetric shear
+    [[s0, s1], [s1, -s0]], the angle a of a point at radius r is taken too small by
+    (ex sin a - ey cos a) / r + s0 sin 2a - s1 cos 2a, and there the pattern seems to lag by as
+    much.
+
+    A sector may be hidden, dark or have few pixels: the likelihood is that of the events' angles
+    given the number of events in each sector, so how much a sector sees does not matter.
+
+    Args:
+        counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
+        looks: the template, polarities as they are seen now.
+        radii: (rings,) middle radii.
+        pixel_rad: angle that a pixel takes up at the rim.
+        response: of the template.
+        offset_rad: angle by which the rotor is about ahead.
+        start_rad, turned_rad: expected phase at the slice's start, and by how much it grows.
+    """
+    score, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
+    scatter, sectors = _accumulate(
+        counts,
+        _turned(looks.slope, offset_rad / BIN_RAD),
+        looks.integral,
+        looks.second_integral,
+        looks.pull,
+        looks.pull_integral,
+        looks.pull_second_integral,
+        radii,
+        PLACE_ERROR_PX * pixel_rad,
+        math.remainder(start_rad + offset_rad, 2 * math.pi),
+        turned_rad,
+        score,
+        information,
+    )
+    # An offset u changes the score by response * information * u.
+    return SliceInformation(score * response, information * response**2, scatter, sectors)
+
+
+@njit(cache=True, nogil=True)
+def _turned(tables, bins):  # type: ignore[no-untyped-def]
+    """Periodic tables moved ahead by a number of bins, straight between bins."""
+    whole = math.floor(bins)
+    share = bins - whole
+    shift = int(whole)
+    turned = np.empty(tables.shape)
+    for ring in range(tables.shape[0]):
+        for polarity in range(tables.shape[1]):
+            for i in range(ANGLE_BINS):
+                near = tables[ring, polarity, (i - shift) & (ANGLE_BINS - 1)]
+                far = tables[ring, polarity, (i - shift - 1) & (ANGLE_BINS - 1)]
+                turned[ring, polarity, i] = near * (1 - share) + far * share
+    return turned
+
+
+@njit(cache=True, nogil=True)
+def _at(table, angle):  # type: ignore[no-untyped-def]
+    """Value of a periodic table, straight between bins."""
+    place = angle * (ANGLE_BINS / (2 * math.pi))
+    whole = math.floor(place)
+    share = place - whole
+    index = int(whole) & (ANGLE_BINS - 1)
+    return table[index] * (1 - share) + table[(index + 1) & (ANGLE_BINS - 1)] * share
+
+
+@njit(cache=True, nogil=True)
+def _sector_mean(integral, second_integral, begin, width, start, turned):  # type: ignore[no-untyped-def]
+    """Mean of a function, of which two integrals are given, over a sector and a slice's time."""
+    if abs(turned) < 0.01:
+        middle = start + 0.5 * turned
+        return (_at(integral, begin + width - middle) - _at(integral, begin - middle)) / width
+    end = start + turned
+    first = _at(second_integral, begin + width - start) - _at(second_integral, begin - start)
+    last = _at(second_integral, begin + width - end) - _at(second_integral, begin - end)
+    return (first - last) / (width * turned)
+
+
+@njit(cache=True, nogil=True)
+def _accumulate(  # type: ignore[no-untyped-def]
+    counts,
+    slope,
+    integral,
+    second_integral,
+    pull,
+    pull_integral,
+    pull_second_integral,
+    radii,
+    place_error,
+    start,
+    turned,
+    score,
+    information,
+):
+    design = np.empty(5)
+    scatter, sectors = 0.0, 0
+    design[0] = 1.0
+    width = 2 * math.pi / SECTORS
+    for ring in range(counts.shape[0]):
+        for sector in range(SECTORS):
+            push, weight, doubt = 0.0, 0.0, 0.0
+            for polarity in range(2):
+                total, first, second = 0, 0.0, 0.0
+                for i in range(ANGLE_BINS):
+                    n = counts[ring, sector, polarity, i]
+                    if n > 0:
+                        s = slope[ring, polarity, i]
+                        total += n
+                        first += n * s
+                        second += n * s * s
+                if total == 0:
+                    continue
+                begin = sector * width
+                mean = 1.0 + _sector_mean(
+                    integral[ring, polarity],
+                    second_integral[ring, polarity],
+                    begin,
+                    width,
+                    start,
+                    turned,
+                )
+                pulled = pull[ring, polarity] + _sector_mean(
+                    pull_integral[ring, polarity],
+                    pull_second_integral[ring, polarity],
+                    begin,
+                    width,
+                    start,
+                    turned,
+                )
+                expected = pulled / max(mean, 0.02)
+                push -= first - total * expected
+                weight += max(second - total * expected**2, 0.0)
+                doubt += (LOOKS_ERROR * total * expected) ** 2
+            if weight == 0.0:
+                continue
+            # The edges in one sector are few and pixels discrete: no sector is known without end.
+            doubt += (place_error / radii[ring] * weight) ** 2
+            trust = weight / (weight + doubt)
+            push, weight = push * trust, weight * trust
+            scatter += push * push / weight
+            sectors += 1
+            angle = (sector + 0.5) * width
+            design[1] = -math.sin(angle) / radii[ring]
+            design[2] = math.cos(angle) / radii[ring]
+            design[3] = -math.sin(2 * angle)
+            design[4] = math.cos(2 * angle)
+            for i in range(5):
+                score[i] += push * design[i]
+                for j in range(5):
+                    information[i, j] += weight * design[i] * design[j]
+    return scatter, sectors
