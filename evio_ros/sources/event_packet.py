@@ -147,14 +147,21 @@ class EventPacketDecoder:
     def _first_placed(self, words: NDArray[np.uint16]) -> int:
         """Place of the first word before which time and row are known again."""
         kinds = words >> 12
-        last = 0
-        for kind in sorted(self._unknown):
-            found = np.flatnonzero(kinds == kind)
-            if not len(found):
-                continue
-            self._unknown.discard(kind)
-            last = max(last, int(found[0]) + 1)
-        return len(words) if self._unknown else last
+        # Low bits of time count only after the high ones that they belong to; rows always do.
+        after_time = 0
+        for kind in (TIME_HIGH, TIME_LOW):
+            if kind in self._unknown:
+                after_time = self._first_after(kinds, kind, after_time)
+        after_row = self._first_after(kinds, ADDR_Y, 0) if ADDR_Y in self._unknown else 0
+        return max(after_time, after_row)
+
+    def _first_after(self, kinds: NDArray[Any], kind: int, start: int) -> int:
+        """Place after the first word of a kind from `start` on; the words' end where none is."""
+        found = np.flatnonzero(kinds[start:] == kind)
+        if not len(found):
+            return len(kinds)
+        self._unknown.discard(kind)
+        return start + int(found[0]) + 1
 
 
 class EventPacketEncoder:
