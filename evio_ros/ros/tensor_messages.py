@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class TensorMessage:
     def __init__(self, kind: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._message = EventTensor(kind=kind, dtype=dtype.name)
         self._message.shape = list(shape)
-        self._message.data = bytes(math.prod(shape) * dtype.itemsize)
+        self._message.data = array("B", bytes(math.prod(shape) * dtype.itemsize))
         self.tensor = np.frombuffer(self._message.data, dtype).reshape(shape)
 
     def complete(

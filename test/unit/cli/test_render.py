@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.representations.picture import LOOKS, draw_picture
-from evio_ros.representations.registry import make
+from evio_ros.representations.picture import LOOKS
 from evio_ros.sources.dat_writer import DatWriter
 
 EVIO = [sys.executable, "-c", "from evio_ros.cli.main import main; main()"]
@@ -85,28 +84,3 @@ def test_errors_are_one_line(recording, tmp_path, arguments, text):
     assert text in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
-
-
-def test_brightness_grows_with_events_and_recency():
-    number = np.zeros((2, 1, 6), np.int32)
-    number[1, 0] = [0, 1, 2, 5, 14, 1000]
-    picture = np.empty((1, 6, 3), np.uint8)
-    draw_picture("event_frame", number, picture)
-    assert (np.diff(picture[0, :, 0].astype(int)) > 0).all()
-    recency = np.zeros((2, 1, 6), np.float32)
-    recency[0, 0] = [0, 0.1, 0.3, 0.5, 0.8, 1]
-    draw_picture("time_surface", recency, picture)
-    assert (np.diff(picture[0].astype(int).sum(axis=1)) > 0).all()
-
-
-def test_pictures_that_do_not_fit_are_refused():
-    frame = make("event_frame", SIZE)
-    tensor = np.zeros(frame.shape, np.int32)
-    for kind, out, text in (
-        ("voxel_grid", np.empty((8, 12, 3), np.uint8), "has no picture"),
-        ("event_frame", np.empty((8, 12), np.uint8), "out is"),
-    ):
-        with pytest.raises(ValueError, match=text):
-            draw_picture(kind, tensor, out)
-    with pytest.raises(ValueError, match="not \\(2, rows, columns\\)"):
-        draw_picture("event_frame", tensor[0], np.empty((8, 12, 3), np.uint8))
