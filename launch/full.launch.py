@@ -5,12 +5,14 @@ from launch.actions import OpaqueFunction
 from evio_ros.ros.launch_actions import ARGUMENTS, arguments, dds_profile, is_wanted, node
 from launch import LaunchContext, LaunchDescription
 
-NODES = ("rotation_detector", "fusion", "driver")
-
 
 def _nodes(context: LaunchContext) -> list:
-    extra = ["representation"] if is_wanted(context, "representation") else []
-    return [node(context, name) for name in (*extra, *NODES)]
+    takers = ["rotation_detector"]
+    if is_wanted(context, "representation"):
+        takers.append("representation")
+    # The replay begins when all who take events are there.
+    driver = node(context, "driver", {"wait_for_subscribers": len(takers)})
+    return [*(node(context, name) for name in (*takers, "fusion")), driver]
 
 
 def generate_launch_description() -> LaunchDescription:

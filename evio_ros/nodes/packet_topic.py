@@ -54,6 +54,7 @@ class PacketPublisher:
         message.height = window.events.size.height
         message.encoding = self._encoder.encoding
         message.events.frombytes(self._encoder.encode(window.events))
+        message.time_base = self._encoder.time_base_ns
         self._publisher.publish(message)
         self._messages += 1
 

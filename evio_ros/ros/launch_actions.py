@@ -52,8 +52,15 @@ def dds_profile() -> list[SetEnvironmentVariable]:
     ]
 
 
-def node(context: LaunchContext, name: str) -> LaunchDescriptionEntity:
+def node(
+    context: LaunchContext, name: str, given: Mapping[str, object] | None = None
+) -> LaunchDescriptionEntity:
     """One node of this package; the whole launch ends with it.
+
+    Args:
+        context: where the launch arguments are.
+        name: the node's executable and name.
+        given: parameters that the launch file itself sets.
 
     Raises:
         EvioError: where the driver has no source.
@@ -62,6 +69,8 @@ def node(context: LaunchContext, name: str) -> LaunchDescriptionEntity:
     parameters: list[object] = [values["config"] or str(share_file("config/evio.yaml"))]
     if name == "driver":
         parameters.append(_driver_parameters(values))
+    if given:
+        parameters.append(dict(given))
     return Node(
         package="evio_ros",
         executable=name,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
@@ -24,7 +25,10 @@ def run_node(make: Callable[[], EvioNode]) -> None:
     Exit code 0 after the end, Ctrl-C or SIGTERM; 2 where the node cannot start or fails for a
     reason that a user can mend.
     """
-    rclpy.init(args=sys.argv)
+    # While the node is made, which may compile for long, a signal interrupts Python at once; rclpy
+    # would only take note of it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     sys.exit(_run(make))
 
 
@@ -32,6 +36,7 @@ def _run(make: Callable[[], EvioNode]) -> int:
     node = None
     try:
         node = make()
+        install_signal_handlers(SignalHandlerOptions.ALL)
         rclpy.spin_until_future_complete(node, node.done)
         if node.done.done():
             node.done.result()

@@ -90,9 +90,13 @@ class DiscFilter:
 
     @property
     def motion(self) -> tuple[float, float]:
-        """Speed of the disc in radii a second, and of its shape in units of shear a second."""
-        shift, shear = self._state[GEOMETRY : GEOMETRY + 2], self._state[GEOMETRY + 2 :]
-        return math.hypot(*shift), math.hypot(*shear)
+        """Speed of the disc in radii a second, and of its shape in units of shear a second.
+
+        Without what the filter's uncertainty alone makes of them, so near 0 for a disc at rest.
+        """
+        squares = np.square(self._state[GEOMETRY:]) - np.diag(self._covariance)[GEOMETRY:]
+        squares = np.maximum(squares, 0.0)
+        return math.sqrt(squares[0] + squares[1]), math.sqrt(squares[2] + squares[3])
 
     @property
     def center_std_px(self) -> tuple[float, float]:

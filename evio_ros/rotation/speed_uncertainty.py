@@ -20,7 +20,7 @@ filter assumes, one that does not changes before the filter follows."""
 LATENCY_S = 5e-5
 """How late events may be; a window of events is a window of earlier motion."""
 SHIFT_RAD_S = 2.5e-4
-SHEAR_RAD_S = 3e-3
+SHEAR_RAD_S = 4.5e-3
 MOTION_TIME_S = 0.12
 """Error of the phase for each radius that a disc moves, and each unit of shear, in a second."""
 LEARNING_RAD = 2e-4

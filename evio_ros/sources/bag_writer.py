@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from evio_ros.sources.bag_messages import EVENT_ARRAY, EVENT_PACKET, message_typ
 from evio_ros.sources.event_packet import EventPacketEncoder
 from evio_ros.sources.event_writer import EventWriter
 from evio_ros.sources.optional_library import optional_library
-from evio_ros.windowing import WindowAssembler
+from evio_ros.windowing import LONGEST_GAP_US, WindowAssembler
 
 __all__ = ["BagWriter", "PacketBagWriter", "SqliteBagWriter"]
 
@@ -82,12 +83,22 @@ class BagWriter(EventWriter):
     def _write(self, batch: EventBatch) -> None:
         if batch.t[0] < 0:
             raise SourceError(self.path, f"a bag holds no time below 0: {batch.t[0]} us")
-        for window in self._assembler.push(batch):
-            self._write_window(window)
+        before_us = batch.t[0] if self._last_us is None else self._last_us
+        gaps = np.flatnonzero(np.diff(batch.t, prepend=before_us) > LONGEST_GAP_US)
+        for first, stop in itertools.pairwise((0, *gaps.tolist(), len(batch))):
+            if first in gaps:
+                self._end_windows()
+            for window in self._assembler.push(batch.slice(first, stop)):
+                self._write_window(window)
 
-    def _finish(self) -> None:
+    def _end_windows(self) -> None:
+        """Write what is left; windows begin anew with the next event."""
         for window in self._assembler.flush():
             self._write_window(window)
+        self._assembler = WindowAssembler(self.size, WINDOW_US)
+
+    def _finish(self) -> None:
+        self._end_windows()
         try:
             self._bag.close()
         except Exception as error:  # the library lets through whatever its storages raise
@@ -145,8 +156,8 @@ class SqliteBagWriter(BagWriter):
 class PacketBagWriter(BagWriter):
     """Writes a bag of event_camera_msgs/EventPacket messages in encoding evt3, for other tools.
 
-    EVT3 times have 24 bits and a reader counts from the first one, so recordings that begin later
-    than 16.8 s come back shifted by a multiple of 2**24 µs.
+    EVT3 times have 24 bits; what they are counted from is the packets' time base, which other
+    readers of EVT3 take for 0.
     """
 
     format_name = "rosbag2 of EventPacket"
@@ -159,13 +170,14 @@ class PacketBagWriter(BagWriter):
         self._encoder = EventPacketEncoder()
 
     def _message(self, window: EventWindow) -> Any:
+        payload = self._encoder.encode(window.events)
         return self._types.types[EVENT_PACKET](
             header=self._header(window.start_us),
             height=self.size.height,
             width=self.size.width,
             seq=self._messages,
-            time_base=0,
+            time_base=self._encoder.time_base_ns,
             encoding=self._encoder.encoding,
             is_bigendian=False,
-            events=np.frombuffer(self._encoder.encode(window.events), np.uint8),
+            events=np.frombuffer(payload, np.uint8),
         )

@@ -160,7 +160,10 @@ class Camera:
     def _open(self) -> None:
         configuration = camera_device.configuration_of(self._model, self._parameters)
         device = camera_device.open_device(configuration, self._parameters.serial, PACKET_TIMEOUT_S)
-        device.__enter__()
+        try:
+            device.__enter__()
+        except RuntimeError as error:
+            raise SourceError(self.path, f"cannot be opened: {error}") from None
         with self._lock:
             self._device, self._dropped = device, 0
 

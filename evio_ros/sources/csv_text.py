@@ -37,81 +37,107 @@ LONGEST_LINE = 1 << 12
 MOST_COLUMNS = 64
 PLAIN_LINE = re.compile(rb"\d+\.\d+[ \t]+\d+[ \t]+\d+[ \t]+(-1|0|1)[ \t]*")
 SHORTEST_LINE = 8
+MOST_DIGITS = 18
+OUTSIDE = (1 << 16) - 1
+"""Stands for a coordinate that uint16 cannot hold; it is outside any usual geometry."""
+TAB, NEWLINE, RETURN, SPACE, COMMA, MINUS, POINT, ZERO, NINE = b"\t\n\r ,-.09"
+
+
+@njit(cache=True, nogil=True)
+def _number(text, position):  # type: ignore[no-untyped-def]
+    """Read a decimal number.
+
+    Returns its digits as an integer, how many of them are after the point (further ones than 6 are
+    rounded off), and where it ends; that is where it began if there is none or it is too long.
+    """
+    start, number, digits, fraction = position, np.int64(0), 0, -1
+    negative = position < text.size and text[position] == MINUS
+    if negative:
+        position += 1
+    while position < text.size and digits <= MOST_DIGITS:
+        byte = text[position]
+        if byte == POINT and fraction < 0:
+            fraction = 0
+        elif NINE >= byte >= ZERO:
+            digits += 1
+            if fraction < 6:
+                number = number * 10 + (byte - ZERO)
+            elif fraction == 6 and byte >= ZERO + 5:
+                number += 1
+            if fraction >= 0:
+                fraction += 1
+        else:
+            break
+        position += 1
+    if digits == 0 or digits > MOST_DIGITS:
+        return number, 0, start
+    return -number if negative else number, max(min(fraction, 6), 0), position
+
+
+@njit(cache=True, nogil=True)
+def _blanks(text, position):  # type: ignore[no-untyped-def]
+    """Where blanks end."""
+    while position < text.size:
+        byte = text[position]
+        if byte != SPACE and byte != TAB and byte != RETURN:
+            break
+        position += 1
+    return position
+
+
+@njit(cache=True, nogil=True)
+def _line(text, position, places, seconds, values):  # type: ignore[no-untyped-def]
+    """Read one line; returns where the next begins, or -1 where it is no event."""
+    for field in range(places.size):
+        # A call costs as much as a field, so blanks are looked for where there are some.
+        if position < text.size and text[position] <= SPACE:
+            position = _blanks(text, position)
+        place = places[field]
+        if place < 0:
+            while position < text.size and text[position] != COMMA and text[position] != NEWLINE:
+                position += 1
+        else:
+            values[place], fraction, end = _number(text, position)
+            if end == position or (fraction and (place or not seconds)):
+                return -1
+            if place == 0 and seconds:
+                values[0] *= 10 ** (6 - fraction)
+            position = end
+        before = position
+        if position < text.size and text[position] <= SPACE:
+            position = _blanks(text, position)
+        if position < text.size and text[position] == COMMA:
+            position += 1
+        elif field < places.size - 1 and position == before:
+            return -1
+    at_end = position >= text.size or text[position] == NEWLINE
+    return position + 1 if at_end else -1
 
 
 @njit(cache=True, nogil=True)
 def _parse(text, places, seconds, t, x, y, polarity):  # type: ignore[no-untyped-def]
-    """Parse lines that end in a newline; `places` tells which of t, x, y, p a field is.
+    """Parse lines that end in a newline; `places` tells which of t, x, y, p a field is, or -1.
 
     Returns the number of events, the bytes used, and the offset of the first bad line or -1.
     """
-    count, position, line = 0, 0, 0
+    values = np.zeros(4, np.int64)
+    count, position = 0, 0
     while position < text.size:
-        line = position
-        values = np.zeros(4, np.int64)
-        field, seen = 0, 0
-        while True:
-            negative, number, digits, fraction = False, np.int64(0), 0, -1
-            while position < text.size and (text[position] == 32 or text[position] == 9):
-                position += 1
-            if position < text.size and text[position] == 45:
-                negative = True
-                position += 1
-            while position < text.size:
-                byte = text[position]
-                if byte == 46 and fraction < 0:
-                    fraction = 0
-                elif 48 <= byte <= 57:
-                    digits += 1
-                    if digits > 18:
-                        return count, line, line
-                    if fraction < 6:
-                        number = number * 10 + (byte - 48)
-                    elif fraction == 6 and byte >= 53:
-                        number += 1
-                    if fraction >= 0:
-                        fraction += 1
-                else:
-                    break
-                position += 1
-            place = places[field] if field < places.size else -1
-            if place >= 0:
-                is_time = place == 0 and seconds
-                if digits == 0 or (fraction > 0 and not is_time):
-                    return count, line, line
-                if is_time:
-                    for _ in range(6 - max(min(fraction, 6), 0)):
-                        number *= 10
-                values[place] = -number if negative else number
-                seen += 1
-            elif position < text.size:
-                # Skip what a column that is not used holds.
-                while position < text.size and text[position] != 44 and text[position] != 10:
-                    position += 1
-            field += 1
-            while position < text.size and (text[position] == 32 or text[position] == 9):
-                position += 1
-            byte = text[position] if position < text.size else np.uint8(10)
-            if byte == 13:
-                position += 1
-                byte = text[position] if position < text.size else np.uint8(10)
-            if byte == 10:
-                position += 1
-                break
-            if byte == 44 or byte == 59:
-                position += 1
-            elif not (48 <= byte <= 57 or byte == 45) or text[position - 1] > 32:
-                return count, line, line
-        if seen == 0 and position - line <= 2:
-            continue
-        if seen != 4 or values[3] > 1 or values[3] < -1:
-            return count, line, line
+        if text[position] <= SPACE:
+            start = _blanks(text, position)
+            if start == text.size or text[start] == NEWLINE:
+                position = start + 1
+                continue
+        end = _line(text, position, places, seconds, values)
+        if end < 0 or not -1 <= values[3] <= 1:
+            return count, position, position
         t[count] = values[0]
-        x[count] = values[1] if 0 <= values[1] < 65535 else 65535
-        y[count] = values[2] if 0 <= values[2] < 65535 else 65535
+        x[count] = values[1] if 0 <= values[1] < OUTSIDE else OUTSIDE
+        y[count] = values[2] if 0 <= values[2] < OUTSIDE else OUTSIDE
         polarity[count] = values[3] > 0
         count += 1
-    return count, position, -1
+        position = end
+    return count, min(position, text.size), -1
 
 
 class CsvFile(EventFile):

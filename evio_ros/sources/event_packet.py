@@ -110,6 +110,9 @@ class EventPacketDecoder:
         size = SensorSize(int(packet.width), int(packet.height))
         if self.size is None:
             self.size, self._encoding = size, packet.encoding
+            base_us, rest_ns = divmod(int(packet.time_base), 1000)
+            if not rest_ns and base_us % Evt3Decoder.wrap_us == 0:
+                self._evt3 = Evt3Decoder(base_us)
         if (size, packet.encoding) != (self.size, self._encoding):
             raise EventError(
                 f"packet {packet.seq}: {packet.encoding} of {size} after {self._encoding} of "
@@ -144,31 +147,50 @@ class EventPacketDecoder:
     def _first_placed(self, words: NDArray[np.uint16]) -> int:
         """Place of the first word before which time and row are known again."""
         kinds = words >> 12
-        last = 0
-        for kind in sorted(self._unknown):
-            found = np.flatnonzero(kinds == kind)
-            if not len(found):
-                continue
-            self._unknown.discard(kind)
-            last = max(last, int(found[0]) + 1)
-        return len(words) if self._unknown else last
+        # Low bits of time count only after the high ones that they belong to; rows always do.
+        after_time = 0
+        for kind in (TIME_HIGH, TIME_LOW):
+            if kind in self._unknown:
+                after_time = self._first_after(kinds, kind, after_time)
+        after_row = self._first_after(kinds, ADDR_Y, 0) if ADDR_Y in self._unknown else 0
+        return max(after_time, after_row)
+
+    def _first_after(self, kinds: NDArray[Any], kind: int, start: int) -> int:
+        """Place after the first word of a kind from `start` on; the words' end where none is."""
+        found = np.flatnonzero(kinds[start:] == kind)
+        if not len(found):
+            return len(kinds)
+        self._unknown.discard(kind)
+        return start + int(found[0]) + 1
 
 
 class EventPacketEncoder:
-    """Encodes batches as payloads of encoding "evt3", each of which can be decoded by itself."""
+    """Encodes batches as payloads of encoding "evt3", each of which can be decoded by itself.
+
+    Attributes:
+        time_base_ns: time base of the packets: what their 24-bit times are counted from. Other
+            decoders of EVT3 do not look at it, and count from 0.
+    """
 
     encoding = "evt3"
 
     def __init__(self) -> None:
-        self._encoder = Evt3Encoder()
+        self.time_base_ns = 0
+        self._encoder: Evt3Encoder | None = None
 
     def encode(self, batch: EventBatch) -> bytes:
         """Payload of a batch; times are kept modulo 2**24 µs.
 
         Raises:
-            EventError: where the sensor has more than 2048 pixels a side.
+            EventError: where the sensor has more than 2048 pixels a side, or time is below 0.
         """
         if max(batch.size.width, batch.size.height) > 1 << 11:
             raise EventError(f"EVT3 holds sensors of up to 2048 pixels a side, not {batch.size}")
+        if len(batch) and batch.t[0] < 0:
+            raise EventError(f"EVT3 holds no time below 0: {batch.t[0]} us")
+        if self._encoder is None:
+            self._encoder = Evt3Encoder()
+            first_us = int(batch.t[0]) if len(batch) else 0
+            self.time_base_ns = (first_us - first_us % Evt3Decoder.wrap_us) * 1000
         self._encoder.repeat_state()
         return self._encoder.encode(batch).astype("<u2", copy=False).tobytes()

@@ -65,6 +65,14 @@ def test_a_lost_packet_is_counted_and_costs_only_what_cannot_be_placed(lost, shi
     assert len(events) - len(found) <= 2 * (87 // 4 + 3)
 
 
+def test_after_a_loss_low_bits_of_time_count_only_after_high_ones():
+    packets = [[0x8001, 0x6005, 7, 0x2001], [], [0x6009, 8, 0x8002, 0x2002, 0x6003, 0x2003]]
+    packets = [Packet(struct.pack(f"<{len(w)}H", *w), seq) for seq, w in enumerate(packets)]
+    found, statistics = decoded([packets[0], packets[2]])
+    assert found == [(1 << 12 | 5, 1, 7, 0), (2 << 12 | 3, 3, 8, 0)]
+    assert (statistics.lost_packets, statistics.invalid) == (1, 1)
+
+
 def test_before_the_first_time_nothing_can_be_placed():
     events = random_events(10)
     words = evt3_words(events)

@@ -17,6 +17,7 @@ from evio_ros.sources.writing import WRITERS, open_writer
 
 any_writer = pytest.mark.parametrize("name", WRITERS)
 raw_writer = pytest.mark.parametrize("name", ["dat", "evt2", "evt3"])
+short_times = pytest.mark.parametrize("name", ["dat", "evt2", "evt3", "bag_packets"])
 
 
 def write(path, events, name, size=SIZE, pieces=3):
@@ -50,7 +51,7 @@ def test_what_is_written_is_read_again(name, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["recording"]
 
 
-@raw_writer
+@short_times
 @settings(max_examples=60, deadline=None)
 @given(
     start=st.sampled_from((0, 5, (1 << 24) - 3, 1 << 40, 1_700_000_000_000_000)),
