@@ -50,9 +50,7 @@ def analyze(
     ] = PHASE,
     blades: Annotated[
         int,
-        typer.Option(
-            help="Blades of a rotor, for the classical methods; 0 counts blade passes."
-        ),
+        typer.Option(help="Blades of a rotor, for the classical methods; 0 counts blade passes."),
     ] = 0,
     json_path: Annotated[
         str | None,
