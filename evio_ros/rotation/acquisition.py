@@ -14,15 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
-from scipy.optimize import minimize
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.activity import cell_time_series
+from evio_ros.rotation.phase_vortex import disc_angle, refined_hub, winding_coherence
 from evio_ros.rotation.regions import Region
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
@@ -33,7 +32,6 @@ MINIMUM_CELLS = 8
 FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
 
-Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
 _Start = tuple[float, int, Real, Real]
 """Coherence, order, shift of the hub from the centroid, shear."""
@@ -164,67 +162,44 @@ def _spectral_lines(
 class _Line:
     """Phasors of all cells at one line, ON and OFF apart, ready for winding."""
 
-    phasors: Complex  # (2, cells)
+    phasors: Real  # (4, cells): real and imaginary part of OFF, then of ON
     points: Real  # (cells, 2)
     scale: float
 
-    def coherence(self, center: Real, shear: Real, orders: NDArray[np.int64]) -> Real:
-        """Share of the power that winds each of `orders` times around `center`."""
-        angle = _disc_angle(self.points, center[0], center[1], shear[0], shear[1])
-        return _winding_power(self.phasors, angle, orders) / self.scale
+    @classmethod
+    def of(cls, phasors: NDArray[np.complex64], points: Real) -> _Line:
+        # Square root: strong cells count more, but a few glinting ones do not decide.
+        strength = np.sqrt(np.maximum(np.abs(phasors), 1e-9))
+        tempered = (phasors / strength).astype(np.complex128)
+        scale = float((np.abs(tempered).sum(axis=1) ** 2).sum())
+        off, on = tempered
+        return cls(np.stack((off.real, off.imag, on.real, on.imag)), points, scale)
 
-
-@njit(cache=True, nogil=True)
-def _disc_angle(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no-untyped-def]
-    """Angles after undoing the flattening exp([[s0, s1], [s1, -s0]]) of the disc."""
-    strength = math.hypot(shear_0, shear_1)
-    stretch = math.cosh(strength)
-    ratio = math.sinh(strength) / strength if strength > 1e-9 else 1.0
-    angle = np.empty(len(points))
-    for i in range(len(points)):
-        x, y = points[i, 0] - center_x, points[i, 1] - center_y
-        u = stretch * x - ratio * (shear_0 * x + shear_1 * y)
-        v = stretch * y - ratio * (shear_1 * x - shear_0 * y)
-        angle[i] = math.atan2(v, u)
-    return angle
-
-
-@njit(cache=True, nogil=True)
-def _winding_power(phasors, angle, orders):  # type: ignore[no-untyped-def]
-    power = np.zeros(len(orders))
-    for j in range(len(orders)):
-        off, on = 0j, 0j
-        for i in range(len(angle)):
-            turn = complex(math.cos(orders[j] * angle[i]), math.sin(orders[j] * angle[i]))
-            off += phasors[0, i] * turn
-            on += phasors[1, i] * turn
-        power[j] = abs(off) ** 2 + abs(on) ** 2
-    return power
+    def coherence(self, center: Real, shear: Real, highest: int) -> Real:
+        """Share of the power that winds -highest to highest times around `center`."""
+        power = winding_coherence(self.phasors, self.points, center, shear, highest)
+        return power / self.scale
 
 
 def _wind(
     phasors: NDArray[np.complex64], points: Real, line_hz: float, parameters: AcquisitionParameters
 ) -> RotorCandidate | None:
     """Find the order, hub and flattening around which the phasors wind best."""
-    # Square root: strong cells count more, but a few glinting ones do not decide.
-    strength = np.abs(phasors)
-    tempered = (phasors / np.sqrt(np.maximum(strength, 1e-9))).astype(np.complex128)
-    line = _Line(tempered, points, float((np.abs(tempered).sum(axis=1) ** 2).sum()))
-    weight = np.maximum(strength.sum(axis=0).astype(np.float64) - 2.0, 0.0) ** 2
+    line = _Line.of(phasors, points)
+    weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - 2.0, 0.0) ** 2
     if np.count_nonzero(weight) < MINIMUM_CELLS:
         return None
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
     shears = (np.zeros(2), _shear_of(spread))
-    orders = np.arange(-parameters.maximum_order, parameters.maximum_order + 1)
-    orders = orders[orders != 0]
     starts = []
     for shear in shears:
         for shift in _grid_of_shifts(spread):
-            power = line.coherence(centroid + shift, shear, orders)
+            power = line.coherence(centroid + shift, shear, parameters.maximum_order)
             starts += [
-                (float(share), int(order), shift, shear)
-                for share, order in zip(power, orders, strict=True)
+                (float(share), order, shift, shear)
+                for order, share in enumerate(power, -parameters.maximum_order)
+                if order
             ]
     starts.sort(key=lambda start: start[0], reverse=True)
     starts = [start for start in starts if start[0] >= HOPEFUL * starts[0][0]]
@@ -232,7 +207,7 @@ def _wind(
         return None
     fits = [_refine(line, centroid, spread, start[1:]) for start in _distinct(starts, 4)]
     coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
-    standing = float(line.coherence(center, shear, np.zeros(1, np.int64))[0])
+    standing = float(line.coherence(center, shear, 0)[0])
     if coherence < 2 * standing or not _surrounds(points, center, shear, weight):
         return None
     ellipse = _outline(points, weight, center, shear)
@@ -242,7 +217,7 @@ def _wind(
 
 
 def _shear_of(covariance: Real) -> Real:
-    """Flattening of the ellipse that has this covariance, as used by `_disc_angle`."""
+    """Flattening of the ellipse that has this covariance, as used by `disc_angle`."""
     values, vectors = np.linalg.eigh(covariance)
     strength = 0.25 * math.log(values[1] / values[0])
     double_tilt = 2 * math.atan2(vectors[1, 1], vectors[0, 1])
@@ -269,24 +244,16 @@ def _refine(
     line: _Line, centroid: Real, spread: Real, start: tuple[int, Real, Real]
 ) -> tuple[float, int, Real, Real]:
     order, shift, shear = start
-    scale = math.sqrt(float(np.trace(spread)))
-    only = np.array((order,), np.int64)
-
-    def loss(p: Real) -> float:
-        # Keep the hub within the region: far outside it any phase pattern winds.
-        outside = max(math.hypot(p[0], p[1]) - 1.0, 0.0)
-        return outside - float(line.coherence(centroid + scale * p[:2], p[2:], only)[0])
-
-    begin = np.concatenate((shift / scale, shear))
-    simplex = np.vstack((begin, begin + np.diag((0.1, 0.1, 0.1, 0.1))))
-    options = {"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-5, "maxiter": 250}
-    fit = minimize(loss, begin, method="Nelder-Mead", options=options)
-    return -float(fit.fun), order, centroid + scale * fit.x[:2], fit.x[2:]
+    reach = math.sqrt(float(np.trace(spread)))
+    coherence, center, refined = refined_hub(
+        line.phasors, line.points, line.scale, centroid, reach, order, shift, shear
+    )
+    return coherence, order, center, refined
 
 
 def _surrounds(points: Real, center: Real, shear: Real, weight: Real) -> bool:
     """Whether the active cells lie around the hub and not to one side of it."""
-    angle = _disc_angle(points, center[0], center[1], shear[0], shear[1])
+    angle = disc_angle(points, center[0], center[1], shear[0], shear[1])
     return float(np.abs(np.average(np.exp(1j * angle), weights=weight))) < 0.7
 
 
