@@ -21,13 +21,15 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.activity import cell_time_series
-from evio_ros.rotation.phase_vortex import disc_angle, refined_hub, winding_coherence
+from evio_ros.rotation.phase_vortex import best_starts, disc_angle, refined_hub, winding_power
 from evio_ros.rotation.regions import Region
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
 HOPEFUL = 0.5
 """Share of the wanted coherence that a start must have to be worth refining."""
+ORDERS_TRIED = 4
+"""So many numbers of windings are refined."""
 MINIMUM_CELLS = 8
 FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
@@ -175,10 +177,21 @@ class _Line:
         off, on = tempered
         return cls(np.stack((off.real, off.imag, on.real, on.imag)), points, scale)
 
-    def coherence(self, center: Real, shear: Real, highest: int) -> Real:
-        """Share of the power that winds -highest to highest times around `center`."""
-        power = winding_coherence(self.phasors, self.points, center, shear, highest)
-        return power / self.scale
+    def standing(self, center: Real, shear: Real) -> float:
+        """Share of the power that has the same phase everywhere."""
+        return float(winding_power(self.phasors, self.points, center, shear, 0)[0]) / self.scale
+
+    def starts(self, centroid: Real, shifts: Real, shears: Real, highest: int) -> list[_Start]:
+        """The best hub and flattening of each order, the most coherent first."""
+        power, shift, shear = best_starts(
+            self.phasors, self.points, centroid, shifts, shears, highest
+        )
+        orders = np.arange(-highest, highest + 1)
+        return [
+            (power[i] / self.scale, int(orders[i]), shifts[shift[i]], shears[shear[i]])
+            for i in np.argsort(-power, kind="stable")
+            if orders[i]
+        ]
 
 
 def _wind(
@@ -191,23 +204,14 @@ def _wind(
         return None
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
-    shears = (np.zeros(2), _shear_of(spread))
-    starts = []
-    for shear in shears:
-        for shift in _grid_of_shifts(spread):
-            power = line.coherence(centroid + shift, shear, parameters.maximum_order)
-            starts += [
-                (float(share), order, shift, shear)
-                for order, share in enumerate(power, -parameters.maximum_order)
-                if order
-            ]
-    starts.sort(key=lambda start: start[0], reverse=True)
-    starts = [start for start in starts if start[0] >= HOPEFUL * starts[0][0]]
+    shears = np.stack((np.zeros(2), _shear_of(spread)))
+    starts = line.starts(centroid, _grid_of_shifts(spread), shears, parameters.maximum_order)
     if starts[0][0] < HOPEFUL * parameters.minimum_coherence:
         return None
-    fits = [_refine(line, centroid, spread, start[1:]) for start in _distinct(starts, 4)]
+    hopeful = [start for start in starts[:ORDERS_TRIED] if start[0] >= HOPEFUL * starts[0][0]]
+    fits = [_refine(line, centroid, spread, start[1:]) for start in hopeful]
     coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
-    standing = float(line.coherence(center, shear, 0)[0])
+    standing = line.standing(center, shear)
     if coherence < 2 * standing or not _surrounds(points, center, shear, weight):
         return None
     ellipse = _outline(points, weight, center, shear)
@@ -224,20 +228,10 @@ def _shear_of(covariance: Real) -> Real:
     return strength * np.array((math.cos(double_tilt), math.sin(double_tilt)))
 
 
-def _grid_of_shifts(spread: Real) -> list[Real]:
+def _grid_of_shifts(spread: Real) -> Real:
     root = np.linalg.cholesky(spread)
     steps = (-0.7, -0.35, 0.0, 0.35, 0.7)
-    return [root @ np.array((i, j)) for i in steps for j in steps]
-
-
-def _distinct(starts: list[_Start], number: int) -> list[_Start]:
-    """The best starts of `number` different orders."""
-    best: dict[int, _Start] = {}
-    for start in starts:
-        best.setdefault(start[1], start)
-        if len(best) == number:
-            break
-    return list(best.values())
+    return np.stack([root @ np.array((i, j)) for i in steps for j in steps])
 
 
 def _refine(

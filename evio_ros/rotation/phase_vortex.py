@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-__all__ = ["disc_angle", "refined_hub", "winding_coherence"]
+__all__ = ["best_starts", "disc_angle", "refined_hub", "winding_power"]
 
 ITERATIONS = 250
 PLACE_TOLERANCE = 1e-3
@@ -33,7 +33,7 @@ def disc_angle(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True)
-def winding_coherence(phasors, points, center, shear, highest):  # type: ignore[no-untyped-def]
+def winding_power(phasors, points, center, shear, highest):  # type: ignore[no-untyped-def]
     """Power that winds about a hub, for every number of windings.
 
     Args:
@@ -56,11 +56,37 @@ def winding_coherence(phasors, points, center, shear, highest):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
+def best_starts(phasors, points, centroid, shifts, shears, highest):  # type: ignore[no-untyped-def]
+    """Try hubs on a grid and keep the best of each number of windings.
+
+    Args:
+        phasors, points, highest: see `winding_power`.
+        centroid: (2,) middle of the points.
+        shifts: float64 (m, 2), hubs less the centroid.
+        shears: float64 (k, 2), flattenings.
+
+    Returns:
+        Power (2 * highest + 1,) of -highest to highest windings, and for each the indices of its
+        shift and of its shear.
+    """
+    power = np.full(2 * highest + 1, -1.0)
+    best_shift = np.zeros(2 * highest + 1, np.int64)
+    best_shear = np.zeros(2 * highest + 1, np.int64)
+    for j in range(len(shears)):
+        for i in range(len(shifts)):
+            tried = winding_power(phasors, points, centroid + shifts[i], shears[j], highest)
+            for order in range(len(power)):
+                if tried[order] > power[order]:
+                    power[order], best_shift[order], best_shear[order] = tried[order], i, j
+    return power, best_shift, best_shear
+
+
+@njit(cache=True, nogil=True)
 def refined_hub(phasors, points, scale, centroid, reach, order, shift, shear):  # type: ignore[no-untyped-def]
     """Hub and flattening about which phasors wind best, by Nelder and Mead's simplex (1965).
 
     Args:
-        phasors, points: see `winding_coherence`.
+        phasors, points: see `winding_power`.
         scale: power of phasors that all wind alike.
         centroid: (2,) middle of the points.
         reach: size of the region in pixels; the hub is kept within this of the centroid.

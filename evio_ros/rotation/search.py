@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate, acquire
+from evio_ros.rotation.failures import Failures
 from evio_ros.rotation.outline import outline_candidate, turning_candidate
 from evio_ros.rotation.pixel_table import FREE
 from evio_ros.rotation.regions import Region, RegionParameters, find_regions
@@ -22,7 +23,6 @@ FOLLOWED_RADIUS = 1.25
 """Cells nearer to a followed rotor's hub than this, in radii, belong to it."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
-LONGEST_PAUSE = 8
 MARGIN_PX = 10.0
 """Border about a region's cells whose events are looked at too."""
 MOST_EVENTS = 2_000_000
@@ -56,9 +56,8 @@ class SearchWindow:
         high = (points.max(axis=0) + MARGIN_PX).astype(np.int64)
         parts = []
         for step in steps:
-            events = step.events
-            places = _free_in_box(events.x, events.y, codes, low, high)
-            parts.append(events_at(events, places))
+            places = _free_in_box(step.events.x, step.events.y, codes, low, high)
+            parts.append(events_at(step.events, places))
         chosen = EventBatch.concatenate(size, parts)
         stride = -(-len(chosen) // MOST_EVENTS)
         if stride > 1:
@@ -93,7 +92,7 @@ class RotorSearch:
         self._span_us = span_us
         self._regions = regions
         self._acquisition = acquisition
-        self._failures: list[_Failure] = []
+        self._failures = Failures()
         self.known: tuple[Ellipse, ...] = ()
 
     def regions(
@@ -110,11 +109,8 @@ class RotorSearch:
         for ellipse in followed:
             _clear(free, ellipse, self._regions.cell_px)
         found = find_regions(free, span_us, self._regions)
-        for failure in self._failures:
-            failure.pause -= 1
-        # Failures of old are forgotten once they have been tried again long ago.
-        self._failures = [f for f in self._failures if f.pause > -2 * LONGEST_PAUSE]
-        hopeful = [region for region in found if not self._is_paused(region)]
+        self._failures.pass_search(grid.shape)
+        hopeful = [region for region in found if not self._failures.is_paused(region)]
         return hopeful[: self._regions.maximum_regions]
 
     def candidates(self, window: SearchWindow, region: Region) -> Iterator[RotorCandidate]:
@@ -143,31 +139,7 @@ class RotorSearch:
 
     def failed(self, region: Region) -> None:
         """Look at a region less often."""
-        failure = self._failure_near(region)
-        if failure is None:
-            failure = _Failure(region.cell_centers().mean(axis=0), 0, 0)
-            self._failures.append(failure)
-        failure.times += 1
-        failure.pause = min(2 ** (failure.times - 1), LONGEST_PAUSE)
-
-    def _failure_near(self, region: Region) -> _Failure | None:
-        points = region.cell_centers()
-        middle, reach = points.mean(axis=0), 0.5 * float(np.ptp(points, axis=0).max()) + 10.0
-        for failure in self._failures:
-            if float(np.hypot(*(failure.place - middle))) < reach:
-                return failure
-        return None
-
-    def _is_paused(self, region: Region) -> bool:
-        failure = self._failure_near(region)
-        return failure is not None and failure.pause > 0
-
-
-@dataclass(slots=True)
-class _Failure:
-    place: NDArray[np.float64]
-    times: int
-    pause: int
+        self._failures.add(region)
 
 
 def _covers(ellipse: Ellipse, region: Region) -> bool:
@@ -206,8 +178,12 @@ def _free_in_box(x, y, codes, low, high):  # type: ignore[no-untyped-def]
     """Indices of events at free pixels of a box."""
     places = np.empty(x.size, np.int64)
     count = 0
+    x0, y0 = np.int32(low[0]), np.int32(low[1])
+    width, height = np.uint32(high[0] - low[0]), np.uint32(high[1] - low[1])
     for i in range(x.size):
-        if low[0] <= x[i] <= high[0] and low[1] <= y[i] <= high[1] and codes[y[i], x[i]] == FREE:
+        # What lies before the box wraps round to a large number.
+        is_inside = np.uint32(np.int32(x[i]) - x0) <= width
+        if is_inside and np.uint32(np.int32(y[i]) - y0) <= height and codes[y[i], x[i]] == FREE:
             places[count] = i
             count += 1
     return places[:count].copy()
