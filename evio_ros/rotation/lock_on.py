@@ -12,11 +12,12 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.acquisition import RotorCandidate
 from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.disc_map import DiscMap
-from evio_ros.rotation.rotor_tracker import Motion, TrackerParameters
+from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.search import SearchWindow
 from evio_ros.rotation.slice_histogram import ANGLE_BINS
 from evio_ros.rotation.spectrum import SpectrumFit, fit_line, line_power
 from evio_ros.rotation.template import Template
+from evio_ros.rotation.tracker_parameters import TrackerParameters
 
 __all__ = ["FirstLock", "lock_on"]
 

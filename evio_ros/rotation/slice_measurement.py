@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD, SECTORS
 from evio_ros.rotation.template import Looks
 
-__all__ = ["GEOMETRY", "SliceInformation", "in_turning_frame", "measure_slice"]
+__all__ = ["GEOMETRY", "SliceInformation", "event_total", "in_turning_frame", "measure_slice"]
 
 Real = NDArray[np.float64]
 
@@ -48,10 +48,50 @@ class SliceInformation:
         freedom = self.sectors - len(self.score)
         if freedom < 4:
             return None
-        # A touch of prior keeps the solution finite where some sectors saw nothing.
-        prior = np.diag(1e-6 * np.diag(self.information) + 1e-9)
-        fitted = np.linalg.solve(self.information + prior, self.score)
-        return float(self.scatter - self.score @ fitted) / freedom
+        return (self.scatter - _explained(self.score, self.information)) / freedom
+
+    def offset(self, disc_error: Real, disc_covariance: Real) -> tuple[float, float]:
+        """The phase's offset for a disc that is known but for an error.
+
+        Args:
+            disc_error, disc_covariance: (4,), (4, 4) expected error of the disc.
+
+        Returns:
+            The offset beyond the given one in radians, and its variance from the disc alone;
+            infinite where the slice says nothing.
+        """
+        return _offset(self.score, self.information, disc_error, disc_covariance)
+
+
+@njit(cache=True, nogil=True)
+def _explained(score, information):  # type: ignore[no-untyped-def]
+    """Squared score over its variance that the best place and shape explain."""
+    # A touch of prior keeps the solution finite where some sectors saw nothing.
+    bounded = information.copy()
+    for i in range(len(score)):
+        bounded[i, i] += 1e-6 * information[i, i] + 1e-9
+    return score @ np.linalg.solve(bounded, score)
+
+
+@njit(cache=True, nogil=True)
+def _offset(score, information, error, covariance):  # type: ignore[no-untyped-def]
+    if information[0, 0] <= 0.0:
+        return math.inf, math.inf
+    pushed, uncertain = 0.0, 0.0
+    for i in range(GEOMETRY):
+        pushed += information[0, i + 1] * error[i]
+        for j in range(GEOMETRY):
+            uncertain += information[0, i + 1] * covariance[i, j] * information[0, j + 1]
+    return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
+
+
+@njit(cache=True, nogil=True)
+def event_total(counts):  # type: ignore[no-untyped-def]
+    """Number of events of all rings, sectors, polarities and angles."""
+    total = 0
+    for count in counts.ravel():
+        total += count
+    return total
 
 
 def in_turning_frame(counts: NDArray[np.int32]) -> NDArray[np.int32]:
