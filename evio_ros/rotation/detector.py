@@ -168,7 +168,7 @@ class RotationDetector:
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps)
         self._steps_to_search = 0
         self._trackers: list[RotorTracker] = []
-        self._table = PixelTable(self.size)
+        self._table = PixelTable(self.size, self._regions.cell_px)
         self._searcher = RotorSearch(
             self.parameters.acquisition_us, self._regions, self._acquisition
         )
@@ -252,12 +252,11 @@ class RotationDetector:
         """Cut a step into slices and let trackers follow."""
         phases = np.zeros(self.parameters.maximum_rotors)
         speeds = np.zeros(self.parameters.maximum_rotors)
-        used = self._table.slots
         for start_us in range(window.start_us, window.end_us, self._slice_us):
             for tracker in trackers:
                 phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
             events = window.events.between(start_us, start_us + self._slice_us)
-            self._counts.count(events, self._table.codes, start_us, phases, speeds, used, free)
+            self._counts.count(events, self._table, start_us, phases, speeds, free)
             for tracker in trackers:
                 is_last = start_us + self._slice_us >= window.end_us
                 if tracker.take(self._counts.counts[tracker.slot], is_last):

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
@@ -61,7 +60,7 @@ class Looks:
     @classmethod
     def of(cls, counts: Real) -> Looks:
         """Smooth (rings, 2, ANGLE_BINS) counts as far as their noise asks for."""
-        spectrum = scipy.fft.rfft(counts, axis=2)
+        spectrum = np.fft.rfft(counts, axis=2)
         totals = np.maximum(counts.sum(axis=2, keepdims=True), 1.0)
         # Wiener filter: harmonics that Poisson noise explains are taken down.
         power = np.abs(spectrum) ** 2
@@ -73,9 +72,9 @@ class Looks:
             smooth, smooth * BLUR, smooth * _INTEGRAL, smooth * _INTEGRAL**2
         )
         log_density = np.log(np.maximum(blurred, FLOOR))
-        (slope,) = _from_harmonics(scipy.fft.rfft(log_density, axis=2) * _DERIVATIVE)
+        (slope,) = _from_harmonics(np.fft.rfft(log_density, axis=2) * _DERIVATIVE)
         pull = density * slope
-        pulled = scipy.fft.rfft(pull, axis=2)
+        pulled = np.fft.rfft(pull, axis=2)
         pull_integrals = _from_harmonics(pulled * _INTEGRAL, pulled * _INTEGRAL**2)
         return cls(
             log_density, slope, integral, second_integral, pull.mean(axis=2), *pull_integrals
@@ -96,7 +95,7 @@ class Looks:
 
 def _from_harmonics(*harmonics: NDArray[np.complex128]) -> Real:
     """Periodic functions, one for each of several arrays of harmonics, in one transform."""
-    return scipy.fft.irfft(np.stack(harmonics), ANGLE_BINS, axis=-1)
+    return np.fft.irfft(np.stack(harmonics), ANGLE_BINS, axis=-1)
 
 
 class Template:
@@ -139,7 +138,7 @@ class Template:
 
     def pattern(self, orders: int) -> NDArray[np.complex128]:
         """Harmonics sum of exp(-i k angle), (rings, 2, orders + 1)."""
-        return scipy.fft.rfft(self._counts, axis=2)[:, :, : orders + 1]
+        return np.fft.rfft(self._counts, axis=2)[:, :, : orders + 1]
 
     def match(self, counts: NDArray[np.int32]) -> Real:
         """Log likelihood of (rings, 2, ANGLE_BINS) counts for an offset of each bin, (ANGLE_BINS,).
@@ -151,12 +150,12 @@ class Template:
     def match_harmonics(self, harmonics: NDArray[np.complexfloating]) -> Real:
         """The same from harmonics (rings, 2, orders + 1) of the counts; higher ones count as 0."""
         product = harmonics * self._filter[:, :, : harmonics.shape[2]]
-        return scipy.fft.irfft(product.sum(axis=(0, 1)), ANGLE_BINS)
+        return np.fft.irfft(product.sum(axis=(0, 1)), ANGLE_BINS)
 
     def _refresh(self) -> None:
         self.looks = Looks.of(self._counts)
         self.mirrored = self.looks.mirrored()
-        log_harmonics = scipy.fft.rfft(self.looks.log_density, axis=2)
+        log_harmonics = np.fft.rfft(self.looks.log_density, axis=2)
         self._filter = np.conj(log_harmonics)
         events = max(self.events, 1.0)
         # With blurred looks an offset changes the score by less than the score's variance tells.

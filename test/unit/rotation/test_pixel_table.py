@@ -17,7 +17,7 @@ def disc_at(x: float) -> DiscMap:
 
 
 def test_each_pixel_belongs_to_one_disc_and_those_of_two_to_neither():
-    table = PixelTable(SIZE)
+    table = PixelTable(SIZE, 4)
     table.put(0, disc_at(40.0))
     table.put(1, disc_at(70.0))
     assert table.codes[40, 30] >> SLOT_SHIFT == 0
@@ -28,7 +28,7 @@ def test_each_pixel_belongs_to_one_disc_and_those_of_two_to_neither():
 
 
 def test_a_disc_that_moves_or_goes_leaves_no_trace():
-    table, fresh = PixelTable(SIZE), PixelTable(SIZE)
+    table, fresh = PixelTable(SIZE, 4), PixelTable(SIZE, 4)
     table.put(0, disc_at(40.0))
     table.put(1, disc_at(70.0))
     table.put(0, disc_at(45.0))
@@ -43,4 +43,4 @@ def test_a_disc_that_moves_or_goes_leaves_no_trace():
 
 def test_a_slot_out_of_range_is_refused():
     with pytest.raises(ParameterError, match="slot: 5000"):
-        PixelTable(SIZE).put(5000, disc_at(40.0))
+        PixelTable(SIZE, 4).put(5000, disc_at(40.0))
