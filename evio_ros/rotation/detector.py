@@ -19,10 +19,11 @@ from evio_ros.rotation.calibration import Calibration
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.lock_on import lock_on
 from evio_ros.rotation.pixel_table import PixelTable
+from evio_ros.rotation.region_events import RegionEvents
 from evio_ros.rotation.regions import Region, RegionParameters
 from evio_ros.rotation.relock import find_motion
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
-from evio_ros.rotation.search import RotorSearch, SearchWindow, forget_region
+from evio_ros.rotation.search import RotorSearch, forget_region
 from evio_ros.rotation.slice_histogram import SliceCounts
 
 __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
@@ -32,8 +33,8 @@ RELOCK_US = 15_000
 """Length of the events in which a lost rotor's motion is looked for."""
 PASSES = 2
 """How often a new rotor is followed through the events in which it was found."""
-REGION_US = 10_000
-"""One region is searched for each such part of a step: a search must not hold up the rest."""
+FAILURE_US = 20_000
+"""One region is searched in vain for each such part of a step: it must not hold up the rest."""
 GRIDS = 3
 """Grids of the searches before whose counts are looked at too."""
 SAME_RADIUS = 0.5
@@ -209,9 +210,9 @@ class RotationDetector:
         if len(self._recent) >= self._steps_to_first_search and self._steps_to_search <= 0:
             self._steps_to_search = self._steps_between_searches
             self._to_search = self._active_regions()
-        for _ in range(max(window.length_us // REGION_US, 1)):
-            if self._to_search:
-                self._search(self._to_search.pop(0))
+        failures_left = max(window.length_us // FAILURE_US, 1)
+        while self._to_search and failures_left:
+            failures_left -= not self._search(self._to_search.pop(0))
         estimates = [tracker.estimate() for tracker in self._trackers]
         seen = [estimate for estimate in estimates if estimate is not None]
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
@@ -301,17 +302,19 @@ class RotationDetector:
         followed = [tracker.ellipse for tracker in self._trackers]
         return self._searcher.regions(grid, span_us, followed)
 
-    def _search(self, region: Region) -> None:
-        """Look for a rotor in a region."""
+    def _search(self, region: Region) -> bool:
+        """Look for a rotor in a region; whether there was one."""
         self.statistics.regions_searched += 1
-        window = SearchWindow.of(self.size, list(self._recent), self._table.codes, region)
-        if self._take_up(window, self._searcher.candidates(window, region)):
+        window = RegionEvents(self.size, list(self._recent), self._table.codes, region)
+        is_found = self._take_up(window, self._searcher.candidates(window, region))
+        if is_found:
             for old in (*self._grids, self._free):
                 forget_region(old, region)
         else:
             self._searcher.failed(region)
+        return is_found
 
-    def _take_up(self, window: SearchWindow, candidates: Iterator[RotorCandidate]) -> bool:
+    def _take_up(self, window: RegionEvents, candidates: Iterator[RotorCandidate]) -> bool:
         """Follow the first of a region's candidates that the events confirm."""
         for candidate in candidates:
             if len(self._trackers) >= self.parameters.maximum_rotors:
@@ -324,7 +327,7 @@ class RotationDetector:
                 return True
         return False
 
-    def _try(self, window: SearchWindow, candidate: RotorCandidate) -> RotorTracker | None:
+    def _try(self, window: RegionEvents, candidate: RotorCandidate) -> RotorTracker | None:
         """Follow a candidate through the latest events, and again with the looks so learned."""
         lock = lock_on(window, candidate, self._tracking, self._slice_us)
         if lock is None:

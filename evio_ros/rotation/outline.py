@@ -21,12 +21,12 @@ from evio_ros.rotation.angle_time import harmonics_of_events
 from evio_ros.rotation.disc_map import DiscMap
 from evio_ros.rotation.regions import Region
 
-__all__ = ["outline_candidate", "outline_ellipse", "speed_spectrum", "turning_candidate"]
+__all__ = ["outline_ellipse", "speed_spectrum", "turning_candidate"]
 
 ORDERS = 32
 RINGS = 4
 BIN_US = 250
-ZERO_PADDING = 4
+ZERO_PADDING = 2
 FASTEST_HZ = 100.0
 LEAST_POWER = 4.0
 """Power on the line of the spectrum over that of noise."""
@@ -54,27 +54,19 @@ def outline_ellipse(region: Region) -> Ellipse | None:
     return ellipse if min(inside, filling) >= LEAST_FILLING else None
 
 
-def outline_candidate(
-    events: EventBatch, start_us: int, span_us: int, region: Region
+def turning_candidate(
+    events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse
 ) -> RotorCandidate | None:
-    """Look for something that turns in a disc-shaped region.
+    """Whether something turns in a disc, and how fast.
 
     Args:
         events: events of [start_us, start_us + span_us).
         start_us, span_us: time span in µs.
-        region: where to look; the disc must have made a turn, or its outline is not there yet.
+        ellipse: the disc; something must have made a turn in it.
 
     Returns:
         The candidate, of order 1; its coherence is the share of power that is not noise.
     """
-    ellipse = outline_ellipse(region)
-    return None if ellipse is None else turning_candidate(events, start_us, span_us, ellipse)
-
-
-def turning_candidate(
-    events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse
-) -> RotorCandidate | None:
-    """Whether something turns in a disc, and how fast; see `outline_candidate`."""
     disc = DiscMap.of(ellipse, events.size, RINGS, 0.15, 1.0)
     bins = max(span_us // BIN_US, 16)
     harmonics = harmonics_of_events(events, disc, start_us, span_us, bins, ORDERS)

@@ -179,7 +179,7 @@ def _loss(place, phasors, points, scale, centroid, reach, order):  # type: ignor
     return outside - (ahead if order > 0 else back) / scale
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _turns(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no-untyped-def]
     """Cosine and sine, (2, n), of the points' angles on the disc."""
     strength = math.hypot(shear_0, shear_1)
@@ -190,10 +190,10 @@ def _turns(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no-unt
         x, y = points[i, 0] - center_x, points[i, 1] - center_y
         u = stretch * x - ratio * (shear_0 * x + shear_1 * y)
         v = stretch * y - ratio * (shear_1 * x - shear_0 * y)
-        length = math.sqrt(u * u + v * v)
-        is_hub = length < 1e-12
-        turn[0, i] = 1.0 if is_hub else u / length
-        turn[1, i] = 0.0 if is_hub else v / length
+        # A point at the hub itself has no angle and does not count.
+        length = math.sqrt(u * u + v * v) + 1e-300
+        turn[0, i] = u / length
+        turn[1, i] = v / length
     return turn
 
 

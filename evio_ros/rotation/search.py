@@ -3,76 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate, acquire
 from evio_ros.rotation.failures import Failures
-from evio_ros.rotation.outline import outline_candidate, turning_candidate
-from evio_ros.rotation.pixel_table import FREE
+from evio_ros.rotation.outline import outline_ellipse, turning_candidate
+from evio_ros.rotation.region_events import RegionEvents
 from evio_ros.rotation.regions import Region, RegionParameters, find_regions
 
-__all__ = ["RotorSearch", "SearchWindow", "events_at", "forget_region"]
+__all__ = ["RotorSearch", "forget_region"]
 
 FOLLOWED_RADIUS = 1.25
 """Cells nearer to a followed rotor's hub than this, in radii, belong to it."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
-MARGIN_PX = 10.0
-"""Border about a region's cells whose events are looked at too."""
-MOST_EVENTS = 2_000_000
-"""Of more events only every second, third ... one is looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchWindow:
-    """Events in which rotors are looked for.
-
-    Attributes:
-        start_us, end_us: time span.
-        events: those of a region that belong to no rotor yet.
-    """
-
-    start_us: int
-    end_us: int
-    events: EventBatch
-
-    @classmethod
-    def of(
-        cls,
-        size: SensorSize,
-        steps: Sequence[EventWindow],
-        codes: NDArray[np.int32],
-        region: Region,
-    ) -> SearchWindow:
-        """The events of some steps in a region's box at pixels that are free."""
-        points = region.cell_centers()
-        low = np.maximum(points.min(axis=0) - MARGIN_PX, 0.0).astype(np.int64)
-        high = (points.max(axis=0) + MARGIN_PX).astype(np.int64)
-        parts = []
-        for step in steps:
-            places = _free_in_box(step.events.x, step.events.y, codes, low, high)
-            parts.append(events_at(step.events, places))
-        chosen = EventBatch.concatenate(size, parts)
-        stride = -(-len(chosen) // MOST_EVENTS)
-        if stride > 1:
-            chosen = events_at(chosen, np.arange(0, len(chosen), stride))
-        return cls(steps[0].start_us, steps[-1].end_us, chosen)
-
-    def last(self, span_us: int) -> SearchWindow:
-        """The window's end."""
-        start_us = max(self.start_us, self.end_us - span_us)
-        return SearchWindow(start_us, self.end_us, self.events.between(start_us, self.end_us))
-
-    @property
-    def span_us(self) -> int:
-        """Length."""
-        return self.end_us - self.start_us
 
 
 class RotorSearch:
@@ -113,7 +60,7 @@ class RotorSearch:
         hopeful = [region for region in found if not self._failures.is_paused(region)]
         return hopeful[: self._regions.maximum_regions]
 
-    def candidates(self, window: SearchWindow, region: Region) -> Iterator[RotorCandidate]:
+    def candidates(self, window: RegionEvents, region: Region) -> Iterator[RotorCandidate]:
         """Candidates of a region, those from which most can be hoped first."""
         recent = window.last(self._span_us)
         short = window.last(self._span_us // SHORT_SHARE)
@@ -131,10 +78,13 @@ class RotorSearch:
                     yield candidate
                 else:
                     unsure.append(candidate)
-        for part in (recent, window) if window.span_us > recent.span_us else (recent,):
-            outlined = outline_candidate(part.events, part.start_us, part.span_us, region)
-            if outlined is not None:
-                yield outlined
+        outline = outline_ellipse(region)
+        if outline is not None:
+            for span_us in sorted({recent.span_us, window.span_us}):
+                part = window.last(span_us)
+                turning = turning_candidate(part.events, part.start_us, part.span_us, outline)
+                if turning is not None:
+                    yield turning
         yield from unsure
 
     def failed(self, region: Region) -> None:
@@ -171,26 +121,3 @@ def _clear(grid: NDArray[np.int32], ellipse: Ellipse, cell_px: int) -> None:
         (column + 0.5) * cell_px - 0.5, (row + 0.5) * cell_px - 0.5
     )
     grid[y0:y1, x0:x1][radius < FOLLOWED_RADIUS] = 0
-
-
-@njit(cache=True, nogil=True)
-def _free_in_box(x, y, codes, low, high):  # type: ignore[no-untyped-def]
-    """Indices of events at free pixels of a box."""
-    places = np.empty(x.size, np.int64)
-    count = 0
-    x0, y0 = np.int32(low[0]), np.int32(low[1])
-    width, height = np.uint32(high[0] - low[0]), np.uint32(high[1] - low[1])
-    for i in range(x.size):
-        # What lies before the box wraps round to a large number.
-        is_inside = np.uint32(np.int32(x[i]) - x0) <= width
-        if is_inside and np.uint32(np.int32(y[i]) - y0) <= height and codes[y[i], x[i]] == FREE:
-            places[count] = i
-            count += 1
-    return places[:count].copy()
-
-
-def events_at(events: EventBatch, places: NDArray[np.int64] | NDArray[np.bool_]) -> EventBatch:
-    """Copy of the events at some indices, or of those where a mask is True."""
-    return EventBatch.trusted(
-        events.size, events.t[places], events.x[places], events.y[places], events.polarity[places]
-    )

@@ -203,7 +203,7 @@ def _correlate(counts, log_density):  # type: ignore[no-untyped-def]
             for i in range(bins):
                 n = float(counts[ring, polarity, i])
                 if n != 0.0:
-                    start = bins - 1 - i
+                    run = backwards[bins - 1 - i : 2 * bins - 1 - i]
                     for offset in range(bins):
-                        likelihood[offset] += n * backwards[start + offset]
+                        likelihood[offset] += n * run[offset]
     return likelihood
