@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
@@ -137,19 +138,36 @@ def _most_active(region: Region, maximum: int) -> Region:
 
 def _normalised_spectrum(series: NDArray[np.float32]) -> NDArray[np.complex64]:
     """Spectrum of each cell's rate, (2, cells, frequencies); Poisson noise has unit variance."""
+    bins = series.shape[2]
     totals = series.sum(axis=2, keepdims=True)
-    window = np.hanning(series.shape[2]).astype(np.float32)
+    window = np.hanning(bins).astype(np.float32)
     window /= np.sqrt(np.mean(window**2))
-    tapered = (series - totals / series.shape[2]) * window
-    spectrum = scipy.fft.rfft(tapered, 2 * series.shape[2], axis=2)
-    return spectrum / np.sqrt(np.maximum(totals, 1.0))
+    # In place, as regions of many cells make these large.
+    tapered = series - totals / bins
+    tapered *= window
+    spectrum = scipy.fft.rfft(tapered, 2 * bins, axis=2)
+    spectrum /= np.sqrt(np.maximum(totals, 1.0))
+    return spectrum
+
+
+@njit(cache=True, nogil=True)
+def _mean_power(spectrum):  # type: ignore[no-untyped-def]
+    """Power of a spectrum (2, cells, frequencies), averaged over cells and polarities."""
+    polarities, cells, frequencies = spectrum.shape
+    power = np.zeros(frequencies)
+    for polarity in range(polarities):
+        for cell in range(cells):
+            for i in range(frequencies):
+                value = spectrum[polarity, cell, i]
+                power[i] += value.real * value.real + value.imag * value.imag
+    return power / (polarities * cells)
 
 
 def _spectral_lines(
     spectrum: NDArray[np.complex64], frequencies: Real, parameters: AcquisitionParameters
 ) -> list[int]:
     """Indices of the strongest lines of the region's common power spectrum."""
-    power = np.mean(np.abs(spectrum) ** 2, axis=(0, 1)).astype(np.float64)
+    power = _mean_power(spectrum)
     floor = np.maximum(median_filter(power, 63, mode="nearest"), 1e-12)
     prominence = power / floor
     is_peak = np.zeros(len(power), bool)

@@ -108,9 +108,9 @@ def harmonics_of_events(
 
 
 @njit(cache=True, nogil=True)
-def _accumulate_harmonics(
+def _accumulate_harmonics(  # type: ignore[no-untyped-def]
     x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, table, harmonics
-):  # type: ignore[no-untyped-def]
+):
     rows, columns = codes.shape
     channels, bins, orders = harmonics.shape
     steps = ANGLE_STEPS // TABLE_STEPS

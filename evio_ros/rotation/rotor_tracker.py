@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.evidence import Evidence
+from evio_ros.rotation.held_slices import HeldSlices
 from evio_ros.rotation.matched_offset import MatchedOffset, find_offset
 from evio_ros.rotation.noise_scale import NoiseScale
 from evio_ros.rotation.phase_filter import PhaseFilter
@@ -24,7 +25,6 @@ from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.slice_histogram import BIN_RAD
 from evio_ros.rotation.slice_measurement import (
     SliceInformation,
-    event_total,
     in_turning_frame,
     measure_slice,
 )
@@ -50,16 +50,6 @@ LEAST_CONTRAST = 0.1
 LARGEST_RELATIVE_STD = 0.01
 """What a candidate must reach to be taken for a rotor: slices in which it was seen, evidence over
 that expected, evidence as such (log likelihood), contrast, and how well its speed is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """Slices counted along one straight line of phase, waiting to be measured together."""
-
-    counts: Counts
-    slices: int
-    phase: float
-    speed: float
 
 
 class RotorTracker:
@@ -109,7 +99,7 @@ class RotorTracker:
         self._evidence = Evidence()
         self._noise = NoiseScale()
         self._disc_variance = 0.0
-        self._held: _Held | None = None
+        self._held: HeldSlices | None = None
         self._learning = TemplateLearning(template, parameters)
         self._radii = ring_radii(parameters.rings, parameters.hub_radius)
         self._usual_speed = abs(motion.state[1])
@@ -170,17 +160,17 @@ class RotorTracker:
         """
         phase, speed = self.expected()
         self.t_us += self._slice_us
-        self._window_events.append(int(event_total(counts)))
+        folded = in_turning_frame(counts)
+        self._window_events.append(int(folded.sum()))
         if self.stopped:
             self._rest(self._window_events[-1])
             return False
-        held = self._held
-        if held is None:
-            held = _Held(counts, 1, phase, speed)
+        if self._held is None:
+            held = HeldSlices(counts, folded, 1, phase, speed)
         else:
-            held = _Held(held.counts + counts, held.slices + 1, held.phase, held.speed)
+            held = self._held.joined(counts, folded)
         if not is_last and abs(held.speed) * held.slices * self._slice_s < SWEPT_RAD:
-            self._held = _Held(held.counts.copy(), held.slices, held.phase, held.speed)
+            self._held = replace(held, counts=held.counts.copy())
             return False
         self._held = None
         return self._measure(held)
@@ -276,12 +266,10 @@ class RotorTracker:
         self._held = None
         self._evidence.forget_absence()
 
-    def _measure(self, held: _Held) -> bool:
+    def _measure(self, held: HeldSlices) -> bool:
         """Measure phase and disc; True where the disc has moved on the table."""
         turned = held.speed * held.slices * self._slice_s
-        folded = in_turning_frame(held.counts)
-        if held.speed < 0:
-            folded = folded[:, ::-1]
+        folded = held.folded if held.speed >= 0 else held.folded[:, ::-1]
         events = int(folded.sum())
         likelihood = self.template.match(folded)
         variances = self._phase.predicted_phase_variance()
@@ -317,7 +305,7 @@ class RotorTracker:
 
     def _take_in(
         self,
-        held: _Held,
+        held: HeldSlices,
         seen: SliceInformation,
         matched: MatchedOffset,
         variances: tuple[float, float],
@@ -351,13 +339,13 @@ class RotorTracker:
         if not is_manoeuvre:
             self._disc.update(seen, -about, expected_variance + 1e-12, self._noise.sectors)
 
-    def _shake(self, offset: float, held: _Held) -> None:
+    def _shake(self, offset: float, held: HeldSlices) -> None:
         """Widen the filter for a sudden change of speed that has led to an offset."""
         length_s = held.slices * self._slice_s
         change = 2 * abs(offset) / length_s + 0.02 * abs(held.speed)
         self._phase.shake(0.0, change, 0.1 * abs(held.speed) / length_s)
 
-    def _miss(self, held: _Held, events: int, turned: float) -> None:
+    def _miss(self, held: HeldSlices, events: int, turned: float) -> None:
         """The rotor was not seen turning: it stands still, or is lost."""
         if self._evidence.are_events_missing(events, turned):
             self.stopped = True

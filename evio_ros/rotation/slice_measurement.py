@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD, SECTORS
 from evio_ros.rotation.template import Looks
 
-__all__ = ["GEOMETRY", "SliceInformation", "event_total", "in_turning_frame", "measure_slice"]
+__all__ = ["GEOMETRY", "SliceInformation", "in_turning_frame", "measure_slice"]
 
 Real = NDArray[np.float64]
 
@@ -83,15 +83,6 @@ def _offset(score, information, error, covariance):  # type: ignore[no-untyped-d
         for j in range(GEOMETRY):
             uncertain += information[0, i + 1] * covariance[i, j] * information[0, j + 1]
     return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
-
-
-@njit(cache=True, nogil=True)
-def event_total(counts):  # type: ignore[no-untyped-def]
-    """Number of events of all rings, sectors, polarities and angles."""
-    total = 0
-    for count in counts.ravel():
-        total += count
-    return total
 
 
 def in_turning_frame(counts: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -198,6 +189,18 @@ def _sector_mean(integral, second_integral, begin, width, start, turned):  # typ
     return (first - last) / (width * turned)
 
 
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _moments(counts, slope):  # type: ignore[no-untyped-def]
+    """Number of events, and sums of their slope and of its square."""
+    total, first, second = 0, 0.0, 0.0
+    for i in range(ANGLE_BINS):
+        weighted = counts[i] * slope[i]
+        total += counts[i]
+        first += weighted
+        second += weighted * slope[i]
+    return total, first, second
+
+
 @njit(cache=True, nogil=True)
 def _accumulate(  # type: ignore[no-untyped-def]
     counts,
@@ -222,14 +225,9 @@ def _accumulate(  # type: ignore[no-untyped-def]
         for sector in range(SECTORS):
             push, weight, doubt = 0.0, 0.0, 0.0
             for polarity in range(2):
-                total, first, second = 0, 0.0, 0.0
-                for i in range(ANGLE_BINS):
-                    n = counts[ring, sector, polarity, i]
-                    if n > 0:
-                        s = slope[ring, polarity, i]
-                        total += n
-                        first += n * s
-                        second += n * s * s
+                total, first, second = _moments(
+                    counts[ring, sector, polarity], slope[ring, polarity]
+                )
                 if total == 0:
                     continue
                 begin = sector * width
