@@ -34,7 +34,8 @@ RELOCK_US = 15_000
 PASSES = 2
 """How often a new rotor is followed through the events in which it was found."""
 FAILURE_US = 20_000
-"""One region is searched in vain for each such part of a step: it must not hold up the rest."""
+"""One new region is searched in vain for each such part of a step, or one old region in all: the
+search must not hold up the rest."""
 GRIDS = 3
 """Grids of the searches before whose counts are looked at too."""
 SAME_RADIUS = 0.5
@@ -210,9 +211,7 @@ class RotationDetector:
         if len(self._recent) >= self._steps_to_first_search and self._steps_to_search <= 0:
             self._steps_to_search = self._steps_between_searches
             self._to_search = self._active_regions()
-        failures_left = max(window.length_us // FAILURE_US, 1)
-        while self._to_search and failures_left:
-            failures_left -= not self._search(self._to_search.pop(0))
+        self._search_on(window.length_us)
         estimates = [tracker.estimate() for tracker in self._trackers]
         seen = [estimate for estimate in estimates if estimate is not None]
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
@@ -301,6 +300,16 @@ class RotationDetector:
             return []
         followed = [tracker.ellipse for tracker in self._trackers]
         return self._searcher.regions(grid, span_us, followed)
+
+    def _search_on(self, length_us: int) -> None:
+        """Go on with the search for as many regions as a step of some length has time for."""
+        failures_left = max(length_us // FAILURE_US, 1)
+        while self._to_search and failures_left > 0:
+            region = self._to_search.pop(0)
+            is_new = self._searcher.is_new(region)
+            if not self._search(region):
+                # What failed before is the last of its step.
+                failures_left = failures_left - 1 if is_new else 0
 
     def _search(self, region: Region) -> bool:
         """Look for a rotor in a region; whether there was one."""

@@ -41,13 +41,17 @@ class Failures:
         pause = self._pause[region.cells[:, 0], region.cells[:, 1]]
         return float((pause > 0).mean()) >= PAUSED_SHARE
 
+    def times(self, region: Region) -> int:
+        """How often a region, or the worst part of it, failed of late."""
+        return int(self._times[region.cells[:, 0], region.cells[:, 1]].max())
+
     def add(self, region: Region) -> None:
         """Look at a region less often; each time it fails, the pause is doubled.
 
         Cells within `REACH` fail with it.
         """
         rows, columns = _with_neighbours(region.cells, self._times.shape)
-        times = int(self._times[region.cells[:, 0], region.cells[:, 1]].max()) + 1
+        times = self.times(region) + 1
         self._times[rows, columns] = times
         self._pause[rows, columns] = min(2 ** (times - 1), LONGEST_PAUSE)
 

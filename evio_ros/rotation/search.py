@@ -47,6 +47,8 @@ class RotorSearch:
     ) -> list[Region]:
         """Active regions without the followed rotors; those that failed lately are left out.
 
+        New ones come before those that failed of old, and then those with most events.
+
         Args:
             grid: int32 counts of the events of no rotor in cells.
             span_us: time in which they were counted.
@@ -58,6 +60,7 @@ class RotorSearch:
         found = find_regions(free, span_us, self._regions)
         self._failures.pass_search(grid.shape)
         hopeful = [region for region in found if not self._failures.is_paused(region)]
+        hopeful.sort(key=self._failures.times)
         return hopeful[: self._regions.maximum_regions]
 
     def candidates(self, window: RegionEvents, region: Region) -> Iterator[RotorCandidate]:
@@ -86,6 +89,10 @@ class RotorSearch:
                 if turning is not None:
                     yield turning
         yield from unsure
+
+    def is_new(self, region: Region) -> bool:
+        """Whether a region was not searched in vain of late."""
+        return self._failures.times(region) == 0
 
     def failed(self, region: Region) -> None:
         """Look at a region less often."""
