@@ -68,7 +68,7 @@ class RegionEvents:
         points = region.cell_centers()
         self._low = np.maximum(points.min(axis=0) - MARGIN_PX, 0.0).astype(np.int64)
         self._high = (points.max(axis=0) + MARGIN_PX).astype(np.int64)
-        self._picked: list[EventBatch] = []
+        self._picked: list[tuple[int, EventBatch]] = []
         self._stride = 1
 
     @property
@@ -80,16 +80,18 @@ class RegionEvents:
         """The last `span_us` of the events, or all where there are no more."""
         start_us = max(self.end_us - span_us, self.start_us)
         while self._not_seen and start_us < self._not_seen[-1].end_us:
-            self._pick(self._not_seen.pop().events)
-        events = EventBatch.concatenate(self._size, self._picked[::-1])
+            self._pick(self._not_seen.pop())
+        parts = [events for end_us, events in reversed(self._picked) if end_us > start_us]
+        events = EventBatch.concatenate(self._size, parts)
         return SearchWindow(start_us, self.end_us, events.between(start_us, self.end_us))
 
-    def _pick(self, events: EventBatch) -> None:
+    def _pick(self, step: EventWindow) -> None:
         """Take a step's events of the region in."""
+        events = step.events
         places = _free_in_box(events.x, events.y, self._codes, self._low, self._high)
         if not self._picked:
             self._stride = max(-(-len(places) * self._number_of_steps // MOST_EVENTS), 1)
-        self._picked.append(_events_at(events, places[:: self._stride]))
+        self._picked.append((step.end_us, _events_at(events, places[:: self._stride])))
 
 
 @njit(cache=True, nogil=True)

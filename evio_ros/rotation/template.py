@@ -197,13 +197,17 @@ def _correlate(counts, log_density):  # type: ignore[no-untyped-def]
     backwards = np.empty(2 * bins)
     for ring in range(rings):
         for polarity in range(polarities):
+            row = counts[ring, polarity]
             for i in range(bins):
                 value = log_density[ring, polarity, bins - 1 - i]
                 backwards[i], backwards[i + bins] = value, value
-            for i in range(bins):
-                n = float(counts[ring, polarity, i])
-                if n != 0.0:
-                    run = backwards[bins - 1 - i : 2 * bins - 1 - i]
-                    for offset in range(bins):
-                        likelihood[offset] += n * run[offset]
+            # Four bins at a time: the sums are written back a quarter as often.
+            for i in range(0, bins, 4):
+                a, b, c, d = row[i], row[i + 1], row[i + 2], row[i + 3]
+                if a or b or c or d:
+                    run = backwards[bins - 4 - i : 2 * bins - i]
+                    for j in range(bins):
+                        likelihood[j] += (
+                            a * run[j + 3] + b * run[j + 2] + c * run[j + 1] + d * run[j]
+                        )
     return likelihood
