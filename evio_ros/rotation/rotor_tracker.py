@@ -22,8 +22,15 @@ from evio_ros.rotation.noise_scale import NoiseScale
 from evio_ros.rotation.phase_filter import PhaseFilter
 from evio_ros.rotation.slice_histogram import BIN_RAD
 from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
-from evio_ros.rotation.speed_uncertainty import speed_variance
+from evio_ros.rotation.speed_uncertainty import (
+    DRIFT_TIME_S,
+    InnovationScale,
+    SlowErrors,
+    speed_variance,
+    within_probability,
+)
 from evio_ros.rotation.template import Template, turned_back
+from evio_ros.rotation.template_drift import TemplateDrift
 from evio_ros.rotation.tracker_parameters import TrackerParameters
 
 __all__ = ["Motion", "RotorTracker", "TrackerParameters"]
@@ -114,6 +121,8 @@ class RotorTracker:
         self._parameters = parameters
         self._evidence = Evidence()
         self._noise = NoiseScale()
+        self._scale = InnovationScale()
+        self._drift = TemplateDrift(template.looks.slope.shape[:2], motion.t_us)
         self._disc_variance = 0.0
         self._held: _Held | None = None
         self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
@@ -233,17 +242,7 @@ class RotorTracker:
         pattern = self.template.pattern(ORDERS).sum(axis=0)
         angle = phase + blade_angle(pattern, max(self.blades, 1))
         ellipse = self._disc.best_ellipse
-        variance = speed_variance(
-            max(filtered, 0.0),
-            self._phase.best == 0,
-            slices * self._slice_s,
-            speed,
-            self._phase.speed_change(slices),
-            self._disc.motion,
-            self._disc_variance,
-            self.blades,
-        )
-        std = math.sqrt(variance)
+        std = math.sqrt(self._speed_variance(slices, max(filtered, 0.0)))
         return RotorEstimate(
             id=self.identity,
             t_us=self.t_us,
@@ -356,6 +355,7 @@ class RotorTracker:
                 continue
             line = held.phase + held.speed * (index + 0.5) * self._slice_s
             normalised = self._phase.update(line + about + offset, variance)
+            self._scale.learn(math.copysign(math.sqrt(normalised), about + offset))
             if not is_manoeuvre:
                 self._noise.learn_phase(normalised, self._evidence.slices)
         self._noise.learn_sectors(seen, self._evidence.slices)
@@ -406,7 +406,7 @@ class RotorTracker:
             return
         events = float(self._pending.sum())
         memory = self._parameters.template_memory_us / self._pending_us * events
-        self.template.learn(self._pending, memory)
+        self._drift.learn(self.t_us, *self.template.learn(self._pending, memory))
         self._pending[:] = 0.0
         self._pending_us = 0
         self._count_blades()
@@ -414,7 +414,19 @@ class RotorTracker:
     def _count_blades(self) -> None:
         self.blades = blade_count(self.template.pattern(ORDERS), self._parameters.maximum_blades)
 
+    def _speed_variance(self, slices: int, filtered: float) -> float:
+        window_s = slices * self._slice_s
+        drift_us = round(1e6 * max(window_s, DRIFT_TIME_S))
+        slow = SlowErrors(
+            self._phase.speed_change(slices),
+            self._disc.motion,
+            self._disc_variance,
+            self._noise.sectors,
+            self._drift.since(self.t_us - drift_us),
+        )
+        factor = self._scale.variance_factor
+        return speed_variance(filtered, factor, self._phase.best == 0, window_s, slow)
+
     def _confidence(self, speed: float, std: float) -> float:
         allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)
-        is_close = math.erf(allowed / (math.sqrt(2.0) * max(std, 1e-12)))
-        return float(np.clip(self._evidence.match, 0.0, 1.0) * is_close)
+        return self._evidence.is_rotor * within_probability(allowed, std)
