@@ -13,6 +13,10 @@ FORGETTING = 0.8
 SLOWEST_SHARE = 0.02
 """Weight of a new slice in the averages."""
 
+NO_MATCH = 0.3
+FULL_MATCH = 0.8
+"""Matches at which a rotor is surely none, and surely one."""
+
 
 class Evidence:
     """Averages of what a rotor's slices show.
@@ -33,6 +37,11 @@ class Evidence:
         self._evidence_per_rad = 0.0
         self._expected = 0.0
         self._gained = 0.0
+
+    @property
+    def is_rotor(self) -> float:
+        """Probability that what is followed is the rotor that the template shows, 0 to 1."""
+        return min(max((self.match - NO_MATCH) / (FULL_MATCH - NO_MATCH), 0.0), 1.0)
 
     def is_absent(self, gained: float, turned_rad: float) -> bool:
         """Whether a slice shows that the rotor does not turn as expected.

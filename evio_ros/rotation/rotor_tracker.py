@@ -28,7 +28,13 @@ from evio_ros.rotation.slice_measurement import (
     in_turning_frame,
     measure_slice,
 )
-from evio_ros.rotation.speed_uncertainty import speed_variance
+from evio_ros.rotation.speed_uncertainty import (
+    DRIFT_TIME_S,
+    InnovationScale,
+    SlowErrors,
+    speed_variance,
+    within_probability,
+)
 from evio_ros.rotation.template import Template
 from evio_ros.rotation.template_learning import ORDERS, TemplateLearning
 from evio_ros.rotation.tracker_parameters import TrackerParameters
@@ -98,9 +104,10 @@ class RotorTracker:
         self._parameters = parameters
         self._evidence = Evidence()
         self._noise = NoiseScale()
+        self._scale = InnovationScale()
         self._disc_variance = 0.0
         self._held: HeldSlices | None = None
-        self._learning = TemplateLearning(template, parameters)
+        self._learning = TemplateLearning(template, parameters, motion.t_us)
         self._radii = ring_radii(parameters.rings, parameters.hub_radius)
         self._usual_speed = abs(motion.state[1])
         self._window_events: deque[int] = deque(maxlen=slices)
@@ -214,17 +221,7 @@ class RotorTracker:
         pattern = self.template.pattern(ORDERS).sum(axis=0)
         angle = phase + blade_angle(pattern, max(self.blades, 1))
         ellipse = self._disc.best_ellipse
-        variance = speed_variance(
-            max(filtered, 0.0),
-            self._phase.best == 0,
-            slices * self._slice_s,
-            speed,
-            self._phase.speed_change(slices),
-            self._disc.motion,
-            self._disc_variance,
-            self.blades,
-        )
-        std = math.sqrt(variance)
+        std = math.sqrt(self._speed_variance(slices, max(filtered, 0.0)))
         return RotorEstimate(
             id=self.identity,
             t_us=self.t_us,
@@ -297,7 +294,8 @@ class RotorTracker:
         middle_s = 0.5 * held.slices * self._slice_s
         corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
         ahead = corrected - (held.phase + 0.5 * turned)
-        self._learning.add(folded, ahead, held.slices * self._slice_us, self._evidence.slices)
+        length_us = held.slices * self._slice_us
+        self._learning.add(self.t_us, folded, ahead, length_us, self._evidence.slices)
         if self._disc.is_off():
             self._disc.remap()
             return True
@@ -333,6 +331,7 @@ class RotorTracker:
                 continue
             line = held.phase + held.speed * (index + 0.5) * self._slice_s
             normalised = self._phase.update(line + about + offset, variance)
+            self._scale.learn(math.copysign(math.sqrt(normalised), about + offset))
             if not is_manoeuvre:
                 self._noise.learn_phase(normalised, self._evidence.slices)
         self._noise.learn_sectors(seen, self._evidence.slices)
@@ -375,7 +374,19 @@ class RotorTracker:
         calm = (1e-4 * self._usual_speed + creep) ** 2
         self._phase.update(phase, (0.1 * self._usual_speed * self._slice_s) ** 2, 0.0, calm)
 
+    def _speed_variance(self, slices: int, filtered: float) -> float:
+        window_s = slices * self._slice_s
+        drift_us = round(1e6 * max(window_s, DRIFT_TIME_S))
+        slow = SlowErrors(
+            self._phase.speed_change(slices),
+            self._disc.motion,
+            self._disc_variance,
+            self._noise.sectors,
+            self._learning.drift.since(self.t_us - drift_us),
+        )
+        factor = self._scale.variance_factor
+        return speed_variance(filtered, factor, self._phase.best == 0, window_s, slow)
+
     def _confidence(self, speed: float, std: float) -> float:
         allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)
-        is_close = math.erf(allowed / (math.sqrt(2.0) * max(std, 1e-12)))
-        return float(np.clip(self._evidence.match, 0.0, 1.0) * is_close)
+        return self._evidence.is_rotor * within_probability(allowed, std)

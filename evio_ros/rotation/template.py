@@ -120,13 +120,17 @@ class Template:
         """Number of events behind the template."""
         return float(self._counts.sum())
 
-    def learn(self, counts: Real, memory_events: float) -> None:
+    def learn(self, counts: Real, memory_events: float) -> tuple[Real, Real]:
         """Add counts in the turning frame; of the older ones at most `memory_events` are kept.
 
         The counts are turned so that they agree with what was known: the looks may change, their
         angle may not, or the template would give way to every error of the speed.
+
+        Returns:
+            (rings, 2) angles by which the looks have turned all the same, rad, and the information
+            on each, 1 / rad^2.
         """
-        slope = self.looks.slope
+        slope, response = self.looks.slope, self.response
         weight = float((counts * slope**2).sum()) * self.response
         # Known looks have a mean slope too, where edges are steeper on one side.
         own = (self._counts * slope).sum(axis=2) / np.maximum(self._counts.sum(axis=2), 1.0)
@@ -135,6 +139,9 @@ class Template:
         self._counts *= min(1.0, memory_events / max(self.events, 1.0))
         self._counts += turned_back(counts, ahead / BIN_RAD)
         self._refresh()
+        information = (self._counts * slope**2).sum(axis=2) * response
+        scores = own * self._counts.sum(axis=2) - (self._counts * slope).sum(axis=2)
+        return scores / np.maximum(information, 1e-9), information
 
     def pattern(self, orders: int) -> NDArray[np.complex128]:
         """Harmonics sum of exp(-i k angle), (rings, 2, orders + 1)."""

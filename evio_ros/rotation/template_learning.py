@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from evio_ros.rotation.blades import blade_count
 from evio_ros.rotation.slice_histogram import BIN_RAD
 from evio_ros.rotation.template import Template, add_turned_back
+from evio_ros.rotation.template_drift import TemplateDrift
 from evio_ros.rotation.tracker_parameters import TrackerParameters
 
 __all__ = ["ORDERS", "TemplateLearning"]
@@ -26,14 +27,17 @@ class TemplateLearning:
     Args:
         template: what is known of the looks; it learns.
         parameters: memory and greatest number of blades.
+        start_us: when the rotor begins to be followed.
 
     Attributes:
         template: the same.
+        drift: how far it has turned while it learned.
         blades: number of blades as far as it is known.
     """
 
-    def __init__(self, template: Template, parameters: TrackerParameters) -> None:
+    def __init__(self, template: Template, parameters: TrackerParameters, start_us: int) -> None:
         self.template = template
+        self.drift = TemplateDrift(template.looks.slope.shape[:2], start_us)
         self._parameters = parameters
         self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
         self._pending_us = 0
@@ -41,11 +45,17 @@ class TemplateLearning:
         self._count_blades()
 
     def add(
-        self, folded: NDArray[np.int32], offset_rad: float, length_us: int, slices_seen: int
+        self,
+        t_us: int,
+        folded: NDArray[np.int32],
+        offset_rad: float,
+        length_us: int,
+        slices_seen: int,
     ) -> None:
         """Take in a slice.
 
         Args:
+            t_us: end of the slice.
             folded: (rings, 2, ANGLE_BINS) counts in the turning frame of the positive sense.
             offset_rad: by how much the rotor was ahead.
             length_us: length of the slice.
@@ -57,7 +67,7 @@ class TemplateLearning:
             return
         events = float(self._pending.sum())
         memory = self._parameters.template_memory_us / self._pending_us * events
-        self.template.learn(self._pending, memory)
+        self.drift.learn(t_us, *self.template.learn(self._pending, memory))
         self._pending[:] = 0.0
         self._pending_us = 0
         self._count_blades()
