@@ -38,7 +38,7 @@ class DiscFilter:
 
     Args:
         ellipse: first guess.
-        agility_px: random walk of the velocity, px/s in a second.
+        agility_px_s: random walk of the velocity, px/s in a second.
         shear_agility: random walk of the change of shape, 1/s in a second.
         period_s: time from one blade to the next.
 
@@ -47,11 +47,11 @@ class DiscFilter:
     """
 
     def __init__(
-        self, ellipse: Ellipse, agility_px: float, shear_agility: float, period_s: float
+        self, ellipse: Ellipse, agility_px_s: float, shear_agility: float, period_s: float
     ) -> None:
         self.ellipse = ellipse
         calm = min(1.0, QUICK_PASSAGE_S / period_s) ** 3
-        self._agility = agility_px * calm, shear_agility * calm
+        self._agility = agility_px_s * calm, shear_agility * calm
         self._state = np.zeros(2 * GEOMETRY)
         self._covariance = np.zeros((2 * GEOMETRY, 2 * GEOMETRY))
         self._covariance[:2, :2] = self._in_radii(FIRST_SHIFT_PX)

@@ -117,7 +117,9 @@ class RotorTracker:
         self._phase = PhaseFilter(
             self._slice_s, slices, *motion.state, np.array(motion.deviations), period_s
         )
-        self._disc = DiscFilter(ellipse, parameters.agility_px, parameters.shear_agility, period_s)
+        self._disc = DiscFilter(
+            ellipse, parameters.agility_px_s, parameters.shear_agility, period_s
+        )
 
     @property
     def template(self) -> Template:

@@ -32,7 +32,7 @@ class TrackerParameters(Parameters):
     template_memory_us: int = parameter(
         1_000_000, unit="us", minimum=10_000, doc="How long a rotor's looks are remembered."
     )
-    agility_px: float = parameter(
+    agility_px_s: float = parameter(
         60.0,
         unit="px/s",
         minimum=0.0,
