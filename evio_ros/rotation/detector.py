@@ -34,8 +34,9 @@ RELOCK_US = 15_000
 PASSES = 2
 """How often a new rotor is followed through the events in which it was found."""
 FAILURE_US = 20_000
-"""One new region is searched in vain for each such part of a step, or one old region in all: the
-search must not hold up the rest."""
+REPEATED_FAILURE_US = 50_000
+"""Sensor time that must pass for each region searched in vain, new or one that failed before: a
+search must not hold up the rest, however short the steps are."""
 GRIDS = 3
 """Grids of the searches before whose counts are looked at too."""
 SAME_RADIUS = 0.5
@@ -169,6 +170,7 @@ class RotationDetector:
         self._steps_between_searches = max(steps // 2, 1)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps)
         self._steps_to_search = 0
+        self._search_time_us = 0
         self._trackers: list[RotorTracker] = []
         self._table = PixelTable(self.size, self._regions.cell_px)
         self._searcher = RotorSearch(
@@ -303,13 +305,15 @@ class RotationDetector:
 
     def _search_on(self, length_us: int) -> None:
         """Go on with the search for as many regions as a step of some length has time for."""
-        failures_left = max(length_us // FAILURE_US, 1)
-        while self._to_search and failures_left > 0:
-            region = self._to_search.pop(0)
-            is_new = self._searcher.is_new(region)
-            if not self._search(region):
-                # What failed before is the last of its step.
-                failures_left = failures_left - 1 if is_new else 0
+        longest_us = max(length_us, REPEATED_FAILURE_US)
+        self._search_time_us = min(self._search_time_us + length_us, longest_us)
+        while self._to_search:
+            is_new = self._searcher.is_new(self._to_search[0])
+            needed_us = FAILURE_US if is_new else REPEATED_FAILURE_US
+            if self._search_time_us < needed_us:
+                return
+            if not self._search(self._to_search.pop(0)):
+                self._search_time_us -= needed_us
 
     def _search(self, region: Region) -> bool:
         """Look for a rotor in a region; whether there was one."""
