@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
 from evio_ros.rotation.evidence import CONVINCING, DOUBTFUL_EXCESS, Evidence
 from evio_ros.windowing import windows
-from rotor_events import SIZE, IdealRotor, events_of
 
 
 def _seen(slices: int, share: float = 1.0) -> Evidence:
@@ -84,7 +84,7 @@ def test_confidence_is_the_share_of_estimates_that_are_right() -> None:
                 right.append(abs(estimate.rpm - truth) < 0.01 * abs(truth))
     sure = np.array(confidence) > 0.95
     assert len(confidence) > 200
-    assert 0 < np.mean(~sure)
+    assert np.mean(~sure) > 0
     assert np.mean(np.array(right)[sure]) > 0.97
     # As many are right as are claimed to be, up to three standard deviations of so few rotors.
     assert abs(np.mean(right) - np.mean(confidence)) < 0.06

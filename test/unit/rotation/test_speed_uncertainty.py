@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from rotor_events import SIZE, IdealRotor, events_of
 from scipy import stats
 
 from evio_ros.ellipse import Ellipse
@@ -15,7 +16,6 @@ from evio_ros.rotation.speed_uncertainty import (
     within_probability,
 )
 from evio_ros.windowing import windows
-from rotor_events import SIZE, IdealRotor, events_of
 
 NO_SLOW_ERRORS = SlowErrors(0.0, (0.0, 0.0), 0.0, 1.0, (0.0, 0.0))
 ROTORS = 32
