@@ -1,9 +1,9 @@
 """The driver alone: a recording in, /events out."""
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
 from evio_ros.ros.launch_actions import ARGUMENTS, arguments, dds_profile, node
-from launch import LaunchContext, LaunchDescription
 
 
 def _driver(context: LaunchContext) -> list:

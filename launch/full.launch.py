@@ -1,9 +1,9 @@
 """Everything: a recording in, /rotation_state out."""
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
 from evio_ros.ros.launch_actions import ARGUMENTS, arguments, dds_profile, is_wanted, node
-from launch import LaunchContext, LaunchDescription
 
 
 def _nodes(context: LaunchContext) -> list:

@@ -1,9 +1,9 @@
 """The rotation detector and the fusion node, for events that another driver publishes."""
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import OpaqueFunction
 
 from evio_ros.ros.launch_actions import arguments, dds_profile, node
-from launch import LaunchContext, LaunchDescription
 
 
 def _nodes(context: LaunchContext) -> list:

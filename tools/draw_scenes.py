@@ -165,9 +165,9 @@ def _draw_speeds(axes: Axes, truth: Truth, results: list[tuple[int, list[RotorEs
     axes.ticklabel_format(useOffset=False)
     axes.grid(alpha=0.3)
     axes.set_xlabel("time [s]", fontsize="small")
-    unit = "% of the mean speed" if several else "rpm"
+    unit = "% of mean" if several else "rpm"
     note = f"; {false} false" if false else ""
-    axes.set_title(f"{unit}: truth grey, measured over 100 ms in colour{note}", fontsize="small")
+    axes.set_title(f"{unit}: truth grey, 100 ms windows in colour{note}", fontsize="small")
     if not truth.rotors:
         text = "no rotor there, none seen" if not false else f"{false} false estimates"
         axes.set_title("")

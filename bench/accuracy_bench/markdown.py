@@ -40,9 +40,12 @@ def _lines(
     for method in methods:
         cells = []
         for window, wanted in zip(windows, goals, strict=True):
-            row = figures.get((scene, method, window), {})
-            text = _pair(row.get("median"), row.get("p95"))
-            reached = wanted is not None and row.get("median") is not None
+            row = figures.get((scene, method, window))
+            if row is None:
+                cells.append("")
+                continue
+            text = _pair(row["median"], row["p95"])
+            reached = wanted is not None and row["median"] is not None
             bold = method == "detector" and reached and row["median"] <= wanted
             cells.append(f"**{text}**" if bold else text)
         lines.append((method, cells))

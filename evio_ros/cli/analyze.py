@@ -17,6 +17,7 @@ from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
     from evio_ros.cli.measurement_summary import MeasurementSummary
+    from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
     from evio_ros.rotation.detector import RotationDetectorParameters
     from evio_ros.rotation.estimate import Measurement
     from evio_ros.sources.base import SeekableSource
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["analyze"]
 
 LONGEST_DEFAULT_STEP_US = 50_000
+PHASE = "phase"
 
 
 def analyze(
@@ -39,6 +41,17 @@ def analyze(
     start: Start = 0.0,
     duration: Duration = None,
     roi: Region = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="phase, the detector of this package, or for comparison a classical one: welch, "
+            "autocorrelation or period_filter, which know no sense of rotation."
+        ),
+    ] = PHASE,
+    blades: Annotated[
+        int,
+        typer.Option(help="Blades of a rotor, for the classical methods; 0 counts blade passes."),
+    ] = 0,
     json_path: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +74,7 @@ def analyze(
     from evio_ros.pipeline import measure
     from evio_ros.sources.registry import open_recording
 
-    parameters = _parameters(window_ms, step_ms)
+    parameters = _parameters(window_ms, step_ms, method, blades)
     _refuse_overwriting(recording, [json_path, csv_path, plot_path])
     name = Path(recording).name
     with ExitStack() as stack:
@@ -121,9 +134,18 @@ def _give(measurement: Measurement, sinks: list[Callable[[Measurement], None]]) 
         sink(measurement)
 
 
-def _parameters(window_ms: float, step_ms: float | None) -> RotationDetectorParameters:
+def _parameters(
+    window_ms: float, step_ms: float | None, method: str, blades: int
+) -> RotationDetectorParameters | ClassicalDetectorParameters:
+    from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
+    from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
     from evio_ros.rotation.detector import RotationDetectorParameters
 
+    if method != PHASE and method not in CLASSICAL_METHODS:
+        known = ", ".join((PHASE, *CLASSICAL_METHODS))
+        raise ParameterError(f"--method: {method!r} is not one of {known}")
+    if blades and method == PHASE:
+        raise ParameterError("--blades: phase counts the blades itself; give no number")
     window_us = microseconds("--window-ms", window_ms, "ms")
     if step_ms is None:
         # The longest step of at most 50 ms that divides the window.
@@ -131,14 +153,18 @@ def _parameters(window_ms: float, step_ms: float | None) -> RotationDetectorPara
         window_us -= window_us % max(step_us, 1)
     else:
         step_us = microseconds("--step-ms", step_ms, "ms")
-    return RotationDetectorParameters(window_us=window_us, step_us=step_us)
+    if method == PHASE:
+        return RotationDetectorParameters(window_us=window_us, step_us=step_us)
+    return ClassicalDetectorParameters(
+        method=method, blades=blades, window_us=window_us, step_us=step_us
+    )
 
 
 def _span(
     source: SeekableSource,
     start: float,
     duration: float | None,
-    parameters: RotationDetectorParameters,
+    parameters: RotationDetectorParameters | ClassicalDetectorParameters,
 ) -> tuple[int, int]:
     """Sensor times of the first and last microsecond to measure."""
     start_us, end_us = section_of(source, start, duration)

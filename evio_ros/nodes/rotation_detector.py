@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from std_srvs.srv import Trigger
+
+from evio_ros.errors import EvioError
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.msg import RotationStateArray
 from evio_ros.nodes.event_input import EventInputParameters, subscribe_to_events
-from evio_ros.parameters import Parameters
+from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_subscription import SensorClock
@@ -17,23 +22,40 @@ from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
 from evio_ros.ros.rotation_messages import state_array
 from evio_ros.rotation.acquisition import AcquisitionParameters
+from evio_ros.rotation.calibration import Calibration
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
 from evio_ros.rotation.regions import RegionParameters
 from evio_ros.rotation.rotor_tracker import TrackerParameters
 from evio_ros.rotation.warm_up import warm_up
 from evio_ros.windowing import WindowAssembler
 
-__all__ = ["RotationDetectorNode", "main"]
+__all__ = ["CalibrationParameters", "RotationDetectorNode", "main"]
+
+
+@dataclass(frozen=True)
+class CalibrationParameters(Parameters):
+    """Where the discs of a fixed camera are kept."""
+
+    file: str = parameter(
+        "",
+        read_only=True,
+        doc="File of known discs, read at start where it exists; ~/save_calibration writes it.",
+    )
 
 
 class RotationDetectorNode(EvioNode):
-    """Publishes the rotors of every window, an empty array where none is seen."""
+    """Publishes the rotors of every window, an empty array where none is seen.
+
+    Services: `~/save_calibration` keeps the discs in the file that the parameter names,
+    `~/recalibrate` forgets them and finds them anew.
+    """
 
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
         "": RotationDetectorParameters,
         "regions": RegionParameters,
         "acquisition": AcquisitionParameters,
         "tracking": TrackerParameters,
+        "calibration": CalibrationParameters,
         "input": EventInputParameters,
         "qos": EventsQualityParameters,
     }
@@ -42,8 +64,8 @@ class RotationDetectorNode(EvioNode):
         super().__init__("rotation_detector")
         self._detector: RotationDetector | None = None
         self._steps: WindowAssembler | None = None
+        self._calibration = self._read_calibration()
         self._rotors = 0
-        self._windows = 0
         self._busy_s = 0.0
         self.parameters.on_change(self._start_afresh)
         self._publisher = self.create_publisher(
@@ -51,6 +73,8 @@ class RotationDetectorNode(EvioNode):
         )
         # Events are asked for only when they can be worked on; the others find the publisher first.
         warm_up(self._make_detector(SensorSize(1, 1)))
+        self.create_service(Trigger, "~/recalibrate", self._recalibrate)
+        self.create_service(Trigger, "~/save_calibration", self._save_calibration)
         self._events = subscribe_to_events(self, self._take)
 
     def report(self) -> Report:
@@ -65,11 +89,15 @@ class RotationDetectorNode(EvioNode):
                 "messages_lost": received.lost,
                 "messages_refused": received.refused,
                 "events_dropped_late": late,
-                "windows": self._windows,
                 "busy_s": round(self._busy_s, 3),
+                **self._counters(),
             },
             warning=bool(received.lost or received.refused or late),
         )
+
+    def _counters(self) -> dict[str, int]:
+        """What happened to the detector at work."""
+        return asdict(self._detector.statistics) if self._detector is not None else {}
 
     def _start_afresh(self) -> None:
         """Have the next message make a detector with the parameters as they are now."""
@@ -86,23 +114,57 @@ class RotationDetectorNode(EvioNode):
         self._busy_s += time.monotonic() - started_s
 
     def _make_detector(self, size: SensorSize) -> RotationDetector:
+        calibration = self._calibration
+        if calibration is not None and calibration.size != size:
+            calibration = None
         return RotationDetector(
             size,
             self.parameters.get(RotationDetectorParameters),
             self.parameters.get(RegionParameters, "regions"),
             self.parameters.get(AcquisitionParameters, "acquisition"),
             self.parameters.get(TrackerParameters, "tracking"),
+            calibration,
         )
+
+    def _read_calibration(self) -> Calibration | None:
+        """The discs of the file that the parameter names, where there is one."""
+        file = self.parameters.get(CalibrationParameters, "calibration").file
+        return Calibration.read(file) if file and Path(file).exists() else None
+
+    def _recalibrate(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._calibration = None
+        if self._detector is not None:
+            self._detector.recalibrate()
+        response.success, response.message = True, "all discs are forgotten"
+        return response
+
+    def _save_calibration(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        file = self.parameters.get(CalibrationParameters, "calibration").file
+        if not file:
+            response.message = "the parameter calibration.file names no file"
+        elif self._detector is None:
+            response.message = "no events have come yet"
+        else:
+            response.success, response.message = _write(self._detector.calibration(), file)
+        return response
 
     def _publish(self, step: EventWindow, detector: RotationDetector, clock: SensorClock) -> None:
         rotors = detector.process(step)
-        self._windows += 1
         self._rotors = len(rotors)
         header = clock.header(step.end_us)
         window_us = detector.parameters.window_us
         self._publisher.publish(
             state_array(rotors, header, step.end_us, window_us, len(step.events))
         )
+
+
+def _write(calibration: Calibration, file: str) -> tuple[bool, str]:
+    """Whether it was written, and what to say."""
+    try:
+        calibration.write(file)
+    except EvioError as error:
+        return False, str(error)
+    return True, f"{len(calibration.discs)} discs in {file}"
 
 
 def main() -> None:

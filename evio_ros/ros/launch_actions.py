@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from launch import LaunchContext, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable, Shutdown
 from launch_ros.actions import Node
 
 from evio_ros.errors import EvioError
 from evio_ros.ros.share import share_file, use_dds_profile
-from launch import LaunchContext, LaunchDescriptionEntity
 
 __all__ = ["ARGUMENTS", "arguments", "dds_profile", "is_wanted", "node"]
 

@@ -14,6 +14,8 @@ __all__ = ["estimate_of", "state_array", "state_message"]
 
 UNKNOWN_VARIANCE = -1.0
 COVARIANCE_SIDE = 6
+CENTER = 2
+"""Row of the centre's x in the covariance."""
 
 
 def state_message(estimate: RotorEstimate, header: Header) -> RotationState:
@@ -67,17 +69,29 @@ def estimate_of(message: RotationState) -> RotorEstimate:
         velocity=(message.velocity_x, message.velocity_y),
         confidence=message.confidence,
         events=message.event_count,
+        center_std=(_deviation(message, CENTER), _deviation(message, CENTER + 1)),
     )
 
 
 def _covariance(estimate: RotorEstimate) -> list[float]:
-    """Variances of angle and speed; centre and velocity are not estimated with theirs yet."""
+    """Variances of angle, speed and centre; that of the velocity is not estimated."""
     covariance = [0.0] * COVARIANCE_SIDE**2
-    variances = [estimate.angle_std_rad**2, estimate.rpm_std**2]
-    variances += [UNKNOWN_VARIANCE] * (COVARIANCE_SIDE - len(variances))
-    for index, variance in enumerate(variances):
-        covariance[index * (COVARIANCE_SIDE + 1)] = variance
+    deviations = (
+        estimate.angle_std_rad,
+        estimate.rpm_std,
+        *estimate.center_std,
+        math.inf,
+        math.inf,
+    )
+    for index, deviation in enumerate(deviations):
+        is_known = math.isfinite(deviation)
+        covariance[index * (COVARIANCE_SIDE + 1)] = deviation**2 if is_known else UNKNOWN_VARIANCE
     return covariance
+
+
+def _deviation(message: RotationState, index: int) -> float:
+    variance = float(message.covariance[index * (COVARIANCE_SIDE + 1)])
+    return math.inf if variance < 0 else math.sqrt(variance)
 
 
 def _blades(estimate: RotorEstimate) -> list[Blade]:

@@ -17,23 +17,24 @@ import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
-from scipy.optimize import minimize
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.activity import cell_time_series
+from evio_ros.rotation.phase_vortex import best_starts, disc_angle, refined_hub, winding_power
 from evio_ros.rotation.regions import Region
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
 HOPEFUL = 0.5
 """Share of the wanted coherence that a start must have to be worth refining."""
+ORDERS_TRIED = 4
+"""So many numbers of windings are refined."""
 MINIMUM_CELLS = 8
 FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
 
-Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
 _Start = tuple[float, int, Real, Real]
 """Coherence, order, shift of the hub from the centroid, shear."""
@@ -137,19 +138,36 @@ def _most_active(region: Region, maximum: int) -> Region:
 
 def _normalised_spectrum(series: NDArray[np.float32]) -> NDArray[np.complex64]:
     """Spectrum of each cell's rate, (2, cells, frequencies); Poisson noise has unit variance."""
+    bins = series.shape[2]
     totals = series.sum(axis=2, keepdims=True)
-    window = np.hanning(series.shape[2]).astype(np.float32)
+    window = np.hanning(bins).astype(np.float32)
     window /= np.sqrt(np.mean(window**2))
-    tapered = (series - totals / series.shape[2]) * window
-    spectrum = scipy.fft.rfft(tapered, 2 * series.shape[2], axis=2)
-    return spectrum / np.sqrt(np.maximum(totals, 1.0))
+    # In place, as regions of many cells make these large.
+    tapered = series - totals / bins
+    tapered *= window
+    spectrum = scipy.fft.rfft(tapered, 2 * bins, axis=2)
+    spectrum /= np.sqrt(np.maximum(totals, 1.0))
+    return spectrum
+
+
+@njit(cache=True, nogil=True)
+def _mean_power(spectrum):  # type: ignore[no-untyped-def]
+    """Power of a spectrum (2, cells, frequencies), averaged over cells and polarities."""
+    polarities, cells, frequencies = spectrum.shape
+    power = np.zeros(frequencies)
+    for polarity in range(polarities):
+        for cell in range(cells):
+            for i in range(frequencies):
+                value = spectrum[polarity, cell, i]
+                power[i] += value.real * value.real + value.imag * value.imag
+    return power / (polarities * cells)
 
 
 def _spectral_lines(
     spectrum: NDArray[np.complex64], frequencies: Real, parameters: AcquisitionParameters
 ) -> list[int]:
     """Indices of the strongest lines of the region's common power spectrum."""
-    power = np.mean(np.abs(spectrum) ** 2, axis=(0, 1)).astype(np.float64)
+    power = _mean_power(spectrum)
     floor = np.maximum(median_filter(power, 63, mode="nearest"), 1e-12)
     prominence = power / floor
     is_peak = np.zeros(len(power), bool)
@@ -164,75 +182,54 @@ def _spectral_lines(
 class _Line:
     """Phasors of all cells at one line, ON and OFF apart, ready for winding."""
 
-    phasors: Complex  # (2, cells)
+    phasors: Real  # (4, cells): real and imaginary part of OFF, then of ON
     points: Real  # (cells, 2)
     scale: float
 
-    def coherence(self, center: Real, shear: Real, orders: NDArray[np.int64]) -> Real:
-        """Share of the power that winds each of `orders` times around `center`."""
-        angle = _disc_angle(self.points, center[0], center[1], shear[0], shear[1])
-        return _winding_power(self.phasors, angle, orders) / self.scale
+    @classmethod
+    def of(cls, phasors: NDArray[np.complex64], points: Real) -> _Line:
+        # Square root: strong cells count more, but a few glinting ones do not decide.
+        strength = np.sqrt(np.maximum(np.abs(phasors), 1e-9))
+        tempered = (phasors / strength).astype(np.complex128)
+        scale = float((np.abs(tempered).sum(axis=1) ** 2).sum())
+        off, on = tempered
+        return cls(np.stack((off.real, off.imag, on.real, on.imag)), points, scale)
 
+    def standing(self, center: Real, shear: Real) -> float:
+        """Share of the power that has the same phase everywhere."""
+        return float(winding_power(self.phasors, self.points, center, shear, 0)[0]) / self.scale
 
-@njit(cache=True, nogil=True)
-def _disc_angle(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no-untyped-def]
-    """Angles after undoing the flattening exp([[s0, s1], [s1, -s0]]) of the disc."""
-    strength = math.hypot(shear_0, shear_1)
-    stretch = math.cosh(strength)
-    ratio = math.sinh(strength) / strength if strength > 1e-9 else 1.0
-    angle = np.empty(len(points))
-    for i in range(len(points)):
-        x, y = points[i, 0] - center_x, points[i, 1] - center_y
-        u = stretch * x - ratio * (shear_0 * x + shear_1 * y)
-        v = stretch * y - ratio * (shear_1 * x - shear_0 * y)
-        angle[i] = math.atan2(v, u)
-    return angle
-
-
-@njit(cache=True, nogil=True)
-def _winding_power(phasors, angle, orders):  # type: ignore[no-untyped-def]
-    power = np.zeros(len(orders))
-    for j in range(len(orders)):
-        off, on = 0j, 0j
-        for i in range(len(angle)):
-            turn = complex(math.cos(orders[j] * angle[i]), math.sin(orders[j] * angle[i]))
-            off += phasors[0, i] * turn
-            on += phasors[1, i] * turn
-        power[j] = abs(off) ** 2 + abs(on) ** 2
-    return power
+    def starts(self, centroid: Real, shifts: Real, shears: Real, highest: int) -> list[_Start]:
+        """The best hub and flattening of each order, the most coherent first."""
+        power, shift, shear = best_starts(
+            self.phasors, self.points, centroid, shifts, shears, highest
+        )
+        orders = np.arange(-highest, highest + 1)
+        return [
+            (power[i] / self.scale, int(orders[i]), shifts[shift[i]], shears[shear[i]])
+            for i in np.argsort(-power, kind="stable")
+            if orders[i]
+        ]
 
 
 def _wind(
     phasors: NDArray[np.complex64], points: Real, line_hz: float, parameters: AcquisitionParameters
 ) -> RotorCandidate | None:
     """Find the order, hub and flattening around which the phasors wind best."""
-    # Square root: strong cells count more, but a few glinting ones do not decide.
-    strength = np.abs(phasors)
-    tempered = (phasors / np.sqrt(np.maximum(strength, 1e-9))).astype(np.complex128)
-    line = _Line(tempered, points, float((np.abs(tempered).sum(axis=1) ** 2).sum()))
-    weight = np.maximum(strength.sum(axis=0).astype(np.float64) - 2.0, 0.0) ** 2
+    line = _Line.of(phasors, points)
+    weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - 2.0, 0.0) ** 2
     if np.count_nonzero(weight) < MINIMUM_CELLS:
         return None
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
-    shears = (np.zeros(2), _shear_of(spread))
-    orders = np.arange(-parameters.maximum_order, parameters.maximum_order + 1)
-    orders = orders[orders != 0]
-    starts = []
-    for shear in shears:
-        for shift in _grid_of_shifts(spread):
-            power = line.coherence(centroid + shift, shear, orders)
-            starts += [
-                (float(share), int(order), shift, shear)
-                for share, order in zip(power, orders, strict=True)
-            ]
-    starts.sort(key=lambda start: start[0], reverse=True)
-    starts = [start for start in starts if start[0] >= HOPEFUL * starts[0][0]]
+    shears = np.stack((np.zeros(2), _shear_of(spread)))
+    starts = line.starts(centroid, _grid_of_shifts(spread), shears, parameters.maximum_order)
     if starts[0][0] < HOPEFUL * parameters.minimum_coherence:
         return None
-    fits = [_refine(line, centroid, spread, start[1:]) for start in _distinct(starts, 4)]
+    hopeful = [start for start in starts[:ORDERS_TRIED] if start[0] >= HOPEFUL * starts[0][0]]
+    fits = [_refine(line, centroid, spread, start[1:]) for start in hopeful]
     coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
-    standing = float(line.coherence(center, shear, np.zeros(1, np.int64))[0])
+    standing = line.standing(center, shear)
     if coherence < 2 * standing or not _surrounds(points, center, shear, weight):
         return None
     ellipse = _outline(points, weight, center, shear)
@@ -242,51 +239,33 @@ def _wind(
 
 
 def _shear_of(covariance: Real) -> Real:
-    """Flattening of the ellipse that has this covariance, as used by `_disc_angle`."""
+    """Flattening of the ellipse that has this covariance, as used by `disc_angle`."""
     values, vectors = np.linalg.eigh(covariance)
     strength = 0.25 * math.log(values[1] / values[0])
     double_tilt = 2 * math.atan2(vectors[1, 1], vectors[0, 1])
     return strength * np.array((math.cos(double_tilt), math.sin(double_tilt)))
 
 
-def _grid_of_shifts(spread: Real) -> list[Real]:
+def _grid_of_shifts(spread: Real) -> Real:
     root = np.linalg.cholesky(spread)
     steps = (-0.7, -0.35, 0.0, 0.35, 0.7)
-    return [root @ np.array((i, j)) for i in steps for j in steps]
-
-
-def _distinct(starts: list[_Start], number: int) -> list[_Start]:
-    """The best starts of `number` different orders."""
-    best: dict[int, _Start] = {}
-    for start in starts:
-        best.setdefault(start[1], start)
-        if len(best) == number:
-            break
-    return list(best.values())
+    return np.stack([root @ np.array((i, j)) for i in steps for j in steps])
 
 
 def _refine(
     line: _Line, centroid: Real, spread: Real, start: tuple[int, Real, Real]
 ) -> tuple[float, int, Real, Real]:
     order, shift, shear = start
-    scale = math.sqrt(float(np.trace(spread)))
-    only = np.array((order,), np.int64)
-
-    def loss(p: Real) -> float:
-        # Keep the hub within the region: far outside it any phase pattern winds.
-        outside = max(math.hypot(p[0], p[1]) - 1.0, 0.0)
-        return outside - float(line.coherence(centroid + scale * p[:2], p[2:], only)[0])
-
-    begin = np.concatenate((shift / scale, shear))
-    simplex = np.vstack((begin, begin + np.diag((0.1, 0.1, 0.1, 0.1))))
-    options = {"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-5, "maxiter": 250}
-    fit = minimize(loss, begin, method="Nelder-Mead", options=options)
-    return -float(fit.fun), order, centroid + scale * fit.x[:2], fit.x[2:]
+    reach = math.sqrt(float(np.trace(spread)))
+    coherence, center, refined = refined_hub(
+        line.phasors, line.points, line.scale, centroid, reach, order, shift, shear
+    )
+    return coherence, order, center, refined
 
 
 def _surrounds(points: Real, center: Real, shear: Real, weight: Real) -> bool:
     """Whether the active cells lie around the hub and not to one side of it."""
-    angle = _disc_angle(points, center[0], center[1], shear[0], shear[1])
+    angle = disc_angle(points, center[0], center[1], shear[0], shear[1])
     return float(np.abs(np.average(np.exp(1j * angle), weights=weight))) < 0.7
 
 

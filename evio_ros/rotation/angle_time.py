@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from evio_ros.events import EventBatch
 from evio_ros.rotation.disc_map import ANGLE_STEPS, DiscMap
 
-__all__ = ["angle_time_histogram", "angular_harmonics"]
+__all__ = ["angle_time_histogram", "angular_harmonics", "harmonics_of_events"]
+
+TABLE_STEPS = 256
+"""Steps of a turn in which `harmonics_of_events` tells angles apart."""
 
 
 @njit(cache=True, nogil=True)
@@ -72,3 +75,51 @@ def angular_harmonics(counts: NDArray[np.int32], orders: int) -> NDArray[np.comp
         complex64 (channels, bins, orders + 1); order 0 is the number of events.
     """
     return scipy.fft.rfft(counts.astype(np.float32), axis=2)[:, :, : orders + 1]
+
+
+def harmonics_of_events(
+    events: EventBatch, disc: DiscMap, start_us: int, length_us: int, bins: int, orders: int
+) -> NDArray[np.complex64]:
+    """The same straight from the events; faster where they are few.
+
+    Args:
+        events, disc, start_us, length_us, bins: see `angle_time_histogram`.
+        orders: highest angular order.
+
+    Returns:
+        complex64 (2 * disc.rings, bins, orders + 1); all rings of OFF first.
+    """
+    turns = np.outer(np.arange(TABLE_STEPS), np.arange(orders + 1)) / TABLE_STEPS
+    harmonics = np.zeros((2 * disc.rings, bins, orders + 1), np.complex64)
+    _accumulate_harmonics(
+        events.x,
+        events.y,
+        events.t,
+        events.polarity,
+        disc.x0,
+        disc.y0,
+        disc.codes,
+        start_us,
+        bins / length_us,
+        np.exp(-2j * np.pi * turns).astype(np.complex64),
+        harmonics,
+    )
+    return harmonics
+
+
+@njit(cache=True, nogil=True)
+def _accumulate_harmonics(  # type: ignore[no-untyped-def]
+    x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, table, harmonics
+):
+    rows, columns = codes.shape
+    channels, bins, orders = harmonics.shape
+    steps = ANGLE_STEPS // TABLE_STEPS
+    for i in range(x.size):
+        row, column = np.int64(y[i]) - y0, np.int64(x[i]) - x0
+        if 0 <= row < rows and 0 <= column < columns and codes[row, column] >= 0:
+            code = codes[row, column]
+            time_bin = min(np.int64((t[i] - start_us) * bins_per_us), bins - 1)
+            channel = np.int64(polarity[i]) * (channels // 2) + (code >> 16)
+            angle = (((code & 0xFFFF) + steps // 2) // steps) % TABLE_STEPS
+            for k in range(orders):
+                harmonics[channel, time_bin, k] += table[angle, k]

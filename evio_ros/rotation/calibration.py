@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evio_ros.atomic_file import atomic_file
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError, SourceError
 from evio_ros.events import SensorSize
@@ -50,7 +51,7 @@ class Calibration:
         """Write as JSON, whole or not at all.
 
         Raises:
-            OSError: where the file cannot be written.
+            SourceError: where the file cannot be written.
         """
         content = {
             "format": FORMAT,
@@ -59,10 +60,8 @@ class Calibration:
             "size": asdict(self.size),
             "discs": [asdict(disc) for disc in self.discs],
         }
-        target = Path(path)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        part.replace(target)
+        with atomic_file(path) as file:
+            file.write(json.dumps(content, indent=1) + "\n")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Calibration:

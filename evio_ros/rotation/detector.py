@@ -19,10 +19,11 @@ from evio_ros.rotation.calibration import Calibration
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.lock_on import lock_on
 from evio_ros.rotation.pixel_table import PixelTable
+from evio_ros.rotation.region_events import RegionEvents
 from evio_ros.rotation.regions import Region, RegionParameters
 from evio_ros.rotation.relock import find_motion
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
-from evio_ros.rotation.search import RotorSearch, SearchWindow, forget_region
+from evio_ros.rotation.search import RotorSearch, forget_region
 from evio_ros.rotation.slice_histogram import SliceCounts
 
 __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
@@ -32,8 +33,9 @@ RELOCK_US = 15_000
 """Length of the events in which a lost rotor's motion is looked for."""
 PASSES = 2
 """How often a new rotor is followed through the events in which it was found."""
-REGION_US = 10_000
-"""One region is searched for each such part of a step: a search must not hold up the rest."""
+FAILURE_US = 20_000
+"""One new region is searched in vain for each such part of a step, or one old region in all: the
+search must not hold up the rest."""
 GRIDS = 3
 """Grids of the searches before whose counts are looked at too."""
 SAME_RADIUS = 0.5
@@ -168,7 +170,7 @@ class RotationDetector:
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps)
         self._steps_to_search = 0
         self._trackers: list[RotorTracker] = []
-        self._table = PixelTable(self.size)
+        self._table = PixelTable(self.size, self._regions.cell_px)
         self._searcher = RotorSearch(
             self.parameters.acquisition_us, self._regions, self._acquisition
         )
@@ -209,9 +211,7 @@ class RotationDetector:
         if len(self._recent) >= self._steps_to_first_search and self._steps_to_search <= 0:
             self._steps_to_search = self._steps_between_searches
             self._to_search = self._active_regions()
-        for _ in range(max(window.length_us // REGION_US, 1)):
-            if self._to_search:
-                self._search(self._to_search.pop(0))
+        self._search_on(window.length_us)
         estimates = [tracker.estimate() for tracker in self._trackers]
         seen = [estimate for estimate in estimates if estimate is not None]
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
@@ -252,12 +252,11 @@ class RotationDetector:
         """Cut a step into slices and let trackers follow."""
         phases = np.zeros(self.parameters.maximum_rotors)
         speeds = np.zeros(self.parameters.maximum_rotors)
-        used = self._table.slots
         for start_us in range(window.start_us, window.end_us, self._slice_us):
             for tracker in trackers:
                 phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
             events = window.events.between(start_us, start_us + self._slice_us)
-            self._counts.count(events, self._table.codes, start_us, phases, speeds, used, free)
+            self._counts.count(events, self._table, start_us, phases, speeds, free)
             for tracker in trackers:
                 is_last = start_us + self._slice_us >= window.end_us
                 if tracker.take(self._counts.counts[tracker.slot], is_last):
@@ -302,17 +301,29 @@ class RotationDetector:
         followed = [tracker.ellipse for tracker in self._trackers]
         return self._searcher.regions(grid, span_us, followed)
 
-    def _search(self, region: Region) -> None:
-        """Look for a rotor in a region."""
+    def _search_on(self, length_us: int) -> None:
+        """Go on with the search for as many regions as a step of some length has time for."""
+        failures_left = max(length_us // FAILURE_US, 1)
+        while self._to_search and failures_left > 0:
+            region = self._to_search.pop(0)
+            is_new = self._searcher.is_new(region)
+            if not self._search(region):
+                # What failed before is the last of its step.
+                failures_left = failures_left - 1 if is_new else 0
+
+    def _search(self, region: Region) -> bool:
+        """Look for a rotor in a region; whether there was one."""
         self.statistics.regions_searched += 1
-        window = SearchWindow.of(self.size, list(self._recent), self._table.codes, region)
-        if self._take_up(window, self._searcher.candidates(window, region)):
+        window = RegionEvents(self.size, list(self._recent), self._table.codes, region)
+        is_found = self._take_up(window, self._searcher.candidates(window, region))
+        if is_found:
             for old in (*self._grids, self._free):
                 forget_region(old, region)
         else:
             self._searcher.failed(region)
+        return is_found
 
-    def _take_up(self, window: SearchWindow, candidates: Iterator[RotorCandidate]) -> bool:
+    def _take_up(self, window: RegionEvents, candidates: Iterator[RotorCandidate]) -> bool:
         """Follow the first of a region's candidates that the events confirm."""
         for candidate in candidates:
             if len(self._trackers) >= self.parameters.maximum_rotors:
@@ -325,7 +336,7 @@ class RotationDetector:
                 return True
         return False
 
-    def _try(self, window: SearchWindow, candidate: RotorCandidate) -> RotorTracker | None:
+    def _try(self, window: RegionEvents, candidate: RotorCandidate) -> RotorTracker | None:
         """Follow a candidate through the latest events, and again with the looks so learned."""
         lock = lock_on(window, candidate, self._tracking, self._slice_us)
         if lock is None:

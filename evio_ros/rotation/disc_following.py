@@ -128,8 +128,9 @@ class DiscFilter:
         _update(
             self._state,
             self._covariance,
-            seen.score / excess,
-            seen.information / excess,
+            seen.score,
+            seen.information,
+            excess,
             expected_offset,
             phase_variance,
         )
@@ -175,7 +176,8 @@ def _predict(state, covariance, walk, dt):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _update(state, covariance, score, information, offset, phase_variance):  # type: ignore[no-untyped-def]
+def _update(state, covariance, score, information, excess, offset, phase_variance):  # type: ignore[no-untyped-def]
+    score, information = score / excess, information / excess
     # The phase is not known for sure: integrate it out.
     phase = information[0, 0] + 1.0 / phase_variance
     phase_score = score[0] + offset / phase_variance

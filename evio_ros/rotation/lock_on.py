@@ -12,11 +12,12 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.acquisition import RotorCandidate
 from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.disc_map import DiscMap
-from evio_ros.rotation.rotor_tracker import Motion, TrackerParameters
-from evio_ros.rotation.search import SearchWindow
+from evio_ros.rotation.region_events import RegionEvents
+from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.slice_histogram import ANGLE_BINS
 from evio_ros.rotation.spectrum import SpectrumFit, fit_line, line_power
 from evio_ros.rotation.template import Template
+from evio_ros.rotation.tracker_parameters import TrackerParameters
 
 __all__ = ["FirstLock", "lock_on"]
 
@@ -46,7 +47,7 @@ class FirstLock:
 
 
 def lock_on(
-    window: SearchWindow,
+    recent: RegionEvents,
     candidate: RotorCandidate,
     parameters: TrackerParameters,
     slice_us: int,
@@ -54,15 +55,15 @@ def lock_on(
     """Measure a candidate over the last of some events; None where it does not turn.
 
     Args:
-        window: the events.
+        recent: the events.
         candidate: where and how fast.
         parameters: rings.
         slice_us: the span that is used is a whole number of these.
     """
     period_us = 1e6 / abs(candidate.frequency_hz * candidate.order)
-    length_us = int(min(max(PERIODS * period_us, SHORTEST_US), window.span_us))
+    length_us = int(min(max(PERIODS * period_us, SHORTEST_US), recent.span_us))
     length_us -= length_us % slice_us
-    window = window.last(length_us)
+    window = recent.last(length_us)
     disc = DiscMap.of(
         candidate.ellipse,
         window.events.size,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
@@ -40,13 +42,9 @@ def find_offset(likelihood: Real, blades: int, expected_variance: float) -> Matc
         blades: number of blades; beyond half their pitch, another blade is matched.
         expected_variance: of the phase that was foretold; other offsets must be much better.
     """
-    reach = ANGLE_BINS // (2 * max(blades, 2))
-    bins = np.arange(-reach, reach + 1)
-    reachable = likelihood[bins]
-    expected = reachable - (bins * BIN_RAD) ** 2 / (2 * (expected_variance + BIN_RAD**2))
-    locked, free = int(expected.argmax()), int(reachable.argmax())
-    is_manoeuvre = bool(reachable[free] - reachable[locked] > MANOEUVRE_EVIDENCE)
-    best = int(bins[free if is_manoeuvre else locked])
+    best, is_manoeuvre = _best_bin(
+        likelihood, ANGLE_BINS // (2 * max(blades, 2)), expected_variance + BIN_RAD**2
+    )
     neighbours = (
         likelihood[(best - 1) % ANGLE_BINS],
         likelihood[best],
@@ -54,6 +52,21 @@ def find_offset(likelihood: Real, blades: int, expected_variance: float) -> Matc
     )
     offset = (best + vertex(*map(float, neighbours))) * BIN_RAD
     return MatchedOffset(offset, float(likelihood[best]), is_manoeuvre)
+
+
+@njit(cache=True, nogil=True)
+def _best_bin(likelihood, reach, variance):  # type: ignore[no-untyped-def]
+    """The bin within reach that fits best, near the one foretold; or, if it left that, anywhere."""
+    locked, free = -reach, -reach
+    best_expected = -math.inf
+    for i in range(-reach, reach + 1):
+        expected = likelihood[i] - (i * BIN_RAD) ** 2 / (2 * variance)
+        if expected > best_expected:
+            locked, best_expected = i, expected
+        if likelihood[i] > likelihood[free]:
+            free = i
+    is_manoeuvre = likelihood[free] - likelihood[locked] > MANOEUVRE_EVIDENCE
+    return (free if is_manoeuvre else locked), is_manoeuvre
 
 
 def vertex(before: float, here: float, after: float) -> float:

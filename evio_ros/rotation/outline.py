@@ -11,22 +11,22 @@ import math
 
 import numpy as np
 import scipy.fft
+from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition import RotorCandidate
-from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
+from evio_ros.rotation.angle_time import harmonics_of_events
 from evio_ros.rotation.disc_map import DiscMap
 from evio_ros.rotation.regions import Region
 
-__all__ = ["outline_candidate", "outline_ellipse", "speed_spectrum", "turning_candidate"]
+__all__ = ["outline_ellipse", "speed_spectrum", "turning_candidate"]
 
-ANGLE_BINS = 256
 ORDERS = 32
 RINGS = 4
 BIN_US = 250
-ZERO_PADDING = 4
+ZERO_PADDING = 2
 FASTEST_HZ = 100.0
 LEAST_POWER = 4.0
 """Power on the line of the spectrum over that of noise."""
@@ -54,31 +54,22 @@ def outline_ellipse(region: Region) -> Ellipse | None:
     return ellipse if min(inside, filling) >= LEAST_FILLING else None
 
 
-def outline_candidate(
-    events: EventBatch, start_us: int, span_us: int, region: Region
+def turning_candidate(
+    events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse
 ) -> RotorCandidate | None:
-    """Look for something that turns in a disc-shaped region.
+    """Whether something turns in a disc, and how fast.
 
     Args:
         events: events of [start_us, start_us + span_us).
         start_us, span_us: time span in µs.
-        region: where to look; the disc must have made a turn, or its outline is not there yet.
+        ellipse: the disc; something must have made a turn in it.
 
     Returns:
         The candidate, of order 1; its coherence is the share of power that is not noise.
     """
-    ellipse = outline_ellipse(region)
-    return None if ellipse is None else turning_candidate(events, start_us, span_us, ellipse)
-
-
-def turning_candidate(
-    events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse
-) -> RotorCandidate | None:
-    """Whether something turns in a disc, and how fast; see `outline_candidate`."""
     disc = DiscMap.of(ellipse, events.size, RINGS, 0.15, 1.0)
     bins = max(span_us // BIN_US, 16)
-    counts = angle_time_histogram(events, disc, start_us, span_us, bins, ANGLE_BINS)
-    harmonics = angular_harmonics(counts, ORDERS)
+    harmonics = harmonics_of_events(events, disc, start_us, span_us, bins, ORDERS)
     frequencies, power = speed_spectrum(harmonics, span_us * 1e-6, FASTEST_HZ)
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])
@@ -105,14 +96,29 @@ def speed_spectrum(
     """
     _, bins, columns = harmonics.shape
     rate = harmonics - harmonics.mean(axis=1, keepdims=True)
-    padded = ZERO_PADDING * bins
-    power = (np.abs(scipy.fft.fft(rate, padded, axis=1)) ** 2).sum(axis=0)
-    orders = np.arange(1, columns)
+    spectrum = scipy.fft.fft(rate, ZERO_PADDING * bins, axis=1)
     half = math.ceil(fastest_hz * length_s * ZERO_PADDING * columns)
     frequency = np.linspace(-fastest_hz, fastest_hz, 2 * half + 1)
-    # A pattern that turns with f has its order k at the temporal frequency -k f.
-    place = np.rint(-frequency[:, None] * orders * length_s * ZERO_PADDING).astype(np.int64)
-    reachable = np.abs(place) < padded // 2
-    summed = np.where(reachable, power[place % padded, orders], 0.0).sum(axis=1)
-    noise = float(harmonics[:, :, 0].real.sum()) * len(orders)
-    return frequency, summed / max(noise, 1.0)
+    power = _power_along_lines(spectrum, frequency * length_s * ZERO_PADDING)
+    noise = float(harmonics[:, :, 0].real.sum()) * (columns - 1)
+    return frequency, power / max(noise, 1.0)
+
+
+@njit(cache=True, nogil=True)
+def _power_along_lines(spectrum, slopes):  # type: ignore[no-untyped-def]
+    """Power of a pattern that turns by `slopes` bins of the spectrum for each angular order."""
+    channels, bins, columns = spectrum.shape
+    power = np.zeros((bins, columns), np.float32)
+    for channel in range(channels):
+        for i in range(bins):
+            for k in range(columns):
+                value = spectrum[channel, i, k]
+                power[i, k] += value.real * value.real + value.imag * value.imag
+    along = np.zeros(len(slopes))
+    for i in range(len(slopes)):
+        for order in range(1, columns):
+            # A pattern that turns with f has its order k at the temporal frequency -k f.
+            place = np.int64(np.rint(-slopes[i] * order))
+            if abs(place) < bins // 2:
+                along[i] += power[place if place >= 0 else place + bins, order]
+    return along

@@ -45,6 +45,9 @@ class PhaseFilter:
         phase, speed, acceleration: state at the start of the first slice.
         deviations: (3,) their standard deviations.
         period_s: time from one blade to the next.
+
+    Attributes:
+        best: number of the filter that speaks.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class PhaseFilter:
         self._state = np.tile(np.array((phase, speed, acceleration)), (bank, 1))
         self._covariance = np.tile(np.diag(np.square(deviations)), (bank, 1, 1))
         self._evidence = np.zeros(bank)
+        self.best = 0
         self._speed_scale = abs(speed)
         # The last windows' measurements, and the filters' states before each of them.
         capacity = 4 * slices + 64
@@ -78,11 +82,6 @@ class PhaseFilter:
         self._count = 0
         self._pending_shake = np.zeros(3)
         self._pending_jump = np.zeros(3)
-
-    @property
-    def best(self) -> int:
-        """Number of the filter that speaks."""
-        return int(self._evidence.argmax())
 
     @property
     def state(self) -> Real:
@@ -101,10 +100,12 @@ class PhaseFilter:
 
     def predicted_phase_variance(self) -> tuple[float, float]:
         """Variance of the phase expected in the middle of the next slice: best, most agile."""
-        variances = _next_variances(
-            self._covariance + np.diag(self._pending_shake), self._noise(), self._slice_s
+        noises, shake = self._noise(), self._pending_shake
+        best, agile = (
+            _next_variance(self._covariance[i], shake, noises[i], self._slice_s)
+            for i in (self.best, -1)
         )
-        return float(variances[self.best]), float(variances[-1])
+        return best, agile
 
     def shake(self, phase: float, speed: float, acceleration: float) -> None:
         """Let the next slice begin with added uncertainty (standard deviations)."""
@@ -120,8 +121,9 @@ class PhaseFilter:
             deviations: (3,) their standard deviations.
             lost_slices: in so many of the last slices the rotor already moved like this.
         """
-        self._pending_shake = np.zeros(3)
+        self._pending_shake[:] = 0.0
         self._evidence[:] = 0.0
+        self.best = 0
         scale = max(self._speed_scale, abs(speed))
         variances = np.square(deviations)
         # Seen from before, the state jumped by any amount at the first of the lost slices.
@@ -136,7 +138,7 @@ class PhaseFilter:
             self._covariances[index] = np.diag(variances)
             self._measured[index] = middle, variances[0], 0.0, math.inf
             self._shaken[index] = jump if back == lost else 0.0
-        self._pending_jump = jump if lost == 0 else np.zeros(3)
+        self._pending_jump[:] = jump if lost == 0 else 0.0
         self._state[:] = (phase, speed, acceleration)
         self._covariance[:] = np.diag(variances)
         if speed:
@@ -161,28 +163,28 @@ class PhaseFilter:
         self._make_room()
         index = self._count
         self._measured[index] = phase, phase_variance, speed, speed_variance
-        shaken = self._pending_shake
-        self._shaken[index] = shaken + self._pending_jump
+        self._shaken[index] = self._pending_shake + self._pending_jump
         self._states[index] = self._state
         self._covariances[index] = self._covariance
         self._count += 1
-        self._pending_shake = np.zeros(3)
-        self._pending_jump = np.zeros(3)
-        best = self.best
-        normalised = _step_bank(
+        before = self.best
+        normalised, self.best = _step_bank(
             self._state,
             self._covariance,
             self._evidence,
+            before,
             self._measured[index],
-            shaken,
+            self._pending_shake,
             self._noise(),
             self._slice_s,
             self._forgetting,
         )
+        self._pending_shake[:] = 0.0
+        self._pending_jump[:] = 0.0
         self._noises[index] = self._noise()[self.best]
-        now = abs(float(self._state[best, 1]))
+        now = abs(float(self._state[before, 1]))
         self._speed_scale = max(now, 0.995 * self._speed_scale)
-        return float(normalised[best])
+        return normalised
 
     def mean_speed(self, slices: int) -> tuple[float, float]:
         """Mean speed over the last `slices` slices and its variance."""
@@ -210,7 +212,8 @@ class PhaseFilter:
 
     def _noise(self) -> Real:
         """Power of the jerk of each filter, (rad/s^3)^2 s."""
-        return np.square(self._agilities * max(self._speed_scale, 1.0))
+        scaled = self._agilities * max(self._speed_scale, 1.0)
+        return scaled * scaled
 
     def _make_room(self) -> None:
         if self._count < len(self._measured):
@@ -284,13 +287,18 @@ def _slice(state, covariance, measured, shaken, noise, dt):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def _step_bank(states, covariances, evidence, measured, shaken, noises, dt, forgetting):  # type: ignore[no-untyped-def]
-    normalised = np.zeros(len(states))
+def _step_bank(  # type: ignore[no-untyped-def]
+    states, covariances, evidence, speaking, measured, shaken, noises, dt, forgetting
+):
+    """One slice for every filter; squared innovation of the one speaking, and which is best now."""
+    told = 0.0
     for b in range(len(states)):
         innovation, expected = _slice(states[b], covariances[b], measured, shaken, noises[b], dt)
         if expected < math.inf:
-            normalised[b] = innovation**2 / expected
-            evidence[b] = forgetting * evidence[b] - 0.5 * (normalised[b] + math.log(expected))
+            normalised = innovation**2 / expected
+            evidence[b] = forgetting * evidence[b] - 0.5 * (normalised + math.log(expected))
+            if b == speaking:
+                told = normalised
     best = evidence.argmax()
     top = evidence[best]
     for b in range(len(states)):
@@ -299,17 +307,17 @@ def _step_bank(states, covariances, evidence, measured, shaken, noises, dt, forg
             evidence[b] = -MOST_EVIDENCE
             states[b] = states[best]
             covariances[b] = covariances[best]
-    return normalised
+    return told, best
 
 
 @njit(cache=True, nogil=True)
-def _next_variances(covariances, noises, dt):  # type: ignore[no-untyped-def]
-    variances = np.zeros(len(covariances))
-    for b in range(len(covariances)):
-        covariance = covariances[b].copy()
-        _predict(np.zeros(3), covariance, noises[b], 0.5 * dt)
-        variances[b] = covariance[0, 0]
-    return variances
+def _next_variance(covariance, shake, noise, dt):  # type: ignore[no-untyped-def]
+    """Variance of the phase in the middle of the next slice."""
+    moved = covariance.copy()
+    for i in range(3):
+        moved[i, i] += shake[i]
+    _predict(np.zeros(3), moved, noise, 0.5 * dt)
+    return moved[0, 0]
 
 
 @njit(cache=True, nogil=True)

@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.parameters import Parameters, parameter
+from evio_ros.rotation.grid_dbscan import grid_dbscan
 
 __all__ = ["Region", "RegionParameters", "find_regions"]
+
+CORE_CELLS = 4
+"""So many active cells, itself included, make a cell's neighbourhood dense."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,7 @@ def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[
 
         bandwidth = parameters.mean_shift_px / parameters.cell_px
         return MeanShift(bandwidth=bandwidth, bin_seeding=True).fit_predict(cells)
-    from sklearn.cluster import DBSCAN
-
-    reach = parameters.neighbourhood_px / parameters.cell_px
-    return DBSCAN(eps=reach, min_samples=4).fit_predict(cells)
+    return grid_dbscan(cells, parameters.neighbourhood_px / parameters.cell_px, CORE_CELLS)
 
 
 def _region(

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import SensorSize
-from evio_ros.rotation.blades import blade_angle, blade_count
+from evio_ros.rotation.blades import blade_angle
 from evio_ros.rotation.calibration import KnownDisc
 from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.evidence import Evidence
+from evio_ros.rotation.held_slices import HeldSlices
 from evio_ros.rotation.matched_offset import MatchedOffset, find_offset
 from evio_ros.rotation.noise_scale import NoiseScale
 from evio_ros.rotation.phase_filter import PhaseFilter
+from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.slice_histogram import BIN_RAD
-from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
+from evio_ros.rotation.slice_measurement import (
+    SliceInformation,
+    in_turning_frame,
+    measure_slice,
+)
 from evio_ros.rotation.speed_uncertainty import (
     DRIFT_TIME_S,
     InnovationScale,
@@ -29,22 +35,20 @@ from evio_ros.rotation.speed_uncertainty import (
     speed_variance,
     within_probability,
 )
-from evio_ros.rotation.template import Template, turned_back
-from evio_ros.rotation.template_drift import TemplateDrift
+from evio_ros.rotation.template import Template
+from evio_ros.rotation.template_learning import ORDERS, TemplateLearning
 from evio_ros.rotation.tracker_parameters import TrackerParameters
 
-__all__ = ["Motion", "RotorTracker", "TrackerParameters"]
+__all__ = ["RotorTracker", "TrackerParameters"]
 
 Counts = NDArray[np.int32]
 
-ORDERS = 24
 LARGEST_SURPRISE = 36.0
 """Squared innovation over its variance beyond which even the most agile filter does not follow."""
 FURTHEST_RAD = 4 * BIN_RAD
 """Offsets beyond the likelihood's maximum that are larger than this are not believed."""
 SWEPT_RAD = 0.35
 """A rotor that turns by less in a slice is measured over several slices."""
-LEARNING_US = 40_000
 LEAST_SLICES = 6
 LEAST_MATCH = 0.6
 LEAST_EVIDENCE = 500.0
@@ -52,25 +56,6 @@ LEAST_CONTRAST = 0.1
 LARGEST_RELATIVE_STD = 0.01
 """What a candidate must reach to be taken for a rotor: slices in which it was seen, evidence over
 that expected, evidence as such (log likelihood), contrast, and how well its speed is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Motion:
-    """Phase in rad, speed in rad/s and acceleration in rad/s^2 at a time, and their deviations."""
-
-    t_us: int
-    state: tuple[float, float, float]
-    deviations: tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """Slices counted along one straight line of phase, waiting to be measured together."""
-
-    counts: Counts
-    slices: int
-    phase: float
-    speed: float
 
 
 class RotorTracker:
@@ -92,7 +77,6 @@ class RotorTracker:
         stopped: whether the rotor stands still.
         unseen_us: for how long it has been lost, 0 while it is seen turning or standing.
         resting_us: for how long it has been standing still.
-        blades: number of blades.
     """
 
     def __init__(
@@ -109,7 +93,6 @@ class RotorTracker:
     ) -> None:
         self.identity = identity
         self.slot = slot
-        self.template = template
         self.t_us = motion.t_us
         self.stopped = False
         self.unseen_us = 0
@@ -122,22 +105,29 @@ class RotorTracker:
         self._evidence = Evidence()
         self._noise = NoiseScale()
         self._scale = InnovationScale()
-        self._drift = TemplateDrift(template.looks.slope.shape[:2], motion.t_us)
         self._disc_variance = 0.0
-        self._held: _Held | None = None
-        self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
-        self._pending_us = 0
+        self._held: HeldSlices | None = None
+        self._learning = TemplateLearning(template, parameters, motion.t_us)
         self._radii = ring_radii(parameters.rings, parameters.hub_radius)
         self._usual_speed = abs(motion.state[1])
         self._window_events: deque[int] = deque(maxlen=slices)
         self._first_phase: float | None = None
         self._seen_phase, self._seen_us = motion.state[0], motion.t_us
-        self._count_blades()
         period_s = 2 * math.pi / (max(self.blades, 1) * max(self._usual_speed, 1e-3))
         self._phase = PhaseFilter(
             self._slice_s, slices, *motion.state, np.array(motion.deviations), period_s
         )
         self._disc = DiscFilter(ellipse, parameters.agility_px, parameters.shear_agility, period_s)
+
+    @property
+    def template(self) -> Template:
+        """Its looks as far as they are known."""
+        return self._learning.template
+
+    @property
+    def blades(self) -> int:
+        """Number of blades; see `blade_count`."""
+        return self._learning.blades
 
     @property
     def ellipse(self) -> Ellipse:
@@ -177,17 +167,17 @@ class RotorTracker:
         """
         phase, speed = self.expected()
         self.t_us += self._slice_us
-        self._window_events.append(int(counts.sum()))
+        folded = in_turning_frame(counts)
+        self._window_events.append(int(folded.sum()))
         if self.stopped:
             self._rest(self._window_events[-1])
             return False
-        held = self._held
-        if held is None:
-            held = _Held(counts, 1, phase, speed)
+        if self._held is None:
+            held = HeldSlices(counts, folded, 1, phase, speed)
         else:
-            held = _Held(held.counts + counts, held.slices + 1, held.phase, held.speed)
+            held = self._held.joined(counts, folded)
         if not is_last and abs(held.speed) * held.slices * self._slice_s < SWEPT_RAD:
-            self._held = _Held(held.counts.copy(), held.slices, held.phase, held.speed)
+            self._held = replace(held, counts=held.counts.copy())
             return False
         self._held = None
         return self._measure(held)
@@ -213,22 +203,11 @@ class RotorTracker:
     def retraced(self, t_us: int) -> tuple[Ellipse, Template, Motion]:
         """Disc, looks and motion at an earlier time, as they are known by now."""
         ago = (self.t_us - t_us) * 1e-6
-        phase, speed, acceleration = map(float, self._phase.state)
-        state = (
-            phase - speed * ago + 0.5 * acceleration * ago**2,
-            speed - acceleration * ago,
-            acceleration,
-        )
-        s0, s1, s2 = np.sqrt(np.maximum(np.diag(self._phase.covariance), 0.0))
-        deviations = (
-            float(s0 + s1 * ago + 0.5 * s2 * ago**2),
-            float(s1 + s2 * ago),
-            float(s2),
-        )
+        motion = Motion.before(t_us, ago, self._phase.state, self._phase.covariance)
         ellipse = self._disc.best_ellipse
         x, y = np.subtract(ellipse.center, np.multiply(self._disc.velocity_px_s, ago))
         moved = replace(ellipse, center=(float(x), float(y)))
-        return moved, self.template, Motion(t_us, state, deviations)
+        return moved, self.template, motion
 
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen."""
@@ -284,12 +263,10 @@ class RotorTracker:
         self._held = None
         self._evidence.forget_absence()
 
-    def _measure(self, held: _Held) -> bool:
+    def _measure(self, held: HeldSlices) -> bool:
         """Measure phase and disc; True where the disc has moved on the table."""
         turned = held.speed * held.slices * self._slice_s
-        folded = in_turning_frame(held.counts)
-        if held.speed < 0:
-            folded = folded[:, ::-1]
+        folded = held.folded if held.speed >= 0 else held.folded[:, ::-1]
         events = int(folded.sum())
         likelihood = self.template.match(folded)
         variances = self._phase.predicted_phase_variance()
@@ -316,7 +293,9 @@ class RotorTracker:
         self._usual_speed = max(abs(float(self._phase.state[1])), 0.99 * self._usual_speed)
         middle_s = 0.5 * held.slices * self._slice_s
         corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
-        self._learn(folded, corrected - (held.phase + 0.5 * turned), held.slices)
+        ahead = corrected - (held.phase + 0.5 * turned)
+        length_us = held.slices * self._slice_us
+        self._learning.add(self.t_us, folded, ahead, length_us, self._evidence.slices)
         if self._disc.is_off():
             self._disc.remap()
             return True
@@ -324,7 +303,7 @@ class RotorTracker:
 
     def _take_in(
         self,
-        held: _Held,
+        held: HeldSlices,
         seen: SliceInformation,
         matched: MatchedOffset,
         variances: tuple[float, float],
@@ -332,14 +311,11 @@ class RotorTracker:
         """Correct the phase and the disc by what slices have shown."""
         expected_variance, agile_variance = variances
         about, is_manoeuvre = matched.offset_rad, matched.is_manoeuvre
-        offset, variance = math.inf, math.inf
-        information = seen.information[0, 0]
-        if information > 0.0:
-            geometry = seen.information[0, 1:]
-            offset = float(seen.score[0] - geometry @ self._disc.error) / information
-            uncertain = float(geometry @ self._disc.error_covariance @ geometry)
-            variance = self._noise.phase / information + uncertain / information**2
-            self._disc_variance += 0.1 * (uncertain / information**2 - self._disc_variance)
+        offset, uncertain = seen.offset(self._disc.error, self._disc.error_covariance)
+        variance = math.inf
+        if uncertain < math.inf:
+            variance = self._noise.phase / seen.information[0, 0] + uncertain
+            self._disc_variance += 0.1 * (uncertain - self._disc_variance)
         if abs(offset) > FURTHEST_RAD:
             for _ in range(held.slices):
                 self._phase.update(0.0, math.inf)
@@ -362,13 +338,13 @@ class RotorTracker:
         if not is_manoeuvre:
             self._disc.update(seen, -about, expected_variance + 1e-12, self._noise.sectors)
 
-    def _shake(self, offset: float, held: _Held) -> None:
+    def _shake(self, offset: float, held: HeldSlices) -> None:
         """Widen the filter for a sudden change of speed that has led to an offset."""
         length_s = held.slices * self._slice_s
         change = 2 * abs(offset) / length_s + 0.02 * abs(held.speed)
         self._phase.shake(0.0, change, 0.1 * abs(held.speed) / length_s)
 
-    def _miss(self, held: _Held, events: int, turned: float) -> None:
+    def _miss(self, held: HeldSlices, events: int, turned: float) -> None:
         """The rotor was not seen turning: it stands still, or is lost."""
         if self._evidence.are_events_missing(events, turned):
             self.stopped = True
@@ -398,22 +374,6 @@ class RotorTracker:
         calm = (1e-4 * self._usual_speed + creep) ** 2
         self._phase.update(phase, (0.1 * self._usual_speed * self._slice_s) ** 2, 0.0, calm)
 
-    def _learn(self, folded: Counts, offset: float, slices: int) -> None:
-        """Let the template learn, now and then."""
-        self._pending += turned_back(folded, offset / BIN_RAD)
-        self._pending_us += slices * self._slice_us
-        if self._pending_us < LEARNING_US and self._evidence.slices > 10:
-            return
-        events = float(self._pending.sum())
-        memory = self._parameters.template_memory_us / self._pending_us * events
-        self._drift.learn(self.t_us, *self.template.learn(self._pending, memory))
-        self._pending[:] = 0.0
-        self._pending_us = 0
-        self._count_blades()
-
-    def _count_blades(self) -> None:
-        self.blades = blade_count(self.template.pattern(ORDERS), self._parameters.maximum_blades)
-
     def _speed_variance(self, slices: int, filtered: float) -> float:
         window_s = slices * self._slice_s
         drift_us = round(1e6 * max(window_s, DRIFT_TIME_S))
@@ -422,7 +382,7 @@ class RotorTracker:
             self._disc.motion,
             self._disc_variance,
             self._noise.sectors,
-            self._drift.since(self.t_us - drift_us),
+            self._learning.drift.since(self.t_us - drift_us),
         )
         factor = self._scale.variance_factor
         return speed_variance(filtered, factor, self._phase.best == 0, window_s, slow)

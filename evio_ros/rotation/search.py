@@ -3,77 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate, acquire
-from evio_ros.rotation.outline import outline_candidate, turning_candidate
-from evio_ros.rotation.pixel_table import FREE
+from evio_ros.rotation.failures import Failures
+from evio_ros.rotation.outline import outline_ellipse, turning_candidate
+from evio_ros.rotation.region_events import RegionEvents
 from evio_ros.rotation.regions import Region, RegionParameters, find_regions
 
-__all__ = ["RotorSearch", "SearchWindow", "events_at", "forget_region"]
+__all__ = ["RotorSearch", "forget_region"]
 
 FOLLOWED_RADIUS = 1.25
 """Cells nearer to a followed rotor's hub than this, in radii, belong to it."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
-LONGEST_PAUSE = 8
-MARGIN_PX = 10.0
-"""Border about a region's cells whose events are looked at too."""
-MOST_EVENTS = 2_000_000
-"""Of more events only every second, third ... one is looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchWindow:
-    """Events in which rotors are looked for.
-
-    Attributes:
-        start_us, end_us: time span.
-        events: those of a region that belong to no rotor yet.
-    """
-
-    start_us: int
-    end_us: int
-    events: EventBatch
-
-    @classmethod
-    def of(
-        cls,
-        size: SensorSize,
-        steps: Sequence[EventWindow],
-        codes: NDArray[np.int32],
-        region: Region,
-    ) -> SearchWindow:
-        """The events of some steps in a region's box at pixels that are free."""
-        points = region.cell_centers()
-        low = np.maximum(points.min(axis=0) - MARGIN_PX, 0.0).astype(np.int64)
-        high = (points.max(axis=0) + MARGIN_PX).astype(np.int64)
-        parts = []
-        for step in steps:
-            events = step.events
-            places = _free_in_box(events.x, events.y, codes, low, high)
-            parts.append(events_at(events, places))
-        chosen = EventBatch.concatenate(size, parts)
-        stride = -(-len(chosen) // MOST_EVENTS)
-        if stride > 1:
-            chosen = events_at(chosen, np.arange(0, len(chosen), stride))
-        return cls(steps[0].start_us, steps[-1].end_us, chosen)
-
-    def last(self, span_us: int) -> SearchWindow:
-        """The window's end."""
-        start_us = max(self.start_us, self.end_us - span_us)
-        return SearchWindow(start_us, self.end_us, self.events.between(start_us, self.end_us))
-
-    @property
-    def span_us(self) -> int:
-        """Length."""
-        return self.end_us - self.start_us
 
 
 class RotorSearch:
@@ -93,13 +39,15 @@ class RotorSearch:
         self._span_us = span_us
         self._regions = regions
         self._acquisition = acquisition
-        self._failures: list[_Failure] = []
+        self._failures = Failures()
         self.known: tuple[Ellipse, ...] = ()
 
     def regions(
         self, grid: NDArray[np.int32], span_us: int, followed: Sequence[Ellipse]
     ) -> list[Region]:
         """Active regions without the followed rotors; those that failed lately are left out.
+
+        New ones come before those that failed of old, and then those with most events.
 
         Args:
             grid: int32 counts of the events of no rotor in cells.
@@ -110,14 +58,12 @@ class RotorSearch:
         for ellipse in followed:
             _clear(free, ellipse, self._regions.cell_px)
         found = find_regions(free, span_us, self._regions)
-        for failure in self._failures:
-            failure.pause -= 1
-        # Failures of old are forgotten once they have been tried again long ago.
-        self._failures = [f for f in self._failures if f.pause > -2 * LONGEST_PAUSE]
-        hopeful = [region for region in found if not self._is_paused(region)]
+        self._failures.pass_search(grid.shape)
+        hopeful = [region for region in found if not self._failures.is_paused(region)]
+        hopeful.sort(key=self._failures.times)
         return hopeful[: self._regions.maximum_regions]
 
-    def candidates(self, window: SearchWindow, region: Region) -> Iterator[RotorCandidate]:
+    def candidates(self, window: RegionEvents, region: Region) -> Iterator[RotorCandidate]:
         """Candidates of a region, those from which most can be hoped first."""
         recent = window.last(self._span_us)
         short = window.last(self._span_us // SHORT_SHARE)
@@ -135,39 +81,22 @@ class RotorSearch:
                     yield candidate
                 else:
                     unsure.append(candidate)
-        for part in (recent, window) if window.span_us > recent.span_us else (recent,):
-            outlined = outline_candidate(part.events, part.start_us, part.span_us, region)
-            if outlined is not None:
-                yield outlined
+        outline = outline_ellipse(region)
+        if outline is not None:
+            for span_us in sorted({recent.span_us, window.span_us}):
+                part = window.last(span_us)
+                turning = turning_candidate(part.events, part.start_us, part.span_us, outline)
+                if turning is not None:
+                    yield turning
         yield from unsure
+
+    def is_new(self, region: Region) -> bool:
+        """Whether a region was not searched in vain of late."""
+        return self._failures.times(region) == 0
 
     def failed(self, region: Region) -> None:
         """Look at a region less often."""
-        failure = self._failure_near(region)
-        if failure is None:
-            failure = _Failure(region.cell_centers().mean(axis=0), 0, 0)
-            self._failures.append(failure)
-        failure.times += 1
-        failure.pause = min(2 ** (failure.times - 1), LONGEST_PAUSE)
-
-    def _failure_near(self, region: Region) -> _Failure | None:
-        points = region.cell_centers()
-        middle, reach = points.mean(axis=0), 0.5 * float(np.ptp(points, axis=0).max()) + 10.0
-        for failure in self._failures:
-            if float(np.hypot(*(failure.place - middle))) < reach:
-                return failure
-        return None
-
-    def _is_paused(self, region: Region) -> bool:
-        failure = self._failure_near(region)
-        return failure is not None and failure.pause > 0
-
-
-@dataclass(slots=True)
-class _Failure:
-    place: NDArray[np.float64]
-    times: int
-    pause: int
+        self._failures.add(region)
 
 
 def _covers(ellipse: Ellipse, region: Region) -> bool:
@@ -199,22 +128,3 @@ def _clear(grid: NDArray[np.int32], ellipse: Ellipse, cell_px: int) -> None:
         (column + 0.5) * cell_px - 0.5, (row + 0.5) * cell_px - 0.5
     )
     grid[y0:y1, x0:x1][radius < FOLLOWED_RADIUS] = 0
-
-
-@njit(cache=True, nogil=True)
-def _free_in_box(x, y, codes, low, high):  # type: ignore[no-untyped-def]
-    """Indices of events at free pixels of a box."""
-    places = np.empty(x.size, np.int64)
-    count = 0
-    for i in range(x.size):
-        if low[0] <= x[i] <= high[0] and low[1] <= y[i] <= high[1] and codes[y[i], x[i]] == FREE:
-            places[count] = i
-            count += 1
-    return places[:count].copy()
-
-
-def events_at(events: EventBatch, places: NDArray[np.int64] | NDArray[np.bool_]) -> EventBatch:
-    """Copy of the events at some indices, or of those where a mask is True."""
-    return EventBatch.trusted(
-        events.size, events.t[places], events.x[places], events.y[places], events.polarity[places]
-    )

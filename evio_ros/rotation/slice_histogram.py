@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
+from evio_ros.rotation.pixel_table import FREE, PixelTable
 
 __all__ = ["ANGLE_BINS", "BIN_RAD", "SECTORS", "SliceCounts"]
 
@@ -38,38 +39,37 @@ class SliceCounts:
         self._grid_shape = grid_shape
         self._used = slots
         # Tables are faster than a division for each event.
-        self._row = (np.arange(grid_shape[0] * cell_px) // cell_px).astype(np.int32)
-        self._column = (np.arange(grid_shape[1] * cell_px) // cell_px).astype(np.int32)
+        self._row = (np.arange(grid_shape[0] * cell_px) // cell_px).astype(np.uint16)
+        self._column = (np.arange(grid_shape[1] * cell_px) // cell_px).astype(np.uint16)
 
     def count(
         self,
         events: EventBatch,
-        codes: NDArray[np.int32],
+        table: PixelTable,
         reference_us: int,
         phases_rad: NDArray[np.float64],
         speeds_rad_s: NDArray[np.float64],
-        used: int,
         free: NDArray[np.int32],
     ) -> None:
         """Count a slice; one pass for all rotors.
 
         Args:
             events: the slice's events.
-            codes: int32 (height, width) of `PixelTable`.
+            table: which pixel belongs to which rotor; its cells are those of the grid.
             reference_us: time to which the phases belong.
             phases_rad, speeds_rad_s: (slots,) expected motion of each rotor.
-            used: number of slots in use.
             free: grid to which the events of no rotor are added.
         """
         self.counts[: self._used] = 0
-        self._used = used
+        self._used = table.slots
         turn = 65536.0 / (2 * math.pi)
         _count(
             events.x,
             events.y,
             events.t,
             events.polarity,
-            codes,
+            table.codes,
+            table.is_taken,
             reference_us,
             np.remainder(phases_rad, 2 * math.pi) * turn + 65536.0 * 256.0,
             speeds_rad_s * (turn * 1e-6),
@@ -85,8 +85,15 @@ class SliceCounts:
 
 
 @njit(cache=True, nogil=True)
-def _count(x, y, t, polarity, codes, reference_us, phase, speed, counts, free, row, column):  # type: ignore[no-untyped-def]
+def _count(  # type: ignore[no-untyped-def]
+    x, y, t, polarity, codes, is_taken, reference_us, phase, speed, counts, free, row, column
+):
+    """Add events to their rotor's counters, or to a grid where they are of no rotor."""
     for i in range(x.size):
+        cell_row, cell_column = row[y[i]], column[x[i]]
+        if not is_taken[cell_row, cell_column]:
+            free[cell_row, cell_column] += 1
+            continue
         code = codes[y[i], x[i]]
         if code >= 0:
             slot = code >> 20
@@ -94,5 +101,5 @@ def _count(x, y, t, polarity, codes, reference_us, phase, speed, counts, free, r
             turned = np.int64(phase[slot] + speed[slot] * (t[i] - reference_us))
             relative = ((angle - turned + 128) & 0xFFFF) >> 8
             counts[slot, (code >> 16) & 15, angle >> 12, np.int64(polarity[i]), relative] += 1
-        elif code == -1:
-            free[row[y[i]], column[x[i]]] += 1
+        elif code == FREE:
+            free[cell_row, cell_column] += 1

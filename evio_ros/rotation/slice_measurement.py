@@ -48,10 +48,41 @@ class SliceInformation:
         freedom = self.sectors - len(self.score)
         if freedom < 4:
             return None
-        # A touch of prior keeps the solution finite where some sectors saw nothing.
-        prior = np.diag(1e-6 * np.diag(self.information) + 1e-9)
-        fitted = np.linalg.solve(self.information + prior, self.score)
-        return float(self.scatter - self.score @ fitted) / freedom
+        return (self.scatter - _explained(self.score, self.information)) / freedom
+
+    def offset(self, disc_error: Real, disc_covariance: Real) -> tuple[float, float]:
+        """The phase's offset for a disc that is known but for an error.
+
+        Args:
+            disc_error, disc_covariance: (4,), (4, 4) expected error of the disc.
+
+        Returns:
+            The offset beyond the given one in radians, and its variance from the disc alone;
+            infinite where the slice says nothing.
+        """
+        return _offset(self.score, self.information, disc_error, disc_covariance)
+
+
+@njit(cache=True, nogil=True)
+def _explained(score, information):  # type: ignore[no-untyped-def]
+    """Squared score over its variance that the best place and shape explain."""
+    # A touch of prior keeps the solution finite where some sectors saw nothing.
+    bounded = information.copy()
+    for i in range(len(score)):
+        bounded[i, i] += 1e-6 * information[i, i] + 1e-9
+    return score @ np.linalg.solve(bounded, score)
+
+
+@njit(cache=True, nogil=True)
+def _offset(score, information, error, covariance):  # type: ignore[no-untyped-def]
+    if information[0, 0] <= 0.0:
+        return math.inf, math.inf
+    pushed, uncertain = 0.0, 0.0
+    for i in range(GEOMETRY):
+        pushed += information[0, i + 1] * error[i]
+        for j in range(GEOMETRY):
+            uncertain += information[0, i + 1] * covariance[i, j] * information[0, j + 1]
+    return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
 
 
 def in_turning_frame(counts: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -158,6 +189,18 @@ def _sector_mean(integral, second_integral, begin, width, start, turned):  # typ
     return (first - last) / (width * turned)
 
 
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _moments(counts, slope):  # type: ignore[no-untyped-def]
+    """Number of events, and sums of their slope and of its square."""
+    total, first, second = 0, 0.0, 0.0
+    for i in range(ANGLE_BINS):
+        weighted = counts[i] * slope[i]
+        total += counts[i]
+        first += weighted
+        second += weighted * slope[i]
+    return total, first, second
+
+
 @njit(cache=True, nogil=True)
 def _accumulate(  # type: ignore[no-untyped-def]
     counts,
@@ -182,14 +225,9 @@ def _accumulate(  # type: ignore[no-untyped-def]
         for sector in range(SECTORS):
             push, weight, doubt = 0.0, 0.0, 0.0
             for polarity in range(2):
-                total, first, second = 0, 0.0, 0.0
-                for i in range(ANGLE_BINS):
-                    n = counts[ring, sector, polarity, i]
-                    if n > 0:
-                        s = slope[ring, polarity, i]
-                        total += n
-                        first += n * s
-                        second += n * s * s
+                total, first, second = _moments(
+                    counts[ring, sector, polarity], slope[ring, polarity]
+                )
                 if total == 0:
                     continue
                 begin = sector * width

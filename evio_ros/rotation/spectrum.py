@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 __all__ = ["SpectrumFit", "fit_line", "line_power"]
@@ -83,11 +84,35 @@ def line_power(harmonics: Complex, length_s: float, frequencies_hz: Real) -> Rea
     """
     window = _Window.of(harmonics, length_s)
     noise = window.counts.sum() * len(window.orders)
-    power = [
-        float((np.abs(window.derotated(frequency, 0.0).sum(axis=1)) ** 2).sum())
-        for frequency in frequencies_hz
-    ]
-    return np.asarray(power) / max(noise, 1.0)
+    real = np.ascontiguousarray(window.harmonics.real)
+    imaginary = np.ascontiguousarray(window.harmonics.imag)
+    return _derotated_power(real, imaginary, window.time_s, frequencies_hz) / max(noise, 1.0)
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _derotated_power(real, imaginary, time_s, frequencies_hz):  # type: ignore[no-untyped-def]
+    """Power of the sums over time of harmonics, derotated with each of some frequencies."""
+    channels, bins, orders = real.shape
+    cosine, sine = np.empty((bins, orders), np.float32), np.empty((bins, orders), np.float32)
+    power = np.zeros(len(frequencies_hz))
+    for f in range(len(frequencies_hz)):
+        for i in range(bins):
+            angle = 2 * math.pi * frequencies_hz[f] * time_s[i]
+            one = complex(math.cos(angle), math.sin(angle))
+            turn = one
+            for k in range(orders):
+                cosine[i, k], sine[i, k] = turn.real, turn.imag
+                turn *= one
+        for channel in range(channels):
+            along, across = np.zeros(orders, np.float32), np.zeros(orders, np.float32)
+            for i in range(bins):
+                for k in range(orders):
+                    a, b = real[channel, i, k], imaginary[channel, i, k]
+                    along[k] += a * cosine[i, k] - b * sine[i, k]
+                    across[k] += a * sine[i, k] + b * cosine[i, k]
+            for k in range(orders):
+                power[f] += along[k] ** 2 + across[k] ** 2
+    return power
 
 
 def fit_line(

@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 
-__all__ = ["Looks", "Template", "turned_back"]
+__all__ = ["Looks", "Template", "add_turned_back", "turned_back"]
 
 Real = NDArray[np.float64]
 
@@ -23,6 +22,14 @@ RESPONSES = (0.2, 5.0)
 """Bounds of the response; outside them a template is not yet worth the name."""
 FLOOR = 0.02
 """Least event density, as a share of the mean: no event is impossible."""
+
+
+_ORDERS = np.arange(ANGLE_BINS // 2 + 1, dtype=np.float64)
+BLUR = np.exp(-0.5 * (SMOOTHING_RAD * _ORDERS) ** 2)
+_DERIVATIVE = 1j * np.where(_ORDERS < ANGLE_BINS // 2, _ORDERS, 0.0)
+_INTEGRAL = np.zeros(len(_ORDERS), np.complex128)
+_INTEGRAL[1:-1] = 1.0 / _DERIVATIVE[1:-1]
+"""Factors of harmonics: of the blur, of a derivative over angle, of an integral with mean 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +60,24 @@ class Looks:
     @classmethod
     def of(cls, counts: Real) -> Looks:
         """Smooth (rings, 2, ANGLE_BINS) counts as far as their noise asks for."""
-        spectrum = scipy.fft.rfft(counts, axis=2)
+        spectrum = np.fft.rfft(counts, axis=2)
         totals = np.maximum(counts.sum(axis=2, keepdims=True), 1.0)
         # Wiener filter: harmonics that Poisson noise explains are taken down.
         power = np.abs(spectrum) ** 2
         gain = np.maximum(power - 2.0 * totals, 0.0) / np.maximum(power, 1e-300)
         gain[:, :, 0] = 1.0
-        orders = np.arange(gain.shape[2])
-        blur = np.exp(-0.5 * (SMOOTHING_RAD * orders) ** 2)
         # Shares of rings and polarities change with light and geometry: each has its own mean.
-        density = scipy.fft.irfft(spectrum * gain, ANGLE_BINS, axis=2) / (totals / ANGLE_BINS)
-        blurred = scipy.fft.irfft(spectrum * gain * blur, ANGLE_BINS, axis=2)
-        log_density = np.log(np.maximum(blurred / (totals / ANGLE_BINS), FLOOR))
-        slope = _derivative(log_density, 1)
-        integral = _derivative(density, -1)
+        smooth = spectrum * gain / (totals / ANGLE_BINS)
+        density, blurred, integral, second_integral = _from_harmonics(
+            smooth, smooth * BLUR, smooth * _INTEGRAL, smooth * _INTEGRAL**2
+        )
+        log_density = np.log(np.maximum(blurred, FLOOR))
+        (slope,) = _from_harmonics(np.fft.rfft(log_density, axis=2) * _DERIVATIVE)
         pull = density * slope
-        pull_integral = _derivative(pull, -1)
+        pulled = np.fft.rfft(pull, axis=2)
+        pull_integrals = _from_harmonics(pulled * _INTEGRAL, pulled * _INTEGRAL**2)
         return cls(
-            log_density,
-            slope,
-            integral,
-            _derivative(integral, -1),
-            pull.mean(axis=2),
-            pull_integral,
-            _derivative(pull_integral, -1),
+            log_density, slope, integral, second_integral, pull.mean(axis=2), *pull_integrals
         )
 
     def mirrored(self) -> Looks:
@@ -92,13 +93,9 @@ class Looks:
         )
 
 
-def _derivative(periodic: Real, power: int) -> Real:
-    """First derivative over angle (power 1) or integral with mean 0 (power -1)."""
-    harmonics = scipy.fft.rfft(periodic, axis=2)
-    orders = np.arange(harmonics.shape[2], dtype=np.float64)
-    factors = np.zeros(len(orders), np.complex128)
-    factors[1:-1] = (1j * orders[1:-1]) ** power
-    return scipy.fft.irfft(harmonics * factors, ANGLE_BINS, axis=2)
+def _from_harmonics(*harmonics: NDArray[np.complex128]) -> Real:
+    """Periodic functions, one for each of several arrays of harmonics, in one transform."""
+    return np.fft.irfft(np.stack(harmonics), ANGLE_BINS, axis=-1)
 
 
 class Template:
@@ -148,43 +145,45 @@ class Template:
 
     def pattern(self, orders: int) -> NDArray[np.complex128]:
         """Harmonics sum of exp(-i k angle), (rings, 2, orders + 1)."""
-        return scipy.fft.rfft(self._counts, axis=2)[:, :, : orders + 1]
+        return np.fft.rfft(self._counts, axis=2)[:, :, : orders + 1]
 
     def match(self, counts: NDArray[np.int32]) -> Real:
         """Log likelihood of (rings, 2, ANGLE_BINS) counts for an offset of each bin, (ANGLE_BINS,).
 
         Zero is the likelihood of a rotor that shows no pattern at all.
         """
-        return self.match_harmonics(scipy.fft.rfft(counts.astype(np.float64), axis=2))
+        return _correlate(counts, self.looks.log_density)
 
     def match_harmonics(self, harmonics: NDArray[np.complexfloating]) -> Real:
         """The same from harmonics (rings, 2, orders + 1) of the counts; higher ones count as 0."""
         product = harmonics * self._filter[:, :, : harmonics.shape[2]]
-        return scipy.fft.irfft(product.sum(axis=(0, 1)), ANGLE_BINS)
+        return np.fft.irfft(product.sum(axis=(0, 1)), ANGLE_BINS)
 
     def _refresh(self) -> None:
         self.looks = Looks.of(self._counts)
         self.mirrored = self.looks.mirrored()
-        self._filter = np.conj(scipy.fft.rfft(self.looks.log_density, axis=2))
+        log_harmonics = np.fft.rfft(self.looks.log_density, axis=2)
+        self._filter = np.conj(log_harmonics)
         events = max(self.events, 1.0)
         # With blurred looks an offset changes the score by less than the score's variance tells.
-        slope = self.looks.slope
-        curvature = -float((self._counts * _derivative(slope, 1)).sum())
-        self.response = float(
-            np.clip(curvature / max(float((self._counts * slope**2).sum()), 1e-9), 0.2, 5.0)
-        )
+        (bend,) = _from_harmonics(log_harmonics * _DERIVATIVE**2)
+        curvature = -float((self._counts * bend).sum())
+        weight = float((self._counts * self.looks.slope**2).sum())
+        lowest, highest = RESPONSES
+        self.response = min(max(curvature / max(weight, 1e-9), lowest), highest)
         self.contrast = float((self._counts * self.looks.log_density).sum()) / events
 
 
 def turned_back(counts: NDArray[np.int32] | Real, bins: float) -> Real:
     """Counts with their angle reduced by a number of bins, straight between bins."""
-    turned = np.empty(counts.shape)
-    _turn_back(counts, bins, turned)
+    turned = np.zeros(counts.shape)
+    add_turned_back(turned, counts, bins)
     return turned
 
 
 @njit(cache=True, nogil=True)
-def _turn_back(counts, bins, turned):  # type: ignore[no-untyped-def]
+def add_turned_back(total, counts, bins):  # type: ignore[no-untyped-def]
+    """Add counts (rings, 2, ANGLE_BINS) to a float64 total with their angle reduced, in place."""
     whole = math.floor(bins)
     share = bins - whole
     shift = int(whole)
@@ -193,4 +192,29 @@ def _turn_back(counts, bins, turned):  # type: ignore[no-untyped-def]
             for i in range(ANGLE_BINS):
                 near = counts[ring, polarity, (i + shift) & (ANGLE_BINS - 1)]
                 far = counts[ring, polarity, (i + shift + 1) & (ANGLE_BINS - 1)]
-                turned[ring, polarity, i] = near * (1 - share) + far * share
+                total[ring, polarity, i] += near * (1 - share) + far * share
+
+
+@njit(cache=True, nogil=True)
+def _correlate(counts, log_density):  # type: ignore[no-untyped-def]
+    """Sum of counts times the log density moved ahead by every number of bins."""
+    rings, polarities, bins = counts.shape
+    likelihood = np.zeros(bins)
+    # Twice in a row and back to front, so that every offset is one straight run.
+    backwards = np.empty(2 * bins)
+    for ring in range(rings):
+        for polarity in range(polarities):
+            row = counts[ring, polarity]
+            for i in range(bins):
+                value = log_density[ring, polarity, bins - 1 - i]
+                backwards[i], backwards[i + bins] = value, value
+            # Four bins at a time: the sums are written back a quarter as often.
+            for i in range(0, bins, 4):
+                a, b, c, d = row[i], row[i + 1], row[i + 2], row[i + 3]
+                if a or b or c or d:
+                    run = backwards[bins - 4 - i : 2 * bins - i]
+                    for j in range(bins):
+                        likelihood[j] += (
+                            a * run[j + 3] + b * run[j + 2] + c * run[j + 1] + d * run[j]
+                        )
+    return likelihood

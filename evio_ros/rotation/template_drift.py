@@ -28,7 +28,7 @@ class TemplateDrift:
         start_us: time at which the template begins to be followed.
     """
 
-    def __init__(self, channels: tuple[int, int], start_us: int) -> None:
+    def __init__(self, channels: tuple[int, ...], start_us: int) -> None:
         self._turned: Real = np.zeros(channels)
         self._information: Real = np.ones(channels)
         self._history: deque[tuple[int, Real]] = deque([(start_us, self._turned)])

@@ -15,12 +15,11 @@ for module in ("launch", "launch_ros", "launch_testing"):
         module, reason=f"{module} comes with a ROS 2 installation; no package registry has it"
     )
 
+import launch
 import launch_testing.actions
 import launch_testing.asserts
 import launch_testing.markers
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-import launch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

@@ -10,11 +10,13 @@ from node_recording import DURATION_US, ROTOR
 from rclpy.qos import QoSProfile
 from ros_probe import Probe, diagnostics_of
 from rotor_events import SIZE, events_of
+from std_srvs.srv import Trigger
 
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import receipts_quality
+from evio_ros.rotation.calibration import Calibration
 
 STATES = "rotation_detector/rotation_states"
 STEP_US = 50_000
@@ -44,6 +46,35 @@ def test_a_rotor_is_measured_over_dds(recording):
     assert (state.center_x, state.center_y) == pytest.approx(ROTOR.ellipse.center, abs=1.0)
     assert results[-1].header.frame_id == "event_camera"
     assert state.header == results[-1].header
+
+
+def test_discs_are_saved_and_forgotten_when_asked(recording, tmp_path):
+    file = tmp_path / "discs.json"
+    with Probe() as probe, NodeProcess("rotation_detector", {"calibration.file": str(file)}):
+
+        def call(name: str) -> tuple[bool, str]:
+            done = probe.call(Trigger, f"rotation_detector/{name}", Trigger.Request())
+            return done.success, done.message
+
+        assert call("save_calibration") == (False, "no events have come yet")
+        results = probe.collect(RotationStateArray, STATES)
+        probe.wait_for_publisher(STATES)
+        with NodeProcess("driver", {"source": str(recording), "replay.rate": 0.0}) as driver:
+            probe.wait_until(lambda: driver.exit_code is not None)
+        probe.wait_until(lambda: len(results) == DURATION_US // STEP_US)
+        assert call("save_calibration") == (True, f"1 discs in {file}")
+        (disc,) = Calibration.read(file).discs
+        assert disc.ellipse.center == pytest.approx(ROTOR.ellipse.center, abs=1.0)
+        assert call("recalibrate") == (True, "all discs are forgotten")
+        assert call("save_calibration") == (True, f"0 discs in {file}")
+
+
+def test_a_broken_calibration_is_one_line_and_exit_code_2(tmp_path):
+    file = tmp_path / "discs.json"
+    file.write_text("{}")
+    with NodeProcess("rotation_detector", {"calibration.file": str(file)}) as detector:
+        assert detector.wait(60.0) == 2
+        assert f"{file}: is no calibration" in detector.output()
 
 
 def test_noise_gives_empty_arrays_at_the_same_rate(noise_recording):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from std_msgs.msg import Header
@@ -24,6 +25,7 @@ ESTIMATE = RotorEstimate(
     velocity=(5.0, -3.0),
     confidence=0.9,
     events=12_345,
+    center_std=(0.5, 0.25),
 )
 
 
@@ -42,7 +44,12 @@ def test_blades_stand_on_the_ellipse_half_a_turn_apart():
 
 def test_known_variances_are_on_the_diagonal_and_unknown_ones_are_marked():
     covariance = state_message(ESTIMATE, Header()).covariance.reshape(6, 6)
-    assert covariance.diagonal() == pytest.approx([1e-4, 0.25, -1, -1, -1, -1])
+    assert covariance.diagonal() == pytest.approx([1e-4, 0.25, 0.25, 0.0625, -1, -1])
+
+
+def test_a_centre_of_unknown_uncertainty_stays_so():
+    unknown = replace(ESTIMATE, center_std=(math.inf, math.inf))
+    assert estimate_of(state_message(unknown, Header())) == unknown
 
 
 def test_a_window_without_rotors_is_an_empty_array():

@@ -136,7 +136,7 @@ def all_parameter_sets() -> list[type[Parameters]]:
             continue
         try:
             importlib.import_module(module.name)
-        except ModuleNotFoundError as error:
+        except ImportError as error:
             # ROS and the extras may be missing, modules of our own may not.
             missing = error.name or ""
             if missing.startswith("evio_ros") and not missing.startswith(GENERATED):

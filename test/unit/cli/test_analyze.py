@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 
+import numpy as np
 import pytest
 from PIL import Image
 from small_fan import BLADES, DISC, DURATION_US, RPM
@@ -134,6 +135,14 @@ def test_roi_leaves_out_all_other_pixels(evio, fan_recording):
     assert [row["id"] for row in lines(out)] == [None] * 11
 
 
+@pytest.mark.parametrize("method", ["welch", "autocorrelation", "period_filter"])
+def test_a_classical_method_can_be_chosen(evio, fan_recording, method):
+    pytest.importorskip("cv2", reason="the outlines of the classical methods need OpenCV")
+    _, out, _ = evio("analyze", fan_recording, "--json", "-", "--method", method, "--blades", 3)
+    speeds = [row["rpm"] for row in lines(out) if row["id"] is not None]
+    assert np.median(speeds) == pytest.approx(abs(RPM), rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("options", "window_us", "step_us"),
     [
@@ -154,6 +163,8 @@ def test_window_and_step(evio, fan_recording, options, window_us, step_us):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--method", "fft"), "--method: 'fft' is not one of phase, welch, autocorrelation"),
+        (("--blades", 3), "--blades: phase counts the blades itself"),
         (("--window-ms", 100, "--step-ms", 30), "window_us: 100000 is not a multiple of step_us"),
         (("--window-ms", 1), "window_us: 1000 is below the minimum 5000 us"),
         (("--window-ms", 0), "window_us: 0 is below the minimum 5000 us"),

@@ -1,0 +1,67 @@
+"""Where rotors were looked for in vain: foliage need not be searched again and again."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.rotation.regions import Region
+
+__all__ = ["Failures"]
+
+LONGEST_PAUSE = 8
+"""A region is looked at again after no more than this many searches."""
+MEMORY = 16
+"""Failures are forgotten so many searches after the end of their pause."""
+REACH = 3
+"""Cells so near to one that failed fail with it: leaves sway."""
+PAUSED_SHARE = 0.7
+"""Share of a region's cells that must be paused for the region to be paused."""
+
+
+class Failures:
+    """How often, and how long ago, each cell of the activity grid was searched in vain.
+
+    It is kept by cell and not by region: a tree's regions part and join from search to search.
+    """
+
+    def __init__(self) -> None:
+        self._times: NDArray[np.int32] = np.zeros((0, 0), np.int32)
+        self._pause: NDArray[np.int32] = np.zeros((0, 0), np.int32)
+
+    def pass_search(self, shape: tuple[int, ...]) -> None:
+        """Let a search begin on a grid of some shape; every pause gets shorter."""
+        if self._times.shape != shape:
+            self._times, self._pause = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+        self._pause -= 1
+        self._times[self._pause <= -MEMORY] = 0
+
+    def is_paused(self, region: Region) -> bool:
+        """Whether most of a region failed lately."""
+        pause = self._pause[region.cells[:, 0], region.cells[:, 1]]
+        return float((pause > 0).mean()) >= PAUSED_SHARE
+
+    def times(self, region: Region) -> int:
+        """How often a region, or the worst part of it, failed of late."""
+        return int(self._times[region.cells[:, 0], region.cells[:, 1]].max())
+
+    def add(self, region: Region) -> None:
+        """Look at a region less often; each time it fails, the pause is doubled.
+
+        Cells within `REACH` fail with it.
+        """
+        rows, columns = _with_neighbours(region.cells, self._times.shape)
+        times = self.times(region) + 1
+        self._times[rows, columns] = times
+        self._pause[rows, columns] = min(2 ** (times - 1), LONGEST_PAUSE)
+
+
+def _with_neighbours(
+    cells: NDArray[np.int64], shape: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of cells and of those within `REACH` of them."""
+    reach = np.arange(-REACH, REACH + 1)
+    around = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(1, -1, 2)
+    wide = (cells[:, None] + around).reshape(-1, 2)
+    inside = ((wide >= 0) & (wide < shape)).all(axis=1)
+    return wide[inside, 0], wide[inside, 1]

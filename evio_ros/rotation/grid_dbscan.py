@@ -1,0 +1,73 @@
+"""DBSCAN of cells on a grid (Ester et al. 1996), where neighbours need no search."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["grid_dbscan"]
+
+
+def grid_dbscan(cells: NDArray[np.int64], reach: float, core: int) -> NDArray[np.int64]:
+    """Label clusters of cells.
+
+    Args:
+        cells: int64 (n, 2), different rows and columns, none negative.
+        reach: distance, in cells, within which cells are neighbours.
+        core: a cell with so many neighbours, itself among them, is a core of its cluster.
+
+    Returns:
+        int64 (n,) number of each cell's cluster, counted in the order of the cells; -1 for noise.
+    """
+    labels = np.full(len(cells), -1, np.int64)
+    if len(cells):
+        margin = math.floor(reach)
+        number = np.full(cells.max(axis=0) + 1 + 2 * margin, -1, np.int64)
+        number[cells[:, 0] + margin, cells[:, 1] + margin] = np.arange(len(cells))
+        _label(cells, number, margin, reach**2, core, labels)
+    return labels
+
+
+@njit(cache=True, nogil=True)
+def _label(cells, number, margin, squared_reach, core, labels):  # type: ignore[no-untyped-def]
+    """Flood from each core that has no label yet; `number` is the grid with a margin about it."""
+    waiting = np.empty(len(cells), np.int64)
+    neighbours = np.empty((2 * margin + 1) ** 2, np.int64)
+    cluster = 0
+    for seed in range(len(cells)):
+        if (
+            labels[seed] != -1
+            or _find(cells[seed], number, margin, squared_reach, neighbours) < core
+        ):
+            continue
+        labels[seed] = cluster
+        waiting[0] = seed
+        count = 1
+        while count:
+            count -= 1
+            near = _find(cells[waiting[count]], number, margin, squared_reach, neighbours)
+            if near < core:
+                continue
+            for other in neighbours[:near]:
+                if labels[other] == -1:
+                    labels[other] = cluster
+                    waiting[count] = other
+                    count += 1
+        cluster += 1
+
+
+@njit(cache=True, nogil=True)
+def _find(cell, number, margin, squared_reach, neighbours):  # type: ignore[no-untyped-def]
+    """Write the numbers of a cell's neighbours, itself among them; returns how many."""
+    count = 0
+    for row in range(-margin, margin + 1):
+        for column in range(-margin, margin + 1):
+            if row * row + column * column <= squared_reach:
+                other = number[cell[0] + margin + row, cell[1] + margin + column]
+                if other >= 0:
+                    neighbours[count] = other
+                    count += 1
+    return count

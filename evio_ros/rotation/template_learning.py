@@ -1,0 +1,77 @@
+"""Learning a rotor's looks, and with them its blades, while it is followed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.rotation.blades import blade_count
+from evio_ros.rotation.slice_histogram import BIN_RAD
+from evio_ros.rotation.template import Template, add_turned_back
+from evio_ros.rotation.template_drift import TemplateDrift
+from evio_ros.rotation.tracker_parameters import TrackerParameters
+
+__all__ = ["ORDERS", "TemplateLearning"]
+
+ORDERS = 24
+"""Angular orders of the looks that tell blades."""
+LEARNING_US = 40_000
+"""The template learns from so much at once: its derived tables are dear."""
+FIRST_SLICES = 10
+"""A rotor just found learns from every slice."""
+
+
+class TemplateLearning:
+    """Gathers slices until it is worth the while to learn from them.
+
+    Args:
+        template: what is known of the looks; it learns.
+        parameters: memory and greatest number of blades.
+        start_us: when the rotor begins to be followed.
+
+    Attributes:
+        template: the same.
+        drift: how far it has turned while it learned.
+        blades: number of blades as far as it is known.
+    """
+
+    def __init__(self, template: Template, parameters: TrackerParameters, start_us: int) -> None:
+        self.template = template
+        self.drift = TemplateDrift(template.looks.slope.shape[:2], start_us)
+        self._parameters = parameters
+        self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
+        self._pending_us = 0
+        self.blades = 0
+        self._count_blades()
+
+    def add(
+        self,
+        t_us: int,
+        folded: NDArray[np.int32],
+        offset_rad: float,
+        length_us: int,
+        slices_seen: int,
+    ) -> None:
+        """Take in a slice.
+
+        Args:
+            t_us: end of the slice.
+            folded: (rings, 2, ANGLE_BINS) counts in the turning frame of the positive sense.
+            offset_rad: by how much the rotor was ahead.
+            length_us: length of the slice.
+            slices_seen: number of slices in which the rotor was seen so far.
+        """
+        add_turned_back(self._pending, folded, offset_rad / BIN_RAD)
+        self._pending_us += length_us
+        if self._pending_us < LEARNING_US and slices_seen > FIRST_SLICES:
+            return
+        events = float(self._pending.sum())
+        memory = self._parameters.template_memory_us / self._pending_us * events
+        self.drift.learn(t_us, *self.template.learn(self._pending, memory))
+        self._pending[:] = 0.0
+        self._pending_us = 0
+        self._count_blades()
+
+    def _count_blades(self) -> None:
+        pattern = self.template.pattern(ORDERS)
+        self.blades = blade_count(pattern, self._parameters.maximum_blades)
