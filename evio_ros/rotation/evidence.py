@@ -23,9 +23,10 @@ CONVINCING = 1000.0
 all candidates that were tried is followed, so little evidence proves nothing: of simulated dim and
 noisy rotors taken up with up to 1500, half were wrong, with above 2500 none."""
 
-DOUBTFUL_EXCESS = 450.0
-"""Excess scatter at which a disc is as likely a wrong one: discs that span two rotors, or part of
-one, show 300 to 800, right ones below 200, a disc with a single mark up to 450."""
+DOUBTFUL_EXCESS = 200.0
+"""Excess scatter over contrast at which a disc is as likely a wrong one: those that span two
+rotors, or lie beside one, show 300 to 3000, right ones below 75, one with a single mark up to
+115."""
 
 
 class Evidence:
@@ -53,10 +54,10 @@ class Evidence:
 
         Args:
             excess: by how much the phase and the sectors of the disc scatter more than events
-                explain, the two factors multiplied.
+                explain, the two factors multiplied, over the contrast of the template.
         """
         matches = min(max((self.match - NO_MATCH) / (FULL_MATCH - NO_MATCH), 0.0), 1.0)
-        explained = 1.0 / (1.0 + (excess / DOUBTFUL_EXCESS) ** 6)
+        explained = 1.0 / (1.0 + (excess / DOUBTFUL_EXCESS) ** 4)
         return -math.expm1(-max(self.total, 0.0) / CONVINCING) * explained * matches
 
     def is_absent(self, gained: float, turned_rad: float) -> bool:
