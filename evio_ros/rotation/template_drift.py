@@ -24,13 +24,13 @@ class TemplateDrift:
     """Sums of the angles by which the channels of a template have turned.
 
     Args:
-        rings: number of rings of the template; each has a channel for either polarity.
+        channels: shape of the channels, (rings, 2).
         start_us: time at which the template begins to be followed.
     """
 
     def __init__(self, channels: tuple[int, ...], start_us: int) -> None:
-        self._turned: Real = np.zeros((rings, 2))
-        self._information: Real = np.ones((rings, 2))
+        self._turned: Real = np.zeros(channels)
+        self._information: Real = np.ones(channels)
         self._history: deque[tuple[int, Real]] = deque([(start_us, self._turned)])
 
     def learn(self, t_us: int, turned: Real, information: Real) -> None:

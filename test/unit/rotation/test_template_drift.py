@@ -20,7 +20,7 @@ def _blades(turned_rad: float = 0.0, events: float = 4000.0) -> np.ndarray:
 
 
 def test_what_all_channels_have_in_common_is_the_drift() -> None:
-    drift = TemplateDrift(4, 0)
+    drift = TemplateDrift((4, 2), 0)
     drift.learn(40_000, 1e-3 * ONES, ONES)
     drift.learn(80_000, 2e-3 * ONES, ONES)
     assert drift.since(0) == pytest.approx((9e-6, 0.0), abs=1e-15)
@@ -29,7 +29,7 @@ def test_what_all_channels_have_in_common_is_the_drift() -> None:
 
 
 def test_disagreement_of_channels_is_the_variance_of_their_mean() -> None:
-    drift = TemplateDrift(4, 0)
+    drift = TemplateDrift((4, 2), 0)
     angles = np.random.default_rng(2).normal(0.0, 1e-3, (4, 2))
     drift.learn(40_000, angles, ONES)
     common, variance = drift.since(0)
@@ -38,7 +38,7 @@ def test_disagreement_of_channels_is_the_variance_of_their_mean() -> None:
 
 
 def test_channels_without_information_do_not_count() -> None:
-    drift = TemplateDrift(4, 0)
+    drift = TemplateDrift((4, 2), 0)
     information, angles = np.zeros((4, 2)), np.ones((4, 2))
     information[:2], angles[:2] = 1.0, 1e-3
     drift.learn(40_000, angles, information)
@@ -48,14 +48,14 @@ def test_channels_without_information_do_not_count() -> None:
 
 
 def test_nothing_seen_is_no_drift() -> None:
-    drift = TemplateDrift(4, 0)
+    drift = TemplateDrift((4, 2), 0)
     assert drift.since(0) == (0.0, 0.0)
     drift.learn(40_000, np.zeros((4, 2)), np.zeros((4, 2)))
     assert drift.since(0) == (0.0, 0.0)
 
 
 def test_the_far_past_is_forgotten() -> None:
-    drift = TemplateDrift(4, 0)
+    drift = TemplateDrift((4, 2), 0)
     for index in range(1, 1000):
         drift.learn(40_000 * index, 1e-3 * ONES, ONES)
     assert math.sqrt(drift.since(40_000 * 949)[0]) == pytest.approx(50e-3)
