@@ -391,4 +391,5 @@ class RotorTracker:
 
     def _confidence(self, speed: float, std: float) -> float:
         allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)
-        return self._evidence.is_rotor * within_probability(allowed, std)
+        excess = self._noise.phase * self._noise.sectors / max(self.template.contrast, 1e-3)
+        return self._evidence.is_rotor(excess) * within_probability(allowed, std)

@@ -6,7 +6,7 @@ are. Four things are measured while a rotor is followed, and correct that:
 
 - the innovations of late, and how far they add up over many slices: they say whether the filter is
   as good as it claims, for this rotor, now;
-- how far the template has turned while it learned, see `TemplateDrift`: this the phase has followed;
+- how far the template has turned while it learned, see `TemplateDrift`: the phase has followed it;
 - how much the sectors of the disc disagree after its place and shape were fitted: what is left is a
   phase error that changes slowly;
 - how fast the disc moves and changes its shape, and by how much the speed has changed.
@@ -99,7 +99,7 @@ class SlowErrors:
     Attributes:
         speed_change: change of the speed over the window, rad/s.
         disc_motion: motion of the disc in radii, and change of its shear, a second.
-        disc_variance: variance of a slice's phase that comes from the disc's uncertain place, rad^2.
+        disc_variance: variance of a slice's phase that comes from its uncertain place, rad^2.
         sector_excess: scatter of the sectors about the fitted disc, over what events explain.
         drift: square of the template's drift and its variance, see `TemplateDrift.since`, over the
             window or `DRIFT_TIME_S`, whichever is longer; rad^2.
