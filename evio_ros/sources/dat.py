@@ -29,7 +29,7 @@ PIECE_EVENTS = 1 << 16
 WRAP_US = 1 << 32
 MOST_INVALID = 0.1
 FEWEST_ZEROS = 64
-INDEX_ENTRIES = 4096
+INDEX_ENTRIES = 512
 
 
 @njit(cache=True, nogil=True)
