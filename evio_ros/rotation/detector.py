@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
-from evio_ros.parameters import Parameters, parameter
+from evio_ros.parameters import parameter
 from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate
 from evio_ros.rotation.calibration import Calibration
 from evio_ros.rotation.estimate import RotorEstimate
@@ -25,6 +25,7 @@ from evio_ros.rotation.relock import find_motion
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
 from evio_ros.rotation.search import RotorSearch, forget_region
 from evio_ros.rotation.slice_histogram import SliceCounts
+from evio_ros.rotation.window_parameters import WindowParameters
 
 __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
 
@@ -44,19 +45,9 @@ SAME_RADIUS = 0.5
 
 
 @dataclass(frozen=True)
-class RotationDetectorParameters(Parameters):
+class RotationDetectorParameters(WindowParameters):
     """What a user chooses of the rotation detector."""
 
-    window_us: int = parameter(
-        100_000, unit="us", minimum=5_000, maximum=2_000_000, doc="Length of the measured window."
-    )
-    step_us: int = parameter(
-        50_000,
-        unit="us",
-        minimum=1_000,
-        maximum=2_000_000,
-        doc="Time from one estimate to the next.",
-    )
     acquisition_us: int = parameter(
         250_000,
         unit="us",
@@ -70,13 +61,6 @@ class RotationDetectorParameters(Parameters):
     patience: int = parameter(
         2, minimum=1, maximum=100, doc="A rotor is given up after this many windows without it."
     )
-
-    def check_together(self) -> None:
-        """Check that the window is a whole number of steps."""
-        if self.window_us % self.step_us:
-            raise ParameterError(
-                f"window_us: {self.window_us} is not a multiple of step_us, {self.step_us}"
-            )
 
     @property
     def slice_us(self) -> int:

@@ -16,12 +16,13 @@ import numpy as np
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
-from evio_ros.parameters import Parameters, parameter
+from evio_ros.parameters import parameter
 from evio_ros.rotation.activity import activity_grid
 from evio_ros.rotation.classical.outline import outlines
 from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
 from evio_ros.rotation.classical.savitzky_golay import smoothed_speed
 from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.rotation.window_parameters import WindowParameters
 
 __all__ = ["ClassicalDetector", "ClassicalDetectorParameters", "region_box"]
 
@@ -33,7 +34,7 @@ CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True)
-class ClassicalDetectorParameters(Parameters):
+class ClassicalDetectorParameters(WindowParameters):
     """What a user chooses of the classical methods."""
 
     method: str = parameter(
@@ -41,16 +42,6 @@ class ClassicalDetectorParameters(Parameters):
     )
     blades: int = parameter(
         0, minimum=0, maximum=64, doc="Blades of every rotor; with 0 rpm counts blade passes."
-    )
-    window_us: int = parameter(
-        100_000, unit="us", minimum=5_000, maximum=2_000_000, doc="Length of the measured window."
-    )
-    step_us: int = parameter(
-        50_000,
-        unit="us",
-        minimum=1_000,
-        maximum=2_000_000,
-        doc="Time from one estimate to the next.",
     )
     maximum_rotors: int = parameter(
         4, minimum=1, maximum=64, doc="Only the largest outlines are looked at."
@@ -61,10 +52,7 @@ class ClassicalDetectorParameters(Parameters):
 
     def check_together(self) -> None:
         """Check that the window is a whole number of steps, and what is smoothed."""
-        if self.window_us % self.step_us:
-            raise ParameterError(
-                f"window_us: {self.window_us} is not a multiple of step_us, {self.step_us}"
-            )
+        super().check_together()
         if self.smoothing_windows % 2 == 0:
             raise ParameterError(f"smoothing_windows: {self.smoothing_windows} is not odd")
 

@@ -1,0 +1,33 @@
+"""The window over which rotors are measured, and the step from one to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evio_ros.errors import ParameterError
+from evio_ros.parameters import Parameters, parameter
+
+__all__ = ["WindowParameters"]
+
+
+@dataclass(frozen=True)
+class WindowParameters(Parameters):
+    """What all detectors of rotors share."""
+
+    window_us: int = parameter(
+        100_000, unit="us", minimum=5_000, maximum=2_000_000, doc="Length of the measured window."
+    )
+    step_us: int = parameter(
+        50_000,
+        unit="us",
+        minimum=1_000,
+        maximum=2_000_000,
+        doc="Time from one estimate to the next.",
+    )
+
+    def check_together(self) -> None:
+        """Check that the window is a whole number of steps."""
+        if self.window_us % self.step_us:
+            raise ParameterError(
+                f"window_us: {self.window_us} is not a multiple of step_us, {self.step_us}"
+            )
