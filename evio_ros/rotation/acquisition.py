@@ -23,15 +23,21 @@ from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.activity import cell_time_series
 from evio_ros.rotation.phase_vortex import best_starts, disc_angle, refined_hub, winding_power
+from evio_ros.rotation.pieces import Pieces
 from evio_ros.rotation.regions import Region
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
 HOPEFUL = 0.5
 """Share of the wanted coherence that a start must have to be worth refining."""
-ORDERS_TRIED = 4
+ONE_SENSE = 1.4
+"""A rotor's phases wind in one sense: its best start is so much more coherent than any in the other
+sense. Those of leaves wind as well either way."""
+ORDERS_TRIED = 2
 """So many numbers of windings are refined."""
 MINIMUM_CELLS = 8
+CELLS_A_PIECE = 200
+"""So many cells' spectra are one piece of work."""
 FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
 
@@ -53,6 +59,12 @@ class AcquisitionParameters(Parameters):
     minimum_hz: float = parameter(
         5.0, unit="Hz", minimum=0.1, doc="Slowest blade-pass frequency that is looked for."
     )
+    maximum_speed_hz: float = parameter(
+        2000.0,
+        unit="Hz",
+        minimum=1.0,
+        doc="Fastest rotor that is looked for, turns a second: 120 000 rpm.",
+    )
     maximum_order: int = parameter(
         10, minimum=1, maximum=64, doc="Highest angular order of a spectral line."
     )
@@ -70,7 +82,7 @@ class AcquisitionParameters(Parameters):
         0.8, minimum=0.0, maximum=1.0, doc="A line as coherent as this ends the search of a region."
     )
     maximum_cells: int = parameter(
-        1500, minimum=16, doc="Of larger regions only the most regular cells are used."
+        600, minimum=64, doc="In regions of more cells, neighbours are taken together."
     )
 
 
@@ -97,7 +109,7 @@ def acquire(
     span_us: int,
     region: Region,
     parameters: AcquisitionParameters,
-) -> list[RotorCandidate]:
+) -> Pieces[list[RotorCandidate]]:
     """Look for one rotor in a region.
 
     Args:
@@ -109,16 +121,18 @@ def acquire(
     Returns:
         Candidates, the most coherent first; empty where nothing turns.
     """
-    cells = _most_active(region, parameters.maximum_cells)
+    region = _coarse(region, parameters.maximum_cells)
+    points = region.cell_centers()
     bins = max(int(span_us / parameters.time_bin_us), 16)
     series = cell_time_series(
-        events, region.cell_px, cells.cells, start_us, parameters.time_bin_us, bins
+        events, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins
     )
-    spectrum = _normalised_spectrum(series)
+    yield
+    spectrum = yield from _normalised_spectrum(series)
     frequencies = np.fft.rfftfreq(2 * bins, parameters.time_bin_us * 1e-6)
-    points = cells.cell_centers()
     candidates = []
     for line in _spectral_lines(spectrum, frequencies, parameters):
+        yield
         candidate = _wind(spectrum[:, :, line], points, float(frequencies[line]), parameters)
         if candidate is not None and candidate.coherence >= parameters.minimum_coherence:
             candidates.append(candidate)
@@ -128,25 +142,28 @@ def acquire(
     return candidates
 
 
-def _most_active(region: Region, maximum: int) -> Region:
-    if len(region.cells) <= maximum:
-        return region
-    # An even thinning keeps the region's shape.
-    keep = np.linspace(0, len(region.cells) - 1, maximum).astype(int)
-    return Region(region.cells[keep], region.events, region.cell_px)
+def _coarse(region: Region, maximum: int) -> Region:
+    """The region in cells so large that there are no more than some number of them."""
+    cells, factor = region.cells, 1
+    while len(cells) > maximum:
+        factor += 1
+        cells = np.unique(region.cells // factor, axis=0)
+    return Region(cells, region.events, factor * region.cell_px)
 
 
-def _normalised_spectrum(series: NDArray[np.float32]) -> NDArray[np.complex64]:
+def _normalised_spectrum(series: NDArray[np.float32]) -> Pieces[NDArray[np.complex64]]:
     """Spectrum of each cell's rate, (2, cells, frequencies); Poisson noise has unit variance."""
-    bins = series.shape[2]
-    totals = series.sum(axis=2, keepdims=True)
+    polarities, cells, bins = series.shape
     window = np.hanning(bins).astype(np.float32)
     window /= np.sqrt(np.mean(window**2))
-    # In place, as regions of many cells make these large.
-    tapered = series - totals / bins
-    tapered *= window
-    spectrum = scipy.fft.rfft(tapered, 2 * bins, axis=2)
-    spectrum /= np.sqrt(np.maximum(totals, 1.0))
+    spectrum = np.empty((polarities, cells, bins + 1), np.complex64)
+    for polarity in range(polarities):
+        for first in range(0, cells, CELLS_A_PIECE):
+            part = series[polarity, first : first + CELLS_A_PIECE]
+            totals = part.sum(axis=1, keepdims=True)
+            tapered = (part - totals / bins) * (window / np.sqrt(np.maximum(totals, 1.0)))
+            spectrum[polarity, first : first + CELLS_A_PIECE] = scipy.fft.rfft(tapered, 2 * bins)
+            yield
     return spectrum
 
 
@@ -224,9 +241,17 @@ def _wind(
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
     shears = np.stack((np.zeros(2), _shear_of(spread)))
     starts = line.starts(centroid, _grid_of_shifts(spread), shears, parameters.maximum_order)
-    if starts[0][0] < HOPEFUL * parameters.minimum_coherence:
+    best, order = starts[0][:2]
+    other_sense = max(start[0] for start in starts if start[1] * order < 0)
+    if best < max(HOPEFUL * parameters.minimum_coherence, ONE_SENSE * other_sense):
         return None
-    hopeful = [start for start in starts[:ORDERS_TRIED] if start[0] >= HOPEFUL * starts[0][0]]
+    hopeful = [
+        start
+        for start in starts[:ORDERS_TRIED]
+        if start[0] >= HOPEFUL * best and line_hz <= parameters.maximum_speed_hz * abs(start[1])
+    ]
+    if not hopeful:
+        return None
     fits = [_refine(line, centroid, spread, start[1:]) for start in hopeful]
     coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
     standing = line.standing(center, shear)

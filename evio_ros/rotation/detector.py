@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.parameters import parameter
-from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate
+from evio_ros.rotation.acquisition import AcquisitionParameters
 from evio_ros.rotation.calibration import Calibration
 from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.lock_on import lock_on
+from evio_ros.rotation.free_activity import FreeActivity
+from evio_ros.rotation.pieces import Pieces
 from evio_ros.rotation.pixel_table import PixelTable
-from evio_ros.rotation.region_events import RegionEvents
 from evio_ros.rotation.regions import Region, RegionParameters
 from evio_ros.rotation.relock import find_motion
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
-from evio_ros.rotation.search import RotorSearch, forget_region
+from evio_ros.rotation.search import RotorSearch
 from evio_ros.rotation.slice_histogram import SliceCounts
 from evio_ros.rotation.window_parameters import WindowParameters
 
@@ -32,16 +29,10 @@ __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters
 LONGEST_SLICE_US = 5_000
 RELOCK_US = 15_000
 """Length of the events in which a lost rotor's motion is looked for."""
-PASSES = 2
-"""How often a new rotor is followed through the events in which it was found."""
-FAILURE_US = 20_000
-REPEATED_FAILURE_US = 50_000
-"""Sensor time that must pass for each region searched in vain, new or one that failed before: a
-search must not hold up the rest, however short the steps are."""
-GRIDS = 3
-"""Grids of the searches before whose counts are looked at too."""
-SAME_RADIUS = 0.5
-"""Two discs are one where a hub lies nearer to the other's than this, in radii."""
+LOOK_US = 50_000
+"""Time after which active regions are looked for anew."""
+PIECE_US = 5_000
+"""Sensor time for each piece of a search while rotors are followed: they must not wait for it."""
 
 
 @dataclass(frozen=True)
@@ -149,23 +140,29 @@ class RotationDetector:
 
     def reset(self) -> None:
         """Forget all events and rotors; identities go on counting."""
-        steps = math.ceil(self.parameters.acquisition_us / self.parameters.step_us)
-        self._steps_to_first_search = steps
-        self._steps_between_searches = max(steps // 2, 1)
+        p = self.parameters
+        steps = math.ceil(p.acquisition_us / p.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps)
-        self._steps_to_search = 0
-        self._search_time_us = 0
         self._trackers: list[RotorTracker] = []
         self._table = PixelTable(self.size, self._regions.cell_px)
-        self._searcher = RotorSearch(
-            self.parameters.acquisition_us, self._regions, self._acquisition
+        self._free = FreeActivity(self._table.is_taken.shape, 2 * p.acquisition_us, LOOK_US)
+        self._search = RotorSearch(
+            self.size,
+            self._recent,
+            self._table,
+            self._trackers,
+            self._known,
+            p.acquisition_us,
+            self._slice_us,
+            p.window_us // self._slice_us,
+            self._regions,
+            self._acquisition,
+            self._tracking,
         )
-        self._searcher.known = self._known
+        self._searching: Pieces[RotorTracker | None] | None = None
         self._to_search: list[Region] = []
-        self._grids: deque[NDArray[np.int32]] = deque(maxlen=GRIDS)
-        self._grid_spans: deque[int] = deque(maxlen=GRIDS)
-        self._free = self._counts.empty_grid()
-        self._counted_us = 0
+        self._time_to_look_us = steps * p.step_us
+        self._time_to_search_us = 0
 
     def process(self, window: EventWindow) -> list[RotorEstimate]:
         """Add the next `step_us` of events and measure every rotor over the last `window_us`.
@@ -190,13 +187,10 @@ class RotationDetector:
         self.statistics.steps += 1
         self.statistics.events += len(window.events)
         self._recent.append(window)
-        self._advance(window, self._trackers, self._free, relock=True)
+        self._advance(window)
         self._drop_lost()
-        self._counted_us += window.length_us
-        self._steps_to_search -= 1
-        if len(self._recent) >= self._steps_to_first_search and self._steps_to_search <= 0:
-            self._steps_to_search = self._steps_between_searches
-            self._to_search = self._active_regions()
+        self._free.pass_time(window.length_us)
+        self._search.pass_step(window)
         self._search_on(window.length_us)
         estimates = [tracker.estimate() for tracker in self._trackers]
         seen = [estimate for estimate in estimates if estimate is not None]
@@ -228,26 +222,20 @@ class RotationDetector:
                 f"{window.start_us} to {window.end_us} us"
             )
 
-    def _advance(
-        self,
-        window: EventWindow,
-        trackers: list[RotorTracker],
-        free: NDArray[np.int32],
-        relock: bool,
-    ) -> None:
-        """Cut a step into slices and let trackers follow."""
+    def _advance(self, window: EventWindow) -> None:
+        """Cut a step into slices and let the trackers follow."""
         phases = np.zeros(self.parameters.maximum_rotors)
         speeds = np.zeros(self.parameters.maximum_rotors)
         for start_us in range(window.start_us, window.end_us, self._slice_us):
-            for tracker in trackers:
+            for tracker in self._trackers:
                 phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
             events = window.events.between(start_us, start_us + self._slice_us)
-            self._counts.count(events, self._table, start_us, phases, speeds, free)
-            for tracker in trackers:
+            self._counts.count(events, self._table, start_us, phases, speeds, self._free.latest)
+            for tracker in self._trackers:
                 is_last = start_us + self._slice_us >= window.end_us
                 if tracker.take(self._counts.counts[tracker.slot], is_last):
                     self._table.put(tracker.slot, tracker.disc_map())
-                if relock and tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
+                if tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
                     self._relock(tracker)
 
     def _relock(self, tracker: RotorTracker) -> None:
@@ -274,92 +262,41 @@ class RotationDetector:
         self._table.remove(tracker.slot)
         self.statistics.rotors_lost += 1
 
-    def _active_regions(self) -> list[Region]:
-        """Where to look for rotors: regions of events that belong to none yet."""
-        grid = np.add.reduce([*self._grids, self._free])
-        span_us = self._counted_us + sum(self._grid_spans)
-        self._grids.append(self._free)
-        self._grid_spans.append(self._counted_us)
-        self._free = self._counts.empty_grid()
-        self._counted_us = 0
-        if len(self._trackers) >= self.parameters.maximum_rotors:
-            return []
-        followed = [tracker.ellipse for tracker in self._trackers]
-        return self._searcher.regions(grid, span_us, followed)
-
     def _search_on(self, length_us: int) -> None:
-        """Go on with the search for as many regions as a step of some length has time for."""
-        longest_us = max(length_us, REPEATED_FAILURE_US)
-        self._search_time_us = min(self._search_time_us + length_us, longest_us)
-        while self._to_search:
-            is_new = self._searcher.is_new(self._to_search[0])
-            needed_us = FAILURE_US if is_new else REPEATED_FAILURE_US
-            if self._search_time_us < needed_us:
-                return
-            if not self._search(self._to_search.pop(0)):
-                self._search_time_us -= needed_us
+        """Go on with the search for rotors; to its end where none waits to be measured."""
+        self._time_to_look_us -= length_us
+        self._time_to_search_us += length_us
+        is_urgent = bool(self._trackers)
+        while not is_urgent or self._time_to_search_us >= PIECE_US:
+            self._time_to_search_us -= PIECE_US
+            if self._searching is None:
+                region = self._next_region()
+                if region is None:
+                    self._time_to_search_us = 0
+                    return
+                self._searching = self._search.search(region)
+                self.statistics.regions_searched += 1
+            try:
+                next(self._searching)
+            except StopIteration as end:
+                self._searching = None
+                if end.value is not None:
+                    self._take_up(end.value)
 
-    def _search(self, region: Region) -> bool:
-        """Look for a rotor in a region; whether there was one."""
-        self.statistics.regions_searched += 1
-        window = RegionEvents(self.size, list(self._recent), self._table.codes, region)
-        is_found = self._take_up(window, self._searcher.candidates(window, region))
-        if is_found:
-            for old in (*self._grids, self._free):
-                forget_region(old, region)
-        else:
-            self._searcher.failed(region)
-        return is_found
-
-    def _take_up(self, window: RegionEvents, candidates: Iterator[RotorCandidate]) -> bool:
-        """Follow the first of a region's candidates that the events confirm."""
-        for candidate in candidates:
-            if len(self._trackers) >= self.parameters.maximum_rotors:
-                return False
-            tracker = self._try(window, candidate)
-            if tracker is not None:
-                self._trackers.append(tracker)
-                self._next_identity += 1
-                self.statistics.rotors_found += 1
-                return True
-        return False
-
-    def _try(self, window: RegionEvents, candidate: RotorCandidate) -> RotorTracker | None:
-        """Follow a candidate through the latest events, and again with the looks so learned."""
-        lock = lock_on(window, candidate, self._tracking, self._slice_us)
-        if lock is None:
+    def _next_region(self) -> Region | None:
+        """Where to look for a rotor next: a region of events that belong to none yet."""
+        if len(self._trackers) >= self.parameters.maximum_rotors:
             return None
-        ellipse, template, motion = lock.ellipse, lock.template, lock.motion
-        past = window.last(window.end_us - motion.t_us)
-        slot = self._table.free_slot()
-        for _ in range(PASSES):
-            tracker = RotorTracker(
-                self._next_identity,
-                slot,
-                ellipse,
-                template,
-                motion,
-                self.size,
-                self._slice_us,
-                self.parameters.window_us // self._slice_us,
-                self._tracking,
-            )
-            self._table.put(slot, tracker.disc_map())
-            step = EventWindow(past.start_us, past.span_us, past.events)
-            self._advance(step, [tracker], self._counts.empty_grid(), relock=False)
-            if not tracker.is_credible() or self._is_followed(tracker.ellipse):
-                self._table.remove(slot)
-                return None
-            ellipse, template, motion = tracker.retraced(past.start_us)
-        return tracker
+        if self._time_to_look_us <= 0:
+            self._time_to_look_us = LOOK_US
+            self._to_search = self._search.regions(*self._free.total())
+        return self._to_search.pop(0) if self._to_search else None
 
-    def _is_followed(self, ellipse: Ellipse) -> bool:
-        """Whether a disc is one that is followed already."""
-        return any(
-            min(
-                float(tracker.ellipse.disc_coordinates(*ellipse.center)[0]),
-                float(ellipse.disc_coordinates(*tracker.ellipse.center)[0]),
-            )
-            < SAME_RADIUS
-            for tracker in self._trackers
-        )
+    def _take_up(self, tracker: RotorTracker) -> None:
+        """Follow a rotor that was found, and look at once for what remains beside it."""
+        tracker.identity, tracker.slot = self._next_identity, self._table.free_slot()
+        self._table.put(tracker.slot, tracker.disc_map())
+        self._trackers.append(tracker)
+        self._next_identity += 1
+        self.statistics.rotors_found += 1
+        self._time_to_look_us = 0

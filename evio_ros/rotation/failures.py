@@ -9,10 +9,12 @@ from evio_ros.rotation.regions import Region
 
 __all__ = ["Failures"]
 
-LONGEST_PAUSE = 8
-"""A region is looked at again after no more than this many searches."""
-MEMORY = 16
-"""Failures are forgotten so many searches after the end of their pause."""
+FIRST_PAUSE_US = 50_000
+LONGEST_PAUSE_US = 800_000
+"""A region is looked at again after the first time when it failed once, after no more than the
+longest when it fails each time."""
+MEMORY_US = 1_600_000
+"""Failures are forgotten so long after the end of their pause."""
 REACH = 3
 """Cells so near to one that failed fail with it: leaves sway."""
 PAUSED_SHARE = 0.7
@@ -23,23 +25,25 @@ class Failures:
     """How often, and how long ago, each cell of the activity grid was searched in vain.
 
     It is kept by cell and not by region: a tree's regions part and join from search to search.
+
+    Args:
+        shape: rows and columns of the grid.
     """
 
-    def __init__(self) -> None:
-        self._times: NDArray[np.int32] = np.zeros((0, 0), np.int32)
-        self._pause: NDArray[np.int32] = np.zeros((0, 0), np.int32)
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._times: NDArray[np.int32] = np.zeros(shape, np.int32)
+        self._pause_us: NDArray[np.int32] = np.zeros(shape, np.int32)
 
-    def pass_search(self, shape: tuple[int, ...]) -> None:
-        """Let a search begin on a grid of some shape; every pause gets shorter."""
-        if self._times.shape != shape:
-            self._times, self._pause = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        self._pause -= 1
-        self._times[self._pause <= -MEMORY] = 0
+    def pass_time(self, length_us: int) -> None:
+        """Let sensor time pass; every pause gets shorter."""
+        self._pause_us -= length_us
+        is_forgotten = self._pause_us <= -MEMORY_US
+        self._times[is_forgotten] = self._pause_us[is_forgotten] = 0
 
     def is_paused(self, region: Region) -> bool:
         """Whether most of a region failed lately."""
-        pause = self._pause[region.cells[:, 0], region.cells[:, 1]]
-        return float((pause > 0).mean()) >= PAUSED_SHARE
+        pause_us = self._pause_us[region.cells[:, 0], region.cells[:, 1]]
+        return float((pause_us > 0).mean()) >= PAUSED_SHARE
 
     def times(self, region: Region) -> int:
         """How often a region, or the worst part of it, failed of late."""
@@ -53,7 +57,7 @@ class Failures:
         rows, columns = _with_neighbours(region.cells, self._times.shape)
         times = self.times(region) + 1
         self._times[rows, columns] = times
-        self._pause[rows, columns] = min(2 ** (times - 1), LONGEST_PAUSE)
+        self._pause_us[rows, columns] = min(FIRST_PAUSE_US << (times - 1), LONGEST_PAUSE_US)
 
 
 def _with_neighbours(

@@ -10,8 +10,9 @@ import scipy.fft
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.acquisition import RotorCandidate
-from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
+from evio_ros.rotation.angle_time import harmonics_of_events
 from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.rotation.pieces import Pieces
 from evio_ros.rotation.region_events import RegionEvents
 from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.slice_histogram import ANGLE_BINS
@@ -22,10 +23,13 @@ from evio_ros.rotation.tracker_parameters import TrackerParameters
 __all__ = ["FirstLock", "lock_on"]
 
 ORDERS = 24
-BINS_PER_PERIOD = 32
-PERIODS = 8
+BINS_PER_TURN = 64
+BLADE_PASSES = 8
 SHORTEST_US = 50_000
 LEAST_EVENTS = 200
+SPEEDS = np.linspace(-1.0, 1.0, 41)
+"""Speeds that are tried: their difference from the candidate's, in turns over the events' span."""
+SPEEDS_A_PIECE = 10
 MINIMUM_SIGNAL_TO_NOISE = 1.6
 
 
@@ -51,7 +55,7 @@ def lock_on(
     candidate: RotorCandidate,
     parameters: TrackerParameters,
     slice_us: int,
-) -> FirstLock | None:
+) -> Pieces[FirstLock | None]:
     """Measure a candidate over the last of some events; None where it does not turn.
 
     Args:
@@ -60,10 +64,11 @@ def lock_on(
         parameters: rings.
         slice_us: the span that is used is a whole number of these.
     """
-    period_us = 1e6 / abs(candidate.frequency_hz * candidate.order)
-    length_us = int(min(max(PERIODS * period_us, SHORTEST_US), recent.span_us))
+    speed_hz = abs(candidate.frequency_hz)
+    length_us = int(BLADE_PASSES * 1e6 / (speed_hz * candidate.order))
+    length_us = min(max(length_us, SHORTEST_US), recent.span_us)
     length_us -= length_us % slice_us
-    window = recent.last(length_us)
+    window = yield from recent.last(length_us)
     disc = DiscMap.of(
         candidate.ellipse,
         window.events.size,
@@ -71,16 +76,21 @@ def lock_on(
         parameters.hub_radius,
         parameters.rim_radius,
     )
-    bins = int(np.clip(math.ceil(length_us / period_us * BINS_PER_PERIOD), 16, length_us // 20))
-    counts = angle_time_histogram(window.events, disc, window.start_us, length_us, bins, ANGLE_BINS)
-    if counts.sum() < LEAST_EVENTS:
-        return None
-    harmonics = angular_harmonics(counts, ORDERS)
     length_s = length_us * 1e-6
-    offsets = np.linspace(-2.0, 2.0, 81) / length_s
-    near = candidate.frequency_hz + offsets[np.abs(offsets) < 0.5 * abs(candidate.frequency_hz)]
-    start_hz = float(near[np.argmax(line_power(harmonics, length_s, near))])
-    fit = fit_line(harmonics, length_s, start_hz)
+    bins = int(np.clip(math.ceil(length_s * speed_hz * BINS_PER_TURN), 16, length_us // 20))
+    harmonics = yield from harmonics_of_events(
+        window.events, disc, window.start_us, length_us, bins, ORDERS
+    )
+    if harmonics[:, :, 0].real.sum() < LEAST_EVENTS:
+        return None
+    near = candidate.frequency_hz + SPEEDS / length_s
+    near = near[np.abs(near - candidate.frequency_hz) < 0.5 * speed_hz]
+    power = []
+    for first in range(0, len(near), SPEEDS_A_PIECE):
+        power.append(line_power(harmonics, length_s, near[first : first + SPEEDS_A_PIECE]))
+        yield
+    fit = fit_line(harmonics, length_s, float(near[np.argmax(np.concatenate(power))]))
+    yield
     if not math.isfinite(fit.frequency_std_hz) or fit.signal_to_noise < MINIMUM_SIGNAL_TO_NOISE:
         return None
     return FirstLock(

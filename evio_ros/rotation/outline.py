@@ -19,19 +19,21 @@ from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition import RotorCandidate
 from evio_ros.rotation.angle_time import harmonics_of_events
 from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.rotation.pieces import Pieces
 from evio_ros.rotation.regions import Region
 
 __all__ = ["outline_ellipse", "speed_spectrum", "turning_candidate"]
 
 ORDERS = 32
 RINGS = 4
-BIN_US = 250
+BIN_US = 500
 ZERO_PADDING = 2
 FASTEST_HZ = 100.0
 LEAST_POWER = 4.0
 """Power on the line of the spectrum over that of noise."""
 LEAST_ASYMMETRY = 3.0
 """The same over the power on the line of the opposite speed; a lamp has both alike."""
+LEAST_TURNS = 0.9
 LEAST_FILLING = 0.8
 """Share of the ellipse that the region's cells cover, and of the cells that it covers."""
 
@@ -56,33 +58,33 @@ def outline_ellipse(region: Region) -> Ellipse | None:
 
 def turning_candidate(
     events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse
-) -> RotorCandidate | None:
+) -> Pieces[RotorCandidate | None]:
     """Whether something turns in a disc, and how fast.
 
     Args:
         events: events of [start_us, start_us + span_us).
         start_us, span_us: time span in µs.
-        ellipse: the disc; something must have made a turn in it.
+        ellipse: the disc; something must have made about a turn in it.
 
     Returns:
         The candidate, of order 1; its coherence is the share of power that is not noise.
     """
     disc = DiscMap.of(ellipse, events.size, RINGS, 0.15, 1.0)
     bins = max(span_us // BIN_US, 16)
-    harmonics = harmonics_of_events(events, disc, start_us, span_us, bins, ORDERS)
-    frequencies, power = speed_spectrum(harmonics, span_us * 1e-6, FASTEST_HZ)
+    harmonics = yield from harmonics_of_events(events, disc, start_us, span_us, bins, ORDERS)
+    frequencies, power = yield from speed_spectrum(harmonics, span_us * 1e-6, FASTEST_HZ)
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])
     if power[best] < max(LEAST_POWER, LEAST_ASYMMETRY * opposite):
         return None
-    if abs(frequencies[best]) * span_us * 1e-6 < 1.0:
+    if abs(frequencies[best]) * span_us * 1e-6 < LEAST_TURNS:
         return None
     return RotorCandidate(ellipse, float(frequencies[best]), 1, float(1 - 1 / power[best]))
 
 
 def speed_spectrum(
     harmonics: NDArray[np.complexfloating], length_s: float, fastest_hz: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> Pieces[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Power along every line of the angle-time spectrum.
 
     Args:
@@ -95,25 +97,24 @@ def speed_spectrum(
         of Poisson noise.
     """
     _, bins, columns = harmonics.shape
-    rate = harmonics - harmonics.mean(axis=1, keepdims=True)
-    spectrum = scipy.fft.fft(rate, ZERO_PADDING * bins, axis=1)
-    half = math.ceil(fastest_hz * length_s * ZERO_PADDING * columns)
+    padded = scipy.fft.next_fast_len(ZERO_PADDING * bins)
+    power = np.zeros((padded, columns), np.float32)
+    for channel in harmonics:
+        spectrum = scipy.fft.fft((channel - channel.mean(axis=0)), padded, axis=0)
+        power += spectrum.real**2 + spectrum.imag**2
+        yield
+    bins_per_hz = length_s * padded / bins
+    half = math.ceil(fastest_hz * bins_per_hz * columns)
     frequency = np.linspace(-fastest_hz, fastest_hz, 2 * half + 1)
-    power = _power_along_lines(spectrum, frequency * length_s * ZERO_PADDING)
+    along = _power_along_lines(power, frequency * bins_per_hz)
     noise = float(harmonics[:, :, 0].real.sum()) * (columns - 1)
-    return frequency, power / max(noise, 1.0)
+    return frequency, along / max(noise, 1.0)
 
 
 @njit(cache=True, nogil=True)
-def _power_along_lines(spectrum, slopes):  # type: ignore[no-untyped-def]
+def _power_along_lines(power, slopes):  # type: ignore[no-untyped-def]
     """Power of a pattern that turns by `slopes` bins of the spectrum for each angular order."""
-    channels, bins, columns = spectrum.shape
-    power = np.zeros((bins, columns), np.float32)
-    for channel in range(channels):
-        for i in range(bins):
-            for k in range(columns):
-                value = spectrum[channel, i, k]
-                power[i, k] += value.real * value.real + value.imag * value.imag
+    bins, columns = power.shape
     along = np.zeros(len(slopes))
     for i in range(len(slopes)):
         for order in range(1, columns):

@@ -1,50 +1,85 @@
-"""The search for new rotors: which regions to look at, and what candidates they hold."""
+"""The search for new rotors: which regions to look at, and what turns in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventWindow, SensorSize
 from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate, acquire
+from evio_ros.rotation.candidate_follower import CandidateFollower
 from evio_ros.rotation.failures import Failures
+from evio_ros.rotation.lock_on import lock_on
 from evio_ros.rotation.outline import outline_ellipse, turning_candidate
+from evio_ros.rotation.pieces import Pieces
+from evio_ros.rotation.pixel_table import PixelTable
 from evio_ros.rotation.region_events import RegionEvents
 from evio_ros.rotation.regions import Region, RegionParameters, find_regions
+from evio_ros.rotation.rotor_tracker import RotorTracker
+from evio_ros.rotation.tracker_parameters import TrackerParameters
 
-__all__ = ["RotorSearch", "forget_region"]
+__all__ = ["RotorSearch"]
 
 FOLLOWED_RADIUS = 1.25
 """Cells nearer to a followed rotor's hub than this, in radii, belong to it."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
+SAME_RADIUS = 0.5
+"""Two discs are one where a hub lies nearer to the other's than this, in radii."""
 
 
 class RotorSearch:
-    """Finds regions worth looking at and candidates in them.
+    """Finds regions worth looking at, and rotors in them.
 
     Args:
-        span_us: length of the events in which blades are looked for.
-        regions, acquisition: details.
-
-    Attributes:
+        size: geometry of the sensor.
+        recent: the latest steps, kept up to date by the owner, as are:
+        table: pixels of the rotors that are followed.
+        followed: these rotors.
         known: discs of a calibration; where a region lies in one, it is tried first.
+        span_us: length of the events in which blades are looked for.
+        slice_us, window_slices: slices that rotors are followed with, and their number in a window.
+        regions, acquisition, tracking: details.
     """
 
     def __init__(
-        self, span_us: int, regions: RegionParameters, acquisition: AcquisitionParameters
+        self,
+        size: SensorSize,
+        recent: Sequence[EventWindow],
+        table: PixelTable,
+        followed: Sequence[RotorTracker],
+        known: Sequence[Ellipse],
+        span_us: int,
+        slice_us: int,
+        window_slices: int,
+        regions: RegionParameters,
+        acquisition: AcquisitionParameters,
+        tracking: TrackerParameters,
     ) -> None:
+        self._size = size
+        self._recent = recent
+        self._table = table
+        self._followed = followed
+        self._known_discs = known
         self._span_us = span_us
+        self._slice_us = slice_us
         self._regions = regions
         self._acquisition = acquisition
-        self._failures = Failures()
-        self.known: tuple[Ellipse, ...] = ()
+        self._tracking = tracking
+        self._later: list[EventWindow] | None = None
+        self._failures = Failures(table.is_taken.shape)
+        self._follower = CandidateFollower(size, regions.cell_px, slice_us, window_slices, tracking)
 
-    def regions(
-        self, grid: NDArray[np.int32], span_us: int, followed: Sequence[Ellipse]
-    ) -> list[Region]:
+    def pass_step(self, step: EventWindow) -> None:
+        """Take note of a step that has passed."""
+        self._failures.pass_time(step.length_us)
+        if self._later is not None:
+            self._later.append(step)
+
+    def regions(self, grid: NDArray[np.int32], span_us: int) -> list[Region]:
         """Active regions without the followed rotors; those that failed lately are left out.
 
         New ones come before those that failed of old, and then those with most events.
@@ -52,51 +87,117 @@ class RotorSearch:
         Args:
             grid: int32 counts of the events of no rotor in cells.
             span_us: time in which they were counted.
-            followed: discs of the rotors that are followed.
         """
         free = grid.copy()
-        for ellipse in followed:
-            _clear(free, ellipse, self._regions.cell_px)
+        for tracker in self._followed:
+            _clear(free, tracker.ellipse, self._regions.cell_px)
         found = find_regions(free, span_us, self._regions)
-        self._failures.pass_search(grid.shape)
         hopeful = [region for region in found if not self._failures.is_paused(region)]
         hopeful.sort(key=self._failures.times)
         return hopeful[: self._regions.maximum_regions]
 
-    def candidates(self, window: RegionEvents, region: Region) -> Iterator[RotorCandidate]:
-        """Candidates of a region, those from which most can be hoped first."""
-        recent = window.last(self._span_us)
-        short = window.last(self._span_us // SHORT_SHARE)
-        for ellipse in self.known:
-            if _covers(ellipse, region):
-                known = turning_candidate(recent.events, recent.start_us, recent.span_us, ellipse)
-                if known is not None:
-                    yield known
-        unsure = []
-        for part in (short, recent):
-            for candidate in acquire(
-                part.events, part.start_us, part.span_us, region, self._acquisition
-            ):
-                if candidate.coherence >= self._acquisition.certain_coherence:
-                    yield candidate
-                else:
+    def search(self, region: Region) -> Pieces[RotorTracker | None]:
+        """Look for a rotor in a region.
+
+        Returns:
+            A tracker that has followed it up to the end of the latest step; None where none turns.
+        """
+        window = RegionEvents(self._size, self._recent, self._table.codes, region)
+        self._later = later = []
+        tracker = yield from self._first_rotor(window, region)
+        if tracker is None:
+            self._failures.add(region)
+        else:
+            # More steps may pass meanwhile; where none is left the tracker is up to date.
+            for step in later:
+                yield from self._follower.follow(tracker, window.of_step(step), step.end_us)
+        self._later = None
+        return tracker
+
+    def _first_rotor(self, window: RegionEvents, region: Region) -> Pieces[RotorTracker | None]:
+        """The first of a region's candidates that the events confirm, most hopeful ones first."""
+        unsure: list[RotorCandidate] = []
+        certain = self._acquisition.certain_coherence
+        for find, span_us, sure in (
+            (self._known, self._span_us, 0.0),
+            (self._winding, self._span_us // SHORT_SHARE, certain),
+            (self._winding, self._span_us, certain),
+            (self._turning, self._span_us, 0.0),
+            (self._turning, window.span_us, 0.0),
+        ):
+            candidates = yield from find(window, span_us, region)
+            for candidate in candidates:
+                if candidate.coherence < sure:
                     unsure.append(candidate)
+                    continue
+                tracker = yield from self._try(window, candidate)
+                if tracker is not None:
+                    return tracker
+        for candidate in unsure:
+            tracker = yield from self._try(window, candidate)
+            if tracker is not None:
+                return tracker
+        return None
+
+    def _known(
+        self, window: RegionEvents, span_us: int, region: Region
+    ) -> Pieces[list[RotorCandidate]]:
+        """What turns in the discs of the calibration."""
+        discs = [disc for disc in self._known_discs if _covers(disc, region)]
+        return (yield from _turning_in(discs, window, span_us))
+
+    def _winding(
+        self, window: RegionEvents, span_us: int, region: Region
+    ) -> Pieces[list[RotorCandidate]]:
+        """What winds about a hub."""
+        part = yield from window.last(span_us)
+        return (
+            yield from acquire(part.events, part.start_us, part.span_us, region, self._acquisition)
+        )
+
+    def _turning(
+        self, window: RegionEvents, span_us: int, region: Region
+    ) -> Pieces[list[RotorCandidate]]:
+        """What turns in a region that has the outline of a disc."""
         outline = outline_ellipse(region)
-        if outline is not None:
-            for span_us in sorted({recent.span_us, window.span_us}):
-                part = window.last(span_us)
-                turning = turning_candidate(part.events, part.start_us, part.span_us, outline)
-                if turning is not None:
-                    yield turning
-        yield from unsure
+        return (yield from _turning_in([] if outline is None else [outline], window, span_us))
 
-    def is_new(self, region: Region) -> bool:
-        """Whether a region was not searched in vain of late."""
-        return self._failures.times(region) == 0
+    def _try(self, window: RegionEvents, candidate: RotorCandidate) -> Pieces[RotorTracker | None]:
+        """Follow a candidate through the events in which it was seen."""
+        if self._is_followed(candidate.ellipse):
+            return None
+        lock = yield from lock_on(window, candidate, self._tracking, self._slice_us)
+        if lock is None:
+            return None
+        past = yield from window.last(window.end_us - lock.motion.t_us)
+        tracker = self._follower.begin(lock)
+        yield from self._follower.follow(tracker, past.events, past.end_us)
+        is_new = tracker.is_credible() and not self._is_followed(tracker.ellipse)
+        return tracker if is_new else None
 
-    def failed(self, region: Region) -> None:
-        """Look at a region less often."""
-        self._failures.add(region)
+    def _is_followed(self, ellipse: Ellipse) -> bool:
+        """Whether a disc is one that is followed already."""
+        return any(
+            min(
+                float(tracker.ellipse.disc_coordinates(*ellipse.center)[0]),
+                float(ellipse.disc_coordinates(*tracker.ellipse.center)[0]),
+            )
+            < SAME_RADIUS
+            for tracker in self._followed
+        )
+
+
+def _turning_in(
+    discs: Sequence[Ellipse], window: RegionEvents, span_us: int
+) -> Pieces[list[RotorCandidate]]:
+    """What turns in some discs."""
+    found = []
+    for disc in discs:
+        part = yield from window.last(span_us)
+        candidate = yield from turning_candidate(part.events, part.start_us, part.span_us, disc)
+        if candidate is not None:
+            found.append(candidate)
+    return found
 
 
 def _covers(ellipse: Ellipse, region: Region) -> bool:
@@ -104,15 +205,6 @@ def _covers(ellipse: Ellipse, region: Region) -> bool:
     points = region.cell_centers()
     radius, _ = ellipse.disc_coordinates(points[:, 0], points[:, 1])
     return float((radius < FOLLOWED_RADIUS).mean()) > 0.5
-
-
-def forget_region(grid: NDArray[np.int32], region: Region) -> None:
-    """Take a region's cells and their neighbours off a grid, in place."""
-    for row in (-1, 0, 1):
-        for column in (-1, 0, 1):
-            cells = region.cells + np.array((row, column))
-            inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
-            grid[cells[inside, 0], cells[inside, 1]] = 0
 
 
 def _clear(grid: NDArray[np.int32], ellipse: Ellipse, cell_px: int) -> None:

@@ -1,0 +1,76 @@
+"""Following a candidate through events of the past, to see whether it is a rotor."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.rotation.lock_on import FirstLock
+from evio_ros.rotation.pieces import Pieces
+from evio_ros.rotation.pixel_table import PixelTable
+from evio_ros.rotation.rotor_tracker import RotorTracker
+from evio_ros.rotation.slice_histogram import SliceCounts
+from evio_ros.rotation.tracker_parameters import TrackerParameters
+
+__all__ = ["CandidateFollower"]
+
+SLICES_A_PIECE = 4
+UNKNOWN = -1
+"""Identity of a tracker that is not yet known to be one of a rotor."""
+
+
+class CandidateFollower:
+    """Lets one tracker at a time follow events that belong to no other rotor.
+
+    Args:
+        size: geometry of the sensor.
+        cell_px: side of the cells of the pixel table.
+        slice_us: length of the slices.
+        window_slices: slices of the measured window.
+        tracking: how to follow.
+    """
+
+    def __init__(
+        self,
+        size: SensorSize,
+        cell_px: int,
+        slice_us: int,
+        window_slices: int,
+        tracking: TrackerParameters,
+    ) -> None:
+        self._size = size
+        self._slice_us = slice_us
+        self._window_slices = window_slices
+        self._tracking = tracking
+        self._table = PixelTable(size, cell_px)
+        self._counts = SliceCounts(1, tracking.rings, self._table.is_taken.shape, cell_px)
+        self._others = self._counts.empty_grid()
+
+    def begin(self, lock: FirstLock) -> RotorTracker:
+        """A tracker that starts from the first look at a candidate."""
+        tracker = RotorTracker(
+            UNKNOWN,
+            0,
+            lock.ellipse,
+            lock.template,
+            lock.motion,
+            self._size,
+            self._slice_us,
+            self._window_slices,
+            self._tracking,
+        )
+        self._table.put(0, tracker.disc_map())
+        return tracker
+
+    def follow(self, tracker: RotorTracker, events: EventBatch, end_us: int) -> Pieces[None]:
+        """Let the tracker that was begun last take in events up to a time, a multiple of slices."""
+        for index, start_us in enumerate(range(tracker.t_us, end_us, self._slice_us)):
+            phase, speed = tracker.expected()
+            part = events.between(start_us, start_us + self._slice_us)
+            motion = np.array([phase]), np.array([speed])
+            self._counts.count(part, self._table, start_us, *motion, self._others)
+            is_last = start_us + self._slice_us >= end_us
+            if tracker.take(self._counts.counts[0], is_last):
+                self._table.put(0, tracker.disc_map())
+            if index % SLICES_A_PIECE == SLICES_A_PIECE - 1:
+                yield
