@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.rotation.lock_on import FirstLock
 from evio_ros.rotation.pieces import Pieces
 from evio_ros.rotation.pixel_table import PixelTable
+from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.rotor_tracker import RotorTracker
 from evio_ros.rotation.slice_histogram import SliceCounts
+from evio_ros.rotation.template import Template
 from evio_ros.rotation.tracker_parameters import TrackerParameters
 
 __all__ = ["CandidateFollower"]
@@ -46,14 +48,14 @@ class CandidateFollower:
         self._counts = SliceCounts(1, tracking.rings, self._table.is_taken.shape, cell_px)
         self._others = self._counts.empty_grid()
 
-    def begin(self, lock: FirstLock) -> RotorTracker:
-        """A tracker that starts from the first look at a candidate."""
+    def begin(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:
+        """A tracker of a disc, of some looks, from a time on."""
         tracker = RotorTracker(
             UNKNOWN,
             0,
-            lock.ellipse,
-            lock.template,
-            lock.motion,
+            ellipse,
+            template,
+            motion,
             self._size,
             self._slice_us,
             self._window_slices,

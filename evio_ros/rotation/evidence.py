@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["Evidence"]
+__all__ = ["DOUBTFUL_EXCESS", "Evidence"]
 
 QUIET_SHARE = 0.25
 """Share of the evidence expected below which a rotor is not seen turning."""

@@ -16,7 +16,7 @@ from evio_ros.rotation.calibration import KnownDisc
 from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.evidence import Evidence
+from evio_ros.rotation.evidence import DOUBTFUL_EXCESS, Evidence
 from evio_ros.rotation.held_slices import HeldSlices
 from evio_ros.rotation.matched_offset import MatchedOffset, find_offset
 from evio_ros.rotation.noise_scale import NoiseScale
@@ -184,10 +184,8 @@ class RotorTracker:
         self._held = None
         return self._measure(held)
 
-    def is_credible(self) -> bool:
-        """Whether what was seen so far is a rotor: its phase was foretold from slice to slice."""
-        state, covariance = self._phase.state, self._phase.covariance
-        relative_std = math.sqrt(float(covariance[1, 1])) / max(abs(float(state[1])), 1e-9)
+    def is_seen(self) -> bool:
+        """Whether something turns as was foretold from slice to slice."""
         return (
             not self.stopped
             and self.unseen_us == 0
@@ -195,7 +193,16 @@ class RotorTracker:
             and self._evidence.match > LEAST_MATCH
             and self._evidence.total > LEAST_EVIDENCE
             and self.template.contrast > LEAST_CONTRAST
+        )
+
+    def is_credible(self) -> bool:
+        """Whether what was seen so far is a rotor: its speed is known and its disc the right one."""
+        state, covariance = self._phase.state, self._phase.covariance
+        relative_std = math.sqrt(float(covariance[1, 1])) / max(abs(float(state[1])), 1e-9)
+        return (
+            self.is_seen()
             and relative_std < LARGEST_RELATIVE_STD
+            and self._excess() < DOUBTFUL_EXCESS
         )
 
     def known_disc(self) -> KnownDisc:
@@ -391,5 +398,8 @@ class RotorTracker:
 
     def _confidence(self, speed: float, std: float) -> float:
         allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)
-        excess = self._noise.phase * self._noise.sectors / max(self.template.contrast, 1e-3)
-        return self._evidence.is_rotor(excess) * within_probability(allowed, std)
+        return self._evidence.is_rotor(self._excess()) * within_probability(allowed, std)
+
+    def _excess(self) -> float:
+        """See `Evidence.is_rotor`."""
+        return self._noise.phase * self._noise.sectors / max(self.template.contrast, 1e-3)

@@ -27,6 +27,8 @@ FOLLOWED_RADIUS = 1.25
 """Cells nearer to a followed rotor's hub than this, in radii, belong to it."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
+PASSES = 2
+"""A candidate is followed so often until it is sure."""
 SAME_RADIUS = 0.5
 """Two discs are one where a hub lies nearer to the other's than this, in radii."""
 
@@ -105,36 +107,37 @@ class RotorSearch:
         window = RegionEvents(self._size, self._recent, self._table.codes, region)
         self._later = later = []
         tracker = yield from self._first_rotor(window, region)
-        if tracker is None:
-            self._failures.add(region)
-        else:
+        if tracker is not None:
             # More steps may pass meanwhile; where none is left the tracker is up to date.
             for step in later:
                 yield from self._follower.follow(tracker, window.of_step(step), step.end_us)
         self._later = None
+        if tracker is None or not tracker.is_credible():
+            self._failures.add(region)
+            return None
         return tracker
 
     def _first_rotor(self, window: RegionEvents, region: Region) -> Pieces[RotorTracker | None]:
         """The first of a region's candidates that the events confirm, most hopeful ones first."""
         unsure: list[RotorCandidate] = []
-        certain = self._acquisition.certain_coherence
-        for find, span_us, sure in (
-            (self._known, self._span_us, 0.0),
-            (self._winding, self._span_us // SHORT_SHARE, certain),
-            (self._winding, self._span_us, certain),
-            (self._turning, self._span_us, 0.0),
-            (self._turning, window.span_us, 0.0),
+        for find, span_us in (
+            (self._known, self._span_us),
+            (self._winding, self._span_us // SHORT_SHARE),
+            (self._winding, self._span_us),
         ):
-            candidates = yield from find(window, span_us, region)
-            for candidate in candidates:
-                if candidate.coherence < sure:
-                    unsure.append(candidate)
-                    continue
-                tracker = yield from self._try(window, candidate)
-                if tracker is not None:
-                    return tracker
-        for candidate in unsure:
-            tracker = yield from self._try(window, candidate)
+            found = yield from find(window, span_us, region)
+            certain = [c for c in found if c.coherence >= self._acquisition.certain_coherence]
+            tracker = yield from self._try_all(window, certain)
+            if tracker is not None:
+                return tracker
+            unsure += found[len(certain) :]
+        unsure.sort(key=lambda candidate: candidate.coherence, reverse=True)
+        tracker = yield from self._try_all(window, unsure)
+        if tracker is not None:
+            return tracker
+        for span_us in sorted({self._span_us, window.span_us}):
+            found = yield from self._turning(window, span_us, region)
+            tracker = yield from self._try_all(window, found)
             if tracker is not None:
                 return tracker
         return None
@@ -162,18 +165,34 @@ class RotorSearch:
         outline = outline_ellipse(region)
         return (yield from _turning_in([] if outline is None else [outline], window, span_us))
 
+    def _try_all(
+        self, window: RegionEvents, candidates: Sequence[RotorCandidate]
+    ) -> Pieces[RotorTracker | None]:
+        """Follow candidates through the events in which they were seen, up to the first rotor."""
+        for candidate in candidates:
+            tracker = None
+            if not self._is_followed(candidate.ellipse):
+                tracker = yield from self._try(window, candidate)
+            if tracker is not None and not self._is_followed(tracker.ellipse):
+                return tracker
+        return None
+
     def _try(self, window: RegionEvents, candidate: RotorCandidate) -> Pieces[RotorTracker | None]:
-        """Follow a candidate through the events in which it was seen."""
-        if self._is_followed(candidate.ellipse):
-            return None
+        """Follow a candidate, where it is not sure once more with the looks so learned."""
         lock = yield from lock_on(window, candidate, self._tracking, self._slice_us)
         if lock is None:
             return None
         past = yield from window.last(window.end_us - lock.motion.t_us)
-        tracker = self._follower.begin(lock)
-        yield from self._follower.follow(tracker, past.events, past.end_us)
-        is_new = tracker.is_credible() and not self._is_followed(tracker.ellipse)
-        return tracker if is_new else None
+        first = lock.ellipse, lock.template, lock.motion
+        for _ in range(PASSES):
+            tracker = self._follower.begin(*first)
+            yield from self._follower.follow(tracker, past.events, past.end_us)
+            if tracker.is_credible():
+                return tracker
+            if not tracker.is_seen():
+                return None
+            first = tracker.retraced(past.start_us)
+        return None
 
     def _is_followed(self, ellipse: Ellipse) -> bool:
         """Whether a disc is one that is followed already."""
