@@ -79,7 +79,10 @@ class AcquisitionParameters(Parameters):
         doc="Least share of the line's power that winds about one hub.",
     )
     certain_coherence: float = parameter(
-        0.8, minimum=0.0, maximum=1.0, doc="A line as coherent as this ends the search of a region."
+        0.8,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Of a line as coherent as this no more need be seen to follow it.",
     )
     maximum_cells: int = parameter(
         600, minimum=64, doc="In regions of more cells, neighbours are taken together."
@@ -136,8 +139,6 @@ def acquire(
         candidate = _wind(spectrum[:, :, line], points, float(frequencies[line]), parameters)
         if candidate is not None and candidate.coherence >= parameters.minimum_coherence:
             candidates.append(candidate)
-            if candidate.coherence >= parameters.certain_coherence:
-                break
     candidates.sort(key=lambda candidate: candidate.coherence, reverse=True)
     return candidates
 

@@ -27,7 +27,7 @@ BINS_PER_TURN = 64
 BLADE_PASSES = 8
 SHORTEST_US = 50_000
 LEAST_EVENTS = 200
-SPEEDS = np.linspace(-1.0, 1.0, 41)
+SPEEDS = np.linspace(-0.6, 0.6, 25)
 """Speeds that are tried: their difference from the candidate's, in turns over the events' span."""
 SPEEDS_A_PIECE = 10
 MINIMUM_SIGNAL_TO_NOISE = 1.6

@@ -25,6 +25,8 @@ __all__ = ["RotorSearch"]
 
 FOLLOWED_RADIUS = 1.25
 """Cells nearer to a followed rotor's hub than this, in radii, belong to it."""
+MOST = 0.5
+"""Share of a region that must lie on a disc for the region to be of it."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
 PASSES = 2
@@ -72,6 +74,7 @@ class RotorSearch:
         self._acquisition = acquisition
         self._tracking = tracking
         self._later: list[EventWindow] | None = None
+        self._beside: list[RotorCandidate] = []
         self._failures = Failures(table.is_taken.shape)
         self._follower = CandidateFollower(size, regions.cell_px, slice_us, window_slices, tracking)
 
@@ -119,21 +122,15 @@ class RotorSearch:
 
     def _first_rotor(self, window: RegionEvents, region: Region) -> Pieces[RotorTracker | None]:
         """The first of a region's candidates that the events confirm, most hopeful ones first."""
-        unsure: list[RotorCandidate] = []
-        for find, span_us in (
-            (self._known, self._span_us),
-            (self._winding, self._span_us // SHORT_SHARE),
-            (self._winding, self._span_us),
-        ):
-            found = yield from find(window, span_us, region)
-            certain = [c for c in found if c.coherence >= self._acquisition.certain_coherence]
-            tracker = yield from self._try_all(window, certain)
-            if tracker is not None:
-                return tracker
-            unsure += found[len(certain) :]
-        unsure.sort(key=lambda candidate: candidate.coherence, reverse=True)
-        tracker = yield from self._try_all(window, unsure)
+        beside = [c for c in self._beside if _share(region, c.ellipse) > MOST]
+        known = yield from self._known(window, self._span_us, region)
+        tracker = yield from self._try_all(window, beside + known)
         if tracker is not None:
+            return tracker
+        candidates = yield from self._winding_candidates(window, region)
+        tracker = yield from self._try_all(window, candidates)
+        if tracker is not None:
+            self._beside = candidates
             return tracker
         for span_us in sorted({self._span_us, window.span_us}):
             found = yield from self._turning(window, span_us, region)
@@ -146,13 +143,27 @@ class RotorSearch:
         self, window: RegionEvents, span_us: int, region: Region
     ) -> Pieces[list[RotorCandidate]]:
         """What turns in the discs of the calibration."""
-        discs = [disc for disc in self._known_discs if _covers(disc, region)]
+        discs = [disc for disc in self._known_discs if _share(region, disc) > MOST]
         return (yield from _turning_in(discs, window, span_us))
+
+    def _winding_candidates(
+        self, window: RegionEvents, region: Region
+    ) -> Pieces[list[RotorCandidate]]:
+        """What winds about a hub lately, and for longer where that is not all beyond doubt."""
+        latest = yield from self._winding(window, self._span_us // SHORT_SHARE, region)
+        certain = [c for c in latest if c.coherence >= self._acquisition.certain_coherence]
+        if certain:
+            outside = (1.0 - _share(region, certain[0].ellipse)) * len(region.cells)
+            if outside < self._regions.minimum_cells:
+                return latest
+        # Where a rotor moves, what it did of late comes first.
+        others = latest[len(certain) :] + (yield from self._winding(window, self._span_us, region))
+        return certain + sorted(others, key=lambda c: c.coherence, reverse=True)
 
     def _winding(
         self, window: RegionEvents, span_us: int, region: Region
     ) -> Pieces[list[RotorCandidate]]:
-        """What winds about a hub."""
+        """What winds about a hub, the most coherent first."""
         part = yield from window.last(span_us)
         return (
             yield from acquire(part.events, part.start_us, part.span_us, region, self._acquisition)
@@ -219,11 +230,11 @@ def _turning_in(
     return found
 
 
-def _covers(ellipse: Ellipse, region: Region) -> bool:
-    """Whether most of a region lies on a disc."""
+def _share(region: Region, ellipse: Ellipse) -> float:
+    """How much of a region lies on a disc."""
     points = region.cell_centers()
     radius, _ = ellipse.disc_coordinates(points[:, 0], points[:, 1])
-    return float((radius < FOLLOWED_RADIUS).mean()) > 0.5
+    return float((radius < FOLLOWED_RADIUS).mean())
 
 
 def _clear(grid: NDArray[np.int32], ellipse: Ellipse, cell_px: int) -> None:
