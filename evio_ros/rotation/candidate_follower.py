@@ -16,7 +16,7 @@ from evio_ros.rotation.tracker_parameters import TrackerParameters
 
 __all__ = ["CandidateFollower"]
 
-SLICES_A_PIECE = 4
+SLICES_A_PIECE = 3
 UNKNOWN = -1
 """Identity of a tracker that is not yet known to be one of a rotor."""
 

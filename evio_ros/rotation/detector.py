@@ -29,10 +29,12 @@ __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters
 LONGEST_SLICE_US = 5_000
 RELOCK_US = 15_000
 """Length of the events in which a lost rotor's motion is looked for."""
-LOOK_US = 50_000
+LOOK_US = 40_000
 """Time after which active regions are looked for anew."""
 PIECE_US = 5_000
 """Sensor time for each piece of a search while rotors are followed: they must not wait for it."""
+IDLE_PIECE_US = 1_250
+"""The same while none is. Then new regions are searched to the end, as nothing can wait."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ class RotationDetector:
             self._tracking,
         )
         self._searching: Pieces[RotorTracker | None] | None = None
+        self._is_new = False
         self._to_search: list[Region] = []
         self._time_to_look_us = steps * p.step_us
         self._time_to_search_us = 0
@@ -263,34 +266,38 @@ class RotationDetector:
         self.statistics.rotors_lost += 1
 
     def _search_on(self, length_us: int) -> None:
-        """Go on with the search for rotors; to its end where none waits to be measured."""
+        """Go on with the search for rotors by as many pieces as a step of some length allows."""
         self._time_to_look_us -= length_us
         self._time_to_search_us += length_us
-        is_urgent = bool(self._trackers)
-        while not is_urgent or self._time_to_search_us >= PIECE_US:
-            self._time_to_search_us -= PIECE_US
-            if self._searching is None:
-                region = self._next_region()
-                if region is None:
-                    self._time_to_search_us = 0
-                    return
-                self._searching = self._search.search(region)
-                self.statistics.regions_searched += 1
+        none_waits = not self._trackers
+        piece_us = IDLE_PIECE_US if none_waits else PIECE_US
+        while self._searching is not None or self._begin_search():
+            is_first_look = none_waits and self._is_new
+            if self._time_to_search_us < piece_us and not is_first_look:
+                return
+            self._time_to_search_us = max(self._time_to_search_us - piece_us, 0)
             try:
                 next(self._searching)
             except StopIteration as end:
                 self._searching = None
                 if end.value is not None:
                     self._take_up(end.value)
+        self._time_to_search_us = 0
 
-    def _next_region(self) -> Region | None:
-        """Where to look for a rotor next: a region of events that belong to none yet."""
+    def _begin_search(self) -> bool:
+        """Begin to look for a rotor where events belong to none; False where there are none."""
         if len(self._trackers) >= self.parameters.maximum_rotors:
-            return None
+            return False
         if self._time_to_look_us <= 0:
             self._time_to_look_us = LOOK_US
             self._to_search = self._search.regions(*self._free.total())
-        return self._to_search.pop(0) if self._to_search else None
+        if not self._to_search:
+            return False
+        region = self._to_search.pop(0)
+        self._is_new = self._search.is_new(region)
+        self._searching = self._search.search(region)
+        self.statistics.regions_searched += 1
+        return True
 
     def _take_up(self, tracker: RotorTracker) -> None:
         """Follow a rotor that was found, and look at once for what remains beside it."""

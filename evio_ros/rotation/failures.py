@@ -9,7 +9,7 @@ from evio_ros.rotation.regions import Region
 
 __all__ = ["Failures"]
 
-FIRST_PAUSE_US = 50_000
+FIRST_PAUSE_US = 40_000
 LONGEST_PAUSE_US = 800_000
 """A region is looked at again after the first time when it failed once, after no more than the
 longest when it fails each time."""

@@ -196,7 +196,7 @@ class RotorTracker:
         )
 
     def is_credible(self) -> bool:
-        """Whether what was seen so far is a rotor: its speed is known and its disc the right one."""
+        """Whether it is a rotor as well: its speed is known, and its disc explains the events."""
         state, covariance = self._phase.state, self._phase.covariance
         relative_std = math.sqrt(float(covariance[1, 1])) / max(abs(float(state[1])), 1e-9)
         return (

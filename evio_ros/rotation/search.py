@@ -29,8 +29,6 @@ MOST = 0.5
 """Share of a region that must lie on a disc for the region to be of it."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
-PASSES = 2
-"""A candidate is followed so often until it is sure."""
 SAME_RADIUS = 0.5
 """Two discs are one where a hub lies nearer to the other's than this, in radii."""
 
@@ -100,6 +98,10 @@ class RotorSearch:
         hopeful = [region for region in found if not self._failures.is_paused(region)]
         hopeful.sort(key=self._failures.times)
         return hopeful[: self._regions.maximum_regions]
+
+    def is_new(self, region: Region) -> bool:
+        """Whether a region was searched in vain no more than once of late."""
+        return self._failures.times(region) <= 1
 
     def search(self, region: Region) -> Pieces[RotorTracker | None]:
         """Look for a rotor in a region.
@@ -189,21 +191,18 @@ class RotorSearch:
         return None
 
     def _try(self, window: RegionEvents, candidate: RotorCandidate) -> Pieces[RotorTracker | None]:
-        """Follow a candidate, where it is not sure once more with the looks so learned."""
+        """Follow a candidate through the past, and once more with the looks so learned."""
         lock = yield from lock_on(window, candidate, self._tracking, self._slice_us)
         if lock is None:
             return None
         past = yield from window.last(window.end_us - lock.motion.t_us)
-        first = lock.ellipse, lock.template, lock.motion
-        for _ in range(PASSES):
-            tracker = self._follower.begin(*first)
-            yield from self._follower.follow(tracker, past.events, past.end_us)
-            if tracker.is_credible():
-                return tracker
-            if not tracker.is_seen():
-                return None
-            first = tracker.retraced(past.start_us)
-        return None
+        tracker = self._follower.begin(lock.ellipse, lock.template, lock.motion)
+        yield from self._follower.follow(tracker, past.events, past.end_us)
+        if not tracker.is_seen():
+            return None
+        tracker = self._follower.begin(*tracker.retraced(past.start_us))
+        yield from self._follower.follow(tracker, past.events, past.end_us)
+        return tracker if tracker.is_credible() else None
 
     def _is_followed(self, ellipse: Ellipse) -> bool:
         """Whether a disc is one that is followed already."""

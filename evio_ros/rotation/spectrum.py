@@ -60,15 +60,38 @@ class _Window:
         bins = harmonics.shape[1]
         time_s = (np.arange(bins) + 0.5) * (length_s / bins) - 0.5 * length_s
         orders = np.arange(1, harmonics.shape[2], dtype=np.float64)
-        return cls(harmonics[:, :, 1:], harmonics[:, :, 0].real, time_s, orders)
+        used = np.ascontiguousarray(harmonics[:, :, 1:])
+        return cls(used, harmonics[:, :, 0].real, time_s, orders)
 
-    def derotated(self, frequency_hz: float, rate: float) -> Complex:
-        """Harmonics in a frame that turns with the pattern, (2, bins, K)."""
+    def derotated_sums(self, frequency_hz: float, rate: float, edges: NDArray[np.int64]) -> Complex:
+        """Sums over slices in a frame that turns with the pattern, (2, slices, K).
+
+        Args:
+            frequency_hz, rate: motion of the frame at the window's middle.
+            edges: first bin of each slice, and the number of bins.
+        """
         turns = frequency_hz * self.time_s + 0.5 * rate * self.time_s**2
-        # exp(i k phase) of all orders as powers of one exponential.
-        one = np.exp(2j * math.pi * turns)[:, None]
-        powers = np.cumprod(np.broadcast_to(one, (len(turns), len(self.orders))), axis=1)
-        return self.harmonics * powers.astype(np.complex64)
+        return _derotated_sums(self.harmonics, turns, edges)
+
+
+@njit(cache=True, nogil=True)
+def _derotated_sums(harmonics, turns, edges):  # type: ignore[no-untyped-def]
+    """Sums over slices of harmonics of orders 1 to K, derotated by turns for each bin."""
+    channels, _, orders = harmonics.shape
+    sums = np.zeros((channels, len(edges) - 1, orders), np.complex128)
+    powers = np.empty(orders, np.complex128)
+    for part in range(len(edges) - 1):
+        for i in range(edges[part], edges[part + 1]):
+            angle = 2 * math.pi * turns[i]
+            one = complex(math.cos(angle), math.sin(angle))
+            turn = one
+            for k in range(orders):
+                powers[k] = turn
+                turn *= one
+            for channel in range(channels):
+                for k in range(orders):
+                    sums[channel, part, k] += harmonics[channel, i, k] * powers[k]
+    return sums
 
 
 def line_power(harmonics: Complex, length_s: float, frequencies_hz: Real) -> Real:
@@ -172,12 +195,11 @@ class _Slices:
 
 
 def _slice_phases(window: _Window, frequency: float, rate: float) -> _Slices:
-    derotated = window.derotated(frequency, rate)
     bins = len(window.time_s)
-    edges = np.linspace(0, bins, min(SLICES, bins) + 1).astype(int)[:-1]
-    sums = np.add.reduceat(derotated, edges, axis=1)  # (2, slices, K)
-    events = np.add.reduceat(window.counts, edges, axis=1)  # (2, slices)
-    time_s = np.add.reduceat(window.time_s, edges) / np.diff(np.append(edges, bins))
+    edges = np.linspace(0, bins, min(SLICES, bins) + 1).astype(np.int64)
+    sums = window.derotated_sums(frequency, rate, edges)  # (2, slices, K)
+    events = np.add.reduceat(window.counts, edges[:-1], axis=1)  # (2, slices)
+    time_s = np.add.reduceat(window.time_s, edges[:-1]) / np.diff(edges)
     pattern = sums.sum(axis=1)
     shape = _denoised_shape(pattern, events.sum(axis=1))
     # One Gauss-Newton step of the slices' angle: sums ~ events * shape * exp(-i k angle).
