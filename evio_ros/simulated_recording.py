@@ -12,7 +12,7 @@ from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.dat_writer import DatWriter
 
-__all__ = ["cached_recording", "record"]
+__all__ = ["cached_preset", "cached_recording", "record"]
 
 SIMULATOR_VERSION = 3
 """Raised whenever the same scene gives other events, so that caches are made anew."""
@@ -57,7 +57,17 @@ def cached_recording(
 
     The cache lies in `$XDG_CACHE_HOME/evio_ros`, by default `~/.cache/evio_ros`.
     """
-    chosen = preset(name, duration_s, rpm)
+    return cached_preset(name, preset(name, duration_s, rpm), advance)
+
+
+def cached_preset(name: str, chosen: Preset, advance: Callable[[int], None] | None = None) -> Path:
+    """The recording of any scene in the user's cache, made if it is not there yet.
+
+    Args:
+        name: what its file's name begins with.
+        chosen: scene, camera and duration.
+        advance: see `record`.
+    """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evio_ros"
     folder.mkdir(parents=True, exist_ok=True)
     recipe = f"{SIMULATOR_VERSION} {chosen.scene!r} {chosen.camera!r} {chosen.duration_s!r}"

@@ -156,6 +156,7 @@ class RotationDetectorNode(EvioNode):
         self._publisher.publish(
             state_array(rotors, header, step.end_us, window_us, len(step.events))
         )
+        detector.search()
 
 
 def _write(calibration: Calibration, file: str) -> tuple[bool, str]:

@@ -148,7 +148,7 @@ class RotationDetector:
         self._trackers: list[RotorTracker] = []
         self._table = PixelTable(self.size, self._regions.cell_px)
         self._free = FreeActivity(self._table.is_taken.shape, 2 * p.acquisition_us, LOOK_US)
-        self._search = RotorSearch(
+        self._searcher = RotorSearch(
             self.size,
             self._recent,
             self._table,
@@ -163,6 +163,7 @@ class RotationDetector:
         )
         self._searching: Pieces[RotorTracker | None] | None = None
         self._is_new = False
+        self._is_search_due = False
         self._to_search: list[Region] = []
         self._time_to_look_us = steps * p.step_us
         self._time_to_search_us = 0
@@ -177,13 +178,15 @@ class RotationDetector:
         Returns:
             One estimate for each rotor that is seen, the most confident first. While the first
             window fills, and after a rotor was found, `RotorEstimate.window_us` says how much is
-            measured.
+            measured. Where none was followed before, those found in this step are among them;
+            where some were, they do not wait for the others: see `search`.
 
         Raises:
             EventError: where the events are of another geometry, the window is not of the length of
                 a step, or an event lies outside it. Nothing is changed then.
         """
         self._check(window)
+        self.search()
         if self._recent and window.start_us != self._recent[-1].end_us:
             self.statistics.gaps += 1
             self.reset()
@@ -193,11 +196,22 @@ class RotationDetector:
         self._advance(window)
         self._drop_lost()
         self._free.pass_time(window.length_us)
-        self._search.pass_step(window)
-        self._search_on(window.length_us)
+        self._searcher.pass_step(window)
+        self._is_search_due = True
+        if not self._trackers:
+            self.search()
         estimates = [tracker.estimate() for tracker in self._trackers]
         seen = [estimate for estimate in estimates if estimate is not None]
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
+
+    def search(self) -> None:
+        """Do the part of a step that looks for more rotors, once its estimates are passed on.
+
+        The next `process` does it first where it was not done; results are the same.
+        """
+        if self._is_search_due:
+            self._is_search_due = False
+            self._search_on(self.parameters.step_us)
 
     def calibration(self) -> Calibration:
         """The discs of all rotors that are followed, as they are known by now."""
@@ -290,12 +304,12 @@ class RotationDetector:
             return False
         if self._time_to_look_us <= 0:
             self._time_to_look_us = LOOK_US
-            self._to_search = self._search.regions(*self._free.total())
+            self._to_search = self._searcher.regions(*self._free.total())
         if not self._to_search:
             return False
         region = self._to_search.pop(0)
-        self._is_new = self._search.is_new(region)
-        self._searching = self._search.search(region)
+        self._is_new = self._searcher.is_new(region)
+        self._searching = self._searcher.search(region)
         self.statistics.regions_searched += 1
         return True
 

@@ -1,0 +1,100 @@
+"""How long a step takes while rotors are followed and others are looked for in a tree.
+
+python bench/search_latency.py
+
+Four rotors of a drone, and one, beside a swaying tree in which rotors are looked for in vain again
+and again. Processor time of one core, of all steps after the first rotor was found: until the
+estimates are out, and with the part of the search that follows.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from evio_ros.events import EventWindow
+from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.simulated_recording import cached_preset
+from evio_ros.simulation.presets import Preset, preset
+from evio_ros.sources.registry import open_recording
+from evio_ros.windowing import windows
+
+NOISE_HZ = {1: 9.0, 4: 5.5}
+"""Background activity of every pixel that makes ten million events a second of the scene."""
+STEPS_US = ((20_000, 10_000), (100_000, 50_000))
+"""Window and step."""
+
+
+def scene_with(rotors: int) -> Preset:
+    """The drone beside its tree, or one of its rotors beside a larger one."""
+    drone = preset("drone_idle")
+    scene = drone.scene
+    if rotors == 1:
+        tree = preset("foliage", drone.duration_s).scene.textures
+        scene = replace(scene, rotors=scene.rotors[1:2], textures=tree)
+    return replace(drone, scene=scene, camera=replace(drone.camera, noise_hz=NOISE_HZ[rotors]))
+
+
+def step_times_ms(
+    steps: list[EventWindow], parameters: RotationDetectorParameters
+) -> tuple[list[float], list[float]]:
+    """Processor time until the estimates are out, and that of the whole step.
+
+    Of each step after the one in which a rotor was found first.
+    """
+    detector = RotationDetector(steps[0].events.size, parameters)
+    until_out: list[float] = []
+    whole: list[float] = []
+    is_found = False
+    for step in steps:
+        started = time.process_time()
+        estimates = detector.process(step)
+        is_out = time.process_time()
+        detector.search()
+        if is_found:
+            until_out.append(1e3 * (is_out - started))
+            whole.append(1e3 * (time.process_time() - started))
+        is_found = is_found or bool(estimates)
+    return until_out, whole
+
+
+def rows(rotors: int, path: Path) -> list[list[str]]:
+    """Rows of the table for one scene."""
+    made = []
+    for window_us, step_us in STEPS_US:
+        with open_recording(str(path)) as source:
+            steps = list(windows(source.batches(), source.size, step_us))
+        rate = sum(len(step.events) for step in steps) / (steps[-1].end_us - steps[0].start_us)
+        parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
+        # Once for numba, once for the clock.
+        for _ in range(2):
+            times = step_times_ms(steps, parameters)
+        for part, part_times in zip(("estimates out", "whole step"), times, strict=True):
+            figures = (np.median(part_times), np.percentile(part_times, 99), max(part_times))
+            made.append(
+                [f"{rotors}", f"{rate:.1f}", f"{step_us // 1000} ms", part]
+                + [f"{figure:.1f} ms" for figure in figures]
+            )
+    return made
+
+
+def main() -> int:
+    """Run the benchmark; returns the exit status."""
+    table = Table(title="A step while rotors are followed, one core, processor time")
+    for heading in ("rotors", "Mev/s", "step", "until", "median", "99 %", "longest"):
+        table.add_column(heading, justify="right")
+    for rotors in sorted(NOISE_HZ):
+        for row in rows(rotors, cached_preset(f"tree_and_rotors_{rotors}", scene_with(rotors))):
+            table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
