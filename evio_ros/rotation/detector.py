@@ -30,7 +30,8 @@ LONGEST_SLICE_US = 5_000
 RELOCK_US = 15_000
 """Length of the events in which a lost rotor's motion is looked for."""
 LOOK_US = 40_000
-"""Time after which active regions are looked for anew."""
+UNHURRIED_LOOK_US = 100_000
+"""Times after which active regions are looked for anew, while no rotor is followed and else."""
 PIECE_US = 5_000
 """Sensor time for each piece of a search while rotors are followed: they must not wait for it."""
 IDLE_PIECE_US = 1_250
@@ -303,7 +304,7 @@ class RotationDetector:
         if len(self._trackers) >= self.parameters.maximum_rotors:
             return False
         if self._time_to_look_us <= 0:
-            self._time_to_look_us = LOOK_US
+            self._time_to_look_us = UNHURRIED_LOOK_US if self._trackers else LOOK_US
             self._to_search = self._searcher.regions(*self._free.total())
         if not self._to_search:
             return False

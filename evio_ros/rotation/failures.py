@@ -32,22 +32,23 @@ class Failures:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._times: NDArray[np.int32] = np.zeros(shape, np.int32)
-        self._pause_us: NDArray[np.int32] = np.zeros(shape, np.int32)
+        self._end_us: NDArray[np.int64] = np.zeros(shape, np.int64)
+        self._now_us = 0
 
     def pass_time(self, length_us: int) -> None:
-        """Let sensor time pass; every pause gets shorter."""
-        self._pause_us -= length_us
-        is_forgotten = self._pause_us <= -MEMORY_US
-        self._times[is_forgotten] = self._pause_us[is_forgotten] = 0
+        """Let sensor time pass."""
+        self._now_us += length_us
 
     def is_paused(self, region: Region) -> bool:
         """Whether most of a region failed lately."""
-        pause_us = self._pause_us[region.cells[:, 0], region.cells[:, 1]]
-        return float((pause_us > 0).mean()) >= PAUSED_SHARE
+        end_us = self._end_us[region.cells[:, 0], region.cells[:, 1]]
+        return float((end_us > self._now_us).mean()) >= PAUSED_SHARE
 
     def times(self, region: Region) -> int:
         """How often a region, or the worst part of it, failed of late."""
-        return int(self._times[region.cells[:, 0], region.cells[:, 1]].max())
+        rows, columns = region.cells[:, 0], region.cells[:, 1]
+        is_remembered = self._end_us[rows, columns] > self._now_us - MEMORY_US
+        return int((self._times[rows, columns] * is_remembered).max())
 
     def add(self, region: Region) -> None:
         """Look at a region less often; each time it fails, the pause is doubled.
@@ -57,7 +58,8 @@ class Failures:
         rows, columns = _with_neighbours(region.cells, self._times.shape)
         times = self.times(region) + 1
         self._times[rows, columns] = times
-        self._pause_us[rows, columns] = min(FIRST_PAUSE_US << (times - 1), LONGEST_PAUSE_US)
+        pause_us = min(FIRST_PAUSE_US << min(times - 1, 16), LONGEST_PAUSE_US)
+        self._end_us[rows, columns] = self._now_us + pause_us
 
 
 def _with_neighbours(

@@ -22,7 +22,7 @@ from evio_ros.rotation.disc_map import DiscMap
 from evio_ros.rotation.pieces import Pieces
 from evio_ros.rotation.regions import Region
 
-__all__ = ["outline_ellipse", "speed_spectrum", "turning_candidate"]
+__all__ = ["LEAST_TURNS", "outline_ellipse", "speed_spectrum", "turning_candidate"]
 
 ORDERS = 32
 RINGS = 4
@@ -34,6 +34,7 @@ LEAST_POWER = 4.0
 LEAST_ASYMMETRY = 3.0
 """The same over the power on the line of the opposite speed; a lamp has both alike."""
 LEAST_TURNS = 0.9
+"""Before it has turned so far, not all of a disc was seen."""
 LEAST_FILLING = 0.8
 """Share of the ellipse that the region's cells cover, and of the cells that it covers."""
 
@@ -64,10 +65,11 @@ def turning_candidate(
     Args:
         events: events of [start_us, start_us + span_us).
         start_us, span_us: time span in µs.
-        ellipse: the disc; something must have made about a turn in it.
+        ellipse: the disc.
 
     Returns:
-        The candidate, of order 1; its coherence is the share of power that is not noise.
+        The candidate, of order 1; its coherence is the share of power that is not noise. Unless it
+        has made `LEAST_TURNS` more of the events must be seen to be sure.
     """
     disc = DiscMap.of(ellipse, events.size, RINGS, 0.15, 1.0)
     bins = max(span_us // BIN_US, 16)
@@ -76,8 +78,6 @@ def turning_candidate(
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])
     if power[best] < max(LEAST_POWER, LEAST_ASYMMETRY * opposite):
-        return None
-    if abs(frequencies[best]) * span_us * 1e-6 < LEAST_TURNS:
         return None
     return RotorCandidate(ellipse, float(frequencies[best]), 1, float(1 - 1 / power[best]))
 

@@ -13,7 +13,7 @@ from evio_ros.rotation.acquisition import AcquisitionParameters, RotorCandidate,
 from evio_ros.rotation.candidate_follower import CandidateFollower
 from evio_ros.rotation.failures import Failures
 from evio_ros.rotation.lock_on import lock_on
-from evio_ros.rotation.outline import outline_ellipse, turning_candidate
+from evio_ros.rotation.outline import LEAST_TURNS, outline_ellipse, turning_candidate
 from evio_ros.rotation.pieces import Pieces
 from evio_ros.rotation.pixel_table import PixelTable
 from evio_ros.rotation.region_events import RegionEvents
@@ -125,7 +125,7 @@ class RotorSearch:
     def _first_rotor(self, window: RegionEvents, region: Region) -> Pieces[RotorTracker | None]:
         """The first of a region's candidates that the events confirm, most hopeful ones first."""
         beside = [c for c in self._beside if _share(region, c.ellipse) > MOST]
-        known = yield from self._known(window, self._span_us, region)
+        known = yield from self._known(window, region)
         tracker = yield from self._try_all(window, beside + known)
         if tracker is not None:
             return tracker
@@ -134,19 +134,17 @@ class RotorSearch:
         if tracker is not None:
             self._beside = candidates
             return tracker
-        for span_us in sorted({self._span_us, window.span_us}):
-            found = yield from self._turning(window, span_us, region)
-            tracker = yield from self._try_all(window, found)
-            if tracker is not None:
-                return tracker
-        return None
+        outline = outline_ellipse(region)
+        turning = None if outline is None else (yield from self._turning(window, outline))
+        return (yield from self._try_all(window, [] if turning is None else [turning]))
 
-    def _known(
-        self, window: RegionEvents, span_us: int, region: Region
-    ) -> Pieces[list[RotorCandidate]]:
+    def _known(self, window: RegionEvents, region: Region) -> Pieces[list[RotorCandidate]]:
         """What turns in the discs of the calibration."""
-        discs = [disc for disc in self._known_discs if _share(region, disc) > MOST]
-        return (yield from _turning_in(discs, window, span_us))
+        found = []
+        for disc in self._known_discs:
+            if _share(region, disc) > MOST:
+                found.append((yield from self._turning(window, disc)))
+        return [candidate for candidate in found if candidate is not None]
 
     def _winding_candidates(
         self, window: RegionEvents, region: Region
@@ -171,12 +169,16 @@ class RotorSearch:
             yield from acquire(part.events, part.start_us, part.span_us, region, self._acquisition)
         )
 
-    def _turning(
-        self, window: RegionEvents, span_us: int, region: Region
-    ) -> Pieces[list[RotorCandidate]]:
-        """What turns in a region that has the outline of a disc."""
-        outline = outline_ellipse(region)
-        return (yield from _turning_in([] if outline is None else [outline], window, span_us))
+    def _turning(self, window: RegionEvents, disc: Ellipse) -> Pieces[RotorCandidate | None]:
+        """What turns in a disc; where that is slow, more of the past is looked at."""
+        for span_us in (self._span_us, window.span_us):
+            part = yield from window.last(span_us)
+            found = yield from turning_candidate(part.events, part.start_us, part.span_us, disc)
+            if found is None:
+                return None
+            if abs(found.frequency_hz) * part.span_us * 1e-6 >= LEAST_TURNS:
+                return found
+        return None
 
     def _try_all(
         self, window: RegionEvents, candidates: Sequence[RotorCandidate]
@@ -214,19 +216,6 @@ class RotorSearch:
             < SAME_RADIUS
             for tracker in self._followed
         )
-
-
-def _turning_in(
-    discs: Sequence[Ellipse], window: RegionEvents, span_us: int
-) -> Pieces[list[RotorCandidate]]:
-    """What turns in some discs."""
-    found = []
-    for disc in discs:
-        part = yield from window.last(span_us)
-        candidate = yield from turning_candidate(part.events, part.start_us, part.span_us, disc)
-        if candidate is not None:
-            found.append(candidate)
-    return found
 
 
 def _share(region: Region, ellipse: Ellipse) -> float:
