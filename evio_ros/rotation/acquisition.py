@@ -85,7 +85,7 @@ class AcquisitionParameters(Parameters):
         doc="Of a line as coherent as this no more need be seen to follow it.",
     )
     maximum_cells: int = parameter(
-        600, minimum=64, doc="In regions of more cells, neighbours are taken together."
+        1500, minimum=64, doc="In regions of more cells, neighbours are taken together."
     )
 
 

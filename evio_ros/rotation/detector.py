@@ -29,7 +29,7 @@ __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters
 LONGEST_SLICE_US = 5_000
 RELOCK_US = 15_000
 """Length of the events in which a lost rotor's motion is looked for."""
-LOOK_US = 40_000
+LOOK_US = 20_000
 UNHURRIED_LOOK_US = 100_000
 """Times after which active regions are looked for anew, while no rotor is followed and else."""
 PIECE_US = 5_000

@@ -50,6 +50,11 @@ class Failures:
         is_remembered = self._end_us[rows, columns] > self._now_us - MEMORY_US
         return int((self._times[rows, columns] * is_remembered).max())
 
+    def wait(self, region: Region, length_us: int) -> None:
+        """Look at a region again after some time; it did not fail, more must be seen of it."""
+        rows, columns = _with_neighbours(region.cells, self._times.shape)
+        self._end_us[rows, columns] = self._now_us + length_us
+
     def add(self, region: Region) -> None:
         """Look at a region less often; each time it fails, the pause is doubled.
 

@@ -24,7 +24,8 @@ __all__ = ["FirstLock", "lock_on"]
 
 ORDERS = 24
 BINS_PER_TURN = 64
-BLADE_PASSES = 8
+TURNS = 2.5
+"""An error of the hub comes again with each turn: it shows after more than one."""
 SHORTEST_US = 50_000
 LEAST_EVENTS = 200
 SPEEDS = np.linspace(-0.6, 0.6, 25)
@@ -65,7 +66,7 @@ def lock_on(
         slice_us: the span that is used is a whole number of these.
     """
     speed_hz = abs(candidate.frequency_hz)
-    length_us = int(BLADE_PASSES * 1e6 / (speed_hz * candidate.order))
+    length_us = int(TURNS * 1e6 / speed_hz)
     length_us = min(max(length_us, SHORTEST_US), recent.span_us)
     length_us -= length_us % slice_us
     window = yield from recent.last(length_us)

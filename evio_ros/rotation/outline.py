@@ -33,7 +33,7 @@ LEAST_POWER = 4.0
 """Power on the line of the spectrum over that of noise."""
 LEAST_ASYMMETRY = 3.0
 """The same over the power on the line of the opposite speed; a lamp has both alike."""
-LEAST_TURNS = 0.9
+LEAST_TURNS = 1.0
 """Before it has turned so far, not all of a disc was seen."""
 LEAST_FILLING = 0.8
 """Share of the ellipse that the region's cells cover, and of the cells that it covers."""

@@ -42,7 +42,7 @@ class RotorSearch:
         table: pixels of the rotors that are followed.
         followed: these rotors.
         known: discs of a calibration; where a region lies in one, it is tried first.
-        span_us: length of the events in which blades are looked for.
+        span_us: length of the events in which blades are looked for; slow discs in twice that.
         slice_us, window_slices: slices that rotors are followed with, and their number in a window.
         regions, acquisition, tracking: details.
     """
@@ -73,6 +73,7 @@ class RotorSearch:
         self._tracking = tracking
         self._later: list[EventWindow] | None = None
         self._beside: list[RotorCandidate] = []
+        self._wait_us = 0
         self._failures = Failures(table.is_taken.shape)
         self._follower = CandidateFollower(size, regions.cell_px, slice_us, window_slices, tracking)
 
@@ -111,16 +112,20 @@ class RotorSearch:
         """
         window = RegionEvents(self._size, self._recent, self._table.codes, region)
         self._later = later = []
+        self._wait_us = 0
         tracker = yield from self._first_rotor(window, region)
         if tracker is not None:
             # More steps may pass meanwhile; where none is left the tracker is up to date.
             for step in later:
                 yield from self._follower.follow(tracker, window.of_step(step), step.end_us)
         self._later = None
-        if tracker is None or not tracker.is_credible():
+        if tracker is not None and tracker.is_credible():
+            return tracker
+        if self._wait_us > 0:
+            self._failures.wait(region, self._wait_us)
+        else:
             self._failures.add(region)
-            return None
-        return tracker
+        return None
 
     def _first_rotor(self, window: RegionEvents, region: Region) -> Pieces[RotorTracker | None]:
         """The first of a region's candidates that the events confirm, most hopeful ones first."""
@@ -176,8 +181,11 @@ class RotorSearch:
             found = yield from turning_candidate(part.events, part.start_us, part.span_us, disc)
             if found is None:
                 return None
-            if abs(found.frequency_hz) * part.span_us * 1e-6 >= LEAST_TURNS:
+            needed_us = int(1e6 * LEAST_TURNS / max(abs(found.frequency_hz), 1e-3))
+            if needed_us <= part.span_us:
                 return found
+        if needed_us <= 2 * self._span_us:
+            self._wait_us = needed_us - window.span_us
         return None
 
     def _try_all(
