@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,6 +30,7 @@ MOST = 0.5
 """Share of a region that must lie on a disc for the region to be of it."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
+OUTLINE_POINTS = 32
 SAME_RADIUS = 0.5
 """Two discs are one where a hub lies nearer to the other's than this, in radii."""
 
@@ -140,7 +142,9 @@ class RotorSearch:
             self._beside = candidates
             return tracker
         outline = outline_ellipse(region)
-        turning = None if outline is None else (yield from self._turning(window, outline))
+        if outline is None or self._is_cut_off(outline):
+            return None
+        turning = yield from self._turning(window, outline)
         return (yield from self._try_all(window, [] if turning is None else [turning]))
 
     def _known(self, window: RegionEvents, region: Region) -> Pieces[list[RotorCandidate]]:
@@ -170,9 +174,10 @@ class RotorSearch:
     ) -> Pieces[list[RotorCandidate]]:
         """What winds about a hub, the most coherent first."""
         part = yield from window.last(span_us)
-        return (
-            yield from acquire(part.events, part.start_us, part.span_us, region, self._acquisition)
+        found = yield from acquire(
+            part.events, part.start_us, part.span_us, region, self._acquisition
         )
+        return [candidate for candidate in found if not self._is_hidden(candidate.ellipse)]
 
     def _turning(self, window: RegionEvents, disc: Ellipse) -> Pieces[RotorCandidate | None]:
         """What turns in a disc; where that is slow, more of the past is looked at."""
@@ -213,6 +218,21 @@ class RotorSearch:
         tracker = self._follower.begin(*tracker.retraced(past.start_us))
         yield from self._follower.follow(tracker, past.events, past.end_us)
         return tracker if tracker.is_credible() else None
+
+    def _is_hidden(self, ellipse: Ellipse) -> bool:
+        """Whether a hub lies under a followed disc: then what winds about it was not seen."""
+        return any(
+            float(tracker.ellipse.disc_coordinates(*ellipse.center)[0]) < FOLLOWED_RADIUS
+            for tracker in self._followed
+        )
+
+    def _is_cut_off(self, outline: Ellipse) -> bool:
+        """Whether a followed disc bounds a region: then its outline is not that of a disc."""
+        x, y = outline.image_point(1.0, np.linspace(0.0, 2 * math.pi, OUTLINE_POINTS))
+        return any(
+            bool((tracker.ellipse.disc_coordinates(x, y)[0] < FOLLOWED_RADIUS).any())
+            for tracker in self._followed
+        )
 
     def _is_followed(self, ellipse: Ellipse) -> bool:
         """Whether a disc is one that is followed already."""
