@@ -26,8 +26,8 @@ __all__ = ["RotorSearch"]
 
 FOLLOWED_RADIUS = 1.25
 """Cells nearer to a followed rotor's hub than this, in radii, belong to it."""
-MOST = 0.5
-"""Share of a region that must lie on a disc for the region to be of it."""
+OWN_SHARE = 0.5
+"""More than this share of a disc's region lies on the disc."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
 OUTLINE_POINTS = 32
@@ -74,7 +74,9 @@ class RotorSearch:
         self._acquisition = acquisition
         self._tracking = tracking
         self._later: list[EventWindow] | None = None
+        # Candidates of the region in which a rotor was found last: others may turn beside it.
         self._beside: list[RotorCandidate] = []
+        # How much more must pass before a slow disc has turned once.
         self._wait_us = 0
         self._failures = Failures(table.is_taken.shape)
         self._follower = CandidateFollower(size, regions.cell_px, slice_us, window_slices, tracking)
@@ -131,9 +133,12 @@ class RotorSearch:
 
     def _first_rotor(self, window: RegionEvents, region: Region) -> Pieces[RotorTracker | None]:
         """The first of a region's candidates that the events confirm, most hopeful ones first."""
-        beside = [c for c in self._beside if _share(region, c.ellipse) > MOST]
-        known = yield from self._known(window, region)
-        tracker = yield from self._try_all(window, beside + known)
+        beside = [c for c in self._beside if _share(region, c.ellipse) > OWN_SHARE]
+        tracker = yield from self._try_all(window, beside)
+        if tracker is None:
+            self._beside = [c for c in self._beside if c not in beside]
+            known = yield from self._known(window, region)
+            tracker = yield from self._try_all(window, known)
         if tracker is not None:
             return tracker
         candidates = yield from self._winding_candidates(window, region)
@@ -151,7 +156,7 @@ class RotorSearch:
         """What turns in the discs of the calibration."""
         found = []
         for disc in self._known_discs:
-            if _share(region, disc) > MOST:
+            if _share(region, disc) > OWN_SHARE:
                 found.append((yield from self._turning(window, disc)))
         return [candidate for candidate in found if candidate is not None]
 
@@ -181,7 +186,7 @@ class RotorSearch:
 
     def _turning(self, window: RegionEvents, disc: Ellipse) -> Pieces[RotorCandidate | None]:
         """What turns in a disc; where that is slow, more of the past is looked at."""
-        for span_us in (self._span_us, window.span_us):
+        for span_us in sorted({self._span_us, window.span_us}):
             part = yield from window.last(span_us)
             found = yield from turning_candidate(part.events, part.start_us, part.span_us, disc)
             if found is None:
