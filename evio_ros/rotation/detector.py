@@ -29,10 +29,12 @@ __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters
 LONGEST_SLICE_US = 5_000
 RELOCK_US = 15_000
 """Length of the events in which a lost rotor's motion is looked for."""
+DOUBTFUL_US = 500_000
+"""What fails to explain the events for so long is no rotor, and stands in the way of others."""
 LOOK_US = 20_000
-UNHURRIED_LOOK_US = 100_000
+UNHURRIED_LOOK_US = 50_000
 """Times after which active regions are looked for anew, while no rotor is followed and else."""
-PIECE_US = 5_000
+PIECE_US = 2_500
 """Sensor time for each piece of a search while rotors are followed: they must not wait for it."""
 IDLE_PIECE_US = 1_250
 """The same while none is. Then new regions are searched to the end, as nothing can wait."""
@@ -272,7 +274,11 @@ class RotationDetector:
     def _drop_lost(self) -> None:
         patience_us = self.parameters.patience * max(self.parameters.window_us, 50_000)
         for tracker in list(self._trackers):
-            if tracker.unseen_us > patience_us or tracker.resting_us > self._tracking.rest_us:
+            if (
+                tracker.unseen_us > patience_us
+                or tracker.resting_us > self._tracking.rest_us
+                or tracker.doubtful_us > DOUBTFUL_US
+            ):
                 self._drop(tracker)
 
     def _drop(self, tracker: RotorTracker) -> None:
@@ -306,13 +312,15 @@ class RotationDetector:
         if self._time_to_look_us <= 0:
             self._time_to_look_us = UNHURRIED_LOOK_US if self._trackers else LOOK_US
             self._to_search = self._searcher.regions(*self._free.total())
-        if not self._to_search:
-            return False
-        region = self._to_search.pop(0)
-        self._is_new = self._searcher.is_new(region)
-        self._searching = self._searcher.search(region)
-        self.statistics.regions_searched += 1
-        return True
+        while self._to_search:
+            region = self._to_search.pop(0)
+            active_us = self._free.active_us(region.cells)
+            if self._searcher.is_ripe(region, active_us):
+                self._is_new = self._searcher.is_new(region)
+                self._searching = self._searcher.search(region, active_us)
+                self.statistics.regions_searched += 1
+                return True
+        return False
 
     def _take_up(self, tracker: RotorTracker) -> None:
         """Follow a rotor that was found, and look at once for what remains beside it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["DOUBTFUL_EXCESS", "Evidence"]
+__all__ = ["DOUBTFUL_EXCESS", "LEAST_MATCH", "Evidence"]
 
 QUIET_SHARE = 0.25
 """Share of the evidence expected below which a rotor is not seen turning."""
@@ -22,6 +22,12 @@ CONVINCING = 1000.0
 """Evidence (log likelihood) after which a rotor is a false one with probability 1 / e. The best of
 all candidates that were tried is followed, so little evidence proves nothing: of simulated dim and
 noisy rotors taken up with up to 1500, half were wrong, with above 2500 none."""
+
+LEAST_SLICES = 6
+LEAST_MATCH = 0.6
+LEAST_EVIDENCE = 500.0
+"""What a rotor must have shown: slices in which it was seen, evidence over that expected, evidence
+as such (log likelihood)."""
 
 DOUBTFUL_EXCESS = 200.0
 """Excess scatter over contrast at which a disc is as likely a wrong one: those that span two
@@ -48,6 +54,12 @@ class Evidence:
         self._evidence_per_rad = 0.0
         self._expected = 0.0
         self._gained = 0.0
+
+    def is_enough(self) -> bool:
+        """Whether there is enough of it to take what is followed for a rotor."""
+        return (
+            self.slices >= LEAST_SLICES and self.match > LEAST_MATCH and self.total > LEAST_EVIDENCE
+        )
 
     def is_rotor(self, excess: float) -> float:
         """Probability that what is followed is the rotor that the template shows, 0 to 1.

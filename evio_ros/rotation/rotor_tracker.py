@@ -16,18 +16,14 @@ from evio_ros.rotation.calibration import KnownDisc
 from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.evidence import DOUBTFUL_EXCESS, Evidence
+from evio_ros.rotation.evidence import DOUBTFUL_EXCESS, LEAST_MATCH, Evidence
 from evio_ros.rotation.held_slices import HeldSlices
 from evio_ros.rotation.matched_offset import MatchedOffset, find_offset
 from evio_ros.rotation.noise_scale import NoiseScale
 from evio_ros.rotation.phase_filter import PhaseFilter
 from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.slice_histogram import BIN_RAD
-from evio_ros.rotation.slice_measurement import (
-    SliceInformation,
-    in_turning_frame,
-    measure_slice,
-)
+from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
 from evio_ros.rotation.speed_uncertainty import (
     DRIFT_TIME_S,
     InnovationScale,
@@ -49,13 +45,9 @@ FURTHEST_RAD = 4 * BIN_RAD
 """Offsets beyond the likelihood's maximum that are larger than this are not believed."""
 SWEPT_RAD = 0.35
 """A rotor that turns by less in a slice is measured over several slices."""
-LEAST_SLICES = 6
-LEAST_MATCH = 0.6
-LEAST_EVIDENCE = 500.0
 LEAST_CONTRAST = 0.1
 LARGEST_RELATIVE_STD = 0.01
-"""What a candidate must reach to be taken for a rotor: slices in which it was seen, evidence over
-that expected, evidence as such (log likelihood), contrast, and how well its speed is known."""
+"""What a candidate must reach to be taken for a rotor."""
 
 
 class RotorTracker:
@@ -77,6 +69,7 @@ class RotorTracker:
         stopped: whether the rotor stands still.
         unseen_us: for how long it has been lost, 0 while it is seen turning or standing.
         resting_us: for how long it has been standing still.
+        doubtful_us: for how long its disc has failed to explain the events.
     """
 
     def __init__(
@@ -95,8 +88,7 @@ class RotorTracker:
         self.slot = slot
         self.t_us = motion.t_us
         self.stopped = False
-        self.unseen_us = 0
-        self.resting_us = 0
+        self.unseen_us = self.resting_us = self.doubtful_us = 0
         self._size = size
         self._slice_us = slice_us
         self._slice_s = slice_us * 1e-6
@@ -189,9 +181,7 @@ class RotorTracker:
         return (
             not self.stopped
             and self.unseen_us == 0
-            and self._evidence.slices >= LEAST_SLICES
-            and self._evidence.match > LEAST_MATCH
-            and self._evidence.total > LEAST_EVIDENCE
+            and self._evidence.is_enough()
             and self.template.contrast > LEAST_CONTRAST
         )
 
@@ -297,13 +287,15 @@ class RotorTracker:
             turned,
         )
         self._take_in(held, seen, matched, variances)
+        length_us = held.slices * self._slice_us
+        is_doubtful = self._excess() > DOUBTFUL_EXCESS
+        self.doubtful_us = self.doubtful_us + length_us if is_doubtful else 0
         self._disc.predict(held.slices * self._slice_s)
         self._evidence.learn(matched.gained, events, turned, self.template.contrast)
         self._usual_speed = max(abs(float(self._phase.state[1])), 0.99 * self._usual_speed)
         middle_s = 0.5 * held.slices * self._slice_s
         corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
         ahead = corrected - (held.phase + 0.5 * turned)
-        length_us = held.slices * self._slice_us
         self._learning.add(self.t_us, folded, ahead, length_us, self._evidence.slices)
         if self._disc.is_off():
             self._disc.remap()

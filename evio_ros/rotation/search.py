@@ -108,13 +108,26 @@ class RotorSearch:
         """Whether a region was searched in vain no more than once of late."""
         return self._failures.times(region) <= 1
 
-    def search(self, region: Region) -> Pieces[RotorTracker | None]:
+    def is_ripe(self, region: Region, active_us: int) -> bool:
+        """Whether a region has been active for long enough to be searched; if not, it must wait."""
+        missing_us = self._span_us // 2 - active_us
+        if missing_us > 0:
+            self._failures.wait(region, missing_us)
+        return missing_us <= 0
+
+    def search(self, region: Region, active_us: int) -> Pieces[RotorTracker | None]:
         """Look for a rotor in a region.
+
+        Args:
+            region: where.
+            active_us: for how long it has been active; only events of that time are looked at.
 
         Returns:
             A tracker that has followed it up to the end of the latest step; None where none turns.
         """
-        window = RegionEvents(self._size, self._recent, self._table.codes, region)
+        begin_us = self._recent[-1].end_us - active_us
+        steps = [step for step in self._recent if step.start_us >= begin_us]
+        window = RegionEvents(self._size, steps, self._table.codes, region)
         self._later = later = []
         self._wait_us = 0
         tracker = yield from self._first_rotor(window, region)

@@ -10,16 +10,18 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition import AcquisitionParameters, acquire
 from evio_ros.rotation.activity import activity_grid
+from evio_ros.rotation.pieces import all_at_once
 from evio_ros.rotation.regions import RegionParameters, find_regions
 
 SPAN_US = 250_000
 
 
-def candidates_of(events: EventBatch) -> list:
+def candidates_of(events: EventBatch, **chosen: float) -> list:
+    parameters = AcquisitionParameters.from_mapping(chosen)
     found = []
     grid = activity_grid(events, RegionParameters().cell_px)
     for region in find_regions(grid, SPAN_US, RegionParameters()):
-        found.append(acquire(events, 0, SPAN_US, region, AcquisitionParameters()))
+        found.append(all_at_once(acquire(events, 0, SPAN_US, region, parameters)))
     return found
 
 
@@ -32,6 +34,22 @@ def test_finds_speed_sense_and_hub_of_a_fan(frequency_hz, blades):
     assert best.order % blades == 0
     assert math.dist(best.ellipse.center, rotor.ellipse.center) < 1.5
     assert best.ellipse.axes == pytest.approx((60.0, 60.0), rel=0.1)
+
+
+@pytest.mark.parametrize("maximum_cells", [100, 300])
+def test_cells_are_taken_together_where_there_are_many(maximum_cells):
+    rotor = IdealRotor(18.0)
+    ((best, *_),) = candidates_of(events_of([rotor], SPAN_US), maximum_cells=maximum_cells)
+    assert best.order == 3
+    assert math.dist(best.ellipse.center, rotor.ellipse.center) < 2.0
+    assert best.ellipse.axes == pytest.approx((60.0, 60.0), rel=0.15)
+
+
+def test_rotors_faster_than_wanted_are_left_out():
+    events = events_of([IdealRotor(95.0, 2)], SPAN_US)
+    assert candidates_of(events, maximum_speed_hz=90.0) == [[]]
+    ((best, *_),) = candidates_of(events, maximum_speed_hz=100.0)
+    assert best.frequency_hz == pytest.approx(95.0, abs=2.0)
 
 
 def test_finds_two_flat_rotors_and_their_shape():

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from evio_ros.rotation.failures import LONGEST_PAUSE, Failures
+from evio_ros.rotation.failures import FIRST_PAUSE_US, LONGEST_PAUSE_US, MEMORY_US, Failures
 from evio_ros.rotation.regions import Region
 
 SHAPE = (60, 80)
+STEP_US = 10_000
 
 
 def block(row: int, column: int, side: int = 5) -> Region:
@@ -13,30 +14,35 @@ def block(row: int, column: int, side: int = 5) -> Region:
     return Region(cells, 100, 4)
 
 
-def searches_until_wanted(failures: Failures, region: Region) -> int:
-    searches = 1
-    failures.pass_search(SHAPE)
+def pause_us(failures: Failures, region: Region) -> int:
+    """How long a region is paused, in whole steps."""
+    waited_us = 0
     while failures.is_paused(region):
-        failures.pass_search(SHAPE)
-        searches += 1
-    return searches
+        failures.pass_time(STEP_US)
+        waited_us += STEP_US
+    return waited_us
 
 
 def test_the_pause_is_doubled_up_to_a_bound():
-    failures, region = Failures(), block(10, 10)
-    failures.pass_search(SHAPE)
+    failures, region = Failures(SHAPE), block(10, 10)
     assert not failures.is_paused(region)
-    waited = []
-    for _ in range(6):
+    for times in range(8):
+        assert failures.times(region) == times
         failures.add(region)
-        waited.append(searches_until_wanted(failures, region))
-    assert waited == [1, 2, 4, 8, 8, 8]
-    assert max(waited) == LONGEST_PAUSE
+        assert pause_us(failures, region) == min(FIRST_PAUSE_US * 2**times, LONGEST_PAUSE_US)
+
+
+def test_failures_are_forgotten():
+    failures, region = Failures(SHAPE), block(10, 10)
+    failures.add(region)
+    failures.pass_time(FIRST_PAUSE_US + MEMORY_US - 1)
+    assert failures.times(region) == 1
+    failures.pass_time(1)
+    assert failures.times(region) == 0
 
 
 def test_parts_of_a_region_fail_with_it_and_others_do_not():
-    failures = Failures()
-    failures.pass_search(SHAPE)
+    failures = Failures(SHAPE)
     failures.add(block(10, 10, 20))
     assert failures.is_paused(block(12, 12))
     assert failures.is_paused(block(8, 25))
@@ -44,16 +50,19 @@ def test_parts_of_a_region_fail_with_it_and_others_do_not():
 
 
 def test_a_region_that_grows_is_looked_at_again():
-    failures = Failures()
-    failures.pass_search(SHAPE)
+    failures = Failures(SHAPE)
     failures.add(block(20, 20, 4))
     assert not failures.is_paused(block(14, 14, 20))
 
 
-def test_failures_at_the_border_and_on_another_grid():
-    failures = Failures()
-    failures.pass_search(SHAPE)
+def test_a_region_at_the_border_fails():
+    failures = Failures(SHAPE)
     failures.add(block(0, 75))
     assert failures.is_paused(block(0, 75))
-    failures.pass_search((20, 20))
-    assert not failures.is_paused(block(0, 10))
+
+
+def test_waiting_for_more_events_is_no_failure():
+    failures, region = Failures(SHAPE), block(10, 10)
+    failures.wait(region, 30_000)
+    assert failures.times(region) == 0
+    assert pause_us(failures, region) == 30_000
