@@ -32,7 +32,7 @@ RELOCK_US = 15_000
 DOUBTFUL_US = 500_000
 """What fails to explain the events for so long is no rotor, and stands in the way of others."""
 LOOK_US = 20_000
-UNHURRIED_LOOK_US = 50_000
+UNHURRIED_LOOK_US = 100_000
 """Times after which active regions are looked for anew, while no rotor is followed and else."""
 PIECE_US = 2_500
 """Sensor time for each piece of a search while rotors are followed: they must not wait for it."""

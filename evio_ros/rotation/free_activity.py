@@ -30,6 +30,9 @@ class FreeActivity:
         self._span_us = span_us
         self._part_us = part_us
         self._parts: deque[tuple[int, NDArray[np.int32]]] = deque()
+        # Of the parts alone.
+        self._sum: NDArray[np.int32] = np.zeros(shape, np.int32)
+        self._sum_us = 0
         self._latest_us = 0
         self.latest: NDArray[np.int32] = np.zeros(shape, np.int32)
 
@@ -38,17 +41,18 @@ class FreeActivity:
         self._latest_us += length_us
         if self._latest_us >= self._part_us:
             self._parts.append((self._latest_us, self.latest))
+            self._sum += self.latest
+            self._sum_us += self._latest_us
             self.latest = np.zeros_like(self.latest)
             self._latest_us = 0
-        while self._parts and self._counted_us() - self._parts[0][0] >= self._span_us:
-            self._parts.popleft()
+        while self._parts and self._sum_us + self._latest_us - self._parts[0][0] >= self._span_us:
+            oldest_us, oldest = self._parts.popleft()
+            self._sum -= oldest
+            self._sum_us -= oldest_us
 
     def total(self) -> tuple[NDArray[np.int32], int]:
         """Copy of all counts, and the time in µs in which they were counted."""
-        grid = self.latest.copy()
-        for _, part in self._parts:
-            grid += part
-        return grid, self._counted_us()
+        return self._sum + self.latest, self._sum_us + self._latest_us
 
     def active_us(self, cells: NDArray[np.int64]) -> int:
         """How long ago some cells (n, 2) began to be active."""
@@ -56,6 +60,3 @@ class FreeActivity:
         rates = [int(grid[cells[:, 0], cells[:, 1]].sum()) / max(us, 1) for us, grid in parts]
         began = next(i for i, rate in enumerate(rates) if rate >= ACTIVE_SHARE * max(rates))
         return sum(us for us, _ in parts[began:])
-
-    def _counted_us(self) -> int:
-        return self._latest_us + sum(part_us for part_us, _ in self._parts)

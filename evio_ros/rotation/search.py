@@ -93,13 +93,12 @@ class RotorSearch:
         New ones come before those that failed of old, and then those with most events.
 
         Args:
-            grid: int32 counts of the events of no rotor in cells.
+            grid: int32 counts of the events of no rotor in cells; the followed discs are cleared.
             span_us: time in which they were counted.
         """
-        free = grid.copy()
         for tracker in self._followed:
-            _clear(free, tracker.ellipse, self._regions.cell_px)
-        found = find_regions(free, span_us, self._regions)
+            _clear(grid, tracker.ellipse, self._regions.cell_px)
+        found = find_regions(grid, span_us, self._regions)
         hopeful = [region for region in found if not self._failures.is_paused(region)]
         hopeful.sort(key=self._failures.times)
         return hopeful[: self._regions.maximum_regions]
