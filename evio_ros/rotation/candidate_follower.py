@@ -45,7 +45,7 @@ class CandidateFollower:
         self._window_slices = window_slices
         self._tracking = tracking
         self._table = PixelTable(size, cell_px)
-        self._counts = SliceCounts(1, tracking.rings, self._table.is_taken.shape, cell_px)
+        self._counts = SliceCounts(1, tracking.rings, self._table.grid_shape, cell_px)
         self._others = self._counts.empty_grid()
 
     def begin(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:

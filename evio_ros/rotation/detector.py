@@ -150,7 +150,7 @@ class RotationDetector:
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps)
         self._trackers: list[RotorTracker] = []
         self._table = PixelTable(self.size, self._regions.cell_px)
-        self._free = FreeActivity(self._table.is_taken.shape, 2 * p.acquisition_us, LOOK_US)
+        self._free = FreeActivity(self._table.grid_shape, 2 * p.acquisition_us, LOOK_US)
         self._searcher = RotorSearch(
             self.size,
             self._recent,
@@ -292,23 +292,24 @@ class RotationDetector:
         self._time_to_search_us += length_us
         none_waits = not self._trackers
         piece_us = IDLE_PIECE_US if none_waits else PIECE_US
-        while self._searching is not None or self._begin_search():
+        while (work := self._searching or self._begin_search()) is not None:
+            self._searching = work
             is_first_look = none_waits and self._is_new
             if self._time_to_search_us < piece_us and not is_first_look:
                 return
             self._time_to_search_us = max(self._time_to_search_us - piece_us, 0)
             try:
-                next(self._searching)
+                next(work)
             except StopIteration as end:
                 self._searching = None
                 if end.value is not None:
                     self._take_up(end.value)
         self._time_to_search_us = 0
 
-    def _begin_search(self) -> bool:
-        """Begin to look for a rotor where events belong to none; False where there are none."""
+    def _begin_search(self) -> Pieces[RotorTracker | None] | None:
+        """The search of a region where events belong to no rotor; None where there is none."""
         if len(self._trackers) >= self.parameters.maximum_rotors:
-            return False
+            return None
         if self._time_to_look_us <= 0:
             self._time_to_look_us = UNHURRIED_LOOK_US if self._trackers else LOOK_US
             self._to_search = self._searcher.regions(*self._free.total())
@@ -317,10 +318,9 @@ class RotationDetector:
             active_us = self._free.active_us(region.cells)
             if self._searcher.is_ripe(region, active_us):
                 self._is_new = self._searcher.is_new(region)
-                self._searching = self._searcher.search(region, active_us)
                 self.statistics.regions_searched += 1
-                return True
-        return False
+                return self._searcher.search(region, active_us)
+        return None
 
     def _take_up(self, tracker: RotorTracker) -> None:
         """Follow a rotor that was found, and look at once for what remains beside it."""

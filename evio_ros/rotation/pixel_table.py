@@ -29,6 +29,7 @@ class PixelTable:
         cell_px: side of a cell of `is_taken` in pixels.
 
     Attributes:
+        grid_shape: rows and columns of cells.
         codes: int32 (height, width); `FREE`, `SHARED`, `UNUSED` or a rotor's code.
         is_taken: bool (rows, columns) of cells; False where all pixels are free. It is small enough
             to stay in the processor's cache, and spares most noise events a look into `codes`.
@@ -36,8 +37,8 @@ class PixelTable:
 
     def __init__(self, size: SensorSize, cell_px: int) -> None:
         self.codes: NDArray[np.int32] = np.full((size.height, size.width), FREE, np.int32)
-        shape = -(-size.height // cell_px), -(-size.width // cell_px)
-        self.is_taken: NDArray[np.bool_] = np.zeros(shape, np.bool_)
+        self.grid_shape = -(-size.height // cell_px), -(-size.width // cell_px)
+        self.is_taken: NDArray[np.bool_] = np.zeros(self.grid_shape, np.bool_)
         self._cell_px = cell_px
         self._maps: dict[int, DiscMap] = {}
 

@@ -116,7 +116,7 @@ def _free_in_box(x, y, codes, box):  # type: ignore[no-untyped-def]
         places[inside] = i
         # What lies before the box wraps round to a large number.
         is_column = np.uint32(np.int32(x[i]) - x0) <= width
-        inside += is_column & (np.uint32(np.int32(y[i]) - y0) <= height)
+        inside += int(is_column & (np.uint32(np.int32(y[i]) - y0) <= height))
     free = 0
     for place in places[:inside]:
         if codes[y[place], x[place]] == FREE:

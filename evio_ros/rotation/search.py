@@ -78,7 +78,7 @@ class RotorSearch:
         self._beside: list[RotorCandidate] = []
         # How much more must pass before a slow disc has turned once.
         self._wait_us = 0
-        self._failures = Failures(table.is_taken.shape)
+        self._failures = Failures(table.grid_shape)
         self._follower = CandidateFollower(size, regions.cell_px, slice_us, window_slices, tracking)
 
     def pass_step(self, step: EventWindow) -> None:
@@ -127,7 +127,8 @@ class RotorSearch:
         begin_us = self._recent[-1].end_us - active_us
         steps = [step for step in self._recent if step.start_us >= begin_us]
         window = RegionEvents(self._size, steps, self._table.codes, region)
-        self._later = later = []
+        later: list[EventWindow] = []
+        self._later = later
         self._wait_us = 0
         tracker = yield from self._first_rotor(window, region)
         if tracker is not None:
