@@ -63,7 +63,7 @@ class AcquisitionParameters(Parameters):
         2000.0,
         unit="Hz",
         minimum=1.0,
-        doc="Fastest rotor that is looked for, turns a second: 120 000 rpm.",
+        doc="Fastest rotor that is looked for, turns a second; 2000 Hz are 120 000 rpm.",
     )
     maximum_order: int = parameter(
         10, minimum=1, maximum=64, doc="Highest angular order of a spectral line."
@@ -82,10 +82,10 @@ class AcquisitionParameters(Parameters):
         0.8,
         minimum=0.0,
         maximum=1.0,
-        doc="Of a line as coherent as this no more need be seen to follow it.",
+        doc="What is as coherent as this lately is followed without a longer look.",
     )
     maximum_cells: int = parameter(
-        1500, minimum=64, doc="In regions of more cells, neighbours are taken together."
+        1500, minimum=16, doc="In regions of more cells, neighbours are taken together."
     )
 
 
