@@ -30,6 +30,8 @@ OWN_SHARE = 0.5
 """More than this share of a disc's region lies on the disc."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
+GLANCES_FROM = 2
+"""After so many failures every other look at a region is a short one."""
 OUTLINE_POINTS = 32
 SAME_RADIUS = 0.5
 """Two discs are one where a hub lies nearer to the other's than this, in radii."""
@@ -154,12 +156,13 @@ class RotorSearch:
             tracker = yield from self._try_all(window, known)
         if tracker is not None:
             return tracker
-        candidates = yield from self._winding_candidates(window, region)
+        is_glance = self._is_glance(region)
+        candidates = yield from self._winding_candidates(window, region, is_glance)
         tracker = yield from self._try_all(window, candidates)
         if tracker is not None:
             self._beside = candidates
             return tracker
-        outline = outline_ellipse(region)
+        outline = None if is_glance else outline_ellipse(region)
         if outline is None or self._is_cut_off(outline):
             return None
         turning = yield from self._turning(window, outline)
@@ -173,11 +176,18 @@ class RotorSearch:
                 found.append((yield from self._turning(window, disc)))
         return [candidate for candidate in found if candidate is not None]
 
+    def _is_glance(self, region: Region) -> bool:
+        """Whether the latest events are enough for a place that fails again and again."""
+        times = self._failures.times(region)
+        return times >= GLANCES_FROM and times % 2 == 0
+
     def _winding_candidates(
-        self, window: RegionEvents, region: Region
+        self, window: RegionEvents, region: Region, is_glance: bool
     ) -> Pieces[list[RotorCandidate]]:
         """What winds about a hub lately, and for longer where that is not all beyond doubt."""
         latest = yield from self._winding(window, self._span_us // SHORT_SHARE, region)
+        if is_glance:
+            return latest
         certain = [c for c in latest if c.coherence >= self._acquisition.certain_coherence]
         if certain:
             outside = (1.0 - _share(region, certain[0].ellipse)) * len(region.cells)
