@@ -21,6 +21,8 @@ Complex = NDArray[np.complexfloating]
 Real = NDArray[np.float64]
 
 NEWTON_STEPS = 12
+ENOUGH_RAD = 1e-4
+"""A correction that turns the window by less is the last."""
 SLICES = 8
 
 
@@ -160,7 +162,7 @@ def fit_line(
         correction = _motion_correction(slices)
         frequency += correction[0] / (2 * math.pi)
         rate += correction[1] / (2 * math.pi)
-        if abs(correction[0]) * length_s < 1e-7:
+        if abs(correction[0]) * length_s < ENOUGH_RAD:
             break
     slices = _slice_phases(window, frequency, rate)
     information, excess = slices.information.sum(), slices.excess()
