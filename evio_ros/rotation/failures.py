@@ -10,9 +10,10 @@ from evio_ros.rotation.regions import Region
 __all__ = ["Failures"]
 
 FIRST_PAUSE_US = 40_000
+GROWTH = 1.5
 LONGEST_PAUSE_US = 800_000
-"""A region is looked at again after the first time when it failed once, after no more than the
-longest when it fails each time."""
+"""A region that failed once is looked at again after the first pause; each time it fails the pause
+grows, up to the longest."""
 MEMORY_US = 1_600_000
 """Failures are forgotten so long after the end of their pause."""
 REACH = 3
@@ -56,14 +57,14 @@ class Failures:
         self._end_us[rows, columns] = self._now_us + length_us
 
     def add(self, region: Region) -> None:
-        """Look at a region less often; each time it fails, the pause is doubled.
+        """Look at a region less often; each time it fails, the pause grows.
 
         Cells within `REACH` fail with it.
         """
         rows, columns = _with_neighbours(region.cells, self._times.shape)
         times = self.times(region) + 1
         self._times[rows, columns] = times
-        pause_us = min(FIRST_PAUSE_US << min(times - 1, 16), LONGEST_PAUSE_US)
+        pause_us = min(int(FIRST_PAUSE_US * GROWTH ** min(times - 1, 30)), LONGEST_PAUSE_US)
         self._end_us[rows, columns] = self._now_us + pause_us
 
 

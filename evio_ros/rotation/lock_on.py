@@ -23,7 +23,7 @@ from evio_ros.rotation.tracker_parameters import TrackerParameters
 __all__ = ["FirstLock", "lock_on"]
 
 ORDERS = 24
-BINS_PER_TURN = 50
+BINS_PER_TURN = 64
 TURNS = 2.5
 """An error of the hub comes again with each turn: it shows after more than one."""
 SHORTEST_US = 50_000

@@ -30,8 +30,10 @@ OWN_SHARE = 0.5
 """More than this share of a disc's region lies on the disc."""
 SHORT_SHARE = 4
 """A moving rotor is looked for in the last of so many parts of the events."""
-GLANCES_FROM = 2
+GLANCES_FROM = 3
 """After so many failures every other look at a region is a short one."""
+PROMISING_PAUSE_US = 80_000
+"""What winds but could not be followed is looked at again after this time."""
 OUTLINE_POINTS = 32
 SAME_RADIUS = 0.5
 """Two discs are one where a hub lies nearer to the other's than this, in radii."""
@@ -78,7 +80,8 @@ class RotorSearch:
         self._later: list[EventWindow] | None = None
         # Candidates of the region in which a rotor was found last: others may turn beside it.
         self._beside: list[RotorCandidate] = []
-        # How much more must pass before a slow disc has turned once.
+        # When to look again at what is no failure: a slow disc that has not turned once, or what
+        # winds but can't be followed yet, as it speeds up.
         self._wait_us = 0
         self._failures = Failures(table.grid_shape)
         self._follower = CandidateFollower(size, regions.cell_px, slice_us, window_slices, tracking)
@@ -162,6 +165,8 @@ class RotorSearch:
         if tracker is not None:
             self._beside = candidates
             return tracker
+        if any(c.coherence >= self._acquisition.certain_coherence for c in candidates):
+            self._wait_us = PROMISING_PAUSE_US
         outline = None if is_glance else outline_ellipse(region)
         if outline is None or self._is_cut_off(outline):
             return None
@@ -179,7 +184,7 @@ class RotorSearch:
     def _is_glance(self, region: Region) -> bool:
         """Whether the latest events are enough for a place that fails again and again."""
         times = self._failures.times(region)
-        return times >= GLANCES_FROM and times % 2 == 0
+        return times >= GLANCES_FROM and times % 2 == 1
 
     def _winding_candidates(
         self, window: RegionEvents, region: Region, is_glance: bool

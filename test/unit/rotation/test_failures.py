@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from evio_ros.rotation.failures import FIRST_PAUSE_US, LONGEST_PAUSE_US, MEMORY_US, Failures
@@ -23,13 +25,17 @@ def pause_us(failures: Failures, region: Region) -> int:
     return waited_us
 
 
-def test_the_pause_is_doubled_up_to_a_bound():
+def test_the_pause_grows_up_to_a_bound():
     failures, region = Failures(SHAPE), block(10, 10)
     assert not failures.is_paused(region)
-    for times in range(8):
+    pauses = []
+    for times in range(12):
         assert failures.times(region) == times
         failures.add(region)
-        assert pause_us(failures, region) == min(FIRST_PAUSE_US * 2**times, LONGEST_PAUSE_US)
+        pauses.append(pause_us(failures, region))
+    assert pauses[0] == FIRST_PAUSE_US
+    assert all(after > before for before, after in itertools.pairwise(pauses[:8]))
+    assert set(pauses[9:]) == {LONGEST_PAUSE_US}
 
 
 def test_failures_are_forgotten():
