@@ -242,7 +242,7 @@ class RotationDetector:
             for tracker in trackers:
                 phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
             events = window.events.between(start_us, start_us + self._slice_us)
-            self._counts.count(events, self._table, start_us, phases, speeds, free)
+            self._counts.count(events, self._table, start_us, self._slice_us, phases, speeds, free)
             for tracker in trackers:
                 is_last = start_us + self._slice_us >= window.end_us
                 if tracker.take(self._counts.counts[tracker.slot], is_last):

@@ -143,7 +143,7 @@ class DiscFilter:
 
     def is_off(self) -> bool:
         """Whether the disc has left `ellipse` by more than a straight line describes well."""
-        return float(np.abs(self._state[:GEOMETRY]).max()) > LARGEST_ERROR
+        return bool(_largest(self._state) > LARGEST_ERROR)
 
     def _in_radii(self, deviation_px: float) -> Real:
         tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes
@@ -173,6 +173,15 @@ def _predict(state, covariance, walk, dt):  # type: ignore[no-untyped-def]
             covariance[i, j + 4] += walk[i, j] * dt**2 / 2
             covariance[i + 4, j] += walk[i, j] * dt**2 / 2
             covariance[i + 4, j + 4] += walk[i, j] * dt
+
+
+@njit(cache=True, nogil=True)
+def _largest(state):  # type: ignore[no-untyped-def]
+    """Largest shift or shear."""
+    largest = 0.0
+    for i in range(GEOMETRY):
+        largest = max(largest, abs(state[i]))
+    return largest
 
 
 @njit(cache=True, nogil=True)

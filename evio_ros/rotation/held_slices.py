@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 __all__ = ["HeldSlices"]
 
 
-@dataclass(frozen=True, slots=True)
-class HeldSlices:
+class HeldSlices(NamedTuple):
     """Slices counted along one straight line of phase, waiting to be measured together.
 
     Attributes:
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS).
-        folded: the same without sectors, (rings, 2, ANGLE_BINS).
+        folded: the same without sectors, see `in_turning_frame`.
         slices: number of slices.
         phase, speed: of the line, at the start of the first, in rad and rad/s.
     """
@@ -29,8 +28,7 @@ class HeldSlices:
 
     def joined(self, counts: NDArray[np.int32], folded: NDArray[np.int32]) -> HeldSlices:
         """With one slice more; a copy, as counters are used again."""
-        return replace(
-            self,
+        return self._replace(
             counts=self.counts + counts,
             folded=self.folded + folded,
             slices=self.slices + 1,

@@ -169,7 +169,7 @@ class RotorTracker:
         """
         phase, speed = self.expected()
         self.t_us += self._slice_us
-        folded = in_turning_frame(counts)
+        folded = in_turning_frame(counts, phase, speed * self._slice_s)
         self._window_events.append(int(folded.sum()))
         if self.stopped:
             self._rest(self._window_events[-1])
@@ -179,7 +179,7 @@ class RotorTracker:
         else:
             held = self._held.joined(counts, folded)
         if not is_last and abs(held.speed) * held.slices * self._slice_s < SWEPT_RAD:
-            self._held = replace(held, counts=held.counts.copy())
+            self._held = held._replace(counts=held.counts.copy())
             return False
         self._held = None
         return self._measure(held)
@@ -268,17 +268,15 @@ class RotorTracker:
     def _measure(self, held: HeldSlices) -> bool:
         """Measure phase and disc; True where the disc has moved on the table."""
         turned = held.speed * held.slices * self._slice_s
-        folded = held.folded if held.speed >= 0 else held.folded[:, ::-1]
-        events = int(folded.sum())
-        likelihood = self.template.match(folded)
+        events = int(held.folded.sum())
+        looks = self.template.looks
         variances = self._phase.predicted_phase_variance()
-        matched = find_offset(likelihood, self.blades, variances[1])
+        matched = find_offset(held.folded, looks.log_density, self.blades, variances[1])
         if self._evidence.is_absent(matched.gained, turned):
             self._miss(held, events, turned)
             return False
         self._seen_phase, self._seen_us = held.phase + turned, self.t_us
         self.unseen_us = 0
-        looks = self.template.looks if held.speed >= 0 else self.template.mirrored
         seen = measure_slice(
             held.counts,
             looks,
@@ -297,7 +295,7 @@ class RotorTracker:
         corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
         ahead = corrected - (held.phase + 0.5 * turned)
         length_us = held.slices * self._slice_us
-        self._learning.add(self.t_us, folded, ahead, length_us, self._evidence.slices)
+        self._learning.add(self.t_us, held.folded, ahead, length_us, self._evidence.slices)
         if self._disc.is_off():
             self._disc.remap()
             return True

@@ -9,7 +9,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD, SECTORS
+from evio_ros.rotation.slice_histogram import (
+    ANGLE_BINS,
+    BIN_RAD,
+    SECTOR_BINS,
+    SECTORS,
+    bins_seen,
+)
 from evio_ros.rotation.template import Looks
 
 __all__ = ["GEOMETRY", "SliceInformation", "in_turning_frame", "measure_slice"]
@@ -85,21 +91,43 @@ def _offset(score, information, error, covariance):  # type: ignore[no-untyped-d
     return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
 
 
-def in_turning_frame(counts: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Counts without the sectors: (rings, 2, ANGLE_BINS)."""
-    return _without_sectors(counts)
+def in_turning_frame(
+    counts: NDArray[np.int32], start_rad: float, turned_rad: float
+) -> NDArray[np.int32]:
+    """Counts without the sectors: (rings, 2, ANGLE_BINS).
+
+    Args:
+        counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
+        start_rad, turned_rad: phase with which they were counted, and by how much it grew. Where
+            it shrank, the polarities are given as they would be seen in the positive sense: bright
+            and dark edges change places.
+    """
+    return _without_sectors(counts, start_rad, turned_rad)
 
 
 @njit(cache=True, nogil=True)
-def _without_sectors(counts):  # type: ignore[no-untyped-def]
-    rings, sectors, polarities, bins = counts.shape
-    summed = np.zeros((rings, polarities, bins), np.int32)
-    for ring in range(rings):
-        for sector in range(sectors):
-            for polarity in range(polarities):
-                for i in range(bins):
-                    summed[ring, polarity, i] += counts[ring, sector, polarity, i]
-    return summed
+def _without_sectors(counts, start, turned):  # type: ignore[no-untyped-def]
+    folded = np.zeros((counts.shape[0], 2, ANGLE_BINS), np.int32)
+    first, number = bins_seen(start, turned)
+    for sector in range(SECTORS):
+        begin, near, far = _runs(first, number, sector)
+        for ring in range(counts.shape[0]):
+            for polarity in range(2):
+                row = counts[ring, sector, polarity]
+                total = folded[ring, polarity ^ (turned < 0.0)]
+                for i in range(begin, near):
+                    total[i] += row[i]
+                for i in range(far):
+                    total[i] += row[i]
+    return folded
+
+
+@njit(cache=True, nogil=True)
+def _runs(first, number, sector):  # type: ignore[no-untyped-def]
+    """A sector's bins, see `bins_seen`, as two runs: from begin to near and from 0 to far."""
+    begin = (first + sector * SECTOR_BINS) & (ANGLE_BINS - 1)
+    end = begin + number
+    return begin, min(end, ANGLE_BINS), max(end - ANGLE_BINS, 0)
 
 
 def measure_slice(
@@ -124,15 +152,15 @@ def measure_slice(
 
     Args:
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
-        looks: the template, polarities as they are seen now.
+        looks: the template.
         radii: (rings,) middle radii.
         pixel_rad: angle that a pixel takes up at the rim.
         response: of the template.
         offset_rad: angle by which the rotor is about ahead.
-        start_rad, turned_rad: expected phase at the slice's start, and by how much it grows.
+        start_rad, turned_rad: phase with which the slice was counted, and by how much it grew;
+            where it shrank, bright and dark edges of the template change places.
     """
-    score, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
-    scatter, sectors = _accumulate(
+    score, information, scatter, sectors = _accumulate(
         counts,
         _turned(looks.slope, offset_rad / BIN_RAD),
         looks.integral,
@@ -142,13 +170,12 @@ def measure_slice(
         looks.pull_second_integral,
         radii,
         PLACE_ERROR_PX * pixel_rad,
-        math.remainder(start_rad + offset_rad, 2 * math.pi),
+        response,
+        offset_rad,
+        start_rad,
         turned_rad,
-        score,
-        information,
     )
-    # An offset u changes the score by response * information * u.
-    return SliceInformation(score * response, information * response**2, scatter, sectors)
+    return SliceInformation(score, information, scatter, sectors)
 
 
 @njit(cache=True, nogil=True)
@@ -168,32 +195,46 @@ def _turned(tables, bins):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _at(table, angle):  # type: ignore[no-untyped-def]
-    """Value of a periodic table, straight between bins."""
-    place = angle * (ANGLE_BINS / (2 * math.pi))
-    whole = math.floor(place)
-    share = place - whole
-    index = int(whole) & (ANGLE_BINS - 1)
-    return table[index] * (1 - share) + table[(index + 1) & (ANGLE_BINS - 1)] * share
+def _sector_means(integral, second_integral, start, turned, means):  # type: ignore[no-untyped-def]
+    """Means of a function, of which two integrals are given, over every sector and a slice's time.
+
+    Args:
+        integral, second_integral: (ANGLE_BINS,) of a function of the angle in the turning frame.
+        start, turned: the frame's angle at first, and by how much it grows.
+        means: (SECTORS,), set.
+    """
+    width = 2 * math.pi / SECTORS
+    means[:] = 0.0
+    if abs(turned) < 0.01:
+        _steps(integral, -(start + 0.5 * turned), 1.0 / width, means)
+        return
+    _steps(second_integral, -start, 1.0 / (width * turned), means)
+    _steps(second_integral, -(start + turned), -1.0 / (width * turned), means)
 
 
 @njit(cache=True, nogil=True)
-def _sector_mean(integral, second_integral, begin, width, start, turned):  # type: ignore[no-untyped-def]
-    """Mean of a function, of which two integrals are given, over a sector and a slice's time."""
-    if abs(turned) < 0.01:
-        middle = start + 0.5 * turned
-        return (_at(integral, begin + width - middle) - _at(integral, begin - middle)) / width
-    end = start + turned
-    first = _at(second_integral, begin + width - start) - _at(second_integral, begin - start)
-    last = _at(second_integral, begin + width - end) - _at(second_integral, begin - end)
-    return (first - last) / (width * turned)
+def _steps(table, angle, factor, total):  # type: ignore[no-untyped-def]
+    """Add to each sector a factor times the growth of a periodic table over it.
+
+    Sectors begin at `angle`; between bins the table is straight.
+    """
+    place = angle / BIN_RAD
+    whole = math.floor(place)
+    share = place - whole
+    index = int(whole) & (ANGLE_BINS - 1)
+    before = table[index] * (1 - share) + table[(index + 1) & (ANGLE_BINS - 1)] * share
+    for sector in range(SECTORS):
+        index = (index + SECTOR_BINS) & (ANGLE_BINS - 1)
+        after = table[index] * (1 - share) + table[(index + 1) & (ANGLE_BINS - 1)] * share
+        total[sector] += factor * (after - before)
+        before = after
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _moments(counts, slope):  # type: ignore[no-untyped-def]
     """Number of events, and sums of their slope and of its square."""
     total, first, second = 0, 0.0, 0.0
-    for i in range(ANGLE_BINS):
+    for i in range(len(counts)):
         weighted = counts[i] * slope[i]
         total += counts[i]
         first += weighted
@@ -212,42 +253,47 @@ def _accumulate(  # type: ignore[no-untyped-def]
     pull_second_integral,
     radii,
     place_error,
+    response,
+    offset,
     start,
     turned,
-    score,
-    information,
 ):
-    design = np.empty(5)
+    score, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
+    design, means, pulls = np.empty(1 + GEOMETRY), np.empty((2, SECTORS)), np.empty((2, SECTORS))
     scatter, sectors = 0.0, 0
     design[0] = 1.0
-    width = 2 * math.pi / SECTORS
+    first_bin, number = bins_seen(start, turned)
     for ring in range(counts.shape[0]):
+        for seen in range(2):
+            polarity = seen ^ (turned < 0.0)
+            _sector_means(
+                integral[ring, polarity],
+                second_integral[ring, polarity],
+                start + offset,
+                turned,
+                means[seen],
+            )
+            _sector_means(
+                pull_integral[ring, polarity],
+                pull_second_integral[ring, polarity],
+                start + offset,
+                turned,
+                pulls[seen],
+            )
         for sector in range(SECTORS):
             push, weight, doubt = 0.0, 0.0, 0.0
-            for polarity in range(2):
-                total, first, second = _moments(
-                    counts[ring, sector, polarity], slope[ring, polarity]
-                )
+            begin, near, far = _runs(first_bin, number, sector)
+            for seen in range(2):
+                polarity = seen ^ (turned < 0.0)
+                row, slopes = counts[ring, sector, seen], slope[ring, polarity]
+                total, first, second = _moments(row[begin:near], slopes[begin:near])
+                if far:
+                    more = _moments(row[:far], slopes[:far])
+                    total, first, second = total + more[0], first + more[1], second + more[2]
                 if total == 0:
                     continue
-                begin = sector * width
-                mean = 1.0 + _sector_mean(
-                    integral[ring, polarity],
-                    second_integral[ring, polarity],
-                    begin,
-                    width,
-                    start,
-                    turned,
-                )
-                pulled = pull[ring, polarity] + _sector_mean(
-                    pull_integral[ring, polarity],
-                    pull_second_integral[ring, polarity],
-                    begin,
-                    width,
-                    start,
-                    turned,
-                )
-                expected = pulled / max(mean, 0.02)
+                pulled = pull[ring, polarity] + pulls[seen, sector]
+                expected = pulled / max(1.0 + means[seen, sector], 0.02)
                 push -= first - total * expected
                 weight += max(second - total * expected**2, 0.0)
                 doubt += (LOOKS_ERROR * total * expected) ** 2
@@ -259,7 +305,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
             push, weight = push * trust, weight * trust
             scatter += push * push / weight
             sectors += 1
-            angle = (sector + 0.5) * width
+            angle = (sector + 0.5) * (2 * math.pi / SECTORS)
             design[1] = -math.sin(angle) / radii[ring]
             design[2] = math.cos(angle) / radii[ring]
             design[3] = -math.sin(2 * angle)
@@ -268,4 +314,5 @@ def _accumulate(  # type: ignore[no-untyped-def]
                 score[i] += push * design[i]
                 for j in range(5):
                     information[i, j] += weight * design[i] * design[j]
-    return scatter, sectors
+    # An offset u changes the score by response * information * u.
+    return score * response, information * response**2, scatter, sectors

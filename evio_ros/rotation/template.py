@@ -6,14 +6,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 
-__all__ = ["Looks", "Template", "add_turned_back", "turned_back"]
+__all__ = ["Looks", "Template", "add_turned_back"]
 
 Real = NDArray[np.float64]
+Harmonics = NDArray[np.complex128]
 
 SMOOTHING_RAD = 0.025
 """Standard deviation by which looks are blurred: sharper edges would make small offsets hard to
@@ -25,11 +27,17 @@ FLOOR = 0.02
 
 
 _ORDERS = np.arange(ANGLE_BINS // 2 + 1, dtype=np.float64)
-BLUR = np.exp(-0.5 * (SMOOTHING_RAD * _ORDERS) ** 2)
 _DERIVATIVE = 1j * np.where(_ORDERS < ANGLE_BINS // 2, _ORDERS, 0.0)
 _INTEGRAL = np.zeros(len(_ORDERS), np.complex128)
 _INTEGRAL[1:-1] = 1.0 / _DERIVATIVE[1:-1]
-"""Factors of harmonics: of the blur, of a derivative over angle, of an integral with mean 0."""
+_INTEGRALS = np.stack((_INTEGRAL, _INTEGRAL**2))
+"""Factors of harmonics: of a derivative over angle, of first and second integral with mean 0."""
+_OF_DENSITY = np.stack(
+    (np.ones(len(_ORDERS)), np.exp(-0.5 * (SMOOTHING_RAD * _ORDERS) ** 2), *_INTEGRALS)
+)
+"""Of the density itself, blurred, and of its integrals."""
+_BEND = 2.0 / ANGLE_BINS * np.abs(_DERIVATIVE) ** 2
+"""Share of each harmonic in the curvature, less its sign; those of negative order are as large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +47,11 @@ class Looks:
     The density of a slice's events at angle a in the turning frame is, up to the number of events,
     exp(`log_density`[..., a - offset]) for a rotor that is ahead of its expected angle by `offset`.
     Its logarithm is what a matched filter correlates with (the maximum of the Poisson likelihood).
-    All are float64 (rings, 2, ANGLE_BINS), OFF first.
+    All but two are float64 (rings, 2, ANGLE_BINS), OFF first.
 
     Attributes:
         log_density: log of blurred density over mean density.
+        log_harmonics: complex128 (rings, 2, ANGLE_BINS // 2 + 1), its real transform over angle.
         slope: derivative of `log_density`, 1 / rad.
         integral, second_integral: integrals of density over mean density, less 1, with mean 0.
         pull: (rings, 2) mean of density times slope.
@@ -50,6 +59,7 @@ class Looks:
     """
 
     log_density: Real
+    log_harmonics: Harmonics
     slope: Real
     integral: Real
     second_integral: Real
@@ -58,44 +68,43 @@ class Looks:
     pull_second_integral: Real
 
     @classmethod
-    def of(cls, counts: Real) -> Looks:
-        """Smooth (rings, 2, ANGLE_BINS) counts as far as their noise asks for."""
-        spectrum = np.fft.rfft(counts, axis=2)
-        totals = np.maximum(counts.sum(axis=2, keepdims=True), 1.0)
+    def of(cls, spectrum: Harmonics) -> Looks:
+        """Smooth counts as far as their noise asks for.
+
+        Args:
+            spectrum: (rings, 2, ANGLE_BINS // 2 + 1) real transform of the counts over angle.
+        """
+        totals = np.maximum(spectrum[:, :, :1].real, 1.0)
         # Wiener filter: harmonics that Poisson noise explains are taken down.
-        power = np.abs(spectrum) ** 2
+        power = spectrum.real**2 + spectrum.imag**2
         gain = np.maximum(power - 2.0 * totals, 0.0) / np.maximum(power, 1e-300)
         gain[:, :, 0] = 1.0
         # Shares of rings and polarities change with light and geometry: each has its own mean.
-        smooth = spectrum * gain / (totals / ANGLE_BINS)
+        smooth = spectrum * (gain * (ANGLE_BINS / totals))
         density, blurred, integral, second_integral = _from_harmonics(
-            smooth, smooth * BLUR, smooth * _INTEGRAL, smooth * _INTEGRAL**2
+            smooth * _OF_DENSITY[:, None, None]
         )
         log_density = np.log(np.maximum(blurred, FLOOR))
-        (slope,) = _from_harmonics(np.fft.rfft(log_density, axis=2) * _DERIVATIVE)
+        log_harmonics = scipy.fft.rfft(log_density, axis=2)
+        slope = _from_harmonics(log_harmonics * _DERIVATIVE)
         pull = density * slope
-        pulled = np.fft.rfft(pull, axis=2)
-        pull_integrals = _from_harmonics(pulled * _INTEGRAL, pulled * _INTEGRAL**2)
+        pulled = scipy.fft.rfft(pull, axis=2)
+        pull_integral, pull_second_integral = _from_harmonics(pulled * _INTEGRALS[:, None, None])
         return cls(
-            log_density, slope, integral, second_integral, pull.mean(axis=2), *pull_integrals
-        )
-
-    def mirrored(self) -> Looks:
-        """As seen when it turns the other way: bright and dark edges change places."""
-        return Looks(
-            self.log_density[:, ::-1],
-            self.slope[:, ::-1],
-            self.integral[:, ::-1],
-            self.second_integral[:, ::-1],
-            self.pull[:, ::-1],
-            self.pull_integral[:, ::-1],
-            self.pull_second_integral[:, ::-1],
+            log_density,
+            log_harmonics,
+            slope,
+            integral,
+            second_integral,
+            pulled[:, :, 0].real / ANGLE_BINS,
+            pull_integral,
+            pull_second_integral,
         )
 
 
-def _from_harmonics(*harmonics: NDArray[np.complex128]) -> Real:
-    """Periodic functions, one for each of several arrays of harmonics, in one transform."""
-    return np.fft.irfft(np.stack(harmonics), ANGLE_BINS, axis=-1)
+def _from_harmonics(harmonics: Harmonics) -> Real:
+    """Periodic functions from their harmonics, last axis."""
+    return scipy.fft.irfft(harmonics, ANGLE_BINS, axis=-1)
 
 
 class Template:
@@ -106,7 +115,6 @@ class Template:
 
     Attributes:
         looks: when it turns in the positive sense.
-        mirrored: when it turns in the negative sense.
         contrast: log likelihood that an event gains from the template.
         response: change of the score of a slice with the offset, over its variance.
     """
@@ -131,54 +139,61 @@ class Template:
             on each, 1 / rad^2.
         """
         slope, response = self.looks.slope, self.response
-        weight = float((counts * slope**2).sum()) * self.response
+        known, score, weight = _moments(self._counts, slope)
         # Known looks have a mean slope too, where edges are steeper on one side.
-        own = (self._counts * slope).sum(axis=2) / np.maximum(self._counts.sum(axis=2), 1.0)
-        score = float((own * counts.sum(axis=2)).sum() - (counts * slope).sum())
-        ahead = score / max(weight, 1e-9)
-        self._counts *= min(1.0, memory_events / max(self.events, 1.0))
-        self._counts += turned_back(counts, ahead / BIN_RAD)
+        own = score / np.maximum(known, 1.0)
+        new, score, weight = _moments(counts, slope)
+        ahead = float((own * new - score).sum()) / max(float(weight.sum()) * response, 1e-9)
+        self._counts *= min(1.0, memory_events / max(float(known.sum()), 1.0))
+        add_turned_back(self._counts, counts, ahead / BIN_RAD)
         self._refresh()
-        information = (self._counts * slope**2).sum(axis=2) * response
-        scores = own * self._counts.sum(axis=2) - (self._counts * slope).sum(axis=2)
-        return scores / np.maximum(information, 1e-9), information
+        total, score, weight = _moments(self._counts, slope)
+        information = weight * response
+        return (own * total - score) / np.maximum(information, 1e-9), information
 
-    def pattern(self, orders: int) -> NDArray[np.complex128]:
+    def pattern(self, orders: int) -> Harmonics:
         """Harmonics sum of exp(-i k angle), (rings, 2, orders + 1)."""
-        return np.fft.rfft(self._counts, axis=2)[:, :, : orders + 1]
-
-    def match(self, counts: NDArray[np.int32]) -> Real:
-        """Log likelihood of (rings, 2, ANGLE_BINS) counts for an offset of each bin, (ANGLE_BINS,).
-
-        Zero is the likelihood of a rotor that shows no pattern at all.
-        """
-        return _correlate(counts, self.looks.log_density)
+        return self._spectrum[:, :, : orders + 1]
 
     def match_harmonics(self, harmonics: NDArray[np.complexfloating]) -> Real:
-        """The same from harmonics (rings, 2, orders + 1) of the counts; higher ones count as 0."""
-        product = harmonics * self._filter[:, :, : harmonics.shape[2]]
-        return np.fft.irfft(product.sum(axis=(0, 1)), ANGLE_BINS)
+        """Log likelihood of counts for an offset of each bin, (ANGLE_BINS,).
+
+        Zero is the likelihood of a rotor that shows no pattern at all.
+
+        Args:
+            harmonics: (rings, 2, orders + 1) of the counts; higher ones count as 0.
+        """
+        orders = harmonics.shape[2]
+        product = harmonics * np.conj(self.looks.log_harmonics[:, :, :orders])
+        return _from_harmonics(product.sum(axis=(0, 1)))
 
     def _refresh(self) -> None:
-        self.looks = Looks.of(self._counts)
-        self.mirrored = self.looks.mirrored()
-        log_harmonics = np.fft.rfft(self.looks.log_density, axis=2)
-        self._filter = np.conj(log_harmonics)
-        events = max(self.events, 1.0)
-        # With blurred looks an offset changes the score by less than the score's variance tells.
-        (bend,) = _from_harmonics(log_harmonics * _DERIVATIVE**2)
-        curvature = -float((self._counts * bend).sum())
-        weight = float((self._counts * self.looks.slope**2).sum())
+        self._spectrum = scipy.fft.rfft(self._counts, axis=2)
+        self.looks = Looks.of(self._spectrum)
+        _, _, weight = _moments(self._counts, self.looks.slope)
+        # With blurred looks an offset changes the score by less than the score's variance tells:
+        # the sum of counts times the second derivative, by Parseval's theorem.
+        bends = (np.conj(self._spectrum) * self.looks.log_harmonics).real * _BEND
         lowest, highest = RESPONSES
-        self.response = min(max(curvature / max(weight, 1e-9), lowest), highest)
-        self.contrast = float((self._counts * self.looks.log_density).sum()) / events
+        self.response = min(
+            max(float(bends.sum()) / max(float(weight.sum()), 1e-9), lowest), highest
+        )
+        gained = float(np.vdot(self._counts, self.looks.log_density))
+        self.contrast = gained / max(self.events, 1.0)
 
 
-def turned_back(counts: NDArray[np.int32] | Real, bins: float) -> Real:
-    """Counts with their angle reduced by a number of bins, straight between bins."""
-    turned = np.zeros(counts.shape)
-    add_turned_back(turned, counts, bins)
-    return turned
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _moments(counts, slope):  # type: ignore[no-untyped-def]
+    """(rings, 2) number of counts, and sums of their slope and of its square."""
+    total, first, second = np.zeros((3, *counts.shape[:2]))
+    for ring in range(counts.shape[0]):
+        for polarity in range(counts.shape[1]):
+            for i in range(ANGLE_BINS):
+                count, steep = counts[ring, polarity, i], slope[ring, polarity, i]
+                total[ring, polarity] += count
+                first[ring, polarity] += count * steep
+                second[ring, polarity] += count * steep * steep
+    return total, first, second
 
 
 @njit(cache=True, nogil=True)
@@ -193,28 +208,3 @@ def add_turned_back(total, counts, bins):  # type: ignore[no-untyped-def]
                 near = counts[ring, polarity, (i + shift) & (ANGLE_BINS - 1)]
                 far = counts[ring, polarity, (i + shift + 1) & (ANGLE_BINS - 1)]
                 total[ring, polarity, i] += near * (1 - share) + far * share
-
-
-@njit(cache=True, nogil=True)
-def _correlate(counts, log_density):  # type: ignore[no-untyped-def]
-    """Sum of counts times the log density moved ahead by every number of bins."""
-    rings, polarities, bins = counts.shape
-    likelihood = np.zeros(bins)
-    # Twice in a row and back to front, so that every offset is one straight run.
-    backwards = np.empty(2 * bins)
-    for ring in range(rings):
-        for polarity in range(polarities):
-            row = counts[ring, polarity]
-            for i in range(bins):
-                value = log_density[ring, polarity, bins - 1 - i]
-                backwards[i], backwards[i + bins] = value, value
-            # Four bins at a time: the sums are written back a quarter as often.
-            for i in range(0, bins, 4):
-                a, b, c, d = row[i], row[i + 1], row[i + 2], row[i + 3]
-                if a or b or c or d:
-                    run = backwards[bins - 4 - i : 2 * bins - i]
-                    for j in range(bins):
-                        likelihood[j] += (
-                            a * run[j + 3] + b * run[j + 2] + c * run[j + 1] + d * run[j]
-                        )
-    return likelihood
