@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ from evio_ros.rotation.slice_measurement import GEOMETRY, SliceInformation
 __all__ = ["DiscFilter", "deformed"]
 
 Real = NDArray[np.float64]
+Matrix = tuple[tuple[float, float], tuple[float, float]]
 
 FIRST_SHIFT_PX = 2.0
 FIRST_SHEAR = 0.1
@@ -79,14 +81,13 @@ class DiscFilter:
     @property
     def best_ellipse(self) -> Ellipse:
         """The disc as it is believed to be now; its longer axis, the rotor's size, stays."""
-        ellipse = deformed(self.ellipse, self._state[:2], self._state[2:4])
+        ellipse = deformed(self.ellipse, *self._state[:GEOMETRY].tolist())
         return ellipse.scaled(self.ellipse.axes[0] / ellipse.axes[0])
 
     @property
     def velocity_px_s(self) -> tuple[float, float]:
         """Motion of the centre in pixels a second."""
-        x, y = _to_image(self.ellipse) @ self._state[4:6]
-        return float(x), float(y)
+        return _times(_to_image(self.ellipse), *self._state[4:6].tolist())
 
     @property
     def motion(self) -> tuple[float, float]:
@@ -94,17 +95,24 @@ class DiscFilter:
 
         Without what the filter's uncertainty alone makes of them, so near 0 for a disc at rest.
         """
-        squares = np.square(self._state[GEOMETRY:]) - np.diag(self._covariance)[GEOMETRY:]
-        squares = np.maximum(squares, 0.0)
-        return math.sqrt(squares[0] + squares[1]), math.sqrt(squares[2] + squares[3])
+        rates = self._state[GEOMETRY:].tolist()
+        variances = self._covariance.diagonal()[GEOMETRY:].tolist()
+        x, y, *shear = (
+            max(rate**2 - variance, 0.0) for rate, variance in zip(rates, variances, strict=True)
+        )
+        return math.sqrt(x + y), math.sqrt(sum(shear))
 
     @property
     def center_std_px(self) -> tuple[float, float]:
         """Standard deviations of the centre's x and y in pixels."""
-        to_image = _to_image(self.ellipse)
-        variances = np.diag(to_image @ self._covariance[:2, :2] @ to_image.T)
-        x, y = np.sqrt(np.maximum(variances, 0.0))
-        return float(x), float(y)
+        matrix = _to_image(self.ellipse)
+        (xx, xy), (_, yy) = self._covariance[:2, :2].tolist()
+        variances = (
+            sum(a * b for a, b in zip(row, _times(((xx, xy), (xy, yy)), *row), strict=True))
+            for row in matrix
+        )
+        x, y = (math.sqrt(max(variance, 0.0)) for variance in variances)
+        return x, y
 
     def predict(self, seconds: float) -> None:
         """Let time pass."""
@@ -147,7 +155,7 @@ class DiscFilter:
 
     def _in_radii(self, deviation_px: float) -> Real:
         tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes
-        to_disc = _stretch(tilt, 1 / a, 1 / b)
+        to_disc = np.array(_stretch(tilt, 1 / a, 1 / b))
         return deviation_px**2 * (to_disc @ to_disc.T)
 
     def _make_walk(self) -> Real:
@@ -215,29 +223,47 @@ def _update(state, covariance, score, information, excess, offset, phase_varianc
             covariance[i, j] -= 0.5 * (smaller[i, j] + smaller[j, i])
 
 
-def deformed(ellipse: Ellipse, shift: Real, shear: Real) -> Ellipse:
-    """The ellipse whose disc is displaced by `shift` radii and stretched by exp(`shear`)."""
-    to_image = _to_image(ellipse)
-    center = np.asarray(ellipse.center) + to_image @ shift
-    stretched = to_image @ (np.eye(2) + np.array(((shear[0], shear[1]), (shear[1], -shear[0]))))
-    directions, axes, _ = np.linalg.svd(stretched)
-    tilt = math.atan2(directions[1, 0], directions[0, 0])
+def deformed(ellipse: Ellipse, x: float, y: float, shear_0: float, shear_1: float) -> Ellipse:
+    """The ellipse whose disc is displaced by (x, y) radii and stretched by the exp of a shear."""
+    (xx, xy), (_, yy) = to_image = _to_image(ellipse)
+    shift_x, shift_y = _times(to_image, x, y)
+    stretched = (
+        (xx * (1 + shear_0) + xy * shear_1, xx * shear_1 + xy * (1 - shear_0)),
+        (xy * (1 + shear_0) + yy * shear_1, xy * shear_1 + yy * (1 - shear_0)),
+    )
+    tilt, axes = _axes_of(stretched)
     wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
-    return Ellipse((float(center[0]), float(center[1])), (float(axes[0]), float(axes[1])), wrapped)
+    return Ellipse((ellipse.center[0] + shift_x, ellipse.center[1] + shift_y), axes, wrapped)
 
 
-def _to_image(ellipse: Ellipse) -> Real:
+def _axes_of(matrix: Matrix) -> tuple[float, tuple[float, float]]:
+    """Direction of the longer axis, and both semi-axes, of a matrix's image of the unit circle.
+
+    Any matrix is a rotation with a scale plus a reflection with a scale.
+    """
+    (xx, xy), (yx, yy) = matrix
+    rotation = complex(xx + yy, yx - xy) / 2
+    reflection = complex(xx - yy, yx + xy) / 2
+    tilt = 0.5 * (cmath.phase(rotation) + cmath.phase(reflection))
+    turning, mirroring = abs(rotation), abs(reflection)
+    return tilt, (turning + mirroring, abs(turning - mirroring))
+
+
+def _times(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
+    (xx, xy), (yx, yy) = matrix
+    return xx * x + xy * y, yx * x + yy * y
+
+
+def _to_image(ellipse: Ellipse) -> Matrix:
     """Matrix from displacements on the disc, in radii, to displacements in the image."""
     return _stretch(ellipse.tilt_rad, *ellipse.axes)
 
 
-def _stretch(direction: float, along: float, across: float) -> Real:
+def _stretch(direction: float, along: float, across: float) -> Matrix:
     """Matrix that stretches along and across a direction."""
     cosine, sine = math.cos(direction), math.sin(direction)
     mixed = (along - across) * cosine * sine
-    return np.array(
-        (
-            (along * cosine**2 + across * sine**2, mixed),
-            (mixed, along * sine**2 + across * cosine**2),
-        )
+    return (
+        (along * cosine**2 + across * sine**2, mixed),
+        (mixed, along * sine**2 + across * cosine**2),
     )

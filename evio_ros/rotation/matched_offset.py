@@ -39,7 +39,7 @@ def find_offset(
     """Find the offset within half a blade's pitch by a matched filter.
 
     Args:
-        counts: int32 (rings, 2, ANGLE_BINS) of `in_turning_frame`.
+        counts: int32 (rings, 2, ANGLE_BINS) of `fold_sectors`.
         log_density: (rings, 2, ANGLE_BINS) of `Looks`.
         blades: number of blades; beyond half their pitch, another blade is matched.
         expected_variance: of the phase that was foretold; other offsets must be much better.

@@ -59,9 +59,9 @@ class SliceCounts:
     def count(
         self,
         events: EventBatch,
+        part: slice,
         table: PixelTable,
-        reference_us: int,
-        length_us: int,
+        times_us: range,
         phases_rad: NDArray[np.float64],
         speeds_rad_s: NDArray[np.float64],
         free: NDArray[np.int32],
@@ -69,26 +69,27 @@ class SliceCounts:
         """Count a slice; one pass for all rotors.
 
         Args:
-            events: the slice's events, in [reference_us, reference_us + length_us).
+            events, part: the slice's events are this part of them, with start and stop.
             table: which pixel belongs to which rotor; its cells are those of the grid.
-            reference_us: time to which the phases belong.
-            length_us: length of the slice.
+            times_us: the slice's time; the phases belong to its start.
             phases_rad, speeds_rad_s: (slots,) expected motion of each rotor.
             free: grid to which the events of no rotor are added.
         """
         _clear(self.counts, self._turned, self._used)
         self._used = table.slots
-        _set_motion(phases_rad, speeds_rad_s, length_us * 1e-6, self._motion, self._turned)
+        _set_motion(phases_rad, speeds_rad_s, len(times_us) * 1e-6, self._motion, self._turned)
         _count(
             events.x,
             events.y,
             events.t,
             events.polarity,
+            part.start,
+            part.stop,
             table.codes,
             table.is_taken.reshape(-1),
             self._row_start,
             self._column,
-            reference_us,
+            times_us.start,
             self._motion,
             self._all.reshape(-1),
             free.reshape(-1),
@@ -149,9 +150,22 @@ def _set_motion(phases, speeds, length_s, motion, turned):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True)
 def _count(  # type: ignore[no-untyped-def]
-    x, y, t, polarity, codes, is_taken, row_start, column, reference_us, motion, counts, free
+    x,
+    y,
+    t,
+    polarity,
+    first,
+    last,
+    codes,
+    is_taken,
+    row_start,
+    column,
+    reference_us,
+    motion,
+    counts,
+    free,
 ):
-    """Add events to their rotor's counters, or to a grid where they are of no rotor.
+    """Add events first to last - 1 to their rotor's counters, or to a grid if they are of none.
 
     Tables do not fit the processor's first caches. Where a loop does no more than look things up,
     the waits overlap; a branch that was foretold wrongly would make each wait for itself.
@@ -159,9 +173,9 @@ def _count(  # type: ignore[no-untyped-def]
     near, far = np.empty(BLOCK, U64), np.empty(BLOCK, U64)
     found = np.empty(BLOCK, codes.dtype)
     half_bin, reference = U64(1 << 55), U64(reference_us)
-    for begin in range(0, x.size, BLOCK):
+    for begin in range(first, last, BLOCK):
         inside = outside = 0
-        for i in range(begin, min(begin + BLOCK, x.size)):
+        for i in range(begin, min(begin + BLOCK, last)):
             cell = U64(row_start[y[i]] + column[x[i]])
             near[inside], far[outside] = U64(i), cell
             inside += is_taken[cell]

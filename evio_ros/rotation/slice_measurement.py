@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,7 +18,7 @@ from evio_ros.rotation.slice_histogram import (
 )
 from evio_ros.rotation.template import Looks
 
-__all__ = ["GEOMETRY", "SliceInformation", "in_turning_frame", "measure_slice"]
+__all__ = ["GEOMETRY", "SliceInformation", "fold_sectors", "measure_slice"]
 
 Real = NDArray[np.float64]
 
@@ -28,10 +28,15 @@ PLACE_ERROR_PX = 0.05
 """Standard deviation of a sector's place that does not go away with the number of events."""
 LOOKS_ERROR = 0.1
 """Relative error of what the template leads to expect in a sector that an edge cuts."""
+_MIDDLE_RAD = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS)
+LAG = np.stack(
+    (-np.sin(_MIDDLE_RAD), np.cos(_MIDDLE_RAD), -np.sin(2 * _MIDDLE_RAD), np.cos(2 * _MIDDLE_RAD)),
+    axis=1,
+)
+"""By how much the pattern lags in each sector for a shift x, y at radius 1 and a shear 0, 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class SliceInformation:
+class SliceInformation(NamedTuple):
     """Log likelihood of a slice around an offset, to second order.
 
     With u = (offset beyond the given one, shift x, shift y, shear 0, shear 1) it is
@@ -42,19 +47,21 @@ class SliceInformation:
         information: (5, 5).
         scatter: sum over the sectors of their own score squared over its variance.
         sectors: number of sectors of rings that saw the pattern.
+        explained: how much of the scatter the best place and shape explain.
     """
 
     score: Real
     information: Real
     scatter: float
     sectors: int
+    explained: float
 
     def excess(self) -> float | None:
         """Scatter of the sectors about the best place and shape, over what events explain."""
         freedom = self.sectors - len(self.score)
         if freedom < 4:
             return None
-        return (self.scatter - _explained(self.score, self.information)) / freedom
+        return (self.scatter - self.explained) / freedom
 
     def offset(self, disc_error: Real, disc_covariance: Real) -> tuple[float, float]:
         """The phase's offset for a disc that is known but for an error.
@@ -70,16 +77,6 @@ class SliceInformation:
 
 
 @njit(cache=True, nogil=True)
-def _explained(score, information):  # type: ignore[no-untyped-def]
-    """Squared score over its variance that the best place and shape explain."""
-    # A touch of prior keeps the solution finite where some sectors saw nothing.
-    bounded = information.copy()
-    for i in range(len(score)):
-        bounded[i, i] += 1e-6 * information[i, i] + 1e-9
-    return score @ np.linalg.solve(bounded, score)
-
-
-@njit(cache=True, nogil=True)
 def _offset(score, information, error, covariance):  # type: ignore[no-untyped-def]
     if information[0, 0] <= 0.0:
         return math.inf, math.inf
@@ -91,35 +88,33 @@ def _offset(score, information, error, covariance):  # type: ignore[no-untyped-d
     return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
 
 
-def in_turning_frame(
-    counts: NDArray[np.int32], start_rad: float, turned_rad: float
-) -> NDArray[np.int32]:
-    """Counts without the sectors: (rings, 2, ANGLE_BINS).
+@njit(cache=True, nogil=True)
+def fold_sectors(counts, start_rad, turned_rad, folded):  # type: ignore[no-untyped-def]
+    """Counts without the sectors, as a rotor of the positive sense would show them.
 
     Args:
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
         start_rad, turned_rad: phase with which they were counted, and by how much it grew. Where
-            it shrank, the polarities are given as they would be seen in the positive sense: bright
-            and dark edges change places.
+            it shrank, bright and dark edges change places.
+        folded: int32 (rings, 2, ANGLE_BINS), set.
+
+    Returns:
+        The number of events.
     """
-    return _without_sectors(counts, start_rad, turned_rad)
-
-
-@njit(cache=True, nogil=True)
-def _without_sectors(counts, start, turned):  # type: ignore[no-untyped-def]
-    folded = np.zeros((counts.shape[0], 2, ANGLE_BINS), np.int32)
-    first, number = bins_seen(start, turned)
-    for sector in range(SECTORS):
-        begin, near, far = _runs(first, number, sector)
-        for ring in range(counts.shape[0]):
-            for polarity in range(2):
+    folded[:] = 0
+    first, number = bins_seen(start_rad, turned_rad)
+    swapped = int(turned_rad < 0.0)
+    for ring in range(counts.shape[0]):
+        for polarity in range(2):
+            total = folded[ring, polarity ^ swapped]
+            for sector in range(SECTORS):
+                begin, near, far = _runs(first, number, sector)
                 row = counts[ring, sector, polarity]
-                total = folded[ring, polarity ^ (turned < 0.0)]
                 for i in range(begin, near):
                     total[i] += row[i]
                 for i in range(far):
                     total[i] += row[i]
-    return folded
+    return folded.sum()
 
 
 @njit(cache=True, nogil=True)
@@ -160,9 +155,10 @@ def measure_slice(
         start_rad, turned_rad: phase with which the slice was counted, and by how much it grew;
             where it shrank, bright and dark edges of the template change places.
     """
-    score, information, scatter, sectors = _accumulate(
+    score, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
+    scatter, sectors, explained = _compare(
         counts,
-        _turned(looks.slope, offset_rad / BIN_RAD),
+        looks.slope,
         looks.integral,
         looks.second_integral,
         looks.pull,
@@ -174,8 +170,10 @@ def measure_slice(
         offset_rad,
         start_rad,
         turned_rad,
+        score,
+        information,
     )
-    return SliceInformation(score, information, scatter, sectors)
+    return SliceInformation(score, information, scatter, sectors, explained)
 
 
 @njit(cache=True, nogil=True)
@@ -243,9 +241,9 @@ def _moments(counts, slope):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _accumulate(  # type: ignore[no-untyped-def]
+def _compare(  # type: ignore[no-untyped-def]
     counts,
-    slope,
+    looks_slope,
     integral,
     second_integral,
     pull,
@@ -257,15 +255,19 @@ def _accumulate(  # type: ignore[no-untyped-def]
     offset,
     start,
     turned,
+    score,
+    information,
 ):
-    score, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
+    """Sum score and information up; scatter, number of sectors and what is explained."""
+    slope = _turned(looks_slope, offset / BIN_RAD)
     design, means, pulls = np.empty(1 + GEOMETRY), np.empty((2, SECTORS)), np.empty((2, SECTORS))
     scatter, sectors = 0.0, 0
     design[0] = 1.0
     first_bin, number = bins_seen(start, turned)
+    swapped = int(turned < 0.0)
     for ring in range(counts.shape[0]):
         for seen in range(2):
-            polarity = seen ^ (turned < 0.0)
+            polarity = seen ^ swapped
             _sector_means(
                 integral[ring, polarity],
                 second_integral[ring, polarity],
@@ -284,7 +286,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
             push, weight, doubt = 0.0, 0.0, 0.0
             begin, near, far = _runs(first_bin, number, sector)
             for seen in range(2):
-                polarity = seen ^ (turned < 0.0)
+                polarity = seen ^ swapped
                 row, slopes = counts[ring, sector, seen], slope[ring, polarity]
                 total, first, second = _moments(row[begin:near], slopes[begin:near])
                 if far:
@@ -305,14 +307,23 @@ def _accumulate(  # type: ignore[no-untyped-def]
             push, weight = push * trust, weight * trust
             scatter += push * push / weight
             sectors += 1
-            angle = (sector + 0.5) * (2 * math.pi / SECTORS)
-            design[1] = -math.sin(angle) / radii[ring]
-            design[2] = math.cos(angle) / radii[ring]
-            design[3] = -math.sin(2 * angle)
-            design[4] = math.cos(2 * angle)
+            design[1:] = LAG[sector]
+            design[1:3] /= radii[ring]
             for i in range(5):
                 score[i] += push * design[i]
                 for j in range(5):
                     information[i, j] += weight * design[i] * design[j]
     # An offset u changes the score by response * information * u.
-    return score * response, information * response**2, scatter, sectors
+    score *= response
+    information *= response**2
+    return scatter, sectors, _explained(score, information)
+
+
+@njit(cache=True, nogil=True)
+def _explained(score, information):  # type: ignore[no-untyped-def]
+    """Squared score over its variance that the best place and shape explain."""
+    # A touch of prior keeps the solution finite where some sectors saw nothing.
+    bounded = information.copy()
+    for i in range(len(score)):
+        bounded[i, i] += 1e-6 * information[i, i] + 1e-9
+    return score @ np.linalg.solve(bounded, score)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.rotation.blades import blade_count
+from evio_ros.rotation.blades import blade_angle, blade_count
 from evio_ros.rotation.slice_histogram import BIN_RAD
 from evio_ros.rotation.template import Template, add_turned_back
 from evio_ros.rotation.template_drift import TemplateDrift
 from evio_ros.rotation.tracker_parameters import TrackerParameters
 
-__all__ = ["ORDERS", "TemplateLearning"]
+__all__ = ["TemplateLearning"]
 
 ORDERS = 24
 """Angular orders of the looks that tell blades."""
 LEARNING_US = 40_000
-"""The template learns from so much at once: its derived tables are dear."""
+SETTLED_LEARNING_US = 100_000
+"""The template learns from so much at once, as its derived tables are dear: while its memory is not
+yet full, and later."""
 FIRST_SLICES = 10
 """A rotor just found learns from every slice."""
 
@@ -41,6 +43,8 @@ class TemplateLearning:
         self._parameters = parameters
         self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
         self._pending_us = 0
+        self._start_us = start_us
+        self._blade_rad: float | None = None
         self.blades = 0
         self._count_blades()
 
@@ -63,7 +67,9 @@ class TemplateLearning:
         """
         add_turned_back(self._pending, folded, offset_rad / BIN_RAD)
         self._pending_us += length_us
-        if self._pending_us < LEARNING_US and slices_seen > FIRST_SLICES:
+        is_settled = t_us - self._start_us > self._parameters.template_memory_us
+        enough_us = SETTLED_LEARNING_US if is_settled else LEARNING_US
+        if self._pending_us < enough_us and slices_seen > FIRST_SLICES:
             return
         events = float(self._pending.sum())
         memory = self._parameters.template_memory_us / self._pending_us * events
@@ -72,6 +78,14 @@ class TemplateLearning:
         self._pending_us = 0
         self._count_blades()
 
+    def blade_angle(self) -> float:
+        """Angle of the middle of one blade in the turning frame, rad."""
+        if self._blade_rad is None:
+            pattern = self.template.pattern(ORDERS).sum(axis=0)
+            self._blade_rad = blade_angle(pattern, max(self.blades, 1))
+        return self._blade_rad
+
     def _count_blades(self) -> None:
         pattern = self.template.pattern(ORDERS)
         self.blades = blade_count(pattern, self._parameters.maximum_blades)
+        self._blade_rad = None
