@@ -28,16 +28,9 @@ FLOOR = 0.02
 
 _ORDERS = np.arange(ANGLE_BINS // 2 + 1, dtype=np.float64)
 _DERIVATIVE = 1j * np.where(_ORDERS < ANGLE_BINS // 2, _ORDERS, 0.0)
-_INTEGRAL = np.zeros(len(_ORDERS), np.complex128)
-_INTEGRAL[1:-1] = 1.0 / _DERIVATIVE[1:-1]
-_INTEGRALS = np.stack((_INTEGRAL, _INTEGRAL**2))
-"""Factors of harmonics: of a derivative over angle, of first and second integral with mean 0."""
-_OF_DENSITY = np.stack(
-    (np.ones(len(_ORDERS)), np.exp(-0.5 * (SMOOTHING_RAD * _ORDERS) ** 2), *_INTEGRALS)
-)
-"""Of the density itself, blurred, and of its integrals."""
-_BEND = 2.0 / ANGLE_BINS * np.abs(_DERIVATIVE) ** 2
-"""Share of each harmonic in the curvature, less its sign; those of negative order are as large."""
+_BLURS = np.exp(-0.5 * np.outer((0.0, SMOOTHING_RAD), _ORDERS) ** 2)[:, None, None]
+_DERIVATIVES = np.stack((_DERIVATIVE, _DERIVATIVE**2))[:, None, None]
+"""Factors of harmonics: of no blur and of blur, of the first and the second derivative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +40,19 @@ class Looks:
     The density of a slice's events at angle a in the turning frame is, up to the number of events,
     exp(`log_density`[..., a - offset]) for a rotor that is ahead of its expected angle by `offset`.
     Its logarithm is what a matched filter correlates with (the maximum of the Poisson likelihood).
-    All but two are float64 (rings, 2, ANGLE_BINS), OFF first.
+    All but `pull` are float64 (rings, 2, ANGLE_BINS), OFF first.
 
     Attributes:
         log_density: log of blurred density over mean density.
-        log_harmonics: complex128 (rings, 2, ANGLE_BINS // 2 + 1), its real transform over angle.
-        slope: derivative of `log_density`, 1 / rad.
+        slope, bend: first and second derivative of `log_density`, 1 / rad and 1 / rad^2.
         integral, second_integral: integrals of density over mean density, less 1, with mean 0.
         pull: (rings, 2) mean of density times slope.
         pull_integral, pull_second_integral: integrals of density times slope, less `pull`.
     """
 
     log_density: Real
-    log_harmonics: Harmonics
     slope: Real
+    bend: Real
     integral: Real
     second_integral: Real
     pull: Real
@@ -74,32 +66,59 @@ class Looks:
         Args:
             spectrum: (rings, 2, ANGLE_BINS // 2 + 1) real transform of the counts over angle.
         """
-        totals = np.maximum(spectrum[:, :, :1].real, 1.0)
-        # Wiener filter: harmonics that Poisson noise explains are taken down.
-        power = spectrum.real**2 + spectrum.imag**2
-        gain = np.maximum(power - 2.0 * totals, 0.0) / np.maximum(power, 1e-300)
-        gain[:, :, 0] = 1.0
-        # Shares of rings and polarities change with light and geometry: each has its own mean.
-        smooth = spectrum * (gain * (ANGLE_BINS / totals))
-        density, blurred, integral, second_integral = _from_harmonics(
-            smooth * _OF_DENSITY[:, None, None]
-        )
+        density, blurred = _from_harmonics(_density_harmonics(spectrum) * _BLURS)
         log_density = np.log(np.maximum(blurred, FLOOR))
-        log_harmonics = scipy.fft.rfft(log_density, axis=2)
-        slope = _from_harmonics(log_harmonics * _DERIVATIVE)
-        pull = density * slope
-        pulled = scipy.fft.rfft(pull, axis=2)
-        pull_integral, pull_second_integral = _from_harmonics(pulled * _INTEGRALS[:, None, None])
-        return cls(
-            log_density,
-            log_harmonics,
-            slope,
-            integral,
-            second_integral,
-            pulled[:, :, 0].real / ANGLE_BINS,
-            pull_integral,
-            pull_second_integral,
-        )
+        slope, bend = _from_harmonics(scipy.fft.rfft(log_density, axis=2) * _DERIVATIVES)
+        integral, second, pulled, pulled_second = np.empty((4, *density.shape))
+        _integrate_twice(density, integral, second)
+        pull = _integrate_twice(density * slope, pulled, pulled_second)
+        return cls(log_density, slope, bend, integral, second, pull, pulled, pulled_second)
+
+
+@njit(cache=True, nogil=True)
+def _density_harmonics(spectrum):  # type: ignore[no-untyped-def]
+    """Harmonics of density over mean density from those of counts."""
+    smooth = np.empty_like(spectrum)
+    for ring in range(spectrum.shape[0]):
+        for polarity in range(2):
+            # Shares of rings and polarities change with light and geometry: each has its own mean.
+            total = max(spectrum[ring, polarity, 0].real, 1.0)
+            for order in range(spectrum.shape[2]):
+                harmonic = spectrum[ring, polarity, order]
+                # Wiener filter: harmonics that Poisson noise explains are taken down.
+                power = harmonic.real**2 + harmonic.imag**2
+                gain = max(power - 2.0 * total, 0.0) / max(power, 1e-300) if order else 1.0
+                smooth[ring, polarity, order] = harmonic * (gain * ANGLE_BINS / total)
+    return smooth
+
+
+@njit(cache=True, nogil=True)
+def _integrate_twice(values, integral, second_integral):  # type: ignore[no-untyped-def]
+    """Integrals over angle of periodic values less their mean; (rings, 2) means."""
+    means = np.empty(values.shape[:2])
+    for ring in range(values.shape[0]):
+        for polarity in range(2):
+            means[ring, polarity] = _integrate(values[ring, polarity], integral[ring, polarity])
+            _integrate(integral[ring, polarity], second_integral[ring, polarity])
+    return means
+
+
+@njit(cache=True, nogil=True)
+def _integrate(values, integral):  # type: ignore[no-untyped-def]
+    """Integral with mean 0 of periodic values less their mean; that mean.
+
+    Between neighbours the cubic through four values is integrated.
+    """
+    mean = values.mean()
+    total, sum_of_totals = 0.0, 0.0
+    for i in range(ANGLE_BINS):
+        integral[i] = total
+        sum_of_totals += total
+        here, after = values[i], values[(i + 1) & (ANGLE_BINS - 1)]
+        around = values[i - 1] + values[(i + 2) & (ANGLE_BINS - 1)]
+        total += BIN_RAD * ((13.0 * (here + after) - around) / 24.0 - mean)
+    integral -= sum_of_totals / ANGLE_BINS
+    return mean
 
 
 def _from_harmonics(harmonics: Harmonics) -> Real:
@@ -121,6 +140,7 @@ class Template:
 
     def __init__(self, counts: Real) -> None:
         self._counts = np.array(counts, np.float64)
+        self._filter: Harmonics | None = None
         self._refresh()
 
     @property
@@ -139,17 +159,11 @@ class Template:
             on each, 1 / rad^2.
         """
         slope, response = self.looks.slope, self.response
-        known, score, weight = _moments(self._counts, slope)
-        # Known looks have a mean slope too, where edges are steeper on one side.
-        own = score / np.maximum(known, 1.0)
-        new, score, weight = _moments(counts, slope)
-        ahead = float((own * new - score).sum()) / max(float(weight.sum()) * response, 1e-9)
-        self._counts *= min(1.0, memory_events / max(float(known.sum()), 1.0))
-        add_turned_back(self._counts, counts, ahead / BIN_RAD)
+        own, turned, information = np.empty((3, *slope.shape[:2]))
+        _add_turned(self._counts, counts, slope, response, memory_events, own)
         self._refresh()
-        total, score, weight = _moments(self._counts, slope)
-        information = weight * response
-        return (own * total - score) / np.maximum(information, 1e-9), information
+        _compare(self._counts, slope, response, own, turned, information)
+        return turned, information
 
     def pattern(self, orders: int) -> Harmonics:
         """Harmonics sum of exp(-i k angle), (rings, 2, orders + 1)."""
@@ -163,36 +177,71 @@ class Template:
         Args:
             harmonics: (rings, 2, orders + 1) of the counts; higher ones count as 0.
         """
-        orders = harmonics.shape[2]
-        product = harmonics * np.conj(self.looks.log_harmonics[:, :, :orders])
+        if self._filter is None:
+            self._filter = np.conj(scipy.fft.rfft(self.looks.log_density, axis=2))
+        product = harmonics * self._filter[:, :, : harmonics.shape[2]]
         return _from_harmonics(product.sum(axis=(0, 1)))
 
     def _refresh(self) -> None:
         self._spectrum = scipy.fft.rfft(self._counts, axis=2)
-        self.looks = Looks.of(self._spectrum)
-        _, _, weight = _moments(self._counts, self.looks.slope)
-        # With blurred looks an offset changes the score by less than the score's variance tells:
-        # the sum of counts times the second derivative, by Parseval's theorem.
-        bends = (np.conj(self._spectrum) * self.looks.log_harmonics).real * _BEND
+        self._filter = None
+        self.looks = looks = Looks.of(self._spectrum)
+        self.contrast, response = _weigh(self._counts, looks.log_density, looks.slope, looks.bend)
         lowest, highest = RESPONSES
-        self.response = min(
-            max(float(bends.sum()) / max(float(weight.sum()), 1e-9), lowest), highest
-        )
-        gained = float(np.vdot(self._counts, self.looks.log_density))
-        self.contrast = gained / max(self.events, 1.0)
+        self.response = min(max(response, lowest), highest)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _weigh(counts, log_density, slope, bend):  # type: ignore[no-untyped-def]
+    """Contrast and response of a template."""
+    events, gained, weight, bent = 0.0, 0.0, 0.0, 0.0
+    for ring in range(counts.shape[0]):
+        for polarity in range(2):
+            for i in range(ANGLE_BINS):
+                count = counts[ring, polarity, i]
+                events += count
+                gained += count * log_density[ring, polarity, i]
+                weight += count * slope[ring, polarity, i] ** 2
+                bent += count * bend[ring, polarity, i]
+    # With blurred looks an offset changes the score by less than the score's variance tells.
+    return gained / max(events, 1.0), -bent / max(weight, 1e-9)
+
+
+@njit(cache=True, nogil=True)
+def _add_turned(known, counts, slope, response, memory_events, own):  # type: ignore[no-untyped-def]
+    """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
+    score, weight = 0.0, 0.0
+    for ring in range(known.shape[0]):
+        for polarity in range(2):
+            # Known looks have a mean slope too, where edges are steeper on one side.
+            total, steep, _ = _moments(known[ring, polarity], slope[ring, polarity])
+            own[ring, polarity] = steep / max(total, 1.0)
+            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
+            score += own[ring, polarity] * total - steep
+            weight += squared * response
+    known *= min(1.0, memory_events / max(known.sum(), 1.0))
+    add_turned_back(known, counts, score / max(weight, 1e-9) / BIN_RAD)
+
+
+@njit(cache=True, nogil=True)
+def _compare(counts, slope, response, own, turned, information):  # type: ignore[no-untyped-def]
+    """By how much each channel's counts have turned since they had mean slopes `own`."""
+    for ring in range(counts.shape[0]):
+        for polarity in range(2):
+            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
+            information[ring, polarity] = squared * response
+            score = own[ring, polarity] * total - steep
+            turned[ring, polarity] = score / max(information[ring, polarity], 1e-9)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _moments(counts, slope):  # type: ignore[no-untyped-def]
-    """(rings, 2) number of counts, and sums of their slope and of its square."""
-    total, first, second = np.zeros((3, *counts.shape[:2]))
-    for ring in range(counts.shape[0]):
-        for polarity in range(counts.shape[1]):
-            for i in range(ANGLE_BINS):
-                count, steep = counts[ring, polarity, i], slope[ring, polarity, i]
-                total[ring, polarity] += count
-                first[ring, polarity] += count * steep
-                second[ring, polarity] += count * steep * steep
+    """Sum of counts, and sums of their slope and of its square."""
+    total, first, second = 0.0, 0.0, 0.0
+    for i in range(ANGLE_BINS):
+        total += counts[i]
+        first += counts[i] * slope[i]
+        second += counts[i] * slope[i] ** 2
     return total, first, second
 
 
