@@ -238,22 +238,13 @@ class RotationDetector:
         """Cut a step into slices and let trackers follow."""
         phases = np.zeros(self.parameters.maximum_rotors)
         speeds = np.zeros(self.parameters.maximum_rotors)
-        starts_us = range(window.start_us, window.end_us, self._slice_us)
-        begins = np.searchsorted(window.events.t, (*starts_us, window.end_us)).tolist()
-        for index, start_us in enumerate(starts_us):
+        for start_us in range(window.start_us, window.end_us, self._slice_us):
             for tracker in trackers:
                 phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
-            self._counts.count(
-                window.events,
-                slice(begins[index], begins[index + 1]),
-                self._table,
-                range(start_us, start_us + self._slice_us),
-                phases,
-                speeds,
-                free,
-            )
-            is_last = index == len(starts_us) - 1
+            times_us = range(start_us, start_us + self._slice_us)
+            self._counts.count(window.events, self._table, times_us, phases, speeds, free)
             for tracker in trackers:
+                is_last = times_us.stop >= window.end_us
                 if tracker.take(self._counts.counts[tracker.slot], is_last):
                     self._table.put(tracker.slot, tracker.disc_map())
                 if relock and tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:

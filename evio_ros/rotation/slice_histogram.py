@@ -59,7 +59,6 @@ class SliceCounts:
     def count(
         self,
         events: EventBatch,
-        part: slice,
         table: PixelTable,
         times_us: range,
         phases_rad: NDArray[np.float64],
@@ -69,7 +68,7 @@ class SliceCounts:
         """Count a slice; one pass for all rotors.
 
         Args:
-            events, part: the slice's events are this part of them, with start and stop.
+            events: the slice's events; earlier and later ones among them are left out.
             table: which pixel belongs to which rotor; its cells are those of the grid.
             times_us: the slice's time; the phases belong to its start.
             phases_rad, speeds_rad_s: (slots,) expected motion of each rotor.
@@ -83,13 +82,12 @@ class SliceCounts:
             events.y,
             events.t,
             events.polarity,
-            part.start,
-            part.stop,
+            times_us.start,
+            times_us.stop,
             table.codes,
             table.is_taken.reshape(-1),
             self._row_start,
             self._column,
-            times_us.start,
             self._motion,
             self._all.reshape(-1),
             free.reshape(-1),
@@ -154,26 +152,26 @@ def _count(  # type: ignore[no-untyped-def]
     y,
     t,
     polarity,
-    first,
-    last,
+    start_us,
+    end_us,
     codes,
     is_taken,
     row_start,
     column,
-    reference_us,
     motion,
     counts,
     free,
 ):
-    """Add events first to last - 1 to their rotor's counters, or to a grid if they are of none.
+    """Add the events of a slice to their rotor's counters, or to a grid if they are of none.
 
     Tables do not fit the processor's first caches. Where a loop does no more than look things up,
     the waits overlap; a branch that was foretold wrongly would make each wait for itself.
     """
     near, far = np.empty(BLOCK, U64), np.empty(BLOCK, U64)
     found = np.empty(BLOCK, codes.dtype)
-    half_bin, reference = U64(1 << 55), U64(reference_us)
-    for begin in range(first, last, BLOCK):
+    half_bin, start = U64(1 << 55), U64(start_us)
+    last = np.searchsorted(t, end_us)
+    for begin in range(np.searchsorted(t, start_us), last, BLOCK):
         inside = outside = 0
         for i in range(begin, min(begin + BLOCK, last)):
             cell = U64(row_start[y[i]] + column[x[i]])
@@ -187,7 +185,7 @@ def _count(  # type: ignore[no-untyped-def]
             if found[j] >= 0:
                 code = U64(found[j])
                 slot = code >> U64(20)
-                turned = motion[slot, 0] + motion[slot, 1] * (U64(t[i]) - reference)
+                turned = motion[slot, 0] + motion[slot, 1] * (U64(t[i]) - start)
                 angle = ((code << U64(48)) - turned + half_bin) >> U64(56)
                 # Slot, ring and sector are the code's upper bits, in the order of the counters.
                 channel = (code >> U64(12)) << U64(1) | U64(polarity[i])

@@ -15,10 +15,10 @@ __all__ = ["TemplateLearning"]
 
 ORDERS = 24
 """Angular orders of the looks that tell blades."""
-LEARNING_US = 40_000
-SETTLED_LEARNING_US = 100_000
-"""The template learns from so much at once, as its derived tables are dear: while its memory is not
-yet full, and later."""
+LESSON_US = 40_000, 100_000
+LESSON_SHARE = 0.1
+"""The template learns from so much at once, as its derived tables are dear: from this share of the
+time for which the rotor has been followed, within bounds."""
 FIRST_SLICES = 10
 """A rotor just found learns from every slice."""
 
@@ -67,9 +67,9 @@ class TemplateLearning:
         """
         add_turned_back(self._pending, folded, offset_rad / BIN_RAD)
         self._pending_us += length_us
-        is_settled = t_us - self._start_us > self._parameters.template_memory_us
-        enough_us = SETTLED_LEARNING_US if is_settled else LEARNING_US
-        if self._pending_us < enough_us and slices_seen > FIRST_SLICES:
+        shortest_us, longest_us = LESSON_US
+        lesson_us = min(max(LESSON_SHARE * (t_us - self._start_us), shortest_us), longest_us)
+        if self._pending_us < lesson_us and slices_seen > FIRST_SLICES:
             return
         events = float(self._pending.sum())
         memory = self._parameters.template_memory_us / self._pending_us * events
