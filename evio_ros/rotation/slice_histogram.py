@@ -42,10 +42,9 @@ class SliceCounts:
     """
 
     def __init__(self, slots: int, rings: int, grid_shape: tuple[int, int], cell_px: int) -> None:
-        self._all: NDArray[np.int32] = np.zeros(
-            (slots, MOST_RINGS, SECTORS, 2, ANGLE_BINS), np.int32
-        )
-        self.counts = self._all[:, :rings]
+        every = np.zeros((slots, MOST_RINGS, SECTORS, 2, ANGLE_BINS), np.int32)
+        self.counts: NDArray[np.int32] = every[:, :rings]
+        self._flat = every.reshape(-1)
         self._grid_shape = grid_shape
         self._motion = np.zeros((slots, 2), U64)
         # Phase at the start and by how much it grew, of slots that were counted.
@@ -89,7 +88,7 @@ class SliceCounts:
             self._row_start,
             self._column,
             self._motion,
-            self._all.reshape(-1),
+            self._flat,
             free.reshape(-1),
         )
 
