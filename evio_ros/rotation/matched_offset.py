@@ -13,7 +13,6 @@ from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 
 __all__ = ["MatchedOffset", "find_offset", "vertex"]
 
-Real = NDArray[np.float64]
 
 MANOEUVRE_EVIDENCE = 15.0
 """Log likelihood by which another phase must be better than the one foretold to be believed."""
@@ -34,7 +33,10 @@ class MatchedOffset(NamedTuple):
 
 
 def find_offset(
-    counts: NDArray[np.int32], log_density: Real, blades: int, expected_variance: float
+    counts: NDArray[np.int32],
+    log_density: NDArray[np.float32],
+    blades: int,
+    expected_variance: float,
 ) -> MatchedOffset:
     """Find the offset within half a blade's pitch by a matched filter.
 
@@ -59,16 +61,16 @@ def _best_offset(counts, log_density, reach, expected_variance):  # type: ignore
 
 @njit(cache=True, nogil=True)
 def _match(counts, log_density, reach):  # type: ignore[no-untyped-def]
-    """Log likelihood (2 reach + 1,) of counts for offsets of -reach to reach bins.
+    """Log likelihood, float32 (2 reach + 1,), of counts for offsets of -reach to reach bins.
 
     It is the sum of counts times the log density moved ahead; zero is that of a rotor that shows no
     pattern at all.
     """
     rings, polarities, bins = counts.shape
     offsets = 2 * reach + 1
-    likelihood = np.zeros(offsets)
+    likelihood = np.zeros(offsets, np.float32)
     # Back to front, so that the offsets of a bin are one straight run.
-    backwards = np.empty(bins + offsets)
+    backwards = np.empty(bins + offsets, np.float32)
     for ring in range(rings):
         for polarity in range(polarities):
             row = counts[ring, polarity]
@@ -76,7 +78,8 @@ def _match(counts, log_density, reach):  # type: ignore[no-untyped-def]
                 backwards[i] = log_density[ring, polarity, (bins - 1 + reach - i) & (bins - 1)]
             # Four bins at a time: the sums are written back a quarter as often.
             for i in range(0, bins, 4):
-                a, b, c, d = row[i], row[i + 1], row[i + 2], row[i + 3]
+                a, b = np.float32(row[i]), np.float32(row[i + 1])
+                c, d = np.float32(row[i + 2]), np.float32(row[i + 3])
                 if a or b or c or d:
                     run = backwards[bins - 4 - i : bins - i + offsets]
                     for j in range(offsets):

@@ -28,6 +28,8 @@ PLACE_ERROR_PX = 0.05
 """Standard deviation of a sector's place that does not go away with the number of events."""
 LOOKS_ERROR = 0.1
 """Relative error of what the template leads to expect in a sector that an edge cuts."""
+LEAST_DENSITY = 0.02
+"""Of events in a sector over the mean density; smoothed looks may fall below 0."""
 _MIDDLE_RAD = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS)
 LAG = np.stack(
     (-np.sin(_MIDDLE_RAD), np.cos(_MIDDLE_RAD), -np.sin(2 * _MIDDLE_RAD), np.cos(2 * _MIDDLE_RAD)),
@@ -180,15 +182,16 @@ def measure_slice(
 def _turned(tables, bins):  # type: ignore[no-untyped-def]
     """Periodic tables moved ahead by a number of bins, straight between bins."""
     whole = math.floor(bins)
-    share = bins - whole
+    share = np.float32(bins - whole)
+    rest = np.float32(1.0) - share
     shift = int(whole)
-    turned = np.empty(tables.shape)
+    turned = np.empty_like(tables)
     for ring in range(tables.shape[0]):
         for polarity in range(tables.shape[1]):
             for i in range(ANGLE_BINS):
                 near = tables[ring, polarity, (i - shift) & (ANGLE_BINS - 1)]
                 far = tables[ring, polarity, (i - shift - 1) & (ANGLE_BINS - 1)]
-                turned[ring, polarity, i] = near * (1 - share) + far * share
+                turned[ring, polarity, i] = near * rest + far * share
     return turned
 
 
@@ -229,15 +232,20 @@ def _steps(table, angle, factor, total):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _moments(counts, slope):  # type: ignore[no-untyped-def]
-    """Number of events, and sums of their slope and of its square."""
-    total, first, second = 0, 0.0, 0.0
-    for i in range(len(counts)):
-        weighted = counts[i] * slope[i]
+def _moments(counts, slope, begin, near, far):  # type: ignore[no-untyped-def]
+    """Number of events in the runs of `_runs`, and sums of their slope and of its square."""
+    total, first, second = 0, np.float32(0.0), np.float32(0.0)
+    for i in range(begin, near):
+        weighted = np.float32(counts[i]) * slope[i]
         total += counts[i]
         first += weighted
         second += weighted * slope[i]
-    return total, first, second
+    for i in range(far):
+        weighted = np.float32(counts[i]) * slope[i]
+        total += counts[i]
+        first += weighted
+        second += weighted * slope[i]
+    return total, float(first), float(second)
 
 
 @njit(cache=True, nogil=True)
@@ -260,45 +268,30 @@ def _compare(  # type: ignore[no-untyped-def]
 ):
     """Sum score and information up; scatter, number of sectors and what is explained."""
     slope = _turned(looks_slope, offset / BIN_RAD)
-    design, means, pulls = np.empty(1 + GEOMETRY), np.empty((2, SECTORS)), np.empty((2, SECTORS))
+    design, density, pulled = np.ones(1 + GEOMETRY), np.empty(SECTORS), np.empty(SECTORS)
+    expected = np.empty((2, SECTORS))
     scatter, sectors = 0.0, 0
-    design[0] = 1.0
-    first_bin, number = bins_seen(start, turned)
+    first, number = bins_seen(start, turned)
     swapped = int(turned < 0.0)
     for ring in range(counts.shape[0]):
         for seen in range(2):
-            polarity = seen ^ swapped
-            _sector_means(
-                integral[ring, polarity],
-                second_integral[ring, polarity],
-                start + offset,
-                turned,
-                means[seen],
-            )
-            _sector_means(
-                pull_integral[ring, polarity],
-                pull_second_integral[ring, polarity],
-                start + offset,
-                turned,
-                pulls[seen],
-            )
+            of = ring, seen ^ swapped
+            begin = start + offset
+            _sector_means(integral[of], second_integral[of], begin, turned, density)
+            _sector_means(pull_integral[of], pull_second_integral[of], begin, turned, pulled)
+            for sector in range(SECTORS):
+                mean = max(1.0 + density[sector], LEAST_DENSITY)
+                expected[seen, sector] = (pull[of] + pulled[sector]) / mean
         for sector in range(SECTORS):
             push, weight, doubt = 0.0, 0.0, 0.0
-            begin, near, far = _runs(first_bin, number, sector)
+            begin, near, far = _runs(first, number, sector)
             for seen in range(2):
-                polarity = seen ^ swapped
-                row, slopes = counts[ring, sector, seen], slope[ring, polarity]
-                total, first, second = _moments(row[begin:near], slopes[begin:near])
-                if far:
-                    more = _moments(row[:far], slopes[:far])
-                    total, first, second = total + more[0], first + more[1], second + more[2]
-                if total == 0:
-                    continue
-                pulled = pull[ring, polarity] + pulls[seen, sector]
-                expected = pulled / max(1.0 + means[seen, sector], 0.02)
-                push -= first - total * expected
-                weight += max(second - total * expected**2, 0.0)
-                doubt += (LOOKS_ERROR * total * expected) ** 2
+                row, slopes = counts[ring, sector, seen], slope[ring, seen ^ swapped]
+                events, steep, squared = _moments(row, slopes, begin, near, far)
+                usual = expected[seen, sector]
+                push -= steep - events * usual
+                weight += max(squared - events * usual**2, 0.0)
+                doubt += (LOOKS_ERROR * events * usual) ** 2
             if weight == 0.0:
                 continue
             # The edges in one sector are few and pixels discrete: no sector is known without end.
@@ -309,9 +302,9 @@ def _compare(  # type: ignore[no-untyped-def]
             sectors += 1
             design[1:] = LAG[sector]
             design[1:3] /= radii[ring]
-            for i in range(5):
+            for i in range(1 + GEOMETRY):
                 score[i] += push * design[i]
-                for j in range(5):
+                for j in range(1 + GEOMETRY):
                     information[i, j] += weight * design[i] * design[j]
     # An offset u changes the score by response * information * u.
     score *= response

@@ -15,6 +15,7 @@ from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 __all__ = ["Looks", "Template", "add_turned_back"]
 
 Real = NDArray[np.float64]
+Table = NDArray[np.float32]
 Harmonics = NDArray[np.complex128]
 
 SMOOTHING_RAD = 0.025
@@ -40,24 +41,25 @@ class Looks:
     The density of a slice's events at angle a in the turning frame is, up to the number of events,
     exp(`log_density`[..., a - offset]) for a rotor that is ahead of its expected angle by `offset`.
     Its logarithm is what a matched filter correlates with (the maximum of the Poisson likelihood).
-    All but `pull` are float64 (rings, 2, ANGLE_BINS), OFF first.
+    All but `pull` are float32 (rings, 2, ANGLE_BINS), OFF first: finer than any count of events,
+    and small enough to stay in the processor's cache.
 
     Attributes:
         log_density: log of blurred density over mean density.
         slope, bend: first and second derivative of `log_density`, 1 / rad and 1 / rad^2.
         integral, second_integral: integrals of density over mean density, less 1, with mean 0.
-        pull: (rings, 2) mean of density times slope.
+        pull: float64 (rings, 2), mean of density times slope.
         pull_integral, pull_second_integral: integrals of density times slope, less `pull`.
     """
 
-    log_density: Real
-    slope: Real
-    bend: Real
-    integral: Real
-    second_integral: Real
+    log_density: Table
+    slope: Table
+    bend: Table
+    integral: Table
+    second_integral: Table
     pull: Real
-    pull_integral: Real
-    pull_second_integral: Real
+    pull_integral: Table
+    pull_second_integral: Table
 
     @classmethod
     def of(cls, spectrum: Harmonics) -> Looks:
@@ -68,10 +70,12 @@ class Looks:
         """
         density, blurred = _from_harmonics(_density_harmonics(spectrum) * _BLURS)
         log_density = np.log(np.maximum(blurred, FLOOR))
-        slope, bend = _from_harmonics(scipy.fft.rfft(log_density, axis=2) * _DERIVATIVES)
-        integral, second, pulled, pulled_second = np.empty((4, *density.shape))
+        derivatives = _from_harmonics(scipy.fft.rfft(log_density, axis=2) * _DERIVATIVES)
+        slope, bend = derivatives.astype(np.float32)
+        integral, second, pulled, pulled_second = np.empty((4, *density.shape), np.float32)
         _integrate_twice(density, integral, second)
         pull = _integrate_twice(density * slope, pulled, pulled_second)
+        log_density = log_density.astype(np.float32)
         return cls(log_density, slope, bend, integral, second, pull, pulled, pulled_second)
 
 

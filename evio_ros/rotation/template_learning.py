@@ -41,7 +41,7 @@ class TemplateLearning:
         self.template = template
         self.drift = TemplateDrift(template.looks.slope.shape[:2], start_us)
         self._parameters = parameters
-        self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
+        self._pending: NDArray[np.float64] = np.zeros(template.looks.slope.shape)
         self._pending_us = 0
         self._start_us = start_us
         self._blade_rad: float | None = None
