@@ -69,16 +69,6 @@ class DiscFilter:
         self._walk = self._make_walk()
 
     @property
-    def error(self) -> Real:
-        """(4,) expected difference of the true disc from `ellipse`."""
-        return self._state[:GEOMETRY]
-
-    @property
-    def error_covariance(self) -> Real:
-        """(4, 4) covariance of `error`."""
-        return self._covariance[:GEOMETRY, :GEOMETRY]
-
-    @property
     def best_ellipse(self) -> Ellipse:
         """The disc as it is believed to be now; its longer axis, the rotor's size, stays."""
         ellipse = deformed(self.ellipse, *self._state[:GEOMETRY].tolist())
@@ -113,6 +103,15 @@ class DiscFilter:
         )
         x, y = (math.sqrt(max(variance, 0.0)) for variance in variances)
         return x, y
+
+    def phase_offset(self, seen: SliceInformation) -> tuple[float, float]:
+        """What a slice says of the phase, for the disc as it is believed to be.
+
+        Returns:
+            The offset beyond that with which the slice was measured, in radians, and its variance
+            from the disc alone; infinite where the slice says nothing.
+        """
+        return _phase_offset(seen.score, seen.information, self._state, self._covariance)
 
     def predict(self, seconds: float) -> None:
         """Let time pass."""
@@ -163,6 +162,18 @@ class DiscFilter:
         walk[:2, :2] = self._in_radii(self._agility[0])
         walk[2, 2] = walk[3, 3] = self._agility[1] ** 2
         return walk
+
+
+@njit(cache=True, nogil=True)
+def _phase_offset(score, information, state, covariance):  # type: ignore[no-untyped-def]
+    if information[0, 0] <= 0.0:
+        return math.inf, math.inf
+    pushed, uncertain = 0.0, 0.0
+    for i in range(GEOMETRY):
+        pushed += information[0, i + 1] * state[i]
+        for j in range(GEOMETRY):
+            uncertain += information[0, i + 1] * covariance[i, j] * information[0, j + 1]
+    return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
 
 
 @njit(cache=True, nogil=True)

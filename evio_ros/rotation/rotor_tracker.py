@@ -153,9 +153,9 @@ class RotorTracker:
             return held.phase + held.speed * held.slices * self._slice_s, held.speed
         if self.stopped:
             return float(self._phase.state[0]), 0.0
-        phase, speed, acceleration = self._phase.state
+        phase, speed, acceleration = self._phase.state.tolist()
         # The best straight line through the slice.
-        return float(phase), float(speed + 0.5 * acceleration * self._slice_s)
+        return phase, speed + 0.5 * acceleration * self._slice_s
 
     def take(self, counts: Counts, is_last: bool) -> bool:
         """Add a slice counted with `expected`.
@@ -287,10 +287,10 @@ class RotorTracker:
         self._take_in(held, seen, matched, variances)
         self._disc.predict(held.slices * self._slice_s)
         self._evidence.learn(matched.gained, held.events, turned, self.template.contrast)
-        self._usual_speed = max(abs(float(self._phase.state[1])), 0.99 * self._usual_speed)
+        phase, speed, _ = self._phase.state.tolist()
+        self._usual_speed = max(abs(speed), 0.99 * self._usual_speed)
         middle_s = 0.5 * held.slices * self._slice_s
-        corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
-        ahead = corrected - (held.phase + 0.5 * turned)
+        ahead = phase - speed * middle_s - (held.phase + 0.5 * turned)
         length_us = held.slices * self._slice_us
         self._learning.add(self.t_us, held.folded, ahead, length_us, self._evidence.slices)
         if self._disc.is_off():
@@ -308,7 +308,7 @@ class RotorTracker:
         """Correct the phase and the disc by what slices have shown."""
         expected_variance, agile_variance = variances
         about, is_manoeuvre = matched.offset_rad, matched.is_manoeuvre
-        offset, uncertain = seen.offset(self._disc.error, self._disc.error_covariance)
+        offset, uncertain = self._disc.phase_offset(seen)
         variance = math.inf
         if uncertain < math.inf:
             variance = self._noise.phase / seen.information[0, 0] + uncertain

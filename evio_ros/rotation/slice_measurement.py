@@ -65,30 +65,6 @@ class SliceInformation(NamedTuple):
             return None
         return (self.scatter - self.explained) / freedom
 
-    def offset(self, disc_error: Real, disc_covariance: Real) -> tuple[float, float]:
-        """The phase's offset for a disc that is known but for an error.
-
-        Args:
-            disc_error, disc_covariance: (4,), (4, 4) expected error of the disc.
-
-        Returns:
-            The offset beyond the given one in radians, and its variance from the disc alone;
-            infinite where the slice says nothing.
-        """
-        return _offset(self.score, self.information, disc_error, disc_covariance)
-
-
-@njit(cache=True, nogil=True)
-def _offset(score, information, error, covariance):  # type: ignore[no-untyped-def]
-    if information[0, 0] <= 0.0:
-        return math.inf, math.inf
-    pushed, uncertain = 0.0, 0.0
-    for i in range(GEOMETRY):
-        pushed += information[0, i + 1] * error[i]
-        for j in range(GEOMETRY):
-            uncertain += information[0, i + 1] * covariance[i, j] * information[0, j + 1]
-    return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
-
 
 @njit(cache=True, nogil=True)
 def fold_sectors(counts, start_rad, turned_rad, folded):  # type: ignore[no-untyped-def]
