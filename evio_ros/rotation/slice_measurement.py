@@ -16,7 +16,7 @@ from evio_ros.rotation.slice_histogram import (
     SECTORS,
     bins_seen,
 )
-from evio_ros.rotation.template import Looks
+from evio_ros.rotation.template import Looks, add_turned
 
 __all__ = ["GEOMETRY", "SliceInformation", "fold_sectors", "measure_slice"]
 
@@ -155,23 +155,6 @@ def measure_slice(
 
 
 @njit(cache=True, nogil=True)
-def _turned(tables, bins):  # type: ignore[no-untyped-def]
-    """Periodic tables moved ahead by a number of bins, straight between bins."""
-    whole = math.floor(bins)
-    share = np.float32(bins - whole)
-    rest = np.float32(1.0) - share
-    shift = int(whole)
-    turned = np.empty_like(tables)
-    for ring in range(tables.shape[0]):
-        for polarity in range(tables.shape[1]):
-            for i in range(ANGLE_BINS):
-                near = tables[ring, polarity, (i - shift) & (ANGLE_BINS - 1)]
-                far = tables[ring, polarity, (i - shift - 1) & (ANGLE_BINS - 1)]
-                turned[ring, polarity, i] = near * rest + far * share
-    return turned
-
-
-@njit(cache=True, nogil=True)
 def _sector_means(integral, second_integral, start, turned, means):  # type: ignore[no-untyped-def]
     """Means of a function, of which two integrals are given, over every sector and a slice's time.
 
@@ -208,15 +191,10 @@ def _steps(table, angle, factor, total):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _moments(counts, slope, begin, near, far):  # type: ignore[no-untyped-def]
-    """Number of events in the runs of `_runs`, and sums of their slope and of its square."""
+def _moments(counts, slope):  # type: ignore[no-untyped-def]
+    """Number of events, and sums of their slope and of its square."""
     total, first, second = 0, np.float32(0.0), np.float32(0.0)
-    for i in range(begin, near):
-        weighted = np.float32(counts[i]) * slope[i]
-        total += counts[i]
-        first += weighted
-        second += weighted * slope[i]
-    for i in range(far):
+    for i in range(len(counts)):
         weighted = np.float32(counts[i]) * slope[i]
         total += counts[i]
         first += weighted
@@ -243,7 +221,8 @@ def _compare(  # type: ignore[no-untyped-def]
     information,
 ):
     """Sum score and information up; scatter, number of sectors and what is explained."""
-    slope = _turned(looks_slope, offset / BIN_RAD)
+    slope = np.zeros_like(looks_slope)
+    add_turned(slope, looks_slope, offset / BIN_RAD)
     design, density, pulled = np.ones(1 + GEOMETRY), np.empty(SECTORS), np.empty(SECTORS)
     expected = np.empty((2, SECTORS))
     scatter, sectors = 0.0, 0
@@ -263,7 +242,10 @@ def _compare(  # type: ignore[no-untyped-def]
             begin, near, far = _runs(first, number, sector)
             for seen in range(2):
                 row, slopes = counts[ring, sector, seen], slope[ring, seen ^ swapped]
-                events, steep, squared = _moments(row, slopes, begin, near, far)
+                events, steep, squared = _moments(row[begin:near], slopes[begin:near])
+                if far:
+                    more = _moments(row[:far], slopes[:far])
+                    events, steep, squared = events + more[0], steep + more[1], squared + more[2]
                 usual = expected[seen, sector]
                 push -= steep - events * usual
                 weight += max(squared - events * usual**2, 0.0)
@@ -276,8 +258,8 @@ def _compare(  # type: ignore[no-untyped-def]
             push, weight = push * trust, weight * trust
             scatter += push * push / weight
             sectors += 1
-            design[1:] = LAG[sector]
-            design[1:3] /= radii[ring]
+            for i in range(GEOMETRY):
+                design[1 + i] = LAG[sector, i] / (radii[ring] if i < 2 else 1.0)
             for i in range(1 + GEOMETRY):
                 score[i] += push * design[i]
                 for j in range(1 + GEOMETRY):
@@ -292,7 +274,15 @@ def _compare(  # type: ignore[no-untyped-def]
 def _explained(score, information):  # type: ignore[no-untyped-def]
     """Squared score over its variance that the best place and shape explain."""
     # A touch of prior keeps the solution finite where some sectors saw nothing.
-    bounded = information.copy()
+    rest, left, explained = information.copy(), score.copy(), 0.0
     for i in range(len(score)):
-        bounded[i, i] += 1e-6 * information[i, i] + 1e-9
-    return score @ np.linalg.solve(bounded, score)
+        rest[i, i] += 1e-6 * rest[i, i] + 1e-9
+    # Unknowns are eliminated one after the other.
+    for i in range(len(score)):
+        explained += left[i] ** 2 / rest[i, i]
+        for j in range(i + 1, len(score)):
+            share = rest[j, i] / rest[i, i]
+            left[j] -= share * left[i]
+            for k in range(i + 1, len(score)):
+                rest[j, k] -= share * rest[i, k]
+    return explained

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 
-__all__ = ["Looks", "Template", "add_turned_back"]
+__all__ = ["Looks", "Template", "add_turned"]
 
 Real = NDArray[np.float64]
 Table = NDArray[np.float32]
@@ -164,7 +164,7 @@ class Template:
         """
         slope, response = self.looks.slope, self.response
         own, turned, information = np.empty((3, *slope.shape[:2]))
-        _add_turned(self._counts, counts, slope, response, memory_events, own)
+        _add_agreeing(self._counts, counts, slope, response, memory_events, own)
         self._refresh()
         _compare(self._counts, slope, response, own, turned, information)
         return turned, information
@@ -212,7 +212,7 @@ def _weigh(counts, log_density, slope, bend):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _add_turned(known, counts, slope, response, memory_events, own):  # type: ignore[no-untyped-def]
+def _add_agreeing(known, counts, slope, response, memory_events, own):  # type: ignore[no-untyped-def]
     """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
     score, weight = 0.0, 0.0
     for ring in range(known.shape[0]):
@@ -224,7 +224,7 @@ def _add_turned(known, counts, slope, response, memory_events, own):  # type: ig
             score += own[ring, polarity] * total - steep
             weight += squared * response
     known *= min(1.0, memory_events / max(known.sum(), 1.0))
-    add_turned_back(known, counts, score / max(weight, 1e-9) / BIN_RAD)
+    add_turned(known, counts, -score / max(weight, 1e-9) / BIN_RAD)
 
 
 @njit(cache=True, nogil=True)
@@ -250,14 +250,19 @@ def _moments(counts, slope):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def add_turned_back(total, counts, bins):  # type: ignore[no-untyped-def]
-    """Add counts (rings, 2, ANGLE_BINS) to a float64 total with their angle reduced, in place."""
+def add_turned(total, tables, bins):  # type: ignore[no-untyped-def]
+    """Add periodic tables (rings, 2, ANGLE_BINS), moved ahead by a number of bins, to a total.
+
+    Between bins they are straight.
+    """
     whole = math.floor(bins)
     share = bins - whole
-    shift = int(whole)
-    for ring in range(counts.shape[0]):
-        for polarity in range(counts.shape[1]):
-            for i in range(ANGLE_BINS):
-                near = counts[ring, polarity, (i + shift) & (ANGLE_BINS - 1)]
-                far = counts[ring, polarity, (i + shift + 1) & (ANGLE_BINS - 1)]
-                total[ring, polarity, i] += near * (1 - share) + far * share
+    shift = int(whole) & (ANGLE_BINS - 1)
+    for ring in range(tables.shape[0]):
+        for polarity in range(2):
+            table, turned = tables[ring, polarity], total[ring, polarity]
+            turned[shift] += (1 - share) * table[0] + share * table[ANGLE_BINS - 1]
+            for i in range(1, ANGLE_BINS - shift):
+                turned[shift + i] += (1 - share) * table[i] + share * table[i - 1]
+            for i in range(ANGLE_BINS - shift, ANGLE_BINS):
+                turned[shift + i - ANGLE_BINS] += (1 - share) * table[i] + share * table[i - 1]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from evio_ros.rotation.blades import blade_angle, blade_count
 from evio_ros.rotation.slice_histogram import BIN_RAD
-from evio_ros.rotation.template import Template, add_turned_back
+from evio_ros.rotation.template import Template, add_turned
 from evio_ros.rotation.template_drift import TemplateDrift
 from evio_ros.rotation.tracker_parameters import TrackerParameters
 
@@ -65,7 +65,7 @@ class TemplateLearning:
             length_us: length of the slice.
             slices_seen: number of slices in which the rotor was seen so far.
         """
-        add_turned_back(self._pending, folded, offset_rad / BIN_RAD)
+        add_turned(self._pending, folded, -offset_rad / BIN_RAD)
         self._pending_us += length_us
         shortest_us, longest_us = LESSON_US
         lesson_us = min(max(LESSON_SHARE * (t_us - self._start_us), shortest_us), longest_us)

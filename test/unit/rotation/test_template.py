@@ -8,7 +8,7 @@ import pytest
 from evio_ros.rotation.matched_offset import find_offset, vertex
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD, SECTORS
 from evio_ros.rotation.slice_measurement import fold_sectors, measure_slice
-from evio_ros.rotation.template import Template, add_turned_back
+from evio_ros.rotation.template import Template, add_turned
 
 RINGS = 2
 RADII = np.array((0.4, 0.8))
@@ -113,11 +113,14 @@ def test_learning_keeps_the_angle():
     assert matched.offset_rad == pytest.approx(0.0, abs=2e-3)
 
 
-def test_turning_back_is_exact_for_whole_bins():
-    counts = np.random.default_rng(0).random((RINGS, 2, ANGLE_BINS))
-    total = np.ones_like(counts)
-    add_turned_back(total, counts, 5.0)
-    assert total == pytest.approx(1.0 + np.roll(counts, -5, axis=-1))
+@pytest.mark.parametrize("bins", [0.0, 5.0, -3.0, 0.25, -300.75])
+def test_tables_are_turned_straight_between_bins(bins):
+    table = np.random.default_rng(0).random((RINGS, 2, ANGLE_BINS))
+    total = np.ones_like(table)
+    add_turned(total, table, bins)
+    whole = math.floor(bins)
+    before, after = (np.roll(table, whole + step, axis=2) for step in (0, 1))
+    assert total == pytest.approx(1 + before + (bins - whole) * (after - before))
 
 
 def test_vertex_of_a_parabola():
