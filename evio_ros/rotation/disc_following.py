@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cmath
 import math
 
 import numpy as np
@@ -253,10 +252,10 @@ def _axes_of(matrix: Matrix) -> tuple[float, tuple[float, float]]:
     Any matrix is a rotation with a scale plus a reflection with a scale.
     """
     (xx, xy), (yx, yy) = matrix
-    rotation = complex(xx + yy, yx - xy) / 2
-    reflection = complex(xx - yy, yx + xy) / 2
-    tilt = 0.5 * (cmath.phase(rotation) + cmath.phase(reflection))
-    turning, mirroring = abs(rotation), abs(reflection)
+    rotation = 0.5 * (xx + yy), 0.5 * (yx - xy)
+    reflection = 0.5 * (xx - yy), 0.5 * (yx + xy)
+    tilt = 0.5 * (math.atan2(*rotation[::-1]) + math.atan2(*reflection[::-1]))
+    turning, mirroring = math.hypot(*rotation), math.hypot(*reflection)
     return tilt, (turning + mirroring, abs(turning - mirroring))
 
 
