@@ -84,12 +84,12 @@ class SliceCounts:
             times_us.start,
             times_us.stop,
             table.codes,
-            table.is_taken.reshape(-1),
+            table.is_taken,
             self._row_start,
             self._column,
             self._motion,
             self._flat,
-            free.reshape(-1),
+            free,
         )
 
     def empty_grid(self) -> NDArray[np.int32]:
@@ -110,10 +110,11 @@ def bins_seen(start_rad, turned_rad):  # type: ignore[no-untyped-def]
         The first bin, 0 to ANGLE_BINS - 1, and how many they are, at most ANGLE_BINS.
     """
     lowest = -max(start_rad, start_rad + turned_rad) / BIN_RAD
-    number = SECTOR_BINS + math.ceil(abs(turned_rad) / BIN_RAD) + 3
-    if number >= ANGLE_BINS:
+    span = SECTOR_BINS + abs(turned_rad) / BIN_RAD + 3.0
+    # Also where the motion is no number.
+    if not span < ANGLE_BINS - 1:
         return 0, ANGLE_BINS
-    return (math.floor(lowest) - 1) & (ANGLE_BINS - 1), number
+    return (math.floor(lowest) - 1) & (ANGLE_BINS - 1), math.ceil(span)
 
 
 @njit(cache=True, nogil=True)
@@ -166,6 +167,7 @@ def _count(  # type: ignore[no-untyped-def]
     Tables do not fit the processor's first caches. Where a loop does no more than look things up,
     the waits overlap; a branch that was foretold wrongly would make each wait for itself.
     """
+    is_taken, free = is_taken.reshape(is_taken.size), free.reshape(free.size)
     near, far = np.empty(BLOCK, U64), np.empty(BLOCK, U64)
     found = np.empty(BLOCK, codes.dtype)
     half_bin, start = U64(1 << 55), U64(start_us)
