@@ -1,19 +1,22 @@
 """How many events a second the rotation detector takes in, beside a bare pass over the same events.
 
 python bench/throughput.py
-python bench/throughput.py --rate 20 --rotors 1 4
+python bench/throughput.py --rate 20 --rotors 1 4 --step-ms 10
 
-Events of ideal rotors are drawn at a given rate; the detector is given one second of them while it
+Events of ideal rotors are drawn at a given rate; the detector is given 0.4 seconds of them while it
 acquires, and is timed over those that follow. The bare pass counts the events of each pixel in a
-numba loop; what it takes is what memory alone asks for.
+numba loop; what it takes is what memory alone asks for. A step's time is the latency that measuring
+adds: how long after a step's last event its estimates are there.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import sys
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -58,12 +61,27 @@ def draw(rotors: int, rate_mev_s: float, start_us: int, length_us: int) -> Event
     return EventBatch(SIZE, t, np.rint(x).astype(np.uint16), np.rint(y).astype(np.uint16), on)
 
 
-def measure(rotors: int, rate_mev_s: float, window_us: int, step_us: int, steps: int) -> list[str]:
-    """One row of the table."""
+@dataclass(frozen=True)
+class Measured:
+    """Seconds that steps took, those that a bare pass over the same events took, and the events."""
+
+    seconds: list[float]
+    plain_s: float
+    events: int
+    seen: int
+
+    @property
+    def mev_s(self) -> float:
+        """Million events for each second."""
+        return 1e-6 * self.events / sum(self.seconds)
+
+
+def measure(rotors: int, rate_mev_s: float, window_us: int, step_us: int, steps: int) -> Measured:
+    """Time steps of locked rotors."""
     parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
     detector = RotationDetector(SIZE, parameters)
     settle = max(ACQUISITION_STEPS, math.ceil(400_000 / step_us))
-    seconds, plain_s, events, found = [], 0.0, 0, 0
+    seconds, plain_s, events, seen = [], 0.0, 0, 0
     counts = np.zeros((2, SIZE.height, SIZE.width), np.int32)
     for index in range(settle + steps):
         batch = draw(rotors, rate_mev_s, index * step_us, step_us)
@@ -75,18 +93,8 @@ def measure(rotors: int, rate_mev_s: float, window_us: int, step_us: int, steps:
             seconds.append(middle - start)
             plain_s += time.process_time() - middle
             events += len(batch)
-            found = len(estimates)
-    total = sum(seconds)
-    return [
-        f"{rotors}",
-        f"{rate_mev_s:g}",
-        f"{step_us / 1000:g}",
-        f"{found}",
-        f"{events / total / 1e6:.0f}",
-        f"{total / plain_s:.1f}",
-        f"{1e3 * float(np.median(seconds)):.2f}",
-        f"{1e3 * max(seconds):.2f}",
-    ]
+            seen = len(estimates)
+    return Measured(seconds, plain_s, events, seen)
 
 
 def main() -> int:
@@ -96,19 +104,34 @@ def main() -> int:
     add("--rotors", type=int, nargs="+", default=[1, 4], choices=range(1, len(PLACES) + 1))
     add("--rate", type=float, nargs="+", default=[2.0, 10.0, 50.0], help="million events a second")
     add("--window-ms", type=float, default=100.0)
-    add("--step-ms", type=float, default=50.0)
-    add("--steps", type=int, default=20, help="timed steps")
+    add("--step-ms", type=float, nargs="+", default=[50.0, 10.0])
+    add("--seconds", type=float, default=1.0, help="sensor time that is timed")
     options = parser.parse_args()
     table = Table(title="Rotation detector, one core, CPU time")
     for column in ("rotors", "Mev/s", "step ms", "seen", "takes Mev/s", "times a bare pass"):
         table.add_column(column, justify="right")
-    for column in ("median ms a step", "longest ms"):
+    for column in ("times the first number of rotors", "median ms a step", "longest ms"):
         table.add_column(column, justify="right")
-    window_us, step_us = round(1e3 * options.window_ms), round(1e3 * options.step_ms)
-    measure(1, 1.0, window_us, step_us, 2)
-    for rotors in options.rotors:
-        for rate in options.rate:
-            table.add_row(*measure(rotors, rate, window_us, step_us, options.steps))
+    window_us = round(1e3 * options.window_ms)
+    measure(1, 1.0, window_us, round(1e3 * options.step_ms[0]), 2)
+    for step_ms in options.step_ms:
+        step_us = round(1e3 * step_ms)
+        steps = max(round(1e6 * options.seconds / step_us), 1)
+        first: dict[float, float] = {}
+        for rotors, rate in itertools.product(options.rotors, options.rate):
+            measured = measure(rotors, rate, window_us, step_us, steps)
+            total = sum(measured.seconds)
+            table.add_row(
+                f"{rotors}",
+                f"{rate:g}",
+                f"{step_ms:g}",
+                f"{measured.seen}",
+                f"{measured.mev_s:.0f}",
+                f"{total / measured.plain_s:.1f}",
+                f"{total / first.setdefault(rate, total):.1f}",
+                f"{1e3 * float(np.median(measured.seconds)):.2f}",
+                f"{1e3 * max(measured.seconds):.2f}",
+            )
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     return 0
 

@@ -68,10 +68,10 @@ class CandidateFollower:
         """Let the tracker that was begun last take in events up to a time, a multiple of slices."""
         for index, start_us in enumerate(range(tracker.t_us, end_us, self._slice_us)):
             phase, speed = tracker.expected()
-            part = events.between(start_us, start_us + self._slice_us)
+            times_us = range(start_us, start_us + self._slice_us)
             motion = np.array([phase]), np.array([speed])
-            self._counts.count(part, self._table, start_us, *motion, self._others)
-            is_last = start_us + self._slice_us >= end_us
+            self._counts.count(events, self._table, times_us, *motion, self._others)
+            is_last = times_us.stop >= end_us
             if tracker.take(self._counts.counts[0], is_last):
                 self._table.put(0, tracker.disc_map())
             if index % SLICES_A_PIECE == SLICES_A_PIECE - 1:

@@ -249,10 +249,12 @@ class RotationDetector:
         for start_us in range(window.start_us, window.end_us, self._slice_us):
             for tracker in self._trackers:
                 phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
-            events = window.events.between(start_us, start_us + self._slice_us)
-            self._counts.count(events, self._table, start_us, phases, speeds, self._free.latest)
+            times_us = range(start_us, start_us + self._slice_us)
+            self._counts.count(
+                window.events, self._table, times_us, phases, speeds, self._free.latest
+            )
             for tracker in self._trackers:
-                is_last = start_us + self._slice_us >= window.end_us
+                is_last = times_us.stop >= window.end_us
                 if tracker.take(self._counts.counts[tracker.slot], is_last):
                     self._table.put(tracker.slot, tracker.disc_map())
                 if tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:

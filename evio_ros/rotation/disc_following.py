@@ -14,6 +14,7 @@ from evio_ros.rotation.slice_measurement import GEOMETRY, SliceInformation
 __all__ = ["DiscFilter", "deformed"]
 
 Real = NDArray[np.float64]
+Matrix = tuple[tuple[float, float], tuple[float, float]]
 
 FIRST_SHIFT_PX = 2.0
 FIRST_SHEAR = 0.1
@@ -67,26 +68,15 @@ class DiscFilter:
         self._walk = self._make_walk()
 
     @property
-    def error(self) -> Real:
-        """(4,) expected difference of the true disc from `ellipse`."""
-        return self._state[:GEOMETRY]
-
-    @property
-    def error_covariance(self) -> Real:
-        """(4, 4) covariance of `error`."""
-        return self._covariance[:GEOMETRY, :GEOMETRY]
-
-    @property
     def best_ellipse(self) -> Ellipse:
         """The disc as it is believed to be now; its longer axis, the rotor's size, stays."""
-        ellipse = deformed(self.ellipse, self._state[:2], self._state[2:4])
+        ellipse = deformed(self.ellipse, *self._state[:GEOMETRY].tolist())
         return ellipse.scaled(self.ellipse.axes[0] / ellipse.axes[0])
 
     @property
     def velocity_px_s(self) -> tuple[float, float]:
         """Motion of the centre in pixels a second."""
-        x, y = _to_image(self.ellipse) @ self._state[4:6]
-        return float(x), float(y)
+        return _times(_to_image(self.ellipse), *self._state[4:6].tolist())
 
     @property
     def motion(self) -> tuple[float, float]:
@@ -94,17 +84,33 @@ class DiscFilter:
 
         Without what the filter's uncertainty alone makes of them, so near 0 for a disc at rest.
         """
-        squares = np.square(self._state[GEOMETRY:]) - np.diag(self._covariance)[GEOMETRY:]
-        squares = np.maximum(squares, 0.0)
-        return math.sqrt(squares[0] + squares[1]), math.sqrt(squares[2] + squares[3])
+        rates = self._state[GEOMETRY:].tolist()
+        variances = self._covariance.diagonal()[GEOMETRY:].tolist()
+        x, y, *shear = (
+            max(rate**2 - variance, 0.0) for rate, variance in zip(rates, variances, strict=True)
+        )
+        return math.sqrt(x + y), math.sqrt(sum(shear))
 
     @property
     def center_std_px(self) -> tuple[float, float]:
         """Standard deviations of the centre's x and y in pixels."""
-        to_image = _to_image(self.ellipse)
-        variances = np.diag(to_image @ self._covariance[:2, :2] @ to_image.T)
-        x, y = np.sqrt(np.maximum(variances, 0.0))
-        return float(x), float(y)
+        matrix = _to_image(self.ellipse)
+        (xx, xy), (_, yy) = self._covariance[:2, :2].tolist()
+        variances = (
+            sum(a * b for a, b in zip(row, _times(((xx, xy), (xy, yy)), *row), strict=True))
+            for row in matrix
+        )
+        x, y = (math.sqrt(max(variance, 0.0)) for variance in variances)
+        return x, y
+
+    def phase_offset(self, seen: SliceInformation) -> tuple[float, float]:
+        """What a slice says of the phase, for the disc as it is believed to be.
+
+        Returns:
+            The offset beyond that with which the slice was measured, in radians, and its variance
+            from the disc alone; infinite where the slice says nothing.
+        """
+        return _phase_offset(seen.score, seen.information, self._state, self._covariance)
 
     def predict(self, seconds: float) -> None:
         """Let time pass."""
@@ -143,11 +149,11 @@ class DiscFilter:
 
     def is_off(self) -> bool:
         """Whether the disc has left `ellipse` by more than a straight line describes well."""
-        return float(np.abs(self._state[:GEOMETRY]).max()) > LARGEST_ERROR
+        return bool(_largest(self._state) > LARGEST_ERROR)
 
     def _in_radii(self, deviation_px: float) -> Real:
         tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes
-        to_disc = _stretch(tilt, 1 / a, 1 / b)
+        to_disc = np.array(_stretch(tilt, 1 / a, 1 / b))
         return deviation_px**2 * (to_disc @ to_disc.T)
 
     def _make_walk(self) -> Real:
@@ -155,6 +161,18 @@ class DiscFilter:
         walk[:2, :2] = self._in_radii(self._agility[0])
         walk[2, 2] = walk[3, 3] = self._agility[1] ** 2
         return walk
+
+
+@njit(cache=True, nogil=True)
+def _phase_offset(score, information, state, covariance):  # type: ignore[no-untyped-def]
+    if information[0, 0] <= 0.0:
+        return math.inf, math.inf
+    pushed, uncertain = 0.0, 0.0
+    for i in range(GEOMETRY):
+        pushed += information[0, i + 1] * state[i]
+        for j in range(GEOMETRY):
+            uncertain += information[0, i + 1] * covariance[i, j] * information[0, j + 1]
+    return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
 
 
 @njit(cache=True, nogil=True)
@@ -173,6 +191,15 @@ def _predict(state, covariance, walk, dt):  # type: ignore[no-untyped-def]
             covariance[i, j + 4] += walk[i, j] * dt**2 / 2
             covariance[i + 4, j] += walk[i, j] * dt**2 / 2
             covariance[i + 4, j + 4] += walk[i, j] * dt
+
+
+@njit(cache=True, nogil=True)
+def _largest(state):  # type: ignore[no-untyped-def]
+    """Largest shift or shear."""
+    largest = 0.0
+    for i in range(GEOMETRY):
+        largest = max(largest, abs(state[i]))
+    return largest
 
 
 @njit(cache=True, nogil=True)
@@ -206,29 +233,47 @@ def _update(state, covariance, score, information, excess, offset, phase_varianc
             covariance[i, j] -= 0.5 * (smaller[i, j] + smaller[j, i])
 
 
-def deformed(ellipse: Ellipse, shift: Real, shear: Real) -> Ellipse:
-    """The ellipse whose disc is displaced by `shift` radii and stretched by exp(`shear`)."""
-    to_image = _to_image(ellipse)
-    center = np.asarray(ellipse.center) + to_image @ shift
-    stretched = to_image @ (np.eye(2) + np.array(((shear[0], shear[1]), (shear[1], -shear[0]))))
-    directions, axes, _ = np.linalg.svd(stretched)
-    tilt = math.atan2(directions[1, 0], directions[0, 0])
+def deformed(ellipse: Ellipse, x: float, y: float, shear_0: float, shear_1: float) -> Ellipse:
+    """The ellipse whose disc is displaced by (x, y) radii and stretched by the exp of a shear."""
+    (xx, xy), (_, yy) = to_image = _to_image(ellipse)
+    shift_x, shift_y = _times(to_image, x, y)
+    stretched = (
+        (xx * (1 + shear_0) + xy * shear_1, xx * shear_1 + xy * (1 - shear_0)),
+        (xy * (1 + shear_0) + yy * shear_1, xy * shear_1 + yy * (1 - shear_0)),
+    )
+    tilt, axes = _axes_of(stretched)
     wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
-    return Ellipse((float(center[0]), float(center[1])), (float(axes[0]), float(axes[1])), wrapped)
+    return Ellipse((ellipse.center[0] + shift_x, ellipse.center[1] + shift_y), axes, wrapped)
 
 
-def _to_image(ellipse: Ellipse) -> Real:
+def _axes_of(matrix: Matrix) -> tuple[float, tuple[float, float]]:
+    """Direction of the longer axis, and both semi-axes, of a matrix's image of the unit circle.
+
+    Any matrix is a rotation with a scale plus a reflection with a scale.
+    """
+    (xx, xy), (yx, yy) = matrix
+    rotation = 0.5 * (xx + yy), 0.5 * (yx - xy)
+    reflection = 0.5 * (xx - yy), 0.5 * (yx + xy)
+    tilt = 0.5 * (math.atan2(*rotation[::-1]) + math.atan2(*reflection[::-1]))
+    turning, mirroring = math.hypot(*rotation), math.hypot(*reflection)
+    return tilt, (turning + mirroring, abs(turning - mirroring))
+
+
+def _times(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
+    (xx, xy), (yx, yy) = matrix
+    return xx * x + xy * y, yx * x + yy * y
+
+
+def _to_image(ellipse: Ellipse) -> Matrix:
     """Matrix from displacements on the disc, in radii, to displacements in the image."""
     return _stretch(ellipse.tilt_rad, *ellipse.axes)
 
 
-def _stretch(direction: float, along: float, across: float) -> Real:
+def _stretch(direction: float, along: float, across: float) -> Matrix:
     """Matrix that stretches along and across a direction."""
     cosine, sine = math.cos(direction), math.sin(direction)
     mixed = (along - across) * cosine * sine
-    return np.array(
-        (
-            (along * cosine**2 + across * sine**2, mixed),
-            (mixed, along * sine**2 + across * cosine**2),
-        )
+    return (
+        (along * cosine**2 + across * sine**2, mixed),
+        (mixed, along * sine**2 + across * cosine**2),
     )

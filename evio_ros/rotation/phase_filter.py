@@ -15,7 +15,6 @@ import math
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 __all__ = ["PhaseFilter"]
 
@@ -34,6 +33,17 @@ MOST_EVIDENCE = 12.0
 
 NOTICE_SLICES = 6
 """So many slices later, a change of motion has been noticed."""
+HISTORY = np.dtype(
+    [
+        ("measured", np.float64, 4),
+        ("shaken", np.float64, 3),
+        ("states", np.float64, (len(AGILITIES), 3)),
+        ("covariances", np.float64, (len(AGILITIES), 3, 3)),
+        ("noise", np.float64),
+    ]
+)
+"""A slice: phase and speed measured, each with its variance; variances added before it; states and
+covariances of all filters at its start; noise of the filter that spoke then."""
 
 
 class PhaseFilter:
@@ -72,13 +82,9 @@ class PhaseFilter:
         self._evidence = np.zeros(bank)
         self.best = 0
         self._speed_scale = abs(speed)
-        # The last windows' measurements, and the filters' states before each of them.
+        # The last windows' slices.
         capacity = 4 * slices + 64
-        self._measured = np.zeros((capacity, 4))
-        self._shaken = np.zeros((capacity, 3))
-        self._states = np.zeros((capacity, bank, 3))
-        self._covariances = np.zeros((capacity, bank, 3, 3))
-        self._noises = np.zeros(capacity)
+        self._history = np.zeros(capacity, HISTORY)
         self._count = 0
         self._pending_shake = np.zeros(3)
         self._pending_jump = np.zeros(3)
@@ -100,12 +106,14 @@ class PhaseFilter:
 
     def predicted_phase_variance(self) -> tuple[float, float]:
         """Variance of the phase expected in the middle of the next slice: best, most agile."""
-        noises, shake = self._noise(), self._pending_shake
-        best, agile = (
-            _next_variance(self._covariance[i], shake, noises[i], self._slice_s)
-            for i in (self.best, -1)
+        return _next_variances(
+            self._covariance,
+            self._pending_shake,
+            self._agilities,
+            self._speed_scale,
+            self._slice_s,
+            self.best,
         )
-        return best, agile
 
     def shake(self, phase: float, speed: float, acceleration: float) -> None:
         """Let the next slice begin with added uncertainty (standard deviations)."""
@@ -129,15 +137,16 @@ class PhaseFilter:
         # Seen from before, the state jumped by any amount at the first of the lost slices.
         jump = np.square((2 * math.pi, 2 * scale, 0.0))
         lost = min(lost_slices, self._count)
+        history = self._history
         for back in range(lost, 0, -1):
             index = self._count - back
             ago = back * self._slice_s
             past = phase - (speed - 0.5 * acceleration * ago) * ago
             middle = past + 0.5 * self._slice_s * speed
-            self._states[index] = past, speed - acceleration * ago, acceleration
-            self._covariances[index] = np.diag(variances)
-            self._measured[index] = middle, variances[0], 0.0, math.inf
-            self._shaken[index] = jump if back == lost else 0.0
+            history["states"][index] = past, speed - acceleration * ago, acceleration
+            history["covariances"][index] = np.diag(variances)
+            history["measured"][index] = middle, variances[0], 0.0, math.inf
+            history["shaken"][index] = jump if back == lost else 0.0
         self._pending_jump[:] = jump if lost == 0 else 0.0
         self._state[:] = (phase, speed, acceleration)
         self._covariance[:] = np.diag(variances)
@@ -161,45 +170,28 @@ class PhaseFilter:
             Squared innovation over its expected variance, 0 where nothing was measured.
         """
         self._make_room()
-        index = self._count
-        self._measured[index] = phase, phase_variance, speed, speed_variance
-        self._shaken[index] = self._pending_shake + self._pending_jump
-        self._states[index] = self._state
-        self._covariances[index] = self._covariance
-        self._count += 1
-        before = self.best
-        normalised, self.best = _step_bank(
+        normalised, self.best, self._speed_scale = _take_slice(
             self._state,
             self._covariance,
             self._evidence,
-            before,
-            self._measured[index],
+            self.best,
+            (phase, phase_variance, speed, speed_variance),
             self._pending_shake,
-            self._noise(),
+            self._pending_jump,
+            self._agilities,
+            self._speed_scale,
             self._slice_s,
             self._forgetting,
+            self._history[self._count : self._count + 1],
         )
-        self._pending_shake[:] = 0.0
-        self._pending_jump[:] = 0.0
-        self._noises[index] = self._noise()[self.best]
-        now = abs(float(self._state[before, 1]))
-        self._speed_scale = max(now, 0.995 * self._speed_scale)
+        self._count += 1
         return normalised
 
     def mean_speed(self, slices: int) -> tuple[float, float]:
         """Mean speed over the last `slices` slices and its variance."""
         start = self._count - min(slices, self.slices_seen)
-        # Each slice with the noise of the filter that spoke then or, as a change is noticed late,
-        # soon after.
-        noises = self._noises[start : self._count]
-        best = int(np.abs(self._noise() - noises[0]).argmin())
         advance, variance = _window_advance(
-            self._states[start, best],
-            self._covariances[start, best],
-            self._measured[start : self._count],
-            self._shaken[start : self._count],
-            maximum_filter1d(noises, NOTICE_SLICES + 1, origin=-NOTICE_SLICES // 2, mode="nearest"),
-            self._slice_s,
+            self._history[start : self._count], self._agilities, self._speed_scale, self._slice_s
         )
         length_s = (self._count - start) * self._slice_s
         return advance / length_s, variance / length_s**2
@@ -207,26 +199,15 @@ class PhaseFilter:
     def speed_change(self, slices: int) -> float:
         """Change of the speed over the last `slices` slices."""
         start = self._count - min(slices, self.slices_seen)
-        before = self._states[start, self.best, 1] if start < self._count else self.state[1]
-        return float(self.state[1] - before)
-
-    def _noise(self) -> Real:
-        """Power of the jerk of each filter, (rad/s^3)^2 s."""
-        scaled = self._agilities * max(self._speed_scale, 1.0)
-        return scaled * scaled
+        if start == self._count:
+            return 0.0
+        return float(self.state[1] - self._history["states"][start, self.best, 1])
 
     def _make_room(self) -> None:
-        if self._count < len(self._measured):
+        if self._count < len(self._history):
             return
         kept = 2 * self._slices
-        for table in (
-            self._measured,
-            self._shaken,
-            self._states,
-            self._covariances,
-            self._noises,
-        ):
-            table[:kept] = table[self._count - kept : self._count].copy()
+        self._history[:kept] = self._history[self._count - kept : self._count].copy()
         self._count = kept
 
 
@@ -287,27 +268,73 @@ def _slice(state, covariance, measured, shaken, noise, dt):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def _step_bank(  # type: ignore[no-untyped-def]
-    states, covariances, evidence, speaking, measured, shaken, noises, dt, forgetting
+def _noise(agility, speed_scale):  # type: ignore[no-untyped-def]
+    """Power of the jerk of a filter, (rad/s^3)^2 s."""
+    return (agility * max(speed_scale, 1.0)) ** 2
+
+
+@njit(cache=True, nogil=True)
+def _take_slice(  # type: ignore[no-untyped-def]
+    states,
+    covariances,
+    evidence,
+    speaking,
+    measured,
+    shake,
+    jump,
+    agilities,
+    speed_scale,
+    dt,
+    forgetting,
+    history,
 ):
-    """One slice for every filter; squared innovation of the one speaking, and which is best now."""
+    """One slice for every filter, written down in history[0].
+
+    Returns:
+        Squared innovation of the filter that spoke, which is best now, and the speed's scale.
+    """
+    here = history[0]
+    for i in range(4):
+        here.measured[i] = measured[i]
+    here.shaken[:] = shake + jump
+    here.states[:] = states
+    here.covariances[:] = covariances
     told = 0.0
     for b in range(len(states)):
-        innovation, expected = _slice(states[b], covariances[b], measured, shaken, noises[b], dt)
+        noise = _noise(agilities[b], speed_scale)
+        innovation, expected = _slice(states[b], covariances[b], measured, shake, noise, dt)
         if expected < math.inf:
             normalised = innovation**2 / expected
             evidence[b] = forgetting * evidence[b] - 0.5 * (normalised + math.log(expected))
             if b == speaking:
                 told = normalised
+    best = _start_again(states, covariances, evidence)
+    here.noise = _noise(agilities[best], speed_scale)
+    shake[:] = 0.0
+    jump[:] = 0.0
+    return told, best, max(abs(states[speaking, 1]), 0.995 * speed_scale)
+
+
+@njit(cache=True, nogil=True)
+def _start_again(states, covariances, evidence):  # type: ignore[no-untyped-def]
+    """Let filters that are far behind start again from the best one; which that is."""
     best = evidence.argmax()
-    top = evidence[best]
+    evidence -= evidence[best]
     for b in range(len(states)):
-        evidence[b] -= top
         if evidence[b] < -MOST_EVIDENCE:
             evidence[b] = -MOST_EVIDENCE
             states[b] = states[best]
             covariances[b] = covariances[best]
-    return told, best
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _next_variances(covariances, shake, agilities, speed_scale, dt, best):  # type: ignore[no-untyped-def]
+    """Variances of the phase in the middle of the next slice, by the best and the last filter."""
+    return (
+        _next_variance(covariances[best], shake, _noise(agilities[best], speed_scale), dt),
+        _next_variance(covariances[-1], shake, _noise(agilities[-1], speed_scale), dt),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -321,16 +348,26 @@ def _next_variance(covariance, shake, noise, dt):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _window_advance(start, covariance, measured, shaken, noises, dt):  # type: ignore[no-untyped-def]
+def _window_advance(history, agilities, speed_scale, dt):  # type: ignore[no-untyped-def]
     """Phase at the end less phase at the start of a window, and its variance."""
+    first = history[0]
+    best, nearest = 0, math.inf
+    for b in range(len(agilities)):
+        away = abs(_noise(agilities[b], speed_scale) - first.noise)
+        if away < nearest:
+            best, nearest = b, away
     state = np.zeros(4)
-    state[:3] = start
-    state[3] = start[0]
+    state[:3] = first.states[best]
+    state[3] = state[0]
     full = np.zeros((4, 4))
-    full[:3, :3] = covariance
-    full[3, :3] = covariance[0]
-    full[:3, 3] = covariance[:, 0]
-    full[3, 3] = covariance[0, 0]
-    for i in range(len(measured)):
-        _slice(state, full, measured[i], shaken[i], noises[i], dt)
+    full[:3, :3] = first.covariances[best]
+    full[3] = full[0]
+    full[:, 3] = full[:, 0]
+    for i in range(len(history)):
+        # Each slice with the noise of the filter that spoke then or, as a change is noticed late,
+        # soon after.
+        noise = 0.0
+        for later in history[i : i + NOTICE_SLICES + 1]:
+            noise = max(noise, later.noise)
+        _slice(state, full, history[i].measured, history[i].shaken, noise, dt)
     return state[0] - state[3], full[0, 0] - 2 * full[0, 3] + full[3, 3]

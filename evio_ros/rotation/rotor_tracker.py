@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import SensorSize
-from evio_ros.rotation.blades import blade_angle
 from evio_ros.rotation.calibration import KnownDisc
 from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
@@ -23,7 +22,7 @@ from evio_ros.rotation.noise_scale import NoiseScale
 from evio_ros.rotation.phase_filter import PhaseFilter
 from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.slice_histogram import BIN_RAD
-from evio_ros.rotation.slice_measurement import SliceInformation, in_turning_frame, measure_slice
+from evio_ros.rotation.slice_measurement import SliceInformation, fold_sectors, measure_slice
 from evio_ros.rotation.speed_uncertainty import (
     DRIFT_TIME_S,
     InnovationScale,
@@ -32,7 +31,7 @@ from evio_ros.rotation.speed_uncertainty import (
     within_probability,
 )
 from evio_ros.rotation.template import Template
-from evio_ros.rotation.template_learning import ORDERS, TemplateLearning
+from evio_ros.rotation.template_learning import TemplateLearning
 from evio_ros.rotation.tracker_parameters import TrackerParameters
 
 __all__ = ["RotorTracker", "TrackerParameters"]
@@ -99,6 +98,7 @@ class RotorTracker:
         self._scale = InnovationScale()
         self._disc_variance = 0.0
         self._held: HeldSlices | None = None
+        self._folded: Counts = np.zeros(template.looks.slope.shape, np.int32)
         self._learning = TemplateLearning(template, parameters, motion.t_us)
         self._radii = ring_radii(parameters.rings, parameters.hub_radius)
         self._usual_speed = abs(motion.state[1])
@@ -145,15 +145,15 @@ class RotorTracker:
             return held.phase + held.speed * held.slices * self._slice_s, held.speed
         if self.stopped:
             return float(self._phase.state[0]), 0.0
-        phase, speed, acceleration = self._phase.state
+        phase, speed, acceleration = self._phase.state.tolist()
         # The best straight line through the slice.
-        return float(phase), float(speed + 0.5 * acceleration * self._slice_s)
+        return phase, speed + 0.5 * acceleration * self._slice_s
 
     def take(self, counts: Counts, is_last: bool) -> bool:
         """Add a slice counted with `expected`.
 
         Args:
-            counts: (rings, SECTORS, 2, ANGLE_BINS); not kept.
+            counts: int32 (rings, SECTORS, 2, ANGLE_BINS); not kept.
             is_last: whether an estimate will be asked for before the next slice.
 
         Returns:
@@ -161,17 +161,16 @@ class RotorTracker:
         """
         phase, speed = self.expected()
         self.t_us += self._slice_us
-        folded = in_turning_frame(counts)
-        self._window_events.append(int(folded.sum()))
+        events = fold_sectors(counts, phase, speed * self._slice_s, self._folded)
+        self._window_events.append(events)
         if self.stopped:
-            self._rest(self._window_events[-1])
+            self._rest(events)
             return False
-        if self._held is None:
-            held = HeldSlices(counts, folded, 1, phase, speed)
-        else:
-            held = self._held.joined(counts, folded)
+        held = HeldSlices(counts, self._folded, events, 1, phase, speed)
+        if self._held is not None:
+            held = self._held.joined(held)
         if not is_last and abs(held.speed) * held.slices * self._slice_s < SWEPT_RAD:
-            self._held = replace(held, counts=held.counts.copy())
+            self._held = held.kept()
             return False
         self._held = None
         return self._measure(held)
@@ -217,8 +216,7 @@ class RotorTracker:
         phase = float(self._phase.state[0])
         if self._first_phase is None:
             self._first_phase = phase
-        pattern = self.template.pattern(ORDERS).sum(axis=0)
-        angle = phase + blade_angle(pattern, max(self.blades, 1))
+        angle = phase + self._learning.blade_angle()
         ellipse = self._disc.best_ellipse
         std = math.sqrt(self._speed_variance(slices, max(filtered, 0.0)))
         return RotorEstimate(
@@ -265,17 +263,14 @@ class RotorTracker:
     def _measure(self, held: HeldSlices) -> bool:
         """Measure phase and disc; True where the disc has moved on the table."""
         turned = held.speed * held.slices * self._slice_s
-        folded = held.folded if held.speed >= 0 else held.folded[:, ::-1]
-        events = int(folded.sum())
-        likelihood = self.template.match(folded)
+        looks = self.template.looks
         variances = self._phase.predicted_phase_variance()
-        matched = find_offset(likelihood, self.blades, variances[1])
+        matched = find_offset(held.folded, looks.log_density, self.blades, variances[1])
         if self._evidence.is_absent(matched.gained, turned):
-            self._miss(held, events, turned)
+            self._miss(held, turned)
             return False
         self._seen_phase, self._seen_us = held.phase + turned, self.t_us
         self.unseen_us = 0
-        looks = self.template.looks if held.speed >= 0 else self.template.mirrored
         seen = measure_slice(
             held.counts,
             looks,
@@ -291,12 +286,12 @@ class RotorTracker:
         is_doubtful = self._excess() > DOUBTFUL_EXCESS
         self.doubtful_us = self.doubtful_us + length_us if is_doubtful else 0
         self._disc.predict(held.slices * self._slice_s)
-        self._evidence.learn(matched.gained, events, turned, self.template.contrast)
-        self._usual_speed = max(abs(float(self._phase.state[1])), 0.99 * self._usual_speed)
+        self._evidence.learn(matched.gained, held.events, turned, self.template.contrast)
+        phase, speed, _ = self._phase.state.tolist()
+        self._usual_speed = max(abs(speed), 0.99 * self._usual_speed)
         middle_s = 0.5 * held.slices * self._slice_s
-        corrected = float(self._phase.state[0] - self._phase.state[1] * middle_s)
-        ahead = corrected - (held.phase + 0.5 * turned)
-        self._learning.add(self.t_us, folded, ahead, length_us, self._evidence.slices)
+        ahead = phase - speed * middle_s - (held.phase + 0.5 * turned)
+        self._learning.add(self.t_us, held.folded, ahead, length_us, self._evidence.slices)
         if self._disc.is_off():
             self._disc.remap()
             return True
@@ -312,7 +307,7 @@ class RotorTracker:
         """Correct the phase and the disc by what slices have shown."""
         expected_variance, agile_variance = variances
         about, is_manoeuvre = matched.offset_rad, matched.is_manoeuvre
-        offset, uncertain = seen.offset(self._disc.error, self._disc.error_covariance)
+        offset, uncertain = self._disc.phase_offset(seen)
         variance = math.inf
         if uncertain < math.inf:
             variance = self._noise.phase / seen.information[0, 0] + uncertain
@@ -345,15 +340,15 @@ class RotorTracker:
         change = 2 * abs(offset) / length_s + 0.02 * abs(held.speed)
         self._phase.shake(0.0, change, 0.1 * abs(held.speed) / length_s)
 
-    def _miss(self, held: HeldSlices, events: int, turned: float) -> None:
+    def _miss(self, held: HeldSlices, turned: float) -> None:
         """The rotor was not seen turning: it stands still, or is lost."""
-        if self._evidence.are_events_missing(events, turned):
+        if self._evidence.are_events_missing(held.events, turned):
             self.stopped = True
             phase = held.phase
             spread = (0.3 * abs(turned), 0.01 * self._usual_speed, 0.0)
             self._phase.restart(phase, 0.0, 0.0, np.array(spread), 0)
             for _ in range(held.slices):
-                self._rest(events)
+                self._rest(held.events)
             return
         self.unseen_us += held.slices * self._slice_us
         for _ in range(held.slices):

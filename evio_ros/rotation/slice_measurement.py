@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD, SECTORS
-from evio_ros.rotation.template import Looks
+from evio_ros.rotation.slice_histogram import (
+    ANGLE_BINS,
+    BIN_RAD,
+    SECTOR_BINS,
+    SECTORS,
+    bins_seen,
+)
+from evio_ros.rotation.template import Looks, add_turned
 
-__all__ = ["GEOMETRY", "SliceInformation", "in_turning_frame", "measure_slice"]
+__all__ = ["GEOMETRY", "SliceInformation", "fold_sectors", "measure_slice"]
 
 Real = NDArray[np.float64]
 
@@ -22,10 +28,17 @@ PLACE_ERROR_PX = 0.05
 """Standard deviation of a sector's place that does not go away with the number of events."""
 LOOKS_ERROR = 0.1
 """Relative error of what the template leads to expect in a sector that an edge cuts."""
+LEAST_DENSITY = 0.02
+"""Of events in a sector over the mean density; smoothed looks may fall below 0."""
+_MIDDLE_RAD = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS)
+LAG = np.stack(
+    (-np.sin(_MIDDLE_RAD), np.cos(_MIDDLE_RAD), -np.sin(2 * _MIDDLE_RAD), np.cos(2 * _MIDDLE_RAD)),
+    axis=1,
+)
+"""By how much the pattern lags in each sector for a shift x, y at radius 1 and a shear 0, 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class SliceInformation:
+class SliceInformation(NamedTuple):
     """Log likelihood of a slice around an offset, to second order.
 
     With u = (offset beyond the given one, shift x, shift y, shear 0, shear 1) it is
@@ -36,70 +49,58 @@ class SliceInformation:
         information: (5, 5).
         scatter: sum over the sectors of their own score squared over its variance.
         sectors: number of sectors of rings that saw the pattern.
+        explained: how much of the scatter the best place and shape explain.
     """
 
     score: Real
     information: Real
     scatter: float
     sectors: int
+    explained: float
 
     def excess(self) -> float | None:
         """Scatter of the sectors about the best place and shape, over what events explain."""
         freedom = self.sectors - len(self.score)
         if freedom < 4:
             return None
-        return (self.scatter - _explained(self.score, self.information)) / freedom
-
-    def offset(self, disc_error: Real, disc_covariance: Real) -> tuple[float, float]:
-        """The phase's offset for a disc that is known but for an error.
-
-        Args:
-            disc_error, disc_covariance: (4,), (4, 4) expected error of the disc.
-
-        Returns:
-            The offset beyond the given one in radians, and its variance from the disc alone;
-            infinite where the slice says nothing.
-        """
-        return _offset(self.score, self.information, disc_error, disc_covariance)
+        return (self.scatter - self.explained) / freedom
 
 
 @njit(cache=True, nogil=True)
-def _explained(score, information):  # type: ignore[no-untyped-def]
-    """Squared score over its variance that the best place and shape explain."""
-    # A touch of prior keeps the solution finite where some sectors saw nothing.
-    bounded = information.copy()
-    for i in range(len(score)):
-        bounded[i, i] += 1e-6 * information[i, i] + 1e-9
-    return score @ np.linalg.solve(bounded, score)
+def fold_sectors(counts, start_rad, turned_rad, folded):  # type: ignore[no-untyped-def]
+    """Counts without the sectors, as a rotor of the positive sense would show them.
+
+    Args:
+        counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
+        start_rad, turned_rad: phase with which they were counted, and by how much it grew. Where
+            it shrank, bright and dark edges change places.
+        folded: int32 (rings, 2, ANGLE_BINS), set.
+
+    Returns:
+        The number of events.
+    """
+    folded[:] = 0
+    first, number = bins_seen(start_rad, turned_rad)
+    swapped = int(turned_rad < 0.0)
+    for ring in range(counts.shape[0]):
+        for polarity in range(2):
+            total = folded[ring, polarity ^ swapped]
+            for sector in range(SECTORS):
+                begin, near, far = _runs(first, number, sector)
+                row = counts[ring, sector, polarity]
+                for i in range(begin, near):
+                    total[i] += row[i]
+                for i in range(far):
+                    total[i] += row[i]
+    return folded.sum()
 
 
 @njit(cache=True, nogil=True)
-def _offset(score, information, error, covariance):  # type: ignore[no-untyped-def]
-    if information[0, 0] <= 0.0:
-        return math.inf, math.inf
-    pushed, uncertain = 0.0, 0.0
-    for i in range(GEOMETRY):
-        pushed += information[0, i + 1] * error[i]
-        for j in range(GEOMETRY):
-            uncertain += information[0, i + 1] * covariance[i, j] * information[0, j + 1]
-    return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
-
-
-def in_turning_frame(counts: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Counts without the sectors: (rings, 2, ANGLE_BINS)."""
-    return _without_sectors(counts)
-
-
-@njit(cache=True, nogil=True)
-def _without_sectors(counts):  # type: ignore[no-untyped-def]
-    rings, sectors, polarities, bins = counts.shape
-    summed = np.zeros((rings, polarities, bins), np.int32)
-    for ring in range(rings):
-        for sector in range(sectors):
-            for polarity in range(polarities):
-                for i in range(bins):
-                    summed[ring, polarity, i] += counts[ring, sector, polarity, i]
-    return summed
+def _runs(first, number, sector):  # type: ignore[no-untyped-def]
+    """A sector's bins, see `bins_seen`, as two runs: from begin to near and from 0 to far."""
+    begin = (first + sector * SECTOR_BINS) & (ANGLE_BINS - 1)
+    end = begin + number
+    return begin, min(end, ANGLE_BINS), max(end - ANGLE_BINS, 0)
 
 
 def measure_slice(
@@ -124,17 +125,18 @@ def measure_slice(
 
     Args:
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
-        looks: the template, polarities as they are seen now.
+        looks: the template.
         radii: (rings,) middle radii.
         pixel_rad: angle that a pixel takes up at the rim.
         response: of the template.
         offset_rad: angle by which the rotor is about ahead.
-        start_rad, turned_rad: expected phase at the slice's start, and by how much it grows.
+        start_rad, turned_rad: phase with which the slice was counted, and by how much it grew;
+            where it shrank, bright and dark edges of the template change places.
     """
     score, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
-    scatter, sectors = _accumulate(
+    scatter, sectors, explained = _compare(
         counts,
-        _turned(looks.slope, offset_rad / BIN_RAD),
+        looks.slope,
         looks.integral,
         looks.second_integral,
         looks.pull,
@@ -142,69 +144,68 @@ def measure_slice(
         looks.pull_second_integral,
         radii,
         PLACE_ERROR_PX * pixel_rad,
-        math.remainder(start_rad + offset_rad, 2 * math.pi),
+        response,
+        offset_rad,
+        start_rad,
         turned_rad,
         score,
         information,
     )
-    # An offset u changes the score by response * information * u.
-    return SliceInformation(score * response, information * response**2, scatter, sectors)
+    return SliceInformation(score, information, scatter, sectors, explained)
 
 
 @njit(cache=True, nogil=True)
-def _turned(tables, bins):  # type: ignore[no-untyped-def]
-    """Periodic tables moved ahead by a number of bins, straight between bins."""
-    whole = math.floor(bins)
-    share = bins - whole
-    shift = int(whole)
-    turned = np.empty(tables.shape)
-    for ring in range(tables.shape[0]):
-        for polarity in range(tables.shape[1]):
-            for i in range(ANGLE_BINS):
-                near = tables[ring, polarity, (i - shift) & (ANGLE_BINS - 1)]
-                far = tables[ring, polarity, (i - shift - 1) & (ANGLE_BINS - 1)]
-                turned[ring, polarity, i] = near * (1 - share) + far * share
-    return turned
+def _sector_means(integral, second_integral, start, turned, means):  # type: ignore[no-untyped-def]
+    """Means of a function, of which two integrals are given, over every sector and a slice's time.
+
+    Args:
+        integral, second_integral: (ANGLE_BINS,) of a function of the angle in the turning frame.
+        start, turned: the frame's angle at first, and by how much it grows.
+        means: (SECTORS,), set.
+    """
+    width = 2 * math.pi / SECTORS
+    means[:] = 0.0
+    if abs(turned) < 0.01:
+        _steps(integral, -(start + 0.5 * turned), 1.0 / width, means)
+        return
+    _steps(second_integral, -start, 1.0 / (width * turned), means)
+    _steps(second_integral, -(start + turned), -1.0 / (width * turned), means)
 
 
 @njit(cache=True, nogil=True)
-def _at(table, angle):  # type: ignore[no-untyped-def]
-    """Value of a periodic table, straight between bins."""
-    place = angle * (ANGLE_BINS / (2 * math.pi))
+def _steps(table, angle, factor, total):  # type: ignore[no-untyped-def]
+    """Add to each sector a factor times the growth of a periodic table over it.
+
+    Sectors begin at `angle`; between bins the table is straight.
+    """
+    place = angle / BIN_RAD
     whole = math.floor(place)
     share = place - whole
     index = int(whole) & (ANGLE_BINS - 1)
-    return table[index] * (1 - share) + table[(index + 1) & (ANGLE_BINS - 1)] * share
-
-
-@njit(cache=True, nogil=True)
-def _sector_mean(integral, second_integral, begin, width, start, turned):  # type: ignore[no-untyped-def]
-    """Mean of a function, of which two integrals are given, over a sector and a slice's time."""
-    if abs(turned) < 0.01:
-        middle = start + 0.5 * turned
-        return (_at(integral, begin + width - middle) - _at(integral, begin - middle)) / width
-    end = start + turned
-    first = _at(second_integral, begin + width - start) - _at(second_integral, begin - start)
-    last = _at(second_integral, begin + width - end) - _at(second_integral, begin - end)
-    return (first - last) / (width * turned)
+    before = table[index] * (1 - share) + table[(index + 1) & (ANGLE_BINS - 1)] * share
+    for sector in range(SECTORS):
+        index = (index + SECTOR_BINS) & (ANGLE_BINS - 1)
+        after = table[index] * (1 - share) + table[(index + 1) & (ANGLE_BINS - 1)] * share
+        total[sector] += factor * (after - before)
+        before = after
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _moments(counts, slope):  # type: ignore[no-untyped-def]
     """Number of events, and sums of their slope and of its square."""
-    total, first, second = 0, 0.0, 0.0
-    for i in range(ANGLE_BINS):
-        weighted = counts[i] * slope[i]
+    total, first, second = 0, np.float32(0.0), np.float32(0.0)
+    for i in range(len(counts)):
+        weighted = np.float32(counts[i]) * slope[i]
         total += counts[i]
         first += weighted
         second += weighted * slope[i]
-    return total, first, second
+    return total, float(first), float(second)
 
 
 @njit(cache=True, nogil=True)
-def _accumulate(  # type: ignore[no-untyped-def]
+def _compare(  # type: ignore[no-untyped-def]
     counts,
-    slope,
+    looks_slope,
     integral,
     second_integral,
     pull,
@@ -212,45 +213,43 @@ def _accumulate(  # type: ignore[no-untyped-def]
     pull_second_integral,
     radii,
     place_error,
+    response,
+    offset,
     start,
     turned,
     score,
     information,
 ):
-    design = np.empty(5)
+    """Sum score and information up; scatter, number of sectors and what is explained."""
+    slope = np.zeros_like(looks_slope)
+    add_turned(slope, looks_slope, offset / BIN_RAD)
+    design, density, pulled = np.ones(1 + GEOMETRY), np.empty(SECTORS), np.empty(SECTORS)
+    expected = np.empty((2, SECTORS))
     scatter, sectors = 0.0, 0
-    design[0] = 1.0
-    width = 2 * math.pi / SECTORS
+    first, number = bins_seen(start, turned)
+    swapped = int(turned < 0.0)
     for ring in range(counts.shape[0]):
+        for seen in range(2):
+            of = ring, seen ^ swapped
+            begin = start + offset
+            _sector_means(integral[of], second_integral[of], begin, turned, density)
+            _sector_means(pull_integral[of], pull_second_integral[of], begin, turned, pulled)
+            for sector in range(SECTORS):
+                mean = max(1.0 + density[sector], LEAST_DENSITY)
+                expected[seen, sector] = (pull[of] + pulled[sector]) / mean
         for sector in range(SECTORS):
             push, weight, doubt = 0.0, 0.0, 0.0
-            for polarity in range(2):
-                total, first, second = _moments(
-                    counts[ring, sector, polarity], slope[ring, polarity]
-                )
-                if total == 0:
-                    continue
-                begin = sector * width
-                mean = 1.0 + _sector_mean(
-                    integral[ring, polarity],
-                    second_integral[ring, polarity],
-                    begin,
-                    width,
-                    start,
-                    turned,
-                )
-                pulled = pull[ring, polarity] + _sector_mean(
-                    pull_integral[ring, polarity],
-                    pull_second_integral[ring, polarity],
-                    begin,
-                    width,
-                    start,
-                    turned,
-                )
-                expected = pulled / max(mean, 0.02)
-                push -= first - total * expected
-                weight += max(second - total * expected**2, 0.0)
-                doubt += (LOOKS_ERROR * total * expected) ** 2
+            begin, near, far = _runs(first, number, sector)
+            for seen in range(2):
+                row, slopes = counts[ring, sector, seen], slope[ring, seen ^ swapped]
+                events, steep, squared = _moments(row[begin:near], slopes[begin:near])
+                if far:
+                    more = _moments(row[:far], slopes[:far])
+                    events, steep, squared = events + more[0], steep + more[1], squared + more[2]
+                usual = expected[seen, sector]
+                push -= steep - events * usual
+                weight += max(squared - events * usual**2, 0.0)
+                doubt += (LOOKS_ERROR * events * usual) ** 2
             if weight == 0.0:
                 continue
             # The edges in one sector are few and pixels discrete: no sector is known without end.
@@ -259,13 +258,31 @@ def _accumulate(  # type: ignore[no-untyped-def]
             push, weight = push * trust, weight * trust
             scatter += push * push / weight
             sectors += 1
-            angle = (sector + 0.5) * width
-            design[1] = -math.sin(angle) / radii[ring]
-            design[2] = math.cos(angle) / radii[ring]
-            design[3] = -math.sin(2 * angle)
-            design[4] = math.cos(2 * angle)
-            for i in range(5):
+            for i in range(GEOMETRY):
+                design[1 + i] = LAG[sector, i] / (radii[ring] if i < 2 else 1.0)
+            for i in range(1 + GEOMETRY):
                 score[i] += push * design[i]
-                for j in range(5):
+                for j in range(1 + GEOMETRY):
                     information[i, j] += weight * design[i] * design[j]
-    return scatter, sectors
+    # An offset u changes the score by response * information * u.
+    score *= response
+    information *= response**2
+    return scatter, sectors, _explained(score, information)
+
+
+@njit(cache=True, nogil=True)
+def _explained(score, information):  # type: ignore[no-untyped-def]
+    """Squared score over its variance that the best place and shape explain."""
+    # A touch of prior keeps the solution finite where some sectors saw nothing.
+    rest, left, explained = information.copy(), score.copy(), 0.0
+    for i in range(len(score)):
+        rest[i, i] += 1e-6 * rest[i, i] + 1e-9
+    # Unknowns are eliminated one after the other.
+    for i in range(len(score)):
+        explained += left[i] ** 2 / rest[i, i]
+        for j in range(i + 1, len(score)):
+            share = rest[j, i] / rest[i, i]
+            left[j] -= share * left[i]
+            for k in range(i + 1, len(score)):
+                rest[j, k] -= share * rest[i, k]
+    return explained

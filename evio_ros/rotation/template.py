@@ -6,14 +6,17 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 
-__all__ = ["Looks", "Template", "add_turned_back", "turned_back"]
+__all__ = ["Looks", "Template", "add_turned"]
 
 Real = NDArray[np.float64]
+Table = NDArray[np.float32]
+Harmonics = NDArray[np.complex128]
 
 SMOOTHING_RAD = 0.025
 """Standard deviation by which looks are blurred: sharper edges would make small offsets hard to
@@ -25,11 +28,10 @@ FLOOR = 0.02
 
 
 _ORDERS = np.arange(ANGLE_BINS // 2 + 1, dtype=np.float64)
-BLUR = np.exp(-0.5 * (SMOOTHING_RAD * _ORDERS) ** 2)
 _DERIVATIVE = 1j * np.where(_ORDERS < ANGLE_BINS // 2, _ORDERS, 0.0)
-_INTEGRAL = np.zeros(len(_ORDERS), np.complex128)
-_INTEGRAL[1:-1] = 1.0 / _DERIVATIVE[1:-1]
-"""Factors of harmonics: of the blur, of a derivative over angle, of an integral with mean 0."""
+_BLURS = np.exp(-0.5 * np.outer((0.0, SMOOTHING_RAD), _ORDERS) ** 2)[:, None, None]
+_DERIVATIVES = np.stack((_DERIVATIVE, _DERIVATIVE**2))[:, None, None]
+"""Factors of harmonics: of no blur and of blur, of the first and the second derivative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,63 +41,93 @@ class Looks:
     The density of a slice's events at angle a in the turning frame is, up to the number of events,
     exp(`log_density`[..., a - offset]) for a rotor that is ahead of its expected angle by `offset`.
     Its logarithm is what a matched filter correlates with (the maximum of the Poisson likelihood).
-    All are float64 (rings, 2, ANGLE_BINS), OFF first.
+    All but `pull` are float32 (rings, 2, ANGLE_BINS), OFF first: finer than any count of events,
+    and small enough to stay in the processor's cache.
 
     Attributes:
         log_density: log of blurred density over mean density.
-        slope: derivative of `log_density`, 1 / rad.
+        slope, bend: first and second derivative of `log_density`, 1 / rad and 1 / rad^2.
         integral, second_integral: integrals of density over mean density, less 1, with mean 0.
-        pull: (rings, 2) mean of density times slope.
+        pull: float64 (rings, 2), mean of density times slope.
         pull_integral, pull_second_integral: integrals of density times slope, less `pull`.
     """
 
-    log_density: Real
-    slope: Real
-    integral: Real
-    second_integral: Real
+    log_density: Table
+    slope: Table
+    bend: Table
+    integral: Table
+    second_integral: Table
     pull: Real
-    pull_integral: Real
-    pull_second_integral: Real
+    pull_integral: Table
+    pull_second_integral: Table
 
     @classmethod
-    def of(cls, counts: Real) -> Looks:
-        """Smooth (rings, 2, ANGLE_BINS) counts as far as their noise asks for."""
-        spectrum = np.fft.rfft(counts, axis=2)
-        totals = np.maximum(counts.sum(axis=2, keepdims=True), 1.0)
-        # Wiener filter: harmonics that Poisson noise explains are taken down.
-        power = np.abs(spectrum) ** 2
-        gain = np.maximum(power - 2.0 * totals, 0.0) / np.maximum(power, 1e-300)
-        gain[:, :, 0] = 1.0
-        # Shares of rings and polarities change with light and geometry: each has its own mean.
-        smooth = spectrum * gain / (totals / ANGLE_BINS)
-        density, blurred, integral, second_integral = _from_harmonics(
-            smooth, smooth * BLUR, smooth * _INTEGRAL, smooth * _INTEGRAL**2
-        )
+    def of(cls, spectrum: Harmonics) -> Looks:
+        """Smooth counts as far as their noise asks for.
+
+        Args:
+            spectrum: (rings, 2, ANGLE_BINS // 2 + 1) real transform of the counts over angle.
+        """
+        density, blurred = _from_harmonics(_density_harmonics(spectrum) * _BLURS)
         log_density = np.log(np.maximum(blurred, FLOOR))
-        (slope,) = _from_harmonics(np.fft.rfft(log_density, axis=2) * _DERIVATIVE)
-        pull = density * slope
-        pulled = np.fft.rfft(pull, axis=2)
-        pull_integrals = _from_harmonics(pulled * _INTEGRAL, pulled * _INTEGRAL**2)
-        return cls(
-            log_density, slope, integral, second_integral, pull.mean(axis=2), *pull_integrals
-        )
-
-    def mirrored(self) -> Looks:
-        """As seen when it turns the other way: bright and dark edges change places."""
-        return Looks(
-            self.log_density[:, ::-1],
-            self.slope[:, ::-1],
-            self.integral[:, ::-1],
-            self.second_integral[:, ::-1],
-            self.pull[:, ::-1],
-            self.pull_integral[:, ::-1],
-            self.pull_second_integral[:, ::-1],
-        )
+        derivatives = _from_harmonics(scipy.fft.rfft(log_density, axis=2) * _DERIVATIVES)
+        slope, bend = derivatives.astype(np.float32)
+        integral, second, pulled, pulled_second = np.empty((4, *density.shape), np.float32)
+        _integrate_twice(density, integral, second)
+        pull = _integrate_twice(density * slope, pulled, pulled_second)
+        log_density = log_density.astype(np.float32)
+        return cls(log_density, slope, bend, integral, second, pull, pulled, pulled_second)
 
 
-def _from_harmonics(*harmonics: NDArray[np.complex128]) -> Real:
-    """Periodic functions, one for each of several arrays of harmonics, in one transform."""
-    return np.fft.irfft(np.stack(harmonics), ANGLE_BINS, axis=-1)
+@njit(cache=True, nogil=True)
+def _density_harmonics(spectrum):  # type: ignore[no-untyped-def]
+    """Harmonics of density over mean density from those of counts."""
+    smooth = np.empty_like(spectrum)
+    for ring in range(spectrum.shape[0]):
+        for polarity in range(2):
+            # Shares of rings and polarities change with light and geometry: each has its own mean.
+            total = max(spectrum[ring, polarity, 0].real, 1.0)
+            for order in range(spectrum.shape[2]):
+                harmonic = spectrum[ring, polarity, order]
+                # Wiener filter: harmonics that Poisson noise explains are taken down.
+                power = harmonic.real**2 + harmonic.imag**2
+                gain = max(power - 2.0 * total, 0.0) / max(power, 1e-300) if order else 1.0
+                smooth[ring, polarity, order] = harmonic * (gain * ANGLE_BINS / total)
+    return smooth
+
+
+@njit(cache=True, nogil=True)
+def _integrate_twice(values, integral, second_integral):  # type: ignore[no-untyped-def]
+    """Integrals over angle of periodic values less their mean; (rings, 2) means."""
+    means = np.empty(values.shape[:2])
+    for ring in range(values.shape[0]):
+        for polarity in range(2):
+            means[ring, polarity] = _integrate(values[ring, polarity], integral[ring, polarity])
+            _integrate(integral[ring, polarity], second_integral[ring, polarity])
+    return means
+
+
+@njit(cache=True, nogil=True)
+def _integrate(values, integral):  # type: ignore[no-untyped-def]
+    """Integral with mean 0 of periodic values less their mean; that mean.
+
+    Between neighbours the cubic through four values is integrated.
+    """
+    mean = values.mean()
+    total, sum_of_totals = 0.0, 0.0
+    for i in range(ANGLE_BINS):
+        integral[i] = total
+        sum_of_totals += total
+        here, after = values[i], values[(i + 1) & (ANGLE_BINS - 1)]
+        around = values[i - 1] + values[(i + 2) & (ANGLE_BINS - 1)]
+        total += BIN_RAD * ((13.0 * (here + after) - around) / 24.0 - mean)
+    integral -= sum_of_totals / ANGLE_BINS
+    return mean
+
+
+def _from_harmonics(harmonics: Harmonics) -> Real:
+    """Periodic functions from their harmonics, last axis."""
+    return scipy.fft.irfft(harmonics, ANGLE_BINS, axis=-1)
 
 
 class Template:
@@ -106,13 +138,13 @@ class Template:
 
     Attributes:
         looks: when it turns in the positive sense.
-        mirrored: when it turns in the negative sense.
         contrast: log likelihood that an event gains from the template.
         response: change of the score of a slice with the offset, over its variance.
     """
 
     def __init__(self, counts: Real) -> None:
         self._counts = np.array(counts, np.float64)
+        self._filter: Harmonics | None = None
         self._refresh()
 
     @property
@@ -131,90 +163,106 @@ class Template:
             on each, 1 / rad^2.
         """
         slope, response = self.looks.slope, self.response
-        weight = float((counts * slope**2).sum()) * self.response
-        # Known looks have a mean slope too, where edges are steeper on one side.
-        own = (self._counts * slope).sum(axis=2) / np.maximum(self._counts.sum(axis=2), 1.0)
-        score = float((own * counts.sum(axis=2)).sum() - (counts * slope).sum())
-        ahead = score / max(weight, 1e-9)
-        self._counts *= min(1.0, memory_events / max(self.events, 1.0))
-        self._counts += turned_back(counts, ahead / BIN_RAD)
+        own, turned, information = np.empty((3, *slope.shape[:2]))
+        _add_agreeing(self._counts, counts, slope, response, memory_events, own)
         self._refresh()
-        information = (self._counts * slope**2).sum(axis=2) * response
-        scores = own * self._counts.sum(axis=2) - (self._counts * slope).sum(axis=2)
-        return scores / np.maximum(information, 1e-9), information
+        _compare(self._counts, slope, response, own, turned, information)
+        return turned, information
 
-    def pattern(self, orders: int) -> NDArray[np.complex128]:
+    def pattern(self, orders: int) -> Harmonics:
         """Harmonics sum of exp(-i k angle), (rings, 2, orders + 1)."""
-        return np.fft.rfft(self._counts, axis=2)[:, :, : orders + 1]
-
-    def match(self, counts: NDArray[np.int32]) -> Real:
-        """Log likelihood of (rings, 2, ANGLE_BINS) counts for an offset of each bin, (ANGLE_BINS,).
-
-        Zero is the likelihood of a rotor that shows no pattern at all.
-        """
-        return _correlate(counts, self.looks.log_density)
+        return self._spectrum[:, :, : orders + 1]
 
     def match_harmonics(self, harmonics: NDArray[np.complexfloating]) -> Real:
-        """The same from harmonics (rings, 2, orders + 1) of the counts; higher ones count as 0."""
+        """Log likelihood of counts for an offset of each bin, (ANGLE_BINS,).
+
+        Zero is the likelihood of a rotor that shows no pattern at all.
+
+        Args:
+            harmonics: (rings, 2, orders + 1) of the counts; higher ones count as 0.
+        """
+        if self._filter is None:
+            self._filter = np.conj(scipy.fft.rfft(self.looks.log_density, axis=2))
         product = harmonics * self._filter[:, :, : harmonics.shape[2]]
-        return np.fft.irfft(product.sum(axis=(0, 1)), ANGLE_BINS)
+        return _from_harmonics(product.sum(axis=(0, 1)))
 
     def _refresh(self) -> None:
-        self.looks = Looks.of(self._counts)
-        self.mirrored = self.looks.mirrored()
-        log_harmonics = np.fft.rfft(self.looks.log_density, axis=2)
-        self._filter = np.conj(log_harmonics)
-        events = max(self.events, 1.0)
-        # With blurred looks an offset changes the score by less than the score's variance tells.
-        (bend,) = _from_harmonics(log_harmonics * _DERIVATIVE**2)
-        curvature = -float((self._counts * bend).sum())
-        weight = float((self._counts * self.looks.slope**2).sum())
+        self._spectrum = scipy.fft.rfft(self._counts, axis=2)
+        self._filter = None
+        self.looks = looks = Looks.of(self._spectrum)
+        self.contrast, response = _weigh(self._counts, looks.log_density, looks.slope, looks.bend)
         lowest, highest = RESPONSES
-        self.response = min(max(curvature / max(weight, 1e-9), lowest), highest)
-        self.contrast = float((self._counts * self.looks.log_density).sum()) / events
+        self.response = min(max(response, lowest), highest)
 
 
-def turned_back(counts: NDArray[np.int32] | Real, bins: float) -> Real:
-    """Counts with their angle reduced by a number of bins, straight between bins."""
-    turned = np.zeros(counts.shape)
-    add_turned_back(turned, counts, bins)
-    return turned
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _weigh(counts, log_density, slope, bend):  # type: ignore[no-untyped-def]
+    """Contrast and response of a template."""
+    events, gained, weight, bent = 0.0, 0.0, 0.0, 0.0
+    for ring in range(counts.shape[0]):
+        for polarity in range(2):
+            for i in range(ANGLE_BINS):
+                count = counts[ring, polarity, i]
+                events += count
+                gained += count * log_density[ring, polarity, i]
+                weight += count * slope[ring, polarity, i] ** 2
+                bent += count * bend[ring, polarity, i]
+    # With blurred looks an offset changes the score by less than the score's variance tells.
+    return gained / max(events, 1.0), -bent / max(weight, 1e-9)
 
 
 @njit(cache=True, nogil=True)
-def add_turned_back(total, counts, bins):  # type: ignore[no-untyped-def]
-    """Add counts (rings, 2, ANGLE_BINS) to a float64 total with their angle reduced, in place."""
+def _add_agreeing(known, counts, slope, response, memory_events, own):  # type: ignore[no-untyped-def]
+    """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
+    score, weight = 0.0, 0.0
+    for ring in range(known.shape[0]):
+        for polarity in range(2):
+            # Known looks have a mean slope too, where edges are steeper on one side.
+            total, steep, _ = _moments(known[ring, polarity], slope[ring, polarity])
+            own[ring, polarity] = steep / max(total, 1.0)
+            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
+            score += own[ring, polarity] * total - steep
+            weight += squared * response
+    known *= min(1.0, memory_events / max(known.sum(), 1.0))
+    add_turned(known, counts, -score / max(weight, 1e-9) / BIN_RAD)
+
+
+@njit(cache=True, nogil=True)
+def _compare(counts, slope, response, own, turned, information):  # type: ignore[no-untyped-def]
+    """By how much each channel's counts have turned since they had mean slopes `own`."""
+    for ring in range(counts.shape[0]):
+        for polarity in range(2):
+            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
+            information[ring, polarity] = squared * response
+            score = own[ring, polarity] * total - steep
+            turned[ring, polarity] = score / max(information[ring, polarity], 1e-9)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _moments(counts, slope):  # type: ignore[no-untyped-def]
+    """Sum of counts, and sums of their slope and of its square."""
+    total, first, second = 0.0, 0.0, 0.0
+    for i in range(ANGLE_BINS):
+        total += counts[i]
+        first += counts[i] * slope[i]
+        second += counts[i] * slope[i] ** 2
+    return total, first, second
+
+
+@njit(cache=True, nogil=True)
+def add_turned(total, tables, bins):  # type: ignore[no-untyped-def]
+    """Add periodic tables (rings, 2, ANGLE_BINS), moved ahead by a number of bins, to a total.
+
+    Between bins they are straight.
+    """
     whole = math.floor(bins)
     share = bins - whole
-    shift = int(whole)
-    for ring in range(counts.shape[0]):
-        for polarity in range(counts.shape[1]):
-            for i in range(ANGLE_BINS):
-                near = counts[ring, polarity, (i + shift) & (ANGLE_BINS - 1)]
-                far = counts[ring, polarity, (i + shift + 1) & (ANGLE_BINS - 1)]
-                total[ring, polarity, i] += near * (1 - share) + far * share
-
-
-@njit(cache=True, nogil=True)
-def _correlate(counts, log_density):  # type: ignore[no-untyped-def]
-    """Sum of counts times the log density moved ahead by every number of bins."""
-    rings, polarities, bins = counts.shape
-    likelihood = np.zeros(bins)
-    # Twice in a row and back to front, so that every offset is one straight run.
-    backwards = np.empty(2 * bins)
-    for ring in range(rings):
-        for polarity in range(polarities):
-            row = counts[ring, polarity]
-            for i in range(bins):
-                value = log_density[ring, polarity, bins - 1 - i]
-                backwards[i], backwards[i + bins] = value, value
-            # Four bins at a time: the sums are written back a quarter as often.
-            for i in range(0, bins, 4):
-                a, b, c, d = row[i], row[i + 1], row[i + 2], row[i + 3]
-                if a or b or c or d:
-                    run = backwards[bins - 4 - i : 2 * bins - i]
-                    for j in range(bins):
-                        likelihood[j] += (
-                            a * run[j + 3] + b * run[j + 2] + c * run[j + 1] + d * run[j]
-                        )
-    return likelihood
+    shift = int(whole) & (ANGLE_BINS - 1)
+    for ring in range(tables.shape[0]):
+        for polarity in range(2):
+            table, turned = tables[ring, polarity], total[ring, polarity]
+            turned[shift] += (1 - share) * table[0] + share * table[ANGLE_BINS - 1]
+            for i in range(1, ANGLE_BINS - shift):
+                turned[shift + i] += (1 - share) * table[i] + share * table[i - 1]
+            for i in range(ANGLE_BINS - shift, ANGLE_BINS):
+                turned[shift + i - ANGLE_BINS] += (1 - share) * table[i] + share * table[i - 1]

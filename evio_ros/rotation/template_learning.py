@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.rotation.blades import blade_count
+from evio_ros.rotation.blades import blade_angle, blade_count
 from evio_ros.rotation.slice_histogram import BIN_RAD
-from evio_ros.rotation.template import Template, add_turned_back
+from evio_ros.rotation.template import Template, add_turned
 from evio_ros.rotation.template_drift import TemplateDrift
 from evio_ros.rotation.tracker_parameters import TrackerParameters
 
-__all__ = ["ORDERS", "TemplateLearning"]
+__all__ = ["TemplateLearning"]
 
 ORDERS = 24
 """Angular orders of the looks that tell blades."""
-LEARNING_US = 40_000
-"""The template learns from so much at once: its derived tables are dear."""
+LESSON_US = 40_000, 100_000
+LESSON_SHARE = 0.1
+"""The template learns from so much at once, as its derived tables are dear: from this share of the
+time for which the rotor has been followed, within bounds."""
 FIRST_SLICES = 10
 """A rotor just found learns from every slice."""
 
@@ -39,8 +41,10 @@ class TemplateLearning:
         self.template = template
         self.drift = TemplateDrift(template.looks.slope.shape[:2], start_us)
         self._parameters = parameters
-        self._pending: NDArray[np.float64] = np.zeros_like(template.looks.slope)
+        self._pending: NDArray[np.float64] = np.zeros(template.looks.slope.shape)
         self._pending_us = 0
+        self._start_us = start_us
+        self._blade_rad: float | None = None
         self.blades = 0
         self._count_blades()
 
@@ -61,9 +65,11 @@ class TemplateLearning:
             length_us: length of the slice.
             slices_seen: number of slices in which the rotor was seen so far.
         """
-        add_turned_back(self._pending, folded, offset_rad / BIN_RAD)
+        add_turned(self._pending, folded, -offset_rad / BIN_RAD)
         self._pending_us += length_us
-        if self._pending_us < LEARNING_US and slices_seen > FIRST_SLICES:
+        shortest_us, longest_us = LESSON_US
+        lesson_us = min(max(LESSON_SHARE * (t_us - self._start_us), shortest_us), longest_us)
+        if self._pending_us < lesson_us and slices_seen > FIRST_SLICES:
             return
         events = float(self._pending.sum())
         memory = self._parameters.template_memory_us / self._pending_us * events
@@ -72,6 +78,14 @@ class TemplateLearning:
         self._pending_us = 0
         self._count_blades()
 
+    def blade_angle(self) -> float:
+        """Angle of the middle of one blade in the turning frame, rad."""
+        if self._blade_rad is None:
+            pattern = self.template.pattern(ORDERS).sum(axis=0)
+            self._blade_rad = blade_angle(pattern, max(self.blades, 1))
+        return self._blade_rad
+
     def _count_blades(self) -> None:
         pattern = self.template.pattern(ORDERS)
         self.blades = blade_count(pattern, self._parameters.maximum_blades)
+        self._blade_rad = None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
@@ -61,6 +60,8 @@ def blade_pass_frequency(
     Returns:
         Frequency in Hz; None where nothing repeats itself.
     """
+    from scipy.signal import find_peaks
+
     p = parameters or AutocorrelationParameters()
     rates = cell_rates(events, start_us, length_us, p.bin_us, p.cells)
     bins = rates.shape[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import savgol_filter
 
 from evio_ros.errors import ParameterError
 
@@ -29,6 +28,8 @@ def smoothed_speed(
     Raises:
         ParameterError: where the window is even, not above the order, or the step is not positive.
     """
+    from scipy.signal import savgol_filter
+
     rpm = np.asarray(rpm, np.float64)
     if window % 2 == 0 or window <= order or order < 0:
         raise ParameterError(f"window: {window} is not odd and above the order {order}")

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks, welch
-from scipy.stats import gamma
 
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
@@ -66,6 +64,8 @@ def blade_pass_frequency(
     Returns:
         Frequency in Hz; None where no line stands out.
     """
+    from scipy.signal import find_peaks, welch
+
     p = parameters or WelchParameters()
     rates = cell_rates(events, start_us, length_us, p.bin_us, p.cells)
     if not len(rates) or rates.shape[1] < 16:
@@ -93,6 +93,8 @@ def _noise_peak_db(power: Real, segments: int, lines: int, false_alarm: float) -
     The mean of m periodograms of noise is gamma distributed with shape m; rows of different power
     count as fewer.
     """
+    from scipy.stats import gamma
+
     rows = power.sum(axis=1)
     shape = segments * float(rows.sum() ** 2 / max((rows**2).sum(), 1e-300))
     highest = gamma.isf(false_alarm / lines, max(shape, 1.0))

@@ -7,8 +7,8 @@ import pytest
 
 from evio_ros.rotation.matched_offset import find_offset, vertex
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD, SECTORS
-from evio_ros.rotation.slice_measurement import measure_slice
-from evio_ros.rotation.template import Template, turned_back
+from evio_ros.rotation.slice_measurement import fold_sectors, measure_slice
+from evio_ros.rotation.template import Template, add_turned
 
 RINGS = 2
 RADII = np.array((0.4, 0.8))
@@ -28,7 +28,7 @@ def looks(offset_rad: float = 0.0) -> np.ndarray:
 def test_the_matched_filter_finds_an_offset(bins):
     template = Template(looks())
     counts = np.random.default_rng(0).poisson(looks(bins * BIN_RAD))
-    matched = find_offset(template.match(counts), 3, 1.0)
+    matched = find_offset(counts.astype(np.int32), template.looks.log_density, 3, 1.0)
     assert matched.offset_rad == pytest.approx(bins * BIN_RAD, abs=0.3 * BIN_RAD)
     assert matched.gained > 0
 
@@ -46,23 +46,81 @@ def test_the_score_measures_small_offsets(offset):
     assert measured == pytest.approx(offset, abs=2e-3)
 
 
+def test_the_matched_filter_is_the_sum_of_log_densities():
+    log_density = Template(looks()).looks.log_density
+    counts = np.random.default_rng(2).poisson(looks(0.2)).astype(np.int32)
+    matched = find_offset(counts, log_density, 3, 1.0)
+    likelihood = [
+        float((counts * np.roll(log_density, bins, axis=2)).sum()) for bins in range(-42, 43)
+    ]
+    assert matched.gained == pytest.approx(max(likelihood), rel=1e-5)
+    assert matched.offset_rad / BIN_RAD == pytest.approx(np.argmax(likelihood) - 42, abs=0.5)
+
+
+def test_a_rotor_that_left_its_motion_is_found_farther_away():
+    log_density = Template(looks()).looks.log_density
+    counts = np.random.default_rng(3).poisson(looks(0.8) / 100).astype(np.int32)
+    matched = find_offset(counts, log_density, 3, 1e-4)
+    assert matched.is_manoeuvre
+    assert matched.offset_rad == pytest.approx(0.8, abs=0.5 * BIN_RAD)
+
+
+def test_a_rotor_that_turns_the_other_way_swaps_its_edges():
+    rng = np.random.default_rng(1)
+    template = Template(looks())
+    mirrored = looks(0.01)[:, ::-1]
+    counts = rng.poisson(np.repeat(mirrored[:, None], SECTORS, axis=1)).astype(np.int32)
+    folded = np.empty((RINGS, 2, ANGLE_BINS), np.int32)
+    assert fold_sectors(counts, 0.0, -2 * math.pi, folded) == counts.sum()
+    matched = find_offset(folded, template.looks.log_density, 3, 1.0)
+    assert matched.offset_rad == pytest.approx(0.01, abs=0.01)
+    seen = measure_slice(
+        counts, template.looks, RADII, 0.02, template.response, 0.0, 0.0, -2 * math.pi
+    )
+    assert seen.score[0] / seen.information[0, 0] == pytest.approx(0.01, abs=2e-3)
+
+
+def test_looks_are_derivatives_and_integrals_of_the_density():
+    angle = np.arange(ANGLE_BINS) * BIN_RAD
+    density = 1 + 0.5 * np.cos(3 * angle)
+    found = Template(np.tile(1e9 * density, (RINGS, 2, 1))).looks
+    # Blurred by 0.025 rad.
+    soft = 0.5 * math.exp(-0.5 * (3 * 0.025) ** 2)
+    blurred, slope = 1 + soft * np.cos(3 * angle), -3 * soft * np.sin(3 * angle)
+    slope /= blurred
+    pull = density * slope
+    assert found.log_density[0, 0] == pytest.approx(np.log(blurred), abs=1e-5)
+    assert found.slope[0, 0] == pytest.approx(slope, abs=1e-5)
+    bend = -9 * soft * np.cos(3 * angle) / blurred - slope**2
+    assert found.bend[0, 0] == pytest.approx(bend, abs=1e-4)
+    assert found.integral[0, 0] == pytest.approx(0.5 * np.sin(3 * angle) / 3, abs=1e-5)
+    assert found.second_integral[0, 0] == pytest.approx(-0.5 * np.cos(3 * angle) / 9, abs=1e-5)
+    assert found.pull[0, 0] == pytest.approx(pull.mean(), abs=1e-6)
+    # From one angle to another, an integral grows by the mean between them.
+    grown = found.pull_integral[0, 0, 20] - found.pull_integral[0, 0, 0]
+    fine = (np.arange(20_000) + 0.5) / 20_000 * 20 * BIN_RAD
+    above = 0.5 * np.cos(3 * fine) + 1
+    exact = (above * -3 * soft * np.sin(3 * fine) / (1 + soft * np.cos(3 * fine))).mean()
+    assert grown == pytest.approx((exact - pull.mean()) * 20 * BIN_RAD, abs=1e-5)
+
+
 def test_learning_keeps_the_angle():
     template = Template(looks())
     for _ in range(50):
         # Always a little ahead, as with a wrong speed.
         template.learn(looks(0.01), 4 * looks().sum())
-    matched = find_offset(template.match(looks().astype(np.int64)), 3, 1.0)
+    matched = find_offset(looks().astype(np.int32), template.looks.log_density, 3, 1.0)
     assert matched.offset_rad == pytest.approx(0.0, abs=2e-3)
 
 
-def test_turned_back_is_exact_for_whole_bins():
-    counts = np.random.default_rng(0).random((RINGS, 2, ANGLE_BINS))
-    assert turned_back(counts, 5.0) == pytest.approx(np.roll(counts, -5, axis=-1))
-
-
-def test_the_mirrored_looks_swap_polarities():
-    template = Template(looks())
-    assert np.array_equal(template.mirrored.slope[:, 0], template.looks.slope[:, 1])
+@pytest.mark.parametrize("bins", [0.0, 5.0, -3.0, 0.25, -300.75])
+def test_tables_are_turned_straight_between_bins(bins):
+    table = np.random.default_rng(0).random((RINGS, 2, ANGLE_BINS))
+    total = np.ones_like(table)
+    add_turned(total, table, bins)
+    whole = math.floor(bins)
+    before, after = (np.roll(table, whole + step, axis=2) for step in (0, 1))
+    assert total == pytest.approx(1 + before + (bins - whole) * (after - before))
 
 
 def test_vertex_of_a_parabola():
