@@ -54,7 +54,8 @@ class Failures:
     def wait(self, region: Region, length_us: int) -> None:
         """Look at a region again after some time; it did not fail, more must be seen of it."""
         rows, columns = _with_neighbours(region.cells, self._times.shape)
-        self._end_us[rows, columns] = self._now_us + length_us
+        end_us = np.maximum(self._end_us[rows, columns], self._now_us + length_us)
+        self._end_us[rows, columns] = end_us
 
     def add(self, region: Region) -> None:
         """Look at a region less often; each time it fails, the pause grows.

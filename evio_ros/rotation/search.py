@@ -109,8 +109,8 @@ class RotorSearch:
         return hopeful[: self._regions.maximum_regions]
 
     def is_new(self, region: Region) -> bool:
-        """Whether a region was searched in vain no more than once of late."""
-        return self._failures.times(region) <= 1
+        """Whether a region was not searched in vain of late."""
+        return self._failures.times(region) == 0
 
     def is_ripe(self, region: Region, active_us: int) -> bool:
         """Whether a region has been active for long enough to be searched; if not, it must wait."""
