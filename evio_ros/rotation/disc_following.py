@@ -84,23 +84,16 @@ class DiscFilter:
 
         Without what the filter's uncertainty alone makes of them, so near 0 for a disc at rest.
         """
-        rates = self._state[GEOMETRY:].tolist()
-        variances = self._covariance.diagonal()[GEOMETRY:].tolist()
-        x, y, *shear = (
-            max(rate**2 - variance, 0.0) for rate, variance in zip(rates, variances, strict=True)
-        )
+        squares = self._state[GEOMETRY:] ** 2 - self._covariance.diagonal()[GEOMETRY:]
+        x, y, *shear = np.maximum(squares, 0.0).tolist()
         return math.sqrt(x + y), math.sqrt(sum(shear))
 
     @property
     def center_std_px(self) -> tuple[float, float]:
         """Standard deviations of the centre's x and y in pixels."""
-        matrix = _to_image(self.ellipse)
-        (xx, xy), (_, yy) = self._covariance[:2, :2].tolist()
-        variances = (
-            sum(a * b for a, b in zip(row, _times(((xx, xy), (xy, yy)), *row), strict=True))
-            for row in matrix
-        )
-        x, y = (math.sqrt(max(variance, 0.0)) for variance in variances)
+        to_image = np.array(_to_image(self.ellipse))
+        variances = (to_image @ self._covariance[:2, :2] @ to_image.T).diagonal()
+        x, y = np.sqrt(np.maximum(variances, 0.0)).tolist()
         return x, y
 
     def phase_offset(self, seen: SliceInformation) -> tuple[float, float]:

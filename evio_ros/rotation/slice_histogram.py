@@ -9,9 +9,17 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.rotation.pixel_table import FREE, PixelTable
+from evio_ros.rotation.pixel_table import FREE, SLOT_SHIFT, PixelTable
 
-__all__ = ["ANGLE_BINS", "BIN_RAD", "SECTORS", "SECTOR_BINS", "SliceCounts", "bins_seen"]
+__all__ = [
+    "ANGLE_BINS",
+    "BIN_RAD",
+    "SECTORS",
+    "SECTOR_BINS",
+    "SliceCounts",
+    "bins_seen",
+    "sector_runs",
+]
 
 ANGLE_BINS = 256
 """Bins of a turn in the turning frame."""
@@ -118,17 +126,23 @@ def bins_seen(start_rad, turned_rad):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def sector_runs(first, number, sector):  # type: ignore[no-untyped-def]
+    """A sector's bins, see `bins_seen`, as two runs: from begin to near and from 0 to far."""
+    begin = (first + sector * SECTOR_BINS) & (ANGLE_BINS - 1)
+    end = begin + number
+    return begin, min(end, ANGLE_BINS), max(end - ANGLE_BINS, 0)
+
+
+@njit(cache=True, nogil=True)
 def _clear(counts, turned, slots):  # type: ignore[no-untyped-def]
     """Set the counters of some slots to 0: those that a slice may have changed."""
     for slot in range(slots):
         first, number = bins_seen(turned[slot, 0], turned[slot, 1])
         for ring in range(counts.shape[1]):
             for sector in range(SECTORS):
-                begin = (first + sector * SECTOR_BINS) & (ANGLE_BINS - 1)
-                end = begin + number
-                counts[slot, ring, sector, :, begin : min(end, ANGLE_BINS)] = 0
-                if end > ANGLE_BINS:
-                    counts[slot, ring, sector, :, : end - ANGLE_BINS] = 0
+                begin, near, far = sector_runs(first, number, sector)
+                counts[slot, ring, sector, :, begin:near] = 0
+                counts[slot, ring, sector, :, :far] = 0
 
 
 @njit(cache=True, nogil=True)
@@ -185,7 +199,7 @@ def _count(  # type: ignore[no-untyped-def]
             i = near[j]
             if found[j] >= 0:
                 code = U64(found[j])
-                slot = code >> U64(20)
+                slot = code >> U64(SLOT_SHIFT)
                 turned = motion[slot, 0] + motion[slot, 1] * (U64(t[i]) - start)
                 angle = ((code << U64(48)) - turned + half_bin) >> U64(56)
                 # Slot, ring and sector are the code's upper bits, in the order of the counters.

@@ -15,6 +15,7 @@ from evio_ros.rotation.slice_histogram import (
     SECTOR_BINS,
     SECTORS,
     bins_seen,
+    sector_runs,
 )
 from evio_ros.rotation.template import Looks, add_turned
 
@@ -29,7 +30,7 @@ PLACE_ERROR_PX = 0.05
 LOOKS_ERROR = 0.1
 """Relative error of what the template leads to expect in a sector that an edge cuts."""
 LEAST_DENSITY = 0.02
-"""Of events in a sector over the mean density; smoothed looks may fall below 0."""
+"""Least that is expected in a sector, over the mean; smoothed looks may fall below 0."""
 _MIDDLE_RAD = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS)
 LAG = np.stack(
     (-np.sin(_MIDDLE_RAD), np.cos(_MIDDLE_RAD), -np.sin(2 * _MIDDLE_RAD), np.cos(2 * _MIDDLE_RAD)),
@@ -86,21 +87,13 @@ def fold_sectors(counts, start_rad, turned_rad, folded):  # type: ignore[no-unty
         for polarity in range(2):
             total = folded[ring, polarity ^ swapped]
             for sector in range(SECTORS):
-                begin, near, far = _runs(first, number, sector)
+                begin, near, far = sector_runs(first, number, sector)
                 row = counts[ring, sector, polarity]
                 for i in range(begin, near):
                     total[i] += row[i]
                 for i in range(far):
                     total[i] += row[i]
     return folded.sum()
-
-
-@njit(cache=True, nogil=True)
-def _runs(first, number, sector):  # type: ignore[no-untyped-def]
-    """A sector's bins, see `bins_seen`, as two runs: from begin to near and from 0 to far."""
-    begin = (first + sector * SECTOR_BINS) & (ANGLE_BINS - 1)
-    end = begin + number
-    return begin, min(end, ANGLE_BINS), max(end - ANGLE_BINS, 0)
 
 
 def measure_slice(
@@ -239,7 +232,7 @@ def _compare(  # type: ignore[no-untyped-def]
                 expected[seen, sector] = (pull[of] + pulled[sector]) / mean
         for sector in range(SECTORS):
             push, weight, doubt = 0.0, 0.0, 0.0
-            begin, near, far = _runs(first, number, sector)
+            begin, near, far = sector_runs(first, number, sector)
             for seen in range(2):
                 row, slopes = counts[ring, sector, seen], slope[ring, seen ^ swapped]
                 events, steep, squared = _moments(row[begin:near], slopes[begin:near])

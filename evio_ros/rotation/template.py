@@ -41,7 +41,7 @@ class Looks:
     The density of a slice's events at angle a in the turning frame is, up to the number of events,
     exp(`log_density`[..., a - offset]) for a rotor that is ahead of its expected angle by `offset`.
     Its logarithm is what a matched filter correlates with (the maximum of the Poisson likelihood).
-    All but `pull` are float32 (rings, 2, ANGLE_BINS), OFF first: finer than any count of events,
+    All but `pull` are float32 (rings, 2, ANGLE_BINS), OFF first: finer than the noise of events,
     and small enough to stay in the processor's cache.
 
     Attributes:
@@ -166,7 +166,7 @@ class Template:
         own, turned, information = np.empty((3, *slope.shape[:2]))
         _add_agreeing(self._counts, counts, slope, response, memory_events, own)
         self._refresh()
-        _compare(self._counts, slope, response, own, turned, information)
+        _turned_since(self._counts, slope, response, own, turned, information)
         return turned, information
 
     def pattern(self, orders: int) -> Harmonics:
@@ -228,7 +228,7 @@ def _add_agreeing(known, counts, slope, response, memory_events, own):  # type: 
 
 
 @njit(cache=True, nogil=True)
-def _compare(counts, slope, response, own, turned, information):  # type: ignore[no-untyped-def]
+def _turned_since(counts, slope, response, own, turned, information):  # type: ignore[no-untyped-def]
     """By how much each channel's counts have turned since they had mean slopes `own`."""
     for ring in range(counts.shape[0]):
         for polarity in range(2):

@@ -239,7 +239,7 @@ def test_events_of_another_geometry_are_refused_and_leave_no_trace():
 
 def test_a_step_of_another_length_is_refused():
     detector = RotationDetector(SIZE)
-    with pytest.raises(EventError, match="20000 us is not the step of 50000 us"):
+    with pytest.raises(EventError, match="20000 us of events came where 50000 us are due"):
         detector.process(EventWindow(0, 20_000, EventBatch.empty(SIZE)))
 
 
