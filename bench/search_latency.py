@@ -3,8 +3,9 @@
 python bench/search_latency.py
 
 Four rotors of a drone, and one, beside a swaying tree in which rotors are looked for in vain again
-and again. Processor time of one core, of all steps after the first rotor was found: until the
-estimates are out, and with the part of the search that follows.
+and again. The detector is given slice after slice, as its node does. Processor time of one core, of
+all steps after the first rotor was found: from the last event until the estimates are out, and of
+the whole step with the part of the search that follows.
 """
 
 from __future__ import annotations
@@ -42,26 +43,32 @@ def scene_with(rotors: int) -> Preset:
 
 
 def step_times_ms(
-    steps: list[EventWindow], parameters: RotationDetectorParameters
+    slices: list[EventWindow], parameters: RotationDetectorParameters
 ) -> tuple[list[float], list[float], int]:
-    """Processor time until the estimates are out, that of the whole step, and regions searched.
+    """Processor time from a step's last event until its estimates are out, and of the whole step.
 
-    Of each step after the one in which a rotor was found first.
+    Of each step after the one in which a rotor was found first; and the number of regions searched.
     """
-    detector = RotationDetector(steps[0].events.size, parameters)
+    detector = RotationDetector(slices[0].events.size, parameters)
     until_out: list[float] = []
     whole: list[float] = []
     is_found, searched_before = False, 0
-    for step in steps:
+    step_s = 0.0
+    for part in slices:
         started = time.process_time()
-        estimates = detector.process(step)
-        is_out = time.process_time()
-        detector.search()
+        estimates = detector.take(part)
+        out_s = time.process_time() - started
+        if estimates is not None:
+            detector.search()
+        step_s += time.process_time() - started
+        if estimates is None:
+            continue
         if is_found:
-            until_out.append(1e3 * (is_out - started))
-            whole.append(1e3 * (time.process_time() - started))
+            until_out.append(1e3 * out_s)
+            whole.append(1e3 * step_s)
         elif estimates:
             is_found, searched_before = True, detector.statistics.regions_searched
+        step_s = 0.0
     return until_out, whole, detector.statistics.regions_searched - searched_before
 
 
@@ -69,14 +76,14 @@ def rows(rotors: int, path: Path) -> list[list[str]]:
     """Rows of the table for one scene."""
     made = []
     for window_us, step_us in STEPS_US:
-        with open_recording(str(path)) as source:
-            steps = list(windows(source.batches(), source.size, step_us))
-        rate = sum(len(step.events) for step in steps) / (steps[-1].end_us - steps[0].start_us)
         parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
+        with open_recording(str(path)) as source:
+            slices = list(windows(source.batches(), source.size, parameters.slice_us))
+        rate = sum(len(part.events) for part in slices) / (slices[-1].end_us - slices[0].start_us)
         # Once for numba, once for the clock.
         for _ in range(2):
-            *times, searched = step_times_ms(steps, parameters)
-        for part, part_times in zip(("estimates out", "whole step"), times, strict=True):
+            *times, searched = step_times_ms(slices, parameters)
+        for part, part_times in zip(("last event to estimates", "whole step"), times, strict=True):
             figures = (np.median(part_times), np.percentile(part_times, 99), max(part_times))
             made.append(
                 [f"{rotors}", f"{rate:.1f}", f"{step_us // 1000} ms", f"{searched}", part]
@@ -88,7 +95,7 @@ def rows(rotors: int, path: Path) -> list[list[str]]:
 def main() -> int:
     """Run the benchmark; returns the exit status."""
     table = Table(title="A step while rotors are followed, one core, processor time")
-    for heading in ("rotors", "Mev/s", "step", "searches", "until", "median", "99 %", "longest"):
+    for heading in ("rotors", "Mev/s", "step", "searches", "time", "median", "99 %", "longest"):
         table.add_column(heading, justify="right")
     for rotors in sorted(NOISE_HZ):
         for row in rows(rotors, cached_preset(f"tree_and_rotors_{rotors}", scene_with(rotors))):

@@ -63,7 +63,8 @@ class RotationDetectorNode(EvioNode):
     def __init__(self) -> None:
         super().__init__("rotation_detector")
         self._detector: RotationDetector | None = None
-        self._steps: WindowAssembler | None = None
+        self._slices: WindowAssembler | None = None
+        self._events_of_step = 0
         self._calibration = self._read_calibration()
         self._rotors = 0
         self._busy_s = 0.0
@@ -80,7 +81,7 @@ class RotationDetectorNode(EvioNode):
     def report(self) -> Report:
         """Rotors in view, counters, and what was lost on the way."""
         received = self._events.statistics
-        late = self._steps.late_events if self._steps is not None else 0
+        late = self._slices.late_events if self._slices is not None else 0
         return Report(
             f"{self._rotors} rotors in view" if received.messages else "waiting for events",
             {
@@ -101,16 +102,17 @@ class RotationDetectorNode(EvioNode):
 
     def _start_afresh(self) -> None:
         """Have the next message make a detector with the parameters as they are now."""
-        self._detector = self._steps = None
+        self._detector = self._slices = None
 
     def _take(self, window: EventWindow, clock: SensorClock) -> None:
         started_s = time.monotonic()
         size = window.events.size
-        if self._detector is None or self._steps is None or self._detector.size != size:
+        if self._detector is None or self._slices is None or self._detector.size != size:
             self._detector = self._make_detector(size)
-            self._steps = WindowAssembler(size, self._detector.parameters.step_us)
-        for step in self._steps.push_window(window):
-            self._publish(step, self._detector, clock)
+            self._slices = WindowAssembler(size, self._detector.parameters.slice_us)
+            self._events_of_step = 0
+        for part in self._slices.push_window(window):
+            self._follow(part, self._detector, clock)
         self._busy_s += time.monotonic() - started_s
 
     def _make_detector(self, size: SensorSize) -> RotationDetector:
@@ -148,14 +150,19 @@ class RotationDetectorNode(EvioNode):
             response.success, response.message = _write(self._detector.calibration(), file)
         return response
 
-    def _publish(self, step: EventWindow, detector: RotationDetector, clock: SensorClock) -> None:
-        rotors = detector.process(step)
+    def _follow(self, part: EventWindow, detector: RotationDetector, clock: SensorClock) -> None:
+        """Give the detector a slice of a step; with the last one its rotors are known."""
+        rotors = detector.take(part)
+        self._events_of_step += len(part.events)
+        if rotors is None:
+            return
         self._rotors = len(rotors)
-        header = clock.header(step.end_us)
+        header = clock.header(part.end_us)
         window_us = detector.parameters.window_us
         self._publisher.publish(
-            state_array(rotors, header, step.end_us, window_us, len(step.events))
+            state_array(rotors, header, part.end_us, window_us, self._events_of_step)
         )
+        self._events_of_step = 0
         detector.search()
 
 

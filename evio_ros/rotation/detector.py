@@ -132,6 +132,7 @@ class RotationDetector:
             cell,
         )
         self._next_identity = 0
+        self._slices_of_step = 0
         self.reset()
 
     @property
@@ -147,7 +148,7 @@ class RotationDetector:
         """Forget all events and rotors; identities go on counting."""
         p = self.parameters
         steps = math.ceil(p.acquisition_us / p.step_us)
-        self._recent: deque[EventWindow] = deque(maxlen=2 * steps)
+        self._recent: deque[EventWindow] = deque(maxlen=2 * steps * (p.step_us // self._slice_us))
         self._trackers: list[RotorTracker] = []
         self._table = PixelTable(self.size, self._regions.cell_px)
         self._free = FreeActivity(self._table.grid_shape, 2 * p.acquisition_us, LOOK_US)
@@ -171,12 +172,12 @@ class RotationDetector:
         self._time_to_look_us = steps * p.step_us
         self._time_to_search_us = 0
 
-    def process(self, window: EventWindow) -> list[RotorEstimate]:
+    def process(self, step: EventWindow) -> list[RotorEstimate]:
         """Add the next `step_us` of events and measure every rotor over the last `window_us`.
 
         Args:
-            window: events of one step; steps follow one another without gaps. After a gap or a
-                step back the detector starts afresh.
+            step: steps follow one another without gaps. After a gap or a step back the detector
+                starts afresh.
 
         Returns:
             One estimate for each rotor that is seen, the most confident first. While the first
@@ -185,21 +186,51 @@ class RotationDetector:
             where some were, they do not wait for the others: see `search`.
 
         Raises:
-            EventError: where the events are of another geometry, the window is not of the length of
-                a step, or an event lies outside it. Nothing is changed then.
+            EventError: where the events are of another geometry, the step is not of the length of
+                one, or an event lies outside it. Nothing is changed then.
         """
-        self._check(window)
+        self._check(step, self.parameters.step_us)
+        self._slices_of_step = 0
+        estimates: list[RotorEstimate] | None = None
+        for start_us in range(step.start_us, step.end_us, self._slice_us):
+            part = step.events.between(start_us, start_us + self._slice_us)
+            estimates = self._take(EventWindow(start_us, self._slice_us, part))
+        return estimates or []
+
+    def take(self, part: EventWindow) -> list[RotorEstimate] | None:
+        """Add the next `slice_us` of events: estimates are out sooner where events come by parts.
+
+        Args:
+            part: a slice of a step. Slices follow one another as steps do in `process`.
+
+        Returns:
+            What `process` returns, with the last slice of a step; else None.
+
+        Raises:
+            EventError: as of `process`.
+        """
+        self._check(part, self._slice_us)
+        return self._take(part)
+
+    def _take(self, part: EventWindow) -> list[RotorEstimate] | None:
         self.search()
-        if self._recent and window.start_us != self._recent[-1].end_us:
+        if self._recent and part.start_us != self._recent[-1].end_us:
             self.statistics.gaps += 1
+            self._slices_of_step = 0
             self.reset()
+        self.statistics.events += len(part.events)
+        self._slices_of_step += 1
+        is_last = self._slices_of_step * self._slice_us == self.parameters.step_us
+        self._recent.append(part)
+        self._follow(part, is_last)
+        self._free.pass_time(part.length_us)
+        self._searcher.pass_step(part)
+        return self._complete_step() if is_last else None
+
+    def _complete_step(self) -> list[RotorEstimate]:
         self.statistics.steps += 1
-        self.statistics.events += len(window.events)
-        self._recent.append(window)
-        self._advance(window)
+        self._slices_of_step = 0
         self._drop_lost()
-        self._free.pass_time(window.length_us)
-        self._searcher.pass_step(window)
         self._is_search_due = True
         if not self._trackers:
             self.search()
@@ -226,47 +257,40 @@ class RotationDetector:
         self._known = ()
         self.reset()
 
-    def _check(self, window: EventWindow) -> None:
+    def _check(self, window: EventWindow, length_us: int) -> None:
         if window.events.size != self.size:
             raise EventError(
                 f"events of a {window.events.size} sensor given to a detector for {self.size}"
             )
-        if window.length_us != self.parameters.step_us:
-            raise EventError(
-                f"window of {window.length_us} us is not the step of {self.parameters.step_us} us"
-            )
+        if window.length_us != length_us:
+            raise EventError(f"{window.length_us} us of events came where {length_us} us are due")
         t = window.events.t
         if len(t) and (t[0] < window.start_us or t[-1] >= window.end_us):
             raise EventError(
-                f"an event at {t[0]} or {t[-1]} us lies outside its step, "
+                f"an event at {t[0]} or {t[-1]} us lies outside "
                 f"{window.start_us} to {window.end_us} us"
             )
 
-    def _advance(self, window: EventWindow) -> None:
-        """Cut a step into slices and let the trackers follow."""
+    def _follow(self, part: EventWindow, is_last: bool) -> None:
+        """Let the trackers follow through a slice, which may be the last of a step."""
         phases = np.zeros(self.parameters.maximum_rotors)
         speeds = np.zeros(self.parameters.maximum_rotors)
-        for start_us in range(window.start_us, window.end_us, self._slice_us):
-            for tracker in self._trackers:
-                phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
-            times_us = range(start_us, start_us + self._slice_us)
-            self._counts.count(
-                window.events, self._table, times_us, phases, speeds, self._free.latest
-            )
-            for tracker in self._trackers:
-                is_last = times_us.stop >= window.end_us
-                if tracker.take(self._counts.counts[tracker.slot], is_last):
-                    self._table.put(tracker.slot, tracker.disc_map())
-                if tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
-                    self._relock(tracker)
+        for tracker in self._trackers:
+            phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
+        times_us = range(part.start_us, part.end_us)
+        self._counts.count(part.events, self._table, times_us, phases, speeds, self._free.latest)
+        for tracker in self._trackers:
+            if tracker.take(self._counts.counts[tracker.slot], is_last):
+                self._table.put(tracker.slot, tracker.disc_map())
+            if tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
+                self._relock(tracker)
 
     def _relock(self, tracker: RotorTracker) -> None:
         """Look for the motion of a lost rotor in the latest events."""
         end_us = tracker.t_us
         start_us = end_us - RELOCK_US
-        late = [step for step in self._recent if step.end_us > start_us]
-        parts = [step.events.between(start_us, end_us) for step in late]
-        events = EventBatch.concatenate(self.size, parts)
+        late = [part.events for part in self._recent if part.end_us > start_us]
+        events = EventBatch.concatenate(self.size, late).between(start_us, end_us)
         disc = tracker.disc_map()
         found = find_motion(events, start_us, end_us, disc, tracker.template, tracker.usual_speed)
         if found is not None:

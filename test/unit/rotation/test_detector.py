@@ -246,8 +246,36 @@ def test_a_step_of_another_length_is_refused():
 def test_events_outside_their_step_are_refused():
     detector = RotationDetector(SIZE)
     events = shifted(events_of([IdealRotor(19.1667)], 50_000), 10)
-    with pytest.raises(EventError, match="outside its step"):
+    with pytest.raises(EventError, match="50009 us lies outside 0 to 50000 us"):
         detector.process(EventWindow(0, 50_000, events))
+
+
+def test_slices_give_what_their_steps_give():
+    events = events_of([IdealRotor(19.1667)], 500_000)
+    whole, by_slices = RotationDetector(SIZE), RotationDetector(SIZE)
+    of_steps = [whole.process(step) for step in windows([events], SIZE, 50_000, start_us=0)]
+    slice_us = by_slices.parameters.slice_us
+    given = [by_slices.take(part) for part in windows([events], SIZE, slice_us, start_us=0)]
+    of_slices = [estimates for estimates in given if estimates is not None]
+    assert of_slices == of_steps
+    assert of_slices[-1]
+    assert given.index([]) == 50_000 // slice_us - 1
+    assert by_slices.statistics == whole.statistics
+
+
+def test_a_slice_of_another_length_is_refused():
+    detector = RotationDetector(SIZE)
+    with pytest.raises(EventError, match="50000 us of events came where 5000 us are due"):
+        detector.take(EventWindow(0, 50_000, EventBatch.empty(SIZE)))
+
+
+def test_after_a_gap_a_step_begins_with_the_slice_that_came():
+    detector = RotationDetector(SIZE)
+    starts_us = [0, 5_000, *range(2_000_000, 2_100_000, 5_000)]
+    slices = [EventWindow(start_us, 5_000, EventBatch.empty(SIZE)) for start_us in starts_us]
+    complete = [part.end_us for part in slices if detector.take(part) is not None]
+    assert complete == [2_050_000, 2_100_000]
+    assert detector.statistics.gaps == 1
 
 
 def test_a_hot_pixel_beside_a_rotor_changes_nothing():
