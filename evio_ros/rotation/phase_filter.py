@@ -94,6 +94,16 @@ class PhaseFilter:
         return self._covariance[self.best]
 
     @property
+    def phase_variance(self) -> float:
+        """Variance of the phase now, rad^2."""
+        return max(float(self.covariance[0, 0]), 0.0)
+
+    @property
+    def turns(self) -> float:
+        """Turns in a slice, whichever way."""
+        return abs(float(self.state[1])) * self._slice_s / (2 * math.pi)
+
+    @property
     def slices_seen(self) -> int:
         """Number of slices of which the mean speed can be told, at most a window's."""
         return min(self._count, self._slices)

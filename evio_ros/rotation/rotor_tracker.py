@@ -30,6 +30,7 @@ from evio_ros.rotation.slice_measurement import (
 )
 from evio_ros.rotation.speed_uncertainty import (
     DRIFT_TIME_S,
+    FilterClaim,
     InnovationScale,
     SlowErrors,
     speed_variance,
@@ -105,7 +106,7 @@ class RotorTracker:
         self._evidence = Evidence()
         self._noise = NoiseScale()
         self._scale = InnovationScale()
-        self._disc_variance = 0.0
+        self._slice_variance = 0.0
         self._held: HeldSlices | None = None
         self._learning = TemplateLearning(template, parameters, motion.t_us)
         self._radii = ring_radii(parameters.rings, parameters.hub_radius)
@@ -232,7 +233,7 @@ class RotorTracker:
             rpm_std=60 / (2 * math.pi) * std,
             blade_count=self.blades,
             angle_rad=angle % (2 * math.pi),
-            angle_std_rad=math.sqrt(max(float(self._phase.covariance[0, 0]), 0.0)),
+            angle_std_rad=math.sqrt(self._phase.phase_variance),
             turns=(phase - self._first_phase) / (2 * math.pi),
             center=ellipse.center,
             axes=ellipse.axes,
@@ -316,8 +317,8 @@ class RotorTracker:
         offset, uncertain = seen.offset(self._disc.error, self._disc.error_covariance)
         variance = math.inf
         if uncertain < math.inf:
-            variance = self._noise.phase / seen.information[0, 0] + uncertain
-            self._disc_variance += 0.1 * (uncertain - self._disc_variance)
+            self._slice_variance = self._noise.phase / seen.information[0, 0]
+            variance = self._slice_variance + uncertain
         if abs(offset) > FURTHEST_RAD:
             for _ in range(held.slices):
                 self._phase.update(0.0, math.inf)
@@ -377,17 +378,19 @@ class RotorTracker:
         self._phase.update(phase, (0.1 * self._usual_speed * self._slice_s) ** 2, 0.0, calm)
 
     def _speed_variance(self, slices: int, filtered: float) -> float:
-        window_s = slices * self._slice_s
-        drift_us = round(1e6 * max(window_s, DRIFT_TIME_S))
-        slow = SlowErrors(
-            self._phase.speed_change(slices),
-            self._disc.motion,
-            self._disc_variance,
-            self._noise.sectors,
-            self._learning.drift.since(self.t_us - drift_us),
-        )
+        window_us = slices * self._slice_us
+        drift = self._learning.drift
+        phase = self._phase
         factor = self._scale.variance_factor
-        return speed_variance(filtered, factor, self._phase.best == 0, window_s, slow)
+        claim = FilterClaim(filtered, phase.phase_variance, factor, phase.best == 0, phase.turns)
+        slow = SlowErrors(
+            phase.speed_change(slices),
+            self._disc.motion,
+            self._slice_variance,
+            drift.since(self.t_us - max(window_us, round(1e6 * DRIFT_TIME_S)))[0],
+            drift.since(self.t_us - window_us)[1],
+        )
+        return speed_variance(claim, 1e-6 * window_us, slow)
 
     def _confidence(self, speed: float, std: float) -> float:
         allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)

@@ -113,12 +113,18 @@ class Template:
 
     def __init__(self, counts: Real) -> None:
         self._counts = np.array(counts, np.float64)
+        self._first_events = self.events
         self._refresh()
 
     @property
     def events(self) -> float:
         """Number of events behind the template."""
         return float(self._counts.sum())
+
+    @property
+    def first_share(self) -> float:
+        """Share of the counts it began with in all it knows; they fade as it learns."""
+        return self._first_events / max(self.events, 1.0)
 
     def learn(self, counts: Real, memory_events: float) -> tuple[Real, Real]:
         """Add counts in the turning frame; of the older ones at most `memory_events` are kept.
@@ -136,7 +142,9 @@ class Template:
         own = (self._counts * slope).sum(axis=2) / np.maximum(self._counts.sum(axis=2), 1.0)
         score = float((own * counts.sum(axis=2)).sum() - (counts * slope).sum())
         ahead = score / max(weight, 1e-9)
-        self._counts *= min(1.0, memory_events / max(self.events, 1.0))
+        kept = min(1.0, memory_events / max(self.events, 1.0))
+        self._counts *= kept
+        self._first_events *= kept
         self._counts += turned_back(counts, ahead / BIN_RAD)
         self._refresh()
         information = (self._counts * slope**2).sum(axis=2) * response
