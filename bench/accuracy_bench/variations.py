@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from accuracy_bench.results import Row
 from accuracy_bench.runs import Job, errors_of
-from evio_ros.accuracy_scores import RotorScore
+from evio_ros.accuracy_scores import RIGHT_ERROR, RotorScore
 from evio_ros.simulated_recording import cached_recording
 from evio_ros.simulation.presets import preset
 
@@ -52,6 +52,8 @@ class Honesty:
     Attributes:
         recordings: number of recordings.
         errors: number of errors.
+        wrong: share of them beyond 1 %, as where another rotor is followed; the confidence speaks
+            of those. They do not count below.
         effective: number of independent errors that would tell the first share as well.
         within_1, within_2: shares within one and two claimed standard deviations.
         ratio: median size of an error over its claimed standard deviation, over that of a normal
@@ -61,6 +63,7 @@ class Honesty:
 
     recordings: int
     errors: int
+    wrong: float
     effective: float
     within_1: Share
     within_2: Share
@@ -77,15 +80,21 @@ class Honesty:
             recordings: number of recordings.
             block: number of neighbouring errors that are taken for dependent.
         """
-        sizes = [np.abs(np.asarray(rotor.z)) for rotor in rotors if rotor.z]
+        error = np.abs(np.array([value for rotor in rotors for value in rotor.error]))
+        right = [np.abs(np.asarray(rotor.error)) < RIGHT_ERROR for rotor in rotors]
+        sizes = [
+            np.abs(np.asarray(rotor.z))[kept]
+            for rotor, kept in zip(rotors, right, strict=True)
+            if kept.any()
+        ]
         if not sizes:
             return None
         first, second = (_share([size < bound for size in sizes], block) for bound in (1.0, 2.0))
-        error = np.abs(np.concatenate([rotor.error for rotor in rotors]))
         spread = first.value * (1 - first.value)
         return cls(
             recordings,
             len(error),
+            float((error >= RIGHT_ERROR).mean()),
             spread / first.std**2 if first.std else 0.0,
             first,
             second,
