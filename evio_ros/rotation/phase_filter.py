@@ -48,6 +48,7 @@ class PhaseFilter:
 
     Attributes:
         best: number of the filter that speaks.
+        slice_s: as given.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class PhaseFilter:
         self._agilities = np.minimum(
             AGILITIES, AGILITIES[-1] * min(1.0, QUICK_PASSAGE_S / period_s) ** 3
         )
-        self._slice_s = slice_s
+        self.slice_s = slice_s
         self._forgetting = math.exp(-1.0 / max(MEMORY_SLICES, MEMORY_PERIODS * period_s / slice_s))
         self._slices = slices
         bank = len(AGILITIES)
@@ -99,11 +100,6 @@ class PhaseFilter:
         return max(float(self.covariance[0, 0]), 0.0)
 
     @property
-    def turns(self) -> float:
-        """Turns in a slice, whichever way."""
-        return abs(float(self.state[1])) * self._slice_s / (2 * math.pi)
-
-    @property
     def slices_seen(self) -> int:
         """Number of slices of which the mean speed can be told, at most a window's."""
         return min(self._count, self._slices)
@@ -112,7 +108,7 @@ class PhaseFilter:
         """Variance of the phase expected in the middle of the next slice: best, most agile."""
         noises, shake = self._noise(), self._pending_shake
         best, agile = (
-            _next_variance(self._covariance[i], shake, noises[i], self._slice_s)
+            _next_variance(self._covariance[i], shake, noises[i], self.slice_s)
             for i in (self.best, -1)
         )
         return best, agile
@@ -141,9 +137,9 @@ class PhaseFilter:
         lost = min(lost_slices, self._count)
         for back in range(lost, 0, -1):
             index = self._count - back
-            ago = back * self._slice_s
+            ago = back * self.slice_s
             past = phase - (speed - 0.5 * acceleration * ago) * ago
-            middle = past + 0.5 * self._slice_s * speed
+            middle = past + 0.5 * self.slice_s * speed
             self._states[index] = past, speed - acceleration * ago, acceleration
             self._covariances[index] = np.diag(variances)
             self._measured[index] = middle, variances[0], 0.0, math.inf
@@ -186,7 +182,7 @@ class PhaseFilter:
             self._measured[index],
             self._pending_shake,
             self._noise(),
-            self._slice_s,
+            self.slice_s,
             self._forgetting,
         )
         self._pending_shake[:] = 0.0
@@ -209,9 +205,9 @@ class PhaseFilter:
             self._measured[start : self._count],
             self._shaken[start : self._count],
             maximum_filter1d(noises, NOTICE_SLICES + 1, origin=-NOTICE_SLICES // 2, mode="nearest"),
-            self._slice_s,
+            self.slice_s,
         )
-        length_s = (self._count - start) * self._slice_s
+        length_s = (self._count - start) * self.slice_s
         return advance / length_s, variance / length_s**2
 
     def speed_change(self, slices: int) -> float:

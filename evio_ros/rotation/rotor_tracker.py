@@ -15,6 +15,7 @@ from evio_ros.rotation.blades import blade_angle
 from evio_ros.rotation.calibration import KnownDisc
 from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
+from evio_ros.rotation.error_memory import ErrorMemory
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.evidence import Evidence
 from evio_ros.rotation.held_slices import HeldSlices
@@ -28,14 +29,7 @@ from evio_ros.rotation.slice_measurement import (
     in_turning_frame,
     measure_slice,
 )
-from evio_ros.rotation.speed_uncertainty import (
-    DRIFT_TIME_S,
-    FilterClaim,
-    InnovationScale,
-    SlowErrors,
-    speed_variance,
-    within_probability,
-)
+from evio_ros.rotation.speed_uncertainty import within_probability
 from evio_ros.rotation.template import Template
 from evio_ros.rotation.template_learning import ORDERS, TemplateLearning
 from evio_ros.rotation.tracker_parameters import TrackerParameters
@@ -105,10 +99,9 @@ class RotorTracker:
         self._parameters = parameters
         self._evidence = Evidence()
         self._noise = NoiseScale()
-        self._scale = InnovationScale()
-        self._slice_variance = 0.0
         self._held: HeldSlices | None = None
         self._learning = TemplateLearning(template, parameters, motion.t_us)
+        self._errors = ErrorMemory(self._learning.drift)
         self._radii = ring_radii(parameters.rings, parameters.hub_radius)
         self._usual_speed = abs(motion.state[1])
         self._window_events: deque[int] = deque(maxlen=slices)
@@ -224,7 +217,10 @@ class RotorTracker:
         pattern = self.template.pattern(ORDERS).sum(axis=0)
         angle = phase + blade_angle(pattern, max(self.blades, 1))
         ellipse = self._disc.best_ellipse
-        std = math.sqrt(self._speed_variance(slices, max(filtered, 0.0)))
+        variance = self._errors.speed_variance(
+            self.t_us, slices, self._phase, max(filtered, 0.0), self._noise.sectors
+        )
+        std = math.sqrt(variance)
         return RotorEstimate(
             id=self.identity,
             t_us=self.t_us,
@@ -292,6 +288,7 @@ class RotorTracker:
         )
         self._take_in(held, seen, matched, variances)
         self._disc.predict(held.slices * self._slice_s)
+        self._errors.see_disc(self.t_us, self._disc)
         self._evidence.learn(matched.gained, events, turned, self.template.contrast)
         self._usual_speed = max(abs(float(self._phase.state[1])), 0.99 * self._usual_speed)
         middle_s = 0.5 * held.slices * self._slice_s
@@ -317,8 +314,9 @@ class RotorTracker:
         offset, uncertain = seen.offset(self._disc.error, self._disc.error_covariance)
         variance = math.inf
         if uncertain < math.inf:
-            self._slice_variance = self._noise.phase / seen.information[0, 0]
-            variance = self._slice_variance + uncertain
+            variance = self._noise.phase / seen.information[0, 0]
+            self._errors.see_slice(variance, uncertain)
+            variance += uncertain
         if abs(offset) > FURTHEST_RAD:
             for _ in range(held.slices):
                 self._phase.update(0.0, math.inf)
@@ -334,7 +332,7 @@ class RotorTracker:
                 continue
             line = held.phase + held.speed * (index + 0.5) * self._slice_s
             normalised = self._phase.update(line + about + offset, variance)
-            self._scale.learn(math.copysign(math.sqrt(normalised), about + offset))
+            self._errors.scale.learn(math.copysign(math.sqrt(normalised), about + offset))
             if not is_manoeuvre:
                 self._noise.learn_phase(normalised, self._evidence.slices)
         self._noise.learn_sectors(seen, self._evidence.slices)
@@ -376,21 +374,6 @@ class RotorTracker:
         creep = 0.5 * events / max(self._evidence.events_per_rad * self._slice_s, 1e-9)
         calm = (1e-4 * self._usual_speed + creep) ** 2
         self._phase.update(phase, (0.1 * self._usual_speed * self._slice_s) ** 2, 0.0, calm)
-
-    def _speed_variance(self, slices: int, filtered: float) -> float:
-        window_us = slices * self._slice_us
-        drift = self._learning.drift
-        phase = self._phase
-        factor = self._scale.variance_factor
-        claim = FilterClaim(filtered, phase.phase_variance, factor, phase.best == 0, phase.turns)
-        slow = SlowErrors(
-            phase.speed_change(slices),
-            self._disc.motion,
-            self._slice_variance,
-            drift.since(self.t_us - max(window_us, round(1e6 * DRIFT_TIME_S)))[0],
-            drift.since(self.t_us - window_us)[1],
-        )
-        return speed_variance(claim, 1e-6 * window_us, slow)
 
     def _confidence(self, speed: float, std: float) -> float:
         allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)

@@ -25,31 +25,33 @@ from dataclasses import dataclass
 
 __all__ = ["FilterClaim", "InnovationScale", "SlowErrors", "speed_variance", "within_probability"]
 
-FILTER_SHARE = 0.556
+FILTER_SHARE = 0.546
 """Standard deviation over the filter's where innovations are as large as foretold."""
-INDEPENDENT, INDEPENDENT_TURNS = 1.87, 0.732
+INDEPENDENT, INDEPENDENT_TURNS = 1.77, 0.685
 """Variance that whole turns in a slice add, as a share, and turns at which half of it is there."""
-RESTLESS = 1.97
+RESTLESS = 1.96
 """Where a motor does not hold its speed: it changes before the filter follows."""
-LATE_POWER, SUMMED_POWER = 0.853, 0.147
+LATE_POWER, SUMMED_POWER = 0.922, 0.078
 """How the variance follows the innovations of late, and their sums; together as their size does."""
-LINGERING_SHARE, LINGERING_S = 0.391, 0.097
+LINGERING_SHARE, LINGERING_S = 0.329, 0.083
 """Error of the phase over the filter's, and how long it lasts: pixels keep their thresholds."""
-DRIFT_SHARE = 1.44
+DRIFT_SHARE = 1.29
 """Standard deviation of the phase over the drift of the template."""
 DRIFT_TIME_S = 0.2
 """A drift is measured over this time at least."""
-FIRST_GUESS_SHARE, FIRST_GUESS_RAD = 2.02, 4.0e-4
+FIRST_GUESS_SHARE, FIRST_GUESS_RAD = 2.04, 1.0e-4
 """How far a first guess is turned from what is learned later, over the error of one slice, and at
 the least."""
-SHIFT_RAD_S = 1.92e-4
-SHEAR_RAD_S = 1.61e-3
-MOTION_TIME_S = 0.074
+DISC_SHARE, DISC_TIME_S = 0.193, 0.335
+"""Error of the phase over that which the disc's uncertain place gives, and how long it lasts."""
+SHIFT_RAD_S, SHIFT_TIME_S = 1.87e-4, 0.069
+SHEAR_RAD_S, SHEAR_TIME_S = 3.68e-3, 0.271
 """Error of the phase for each radius that a disc moves, and each unit of shear, in a second; and
-how long it lasts."""
-LATENCY_S = 3.7e-5
+how long it lasts. As a view changes, so does the speed of edges in the image, and with it how late
+pixels answer."""
+LATENCY_S = 3.8e-5
 """How late events may be; a window of events is a window of earlier motion."""
-LEAST_RAD = 8.7e-5
+LEAST_RAD = 5.0e-5
 LEAST_TIME_S = 0.5
 """Slow error of the phase that no rotor goes without."""
 
@@ -123,8 +125,11 @@ class SlowErrors:
 
     Attributes:
         speed_change: change of the speed over the window, rad/s.
-        disc_motion: motion of the disc in radii, and change of its shear, a second.
+        disc_motion: motion of the disc in radii, and change of its shear, a second; root mean
+            squares over the window.
         slice_variance: variance of the phase that one slice shows, rad^2.
+        disc_variance: of what the disc's uncertain place adds to it, times the square of the
+            scatter of the disc's sectors over what events explain, rad^2.
         drift_rad: angle by which the template has turned over the window or `DRIFT_TIME_S`,
             whichever is longer.
         faded: by how much the share of the first guess in the template went down over the window.
@@ -133,6 +138,7 @@ class SlowErrors:
     speed_change: float
     disc_motion: tuple[float, float]
     slice_variance: float
+    disc_variance: float
     drift_rad: float
     faded: float
 
@@ -150,8 +156,10 @@ def speed_variance(claim: FilterClaim, window_s: float, slow: SlowErrors) -> flo
     total = share**2 * independent * claim.factor * claim.speed_variance
     total += _of_slow_error(LINGERING_SHARE**2 * claim.phase_variance, LINGERING_S, window_s)
     total += _of_slow_error(LEAST_RAD**2, LEAST_TIME_S, window_s)
-    moved = (SHIFT_RAD_S * slow.disc_motion[0]) ** 2 + (SHEAR_RAD_S * slow.disc_motion[1]) ** 2
-    total += _of_slow_error(moved, MOTION_TIME_S, window_s)
+    total += _of_slow_error(DISC_SHARE**2 * slow.disc_variance, DISC_TIME_S, window_s)
+    shift, shear = slow.disc_motion
+    total += _of_slow_error((SHIFT_RAD_S * shift) ** 2, SHIFT_TIME_S, window_s)
+    total += _of_slow_error((SHEAR_RAD_S * shear) ** 2, SHEAR_TIME_S, window_s)
     total += (LATENCY_S * slow.speed_change / window_s) ** 2
     first_guess = FIRST_GUESS_SHARE**2 * slow.slice_variance + FIRST_GUESS_RAD**2
     total += first_guess * (slow.faded / window_s) ** 2
