@@ -28,6 +28,7 @@ LEAST_BLOCK_US = 500_000
 BLOCK_WINDOWS = 2
 """Errors are taken for independent from one block of time to the next: so long, and so many
 windows."""
+Real = NDArray[np.float64]
 NORMAL_MEDIAN = 0.6745
 """Median size of an error over its standard deviation where it is normally distributed."""
 
@@ -38,7 +39,8 @@ class Share:
 
     Attributes:
         value: the share, 0 to 1.
-        std: its standard deviation, from how much the blocks of time differ.
+        std: its standard deviation, from how much blocks of time differ, or whole recordings,
+            whichever says more.
     """
 
     value: float
@@ -72,50 +74,59 @@ class Honesty:
     p95: float
 
     @classmethod
-    def of(cls, rotors: Sequence[RotorScore], recordings: int, block: int) -> Honesty | None:
-        """Pool rotors of several recordings; None where none was measured.
+    def of(cls, recordings: Sequence[Sequence[RotorScore]], block: int) -> Honesty | None:
+        """Pool the rotors of several recordings; None where none was measured.
 
         Args:
-            rotors: their scores, errors in order of time.
-            recordings: number of recordings.
+            recordings: scores of the rotors of each, errors in order of time.
             block: number of neighbouring errors that are taken for dependent.
         """
-        error = np.abs(np.array([value for rotor in rotors for value in rotor.error]))
-        right = [np.abs(np.asarray(rotor.error)) < RIGHT_ERROR for rotor in rotors]
-        sizes = [
-            np.abs(np.asarray(rotor.z))[kept]
-            for rotor, kept in zip(rotors, right, strict=True)
-            if kept.any()
-        ]
-        if not sizes:
+        error = np.abs(
+            np.array([value for rotors in recordings for rotor in rotors for value in rotor.error])
+        )
+        sizes = [[_sizes(rotor) for rotor in rotors] for rotors in recordings]
+        every = np.concatenate([np.empty(0), *(size for rotors in sizes for size in rotors)])
+        if not len(every):
             return None
-        first, second = (_share([size < bound for size in sizes], block) for bound in (1.0, 2.0))
+        first, second = (_share(sizes, bound, block) for bound in (1.0, 2.0))
         spread = first.value * (1 - first.value)
         return cls(
-            recordings,
+            len(recordings),
             len(error),
             float((error >= RIGHT_ERROR).mean()),
             spread / first.std**2 if first.std else 0.0,
             first,
             second,
-            float(np.median(np.concatenate(sizes))) / NORMAL_MEDIAN,
+            float(np.median(every)) / NORMAL_MEDIAN,
             float(np.median(error)),
             float(np.percentile(error, 95)),
         )
 
 
-def _share(inside: Iterable[NDArray[np.bool_]], block: int) -> Share:
-    """Share and its standard deviation, clustered by blocks."""
-    blocks = [
-        part for series in inside for part in np.array_split(series, math.ceil(len(series) / block))
-    ]
-    sizes = np.array([len(part) for part in blocks], np.float64)
-    hits = np.array([part.sum() for part in blocks], np.float64)
-    share = hits.sum() / sizes.sum()
-    # With few blocks, or none that misses, their own scatter says too little: one virtual block
-    # of the share that is due at the least.
-    scatter = np.square(hits - share * sizes).sum() + np.square(sizes).mean() * 0.25
-    return Share(float(share), math.sqrt(scatter) / float(sizes.sum()))
+def _sizes(rotor: RotorScore) -> Real:
+    """Sizes of a rotor's errors over what was claimed, without those that are wrong."""
+    kept = np.abs(np.asarray(rotor.error)) < RIGHT_ERROR
+    return np.abs(np.asarray(rotor.z))[kept]
+
+
+def _share(sizes: Sequence[Sequence[Real]], bound: float, block: int) -> Share:
+    """Share of sizes below a bound; sizes by recording and rotor."""
+    series = [size < bound for rotors in sizes for size in rotors if len(size)]
+    blocks = [part for one in series for part in np.array_split(one, math.ceil(len(one) / block))]
+    whole = [np.concatenate([np.empty(0), *rotors]) < bound for rotors in sizes]
+    inside = np.concatenate(series)
+    share = float(inside.mean())
+    # Few blocks of which none misses scatter too little: one more of even odds.
+    virtual = 0.25 * float(np.mean([len(part) ** 2 for part in blocks]))
+    variance = _clustered(blocks, share) + virtual
+    if len(whole) > 1:
+        variance = max(variance, _clustered(whole, share) * len(whole) / (len(whole) - 1))
+    return Share(share, math.sqrt(variance) / len(inside))
+
+
+def _clustered(parts: Sequence[NDArray[np.bool_]], share: float) -> float:
+    """Variance of the number that is inside, of parts that are independent of one another."""
+    return float(sum((part.sum() - share * len(part)) ** 2 for part in parts))
 
 
 def speed_factor(seed: int) -> float:
@@ -161,8 +172,7 @@ def pooled(parts: Iterable[Part]) -> list[Row]:
     rows = []
     for (scene, window_us, step_us), recordings in groups.items():
         block = math.ceil(max(BLOCK_WINDOWS * window_us, LEAST_BLOCK_US) / step_us)
-        together = [rotor for recording in recordings for rotor in recording]
-        honesty = Honesty.of(together, len(recordings), block)
+        honesty = Honesty.of(recordings, block)
         if honesty is not None:
             rows.append(Row(scene, "detector", 1e-3 * window_us, asdict(honesty)))
     return rows
