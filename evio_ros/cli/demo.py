@@ -203,7 +203,7 @@ def _report(
         for measurement in measurements:
             write(measurement)
             summary.add(measurement)
-        _add_picture(summary, section)
+        _add_events(summary, section.path, measurements)
         draw(summary, section.path.name)
     summary.print_rotors(console)
     known = truth_path(section.path)
@@ -219,16 +219,31 @@ def _report(
 
 def _missing_windows(measurements: list[Measurement], start_us: int) -> int:
     """Windows that were skipped because messages were lost on the way."""
+    step_us = _step_us(measurements)
     ends_us = [start_us, *(measurement.t_us for measurement in measurements)]
-    steps = [after - before for before, after in itertools.pairwise(ends_us)]
-    return sum(step // min(steps) - 1 for step in steps)
+    return sum(
+        max(after - before, step_us) // step_us - 1 for before, after in itertools.pairwise(ends_us)
+    )
 
 
-def _add_picture(summary: MeasurementSummary, section: _Section) -> None:
+def _step_us(measurements: list[Measurement]) -> int:
+    """Time from one window to the next."""
+    ends_us = [measurement.t_us for measurement in measurements]
+    gaps_us = [after - before for before, after in itertools.pairwise(ends_us)]
+    return min(gaps_us, default=measurements[0].window_us)
+
+
+def _add_events(summary: MeasurementSummary, path: Path, measurements: list[Measurement]) -> None:
+    """Read the measured events once more, for the picture."""
     from evio_ros.sources.registry import open_recording
+    from evio_ros.windowing import windows
 
-    with open_recording(str(section.path)) as source:
-        for batch in source.batches():
-            summary.add_to_picture(batch)
-            if batch.t[-1] - section.start_us > section.length_us:
-                break
+    step_us = _step_us(measurements)
+    start_us = measurements[0].t_us - step_us
+    rotors = {measurement.t_us: measurement.rotors for measurement in measurements}
+    with open_recording(str(path)) as source:
+        source.seek(start_us)
+        for step in windows(
+            source.batches(), source.size, step_us, start_us, measurements[-1].t_us
+        ):
+            summary.add_events(step, rotors.get(step.end_us, []))

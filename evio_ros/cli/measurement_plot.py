@@ -1,4 +1,4 @@
-"""The picture of a measurement: where the rotors are, and their speed over time."""
+"""The picture of a measurement: where the rotors are, how they look, and their speed over time."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse as EllipsePatch
 
 from evio_ros.atomic_file import atomic_file
+from evio_ros.cli.angle_time_strip import AngleTimePiece, AngleTimeStrip
 from evio_ros.cli.measurement_summary import MeasurementSummary
 from evio_ros.errors import ParameterError
 from evio_ros.rotation.estimate import RotorEstimate
@@ -54,7 +55,7 @@ def open_plot(path: Path) -> Iterator[Callable[[MeasurementSummary, str], None]]
 
 
 def plot(summary: MeasurementSummary, title: str) -> Figure:
-    """Draw the events with the rotors' ellipses, and speed over time with its standard deviation.
+    """Draw the events with the rotors' ellipses, their last turns, and speed over time.
 
     Args:
         summary: one that keeps a picture.
@@ -62,20 +63,23 @@ def plot(summary: MeasurementSummary, title: str) -> Figure:
     """
     shown = _most_seen(summary)
     count = max(len(shown), 1)
-    figure = Figure(figsize=(13, max(5.0, 1.5 * count + 1.2)), layout="constrained")
+    figure = Figure(figsize=(17, max(5.0, 1.6 * count + 1.2)), layout="constrained")
     left_out = len(summary.rotors) - len(shown)
     more = f", {left_out} seen less often left out" if left_out else ""
     figure.suptitle(f"{title}: {summary.windows} windows{more}")
-    grid = figure.add_gridspec(count, 2, width_ratios=(1.0, 1.15))
+    grid = figure.add_gridspec(count, 3, width_ratios=(1.0, 0.6, 1.15))
     _draw_picture(figure.add_subplot(grid[:, 0]), summary, shown)
     shared: Axes | None = None
     for row, (identity, estimates) in enumerate(shown):
-        axes = figure.add_subplot(grid[row, 1], sharex=shared)
+        color = f"C{row % 10}"
+        if identity in summary.strips:
+            _draw_strip(figure.add_subplot(grid[row, 1]), summary.strips[identity])
+        axes = figure.add_subplot(grid[row, 2], sharex=shared)
         shared = shared or axes
-        _draw_speed(axes, identity, estimates, f"C{row % 10}")
+        _draw_speed(axes, identity, estimates, color)
         axes.tick_params(labelbottom=row == count - 1)
     if shared is None:
-        axes = figure.add_subplot(grid[0, 1])
+        axes = figure.add_subplot(grid[0, 2])
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no rotor seen", ha="center", va="center", transform=axes.transAxes)
     else:
@@ -161,6 +165,41 @@ def draw_rotor(axes: Axes, rotor: RotorEstimate, color: str) -> None:
         weight="bold",
         annotation_clip=True,
     )
+
+
+def _draw_strip(axes: Axes, strip: AngleTimeStrip) -> None:
+    """Draw ON red and OFF blue over time and angle, and where the estimates say the blades are."""
+    surplus = [piece.counts[1] - piece.counts[0] for piece in strip.pieces]
+    brightest = max(float(np.percentile(np.abs(part), 99.5)) for part in surplus)
+    start_us = strip.pieces[0].start_us
+    for piece, part in zip(strip.pieces, surplus, strict=True):
+        begin_ms, end_ms = 1e-3 * (piece.start_us - start_us), 1e-3 * (piece.end_us - start_us)
+        axes.imshow(
+            part.T,
+            cmap="RdBu_r",
+            vmin=-max(brightest, 1.0),
+            vmax=max(brightest, 1.0),
+            extent=(begin_ms, end_ms, 0.0, 360.0),
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+        )
+        _draw_blades(axes, piece, start_us)
+    axes.set(
+        xlim=(0.0, 1e-3 * (strip.pieces[-1].end_us - start_us)),
+        ylim=(0.0, 360.0),
+        yticks=(0, 120, 240, 360),
+        ylabel="angle [°]",
+    )
+    axes.set_title("last turns [ms]: ON red, OFF blue, blades dotted", fontsize="small", loc="left")
+
+
+def _draw_blades(axes: Axes, piece: AngleTimePiece, start_us: int) -> None:
+    t_us = np.linspace(piece.start_us, piece.end_us, 20 * piece.counts.shape[1])
+    for angles in piece.blade_angles(t_us):
+        # No line from the top to the bottom where a turn ends.
+        angles[1:][np.abs(np.diff(angles)) > math.pi] = math.nan
+        axes.plot(1e-3 * (t_us - start_us), np.degrees(angles), ":", color="black", lw=0.9)
 
 
 def _draw_speed(axes: Axes, identity: int, estimates: list[RotorEstimate], color: str) -> None:

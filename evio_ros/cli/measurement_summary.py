@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TextIO
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from evio_ros.events import EventBatch, SensorSize
+from evio_ros.cli.angle_time_strip import AngleTimeStrip
+from evio_ros.events import EventWindow, SensorSize
 from evio_ros.rotation.activity import activity_grid
 from evio_ros.rotation.estimate import Measurement, RotorEstimate
 from evio_ros.sources.base import SourceStatistics
@@ -22,13 +24,14 @@ class MeasurementSummary:
 
     Args:
         size: geometry of the sensor.
-        keep_picture: whether to count events per pixel for `picture`.
+        keep_picture: whether to keep `picture` and `strips`.
 
     Attributes:
         rotors: estimates in order of time, by the rotor's id.
         windows: number of windows.
         empty_windows: number of windows without a rotor.
         picture: int32 (height, width) events of each pixel; None where it is not kept.
+        strips: the last turns of each rotor, by its id, where a picture is kept.
     """
 
     def __init__(self, size: SensorSize, keep_picture: bool = False) -> None:
@@ -38,6 +41,7 @@ class MeasurementSummary:
         self.picture: NDArray[np.int32] | None = None
         if keep_picture:
             self.picture = np.zeros((size.height, size.width), np.int32)
+        self.strips: dict[int, AngleTimeStrip] = {}
 
     def add(self, measurement: Measurement) -> None:
         """Add the measurement of one window."""
@@ -46,12 +50,20 @@ class MeasurementSummary:
         for rotor in measurement.rotors:
             self.rotors.setdefault(rotor.id, []).append(rotor)
         if measurement.step is not None:
-            self.add_to_picture(measurement.step.events)
+            self.add_events(measurement.step, measurement.rotors)
 
-    def add_to_picture(self, events: EventBatch) -> None:
-        """Count events for the picture, where one is kept."""
-        if self.picture is not None:
-            self.picture += activity_grid(events, cell_px=1)
+    def add_events(self, step: EventWindow, rotors: Iterable[RotorEstimate]) -> None:
+        """Count events for the picture and the rotors' strips, where a picture is kept.
+
+        Args:
+            step: ends with the window in which the rotors were measured.
+            rotors: those seen.
+        """
+        if self.picture is None:
+            return
+        self.picture += activity_grid(step.events, cell_px=1)
+        for rotor in rotors:
+            self.strips.setdefault(rotor.id, AngleTimeStrip()).add(step, rotor)
 
     def print(self, statistics: SourceStatistics, file: TextIO) -> None:
         """Print the table of rotors and what was wrong with the recording."""

@@ -28,28 +28,6 @@ ellipses = st.builds(
 )
 
 
-@given(ellipses, st.floats(0.01, 2.0), st.floats(-3.1, 3.1))
-def test_image_point_is_the_inverse_of_disc_coordinates(ellipse, radius, angle):
-    x, y = ellipse.image_point(radius, angle)
-    found_radius, found_angle = ellipse.disc_coordinates(x, y)
-    assert found_radius == pytest.approx(radius, rel=1e-6)
-    assert math.cos(found_angle - angle) == pytest.approx(1.0, abs=1e-6)
-
-
-def test_angle_on_a_circle_is_the_image_angle_from_x_towards_y():
-    circle = Ellipse((10.0, 20.0), (5.0, 5.0), 0.7)
-    radius, angle = circle.disc_coordinates([15.0, 10.0], [20.0, 25.0])
-    assert radius == pytest.approx([1.0, 1.0])
-    assert np.cos(angle - np.array([0.0, math.pi / 2])) == pytest.approx([1.0, 1.0])
-
-
-def test_rim_of_a_tilted_ellipse_has_radius_one():
-    ellipse = Ellipse((0.0, 0.0), (10.0, 2.0), math.pi / 4)
-    along = 10.0 / math.sqrt(2)
-    radius, _ = ellipse.disc_coordinates([along, 2.0 / math.sqrt(2)], [along, -2.0 / math.sqrt(2)])
-    assert radius == pytest.approx([1.0, 1.0])
-
-
 def test_map_has_the_ring_and_the_angle_of_each_pixel():
     size = SensorSize(100, 100)
     disc = DiscMap.of(Ellipse((50.0, 50.0), (20.0, 20.0), 0.0), size, 4, 0.2, 1.0)

@@ -1,0 +1,102 @@
+"""A rotor's latest events over time and angle: what its blades look like to the detector."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventWindow
+from evio_ros.rotation.angle_time import angle_time_histogram
+from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.rotation.estimate import RotorEstimate
+
+__all__ = ["AngleTimePiece", "AngleTimeStrip"]
+
+TURNS = 3
+LONGEST_US = 1_000_000
+"""A strip shows so many turns, or so much time where the rotor hardly turns."""
+TIME_BINS = 64
+"""Time bins of a turn."""
+ANGLE_BINS = 128
+"""Angle bins of a turn."""
+HUB_RADIUS, RIM_RADIUS = 0.15, 1.1
+"""Used are the pixels between these, in radii."""
+
+
+@dataclass(frozen=True, slots=True)
+class AngleTimePiece:
+    """Part of a strip, with the estimate that was made at its end.
+
+    Attributes:
+        start_us, length_us: sensor time.
+        counts: int32 (2, bins, ANGLE_BINS), OFF first; angles as in `RotorEstimate.angle_rad`.
+        estimate: the rotor's.
+    """
+
+    start_us: int
+    length_us: int
+    counts: NDArray[np.int32]
+    estimate: RotorEstimate
+
+    @property
+    def end_us(self) -> int:
+        """First microsecond after the piece."""
+        return self.start_us + self.length_us
+
+    def blade_angles(self, t_us: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where the blades are at some times as the estimate has it: (blades, times) in [0, 2 pi).
+
+        One mark, or an unknown number of blades, counts as one blade.
+        """
+        blades = np.arange(max(self.estimate.blade_count, 1))[:, None]
+        turned = self.estimate.rpm / 60e6 * (t_us - self.estimate.t_us)
+        turns = self.estimate.angle_rad / (2 * math.pi) + turned + blades / len(blades)
+        return 2 * math.pi * np.remainder(turns, 1.0)
+
+
+class AngleTimeStrip:
+    """The last turns of one rotor.
+
+    Attributes:
+        pieces: in order of time.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: deque[AngleTimePiece] = deque()
+
+    def add(self, step: EventWindow, estimate: RotorEstimate) -> None:
+        """Add the events since the estimate before; pieces older than a few turns are dropped.
+
+        Args:
+            step: ends where the estimate's window ends.
+            estimate: says where the rotor is.
+        """
+        turn_us = min(60e6 / max(abs(estimate.rpm), 1e-3), LONGEST_US / TURNS)
+        span_us = math.ceil(TURNS * turn_us)
+        start_us = max(step.start_us, step.end_us - span_us)
+        length_us = step.end_us - start_us
+        middle_us = start_us + length_us // 2
+        disc = DiscMap.of(
+            _disc_at(estimate, middle_us), step.events.size, 1, HUB_RADIUS, RIM_RADIUS
+        )
+        bins = max(round(TIME_BINS * length_us / turn_us), 1)
+        events = step.events.between(start_us, step.end_us)
+        counts = angle_time_histogram(events, disc, start_us, length_us, bins, ANGLE_BINS)
+        self.pieces.append(AngleTimePiece(start_us, length_us, counts, estimate))
+        while self.pieces[0].end_us <= step.end_us - span_us:
+            self.pieces.popleft()
+
+
+def _disc_at(estimate: RotorEstimate, t_us: int) -> Ellipse:
+    """The disc at a time shortly before the estimate."""
+    ago_s = (estimate.t_us - t_us) * 1e-6
+    x, y = (
+        place - speed * ago_s
+        for place, speed in zip(estimate.center, estimate.velocity, strict=True)
+    )
+    return Ellipse((x, y), estimate.axes, estimate.tilt_rad)
