@@ -24,7 +24,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from accuracy_bench.markdown import accuracy_markdown, detection_markdown
+from accuracy_bench.markdown import accuracy_markdown, detection_markdown, honesty_markdown
 from accuracy_bench.results import baseline, read_rows, write_rows
 from accuracy_bench.runs import METHODS, QUICK, Job, run
 from accuracy_bench.scaling import measure_scaling, scaling_table
@@ -72,11 +72,17 @@ def main() -> int:
 
 def _judge_honesty(options: argparse.Namespace, console: Console) -> int:
     """Pool every scene over several seeds and speeds; simulates what is not in the cache."""
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
-    jobs = [VariedJob(job, seed) for job in _jobs(options) for seed in seeds]
-    rows = pooled(_run(run_varied, jobs, options.jobs))
+    if options.rows:
+        rows = [row for path in options.rows for row in read_rows(path)]
+    else:
+        seeds = range(options.first_seed, options.first_seed + options.seeds)
+        jobs = [VariedJob(job, seed) for job in _jobs(options) for seed in seeds]
+        rows = pooled(_run(run_varied, jobs, options.jobs))
     if options.json:
         write_rows(options.json, rows)
+    if options.markdown:
+        print(honesty_markdown(rows))
+        return 0
     console.print(honesty_table(rows))
     return 0
 
