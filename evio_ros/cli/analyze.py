@@ -62,12 +62,7 @@ def analyze(
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the same as a CSV table.")
     ] = None,
     plot_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--plot",
-            metavar="FILE.png",
-            help="Draw the rotors, their last turns, and speed over time.",
-        ),
+        Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the rotors, their last turns, and speed over time.")
     ] = None,
 ) -> None:
     """Measure speed, phase and blades of every rotor in RECORDING.
