@@ -14,7 +14,7 @@ are. What is measured while a rotor is followed corrects that:
 
 The few factors were fitted to simulated recordings of all presets, two to seven seeds and speeds
 each, windows of 5, 20, 100 and 1000 ms alike, so that in each preset 68 % and 95 % of the errors
-lie within one and two standard deviations. `python bench/accuracy.py --seeds 2 --first-seed 11`
+lie within one and two standard deviations. `python bench/accuracy.py --seeds 3 --first-seed 11`
 judges them on recordings with other seeds and speeds.
 """
 
