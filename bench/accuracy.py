@@ -5,6 +5,7 @@ python bench/accuracy.py --method detector --jobs 2      without limits and clas
 python bench/accuracy.py --scene fan_ramp --window-ms 100
 python bench/accuracy.py --json now.json --compare before.json
 python bench/accuracy.py --recording my.dat --truth my.truth.json
+python bench/accuracy.py --seeds 4 --first-seed 11       are standard deviations honest? pooled
 python bench/accuracy.py --scaling                       cost over events, rotors, resolution
 python bench/accuracy.py --from now.json --markdown      tables of an earlier run
 """
@@ -14,24 +15,29 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from accuracy_bench.markdown import accuracy_markdown, detection_markdown
-from accuracy_bench.results import Row, baseline, read_rows, write_rows
+from accuracy_bench.markdown import accuracy_markdown, detection_markdown, honesty_markdown
+from accuracy_bench.results import baseline, read_rows, write_rows
 from accuracy_bench.runs import METHODS, QUICK, Job, run
 from accuracy_bench.scaling import measure_scaling, scaling_table
 from accuracy_bench.tables import (
     accuracy_table,
     comparison_table,
     failures_table,
+    honesty_table,
     reliability_table,
 )
+from accuracy_bench.variations import VariedJob, pooled, run_varied
 
+J, R = TypeVar("J"), TypeVar("R")
 WINDOWS_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0)
 
 
@@ -42,10 +48,12 @@ def main() -> int:
     if options.scaling:
         console.print(scaling_table(measure_scaling()))
         return 0
+    if options.seeds:
+        return _judge_honesty(options, console)
     if options.rows:
         rows = [row for path in options.rows for row in read_rows(path)]
     else:
-        rows = _run(_jobs(options), options.jobs)
+        rows = _run(run, _jobs(options), options.jobs)
     if options.json:
         write_rows(options.json, rows)
     if options.baseline:
@@ -62,19 +70,36 @@ def main() -> int:
     return 0
 
 
-def _run(jobs: list[Job], processes: int) -> list[Row]:
-    """Rows of all jobs in their order; a dot for each on the error stream."""
-    rows = []
+def _judge_honesty(options: argparse.Namespace, console: Console) -> int:
+    """Pool every scene over several seeds and speeds; simulates what is not in the cache."""
+    if options.rows:
+        rows = [row for path in options.rows for row in read_rows(path)]
+    else:
+        seeds = range(options.first_seed, options.first_seed + options.seeds)
+        jobs = [VariedJob(job, seed) for job in _jobs(options) for seed in seeds]
+        rows = pooled(_run(run_varied, jobs, options.jobs))
+    if options.json:
+        write_rows(options.json, rows)
+    if options.markdown:
+        print(honesty_markdown(rows))
+        return 0
+    console.print(honesty_table(rows))
+    return 0
+
+
+def _run(task: Callable[[J], list[R]], jobs: list[J], processes: int) -> list[R]:
+    """Results of all jobs in their order; a dot for each on the error stream."""
+    collected = []
     with ExitStack() as stack:
-        results = map(run, jobs)
+        results = map(task, jobs)
         if processes > 1:
             pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
-            results = pool.imap(run, jobs, chunksize=1)
+            results = pool.imap(task, jobs, chunksize=1)
         for part in results:
-            rows += part
+            collected += part
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return rows
+    return collected
 
 
 def _options() -> argparse.Namespace:
@@ -91,6 +116,8 @@ def _options() -> argparse.Namespace:
     add("--quick", action="store_true", help="the few short scenes of the regression test")
     add("--markdown", action="store_true", help="tables for the documentation")
     add("--from", dest="rows", action="append", type=Path, metavar="FILE", help="figures to show")
+    add("--seeds", type=int, metavar="N", help="judge standard deviations over N seeds and speeds")
+    add("--first-seed", type=int, default=1, help="the first of them")
     add("--scaling", action="store_true", help="cost over events, rotors and resolution")
     add("--recording", type=Path, help="one's own recording instead of scenes")
     add("--truth", type=Path, help="its truth; default: NAME.truth.json beside it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from evio_ros.simulation.presets import Preset, preset
@@ -52,12 +53,20 @@ def cached_recording(
     duration_s: float | None = None,
     rpm: float | None = None,
     advance: Callable[[int], None] | None = None,
+    seed: int = 0,
 ) -> Path:
     """A preset's recording in the user's cache, made if it is not there yet.
 
     The cache lies in `$XDG_CACHE_HOME/evio_ros`, by default `~/.cache/evio_ros`.
+
+    Args:
+        name, duration_s, rpm: see `preset`.
+        advance: see `record`.
+        seed: of everything random in the camera, the blades and textures.
     """
-    return cached_preset(name, preset(name, duration_s, rpm), advance)
+    chosen = preset(name, duration_s, rpm)
+    chosen = replace(chosen, camera=replace(chosen.camera, seed=seed))
+    return cached_preset(name, chosen, advance)
 
 
 def cached_preset(name: str, chosen: Preset, advance: Callable[[int], None] | None = None) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from accuracy_bench.goals import goal
 from accuracy_bench.results import Row
 from accuracy_bench.tables import share_text
@@ -77,6 +79,27 @@ def detection_markdown(rows: list[Row]) -> str:
             f"| {sigma} | {_time(f['recovery_ms'])} | {_time(f['stop_ms'])} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def honesty_markdown(rows: list[Row]) -> str:
+    """Shares of errors within one and two standard deviations by scene and window, in percent."""
+    windows = sorted({row.window_ms for row in rows})
+    figures = {(row.scene, row.window_ms): row.figures for row in rows}
+    lines = [
+        "| scene | " + " | ".join(_window(window) for window in windows) + " |",
+        "|---|" + "---|" * len(windows),
+    ]
+    for scene in dict.fromkeys(row.scene for row in rows):
+        cells = [_shares(figures.get((scene, window))) for window in windows]
+        lines.append(f"| {scene} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _shares(figures: dict[str, Any] | None) -> str:
+    if figures is None:
+        return "-"
+    both = (figures["within_1"], figures["within_2"])
+    return ", ".join(f"{100 * share['value']:.0f} ± {100 * share['std']:.0f}" for share in both)
 
 
 def _window(milliseconds: float) -> str:

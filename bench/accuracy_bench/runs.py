@@ -14,6 +14,7 @@ import numpy as np
 from accuracy_bench.oracle import Oracle
 from accuracy_bench.results import Row
 from evio_ros.accuracy import score
+from evio_ros.accuracy_scores import RotorScore
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.rotation.estimate import RotorEstimate
@@ -66,16 +67,36 @@ Method = Callable[[EventBatch, Truth, int, int], Iterator[Step]]
 
 def run(job: Job) -> list[Row]:
     """All rows of one scene; the events are read once."""
-    path = job.recording or cached_recording(job.scene, job.duration_s)
-    truth = Truth.read(job.truth or truth_path(path))
-    with open_recording(str(path)) as source:
-        events = EventBatch.concatenate(source.size, list(source.batches()))
+    events, truth = _read(job)
     _warm_up(job, events, truth)
     return [
         _row(job.name, method, window_us, events, truth)
         for window_us in job.windows_us
         for method in job.methods
     ]
+
+
+def errors_of(job: Job) -> list[tuple[int, int, list[RotorScore]]]:
+    """Window and step [us] of the detector, and the scores of the scene's rotors."""
+    events, truth = _read(job)
+    parts = []
+    for window_us in job.windows_us:
+        step_us = _step_us(window_us)
+        steps = detector(events, truth, window_us, step_us)
+        scored = score(truth, [(step.t_us, step.estimates) for step in steps], window_us)
+        parts.append((window_us, step_us, scored.rotors))
+    return parts
+
+
+def _read(job: Job) -> tuple[EventBatch, Truth]:
+    path = job.recording or cached_recording(job.scene, job.duration_s)
+    truth = Truth.read(job.truth or truth_path(path))
+    with open_recording(str(path)) as source:
+        return EventBatch.concatenate(source.size, list(source.batches())), truth
+
+
+def _step_us(window_us: int) -> int:
+    return window_us // math.ceil(window_us / LONGEST_STEP_US)
 
 
 def _warm_up(job: Job, events: EventBatch, truth: Truth) -> None:
@@ -88,7 +109,7 @@ def _warm_up(job: Job, events: EventBatch, truth: Truth) -> None:
 
 
 def _row(scene: str, method: str, window_us: int, events: EventBatch, truth: Truth) -> Row:
-    step_us = window_us // math.ceil(window_us / LONGEST_STEP_US)
+    step_us = _step_us(window_us)
     if method in TOLD:
         # They keep nothing from window to window; windows that overlap a lot tell little more.
         step_us = max(step_us, window_us // 5)

@@ -159,6 +159,54 @@ def comparison_table(before: list[Row], after: list[Row]) -> Table:
     return table
 
 
+HONEST_1, HONEST_2 = (0.60, 0.76), (0.91, 0.99)
+"""Shares of errors within one and two standard deviations that are to be reached."""
+
+
+def honesty_table(rows: list[Row]) -> Table:
+    """How honest standard deviations are, pooled over recordings; see `Honesty`."""
+    table = Table(title="errors within the claimed standard deviation", row_styles=["", "dim"])
+    table.add_column("scene")
+    for name in (
+        "window",
+        "recordings",
+        "errors",
+        "wrong",
+        "effective",
+        "1 sigma",
+        "2 sigma",
+        "ratio",
+        "median",
+        "95 %",
+    ):
+        table.add_column(name, justify="right")
+    for row in rows:
+        f = row.figures
+        table.add_row(
+            row.scene,
+            f"{row.window_ms:g} ms",
+            str(f["recordings"]),
+            str(f["errors"]),
+            share_text(f["wrong"]),
+            f"{f['effective']:.0f}",
+            _in_band(f["within_1"], HONEST_1),
+            _in_band(f["within_2"], HONEST_2),
+            f"{f['ratio']:.2f}",
+            error_text(f["median"]),
+            error_text(f["p95"]),
+        )
+    return table
+
+
+def _in_band(share: dict[str, float], band: tuple[float, float]) -> str:
+    """A share with its uncertainty: in the band, outside it, or outside beyond doubt."""
+    value, std = share["value"], share["std"]
+    text = f"{100 * value:.0f} ± {100 * std:.0f} %"
+    away = max(band[0] - value, value - band[1], 0.0)
+    mark = "[green]✓[/]" if not away else "[yellow]?[/]" if away < 2 * std else "[red]✗[/]"
+    return f"{text} {mark}"
+
+
 def error_text(value: float | None) -> str:
     """A relative error with two digits."""
     return "-" if value is None else f"{value:.1e}"

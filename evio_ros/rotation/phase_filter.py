@@ -58,6 +58,7 @@ class PhaseFilter:
 
     Attributes:
         best: number of the filter that speaks.
+        slice_s: as given.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class PhaseFilter:
         self._agilities = np.minimum(
             AGILITIES, AGILITIES[-1] * min(1.0, QUICK_PASSAGE_S / period_s) ** 3
         )
-        self._slice_s = slice_s
+        self.slice_s = slice_s
         self._forgetting = math.exp(-1.0 / max(MEMORY_SLICES, MEMORY_PERIODS * period_s / slice_s))
         self._slices = slices
         bank = len(AGILITIES)
@@ -100,6 +101,11 @@ class PhaseFilter:
         return self._covariance[self.best]
 
     @property
+    def phase_variance(self) -> float:
+        """Variance of the phase now, rad^2."""
+        return max(float(self.covariance[0, 0]), 0.0)
+
+    @property
     def slices_seen(self) -> int:
         """Number of slices of which the mean speed can be told, at most a window's."""
         return min(self._count, self._slices)
@@ -111,7 +117,7 @@ class PhaseFilter:
             self._pending_shake,
             self._agilities,
             self._speed_scale,
-            self._slice_s,
+            self.slice_s,
             self.best,
         )
 
@@ -140,9 +146,9 @@ class PhaseFilter:
         history = self._history
         for back in range(lost, 0, -1):
             index = self._count - back
-            ago = back * self._slice_s
+            ago = back * self.slice_s
             past = phase - (speed - 0.5 * acceleration * ago) * ago
-            middle = past + 0.5 * self._slice_s * speed
+            middle = past + 0.5 * self.slice_s * speed
             history["states"][index] = past, speed - acceleration * ago, acceleration
             history["covariances"][index] = np.diag(variances)
             history["measured"][index] = middle, variances[0], 0.0, math.inf
@@ -180,7 +186,7 @@ class PhaseFilter:
             self._pending_jump,
             self._agilities,
             self._speed_scale,
-            self._slice_s,
+            self.slice_s,
             self._forgetting,
             self._history[self._count : self._count + 1],
         )
@@ -191,9 +197,9 @@ class PhaseFilter:
         """Mean speed over the last `slices` slices and its variance."""
         start = self._count - min(slices, self.slices_seen)
         advance, variance = _window_advance(
-            self._history[start : self._count], self._agilities, self._speed_scale, self._slice_s
+            self._history[start : self._count], self._agilities, self._speed_scale, self.slice_s
         )
-        length_s = (self._count - start) * self._slice_s
+        length_s = (self._count - start) * self.slice_s
         return advance / length_s, variance / length_s**2
 
     def speed_change(self, slices: int) -> float:

@@ -14,6 +14,7 @@ from evio_ros.events import SensorSize
 from evio_ros.rotation.calibration import KnownDisc
 from evio_ros.rotation.disc_following import DiscFilter
 from evio_ros.rotation.disc_map import DiscMap, ring_radii
+from evio_ros.rotation.error_memory import ErrorMemory
 from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.evidence import DOUBTFUL_EXCESS, LEAST_MATCH, Evidence
 from evio_ros.rotation.held_slices import HeldSlices
@@ -23,13 +24,7 @@ from evio_ros.rotation.phase_filter import PhaseFilter
 from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.slice_histogram import BIN_RAD
 from evio_ros.rotation.slice_measurement import SliceInformation, fold_sectors, measure_slice
-from evio_ros.rotation.speed_uncertainty import (
-    DRIFT_TIME_S,
-    InnovationScale,
-    SlowErrors,
-    speed_variance,
-    within_probability,
-)
+from evio_ros.rotation.speed_uncertainty import within_probability
 from evio_ros.rotation.template import Template
 from evio_ros.rotation.template_learning import TemplateLearning
 from evio_ros.rotation.tracker_parameters import TrackerParameters
@@ -95,11 +90,10 @@ class RotorTracker:
         self._parameters = parameters
         self._evidence = Evidence()
         self._noise = NoiseScale()
-        self._scale = InnovationScale()
-        self._disc_variance = 0.0
         self._held: HeldSlices | None = None
         self._folded: Counts = np.zeros(template.looks.slope.shape, np.int32)
         self._learning = TemplateLearning(template, parameters, motion.t_us)
+        self._errors = ErrorMemory(self._learning.drift)
         self._radii = ring_radii(parameters.rings, parameters.hub_radius)
         self._usual_speed = abs(motion.state[1])
         self._window_events: deque[int] = deque(maxlen=slices)
@@ -218,7 +212,10 @@ class RotorTracker:
             self._first_phase = phase
         angle = phase + self._learning.blade_angle()
         ellipse = self._disc.best_ellipse
-        std = math.sqrt(self._speed_variance(slices, max(filtered, 0.0)))
+        variance = self._errors.speed_variance(
+            self.t_us, slices, self._phase, max(filtered, 0.0), self._noise.sectors
+        )
+        std = math.sqrt(variance)
         return RotorEstimate(
             id=self.identity,
             t_us=self.t_us,
@@ -227,7 +224,7 @@ class RotorTracker:
             rpm_std=60 / (2 * math.pi) * std,
             blade_count=self.blades,
             angle_rad=angle % (2 * math.pi),
-            angle_std_rad=math.sqrt(max(float(self._phase.covariance[0, 0]), 0.0)),
+            angle_std_rad=math.sqrt(self._phase.phase_variance),
             turns=(phase - self._first_phase) / (2 * math.pi),
             center=ellipse.center,
             axes=ellipse.axes,
@@ -286,6 +283,7 @@ class RotorTracker:
         is_doubtful = self._excess() > DOUBTFUL_EXCESS
         self.doubtful_us = self.doubtful_us + length_us if is_doubtful else 0
         self._disc.predict(held.slices * self._slice_s)
+        self._errors.see_disc(self.t_us, self._disc)
         self._evidence.learn(matched.gained, held.events, turned, self.template.contrast)
         phase, speed, _ = self._phase.state.tolist()
         self._usual_speed = max(abs(speed), 0.99 * self._usual_speed)
@@ -310,8 +308,9 @@ class RotorTracker:
         offset, uncertain = self._disc.phase_offset(seen)
         variance = math.inf
         if uncertain < math.inf:
-            variance = self._noise.phase / seen.information[0, 0] + uncertain
-            self._disc_variance += 0.1 * (uncertain - self._disc_variance)
+            variance = self._noise.phase / seen.information[0, 0]
+            self._errors.see_slice(variance, uncertain)
+            variance += uncertain
         if abs(offset) > FURTHEST_RAD:
             for _ in range(held.slices):
                 self._phase.update(0.0, math.inf)
@@ -327,7 +326,7 @@ class RotorTracker:
                 continue
             line = held.phase + held.speed * (index + 0.5) * self._slice_s
             normalised = self._phase.update(line + about + offset, variance)
-            self._scale.learn(math.copysign(math.sqrt(normalised), about + offset))
+            self._errors.scale.learn(math.copysign(math.sqrt(normalised), about + offset))
             if not is_manoeuvre:
                 self._noise.learn_phase(normalised, self._evidence.slices)
         self._noise.learn_sectors(seen, self._evidence.slices)
@@ -369,19 +368,6 @@ class RotorTracker:
         creep = 0.5 * events / max(self._evidence.events_per_rad * self._slice_s, 1e-9)
         calm = (1e-4 * self._usual_speed + creep) ** 2
         self._phase.update(phase, (0.1 * self._usual_speed * self._slice_s) ** 2, 0.0, calm)
-
-    def _speed_variance(self, slices: int, filtered: float) -> float:
-        window_s = slices * self._slice_s
-        drift_us = round(1e6 * max(window_s, DRIFT_TIME_S))
-        slow = SlowErrors(
-            self._phase.speed_change(slices),
-            self._disc.motion,
-            self._disc_variance,
-            self._noise.sectors,
-            self._learning.drift.since(self.t_us - drift_us),
-        )
-        factor = self._scale.variance_factor
-        return speed_variance(filtered, factor, self._phase.best == 0, window_s, slow)
 
     def _confidence(self, speed: float, std: float) -> float:
         allowed = 0.01 * max(abs(speed), 0.01 * self._usual_speed)

@@ -145,12 +145,18 @@ class Template:
     def __init__(self, counts: Real) -> None:
         self._counts = np.array(counts, np.float64)
         self._filter: Harmonics | None = None
+        self._first_events = self.events
         self._refresh()
 
     @property
     def events(self) -> float:
         """Number of events behind the template."""
         return float(self._counts.sum())
+
+    @property
+    def first_share(self) -> float:
+        """Share of the counts it began with in all it knows; they fade as it learns."""
+        return self._first_events / max(self.events, 1.0)
 
     def learn(self, counts: Real, memory_events: float) -> tuple[Real, Real]:
         """Add counts in the turning frame; of the older ones at most `memory_events` are kept.
@@ -164,7 +170,9 @@ class Template:
         """
         slope, response = self.looks.slope, self.response
         own, turned, information = np.empty((3, *slope.shape[:2]))
-        _add_agreeing(self._counts, counts, slope, response, memory_events, own)
+        self._first_events *= _add_agreeing(
+            self._counts, counts, slope, response, memory_events, own
+        )
         self._refresh()
         _turned_since(self._counts, slope, response, own, turned, information)
         return turned, information
@@ -213,7 +221,10 @@ def _weigh(counts, log_density, slope, bend):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _add_agreeing(known, counts, slope, response, memory_events, own):  # type: ignore[no-untyped-def]
-    """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
+    """Turn counts so that they agree with those known and add them; sets the known mean slopes.
+
+    Returns the share of the known counts that is kept.
+    """
     score, weight = 0.0, 0.0
     for ring in range(known.shape[0]):
         for polarity in range(2):
@@ -223,8 +234,10 @@ def _add_agreeing(known, counts, slope, response, memory_events, own):  # type: 
             total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
             score += own[ring, polarity] * total - steep
             weight += squared * response
-    known *= min(1.0, memory_events / max(known.sum(), 1.0))
+    kept = min(1.0, memory_events / max(known.sum(), 1.0))
+    known *= kept
     add_turned(known, counts, -score / max(weight, 1e-9) / BIN_RAD)
+    return kept
 
 
 @njit(cache=True, nogil=True)

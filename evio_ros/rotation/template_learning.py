@@ -39,7 +39,7 @@ class TemplateLearning:
 
     def __init__(self, template: Template, parameters: TrackerParameters, start_us: int) -> None:
         self.template = template
-        self.drift = TemplateDrift(template.looks.slope.shape[:2], start_us)
+        self.drift = TemplateDrift(start_us, template.first_share)
         self._parameters = parameters
         self._pending: NDArray[np.float64] = np.zeros(template.looks.slope.shape)
         self._pending_us = 0
@@ -73,10 +73,13 @@ class TemplateLearning:
             return
         events = float(self._pending.sum())
         memory = self._parameters.template_memory_us / self._pending_us * events
-        self.drift.learn(t_us, *self.template.learn(self._pending, memory))
+        # Without events there is nothing to learn, and nothing to be forgotten for it.
+        if events > 0.0:
+            turned, information = self.template.learn(self._pending, memory)
+            self.drift.learn(t_us, turned, information, self.template.first_share)
+            self._count_blades()
         self._pending[:] = 0.0
         self._pending_us = 0
-        self._count_blades()
 
     def blade_angle(self) -> float:
         """Angle of the middle of one blade in the turning frame, rad."""

@@ -74,11 +74,12 @@ def test_whatever_makes_other_events_has_another_name(cache, monkeypatch):
     others = [
         cached_recording("fan_constant", 0.5),
         cached_recording("fan_constant", rpm=1151.0),
+        cached_recording("fan_constant", seed=1),
         cached_recording("fan_ramp"),
     ]
     monkeypatch.setattr(simulated_recording, "SIMULATOR_VERSION", -1)
     others.append(cached_recording("fan_constant"))
-    assert len({one, *others}) == 5
+    assert len({one, *others}) == 6
     assert set(made) == {one, *others}
 
 

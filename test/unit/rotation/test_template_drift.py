@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
@@ -20,45 +18,44 @@ def _blades(turned_rad: float = 0.0, events: float = 4000.0) -> np.ndarray:
 
 
 def test_what_all_channels_have_in_common_is_the_drift() -> None:
-    drift = TemplateDrift((4, 2), 0)
-    drift.learn(40_000, 1e-3 * ONES, ONES)
-    drift.learn(80_000, 2e-3 * ONES, ONES)
-    assert drift.since(0) == pytest.approx((9e-6, 0.0), abs=1e-15)
-    assert drift.since(40_000) == pytest.approx((4e-6, 0.0), abs=1e-15)
+    drift = TemplateDrift(0, 0.5)
+    angles = np.random.default_rng(2).normal(0.0, 1e-3, (4, 2))
+    drift.learn(40_000, angles, ONES, 0.5)
+    drift.learn(80_000, 2e-3 * ONES, ONES, 0.5)
+    mean = float(angles.mean())
+    assert drift.since(0) == pytest.approx((2e-3 + mean, 0.0))
+    assert drift.since(40_000) == pytest.approx((2e-3, 0.0))
     assert drift.since(80_000) == (0.0, 0.0)
 
 
-def test_disagreement_of_channels_is_the_variance_of_their_mean() -> None:
-    drift = TemplateDrift((4, 2), 0)
-    angles = np.random.default_rng(2).normal(0.0, 1e-3, (4, 2))
-    drift.learn(40_000, angles, ONES)
-    common, variance = drift.since(0)
-    assert common == pytest.approx(float(angles.mean()) ** 2)
-    assert variance == pytest.approx(float(angles.var(ddof=1)) / 8)
+def test_the_first_guess_fades() -> None:
+    drift = TemplateDrift(0, 0.5)
+    drift.learn(40_000, 0.0 * ONES, ONES, 0.4)
+    drift.learn(80_000, 0.0 * ONES, ONES, 0.1)
+    faded = [drift.since(t_us)[1] for t_us in (0, 40_000, 80_000)]
+    assert faded == pytest.approx([0.4, 0.3, 0.0])
 
 
 def test_channels_without_information_do_not_count() -> None:
-    drift = TemplateDrift((4, 2), 0)
+    drift = TemplateDrift(0, 0.5)
     information, angles = np.zeros((4, 2)), np.ones((4, 2))
     information[:2], angles[:2] = 1.0, 1e-3
-    drift.learn(40_000, angles, information)
-    common, variance = drift.since(0)
-    assert common == pytest.approx(1e-6)
-    assert variance == pytest.approx(0.0, abs=1e-12)
+    drift.learn(40_000, angles, information, 0.5)
+    assert drift.since(0)[0] == pytest.approx(1e-3)
 
 
 def test_nothing_seen_is_no_drift() -> None:
-    drift = TemplateDrift((4, 2), 0)
+    drift = TemplateDrift(0, 0.5)
     assert drift.since(0) == (0.0, 0.0)
-    drift.learn(40_000, np.zeros((4, 2)), np.zeros((4, 2)))
+    drift.learn(40_000, np.zeros((4, 2)), np.zeros((4, 2)), 0.5)
     assert drift.since(0) == (0.0, 0.0)
 
 
 def test_the_far_past_is_forgotten() -> None:
-    drift = TemplateDrift((4, 2), 0)
+    drift = TemplateDrift(0, 0.5)
     for index in range(1, 1000):
-        drift.learn(40_000 * index, 1e-3 * ONES, ONES)
-    assert math.sqrt(drift.since(40_000 * 949)[0]) == pytest.approx(50e-3)
+        drift.learn(40_000 * index, 1e-3 * ONES, ONES, 0.5)
+    assert drift.since(40_000 * 949)[0] == pytest.approx(50e-3)
     assert len(drift._history) < 100
 
 
@@ -73,3 +70,14 @@ def test_a_template_tells_how_far_its_looks_have_turned() -> None:
     # Half of all counts are new, so each ring goes half the way.
     assert turned[0] - turned[1] == pytest.approx(0.01, rel=0.1)
     assert abs(float(turned.mean())) < 1e-3
+
+
+def test_the_share_of_the_first_guess_is_that_of_its_events() -> None:
+    template = Template(_blades())
+    events = float(_blades().sum())
+    assert template.first_share == 1.0
+    template.learn(_blades(), 1e12)
+    assert template.first_share == pytest.approx(1 / 2)
+    # Of what is known, only as much is kept as the new counts are.
+    template.learn(_blades(), events)
+    assert template.first_share == pytest.approx(1 / 4)
