@@ -18,6 +18,7 @@ TABLE_STEPS = 256
 EVENTS_A_PIECE = 80_000
 """So many events are one piece of its work."""
 MOST_EVENTS = 320_000
+"""Of more events it looks at every second, third ... one only."""
 
 
 @njit(cache=True, nogil=True)
@@ -87,7 +88,7 @@ def harmonics_of_events(
     """The same straight from the events, faster for many bins.
 
     Args:
-        events: of more than `MOST_EVENTS` only every second, third ... one is looked at.
+        events: see `angle_time_histogram`; of more than `MOST_EVENTS` a part is looked at.
         disc, start_us, length_us, bins: see `angle_time_histogram`.
         orders: highest angular order.
 

@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.rotation.angle_time import angle_time_histogram
+from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.disc_map import DiscMap
 from evio_ros.rotation.matched_offset import vertex
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
@@ -75,7 +74,7 @@ def find_motion(
     before_end_s = (np.arange(bins) + 0.5) * (length_s / bins) - length_s
     half = math.ceil(FASTEST_SHARE * usual_speed * length_s / STEP_RAD)
     speeds = np.linspace(-FASTEST_SHARE, FASTEST_SHARE, 2 * half + 1) * usual_speed
-    harmonics = scipy.fft.rfft(counts.astype(np.float32), axis=2)[:, :, : ORDERS + 1]
+    harmonics = angular_harmonics(counts, ORDERS)
     likelihood = np.stack(
         [_likelihood(harmonics, speed, before_end_s, template) for speed in speeds]
     )
