@@ -164,7 +164,8 @@ class Template:
         """
         slope, response = self.looks.slope, self.response
         own, turned, information = np.empty((3, *slope.shape[:2]))
-        _add_agreeing(self._counts, counts, slope, response, memory_events, own)
+        self._counts *= min(1.0, memory_events / max(self.events, 1.0))
+        _add_agreeing(self._counts, counts, slope, response, own)
         self._refresh()
         _turned_since(self._counts, slope, response, own, turned, information)
         return turned, information
@@ -212,7 +213,7 @@ def _weigh(counts, log_density, slope, bend):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _add_agreeing(known, counts, slope, response, memory_events, own):  # type: ignore[no-untyped-def]
+def _add_agreeing(known, counts, slope, response, own):  # type: ignore[no-untyped-def]
     """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
     score, weight = 0.0, 0.0
     for ring in range(known.shape[0]):
@@ -223,7 +224,6 @@ def _add_agreeing(known, counts, slope, response, memory_events, own):  # type: 
             total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
             score += own[ring, polarity] * total - steep
             weight += squared * response
-    known *= min(1.0, memory_events / max(known.sum(), 1.0))
     add_turned(known, counts, -score / max(weight, 1e-9) / BIN_RAD)
 
 
