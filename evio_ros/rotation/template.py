@@ -170,9 +170,10 @@ class Template:
         """
         slope, response = self.looks.slope, self.response
         own, turned, information = np.empty((3, *slope.shape[:2]))
-        self._first_events *= _add_agreeing(
-            self._counts, counts, slope, response, memory_events, own
-        )
+        kept = min(1.0, memory_events / max(self.events, 1.0))
+        self._counts *= kept
+        self._first_events *= kept
+        _add_agreeing(self._counts, counts, slope, response, own)
         self._refresh()
         _turned_since(self._counts, slope, response, own, turned, information)
         return turned, information
@@ -220,11 +221,8 @@ def _weigh(counts, log_density, slope, bend):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _add_agreeing(known, counts, slope, response, memory_events, own):  # type: ignore[no-untyped-def]
-    """Turn counts so that they agree with those known and add them; sets the known mean slopes.
-
-    Returns the share of the known counts that is kept.
-    """
+def _add_agreeing(known, counts, slope, response, own):  # type: ignore[no-untyped-def]
+    """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
     score, weight = 0.0, 0.0
     for ring in range(known.shape[0]):
         for polarity in range(2):
@@ -234,10 +232,7 @@ def _add_agreeing(known, counts, slope, response, memory_events, own):  # type: 
             total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
             score += own[ring, polarity] * total - steep
             weight += squared * response
-    kept = min(1.0, memory_events / max(known.sum(), 1.0))
-    known *= kept
     add_turned(known, counts, -score / max(weight, 1e-9) / BIN_RAD)
-    return kept
 
 
 @njit(cache=True, nogil=True)
