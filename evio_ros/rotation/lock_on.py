@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.acquisition import RotorCandidate
 from evio_ros.rotation.angle_time import harmonics_of_events
-from evio_ros.rotation.disc_map import DiscMap
+from evio_ros.rotation.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.pieces import Pieces
 from evio_ros.rotation.region_events import RegionEvents
 from evio_ros.rotation.rotor_motion import Motion
@@ -23,7 +24,8 @@ from evio_ros.rotation.tracker_parameters import TrackerParameters
 __all__ = ["FirstLock", "lock_on"]
 
 ORDERS = 24
-BINS_PER_TURN = 64
+BINS_PER_TURN, BINS_PER_PERIOD = 64, 32
+"""Time bins of a turn and of a blade's period, at least: coarse ones blur the first looks."""
 TURNS = 2.5
 """An error of the hub comes again with each turn: it shows after more than one."""
 SHORTEST_US = 50_000
@@ -78,7 +80,8 @@ def lock_on(
         parameters.rim_radius,
     )
     length_s = length_us * 1e-6
-    bins = int(np.clip(math.ceil(length_s * speed_hz * BINS_PER_TURN), 16, length_us // 20))
+    bins_per_turn = max(BINS_PER_TURN, BINS_PER_PERIOD * candidate.order)
+    bins = int(np.clip(math.ceil(length_s * speed_hz * bins_per_turn), 16, length_us // 20))
     harmonics = yield from harmonics_of_events(
         window.events, disc, window.start_us, length_us, bins, ORDERS
     )
@@ -96,17 +99,17 @@ def lock_on(
         return None
     return FirstLock(
         candidate.ellipse,
-        _template_of(fit, parameters.rings),
+        _template_of(fit, ring_radii(parameters.rings, parameters.hub_radius)),
         _motion_of(fit, window.start_us, 0.5 * length_s),
         fit.signal_to_noise,
     )
 
 
-def _template_of(fit: SpectrumFit, rings: int) -> Template:
+def _template_of(fit: SpectrumFit, radii: NDArray[np.float64]) -> Template:
     """Looks in the turning frame, which has angle 0 in the middle of the fit's window."""
     counts = scipy.fft.irfft(fit.pattern, ANGLE_BINS, axis=1)
-    by_ring = np.maximum(counts, 0.0).reshape(2, rings, ANGLE_BINS).transpose(1, 0, 2)
-    return Template(by_ring if fit.frequency_hz > 0 else by_ring[:, ::-1])
+    by_ring = np.maximum(counts, 0.0).reshape(2, len(radii), ANGLE_BINS).transpose(1, 0, 2)
+    return Template(by_ring if fit.frequency_hz > 0 else by_ring[:, ::-1], radii)
 
 
 def _motion_of(fit: SpectrumFit, start_us: int, half_s: float) -> Motion:

@@ -193,13 +193,16 @@ class RotorTracker:
         return KnownDisc(self._disc.best_ellipse, self._disc.center_std_px, self.blades)
 
     def retraced(self, t_us: int) -> tuple[Ellipse, Template, Motion]:
-        """Disc, looks and motion at an earlier time, as they are known by now."""
+        """Disc, looks and motion at an earlier time, as they are known by now.
+
+        Looks are those seen since it began: the first guess had a disc that was not yet well known.
+        """
         ago = (self.t_us - t_us) * 1e-6
         motion = Motion.before(t_us, ago, self._phase.state, self._phase.covariance)
         ellipse = self._disc.best_ellipse
         x, y = np.subtract(ellipse.center, np.multiply(self._disc.velocity_px_s, ago))
         moved = replace(ellipse, center=(float(x), float(y)))
-        return moved, self.template, motion
+        return moved, self.template.relearned(), motion
 
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen."""

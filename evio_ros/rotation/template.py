@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from evio_ros.rotation.slice_histogram import ANGLE_BINS, BIN_RAD
 
-__all__ = ["Looks", "Template", "add_turned"]
+__all__ = ["Looks", "Template", "add_turned", "blur_of"]
 
 Real = NDArray[np.float64]
 Table = NDArray[np.float32]
 Harmonics = NDArray[np.complex128]
 
-SMOOTHING_RAD = 0.025
-"""Standard deviation by which looks are blurred: sharper edges would make small offsets hard to
-measure, as the likelihood is taken as a parabola."""
+SMOOTHING = 0.025
+"""Standard deviation by which looks are blurred, as an arc in radii of the disc: the likelihood is
+taken as a parabola, and sharper edges would leave it no room for an error of the phase. An error of
+the hub is an angle that grows towards it; the same arc on all rings leaves room for that too."""
 RESPONSES = (0.2, 5.0)
 """Bounds of the response; outside them a template is not yet worth the name."""
 FLOOR = 0.02
@@ -29,9 +30,8 @@ FLOOR = 0.02
 
 _ORDERS = np.arange(ANGLE_BINS // 2 + 1, dtype=np.float64)
 _DERIVATIVE = 1j * np.where(_ORDERS < ANGLE_BINS // 2, _ORDERS, 0.0)
-_BLURS = np.exp(-0.5 * np.outer((0.0, SMOOTHING_RAD), _ORDERS) ** 2)[:, None, None]
 _DERIVATIVES = np.stack((_DERIVATIVE, _DERIVATIVE**2))[:, None, None]
-"""Factors of harmonics: of no blur and of blur, of the first and the second derivative."""
+"""Factors of harmonics: of the first and the second derivative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,15 @@ class Looks:
     pull_second_integral: Table
 
     @classmethod
-    def of(cls, spectrum: Harmonics) -> Looks:
+    def of(cls, spectrum: Harmonics, blur: Real) -> Looks:
         """Smooth counts as far as their noise asks for.
 
         Args:
             spectrum: (rings, 2, ANGLE_BINS // 2 + 1) real transform of the counts over angle.
+            blur: (rings, 1, ANGLE_BINS // 2 + 1) factors of harmonics, see `blur_of`.
         """
-        density, blurred = _from_harmonics(_density_harmonics(spectrum) * _BLURS)
+        harmonics = _density_harmonics(spectrum)
+        density, blurred = _from_harmonics(np.stack((harmonics, harmonics * blur)))
         log_density = np.log(np.maximum(blurred, FLOOR))
         derivatives = _from_harmonics(scipy.fft.rfft(log_density, axis=2) * _DERIVATIVES)
         slope, bend = derivatives.astype(np.float32)
@@ -77,6 +79,12 @@ class Looks:
         pull = _integrate_twice(density * slope, pulled, pulled_second)
         log_density = log_density.astype(np.float32)
         return cls(log_density, slope, bend, integral, second, pull, pulled, pulled_second)
+
+
+def blur_of(radii: Real) -> Real:
+    """Factors of harmonics, (rings, 1, ANGLE_BINS // 2 + 1), for rings of (rings,) radii."""
+    orders = np.outer(SMOOTHING / radii, _ORDERS)
+    return np.exp(-0.5 * orders**2)[:, None]
 
 
 @njit(cache=True, nogil=True)
@@ -135,6 +143,7 @@ class Template:
 
     Args:
         counts: (rings, 2, ANGLE_BINS) first counts in the turning frame of the positive sense.
+        radii: (rings,) middle radii of the rings, of the disc's radius.
 
     Attributes:
         looks: when it turns in the positive sense.
@@ -142,10 +151,12 @@ class Template:
         response: change of the score of a slice with the offset, over its variance.
     """
 
-    def __init__(self, counts: Real) -> None:
+    def __init__(self, counts: Real, radii: Real) -> None:
+        self._radii = radii
+        self._blur = blur_of(radii)
         self._counts = np.array(counts, np.float64)
         self._filter: Harmonics | None = None
-        self._first_events = self.events
+        self._first_counts = self._counts.copy()
         self._refresh()
 
     @property
@@ -156,7 +167,11 @@ class Template:
     @property
     def first_share(self) -> float:
         """Share of the counts it began with in all it knows; they fade as it learns."""
-        return self._first_events / max(self.events, 1.0)
+        return float(self._first_counts.sum()) / max(self.events, 1.0)
+
+    def relearned(self) -> Template:
+        """What was learned since the first guess, without it."""
+        return Template(np.maximum(self._counts - self._first_counts, 0.0), self._radii)
 
     def learn(self, counts: Real, memory_events: float) -> tuple[Real, Real]:
         """Add counts in the turning frame; of the older ones at most `memory_events` are kept.
@@ -172,7 +187,7 @@ class Template:
         own, turned, information = np.empty((3, *slope.shape[:2]))
         kept = min(1.0, memory_events / max(self.events, 1.0))
         self._counts *= kept
-        self._first_events *= kept
+        self._first_counts *= kept
         _add_agreeing(self._counts, counts, slope, response, own)
         self._refresh()
         _turned_since(self._counts, slope, response, own, turned, information)
@@ -198,7 +213,7 @@ class Template:
     def _refresh(self) -> None:
         self._spectrum = scipy.fft.rfft(self._counts, axis=2)
         self._filter = None
-        self.looks = looks = Looks.of(self._spectrum)
+        self.looks = looks = Looks.of(self._spectrum, self._blur)
         self.contrast, response = _weigh(self._counts, looks.log_density, looks.slope, looks.bend)
         lowest, highest = RESPONSES
         self.response = min(max(response, lowest), highest)

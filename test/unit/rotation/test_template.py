@@ -11,6 +11,8 @@ from evio_ros.rotation.slice_measurement import fold_sectors, measure_slice
 from evio_ros.rotation.template import Template, add_turned
 
 RINGS = 2
+EVEN = np.ones(RINGS)
+"""Rings at the rim, whose looks are blurred alike."""
 RADII = np.array((0.4, 0.8))
 
 
@@ -26,7 +28,7 @@ def looks(offset_rad: float = 0.0) -> np.ndarray:
 
 @pytest.mark.parametrize("bins", [0.0, 3.0, -7.0])
 def test_the_matched_filter_finds_an_offset(bins):
-    template = Template(looks())
+    template = Template(looks(), EVEN)
     counts = np.random.default_rng(0).poisson(looks(bins * BIN_RAD))
     matched = find_offset(counts.astype(np.int32), template.looks.log_density, 3, 1.0)
     assert matched.offset_rad == pytest.approx(bins * BIN_RAD, abs=0.3 * BIN_RAD)
@@ -36,7 +38,7 @@ def test_the_matched_filter_finds_an_offset(bins):
 @pytest.mark.parametrize("offset", [-0.01, -0.005, 0.0, 0.01])
 def test_the_score_measures_small_offsets(offset):
     rng = np.random.default_rng(1)
-    template = Template(looks())
+    template = Template(looks(), EVEN)
     # The rotor makes a whole turn, so that all sectors see all of the pattern.
     counts = rng.poisson(np.repeat(looks(offset)[:, None], SECTORS, axis=1)).astype(np.int32)
     seen = measure_slice(
@@ -47,7 +49,7 @@ def test_the_score_measures_small_offsets(offset):
 
 
 def test_the_matched_filter_is_the_sum_of_log_densities():
-    log_density = Template(looks()).looks.log_density
+    log_density = Template(looks(), EVEN).looks.log_density
     counts = np.random.default_rng(2).poisson(looks(0.2)).astype(np.int32)
     matched = find_offset(counts, log_density, 3, 1.0)
     likelihood = [
@@ -58,7 +60,7 @@ def test_the_matched_filter_is_the_sum_of_log_densities():
 
 
 def test_a_rotor_that_left_its_motion_is_found_farther_away():
-    log_density = Template(looks()).looks.log_density
+    log_density = Template(looks(), EVEN).looks.log_density
     counts = np.random.default_rng(3).poisson(looks(0.8) / 100).astype(np.int32)
     matched = find_offset(counts, log_density, 3, 1e-4)
     assert matched.is_manoeuvre
@@ -67,7 +69,7 @@ def test_a_rotor_that_left_its_motion_is_found_farther_away():
 
 def test_a_rotor_that_turns_the_other_way_swaps_its_edges():
     rng = np.random.default_rng(1)
-    template = Template(looks())
+    template = Template(looks(), EVEN)
     mirrored = looks(0.01)[:, ::-1]
     counts = rng.poisson(np.repeat(mirrored[:, None], SECTORS, axis=1)).astype(np.int32)
     folded = np.empty((RINGS, 2, ANGLE_BINS), np.int32)
@@ -80,10 +82,34 @@ def test_a_rotor_that_turns_the_other_way_swaps_its_edges():
     assert seen.score[0] / seen.information[0, 0] == pytest.approx(0.01, abs=2e-3)
 
 
+def test_looks_are_blurred_by_the_same_arc_on_all_rings():
+    angle = np.arange(ANGLE_BINS) * BIN_RAD
+    density = np.tile(1e9 * (1 + 0.5 * np.cos(10 * angle)), (RINGS, 2, 1))
+    log_density = Template(density, np.array([0.25, 1.0])).looks.log_density
+    for ring, blur_rad in enumerate((0.1, 0.025)):
+        soft = 0.5 * math.exp(-0.5 * (10 * blur_rad) ** 2)
+        assert log_density[ring, 0] == pytest.approx(
+            np.log(1 + soft * np.cos(10 * angle)), abs=1e-4
+        )
+
+
+def test_what_was_learned_can_be_had_without_the_first_guess():
+    template = Template(looks(), EVEN)
+    assert template.first_share == 1.0
+    seen = 3.0 * looks()
+    template.learn(seen, memory_events=0.5 * looks().sum())
+    assert template.first_share == pytest.approx(0.5 / 3.5)
+    relearned = template.relearned()
+    assert relearned.events == pytest.approx(seen.sum(), rel=1e-6)
+    assert relearned.pattern(3) == pytest.approx(
+        np.fft.rfft(seen, axis=2)[:, :, :4], rel=1e-3, abs=1
+    )
+
+
 def test_looks_are_derivatives_and_integrals_of_the_density():
     angle = np.arange(ANGLE_BINS) * BIN_RAD
     density = 1 + 0.5 * np.cos(3 * angle)
-    found = Template(np.tile(1e9 * density, (RINGS, 2, 1))).looks
+    found = Template(np.tile(1e9 * density, (RINGS, 2, 1)), EVEN).looks
     # Blurred by 0.025 rad.
     soft = 0.5 * math.exp(-0.5 * (3 * 0.025) ** 2)
     blurred, slope = 1 + soft * np.cos(3 * angle), -3 * soft * np.sin(3 * angle)
@@ -105,7 +131,7 @@ def test_looks_are_derivatives_and_integrals_of_the_density():
 
 
 def test_learning_keeps_the_angle():
-    template = Template(looks())
+    template = Template(looks(), EVEN)
     for _ in range(50):
         # Always a little ahead, as with a wrong speed.
         template.learn(looks(0.01), 4 * looks().sum())

@@ -60,7 +60,7 @@ def test_the_far_past_is_forgotten() -> None:
 
 
 def test_a_template_tells_how_far_its_looks_have_turned() -> None:
-    template = Template(_blades())
+    template = Template(_blades(), np.ones(len(_blades())))
     # One ring goes ahead, the others stay: the mean is turned back, the difference remains.
     counts = _blades()
     counts[0] = _blades(0.02)[0]
@@ -73,7 +73,7 @@ def test_a_template_tells_how_far_its_looks_have_turned() -> None:
 
 
 def test_the_share_of_the_first_guess_is_that_of_its_events() -> None:
-    template = Template(_blades())
+    template = Template(_blades(), np.ones(len(_blades())))
     events = float(_blades().sum())
     assert template.first_share == 1.0
     template.learn(_blades(), 1e12)
