@@ -39,7 +39,7 @@ DRIFT_SHARE = 1.29
 """Standard deviation of the phase over the drift of the template."""
 DRIFT_TIME_S = 0.2
 """A drift is measured over this time at least."""
-FIRST_GUESS_SHARE, FIRST_GUESS_RAD = 2.04, 1.0e-4
+FIRST_GUESS_SHARE, FIRST_GUESS_RAD = 1.0, 1.0e-4
 """How far a first guess is turned from what is learned later, over the error of one slice, and at
 the least."""
 DISC_SHARE, DISC_TIME_S = 0.193, 0.335
