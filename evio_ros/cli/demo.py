@@ -131,7 +131,7 @@ def _play(
             stack.enter_context(NodeProcess(name, {}, arguments, namespace))
             for name in ("rotation_detector", "fusion")
         ]
-        with console.status("waiting for the nodes"):
+        with console.status("waiting for the nodes; the first time they are compiled"):
             while not listener.is_connected():
                 _check(nodes)
                 time.sleep(POLL_S)

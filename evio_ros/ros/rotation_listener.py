@@ -9,6 +9,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 from evio_ros.msg import RotationStateArray
+from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
 from evio_ros.rotation.estimate import Measurement
@@ -50,8 +51,9 @@ class RotationListener:
         self._context.try_shutdown()
 
     def is_connected(self) -> bool:
-        """Whether somebody publishes rotation states here."""
-        return self._subscription.get_publisher_count() > 0
+        """Whether rotation states are published here, and somebody is ready for events."""
+        is_published = self._subscription.get_publisher_count() > 0
+        return is_published and self._node.count_subscribers(EVENTS_TOPIC) > 0
 
     def listen(self, timeout_s: float) -> list[Measurement]:
         """Wait at most `timeout_s` for something; the windows that came, without events."""
