@@ -18,7 +18,7 @@ Real = NDArray[np.float64]
 Table = NDArray[np.float32]
 Harmonics = NDArray[np.complex128]
 
-SMOOTHING = 0.025
+SMOOTHING = 0.035
 """Standard deviation by which looks are blurred, as an arc in radii of the disc: the likelihood is
 taken as a parabola, and sharper edges would leave it no room for an error of the phase. An error of
 the hub is an angle that grows towards it; the same arc on all rings leaves room for that too."""

@@ -86,7 +86,7 @@ def test_looks_are_blurred_by_the_same_arc_on_all_rings():
     angle = np.arange(ANGLE_BINS) * BIN_RAD
     density = np.tile(1e9 * (1 + 0.5 * np.cos(10 * angle)), (RINGS, 2, 1))
     log_density = Template(density, np.array([0.25, 1.0])).looks.log_density
-    for ring, blur_rad in enumerate((0.1, 0.025)):
+    for ring, blur_rad in enumerate((0.14, 0.035)):
         soft = 0.5 * math.exp(-0.5 * (10 * blur_rad) ** 2)
         assert log_density[ring, 0] == pytest.approx(
             np.log(1 + soft * np.cos(10 * angle)), abs=1e-4
@@ -110,8 +110,8 @@ def test_looks_are_derivatives_and_integrals_of_the_density():
     angle = np.arange(ANGLE_BINS) * BIN_RAD
     density = 1 + 0.5 * np.cos(3 * angle)
     found = Template(np.tile(1e9 * density, (RINGS, 2, 1)), EVEN).looks
-    # Blurred by 0.025 rad.
-    soft = 0.5 * math.exp(-0.5 * (3 * 0.025) ** 2)
+    # Blurred by 0.035 rad.
+    soft = 0.5 * math.exp(-0.5 * (3 * 0.035) ** 2)
     blurred, slope = 1 + soft * np.cos(3 * angle), -3 * soft * np.sin(3 * angle)
     slope /= blurred
     pull = density * slope
