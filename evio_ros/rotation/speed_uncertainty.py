@@ -15,7 +15,8 @@ are. What is measured while a rotor is followed corrects that:
 The few factors were fitted to simulated recordings of all presets, two to seven seeds and speeds
 each, windows of 5, 20, 100 and 1000 ms alike, so that in each preset 68 % and 95 % of the errors
 lie within one and two standard deviations. `python bench/accuracy.py --seeds 3 --first-seed 11`
-judges them on recordings with other seeds and speeds, which set only a factor common to the first.
+judges them on recordings with other seeds and speeds; these set no more than a factor of 0.9 that
+`FILTER_SHARE` and `LINGERING_SHARE` have in common.
 """
 
 from __future__ import annotations
