@@ -25,7 +25,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parent))
 
 from accuracy_bench.markdown import accuracy_markdown, detection_markdown, honesty_markdown
-from accuracy_bench.results import baseline, read_rows, write_rows
+from accuracy_bench.results import Row, baseline, read_rows, write_rows
 from accuracy_bench.runs import METHODS, QUICK, Job, run
 from accuracy_bench.scaling import measure_scaling, scaling_table
 from accuracy_bench.tables import (
@@ -50,10 +50,7 @@ def main() -> int:
         return 0
     if options.seeds:
         return _judge_honesty(options, console)
-    if options.rows:
-        rows = [row for path in options.rows for row in read_rows(path)]
-    else:
-        rows = _run(run, _jobs(options), options.jobs)
+    rows = _read(options.rows) if options.rows else _run(run, _jobs(options), options.jobs)
     if options.json:
         write_rows(options.json, rows)
     if options.baseline:
@@ -73,7 +70,7 @@ def main() -> int:
 def _judge_honesty(options: argparse.Namespace, console: Console) -> int:
     """Pool every scene over several seeds and speeds; simulates what is not in the cache."""
     if options.rows:
-        rows = [row for path in options.rows for row in read_rows(path)]
+        rows = _read(options.rows)
     else:
         seeds = range(options.first_seed, options.first_seed + options.seeds)
         jobs = [VariedJob(job, seed) for job in _jobs(options) for seed in seeds]
@@ -85,6 +82,11 @@ def _judge_honesty(options: argparse.Namespace, console: Console) -> int:
         return 0
     console.print(honesty_table(rows))
     return 0
+
+
+def _read(paths: list[Path]) -> list[Row]:
+    """The figures of earlier runs, together."""
+    return [row for path in paths for row in read_rows(path)]
 
 
 def _run(task: Callable[[J], list[R]], jobs: list[J], processes: int) -> list[R]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
@@ -13,27 +14,27 @@ from accuracy_bench.results import Row
 
 def accuracy_table(rows: list[Row]) -> Table:
     """Errors, and what each goal says of them."""
-    table = Table(title="relative error of the speed, and what it cost", row_styles=["", "dim"])
-    for name in ("scene", "method"):
-        table.add_column(name)
-    for name in (
-        "window",
-        "median",
-        "95 %",
-        "goal",
-        "worst rotor",
-        "bias",
-        "sign",
-        "blades",
-        "1 sigma",
-        "2 sigma",
-        "conf",
-        "right",
-        "Mev/s",
-        "locked",
-        "latency",
-    ):
-        table.add_column(name, justify="right")
+    table = _table(
+        "relative error of the speed, and what it cost",
+        ("scene", "method"),
+        (
+            "window",
+            "median",
+            "95 %",
+            "goal",
+            "worst rotor",
+            "bias",
+            "sign",
+            "blades",
+            "1 sigma",
+            "2 sigma",
+            "conf",
+            "right",
+            "Mev/s",
+            "locked",
+            "latency",
+        ),
+    )
     for row in rows:
         f = row.figures
         if not f["rotors"]:
@@ -62,25 +63,25 @@ def accuracy_table(rows: list[Row]) -> Table:
 
 def failures_table(rows: list[Row]) -> Table:
     """Detection, and all that can go wrong with a rotor as a whole."""
-    table = Table(title="detection", row_styles=["", "dim"])
-    for name in ("scene", "method"):
-        table.add_column(name)
-    for name in (
-        "window",
-        "found",
-        "after",
-        "windows",
-        "missed",
-        "false rotors",
-        "false windows",
-        "unsure",
-        "id switches",
-        "turn slips",
-        "slow rpm error",
-        "after a step",
-        "stop seen",
-    ):
-        table.add_column(name, justify="right")
+    table = _table(
+        "detection",
+        ("scene", "method"),
+        (
+            "window",
+            "found",
+            "after",
+            "windows",
+            "missed",
+            "false rotors",
+            "false windows",
+            "unsure",
+            "id switches",
+            "turn slips",
+            "slow rpm error",
+            "after a step",
+            "stop seen",
+        ),
+    )
     for row in rows:
         f = row.figures
         table.add_row(
@@ -123,21 +124,21 @@ def reliability_table(rows: list[Row]) -> Table:
 
 def comparison_table(before: list[Row], after: list[Row]) -> Table:
     """Errors before and after, and their ratio."""
-    table = Table(title="before and after", row_styles=["", "dim"])
-    for name in ("scene", "method"):
-        table.add_column(name)
-    for name in (
-        "window",
-        "median",
-        "ratio",
-        "95 %",
-        "ratio",
-        "missed",
-        "false",
-        "1 sigma",
-        "locked",
-    ):
-        table.add_column(name, justify="right")
+    table = _table(
+        "before and after",
+        ("scene", "method"),
+        (
+            "window",
+            "median",
+            "ratio",
+            "95 %",
+            "ratio",
+            "missed",
+            "false",
+            "1 sigma",
+            "locked",
+        ),
+    )
     old = {row.key: row.figures for row in before}
     for row in after:
         if row.key not in old:
@@ -165,21 +166,22 @@ HONEST_1, HONEST_2 = (0.60, 0.76), (0.91, 0.99)
 
 def honesty_table(rows: list[Row]) -> Table:
     """How honest standard deviations are, pooled over recordings; see `Honesty`."""
-    table = Table(title="errors within the claimed standard deviation", row_styles=["", "dim"])
-    table.add_column("scene")
-    for name in (
-        "window",
-        "recordings",
-        "errors",
-        "wrong",
-        "effective",
-        "1 sigma",
-        "2 sigma",
-        "ratio",
-        "median",
-        "95 %",
-    ):
-        table.add_column(name, justify="right")
+    table = _table(
+        "errors within the claimed standard deviation",
+        ("scene",),
+        (
+            "window",
+            "recordings",
+            "errors",
+            "wrong",
+            "effective",
+            "1 sigma",
+            "2 sigma",
+            "ratio",
+            "median",
+            "95 %",
+        ),
+    )
     for row in rows:
         f = row.figures
         table.add_row(
@@ -195,6 +197,16 @@ def honesty_table(rows: list[Row]) -> Table:
             error_text(f["median"]),
             error_text(f["p95"]),
         )
+    return table
+
+
+def _table(title: str, names: Sequence[str], figures: Sequence[str]) -> Table:
+    """An empty table with headings: of names at the left, of figures at the right."""
+    table = Table(title=title, row_styles=["", "dim"])
+    for name in names:
+        table.add_column(name)
+    for name in figures:
+        table.add_column(name, justify="right")
     return table
 
 

@@ -14,6 +14,7 @@ from evio_ros.events import EventWindow
 from evio_ros.rotation.angle_time import angle_time_histogram
 from evio_ros.rotation.disc_map import DiscMap
 from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.rotation.tracker_parameters import TrackerParameters
 
 __all__ = ["AngleTimePiece", "AngleTimeStrip"]
 
@@ -24,8 +25,8 @@ TIME_BINS = 64
 """Time bins of a turn."""
 ANGLE_BINS = 128
 """Angle bins of a turn."""
-HUB_RADIUS, RIM_RADIUS = 0.15, 1.1
-"""Used are the pixels between these, in radii."""
+USED = TrackerParameters()
+"""What the detector uses of a disc."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,8 @@ class AngleTimeStrip:
         start_us = max(step.start_us, step.end_us - span_us)
         length_us = step.end_us - start_us
         middle_us = start_us + length_us // 2
-        disc = DiscMap.of(
-            _disc_at(estimate, middle_us), step.events.size, 1, HUB_RADIUS, RIM_RADIUS
-        )
+        ellipse = _disc_at(estimate, middle_us)
+        disc = DiscMap.of(ellipse, step.events.size, 1, USED.hub_radius, USED.rim_radius)
         bins = max(round(TIME_BINS * length_us / turn_us), 1)
         events = step.events.between(start_us, step.end_us)
         counts = angle_time_histogram(events, disc, start_us, length_us, bins, ANGLE_BINS)

@@ -315,26 +315,29 @@ class RotorTracker:
             self._errors.see_slice(variance, uncertain)
             variance += uncertain
         if abs(offset) > FURTHEST_RAD:
-            for _ in range(held.slices):
-                self._phase.update(0.0, math.inf)
+            self._pass(held.slices)
             return
         surprise = (about + offset) ** 2 / (agile_variance + variance)
         if is_manoeuvre or surprise > LARGEST_SURPRISE:
             is_manoeuvre = True
             self._shake(about + offset, held)
         # Several slices together are one measurement, in the one in their middle.
-        for index in range(held.slices):
-            if index != held.slices // 2:
-                self._phase.update(0.0, math.inf)
-                continue
-            line = held.phase + held.speed * (index + 0.5) * self._slice_s
-            normalised = self._phase.update(line + about + offset, variance)
-            self._errors.scale.learn(math.copysign(math.sqrt(normalised), about + offset))
-            if not is_manoeuvre:
-                self._noise.learn_phase(normalised, self._evidence.slices)
+        middle = held.slices // 2
+        self._pass(middle)
+        line = held.phase + held.speed * (middle + 0.5) * self._slice_s
+        normalised = self._phase.update(line + about + offset, variance)
+        self._errors.scale.learn(math.copysign(math.sqrt(normalised), about + offset))
+        if not is_manoeuvre:
+            self._noise.learn_phase(normalised, self._evidence.slices)
+        self._pass(held.slices - middle - 1)
         self._noise.learn_sectors(seen, self._evidence.slices)
         if not is_manoeuvre:
             self._disc.update(seen, -about, expected_variance + 1e-12, self._noise.sectors)
+
+    def _pass(self, slices: int) -> None:
+        """Let slices pass of which nothing is measured."""
+        for _ in range(slices):
+            self._phase.update(0.0, math.inf)
 
     def _shake(self, offset: float, held: HeldSlices) -> None:
         """Widen the filter for a sudden change of speed that has led to an offset."""
@@ -353,8 +356,7 @@ class RotorTracker:
                 self._rest(held.events)
             return
         self.unseen_us += held.slices * self._slice_us
-        for _ in range(held.slices):
-            self._phase.update(0.0, math.inf)
+        self._pass(held.slices)
 
     def _rest(self, events: int) -> None:
         """Take in a slice in which the rotor stands still; notice when it starts again."""
@@ -362,7 +364,7 @@ class RotorTracker:
         restless = 0.1 * self._evidence.events_per_rad * self._usual_speed * self._slice_s + 10
         if events > restless and self.resting_us > 0:
             self.unseen_us += self._slice_us
-            self._phase.update(0.0, math.inf)
+            self._pass(1)
             return
         self.unseen_us = 0
         self.resting_us += self._slice_us
