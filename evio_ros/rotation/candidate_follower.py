@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.pieces import Pieces
 from evio_ros.rotation.pixel_table import PixelTable
 from evio_ros.rotation.rotor_motion import Motion
 from evio_ros.rotation.rotor_tracker import RotorTracker
+from evio_ros.rotation.slice_following import follow_slice
 from evio_ros.rotation.slice_histogram import SliceCounts
 from evio_ros.rotation.template import Template
 from evio_ros.rotation.tracker_parameters import TrackerParameters
@@ -67,12 +66,10 @@ class CandidateFollower:
     def follow(self, tracker: RotorTracker, events: EventBatch, end_us: int) -> Pieces[None]:
         """Let the tracker that was begun last take in events up to a time, a multiple of slices."""
         for index, start_us in enumerate(range(tracker.t_us, end_us, self._slice_us)):
-            phase, speed = tracker.expected()
             times_us = range(start_us, start_us + self._slice_us)
-            motion = np.array([phase]), np.array([speed])
-            self._counts.count(events, self._table, times_us, *motion, self._others)
             is_last = times_us.stop >= end_us
-            if tracker.take(self._counts.counts[0], is_last):
-                self._table.put(0, tracker.disc_map())
+            follow_slice(
+                [tracker], events, times_us, is_last, self._table, self._counts, self._others
+            )
             if index % SLICES_A_PIECE == SLICES_A_PIECE - 1:
                 yield

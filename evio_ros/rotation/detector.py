@@ -6,8 +6,6 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.parameters import parameter
@@ -21,6 +19,7 @@ from evio_ros.rotation.regions import Region, RegionParameters
 from evio_ros.rotation.relock import find_motion
 from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
 from evio_ros.rotation.search import RotorSearch
+from evio_ros.rotation.slice_following import follow_slice
 from evio_ros.rotation.slice_histogram import SliceCounts
 from evio_ros.rotation.window_parameters import WindowParameters
 
@@ -124,16 +123,15 @@ class RotationDetector:
             raise ParameterError(f"calibration: for a {calibration.size} sensor, not for {size}")
         self._known = tuple(disc.ellipse for disc in calibration.discs) if calibration else ()
         self._slice_us = self.parameters.slice_us
-        cell = self._regions.cell_px
-        self._counts = SliceCounts(
-            self.parameters.maximum_rotors,
-            self._tracking.rings,
-            (-(-size.height // cell), -(-size.width // cell)),
-            cell,
-        )
         self._next_identity = 0
         self._slices_of_step = 0
         self.reset()
+        self._counts = SliceCounts(
+            self.parameters.maximum_rotors,
+            self._tracking.rings,
+            self._table.grid_shape,
+            self._regions.cell_px,
+        )
 
     @property
     def all_parameters(
@@ -273,15 +271,16 @@ class RotationDetector:
 
     def _follow(self, part: EventWindow, is_last: bool) -> None:
         """Let the trackers follow through a slice, which may be the last of a step."""
-        phases = np.zeros(self.parameters.maximum_rotors)
-        speeds = np.zeros(self.parameters.maximum_rotors)
+        follow_slice(
+            self._trackers,
+            part.events,
+            range(part.start_us, part.end_us),
+            is_last,
+            self._table,
+            self._counts,
+            self._free.latest,
+        )
         for tracker in self._trackers:
-            phases[tracker.slot], speeds[tracker.slot] = tracker.expected()
-        times_us = range(part.start_us, part.end_us)
-        self._counts.count(part.events, self._table, times_us, phases, speeds, self._free.latest)
-        for tracker in self._trackers:
-            if tracker.take(self._counts.counts[tracker.slot], is_last):
-                self._table.put(tracker.slot, tracker.disc_map())
             if tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
                 self._relock(tracker)
 
