@@ -24,7 +24,7 @@ from rich.table import Table
 
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.registry import open_recording
-from evio_ros.sources.writing import open_writer
+from evio_ros.sources.writers.registry import open_writer
 
 SIZE = SensorSize(1280, 720)
 RUNS = 3
@@ -140,7 +140,7 @@ def read_rosbags(path: str) -> int:
     """The rosbags library alone: messages, not yet events."""
     from rosbags.rosbag2 import Reader
 
-    from evio_ros.sources.bag_messages import message_types
+    from evio_ros.sources.codecs.bag_messages import message_types
 
     store = message_types()
     events = 0

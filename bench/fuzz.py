@@ -32,7 +32,7 @@ from recording_makers import MAKERS, mutated, storage_file  # noqa: E402
 
 from evio_ros.errors import EvioError  # noqa: E402
 from evio_ros.sources.base import SourceStatistics  # noqa: E402
-from evio_ros.sources.event_packet import ENCODINGS, EventPacketDecoder, EventPacketEncoder  # noqa: E402
+from evio_ros.sources.codecs.event_packet import ENCODINGS, EventPacketDecoder, EventPacketEncoder  # noqa: E402
 from evio_ros.sources.registry import open_source  # noqa: E402
 
 LONGEST_CASE_S = 20.0

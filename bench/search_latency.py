@@ -19,9 +19,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from evio_ros.evaluation.simulated_recording import cached_preset
 from evio_ros.events import EventWindow
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.simulated_recording import cached_preset
 from evio_ros.simulation.presets import Preset, preset
 from evio_ros.sources.registry import open_recording
 from evio_ros.windowing import windows

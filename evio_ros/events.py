@@ -209,7 +209,7 @@ class EventBatch:
 
     def inside(self, region: RegionOfInterest) -> EventBatch:
         """Copy of the events inside `region`; coordinates stay those of the whole sensor."""
-        from evio_ros.region_selection import select_inside
+        from evio_ros.crop import select_inside
 
         columns = select_inside(region, self.t, self.x, self.y, self.polarity)
         return EventBatch.trusted(self.size, *columns)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from evio_ros.estimate import Measurement
 from evio_ros.events import EventWindow, RegionOfInterest, SensorSize
 from evio_ros.rotation.classical.detector import ClassicalDetector, ClassicalDetectorParameters
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.rotation.estimate import Measurement
 from evio_ros.sources.base import SeekableSource
 from evio_ros.windowing import windows
 

@@ -19,7 +19,7 @@ from encoded_events import (
     evt21_file,
 )
 
-from evio_ros.sources.writing import open_writer
+from evio_ros.sources.writers.registry import open_writer
 
 Maker = Callable[[Path, list[Event]], None]
 

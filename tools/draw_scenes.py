@@ -20,11 +20,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse as EllipsePatch
 from PIL import Image
 
+from evio_ros.cell_counts import activity_grid
+from evio_ros.estimate import RotorEstimate
+from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.events import EventBatch
-from evio_ros.rotation.activity import activity_grid
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.simulated_recording import cached_recording
 from evio_ros.simulation.presets import PRESETS
 from evio_ros.simulation.truth import RotorTruth, Truth, truth_path
 from evio_ros.sources.registry import open_source

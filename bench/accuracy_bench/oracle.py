@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch
-from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.simulation.truth import RotorTruth
 
 ANGLE_BINS = 1024

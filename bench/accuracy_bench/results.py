@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """Figures of one scene, method and window; see `evio_ros.accuracy_scores.Summary`."""
+    """Figures of one scene, method and window; see `evio_ros.evaluation.scores.Summary`."""
 
     scene: str
     method: str

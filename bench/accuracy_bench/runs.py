@@ -13,12 +13,12 @@ import numpy as np
 
 from accuracy_bench.oracle import Oracle
 from accuracy_bench.results import Row
-from evio_ros.accuracy import score
-from evio_ros.accuracy_scores import RotorScore
 from evio_ros.ellipse import Ellipse
+from evio_ros.estimate import RotorEstimate
+from evio_ros.evaluation.accuracy import score
+from evio_ros.evaluation.scores import RotorScore
+from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.events import EventBatch
-from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.simulated_recording import cached_recording
 from evio_ros.simulation.truth import RotorTruth, Truth, truth_path
 from evio_ros.sources.registry import open_recording
 from evio_ros.windowing import windows

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
+from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.simulated_recording import cached_recording
 from evio_ros.sources.registry import open_source
 from evio_ros.windowing import windows
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from accuracy_bench.results import Row
 from accuracy_bench.runs import Job, errors_of
-from evio_ros.accuracy_scores import RIGHT_ERROR, RotorScore
-from evio_ros.simulated_recording import cached_recording
+from evio_ros.evaluation.scores import RIGHT_ERROR, RotorScore
+from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.simulation.presets import preset
 
 DURATION_S = 4.0

@@ -17,9 +17,9 @@ from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
     from evio_ros.cli.measurement_summary import MeasurementSummary
+    from evio_ros.estimate import Measurement
     from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
     from evio_ros.rotation.detector import RotationDetectorParameters
-    from evio_ros.rotation.estimate import Measurement
     from evio_ros.sources.base import SeekableSource
 
 __all__ = ["analyze"]

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventWindow
 from evio_ros.rotation.angle_time import angle_time_histogram
-from evio_ros.rotation.disc_map import DiscMap
-from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.tracker_parameters import TrackerParameters
+from evio_ros.rotation.tracking.disc_map import DiscMap
+from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["AngleTimePiece", "AngleTimeStrip"]
 

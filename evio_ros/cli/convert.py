@@ -41,9 +41,9 @@ def convert(
     storage), .db3 (one with SQLite storage). Events, times and geometry stay as they are.
     """
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.conversion import convert as copy_events
+    from evio_ros.sources.conversion import convert as copy_events
     from evio_ros.sources.registry import open_recording
-    from evio_ros.sources.writing import format_of, open_writer
+    from evio_ros.sources.writers.registry import format_of, open_writer
 
     name = to or format_of(output)
     if os.path.realpath(output) == os.path.realpath(recording.removeprefix("file://")):

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from evio_ros.cli.measurement_summary import MeasurementSummary
+    from evio_ros.estimate import Measurement
     from evio_ros.events import SensorSize
     from evio_ros.ros.node_process import NodeProcess
     from evio_ros.ros.rotation_listener import RotationListener
-    from evio_ros.rotation.estimate import Measurement
 
 __all__ = ["demo"]
 
@@ -94,7 +94,7 @@ def _require_ros() -> None:
 def _simulated(scene: str, duration: float) -> Path:
     """A simulated recording from the cache, made if it is not there."""
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.simulated_recording import cached_recording
+    from evio_ros.evaluation.simulated_recording import cached_recording
 
     with progress_bar(f"simulating {scene}", round(1e6 * duration)) as advance:
         return cached_recording(scene, duration, advance=advance)

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from evio_ros.rotation.estimate import Measurement, RotorEstimate
+from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.simulation.truth import Truth
 
 __all__ = ["LiveTable", "truth_table"]

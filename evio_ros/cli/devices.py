@@ -9,7 +9,12 @@ __all__ = ["devices"]
 
 def devices() -> None:
     """List the cameras that are connected, and how to read them."""
-    from evio_ros.sources.camera_device import MODELS, UDEV_COMMAND, bias_names, list_cameras
+    from evio_ros.sources.cameras.camera_device import (
+        MODELS,
+        UDEV_COMMAND,
+        bias_names,
+        list_cameras,
+    )
 
     cameras = list_cameras()
     if not cameras:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from evio_ros.recording_statistics import RecordingStatistics
-    from evio_ros.sources.recording import Recording
+    from evio_ros.sources.readers.recording import Recording
+    from evio_ros.sources.recording_statistics import RecordingStatistics
 
 __all__ = ["info"]
 
@@ -24,7 +24,7 @@ def info(
 ) -> None:
     """Tell what RECORDING holds: format, geometry, duration, rates, and anything suspicious."""
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.recording_statistics import RecordingStatistics
+    from evio_ros.sources.recording_statistics import RecordingStatistics
     from evio_ros.sources.registry import open_recording
 
     with open_recording(recording) as source:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evio_ros.atomic_file import OutputFile, atomic_file
-from evio_ros.rotation.estimate import Measurement, RotorEstimate
+from evio_ros.estimate import Measurement, RotorEstimate
 
 __all__ = ["open_csv", "open_json_lines", "rows"]
 

@@ -21,7 +21,7 @@ from evio_ros.atomic_file import atomic_file
 from evio_ros.cli.angle_time_strip import AngleTimePiece, AngleTimeStrip
 from evio_ros.cli.measurement_summary import MeasurementSummary
 from evio_ros.errors import ParameterError
-from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.estimate import RotorEstimate
 
 __all__ = ["draw_rotor", "open_plot", "plot"]
 

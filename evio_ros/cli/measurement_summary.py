@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from evio_ros.cell_counts import activity_grid
 from evio_ros.cli.angle_time_strip import AngleTimeStrip
+from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
-from evio_ros.rotation.activity import activity_grid
-from evio_ros.rotation.estimate import Measurement, RotorEstimate
 from evio_ros.sources.base import SourceStatistics
 
 __all__ = ["MeasurementSummary"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from evio_ros.rotation.estimate import RotorEstimate
+from evio_ros.estimate import RotorEstimate
 
 __all__ = ["is_usable", "most_confident"]
 

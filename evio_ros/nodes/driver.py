@@ -10,20 +10,20 @@ from std_srvs.srv import SetBool, Trigger
 
 from evio_ros.errors import EvioError, ParameterError
 from evio_ros.events import EventWindow
-from evio_ros.live import Player, player_of
 from evio_ros.nodes.driver_parameters import DriverParameters
 from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketPublisher, PacketRelay
 from evio_ros.parameters import Parameters
-from evio_ros.replay import ReplayParameters
+from evio_ros.playback.live import Player, player_of
+from evio_ros.playback.replay import ReplayParameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_publisher import IN_FLIGHT, EventPublisher
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.camera import Camera
-from evio_ros.sources.camera_device import CameraParameters
-from evio_ros.sources.recording import Recording
+from evio_ros.sources.cameras.camera import Camera
+from evio_ros.sources.cameras.camera_device import CameraParameters
+from evio_ros.sources.readers.recording import Recording
 from evio_ros.sources.registry import open_source
 from evio_ros.srv import Seek
 

@@ -14,7 +14,7 @@ from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.event_subscription import EventSubscription, ReceptionStatistics, SensorClock
 from evio_ros.ros.quality_of_service import EventsQualityParameters, packets_quality
-from evio_ros.sources.packet_stream import PacketStream
+from evio_ros.sources.codecs.packet_stream import PacketStream
 
 __all__ = ["EventInputParameters", "PacketSubscription", "subscribe_to_events"]
 

@@ -21,11 +21,11 @@ from evio_ros.ros.event_subscription import SensorClock
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
 from evio_ros.ros.rotation_messages import state_array
-from evio_ros.rotation.acquisition import AcquisitionParameters
-from evio_ros.rotation.calibration import Calibration
+from evio_ros.rotation.acquisition.regions import RegionParameters
+from evio_ros.rotation.acquisition.winding import AcquisitionParameters
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.rotation.regions import RegionParameters
-from evio_ros.rotation.rotor_tracker import TrackerParameters
+from evio_ros.rotation.known_discs import Calibration
+from evio_ros.rotation.tracking.rotor_tracker import TrackerParameters
 from evio_ros.rotation.warm_up import warm_up
 from evio_ros.windowing import WindowAssembler
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 
 from evio_ros.errors import EvioError
+from evio_ros.estimate import RotorEstimate
 from evio_ros.representations.picture import Picture
-from evio_ros.rotation.estimate import RotorEstimate
 
 __all__ = ["draw_rotors"]
 

@@ -8,11 +8,11 @@ from typing import Self
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
+from evio_ros.estimate import Measurement
 from evio_ros.msg import RotationStateArray
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
-from evio_ros.rotation.estimate import Measurement
 
 __all__ = ["RotationListener"]
 

@@ -7,8 +7,8 @@ import math
 from std_msgs.msg import Header
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import Blade, RotationState, RotationStateArray
-from evio_ros.rotation.estimate import RotorEstimate
 
 __all__ = ["estimate_of", "state_array", "state_message"]
 

@@ -8,8 +8,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.rotation.disc_map import ANGLE_STEPS, DiscMap
-from evio_ros.rotation.pieces import Pieces
+from evio_ros.rotation.acquisition.work_units import Pieces
+from evio_ros.rotation.tracking.disc_map import ANGLE_STEPS, DiscMap
 
 __all__ = ["angle_time_histogram", "angular_harmonics", "harmonics_of_events"]
 

@@ -7,20 +7,20 @@ from collections import deque
 from dataclasses import dataclass
 
 from evio_ros.errors import EventError, ParameterError
+from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.parameters import parameter
-from evio_ros.rotation.acquisition import AcquisitionParameters
-from evio_ros.rotation.calibration import Calibration
-from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.free_activity import FreeActivity
-from evio_ros.rotation.pieces import Pieces
-from evio_ros.rotation.pixel_table import PixelTable
-from evio_ros.rotation.regions import Region, RegionParameters
-from evio_ros.rotation.relock import find_motion
-from evio_ros.rotation.rotor_tracker import RotorTracker, TrackerParameters
-from evio_ros.rotation.search import RotorSearch
-from evio_ros.rotation.slice_following import follow_slice
-from evio_ros.rotation.slice_histogram import SliceCounts
+from evio_ros.rotation.acquisition.regions import Region, RegionParameters
+from evio_ros.rotation.acquisition.search import RotorSearch
+from evio_ros.rotation.acquisition.unassigned_events import FreeActivity
+from evio_ros.rotation.acquisition.winding import AcquisitionParameters
+from evio_ros.rotation.acquisition.work_units import Pieces
+from evio_ros.rotation.known_discs import Calibration
+from evio_ros.rotation.tracking.pixel_table import PixelTable
+from evio_ros.rotation.tracking.reacquisition import find_motion
+from evio_ros.rotation.tracking.rotor_tracker import RotorTracker, TrackerParameters
+from evio_ros.rotation.tracking.slice_histogram import SliceCounts
+from evio_ros.rotation.tracking.tracker_bank import follow_slice
 from evio_ros.rotation.window_parameters import WindowParameters
 
 __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]

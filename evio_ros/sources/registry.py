@@ -8,11 +8,11 @@ from typing import Protocol
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.bag import Bag, is_bag
-from evio_ros.sources.camera import SCHEME, Camera, open_camera
-from evio_ros.sources.camera_device import CameraParameters
-from evio_ros.sources.file_start import FileStart, read_file_start
-from evio_ros.sources.recording import Recording
+from evio_ros.sources.cameras.camera import SCHEME, Camera, open_camera
+from evio_ros.sources.cameras.camera_device import CameraParameters
+from evio_ros.sources.readers.bag import Bag, is_bag
+from evio_ros.sources.readers.file_start import FileStart, read_file_start
+from evio_ros.sources.readers.recording import Recording
 
 __all__ = ["FILE_FORMATS", "open_recording", "open_source"]
 
@@ -49,7 +49,7 @@ def open_source(
 
     Args:
         uri: as of `open_recording`, or `camera:MODEL?serial=...`; see
-            `evio_ros.sources.camera.open_camera`.
+            `evio_ros.sources.cameras.camera.open_camera`.
         size: geometry of the sensor; None for what the source says or lets guess.
         camera: how a live camera is set up, where its URI does not say it.
 
@@ -82,7 +82,7 @@ def open_recording(uri: str, *, size: SensorSize | None = None) -> Recording:
     tried = []
     for entry in FILE_FORMATS:
         module, _, name = entry.partition(":")
-        file_format: FileFormat = getattr(import_module(f"evio_ros.sources.{module}"), name)
+        file_format: FileFormat = getattr(import_module(f"evio_ros.sources.readers.{module}"), name)
         if file_format.recognises(start):
             return file_format(path, size)
         tried.append(file_format.format_name)

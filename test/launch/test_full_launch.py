@@ -31,7 +31,7 @@ from ros_probe import Probe
 from rotor_events import SIZE, events_of
 
 from evio_ros.ros.share import share_file, use_dds_profile
-from evio_ros.sources.dat_writer import DatWriter
+from evio_ros.sources.writers.dat import DatWriter
 
 use_dds_profile(os.environ)
 RECORDING = Path(os.environ.get("TMPDIR", "/tmp")) / f"evio_launch_{os.getpid()}.dat"

@@ -17,7 +17,7 @@ from evio_ros.ros.share import use_dds_profile
 from evio_ros.simulation.scene import Path as DiscPath
 from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import RotorTruth, Truth, truth_path
-from evio_ros.sources.dat_writer import DatWriter
+from evio_ros.sources.writers.dat import DatWriter
 
 use_dds_profile(os.environ)
 

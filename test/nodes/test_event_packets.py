@@ -17,17 +17,17 @@ from rclpy.serialization import deserialize_message
 from ros_probe import Probe, diagnostics_of
 from rosbags.rosbag2 import Reader
 
-from evio_ros.conversion import convert
 from evio_ros.events import EventBatch
 from evio_ros.nodes.driver import Driver
 from evio_ros.ros.event_messages import from_message
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import packets_quality
-from evio_ros.sources import camera_device
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.event_packet import EventPacketDecoder, EventPacketEncoder
+from evio_ros.sources.cameras import camera_device
+from evio_ros.sources.codecs.event_packet import EventPacketDecoder, EventPacketEncoder
+from evio_ros.sources.conversion import convert
 from evio_ros.sources.registry import open_recording, open_source
-from evio_ros.sources.writing import open_writer
+from evio_ros.sources.writers.registry import open_writer
 from evio_ros.windowing import windows
 
 TOPIC = "/camera/events"

@@ -16,7 +16,7 @@ from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import receipts_quality
-from evio_ros.rotation.calibration import Calibration
+from evio_ros.rotation.known_discs import Calibration
 
 STATES = "rotation_detector/rotation_states"
 STEP_US = 50_000

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from std_msgs.msg import Header
 
+from evio_ros.estimate import RotorEstimate
 from evio_ros.ros.rotation_messages import estimate_of, state_array, state_message
-from evio_ros.rotation.estimate import RotorEstimate
 
 ESTIMATE = RotorEstimate(
     id=7,

@@ -25,7 +25,7 @@ SKIN = {"cli", "nodes", "ros"}
 GENERATED = {"msg", "srv"}
 """Built from msg/ and srv/, never in the sources."""
 
-BETWEEN_STAGES = {"evio_ros.rotation.estimate"}
+BETWEEN_STAGES = {"evio_ros.estimate"}
 """The result of a stage that others take: plain values."""
 
 ROS = {

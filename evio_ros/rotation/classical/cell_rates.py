@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from evio_ros.cell_counts import cell_time_series
 from evio_ros.events import EventBatch
-from evio_ros.rotation.activity import cell_time_series
 
 __all__ = ["cell_rates"]
 

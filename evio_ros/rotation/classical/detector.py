@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evio_ros.cell_counts import activity_grid
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
+from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
 from evio_ros.parameters import parameter
-from evio_ros.rotation.activity import activity_grid
 from evio_ros.rotation.classical.outline import outlines
 from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
 from evio_ros.rotation.classical.savitzky_golay import smoothed_speed
-from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.rotation.window_parameters import WindowParameters
 
 __all__ = ["ClassicalDetector", "ClassicalDetectorParameters", "region_box"]

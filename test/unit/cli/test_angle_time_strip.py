@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from evio_ros.cli.angle_time_strip import ANGLE_BINS, TIME_BINS, AngleTimeStrip
+from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, SensorSize
-from evio_ros.rotation.estimate import RotorEstimate
 
 SIZE = SensorSize(200, 160)
 CENTER, RADIUS = (100.0, 80.0), 60.0

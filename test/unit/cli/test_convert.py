@@ -6,7 +6,7 @@ import pytest
 from encoded_events import SIZE, dat_file, digest_of, events_of, random_events, real_recording
 
 from evio_ros.sources.registry import open_source
-from evio_ros.sources.writing import ENDINGS, WRITERS
+from evio_ros.sources.writers.registry import ENDINGS, WRITERS
 
 
 @pytest.fixture

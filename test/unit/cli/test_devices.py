@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from evio_ros.errors import SourceError
-from evio_ros.sources import camera_device
-from evio_ros.sources.camera_device import ListedCamera
+from evio_ros.sources.cameras import camera_device
+from evio_ros.sources.cameras.camera_device import ListedCamera
 
 pytest.importorskip("neuromorphic_drivers")
 

@@ -7,7 +7,7 @@ import pytest
 from small_fan import DURATION_US
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.sources.dat_writer import DatWriter
+from evio_ros.sources.writers.dat import DatWriter
 
 SIZE = SensorSize(64, 48)
 RECORD_BYTES = 8

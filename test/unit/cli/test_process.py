@@ -16,8 +16,8 @@ def long_recording(fan_recording, tmp_path_factory):
     import numpy as np
 
     from evio_ros.events import EventBatch
-    from evio_ros.sources.dat_writer import DatWriter
     from evio_ros.sources.registry import open_source
+    from evio_ros.sources.writers.dat import DatWriter
 
     path = tmp_path_factory.mktemp("long") / "long.dat"
     with open_source(str(fan_recording)) as source:

@@ -10,7 +10,7 @@ import pytest
 
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.representations.picture import LOOKS
-from evio_ros.sources.dat_writer import DatWriter
+from evio_ros.sources.writers.dat import DatWriter
 
 EVIO = [sys.executable, "-c", "from evio_ros.cli.main import main; main()"]
 SIZE = SensorSize(12, 8)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from evio_ros.estimate import RotorEstimate
 from evio_ros.representations.picture import draw_picture
 from evio_ros.representations.rotor_overlay import draw_rotors
-from evio_ros.rotation.estimate import RotorEstimate
 
 
 def test_brightness_grows_with_events_and_recency():

@@ -5,13 +5,13 @@ import pytest
 from rotor_events import DISC, SIZE, IdealRotor, events_of
 
 from evio_ros.rotation import angle_time
+from evio_ros.rotation.acquisition.work_units import all_at_once
 from evio_ros.rotation.angle_time import (
     angle_time_histogram,
     angular_harmonics,
     harmonics_of_events,
 )
-from evio_ros.rotation.disc_map import DiscMap
-from evio_ros.rotation.pieces import all_at_once
+from evio_ros.rotation.tracking.disc_map import DiscMap
 
 LENGTH_US = 100_000
 BINS, ORDERS = 40, 24

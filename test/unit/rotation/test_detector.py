@@ -10,11 +10,11 @@ from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError, ParameterError
+from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.rotation.estimate import RotorEstimate
-from evio_ros.rotation.regions import RegionParameters
-from evio_ros.rotation.rotor_tracker import TrackerParameters
+from evio_ros.rotation.tracking.rotor_tracker import TrackerParameters
 from evio_ros.windowing import windows
 
 

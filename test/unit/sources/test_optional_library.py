@@ -9,7 +9,7 @@ from encoded_events import batch_of, random_events
 
 from evio_ros.errors import SourceError
 from evio_ros.sources.registry import open_source
-from evio_ros.sources.writing import open_writer
+from evio_ros.sources.writers.registry import open_writer
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.registry import open_source
-from evio_ros.sources.writing import WRITERS, open_writer
+from evio_ros.sources.writers.registry import WRITERS, open_writer
 
 any_writer = pytest.mark.parametrize("name", WRITERS)
 raw_writer = pytest.mark.parametrize("name", ["dat", "evt2", "evt3"])

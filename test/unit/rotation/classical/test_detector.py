@@ -7,6 +7,7 @@ from rotor_events import events_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
+from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.classical.detector import (
     ClassicalDetector,
@@ -14,7 +15,6 @@ from evio_ros.rotation.classical.detector import (
     region_box,
 )
 from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
-from evio_ros.rotation.estimate import RotorEstimate
 from evio_ros.simulation.camera import CameraParameters
 from evio_ros.simulation.scene import BladePattern, Path, Rotor, Scene
 from evio_ros.simulation.simulator import simulate

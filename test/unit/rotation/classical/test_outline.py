@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from rotor_events import IdealRotor, events_of
 
+from evio_ros.cell_counts import activity_grid
 from evio_ros.ellipse import Ellipse
-from evio_ros.rotation.activity import activity_grid
 from evio_ros.rotation.classical.outline import outlines
 
 pytest.importorskip("cv2")

@@ -1,0 +1,207 @@
+"""Scoring estimates against the exact motion of a simulated recording, or of one's own.
+
+An estimate's speed is the mean over its window, turns made divided by time; so is the truth it is
+compared with, and no convention is left open. Estimates are matched to rotors by their centres.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from evio_ros.estimate import RotorEstimate
+from evio_ros.evaluation.scores import Recovery, RotorScore, Score, ScoringParameters
+from evio_ros.simulation.truth import RotorTruth, Truth
+
+__all__ = ["score"]
+
+
+def score(
+    truth: Truth,
+    results: Iterable[tuple[int, Sequence[RotorEstimate]]],
+    window_us: int,
+    parameters: ScoringParameters | None = None,
+) -> Score:
+    """Compare the estimates of a recording with its truth.
+
+    Windows that hold a sudden step of speed, and those that end less than two windows after it,
+    are scored for recovery only. Estimates of shorter windows, as they come while the first window
+    fills, count for detection, identity and turns, not for the error.
+
+    Args:
+        truth: the exact motion.
+        results: end of each window [us] and its estimates, in order of time.
+        window_us: length of a full window.
+        parameters: thresholds.
+    """
+    parameters = parameters or ScoringParameters()
+    scorers = [_RotorScorer(rotor, window_us, parameters) for rotor in truth.rotors]
+    total = Score([scorer.score for scorer in scorers], parameters)
+    for t_us, estimates in results:
+        matched, strangers = _match(truth.rotors, estimates, t_us, window_us, parameters)
+        for scorer, estimate in zip(scorers, matched, strict=True):
+            scorer.add(t_us, estimate)
+        total.stranger_confidence += [stranger.confidence for stranger in strangers]
+        for stranger in strangers:
+            if stranger.confidence > parameters.false_confidence:
+                total.false_windows += 1
+                total.false_identities.add(stranger.id)
+            else:
+                total.weak_windows += 1
+    for scorer in scorers:
+        scorer.finish()
+    return total
+
+
+def _match(
+    rotors: Sequence[RotorTruth],
+    estimates: Sequence[RotorEstimate],
+    t_us: int,
+    window_us: int,
+    parameters: ScoringParameters,
+) -> tuple[list[RotorEstimate | None], list[RotorEstimate]]:
+    """The estimate of each rotor, if any, and the estimates that belong to none."""
+    matched: list[RotorEstimate | None] = [None] * len(rotors)
+    if not rotors or not estimates:
+        return matched, list(estimates)
+    distance = np.array(
+        [
+            [_distance(rotor, estimate.center, t_us, window_us) for estimate in estimates]
+            for rotor in rotors
+        ]
+    )
+    # Far pairs cost the same, so that they do not spoil the near ones.
+    rows, columns = linear_sum_assignment(np.minimum(distance, 2 * parameters.match_radius))
+    taken = set()
+    for row, column in zip(rows, columns, strict=True):
+        if distance[row, column] <= parameters.match_radius:
+            matched[row] = estimates[column]
+            taken.add(int(column))
+    return matched, [estimate for i, estimate in enumerate(estimates) if i not in taken]
+
+
+def _distance(rotor: RotorTruth, center: tuple[float, float], t_us: int, window_us: int) -> float:
+    """Distance from the hub in semi-axes, the nearer of the window's middle and end."""
+    distances = []
+    for time_us in (t_us - window_us / 2, t_us):
+        ellipse = rotor.ellipse(time_us)
+        distances.append(math.dist(ellipse.center, center) / ellipse.axes[0])
+    return min(distances)
+
+
+class _RotorScorer:
+    """Collects the score of one rotor, window after window."""
+
+    def __init__(self, truth: RotorTruth, window_us: int, parameters: ScoringParameters) -> None:
+        self.score = RotorScore(truth.id)
+        self._truth = truth
+        self._window_us = window_us
+        self._parameters = parameters
+        self._steps = _sudden_steps(truth)
+        self._history: list[tuple[int, RotorEstimate | None]] = []
+        self._identity: int | None = None
+        self._turn_offset: float | None = None
+
+    def add(self, t_us: int, estimate: RotorEstimate | None) -> None:
+        self._history.append((t_us, estimate))
+        if estimate is not None:
+            self._count_identity(estimate)
+            self._count_turns(t_us, estimate)
+            self._detect(t_us, estimate)
+        if t_us <= self._parameters.acquisition_us:
+            return
+        if any(time < t_us < time + 2 * self._window_us for time, _ in self._steps):
+            return
+        if self._slowest_hz(t_us) < self._parameters.slow_hz:
+            self._add_slow(t_us, estimate)
+        else:
+            self._add_turning(t_us, estimate)
+
+    def finish(self) -> None:
+        for (step_us, rpm), (end_us, _) in itertools.pairwise((*self._steps, (math.inf, 0.0))):
+            delay = self._recovery(step_us, rpm, end_us)
+            self.score.recoveries.append(Recovery(step_us, rpm, delay))
+
+    def _count_identity(self, estimate: RotorEstimate) -> None:
+        if estimate.id != self._identity:
+            self.score.identity_switches += self._identity is not None
+            self._turn_offset = None
+        self._identity = estimate.id
+
+    def _count_turns(self, t_us: int, estimate: RotorEstimate) -> None:
+        offset = estimate.turns - float(self._truth.speed.turns(t_us))
+        pitch = 1 / max(self._truth.blade_count, 1)
+        if self._turn_offset is not None and abs(offset - self._turn_offset) >= 0.5 * pitch:
+            self.score.turn_slips += 1
+        self._turn_offset = offset
+
+    def _detect(self, t_us: int, estimate: RotorEstimate) -> None:
+        if self.score.detected_us is not None:
+            return
+        truth_rpm = self._truth.mean_rpm(t_us - estimate.window_us, t_us)
+        if abs(estimate.rpm - truth_rpm) <= self._parameters.detection_error * abs(truth_rpm):
+            self.score.detected_us = t_us
+
+    def _slowest_hz(self, t_us: int) -> float:
+        # Not at the end itself, where a step may already give the next speed.
+        times = np.linspace(t_us - self._window_us, t_us, 32, endpoint=False)
+        frequency = self._truth.speed.frequency_hz(times)
+        return 0.0 if frequency.min() < 0 < frequency.max() else float(np.abs(frequency).min())
+
+    def _add_slow(self, t_us: int, estimate: RotorEstimate | None) -> None:
+        if estimate is not None and estimate.window_us == self._window_us:
+            truth_rpm = self._truth.mean_rpm(t_us - self._window_us, t_us)
+            self.score.slow_error_rpm.append(estimate.rpm - truth_rpm)
+
+    def _add_turning(self, t_us: int, estimate: RotorEstimate | None) -> None:
+        self.score.windows += 1
+        if estimate is None:
+            self.score.missed += 1
+            return
+        if estimate.window_us != self._window_us:
+            return
+        truth_rpm = self._truth.mean_rpm(t_us - self._window_us, t_us)
+        self.score.error.append((estimate.rpm - truth_rpm) / abs(truth_rpm))
+        self.score.claimed.append(estimate.rpm_std / abs(truth_rpm))
+        self.score.z.append((estimate.rpm - truth_rpm) / max(estimate.rpm_std, 1e-300))
+        self.score.confidence.append(estimate.confidence)
+        self.score.sign_right.append(estimate.rpm * truth_rpm > 0)
+        if self._truth.blade_count:
+            self.score.blades_right.append(estimate.blade_count == self._truth.blade_count)
+
+    def _recovery(self, step_us: float, rpm: float, end_us: float) -> float | None:
+        """Time from a step to the first of the windows that are right until the next step."""
+        recovered: float | None = None
+        for t_us, estimate in self._history:
+            if not step_us < t_us <= end_us:
+                continue
+            if not self._is_right(t_us, estimate, rpm):
+                recovered = None
+            elif recovered is None:
+                recovered = t_us - step_us
+        return recovered
+
+    def _is_right(self, t_us: int, estimate: RotorEstimate | None, rpm: float) -> bool:
+        p = self._parameters
+        if rpm == 0:
+            # A rotor that stands makes no events: that it is not seen is an answer too.
+            seen = estimate is not None and estimate.confidence > p.false_confidence
+            return not seen or abs(estimate.rpm) <= p.stopped_rpm  # type: ignore[union-attr]
+        if estimate is None:
+            return False
+        truth_rpm = self._truth.mean_rpm(t_us - estimate.window_us, t_us)
+        return abs(estimate.rpm - truth_rpm) <= p.recovered_error * abs(truth_rpm)
+
+
+def _sudden_steps(truth: RotorTruth) -> list[tuple[float, float]]:
+    """Time and speed after each knot at which the speed jumps."""
+    times, rpm = truth.speed.time_us, truth.speed.rpm
+    return [
+        (times[i], rpm[i])
+        for i in range(1, len(times))
+        if times[i] == times[i - 1] and rpm[i] != rpm[i - 1]
+    ]

@@ -1,0 +1,88 @@
+"""Simulated recordings in files: written whole or not at all, and kept in a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from evio_ros.simulation.presets import Preset, preset
+from evio_ros.simulation.simulator import simulate
+from evio_ros.simulation.truth import Truth, truth_path
+from evio_ros.sources.writers.dat import DatWriter
+
+__all__ = ["cached_preset", "cached_recording", "record"]
+
+SIMULATOR_VERSION = 3
+"""Raised whenever the same scene gives other events, so that caches are made anew."""
+
+
+def record(
+    chosen: Preset, path: str | os.PathLike[str], advance: Callable[[int], None] | None = None
+) -> int:
+    """Simulate a scene into a DAT file, with its truth beside it.
+
+    Args:
+        chosen: scene, camera and duration.
+        path: name of the DAT file.
+        advance: called now and then with the microseconds that are done.
+
+    Returns:
+        Number of events.
+
+    Raises:
+        SourceError: where the file cannot be written.
+    """
+    duration_us = round(chosen.duration_s * 1e6)
+    events = done_us = 0
+    with DatWriter(path, chosen.camera.size) as writer:
+        for batch in simulate(chosen.scene, chosen.camera, duration_us):
+            writer.append(batch)
+            events += len(batch)
+            done_us = min(done_us + 10_000, duration_us)
+            if advance is not None:
+                advance(done_us)
+        Truth.of(chosen.scene, duration_us).write(truth_path(path))
+    return events
+
+
+def cached_recording(
+    name: str,
+    duration_s: float | None = None,
+    rpm: float | None = None,
+    advance: Callable[[int], None] | None = None,
+    seed: int = 0,
+) -> Path:
+    """A preset's recording in the user's cache, made if it is not there yet.
+
+    The cache lies in `$XDG_CACHE_HOME/evio_ros`, by default `~/.cache/evio_ros`.
+
+    Args:
+        name, duration_s, rpm: see `preset`.
+        advance: see `record`.
+        seed: of everything random in the camera, the blades and textures.
+    """
+    chosen = preset(name, duration_s, rpm)
+    chosen = replace(chosen, camera=replace(chosen.camera, seed=seed))
+    return cached_preset(name, chosen, advance)
+
+
+def cached_preset(name: str, chosen: Preset, advance: Callable[[int], None] | None = None) -> Path:
+    """The recording of any scene in the user's cache, made if it is not there yet.
+
+    Args:
+        name: what its file's name begins with.
+        chosen: scene, camera and duration.
+        advance: see `record`.
+    """
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evio_ros"
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = f"{SIMULATOR_VERSION} {chosen.scene!r} {chosen.camera!r} {chosen.duration_s!r}"
+    digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    path = folder / f"{name}-{digest}.dat"
+    # The recording appears last, so where it is, its truth is too.
+    if not path.exists():
+        record(chosen, path, advance)
+    return path

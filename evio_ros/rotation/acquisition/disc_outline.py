@@ -1,0 +1,125 @@
+"""Rotors without blades to speak of: a disc-shaped region and the angle-time spectrum inside it.
+
+A fine texture or a single mark gives no line that winds about a hub. But where a region has the
+outline of a disc, its centre and shape are known, and the angle-time spectrum tells whether what is
+inside turns.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.fft
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventBatch
+from evio_ros.rotation.acquisition.regions import Region
+from evio_ros.rotation.acquisition.winding import RotorCandidate
+from evio_ros.rotation.acquisition.work_units import Pieces
+from evio_ros.rotation.angle_time import harmonics_of_events
+from evio_ros.rotation.tracking.disc_map import DiscMap
+
+__all__ = ["LEAST_TURNS", "outline_ellipse", "speed_spectrum", "turning_candidate"]
+
+ORDERS = 32
+RINGS = 4
+BIN_US = 500
+ZERO_PADDING = 2
+FASTEST_HZ = 100.0
+LEAST_POWER = 4.0
+"""Power on the line of the spectrum over that of noise."""
+LEAST_ASYMMETRY = 3.0
+"""The same over the power on the line of the opposite speed; a lamp has both alike."""
+LEAST_TURNS = 1.0
+"""Before it has turned so far, not all of a disc was seen."""
+LEAST_FILLING = 0.8
+"""Share of the ellipse that the region's cells cover, and of the cells that it covers."""
+
+
+def outline_ellipse(region: Region) -> Ellipse | None:
+    """The ellipse that has the region's second moments; None where the region is no ellipse."""
+    points = region.cell_centers()
+    values, vectors = np.linalg.eigh(np.cov(points.T))
+    if values[0] <= 0.0:
+        return None
+    # A filled ellipse of semi-axis a has variance a^2 / 4 along it.
+    minor, major = 2 * np.sqrt(values)
+    tilt = math.atan2(vectors[1, 1], vectors[0, 1])
+    wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
+    x, y = points.mean(axis=0)
+    ellipse = Ellipse((float(x), float(y)), (float(major), float(minor)), wrapped)
+    radius, _ = ellipse.disc_coordinates(points[:, 0], points[:, 1])
+    inside = float((radius < 1.1).mean())
+    filling = len(points) * region.cell_px**2 / (math.pi * major * minor)
+    return ellipse if min(inside, filling) >= LEAST_FILLING else None
+
+
+def turning_candidate(
+    events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse
+) -> Pieces[RotorCandidate | None]:
+    """Whether something turns in a disc, and how fast.
+
+    Args:
+        events: events of [start_us, start_us + span_us).
+        start_us, span_us: time span in µs.
+        ellipse: the disc.
+
+    Returns:
+        The candidate, of order 1; its coherence is the share of power that is not noise. Unless it
+        has made `LEAST_TURNS` more of the events must be seen to be sure.
+    """
+    disc = DiscMap.of(ellipse, events.size, RINGS, 0.15, 1.0)
+    bins = max(span_us // BIN_US, 16)
+    harmonics = yield from harmonics_of_events(events, disc, start_us, span_us, bins, ORDERS)
+    frequencies, power = yield from speed_spectrum(harmonics, span_us * 1e-6, FASTEST_HZ)
+    best = int(power.argmax())
+    opposite = float(power[len(power) - 1 - best])
+    if power[best] < max(LEAST_POWER, LEAST_ASYMMETRY * opposite):
+        return None
+    return RotorCandidate(ellipse, float(frequencies[best]), 1, float(1 - 1 / power[best]))
+
+
+def speed_spectrum(
+    harmonics: NDArray[np.complexfloating], length_s: float, fastest_hz: float
+) -> Pieces[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Power along every line of the angle-time spectrum.
+
+    Args:
+        harmonics: complex (channels, bins, orders + 1) of `angular_harmonics`.
+        length_s: length of the window.
+        fastest_hz: greatest speed looked for.
+
+    Returns:
+        frequency_hz (n,), evenly from -fastest_hz to fastest_hz, and power (n,) relative to that
+        of Poisson noise.
+    """
+    _, bins, columns = harmonics.shape
+    padded = scipy.fft.next_fast_len(ZERO_PADDING * bins)
+    power = np.zeros((padded, columns), np.float32)
+    for channel in harmonics:
+        spectrum = scipy.fft.fft((channel - channel.mean(axis=0)), padded, axis=0)
+        power += spectrum.real**2 + spectrum.imag**2
+        yield
+    bins_per_hz = length_s * padded / bins
+    half = math.ceil(fastest_hz * bins_per_hz * columns)
+    frequency = np.linspace(-fastest_hz, fastest_hz, 2 * half + 1)
+    along = _power_along_lines(power, frequency * bins_per_hz)
+    noise = float(harmonics[:, :, 0].real.sum()) * (columns - 1)
+    return frequency, along / max(noise, 1.0)
+
+
+@njit(cache=True, nogil=True)
+def _power_along_lines(power, slopes):  # type: ignore[no-untyped-def]
+    """Power of a pattern that turns by `slopes` bins of the spectrum for each angular order."""
+    bins, columns = power.shape
+    along = np.zeros(len(slopes))
+    for i in range(len(slopes)):
+        for order in range(1, columns):
+            # A pattern that turns with f has its order k at the temporal frequency -k f.
+            place = np.int64(np.rint(-slopes[i] * order))
+            if abs(place) < bins // 2:
+                along[i] += power[place if place >= 0 else place + bins, order]
+    return along

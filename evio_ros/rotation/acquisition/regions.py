@@ -1,0 +1,119 @@
+"""Active regions of the image: clusters of the active cells of an activity grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.rotation.acquisition.grid_dbscan import grid_dbscan
+
+__all__ = ["Region", "RegionParameters", "find_regions"]
+
+CORE_CELLS = 4
+"""So many active cells, itself included, make a cell's neighbourhood dense."""
+
+
+@dataclass(frozen=True)
+class RegionParameters(Parameters):
+    """How active regions are found."""
+
+    cell_px: int = parameter(
+        4, unit="px", minimum=1, maximum=64, doc="Side of a cell of the activity grid."
+    )
+    cell_rate_hz: float = parameter(
+        80.0, unit="Hz", minimum=0.0, doc="Least event rate of an active cell."
+    )
+    contrast: float = parameter(
+        6.0, minimum=1.0, doc="An active cell has this many times the median cell's events."
+    )
+    neighbourhood_px: float = parameter(
+        10.0, unit="px", minimum=1.0, doc="DBSCAN joins active cells no farther apart than this."
+    )
+    clustering: str = parameter(
+        "dbscan", choices=("dbscan", "mean_shift"), doc="How active cells are joined to regions."
+    )
+    mean_shift_px: float = parameter(
+        80.0, unit="px", minimum=1.0, doc="Reach of the mean shift, about the radius of a disc."
+    )
+    minimum_cells: int = parameter(
+        12, minimum=1, doc="A region has at least this many active cells."
+    )
+    region_rate_hz: float = parameter(
+        2000.0, unit="Hz", minimum=0.0, doc="Least event rate of a region."
+    )
+    maximum_regions: int = parameter(
+        6,
+        minimum=1,
+        maximum=100,
+        doc="So many regions are looked at in one search.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A connected group of active cells.
+
+    Attributes:
+        cells: int64 (n, 2), row and column of each cell.
+        events: number of events in the cells.
+        cell_px: side of a cell in pixels.
+    """
+
+    cells: NDArray[np.int64]
+    events: int
+    cell_px: int
+
+    def cell_centers(self) -> NDArray[np.float64]:
+        """(n, 2) x and y of the cells' centres in pixels."""
+        return (self.cells[:, ::-1] + 0.5) * self.cell_px - 0.5
+
+
+def find_regions(
+    grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
+) -> list[Region]:
+    """Find the active regions of an `activity_grid` of `span_us` microseconds.
+
+    Cells are active where their rate stands out from the median cell's; DBSCAN (Ester et al. 1996)
+    or the mean shift (Comaniciu and Meer 2002) joins them. It runs over cells, so its cost does not
+    grow with the number of events.
+
+    Returns:
+        Regions, the one with most events first.
+    """
+    # Every fourth cell tells the median as well.
+    typical = float(np.median(grid[::2, ::2]))
+    least = max(parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * typical, 2.0)
+    cells = np.argwhere(grid >= least)
+    if len(cells) < parameters.minimum_cells:
+        return []
+    labels = _cluster(cells, parameters)
+    regions = [
+        _region(cells[labels == label], grid, parameters) for label in range(labels.max() + 1)
+    ]
+    least_events = parameters.region_rate_hz * span_us * 1e-6
+    regions = [
+        region
+        for region in regions
+        if len(region.cells) >= parameters.minimum_cells and region.events >= least_events
+    ]
+    regions.sort(key=lambda region: region.events, reverse=True)
+    return regions
+
+
+def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[np.int64]:
+    """Number of the region of each cell, -1 for none."""
+    if parameters.clustering == "mean_shift":
+        from sklearn.cluster import MeanShift
+
+        bandwidth = parameters.mean_shift_px / parameters.cell_px
+        return MeanShift(bandwidth=bandwidth, bin_seeding=True).fit_predict(cells)
+    return grid_dbscan(cells, parameters.neighbourhood_px / parameters.cell_px, CORE_CELLS)
+
+
+def _region(
+    cells: NDArray[np.int64], grid: NDArray[np.int32], parameters: RegionParameters
+) -> Region:
+    return Region(cells, int(grid[cells[:, 0], cells[:, 1]].sum()), parameters.cell_px)

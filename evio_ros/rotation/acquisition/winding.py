@@ -1,0 +1,314 @@
+"""Finding a rotor in a region without knowing anything of it: the phase vortex.
+
+Every cell of a rotor's disc sees the blades pass at the same rate, but the later the farther round
+it lies. So the phase of the cells' event rate, at a line of the common spectrum, winds an integer
+number of times around the hub. That number is the angular order of the line, its sign is the sense
+of rotation, and the point around which it winds is the hub. A flickering lamp has the same phase
+everywhere and winds zero times; foliage and camera shake have no common line.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numba import njit
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+
+from evio_ros.cell_counts import cell_time_series
+from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventBatch
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.rotation.acquisition.phase_vortex import (
+    best_starts,
+    disc_angle,
+    refined_hub,
+    winding_power,
+)
+from evio_ros.rotation.acquisition.regions import Region
+from evio_ros.rotation.acquisition.work_units import Pieces
+
+__all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
+
+HOPEFUL = 0.5
+"""Share of the wanted coherence that a start must have to be worth refining."""
+ONE_SENSE = 1.4
+"""A rotor's phases wind in one sense: its best start is so much more coherent than any in the other
+sense. Those of leaves wind as well either way."""
+ORDERS_TRIED = 2
+"""So many numbers of windings are refined."""
+MINIMUM_CELLS = 8
+CELLS_A_PIECE = 200
+"""So many cells' spectra are one piece of work."""
+FLATTEST = 8.0
+"""Greatest ratio of a disc's axes."""
+
+Real = NDArray[np.float64]
+_Start = tuple[float, int, Real, Real]
+"""Coherence, order, shift of the hub from the centroid, shear."""
+
+
+@dataclass(frozen=True)
+class AcquisitionParameters(Parameters):
+    """How rotors are found in a region."""
+
+    time_bin_us: float = parameter(
+        125.0,
+        unit="us",
+        minimum=10.0,
+        doc="Bin of the cells' event rates; lines up to half its rate.",
+    )
+    minimum_hz: float = parameter(
+        5.0, unit="Hz", minimum=0.1, doc="Slowest blade-pass frequency that is looked for."
+    )
+    maximum_speed_hz: float = parameter(
+        2000.0,
+        unit="Hz",
+        minimum=1.0,
+        doc="Fastest rotor that is looked for, turns a second; 2000 Hz are 120 000 rpm.",
+    )
+    maximum_order: int = parameter(
+        10, minimum=1, maximum=64, doc="Highest angular order of a spectral line."
+    )
+    lines: int = parameter(6, minimum=1, maximum=64, doc="Number of spectral lines that are tried.")
+    line_prominence: float = parameter(
+        3.0, minimum=1.0, doc="A line has this many times the power of its surroundings."
+    )
+    minimum_coherence: float = parameter(
+        0.45,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Least share of the line's power that winds about one hub.",
+    )
+    certain_coherence: float = parameter(
+        0.8,
+        minimum=0.0,
+        maximum=1.0,
+        doc="What is as coherent as this lately is followed without a longer look.",
+    )
+    maximum_cells: int = parameter(
+        1500, minimum=16, doc="In regions of more cells, neighbours are taken together."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RotorCandidate:
+    """A rotor as the phase vortex shows it.
+
+    Attributes:
+        ellipse: the disc's image.
+        frequency_hz: mechanical frequency in turns a second, signed.
+        order: angular order of the line it was seen on, at least 1.
+        coherence: share of the line's power that winds about the hub, 0 to 1.
+    """
+
+    ellipse: Ellipse
+    frequency_hz: float
+    order: int
+    coherence: float
+
+
+def acquire(
+    events: EventBatch,
+    start_us: int,
+    span_us: int,
+    region: Region,
+    parameters: AcquisitionParameters,
+) -> Pieces[list[RotorCandidate]]:
+    """Look for one rotor in a region.
+
+    Args:
+        events: events of [start_us, start_us + span_us) or more; others are left out.
+        start_us, span_us: time span in µs; a line must have about three periods in it.
+        region: where to look.
+        parameters: thresholds.
+
+    Returns:
+        Candidates, the most coherent first; empty where nothing turns.
+    """
+    region = _coarse(region, parameters.maximum_cells)
+    points = region.cell_centers()
+    bins = max(int(span_us / parameters.time_bin_us), 16)
+    series = cell_time_series(
+        events, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins
+    )
+    yield
+    spectrum = yield from _normalised_spectrum(series)
+    frequencies = np.fft.rfftfreq(2 * bins, parameters.time_bin_us * 1e-6)
+    candidates = []
+    for line in _spectral_lines(spectrum, frequencies, parameters):
+        yield
+        candidate = _wind(spectrum[:, :, line], points, float(frequencies[line]), parameters)
+        if candidate is not None and candidate.coherence >= parameters.minimum_coherence:
+            candidates.append(candidate)
+    candidates.sort(key=lambda candidate: candidate.coherence, reverse=True)
+    return candidates
+
+
+def _coarse(region: Region, maximum: int) -> Region:
+    """The region in cells so large that there are no more than some number of them."""
+    cells, factor = region.cells, 1
+    while len(cells) > maximum:
+        factor += 1
+        cells = np.unique(region.cells // factor, axis=0)
+    return Region(cells, region.events, factor * region.cell_px)
+
+
+def _normalised_spectrum(series: NDArray[np.float32]) -> Pieces[NDArray[np.complex64]]:
+    """Spectrum of each cell's rate, (2, cells, frequencies); Poisson noise has unit variance."""
+    polarities, cells, bins = series.shape
+    window = np.hanning(bins).astype(np.float32)
+    window /= np.sqrt(np.mean(window**2))
+    spectrum = np.empty((polarities, cells, bins + 1), np.complex64)
+    for polarity in range(polarities):
+        for first in range(0, cells, CELLS_A_PIECE):
+            part = series[polarity, first : first + CELLS_A_PIECE]
+            totals = part.sum(axis=1, keepdims=True)
+            tapered = (part - totals / bins) * (window / np.sqrt(np.maximum(totals, 1.0)))
+            spectrum[polarity, first : first + CELLS_A_PIECE] = scipy.fft.rfft(tapered, 2 * bins)
+            yield
+    return spectrum
+
+
+@njit(cache=True, nogil=True)
+def _mean_power(spectrum):  # type: ignore[no-untyped-def]
+    """Power of a spectrum (2, cells, frequencies), averaged over cells and polarities."""
+    polarities, cells, frequencies = spectrum.shape
+    power = np.zeros(frequencies)
+    for polarity in range(polarities):
+        for cell in range(cells):
+            for i in range(frequencies):
+                value = spectrum[polarity, cell, i]
+                power[i] += value.real * value.real + value.imag * value.imag
+    return power / (polarities * cells)
+
+
+def _spectral_lines(
+    spectrum: NDArray[np.complex64], frequencies: Real, parameters: AcquisitionParameters
+) -> list[int]:
+    """Indices of the strongest lines of the region's common power spectrum."""
+    power = _mean_power(spectrum)
+    floor = np.maximum(median_filter(power, 63, mode="nearest"), 1e-12)
+    prominence = power / floor
+    is_peak = np.zeros(len(power), bool)
+    is_peak[1:-1] = (power[1:-1] > power[:-2]) & (power[1:-1] >= power[2:])
+    is_peak &= (prominence >= parameters.line_prominence) & (frequencies >= parameters.minimum_hz)
+    peaks = np.flatnonzero(is_peak)
+    strongest = peaks[np.argsort(power[peaks])[::-1]]
+    return [int(line) for line in strongest[: parameters.lines]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Phasors of all cells at one line, ON and OFF apart, ready for winding."""
+
+    phasors: Real  # (4, cells): real and imaginary part of OFF, then of ON
+    points: Real  # (cells, 2)
+    scale: float
+
+    @classmethod
+    def of(cls, phasors: NDArray[np.complex64], points: Real) -> _Line:
+        # Square root: strong cells count more, but a few glinting ones do not decide.
+        strength = np.sqrt(np.maximum(np.abs(phasors), 1e-9))
+        tempered = (phasors / strength).astype(np.complex128)
+        scale = float((np.abs(tempered).sum(axis=1) ** 2).sum())
+        off, on = tempered
+        return cls(np.stack((off.real, off.imag, on.real, on.imag)), points, scale)
+
+    def standing(self, center: Real, shear: Real) -> float:
+        """Share of the power that has the same phase everywhere."""
+        return float(winding_power(self.phasors, self.points, center, shear, 0)[0]) / self.scale
+
+    def starts(self, centroid: Real, shifts: Real, shears: Real, highest: int) -> list[_Start]:
+        """The best hub and flattening of each order, the most coherent first."""
+        power, shift, shear = best_starts(
+            self.phasors, self.points, centroid, shifts, shears, highest
+        )
+        orders = np.arange(-highest, highest + 1)
+        return [
+            (power[i] / self.scale, int(orders[i]), shifts[shift[i]], shears[shear[i]])
+            for i in np.argsort(-power, kind="stable")
+            if orders[i]
+        ]
+
+
+def _wind(
+    phasors: NDArray[np.complex64], points: Real, line_hz: float, parameters: AcquisitionParameters
+) -> RotorCandidate | None:
+    """Find the order, hub and flattening around which the phasors wind best."""
+    line = _Line.of(phasors, points)
+    weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - 2.0, 0.0) ** 2
+    if np.count_nonzero(weight) < MINIMUM_CELLS:
+        return None
+    centroid = np.average(points, axis=0, weights=weight)
+    spread = np.cov(points.T, aweights=weight) + np.eye(2)
+    shears = np.stack((np.zeros(2), _shear_of(spread)))
+    starts = line.starts(centroid, _grid_of_shifts(spread), shears, parameters.maximum_order)
+    best, order = starts[0][:2]
+    other_sense = max(start[0] for start in starts if start[1] * order < 0)
+    if best < max(HOPEFUL * parameters.minimum_coherence, ONE_SENSE * other_sense):
+        return None
+    hopeful = [
+        start
+        for start in starts[:ORDERS_TRIED]
+        if start[0] >= HOPEFUL * best and line_hz <= parameters.maximum_speed_hz * abs(start[1])
+    ]
+    if not hopeful:
+        return None
+    fits = [_refine(line, centroid, spread, start[1:]) for start in hopeful]
+    coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
+    standing = line.standing(center, shear)
+    if coherence < 2 * standing or not _surrounds(points, center, shear, weight):
+        return None
+    ellipse = _outline(points, weight, center, shear)
+    if ellipse.axes[0] > FLATTEST * ellipse.axes[1]:
+        return None
+    return RotorCandidate(ellipse, line_hz / order, abs(order), coherence)
+
+
+def _shear_of(covariance: Real) -> Real:
+    """Flattening of the ellipse that has this covariance, as used by `disc_angle`."""
+    values, vectors = np.linalg.eigh(covariance)
+    strength = 0.25 * math.log(values[1] / values[0])
+    double_tilt = 2 * math.atan2(vectors[1, 1], vectors[0, 1])
+    return strength * np.array((math.cos(double_tilt), math.sin(double_tilt)))
+
+
+def _grid_of_shifts(spread: Real) -> Real:
+    root = np.linalg.cholesky(spread)
+    steps = (-0.7, -0.35, 0.0, 0.35, 0.7)
+    return np.stack([root @ np.array((i, j)) for i in steps for j in steps])
+
+
+def _refine(
+    line: _Line, centroid: Real, spread: Real, start: tuple[int, Real, Real]
+) -> tuple[float, int, Real, Real]:
+    order, shift, shear = start
+    reach = math.sqrt(float(np.trace(spread)))
+    coherence, center, refined = refined_hub(
+        line.phasors, line.points, line.scale, centroid, reach, order, shift, shear
+    )
+    return coherence, order, center, refined
+
+
+def _surrounds(points: Real, center: Real, shear: Real, weight: Real) -> bool:
+    """Whether the active cells lie around the hub and not to one side of it."""
+    angle = disc_angle(points, center[0], center[1], shear[0], shear[1])
+    return float(np.abs(np.average(np.exp(1j * angle), weights=weight))) < 0.7
+
+
+def _outline(points: Real, weight: Real, center: Real, shear: Real) -> Ellipse:
+    """Ellipse around the active cells with the hub and flattening that were found."""
+    strength = math.hypot(*shear)
+    tilt = 0.5 * math.atan2(shear[1], shear[0])
+    unit = Ellipse((center[0], center[1]), (math.exp(strength), math.exp(-strength)), tilt)
+    radius, _ = unit.disc_coordinates(points[:, 0], points[:, 1])
+    order = np.argsort(radius)
+    share = np.cumsum(weight[order]) / weight.sum()
+    rim = float(radius[order][min(int(np.searchsorted(share, 0.97)), len(order) - 1)])
+    wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
+    axes = (rim * math.exp(strength), rim * math.exp(-strength))
+    return Ellipse((float(center[0]), float(center[1])), axes, wrapped)

@@ -1,0 +1,111 @@
+"""One table over the whole sensor that says which rotor, ring and angle a pixel belongs to."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.errors import ParameterError
+from evio_ros.events import SensorSize
+from evio_ros.rotation.tracking.disc_map import UNUSED, DiscMap
+
+__all__ = ["FREE", "SHARED", "SLOT_SHIFT", "PixelTable"]
+
+SLOT_SHIFT = 20
+"""Codes are slot << SLOT_SHIFT | ring << ANGLE_BITS | angle."""
+FREE = -1
+"""Code of a pixel without rotor."""
+SHARED = -2
+"""Code of a pixel where discs overlap: its events tell of neither rotor."""
+MOST_SLOTS = 1 << 10
+
+
+class PixelTable:
+    """Discs of several rotors in one table, so that one look-up an event serves all of them.
+
+    Args:
+        size: geometry of the sensor.
+        cell_px: side of a cell of `is_taken` in pixels.
+
+    Attributes:
+        grid_shape: rows and columns of cells.
+        codes: int32 (height, width); `FREE`, `SHARED`, `UNUSED` or a rotor's code.
+        is_taken: bool (rows, columns) of cells; False where all pixels are free. It is small enough
+            to stay in the processor's cache, and spares most noise events a look into `codes`.
+    """
+
+    def __init__(self, size: SensorSize, cell_px: int) -> None:
+        self.codes: NDArray[np.int32] = np.full((size.height, size.width), FREE, np.int32)
+        self.grid_shape = -(-size.height // cell_px), -(-size.width // cell_px)
+        self.is_taken: NDArray[np.bool_] = np.zeros(self.grid_shape, np.bool_)
+        self._cell_px = cell_px
+        self._maps: dict[int, DiscMap] = {}
+
+    def free_slot(self) -> int:
+        """Smallest slot that no disc has."""
+        return next(slot for slot in range(MOST_SLOTS) if slot not in self._maps)
+
+    @property
+    def slots(self) -> int:
+        """One more than the greatest slot that has a disc."""
+        return max(self._maps, default=-1) + 1
+
+    def put(self, slot: int, disc: DiscMap) -> None:
+        """Draw a rotor's disc, in place of the one that the slot had.
+
+        Raises:
+            ParameterError: where the slot is not in 0 to 1023.
+        """
+        if not 0 <= slot < MOST_SLOTS:
+            raise ParameterError(f"slot: {slot} is not in 0 to {MOST_SLOTS - 1}")
+        self.remove(slot)
+        self._maps[slot] = disc
+        self._draw(slot, disc.box)
+        _note_taken(self.codes, self.is_taken, self._cell_px, disc.box)
+
+    def remove(self, slot: int) -> None:
+        """Take a rotor's disc off the table; nothing happens where there is none."""
+        old = self._maps.pop(slot, None)
+        if old is None:
+            return
+        x0, y0, x1, y1 = old.box
+        self.codes[y0:y1, x0:x1] = FREE
+        for other, disc in self._maps.items():
+            if _overlap(disc.box, old.box):
+                self._draw(other, old.box)
+        _note_taken(self.codes, self.is_taken, self._cell_px, old.box)
+
+    def _draw(self, slot: int, box: tuple[int, int, int, int]) -> None:
+        disc = self._maps[slot]
+        _draw_codes(self.codes, disc.codes, disc.x0, disc.y0, slot << SLOT_SHIFT, box)
+
+
+def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+@njit(cache=True, nogil=True)
+def _draw_codes(table, codes, x0, y0, slot_bits, box):  # type: ignore[no-untyped-def]
+    for y in range(max(y0, box[1]), min(y0 + codes.shape[0], box[3])):
+        for x in range(max(x0, box[0]), min(x0 + codes.shape[1], box[2])):
+            code = codes[y - y0, x - x0]
+            if code >= 0:
+                is_free = table[y, x] == FREE or table[y, x] == UNUSED
+                table[y, x] = slot_bits | code if is_free else SHARED
+            elif code == UNUSED and table[y, x] == FREE:
+                table[y, x] = UNUSED
+
+
+@njit(cache=True, nogil=True)
+def _note_taken(codes, is_taken, cell_px, box):  # type: ignore[no-untyped-def]
+    """Look anew which cells of a box have a pixel that is not free, in place."""
+    x0, y0, x1, y1 = box
+    height, width = codes.shape
+    for row in range(y0 // cell_px, (y1 - 1) // cell_px + 1):
+        for column in range(x0 // cell_px, (x1 - 1) // cell_px + 1):
+            taken = False
+            for y in range(row * cell_px, min((row + 1) * cell_px, height)):
+                for x in range(column * cell_px, min((column + 1) * cell_px, width)):
+                    taken |= codes[y, x] != FREE
+            is_taken[row, column] = taken

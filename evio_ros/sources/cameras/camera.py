@@ -1,0 +1,216 @@
+"""Live cameras as sources of events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from evio_ros.errors import ParameterError, SourceError
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.sources.base import SourceStatistics
+from evio_ros.sources.cameras import camera_device
+from evio_ros.sources.cameras.camera_device import CameraParameters
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+from evio_ros.sources.time_order import RawColumns, TimeOrder
+
+__all__ = ["SCHEME", "Camera", "open_camera"]
+
+SCHEME = "camera:"
+PACKET_TIMEOUT_S = 0.1
+RETRY_S = 0.5
+
+
+def open_camera(
+    uri: str, size: SensorSize | None = None, parameters: CameraParameters | None = None
+) -> Camera:
+    """Open a camera by its URI.
+
+    Args:
+        uri: `camera:MODEL?serial=...&biases=...&roi=...&event_rate_limit_hz=...`; without a model
+            the first camera found.
+        size: None, or the camera's own geometry.
+        parameters: what the URI does not say.
+
+    Raises:
+        ParameterError: where the URI or a value in it is wrong.
+        SourceError: where there is no such camera.
+    """
+    model, _, query = uri.removeprefix(SCHEME).partition("?")
+    chosen = parameters or CameraParameters()
+    given: dict[str, object] = dict(parse_qsl(query, keep_blank_values=True))
+    limit = given.get("event_rate_limit_hz")
+    if limit is not None:
+        if not str(limit).isdigit():
+            raise ParameterError(f"event_rate_limit_hz: {limit!r} is not a whole number")
+        given["event_rate_limit_hz"] = int(str(limit))
+    chosen = chosen.replaced(given)
+    camera = Camera(model or _first_model(chosen.serial), chosen, given)
+    if size not in (None, camera.size):
+        camera.close()
+        raise ParameterError(f"width, height: {uri} is a sensor of {camera.size}, not {size}")
+    return camera
+
+
+def _first_model(serial: str) -> str:
+    for listed in camera_device.list_cameras():
+        if listed.model and serial in ("", listed.serial):
+            return listed.model
+    wanted = f"camera of serial number {serial}" if serial else "camera"
+    raise SourceError(SCHEME, f"no {wanted} is connected; `evio devices` lists what is")
+
+
+class Camera:
+    """A live camera; implements `evio_ros.sources.base.EventSource`.
+
+    When the connection breaks, it is opened again as soon as it is there; sensor time then goes on
+    by the time that passed in between. Events that came out of order are put right, so the last
+    packet is held back until the next one comes.
+
+    Args:
+        model: key of `evio_ros.sources.cameras.camera_device.MODELS`.
+        parameters: serial number, biases, region, limit.
+        fixed: values that no later change of the parameters touches, as those of a URI.
+
+    Attributes:
+        path: the URI without options.
+        statistics: overflows, lost packets and errors of the device among them.
+
+    Raises:
+        ParameterError: where the camera lacks what is asked for.
+        SourceError: where there is no such camera or it cannot be opened.
+    """
+
+    is_live = True
+    format_name = "camera"
+
+    def __init__(
+        self,
+        model: str,
+        parameters: CameraParameters,
+        fixed: Mapping[str, object] | None = None,
+    ) -> None:
+        self.path = f"{SCHEME}{model}"
+        self.statistics = SourceStatistics()
+        self.size = camera_device.size_of(model)
+        self._model = model
+        self._parameters = parameters
+        self._fixed = fixed or {}
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._order = TimeOrder(self.size, REORDER_WINDOW_US, self.statistics)
+        self._device: Any = None
+        self._start_over_at: float | None = None
+        self._offset_us = 0
+        self._newest_us = 0
+        self._open()
+
+    def batches(self) -> Iterator[EventBatch]:
+        """Yield batches as they come, until the camera is closed."""
+        while not self._closed.is_set():
+            try:
+                packet = self._next_packet()
+            except (RuntimeError, SourceError):
+                if not self._closed.is_set():
+                    self._reopen()
+                continue
+            events = None if packet is None else packet.polarity_events
+            if events is None or not len(events):
+                yield from self._order.flush()
+                continue
+            yield from self._order.push(self._columns(events))
+
+    def change(self, parameters: CameraParameters) -> None:
+        """Take over biases, region and limit while the camera runs.
+
+        Raises:
+            ParameterError: where the camera lacks them or refuses a value; it goes on as before.
+        """
+        parameters = parameters.replaced(self._fixed)
+        configuration = camera_device.configuration_of(self._model, parameters)
+        with self._lock:
+            try:
+                if self._device is not None:
+                    self._device.update_configuration(configuration)
+            except OverflowError as error:
+                raise ParameterError(f"biases: {error}") from None
+            self._parameters = parameters
+
+    def close(self) -> None:
+        """Close the camera; a running `batches` ends. May be called twice, from any thread."""
+        self._closed.set()
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        configuration = camera_device.configuration_of(self._model, self._parameters)
+        device = camera_device.open_device(configuration, self._parameters.serial, PACKET_TIMEOUT_S)
+        try:
+            device.__enter__()
+        except RuntimeError as error:
+            raise SourceError(self.path, f"cannot be opened: {error}") from None
+        with self._lock:
+            self._device, self._dropped = device, 0
+
+    def _release(self) -> None:
+        with self._lock:
+            device, self._device = self._device, None
+        if device is not None:
+            device.__exit__(None, None, None)
+
+    def _next_packet(self) -> Any:
+        """The next packet; None where none came in time."""
+        device = self._device
+        if device is None:
+            raise SourceError(self.path, "is not open")
+        status, packet = next(device)
+        if status.ring is None or packet is None:
+            return None
+        # The library counts from the opening on.
+        self.statistics.lost_packets += max(status.ring.dropped_packets - self._dropped, 0)
+        self._dropped = status.ring.dropped_packets
+        overflows = packet.polarity_events_overflow_indices
+        self.statistics.overflows += 0 if overflows is None else len(overflows)
+        return packet
+
+    def _reopen(self) -> None:
+        """Wait until the camera can be opened again."""
+        self.statistics.device_errors += 1
+        self._start_over_at = self._start_over_at or time.monotonic()
+        self._release()
+        while not self._closed.wait(RETRY_S):
+            try:
+                self._open()
+            except SourceError:
+                continue
+            return
+
+    def _columns(self, events: np.ndarray) -> RawColumns:
+        t = events["t"].astype(np.int64)
+        if self._start_over_at is not None:
+            away_us = round((time.monotonic() - self._start_over_at) * 1e6)
+            self._offset_us = self._newest_us + away_us - int(t[0])
+            self._start_over_at = None
+        t += self._offset_us
+        self._newest_us = max(self._newest_us, int(t.max()))
+        return RawColumns(
+            t,
+            np.ascontiguousarray(events["x"]),
+            np.ascontiguousarray(events["y"]),
+            np.ascontiguousarray(events["on"]).view(np.bool_),
+        )

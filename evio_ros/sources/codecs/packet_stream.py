@@ -1,0 +1,70 @@
+"""Event packets of another driver as windows of events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evio_ros.errors import EventError
+from evio_ros.events import EventWindow
+from evio_ros.sources.base import SourceStatistics
+from evio_ros.sources.codecs.event_packet import EventPacket, EventPacketDecoder
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+from evio_ros.sources.time_order import RawColumns, TimeOrder
+from evio_ros.windowing import LONGEST_GAP_US, WindowAssembler
+
+__all__ = ["PacketStream"]
+
+
+class PacketStream:
+    """Decodes, orders and cuts the packets of one publisher.
+
+    Where time goes back or on by more than `LONGEST_GAP_US`, or the geometry changes, the camera
+    has been started again, and so is the stream.
+
+    Args:
+        window_us: length of the windows; one is given when an event after its end has come.
+
+    Attributes:
+        statistics: lost packets, invalid words and dropped events, over all restarts.
+        restarts: how often the stream began anew.
+    """
+
+    def __init__(self, window_us: int) -> None:
+        self.statistics = SourceStatistics()
+        self.restarts = 0
+        self._window_us = window_us
+        self._decoder = EventPacketDecoder(self.statistics)
+        self._order: TimeOrder | None = None
+        self._newest_us = 0
+
+    def push(self, packet: EventPacket) -> Iterator[EventWindow]:
+        """Add the next packet and yield the windows that it completes.
+
+        Raises:
+            EventError: where the packet cannot be decoded; the next one may be pushed all the same.
+        """
+        try:
+            columns = self._decoder.decode(packet)
+        except EventError:
+            # What follows may be of another geometry or encoding.
+            self._decoder, self._order = EventPacketDecoder(self.statistics), None
+            raise
+        if not len(columns):
+            return
+        if self._order is None or self._has_jumped(columns):
+            self._begin(columns)
+        assert self._order is not None
+        self._newest_us = max(self._newest_us, int(columns.t[-1]))
+        for batch in self._order.push(columns):
+            yield from self._windows.push(batch)
+
+    def _has_jumped(self, columns: RawColumns) -> bool:
+        return abs(int(columns.t[0]) - self._newest_us) > LONGEST_GAP_US
+
+    def _begin(self, columns: RawColumns) -> None:
+        size = self._decoder.size
+        assert size is not None
+        self.restarts += self._newest_us != 0
+        self._order = TimeOrder(size, REORDER_WINDOW_US, self.statistics)
+        self._windows = WindowAssembler(size, self._window_us)
+        self._newest_us = int(columns.t[0])

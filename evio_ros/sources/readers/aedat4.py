@@ -1,0 +1,240 @@
+"""AEDAT4 files of iniVation's cameras.
+
+Source: iniVation's documentation, "AEDAT 4.0". A line with the version, a header, then packets:
+stream number and size as int32, and so many bytes, which are compressed. Header and packets are
+FlatBuffers tables. Libraries that read this format may end the process where a file is broken, so
+it is read here.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import EventError, SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.optional_library import optional_library
+from evio_ros.sources.readers.event_file import EventFile
+from evio_ros.sources.readers.file_start import FileStart
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+from evio_ros.sources.time_order import RawColumns
+
+__all__ = ["Aedat4File"]
+
+VERSION_LINE = b"#!AER-DAT4.0\r\n"
+LARGEST_HEADER_BYTES = 1 << 20
+LARGEST_PACKET_BYTES = 1 << 28
+PACKET_HEADER_BYTES = 8
+NO_COMPRESSION, LZ4, LZ4_HIGH, ZSTD, ZSTD_HIGH = range(5)
+EVENT = np.dtype(
+    {
+        "names": ["t", "x", "y", "on"],
+        "formats": ["<i8", "<i2", "<i2", "u1"],
+        "offsets": [0, 8, 10, 12],
+        "itemsize": 16,
+    }
+)
+NO_TABLE = -1
+
+
+class Aedat4File(EventFile):
+    """A recording in an AEDAT4 file; of several streams of events the first.
+
+    Args:
+        path: name of the file.
+        size: geometry; None for the file's.
+
+    Raises:
+        SourceError: where the header is broken or names no stream of events.
+    """
+
+    format_name = "AEDAT4"
+    _next: int = 0
+
+    @classmethod
+    def recognises(cls, start: FileStart) -> bool:
+        """Whether the file begins with the version line."""
+        return start.data.startswith(VERSION_LINE)
+
+    @cached_property
+    def start_us(self) -> int:
+        """Sensor time of the first event in µs."""
+        for number in range(len(self._packets)):
+            columns = self._read_packet(number)
+            if len(columns):
+                return int(columns.t[0])
+        raise SourceError(self.path, "holds no events")
+
+    @cached_property
+    def end_us(self) -> int:
+        """Sensor time just after the last event in µs."""
+        for number in reversed(range(len(self._packets))):
+            columns = self._read_packet(number)
+            if len(columns):
+                return int(columns.t.max()) + 1
+        raise SourceError(self.path, "holds no events")
+
+    def _prepare(self) -> SensorSize | None:
+        offset = len(VERSION_LINE)
+        table, offset = self._header(offset)
+        try:
+            compression = _field(table, 0, "<i", NO_COMPRESSION)
+            self._table_offset = _field(table, 1, "<q", NO_TABLE)
+            description = _text(table, 2)
+        except struct.error as error:
+            raise SourceError(
+                self.path, f"the header is broken: {error}", len(VERSION_LINE)
+            ) from None
+        self._unpack = self._unpacker(compression)
+        self._stream, size = self._event_stream(description)
+        self._packets = self._find_packets(offset)
+        if not len(self._packets):
+            raise SourceError(self.path, "has a header but no events", offset)
+        return size
+
+    def _read_piece(self) -> RawColumns | None:
+        if self._next >= len(self._packets):
+            return None
+        columns = self._read_packet(self._next)
+        self._next += 1
+        return columns
+
+    def _go_to(self, t_us: int | None) -> None:
+        """Bisection over packets, by the time of their first events."""
+        low, high = 0, len(self._packets) if t_us is not None else 0
+        while low < high:
+            middle = (low + high) // 2
+            columns = self._read_packet(middle)
+            if len(columns) and columns.t[0] >= t_us - REORDER_WINDOW_US:  # type: ignore[operator]
+                high = middle
+            else:
+                low = middle + 1
+        self._next = max(low - 1, 0)
+
+    def _header(self, offset: int) -> tuple[bytes, int]:
+        """The header's table, and the offset after it."""
+        if self._file_bytes() < offset + 4:
+            raise SourceError(self.path, "the header is cut off", offset)
+        (length,) = struct.unpack("<I", self._read_at(offset, 4))
+        if length > min(LARGEST_HEADER_BYTES, self._file_bytes() - offset - 4):
+            raise SourceError(self.path, f"the header of {length} bytes is cut off", offset)
+        return bytes(self._read_at(offset + 4, length)), offset + 4 + length
+
+    def _unpacker(self, compression: int) -> Callable[[bytes], bytes]:
+        if compression == NO_COMPRESSION:
+            return bytes
+        if compression in (LZ4, LZ4_HIGH):
+            lz4 = optional_library("lz4.frame", "lz4", self.path)
+            return lambda data: lz4.LZ4FrameDecompressor().decompress(data, LARGEST_PACKET_BYTES)
+        if compression in (ZSTD, ZSTD_HIGH):
+            zstd = optional_library("backports.zstd", "backports.zstd", self.path)
+            return lambda data: zstd.ZstdDecompressor().decompress(data, LARGEST_PACKET_BYTES)
+        raise SourceError(self.path, f"compression {compression} is not known", len(VERSION_LINE))
+
+    def _event_stream(self, description: str) -> tuple[int, SensorSize | None]:
+        """Number and geometry of the first stream of events, from the header's XML."""
+        # A node of a stream is named by its number, and the next such node ends it.
+        streams = re.split(r'<node name="(\d+)"', description)
+        for number, text in zip(streams[1::2], streams[2::2], strict=True):
+            if re.search(r'key="typeIdentifier"[^>]*>\s*EVTS\s*<', text) is None:
+                continue
+            sides = [
+                re.search(rf'key="{side}"[^>]*>\s*(\d{{1,9}})\s*<', text)
+                for side in ("sizeX", "sizeY")
+            ]
+            if not all(sides):
+                return int(number), None
+            try:
+                return int(number), SensorSize(*(int(side[1]) for side in sides if side))
+            except EventError as error:
+                raise SourceError(self.path, f"the geometry is impossible: {error}") from None
+        raise SourceError(self.path, "holds no stream of events", len(VERSION_LINE))
+
+    def _find_packets(self, offset: int) -> NDArray[np.int64]:
+        """Offsets and lengths of the stream's packets, (n, 2); what is cut off is counted."""
+        end = self._file_bytes()
+        if offset <= self._table_offset <= end:
+            end = self._table_offset
+        packets = []
+        while offset + PACKET_HEADER_BYTES <= end:
+            stream, length = struct.unpack("<ii", self._read_at(offset, PACKET_HEADER_BYTES))
+            data = offset + PACKET_HEADER_BYTES
+            if length < 0:
+                raise SourceError(self.path, f"a packet of {length} bytes is impossible", offset)
+            if data + length > end:
+                break
+            if stream == self._stream:
+                packets.append((data, length))
+            offset = data + length
+        self.statistics.truncated_bytes = end - offset
+        return np.array(packets, np.int64).reshape(-1, 2)
+
+    def _read_packet(self, number: int) -> RawColumns:
+        offset, length = (int(value) for value in self._packets[number])
+        try:
+            data = self._unpack(bytes(self._read_at(offset, length)))
+            # The table is preceded by its length.
+            events = _structs(data[4:], 0, EVENT)
+        except SourceError:
+            raise
+        except Exception as error:  # whatever the decompressors raise
+            text = " ".join(str(error).split()) or type(error).__name__
+            raise SourceError(self.path, f"a packet is broken: {text}", offset) from None
+        return RawColumns(
+            np.ascontiguousarray(events["t"]),
+            # Negative coordinates become large ones, which are outside any geometry.
+            np.ascontiguousarray(events["x"]).view(np.uint16),
+            np.ascontiguousarray(events["y"]).view(np.uint16),
+            events["on"] != 0,
+        )
+
+
+def _place(table: bytes, field: int) -> int | None:
+    """Where a field of a buffer's root table lies; None where it has its default value.
+
+    Raises:
+        struct.error: where the buffer is broken.
+    """
+    (root,) = struct.unpack_from("<I", table, 0)
+    (back,) = struct.unpack_from("<i", table, root)
+    layout = root - back
+    if layout < 0:
+        raise struct.error("a table's layout lies before the buffer")
+    (length,) = struct.unpack_from("<H", table, layout)
+    entry = 4 + 2 * field
+    if entry + 2 > length:
+        return None
+    (place,) = struct.unpack_from("<H", table, layout + entry)
+    return root + place if place else None
+
+
+def _field(table: bytes, field: int, kind: str, default: int) -> int:
+    place = _place(table, field)
+    return default if place is None else int(struct.unpack_from(kind, table, place)[0])
+
+
+def _vector(table: bytes, field: int, item_bytes: int) -> tuple[int, int]:
+    """Place and length of a field that is a vector."""
+    place = _place(table, field)
+    if place is None:
+        return 0, 0
+    place += struct.unpack_from("<I", table, place)[0]
+    (length,) = struct.unpack_from("<I", table, place)
+    if place + 4 + length * item_bytes > len(table):
+        raise struct.error(f"a vector of {length} items is longer than the buffer")
+    return place + 4, length
+
+
+def _text(table: bytes, field: int) -> str:
+    place, length = _vector(table, field, 1)
+    return table[place : place + length].decode("utf-8", "replace")
+
+
+def _structs(table: bytes, field: int, kind: np.dtype) -> NDArray[np.void]:
+    place, length = _vector(table, field, kind.itemsize)
+    return np.frombuffer(table, kind, length, place) if length else np.empty(0, kind)

@@ -1,0 +1,261 @@
+"""Rosbag2 bags of evio_ros/EventArray or event_camera_msgs/EventPacket; no ROS is needed."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from evio_ros.errors import EventError, SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.base import SourceStatistics
+from evio_ros.sources.codecs.bag_messages import EVENT_ARRAY, EVENT_PACKET, message_types
+from evio_ros.sources.codecs.event_array import EventArrayDecoder
+from evio_ros.sources.codecs.event_packet import EventPacketDecoder
+from evio_ros.sources.optional_library import optional_library
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
+from evio_ros.sources.time_order import RawColumns
+
+__all__ = ["Bag", "is_bag"]
+
+STORAGE_ENDINGS = (".mcap", ".db3")
+PIECE_EVENTS = 1 << 15
+INDEX_BYTES = 1 << 21
+NO_TIME = -1
+
+
+def is_bag(path: str) -> bool:
+    """Whether a path is a bag: its folder, or one of its storage files."""
+    if os.path.isdir(path):
+        return os.path.exists(os.path.join(path, "metadata.yaml")) or bool(_storage_files(path))
+    return path.endswith(STORAGE_ENDINGS)
+
+
+def _storage_files(folder: str) -> list[Path]:
+    return sorted(p for p in Path(folder).iterdir() if p.suffix in STORAGE_ENDINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A place in the bag from which it can be read on.
+
+    Attributes:
+        stamp_ns: stamp of the message there.
+        repeated: messages of the same stamp before it.
+        time_us: sensor time that the decoder stands at before it.
+        decoder: its state there.
+    """
+
+    stamp_ns: int
+    repeated: int
+    time_us: int
+    decoder: Any
+
+
+class Bag(Recording):
+    """A recording in a bag.
+
+    Args:
+        path: the bag's folder, or a storage file of it.
+        size: geometry; None for the messages'.
+        topic: the topic to read; None where only one has events.
+    """
+
+    format_name = "rosbag2"
+
+    def __init__(self, path: str, size: SensorSize | None = None, topic: str | None = None) -> None:
+        self._stack = ExitStack()
+        self._wanted_topic = topic
+        super().__init__(path, size)
+
+    def close(self) -> None:
+        """Close the bag; may be called twice."""
+        self._stack.close()
+
+    def _prepare(self) -> SensorSize | None:
+        try:
+            self._readers = self._open_readers()
+        except SourceError:
+            raise
+        except Exception as error:  # the library lets through whatever its parsers raise
+            raise SourceError(self.path, f"cannot be read as a bag: {_line(error)}") from None
+        self.topic, self._type = self._choose_topic()
+        self._index: list[_Entry] = []
+        self._indexed = False
+        self._go_to(None)
+        first = next(self._messages(0, 0), None)
+        if first is None:
+            raise SourceError(self.path, f"holds no message on {self.topic}")
+        try:
+            return SensorSize(int(first[1].width), int(first[1].height))
+        except EventError as error:
+            raise SourceError(self.path, f"the geometry is impossible: {error}") from None
+
+    @cached_property
+    def start_us(self) -> int:
+        """Sensor time of the first event in µs."""
+        decoder = _decoder(self._type, SourceStatistics())
+        for _, message in self._messages(0, 0):
+            columns = self._decode(decoder, message)
+            if len(columns):
+                return int(columns.t[0])
+        raise SourceError(self.path, f"holds no events on {self.topic}")
+
+    @cached_property
+    def end_us(self) -> int:
+        """Sensor time just after the last event in µs; reads through what was not read yet."""
+        self._extend_index(None)
+        for entry in reversed(self._index):
+            decoder, newest = copy.deepcopy(entry.decoder), NO_TIME
+            for _, message in self._messages(entry.stamp_ns, entry.repeated):
+                newest = max(newest, int(self._decode(decoder, message).t.max(initial=NO_TIME)))
+            if newest != NO_TIME:
+                return newest + 1
+        raise SourceError(self.path, f"holds no events on {self.topic}")
+
+    def _read_piece(self) -> RawColumns | None:
+        """The events of a few messages."""
+        parts: list[RawColumns] = []
+        events = 0
+        for _, message in self._position:
+            parts.append(self._decode(self._decoder, message))
+            events += len(parts[-1])
+            if events >= PIECE_EVENTS:
+                break
+        if not parts:
+            return None
+        return parts[0] if len(parts) == 1 else RawColumns.concatenate(parts)
+
+    def _go_to(self, t_us: int | None) -> None:
+        if t_us is not None:
+            self._extend_index(t_us)
+            for entry in reversed(self._index):
+                if NO_TIME < entry.time_us < t_us - REORDER_WINDOW_US:
+                    self._decoder = copy.deepcopy(entry.decoder)
+                    self._decoder.statistics = self.statistics
+                    self._position = self._messages(entry.stamp_ns, entry.repeated)
+                    return
+        self._decoder = _decoder(self._type, self.statistics)
+        self._position = self._messages(0, 0)
+
+    def _decode(self, decoder: Any, message: Any) -> RawColumns:
+        try:
+            return decoder.decode(message)
+        except (EventError, ValueError) as error:
+            raise SourceError(self.path, f"{self.topic}: {error}") from None
+
+    def _open_readers(self) -> list[Any]:
+        """Readers of the bag, or of its storage files where the bag's metadata are of no use."""
+        Reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader  # noqa: N806
+        if not os.path.isdir(self.path) or not os.path.exists(f"{self.path}/metadata.yaml"):
+            files = [Path(self.path)] if os.path.isfile(self.path) else _storage_files(self.path)
+            return [self._stack.enter_context(Reader(file)) for file in files]
+        self._check_room_to_unpack()
+        try:
+            return [self._stack.enter_context(Reader(self.path))]
+        except Exception as error:
+            files = _storage_files(self.path)
+            if not files:
+                raise
+            readers = [self._stack.enter_context(Reader(file)) for file in files]
+            self.remarks.append(
+                f"metadata.yaml is not usable ({_line(error)}); the storage files are read without"
+            )
+            return readers
+
+    def _check_room_to_unpack(self) -> None:
+        """Refuse compressed storage files that cannot be unpacked into the temporary folder."""
+        packed = sum(p.stat().st_size for p in Path(self.path).glob("*.zstd"))
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+        if packed * 3 > free:
+            raise SourceError(self.path, f"{packed} bytes are too much to unpack, {free} are free")
+
+    def _choose_topic(self) -> tuple[str, str]:
+        topics = {
+            connection.topic: connection.msgtype
+            for reader in self._readers
+            for connection in reader.connections
+        }
+        usable = {t: kind for t, kind in topics.items() if kind in (EVENT_ARRAY, EVENT_PACKET)}
+        if self._wanted_topic is not None:
+            usable = {t: kind for t, kind in usable.items() if t == self._wanted_topic}
+        if len(usable) == 1:
+            return next(iter(usable.items()))
+        present = ", ".join(f"{t} ({kind})" for t, kind in sorted(topics.items())) or "no topics"
+        if usable:
+            reason = f"has events on several topics; name one as {self.path}?topic=NAME: {present}"
+        else:
+            wanted = f" on {self._wanted_topic}" if self._wanted_topic else ""
+            reason = f"has no {EVENT_ARRAY} or {EVENT_PACKET}{wanted}; it holds {present}"
+        raise SourceError(self.path, reason)
+
+    def _messages(self, stamp_ns: int, repeated: int) -> Iterator[tuple[int, Any]]:
+        """Stamps and messages from a stamp on, without the first few of that stamp."""
+        store = message_types()
+        try:
+            for reader in self._readers:
+                connections = [c for c in reader.connections if c.topic == self.topic]
+                if not connections:
+                    continue
+                self._check_versions(connections)
+                for _, stamp, raw in reader.messages(connections, start=stamp_ns):
+                    if stamp == stamp_ns and repeated:
+                        repeated -= 1
+                        continue
+                    yield stamp, store.deserialize_cdr(raw, self._type)
+        except SourceError:
+            raise
+        except Exception as error:  # the library lets through whatever its parsers raise
+            raise SourceError(self.path, f"{self.topic} is broken: {_line(error)}") from None
+
+    def _check_versions(self, connections: list[Any]) -> None:
+        known = message_types().hash_rihs01(self._type)
+        for connection in connections:
+            if connection.digest and connection.digest != known:
+                reason = f"{self.topic} holds another version of {self._type}: {connection.digest}"
+                raise SourceError(self.path, reason)
+
+    def _extend_index(self, t_us: int | None) -> None:
+        """Read on through the bag, without making events, until the index reaches `t_us`."""
+        if self._indexed:
+            return
+        entry = self._index[-1] if self._index else None
+        if entry and t_us is not None and entry.time_us >= t_us:
+            return
+        if entry is None:
+            decoder, position = _decoder(self._type, SourceStatistics()), self._messages(0, 0)
+            last_stamp, repeated, read_bytes = NO_TIME, -1, INDEX_BYTES
+        else:
+            decoder = copy.deepcopy(entry.decoder)
+            position = self._messages(entry.stamp_ns, entry.repeated)
+            last_stamp, repeated, read_bytes = entry.stamp_ns, entry.repeated - 1, 0
+        for stamp, message in position:
+            repeated = repeated + 1 if stamp == last_stamp else 0
+            last_stamp = stamp
+            if read_bytes >= INDEX_BYTES:
+                read_bytes = 0
+                self._index.append(_Entry(stamp, repeated, decoder.time_us, copy.deepcopy(decoder)))
+                if t_us is not None and decoder.time_us >= t_us:
+                    return
+            decoder.skip(message)
+            read_bytes += _message_bytes(message)
+        self._indexed = True
+
+
+def _decoder(kind: str, statistics: SourceStatistics) -> EventArrayDecoder | EventPacketDecoder:
+    return EventArrayDecoder(statistics) if kind == EVENT_ARRAY else EventPacketDecoder(statistics)
+
+
+def _message_bytes(message: Any) -> int:
+    return len(message.events) if hasattr(message, "events") else 9 * len(message.t)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

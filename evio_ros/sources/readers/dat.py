@@ -1,0 +1,194 @@
+"""Prophesee DAT files: a text header and records of eight bytes.
+
+Source: Prophesee Metavision documentation, "DAT file format". A record is two little-endian uint32:
+time in µs, then x in bits 0 to 13, y in bits 14 to 27, polarity in bits 28 to 31.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.readers.event_file import EventFile
+from evio_ros.sources.readers.file_start import FileStart
+from evio_ros.sources.readers.prophesee_header import read_header
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+from evio_ros.sources.time_order import RawColumns
+
+__all__ = ["DatFile"]
+
+RECORD_BYTES = 8
+EVENT_TYPES = (0, 12)
+OLDEST_VERSION = 2
+PIECE_EVENTS = 1 << 16
+WRAP_US = 1 << 32
+MOST_INVALID = 0.1
+FEWEST_ZEROS = 64
+INDEX_ENTRIES = 512
+
+
+@njit(cache=True, nogil=True)
+def _decode(words, base, t, x, y, polarity):  # type: ignore[no-untyped-def]
+    """Split words into columns, times counted from `base`; returns the largest polarity field."""
+    largest = np.uint32(0)
+    for i in range(t.size):
+        t[i] = base + np.int64(words[2 * i])
+        word = words[2 * i + 1]
+        x[i] = word & np.uint32(0x3FFF)
+        y[i] = (word >> np.uint32(14)) & np.uint32(0x3FFF)
+        largest = max(largest, word >> np.uint32(28))
+        polarity[i] = (word >> np.uint32(28)) != np.uint32(0)
+    return largest
+
+
+@njit(cache=True, nogil=True)
+def _range(values):  # type: ignore[no-untyped-def]
+    lowest, highest = values[0], values[0]
+    for i in range(values.size):
+        lowest, highest = min(lowest, values[i]), max(highest, values[i])
+    return lowest, highest
+
+
+@njit(cache=True, nogil=True)
+def _unwrap(t, before):  # type: ignore[no-untyped-def]
+    """Bring each time to within half a wrap of the one before."""
+    half, whole = np.int64(1 << 31), np.int64(1 << 32)
+    for i in range(t.size):
+        time = (before & ~(whole - 1)) | (t[i] & (whole - 1))
+        if time < before - half:
+            time += whole
+        elif time > before + half and time >= whole:
+            time -= whole
+        before = time
+        t[i] = time
+
+
+class DatFile(EventFile):
+    """A recording in a DAT file, read piece by piece.
+
+    Args:
+        path: name of the file.
+        size: geometry; None for the header's, or where it has none, a guess.
+
+    Raises:
+        SourceError: where the file is no DAT file of events or holds no event.
+    """
+
+    format_name = "Prophesee DAT"
+    _next: int
+    _newest: int
+
+    @classmethod
+    def recognises(cls, start: FileStart) -> bool:
+        """Whether a file is DAT of events; one that ends with its header is left to the reader."""
+        header = start.header
+        if header is None or header.event_format is not None:
+            return False
+        data = start.data[header.length :]
+        return not data or (data[0] in EVENT_TYPES and data[1:2] == bytes((RECORD_BYTES,)))
+
+    @property
+    def event_count(self) -> int:
+        """Number of records in the file."""
+        return self._records
+
+    def _prepare(self) -> SensorSize | None:
+        self.header = read_header(self._file, self.path)
+        offset = self.header.length
+        version = self.header.fields.get("version", str(OLDEST_VERSION))
+        if version.isdigit() and int(version) < OLDEST_VERSION:
+            raise SourceError(self.path, f"DAT version {version} is not supported", 0)
+        if self._file_bytes() < offset + 2 + RECORD_BYTES:
+            raise SourceError(self.path, "has a header but no events", offset)
+        kind, length = self._read_at(offset, 2)
+        if kind not in EVENT_TYPES or length != RECORD_BYTES:
+            reason = f"event type {kind} of {length} bytes is not a contrast event of 8 bytes"
+            raise SourceError(self.path, reason, offset)
+        self._data_offset = offset + 2
+        data_bytes = self._file_bytes() - self._data_offset
+        self._records = data_bytes // RECORD_BYTES
+        self.statistics.truncated_bytes = data_bytes % RECORD_BYTES
+        self._epoch_us = self.header.epoch_us(WRAP_US, self.path)
+        self._go_to(None)
+        self._check_first_piece()
+        return self.header.size
+
+    def _check_first_piece(self) -> None:
+        columns, invalid = self._decode_records(0, self.start_us)
+        records = len(columns) + invalid
+        reason = ""
+        if invalid > MOST_INVALID * records:
+            reason = f"{invalid} of the first {records} records have a polarity of neither 0 nor 1"
+        elif records >= FEWEST_ZEROS and not any(
+            column.any() for column in (columns.t, columns.x, columns.y, columns.polarity)
+        ):
+            reason = f"the first {records} records are all zero"
+        if reason:
+            raise SourceError(self.path, f"is not {self.format_name}: {reason}", self._data_offset)
+
+    @cached_property
+    def start_us(self) -> int:
+        """Sensor time of the first event in µs."""
+        return self._epoch_us + int(self._raw_times(np.zeros(1, np.int64))[0])
+
+    @cached_property
+    def end_us(self) -> int:
+        """Sensor time just after the last event in µs."""
+        records, times = self._sparse_index
+        last, _ = self._decode_records(int(records[-1]), int(times[-1]))
+        return (int(last.t.max()) if len(last) else int(times[-1])) + 1
+
+    def _read_piece(self) -> RawColumns | None:
+        if self._next >= self._records:
+            return None
+        columns, invalid = self._decode_records(self._next, self._newest)
+        self._next += len(columns) + invalid
+        self.statistics.invalid += invalid
+        if len(columns):
+            self._newest = int(columns.t[-1])
+        return columns
+
+    def _go_to(self, t_us: int | None) -> None:
+        self._next = 0
+        self._newest = self.start_us
+        if t_us is not None:
+            # Events may be out of order by the window in which they are put right.
+            records, times = self._sparse_index
+            before = int(np.searchsorted(times, t_us - REORDER_WINDOW_US)) - 1
+            if before >= 0:
+                self._next, self._newest = int(records[before]), int(times[before])
+
+    def _decode_records(self, first: int, newest: int) -> tuple[RawColumns, int]:
+        """Events from a record on, and the number of invalid records left out."""
+        count = min(PIECE_EVENTS, self._records - first)
+        data = self._read_at(self._data_offset + first * RECORD_BYTES, count * RECORD_BYTES)
+        columns = RawColumns.empty(count)
+        words = np.frombuffer(data, "<u4")
+        base = newest & ~(WRAP_US - 1)
+        largest = _decode(words, base, columns.t, columns.x, columns.y, columns.polarity)
+        lowest, highest = _range(columns.t)
+        if highest - lowest > WRAP_US // 2 or abs(int(columns.t[0]) - newest) > WRAP_US // 2:
+            _unwrap(columns.t, newest)
+        if largest <= 1:
+            return columns, 0
+        valid = columns.select(words[1::2] >> 28 <= 1)
+        return valid, count - len(valid)
+
+    @cached_property
+    def _sparse_index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Some records, spread evenly, the last piece's first one among them, and their times."""
+        last_piece = max(self._records - PIECE_EVENTS, 0)
+        records = np.unique(np.linspace(0, last_piece, INDEX_ENTRIES).astype(np.int64))
+        times = self._raw_times(records)
+        _unwrap(times, self.start_us)
+        return records, times
+
+    def _raw_times(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
+        offsets = self._data_offset + records * RECORD_BYTES
+        times = [int.from_bytes(self._read_at(int(offset), 4), "little") for offset in offsets]
+        return np.array(times, np.int64)

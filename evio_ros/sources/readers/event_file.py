@@ -1,0 +1,80 @@
+"""Recordings in one file that is read by byte offset."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.readers.recording import Recording
+
+__all__ = ["EventFile", "open_regular_file"]
+
+
+def open_regular_file(path: str) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises:
+        SourceError: where it is missing, empty, unreadable, a directory, a device or a pipe.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise SourceError(path, "is a directory, not a recording")
+        if not stat.S_ISREG(mode):
+            raise SourceError(path, "is not a regular file")
+        file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - the caller closes it
+    except OSError as error:
+        raise SourceError(path, f"cannot be opened: {error.strerror}") from None
+    except ValueError as error:
+        raise SourceError(path, f"cannot be opened: {error}") from None
+    if os.fstat(file.fileno()).st_size == 0:
+        file.close()
+        raise SourceError(path, "is empty", 0)
+    return file
+
+
+class EventFile(Recording):
+    """A recording in one file; it is read, not mapped: a mapped file that shrinks kills the reader.
+
+    Args:
+        path: name of the file.
+        size: geometry; None for the header's, or where it has none, a guess.
+    """
+
+    def __init__(self, path: str, size: SensorSize | None = None) -> None:
+        self._file = open_regular_file(path)
+        self._buffer = bytearray()
+        super().__init__(path, size)
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        self._file.close()
+
+    def _file_bytes(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    def _read_at(self, offset: int, length: int) -> memoryview:
+        """Exactly `length` bytes at an offset; valid until the next call.
+
+        Raises:
+            SourceError: where the file has shrunk, fails or is closed.
+        """
+        if len(self._buffer) < length:
+            self._buffer = bytearray(length)
+        view = memoryview(self._buffer)[:length]
+        done = 0
+        try:
+            while done < length:
+                got = os.preadv(self._file.fileno(), [view[done:]], offset + done)
+                if not got:
+                    raise SourceError(self.path, "has shrunk while it was read", offset + done)
+                done += got
+        except OSError as error:
+            raise SourceError(self.path, f"cannot be read: {error.strerror}", offset) from None
+        except ValueError:
+            raise SourceError(self.path, "was read after it had been closed") from None
+        return view

@@ -1,0 +1,65 @@
+"""Writing CSV files; the format is described in `evio_ros.sources.readers.csv_text`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import numpy as np
+from numba import njit
+
+from evio_ros.atomic_file import atomic_file
+from evio_ros.events import EventBatch
+from evio_ros.sources.writers.event_writer import EventWriter
+
+__all__ = ["CsvWriter"]
+
+PIECE_EVENTS = 1 << 16
+LONGEST_LINE = 20 + 6 + 6 + 2 + 1
+
+
+@njit(cache=True, nogil=True)
+def _format(t, x, y, polarity, text):  # type: ignore[no-untyped-def]
+    """Returns the number of bytes."""
+    digits = np.empty(20, np.uint8)
+    end = 0
+    for i in range(t.size):
+        for place in range(4):
+            value = t[i]
+            if place > 0:
+                value = np.int64(x[i]) if place == 1 else np.int64(y[i])
+            if place == 3:
+                value = np.int64(polarity[i])
+            if value < 0:
+                text[end] = 45
+                end += 1
+                value = -value
+            length = 0
+            while True:
+                digits[length] = 48 + value % 10
+                length += 1
+                value //= 10
+                if value == 0:
+                    break
+            for k in range(length):
+                text[end] = digits[length - 1 - k]
+                end += 1
+            text[end] = 10 if place == 3 else 44
+            end += 1
+    return end
+
+
+class CsvWriter(EventWriter):
+    """Writes a CSV file: a line with the geometry, the header t,x,y,p, then times in µs."""
+
+    format_name = "CSV"
+
+    def _open(self, stack: ExitStack) -> None:
+        self._file = stack.enter_context(atomic_file(self.path))
+        self._file.write(f"# width={self.size.width} height={self.size.height}\nt,x,y,p\n")
+
+    def _write(self, batch: EventBatch) -> None:
+        for first in range(0, len(batch), PIECE_EVENTS):
+            part = batch.slice(first, first + PIECE_EVENTS)
+            text = np.empty(len(part) * LONGEST_LINE, np.uint8)
+            length = _format(part.t, part.x, part.y, part.polarity.view(np.uint8), text)
+            self._file.write(text[:length].tobytes())

@@ -1,0 +1,57 @@
+"""What writers of Prophesee's DAT and RAW files share: a header, then words."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import ExitStack
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.atomic_file import atomic_file
+from evio_ros.errors import SourceError
+from evio_ros.events import EventBatch
+from evio_ros.sources.readers.prophesee_header import TIME_OFFSET
+from evio_ros.sources.writers.event_writer import EventWriter
+
+__all__ = ["PropheseeWriter"]
+
+PIECE_EVENTS = 1 << 20
+
+
+class PropheseeWriter(EventWriter):
+    """Writes a header and words; times beyond the format's fields are declared in the header."""
+
+    wrap_us: ClassVar[int]
+
+    @abstractmethod
+    def _header_lines(self) -> list[str]:
+        """The header without percent signs and end line."""
+
+    @abstractmethod
+    def _encoded(self, batch: EventBatch) -> NDArray[np.generic]:
+        """Words of a batch."""
+
+    def _open(self, stack: ExitStack) -> None:
+        self._file = stack.enter_context(atomic_file(self.path))
+
+    def _write(self, batch: EventBatch) -> None:
+        if batch.t[0] < 0:
+            raise SourceError(self.path, f"{self.format_name} holds no time below 0: {batch.t[0]}")
+        if self._last_us is None:
+            self._write_header(int(batch.t[0]))
+        for first in range(0, len(batch), PIECE_EVENTS):
+            words = self._encoded(batch.slice(first, first + PIECE_EVENTS))
+            self._file.write(words.tobytes())
+
+    def _finish(self) -> None:
+        if self._last_us is None:
+            self._write_header(0)
+
+    def _write_header(self, first_us: int) -> None:
+        lines = self._header_lines()
+        offset_us = first_us - first_us % self.wrap_us
+        if offset_us:
+            lines.append(f"{TIME_OFFSET} {offset_us}")
+        self._file.write("".join(f"% {line}\n" for line in [*lines, "end"]))

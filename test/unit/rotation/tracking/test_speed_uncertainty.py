@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rotor_events import SIZE, IdealRotor, events_of
+from scipy import stats
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.tracking.speed_uncertainty import (
+    DRIFT_SHARE,
+    FilterClaim,
+    InnovationScale,
+    SlowErrors,
+    speed_variance,
+    within_probability,
+)
+from evio_ros.windowing import windows
+
+NO_SLOW_ERRORS = SlowErrors(0.0, (0.0, 0.0), 0.0, 0.0, 0.0, 0.0)
+NOTHING = FilterClaim(0.0, 0.0, 1.0, True, 0.1)
+USUAL = FilterClaim(1e-4, 1e-8, 1.0, True, 0.1)
+ROTORS = 32
+FRACTION_1, FRACTION_2 = math.erf(1 / math.sqrt(2)), math.erf(2 / math.sqrt(2))
+
+
+def _random_rotor(rng: np.random.Generator) -> IdealRotor:
+    center = (160 + rng.uniform(-9, 9), 120 + rng.uniform(-9, 9))
+    return IdealRotor(
+        rng.choice([-1, 1]) * rng.uniform(15, 60),
+        int(rng.integers(2, 5)),
+        Ellipse(center, (60.0, rng.uniform(35, 60)), rng.uniform(-1.5, 1.5)),
+        event_rate_hz=10 ** rng.uniform(4.8, 5.4),
+    )
+
+
+def _normalised_errors(seed: int, window_us: int, step_us: int) -> list[float]:
+    """Errors over their claimed standard deviation, of windows far apart."""
+    rotor = _random_rotor(np.random.default_rng(seed))
+    end_us = 400_000
+    parameters = RotationDetectorParameters(
+        window_us=window_us, step_us=step_us, acquisition_us=150_000
+    )
+    detector = RotationDetector(SIZE, parameters)
+    errors = []
+    events = events_of([rotor], end_us, seed=seed)
+    for window in windows([events], SIZE, step_us, 0, end_us):
+        for estimate in detector.process(window):
+            if window.end_us in (300_000, 400_000) and estimate.window_us == window_us:
+                truth = rotor.mean_rpm(window.end_us - window_us, window.end_us)
+                errors.append((estimate.rpm - truth) / estimate.rpm_std)
+    return errors
+
+
+@pytest.mark.parametrize(("window_us", "step_us"), [(20_000, 20_000), (100_000, 50_000)])
+def test_as_many_errors_are_within_the_standard_deviation_as_should_be(
+    window_us: int, step_us: int
+) -> None:
+    """Rotors, speeds and seeds with which nothing was fitted."""
+    errors = [_normalised_errors(seed, window_us, step_us) for seed in range(7000, 7000 + ROTORS)]
+    size = np.abs(np.concatenate(errors))
+    assert len(size) > 1.8 * ROTORS
+    # Bounds that a right standard deviation fails once in a thousand. Two errors of one rotor are
+    # not quite independent: as many as rotors are.
+    for bound, fraction in ((1.0, FRACTION_1), (2.0, FRACTION_2)):
+        low, high = stats.binom.ppf((5e-4, 1 - 5e-4), ROTORS, fraction) / ROTORS
+        assert low <= float((size < bound).mean()) <= high
+
+
+def test_white_innovations_leave_the_variance_as_it_is() -> None:
+    scale = InnovationScale()
+    rng = np.random.default_rng(3)
+    factors = []
+    for innovation in rng.normal(size=4000):
+        scale.learn(float(innovation))
+        factors.append(scale.variance_factor)
+    assert np.mean(factors[500:]) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("size", [0.3, 2.0])
+def test_the_variance_follows_the_size_of_innovations(size: float) -> None:
+    scale = InnovationScale()
+    factors = []
+    for innovation in np.random.default_rng(3).normal(0.0, size, 4000):
+        scale.learn(float(innovation))
+        factors.append(scale.variance_factor)
+    # Little is lost to the bound on single innovations.
+    assert np.mean(factors[500:]) == pytest.approx(size**2, rel=0.25)
+
+
+def test_innovations_that_add_up_count_for_more_than_those_that_cancel() -> None:
+    scales = InnovationScale(), InnovationScale()
+    for index in range(400):
+        scales[0].learn(1.0)
+        scales[1].learn((-1.0) ** index)
+    assert scales[0].variance_factor > 1.15
+    assert scales[1].variance_factor < 0.85
+
+
+def test_an_outlier_is_forgotten() -> None:
+    scale = InnovationScale()
+    scale.learn(1e9)
+    assert scale.variance_factor < 5.0
+    for index in range(400):
+        scale.learn((-1.0) ** index)
+    assert scale.variance_factor < 1.0
+
+
+def test_a_drift_of_the_phase_is_a_speed_over_the_window() -> None:
+    still = speed_variance(NOTHING, 1.0, NO_SLOW_ERRORS)
+    drifted = replace(NO_SLOW_ERRORS, drift_rad=-1e-3)
+    for window_s in (1.0, 2.0):
+        added = speed_variance(NOTHING, window_s, drifted)
+        assert math.sqrt(added) == pytest.approx(DRIFT_SHARE * 1e-3 / window_s, rel=0.02)
+    assert still < 2e-8
+
+
+def test_what_a_moving_disc_and_a_fading_guess_add() -> None:
+    def variance(**changed: object) -> float:
+        return speed_variance(USUAL, 0.1, replace(NO_SLOW_ERRORS, **changed))  # type: ignore[arg-type]
+
+    plain = variance()
+    assert variance(disc_motion=(1.0, 0.0)) > plain
+    assert variance(disc_motion=(0.0, 1.0)) > plain
+    assert variance(disc_variance=1e-6) > plain
+    assert variance(slice_variance=1e-6) == plain
+    # While the first guess fades, the phase goes on to the angle of what was learned.
+    fading = variance(faded=0.1)
+    assert plain < fading < variance(faded=0.1, slice_variance=1e-6)
+
+
+def test_slices_of_whole_turns_are_independent_of_one_another() -> None:
+    few, many = (speed_variance(replace(USUAL, turns=n), 0.1, NO_SLOW_ERRORS) for n in (0.1, 5.0))
+    assert many > 1.5 * few
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 1.0, 3.0, 20.0])
+def test_probability_is_that_of_students_t(ratio: float) -> None:
+    expected = 1 - 2 * stats.t.sf(ratio, 4)
+    assert within_probability(ratio, 1.0) == pytest.approx(expected, rel=1e-9)
+    assert within_probability(3 * ratio, 3.0) == pytest.approx(expected, rel=1e-9)
+
+
+def test_an_exact_speed_is_surely_within_the_bound() -> None:
+    assert within_probability(0.1, 0.0) == 1.0

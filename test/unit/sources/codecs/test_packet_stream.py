@@ -1,0 +1,70 @@
+"""Packets of another driver as windows, over losses and restarts."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from encoded_events import batch_of, events_of, random_events
+from event_packets import Packet
+
+from evio_ros.errors import EventError
+from evio_ros.sources.codecs.event_packet import EventPacketEncoder
+from evio_ros.sources.codecs.packet_stream import PacketStream
+
+EVENTS = random_events(4_000, start_us=9_000, mean_step_us=15.0)
+
+
+def packets_of(events, size=100, first_seq=0):
+    encoder = EventPacketEncoder()
+    return [
+        Packet(encoder.encode(batch_of(events[i : i + size])), first_seq + i // size)
+        for i in range(0, len(events), size)
+    ]
+
+
+def pushed(stream, packets):
+    return [window for packet in packets for window in stream.push(packet)]
+
+
+def test_windows_hold_the_events_in_order_and_without_gaps():
+    stream = PacketStream(2_000)
+    windows = pushed(stream, packets_of(EVENTS))
+    found = events_of([window.events for window in windows])
+    assert found == EVENTS[: len(found)]
+    assert len(found) > 3_500
+    assert stream.restarts == 0
+    for before, after in itertools.pairwise(windows):
+        assert after.start_us == before.end_us
+
+
+@pytest.mark.parametrize("jump_us", [-5_000_000, 12_000_000])
+def test_a_clock_that_jumps_starts_the_stream_afresh(jump_us):
+    later = [(t + 6_000_000, *rest) for t, *rest in EVENTS]
+    jumped = [(t + 6_000_000 + jump_us, *rest) for t, *rest in EVENTS]
+    stream = PacketStream(2_000)
+    windows = pushed(stream, packets_of(later) + packets_of(jumped, first_seq=0))
+    assert stream.restarts == 1
+    # Not one window for every 2 ms of the jump.
+    assert len(windows) < 80
+    # EVT3 takes a step back for a wrap of its 24-bit time.
+    found = {(t % (1 << 24), *rest) for t, *rest in events_of([w.events for w in windows])}
+    assert found <= {(t % (1 << 24), *rest) for t, *rest in later + jumped}
+
+
+def test_a_packet_that_cannot_be_decoded_is_refused_and_the_next_one_taken():
+    stream = PacketStream(2_000)
+    packets = packets_of(EVENTS)
+    with pytest.raises(EventError, match="evt9"):
+        pushed(stream, [*packets[:3], Packet(b"", 3, encoding="evt9")])
+    assert pushed(stream, packets[4:])
+
+
+def test_another_geometry_is_refused_once():
+    stream = PacketStream(2_000)
+    packets = packets_of(EVENTS)
+    pushed(stream, packets[:3])
+    larger = [Packet(packet.events, packet.seq, width=800) for packet in packets[3:]]
+    with pytest.raises(EventError, match="evt3 of 800x480 after evt3 of 640x480"):
+        pushed(stream, larger[:1])
+    assert pushed(stream, larger[1:])[0].events.size.width == 800

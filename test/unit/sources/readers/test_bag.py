@@ -1,0 +1,239 @@
+"""Bags: real ones to their published sums, our own there and back, broken ones in one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from encoded_events import (
+    batch_of,
+    events_of,
+    random_events,
+    real_recording,
+    slow_libcaer_compressed,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+
+from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.base import SourceStatistics
+from evio_ros.sources.codecs.bag_messages import (
+    DEFINITIONS,
+    EVENT_ARRAY,
+    EVENT_PACKET,
+    message_types,
+)
+from evio_ros.sources.codecs.event_packet import EventPacketDecoder
+from evio_ros.sources.registry import open_source
+from evio_ros.sources.writers.registry import open_writer
+
+SIZE = SensorSize(640, 480)
+KINDS = ("bag", "bag_sqlite3", "bag_packets")
+PACKET_HASH = "RIHS01_d6fa176260b1f37e5a40845305315e150a0f18191241eb64f407442aa29844aa"
+any_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def write_bag(path, events, kind) -> str:
+    with open_writer(str(path), SIZE, kind) as writer:
+        writer.append(batch_of(events))
+    return str(path)
+
+
+def messages_of(path, topic=None):
+    with Reader(path) as reader:
+        for connection, stamp, raw in reader.messages():
+            if topic in (None, connection.topic):
+                yield stamp, message_types().deserialize_cdr(raw, connection.msgtype)
+
+
+def repacked(path, target, topics=("/a",), drop=(), **compression) -> str:
+    """The messages of a bag under other topics, compressed or with some left out."""
+    plugin = compression.pop("plugin", StoragePlugin.SQLITE3)
+    writer = Writer(Path(target), version=8, storage_plugin=plugin)
+    if compression:
+        writer.set_compression(compression["mode"], CompressionFormat.ZSTD)
+    with writer, Reader(path) as reader:
+        kind = reader.connections[0].msgtype
+        connections = [writer.add_connection(t, kind, typestore=message_types()) for t in topics]
+        for number, (_, stamp, raw) in enumerate(reader.messages()):
+            if number not in drop:
+                for connection in connections:
+                    writer.write(connection, stamp, raw)
+    return str(target)
+
+
+def test_definitions_are_the_packages_and_the_communitys():
+    package = Path(__file__).resolve().parents[4] / "msg" / "EventArray.msg"
+    fields = [line.split("#")[0].split() for line in package.read_text().splitlines()]
+    ours = [line.split() for line in DEFINITIONS[EVENT_ARRAY].splitlines()]
+    assert [field for field in fields if field] == ours
+    assert message_types().hash_rihs01(EVENT_PACKET) == PACKET_HASH
+
+
+def test_real_evt3_bag_has_its_published_sums():
+    path, known = real_recording("event_packet_db3")
+    decoder = EventPacketDecoder(SourceStatistics())
+    on = off = triggers = time_sum = 0
+    for _, message in messages_of(path):
+        columns = decoder.decode(message)
+        on += int(columns.polarity.sum())
+        off += int((~columns.polarity).sum())
+        times, _ = decoder.triggers
+        triggers += len(times)
+        time_sum += int(columns.t.sum()) + int(times.sum())
+    assert (on, off, triggers) == (known["on"], known["off"], known["triggers"])
+    assert time_sum == known["time_sum_events_and_triggers"]
+    with open_source(str(path)) as source:
+        assert source.size == SIZE
+        assert sum(len(batch) for batch in source.batches()) == known["on"] + known["off"]
+        assert source.statistics.dropped == source.statistics.lost_packets == 0
+
+
+def test_real_libcaer_bag_with_odd_metadata_agrees_with_a_slow_decoder():
+    path, _ = real_recording("event_packet_mcap")
+    expected = []
+    for _, message in messages_of(path / "test_events_2_0.mcap"):
+        expected += slow_libcaer_compressed(message.events.tobytes(), message.time_base // 1000)
+    with open_source(str(path)) as source:
+        assert source.size == SensorSize(346, 260)
+        assert "metadata.yaml is not usable" in source.remarks[0]
+        found = events_of(source.batches())
+        assert source.statistics.dropped == source.statistics.reordered == 0
+    assert found == expected
+    assert len(expected) > 500_000
+
+
+@any_kind
+def test_seek_equals_skipping_to_the_time(kind, tmp_path):
+    events = random_events(600_000, start_us=2_000, mean_step_us=7.0)
+    times = np.array([event[0] for event in events])
+    with open_source(write_bag(tmp_path / "a", events, kind)) as source:
+        for t_us in (0, 3_000_000, 2_000, int(times[-1]), int(times[-1]) + 1, 1_234_567):
+            source.seek(t_us)
+            assert events_of(source.batches()) == events[int(np.searchsorted(times, t_us)) :]
+        assert (source.start_us, source.end_us) == (times[0], times[-1] + 1)
+
+
+@pytest.mark.parametrize("mode", [CompressionMode.FILE, CompressionMode.MESSAGE])
+def test_compressed_bags_are_read(mode, tmp_path):
+    events = random_events(20_000)
+    plain = write_bag(tmp_path / "a", events, "bag")
+    with open_source(repacked(plain, tmp_path / "b", mode=mode)) as source:
+        assert events_of(source.batches()) == events
+
+
+def test_bags_with_compressed_chunks_are_read(tmp_path):
+    events = random_events(20_000)
+    plain = write_bag(tmp_path / "a", events, "bag")
+    options = {"mode": CompressionMode.STORAGE, "plugin": StoragePlugin.MCAP}
+    with open_source(repacked(plain, tmp_path / "b", **options)) as source:
+        assert events_of(source.batches()) == events
+
+
+@any_kind
+def test_a_storage_file_is_read_by_itself(kind, tmp_path):
+    events = random_events(5_000)
+    bag = Path(write_bag(tmp_path / "a", events, kind))
+    (file,) = (p for p in bag.iterdir() if p.suffix in (".mcap", ".db3"))
+    with open_source(str(file)) as source:
+        assert events_of(source.batches()) == events
+
+
+@pytest.mark.parametrize("kind", ["bag", "bag_packets"])
+def test_lost_messages_are_counted(kind, tmp_path):
+    events = random_events(20_000, mean_step_us=10.0)
+    thinned = repacked(write_bag(tmp_path / "a", events, kind), tmp_path / "b", drop={3, 4, 9})
+    with open_source(thinned) as source:
+        found = events_of(source.batches())
+        assert source.statistics.lost_packets == 3
+    windows = {(event[0] - events[0][0]) // 10_000 for event in set(events) - set(found)}
+    assert windows == {3, 4, 9}
+    assert set(found) <= set(events)
+
+
+def test_one_of_several_topics_is_named_behind_the_path(tmp_path):
+    events = random_events(3_000)
+    path = repacked(write_bag(tmp_path / "a", events, "bag"), tmp_path / "b", topics=("/x", "/y"))
+    with pytest.raises(SourceError, match=r"several topics; name one as .*\?topic=NAME: /x .*/y"):
+        open_source(path)
+    with open_source(f"{path}?topic=/y") as source:
+        assert events_of(source.batches()) == events
+    with pytest.raises(SourceError, match="on /z; it holds /x"):
+        open_source(f"{path}?topic=/z")
+
+
+def test_messages_are_of_10_ms_and_stamped_with_sensor_time(tmp_path):
+    events = random_events(20_000, start_us=5_000_000)
+    found = list(messages_of(write_bag(tmp_path / "a", events, "bag")))
+    assert [message.seq for _, message in found] == list(range(len(found)))
+    for stamp, message in found:
+        assert stamp == message.time_base * 1000
+        assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == stamp
+        assert message.duration == 10_000
+        assert (message.width, message.height) == (640, 480)
+
+
+@any_kind
+def test_cut_off_storage_is_one_error_or_fewer_events(kind, tmp_path):
+    events = random_events(50_000)
+    bag = Path(write_bag(tmp_path / "a", events, kind))
+    (file,) = (p for p in bag.iterdir() if p.suffix in (".mcap", ".db3"))
+    whole = file.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 20):
+        file.write_bytes(whole[:length])
+        for path in (bag, file):
+            try:
+                with open_source(str(path)) as source:
+                    found = events_of(source.batches())
+            except SourceError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+            else:
+                assert found == events[: len(found)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "a: 1",
+        "rosbag2_bagfile_information: 7",
+        "rosbag2_bagfile_information: {version: 99}",
+        "&a [*a, *a]",
+        "!!python/object/apply:os.system ['true']",
+    ],
+)
+def test_metadata_that_are_none_are_done_without(text, tmp_path):
+    events = random_events(1_000)
+    bag = write_bag(tmp_path / "a", events, "bag")
+    (Path(bag) / "metadata.yaml").write_text(text)
+    with open_source(bag) as source:
+        assert "metadata.yaml is not usable" in source.remarks[0]
+        assert events_of(source.batches()) == events
+
+
+def test_a_folder_without_storage_is_no_recording(tmp_path):
+    with pytest.raises(SourceError, match="is a directory, not a recording"):
+        open_source(str(tmp_path))
+    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: 8}")
+    with pytest.raises(SourceError, match="cannot be read as a bag"):
+        open_source(str(tmp_path))
+
+
+def test_a_folder_that_is_no_bag_is_never_replaced(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "precious.txt").write_text("x")
+    with pytest.raises(SourceError, match="is no bag; it is not replaced"):
+        open_writer(str(tmp_path / "a"), SIZE, "bag")
+    assert (tmp_path / "a" / "precious.txt").exists()
+
+
+def test_a_missing_bag_is_one_error(tmp_path):
+    path = Path(write_bag(tmp_path / "a", random_events(100), "bag"))
+    shutil.rmtree(path)
+    with pytest.raises(SourceError, match="No such file"):
+        open_source(str(path))
+    with pytest.raises(SourceError, match=r"cannot be read as a bag"):
+        open_source(str(path / "x.mcap"))
