@@ -232,7 +232,7 @@ def measure_seeks(path: str) -> tuple[float, float, float]:
     return 1e3 * index, 1e3 * float(np.median(times)), 1e3 * max(times)
 
 
-def alone(function: Callable, argument: object):  # type: ignore[no-untyped-def]
+def alone(function: Callable, argument: object):
     """Call a function in a fresh process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(function, (argument,))

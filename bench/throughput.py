@@ -36,7 +36,7 @@ ACQUISITION_STEPS = 8
 
 
 @njit(cache=True)
-def _count_pixels(x, y, polarity, counts):  # type: ignore[no-untyped-def]
+def _count_pixels(x, y, polarity, counts):
     for i in range(x.size):
         counts[np.int64(polarity[i]), y[i], x[i]] += 1
 

@@ -12,13 +12,13 @@ __all__ = ["activity_grid", "cell_time_series"]
 
 
 @njit(cache=True, nogil=True)
-def _count_cells(x, y, cell_px, grid):  # type: ignore[no-untyped-def]
+def _count_cells(x, y, cell_px, grid):
     for i in range(x.size):
         grid[y[i] // cell_px, x[i] // cell_px] += 1
 
 
 @njit(cache=True, nogil=True)
-def _count_cells_and_time(x, y, t, polarity, cell_px, number, start_us, bin_us, series):  # type: ignore[no-untyped-def]
+def _count_cells_and_time(x, y, t, polarity, cell_px, number, start_us, bin_us, series):
     bins = series.shape[2]
     for i in range(x.size):
         cell = number[y[i] // cell_px, x[i] // cell_px]

@@ -48,14 +48,14 @@ def select_inside(
 
 
 @njit(cache=True, nogil=True)
-def _mark(x, y, bounds, marks):  # type: ignore[no-untyped-def]
+def _mark(x, y, bounds, marks):
     x0, width, y0, height = bounds
     for i in range(x.size):
         marks[i] = (np.uint16(x[i] - x0) <= width) & (np.uint16(y[i] - y0) <= height)
 
 
 @njit(cache=True, nogil=True)
-def _list_marked(marks, size, positions):  # type: ignore[no-untyped-def]
+def _list_marked(marks, size, positions):
     # Written always, kept only where marked: no branch, nothing to mispredict.
     number = np.int64(0)
     for i in range(size):
@@ -65,13 +65,13 @@ def _list_marked(marks, size, positions):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _pick(column, positions, number, chosen):  # type: ignore[no-untyped-def]
+def _pick(column, positions, number, chosen):
     for k in range(number):
         chosen[k] = column[positions[k]]
 
 
 @njit(cache=True, nogil=True)
-def _select(columns, bounds, chosen):  # type: ignore[no-untyped-def]
+def _select(columns, bounds, chosen):
     """Copy what is inside; block by block, so that all is read while it is in the cache."""
     t, x, y, polarity = columns
     marks = np.empty(BLOCK, np.uint8)

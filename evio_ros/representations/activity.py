@@ -82,14 +82,14 @@ class Activity(LastingWindow):
 
 
 @njit(cache=True, nogil=True)
-def _fade(sums, remaining, negligible):  # type: ignore[no-untyped-def]
+def _fade(sums, remaining, negligible):
     for j in range(sums.size):
         faded = sums[j] * remaining
         sums[j] = faded if faded >= negligible else np.float32(0.0)
 
 
 @njit(cache=True, nogil=True)
-def _add(t, x, y, polarity, end_us, table, sums):  # type: ignore[no-untyped-def]
+def _add(t, x, y, polarity, end_us, table, sums):
     flat = sums.reshape(-1)
     width = sums.shape[2]
     plane = sums.shape[1] * width

@@ -43,7 +43,7 @@ class DecayTable(NamedTuple):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def decayed(age_us, table):  # type: ignore[no-untyped-def]
+def decayed(age_us, table):
     """The same for one int64 age, for use in compiled loops."""
     # Without a branch: whether a pixel has ever seen an event cannot be predicted.
     age_us = min(age_us, np.int64((table.coarse.size - 1) << table.fine_bits))

@@ -77,7 +77,7 @@ class EventFrame(Windowed):
 
 
 @njit(cache=True, nogil=True)
-def _count(x, y, polarity, low, carried):  # type: ignore[no-untyped-def]
+def _count(x, y, polarity, low, carried):
     """Count in `low`, and 256 at a time in `carried`; True where that happened."""
     counts, carries = low.reshape(-1), carried.reshape(-1)
     width = low.shape[2]

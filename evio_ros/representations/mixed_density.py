@@ -124,7 +124,7 @@ class MixedDensity(HeldWindow):
 
 
 @njit(cache=True, nogil=True)
-def _add_polarity(x, y, polarity, width, largest, sums):  # type: ignore[no-untyped-def]
+def _add_polarity(x, y, polarity, width, largest, sums):
     """Add +1 for ON, -1 for OFF; True where a sum has come to +-largest."""
     full = False
     for i in range(x.size):
@@ -136,6 +136,6 @@ def _add_polarity(x, y, polarity, width, largest, sums):  # type: ignore[no-unty
 
 
 @njit(cache=True, nogil=True)
-def _limit(sums, least, most, plane):  # type: ignore[no-untyped-def]
+def _limit(sums, least, most, plane):
     for j in range(sums.size):
         plane[j] = min(max(sums[j], least), most)

@@ -96,7 +96,7 @@ def _inferno() -> Picture:
 
 
 @njit(cache=True, nogil=True)
-def _look_up(off, on, levels, palette, out):  # type: ignore[no-untyped-def]
+def _look_up(off, on, levels, palette, out):
     last = levels.size - 1
     for j in range(on.size):
         off_level = levels[min(np.int64(off[j] * STEPS_PER_EVENT), last)]
@@ -108,7 +108,7 @@ def _look_up(off, on, levels, palette, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _map_recency(on, off, colors, out):  # type: ignore[no-untyped-def]
+def _map_recency(on, off, colors, out):
     for j in range(on.size):
         level = np.int64(max(on[j], off[j]) * np.float32(255.0) + np.float32(0.5))
         for c in range(3):

@@ -135,7 +135,7 @@ class StackedHistogram(HeldWindow):
 
 
 @njit(cache=True, nogil=True)
-def _count_pairs(x, y, polarity, pairs, width, cutoff):  # type: ignore[no-untyped-def]
+def _count_pairs(x, y, polarity, pairs, width, cutoff):
     """Count OFF in the lower and ON in the upper half of a byte."""
     for i in range(x.size):
         index = np.int64(y[i]) * width + x[i]
@@ -145,7 +145,7 @@ def _count_pairs(x, y, polarity, pairs, width, cutoff):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def _part(pairs, off, on):  # type: ignore[no-untyped-def]
+def _part(pairs, off, on):
     """Write both halves to planes of their own, and clear them."""
     for j in range(pairs.size):
         pair = pairs[j]
@@ -155,7 +155,7 @@ def _part(pairs, off, on):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _count(x, y, polarity, planes, width, on_offset, cutoff):  # type: ignore[no-untyped-def]
+def _count(x, y, polarity, planes, width, on_offset, cutoff):
     for i in range(x.size):
         index = np.int64(y[i]) * width + x[i] + polarity[i] * on_offset
         count = planes[index]
@@ -163,7 +163,7 @@ def _count(x, y, polarity, planes, width, on_offset, cutoff):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True)
-def _count_odd_pixels(x, y, polarity, planes, width, on_offset, cutoff, kept):  # type: ignore[no-untyped-def]
+def _count_odd_pixels(x, y, polarity, planes, width, on_offset, cutoff, kept):
     # First the indices of kept events, without a branch that could be mispredicted, then counts.
     for start in range(0, x.size, kept.size):
         number = np.int64(0)

@@ -96,7 +96,7 @@ class TimeSurface(LastingWindow):
 
 
 @njit(cache=True, nogil=True)
-def _note_times(t, x, y, polarity, origin_us, last):  # type: ignore[no-untyped-def]
+def _note_times(t, x, y, polarity, origin_us, last):
     flat = last.reshape(-1)
     width = last.shape[2]
     plane = last.shape[1] * width
@@ -105,7 +105,7 @@ def _note_times(t, x, y, polarity, origin_us, last):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def _decay(last, end, table, out):  # type: ignore[no-untyped-def]
+def _decay(last, end, table, out):
     times, values = last.reshape(-1), out.reshape(-1)
     coarse, fine = table.coarse, table.fine
     bits, low = np.uint32(table.fine_bits), np.uint32(fine.size - 1)
@@ -117,7 +117,7 @@ def _decay(last, end, table, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _move_origin(last, shift):  # type: ignore[no-untyped-def]
+def _move_origin(last, shift):
     times = last.reshape(-1)
     for j in range(times.size):
         seen = times[j] < UNSEEN and times[j] >= shift

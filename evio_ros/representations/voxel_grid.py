@@ -196,7 +196,7 @@ class Packing(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _count(x, y, width, low, high):  # type: ignore[no-untyped-def]
+def _count(x, y, width, low, high):
     """Count in two bytes, the upper one touched only where the lower one is full."""
     carried = False
     for i in range(x.size):
@@ -212,13 +212,13 @@ def _count(x, y, width, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _join_bytes(low, high, plane):  # type: ignore[no-untyped-def]
+def _join_bytes(low, high, plane):
     for j in range(plane.size):
         plane[j] = np.int16(high[j]) * np.int16(256) + np.int16(low[j])
 
 
 @njit(cache=True, nogil=True)
-def _add_packed(t, x, y, polarity, width, time_bin, packing, sums):  # type: ignore[no-untyped-def]
+def _add_packed(t, x, y, polarity, width, time_bin, packing, sums):
     one = np.int64(1) << packing.shift
     base = time_bin * packing.span_us
     for i in range(t.size):
@@ -227,7 +227,7 @@ def _add_packed(t, x, y, polarity, width, time_bin, packing, sums):  # type: ign
 
 
 @njit(cache=True, nogil=True)
-def _spread(sums, packing, plane, following):  # type: ignore[no-untyped-def]
+def _spread(sums, packing, plane, following):
     """Add the sums to the bin and the one that follows, and clear them."""
     half = np.int64(1) << (packing.shift - 1)
     weight = 1.0 / packing.span_us

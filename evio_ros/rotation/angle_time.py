@@ -22,7 +22,7 @@ MOST_EVENTS = 320_000
 
 
 @njit(cache=True, nogil=True)
-def _accumulate(x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, steps_per_bin, counts):  # type: ignore[no-untyped-def]
+def _accumulate(x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, steps_per_bin, counts):
     rows, columns = codes.shape
     channels, bins, angles = counts.shape
     rings = channels // 2
@@ -120,7 +120,7 @@ def harmonics_of_events(
 
 
 @njit(cache=True, nogil=True)
-def _accumulate_harmonics(  # type: ignore[no-untyped-def]
+def _accumulate_harmonics(
     x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, stride, table, harmonics
 ):
     rows, columns = codes.shape

@@ -28,7 +28,7 @@ TEXTURE_SIDE = 512
 
 
 @njit(cache=True, nogil=True)
-def _motion(knots, time_s):  # type: ignore[no-untyped-def]
+def _motion(knots, time_s):
     """Turns since time 0 and turns a second, from `SpeedProfile.knots`."""
     segment = 0
     while segment + 1 < len(knots) and knots[segment + 1, 0] <= time_s:
@@ -40,7 +40,7 @@ def _motion(knots, time_s):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _lookup(table, column, position):  # type: ignore[no-untyped-def]
+def _lookup(table, column, position):
     """A column of a table of milliseconds, straight between its rows."""
     row = min(int(position), len(table) - 2)
     share = position - row
@@ -48,7 +48,7 @@ def _lookup(table, column, position):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _texture(noise, u, v):  # type: ignore[no-untyped-def]
+def _texture(noise, u, v):
     """Smooth periodic noise of unit variance, bilinear."""
     i, j = math.floor(u), math.floor(v)
     a, b = u - i, v - j
@@ -59,12 +59,12 @@ def _texture(noise, u, v):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _wrapped(angle):  # type: ignore[no-untyped-def]
+def _wrapped(angle):
     return angle - 2 * math.pi * math.floor(angle / (2 * math.pi) + 0.5)
 
 
 @njit(cache=True, nogil=True)
-def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):  # type: ignore[no-untyped-def]
+def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
     """Light with a rotor before it, and how long nothing will change."""
     position = max(time_s * 1e3, 0.0)
     cx, cy = _lookup(shapes, 0, position), _lookup(shapes, 1, position)
@@ -117,7 +117,7 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):  # t
 
 
 @njit(cache=True, nogil=True)
-def _see_texture(x, y, light, numbers, shifts, time_s, noise):  # type: ignore[no-untyped-def]
+def _see_texture(x, y, light, numbers, shifts, time_s, noise):
     """Light reflected by a moving texture, and how long it hardly changes."""
     x0, y0, x1, y1, contrast, grain, body_a, body_b = numbers
     if not (x0 <= x < x1 and y0 <= y < y1):
@@ -138,7 +138,7 @@ def _see_texture(x, y, light, numbers, shifts, time_s, noise):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def _see(x, y, scene, visible, time_s, noise):  # type: ignore[no-untyped-def]
+def _see(x, y, scene, visible, time_s, noise):
     """Log light at a pixel, and for how long it can be taken as constant."""
     background, rotors, blades, shapes, knots, textures, shifts, lamps = scene
     light, wait = background, LONGEST_STEP_S
@@ -172,7 +172,7 @@ def _see(x, y, scene, visible, time_s, noise):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, signs, count):  # type: ignore[no-untyped-def]
+def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, signs, count):
     """Let one pixel see constant light until end_s; returns the number of its events so far."""
     time_constant_s, refractory_s = sensor
     while True:
@@ -208,7 +208,7 @@ def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, sign
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def advance_pixels(  # type: ignore[no-untyped-def]
+def advance_pixels(
     x, y, scene, visible, sensor, noise, state, thresholds, start_s, end_s, times, signs, counts
 ):
     """Let pixels see the scene from start_s to end_s.
@@ -251,7 +251,7 @@ def advance_pixels(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def initial_light(x, y, scene, visible, noise, light):  # type: ignore[no-untyped-def]
+def initial_light(x, y, scene, visible, noise, light):
     """Fill float64 (n,) with the log light of pixels at time 0."""
     for pixel in prange(len(x)):
         light[pixel], _ = _see(

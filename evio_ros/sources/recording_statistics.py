@@ -19,7 +19,7 @@ LEAST_HOT_SHARE = 1e-5
 
 
 @njit(cache=True, nogil=True)
-def _count(x, y, t, pixels, bins, start_us, bin_us):  # type: ignore[no-untyped-def]
+def _count(x, y, t, pixels, bins, start_us, bin_us):
     for i in range(x.size):
         pixels[y[i], x[i]] += 1
         bins[(t[i] - start_us) // bin_us] += 1

@@ -60,7 +60,7 @@ class RawColumns:
 
 
 @njit(cache=True, nogil=True)
-def _is_plain(t, x, y, width, height, newest):  # type: ignore[no-untyped-def]
+def _is_plain(t, x, y, width, height, newest):
     """Whether all events are inside the geometry and in order; loops that use vector registers."""
     if t.size and t[0] < newest:
         return False
@@ -76,7 +76,7 @@ def _is_plain(t, x, y, width, height, newest):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _inspect(t, x, y, width, height, newest, floor, window_us):  # type: ignore[no-untyped-def]
+def _inspect(t, x, y, width, height, newest, floor, window_us):
     """Counts of events to put in order, too late and outside; the newest time; whether sorted."""
     reordered, late, outside = 0, 0, 0
     for i in range(t.size):
@@ -92,7 +92,7 @@ def _inspect(t, x, y, width, height, newest, floor, window_us):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _usable(t, x, y, width, height, newest, floor, window_us):  # type: ignore[no-untyped-def]
+def _usable(t, x, y, width, height, newest, floor, window_us):
     """Mask of the events that `_inspect` does not drop."""
     usable = np.zeros(t.size, np.bool_)
     for i in range(t.size):

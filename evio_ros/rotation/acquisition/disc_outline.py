@@ -112,7 +112,7 @@ def speed_spectrum(
 
 
 @njit(cache=True, nogil=True)
-def _power_along_lines(power, slopes):  # type: ignore[no-untyped-def]
+def _power_along_lines(power, slopes):
     """Power of a pattern that turns by `slopes` bins of the spectrum for each angular order."""
     bins, columns = power.shape
     along = np.zeros(len(slopes))

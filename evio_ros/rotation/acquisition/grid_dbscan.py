@@ -32,7 +32,7 @@ def grid_dbscan(cells: NDArray[np.int64], reach: float, core: int) -> NDArray[np
 
 
 @njit(cache=True, nogil=True)
-def _label(cells, number, margin, squared_reach, core, labels):  # type: ignore[no-untyped-def]
+def _label(cells, number, margin, squared_reach, core, labels):
     """Flood from each core that has no label yet; `number` is the grid with a margin about it."""
     waiting = np.empty(len(cells), np.int64)
     neighbours = np.empty((2 * margin + 1) ** 2, np.int64)
@@ -60,7 +60,7 @@ def _label(cells, number, margin, squared_reach, core, labels):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _find(cell, number, margin, squared_reach, neighbours):  # type: ignore[no-untyped-def]
+def _find(cell, number, margin, squared_reach, neighbours):
     """Write the numbers of a cell's neighbours, itself among them; returns how many."""
     count = 0
     for row in range(-margin, margin + 1):

@@ -17,7 +17,7 @@ FIRST_STEP = 0.1
 
 
 @njit(cache=True, nogil=True)
-def disc_angle(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no-untyped-def]
+def disc_angle(points, center_x, center_y, shear_0, shear_1):
     """Angles about a hub after undoing the flattening exp([[s0, s1], [s1, -s0]]) of the disc.
 
     Args:
@@ -33,7 +33,7 @@ def disc_angle(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True)
-def winding_power(phasors, points, center, shear, highest):  # type: ignore[no-untyped-def]
+def winding_power(phasors, points, center, shear, highest):
     """Power that winds about a hub, for every number of windings.
 
     Args:
@@ -56,7 +56,7 @@ def winding_power(phasors, points, center, shear, highest):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def best_starts(phasors, points, centroid, shifts, shears, highest):  # type: ignore[no-untyped-def]
+def best_starts(phasors, points, centroid, shifts, shears, highest):
     """Try hubs on a grid and keep the best of each number of windings.
 
     Args:
@@ -82,7 +82,7 @@ def best_starts(phasors, points, centroid, shifts, shears, highest):  # type: ig
 
 
 @njit(cache=True, nogil=True)
-def refined_hub(phasors, points, scale, centroid, reach, order, shift, shear):  # type: ignore[no-untyped-def]
+def refined_hub(phasors, points, scale, centroid, reach, order, shift, shear):
     """Hub and flattening about which phasors wind best, by Nelder and Mead's simplex (1965).
 
     Args:
@@ -117,7 +117,7 @@ def refined_hub(phasors, points, scale, centroid, reach, order, shift, shear):  
 
 
 @njit(cache=True, nogil=True)
-def _improve(simplex, loss, phasors, points, scale, centroid, reach, order):  # type: ignore[no-untyped-def]
+def _improve(simplex, loss, phasors, points, scale, centroid, reach, order):
     """One step of the simplex: its worst vertex is reflected, or all shrink towards the best."""
     middle = (simplex[0] + simplex[1] + simplex[2] + simplex[3]) / 4
     worst = simplex[4].copy()
@@ -150,7 +150,7 @@ def _improve(simplex, loss, phasors, points, scale, centroid, reach, order):  # 
 
 
 @njit(cache=True, nogil=True)
-def _sort(simplex, loss):  # type: ignore[no-untyped-def]
+def _sort(simplex, loss):
     """Order vertices by their loss, in place."""
     for i in range(1, len(loss)):
         j = i
@@ -162,7 +162,7 @@ def _sort(simplex, loss):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _loss(place, phasors, points, scale, centroid, reach, order):  # type: ignore[no-untyped-def]
+def _loss(place, phasors, points, scale, centroid, reach, order):
     """Negative coherence; far outside its region any phase pattern winds about a hub."""
     outside = max(math.hypot(place[0], place[1]) - 1.0, 0.0)
     turn = _turns(
@@ -180,7 +180,7 @@ def _loss(place, phasors, points, scale, centroid, reach, order):  # type: ignor
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _turns(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no-untyped-def]
+def _turns(points, center_x, center_y, shear_0, shear_1):
     """Cosine and sine, (2, n), of the points' angles on the disc."""
     strength = math.hypot(shear_0, shear_1)
     stretch = math.cosh(strength)
@@ -198,7 +198,7 @@ def _turns(points, center_x, center_y, shear_0, shear_1):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True)
-def _multiply(real, imaginary, turn):  # type: ignore[no-untyped-def]
+def _multiply(real, imaginary, turn):
     """Complex numbers times others, in place."""
     for i in range(len(real)):
         a, b = real[i], imaginary[i]
@@ -207,7 +207,7 @@ def _multiply(real, imaginary, turn):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _both_senses(phasors, real, imaginary):  # type: ignore[no-untyped-def]
+def _both_senses(phasors, real, imaginary):
     """Power of phasors turned by unit numbers, and turned back by them."""
     # Sums of products: real * real, imaginary * imaginary, real * imaginary, imaginary * real.
     off_rr, off_ii, off_ri, off_ir = 0.0, 0.0, 0.0, 0.0

@@ -105,7 +105,7 @@ class RegionEvents:
 
 
 @njit(cache=True, nogil=True)
-def _free_in_box(x, y, codes, box):  # type: ignore[no-untyped-def]
+def _free_in_box(x, y, codes, box):
     """Indices of events at free pixels of a box."""
     places = np.empty(x.size, np.int64)
     inside = 0

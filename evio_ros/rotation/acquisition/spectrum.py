@@ -77,7 +77,7 @@ class _Window:
 
 
 @njit(cache=True, nogil=True)
-def _derotated_sums(harmonics, turns, edges):  # type: ignore[no-untyped-def]
+def _derotated_sums(harmonics, turns, edges):
     """Sums over slices of harmonics of orders 1 to K, derotated by turns for each bin."""
     channels, _, orders = harmonics.shape
     sums = np.zeros((channels, len(edges) - 1, orders), np.complex128)
@@ -115,7 +115,7 @@ def line_power(harmonics: Complex, length_s: float, frequencies_hz: Real) -> Rea
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _derotated_power(real, imaginary, time_s, frequencies_hz):  # type: ignore[no-untyped-def]
+def _derotated_power(real, imaginary, time_s, frequencies_hz):
     """Power of the sums over time of harmonics, derotated with each of some frequencies."""
     channels, bins, orders = real.shape
     cosine, sine = np.empty((bins, orders), np.float32), np.empty((bins, orders), np.float32)

@@ -174,7 +174,7 @@ def _normalised_spectrum(series: NDArray[np.float32]) -> Pieces[NDArray[np.compl
 
 
 @njit(cache=True, nogil=True)
-def _mean_power(spectrum):  # type: ignore[no-untyped-def]
+def _mean_power(spectrum):
     """Power of a spectrum (2, cells, frequencies), averaged over cells and polarities."""
     polarities, cells, frequencies = spectrum.shape
     power = np.zeros(frequencies)

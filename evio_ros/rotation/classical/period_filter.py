@@ -48,7 +48,7 @@ class PeriodFilterParameters(Parameters):
 
 
 @njit(cache=True, nogil=True)
-def _filter_pixels(  # type: ignore[no-untyped-def]
+def _filter_pixels(
     x, y, t, polarity, x0, y0, columns, forget, follow, settled, state, crossed, sums
 ):
     """Filter the events and add each pixel's periods within the range to its sum."""

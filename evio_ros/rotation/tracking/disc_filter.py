@@ -157,7 +157,7 @@ class DiscFilter:
 
 
 @njit(cache=True, nogil=True)
-def _phase_offset(score, information, state, covariance):  # type: ignore[no-untyped-def]
+def _phase_offset(score, information, state, covariance):
     if information[0, 0] <= 0.0:
         return math.inf, math.inf
     pushed, uncertain = 0.0, 0.0
@@ -169,7 +169,7 @@ def _phase_offset(score, information, state, covariance):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True)
-def _predict(state, covariance, walk, dt):  # type: ignore[no-untyped-def]
+def _predict(state, covariance, walk, dt):
     for i in range(4):
         state[i] += dt * state[i + 4]
     for i in range(4):
@@ -187,7 +187,7 @@ def _predict(state, covariance, walk, dt):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _largest(state):  # type: ignore[no-untyped-def]
+def _largest(state):
     """Largest shift or shear."""
     largest = 0.0
     for i in range(GEOMETRY):
@@ -196,7 +196,7 @@ def _largest(state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _update(state, covariance, score, information, excess, offset, phase_variance):  # type: ignore[no-untyped-def]
+def _update(state, covariance, score, information, excess, offset, phase_variance):
     score, information = score / excess, information / excess
     # The phase is not known for sure: integrate it out.
     phase = information[0, 0] + 1.0 / phase_variance

@@ -70,7 +70,7 @@ def ring_radii(rings: int, hub_radius: float) -> NDArray[np.float64]:
 
 
 @njit(cache=True, nogil=True)
-def _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius):  # type: ignore[no-untyped-def]
+def _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius):
     center_x, center_y, major, minor, tilt = shape
     cosine, sine = math.cos(tilt), math.sin(tilt)
     per_ring = rings / (1.0 - hub_radius)

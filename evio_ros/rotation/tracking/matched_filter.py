@@ -51,7 +51,7 @@ def find_offset(
 
 
 @njit(cache=True, nogil=True)
-def _best_offset(counts, log_density, reach, expected_variance):  # type: ignore[no-untyped-def]
+def _best_offset(counts, log_density, reach, expected_variance):
     likelihood = _match(counts, log_density, reach + 1)
     best, is_manoeuvre = _best_bin(likelihood, reach, expected_variance + BIN_RAD**2)
     middle = best + reach + 1
@@ -60,7 +60,7 @@ def _best_offset(counts, log_density, reach, expected_variance):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def _match(counts, log_density, reach):  # type: ignore[no-untyped-def]
+def _match(counts, log_density, reach):
     """Log likelihood, float32 (2 reach + 1,), of counts for offsets of -reach to reach bins.
 
     It is the sum of counts times the log density moved ahead; zero is that of a rotor that shows no
@@ -90,7 +90,7 @@ def _match(counts, log_density, reach):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _best_bin(likelihood, reach, variance):  # type: ignore[no-untyped-def]
+def _best_bin(likelihood, reach, variance):
     """The bin within reach that fits best, near the one foretold; or, if it left that, anywhere."""
     middle = len(likelihood) // 2
     locked, free = -reach, -reach

@@ -218,7 +218,7 @@ class PhaseFilter:
 
 
 @njit(cache=True, nogil=True)
-def _predict(state, covariance, noise, dt):  # type: ignore[no-untyped-def]
+def _predict(state, covariance, noise, dt):
     """Move phase, speed, acceleration and any further constant states by dt, in place."""
     state[0] += dt * (state[1] + 0.5 * dt * state[2])
     state[1] += dt * state[2]
@@ -241,7 +241,7 @@ def _predict(state, covariance, noise, dt):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _correct(state, covariance, element, value, variance):  # type: ignore[no-untyped-def]
+def _correct(state, covariance, element, value, variance):
     """Take in a measurement of one element, in place; its innovation and expected variance."""
     n = len(state)
     innovation = value - state[element]
@@ -259,7 +259,7 @@ def _correct(state, covariance, element, value, variance):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
-def _slice(state, covariance, measured, shaken, noise, dt):  # type: ignore[no-untyped-def]
+def _slice(state, covariance, measured, shaken, noise, dt):
     """One slice: half a step, the measurement in its middle, half a step."""
     for i in range(3):
         covariance[i, i] += shaken[i]
@@ -274,13 +274,13 @@ def _slice(state, covariance, measured, shaken, noise, dt):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def _noise(agility, speed_scale):  # type: ignore[no-untyped-def]
+def _noise(agility, speed_scale):
     """Power of the jerk of a filter, (rad/s^3)^2 s."""
     return (agility * max(speed_scale, 1.0)) ** 2
 
 
 @njit(cache=True, nogil=True)
-def _take_slice(  # type: ignore[no-untyped-def]
+def _take_slice(
     states,
     covariances,
     evidence,
@@ -322,7 +322,7 @@ def _take_slice(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _start_again(states, covariances, evidence):  # type: ignore[no-untyped-def]
+def _start_again(states, covariances, evidence):
     """Let filters that are far behind start again from the best one; which that is."""
     best = evidence.argmax()
     evidence -= evidence[best]
@@ -335,7 +335,7 @@ def _start_again(states, covariances, evidence):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _next_variances(covariances, shake, agilities, speed_scale, dt, best):  # type: ignore[no-untyped-def]
+def _next_variances(covariances, shake, agilities, speed_scale, dt, best):
     """Variances of the phase in the middle of the next slice, by the best and the last filter."""
     return (
         _next_variance(covariances[best], shake, _noise(agilities[best], speed_scale), dt),
@@ -344,7 +344,7 @@ def _next_variances(covariances, shake, agilities, speed_scale, dt, best):  # ty
 
 
 @njit(cache=True, nogil=True)
-def _next_variance(covariance, shake, noise, dt):  # type: ignore[no-untyped-def]
+def _next_variance(covariance, shake, noise, dt):
     """Variance of the phase in the middle of the next slice."""
     moved = covariance.copy()
     for i in range(3):
@@ -354,7 +354,7 @@ def _next_variance(covariance, shake, noise, dt):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _window_advance(history, agilities, speed_scale, dt):  # type: ignore[no-untyped-def]
+def _window_advance(history, agilities, speed_scale, dt):
     """Phase at the end less phase at the start of a window, and its variance."""
     first = history[0]
     best, nearest = 0, math.inf

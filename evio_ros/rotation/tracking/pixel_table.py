@@ -86,7 +86,7 @@ def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -
 
 
 @njit(cache=True, nogil=True)
-def _draw_codes(table, codes, x0, y0, slot_bits, box):  # type: ignore[no-untyped-def]
+def _draw_codes(table, codes, x0, y0, slot_bits, box):
     for y in range(max(y0, box[1]), min(y0 + codes.shape[0], box[3])):
         for x in range(max(x0, box[0]), min(x0 + codes.shape[1], box[2])):
             code = codes[y - y0, x - x0]
@@ -98,7 +98,7 @@ def _draw_codes(table, codes, x0, y0, slot_bits, box):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def _note_taken(codes, is_taken, cell_px, box):  # type: ignore[no-untyped-def]
+def _note_taken(codes, is_taken, cell_px, box):
     """Look anew which cells of a box have a pixel that is not free, in place."""
     x0, y0, x1, y1 = box
     height, width = codes.shape

@@ -68,7 +68,7 @@ class SliceInformation(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def fold_sectors(counts, start_rad, turned_rad, folded):  # type: ignore[no-untyped-def]
+def fold_sectors(counts, start_rad, turned_rad, folded):
     """Counts without the sectors, as a rotor of the positive sense would show them.
 
     Args:
@@ -148,7 +148,7 @@ def measure_slice(
 
 
 @njit(cache=True, nogil=True)
-def _sector_means(integral, second_integral, start, turned, means):  # type: ignore[no-untyped-def]
+def _sector_means(integral, second_integral, start, turned, means):
     """Means of a function, of which two integrals are given, over every sector and a slice's time.
 
     Args:
@@ -166,7 +166,7 @@ def _sector_means(integral, second_integral, start, turned, means):  # type: ign
 
 
 @njit(cache=True, nogil=True)
-def _steps(table, angle, factor, total):  # type: ignore[no-untyped-def]
+def _steps(table, angle, factor, total):
     """Add to each sector a factor times the growth of a periodic table over it.
 
     Sectors begin at `angle`; between bins the table is straight.
@@ -184,7 +184,7 @@ def _steps(table, angle, factor, total):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _moments(counts, slope):  # type: ignore[no-untyped-def]
+def _moments(counts, slope):
     """Number of events, and sums of their slope and of its square."""
     total, first, second = 0, np.float32(0.0), np.float32(0.0)
     for i in range(len(counts)):
@@ -196,7 +196,7 @@ def _moments(counts, slope):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _compare(  # type: ignore[no-untyped-def]
+def _compare(
     counts,
     looks_slope,
     integral,
@@ -264,7 +264,7 @@ def _compare(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _explained(score, information):  # type: ignore[no-untyped-def]
+def _explained(score, information):
     """Squared score over its variance that the best place and shape explain."""
     # A touch of prior keeps the solution finite where some sectors saw nothing.
     rest, left, explained = information.copy(), score.copy(), 0.0

@@ -106,7 +106,7 @@ class SliceCounts:
 
 
 @njit(cache=True, nogil=True)
-def bins_seen(start_rad, turned_rad):  # type: ignore[no-untyped-def]
+def bins_seen(start_rad, turned_rad):
     """Bins of the turning frame that pass the first sector while a rotor turns.
 
     Sector s sees those `SECTOR_BINS` * s further on.
@@ -126,7 +126,7 @@ def bins_seen(start_rad, turned_rad):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def sector_runs(first, number, sector):  # type: ignore[no-untyped-def]
+def sector_runs(first, number, sector):
     """A sector's bins, see `bins_seen`, as two runs: from begin to near and from 0 to far."""
     begin = (first + sector * SECTOR_BINS) & (ANGLE_BINS - 1)
     end = begin + number
@@ -134,7 +134,7 @@ def sector_runs(first, number, sector):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _clear(counts, turned, slots):  # type: ignore[no-untyped-def]
+def _clear(counts, turned, slots):
     """Set the counters of some slots to 0: those that a slice may have changed."""
     for slot in range(slots):
         first, number = bins_seen(turned[slot, 0], turned[slot, 1])
@@ -146,7 +146,7 @@ def _clear(counts, turned, slots):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _set_motion(phases, speeds, length_s, motion, turned):  # type: ignore[no-untyped-def]
+def _set_motion(phases, speeds, length_s, motion, turned):
     """Write down each slot's motion, as is and in whole numbers: a turn is 2^64, a microsecond 1.
 
     Such numbers overflow exactly as angles do.
@@ -161,7 +161,7 @@ def _set_motion(phases, speeds, length_s, motion, turned):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
-def _count(  # type: ignore[no-untyped-def]
+def _count(
     x,
     y,
     t,

@@ -88,7 +88,7 @@ def blur_of(radii: Real) -> Real:
 
 
 @njit(cache=True, nogil=True)
-def _density_harmonics(spectrum):  # type: ignore[no-untyped-def]
+def _density_harmonics(spectrum):
     """Harmonics of density over mean density from those of counts."""
     smooth = np.empty_like(spectrum)
     for ring in range(spectrum.shape[0]):
@@ -105,7 +105,7 @@ def _density_harmonics(spectrum):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _integrate_twice(values, integral, second_integral):  # type: ignore[no-untyped-def]
+def _integrate_twice(values, integral, second_integral):
     """Integrals over angle of periodic values less their mean; (rings, 2) means."""
     means = np.empty(values.shape[:2])
     for ring in range(values.shape[0]):
@@ -116,7 +116,7 @@ def _integrate_twice(values, integral, second_integral):  # type: ignore[no-unty
 
 
 @njit(cache=True, nogil=True)
-def _integrate(values, integral):  # type: ignore[no-untyped-def]
+def _integrate(values, integral):
     """Integral with mean 0 of periodic values less their mean; that mean.
 
     Between neighbours the cubic through four values is integrated.
@@ -220,7 +220,7 @@ class Template:
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _weigh(counts, log_density, slope, bend):  # type: ignore[no-untyped-def]
+def _weigh(counts, log_density, slope, bend):
     """Contrast and response of a template."""
     events, gained, weight, bent = 0.0, 0.0, 0.0, 0.0
     for ring in range(counts.shape[0]):
@@ -236,7 +236,7 @@ def _weigh(counts, log_density, slope, bend):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _add_agreeing(known, counts, slope, response, own):  # type: ignore[no-untyped-def]
+def _add_agreeing(known, counts, slope, response, own):
     """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
     score, weight = 0.0, 0.0
     for ring in range(known.shape[0]):
@@ -251,7 +251,7 @@ def _add_agreeing(known, counts, slope, response, own):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def _turned_since(counts, slope, response, own, turned, information):  # type: ignore[no-untyped-def]
+def _turned_since(counts, slope, response, own, turned, information):
     """By how much each channel's counts have turned since they had mean slopes `own`."""
     for ring in range(counts.shape[0]):
         for polarity in range(2):
@@ -262,7 +262,7 @@ def _turned_since(counts, slope, response, own, turned, information):  # type: i
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _moments(counts, slope):  # type: ignore[no-untyped-def]
+def _moments(counts, slope):
     """Sum of counts, and sums of their slope and of its square."""
     total, first, second = 0.0, 0.0, 0.0
     for i in range(ANGLE_BINS):
@@ -273,7 +273,7 @@ def _moments(counts, slope):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def add_turned(total, tables, bins):  # type: ignore[no-untyped-def]
+def add_turned(total, tables, bins):
     """Add periodic tables (rings, 2, ANGLE_BINS), moved ahead by a number of bins, to a total.
 
     Between bins they are straight.

@@ -22,7 +22,7 @@ HIGH, LOW, ROW, REPEAT = range(4)
 
 
 @njit(cache=True, nogil=True)
-def _vector(t, x, y, polarity, first):  # type: ignore[no-untyped-def]
+def _vector(t, x, y, polarity, first):
     """Number of events from `first` on that one vector of 12 columns can hold in their order."""
     length = 1
     for i in range(first + 1, min(first + 12, t.size)):
@@ -35,7 +35,7 @@ def _vector(t, x, y, polarity, first):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _encode(t, x, y, polarity, state, words):  # type: ignore[no-untyped-def]
+def _encode(t, x, y, polarity, state, words):
     """Returns the number of words."""
     high, low, row = state[HIGH], state[LOW], state[ROW]
     count, i = 0, 0

@@ -66,7 +66,7 @@ def encode_mono(columns: RawColumns, base_us: int) -> NDArray[np.uint8]:
 
 
 @njit(cache=True, nogil=True)
-def _count_compressed(words):  # type: ignore[no-untyped-def]
+def _count_compressed(words):
     events = 0
     for i in range(words.size):
         kind = words[i] >> 12
@@ -78,7 +78,7 @@ def _count_compressed(words):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _decode_compressed(words, base_us, t, x, y, polarity):  # type: ignore[no-untyped-def]
+def _decode_compressed(words, base_us, t, x, y, polarity):
     """Returns the numbers of events and of invalid words."""
     column, row, vector_polarity = np.int64(0), np.int64(0), np.int64(0)
     high, low = np.int64(0), np.int64(0)

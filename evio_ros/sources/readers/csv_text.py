@@ -44,7 +44,7 @@ TAB, NEWLINE, RETURN, SPACE, COMMA, MINUS, POINT, ZERO, NINE = b"\t\n\r ,-.09"
 
 
 @njit(cache=True, nogil=True)
-def _number(text, position):  # type: ignore[no-untyped-def]
+def _number(text, position):
     """Read a decimal number.
 
     Returns its digits as an integer, how many of them are after the point (further ones than 6 are
@@ -75,7 +75,7 @@ def _number(text, position):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _blanks(text, position):  # type: ignore[no-untyped-def]
+def _blanks(text, position):
     """Where blanks end."""
     while position < text.size:
         byte = text[position]
@@ -86,7 +86,7 @@ def _blanks(text, position):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _line(text, position, places, seconds, values):  # type: ignore[no-untyped-def]
+def _line(text, position, places, seconds, values):
     """Read one line; returns where the next begins, or -1 where it is no event."""
     for field in range(places.size):
         # A call costs as much as a field, so blanks are looked for where there are some.
@@ -115,7 +115,7 @@ def _line(text, position, places, seconds, values):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def _parse(text, places, seconds, t, x, y, polarity):  # type: ignore[no-untyped-def]
+def _parse(text, places, seconds, t, x, y, polarity):
     """Parse lines that end in a newline; `places` tells which of t, x, y, p a field is, or -1.
 
     Returns the number of events, the bytes used, and the offset of the first bad line or -1.

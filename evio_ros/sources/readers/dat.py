@@ -33,7 +33,7 @@ INDEX_ENTRIES = 512
 
 
 @njit(cache=True, nogil=True)
-def _decode(words, base, t, x, y, polarity):  # type: ignore[no-untyped-def]
+def _decode(words, base, t, x, y, polarity):
     """Split words into columns, times counted from `base`; returns the largest polarity field."""
     largest = np.uint32(0)
     for i in range(t.size):
@@ -47,7 +47,7 @@ def _decode(words, base, t, x, y, polarity):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _range(values):  # type: ignore[no-untyped-def]
+def _range(values):
     lowest, highest = values[0], values[0]
     for i in range(values.size):
         lowest, highest = min(lowest, values[i]), max(highest, values[i])
@@ -55,7 +55,7 @@ def _range(values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _unwrap(t, before):  # type: ignore[no-untyped-def]
+def _unwrap(t, before):
     """Bring each time to within half a wrap of the one before."""
     half, whole = np.int64(1 << 31), np.int64(1 << 32)
     for i in range(t.size):

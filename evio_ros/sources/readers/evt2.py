@@ -21,7 +21,7 @@ NO_TIME = -1
 
 
 @njit(cache=True, nogil=True)
-def _decode(words, state, t, x, y, polarity):  # type: ignore[no-untyped-def]
+def _decode(words, state, t, x, y, polarity):
     """Returns the numbers of events and of invalid words; state is the time in units of 64 µs."""
     high = state[0]
     # An unsigned place needs no test for a negative index.
@@ -47,7 +47,7 @@ def _decode(words, state, t, x, y, polarity):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _skip(words, state):  # type: ignore[no-untyped-def]
+def _skip(words, state):
     high = state[0]
     for i in range(words.size):
         if words[i] >> 28 == TIME_HIGH:
@@ -56,7 +56,7 @@ def _skip(words, state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def unwrapped_high(raw, before):  # type: ignore[no-untyped-def]
+def unwrapped_high(raw, before):
     """The 28-bit time counted on past its wraps: the value nearest to the one before.
 
     Before the first time, `before` is -1 less what the count starts from.

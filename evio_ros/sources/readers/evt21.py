@@ -33,7 +33,7 @@ SAMPLE_WORDS = 1 << 12
 
 
 @njit(cache=True, nogil=True)
-def _count(words):  # type: ignore[no-untyped-def]
+def _count(words):
     """Events that the words can make at most; words are pairs of low and high halves."""
     events = np.int64(0)
     for i in range(len(words)):
@@ -46,7 +46,7 @@ def _count(words):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _decode(words, state, t, x, y, polarity):  # type: ignore[no-untyped-def]
+def _decode(words, state, t, x, y, polarity):
     """Returns the numbers of events and of invalid words."""
     high = state[0]
     events, invalid = 0, 0
@@ -78,7 +78,7 @@ def _decode(words, state, t, x, y, polarity):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _skip(words, state):  # type: ignore[no-untyped-def]
+def _skip(words, state):
     high = state[0]
     for i in range(len(words)):
         if words[i, 1] >> 28 == TIME_HIGH:

@@ -41,7 +41,7 @@ PLACES = np.argsort(1 - _MASKS, axis=1, kind="stable").astype(np.uint8)
 
 
 @njit(cache=True, nogil=True)
-def _next_high(raw, high):  # type: ignore[no-untyped-def]
+def _next_high(raw, high):
     """The 12-bit time-high word counted on past its wraps."""
     if high < 0:
         return raw - 1 - high
@@ -55,7 +55,7 @@ def _next_high(raw, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _decode(words, state, t, x, y, polarity, trigger_t, trigger_edge, reached):  # type: ignore[no-untyped-def]
+def _decode(words, state, t, x, y, polarity, trigger_t, trigger_edge, reached):
     """Decode from where `reached` says, until the words end or a column is full.
 
     `reached` holds the numbers of words, events, triggers and invalid words so far.
@@ -122,7 +122,7 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_edge, reached): 
 
 
 @njit(cache=True, nogil=True)
-def _skip(words, state):  # type: ignore[no-untyped-def]
+def _skip(words, state):
     """Only times wrap, so only they are followed; of all else the last word counts."""
     high = state[HIGH]
     for i in range(words.size):

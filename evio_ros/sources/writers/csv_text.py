@@ -18,7 +18,7 @@ LONGEST_LINE = 20 + 6 + 6 + 2 + 1
 
 
 @njit(cache=True, nogil=True)
-def _format(t, x, y, polarity, text):  # type: ignore[no-untyped-def]
+def _format(t, x, y, polarity, text):
     """Returns the number of bytes."""
     digits = np.empty(20, np.uint8)
     end = 0

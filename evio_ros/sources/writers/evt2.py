@@ -20,7 +20,7 @@ LONGEST_TIME_STEP = 1 << 26
 
 
 @njit(cache=True, nogil=True)
-def _encode(t, x, y, polarity, high, words):  # type: ignore[no-untyped-def]
+def _encode(t, x, y, polarity, high, words):
     """Returns the number of words and the new time in units of 64 µs."""
     count = 0
     for i in range(t.size):
