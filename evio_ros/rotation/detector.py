@@ -16,11 +16,9 @@ from evio_ros.rotation.acquisition.unassigned_events import FreeActivity
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
 from evio_ros.rotation.acquisition.work_units import Pieces
 from evio_ros.rotation.known_discs import Calibration
-from evio_ros.rotation.tracking.pixel_table import PixelTable
 from evio_ros.rotation.tracking.reacquisition import find_motion
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker, TrackerParameters
-from evio_ros.rotation.tracking.slice_histogram import SliceCounts
-from evio_ros.rotation.tracking.tracker_bank import follow_slice
+from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 from evio_ros.rotation.window_parameters import WindowParameters
 
 __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
@@ -125,13 +123,15 @@ class RotationDetector:
         self._slice_us = self.parameters.slice_us
         self._next_identity = 0
         self._slices_of_step = 0
-        self.reset()
-        self._counts = SliceCounts(
+        self._bank = TrackerBank(
+            size,
             self.parameters.maximum_rotors,
-            self._tracking.rings,
-            self._table.grid_shape,
             self._regions.cell_px,
+            self._slice_us,
+            self.parameters.window_us // self._slice_us,
+            self._tracking,
         )
+        self.reset()
 
     @property
     def all_parameters(
@@ -147,14 +147,12 @@ class RotationDetector:
         p = self.parameters
         steps = math.ceil(p.acquisition_us / p.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps * (p.step_us // self._slice_us))
-        self._trackers: list[RotorTracker] = []
-        self._table = PixelTable(self.size, self._regions.cell_px)
-        self._free = FreeActivity(self._table.grid_shape, 2 * p.acquisition_us, LOOK_US)
+        self._bank.clear()
+        self._free = FreeActivity(self._bank.grid_shape, 2 * p.acquisition_us, LOOK_US)
         self._searcher = RotorSearch(
             self.size,
             self._recent,
-            self._table,
-            self._trackers,
+            self._bank,
             self._known,
             p.acquisition_us,
             self._slice_us,
@@ -230,9 +228,9 @@ class RotationDetector:
         self._slices_of_step = 0
         self._drop_lost()
         self._is_search_due = True
-        if not self._trackers:
+        if not len(self._bank):
             self.search()
-        estimates = [tracker.estimate() for tracker in self._trackers]
+        estimates = [tracker.estimate() for tracker in self._bank]
         seen = [estimate for estimate in estimates if estimate is not None]
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
 
@@ -247,7 +245,7 @@ class RotationDetector:
 
     def calibration(self) -> Calibration:
         """The discs of all rotors that are followed, as they are known by now."""
-        discs = tuple(tracker.known_disc() for tracker in self._trackers)
+        discs = tuple(tracker.known_disc() for tracker in self._bank)
         return Calibration(self.size, discs)
 
     def recalibrate(self) -> None:
@@ -271,16 +269,9 @@ class RotationDetector:
 
     def _follow(self, part: EventWindow, is_last: bool) -> None:
         """Let the trackers follow through a slice, which may be the last of a step."""
-        follow_slice(
-            self._trackers,
-            part.events,
-            range(part.start_us, part.end_us),
-            is_last,
-            self._table,
-            self._counts,
-            self._free.latest,
-        )
-        for tracker in self._trackers:
+        times_us = range(part.start_us, part.end_us)
+        self._bank.follow(part.events, times_us, is_last, self._free.latest)
+        for tracker in self._bank:
             if tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
                 self._relock(tracker)
 
@@ -298,7 +289,7 @@ class RotationDetector:
 
     def _drop_lost(self) -> None:
         patience_us = self.parameters.patience * max(self.parameters.window_us, 50_000)
-        for tracker in list(self._trackers):
+        for tracker in self._bank:
             if (
                 tracker.unseen_us > patience_us
                 or tracker.resting_us > self._tracking.rest_us
@@ -307,15 +298,14 @@ class RotationDetector:
                 self._drop(tracker)
 
     def _drop(self, tracker: RotorTracker) -> None:
-        self._trackers.remove(tracker)
-        self._table.remove(tracker.slot)
+        self._bank.remove(tracker)
         self.statistics.rotors_lost += 1
 
     def _search_on(self, length_us: int) -> None:
         """Go on with the search for rotors by as many pieces as a step of some length allows."""
         self._time_to_look_us -= length_us
         self._time_to_search_us += length_us
-        none_waits = not self._trackers
+        none_waits = not len(self._bank)
         piece_us = IDLE_PIECE_US if none_waits else PIECE_US
         while (work := self._searching or self._begin_search()) is not None:
             self._searching = work
@@ -333,10 +323,10 @@ class RotationDetector:
 
     def _begin_search(self) -> Pieces[RotorTracker | None] | None:
         """The search of a region where events belong to no rotor; None where there is none."""
-        if len(self._trackers) >= self.parameters.maximum_rotors:
+        if self._bank.is_full:
             return None
         if self._time_to_look_us <= 0:
-            self._time_to_look_us = UNHURRIED_LOOK_US if self._trackers else LOOK_US
+            self._time_to_look_us = UNHURRIED_LOOK_US if len(self._bank) else LOOK_US
             self._to_search = self._searcher.regions(*self._free.total())
         while self._to_search:
             region = self._to_search.pop(0)
@@ -349,9 +339,8 @@ class RotationDetector:
 
     def _take_up(self, tracker: RotorTracker) -> None:
         """Follow a rotor that was found, and look at once for what remains beside it."""
-        tracker.identity, tracker.slot = self._next_identity, self._table.free_slot()
-        self._table.put(tracker.slot, tracker.disc_map())
-        self._trackers.append(tracker)
+        tracker.identity = self._next_identity
+        self._bank.add(tracker)
         self._next_identity += 1
         self.statistics.rotors_found += 1
         self._time_to_look_us = 0

@@ -22,8 +22,8 @@ from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find
 from evio_ros.rotation.acquisition.verification import CandidateFollower
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters, RotorCandidate, acquire
 from evio_ros.rotation.acquisition.work_units import Pieces
-from evio_ros.rotation.tracking.pixel_table import PixelTable
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
+from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["RotorSearch"]
@@ -49,8 +49,7 @@ class RotorSearch:
     Args:
         size: geometry of the sensor.
         recent: the latest steps, kept up to date by the owner, as are:
-        table: pixels of the rotors that are followed.
-        followed: these rotors.
+        followed: the rotors that are followed.
         known: discs of a calibration; where a region lies in one, it is tried first.
         span_us: length of the events in which blades are looked for; slow discs in twice that.
         slice_us, window_slices: slices that rotors are followed with, and their number in a window.
@@ -61,8 +60,7 @@ class RotorSearch:
         self,
         size: SensorSize,
         recent: Sequence[EventWindow],
-        table: PixelTable,
-        followed: Sequence[RotorTracker],
+        followed: TrackerBank,
         known: Sequence[Ellipse],
         span_us: int,
         slice_us: int,
@@ -73,7 +71,6 @@ class RotorSearch:
     ) -> None:
         self._size = size
         self._recent = recent
-        self._table = table
         self._followed = followed
         self._known_discs = known
         self._span_us = span_us
@@ -87,7 +84,7 @@ class RotorSearch:
         # When to look again at what is no failure: a slow disc that has not turned once, or what
         # winds but can't be followed yet, as it speeds up.
         self._wait_us = 0
-        self._failures = Failures(table.grid_shape)
+        self._failures = Failures(followed.grid_shape)
         self._follower = CandidateFollower(size, regions.cell_px, slice_us, window_slices, tracking)
 
     def pass_step(self, step: EventWindow) -> None:
@@ -135,7 +132,7 @@ class RotorSearch:
         """
         begin_us = self._recent[-1].end_us - active_us
         steps = [step for step in self._recent if step.start_us >= begin_us]
-        window = RegionEvents(self._size, steps, self._table.codes, region)
+        window = RegionEvents(self._size, steps, self._followed.codes, region)
         later: list[EventWindow] = []
         self._later = later
         self._wait_us = 0

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.acquisition.work_units import Pieces
-from evio_ros.rotation.tracking.pixel_table import PixelTable
 from evio_ros.rotation.tracking.rotor_motion import Motion
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
-from evio_ros.rotation.tracking.slice_histogram import SliceCounts
 from evio_ros.rotation.tracking.template import Template
-from evio_ros.rotation.tracking.tracker_bank import follow_slice
+from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["CandidateFollower"]
 
 SLICES_A_PIECE = 3
-UNKNOWN = -1
-"""Identity of a tracker that is not yet known to be one of a rotor."""
 
 
 class CandidateFollower:
@@ -39,28 +37,15 @@ class CandidateFollower:
         window_slices: int,
         tracking: TrackerParameters,
     ) -> None:
-        self._size = size
         self._slice_us = slice_us
-        self._window_slices = window_slices
-        self._tracking = tracking
-        self._table = PixelTable(size, cell_px)
-        self._counts = SliceCounts(1, tracking.rings, self._table.grid_shape, cell_px)
-        self._others = self._counts.empty_grid()
+        self._bank = TrackerBank(size, 1, cell_px, slice_us, window_slices, tracking)
+        self._unassigned = np.zeros(self._bank.grid_shape, np.int32)
 
     def begin(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:
-        """A tracker of a disc, of some looks, from a time on."""
-        tracker = RotorTracker(
-            UNKNOWN,
-            0,
-            ellipse,
-            template,
-            motion,
-            self._size,
-            self._slice_us,
-            self._window_slices,
-            self._tracking,
-        )
-        self._table.put(0, tracker.disc_map())
+        """A tracker of a disc that looks like a template, from a time on."""
+        self._bank.clear()
+        tracker = self._bank.tracker_of(ellipse, template, motion)
+        self._bank.add(tracker)
         return tracker
 
     def follow(self, tracker: RotorTracker, events: EventBatch, end_us: int) -> Pieces[None]:
@@ -68,8 +53,6 @@ class CandidateFollower:
         for index, start_us in enumerate(range(tracker.t_us, end_us, self._slice_us)):
             times_us = range(start_us, start_us + self._slice_us)
             is_last = times_us.stop >= end_us
-            follow_slice(
-                [tracker], events, times_us, is_last, self._table, self._counts, self._others
-            )
+            self._bank.follow(events, times_us, is_last, self._unassigned)
             if index % SLICES_A_PIECE == SLICES_A_PIECE - 1:
                 yield

@@ -49,7 +49,6 @@ class RotorTracker:
 
     Args:
         identity: number of the rotor.
-        slot: its number in the pixel table.
         ellipse: first guess of the disc.
         template: first guess of its looks.
         motion: its motion at the start of the first slice.
@@ -69,7 +68,6 @@ class RotorTracker:
     def __init__(
         self,
         identity: int,
-        slot: int,
         ellipse: Ellipse,
         template: Template,
         motion: Motion,
@@ -79,7 +77,6 @@ class RotorTracker:
         parameters: TrackerParameters,
     ) -> None:
         self.identity = identity
-        self.slot = slot
         self.t_us = motion.t_us
         self.stopped = False
         self.unseen_us = self.resting_us = self.doubtful_us = 0
