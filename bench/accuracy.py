@@ -20,13 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from rich.console import Console
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from accuracy_bench.markdown import accuracy_markdown, detection_markdown, honesty_markdown
-from accuracy_bench.results import Row, baseline, read_rows, write_rows
-from accuracy_bench.runs import METHODS, QUICK, Job, run
 from accuracy_bench.scaling import measure_scaling, scaling_table
 from accuracy_bench.tables import (
     accuracy_table,
@@ -35,7 +29,12 @@ from accuracy_bench.tables import (
     honesty_table,
     reliability_table,
 )
-from accuracy_bench.variations import VariedJob, pooled, run_varied
+from rich.console import Console
+
+from evio_ros.evaluation.methods import METHODS
+from evio_ros.evaluation.results import Row, baseline, read_rows, write_rows
+from evio_ros.evaluation.runs import QUICK, Job, run
+from evio_ros.evaluation.variations import VariedJob, pooled, run_varied
 
 J, R = TypeVar("J"), TypeVar("R")
 WINDOWS_MS = (5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1000.0)

@@ -1,1 +1,1 @@
-"""Parts of bench/accuracy.py: runs, results, goals and tables."""
+"""What bench/accuracy.py prints: tables, and the measurement of how cost grows."""

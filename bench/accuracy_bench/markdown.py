@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from accuracy_bench.goals import goal
-from accuracy_bench.results import Row
 from accuracy_bench.tables import share_text
+from evio_ros.evaluation.goals import goal
+from evio_ros.evaluation.honesty import NORMAL_MEDIAN
+from evio_ros.evaluation.results import Row
 
 
 def accuracy_markdown(rows: list[Row]) -> str:
@@ -53,8 +54,7 @@ def _lines(
         lines.append((method, cells))
         if method == "oracle":
             claims = [figures.get((scene, method, window), {}) for window in windows]
-            # The median of a normal error is 0.6745 standard deviations.
-            bounds = [row.get("claimed") and 0.6745 * row["claimed"] for row in claims]
+            bounds = [row.get("claimed") and NORMAL_MEDIAN * row["claimed"] for row in claims]
             lines.append(("bound", [_error(value) for value in bounds]))
     return lines
 

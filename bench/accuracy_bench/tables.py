@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from accuracy_bench.goals import goal
-from accuracy_bench.results import Row
+from evio_ros.evaluation.goals import goal
+from evio_ros.evaluation.results import Row
 
 
 def accuracy_table(rows: list[Row]) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import unittest
 from pathlib import Path
@@ -20,8 +19,6 @@ import launch_testing.actions
 import launch_testing.asserts
 import launch_testing.markers
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 

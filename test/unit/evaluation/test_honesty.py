@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from evio_ros.evaluation.honesty import Honesty
 from evio_ros.evaluation.scores import RotorScore
 
-BENCH = Path(__file__).parents[3] / "bench"
 CLAIMED = 1e-4
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bench_on_path():
-    sys.path.insert(0, str(BENCH))
-    yield
-    sys.path.remove(str(BENCH))
 
 
 def _rotor(z: np.ndarray) -> RotorScore:
@@ -26,8 +16,6 @@ def _rotor(z: np.ndarray) -> RotorScore:
 
 
 def test_independent_errors_are_counted_as_such():
-    from accuracy_bench.variations import Honesty
-
     rng = np.random.default_rng(1)
     recordings = [[_rotor(rng.normal(size=400))] for _ in range(10)]
     judged = Honesty.of(recordings, 1)
@@ -40,8 +28,6 @@ def test_independent_errors_are_counted_as_such():
 
 
 def test_errors_that_come_in_blocks_count_for_fewer():
-    from accuracy_bench.variations import Honesty
-
     rng = np.random.default_rng(2)
     recordings = [[_rotor(np.repeat(rng.normal(size=40), 10))] for _ in range(10)]
     judged = Honesty.of(recordings, 10)
@@ -49,16 +35,12 @@ def test_errors_that_come_in_blocks_count_for_fewer():
 
 
 def test_recordings_that_differ_as_wholes_say_how_little_is_known():
-    from accuracy_bench.variations import Honesty
-
     rng = np.random.default_rng(3)
     recordings = [[_rotor(scale * rng.normal(size=400))] for scale in (0.3, 0.5, 2.0, 3.0)]
     assert Honesty.of(recordings, 1).within_1.std > 0.1
 
 
 def test_wrong_estimates_are_counted_apart():
-    from accuracy_bench.variations import Honesty
-
     z = np.random.default_rng(4).normal(size=400)
     z[:100] = 1e4
     judged = Honesty.of([[_rotor(z)]], 1)
@@ -67,14 +49,4 @@ def test_wrong_estimates_are_counted_apart():
 
 
 def test_nothing_measured_is_nothing_judged():
-    from accuracy_bench.variations import Honesty
-
     assert Honesty.of([[RotorScore(0)], []], 10) is None
-
-
-def test_no_two_seeds_have_the_same_speed():
-    from accuracy_bench.variations import SPEED_SPREAD, speed_factor
-
-    factors = [speed_factor(seed) for seed in range(100)]
-    assert len(set(factors)) == 100
-    assert all(abs(factor - 1) <= SPEED_SPREAD / 2 for factor in factors)

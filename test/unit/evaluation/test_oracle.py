@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path as FilePath
 
 import numpy as np
 import pytest
 from rotor_events import IdealRotor, events_of
 
+from evio_ros.evaluation.oracle import Oracle
 from evio_ros.simulation.scene import Path
 from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import RotorTruth
 
-BENCH = FilePath(__file__).parents[3] / "bench"
 WINDOW_US = 50_000
 
 
 @pytest.fixture(scope="module")
 def estimates():
-    sys.path.insert(0, str(BENCH))
-    from accuracy_bench.oracle import Oracle
-
-    sys.path.remove(str(BENCH))
     ideal = IdealRotor(19.1667, event_rate_hz=1e6, edge_std_rad=0.05)
     truth = RotorTruth(
         0,

@@ -1,33 +1,22 @@
-"""Recordings of a scene that differ in everything random and in speed, and what they say together.
+"""How honest standard deviations are: what share of the errors lies within them.
 
-One recording holds few independent windows of a second: what share of its errors lies within the
-claimed standard deviation is nearly one draw. Several seeds, each with a speed of its own, tell.
+Neighbouring windows share events and a tracker's state, so their errors are not independent: the
+uncertainty of a share comes from how much blocks of time, or whole recordings, differ.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy_bench.results import Row
-from accuracy_bench.runs import Job, errors_of
 from evio_ros.evaluation.scores import RIGHT_ERROR, RotorScore
-from evio_ros.evaluation.simulated_recording import cached_recording
-from evio_ros.simulation.presets import preset
 
-DURATION_S = 4.0
-SPEED_SPREAD = 0.16
-"""Greatest speed less the smallest, as a share of the scene's own."""
-GOLDEN = 0.6180339887498949
-LEAST_BLOCK_US = 500_000
-BLOCK_WINDOWS = 2
-"""Errors are taken for independent from one block of time to the next: so long, and so many
-windows."""
+__all__ = ["NORMAL_MEDIAN", "Honesty"]
+
 Real = NDArray[np.float64]
 NORMAL_MEDIAN = 0.6745
 """Median size of an error over its standard deviation where it is normally distributed."""
@@ -127,52 +116,3 @@ def _share(sizes: Sequence[Sequence[Real]], bound: float, block: int) -> Share:
 def _clustered(parts: Sequence[NDArray[np.bool_]], share: float) -> float:
     """Variance of the number that is inside, of parts that are independent of one another."""
     return float(sum((part.sum() - share * len(part)) ** 2 for part in parts))
-
-
-def speed_factor(seed: int) -> float:
-    """Factor for the speed of a scene's rotors; no two seeds have the same."""
-    return 1.0 + SPEED_SPREAD * ((seed * GOLDEN) % 1.0 - 0.5)
-
-
-def varied_recording(scene: str, seed: int, duration_s: float = DURATION_S) -> Path:
-    """A scene's recording with a seed and its speed, in the cache of simulated recordings."""
-    rotors = preset(scene, duration_s).scene.rotors
-    rpm = speed_factor(seed) * rotors[0].speed.rpm[0] if rotors else None
-    return cached_recording(scene, duration_s, rpm, seed=seed)
-
-
-@dataclass(frozen=True)
-class VariedJob:
-    """One scene with one seed."""
-
-    job: Job
-    seed: int
-
-
-Part = tuple[str, int, int, list[RotorScore]]
-"""Scene, window and step [us], and the scores of a recording's rotors."""
-
-
-def run_varied(varied: VariedJob) -> list[Part]:
-    """Measure one recording; an empty list for a scene in which nothing turns."""
-    job = varied.job
-    if not preset(job.scene).scene.rotors:
-        return []
-    duration_s = DURATION_S if job.duration_s is None else job.duration_s
-    path = varied_recording(job.scene, varied.seed, duration_s)
-    parts = errors_of(replace(job, recording=path))
-    return [(job.scene, window_us, step_us, rotors) for window_us, step_us, rotors in parts]
-
-
-def pooled(parts: Iterable[Part]) -> list[Row]:
-    """One row for each scene and window."""
-    groups: dict[tuple[str, int, int], list[list[RotorScore]]] = {}
-    for scene, window_us, step_us, rotors in parts:
-        groups.setdefault((scene, window_us, step_us), []).append(rotors)
-    rows = []
-    for (scene, window_us, step_us), recordings in groups.items():
-        block = math.ceil(max(BLOCK_WINDOWS * window_us, LEAST_BLOCK_US) / step_us)
-        honesty = Honesty.of(recordings, block)
-        if honesty is not None:
-            rows.append(Row(scene, "detector", 1e-3 * window_us, asdict(honesty)))
-    return rows

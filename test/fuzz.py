@@ -1,7 +1,7 @@
 """Broken recordings by the thousand: no crash, no hang, no unbounded memory, one-line errors.
 
-python bench/fuzz.py --seconds 600                  every format for ten minutes
-python bench/fuzz.py --seconds 60 --format EVT3     one format for a minute
+python test/fuzz.py --seconds 600                  every format for ten minutes
+python test/fuzz.py --seconds 60 --format EVT3     one format for a minute
 
 Every format's reader runs in a process of its own with bounded memory; one case may take 20 s of
 CPU time. What fails is kept under out/fuzz.
@@ -20,21 +20,18 @@ import time
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
+from encoded_events import batch_of, random_events
+from event_packets import Packet
+from recording_makers import MAKERS, mutated, storage_file
 from rich.console import Console
 from rich.table import Table
 
+from evio_ros.errors import EvioError
+from evio_ros.sources.base import SourceStatistics
+from evio_ros.sources.codecs.event_packet import ENCODINGS, EventPacketDecoder, EventPacketEncoder
+from evio_ros.sources.registry import open_source
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "test"))
-
-from encoded_events import batch_of, random_events  # noqa: E402
-from event_packets import Packet  # noqa: E402
-from recording_makers import MAKERS, mutated, storage_file  # noqa: E402
-
-from evio_ros.errors import EvioError  # noqa: E402
-from evio_ros.sources.base import SourceStatistics  # noqa: E402
-from evio_ros.sources.codecs.event_packet import ENCODINGS, EventPacketDecoder, EventPacketEncoder  # noqa: E402
-from evio_ros.sources.registry import open_source  # noqa: E402
-
 LONGEST_CASE_S = 20.0
 MOST_MEMORY = 4 << 30
 FAILED = ROOT / "out" / "fuzz"

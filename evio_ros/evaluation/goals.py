@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["goal"]
+
 _STEADY = {5: 5e-3, 20: 7e-4, 100: 3e-5, 1000: 3e-6}
 _RAMP = {5: 5e-3, 20: 2e-3, 100: 1e-4, 1000: 3e-5}
 _MOVING = {5: 1e-2, 20: 1e-3, 100: 5e-4, 1000: 3e-5}

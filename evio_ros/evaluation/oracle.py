@@ -21,6 +21,8 @@ from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch
 from evio_ros.simulation.truth import RotorTruth
 
+__all__ = ["Oracle"]
+
 ANGLE_BINS = 1024
 RINGS = 16
 SMOOTHING_BINS = 1.5

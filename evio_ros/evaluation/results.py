@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+__all__ = ["Row", "baseline", "read_rows", "write_rows"]
+
 
 @dataclass(frozen=True)
 class Row:

@@ -1,0 +1,79 @@
+"""Recordings of a scene that differ in everything random and in speed, and what they say together.
+
+One recording holds few independent windows of a second: what share of its errors lies within the
+claimed standard deviation is nearly one draw. Several seeds, each with a speed of its own, tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from evio_ros.evaluation.honesty import Honesty
+from evio_ros.evaluation.results import Row
+from evio_ros.evaluation.runs import Job, errors_of
+from evio_ros.evaluation.scores import RotorScore
+from evio_ros.evaluation.simulated_recording import cached_recording
+from evio_ros.simulation.presets import preset
+
+__all__ = ["SPEED_SPREAD", "VariedJob", "pooled", "run_varied", "speed_factor"]
+
+DURATION_S = 4.0
+SPEED_SPREAD = 0.16
+"""Greatest speed less the smallest, as a share of the scene's own."""
+GOLDEN = 0.6180339887498949
+LEAST_BLOCK_US = 500_000
+BLOCK_WINDOWS = 2
+"""Errors are taken for independent from one block of time to the next: so long, and so many
+windows."""
+
+
+def speed_factor(seed: int) -> float:
+    """Factor for the speed of a scene's rotors; no two seeds have the same."""
+    return 1.0 + SPEED_SPREAD * ((seed * GOLDEN) % 1.0 - 0.5)
+
+
+def varied_recording(scene: str, seed: int, duration_s: float = DURATION_S) -> Path:
+    """A scene's recording with a seed and its speed, in the cache of simulated recordings."""
+    rotors = preset(scene, duration_s).scene.rotors
+    rpm = speed_factor(seed) * rotors[0].speed.rpm[0] if rotors else None
+    return cached_recording(scene, duration_s, rpm, seed=seed)
+
+
+@dataclass(frozen=True)
+class VariedJob:
+    """One scene with one seed."""
+
+    job: Job
+    seed: int
+
+
+Part = tuple[str, int, int, list[RotorScore]]
+"""Scene, window and step [us], and the scores of a recording's rotors."""
+
+
+def run_varied(varied: VariedJob) -> list[Part]:
+    """Measure one recording; an empty list for a scene in which nothing turns."""
+    job = varied.job
+    if not preset(job.scene).scene.rotors:
+        return []
+    duration_s = DURATION_S if job.duration_s is None else job.duration_s
+    path = varied_recording(job.scene, varied.seed, duration_s)
+    parts = errors_of(replace(job, recording=path))
+    return [(job.scene, window_us, step_us, rotors) for window_us, step_us, rotors in parts]
+
+
+def pooled(parts: Iterable[Part]) -> list[Row]:
+    """One row for each scene and window."""
+    groups: dict[tuple[str, int, int], list[list[RotorScore]]] = {}
+    for scene, window_us, step_us, rotors in parts:
+        groups.setdefault((scene, window_us, step_us), []).append(rotors)
+    rows = []
+    for (scene, window_us, step_us), recordings in groups.items():
+        block = math.ceil(max(BLOCK_WINDOWS * window_us, LEAST_BLOCK_US) / step_us)
+        honesty = Honesty.of(recordings, block)
+        if honesty is not None:
+            rows.append(Row(scene, "detector", 1e-3 * window_us, asdict(honesty)))
+    return rows
