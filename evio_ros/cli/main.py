@@ -20,7 +20,7 @@ from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
 from evio_ros.errors import EvioError
 
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
 EXIT_ERROR = 2
 OLDEST_TYPER = (0, 16)

@@ -13,7 +13,7 @@ from typing import Any
 from evio_ros.atomic_file import OutputFile, atomic_file
 from evio_ros.estimate import Measurement, RotorEstimate
 
-__all__ = ["open_csv", "open_json_lines", "rows"]
+__all__ = ["open_csv", "open_json_lines"]
 
 Sink = Callable[[Measurement], None]
 

@@ -23,7 +23,7 @@ from evio_ros.cli.measurement_summary import MeasurementSummary
 from evio_ros.errors import ParameterError
 from evio_ros.estimate import RotorEstimate
 
-__all__ = ["draw_rotor", "open_plot", "plot"]
+__all__ = ["open_plot"]
 
 MOST_ROTORS = 8
 """More rotors than this do not fit one picture."""

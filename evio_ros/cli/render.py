@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evio_ros.cli.section import Region, region_of
 from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
-    from evio_ros.events import SensorSize
     from evio_ros.representations.base import TensorArray
     from evio_ros.representations.picture import Picture
     from evio_ros.sources.base import SeekableSource
@@ -41,14 +41,7 @@ def render(
     tau_ms: Annotated[
         float, typer.Option(help="Time constant of activity and time_surface.")
     ] = 20.0,
-    roi: Annotated[
-        tuple[int, int, int, int] | None,
-        typer.Option(
-            help="Show only the pixels with X0 <= x < X1 and Y0 <= y < Y1.",
-            metavar="X0 Y0 X1 Y1",
-            show_default=False,
-        ),
-    ] = None,
+    roi: Region = None,
 ) -> None:
     """Draw the events of RECORDING about one moment."""
     import numpy as np
@@ -65,8 +58,10 @@ def render(
         if not at <= length_s:
             raise ParameterError(f"--at: {at:g} s is past the recording's end at {length_s:g} s")
         tensor = _tensor(source, kind, source.start_us + round(at * 1e6), window_us, tau_us)
-        shown = _shown(source.size, roi)
-    tensor = np.ascontiguousarray(tensor[:, *shown])
+        region = region_of(roi, source.size)
+    if region is not None:
+        tensor = tensor[:, region.y0 : region.y1, region.x0 : region.x1]
+    tensor = np.ascontiguousarray(tensor)
     picture = np.empty((*tensor.shape[1:], 3), np.uint8)
     draw_picture(kind, tensor, picture)
     with atomic_file(output) as file:
@@ -92,32 +87,14 @@ def _microseconds(name: str, milliseconds: float) -> int:
     return round(milliseconds * 1e3)
 
 
-def _shown(size: SensorSize, roi: tuple[int, int, int, int] | None) -> tuple[slice, slice]:
-    """Rows and columns to show."""
-    from evio_ros.events import RegionOfInterest
-
-    x0, y0, x1, y1 = roi or (0, 0, size.width, size.height)
-    RegionOfInterest(x0, y0, x1, y1)
-    if x1 > size.width or y1 > size.height:
-        raise ParameterError(f"--roi: ({x0}, {y0})-({x1}, {y1}) leaves the {size} sensor")
-    return slice(y0, y1), slice(x0, x1)
-
-
 def _tensor(
     source: SeekableSource, kind: str, end_us: int, window_us: int, tau_us: int
 ) -> TensorArray:
     from evio_ros.events import EventBatch, EventWindow
-    from evio_ros.representations.activity import ActivityParameters
     from evio_ros.representations.base import represent
-    from evio_ros.representations.event_frame import EventFrameParameters
-    from evio_ros.representations.registry import make
-    from evio_ros.representations.time_surface import TimeSurfaceParameters
+    from evio_ros.representations.picture import representation_of
 
-    parameters, seen_us = {
-        "event_frame": (EventFrameParameters(), window_us),
-        "activity": (ActivityParameters(tau_us=tau_us), TIME_CONSTANTS * tau_us),
-        "time_surface": (TimeSurfaceParameters(tau_us=tau_us), TIME_CONSTANTS * tau_us),
-    }[kind]
+    seen_us = window_us if kind == "event_frame" else TIME_CONSTANTS * tau_us
     start_us = max(end_us - seen_us, source.start_us)
     source.seek(start_us)
     batches = []
@@ -127,4 +104,4 @@ def _tensor(
         batches.append(batch.between(start_us, end_us))
     events = EventBatch.concatenate(source.size, batches)
     window = EventWindow(start_us, max(end_us - start_us, 1), events)
-    return represent(make(kind, source.size, parameters), window)
+    return represent(representation_of(kind, source.size, tau_us), window)

@@ -23,7 +23,7 @@ from evio_ros.rotation.detector import RotationDetector, RotationDetectorParamet
 from evio_ros.simulation.truth import RotorTruth, Truth
 from evio_ros.windowing import windows
 
-__all__ = ["ACQUISITION_US", "METHODS", "TOLD", "detector"]
+__all__ = ["ACQUISITION_US", "METHODS", "TOLD", "Step", "detector"]
 
 ACQUISITION_US = ScoringParameters().acquisition_us
 """Methods that are told all begin then; what it costs to follow a rotor is counted from then on."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["RIGHT_ERROR", "Recovery", "RotorScore", "Score", "ScoringParameters", "Summary"]
+__all__ = ["RIGHT_ERROR", "Recovery", "RotorScore", "Score", "ScoringParameters"]
 
 Real = NDArray[np.float64]
 RIGHT_ERROR = 0.01

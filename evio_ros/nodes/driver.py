@@ -17,7 +17,7 @@ from evio_ros.playback.live import Player, player_of
 from evio_ros.playback.replay import ReplayParameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
-from evio_ros.ros.event_publisher import IN_FLIGHT, EventPublisher
+from evio_ros.ros.event_publisher import EventPublisher
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters
 from evio_ros.sources.base import SourceStatistics
@@ -106,7 +106,7 @@ class Driver(EvioNode):
         if fresh:
             self._publisher.start_clock(window.end_us)
         if not (self._source.is_live or self.parameters.get(ReplayParameters, "replay").rate):
-            self._publisher.wait_for_receivers(IN_FLIGHT - 1, lambda: self._player.closed)
+            self._publisher.wait_for_receivers(lambda: self._player.closed)
         self._publisher.publish(window)
 
     def _ended(self, error: EvioError | None) -> None:

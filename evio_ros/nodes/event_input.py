@@ -16,7 +16,7 @@ from evio_ros.ros.event_subscription import EventSubscription, ReceptionStatisti
 from evio_ros.ros.quality_of_service import EventsQualityParameters, packets_quality
 from evio_ros.sources.codecs.packet_stream import PacketStream
 
-__all__ = ["EventInputParameters", "PacketSubscription", "subscribe_to_events"]
+__all__ = ["EventInputParameters", "subscribe_to_events"]
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,10 @@ from evio_ros.events import SensorSize
 from evio_ros.msg import RotationStateArray
 from evio_ros.nodes.topic_on_demand import WARM_UP_SIZE, TopicOnDemand, warm_up
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.representations.activity import Activity, ActivityParameters
 from evio_ros.representations.base import Representation
-from evio_ros.representations.picture import BRIGHTEST_EVENTS, LOOKS, draw_picture
+from evio_ros.representations.picture import LOOKS, draw_picture, representation_of
 from evio_ros.representations.rotor_overlay import draw_rotors
-from evio_ros.representations.stacked_histogram import StackedHistogram, StackedHistogramParameters
 from evio_ros.representations.tensor_stream import TensorStream
-from evio_ros.representations.time_surface import TimeSurface, TimeSurfaceParameters
 from evio_ros.ros.event_subscription import SensorClock
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
@@ -91,14 +88,7 @@ class ImageTopic(TopicOnDemand):
         return TensorStream(representation, self._parameters.window_us)
 
     def _make(self, size: SensorSize) -> Representation:
-        tau_us = self._parameters.tau_us
-        if self._parameters.look == "activity":
-            return Activity(size, ActivityParameters(tau_us=tau_us))
-        if self._parameters.look == "time_surface":
-            return TimeSurface(size, TimeSurfaceParameters(tau_us=tau_us))
-        # An event frame in bytes: more events than this are no brighter.
-        frame = StackedHistogramParameters(bins=1, cutoff=BRIGHTEST_EVENTS, span="window")
-        return StackedHistogram(size, frame)
+        return representation_of(self._parameters.look, size, self._parameters.tau_us)
 
     def _message(self, stream: TensorStream, start_us: int, clock: SensorClock) -> Image:
         end_us = start_us + stream.window_us

@@ -18,7 +18,7 @@ from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.codecs.event_packet import EventPacketEncoder
 from evio_ros.sources.codecs.packet_stream import PacketStream
 
-__all__ = ["PACKETS_TOPIC", "TOPIC_SCHEME", "PacketPublisher", "PacketRelay"]
+__all__ = ["TOPIC_SCHEME", "PacketPublisher", "PacketRelay"]
 
 PACKETS_TOPIC = "event_packets"
 TOPIC_SCHEME = "topic:"

@@ -29,7 +29,7 @@ from evio_ros.rotation.tracking.rotor_tracker import TrackerParameters
 from evio_ros.rotation.warm_up import warm_up
 from evio_ros.windowing import WindowAssembler
 
-__all__ = ["CalibrationParameters", "RotationDetectorNode", "main"]
+__all__ = ["RotationDetectorNode", "main"]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from evio_ros.playback.replay import Replay, ReplayParameters
 from evio_ros.sources.base import EventSource, SeekableSource
 from evio_ros.windowing import WindowAssembler, split_window
 
-__all__ = ["LivePlayer", "LiveStream", "Player", "player_of"]
+__all__ = ["LivePlayer", "Player", "player_of"]
 
 
 class Player(Protocol):

@@ -15,9 +15,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.errors import ParameterError
-from evio_ros.representations.base import TensorArray, check_output
+from evio_ros.events import SensorSize
+from evio_ros.representations.activity import Activity, ActivityParameters
+from evio_ros.representations.base import Representation, TensorArray, check_output
+from evio_ros.representations.stacked_histogram import StackedHistogram, StackedHistogramParameters
+from evio_ros.representations.time_surface import TimeSurface, TimeSurfaceParameters
 
-__all__ = ["BRIGHTEST_EVENTS", "LOOKS", "Picture", "draw_picture"]
+__all__ = ["LOOKS", "Picture", "draw_picture", "representation_of"]
 
 Picture = NDArray[np.uint8]
 
@@ -44,7 +48,7 @@ def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
         ParameterError: where there is no such look, or an array does not fit.
     """
     if kind not in LOOKS:
-        raise ParameterError(f"kind: {kind!r} has no picture; these have: {', '.join(LOOKS)}")
+        raise _no_such(kind)
     if tensor.ndim != 3 or tensor.shape[0] != 2:
         raise ParameterError(f"tensor is {tensor.shape}, not (2, rows, columns)")
     check_output(out, (*tensor.shape[1:], 3), np.dtype(np.uint8))
@@ -59,6 +63,32 @@ def _draw_light(tensor: TensorArray, out: Picture) -> None:
 def _draw_recency(tensor: TensorArray, out: Picture) -> None:
     off, on = tensor.reshape(2, -1)
     _map_recency(on, off, _inferno(), out.reshape(-1, 3))
+
+
+def representation_of(look: str, size: SensorSize, tau_us: int) -> Representation:
+    """What a look is drawn from: a representation with a tensor of (2, rows, columns).
+
+    Args:
+        look: one of `LOOKS`.
+        size: geometry of the sensor.
+        tau_us: time constant of "activity" and "time_surface".
+
+    Raises:
+        ParameterError: where there is no such look, or the time constant is out of range.
+    """
+    if look == "activity":
+        return Activity(size, ActivityParameters(tau_us=tau_us))
+    if look == "time_surface":
+        return TimeSurface(size, TimeSurfaceParameters(tau_us=tau_us))
+    if look not in LOOKS:
+        raise _no_such(look)
+    # An event frame in bytes: more events than this are no brighter.
+    frame = StackedHistogramParameters(bins=1, cutoff=BRIGHTEST_EVENTS, span="window")
+    return StackedHistogram(size, frame)
+
+
+def _no_such(look: str) -> ParameterError:
+    return ParameterError(f"kind: {look!r} has no picture; these have: {', '.join(LOOKS)}")
 
 
 LOOKS: dict[str, Callable[[TensorArray, Picture], None]] = {

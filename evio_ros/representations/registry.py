@@ -15,7 +15,7 @@ from evio_ros.representations.stacked_histogram import StackedHistogram, Stacked
 from evio_ros.representations.time_surface import TimeSurface, TimeSurfaceParameters
 from evio_ros.representations.voxel_grid import VoxelGrid, VoxelGridParameters
 
-__all__ = ["KINDS", "Kind", "make"]
+__all__ = ["KINDS", "make"]
 
 
 class Kind(NamedTuple):

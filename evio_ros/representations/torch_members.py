@@ -35,7 +35,6 @@ __all__ = [
     "TorchStackedHistogram",
     "TorchTimeSurface",
     "TorchVoxelGrid",
-    "open_device",
 ]
 
 

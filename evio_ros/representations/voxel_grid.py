@@ -25,7 +25,7 @@ from evio_ros.representations.base import (
 )
 from evio_ros.representations.time_bins import SPANS, even_edges, span_of
 
-__all__ = ["LARGEST_COUNT", "Packing", "VoxelGrid", "VoxelGridParameters"]
+__all__ = ["LARGEST_COUNT", "VoxelGrid", "VoxelGridParameters"]
 
 LARGEST_COUNT = 32767
 

@@ -98,18 +98,20 @@ class EventPublisher:
 
     def drain(self, give_up: Callable[[], bool]) -> None:
         """Wait until all that was sent has been taken, before the publisher goes away."""
-        self.wait_for_receivers(0, give_up)
+        self.wait_for_receivers(give_up, in_flight=0)
         self._publisher.wait_for_all_acked(Duration(seconds=LAST_WORDS_S))
 
-    def wait_for_receivers(self, in_flight: int, give_up: Callable[[], bool]) -> None:
+    def wait_for_receivers(
+        self, give_up: Callable[[], bool], in_flight: int = IN_FLIGHT - 1
+    ) -> None:
         """Wait until every node that sends receipts has at most `in_flight` messages before it.
 
         Not to be called from the thread that spins the node. Nodes that send no receipts are not
         waited for; a node that does not answer for `PATIENCE_S` is forsaken until it answers.
 
         Args:
-            in_flight: 0 to wait for the very last message.
             give_up: asked now and then; True ends the waiting.
+            in_flight: by default so few that one more may be sent; 0 for the very last message.
         """
         started_s = time.monotonic()
         while not give_up():

@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from evio_ros.errors import ParameterError
 from evio_ros.parameters import ParameterDescription, Parameters, refuse_unknown
 
-__all__ = ["NodeParameters", "descriptor_of"]
+__all__ = ["NodeParameters"]
 
 P = TypeVar("P", bound=Parameters)
 LARGEST_INTEGER = (1 << 63) - 1

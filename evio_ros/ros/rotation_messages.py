@@ -10,7 +10,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import Blade, RotationState, RotationStateArray
 
-__all__ = ["estimate_of", "state_array", "state_message"]
+__all__ = ["estimate_of", "state_array"]
 
 UNKNOWN_VARIANCE = -1.0
 COVARIANCE_SIDE = 6

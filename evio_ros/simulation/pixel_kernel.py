@@ -13,7 +13,7 @@ import math
 
 from numba import njit, prange
 
-__all__ = ["advance_pixels", "initial_light"]
+__all__ = ["TEXTURE_SIDE", "advance_pixels", "initial_light"]
 
 STEP_PX = 0.15
 """How far a blade's edge or a disc's texture may move over a pixel between two looks."""

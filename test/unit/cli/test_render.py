@@ -73,7 +73,7 @@ def test_every_look(recording, tmp_path, kind):
         (("--window-ms", "0"), "--window-ms: 0 ms is not in 0.001 to 10000 ms"),
         (("--tau-ms", "nan"), "--tau-ms: nan ms is not in 0.001 to 10000 ms"),
         (("--window-ms", "inf"), "--window-ms: inf ms is not in 0.001 to 10000 ms"),
-        (("--roi", "0", "0", "13", "8"), "--roi: (0, 0)-(13, 8) leaves the 12x8 sensor"),
+        (("--roi", "0", "0", "13", "8"), "--roi: (13, 8) is outside the sensor of 12x8 pixels"),
         (("--roi", "3", "0", "3", "8"), "is empty or negative"),
         (("-o", "/nowhere/a.png"), "/nowhere/a.png: cannot be written"),
     ],
