@@ -31,7 +31,7 @@ def _draw(rotor: RotorEstimate, picture: Picture) -> None:
     except ImportError:
         raise EvioError(
             "drawing rotors needs OpenCV: apt install python3-opencv, "
-            "or pip install opencv-python-headless"
+            "or pip install 'evio_ros[vision]'"
         ) from None
     color = COLORS[rotor.id % len(COLORS)]
     scale = 1 << SUBPIXEL_BITS

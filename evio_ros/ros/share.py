@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from pathlib import Path
+
+from ament_index_python.packages import get_package_share_path
 
 from evio_ros.errors import EvioError
 
@@ -15,21 +17,23 @@ PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES
 
 
 def share_file(name: str) -> Path:
-    """A file of the package's share folder, e.g. "config/evio.yaml".
+    """A file of the package's share folder, e.g. "config/evio.yaml"; in a checkout, its own.
 
     Raises:
         EvioError: where there is no such file.
     """
-    prefixes = [
-        *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)),
-        sys.prefix,
-    ]
-    folders = [Path(__file__).resolve().parents[2]]
-    folders += [Path(prefix) / "share" / "evio_ros" for prefix in prefixes]
-    for folder in folders:
+    for folder in _share_folders():
         if (folder / name).is_file():
             return folder / name
     raise EvioError(f"{name} is not installed; run `make setup`, or colcon build and source it")
+
+
+def _share_folders() -> Iterator[Path]:
+    yield Path(__file__).resolve().parents[2]
+    # ament knows neither the package nor any prefix where no environment is sourced.
+    with suppress(LookupError, OSError):
+        yield get_package_share_path("evio_ros")
+    yield Path(sys.prefix) / "share" / "evio_ros"
 
 
 def use_dds_profile(environment: MutableMapping[str, str]) -> None:

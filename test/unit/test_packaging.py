@@ -1,6 +1,5 @@
 """What pip and colcon install, and that the declared dependencies are those that are imported."""
 
-import ast
 import configparser
 import re
 import shutil
@@ -8,35 +7,59 @@ import subprocess
 import sys
 import tarfile
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 
 import pytest
+from code_map import ROOT, top_level_names
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from setup_environment import EXTRAS
 
 import evio_ros
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "evio_ros"
+FOR_TESTS = ("reference", "test")
+"""Extras of what only tests, benchmarks and tools import."""
+
 # Names by which pip and rosdep know an imported module, where they differ from its own.
 PIP_NAMES = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
-    "cv2": "opencv-python-headless",
-    "PIL": "pillow",
 }
 ROSDEP_KEYS = {
     "PIL": "python3-pil",
     "cv2": "python3-opencv",
     "rosbags": "python3-rosbags-pip",
 }
-PYTHON_PACKAGES_OF_ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy"}
+
+NOT_IMPORTED = {
+    "mypy": "a command of `make test`",
+    "pyarrow": "brought by evlib; named to keep to versions that go with numpy 1",
+    "ruff": "a command of `make test`",
+}
+NOT_DECLARED = {
+    "dv_processing": "compared with where somebody has installed it",
+    "expelliarmus": "compared with where somebody has installed it",
+}
+NOT_IN_ROSDEP = {"backports.zstd": "rosdep has no key; rosbags brings it"}
+ROS_NOT_IMPORTED = {
+    "rosidl_default_runtime": "what the generated messages need",
+    "ros2launch": "the command that runs launch/",
+}
 
 
-@pytest.fixture(scope="module")
-def setup() -> configparser.ConfigParser:
+def parsed_setup() -> configparser.ConfigParser:
     """setup.cfg."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
     return parser
+
+
+SETUP = parsed_setup()
+EXTRAS_OF = SETUP["options.extras_require"]
 
 
 @pytest.fixture(scope="module")
@@ -45,63 +68,140 @@ def manifest() -> ElementTree.Element:
     return ElementTree.parse(ROOT / "package.xml").getroot()
 
 
-def imported(folders: list[str]) -> set[str]:
-    """Top-level names of all that the package's modules import, lazily too, but themselves."""
-    paths = [path for folder in folders for path in (PACKAGE / folder).rglob("*.py")]
-    names = set()
-    for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                names.add(node.module or "")
-    return {name.partition(".")[0] for name in names} - {"evio_ros"} - set(sys.stdlib_module_names)
+def declared(manifest: ElementTree.Element, *kinds: str) -> set[str]:
+    """The packages that package.xml names."""
+    return {element.text or "" for kind in kinds for element in manifest.iter(kind)}
 
 
-def is_of_ros(name: str) -> bool:
-    is_interface = name.endswith(("_msgs", "_srvs", "_interfaces"))
-    return is_interface or name in PYTHON_PACKAGES_OF_ROS
+def requirements(*sections: str) -> list[Requirement]:
+    """What setup.cfg asks for: always, where no section is named, or by some extras."""
+    texts = [EXTRAS_OF[name] for name in sections] or [SETUP["options"]["install_requires"]]
+    return [Requirement(line) for text in texts for line in text.splitlines() if line.strip()]
+
+
+def names_of(found: Iterable[Requirement]) -> set[str]:
+    return {canonicalize_name(requirement.name) for requirement in found}
 
 
 def pip_name(module: str) -> str:
-    """The package that brings a module, as `required` names it."""
-    return PIP_NAMES.get(module, module).lower().replace("_", "-").removesuffix("-headless")
+    """The package that brings a module."""
+    return canonicalize_name(PIP_NAMES.get(module, module))
 
 
-def required(lines: str) -> set[str]:
-    """Names of the packages in a list of requirements, as pip compares them."""
-    names = [re.match(r"[\w.-]+", line) for line in lines.splitlines() if line.strip()]
-    plain = {name.group().lower().replace("_", "-") for name in names if name}
-    return {name.removesuffix("-headless") for name in plain}
+def is_of_ros(name: str, manifest: ElementTree.Element) -> bool:
+    is_interface = name.endswith(("_msgs", "_srvs", "_interfaces"))
+    return is_interface or name in declared(manifest, "depend", "exec_depend", "test_depend")
 
 
-def test_pip_installs_what_the_library_imports(setup):
-    declared = required(setup["options"]["install_requires"])
-    extras = setup["options.extras_require"]
-    for extra in extras:
-        if extra != "test":
-            declared |= required(extras[extra])
-    names = {name for name in imported(["."]) if not is_of_ros(name)}
-    assert {pip_name(name) for name in names} <= declared
+def foreign_imports(*folders: str) -> set[str]:
+    """Packages of others that the files in folders import."""
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files = [path for path in files if path.suffix == ".py" or path.parent.name == "scripts"]
+    own = {path.stem for path in files} | {path.parent.name for path in files} - {"launch"}
+    return top_level_names(files) - own - {"evio_ros"} - set(sys.stdlib_module_names)
 
 
-def test_rosdep_installs_what_library_and_nodes_import(setup, manifest):
-    declared = {
-        element.text for kind in ("depend", "exec_depend") for element in manifest.iter(kind)
+LIBRARY = foreign_imports("evio_ros")
+AROUND_IT = foreign_imports("test", "bench", "tools", "launch", "scripts")
+
+
+def test_pip_installs_what_the_library_imports_and_nothing_else(manifest):
+    wanted = {pip_name(name) for name in LIBRARY if not is_of_ros(name, manifest)}
+    optional = [extra for extra in EXTRAS_OF if extra not in FOR_TESTS]
+    assert names_of([*requirements(), *requirements(*optional)]) == wanted
+
+
+def test_pip_installs_what_tests_import_and_nothing_else(manifest):
+    wanted = {pip_name(name) for name in AROUND_IT if not is_of_ros(name, manifest)}
+    given = names_of([*requirements(), *requirements(*EXTRAS_OF)])
+    assert wanted - given == {pip_name(name) for name in NOT_DECLARED}
+    assert names_of(requirements(*FOR_TESTS)) - wanted == set(NOT_IMPORTED)
+
+
+def test_rosdep_installs_what_library_and_nodes_import_and_nothing_else(manifest):
+    optional = names_of(requirements(*(extra for extra in EXTRAS_OF if extra != "vision")))
+    wanted = {
+        name if is_of_ros(name, manifest) else ROSDEP_KEYS.get(name, f"python3-{name}")
+        for name in LIBRARY - set(NOT_IN_ROSDEP)
+        if pip_name(name) not in optional
     }
-    extras = setup["options.extras_require"]
-    optional = set().union(*(required(extras[extra]) for extra in extras))
-    for name in imported(["."]):
-        if pip_name(name) in optional:
+    assert declared(manifest, "depend", "exec_depend") == wanted | set(ROS_NOT_IMPORTED)
+
+
+def test_rosdep_installs_for_tests_what_they_import(manifest):
+    for key in declared(manifest, "test_depend"):
+        assert key.removeprefix("python3-") in AROUND_IT, f"{key} is not imported"
+
+
+def test_cmake_finds_what_the_manifest_names_for_the_build(manifest):
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    found = set(re.findall(r"find_package\((\w+) REQUIRED\)", cmake))
+    assert found == declared(manifest, "buildtool_depend", "depend")
+
+
+def test_every_extra_that_is_named_exists():
+    texts = [*PACKAGE.rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    named = {
+        extra
+        for path in texts
+        for extras in re.findall(r"(?:evio_ros|install '?\.)\[([\w,]+)\]", path.read_text())
+        for extra in extras.split(",")
+    }
+    assert {"cameras", "formats"} <= named
+    assert named | set(EXTRAS.split(",")) <= set(EXTRAS_OF)
+
+
+def installed(found: Iterable[Requirement]) -> set[str]:
+    """Requirements that the environment holds, and what they require in turn."""
+    waiting, seen, names = list(found), set(), set()
+    while waiting:
+        requirement = waiting.pop()
+        if str(requirement) in seen:
             continue
-        key = name if is_of_ros(name) else ROSDEP_KEYS.get(name, f"python3-{name}")
-        assert key in declared, f"{name} is imported, {key} is not in package.xml"
+        seen.add(str(requirement))
+        try:
+            inner = distribution(requirement.name)
+        except PackageNotFoundError:
+            continue
+        names.add(canonicalize_name(requirement.name))
+        for extra in requirement.extras or {""}:
+            for line in inner.requires or []:
+                further = Requirement(line)
+                if further.marker is None or further.marker.evaluate({"extra": extra}):
+                    waiting.append(further)
+    return names
 
 
-def test_both_ways_of_installing_name_one_version(setup, manifest):
-    assert setup["metadata"]["version"] == "attr: evio_ros.__version__"
+def test_all_that_is_installed_can_be_imported_together():
+    """What pip takes for compatible may not be: pyarrow 26 beside numpy 1."""
+    names = installed([*requirements(), *requirements(*EXTRAS_OF)])
+    modules = sorted(
+        module
+        for module, bringers in packages_distributions().items()
+        if module.isidentifier() and not module.startswith("_")
+        if names & {canonicalize_name(bringer) for bringer in bringers}
+    )
+    assert {"numba", "numpy", "pytest"} <= set(modules)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, *modules], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+IMPORT_ALL = """
+import importlib, sys
+for module in sys.argv[1:]:
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        print(f"{module}: {type(error).__name__}: {error}")
+"""
+
+
+def test_both_ways_of_installing_name_one_version(manifest):
+    assert SETUP["metadata"]["version"] == "attr: evio_ros.__version__"
     assert manifest.findtext("version") == evio_ros.__version__
-    assert manifest.findtext("license") == setup["metadata"]["license"] == "Apache-2.0"
+    assert manifest.findtext("license") == SETUP["metadata"]["license"] == "Apache-2.0"
     assert "Apache License" in (ROOT / "LICENSE").read_text()
 
 

@@ -34,7 +34,6 @@ class SpectrumFit:
         frequency_hz: turns a second at the middle of the window, signed.
         frequency_rate: change of frequency in turns a second, a second.
         frequency_std_hz: standard deviation of `frequency_hz`.
-        phase_std_rad: standard deviation of the pattern's angle at the window's middle.
         pattern: complex128 (2, orders + 1), the harmonics of the pattern that turns, at the
             window's middle; OFF first. Order 0 holds the numbers of events.
         signal_to_noise: power on the line over the power that noise alone would put there.
@@ -43,7 +42,6 @@ class SpectrumFit:
     frequency_hz: float
     frequency_rate: float
     frequency_std_hz: float
-    phase_std_rad: float
     pattern: Complex
     signal_to_noise: float
 
@@ -166,15 +164,14 @@ def fit_line(
             break
     slices = _slice_phases(window, frequency, rate)
     information, excess = slices.information.sum(), slices.excess()
-    frequency_std, phase_std = math.inf, math.inf
+    frequency_std = math.inf
     if information > 0.0:
         spread = float(np.average(slices.time_s**2, weights=slices.information))
         spread += (length_s / SLICES) ** 2 / 12
-        phase_std = math.sqrt(excess / information)
         frequency_std = math.sqrt(excess / (information * spread)) / (2 * math.pi)
     pattern = np.concatenate((window.counts.sum(axis=1)[:, None], slices.pattern), axis=1)
     return SpectrumFit(
-        frequency, rate, frequency_std, phase_std, pattern, _signal_to_noise(window, slices.pattern)
+        frequency, rate, frequency_std, pattern, _signal_to_noise(window, slices.pattern)
     )
 
 

@@ -16,7 +16,6 @@ __all__ = ["decode_libcaer", "decode_libcaer_compressed", "decode_mono", "encode
 
 TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, BASE_Y, VECTOR_8 = range(6)
 LIBCAER_WRAP_US = 1 << 31
-MONO_LONGEST_NS = (1 << 32) - 1
 
 
 def decode_libcaer(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, int]:
