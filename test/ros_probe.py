@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
+
+from evio_ros.ros.rotation_listener import LocalNode
 
 TIMEOUT_S = 30.0
 
 
-class Probe:
+class Probe(LocalNode):
     """Collects the messages of topics; spins only while a test waits."""
 
     def __init__(self, name: str = "probe") -> None:
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, args=[])
-        self.node = rclpy.create_node(name, context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
+        super().__init__(name)
         self._subscriptions: dict[str, Subscription] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._executor.shutdown()
-        self.node.destroy_node()
-        self._context.try_shutdown()
 
     def collect(
         self, message_type: type, topic: str, quality: QoSProfile | None = None
@@ -58,13 +40,13 @@ class Probe:
         end_s = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < end_s, "the condition did not come true in time"
-            self._executor.spin_once(timeout_sec=0.05)
+            self.spin_once(0.05)
 
     def spin_for(self, seconds: float) -> None:
         """Spin for some time."""
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
-            self._executor.spin_once(timeout_sec=0.02)
+            self.spin_once(0.02)
 
     def call(self, service_type: type, name: str, request: Any) -> Any:
         """Call a service and return its response."""
@@ -78,9 +60,16 @@ class Probe:
 
 def diagnostics_of(messages: list[Any], node: str) -> dict[str, str]:
     """The newest values that a node has reported, its message line as "message"."""
+    status = status_of(messages, node)
+    if status is None:
+        return {}
+    return {**{value.key: value.value for value in status.values}, "message": status.message}
+
+
+def status_of(messages: list[Any], node: str) -> Any | None:
+    """The newest DiagnosticStatus of a node; None where none has come."""
     for message in reversed(messages):
         for status in message.status:
-            if status.name == node:
-                values = {value.key: value.value for value in status.values}
-                return {**values, "message": status.message}
-    return {}
+            if status.name.partition(": ")[0] == node:
+                return status
+    return None

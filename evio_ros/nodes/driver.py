@@ -36,6 +36,7 @@ LATE_S = 0.5
 class Driver(EvioNode):
     """Plays a source; services pause, seek and restart."""
 
+    TASK = "playback"
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
         "": DriverParameters,
         "replay": ReplayParameters,
@@ -77,6 +78,7 @@ class Driver(EvioNode):
                 **_source_values(counted),
             },
             warning=late or bool(forsaken) or bool(lost),
+            hardware_id=self._source.path,
         )
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ __all__ = ["Fusion", "main"]
 class Fusion(EvioNode):
     """Passes on all usable rotors of each window, and the most confident one by itself."""
 
+    TASK = "fusion"
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {}
 
     def __init__(self) -> None:

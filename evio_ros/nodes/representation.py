@@ -26,6 +26,7 @@ __all__ = ["RepresentationNode", "main"]
 class RepresentationNode(EvioNode):
     """Publishes `representation/<kind>` and `representation/image`, each while it is wanted."""
 
+    TASK = "representations"
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
         "window_us": WindowParameters,
         "image": ImageParameters,
@@ -56,10 +57,7 @@ class RepresentationNode(EvioNode):
         return Report(
             "; ".join([message, *waiting, *problems]),
             {
-                "messages": received.messages,
-                "events": received.events,
-                "messages_lost": received.lost,
-                "messages_refused": received.refused,
+                **received.values(),
                 "events_dropped_late": late,
                 **{f"published_{topic.name}": topic.published for topic in self._topics},
                 "busy_s": round(self._busy_s, 3),

@@ -50,6 +50,7 @@ class RotationDetectorNode(EvioNode):
     `~/recalibrate` forgets them and finds them anew.
     """
 
+    TASK = "detection"
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
         "": RotationDetectorParameters,
         "regions": RegionParameters,
@@ -85,10 +86,7 @@ class RotationDetectorNode(EvioNode):
         return Report(
             f"{self._rotors} rotors in view" if received.messages else "waiting for events",
             {
-                "messages": received.messages,
-                "events": received.events,
-                "messages_lost": received.lost,
-                "messages_refused": received.refused,
+                **received.values(),
                 "events_dropped_late": late,
                 "busy_s": round(self._busy_s, 3),
                 **self._counters(),

@@ -33,12 +33,14 @@ class EvioNode(Node):
 
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]]
     """The node's parameters: prefix (empty for none) to class."""
+    TASK: ClassVar[str]
+    """What the node does, in a word; its diagnostics are named by it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.parameters = NodeParameters(self, self.PARAMETERS)
         self.done = Future()
-        self._diagnostics = Diagnostics(self, self.report)
+        self._diagnostics = Diagnostics(self, self.TASK, self.report)
 
     @abstractmethod
     def report(self) -> Report:
@@ -51,6 +53,7 @@ class EvioNode(Node):
         if error is None:
             self.done.set_result(None)
         else:
+            self._diagnostics.publish_end(error)
             self.done.set_exception(error)
 
     def close(self) -> None:

@@ -42,6 +42,15 @@ class ReceptionStatistics:
     refused: int = 0
     restarts: int = 0
 
+    def values(self) -> dict[str, object]:
+        """The counters as a report names them."""
+        return {
+            "messages": self.messages,
+            "events": self.events,
+            "messages_lost": self.lost,
+            "messages_refused": self.refused,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class SensorClock:

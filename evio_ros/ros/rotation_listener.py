@@ -1,8 +1,7 @@
-"""Following rotation states from a program that is not itself a node."""
+"""Listening to nodes, and following rotation states, from a program that is not itself a node."""
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Self
 
 import rclpy
@@ -17,47 +16,59 @@ from evio_ros.ros.rotation_messages import estimate_of
 __all__ = ["RotationListener"]
 
 
-class RotationListener:
-    """Subscribes to `rotation_states`; a context manager with a ROS context of its own.
+class LocalNode:
+    """A node in a ROS context of its own, spun only while one waits; a context manager.
+
+    Args:
+        name: the node's name.
+        namespace: its namespace, "" for none.
+
+    Attributes:
+        node: the node.
+    """
+
+    def __init__(self, name: str, namespace: str = "") -> None:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, args=[])
+        self.node = rclpy.create_node(name, context=self._context, namespace=namespace)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+    def spin_once(self, timeout_s: float) -> None:
+        """Wait at most `timeout_s` for something to come, and have it taken."""
+        self._executor.spin_once(timeout_sec=timeout_s)
+
+
+class RotationListener(LocalNode):
+    """Subscribes to `rotation_states`.
 
     Args:
         namespace: namespace of the fusion node, "" for none.
     """
 
     def __init__(self, namespace: str = "") -> None:
+        super().__init__("rotation_listener", namespace)
         self._came: list[Measurement] = []
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, args=[])
-        self._node = rclpy.create_node(
-            "rotation_listener", context=self._context, namespace=namespace
-        )
-        self._subscription = self._node.create_subscription(
+        self._subscription = self.node.create_subscription(
             RotationStateArray, "rotation_states", self._take, results_quality()
         )
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._executor.shutdown()
-        self._node.destroy_node()
-        self._context.try_shutdown()
 
     def is_connected(self) -> bool:
         """Whether rotation states are published here, and somebody is ready for events."""
         is_published = self._subscription.get_publisher_count() > 0
-        return is_published and self._node.count_subscribers(EVENTS_TOPIC) > 0
+        return is_published and self.node.count_subscribers(EVENTS_TOPIC) > 0
 
     def listen(self, timeout_s: float) -> list[Measurement]:
         """Wait at most `timeout_s` for something; the windows that came, without events."""
-        self._executor.spin_once(timeout_sec=timeout_s)
+        self.spin_once(timeout_s)
         came, self._came = self._came, []
         return came
 

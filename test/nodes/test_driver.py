@@ -5,13 +5,13 @@ import time
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import EventArray
 from evio_ros.srv import Seek
 from node_recording import DURATION_US
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from ros_probe import Probe, diagnostics_of
+from ros_probe import Probe, diagnostics_of, status_of
 from std_srvs.srv import SetBool, Trigger
 
 from evio_ros.events import EventBatch
@@ -232,3 +232,22 @@ def test_what_a_file_has_wrong_is_in_the_diagnostics(recording, tmp_path):
                 lambda: diagnostics_of(reports, "/driver").get("events_dropped_outside") == "1"
             )
         assert diagnostics_of(reports, "/driver")["bytes_truncated"] == "3"
+        status = status_of(reports, "/driver")
+        assert (status.name, status.hardware_id) == ("/driver: playback", str(broken))
+        assert status.level == DiagnosticStatus.WARN
+
+
+def test_why_a_driver_ends_is_in_the_diagnostics(recording, tmp_path):
+    text = tmp_path / "events.csv"
+    rows = [f"{i},3,4,1\n" for i in range(400_000)]
+    rows[200_000] = "no event\n"  # far from both ends, which are read when it is opened
+    text.write_text("".join(["# width=12 height=8\n", "t,x,y,p\n", *rows]))
+    with Probe() as probe:
+        reports = probe.collect(DiagnosticArray, "/diagnostics")
+        with NodeProcess("driver", {"source": str(text), "replay.rate": 0.0}) as driver:
+            probe.wait_until(lambda: status_of(reports, "/driver") is not None)
+            probe.collect(EventArray, "events")
+            probe.wait_until(lambda: driver.exit_code is not None)
+            assert driver.exit_code == 2, driver.output()
+            probe.wait_until(lambda: status_of(reports, "/driver").level == DiagnosticStatus.ERROR)
+            assert f"driver: {status_of(reports, '/driver').message}" in driver.output()

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import math
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import RotationState, RotationStateArray
-from ros_probe import Probe, diagnostics_of
+from ros_probe import Probe, diagnostics_of, status_of
 
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import results_quality
@@ -31,6 +31,9 @@ def test_all_usable_rotors_pass_and_the_most_confident_stands_alone():
         publisher.publish(RotationStateArray(window_end=200))
         probe.wait_until(lambda: len(everything) == 2 and bool(best))
         probe.wait_until(lambda: diagnostics_of(reports, "/fusion").get("estimates_refused") == "1")
+        status = status_of(reports, "/fusion")
+        assert (status.name, status.hardware_id) == ("/fusion: fusion", "none")
+        assert status.level == DiagnosticStatus.WARN
         probe.spin_for(0.2)
         assert fusion.exit_code is None
     assert [state.id for state in everything[0].states] == [1, 2]
