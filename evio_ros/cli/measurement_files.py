@@ -36,7 +36,7 @@ CSV_COLUMNS = (
 )
 
 
-def rows(measurement: Measurement) -> list[dict[str, Any]]:
+def _rows(measurement: Measurement) -> list[dict[str, Any]]:
     """What a measurement says as plain values: one row for each rotor, or one with id None."""
     if not measurement.rotors:
         return [{"t_us": measurement.t_us, "window_us": measurement.window_us, "id": None}]
@@ -77,7 +77,7 @@ def open_json_lines(path: str) -> Iterator[Sink]:
 
 
 def _write_json(measurement: Measurement, file: OutputFile) -> None:
-    for row in rows(measurement):
+    for row in _rows(measurement):
         file.write(json.dumps(row) + "\n")
     file.flush()
 
@@ -92,7 +92,7 @@ def open_csv(path: Path) -> Iterator[Sink]:
     with atomic_file(path) as file:
         writer = csv.DictWriter(file, CSV_COLUMNS)
         writer.writeheader()
-        yield lambda measurement: writer.writerows(map(_flat, rows(measurement)))
+        yield lambda measurement: writer.writerows(map(_flat, _rows(measurement)))
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> 
         yield Step(window.end_us, estimates, len(window.events), cpu_s)
 
 
-def oracle(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
+def _oracle(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
     """The limit, see `evio_ros.evaluation.oracle`."""
     rotors = _oracles(events, truth)
     for end_us in range(max(window_us, ACQUISITION_US + step_us), truth.duration_us + 1, step_us):
@@ -69,7 +69,7 @@ def _oracles(events: EventBatch, truth: Truth) -> list[Oracle]:
     return [Oracle.of(rotor, events) for rotor in truth.rotors]
 
 
-def classical(name: str) -> Method:
+def _classical(name: str) -> Method:
     """A classical method that is told each rotor's region and number of blades.
 
     It knows no sense of rotation; the truth's is taken, so that errors are those of the size.
@@ -122,33 +122,14 @@ def _told(
 
 
 CLASSICAL = ("welch", "autocorrelation", "period_filter")
-NOT_BY_CLASSICAL = (
-    "reliability",
-    "sign",
-    "blades",
-    "confidence",
-    "found",
-    "detection_ms",
-    "claimed",
-    "within_1_sigma",
-    "within_2_sigma",
-)
 METHODS: dict[str, Method] = {
     "detector": detector,
-    "oracle": oracle,
-    **{name: classical(name) for name in CLASSICAL},
+    "oracle": _oracle,
+    **{name: _classical(name) for name in CLASSICAL},
 }
+_FOUND_FIGURES = ("reliability", "sign", "blades", "confidence", "found", "detection_ms")
 TOLD = {
-    "oracle": (
-        "reliability",
-        "sign",
-        "blades",
-        "confidence",
-        "found",
-        "detection_ms",
-        "mev_s",
-        "locked_mev_s",
-    ),
-    **dict.fromkeys(CLASSICAL, NOT_BY_CLASSICAL),
+    "oracle": (*_FOUND_FIGURES, "mev_s", "locked_mev_s"),
+    **dict.fromkeys(CLASSICAL, (*_FOUND_FIGURES, "claimed", "within_1_sigma", "within_2_sigma")),
 }
 """Figures that a method was told or does not give."""

@@ -35,7 +35,7 @@ def speed_factor(seed: int) -> float:
     return 1.0 + SPEED_SPREAD * ((seed * GOLDEN) % 1.0 - 0.5)
 
 
-def varied_recording(scene: str, seed: int, duration_s: float = DURATION_S) -> Path:
+def _varied_recording(scene: str, seed: int, duration_s: float = DURATION_S) -> Path:
     """A scene's recording with a seed and its speed, in the cache of simulated recordings."""
     rotors = preset(scene, duration_s).scene.rotors
     rpm = speed_factor(seed) * rotors[0].speed.rpm[0] if rotors else None
@@ -60,7 +60,7 @@ def run_varied(varied: VariedJob) -> list[Part]:
     if not preset(job.scene).scene.rotors:
         return []
     duration_s = DURATION_S if job.duration_s is None else job.duration_s
-    path = varied_recording(job.scene, varied.seed, duration_s)
+    path = _varied_recording(job.scene, varied.seed, duration_s)
     parts = errors_of(replace(job, recording=path))
     return [(job.scene, window_us, step_us, rotors) for window_us, step_us, rotors in parts]
 

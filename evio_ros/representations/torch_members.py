@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-def open_device(name: str) -> torch.device:
+def _open_device(name: str) -> torch.device:
     """The device "cpu" or "cuda" of PyTorch.
 
     Raises:
@@ -100,7 +100,7 @@ class TorchStackedHistogram(StackedHistogram):
 
     def __init__(self, size: SensorSize, parameters: StackedHistogramParameters) -> None:
         super().__init__(size, parameters)
-        self._device = open_device(parameters.device)
+        self._device = _open_device(parameters.device)
 
     def tensor(self) -> torch.Tensor:
         """The tensor of what has been pushed: uint8, on the device."""
@@ -130,7 +130,7 @@ class TorchVoxelGrid(VoxelGrid):
 
     def __init__(self, size: SensorSize, parameters: VoxelGridParameters) -> None:
         super().__init__(size, parameters)
-        self._device = open_device(parameters.device)
+        self._device = _open_device(parameters.device)
 
     def tensor(self) -> torch.Tensor:
         """The tensor of what has been pushed: int16 or float32, on the device."""
@@ -184,7 +184,7 @@ class TorchMixedDensity(MixedDensity):
 
     def __init__(self, size: SensorSize, parameters: MixedDensityParameters) -> None:
         super().__init__(size, parameters)
-        self._device = open_device(parameters.device)
+        self._device = _open_device(parameters.device)
 
     def tensor(self) -> torch.Tensor:
         """The tensor of what has been pushed: int16, on the device."""
@@ -211,7 +211,7 @@ class TorchEventFrame(EventFrame):
 
     def __init__(self, size: SensorSize, parameters: EventFrameParameters) -> None:
         super().__init__(size, parameters)
-        self._device = open_device(parameters.device)
+        self._device = _open_device(parameters.device)
         self._pushed = _zeros_like(self._carried, self._device)
 
     def begin(self, start_us: int, length_us: int) -> None:
@@ -243,7 +243,7 @@ class TorchTimeSurface(TimeSurface):
         super().__init__(size, parameters)
         import torch
 
-        self._device = open_device(parameters.device)
+        self._device = _open_device(parameters.device)
         self._decay = Decay.of(self._table, self._device)
         self._times_us = torch.full(self.shape, NEVER_US, device=self._device)
 
@@ -275,7 +275,7 @@ class TorchActivity(Activity):
 
     def __init__(self, size: SensorSize, parameters: ActivityParameters) -> None:
         super().__init__(size, parameters)
-        self._device = open_device(parameters.device)
+        self._device = _open_device(parameters.device)
         self._decay = Decay.of(self._table, self._device)
         self._weights = _zeros_like(self._sums, self._device)
 

@@ -27,7 +27,7 @@ LARGEST_FLOAT = 1.7976931348623157e308
 BUILT_IN = ("use_sim_time", "start_type_description_service")
 
 
-def descriptor_of(description: ParameterDescription) -> ParameterDescriptor:
+def _descriptor_of(description: ParameterDescription) -> ParameterDescriptor:
     """The ROS descriptor of a declared parameter: text, range, whether it can change."""
     unit = f" [{description.unit}]" if description.unit else ""
     descriptor = ParameterDescriptor(
@@ -76,7 +76,7 @@ class NodeParameters:
                 name = _full_name(prefix, description.name)
                 try:
                     declared = node.declare_parameter(
-                        name, description.default, descriptor_of(description)
+                        name, description.default, _descriptor_of(description)
                     )
                 except ParameterException as error:
                     raise ParameterError(str(error)) from None
