@@ -13,6 +13,7 @@ import numpy as np
 
 from accuracy_bench.oracle import Oracle
 from accuracy_bench.results import Row
+from evio_ros.crop import crop
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.evaluation.accuracy import score
@@ -184,7 +185,7 @@ def classical(name: str) -> Method:
             estimates = []
             for rotor in truth.rotors:
                 ellipse = rotor.ellipse(end_us - window_us / 2)
-                region = window.inside(region_box(ellipse, events.size))
+                region = crop(window, region_box(ellipse, events.size))
                 start_us, blades = end_us - window_us, rotor.blade_count
                 frequency_hz = measure(region, start_us, window_us, blades)
                 if frequency_hz is not None:

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "evio_ros"
 
 BASE = {
-    *("atomic_file", "cell_counts", "crop", "ellipse", "errors", "estimate", "events"),
-    *("parameters", "windowing"),
+    *("atomic_file", "cell_counts", "crop", "ellipse", "errors", "estimate", "event_formats"),
+    *("events", "parameters", "windowing"),
 }
 STAGES = {
     *("detection", "fusion", "motion", "representations", "rotation", "simulation", "sources"),
