@@ -96,7 +96,7 @@ class MeasurementSummary:
 
     def _table(self, confident: dict[int, list[RotorEstimate]]) -> Table:
         title = f"{len(confident)} rotors in {self.windows} windows; speeds in rpm"
-        table = Table(title=title, pad_edge=False)
+        table = Table(title=title)
         for heading in ("id", "median", "5 %", "95 %", "std", "blades", "centre", "seen"):
             table.add_column(heading, justify="right")
         for identity, estimates in confident.items():
@@ -115,5 +115,5 @@ def _row(estimates: list[RotorEstimate]) -> tuple[str, ...]:
         *(f"{value:.{3 if abs(value) < 10_000 else 2}f}" for value in rpm),
         f"{np.median([estimate.rpm_std for estimate in estimates]):.3f}",
         str(blades) if blades else "unknown",
-        f"{x:.1f}, {y:.1f}",
+        f"{x:.1f} {y:.1f}",
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
-from evio_ros.simulation.camera import CameraParameters
+from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.scene import BladePattern, Lamp, MovingTexture, Path, Rotor, Scene
 from evio_ros.simulation.speed import SpeedProfile
 
@@ -49,7 +49,7 @@ class Preset:
     """
 
     scene: Scene
-    camera: CameraParameters
+    camera: SensorParameters
     duration_s: float
     description: str
 
@@ -137,11 +137,11 @@ def _sway(
     return tuple(1e6 * times), tuple(zip(x.tolist(), y.tolist(), strict=True))
 
 
-def _camera(**values: object) -> CameraParameters:
-    return CameraParameters.from_mapping(values)
+def _camera(**values: object) -> SensorParameters:
+    return SensorParameters.from_mapping(values)
 
 
-def _indoor_camera(**values: object) -> CameraParameters:
+def _indoor_camera(**values: object) -> SensorParameters:
     """Isolated noise pixels everywhere, as on recordings of a fan indoors."""
     return _camera(noise_hz=1.0, **values)
 
@@ -176,7 +176,7 @@ def _walker(name: str, duration_s: float) -> Scene:
     return Scene(name, textures=(body,))
 
 
-_PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, CameraParameters]]]] = {
+_PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, SensorParameters]]]] = {
     "fan_constant": (
         "a three-blade fan at 1153.7 rpm",
         2.0,

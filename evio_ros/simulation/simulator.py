@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.simulation.camera import CameraParameters
+from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.pixel_kernel import TEXTURE_SIDE, advance_pixels, initial_light
 from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 
@@ -37,7 +37,7 @@ class _Pixels:
     most: int = FIRST_CAPACITY  # events of one pixel in a slice; grows when more come
 
 
-def simulate(scene: Scene, camera: CameraParameters, duration_us: int) -> Iterator[EventBatch]:
+def simulate(scene: Scene, camera: SensorParameters, duration_us: int) -> Iterator[EventBatch]:
     """Simulate a recording, one batch for each 10 ms.
 
     Args:
@@ -78,7 +78,7 @@ def _smooth_noise(random: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _signal_events(
-    pixels: _Pixels, tables: tuple, noise: NDArray[np.float32], camera: CameraParameters, index: int
+    pixels: _Pixels, tables: tuple, noise: NDArray[np.float32], camera: SensorParameters, index: int
 ) -> Real:
     """Events (t [us], x, y, polarity) that one slice's light makes, latency jitter added."""
     sensor = (1 / (2 * math.pi * camera.cutoff_hz), 1e-6 * camera.refractory_us)
@@ -114,7 +114,7 @@ def _signal_events(
     return np.stack((t_us, pixels.x[pixel], pixels.y[pixel], signs[filled]))
 
 
-def _noise_events(camera: CameraParameters, hot: NDArray[np.int64], index: int) -> Real:
+def _noise_events(camera: SensorParameters, hot: NDArray[np.int64], index: int) -> Real:
     """Noise of all pixels and of the hot ones in one slice: (t [us], x, y, polarity)."""
     random = np.random.default_rng((camera.seed, 2, index))
     slice_s = 1e-6 * SLICE_US
@@ -142,7 +142,7 @@ def _batch(events: Real, size: SensorSize, duration_us: int) -> EventBatch:
 
 
 def _moving_pixels(
-    scene: Scene, camera: CameraParameters, random: np.random.Generator, duration_us: int
+    scene: Scene, camera: SensorParameters, random: np.random.Generator, duration_us: int
 ) -> _Pixels:
     """Pixels that a rotor, texture or lamp touches at any time and nothing still hides."""
     touched = np.zeros((camera.height, camera.width), bool)

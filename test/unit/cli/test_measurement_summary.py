@@ -53,7 +53,7 @@ def test_speeds_are_median_and_percentiles():
     # 0 to 100: the percentile of so many is the number itself.
     text = printed(*([estimate(0, float(rpm), 0.9)] for rpm in range(101)))
     speeds = ["50.000", "5.000", "95.000", "0.250"]
-    assert cells(text, 0) == ["0", *speeds, "3", "12.0, 34.0", "101"]
+    assert cells(text, 0) == ["0", *speeds, "3", "12.0 34.0", "101"]
     assert "1 rotors in 101 windows" in text
 
 
