@@ -78,15 +78,17 @@ _MODULES = {
 """Where each name is defined."""
 
 
-def __getattr__(name: str) -> object:
-    for module, names in _MODULES.items():
-        if name in names:
-            from importlib import import_module
+if not TYPE_CHECKING:  # to which it would say that every name exists
 
-            value = getattr(import_module(f"{__name__}.{module}"), name)
-            globals()[name] = value  # found without this function from now on
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        for module, names in _MODULES.items():
+            if name in names:
+                from importlib import import_module
+
+                value = getattr(import_module(f"{__name__}.{module}"), name)
+                globals()[name] = value  # found without this function from now on
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -41,7 +41,7 @@ __all__ = [
     "events_to_polars",
 ]
 
-METAVISION_EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
+METAVISION_EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")], align=True)
 """Element of the arrays of Metavision and OpenEB (`metavision_sdk_base.EventCD`)."""
 
 TONIC_EVENT = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])

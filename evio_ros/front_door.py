@@ -50,7 +50,8 @@ def measure(
         parameters: all parameters; their class says by which detector. None for the defaults.
         size: geometry of the sensor, needed for events that do not know it; None for what the
             source says or lets guess.
-        start_us, end_us: sensor times between which to measure; None for all.
+        start_us, end_us: sensor times between which to measure, as far as there are events; None
+            for all.
         region: only the events inside count; None for the whole sensor.
         changes: single parameters, any field of `RotationDetectorParameters` or of `parameters`.
             Where window_us is given and step_us is not, the step is as of `window_and_step`.
@@ -72,8 +73,8 @@ def measure(
         return measure_source(events, chosen, start_us, end_us, region)
     batch = events_from(events, size)
     first_us, after_us = (int(batch.t[0]), int(batch.t[-1]) + 1) if len(batch) else (0, 0)
-    start_us = first_us if start_us is None else start_us
-    end_us = after_us if end_us is None else end_us
+    start_us = first_us if start_us is None else max(start_us, first_us)
+    end_us = after_us if end_us is None else min(end_us, after_us)
     return measure_batches(
         [batch.between(start_us, end_us)], batch.size, chosen, start_us, end_us, region
     )

@@ -28,7 +28,8 @@ def measure_source(
     Args:
         source: the recording or camera; left open.
         parameters: window and step; their class says by which detector.
-        start_us, end_us: sensor times between which to measure; None for the whole recording.
+        start_us, end_us: sensor times between which to measure, as far as the recording covers
+            them; None for all of it.
         region: only the events inside count; None for the whole sensor.
 
     Returns:
@@ -38,8 +39,8 @@ def measure_source(
         ParameterError: where no window fits between the times, or the source is live and has none.
     """
     if isinstance(source, SeekableSource):
-        start_us = source.start_us if start_us is None else start_us
-        end_us = source.end_us if end_us is None else end_us
+        start_us = source.start_us if start_us is None else max(start_us, source.start_us)
+        end_us = source.end_us if end_us is None else min(end_us, source.end_us)
         source.seek(start_us)
     elif start_us is not None or end_us is not None:
         raise ParameterError("start_us, end_us: a live source is measured from now on")
@@ -73,8 +74,8 @@ def measure_batches(
     """
     if start_us is not None and end_us is not None and end_us - start_us < parameters.window_us:
         raise ParameterError(
-            f"window_us: {parameters.window_us} us is longer than the {end_us - start_us} us "
-            "to measure"
+            f"window_us: {parameters.window_us} us is longer than "
+            f"the {max(end_us - start_us, 0)} us to measure"
         )
     steps = windows(batches, size, parameters.step_us, start_us, end_us, covered_only=True)
     return _measure_steps(steps, _detector(size, parameters), parameters.window_us, region)
