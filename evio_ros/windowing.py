@@ -9,7 +9,7 @@ import numpy as np
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 
-__all__ = ["WindowAssembler", "split_window", "windows"]
+__all__ = ["LONGEST_GAP_US", "WindowAssembler", "split_window", "windows"]
 
 LONGEST_GAP_US = 1_000_000
 

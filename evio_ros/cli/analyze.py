@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["analyze"]
 
-PHASE = "phase"
+_PHASE = "phase"
 
 
 def analyze(
@@ -45,7 +45,7 @@ def analyze(
             help="phase, the detector of this package, or for comparison a classical one: welch, "
             "autocorrelation or period_filter, which know no sense of rotation."
         ),
-    ] = PHASE,
+    ] = _PHASE,
     blades: Annotated[
         int,
         typer.Option(help="Blades of a rotor, for the classical methods; 0 counts blade passes."),
@@ -139,17 +139,17 @@ def _parameters(
     from evio_ros.rotation.detector import RotationDetectorParameters
     from evio_ros.rotation.window_parameters import window_and_step
 
-    if method != PHASE and method not in CLASSICAL_METHODS:
-        known = ", ".join((PHASE, *CLASSICAL_METHODS))
+    if method != _PHASE and method not in CLASSICAL_METHODS:
+        known = ", ".join((_PHASE, *CLASSICAL_METHODS))
         raise ParameterError(f"--method: {method!r} is not one of {known}")
-    if blades and method == PHASE:
+    if blades and method == _PHASE:
         raise ParameterError("--blades: phase counts the blades itself; give no number")
     window_us = microseconds("--window-ms", window_ms, "ms")
     if step_ms is None:
         window_us, step_us = window_and_step(window_us)
     else:
         step_us = microseconds("--step-ms", step_ms, "ms")
-    if method == PHASE:
+    if method == _PHASE:
         return RotationDetectorParameters(window_us=window_us, step_us=step_us)
     return ClassicalDetectorParameters(
         method=method, blades=blades, window_us=window_us, step_us=step_us

@@ -13,11 +13,11 @@ from typing import Any
 from evio_ros.atomic_file import OutputFile, atomic_file
 from evio_ros.estimate import Measurement, RotorEstimate
 
-__all__ = ["open_csv", "open_json_lines", "rows"]
+__all__ = ["open_csv", "open_json_lines"]
 
-Sink = Callable[[Measurement], None]
+_Sink = Callable[[Measurement], None]
 
-CSV_COLUMNS = (
+_CSV_COLUMNS = (
     "t_us",
     "window_us",
     "id",
@@ -36,7 +36,7 @@ CSV_COLUMNS = (
 )
 
 
-def rows(measurement: Measurement) -> list[dict[str, Any]]:
+def _rows(measurement: Measurement) -> list[dict[str, Any]]:
     """What a measurement says as plain values: one row for each rotor, or one with id None."""
     if not measurement.rotors:
         return [{"t_us": measurement.t_us, "window_us": measurement.window_us, "id": None}]
@@ -62,7 +62,7 @@ def _row(rotor: RotorEstimate) -> dict[str, Any]:
 
 
 @contextmanager
-def open_json_lines(path: str) -> Iterator[Sink]:
+def open_json_lines(path: str) -> Iterator[_Sink]:
     """Open a writer of JSON lines; `-` is the standard output, which gets each line at once.
 
     Raises:
@@ -77,22 +77,22 @@ def open_json_lines(path: str) -> Iterator[Sink]:
 
 
 def _write_json(measurement: Measurement, file: OutputFile) -> None:
-    for row in rows(measurement):
+    for row in _rows(measurement):
         file.write(json.dumps(row) + "\n")
     file.flush()
 
 
 @contextmanager
-def open_csv(path: Path) -> Iterator[Sink]:
+def open_csv(path: Path) -> Iterator[_Sink]:
     """Open a writer of a CSV table with a header; empty cells where no rotor was seen.
 
     Raises:
         SourceError: where the file cannot be opened or written.
     """
     with atomic_file(path) as file:
-        writer = csv.DictWriter(file, CSV_COLUMNS)
+        writer = csv.DictWriter(file, _CSV_COLUMNS)
         writer.writeheader()
-        yield lambda measurement: writer.writerows(map(_flat, rows(measurement)))
+        yield lambda measurement: writer.writerows(map(_flat, _rows(measurement)))
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from evio_ros.cli.measurement_summary import MeasurementSummary
 from evio_ros.errors import ParameterError
 from evio_ros.estimate import RotorEstimate
 
-__all__ = ["draw_rotor", "open_plot", "plot"]
+__all__ = ["open_plot"]
 
-MOST_ROTORS = 8
+_MOST_ROTORS = 8
 """More rotors than this do not fit one picture."""
 
 
@@ -48,13 +48,13 @@ def open_plot(path: Path) -> Iterator[Callable[[MeasurementSummary, str], None]]
 
         def draw(summary: MeasurementSummary, title: str) -> None:
             picture = BytesIO()
-            plot(summary, title).savefig(picture, format=kind, dpi=110)
+            _plot(summary, title).savefig(picture, format=kind, dpi=110)
             file.write(picture.getvalue())
 
         yield draw
 
 
-def plot(summary: MeasurementSummary, title: str) -> Figure:
+def _plot(summary: MeasurementSummary, title: str) -> Figure:
     """Draw the events with the rotors' ellipses, their last turns, and speed over time.
 
     Args:
@@ -90,7 +90,7 @@ def plot(summary: MeasurementSummary, title: str) -> Figure:
 def _most_seen(summary: MeasurementSummary) -> list[tuple[int, list[RotorEstimate]]]:
     """The rotors that were seen in most windows, in order of their numbers."""
     by_windows = sorted(summary.rotors.items(), key=lambda item: len(item[1]), reverse=True)
-    return sorted(by_windows[:MOST_ROTORS])
+    return sorted(by_windows[:_MOST_ROTORS])
 
 
 def _draw_picture(
@@ -107,7 +107,7 @@ def _draw_picture(
     for row, (_, estimates) in enumerate(shown):
         path = np.array([estimate.center for estimate in estimates])
         axes.plot(*path.T, "-", color=f"C{row % 10}", lw=1.0, alpha=0.8)
-        draw_rotor(axes, estimates[-1], f"C{row % 10}")
+        _draw_rotor(axes, estimates[-1], f"C{row % 10}")
     x0, x1, y0, y1 = _view(shown, width, height)
     axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5), xlabel="x [px]", ylabel="y [px]")
     axes.set_anchor("N")
@@ -146,7 +146,7 @@ def _view(
     return x0, x1, y0, y1
 
 
-def draw_rotor(axes: Axes, rotor: RotorEstimate, color: str) -> None:
+def _draw_rotor(axes: Axes, rotor: RotorEstimate, color: str) -> None:
     """Draw a rotor's ellipse, its hub and its number into a picture with y downwards."""
     a, b = rotor.axes
     tilt = math.degrees(rotor.tilt_rad)

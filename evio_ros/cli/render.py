@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 LEAST_MS, MOST_MS = 0.001, 10_000.0
-TIME_CONSTANTS = 8
+_TIME_CONSTANTS = 8
 """Events older than so many time constants leave no visible trace."""
 
 
@@ -115,8 +115,8 @@ def _tensor(
 
     parameters, seen_us = {
         "event_frame": (EventFrameParameters(), window_us),
-        "activity": (ActivityParameters(tau_us=tau_us), TIME_CONSTANTS * tau_us),
-        "time_surface": (TimeSurfaceParameters(tau_us=tau_us), TIME_CONSTANTS * tau_us),
+        "activity": (ActivityParameters(tau_us=tau_us), _TIME_CONSTANTS * tau_us),
+        "time_surface": (TimeSurfaceParameters(tau_us=tau_us), _TIME_CONSTANTS * tau_us),
     }[kind]
     start_us = max(end_us - seen_us, source.start_us)
     source.seek(start_us)
