@@ -105,6 +105,10 @@ def test_parts_import_only_what_lies_below_them(path):
     assert parts_imported(imports(path) - shared_with(part)) <= allowed_parts(part)
 
 
+def test_events_know_nothing_but_errors():
+    assert parts_imported(imports(PACKAGE / "events.py")) == {"errors"}
+
+
 @each_module
 def test_ros_appears_in_ros_and_nodes_alone(path):
     names = {name.partition(".")[0] for name in imports(path)}
