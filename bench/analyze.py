@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evio_ros.evaluation.simulated_recording import cached_recording
-from evio_ros.pipeline import measure
+from evio_ros.pipeline import measure_source
 from evio_ros.rotation.detector import RotationDetectorParameters
 from evio_ros.sources.registry import open_recording
 
@@ -30,7 +30,7 @@ def read_all(path: str) -> int:
 def measure_all(path: str) -> int:
     """Measure the whole recording as `evio analyze` does; returns the number of windows."""
     with open_recording(path) as source:
-        return sum(1 for _ in measure(source, RotationDetectorParameters()))
+        return sum(1 for _ in measure_source(source, RotationDetectorParameters()))
 
 
 def processor_s(work: Callable[[str], int], path: str) -> float:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from evio_ros.crop import crop
 from evio_ros.events import EventBatch, RegionOfInterest, SensorSize
 from evio_ros.representations.base import Representation
 from evio_ros.representations.mixed_density import MixedDensity
@@ -254,11 +255,11 @@ def region_lines() -> Iterator[Line]:
         ("320x180 px", RegionOfInterest(320, 180, 640, 360)),
         ("640x360 px", RegionOfInterest(320, 180, 960, 540)),
     ):
-        kept = len(events.inside(region))
+        kept = len(crop(events, region))
         touched = bytes_of(events) * (1 + kept / len(events))
         yield Line(
             f"region filter, 10 M events, {name} ({kept / len(events):.0%} kept)",
-            lambda region=region: events.inside(region),
+            lambda region=region: crop(events, region),
             lambda region=region: masked(region),
             None,
             round(touched),

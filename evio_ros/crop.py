@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from evio_ros.events import (
-        BoolColumn,
-        CoordinateColumn,
-        RegionOfInterest,
-        TimeColumn,
-    )
+from evio_ros.events import EventBatch, RegionOfInterest
 
-__all__ = ["select_inside"]
+__all__ = ["crop"]
 
-BLOCK = 4096
-LARGEST_COORDINATE = (1 << 16) - 1
+_BLOCK = 4096
+"""Events that are marked and copied together; small enough for the first-level cache."""
+_LARGEST_COORDINATE = (1 << 16) - 1
 
 
-def select_inside(
-    region: RegionOfInterest,
-    t: TimeColumn,
-    x: CoordinateColumn,
-    y: CoordinateColumn,
-    polarity: BoolColumn,
-) -> tuple[TimeColumn, CoordinateColumn, CoordinateColumn, BoolColumn]:
-    """Copy the events of four columns with x0 <= x < x1 and y0 <= y < y1, in their order."""
-    if region.x0 > LARGEST_COORDINATE or region.y0 > LARGEST_COORDINATE:
-        return t[:0].copy(), x[:0].copy(), y[:0].copy(), polarity[:0].copy()
+def crop(batch: EventBatch, region: RegionOfInterest) -> EventBatch:
+    """Copy the events with x0 <= x < x1 and y0 <= y < y1, in their order.
+
+    Args:
+        batch: events; untouched.
+        region: pixels to keep; it may reach past the sensor.
+
+    Returns:
+        A batch of the same geometry: coordinates stay those of the whole sensor.
+    """
+    if region.x0 > _LARGEST_COORDINATE or region.y0 > _LARGEST_COORDINATE:
+        return EventBatch.empty(batch.size)
     # With unsigned differences, one comparison tells both sides of an interval.
     bounds = (
         np.uint16(region.x0),
-        np.uint16(min(region.x1 - 1, LARGEST_COORDINATE) - region.x0),
+        np.uint16(min(region.x1 - 1, _LARGEST_COORDINATE) - region.x0),
         np.uint16(region.y0),
-        np.uint16(min(region.y1 - 1, LARGEST_COORDINATE) - region.y0),
+        np.uint16(min(region.y1 - 1, _LARGEST_COORDINATE) - region.y0),
     )
-    columns = (t, x, y, polarity)
+    columns = (batch.t, batch.x, batch.y, batch.polarity)
     # Memory that is not written to is never really there, and shrinking gives the rest back.
-    chosen = tuple(np.empty(len(x), column.dtype) for column in columns)
+    chosen: tuple[NDArray[Any], ...] = tuple(
+        np.empty(len(batch), column.dtype) for column in columns
+    )
     number = _select(columns, bounds, chosen)
     for column in chosen:
         column.resize(number, refcheck=False)
-    return chosen  # type: ignore[return-value]
+    return EventBatch.trusted(batch.size, *chosen)
 
 
 @njit(cache=True, nogil=True)
@@ -74,11 +74,11 @@ def _pick(column, positions, number, chosen):
 def _select(columns, bounds, chosen):
     """Copy what is inside; block by block, so that all is read while it is in the cache."""
     t, x, y, polarity = columns
-    marks = np.empty(BLOCK, np.uint8)
-    positions = np.empty(BLOCK, np.int32)
+    marks = np.empty(_BLOCK, np.uint8)
+    positions = np.empty(_BLOCK, np.int32)
     done = np.int64(0)
-    for start in range(0, x.size, BLOCK):
-        block = slice(start, min(start + BLOCK, x.size))
+    for start in range(0, x.size, _BLOCK):
+        block = slice(start, min(start + _BLOCK, x.size))
         _mark(x[block], y[block], bounds, marks)
         number = _list_marked(marks, block.stop - start, positions)
         _pick(t[block], positions, number, chosen[0][done:])

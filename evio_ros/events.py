@@ -207,13 +207,6 @@ class EventBatch:
         start, stop = np.searchsorted(self.t, (start_us, end_us))
         return self.slice(int(start), int(stop))
 
-    def inside(self, region: RegionOfInterest) -> EventBatch:
-        """Copy of the events inside `region`; coordinates stay those of the whole sensor."""
-        from evio_ros.crop import select_inside
-
-        columns = select_inside(region, self.t, self.x, self.y, self.polarity)
-        return EventBatch.trusted(self.size, *columns)
-
 
 @dataclass(frozen=True, slots=True)
 class EventWindow:

@@ -1,42 +1,100 @@
-"""The whole chain without ROS: a recording in, rotors out. What `evio analyze` runs."""
+"""The whole chain without ROS: events in, rotors out. What `evio analyze` runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from evio_ros.crop import crop
+from evio_ros.errors import ParameterError
 from evio_ros.estimate import Measurement
-from evio_ros.events import EventWindow, RegionOfInterest, SensorSize
+from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
 from evio_ros.rotation.classical.detector import ClassicalDetector, ClassicalDetectorParameters
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.sources.base import SeekableSource
+from evio_ros.sources.base import EventSource, SeekableSource
 from evio_ros.windowing import windows
 
-__all__ = ["measure"]
+__all__ = ["measure_batches", "measure_source"]
 
 
-def measure(
-    source: SeekableSource,
+def measure_source(
+    source: EventSource,
     parameters: RotationDetectorParameters | ClassicalDetectorParameters,
     start_us: int | None = None,
     end_us: int | None = None,
     region: RegionOfInterest | None = None,
 ) -> Iterator[Measurement]:
-    """Measure every rotor in a recording, window after window.
+    """Measure every rotor in a recording, or in what a live camera sends until it is closed.
 
     Args:
-        source: the recording.
+        source: the recording or camera; left open.
         parameters: window and step; their class says by which detector.
-        start_us, end_us: sensor times between which to measure; None for the whole recording.
+        start_us, end_us: sensor times between which to measure, as far as the recording covers
+            them; None for all of it.
         region: only the events inside count; None for the whole sensor.
+
+    Returns:
+        As of `measure_batches`.
+
+    Raises:
+        ParameterError: where no window fits between the times, or the source is live and has none.
     """
-    start_us = source.start_us if start_us is None else start_us
-    end_us = source.end_us if end_us is None else end_us
-    source.seek(start_us)
-    detector = _detector(source.size, parameters)
-    for step in windows(source.batches(), source.size, parameters.step_us, start_us, end_us):
+    if isinstance(source, SeekableSource):
+        start_us = source.start_us if start_us is None else max(start_us, source.start_us)
+        end_us = source.end_us if end_us is None else min(end_us, source.end_us)
+        source.seek(start_us)
+    elif start_us is not None or end_us is not None:
+        raise ParameterError("start_us, end_us: a live source is measured from now on")
+    return measure_batches(source.batches(), source.size, parameters, start_us, end_us, region)
+
+
+def measure_batches(
+    batches: Iterable[EventBatch],
+    size: SensorSize,
+    parameters: RotationDetectorParameters | ClassicalDetectorParameters,
+    start_us: int | None,
+    end_us: int | None,
+    region: RegionOfInterest | None = None,
+) -> Iterator[Measurement]:
+    """Measure every rotor in batches that follow one another in time.
+
+    Args:
+        batches: of one sensor.
+        size: geometry of the sensor.
+        parameters: window and step; their class says by which detector.
+        start_us, end_us: sensor times of the first event and just after the last; None where they
+            are not known before.
+        region: only the events inside count; None for the whole sensor.
+
+    Returns:
+        One measurement for each step, from the first whole window on. A window that reaches past
+        the end is not measured.
+
+    Raises:
+        ParameterError: where no window fits between the times.
+    """
+    if start_us is not None and end_us is not None and end_us - start_us < parameters.window_us:
+        raise ParameterError(
+            f"window_us: {parameters.window_us} us is longer than "
+            f"the {max(end_us - start_us, 0)} us to measure"
+        )
+    steps = windows(batches, size, parameters.step_us, start_us, end_us, covered_only=True)
+    return _measure_steps(steps, _detector(size, parameters), parameters.window_us, region)
+
+
+def _measure_steps(
+    steps: Iterable[EventWindow],
+    detector: RotationDetector | ClassicalDetector,
+    window_us: int,
+    region: RegionOfInterest | None,
+) -> Iterator[Measurement]:
+    begin_us: int | None = None
+    for step in steps:
+        begin_us = step.start_us if begin_us is None else begin_us
         if region is not None:
-            step = EventWindow(step.start_us, step.length_us, step.events.inside(region))
-        yield Measurement(step.end_us, parameters.window_us, step, detector.process(step))
+            step = EventWindow(step.start_us, step.length_us, crop(step.events, region))
+        rotors = detector.process(step)
+        if step.end_us >= begin_us + window_us:
+            yield Measurement(step.end_us, window_us, step, rotors)
 
 
 def _detector(

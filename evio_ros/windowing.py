@@ -88,16 +88,18 @@ class WindowAssembler:
         while self._start_us is not None and window.end_us >= self._start_us + self.window_us:
             yield self._next_window()
 
-    def flush(self, end_us: int | None = None) -> Iterator[EventWindow]:
-        """Yield what is left, up to `end_us`; None ends with the window of the last event.
+    def flush(self, end_us: int | None = None, covered_only: bool = False) -> Iterator[EventWindow]:
+        """Yield what is left, up to `end_us`; None ends just after the last event.
 
-        Events at or after `end_us` are left out; the last window keeps its full length.
+        Events at or after `end_us` are left out. A last window that begins before `end_us` and
+        ends after it keeps its full length; with `covered_only` it is not given.
         """
         if self._start_us is None:
             return
         if end_us is None:
             end_us = self._last_us + 1 if self._pending else self._start_us
-        while self._start_us < end_us:
+        needed_us = self.window_us if covered_only else 1
+        while self._start_us + needed_us <= end_us:
             yield self._next_window()
 
     def _next_window(self) -> EventWindow:
@@ -124,6 +126,8 @@ def windows(
     window_us: int,
     start_us: int | None = None,
     end_us: int | None = None,
+    *,
+    covered_only: bool = False,
 ) -> Iterator[EventWindow]:
     """Cut batches into consecutive windows; see `WindowAssembler`.
 
@@ -133,14 +137,17 @@ def windows(
         window_us: length of every window in µs.
         start_us: start of the first window; None for the first event's time.
         end_us: no window starts at or after this time; None for the end of the batches.
+        covered_only: leave out a last window that ends after `end_us`, for which there are no
+            events; else it is given with its full length.
     """
     assembler = WindowAssembler(size, window_us, start_us)
+    needed_us = window_us if covered_only else 1
     for batch in batches:
         for window in assembler.push(batch):
-            if end_us is not None and window.start_us >= end_us:
+            if end_us is not None and window.start_us + needed_us > end_us:
                 return
             yield window
-    yield from assembler.flush(end_us)
+    yield from assembler.flush(end_us, covered_only)
 
 
 def split_window(window: EventWindow, maximum_events: int) -> Iterator[EventWindow]:

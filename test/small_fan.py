@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.evaluation.simulated_recording import record
-from evio_ros.simulation.camera import CameraParameters
+from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.presets import Preset
 from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 from evio_ros.simulation.scene import Path as DiscPath
@@ -19,7 +19,7 @@ SCENE = Scene(
     "small_fan",
     (Rotor(DiscPath.fixed(DISC), SpeedProfile.constant(RPM), BladePattern(BLADES)),),
 )
-CAMERA = CameraParameters(width=100, height=80, hot_pixels=2)
+CAMERA = SensorParameters(width=100, height=80, hot_pixels=2)
 DURATION_US = 600_000
 
 

@@ -237,7 +237,8 @@ def main() -> None:
     unused: list[str] = []
     for module, names in code.offered().items():
         lines = len(code.modules[module].read_text(encoding="utf-8").splitlines())
-        idle = names - code.used_names[module]
+        # What the package itself offers is for its users.
+        idle = set() if module == PACKAGE else names - code.used_names[module]
         unused += [f"{module}.{name}" for name in sorted(idle)]
         public = len(_public(tree(code.modules[module])))
         counts[part_of(module)].update(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["analyze"]
 
-LONGEST_DEFAULT_STEP_US = 50_000
-PHASE = "phase"
+_PHASE = "phase"
 
 
 def analyze(
@@ -47,7 +45,7 @@ def analyze(
             help="phase, the detector of this package, or for comparison a classical one: welch, "
             "autocorrelation or period_filter, which know no sense of rotation."
         ),
-    ] = PHASE,
+    ] = _PHASE,
     blades: Annotated[
         int,
         typer.Option(help="Blades of a rotor, for the classical methods; 0 counts blade passes."),
@@ -76,7 +74,7 @@ def analyze(
     """
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.pipeline import measure
+    from evio_ros.pipeline import measure_source
     from evio_ros.sources.registry import open_recording
 
     parameters = _parameters(window_ms, step_ms, method, blades)
@@ -89,11 +87,10 @@ def analyze(
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)
         sinks = [summary.add, *_open_files(stack, json_path, csv_path)]
         draw = _open_plot(stack, plot_path)
-        first_us = start_us + parameters.window_us
         advance = stack.enter_context(progress_bar(name, end_us - start_us))
-        for measurement in measure(source, parameters, start_us, end_us, region):
-            if measurement.t_us >= first_us:
-                _give(measurement, sinks)
+        for measurement in measure_source(source, parameters, start_us, end_us, region):
+            for sink in sinks:
+                sink(measurement)
             advance(measurement.t_us - start_us)
         if draw is not None:
             draw(summary, name)
@@ -134,31 +131,25 @@ def _open_plot(
     return stack.enter_context(open_plot(plot_path))
 
 
-def _give(measurement: Measurement, sinks: list[Callable[[Measurement], None]]) -> None:
-    for sink in sinks:
-        sink(measurement)
-
-
 def _parameters(
     window_ms: float, step_ms: float | None, method: str, blades: int
 ) -> RotationDetectorParameters | ClassicalDetectorParameters:
     from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
     from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
     from evio_ros.rotation.detector import RotationDetectorParameters
+    from evio_ros.rotation.window_parameters import window_and_step
 
-    if method != PHASE and method not in CLASSICAL_METHODS:
-        known = ", ".join((PHASE, *CLASSICAL_METHODS))
+    if method != _PHASE and method not in CLASSICAL_METHODS:
+        known = ", ".join((_PHASE, *CLASSICAL_METHODS))
         raise ParameterError(f"--method: {method!r} is not one of {known}")
-    if blades and method == PHASE:
+    if blades and method == _PHASE:
         raise ParameterError("--blades: phase counts the blades itself; give no number")
     window_us = microseconds("--window-ms", window_ms, "ms")
     if step_ms is None:
-        # The longest step of at most 50 ms that divides the window.
-        step_us = window_us // max(math.ceil(window_us / LONGEST_DEFAULT_STEP_US), 1)
-        window_us -= window_us % max(step_us, 1)
+        window_us, step_us = window_and_step(window_us)
     else:
         step_us = microseconds("--step-ms", step_ms, "ms")
-    if method == PHASE:
+    if method == _PHASE:
         return RotationDetectorParameters(window_us=window_us, step_us=step_us)
     return ClassicalDetectorParameters(
         method=method, blades=blades, window_us=window_us, step_us=step_us
@@ -173,9 +164,7 @@ def _span(
 ) -> tuple[int, int]:
     """Sensor times of the first and last microsecond to measure."""
     start_us, end_us = section_of(source, start, duration)
-    # The last step keeps its full length, even if the recording ends within it.
-    steps = -(-(end_us - start_us) // parameters.step_us)
-    if steps * parameters.step_us < parameters.window_us:
+    if end_us - start_us < parameters.window_us:
         raise ParameterError(
             f"--window-ms: {parameters.window_us * 1e-3:g} ms is longer than "
             f"the {(end_us - start_us) * 1e-3:g} ms to measure"

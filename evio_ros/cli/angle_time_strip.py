@@ -18,14 +18,14 @@ from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["AngleTimePiece", "AngleTimeStrip"]
 
-TURNS = 3
-LONGEST_US = 1_000_000
+_TURNS = 3
+_LONGEST_US = 1_000_000
 """A strip shows so many turns, or so much time where the rotor hardly turns."""
-TIME_BINS = 64
+_TIME_BINS = 64
 """Time bins of a turn."""
-ANGLE_BINS = 128
+_ANGLE_BINS = 128
 """Angle bins of a turn."""
-USED = TrackerParameters()
+_USED = TrackerParameters()
 """What the detector uses of a disc."""
 
 
@@ -35,7 +35,7 @@ class AngleTimePiece:
 
     Attributes:
         start_us, length_us: sensor time.
-        counts: int32 (2, bins, ANGLE_BINS), OFF first; angles as in `RotorEstimate.angle_rad`.
+        counts: int32 (2, time bins, angle bins), OFF first; angles as in `RotorEstimate.angle_rad`.
         estimate: the rotor's.
     """
 
@@ -77,16 +77,16 @@ class AngleTimeStrip:
             step: ends where the estimate's window ends.
             estimate: says where the rotor is.
         """
-        turn_us = min(60e6 / max(abs(estimate.rpm), 1e-3), LONGEST_US / TURNS)
-        span_us = math.ceil(TURNS * turn_us)
+        turn_us = min(60e6 / max(abs(estimate.rpm), 1e-3), _LONGEST_US / _TURNS)
+        span_us = math.ceil(_TURNS * turn_us)
         start_us = max(step.start_us, step.end_us - span_us)
         length_us = step.end_us - start_us
         middle_us = start_us + length_us // 2
         ellipse = _disc_at(estimate, middle_us)
-        disc = DiscMap.of(ellipse, step.events.size, 1, USED.hub_radius, USED.rim_radius)
-        bins = max(round(TIME_BINS * length_us / turn_us), 1)
+        disc = DiscMap.of(ellipse, step.events.size, 1, _USED.hub_radius, _USED.rim_radius)
+        bins = max(round(_TIME_BINS * length_us / turn_us), 1)
         events = step.events.between(start_us, step.end_us)
-        counts = angle_time_histogram(events, disc, start_us, length_us, bins, ANGLE_BINS)
+        counts = angle_time_histogram(events, disc, start_us, length_us, bins, _ANGLE_BINS)
         self.pieces.append(AngleTimePiece(start_us, length_us, counts, estimate))
         while self.pieces[0].end_us <= step.end_us - span_us:
             self.pieces.popleft()

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-LONGEST_S = 3600
-POLL_S = 0.1
-QUIET_S = 10.0
+_LONGEST_S = 3600
+_POLL_S = 0.1
+_QUIET_S = 10.0
 """After the driver has ended, results that take longer than this are not waited for."""
-LAST_S = 1.0
+_LAST_S = 1.0
 """The same for a window that reaches past the end of what was played."""
 
 
@@ -64,8 +64,8 @@ def demo(
     from rich.console import Console
 
     _require_ros()
-    if not 0 < duration <= LONGEST_S:
-        raise ParameterError(f"--duration: {duration:g} s is not above 0 and at most {LONGEST_S}")
+    if not 0 < duration <= _LONGEST_S:
+        raise ParameterError(f"--duration: {duration:g} s is not above 0 and at most {_LONGEST_S}")
     console = Console()
     path = _simulated(scene, duration) if recording is None else Path(recording)
     section = _section(path, duration)
@@ -134,11 +134,11 @@ def _play(
         with console.status("waiting for the nodes; the first time they are compiled"):
             while not listener.is_connected():
                 _check(nodes)
-                time.sleep(POLL_S)
+                time.sleep(_POLL_S)
         driver = stack.enter_context(NodeProcess("driver", played, arguments, namespace))
         measurements = _listen(listener, driver, nodes, section, console)
     if not measurements:
-        raise EvioError(f"the nodes gave no result within {QUIET_S:g} s of the recording's end")
+        raise EvioError(f"the nodes gave no result within {_QUIET_S:g} s of the recording's end")
     return measurements
 
 
@@ -159,7 +159,7 @@ def _listen(
     quiet_since_s = time.monotonic()
     with Live(table, console=console, transient=True, refresh_per_second=8):
         while time.monotonic() - quiet_since_s < _patience_s(measurements, section):
-            for measurement in listener.listen(POLL_S):
+            for measurement in listener.listen(_POLL_S):
                 measurements.append(measurement)
                 table.show(measurement)
                 quiet_since_s = time.monotonic()
@@ -172,10 +172,10 @@ def _listen(
 def _patience_s(measurements: list[Measurement], section: _Section) -> float:
     """How long to wait for another window: only shortly once the section's end is reached."""
     if len(measurements) < 2:
-        return QUIET_S
+        return _QUIET_S
     before, last = measurements[-2:]
     next_us = 2 * last.t_us - before.t_us
-    return LAST_S if next_us > section.start_us + section.length_us else QUIET_S
+    return _LAST_S if next_us > section.start_us + section.length_us else _QUIET_S
 
 
 def _check(nodes: list[NodeProcess]) -> None:

@@ -14,7 +14,7 @@ from evio_ros.simulation.truth import Truth
 
 __all__ = ["LiveTable", "truth_table"]
 
-BAR_WIDTH = 60
+_BAR_WIDTH = 60
 
 
 class LiveTable:
@@ -52,7 +52,7 @@ class LiveTable:
                 f"{rotor.turns:.2f}",
                 f"{rotor.confidence:.3f}",
             )
-        bar = ProgressBar(total=self._length_us, completed=self._played_us, width=BAR_WIDTH)
+        bar = ProgressBar(total=self._length_us, completed=self._played_us, width=_BAR_WIDTH)
         return Group(table, bar)
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["info"]
 
-BARS = " ▁▂▃▄▅▆▇█"
-SPARKLINE_WIDTH = 60
+_BARS = " ▁▂▃▄▅▆▇█"
+_SPARKLINE_WIDTH = 60
 
 
 def info(
@@ -114,7 +114,7 @@ def _sparkline(statistics: RecordingStatistics) -> str:
     import numpy as np
 
     rates = statistics.rates_hz()
-    parts = np.array_split(rates, min(SPARKLINE_WIDTH, max(len(rates), 1)))
+    parts = np.array_split(rates, min(_SPARKLINE_WIDTH, max(len(rates), 1)))
     means = np.array([part.mean() if len(part) else 0.0 for part in parts])
-    heights = np.ceil(means / max(means.max(), 1e-9) * (len(BARS) - 1)).astype(int)
-    return "".join(BARS[height] for height in heights)
+    heights = np.ceil(means / max(means.max(), 1e-9) * (len(_BARS) - 1)).astype(int)
+    return "".join(_BARS[height] for height in heights)

@@ -22,9 +22,9 @@ from evio_ros.errors import EvioError
 
 __all__ = ["main"]
 
-EXIT_ERROR = 2
-OLDEST_TYPER = (0, 16)
-EXIT_INTERRUPTED = 130
+_EXIT_ERROR = 2
+_OLDEST_TYPER = (0, 16)
+_EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="evio",
@@ -79,7 +79,7 @@ def _run() -> int:
     except EvioError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return _EXIT_INTERRUPTED
     except OSError as error:
         _discard_output()
         return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
@@ -88,7 +88,7 @@ def _run() -> int:
 
 def _run_app() -> int:
     found = version("typer")
-    if tuple(map(int, found.split(".")[:2])) < OLDEST_TYPER:
+    if tuple(map(int, found.split(".")[:2])) < _OLDEST_TYPER:
         raise EvioError(f"typer 0.16 or newer is needed, not {found}: pip install 'typer >= 0.16'")
     try:
         app(prog_name="evio")
@@ -104,4 +104,4 @@ def _discard_output() -> None:
 
 def _fail(text: str) -> int:
     print(f"evio: {text}", file=sys.stderr)
-    return EXIT_ERROR
+    return _EXIT_ERROR

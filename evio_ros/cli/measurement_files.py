@@ -15,9 +15,9 @@ from evio_ros.estimate import Measurement, RotorEstimate
 
 __all__ = ["open_csv", "open_json_lines"]
 
-Sink = Callable[[Measurement], None]
+_Sink = Callable[[Measurement], None]
 
-CSV_COLUMNS = (
+_CSV_COLUMNS = (
     "t_us",
     "window_us",
     "id",
@@ -62,7 +62,7 @@ def _row(rotor: RotorEstimate) -> dict[str, Any]:
 
 
 @contextmanager
-def open_json_lines(path: str) -> Iterator[Sink]:
+def open_json_lines(path: str) -> Iterator[_Sink]:
     """Open a writer of JSON lines; `-` is the standard output, which gets each line at once.
 
     Raises:
@@ -83,14 +83,14 @@ def _write_json(measurement: Measurement, file: OutputFile) -> None:
 
 
 @contextmanager
-def open_csv(path: Path) -> Iterator[Sink]:
+def open_csv(path: Path) -> Iterator[_Sink]:
     """Open a writer of a CSV table with a header; empty cells where no rotor was seen.
 
     Raises:
         SourceError: where the file cannot be opened or written.
     """
     with atomic_file(path) as file:
-        writer = csv.DictWriter(file, CSV_COLUMNS)
+        writer = csv.DictWriter(file, _CSV_COLUMNS)
         writer.writeheader()
         yield lambda measurement: writer.writerows(map(_flat, _rows(measurement)))
 

@@ -25,7 +25,7 @@ from evio_ros.estimate import RotorEstimate
 
 __all__ = ["open_plot"]
 
-MOST_ROTORS = 8
+_MOST_ROTORS = 8
 """More rotors than this do not fit one picture."""
 
 
@@ -90,7 +90,7 @@ def _plot(summary: MeasurementSummary, title: str) -> Figure:
 def _most_seen(summary: MeasurementSummary) -> list[tuple[int, list[RotorEstimate]]]:
     """The rotors that were seen in most windows, in order of their numbers."""
     by_windows = sorted(summary.rotors.items(), key=lambda item: len(item[1]), reverse=True)
-    return sorted(by_windows[:MOST_ROTORS])
+    return sorted(by_windows[:_MOST_ROTORS])
 
 
 def _draw_picture(

@@ -18,9 +18,16 @@ from evio_ros.sources.base import SourceStatistics
 
 __all__ = ["MeasurementSummary"]
 
+_LEAST_CONFIDENCE = 0.5
+"""What is more likely wrong than right is no part of a rotor's summary."""
+_PERCENTILES = (50, 5, 95)
+
 
 class MeasurementSummary:
     """Keeps the estimates of every rotor and counts windows.
+
+    The table tells the median and the 5th and 95th percentile of the speeds that are more likely
+    right than wrong, and how many others there were.
 
     Args:
         size: geometry of the sensor.
@@ -29,7 +36,6 @@ class MeasurementSummary:
     Attributes:
         rotors: estimates in order of time, by the rotor's id.
         windows: number of windows.
-        empty_windows: number of windows without a rotor.
         picture: int32 (height, width) events of each pixel; None where it is not kept.
         strips: the last turns of each rotor, by its id, where a picture is kept.
     """
@@ -37,7 +43,6 @@ class MeasurementSummary:
     def __init__(self, size: SensorSize, keep_picture: bool = False) -> None:
         self.rotors: dict[int, list[RotorEstimate]] = {}
         self.windows = 0
-        self.empty_windows = 0
         self.picture: NDArray[np.int32] | None = None
         if keep_picture:
             self.picture = np.zeros((size.height, size.width), np.int32)
@@ -46,7 +51,6 @@ class MeasurementSummary:
     def add(self, measurement: Measurement) -> None:
         """Add the measurement of one window."""
         self.windows += 1
-        self.empty_windows += not measurement.rotors
         for rotor in measurement.rotors:
             self.rotors.setdefault(rotor.id, []).append(rotor)
         if measurement.step is not None:
@@ -78,27 +82,38 @@ class MeasurementSummary:
 
     def print_rotors(self, console: Console) -> None:
         """Print the table of rotors."""
-        if self.rotors:
-            console.print(self._table())
-        else:
+        if not self.rotors:
             console.print(f"No rotor seen in {self.windows} windows.")
+            return
+        confident = {
+            identity: [each for each in estimates if each.confidence >= _LEAST_CONFIDENCE]
+            for identity, estimates in sorted(self.rotors.items())
+        }
+        console.print(self._table(confident))
+        others = {name: len(self.rotors[name]) - len(kept) for name, kept in confident.items()}
+        text = ", ".join(f"{count} of rotor {name}" for name, count in others.items() if count)
+        console.print(f"Left out, for a confidence below {_LEAST_CONFIDENCE}: {text or 'none'}.")
 
-    def _table(self) -> Table:
-        table = Table(title=f"{len(self.rotors)} rotors in {self.windows} windows")
-        for heading in ("id", "rpm mean", "least", "most", "rpm std", "blades", "centre", "seen"):
+    def _table(self, confident: dict[int, list[RotorEstimate]]) -> Table:
+        title = f"{len(confident)} rotors in {self.windows} windows; speeds in rpm"
+        table = Table(title=title)
+        for heading in ("id", "median", "5 %", "95 %", "std", "blades", "centre", "seen"):
             table.add_column(heading, justify="right")
-        for identity, estimates in sorted(self.rotors.items()):
-            rpm = np.array([estimate.rpm for estimate in estimates])
-            blades = np.bincount([estimate.blade_count for estimate in estimates]).argmax()
-            last = estimates[-1]
-            table.add_row(
-                str(identity),
-                f"{rpm.mean():.3f}",
-                f"{rpm.min():.3f}",
-                f"{rpm.max():.3f}",
-                f"{np.median([estimate.rpm_std for estimate in estimates]):.3f}",
-                str(blades) if blades else "unknown",
-                f"{last.center[0]:.1f}, {last.center[1]:.1f}",
-                f"{len(estimates)}",
-            )
+        for identity, estimates in confident.items():
+            table.add_row(str(identity), *_row(estimates), str(len(estimates)))
         return table
+
+
+def _row(estimates: list[RotorEstimate]) -> tuple[str, ...]:
+    """Speeds, their standard deviation, blades and centre of one rotor."""
+    if not estimates:
+        return ("-",) * 6
+    rpm = np.percentile([estimate.rpm for estimate in estimates], _PERCENTILES)
+    blades = np.bincount([estimate.blade_count for estimate in estimates]).argmax()
+    x, y = estimates[-1].center
+    return (
+        *(f"{value:.{3 if abs(value) < 10_000 else 2}f}" for value in rpm),
+        f"{np.median([estimate.rpm_std for estimate in estimates]):.3f}",
+        str(blades) if blades else "unknown",
+        f"{x:.1f} {y:.1f}",
+    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 LEAST_MS, MOST_MS = 0.001, 10_000.0
-TIME_CONSTANTS = 8
+_TIME_CONSTANTS = 8
 """Events older than so many time constants leave no visible trace."""
 
 
@@ -94,7 +94,7 @@ def _tensor(
     from evio_ros.representations.base import represent
     from evio_ros.representations.picture import representation_of
 
-    seen_us = window_us if kind == "event_frame" else TIME_CONSTANTS * tau_us
+    seen_us = window_us if kind == "event_frame" else _TIME_CONSTANTS * tau_us
     start_us = max(end_us - seen_us, source.start_us)
     source.seek(start_us)
     batches = []

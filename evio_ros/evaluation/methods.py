@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evio_ros.ellipse import Ellipse
+from evio_ros.crop import crop
 from evio_ros.estimate import RotorEstimate
 from evio_ros.evaluation.oracle import Oracle
 from evio_ros.evaluation.scores import ScoringParameters
@@ -84,13 +84,13 @@ def _classical(name: str) -> Method:
             estimates = []
             for rotor in truth.rotors:
                 ellipse = rotor.ellipse(end_us - window_us / 2)
-                region = window.inside(region_box(ellipse, events.size))
+                region = crop(window, region_box(ellipse, events.size))
                 start_us, blades = end_us - window_us, rotor.blade_count
                 frequency_hz = measure(region, start_us, window_us, blades)
                 if frequency_hz is not None:
                     sign = math.copysign(1.0, rotor.mean_rpm(start_us, end_us))
                     rpm = sign * 60 * frequency_hz / max(blades, 1)
-                    estimates.append(_told(rotor, end_us, window_us, rpm, ellipse))
+                    estimates.append(_told(rotor, end_us, window_us, rpm))
             cpu_s = time.process_time() - started
             # A window's last step is what comes anew; overlapping windows share the rest.
             yield Step(end_us, estimates, len(events.between(end_us - step_us, end_us)), cpu_s)
@@ -98,10 +98,9 @@ def _classical(name: str) -> Method:
     return method
 
 
-def _told(
-    rotor: RotorTruth, t_us: int, window_us: int, rpm: float, ellipse: Ellipse
-) -> RotorEstimate:
+def _told(rotor: RotorTruth, t_us: int, window_us: int, rpm: float) -> RotorEstimate:
     """An estimate of which only the speed is measured."""
+    ellipse = rotor.ellipse(t_us - window_us / 2)
     return RotorEstimate(
         id=rotor.id,
         t_us=t_us,

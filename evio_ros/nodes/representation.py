@@ -9,7 +9,7 @@ from typing import ClassVar
 from evio_ros.events import EventWindow
 from evio_ros.nodes.event_input import EventInputParameters, subscribe_to_events
 from evio_ros.nodes.image_topic import ImageParameters, ImageTopic
-from evio_ros.nodes.tensor_topic import TensorTopic, WindowParameters
+from evio_ros.nodes.tensor_topic import TensorTopic, TensorWindowParameters
 from evio_ros.nodes.topic_on_demand import TopicOnDemand
 from evio_ros.parameters import Parameters
 from evio_ros.representations.base import RepresentationParameters
@@ -28,7 +28,7 @@ class RepresentationNode(EvioNode):
 
     TASK = "representations"
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
-        "window_us": WindowParameters,
+        "window_us": TensorWindowParameters,
         "image": ImageParameters,
         **{kind: member.parameters for kind, member in KINDS.items()},
         "input": EventInputParameters,
@@ -66,7 +66,7 @@ class RepresentationNode(EvioNode):
         )
 
     def _change_parameters(self) -> None:
-        windows = self.parameters.get(WindowParameters, "window_us")
+        windows = self.parameters.get(TensorWindowParameters, "window_us")
         for topic in self._topics:
             if isinstance(topic, TensorTopic):
                 chosen = self.parameters.get(RepresentationParameters, topic.name)

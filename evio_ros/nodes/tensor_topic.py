@@ -17,25 +17,24 @@ from evio_ros.representations.tensor_stream import TensorStream
 from evio_ros.ros.event_subscription import SensorClock
 from evio_ros.ros.tensor_messages import TensorMessage
 
-__all__ = ["TensorTopic", "WindowParameters"]
+__all__ = ["TensorTopic", "TensorWindowParameters"]
 
 
-def _window(kind: str, length_us: int) -> Any:
-    return parameter(
-        length_us, unit="us", minimum=100, maximum=10_000_000, doc=f"Length of a {kind}'s window."
-    )
+def _window(what: str, length_us: int) -> Any:
+    doc = f"Length of the window of {what}."
+    return parameter(length_us, unit="us", minimum=100, maximum=10_000_000, doc=doc)
 
 
 @dataclass(frozen=True)
-class WindowParameters(Parameters):
+class TensorWindowParameters(Parameters):
     """Length of the windows of every kind; they follow one another, so it is the period too."""
 
-    activity: int = _window("activity map", 50_000)
-    event_frame: int = _window("event frame", 50_000)
-    mixed_density: int = _window("mixed-density stack", 50_000)
-    stacked_histogram: int = _window("stacked histogram", 50_000)
-    time_surface: int = _window("time surface", 50_000)
-    voxel_grid: int = _window("voxel grid", 50_000)
+    activity: int = _window("an activity map", 50_000)
+    event_frame: int = _window("an event frame", 50_000)
+    mixed_density: int = _window("a mixed-density stack", 50_000)
+    stacked_histogram: int = _window("a stacked histogram", 50_000)
+    time_surface: int = _window("a time surface", 50_000)
+    voxel_grid: int = _window("a voxel grid", 50_000)
 
     def of(self, kind: str) -> int:
         """Length of a kind's window in µs."""

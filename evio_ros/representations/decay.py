@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["DecayTable", "decayed"]
 
-TIME_CONSTANTS = 87
+_TIME_CONSTANTS = 87
 """After this many the weight is taken as 0: smaller ones, below 1.2e-38, slow a processor down."""
 
 
@@ -30,7 +30,7 @@ class DecayTable(NamedTuple):
     @classmethod
     def of(cls, tau_us: int) -> Self:
         """The table for a time constant of at least 1 µs."""
-        longest_us = TIME_CONSTANTS * tau_us
+        longest_us = _TIME_CONSTANTS * tau_us
         fine_bits = longest_us.bit_length() // 2
         coarse = np.exp(-(np.arange((longest_us >> fine_bits) + 2) << fine_bits) / tau_us)
         coarse[-1] = 0.0

@@ -24,7 +24,7 @@ from evio_ros.representations.time_bins import SPANS, span_of
 
 __all__ = ["MixedDensity", "MixedDensityParameters"]
 
-LARGEST_SUM = 32767
+_LARGEST_SUM = 32767
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,11 @@ class MixedDensityParameters(RepresentationParameters):
         "start: all start with the span, the whole span last (RVT).",
     )
     cutoff: int = parameter(
-        LARGEST_SUM, unit="events", minimum=1, maximum=LARGEST_SUM, doc="Sums stay within +-cutoff."
+        _LARGEST_SUM,
+        unit="events",
+        minimum=1,
+        maximum=_LARGEST_SUM,
+        doc="Sums stay within +-cutoff.",
     )
     span: str = parameter(
         "events",

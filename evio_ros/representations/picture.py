@@ -25,14 +25,14 @@ __all__ = ["LOOKS", "Picture", "draw_picture", "representation_of"]
 
 Picture = NDArray[np.uint8]
 
-GROUND = (16, 16, 22)
-ON = (255, 150, 40)
-OFF = (40, 130, 255)
+_GROUND = (16, 16, 22)
+_ON = (255, 150, 40)
+_OFF = (40, 130, 255)
 BRIGHTEST_EVENTS = 15
-FAINT_EVENTS = 0.125
+_FAINT_EVENTS = 0.125
 """Up to here brightness grows in proportion, from here with the logarithm."""
-STEPS_PER_EVENT = 16
-LEVEL_BITS = 6
+_STEPS_PER_EVENT = 16
+_LEVEL_BITS = 6
 
 
 def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
@@ -101,18 +101,18 @@ LOOKS: dict[str, Callable[[TensorArray, Picture], None]] = {
 @functools.cache
 def _levels() -> NDArray[np.uint8]:
     """Level of brightness, 0 to 63, of a number of sixteenths of events."""
-    events = np.arange(BRIGHTEST_EVENTS * STEPS_PER_EVENT + 1) / STEPS_PER_EVENT
-    brightness = np.log1p(events / FAINT_EVENTS) / np.log1p(BRIGHTEST_EVENTS / FAINT_EVENTS)
-    return np.rint(brightness * ((1 << LEVEL_BITS) - 1)).astype(np.uint8)
+    events = np.arange(BRIGHTEST_EVENTS * _STEPS_PER_EVENT + 1) / _STEPS_PER_EVENT
+    brightness = np.log1p(events / _FAINT_EVENTS) / np.log1p(BRIGHTEST_EVENTS / _FAINT_EVENTS)
+    return np.rint(brightness * ((1 << _LEVEL_BITS) - 1)).astype(np.uint8)
 
 
 @functools.cache
 def _palette() -> Picture:
     """Colors: (64 levels of OFF * 64 levels of ON, 3)."""
-    brightness = np.linspace(0.0, 1.0, 1 << LEVEL_BITS)
-    ground = np.array(GROUND, np.float64)
-    off = brightness[:, None, None] * (OFF - ground)
-    on = brightness[None, :, None] * (ON - ground)
+    brightness = np.linspace(0.0, 1.0, 1 << _LEVEL_BITS)
+    ground = np.array(_GROUND, np.float64)
+    off = brightness[:, None, None] * (_OFF - ground)
+    on = brightness[None, :, None] * (_ON - ground)
     return np.rint(ground + off + on).clip(0, 255).astype(np.uint8).reshape(-1, 3)
 
 
@@ -129,9 +129,9 @@ def _inferno() -> Picture:
 def _look_up(off, on, levels, palette, out):
     last = levels.size - 1
     for j in range(on.size):
-        off_level = levels[min(np.int64(off[j] * STEPS_PER_EVENT), last)]
-        on_level = levels[min(np.int64(on[j] * STEPS_PER_EVENT), last)]
-        color = (np.int64(off_level) << LEVEL_BITS) + on_level
+        off_level = levels[min(np.int64(off[j] * _STEPS_PER_EVENT), last)]
+        on_level = levels[min(np.int64(on[j] * _STEPS_PER_EVENT), last)]
+        color = (np.int64(off_level) << _LEVEL_BITS) + on_level
         out[j, 0] = palette[color, 0]
         out[j, 1] = palette[color, 1]
         out[j, 2] = palette[color, 2]

@@ -18,7 +18,7 @@ from evio_ros.representations.voxel_grid import VoxelGrid, VoxelGridParameters
 __all__ = ["KINDS", "make"]
 
 
-class Kind(NamedTuple):
+class _Kind(NamedTuple):
     """Parameters of a kind, and the classes that make it by compiled loops and by PyTorch."""
 
     parameters: type[RepresentationParameters]
@@ -27,14 +27,14 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "activity": Kind(ActivityParameters, Activity, by_torch.TorchActivity),
-    "event_frame": Kind(EventFrameParameters, EventFrame, by_torch.TorchEventFrame),
-    "mixed_density": Kind(MixedDensityParameters, MixedDensity, by_torch.TorchMixedDensity),
-    "stacked_histogram": Kind(
+    "activity": _Kind(ActivityParameters, Activity, by_torch.TorchActivity),
+    "event_frame": _Kind(EventFrameParameters, EventFrame, by_torch.TorchEventFrame),
+    "mixed_density": _Kind(MixedDensityParameters, MixedDensity, by_torch.TorchMixedDensity),
+    "stacked_histogram": _Kind(
         StackedHistogramParameters, StackedHistogram, by_torch.TorchStackedHistogram
     ),
-    "time_surface": Kind(TimeSurfaceParameters, TimeSurface, by_torch.TorchTimeSurface),
-    "voxel_grid": Kind(VoxelGridParameters, VoxelGrid, by_torch.TorchVoxelGrid),
+    "time_surface": _Kind(TimeSurfaceParameters, TimeSurface, by_torch.TorchTimeSurface),
+    "voxel_grid": _Kind(VoxelGridParameters, VoxelGrid, by_torch.TorchVoxelGrid),
 }
 
 

@@ -11,8 +11,8 @@ from evio_ros.representations.picture import Picture
 
 __all__ = ["draw_rotors"]
 
-COLORS = ((80, 230, 120), (255, 240, 110), (255, 120, 200), (130, 240, 255))
-SUBPIXEL_BITS = 4
+_COLORS = ((80, 230, 120), (255, 240, 110), (255, 120, 200), (130, 240, 255))
+_SUBPIXEL_BITS = 4
 
 
 def draw_rotors(rotors: Iterable[RotorEstimate], picture: Picture) -> None:
@@ -33,13 +33,13 @@ def _draw(rotor: RotorEstimate, picture: Picture) -> None:
             "drawing rotors needs OpenCV: apt install python3-opencv, "
             "or pip install 'evio_ros[vision]'"
         ) from None
-    color = COLORS[rotor.id % len(COLORS)]
-    scale = 1 << SUBPIXEL_BITS
+    color = _COLORS[rotor.id % len(_COLORS)]
+    scale = 1 << _SUBPIXEL_BITS
     center = tuple(round(value * scale) for value in rotor.center)
     axes = tuple(round(value * scale) for value in rotor.axes)
     tilt = math.degrees(rotor.tilt_rad)
-    cv2.ellipse(picture, center, axes, tilt, 0, 360, color, 1, cv2.LINE_AA, SUBPIXEL_BITS)
-    cv2.circle(picture, center, 2 * scale, color, -1, cv2.LINE_AA, SUBPIXEL_BITS)
+    cv2.ellipse(picture, center, axes, tilt, 0, 360, color, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.circle(picture, center, 2 * scale, color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
     text = f"{rotor.id}: {rotor.rpm:.0f} rpm"
     place = (round(rotor.center[0] - rotor.axes[0]), round(rotor.center[1] - rotor.axes[0]) - 4)
     place = (max(place[0], 0), max(place[1], 12))

@@ -25,8 +25,8 @@ from evio_ros.representations.time_bins import SPANS, even_edges, span_of
 
 __all__ = ["StackedHistogram", "StackedHistogramParameters"]
 
-BLOCK = 4096
-LARGEST_NIBBLE = 15
+_BLOCK = 4096
+_LARGEST_NIBBLE = 15
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class StackedHistogram(HeldWindow):
         step = self.parameters.downsample
         self.output_size = SensorSize(size.width // step, size.height // step)
         self.shape = (2 * self.parameters.bins, self.output_size.height, self.output_size.width)
-        self._kept = np.empty(BLOCK, np.int64)
+        self._kept = np.empty(_BLOCK, np.int64)
         self._pairs = np.zeros(self.output_size.pixels, np.uint8)
 
     def bin_edges_us(self) -> NDArray[np.int64]:
@@ -96,7 +96,7 @@ class StackedHistogram(HeldWindow):
         runs_us = self.runs_us()
         for b in range(bins):
             runs = self._held.between(runs_us[b], runs_us[b + 1])
-            if self.parameters.downsample == 1 and self.parameters.cutoff <= LARGEST_NIBBLE:
+            if self.parameters.downsample == 1 and self.parameters.cutoff <= _LARGEST_NIBBLE:
                 self._read_pairs(runs, planes[b], planes[bins + b])
             else:
                 self._read_planes(runs, b, planes)
@@ -141,7 +141,7 @@ def _count_pairs(x, y, polarity, pairs, width, cutoff):
         index = np.int64(y[i]) * width + x[i]
         shift = 4 * np.int64(polarity[i])
         pair = np.int64(pairs[index])
-        pairs[index] = pair + (np.int64(((pair >> shift) & LARGEST_NIBBLE) < cutoff) << shift)
+        pairs[index] = pair + (np.int64(((pair >> shift) & _LARGEST_NIBBLE) < cutoff) << shift)
 
 
 @njit(cache=True, nogil=True)
@@ -150,7 +150,7 @@ def _part(pairs, off, on):
     for j in range(pairs.size):
         pair = pairs[j]
         pairs[j] = 0
-        off[j] = pair & np.uint8(LARGEST_NIBBLE)
+        off[j] = pair & np.uint8(_LARGEST_NIBBLE)
         on[j] = pair >> np.uint8(4)
 
 

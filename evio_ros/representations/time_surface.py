@@ -26,11 +26,11 @@ from evio_ros.representations.open_window import NEVER_US
 
 __all__ = ["TimeSurface", "TimeSurfaceParameters"]
 
-UNSEEN = 1 << 31
+_UNSEEN = 1 << 31
 """Time of a pixel that has seen no event; so long after all others that its age is beyond sight."""
-LONGEST_VISIBLE_US = 1 << 30
+_LONGEST_VISIBLE_US = 1 << 30
 """More than `decay.TIME_CONSTANTS` of the longest time constant."""
-LONGEST_WINDOW_US = 1_000_000_000
+_LONGEST_WINDOW_US = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ class TimeSurface(LastingWindow):
         self._table = DecayTable.of(self.parameters.tau_us)
         # Half the memory of int64 takes half the time: µs since an origin that follows.
         self._origin_us = NEVER_US
-        self._last = np.full(self.shape, UNSEEN, np.uint32)
+        self._last = np.full(self.shape, _UNSEEN, np.uint32)
 
     def begin(self, start_us: int, length_us: int) -> None:
         """See `Representation.begin`; a window is at most 1000 s long."""
-        if length_us > LONGEST_WINDOW_US:
-            raise EventError(f"a window of {length_us} us is longer than {LONGEST_WINDOW_US} us")
+        if length_us > _LONGEST_WINDOW_US:
+            raise EventError(f"a window of {length_us} us is longer than {_LONGEST_WINDOW_US} us")
         super().begin(start_us, length_us)
-        if self._window.end_us - self._origin_us >= UNSEEN:
-            origin_us = start_us - LONGEST_VISIBLE_US
+        if self._window.end_us - self._origin_us >= _UNSEEN:
+            origin_us = start_us - _LONGEST_VISIBLE_US
             _move_origin(self._last, origin_us - self._origin_us)
             self._origin_us = origin_us
 
@@ -92,7 +92,7 @@ class TimeSurface(LastingWindow):
         """See `Representation.reset`."""
         super().reset()
         self._origin_us = NEVER_US
-        self._last.fill(UNSEEN)
+        self._last.fill(_UNSEEN)
 
 
 @njit(cache=True, nogil=True)
@@ -120,5 +120,5 @@ def _decay(last, end, table, out):
 def _move_origin(last, shift):
     times = last.reshape(-1)
     for j in range(times.size):
-        seen = times[j] < UNSEEN and times[j] >= shift
-        times[j] = times[j] - shift if seen else UNSEEN
+        seen = times[j] < _UNSEEN and times[j] >= shift
+        times[j] = times[j] - shift if seen else _UNSEEN

@@ -55,7 +55,7 @@ def _open_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-class Columns(NamedTuple):
+class _Columns(NamedTuple):
     """A batch on a device: int64 (n,) each, t in µs since an origin, polarity 0 or 1."""
 
     t: torch.Tensor
@@ -64,7 +64,7 @@ class Columns(NamedTuple):
     polarity: torch.Tensor
 
     @classmethod
-    def of(cls, events: EventBatch, origin_us: int, device: torch.device) -> Columns:
+    def of(cls, events: EventBatch, origin_us: int, device: torch.device) -> _Columns:
         """Copy a batch to a device; the two-byte columns widen there."""
         import torch
 
@@ -111,7 +111,7 @@ class TorchStackedHistogram(StackedHistogram):
         _, rows, columns = self.shape
         counts = torch.zeros(2 * bins * rows * columns, dtype=torch.int32, device=self._device)
         for batch in self._held:
-            t, x, y, polarity = Columns.of(batch, origin_us, self._device)
+            t, x, y, polarity = _Columns.of(batch, origin_us, self._device)
             time_bin = torch.clamp(t * bins // span_us, max=bins - 1)
             index = ((polarity * bins + time_bin) * rows + y // step) * columns + x // step
             if step == 2:
@@ -150,7 +150,7 @@ class TorchVoxelGrid(VoxelGrid):
         origin_us, span_us = span_of(self._window, self.parameters.span)
         counts = torch.zeros(bins * self.size.pixels, dtype=torch.int32, device=self._device)
         for batch in self._held:
-            t, x, y, _ = Columns.of(batch, origin_us, self._device)
+            t, x, y, _ = _Columns.of(batch, origin_us, self._device)
             time_bin = torch.clamp(t * bins // span_us, max=bins - 1)
             _count(counts, (time_bin * self.size.height + y) * self.size.width + x)
         return counts.clamp_(max=LARGEST_COUNT).to(torch.int16)
@@ -165,7 +165,7 @@ class TorchVoxelGrid(VoxelGrid):
         for portion in self._portions(window.start_us, window.end_us, packing.largest_portion):
             sums = torch.zeros(shape, dtype=torch.int64, device=self._device)
             for part in portion:
-                columns = Columns.of(part, packing.origin_us, self._device)
+                columns = _Columns.of(part, packing.origin_us, self._device)
                 steps = columns.t * packing.steps
                 time_bin = steps // packing.span_us
                 value = (1 << packing.shift) + (steps - time_bin * packing.span_us)
@@ -195,7 +195,7 @@ class TorchMixedDensity(MixedDensity):
         planes = torch.empty(self.shape, dtype=torch.int16, device=self._device)
         for k, start_us, end_us in self.parts_us():
             for run in self._held.between(start_us, end_us):
-                columns = Columns.of(run, start_us, self._device)
+                columns = _Columns.of(run, start_us, self._device)
                 sums.index_add_(0, columns.y * self.size.width + columns.x, columns.sign)
             planes[k] = sums.clamp(-cutoff, cutoff).reshape(self.shape[1:])
         return planes
@@ -222,7 +222,7 @@ class TorchEventFrame(EventFrame):
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""
         if self._window.admit(events):
-            columns = Columns.of(events, 0, self._device)
+            columns = _Columns.of(events, 0, self._device)
             _count(self._pushed.view(-1), _polarity_index(columns, self.size))
 
     def tensor(self) -> torch.Tensor:
@@ -244,13 +244,13 @@ class TorchTimeSurface(TimeSurface):
         import torch
 
         self._device = _open_device(parameters.device)
-        self._decay = Decay.of(self._table, self._device)
+        self._decay = _Decay.of(self._table, self._device)
         self._times_us = torch.full(self.shape, NEVER_US, device=self._device)
 
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""
         if self._window.admit(events):
-            columns = Columns.of(events, 0, self._device)
+            columns = _Columns.of(events, 0, self._device)
             index = _polarity_index(columns, self.size)
             # Writes of one pixel have no order on a device; the last is the latest.
             self._times_us.view(-1).scatter_reduce_(0, index, columns.t, "amax")
@@ -276,7 +276,7 @@ class TorchActivity(Activity):
     def __init__(self, size: SensorSize, parameters: ActivityParameters) -> None:
         super().__init__(size, parameters)
         self._device = _open_device(parameters.device)
-        self._decay = Decay.of(self._table, self._device)
+        self._decay = _Decay.of(self._table, self._device)
         self._weights = _zeros_like(self._sums, self._device)
 
     def _fade(self, remaining: np.float32) -> None:
@@ -286,7 +286,7 @@ class TorchActivity(Activity):
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""
         if self._window.admit(events):
-            columns = Columns.of(events, 0, self._device)
+            columns = _Columns.of(events, 0, self._device)
             weights = self._decay.weights(self._window.end_us - columns.t).float()
             self._weights.view(-1).index_add_(0, _polarity_index(columns, self.size), weights)
 
@@ -306,7 +306,7 @@ class TorchActivity(Activity):
         self._weights.zero_()
 
 
-class Decay(NamedTuple):
+class _Decay(NamedTuple):
     """`DecayTable` on a device."""
 
     coarse: torch.Tensor
@@ -314,7 +314,7 @@ class Decay(NamedTuple):
     fine_bits: int
 
     @classmethod
-    def of(cls, table: DecayTable, device: torch.device) -> Decay:
+    def of(cls, table: DecayTable, device: torch.device) -> _Decay:
         """Copy a table to a device."""
         import torch
 
@@ -333,6 +333,6 @@ def _zeros_like(array: TensorArray, device: torch.device) -> torch.Tensor:
     return torch.zeros_like(torch.from_numpy(array), device=device)
 
 
-def _polarity_index(columns: Columns, size: SensorSize) -> torch.Tensor:
+def _polarity_index(columns: _Columns, size: SensorSize) -> torch.Tensor:
     """Index into a flat (2, rows, columns), OFF first."""
     return (columns.polarity * size.height + columns.y) * size.width + columns.x

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from evio_ros.errors import ParameterError
 from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["WindowParameters"]
+__all__ = ["WindowParameters", "window_and_step"]
+
+_LONGEST_DEFAULT_STEP_US = 50_000
+"""Twenty results a second."""
 
 
 @dataclass(frozen=True)
@@ -31,3 +35,13 @@ class WindowParameters(Parameters):
             raise ParameterError(
                 f"window_us: {self.window_us} is not a multiple of step_us, {self.step_us}"
             )
+
+
+def window_and_step(window_us: int) -> tuple[int, int]:
+    """Window and step in µs where only the window was asked for.
+
+    The step is the longest even part of the window of at most 50 ms. Where the window is no whole
+    number of steps, it is shortened by fewer microseconds than it has steps.
+    """
+    step_us = window_us // max(math.ceil(window_us / _LONGEST_DEFAULT_STEP_US), 1)
+    return window_us - window_us % max(step_us, 1), step_us

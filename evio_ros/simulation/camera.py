@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from evio_ros.events import SensorSize
 from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["CameraParameters"]
+__all__ = ["SensorParameters"]
 
 
 @dataclass(frozen=True)
-class CameraParameters(Parameters):
+class SensorParameters(Parameters):
     """Properties of the simulated sensor; by default a modern camera in good light."""
 
     width: int = parameter(1280, unit="px", minimum=1, maximum=16384, doc="Columns of the sensor.")

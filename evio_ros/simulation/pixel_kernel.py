@@ -15,14 +15,14 @@ from numba import njit, prange
 
 __all__ = ["TEXTURE_SIDE", "advance_pixels", "initial_light"]
 
-STEP_PX = 0.15
+_STEP_PX = 0.15
 """How far a blade's edge or a disc's texture may move over a pixel between two looks."""
-TEXTURE_STEP_PX = 0.3
+_TEXTURE_STEP_PX = 0.3
 """The same of a moving texture, whose grains are several pixels wide."""
-LONGEST_STEP_S = 4e-3
-LONGEST_ROTOR_STEP_S = 1e-3
-SHORTEST_STEP_S = 5e-7
-REFERENCE_RADIUS = 0.7
+_LONGEST_STEP_S = 4e-3
+_LONGEST_ROTOR_STEP_S = 1e-3
+_SHORTEST_STEP_S = 5e-7
+_REFERENCE_RADIUS = 0.7
 """Where a swept blade's angle is that of the truth."""
 TEXTURE_SIDE = 512
 
@@ -75,19 +75,19 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
     along, across = (dx * cosine + dy * sine) / a, (dy * cosine - dx * sine) / b
     radius = math.hypot(along, across)
     if radius > 1.0:
-        return light, LONGEST_ROTOR_STEP_S
+        return light, _LONGEST_ROTOR_STEP_S
     phase, half_angle, half_width, sweep, disc_light, hub, texture, grain = numbers
     if disc_light >= 0.0:
         light = disc_light
     if radius <= hub:
-        return 0.5 * light, LONGEST_ROTOR_STEP_S
+        return 0.5 * light, _LONGEST_ROTOR_STEP_S
     turns, frequency = _motion(knots, time_s)
     angle = math.atan2(across, along) + tilt - phase - 2 * math.pi * turns
     speed = 2 * math.pi * abs(frequency) + 1e-9
     # How far an edge, which is radial, moves across itself for each radian.
     radius_px = max(a * b * radius**2 / math.hypot(a * along, b * across), 0.3)
-    fine = STEP_PX / (speed * radius_px)
-    wait = LONGEST_ROTOR_STEP_S
+    fine = _STEP_PX / (speed * radius_px)
+    wait = _LONGEST_ROTOR_STEP_S
     if texture > 0.0:
         u = radius * math.cos(angle) * a / grain
         v = radius * math.sin(angle) * a / grain
@@ -100,7 +100,7 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
         if width <= 0.0:
             continue
         half = (half_angle + half_width / radius) * width
-        offset = _wrapped(angle - middle - sweep * (radius - REFERENCE_RADIUS))
+        offset = _wrapped(angle - middle - sweep * (radius - _REFERENCE_RADIUS))
         cover = min(max((half - abs(offset)) / (2 * soft) + 0.5, 0.0), 1.0)
         light += cover * (blade_light - light)
         # Seen from the pixel, the edges come from ahead.
@@ -121,14 +121,14 @@ def _see_texture(x, y, light, numbers, shifts, time_s, noise):
     """Light reflected by a moving texture, and how long it hardly changes."""
     x0, y0, x1, y1, contrast, grain, body_a, body_b = numbers
     if not (x0 <= x < x1 and y0 <= y < y1):
-        return light, LONGEST_STEP_S
+        return light, _LONGEST_STEP_S
     position = max(time_s * 1e3, 0.0)
     dx, dy = x - _lookup(shifts, 0, position), y - _lookup(shifts, 1, position)
     speed = math.hypot(
         _lookup(shifts, 0, position + 1) - _lookup(shifts, 0, position),
         _lookup(shifts, 1, position + 1) - _lookup(shifts, 1, position),
     )
-    wait = min(LONGEST_STEP_S, TEXTURE_STEP_PX / (1e3 * speed + 1e-9))
+    wait = min(_LONGEST_STEP_S, _TEXTURE_STEP_PX / (1e3 * speed + 1e-9))
     if body_a > 0.0:
         out = math.hypot((dx - 0.5 * (x0 + x1)) / body_a, (dy - 0.5 * (y0 + y1)) / body_b)
         if out > 1.0:
@@ -141,7 +141,7 @@ def _see_texture(x, y, light, numbers, shifts, time_s, noise):
 def _see(x, y, scene, visible, time_s, noise):
     """Log light at a pixel, and for how long it can be taken as constant."""
     background, rotors, blades, shapes, knots, textures, shifts, lamps = scene
-    light, wait = background, LONGEST_STEP_S
+    light, wait = background, _LONGEST_STEP_S
     visible_rotors, visible_textures = visible
     for index in visible_textures:
         if index < 0:
@@ -168,7 +168,7 @@ def _see(x, y, scene, visible, time_s, noise):
             noise,
         )
         wait = min(wait, until)
-    return math.log(max(light, 1e-4)), max(wait, SHORTEST_STEP_S)
+    return math.log(max(light, 1e-4)), max(wait, _SHORTEST_STEP_S)
 
 
 @njit(cache=True, nogil=True)

@@ -10,22 +10,22 @@ import numpy as np
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
-from evio_ros.simulation.camera import CameraParameters
+from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.scene import BladePattern, Lamp, MovingTexture, Path, Rotor, Scene
 from evio_ros.simulation.speed import SpeedProfile
 
 __all__ = ["PRESETS", "Preset", "preset"]
 
-FASTEST_RPM = 1_000_000
-FAN_BLADES = BladePattern(blades=3)
-DRONE_BLADES = BladePattern(
+_FASTEST_RPM = 1_000_000
+_FAN_BLADES = BladePattern(blades=3)
+_DRONE_BLADES = BladePattern(
     blades=2, half_width_rad=0.06, half_width=0.07, sweep_rad=0.0, reflectance=0.05, hub_radius=0.1
 )
 # No speed below divides whole microseconds or milliseconds: a rotor that stands at the same few
 # angles in all windows would be measured better, or worse, than others are.
-FAN_RPM = 1153.7
-DRONE_RPM = (5463.7, -5612.9, -5893.3, 5731.1)
-OUTDOOR_CAMERA = {
+_FAN_RPM = 1153.7
+_DRONE_RPM = (5463.7, -5612.9, -5893.3, 5731.1)
+_OUTDOOR_CAMERA = {
     # A bright sky: pixels leak, which makes ON events, and rise in many steps but fall in one.
     "threshold_on": 0.1,
     "threshold_off": 2.42,
@@ -33,8 +33,8 @@ OUTDOOR_CAMERA = {
     "noise_hz": 4.0,
     "noise_on_share": 0.99,
 }
-FAST_BLADES = replace(DRONE_BLADES, half_width_rad=0.25, reflectance=0.12)
-FAN_DISC = Ellipse((640.3, 360.6), (70.0, 70.0), 0.0)
+_FAST_BLADES = replace(_DRONE_BLADES, half_width_rad=0.25, reflectance=0.12)
+_FAN_DISC = Ellipse((640.3, 360.6), (70.0, 70.0), 0.0)
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Preset:
     """
 
     scene: Scene
-    camera: CameraParameters
+    camera: SensorParameters
     duration_s: float
     description: str
 
 
 def _fan(name: str, speed: SpeedProfile, path: Path | None = None, **scene: object) -> Scene:
-    rotor = Rotor(path or Path.fixed(FAN_DISC), speed, FAN_BLADES)
+    rotor = Rotor(path or Path.fixed(_FAN_DISC), speed, _FAN_BLADES)
     return Scene(name, (rotor,), **scene)  # type: ignore[arg-type]
 
 
@@ -86,8 +86,8 @@ def _drone(
         shift = (seconds + 1.0) * np.array(drift_px_s)
         end = replace(begin, center=(float(x + shift[0]), float(y + shift[1])))
         path = Path((0.0, 1e6 * (seconds + 1.0)), (begin, end))
-        speed = speeds(DRONE_RPM[index], index)
-        rotors.append(Rotor(path, speed, DRONE_BLADES, phase_rad=0.1 * x))
+        speed = speeds(_DRONE_RPM[index], index)
+        rotors.append(Rotor(path, speed, _DRONE_BLADES, phase_rad=0.1 * x))
     textures = _tree(seconds, (0, 100, 160, 640))
     if aeroplane:
         textures += (_aeroplane(seconds),)
@@ -137,11 +137,11 @@ def _sway(
     return tuple(1e6 * times), tuple(zip(x.tolist(), y.tolist(), strict=True))
 
 
-def _camera(**values: object) -> CameraParameters:
-    return CameraParameters.from_mapping(values)
+def _camera(**values: object) -> SensorParameters:
+    return SensorParameters.from_mapping(values)
 
 
-def _indoor_camera(**values: object) -> CameraParameters:
+def _indoor_camera(**values: object) -> SensorParameters:
     """Isolated noise pixels everywhere, as on recordings of a fan indoors."""
     return _camera(noise_hz=1.0, **values)
 
@@ -151,7 +151,7 @@ def _constant(rpm: float) -> SpeedProfile:
 
 
 def _one(name: str, rpm: float, pattern: BladePattern, radius_px: float = 70.0) -> Scene:
-    disc = Ellipse(FAN_DISC.center, (radius_px, radius_px), 0.0)
+    disc = Ellipse(_FAN_DISC.center, (radius_px, radius_px), 0.0)
     return Scene(name, (Rotor(Path.fixed(disc), _constant(rpm), pattern),))
 
 
@@ -161,8 +161,8 @@ def _overlapping(name: str) -> Scene:
     return Scene(
         name,
         (
-            Rotor(Path.fixed(first), _constant(FAN_RPM), FAN_BLADES),
-            Rotor(Path.fixed(second), _constant(-1487.3), FAN_BLADES),
+            Rotor(Path.fixed(first), _constant(_FAN_RPM), _FAN_BLADES),
+            Rotor(Path.fixed(second), _constant(-1487.3), _FAN_BLADES),
         ),
     )
 
@@ -176,11 +176,11 @@ def _walker(name: str, duration_s: float) -> Scene:
     return Scene(name, textures=(body,))
 
 
-_PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, CameraParameters]]]] = {
+_PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, SensorParameters]]]] = {
     "fan_constant": (
         "a three-blade fan at 1153.7 rpm",
         2.0,
-        lambda name, _: (_fan(name, _constant(FAN_RPM)), _indoor_camera()),
+        lambda name, _: (_fan(name, _constant(_FAN_RPM)), _indoor_camera()),
     ),
     "fan_ramp": (
         "the fan while it speeds up from 1100 to 1300 rpm",
@@ -193,19 +193,19 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
     "fan_turning": (
         "the fan while it turns to and fro on its stand",
         2.0,
-        lambda name, s: (_fan(name, _constant(FAN_RPM), _turning_path(s)), _indoor_camera()),
+        lambda name, s: (_fan(name, _constant(_FAN_RPM), _turning_path(s)), _indoor_camera()),
     ),
     "drone_idle": (
         "four two-blade rotors seen obliquely, a tree at the border, ON far more than OFF",
         2.0,
-        lambda name, s: (_drone(name, s), _camera(**OUTDOOR_CAMERA)),
+        lambda name, s: (_drone(name, s), _camera(**_OUTDOOR_CAMERA)),
     ),
     "drone_moving": (
         "the drone while it drifts by 100 pixels a second, and an aeroplane",
         2.0,
         lambda name, s: (
             _drone(name, s, (100.0, 15.0), aeroplane=True),
-            _camera(**OUTDOOR_CAMERA),
+            _camera(**_OUTDOOR_CAMERA),
         ),
     ),
     "drone_flying": (
@@ -213,7 +213,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         2.0,
         lambda name, s: (
             _drone(name, s, (-80.0, -30.0), _wandering),
-            _camera(**OUTDOOR_CAMERA),
+            _camera(**_OUTDOOR_CAMERA),
         ),
     ),
     "disc_mark": (
@@ -248,7 +248,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         "two blades at 60 014 rpm",
         1.5,
         lambda name, _: (
-            _one(name, 60_013.7, FAST_BLADES, 20.0),
+            _one(name, 60_013.7, _FAST_BLADES, 20.0),
             _camera(cutoff_hz=8000.0, refractory_us=20.0, jitter_us=5.0),
         ),
     ),
@@ -257,7 +257,9 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         2.0,
         lambda name, _: (
             _one(
-                name, FAN_RPM, replace(FAN_BLADES, blades=5, half_width_rad=0.2, differences=0.005)
+                name,
+                _FAN_RPM,
+                replace(_FAN_BLADES, blades=5, half_width_rad=0.2, differences=0.005),
             ),
             _camera(),
         ),
@@ -266,7 +268,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         "the fan in dim light, with more noise than signal events",
         2.0,
         lambda name, _: (
-            _fan(name, _constant(FAN_RPM)),
+            _fan(name, _constant(_FAN_RPM)),
             _camera(
                 threshold_on=0.45,
                 threshold_off=0.45,
@@ -284,8 +286,8 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
             _fan(
                 name,
                 SpeedProfile.through(
-                    (0.0, FAN_RPM),
-                    (0.8, FAN_RPM),
+                    (0.0, _FAN_RPM),
+                    (0.8, _FAN_RPM),
                     (0.8, 1407.3),
                     (1.4, 1407.3),
                     (1.4, 0.0),
@@ -308,7 +310,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Camera
         "the fan behind a board that hides a third of it",
         1.5,
         lambda name, _: (
-            _fan(name, _constant(FAN_RPM), hidden=((500, 385, 800, 500),)),
+            _fan(name, _constant(_FAN_RPM), hidden=((500, 385, 800, 500),)),
             _camera(),
         ),
     ),
@@ -373,8 +375,8 @@ def preset(name: str, duration_s: float | None = None, rpm: float | None = None)
         raise ParameterError(f"duration: {seconds:g} s is not above 0 and at most 3600")
     scene, camera = make(name, seconds)
     if rpm is not None:
-        if not abs(rpm) <= FASTEST_RPM:
-            raise ParameterError(f"rpm: {rpm:g} is not in -{FASTEST_RPM} to {FASTEST_RPM}")
+        if not abs(rpm) <= _FASTEST_RPM:
+            raise ParameterError(f"rpm: {rpm:g} is not in -{_FASTEST_RPM} to {_FASTEST_RPM}")
         if not scene.rotors:
             raise ParameterError(f"rpm: nothing turns in scene {name}")
         factor = rpm / scene.rotors[0].speed.rpm[0]

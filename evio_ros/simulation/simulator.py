@@ -11,33 +11,33 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.simulation.camera import CameraParameters
+from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.pixel_kernel import TEXTURE_SIDE, advance_pixels, initial_light
 from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 
 __all__ = ["simulate"]
 
-SLICE_US = 10_000
+_SLICE_US = 10_000
 """Internal step: events do not depend on how many slices are asked for."""
-FIRST_CAPACITY = 16
-JITTER_LIMIT = 5.0
+_FIRST_CAPACITY = 16
+_JITTER_LIMIT = 5.0
 """Standard deviations at which latency jitter is cut off."""
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
 
 @dataclass(slots=True)
 class _Pixels:
     """The pixels that see something move."""
 
-    x: Real
-    y: Real
+    x: _Real
+    y: _Real
     visible: tuple[NDArray[np.int16], NDArray[np.int16]]  # rotors and textures, (n, most)
-    thresholds: Real  # (2, n)
-    state: Real  # (3, n)
-    most: int = FIRST_CAPACITY  # events of one pixel in a slice; grows when more come
+    thresholds: _Real  # (2, n)
+    state: _Real  # (3, n)
+    most: int = _FIRST_CAPACITY  # events of one pixel in a slice; grows when more come
 
 
-def simulate(scene: Scene, camera: CameraParameters, duration_us: int) -> Iterator[EventBatch]:
+def simulate(scene: Scene, camera: SensorParameters, duration_us: int) -> Iterator[EventBatch]:
     """Simulate a recording, one batch for each 10 ms.
 
     Args:
@@ -59,14 +59,14 @@ def simulate(scene: Scene, camera: CameraParameters, duration_us: int) -> Iterat
     pixels.state[1] = light + pixels.state[1] * pixels.thresholds.min(axis=0)
     pixels.state[0] = light
     hot = random.integers(0, camera.size.pixels, camera.hot_pixels)
-    margin_us = JITTER_LIMIT * camera.jitter_us
+    margin_us = _JITTER_LIMIT * camera.jitter_us
     waiting = np.empty((4, 0))
-    for index in range(math.ceil((duration_us + margin_us) / SLICE_US)):
+    for index in range(math.ceil((duration_us + margin_us) / _SLICE_US)):
         signal = _signal_events(pixels, tables, noise, camera, index)
         stray = _noise_events(camera, hot, index)
         events = np.concatenate((waiting, signal, stray), axis=1)
         # A later slice's event can still come before those of the margin.
-        ready = events[0] < (index + 1) * SLICE_US - margin_us
+        ready = events[0] < (index + 1) * _SLICE_US - margin_us
         waiting = events[:, ~ready]
         yield _batch(events[:, ready], camera.size, duration_us)
 
@@ -78,11 +78,11 @@ def _smooth_noise(random: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _signal_events(
-    pixels: _Pixels, tables: tuple, noise: NDArray[np.float32], camera: CameraParameters, index: int
-) -> Real:
+    pixels: _Pixels, tables: tuple, noise: NDArray[np.float32], camera: SensorParameters, index: int
+) -> _Real:
     """Events (t [us], x, y, polarity) that one slice's light makes, latency jitter added."""
     sensor = (1 / (2 * math.pi * camera.cutoff_hz), 1e-6 * camera.refractory_us)
-    span = (1e-6 * SLICE_US * index, 1e-6 * SLICE_US * (index + 1))
+    span = (1e-6 * _SLICE_US * index, 1e-6 * _SLICE_US * (index + 1))
     count = len(pixels.x)
     before = pixels.state.copy()
     while True:
@@ -109,26 +109,26 @@ def _signal_events(
     filled = np.arange(pixels.most) < counts[:, None]
     pixel = np.repeat(np.arange(count), counts)
     random = np.random.default_rng((camera.seed, 1, index))
-    jitter = np.clip(random.normal(size=len(pixel)), -JITTER_LIMIT, JITTER_LIMIT)
+    jitter = np.clip(random.normal(size=len(pixel)), -_JITTER_LIMIT, _JITTER_LIMIT)
     t_us = 1e6 * times[filled] + camera.jitter_us * jitter
     return np.stack((t_us, pixels.x[pixel], pixels.y[pixel], signs[filled]))
 
 
-def _noise_events(camera: CameraParameters, hot: NDArray[np.int64], index: int) -> Real:
+def _noise_events(camera: SensorParameters, hot: NDArray[np.int64], index: int) -> _Real:
     """Noise of all pixels and of the hot ones in one slice: (t [us], x, y, polarity)."""
     random = np.random.default_rng((camera.seed, 2, index))
-    slice_s = 1e-6 * SLICE_US
+    slice_s = 1e-6 * _SLICE_US
     scattered = random.poisson(camera.noise_hz * camera.size.pixels * slice_s)
     of_hot = random.poisson(camera.hot_pixel_hz * slice_s, len(hot))
     places = random.integers(0, camera.size.pixels, scattered)
     pixel = np.concatenate((places, np.repeat(hot, of_hot)))
-    t_us = SLICE_US * (index + random.random(len(pixel)))
+    t_us = _SLICE_US * (index + random.random(len(pixel)))
     y, x = np.divmod(pixel, camera.width)
     on = random.random(len(pixel)) < camera.noise_on_share
     return np.stack((t_us, x, y, on))
 
 
-def _batch(events: Real, size: SensorSize, duration_us: int) -> EventBatch:
+def _batch(events: _Real, size: SensorSize, duration_us: int) -> EventBatch:
     t = np.maximum(np.floor(events[0]), 0).astype(np.int64)
     order = np.argsort(t, kind="stable")
     order = order[t[order] < duration_us]
@@ -142,7 +142,7 @@ def _batch(events: Real, size: SensorSize, duration_us: int) -> EventBatch:
 
 
 def _moving_pixels(
-    scene: Scene, camera: CameraParameters, random: np.random.Generator, duration_us: int
+    scene: Scene, camera: SensorParameters, random: np.random.Generator, duration_us: int
 ) -> _Pixels:
     """Pixels that a rotor, texture or lamp touches at any time and nothing still hides."""
     touched = np.zeros((camera.height, camera.width), bool)
@@ -193,7 +193,7 @@ def _listed(masks: list[NDArray[np.bool_]], touched: NDArray[np.bool_]) -> NDArr
     return listed
 
 
-def _touch_disc(touched: NDArray[np.bool_], shape: Real) -> None:
+def _touch_disc(touched: NDArray[np.bool_], shape: _Real) -> None:
     """Mark the pixels of a disc given as a row of `Path.at`, with two pixels to spare."""
     center_x, center_y, a, b, tilt = shape
     reach = a + 3
@@ -206,9 +206,9 @@ def _touch_disc(touched: NDArray[np.bool_], shape: Real) -> None:
     touched[y0:y1, x0:x1] |= along**2 + across**2 <= 1.0
 
 
-def _shapes(rotor: Rotor, duration_us: int) -> Real:
+def _shapes(rotor: Rotor, duration_us: int) -> _Real:
     """The disc's image at every millisecond, (n, 5); two rows more than the recording has."""
-    return rotor.path.at(np.arange(math.ceil(duration_us / 1000) + 2 * SLICE_US // 1000 + 2) * 1e3)
+    return rotor.path.at(np.arange(math.ceil(duration_us / 1000) + 2 * _SLICE_US // 1000 + 2) * 1e3)
 
 
 def _tables(scene: Scene, seed: int, duration_us: int) -> tuple:
@@ -219,7 +219,7 @@ def _tables(scene: Scene, seed: int, duration_us: int) -> tuple:
         (n, milliseconds, 5), speed knots (n, most, 4); textures (n, 8), their shifts (n,
         milliseconds, 2); lamps (n, 5).
     """
-    milliseconds = math.ceil(duration_us / 1000) + 2 * SLICE_US // 1000 + 2
+    milliseconds = math.ceil(duration_us / 1000) + 2 * _SLICE_US // 1000 + 2
     most_blades = max([rotor.pattern.blades for rotor in scene.rotors], default=0)
     knots = [rotor.speed.knots() for rotor in scene.rotors]
     most_knots = max(map(len, knots), default=1)
@@ -267,7 +267,7 @@ def _rotor_numbers(rotor: Rotor) -> tuple[float, ...]:
     )
 
 
-def _blades(pattern: BladePattern, seed: tuple[int, ...]) -> Real:
+def _blades(pattern: BladePattern, seed: tuple[int, ...]) -> _Real:
     """Middle angle, relative width and light of each blade; the first one's angle is exact."""
     random = np.random.default_rng(seed)
     middle = 2 * math.pi * np.arange(pattern.blades) / pattern.blades

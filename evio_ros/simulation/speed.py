@@ -11,7 +11,7 @@ from evio_ros.errors import ParameterError
 
 __all__ = ["SpeedProfile"]
 
-EARLIEST_US = -1e10
+_EARLIEST_US = -1e10
 """Start of the time before the first knot; precise enough for phase, long before any recording."""
 
 
@@ -69,7 +69,7 @@ class SpeedProfile:
 
     def knots(self) -> NDArray[np.float64]:
         """(n, 4): time [s], turns since time 0, turns a second, their change a second after it."""
-        time_s = 1e-6 * np.array((EARLIEST_US, *self.time_us))
+        time_s = 1e-6 * np.array((_EARLIEST_US, *self.time_us))
         base, frequency, rate = self._tables()
         zero = self._turns_from_first_knot(0.0)
         return np.stack((time_s, base - zero, frequency, rate), axis=1)
@@ -80,7 +80,7 @@ class SpeedProfile:
 
     def _tables(self) -> tuple[NDArray[np.float64], ...]:
         """Turns, frequency and rate at the start of each segment; the first is before all knots."""
-        time_s = 1e-6 * np.array((EARLIEST_US, *self.time_us))
+        time_s = 1e-6 * np.array((_EARLIEST_US, *self.time_us))
         frequency = np.array((self.rpm[0], *self.rpm)) / 60
         span = np.diff(time_s)
         change = np.diff(frequency)
@@ -91,7 +91,7 @@ class SpeedProfile:
 
     def _segment(self, t_us: ArrayLike) -> tuple[NDArray[np.float64], ...]:
         base, frequency, rate = self._tables()
-        starts = np.array((EARLIEST_US, *self.time_us))
+        starts = np.array((_EARLIEST_US, *self.time_us))
         t_us = np.asarray(t_us, np.float64)
         index = np.clip(np.searchsorted(starts, t_us, side="right") - 1, 0, len(starts) - 1)
         return base[index], frequency[index], rate[index], 1e-6 * (t_us - starts[index])

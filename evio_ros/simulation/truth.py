@@ -20,7 +20,7 @@ from evio_ros.simulation.speed import SpeedProfile
 
 __all__ = ["RotorTruth", "Truth", "truth_path"]
 
-FORMAT_VERSION = 1
+_FORMAT_VERSION = 1
 
 
 def truth_path(recording: str | os.PathLike[str]) -> FilePath:
@@ -96,7 +96,7 @@ class Truth:
         """
         content = {
             "format": "evio_ros truth",
-            "version": FORMAT_VERSION,
+            "version": _FORMAT_VERSION,
             "units": {"time_us": "us", "rpm": "turns/min", "center": "px", "axes": "px"},
             "scene": self.scene,
             "duration_us": self.duration_us,
@@ -114,7 +114,7 @@ class Truth:
         """
         try:
             content = json.loads(FilePath(path).read_text(encoding="utf-8"))
-            if content["version"] != FORMAT_VERSION:
+            if content["version"] != _FORMAT_VERSION:
                 raise SourceError(path, f"truth version {content['version']} is not known")
             rotors = tuple(_from_json(rotor) for rotor in content["rotors"])
             return cls(content["scene"], int(content["duration_us"]), rotors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from evio_ros.crop import crop
 from evio_ros.events import RegionOfInterest
 from evio_ros.sources.base import SeekableSource
 from evio_ros.sources.writers.event_writer import EventWriter
@@ -41,7 +42,7 @@ def convert(
         if reached_us >= end_us:
             batch = batch.between(start_us, end_us)
         if region is not None:
-            batch = batch.inside(region)
+            batch = crop(batch, region)
         writer.append(batch)
         events += len(batch)
         if advance is not None:

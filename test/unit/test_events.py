@@ -127,18 +127,5 @@ def test_slices_share_memory():
     assert np.shares_memory(batch.between(2, 5).t, batch.t)
 
 
-@given(event_times(), st.tuples(*[st.integers(0, 9)] * 2), st.tuples(*[st.integers(1, 9)] * 2))
-def test_inside_keeps_coordinates_and_order(times, corner, sides):
-    (x0, y0), (width, height) = corner, sides
-    batch = batch_at(times)
-    chosen = batch.inside(RegionOfInterest(x0, y0, x0 + width, y0 + height))
-    assert columns(chosen) == [
-        (t, x, y, polarity)
-        for t, x, y, polarity in columns(batch)
-        if x0 <= x < x0 + width and y0 <= y < y0 + height
-    ]
-    assert chosen.size == batch.size
-
-
 def test_a_window_ends_just_before_the_next():
     assert EventWindow(100, 50, EventBatch.empty(SMALL)).end_us == 150

@@ -36,7 +36,6 @@ ROSDEP_KEYS = {
 }
 
 NOT_IMPORTED = {
-    "mypy": "a command of `make test`",
     "pyarrow": "brought by evlib; named to keep to versions that go with numpy 1",
     "ruff": "a command of `make test`",
 }
@@ -223,6 +222,15 @@ def test_executables_run_and_lead_to_a_module(path):
     assert (ROOT / f"{module[1].replace('.', '/')}.py").exists()
 
 
+def test_a_wheel_holds_the_mark_of_an_annotated_package():
+    assert (PACKAGE / "py.typed").exists()
+    assert "py.typed" in SETUP["options.package_data"]["evio_ros"]
+    # colcon installs the whole folder but what a pattern leaves out.
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    (rule,) = re.findall(r"install\(\s*DIRECTORY \$\{PROJECT_NAME\}/[^)]*\)", cmake)
+    assert re.findall(r"PATTERN (\S+)", rule) == ['"__pycache__"']
+
+
 def test_the_source_distribution_holds_all_that_pip_needs(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
@@ -241,5 +249,7 @@ def test_the_source_distribution_holds_all_that_pip_needs(tmp_path):
         assert entry_points is not None
         assert "evio = evio_ros.cli.main:main" in entry_points.read().decode()
     modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
-    assert {name for name in files if name.startswith("evio_ros/")} == modules
+    # The empty file tells type checkers that the package is annotated.
+    expected = {*modules, "evio_ros/py.typed"}
+    assert {name for name in files if name.startswith("evio_ros/")} == expected
     assert {"LICENSE", "README.md", "package.xml", "resource/evio_ros", "setup.py"} <= files

@@ -3,8 +3,9 @@
 import pytest
 from small_fan import BLADES, DISC, RPM
 
+from evio_ros.errors import ParameterError
 from evio_ros.events import RegionOfInterest
-from evio_ros.pipeline import measure
+from evio_ros.pipeline import measure_source
 from evio_ros.rotation.detector import RotationDetectorParameters
 from evio_ros.sources.registry import open_source
 
@@ -13,7 +14,7 @@ PARAMETERS = RotationDetectorParameters(window_us=100_000, step_us=50_000)
 
 def measurements(path, **options):
     with open_source(str(path)) as source:
-        return source.start_us, source.end_us, list(measure(source, PARAMETERS, **options))
+        return source.start_us, source.end_us, list(measure_source(source, PARAMETERS, **options))
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +22,19 @@ def whole(fan_recording):
     return measurements(fan_recording)
 
 
-def test_one_measurement_for_every_step(whole):
+def test_one_measurement_for_every_step_whose_window_the_recording_covers(whole):
     start_us, end_us, found = whole
     ends = [measurement.t_us for measurement in found]
-    assert ends == list(range(start_us + 50_000, end_us + 50_000, 50_000))
+    assert ends == list(range(start_us + 100_000, end_us + 1, 50_000))
     assert {measurement.window_us for measurement in found} == {100_000}
 
 
 def test_steps_hold_every_event_once(whole, fan_recording):
+    found = whole[2]
+    first_us, end_us = found[0].step.start_us, found[-1].t_us
     with open_source(str(fan_recording)) as source:
-        events = sum(len(batch) for batch in source.batches())
-    assert sum(len(measurement.step.events) for measurement in whole[2]) == events
+        events = sum(len(batch.between(first_us, end_us)) for batch in source.batches())
+    assert sum(len(measurement.step.events) for measurement in found) == events
 
 
 def test_the_fan_is_found_and_measured(whole):
@@ -47,11 +50,31 @@ def test_a_section_is_measured_as_if_it_were_alone(whole, fan_recording):
     start_us, _, every = whole
     begin_us = start_us + 100_000
     _, _, found = measurements(fan_recording, start_us=begin_us, end_us=begin_us + 420_000)
-    # The last step begins before the end and keeps its full length.
-    assert [each.t_us - begin_us for each in found] == [50_000 * n for n in range(1, 10)]
-    for each, same in zip(found[:8], every[2:10], strict=True):
+    # A window of 100 ms every 50 ms; the one that would end at 450 ms is not covered.
+    assert [each.t_us - begin_us for each in found] == [50_000 * n for n in range(2, 9)]
+    for each, same in zip(found, every[2:9], strict=True):
         assert len(each.step.events) == len(same.step.events)
     assert found[-1].rotors[0].rpm == pytest.approx(RPM, rel=1e-3)
+
+
+@pytest.mark.parametrize("end_us", [99_999, 100_000])
+def test_a_section_shorter_than_a_window_is_refused(fan_recording, end_us):
+    with open_source(str(fan_recording)) as source:
+        section = (source.start_us, source.start_us + end_us)
+        if end_us == 100_000:
+            assert len(list(measure_source(source, PARAMETERS, *section))) == 1
+        else:
+            with pytest.raises(ParameterError, match="window_us: 100000 us is longer than"):
+                measure_source(source, PARAMETERS, *section)
+
+
+def test_a_fan_that_ends_within_a_step_never_slows_down(fan_recording):
+    """The last 40 ms of a step of 50 ms have no events."""
+    end_us = 560_000
+    _, _, found = measurements(fan_recording, end_us=end_us)
+    assert end_us - 50_000 < found[-1].t_us <= end_us
+    seen = [measurement.rotors[0] for measurement in found if measurement.rotors]
+    assert [rotor.rpm for rotor in seen] == pytest.approx([RPM] * len(seen), rel=1e-3)
 
 
 def test_a_region_leaves_out_all_other_events(fan_recording):

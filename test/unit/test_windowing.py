@@ -47,6 +47,16 @@ def test_start_and_end_choose_the_windows(times, places, window_us, start_us, en
     assert given_windows == expected(batch, window_us, start_us, end_us)
 
 
+@given(event_times(), cuts(), LENGTHS, st.none() | st.integers(-200, 3000))
+def test_only_windows_that_the_events_cover_can_be_asked_for(times, places, window_us, end_us):
+    batch = batch_at(times)
+    parts = parts_of(batch, places)
+    given_windows = shown(windows(parts, SMALL, window_us, 0, end_us, covered_only=True))
+    covered_us = end_us if end_us is not None else times[-1] + 1 if times else 0
+    every = expected(batch, window_us, 0, max(covered_us, 0))
+    assert given_windows == [window for window in every if window[0] + window_us <= covered_us]
+
+
 def test_a_gap_gives_empty_windows():
     given_windows = shown(windows([batch_at([0, 35])], SMALL, 10))
     assert [(start, len(events)) for start, _, events in given_windows] == [

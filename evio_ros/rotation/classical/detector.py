@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evio_ros.cell_counts import activity_grid
+from evio_ros.crop import crop
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
 from evio_ros.estimate import RotorEstimate
@@ -112,7 +113,7 @@ class ClassicalDetector:
         start_us = self._recent[0].start_us
         estimates = []
         for ellipse in outlines(activity_grid(events, 1))[: self.parameters.maximum_rotors]:
-            region = events.inside(region_box(ellipse, self.size))
+            region = crop(events, region_box(ellipse, self.size))
             rpm = self._speed(region, start_us)
             if rpm is not None:
                 estimates.append(self._estimate(ellipse, rpm, window.end_us, len(region)))

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from evio_ros.errors import EventError, SourceError
+from evio_ros.event_formats import COLUMN_NAMES
 from evio_ros.events import SensorSize
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.readers.column_recording import ColumnRecording, raw_columns
 from evio_ros.sources.readers.file_start import FileStart
-from evio_ros.sources.readers.npz import NAMES
 from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["SIGNATURE", "Hdf5File"]
@@ -166,7 +166,7 @@ def _require_filters(dataset: Any, path: str) -> None:
 
 def _fields(present: Any) -> list[str]:
     """The names that hold t, x, y and p; empty where one is missing."""
-    found = [next((n for n in names if n in present), "") for names in NAMES.values()]
+    found = [next((n for n in names if n in present), "") for names in COLUMN_NAMES.values()]
     return found if all(found) else []
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import EventError, SourceError
+from evio_ros.event_formats import COLUMN_NAMES
 from evio_ros.events import SensorSize
 from evio_ros.sources.readers.column_recording import ColumnRecording, raw_columns
 from evio_ros.sources.readers.event_file import open_regular_file
@@ -26,12 +27,6 @@ from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["NpzFile"]
 
-NAMES = {
-    "t": ("t", "ts", "timestamp", "timestamps"),
-    "x": ("x", "xs"),
-    "y": ("y", "ys"),
-    "p": ("p", "ps", "pol", "polarity"),
-}
 LOCAL_HEADER_BYTES = 30
 LARGEST_NPY_HEADER = 10_000
 
@@ -106,7 +101,7 @@ class NpzFile(ColumnRecording):
             raise SourceError(self.path, f"is no zip archive: {_line(error)}", 0) from None
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}
         self._columns = {
-            key: self._column(archive, key, names, members) for key, names in NAMES.items()
+            key: self._column(archive, key, names, members) for key, names in COLUMN_NAMES.items()
         }
         lengths = {key: column.shape for key, column in self._columns.items()}
         if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:

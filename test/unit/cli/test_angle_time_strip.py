@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from evio_ros.cli.angle_time_strip import ANGLE_BINS, TIME_BINS, AngleTimeStrip
+from evio_ros.cli.angle_time_strip import AngleTimeStrip
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 
@@ -44,18 +44,19 @@ def step_of(start_us: int, t, x, y, polarity=None) -> EventWindow:
 
 
 def test_an_event_lands_at_its_time_angle_and_polarity():
-    # A turn takes 100 ms, so a step of 50 ms has half the bins of a turn.
+    # A turn takes 100 ms, so a step of 50 ms is half a turn.
     strip = AngleTimeStrip()
     step = step_of(0, [0, 25_000, 49_999], [140, 100, 60], [80, 120, 80], [True, False, True])
     strip.add(step, estimate(STEP_US, rpm=600.0))
     (piece,) = strip.pieces
-    assert piece.counts.shape == (2, TIME_BINS // 2, ANGLE_BINS)
+    polarities, times, angles = piece.counts.shape
+    assert polarities == 2
     hits = [tuple(map(int, hit)) for hit in np.argwhere(piece.counts)]
     # To the right is 0, down is a quarter of a turn, to the left is half a turn.
     assert sorted(hits) == [
-        (0, TIME_BINS // 4, ANGLE_BINS // 4),
+        (0, times // 2, angles // 4),
         (1, 0, 0),
-        (1, TIME_BINS // 2 - 1, ANGLE_BINS // 2),
+        (1, times - 1, angles // 2),
     ]
 
 
@@ -89,8 +90,9 @@ def test_a_moving_rotor_is_followed():
     strip = AngleTimeStrip()
     step = step_of(0, [25_000], [75], [120])
     strip.add(step, estimate(STEP_US, 600.0, velocity=(1000.0, 0.0)))
-    (hit,) = np.argwhere(strip.pieces[0].counts)
-    assert hit[2] == ANGLE_BINS // 4
+    counts = strip.pieces[0].counts
+    (hit,) = np.argwhere(counts)
+    assert hit[2] == counts.shape[2] // 4
 
 
 def test_blades_are_where_the_estimate_says():

@@ -8,13 +8,13 @@ import pytest
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
-from evio_ros.simulation.camera import CameraParameters
+from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.scene import BladePattern, Lamp, MovingTexture, Path, Rotor, Scene
 from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import Truth
 
-IDEAL = CameraParameters(
+IDEAL = SensorParameters(
     width=64,
     height=48,
     threshold_mismatch=0.0,
@@ -27,7 +27,7 @@ IDEAL = CameraParameters(
 DARK = Scene("nothing")
 
 
-def events_of(scene: Scene, camera: CameraParameters, duration_us: int) -> EventBatch:
+def events_of(scene: Scene, camera: SensorParameters, duration_us: int) -> EventBatch:
     return EventBatch.concatenate(camera.size, list(simulate(scene, camera, duration_us)))
 
 
@@ -132,7 +132,7 @@ def test_edges_are_where_the_truth_has_them(rpm):
 
 def test_the_same_arguments_give_the_same_events():
     scene = Scene("rotor", (rotor(1200.0),))
-    camera = CameraParameters(width=64, height=48, noise_hz=50.0)
+    camera = SensorParameters(width=64, height=48, noise_hz=50.0)
     first, second = (events_of(scene, camera, 20_000) for _ in range(2))
     other = events_of(scene, camera.replaced({"seed": 1}), 20_000)
     for name in ("t", "x", "y", "polarity"):
@@ -150,7 +150,7 @@ def test_a_longer_recording_begins_with_the_shorter_one():
     )
     sway = MovingTexture((0, 0, 64, 10), 0.5, 3.0, (0.0, 1e5), ((0.0, 0.0), (30.0, 5.0)))
     scene = Scene("moving", (moving,), (sway,))
-    camera = CameraParameters(width=64, height=48, noise_hz=20.0, jitter_us=200.0)
+    camera = SensorParameters(width=64, height=48, noise_hz=20.0, jitter_us=200.0)
     short, long = events_of(scene, camera, 25_000), events_of(scene, camera, 60_000)
     begin = long.between(0, 25_000)
     assert len(short) > 1000
@@ -166,7 +166,7 @@ def test_what_is_hidden_makes_no_events():
 
 
 def test_batches_are_in_order_of_time_and_end_in_time():
-    camera = CameraParameters(width=64, height=48, noise_hz=200.0, jitter_us=1000.0)
+    camera = SensorParameters(width=64, height=48, noise_hz=200.0, jitter_us=1000.0)
     batches = list(simulate(Scene("rotor", (rotor(1200.0),)), camera, 35_000))
     t = np.concatenate([batch.t for batch in batches])
     assert (np.diff(t) >= 0).all()

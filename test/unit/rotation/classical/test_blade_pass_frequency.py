@@ -9,13 +9,13 @@ from rotor_events import events_of
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
-from evio_ros.simulation.camera import CameraParameters
+from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.scene import BladePattern, Path, Rotor, Scene
 from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.speed import SpeedProfile
 
 METHODS = pytest.mark.parametrize("name", CLASSICAL_METHODS)
-CAMERA = CameraParameters(width=96, height=80, noise_hz=1.0, hot_pixels=2)
+CAMERA = SensorParameters(width=96, height=80, noise_hz=1.0, hot_pixels=2)
 SIZE = CAMERA.size
 
 

@@ -15,7 +15,7 @@ from evio_ros.rotation.classical.detector import (
     region_box,
 )
 from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
-from evio_ros.simulation.camera import CameraParameters
+from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.scene import BladePattern, Path, Rotor, Scene
 from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.speed import SpeedProfile
@@ -34,7 +34,7 @@ def two_fans() -> EventBatch:
         Rotor(Path.fixed(disc), SpeedProfile.constant(rpm), pattern)
         for disc, rpm in zip(DISCS, SPEEDS, strict=True)
     )
-    camera = CameraParameters(width=180, height=100, noise_hz=1.0, hot_pixels=2)
+    camera = SensorParameters(width=180, height=100, noise_hz=1.0, hot_pixels=2)
     parts = list(simulate(Scene("two fans", rotors), camera, 450_000))
     return EventBatch.concatenate(camera.size, parts)
 

@@ -1,0 +1,107 @@
+"""Measuring from whatever holds the events, in one call: what `evio_ros.measure` is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from evio_ros.estimate import Measurement
+from evio_ros.event_formats import events_from
+from evio_ros.events import RegionOfInterest, SensorSize
+from evio_ros.parameters import refuse_unknown
+from evio_ros.pipeline import measure_batches, measure_source
+from evio_ros.rotation.detector import RotationDetectorParameters
+from evio_ros.rotation.window_parameters import window_and_step
+from evio_ros.sources.base import EventSource
+from evio_ros.sources.registry import open_source
+
+if TYPE_CHECKING:
+    from evio_ros.event_formats import EventForm
+    from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
+
+    AnyParameters = RotationDetectorParameters | ClassicalDetectorParameters
+
+__all__ = ["measure"]
+
+_OWN_KEYWORDS = ("end_us", "parameters", "region", "size", "start_us")
+"""Keywords of `measure` beside the parameters' names, for the hint at a wrong one."""
+
+
+def measure(
+    events: str | PathLike[str] | EventSource | EventForm,
+    parameters: AnyParameters | None = None,
+    *,
+    size: SensorSize | None = None,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    region: RegionOfInterest | None = None,
+    **changes: Any,
+) -> Iterator[Measurement]:
+    """Measure every rotor, window after window.
+
+        for m in evio_ros.measure("fan.raw", window_us=20_000):
+            print(m.t_us, [(rotor.id, rotor.rpm, rotor.rpm_std) for rotor in m.rotors])
+
+    Args:
+        events: the path or URI of a recording or camera as of `open_source`, opened with the first
+            measurement and closed with the last or with the iterator; or an open source, which is
+            left open; or events as of `evio_ros.event_formats.events_from`.
+        parameters: all parameters; their class says by which detector. None for the defaults.
+        size: geometry of the sensor, needed for events that do not know it; None for what the
+            source says or lets guess.
+        start_us, end_us: sensor times between which to measure, as far as there are events; None
+            for all.
+        region: only the events inside count; None for the whole sensor.
+        changes: single parameters, any field of `RotationDetectorParameters` or of `parameters`.
+            Where window_us is given and step_us is not, the step is as of `window_and_step`.
+
+    Returns:
+        An iterator of one `Measurement` for each step, from the first whole window on. A window
+        that reaches past the end is not measured.
+
+    Raises:
+        ParameterError: at once for an unknown parameter, with the nearest name, or one out of
+            range; where no window fits into the events.
+        EventError: where events are of no known form, or not in order.
+        SourceError: where a source cannot be opened or read.
+    """
+    chosen = _parameters(parameters, changes)
+    if isinstance(events, str | PathLike):
+        return _measure_path(fspath(events), chosen, size, start_us, end_us, region)
+    if isinstance(events, EventSource):
+        return measure_source(events, chosen, start_us, end_us, region)
+    batch = events_from(events, size)
+    first_us, after_us = (int(batch.t[0]), int(batch.t[-1]) + 1) if len(batch) else (0, 0)
+    start_us = first_us if start_us is None else max(start_us, first_us)
+    end_us = after_us if end_us is None else min(end_us, after_us)
+    return measure_batches(
+        [batch.between(start_us, end_us)], batch.size, chosen, start_us, end_us, region
+    )
+
+
+def _measure_path(
+    path: str,
+    parameters: AnyParameters,
+    size: SensorSize | None,
+    start_us: int | None,
+    end_us: int | None,
+    region: RegionOfInterest | None,
+) -> Iterator[Measurement]:
+    """A generator, so that the source is closed with it even where it is abandoned."""
+    with open_source(path, size=size) as source:
+        yield from measure_source(source, parameters, start_us, end_us, region)
+
+
+def _parameters(parameters: AnyParameters | None, changes: dict[str, Any]) -> AnyParameters:
+    kind = RotationDetectorParameters if parameters is None else type(parameters)
+    known = {*_OWN_KEYWORDS, *(description.name for description in kind.describe())}
+    for name in changes:
+        refuse_unknown(name, known)
+    if parameters is not None:
+        return parameters.replaced(changes)
+    window_us = changes.get("window_us")
+    # Of another type it is refused by the parameters.
+    if type(window_us) is int and "step_us" not in changes:
+        changes["window_us"], changes["step_us"] = window_and_step(window_us)
+    return RotationDetectorParameters(**changes)

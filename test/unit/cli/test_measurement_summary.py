@@ -1,0 +1,92 @@
+"""The table at the end, against estimates made by hand."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from evio_ros.cli.measurement_summary import MeasurementSummary
+from evio_ros.estimate import Measurement, RotorEstimate
+from evio_ros.events import SensorSize
+
+
+def estimate(identity: int, rpm: float, confidence: float, blades: int = 3) -> RotorEstimate:
+    return RotorEstimate(
+        id=identity,
+        t_us=100_000,
+        window_us=100_000,
+        rpm=rpm,
+        rpm_std=0.25,
+        blade_count=blades,
+        angle_rad=0.0,
+        angle_std_rad=0.01,
+        turns=1.0,
+        center=(12.0, 34.0),
+        axes=(9.0, 9.0),
+        tilt_rad=0.0,
+        velocity=(0.0, 0.0),
+        confidence=confidence,
+        events=1000,
+    )
+
+
+def printed(*windows: list[RotorEstimate]) -> str:
+    summary = MeasurementSummary(SensorSize(64, 48))
+    for rotors in windows:
+        summary.add(Measurement(100_000, 100_000, None, rotors))
+    text = io.StringIO()
+    summary.print_rotors(Console(file=text, width=100))
+    return text.getvalue()
+
+
+def cells(text: str, identity: int) -> list[str]:
+    for line in text.splitlines():
+        row = [cell.strip() for cell in line.split("│")[1:-1]]
+        if row and row[0] == str(identity):
+            return row
+    pytest.fail(f"no row of rotor {identity} in {text}")
+
+
+def test_speeds_are_median_and_percentiles():
+    # 0 to 100: the percentile of so many is the number itself.
+    text = printed(*([estimate(0, float(rpm), 0.9)] for rpm in range(101)))
+    speeds = ["50.000", "5.000", "95.000", "0.250"]
+    assert cells(text, 0) == ["0", *speeds, "3", "12.0 34.0", "101"]
+    assert "1 rotors in 101 windows" in text
+
+
+@pytest.mark.parametrize(("confidence", "is_counted"), [(0.0, False), (0.49, False), (0.5, True)])
+def test_only_what_is_more_likely_right_than_wrong_counts(confidence, is_counted):
+    sure = [estimate(0, 1100.0, 0.99), estimate(4, 200.0, 1.0)]
+    text = printed(sure, sure, sure, [estimate(0, 0.0, confidence)])
+    assert cells(text, 0)[1] == "1100.000"
+    assert cells(text, 0)[2] == ("165.000" if is_counted else "1100.000")
+    assert cells(text, 0)[-1] == ("4" if is_counted else "3")
+    assert cells(text, 4)[-1] == "3"
+    assert (": none." if is_counted else ": 1 of rotor 0.") in text
+
+
+def test_a_rotor_of_which_nothing_is_sure_has_a_row_without_speed():
+    text = printed([estimate(0, 900.0, 0.1)], [estimate(0, 800.0, 0.1)], [])
+    assert cells(text, 0) == ["0", *["-"] * 6, "0"]
+    assert "Left out, for a confidence below 0.5: 2 of rotor 0." in text
+    assert "1 rotors in 3 windows" in text
+
+
+def test_blades_that_are_not_known():
+    assert cells(printed([estimate(0, 900.0, 0.9, blades=0)]), 0)[5] == "unknown"
+
+
+def test_no_rotor():
+    assert printed([], []) == "No rotor seen in 2 windows.\n"
+
+
+def test_four_fast_rotors_fit_a_usual_terminal():
+    rotors = [estimate(n, -60_000.123, 0.9) for n in range(4)]
+    summary = MeasurementSummary(SensorSize(64, 48))
+    summary.add(Measurement(100_000, 100_000, None, rotors))
+    text = io.StringIO()
+    summary.print_rotors(Console(file=text, width=80))
+    assert text.getvalue().count("-60000.12") == 12
