@@ -1,4 +1,10 @@
-"""The offset at which a slice matches the template best."""
+"""The phase discriminator: the offset at which a slice matches the template best.
+
+Method: the matched filter of Poisson events, their log likelihood sum(counts * log_density moved
+ahead) for every offset within half a blade's pitch. With the phase that was expected, of variance
+V, offsets x have the prior -x^2 / (2 V); one that is much better without it is a manoeuvre. Between
+bins the vertex of a parabola is taken. See `template_tables` for the source.
+"""
 
 from __future__ import annotations
 
@@ -9,50 +15,50 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.rotation.tracking.slice_histogram import ANGLE_BINS, BIN_RAD
+from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS, BIN_RAD
+from evio_ros.rotation.tracking.template_tables import TemplateTables
 
-__all__ = ["MatchedOffset", "find_offset", "vertex"]
+__all__ = ["Match", "match_template", "vertex"]
+
+MANOEUVRE_GAIN = 15.0
+"""Log likelihood by which an offset must be better than the one near the expected phase to be
+believed: e^15 outweighs the hundred offsets that are tried, and templates that are not quite right.
+Fitted to simulated recordings."""
 
 
-MANOEUVRE_EVIDENCE = 15.0
-"""Log likelihood by which another phase must be better than the one foretold to be believed."""
-
-
-class MatchedOffset(NamedTuple):
+class Match(NamedTuple):
     """Where the likelihood is greatest.
 
     Attributes:
-        offset_rad: angle by which the rotor is ahead.
-        gained: log likelihood there.
+        offset_rad: angle by which the rotor is ahead of the expected phase.
+        gain: log likelihood there, over that of events that show no pattern at all.
         is_manoeuvre: whether the rotor has left the expected motion.
     """
 
     offset_rad: float
-    gained: float
+    gain: float
     is_manoeuvre: bool
 
 
-def find_offset(
-    counts: NDArray[np.int32],
-    log_density: NDArray[np.float32],
-    blades: int,
-    expected_variance: float,
-) -> MatchedOffset:
-    """Find the offset within half a blade's pitch by a matched filter.
+def match_template(
+    folded: NDArray[np.int32], tables: TemplateTables, blades: int, expected_variance: float
+) -> Match:
+    """Find the offset within half a blade's pitch.
 
     Args:
-        counts: int32 (rings, 2, ANGLE_BINS) of `fold_sectors`.
-        log_density: (rings, 2, ANGLE_BINS) of `Looks`.
+        folded: int32 (rings, 2, ANGLE_BINS) of `fold_sectors`.
+        tables: of the template.
         blades: number of blades; beyond half their pitch, another blade is matched.
-        expected_variance: of the phase that was foretold; other offsets must be much better.
+        expected_variance: of the expected phase, rad^2.
     """
     reach = ANGLE_BINS // (2 * max(blades, 2))
-    return MatchedOffset(*_best_offset(counts, log_density, reach, expected_variance))
+    return Match(*_best_offset(folded, tables.log_density, reach, expected_variance))
 
 
 @njit(cache=True, nogil=True)
 def _best_offset(counts, log_density, reach, expected_variance):
-    likelihood = _match(counts, log_density, reach + 1)
+    """Offset in rad, log likelihood in its bin, whether it is a manoeuvre."""
+    likelihood = _likelihoods(counts, log_density, reach + 1)
     best, is_manoeuvre = _best_bin(likelihood, reach, expected_variance + BIN_RAD**2)
     middle = best + reach + 1
     before, here, after = likelihood[middle - 1], likelihood[middle], likelihood[middle + 1]
@@ -60,12 +66,8 @@ def _best_offset(counts, log_density, reach, expected_variance):
 
 
 @njit(cache=True, nogil=True)
-def _match(counts, log_density, reach):
-    """Log likelihood, float32 (2 reach + 1,), of counts for offsets of -reach to reach bins.
-
-    It is the sum of counts times the log density moved ahead; zero is that of a rotor that shows no
-    pattern at all.
-    """
+def _likelihoods(counts, log_density, reach):
+    """Log likelihood, float32 (2 reach + 1,), of counts for offsets of -reach to reach bins."""
     rings, polarities, bins = counts.shape
     offsets = 2 * reach + 1
     likelihood = np.zeros(offsets, np.float32)
@@ -91,20 +93,20 @@ def _match(counts, log_density, reach):
 
 @njit(cache=True, nogil=True)
 def _best_bin(likelihood, reach, variance):
-    """The bin within reach that fits best, near the one foretold; or, if it left that, anywhere."""
+    """The bin within reach that fits best, near the expected one; or, if it left that, anywhere."""
     middle = len(likelihood) // 2
-    locked, free = -reach, -reach
+    near, anywhere = -reach, -reach
     best_expected = -math.inf
     for i in range(-reach, reach + 1):
         here = likelihood[middle + i]
         expected = here - (i * BIN_RAD) ** 2 / (2 * variance)
         if expected > best_expected:
-            locked, best_expected = i, expected
-        if here > likelihood[middle + free]:
-            free = i
-    gained = likelihood[middle + free] - likelihood[middle + locked]
-    is_manoeuvre = gained > MANOEUVRE_EVIDENCE
-    return (free if is_manoeuvre else locked), is_manoeuvre
+            near, best_expected = i, expected
+        if here > likelihood[middle + anywhere]:
+            anywhere = i
+    gained = likelihood[middle + anywhere] - likelihood[middle + near]
+    is_manoeuvre = gained > MANOEUVRE_GAIN
+    return (anywhere if is_manoeuvre else near), is_manoeuvre
 
 
 @njit(cache=True, nogil=True)

@@ -1,4 +1,26 @@
-"""What one slice says of a rotor's phase and of its disc's place and shape."""
+"""What slices say of a rotor's phase and disc: score and Fisher information.
+
+Method: maximum likelihood to second order (Kay, Fundamentals of Statistical Signal Processing:
+Estimation Theory, 1993, chapters 3 and 7). With the template's density f over the derotated angle
+a, n events of sector j at the angles a_i and a lag u_j of the pattern there, the log likelihood of
+the angles given n is
+
+    L_j = sum_i log f(a_i - u_j) - n log F_j(u_j),  F_j the mean of f over what the sector sees,
+
+and with the slope s = f' / f and its mean S_j over what the sector sees, weighted by f,
+
+    score        g_j = dL_j / du_j = -(sum_i s(a_i - u_j) - n S_j)
+    information  I_j = sum_i s(a_i - u_j)^2 - n S_j^2
+
+The lag is linear in five unknowns, u_j = d_j . (offset, shift x, shift y, shear 0, shear 1), so
+that score and information of these are the sums of g_j d_j and of I_j d_j d_j'. Their inverse is
+the Cramer-Rao bound. A sector may be hidden, dark or have few pixels: as the likelihood is that of
+the angles given n, how much a sector sees does not matter.
+
+On the disc (radius 1), with the centre wrong by (ex, ey) and the shape by the symmetric shear
+[[s0, s1], [s1, -s0]], the angle a of a point at radius r is taken too small by
+(ex sin a - ey cos a) / r + s0 sin 2a - s1 cos 2a, and there the pattern seems to lag by as much.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +31,46 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.rotation.tracking.slice_histogram import (
+from evio_ros.rotation.tracking.slice_counts import (
     ANGLE_BINS,
     BIN_RAD,
     SECTOR_BINS,
     SECTORS,
     bins_seen,
+    fold_sectors,
     sector_runs,
 )
-from evio_ros.rotation.tracking.template import Looks, add_turned
+from evio_ros.rotation.tracking.template import Template
+from evio_ros.rotation.tracking.template_tables import add_turned
 
-__all__ = ["GEOMETRY", "SliceInformation", "fold_sectors", "measure_slice"]
+__all__ = [
+    "GEOMETRY",
+    "LARGEST_STEP_RAD",
+    "CoherentSlices",
+    "OverDispersion",
+    "Score",
+    "score_of",
+]
 
 Real = NDArray[np.float64]
 
 GEOMETRY = 4
-"""Shift (x, y) of the disc in radii and shear [[s0, s1], [s1, -s0]] of its shape."""
+"""Unknowns of the disc: shift (x, y) in radii and shear [[s0, s1], [s1, -s0]] of its shape."""
+LARGEST_STEP_RAD = 4 * BIN_RAD
+"""Offsets beyond the matched filter's that are larger than this are not believed: the score is
+taken as linear, which blades' edges are for a few bins."""
 PLACE_ERROR_PX = 0.05
-"""Standard deviation of a sector's place that does not go away with the number of events."""
-LOOKS_ERROR = 0.1
-"""Relative error of what the template leads to expect in a sector that an edge cuts."""
+"""Standard deviation of a sector's place that does not go away with the number of events: pixels
+are discrete, and a sector sees few edges. Fitted to simulated recordings."""
+TEMPLATE_ERROR = 0.1
+"""Relative error of the score that the template leads to expect in a sector that an edge cuts.
+Fitted to simulated recordings."""
 LEAST_DENSITY = 0.02
-"""Least that is expected in a sector, over the mean; smoothed looks may fall below 0."""
+"""Least that is expected in a sector, over the mean; a smoothed template may fall below 0. Fitted
+to simulated recordings."""
+SHORT_RAD = 0.01
+"""A sector's means over a slice's time are taken in its middle where a rotor turns by less: half a
+bin, over which tables are straight, and a smaller divisor would make much of rounding."""
 _MIDDLE_RAD = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS)
 LAG = np.stack(
     (-np.sin(_MIDDLE_RAD), np.cos(_MIDDLE_RAD), -np.sin(2 * _MIDDLE_RAD), np.cos(2 * _MIDDLE_RAD)),
@@ -38,113 +78,195 @@ LAG = np.stack(
 )
 """By how much the pattern lags in each sector for a shift x, y at radius 1 and a shear 0, 1."""
 
+FIRST_PHASE_DISPERSION, FIRST_SECTOR_DISPERSION = 3.0, 2.0
+"""Over-dispersion before any is measured. Fitted to simulated recordings."""
+PHASE_BOUNDS = (0.02, 1e3)
+SECTOR_BOUNDS = (1.0, 40.0)
+"""Bounds of what is measured; sectors hold too few edges to be better than their events explain.
+Fitted to simulated recordings."""
+SETTLED_SLICES = 3
+"""Innovations before this many slices are those of the first guess."""
+LARGEST_NORMALISED = 9.0
+"""A squared innovation over its variance counts for no more than this, three standard
+deviations."""
+PHASE_WEIGHTS = 0.02, 0.5
+SECTOR_WEIGHTS = 0.05, 1.0
+"""Weight of a slice in the averages: the first in the long run, the second over the number of
+slices so far while these are few. Fitted to simulated recordings."""
+LEAST_FREEDOM = 4
+"""Sectors beyond the number of unknowns that must be seen for their scatter to mean anything."""
+LEAST_CONTRAST = 1e-3
+"""Templates of less contrast count as this: they show nothing, and 0 would divide."""
 
-class SliceInformation(NamedTuple):
-    """Log likelihood of a slice around an offset, to second order.
 
-    With u = (offset beyond the given one, shift x, shift y, shear 0, shear 1) it is
-    score . u - u . information . u / 2.
+class CoherentSlices(NamedTuple):
+    """One rotor's counts over one slice or several: coherent integration.
+
+    A slow rotor's slices say little each. Counted along one straight line of phase they are summed,
+    and measured together.
 
     Attributes:
-        score: (5,).
-        information: (5, 5).
+        counts: int32 (rings, SECTORS, 2, ANGLE_BINS).
+        folded: int32 (rings, 2, ANGLE_BINS), the same without sectors, see `fold_sectors`.
+        events: number of events.
+        lengths_us: length of each slice.
+        phase, speed: of the line, at the start of the first slice, in rad and rad/s.
+    """
+
+    counts: NDArray[np.int32]
+    folded: NDArray[np.int32]
+    events: int
+    lengths_us: tuple[int, ...]
+    phase: float
+    speed: float
+
+    @classmethod
+    def of(
+        cls, counts: NDArray[np.int32], phase: float, speed: float, length_us: int
+    ) -> CoherentSlices:
+        """A single slice; its counts are not copied."""
+        rings, _, polarities, bins = counts.shape
+        folded = np.empty((rings, polarities, bins), np.int32)
+        events = fold_sectors(counts, phase, speed * (1e-6 * length_us), folded)
+        return cls(counts, folded, events, (length_us,), phase, speed)
+
+    @property
+    def length_us(self) -> int:
+        """Length of all slices."""
+        return sum(self.lengths_us)
+
+    @property
+    def mean_length_us(self) -> float:
+        """Mean length of a slice; counted in it, the times of equal slices are not rounded."""
+        return self.length_us / len(self.lengths_us)
+
+    @property
+    def length_s(self) -> float:
+        """Length of all slices in seconds."""
+        return len(self.lengths_us) * (1e-6 * self.mean_length_us)
+
+    @property
+    def turned_rad(self) -> float:
+        """By how much the rotor was expected to turn."""
+        return self.speed * len(self.lengths_us) * (1e-6 * self.mean_length_us)
+
+    @property
+    def end(self) -> float:
+        """Phase of the line at the end of the last slice."""
+        return self.phase + self.turned_rad
+
+    def joined(self, later: CoherentSlices) -> CoherentSlices:
+        """With later slices of the same line; a copy."""
+        return self._replace(
+            counts=self.counts + later.counts,
+            folded=self.folded + later.folded,
+            events=self.events + later.events,
+            lengths_us=self.lengths_us + later.lengths_us,
+        )
+
+    def kept(self) -> CoherentSlices:
+        """A copy: counters are used again."""
+        return self._replace(counts=self.counts.copy())
+
+    def middle(self) -> tuple[int, float]:
+        """The slice in which the middle of all lies, and the line's phase in its own middle."""
+        index, before_us, half_us = 0, 0, 0.5 * self.length_us
+        while before_us + self.lengths_us[index] <= half_us:
+            before_us += self.lengths_us[index]
+            index += 1
+        slices = (before_us + 0.5 * self.lengths_us[index]) / self.mean_length_us
+        return index, self.phase + self.speed * slices * (1e-6 * self.mean_length_us)
+
+
+class Score(NamedTuple):
+    """Log likelihood of slices around an offset, to second order.
+
+    With u = (offset beyond the given one, shift x, shift y, shear 0, shear 1) it is
+    gradient . u - u . information . u / 2.
+
+    Attributes:
+        gradient: (5,), the score.
+        information: (5, 5), the Fisher information.
         scatter: sum over the sectors of their own score squared over its variance.
         sectors: number of sectors of rings that saw the pattern.
         explained: how much of the scatter the best place and shape explain.
     """
 
-    score: Real
+    gradient: Real
     information: Real
     scatter: float
     sectors: int
     explained: float
 
-    def excess(self) -> float | None:
+    def over_dispersion(self) -> float | None:
         """Scatter of the sectors about the best place and shape, over what events explain."""
-        freedom = self.sectors - len(self.score)
-        if freedom < 4:
+        freedom = self.sectors - len(self.gradient)
+        if freedom < LEAST_FREEDOM:
             return None
         return (self.scatter - self.explained) / freedom
 
 
-@njit(cache=True, nogil=True)
-def fold_sectors(counts, start_rad, turned_rad, folded):
-    """Counts without the sectors, as a rotor of the positive sense would show them.
+def score_of(
+    slices: CoherentSlices, template: Template, offset_rad: float, pixel_rad: float
+) -> Score:
+    """Compare every sector and ring of slices with the template.
 
     Args:
-        counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
-        start_rad, turned_rad: phase with which they were counted, and by how much it grew. Where
-            it shrank, bright and dark edges change places.
-        folded: int32 (rings, 2, ANGLE_BINS), set.
-
-    Returns:
-        The number of events.
-    """
-    folded[:] = 0
-    first, number = bins_seen(start_rad, turned_rad)
-    swapped = int(turned_rad < 0.0)
-    for ring in range(counts.shape[0]):
-        for polarity in range(2):
-            total = folded[ring, polarity ^ swapped]
-            for sector in range(SECTORS):
-                begin, near, far = sector_runs(first, number, sector)
-                row = counts[ring, sector, polarity]
-                for i in range(begin, near):
-                    total[i] += row[i]
-                for i in range(far):
-                    total[i] += row[i]
-    return folded.sum()
-
-
-def measure_slice(
-    counts: NDArray[np.int32],
-    looks: Looks,
-    radii: Real,
-    pixel_rad: float,
-    response: float,
-    offset_rad: float,
-    start_rad: float,
-    turned_rad: float,
-) -> SliceInformation:
-    """Compare every sector and ring of a slice with the template.
-
-    On the disc (radius 1), with the centre wrong by (ex, ey) and the shape by the symmetric shear
-    [[s0, s1], [s1, -s0]], the angle a of a point at radius r is taken too small by
-    (ex sin a - ey cos a) / r + s0 sin 2a - s1 cos 2a, and there the pattern seems to lag by as
-    much.
-
-    A sector may be hidden, dark or have few pixels: the likelihood is that of the events' angles
-    given the number of events in each sector, so how much a sector sees does not matter.
-
-    Args:
-        counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
-        looks: the template.
-        radii: (rings,) middle radii.
-        pixel_rad: angle that a pixel takes up at the rim.
-        response: of the template.
+        slices: one rotor's. Where it turned in the negative sense, bright and dark edges of the
+            template change places.
+        template: the rotor's.
         offset_rad: angle by which the rotor is about ahead.
-        start_rad, turned_rad: phase with which the slice was counted, and by how much it grew;
-            where it shrank, bright and dark edges of the template change places.
+        pixel_rad: angle that a pixel takes up at the rim.
     """
-    score, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
-    scatter, sectors, explained = _compare(
-        counts,
-        looks.slope,
-        looks.integral,
-        looks.second_integral,
-        looks.pull,
-        looks.pull_integral,
-        looks.pull_second_integral,
-        radii,
-        PLACE_ERROR_PX * pixel_rad,
-        response,
-        offset_rad,
-        start_rad,
-        turned_rad,
-        score,
-        information,
+    return Score(
+        *_compare(
+            slices.counts,
+            template.tables,
+            template.radii,
+            template.response,
+            PLACE_ERROR_PX * pixel_rad,
+            (offset_rad, slices.phase, slices.turned_rad),
+        )
     )
-    return SliceInformation(score, information, scatter, sectors, explained)
+
+
+class OverDispersion:
+    """How much larger the errors of slices are than their numbers of events explain.
+
+    Events of one pixel come in bursts, pixels are discrete and no disc is quite flat: errors are
+    larger than Poisson statistics say; where edges are crisp, smaller. Method: adaptive measurement
+    noise, by matching the innovations' variance with that which was expected (Mehra, Approaches to
+    adaptive filtering, IEEE Transactions on Automatic Control 17, 1972).
+
+    Attributes:
+        phase: factor for the variance of a slice's phase.
+        sectors: factor for that of a sector's, about the best disc.
+    """
+
+    def __init__(self) -> None:
+        self.phase = FIRST_PHASE_DISPERSION
+        self.sectors = FIRST_SECTOR_DISPERSION
+
+    def update_phase(self, normalised: float, slices: int) -> None:
+        """Take in a squared innovation over its variance, after `slices` slices."""
+        if slices < SETTLED_SLICES:
+            return
+        usual, first = PHASE_WEIGHTS
+        weight = max(usual, first / (1 + slices))
+        self.phase *= 1 + weight * (min(normalised, LARGEST_NORMALISED) - 1)
+        self.phase = min(max(self.phase, PHASE_BOUNDS[0]), PHASE_BOUNDS[1])
+
+    def update_sectors(self, score: Score, slices: int) -> None:
+        """Take in the scatter of the sectors, after `slices` slices."""
+        measured = score.over_dispersion()
+        if measured is not None:
+            bounded = min(max(measured, SECTOR_BOUNDS[0]), SECTOR_BOUNDS[1])
+            usual, first = SECTOR_WEIGHTS
+            self.sectors += max(usual, first / (1 + slices)) * (bounded - self.sectors)
+
+    def over_contrast(self, contrast: float) -> float:
+        """Both factors multiplied, over a template's contrast: large where the disc is wrong."""
+        return self.phase * self.sectors / max(contrast, LEAST_CONTRAST)
 
 
 @njit(cache=True, nogil=True)
@@ -158,7 +280,7 @@ def _sector_means(integral, second_integral, start, turned, means):
     """
     width = 2 * math.pi / SECTORS
     means[:] = 0.0
-    if abs(turned) < 0.01:
+    if abs(turned) < SHORT_RAD:
         _steps(integral, -(start + 0.5 * turned), 1.0 / width, means)
         return
     _steps(second_integral, -start, 1.0 / (width * turned), means)
@@ -183,6 +305,23 @@ def _steps(table, angle, factor, total):
         before = after
 
 
+@njit(cache=True, nogil=True)
+def _expected_slopes(tables, ring, swapped, start, turned, expected):
+    """Set the mean slope that each polarity and sector should see, (2, SECTORS)."""
+    density, steep = np.empty(SECTORS), np.empty(SECTORS)
+    for seen in range(2):
+        of = ring, seen ^ swapped
+        _sector_means(
+            tables.density_integral[of], tables.density_second_integral[of], start, turned, density
+        )
+        _sector_means(
+            tables.slope_integral[of], tables.slope_second_integral[of], start, turned, steep
+        )
+        for sector in range(SECTORS):
+            mean = max(1.0 + density[sector], LEAST_DENSITY)
+            expected[seen, sector] = (tables.mean_slope[of] + steep[sector]) / mean
+
+
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _moments(counts, slope):
     """Number of events, and sums of their slope and of its square."""
@@ -196,42 +335,27 @@ def _moments(counts, slope):
 
 
 @njit(cache=True, nogil=True)
-def _compare(
-    counts,
-    looks_slope,
-    integral,
-    second_integral,
-    pull,
-    pull_integral,
-    pull_second_integral,
-    radii,
-    place_error,
-    response,
-    offset,
-    start,
-    turned,
-    score,
-    information,
-):
-    """Sum score and information up; scatter, number of sectors and what is explained."""
-    slope = np.zeros_like(looks_slope)
-    add_turned(slope, looks_slope, offset / BIN_RAD)
-    design, density, pulled = np.ones(1 + GEOMETRY), np.empty(SECTORS), np.empty(SECTORS)
-    expected = np.empty((2, SECTORS))
+def _compare(counts, tables, radii, response, place_error, motion):
+    """The fields of `Score`.
+
+    Args:
+        counts, tables, radii, response: see `CoherentSlices` and `Template`.
+        place_error: standard deviation of a sector's place at the rim, rad.
+        motion: angle by which the rotor is ahead, phase with which the slices were counted, and by
+            how much it grew.
+    """
+    offset, start, turned = motion
+    gradient, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
+    slope = np.zeros_like(tables.slope)
+    add_turned(slope, tables.slope, offset / BIN_RAD)
+    design, expected = np.ones(1 + GEOMETRY), np.empty((2, SECTORS))
     scatter, sectors = 0.0, 0
     first, number = bins_seen(start, turned)
     swapped = int(turned < 0.0)
     for ring in range(counts.shape[0]):
-        for seen in range(2):
-            of = ring, seen ^ swapped
-            begin = start + offset
-            _sector_means(integral[of], second_integral[of], begin, turned, density)
-            _sector_means(pull_integral[of], pull_second_integral[of], begin, turned, pulled)
-            for sector in range(SECTORS):
-                mean = max(1.0 + density[sector], LEAST_DENSITY)
-                expected[seen, sector] = (pull[of] + pulled[sector]) / mean
+        _expected_slopes(tables, ring, swapped, start + offset, turned, expected)
         for sector in range(SECTORS):
-            push, weight, doubt = 0.0, 0.0, 0.0
+            own_score, own, doubt = 0.0, 0.0, 0.0
             begin, near, far = sector_runs(first, number, sector)
             for seen in range(2):
                 row, slopes = counts[ring, sector, seen], slope[ring, seen ^ swapped]
@@ -240,27 +364,27 @@ def _compare(
                     more = _moments(row[:far], slopes[:far])
                     events, steep, squared = events + more[0], steep + more[1], squared + more[2]
                 usual = expected[seen, sector]
-                push -= steep - events * usual
-                weight += max(squared - events * usual**2, 0.0)
-                doubt += (LOOKS_ERROR * events * usual) ** 2
-            if weight == 0.0:
+                own_score -= steep - events * usual
+                own += max(squared - events * usual**2, 0.0)
+                doubt += (TEMPLATE_ERROR * events * usual) ** 2
+            if own == 0.0:
                 continue
             # The edges in one sector are few and pixels discrete: no sector is known without end.
-            doubt += (place_error / radii[ring] * weight) ** 2
-            trust = weight / (weight + doubt)
-            push, weight = push * trust, weight * trust
-            scatter += push * push / weight
+            doubt += (place_error / radii[ring] * own) ** 2
+            trust = own / (own + doubt)
+            own_score, own = own_score * trust, own * trust
+            scatter += own_score * own_score / own
             sectors += 1
             for i in range(GEOMETRY):
                 design[1 + i] = LAG[sector, i] / (radii[ring] if i < 2 else 1.0)
             for i in range(1 + GEOMETRY):
-                score[i] += push * design[i]
+                gradient[i] += own_score * design[i]
                 for j in range(1 + GEOMETRY):
-                    information[i, j] += weight * design[i] * design[j]
+                    information[i, j] += own * design[i] * design[j]
     # An offset u changes the score by response * information * u.
-    score *= response
+    gradient *= response
     information *= response**2
-    return scatter, sectors, _explained(score, information)
+    return gradient, information, scatter, sectors, _explained(gradient, information)
 
 
 @njit(cache=True, nogil=True)
