@@ -3,8 +3,9 @@
 Method: the state (shift x, y, shear 0, 1 and their rates) follows the white noise acceleration
 model (Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation,
 2001, section 6.2.2). Slices are taken in in information form (section 7.2 of the same): a slice
-gives score g and Fisher information J of the phase's offset and of the disc, see `score`. With the
-phase known from the phase filter only up to a variance V, it is integrated out (Schur complement),
+gives score g and Fisher information J of the phase's offset and of the disc, see `likelihood`. With
+the phase known from the phase filter only up to a variance V, it is integrated out (Schur
+complement),
 
     A = J_dd - J_dp J_pd / (J_pp + 1 / V),    b = g_d - J_dp (g_p + offset / V) / (J_pp + 1 / V)
 
@@ -22,8 +23,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.rotation.tracking.likelihood import GEOMETRY, Score
 from evio_ros.rotation.tracking.phase_filter import calm_share
-from evio_ros.rotation.tracking.score import GEOMETRY, Score
 
 __all__ = ["DiscFilter"]
 

@@ -1,6 +1,6 @@
 """The lock detector: whether a rotor is seen turning, and whether it is one.
 
-Method: what the template gains (log likelihood over that of no pattern, see `matched_filter`) while
+Method: what the template gains (log likelihood over that of no pattern, see `likelihood`) while
 the rotor turns by a radian is compared with what it used to gain. The probability that what is
 followed is a rotor is a product of three sigmoids: of all that was gained, of the share of a
 perfect match, and of how much its disc leaves unexplained.

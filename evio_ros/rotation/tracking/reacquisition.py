@@ -1,6 +1,6 @@
 """Reacquisition: finding the motion of a rotor anew whose template and place are known.
 
-Method: the matched filter of `matched_filter` over a grid of speeds and all phases at once. Events
+Method: the matched filter of `likelihood` over a grid of speeds and all phases at once. Events
 of a short span are counted over angle and time; for each speed their angular harmonics are turned
 back to the span's end, summed over time and correlated with the template by one inverse transform.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evio_ros.events import EventBatch
 from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.tracking.disc_map import DiscMap
-from evio_ros.rotation.tracking.matched_filter import vertex
+from evio_ros.rotation.tracking.likelihood import vertex
 from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS, BIN_RAD
 from evio_ros.rotation.tracking.template import ORDERS, Template
 

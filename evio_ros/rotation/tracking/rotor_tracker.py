@@ -17,16 +17,17 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RIGHT_WITHIN, RotorEstimate
 from evio_ros.rotation.known_discs import KnownDisc
 from evio_ros.rotation.tracking.disc_filter import DiscFilter
-from evio_ros.rotation.tracking.lock_detector import LockDetector, is_wrong_disc
-from evio_ros.rotation.tracking.matched_filter import Match, match_template
-from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
-from evio_ros.rotation.tracking.score import (
+from evio_ros.rotation.tracking.likelihood import (
     LARGEST_STEP_RAD,
-    CoherentSlices,
+    Match,
     OverDispersion,
     Score,
+    match_template,
     score_of,
 )
+from evio_ros.rotation.tracking.lock_detector import LockDetector, is_wrong_disc
+from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
+from evio_ros.rotation.tracking.slice_counts import CoherentSlices
 from evio_ros.rotation.tracking.speed_uncertainty import ErrorBudget, within_probability
 from evio_ros.rotation.tracking.template import Template, TemplateUpdater
 

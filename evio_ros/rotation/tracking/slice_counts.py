@@ -22,6 +22,7 @@ __all__ = [
     "BIN_RAD",
     "SECTORS",
     "SECTOR_BINS",
+    "CoherentSlices",
     "Counters",
     "bins_seen",
     "count_slice",
@@ -125,6 +126,83 @@ def count_slice(counters, columns, times_us, codes, is_taken, motions, unassigne
     counters.used[0] = len(motions)
     _set_motion(motions, 1e-6 * (times_us[1] - times_us[0]), counters.motion, counters.turned)
     _count(counters, columns, times_us, codes, is_taken, unassigned)
+
+
+class CoherentSlices(NamedTuple):
+    """One rotor's counts over one slice or several: coherent integration.
+
+    A slow rotor's slices say little each. Counted along one straight line of phase they are summed,
+    and measured together.
+
+    Attributes:
+        counts: int32 (rings, SECTORS, 2, ANGLE_BINS).
+        folded: int32 (rings, 2, ANGLE_BINS), the same without sectors, see `fold_sectors`.
+        events: number of events.
+        phase, speed: of the line, at the start of the first slice, in rad and rad/s.
+        lengths_us: length of each slice.
+        length_us, length_s: of all slices.
+        turned_rad: by how much the rotor was expected to turn.
+    """
+
+    counts: NDArray[np.int32]
+    folded: NDArray[np.int32]
+    events: int
+    phase: float
+    speed: float
+    lengths_us: tuple[int, ...]
+    length_us: int
+    length_s: float
+    turned_rad: float
+
+    @classmethod
+    def of(
+        cls, counts: NDArray[np.int32], phase: float, speed: float, length_us: int
+    ) -> CoherentSlices:
+        """A single slice; its counts are not copied."""
+        rings, _, polarities, bins = counts.shape
+        folded = np.empty((rings, polarities, bins), np.int32)
+        length_s = 1e-6 * length_us
+        turned_rad = speed * length_s
+        events = fold_sectors(counts, phase, turned_rad, folded)
+        lengths_us = (length_us,)
+        return cls(
+            counts, folded, events, phase, speed, lengths_us, length_us, length_s, turned_rad
+        )
+
+    @property
+    def end(self) -> float:
+        """Phase of the line at the end of the last slice."""
+        return self.phase + self.turned_rad
+
+    def joined(self, later: CoherentSlices) -> CoherentSlices:
+        """With later slices of the same line; a copy."""
+        lengths_us = self.lengths_us + later.lengths_us
+        length_us = self.length_us + later.length_us
+        # Counted in slices of mean length, times of equal slices are not rounded.
+        slices, mean_s = len(lengths_us), 1e-6 * (length_us / len(lengths_us))
+        return self._replace(
+            counts=self.counts + later.counts,
+            folded=self.folded + later.folded,
+            events=self.events + later.events,
+            lengths_us=lengths_us,
+            length_us=length_us,
+            length_s=slices * mean_s,
+            turned_rad=self.speed * slices * mean_s,
+        )
+
+    def kept(self) -> CoherentSlices:
+        """A copy: counters are used again."""
+        return self._replace(counts=self.counts.copy())
+
+    def middle(self) -> tuple[int, float]:
+        """The slice in which the middle of all lies, and the line's phase in its own middle."""
+        index, before_us, half_us = 0, 0, 0.5 * self.length_us
+        while before_us + self.lengths_us[index] <= half_us:
+            before_us += self.lengths_us[index]
+            index += 1
+        mean_us = self.length_us / len(self.lengths_us)
+        slices = (before_us + 0.5 * self.lengths_us[index]) / mean_us
+        return index, self.phase + self.speed * slices * (1e-6 * mean_us)
 
 
 @njit(cache=True, nogil=True)

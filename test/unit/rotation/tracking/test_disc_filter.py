@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.tracking.disc_filter import DiscFilter, deformed
-from evio_ros.rotation.tracking.score import Score
+from evio_ros.rotation.tracking.likelihood import Score
 
 small = st.floats(-0.2, 0.2)
 

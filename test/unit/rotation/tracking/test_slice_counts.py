@@ -21,6 +21,7 @@ from evio_ros.rotation.tracking.pixel_table import PixelTable
 from evio_ros.rotation.tracking.slice_counts import (
     ANGLE_BINS,
     SECTORS,
+    CoherentSlices,
     Counters,
     count_slice,
     fold_sectors,
@@ -142,3 +143,37 @@ def test_events_of_other_slices_are_left_out():
     assert np.array_equal(slices.counts, others.counts)
     assert np.array_equal(grid, of_inside)
     assert slices.counts.sum() + grid.sum() <= len(inside)
+
+
+def test_slices_along_one_line_are_summed():
+    rng = np.random.default_rng(0)
+    parts = rng.poisson(3.0, (3, RINGS, SECTORS, 2, ANGLE_BINS)).astype(np.int32)
+    lengths_us = 4_000, 3_000, 10
+    slices = CoherentSlices.of(parts[0], 0.3, 9.0, lengths_us[0])
+    for part, length_us in zip(parts[1:], lengths_us[1:], strict=True):
+        later = CoherentSlices.of(part, slices.end, 9.0, length_us)
+        slices = slices.joined(later)
+    assert np.array_equal(slices.counts, parts.sum(axis=0))
+    assert slices.length_us == 7_010
+    assert slices.end == pytest.approx(0.3 + 9.0 * 7.01e-3)
+    # The middle of all is in the first slice.
+    assert slices.middle() == (0, pytest.approx(0.3 + 9.0 * 2e-3))
+
+
+@pytest.mark.parametrize(
+    ("lengths_us", "middle", "middle_us"),
+    [
+        ((5,), 0, 2.5),
+        ((5, 5), 1, 7.5),
+        ((5, 5, 5), 1, 7.5),
+        ((9, 1, 1), 0, 4.5),
+        ((1, 1, 9), 2, 6.5),
+    ],
+)
+def test_the_middle_slice_holds_the_middle(lengths_us, middle, middle_us):
+    counts = np.zeros((1, SECTORS, 2, ANGLE_BINS), np.int32)
+    slices = CoherentSlices.of(counts, 0.0, 1e6, lengths_us[0])
+    for length_us in lengths_us[1:]:
+        slices = slices.joined(CoherentSlices.of(counts, slices.end, 1e6, length_us))
+    index, phase = slices.middle()
+    assert (index, phase) == (middle, pytest.approx(middle_us))

@@ -1,9 +1,16 @@
-"""What slices say of a rotor's phase and disc: score and Fisher information.
+"""The log likelihood of slices under a template: matched filter, score and Fisher information.
 
-Method: maximum likelihood to second order (Kay, Fundamentals of Statistical Signal Processing:
-Estimation Theory, 1993, chapters 3 and 7). With the template's density f over the derotated angle
-a, n events of sector j at the angles a_i and a lag u_j of the pattern there, the log likelihood of
-the angles given n is
+The matched filter is the phase discriminator: the log likelihood of Poisson events,
+sum(counts * log_density moved ahead), for every offset within half a blade's pitch, see `template`
+for the source. With the phase that was expected, of variance V, an offset x has the log prior
+of -x^2 / (2 V); one that is much better without it is a manoeuvre. Between bins the vertex of a
+parabola is taken.
+
+About that offset, score and information tell the phase and the disc's place and shape apart:
+maximum likelihood to second order (Kay, Fundamentals of Statistical Signal Processing: Estimation
+Theory, 1993, chapters 3 and 7). With the template's density f over the derotated angle a, n events
+of sector j at the angles a_i and a lag u_j of the pattern there, the log likelihood of the angles
+given n is
 
     L_j = sum_i log f(a_i - u_j) - n log F_j(u_j),  F_j the mean of f over what the sector sees,
 
@@ -36,23 +43,29 @@ from evio_ros.rotation.tracking.slice_counts import (
     BIN_RAD,
     SECTOR_BINS,
     SECTORS,
+    CoherentSlices,
     bins_seen,
-    fold_sectors,
     sector_runs,
 )
-from evio_ros.rotation.tracking.template import Template
-from evio_ros.rotation.tracking.template_tables import add_turned
+from evio_ros.rotation.tracking.template import Template, TemplateTables, add_turned
 
 __all__ = [
     "GEOMETRY",
     "LARGEST_STEP_RAD",
-    "CoherentSlices",
+    "Match",
     "OverDispersion",
     "Score",
+    "match_template",
     "score_of",
+    "vertex",
 ]
 
 Real = NDArray[np.float64]
+
+MANOEUVRE_GAIN = 15.0
+"""Log likelihood by which an offset must be better than the one near the expected phase to be
+believed: e^15 outweighs the hundred offsets that are tried, and templates that are not quite right.
+Fitted to simulated recordings."""
 
 GEOMETRY = 4
 """Unknowns of the disc: shift (x, y) in radii and shear [[s0, s1], [s1, -s0]] of its shape."""
@@ -99,83 +112,33 @@ LEAST_CONTRAST = 1e-3
 """Templates of less contrast count as this: they show nothing, and 0 would divide."""
 
 
-class CoherentSlices(NamedTuple):
-    """One rotor's counts over one slice or several: coherent integration.
-
-    A slow rotor's slices say little each. Counted along one straight line of phase they are summed,
-    and measured together.
+class Match(NamedTuple):
+    """Where the likelihood is greatest.
 
     Attributes:
-        counts: int32 (rings, SECTORS, 2, ANGLE_BINS).
-        folded: int32 (rings, 2, ANGLE_BINS), the same without sectors, see `fold_sectors`.
-        events: number of events.
-        lengths_us: length of each slice.
-        phase, speed: of the line, at the start of the first slice, in rad and rad/s.
+        offset_rad: angle by which the rotor is ahead of the expected phase.
+        gain: log likelihood there, over that of events that show no pattern at all.
+        is_manoeuvre: whether the rotor has left the expected motion.
     """
 
-    counts: NDArray[np.int32]
-    folded: NDArray[np.int32]
-    events: int
-    lengths_us: tuple[int, ...]
-    phase: float
-    speed: float
+    offset_rad: float
+    gain: float
+    is_manoeuvre: bool
 
-    @classmethod
-    def of(
-        cls, counts: NDArray[np.int32], phase: float, speed: float, length_us: int
-    ) -> CoherentSlices:
-        """A single slice; its counts are not copied."""
-        rings, _, polarities, bins = counts.shape
-        folded = np.empty((rings, polarities, bins), np.int32)
-        events = fold_sectors(counts, phase, speed * (1e-6 * length_us), folded)
-        return cls(counts, folded, events, (length_us,), phase, speed)
 
-    @property
-    def length_us(self) -> int:
-        """Length of all slices."""
-        return sum(self.lengths_us)
+def match_template(
+    folded: NDArray[np.int32], tables: TemplateTables, blades: int, expected_variance: float
+) -> Match:
+    """Find the offset within half a blade's pitch.
 
-    @property
-    def mean_length_us(self) -> float:
-        """Mean length of a slice; counted in it, the times of equal slices are not rounded."""
-        return self.length_us / len(self.lengths_us)
-
-    @property
-    def length_s(self) -> float:
-        """Length of all slices in seconds."""
-        return len(self.lengths_us) * (1e-6 * self.mean_length_us)
-
-    @property
-    def turned_rad(self) -> float:
-        """By how much the rotor was expected to turn."""
-        return self.speed * len(self.lengths_us) * (1e-6 * self.mean_length_us)
-
-    @property
-    def end(self) -> float:
-        """Phase of the line at the end of the last slice."""
-        return self.phase + self.turned_rad
-
-    def joined(self, later: CoherentSlices) -> CoherentSlices:
-        """With later slices of the same line; a copy."""
-        return self._replace(
-            counts=self.counts + later.counts,
-            folded=self.folded + later.folded,
-            events=self.events + later.events,
-            lengths_us=self.lengths_us + later.lengths_us,
-        )
-
-    def kept(self) -> CoherentSlices:
-        """A copy: counters are used again."""
-        return self._replace(counts=self.counts.copy())
-
-    def middle(self) -> tuple[int, float]:
-        """The slice in which the middle of all lies, and the line's phase in its own middle."""
-        index, before_us, half_us = 0, 0, 0.5 * self.length_us
-        while before_us + self.lengths_us[index] <= half_us:
-            before_us += self.lengths_us[index]
-            index += 1
-        slices = (before_us + 0.5 * self.lengths_us[index]) / self.mean_length_us
-        return index, self.phase + self.speed * slices * (1e-6 * self.mean_length_us)
+    Args:
+        folded: int32 (rings, 2, ANGLE_BINS) of `fold_sectors`.
+        tables: of the template.
+        blades: number of blades; beyond half their pitch, another blade is matched.
+        expected_variance: of the expected phase, rad^2.
+    """
+    reach = ANGLE_BINS // (2 * max(blades, 2))
+    return Match(*_best_offset(folded, tables.log_density, reach, expected_variance))
 
 
 class Score(NamedTuple):
@@ -267,6 +230,67 @@ class OverDispersion:
     def over_contrast(self, contrast: float) -> float:
         """Both factors multiplied, over a template's contrast: large where the disc is wrong."""
         return self.phase * self.sectors / max(contrast, LEAST_CONTRAST)
+
+
+@njit(cache=True, nogil=True)
+def _best_offset(counts, log_density, reach, expected_variance):
+    """Offset in rad, log likelihood in its bin, whether it is a manoeuvre."""
+    likelihood = _likelihoods(counts, log_density, reach + 1)
+    best, is_manoeuvre = _best_bin(likelihood, reach, expected_variance + BIN_RAD**2)
+    middle = best + reach + 1
+    before, here, after = likelihood[middle - 1], likelihood[middle], likelihood[middle + 1]
+    return (best + vertex(before, here, after)) * BIN_RAD, here, is_manoeuvre
+
+
+@njit(cache=True, nogil=True)
+def _likelihoods(counts, log_density, reach):
+    """Log likelihood, float32 (2 reach + 1,), of counts for offsets of -reach to reach bins."""
+    rings, polarities, bins = counts.shape
+    offsets = 2 * reach + 1
+    likelihood = np.zeros(offsets, np.float32)
+    # Back to front, so that the offsets of a bin are one straight run.
+    backwards = np.empty(bins + offsets, np.float32)
+    for ring in range(rings):
+        for polarity in range(polarities):
+            row = counts[ring, polarity]
+            for i in range(bins + offsets):
+                backwards[i] = log_density[ring, polarity, (bins - 1 + reach - i) & (bins - 1)]
+            # Four bins at a time: the sums are written back a quarter as often.
+            for i in range(0, bins, 4):
+                a, b = np.float32(row[i]), np.float32(row[i + 1])
+                c, d = np.float32(row[i + 2]), np.float32(row[i + 3])
+                if a or b or c or d:
+                    run = backwards[bins - 4 - i : bins - i + offsets]
+                    for j in range(offsets):
+                        likelihood[j] += (
+                            a * run[j + 3] + b * run[j + 2] + c * run[j + 1] + d * run[j]
+                        )
+    return likelihood
+
+
+@njit(cache=True, nogil=True)
+def _best_bin(likelihood, reach, variance):
+    """The bin within reach that fits best, near the expected one; or, if it left that, anywhere."""
+    middle = len(likelihood) // 2
+    near, anywhere = -reach, -reach
+    best_expected = -math.inf
+    for i in range(-reach, reach + 1):
+        here = likelihood[middle + i]
+        expected = here - (i * BIN_RAD) ** 2 / (2 * variance)
+        if expected > best_expected:
+            near, best_expected = i, expected
+        if here > likelihood[middle + anywhere]:
+            anywhere = i
+    gained = likelihood[middle + anywhere] - likelihood[middle + near]
+    is_manoeuvre = gained > MANOEUVRE_GAIN
+    return (anywhere if is_manoeuvre else near), is_manoeuvre
+
+
+@njit(cache=True, nogil=True)
+def vertex(before: float, here: float, after: float) -> float:
+    """Place of the vertex of the parabola through three values, from the middle one, in steps."""
+    bend = before - 2 * here + after
+    return min(max(0.5 * (before - after) / bend, -0.5), 0.5) if bend < 0 else 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 from blade_counts import EVEN, RINGS, blade_counts
 
-from evio_ros.rotation.tracking.matched_filter import match_template
-from evio_ros.rotation.tracking.score import CoherentSlices, OverDispersion, Score, score_of
-from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS, BIN_RAD, SECTORS
+from evio_ros.rotation.tracking.likelihood import (
+    OverDispersion,
+    Score,
+    match_template,
+    score_of,
+    vertex,
+)
+from evio_ros.rotation.tracking.slice_counts import (
+    ANGLE_BINS,
+    BIN_RAD,
+    SECTORS,
+    CoherentSlices,
+)
 from evio_ros.rotation.tracking.template import Template
 
+TABLES = Template(blade_counts(), EVEN).tables
 RADII = np.array((0.4, 0.8))
 ANGLE = np.arange(ANGLE_BINS) * BIN_RAD
 MIDDLES = (np.arange(SECTORS) + 0.5) * 2 * math.pi / SECTORS
@@ -33,6 +44,45 @@ def lags(unknowns: np.ndarray, radius: float) -> np.ndarray:
 def wavy(angle: np.ndarray) -> np.ndarray:
     """A density that the template's blur hardly changes, with slopes unlike on both sides."""
     return 1 + 0.5 * np.cos(2 * angle) + 0.2 * np.sin(3 * angle)
+
+
+@pytest.mark.parametrize("bins", [0.0, 3.0, -7.0])
+def test_the_matched_filter_finds_an_offset(bins):
+    counts = np.random.default_rng(0).poisson(blade_counts(bins * BIN_RAD))
+    match = match_template(counts.astype(np.int32), TABLES, 3, 1.0)
+    assert match.offset_rad == pytest.approx(bins * BIN_RAD, abs=0.3 * BIN_RAD)
+    assert match.gain > 0
+
+
+def test_the_matched_filter_is_the_sum_of_log_densities():
+    counts = np.random.default_rng(2).poisson(blade_counts(0.2)).astype(np.int32)
+    match = match_template(counts, TABLES, 3, 1.0)
+    # Half a pitch of three blades is 42 bins.
+    likelihood = [
+        float((counts * np.roll(TABLES.log_density, bins, axis=2)).sum()) for bins in range(-42, 43)
+    ]
+    assert match.gain == pytest.approx(max(likelihood), rel=1e-5)
+    assert match.offset_rad / BIN_RAD == pytest.approx(np.argmax(likelihood) - 42, abs=0.5)
+
+
+def test_a_rotor_that_left_its_motion_is_found_farther_away():
+    counts = np.random.default_rng(3).poisson(blade_counts(0.8) / 100).astype(np.int32)
+    match = match_template(counts, TABLES, 3, 1e-4)
+    assert match.is_manoeuvre
+    assert match.offset_rad == pytest.approx(0.8, abs=0.5 * BIN_RAD)
+
+
+def test_few_events_do_not_outweigh_the_expected_motion():
+    counts = np.zeros_like(blade_counts(), np.int32)
+    counts[0, 0, 30] = 1
+    match = match_template(counts, TABLES, 3, 1e-4)
+    assert not match.is_manoeuvre
+    assert abs(match.offset_rad) < 0.2
+
+
+def test_vertex_of_a_parabola():
+    assert vertex(*(-((x - 0.2) ** 2) for x in (-1, 0, 1))) == pytest.approx(0.2)
+    assert vertex(1.0, 1.0, 1.0) == 0.0
 
 
 @pytest.mark.parametrize("offset", [-0.01, -0.005, 0.0, 0.01])
@@ -163,38 +213,6 @@ def test_a_part_of_a_turn_is_measured_as_plain_loops_measure_it(turned):
     )
     deviation = np.sqrt(np.diag(information))
     assert np.abs((score.gradient - gradient) / deviation).max() < 0.1
-
-
-def test_slices_along_one_line_are_summed():
-    rng = np.random.default_rng(0)
-    parts = rng.poisson(3.0, (3, RINGS, SECTORS, 2, ANGLE_BINS)).astype(np.int32)
-    lengths_us = 4_000, 3_000, 10
-    slices = CoherentSlices.of(parts[0], 0.3, 9.0, lengths_us[0])
-    for part, length_us in zip(parts[1:], lengths_us[1:], strict=True):
-        later = CoherentSlices.of(part, slices.end, 9.0, length_us)
-        slices = slices.joined(later)
-    assert np.array_equal(slices.counts, parts.sum(axis=0))
-    assert slices.length_us == 7_010
-    assert slices.end == pytest.approx(0.3 + 9.0 * 7.01e-3)
-    # The middle of all is in the first slice.
-    assert slices.middle() == (0, pytest.approx(0.3 + 9.0 * 2e-3))
-
-
-@pytest.mark.parametrize(
-    ("lengths_us", "middle", "middle_us"),
-    [
-        ((5,), 0, 2.5),
-        ((5, 5), 1, 7.5),
-        ((5, 5, 5), 1, 7.5),
-        ((9, 1, 1), 0, 4.5),
-        ((1, 1, 9), 2, 6.5),
-    ],
-)
-def test_the_middle_slice_holds_the_middle(lengths_us, middle, middle_us):
-    counts = np.zeros((1, SECTORS, 2, ANGLE_BINS), np.int32)
-    slices = CoherentSlices.of(counts, 0.0, 1e6, lengths_us[0])._replace(lengths_us=lengths_us)
-    index, phase = slices.middle()
-    assert (index, phase) == (middle, pytest.approx(middle_us))
 
 
 def _score(scatter: float) -> Score:
