@@ -27,7 +27,6 @@ __all__ = [
     "ANGLE_STEPS",
     "FREE",
     "MOST_RINGS",
-    "OUTSIDE",
     "SHARED",
     "SLOT_SHIFT",
     "UNUSED",

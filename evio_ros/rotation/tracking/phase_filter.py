@@ -54,6 +54,10 @@ MOST_BEHIND = 12.0
 e^12 is past all doubt, and a filter that lost the rotor must be of use at the next change."""
 NOTICE_SLICES = 6
 """So many slices after it, a change of motion has been noticed. Fitted to simulated recordings."""
+MANOEUVRE_SPEED, MANOEUVRE_ACCELERATION = 0.02, 0.1
+"""Covariance inflation of a manoeuvre: standard deviation of the speed as a share of it, on top of
+what brings the offset about within a slice that begins as expected; of the acceleration as a share
+of the speed and slice. Fitted to simulated recordings."""
 JUMP_RAD = 2 * math.pi
 JUMP_SHARE = 2.0
 """By how much phase, and speed as a share of the usual one, may have jumped while a rotor was lost:
@@ -194,9 +198,22 @@ class PhaseFilter:
             (float(s0 + s1 * ago_s + 0.5 * s2 * ago_s**2), float(s1 + s2 * ago_s), float(s2)),
         )
 
-    def inflate(self, speed: float, acceleration: float) -> None:
-        """Let the next slice begin with a larger covariance, by these standard deviations."""
-        self._bank.inflation[:] += np.square((0.0, speed, acceleration))
+    def inflate(self, offset: float, speed: float, length_s: float) -> None:
+        """Let the next slice begin with a larger covariance: the rotor manoeuvres.
+
+        Args:
+            offset: angle by which the rotor is ahead or behind.
+            speed: that was expected, rad/s.
+            length_s: time in which the offset has come about.
+        """
+        change = 2 * abs(offset) / length_s + MANOEUVRE_SPEED * abs(speed)
+        acceleration = MANOEUVRE_ACCELERATION * abs(speed) / length_s
+        self._bank.inflation[:] += np.square((0.0, change, acceleration))
+
+    def coast(self, lengths_us: tuple[int, ...]) -> None:
+        """Let slices pass of which nothing is measured."""
+        for length_us in lengths_us:
+            self.update(length_us)
 
     def restart(
         self, phase: float, speed: float, deviations: tuple[float, float, float], lost_us: int

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.estimate import RIGHT_WITHIN, RotorEstimate
+from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
 from evio_ros.rotation.known_discs import KnownDisc
 from evio_ros.rotation.tracking.disc_filter import DiscFilter
 from evio_ros.rotation.tracking.likelihood import (
@@ -42,11 +42,6 @@ simulated recordings."""
 LARGEST_DISTANCE = 36.0
 """Squared Mahalanobis distance of an innovation from what the most agile filter expects, beyond
 which it is a manoeuvre: six standard deviations."""
-MANOEUVRE_SHARE = 0.02
-MANOEUVRE_ACCELERATION = 0.1
-"""Covariance inflation of a manoeuvre: standard deviations of the speed as a share of it, on top of
-what the offset shows, and of the acceleration as a share of the speed and slice. Fitted to
-simulated recordings."""
 STOPPED_PHASE, STOPPED_SPEED = 0.3, 0.01
 """What is uncertain of a rotor that was just seen to stand still: its phase as a share of the angle
 that it was to turn, its speed as a share of the usual one. Fitted to simulated recordings."""
@@ -60,7 +55,7 @@ LEAST_CONTRAST = 0.1
 """Contrast that a rotor's template must have: log likelihood that an event gains. Fitted to
 simulated recordings."""
 SLOW_SHARE = 0.01
-"""Speeds below this share of the usual one are right where they are to `RIGHT_WITHIN` of it: of a
+"""Speeds below this share of the usual one are right where they are to `RIGHT_ERROR` of it: of a
 rotor at rest no speed would be right otherwise."""
 UNKNOWN = -1
 """Identity of a tracker that is not yet known to be one of a rotor."""
@@ -183,19 +178,19 @@ class RotorTracker:
             self._errors.add_slice(variance, disc_variance)
             variance += disc_variance
         if abs(beyond) > LARGEST_STEP_RAD:
-            self._pass(slices.lengths_us)
+            self._phase.coast(slices.lengths_us)
             return
         offset = match.offset_rad + beyond
         distance = offset**2 / (agile_variance + variance)
         is_manoeuvre = match.is_manoeuvre or distance > LARGEST_DISTANCE
         if is_manoeuvre:
-            self._inflate(offset, slices)
+            self._phase.inflate(offset, slices.speed, slices.length_s)
         # Several slices together are one measurement, in the one in their middle.
         middle, line = slices.middle()
-        self._pass(slices.lengths_us[:middle])
+        self._phase.coast(slices.lengths_us[:middle])
         measured = line + match.offset_rad + beyond
         normalised = self._phase.update(slices.lengths_us[middle], measured, variance)
-        self._pass(slices.lengths_us[middle + 1 :])
+        self._phase.coast(slices.lengths_us[middle + 1 :])
         self._errors.add_innovation(math.copysign(math.sqrt(normalised), offset))
         self._dispersion.update_sectors(score, self._lock.slices)
         if not is_manoeuvre:
@@ -203,16 +198,6 @@ class RotorTracker:
             self._disc.update(
                 score, -match.offset_rad, predicted_variance, self._dispersion.sectors
             )
-
-    def _inflate(self, offset: float, slices: CoherentSlices) -> None:
-        """Widen the filter for a sudden change of speed that has led to an offset."""
-        change = 2 * abs(offset) / slices.length_s + MANOEUVRE_SHARE * abs(slices.speed)
-        self._phase.inflate(change, MANOEUVRE_ACCELERATION * abs(slices.speed) / slices.length_s)
-
-    def _pass(self, lengths_us: tuple[int, ...]) -> None:
-        """Let slices pass of which nothing is measured."""
-        for length_us in lengths_us:
-            self._phase.update(length_us)
 
     def _update_template(self, slices: CoherentSlices) -> None:
         """Let the template learn from slices, at the phase that they were found to have."""
@@ -230,7 +215,7 @@ class RotorTracker:
         """The rotor was not seen turning: it stands still, or is lost."""
         if not self._lock.is_standing(slices.events, slices.turned_rad):
             self.unseen_us += slices.length_us
-            self._pass(slices.lengths_us)
+            self._phase.coast(slices.lengths_us)
             return
         self.stopped = True
         spread = STOPPED_PHASE * abs(slices.turned_rad), STOPPED_SPEED * self.usual_speed, 0.0
@@ -244,7 +229,7 @@ class RotorTracker:
         usual_rad = self.usual_speed * length_s
         if self.resting_us > 0 and self._lock.is_stirring(events, usual_rad):
             self.unseen_us += length_us
-            self._pass((length_us,))
+            self._phase.coast((length_us,))
             return
         phase = float(self._phase.state[0])
         self._note_seen(phase)
@@ -265,7 +250,7 @@ class RotorTracker:
             deviations: of phase, speed and acceleration.
         """
         if self._held is not None:
-            self._pass(self._held.lengths_us)
+            self._phase.coast(self._held.lengths_us)
         pitch = 2 * math.pi / max(self._template.blades, 1)
         lost_us = self.t_us - self._seen_us
         was = self._seen_phase + speed * 1e-6 * lost_us
@@ -291,7 +276,7 @@ class RotorTracker:
         relative_std = math.sqrt(variance) / max(abs(speed), 1e-9)
         return (
             self.is_seen()
-            and relative_std < RIGHT_WITHIN
+            and relative_std < RIGHT_ERROR
             and not is_wrong_disc(self._over_dispersion())
         )
 
@@ -342,7 +327,7 @@ class RotorTracker:
         )
 
     def _confidence(self, speed: float, std: float) -> float:
-        allowed = RIGHT_WITHIN * max(abs(speed), SLOW_SHARE * self.usual_speed)
+        allowed = RIGHT_ERROR * max(abs(speed), SLOW_SHARE * self.usual_speed)
         probability = self._lock.probability(self._over_dispersion())
         return probability * within_probability(allowed, std)
 

@@ -23,10 +23,8 @@ __all__ = [
     "SECTORS",
     "SECTOR_BINS",
     "CoherentSlices",
-    "Counters",
     "bins_seen",
     "count_slice",
-    "fold_sectors",
     "make_counters",
     "sector_runs",
 ]

@@ -242,8 +242,9 @@ def test_the_bank_is_that_of_the_textbook(seed):
             measured.append((1, 91.0, 25.0))
             arguments |= {"speed": 91.0, "speed_variance": 25.0}
         if index == 125:
-            filter_.inflate(8.0, 30.0)
-            dense.inflation = np.diag((0.0, 64.0, 900.0))
+            # In 10 ms, 0.04 rad are 4 rad/s in the mean and 8 at the end.
+            filter_.inflate(0.04, 90.0, 0.01)
+            dense.inflation = np.diag((0.0, 8.0 + 0.02 * 90.0, 0.1 * 90.0 / 0.01)) ** 2
         predicted = filter_.predicted_phase_variance(length_us)
         for variance, b in zip(predicted, (dense.selected, -1), strict=True):
             inflated = dense.covariances[b] + dense.inflation
