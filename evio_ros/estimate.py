@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from evio_ros.events import EventWindow
 
-__all__ = ["Measurement", "RotorEstimate"]
+__all__ = ["RIGHT_ERROR", "Measurement", "RotorEstimate"]
+
+RIGHT_ERROR = 0.01
+"""Relative error up to which an estimate's `rpm` counts as right, see
+`RotorEstimate.confidence`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class RotorEstimate:
         axes: semi-axes (a, b) of the ellipse as which the disc appears, pixels, a >= b.
         tilt_rad: direction of axis a, in [-pi/2, pi/2).
         velocity: (x, y) motion of the hub in pixels a second.
-        confidence: probability that the estimate is right to 1 %, 0 to 1.
+        confidence: probability that `rpm` is right to 1 %, `RIGHT_ERROR`; 0 to 1.
         events: number of events of the window that belong to the rotor.
         center_std: standard deviations of `center` in pixels; infinite where unknown.
     """

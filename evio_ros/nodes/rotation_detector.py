@@ -25,7 +25,7 @@ from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
 from evio_ros.rotation.known_discs import Calibration
-from evio_ros.rotation.tracking.rotor_tracker import TrackerParameters
+from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 from evio_ros.rotation.warm_up import warm_up
 from evio_ros.windowing import WindowAssembler
 

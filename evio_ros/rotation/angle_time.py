@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition.work_units import Pieces
-from evio_ros.rotation.tracking.disc_map import ANGLE_STEPS, DiscMap
+from evio_ros.rotation.tracking.disc_map import ANGLE_BITS, ANGLE_MASK, ANGLE_STEPS, DiscMap
 
 __all__ = ["angle_time_histogram", "angular_harmonics", "harmonics_of_events"]
 
@@ -32,8 +32,8 @@ def _accumulate(x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, steps_p
         if 0 <= column < columns and 0 <= row < rows and codes[row, column] >= 0:
             code = codes[row, column]
             time_bin = min(np.int64((t[i] - start_us) * bins_per_us), bins - 1)
-            channel = np.int64(polarity[i]) * rings + (code >> 16)
-            angle = (((code & 0xFFFF) + steps_per_bin // 2) // steps_per_bin) % angles
+            channel = np.int64(polarity[i]) * rings + (code >> ANGLE_BITS)
+            angle = (((code & ANGLE_MASK) + steps_per_bin // 2) // steps_per_bin) % angles
             counts[channel, time_bin, angle] += 1
 
 
@@ -131,7 +131,7 @@ def _accumulate_harmonics(
         if 0 <= row < rows and 0 <= column < columns and codes[row, column] >= 0:
             code = codes[row, column]
             time_bin = min(np.int64((t[i] - start_us) * bins_per_us), bins - 1)
-            channel = np.int64(polarity[i]) * (channels // 2) + (code >> 16)
-            angle = (((code & 0xFFFF) + steps // 2) // steps) % TABLE_STEPS
+            channel = np.int64(polarity[i]) * (channels // 2) + (code >> ANGLE_BITS)
+            angle = (((code & ANGLE_MASK) + steps // 2) // steps) % TABLE_STEPS
             for k in range(orders):
                 harmonics[channel, time_bin, k] += table[angle, k]

@@ -17,8 +17,9 @@ from evio_ros.rotation.acquisition.winding import AcquisitionParameters
 from evio_ros.rotation.acquisition.work_units import Pieces
 from evio_ros.rotation.known_discs import Calibration
 from evio_ros.rotation.tracking.reacquisition import find_motion
-from evio_ros.rotation.tracking.rotor_tracker import RotorTracker, TrackerParameters
+from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 from evio_ros.rotation.tracking.tracker_bank import TrackerBank
+from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 from evio_ros.rotation.window_parameters import WindowParameters
 
 __all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
@@ -127,8 +128,7 @@ class RotationDetector:
             size,
             self.parameters.maximum_rotors,
             self._regions.cell_px,
-            self._slice_us,
-            self.parameters.window_us // self._slice_us,
+            self.parameters.window_us,
             self._tracking,
         )
         self.reset()
@@ -281,7 +281,7 @@ class RotationDetector:
         start_us = end_us - RELOCK_US
         late = [part.events for part in self._recent if part.end_us > start_us]
         events = EventBatch.concatenate(self.size, late).between(start_us, end_us)
-        disc = tracker.disc_map()
+        disc = self._bank.disc_map(tracker)
         found = find_motion(events, start_us, end_us, disc, tracker.template, tracker.usual_speed)
         if found is not None:
             tracker.resume(found.phase, found.speed, found.deviations)

@@ -16,14 +16,13 @@ from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import Pieces
 from evio_ros.rotation.angle_time import harmonics_of_events
 from evio_ros.rotation.tracking.disc_map import DiscMap, ring_radii
-from evio_ros.rotation.tracking.rotor_motion import Motion
-from evio_ros.rotation.tracking.slice_histogram import ANGLE_BINS
-from evio_ros.rotation.tracking.template import Template
+from evio_ros.rotation.tracking.phase_filter import Motion
+from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS
+from evio_ros.rotation.tracking.template import ORDERS, Template
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["FirstLock", "lock_on"]
 
-ORDERS = 24
 BINS_PER_TURN, BINS_PER_PERIOD = 64, 32
 """Time bins of a turn and of a blade's period, at least: coarse ones blur the first looks."""
 TURNS = 2.5

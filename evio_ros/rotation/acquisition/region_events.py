@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.work_units import Pieces
-from evio_ros.rotation.tracking.pixel_table import FREE
+from evio_ros.rotation.tracking.disc_map import FREE
 
 __all__ = ["RegionEvents", "SearchWindow"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.acquisition.work_units import Pieces
-from evio_ros.rotation.tracking.rotor_motion import Motion
+from evio_ros.rotation.tracking.phase_filter import Motion
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 from evio_ros.rotation.tracking.template import Template
 from evio_ros.rotation.tracking.tracker_bank import TrackerBank
@@ -38,7 +38,7 @@ class CandidateFollower:
         tracking: TrackerParameters,
     ) -> None:
         self._slice_us = slice_us
-        self._bank = TrackerBank(size, 1, cell_px, slice_us, window_slices, tracking)
+        self._bank = TrackerBank(size, 1, cell_px, slice_us * window_slices, tracking)
         self._unassigned = np.zeros(self._bank.grid_shape, np.int32)
 
     def begin(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:

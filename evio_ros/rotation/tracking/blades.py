@@ -1,4 +1,9 @@
-"""How many blades there are and where, from the angular harmonics of their edges."""
+"""How many blades there are and where, from the angular harmonics of their edges.
+
+Method: N equal blades leave only multiples of N among the angular orders; the number is the largest
+of which the multiples hold clearly more power than chance. The angle of a blade is read from the
+phases of order N, of both polarities.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +14,19 @@ from numpy.typing import NDArray
 
 __all__ = ["blade_angle", "blade_count"]
 
-
 LEAST_AGREEMENT = 0.65
-"""Least correlation of neighbouring rings for what turns to be blades."""
+"""Least correlation of neighbouring rings for what turns to be blades: a texture
+has another pattern on every ring. Fitted to simulated recordings."""
 CORRELATION_STEPS = 64
+"""A turn is tried in four times as many steps for the shift that suits two rings best: 25 mrad."""
+LEAST_POLARITY = 0.1
+"""A polarity whose edges have less than this share of the other's is not seen."""
+LEAST_SHARE = 0.4
+"""Least power on the multiples of a number of blades, 0 where chance has it and 1 for all, that tells
+blades from a single mark. Fitted to simulated recordings."""
+NEARLY_BEST = 0.7
+"""The largest number counts whose share is at least this part of the best: the divisors of the true
+number have all of its multiples too. Fitted to simulated recordings."""
 
 
 def blade_angle(pattern: NDArray[np.complex128], blades: int) -> float:
@@ -30,10 +44,10 @@ def blade_angle(pattern: NDArray[np.complex128], blades: int) -> float:
     """
     off, on = pattern[:, blades]
     pitch = 2 * math.pi / blades
-    if abs(on) < 0.1 * abs(off):
+    if abs(on) < LEAST_POLARITY * abs(off):
         return float(-np.angle(off) / blades)
     on_angle = -np.angle(on) / blades
-    if abs(off) < 0.1 * abs(on):
+    if abs(off) < LEAST_POLARITY * abs(on):
         return float(on_angle)
     off_angle = -np.angle(off) / blades
     gap = (off_angle - on_angle + pitch / 2) % pitch - pitch / 2
@@ -60,19 +74,19 @@ def blade_count(pattern: NDArray[np.complex128], maximum: int) -> int:
     power = np.maximum(np.abs(pattern[:, :, 1:]) ** 2 - noise, 0.0)
     by_order = power.sum(axis=(0, 1))
     total = by_order.sum()
-    if total <= 0.0 or ring_agreement(pattern, power) < LEAST_AGREEMENT:
+    if total <= 0.0 or _ring_agreement(pattern, power) < LEAST_AGREEMENT:
         return 0
     scores = np.zeros(maximum + 1)
     for count in range(2, maximum + 1):
         share = by_order[count - 1 :: count].sum() / total
         scores[count] = (share - 1 / count) / (1 - 1 / count)
     best = scores.max()
-    if best < 0.4:
+    if best < LEAST_SHARE:
         return 1
-    return int(np.flatnonzero(scores >= 0.7 * best)[-1])
+    return int(np.flatnonzero(scores >= NEARLY_BEST * best)[-1])
 
 
-def ring_agreement(pattern: NDArray[np.complex128], power: NDArray[np.float64]) -> float:
+def _ring_agreement(pattern: NDArray[np.complex128], power: NDArray[np.float64]) -> float:
     """Correlation of neighbouring rings' patterns, 0 to 1, at the shift that suits each pair best.
 
     Args:

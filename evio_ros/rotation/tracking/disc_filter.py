@@ -1,17 +1,32 @@
-"""Following a disc's centre and shape by the phase that its sectors show: a Kalman filter."""
+"""Following a disc's centre and shape by the phase that its sectors show: a Kalman filter.
+
+Method: the state (shift x, y, shear 0, 1 and their rates) follows the white noise acceleration
+model (Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation,
+2001, section 6.2.2). Slices are taken in in information form (section 7.2 of the same): a slice
+gives score g and Fisher information J of the phase's offset and of the disc, see `likelihood`. With
+the phase known from the phase filter only up to a variance V, it is integrated out (Schur
+complement),
+
+    A = J_dd - J_dp J_pd / (J_pp + 1 / V),    b = g_d - J_dp (g_p + offset / V) / (J_pp + 1 / V)
+
+and with the prior covariance P of the disc and its state m, P becomes P - P (I + A P)^-1 A P, m
+becomes m + P_new (b - A m), the rates by their covariance with the disc.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.rotation.tracking.score import GEOMETRY, SliceInformation
+from evio_ros.rotation.tracking.likelihood import GEOMETRY, Score
+from evio_ros.rotation.tracking.phase_filter import calm_share
 
-__all__ = ["DiscFilter", "deformed"]
+__all__ = ["DiscFilter"]
 
 Real = NDArray[np.float64]
 Matrix = tuple[tuple[float, float], tuple[float, float]]
@@ -20,63 +35,81 @@ FIRST_SHIFT_PX = 2.0
 FIRST_SHEAR = 0.1
 FIRST_VELOCITY_PX_S = 50.0
 FIRST_SHEAR_RATE = 0.3
-"""What may be wrong at first, as standard deviations."""
+"""What may be wrong of a disc that was just found, as standard deviations in px, 1, px/s and 1/s.
+Fitted to simulated recordings."""
 FIRST_PASSAGE_PX = 1.0
 FIRST_PASSAGE_SHEAR = 0.02
-"""How far a disc may have gone, or changed, when the next blade comes."""
-QUICK_PASSAGE_S = 0.02
-"""Where blades follow more slowly, the disc's motion must be calmer: from one blade to the next it
-could not be told from a change of speed."""
+"""How far a disc may have gone, or changed, when the next blade comes: more could not be told from
+the blades' own motion. Fitted to simulated recordings."""
 LARGEST_ERROR = 0.01
-"""Shift in radii, or shear, beyond which pixels are mapped anew."""
+"""Shift in radii, or shear, beyond which pixels are mapped anew: a pixel at the rim of a disc of
+100 pixels' radius. To second order, which the score neglects, that is 1e-4 rad."""
+
+LEAST_VARIANCE = 1e-12
+"""No phase is known better than to a microradian, rad^2; 0 would divide."""
+
+
+class _Belief(NamedTuple):
+    """State (8,) and covariance (8, 8): shift x, y, shear 0, 1, and their changes a second."""
+
+    state: Real
+    covariance: Real
 
 
 class DiscFilter:
     """Position, velocity, shape and its change of a disc.
 
     The state is the difference of the true disc from `ellipse`, the one that pixels are mapped
-    with, in radii of the disc: shift x, y, shear 0, 1 and their changes a second.
+    with, in radii of the disc.
 
     Args:
         ellipse: first guess.
-        agility_px_s: random walk of the velocity, px/s in a second.
-        shear_agility: random walk of the change of shape, 1/s in a second.
-        period_s: time from one blade to the next.
+        agility_px_s: process noise of the velocity, px/s in a second.
+        shear_agility: process noise of the change of shape, 1/s in a second.
+        passage_s: time from one blade to the next.
 
     Attributes:
         ellipse: the disc that measurements refer to.
     """
 
     def __init__(
-        self, ellipse: Ellipse, agility_px_s: float, shear_agility: float, period_s: float
+        self, ellipse: Ellipse, agility_px_s: float, shear_agility: float, passage_s: float
     ) -> None:
         self.ellipse = ellipse
-        calm = min(1.0, QUICK_PASSAGE_S / period_s) ** 3
-        self._agility = agility_px_s * calm, shear_agility * calm
-        self._state = np.zeros(2 * GEOMETRY)
-        self._covariance = np.zeros((2 * GEOMETRY, 2 * GEOMETRY))
-        self._covariance[:2, :2] = self._in_radii(FIRST_SHIFT_PX)
-        self._covariance[2, 2] = self._covariance[3, 3] = (
-            min(FIRST_SHEAR, 0.5 * FIRST_PASSAGE_SHEAR / period_s) ** 2
+        # From one blade to the next, the disc's motion can't be told from a change of speed.
+        calm = calm_share(passage_s)
+        self._process_noise = agility_px_s * calm, shear_agility * calm
+        covariance = np.zeros((2 * GEOMETRY, 2 * GEOMETRY))
+        covariance[:2, :2] = self._in_radii(FIRST_SHIFT_PX)
+        covariance[2, 2] = covariance[3, 3] = (
+            min(FIRST_SHEAR, 0.5 * FIRST_PASSAGE_SHEAR / passage_s) ** 2
         )
-        self._covariance[4:6, 4:6] = self._in_radii(
-            calm * min(FIRST_VELOCITY_PX_S, FIRST_PASSAGE_PX / period_s)
+        covariance[4:6, 4:6] = self._in_radii(
+            calm * min(FIRST_VELOCITY_PX_S, FIRST_PASSAGE_PX / passage_s)
         )
-        self._covariance[6, 6] = self._covariance[7, 7] = (
-            calm * min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / period_s)
+        covariance[6, 6] = covariance[7, 7] = (
+            calm * min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / passage_s)
         ) ** 2
-        self._walk = self._make_walk()
+        self._belief = _Belief(np.zeros(2 * GEOMETRY), covariance)
+        self._noise_power = self._make_noise_power()
 
     @property
     def best_ellipse(self) -> Ellipse:
         """The disc as it is believed to be now; its longer axis, the rotor's size, stays."""
-        ellipse = deformed(self.ellipse, *self._state[:GEOMETRY].tolist())
-        return ellipse.scaled(self.ellipse.axes[0] / ellipse.axes[0])
+        now = deformed(self.ellipse, *self._belief.state[:GEOMETRY].tolist())
+        kept = self.ellipse.axes[0] / now.axes[0]
+        return Ellipse(now.center, (now.axes[0] * kept, now.axes[1] * kept), now.tilt_rad)
+
+    def ellipse_before(self, seconds: float) -> Ellipse:
+        """The same where it was some time ago; its shape stays."""
+        now = self.best_ellipse
+        x, y = np.subtract(now.center, np.multiply(self.velocity_px_s, seconds))
+        return Ellipse((float(x), float(y)), now.axes, now.tilt_rad)
 
     @property
     def velocity_px_s(self) -> tuple[float, float]:
         """Motion of the centre in pixels a second."""
-        return _times(_to_image(self.ellipse), *self._state[4:6].tolist())
+        return _times(_to_image(self.ellipse), *self._belief.state[4:6].tolist())
 
     @property
     def motion(self) -> tuple[float, float]:
@@ -84,7 +117,7 @@ class DiscFilter:
 
         Without what the filter's uncertainty alone makes of them, so near 0 for a disc at rest.
         """
-        squares = self._state[GEOMETRY:] ** 2 - self._covariance.diagonal()[GEOMETRY:]
+        squares = self._belief.state[GEOMETRY:] ** 2 - self._belief.covariance.diagonal()[GEOMETRY:]
         x, y, *shear = np.maximum(squares, 0.0).tolist()
         return math.sqrt(x + y), math.sqrt(sum(shear))
 
@@ -92,137 +125,129 @@ class DiscFilter:
     def center_std_px(self) -> tuple[float, float]:
         """Standard deviations of the centre's x and y in pixels."""
         to_image = np.array(_to_image(self.ellipse))
-        variances = (to_image @ self._covariance[:2, :2] @ to_image.T).diagonal()
+        variances = (to_image @ self._belief.covariance[:2, :2] @ to_image.T).diagonal()
         x, y = np.sqrt(np.maximum(variances, 0.0)).tolist()
         return x, y
 
-    def phase_offset(self, seen: SliceInformation) -> tuple[float, float]:
-        """What a slice says of the phase, for the disc as it is believed to be.
+    def phase_given(self, score: Score) -> tuple[float, float]:
+        """What slices say of the phase, for the disc as it is believed to be.
 
         Returns:
-            The offset beyond that with which the slice was measured, in radians, and its variance
-            from the disc alone; infinite where the slice says nothing.
+            The offset beyond that with which the slices were measured, in radians, and its variance
+            from the disc alone; both infinite where the slices say nothing.
         """
-        return _phase_offset(seen.score, seen.information, self._state, self._covariance)
+        return _phase_given(self._belief, score.gradient, score.information)
 
     def predict(self, seconds: float) -> None:
         """Let time pass."""
-        _predict(self._state, self._covariance, self._walk, seconds)
+        _predict(self._belief, self._noise_power, seconds)
 
     def update(
-        self,
-        seen: SliceInformation,
-        expected_offset: float,
-        phase_variance: float,
-        excess: float,
+        self, score: Score, offset_rad: float, offset_variance: float, over_dispersion: float
     ) -> None:
-        """Take in a slice.
+        """Take in slices.
 
         Args:
-            seen: the slice's information, measured with `ellipse`.
-            expected_offset: of the phase, from that with which the slice was measured.
-            phase_variance: its variance.
-            excess: how much larger the variance of phases is than events alone explain.
+            score: of slices that were measured with `ellipse`.
+            offset_rad: of the phase filter's phase from that with which the slices were measured.
+            offset_variance: its variance, to which `LEAST_VARIANCE` is added.
+            over_dispersion: how much larger the variance of sectors' phases is than events alone
+                explain.
         """
         _update(
-            self._state,
-            self._covariance,
-            seen.score,
-            seen.information,
-            excess,
-            expected_offset,
-            phase_variance,
+            self._belief,
+            score.gradient / over_dispersion,
+            score.information / over_dispersion,
+            (offset_rad, offset_variance + LEAST_VARIANCE),
         )
 
-    def remap(self) -> None:
-        """Move `ellipse` to where the disc is believed to be."""
-        self.ellipse = self.best_ellipse
-        self._state[:GEOMETRY] = 0.0
-        self._walk = self._make_walk()
+    def remap(self) -> bool:
+        """Move `ellipse` to where the disc is believed to be, if it has left it.
 
-    def is_off(self) -> bool:
-        """Whether the disc has left `ellipse` by more than a straight line describes well."""
-        return bool(_largest(self._state) > LARGEST_ERROR)
+        Returns:
+            True where the disc was farther off than a straight line describes well.
+        """
+        if max(map(abs, self._belief.state[:GEOMETRY].tolist())) <= LARGEST_ERROR:
+            return False
+        self.ellipse = self.best_ellipse
+        self._belief.state[:GEOMETRY] = 0.0
+        self._noise_power = self._make_noise_power()
+        return True
 
     def _in_radii(self, deviation_px: float) -> Real:
+        """Covariance (2, 2) in radii of a place known to so many pixels in each direction."""
         tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes
         to_disc = np.array(_stretch(tilt, 1 / a, 1 / b))
         return deviation_px**2 * (to_disc @ to_disc.T)
 
-    def _make_walk(self) -> Real:
-        walk = np.zeros((GEOMETRY, GEOMETRY))
-        walk[:2, :2] = self._in_radii(self._agility[0])
-        walk[2, 2] = walk[3, 3] = self._agility[1] ** 2
-        return walk
+    def _make_noise_power(self) -> Real:
+        power = np.zeros((GEOMETRY, GEOMETRY))
+        power[:2, :2] = self._in_radii(self._process_noise[0])
+        power[2, 2] = power[3, 3] = self._process_noise[1] ** 2
+        return power
 
 
 @njit(cache=True, nogil=True)
-def _phase_offset(score, information, state, covariance):
+def _phase_given(belief, gradient, information):
     if information[0, 0] <= 0.0:
         return math.inf, math.inf
-    pushed, uncertain = 0.0, 0.0
+    of_disc, variance = 0.0, 0.0
     for i in range(GEOMETRY):
-        pushed += information[0, i + 1] * state[i]
+        of_disc += information[0, i + 1] * belief.state[i]
         for j in range(GEOMETRY):
-            uncertain += information[0, i + 1] * covariance[i, j] * information[0, j + 1]
-    return (score[0] - pushed) / information[0, 0], uncertain / information[0, 0] ** 2
+            variance += information[0, i + 1] * belief.covariance[i, j] * information[0, j + 1]
+    return (gradient[0] - of_disc) / information[0, 0], variance / information[0, 0] ** 2
 
 
 @njit(cache=True, nogil=True)
-def _predict(state, covariance, walk, dt):
-    for i in range(4):
-        state[i] += dt * state[i + 4]
-    for i in range(4):
-        for j in range(8):
-            covariance[i, j] += dt * covariance[i + 4, j]
-    for j in range(4):
-        for i in range(8):
-            covariance[i, j] += dt * covariance[i, j + 4]
-    for i in range(4):
-        for j in range(4):
-            covariance[i, j] += walk[i, j] * dt**3 / 3
-            covariance[i, j + 4] += walk[i, j] * dt**2 / 2
-            covariance[i + 4, j] += walk[i, j] * dt**2 / 2
-            covariance[i + 4, j + 4] += walk[i, j] * dt
-
-
-@njit(cache=True, nogil=True)
-def _largest(state):
-    """Largest shift or shear."""
-    largest = 0.0
+def _predict(belief, noise_power, dt):
+    """Let dt seconds pass with white acceleration of some power (4, 4)."""
+    state, covariance = belief.state, belief.covariance
     for i in range(GEOMETRY):
-        largest = max(largest, abs(state[i]))
-    return largest
+        state[i] += dt * state[i + GEOMETRY]
+    for i in range(GEOMETRY):
+        for j in range(2 * GEOMETRY):
+            covariance[i, j] += dt * covariance[i + GEOMETRY, j]
+    for j in range(GEOMETRY):
+        for i in range(2 * GEOMETRY):
+            covariance[i, j] += dt * covariance[i, j + GEOMETRY]
+    for i in range(GEOMETRY):
+        for j in range(GEOMETRY):
+            covariance[i, j] += noise_power[i, j] * dt**3 / 3
+            covariance[i, j + GEOMETRY] += noise_power[i, j] * dt**2 / 2
+            covariance[i + GEOMETRY, j] += noise_power[i, j] * dt**2 / 2
+            covariance[i + GEOMETRY, j + GEOMETRY] += noise_power[i, j] * dt
 
 
 @njit(cache=True, nogil=True)
-def _update(state, covariance, score, information, excess, offset, phase_variance):
-    score, information = score / excess, information / excess
+def _update(belief, gradient, information, offset):
+    """Take in score (5,) and information (5, 5), with the phase's offset and its variance."""
+    state, covariance = belief.state, belief.covariance
+    offset_rad, offset_variance = offset
     # The phase is not known for sure: integrate it out.
-    phase = information[0, 0] + 1.0 / phase_variance
-    phase_score = score[0] + offset / phase_variance
-    inner = np.empty((4, 4))
-    push = np.empty(4)
-    for i in range(4):
-        push[i] = score[i + 1] - information[i + 1, 0] * phase_score / phase
-        for j in range(4):
+    phase = information[0, 0] + 1.0 / offset_variance
+    phase_score = gradient[0] + offset_rad / offset_variance
+    inner = np.empty((GEOMETRY, GEOMETRY))
+    score = np.empty(GEOMETRY)
+    for i in range(GEOMETRY):
+        score[i] = gradient[i + 1] - information[i + 1, 0] * phase_score / phase
+        for j in range(GEOMETRY):
             inner[i, j] = (
                 information[i + 1, j + 1] - information[i + 1, 0] * information[0, j + 1] / phase
             )
-    for i in range(4):
-        for j in range(4):
-            push[i] -= inner[i, j] * state[j]
-    # Covariance after the measurement, in information form: P - P H' (I + A S)^-1 A H P.
-    prior = covariance[:4, :4].copy()
-    gain_inner = np.linalg.solve(np.eye(4) + inner @ prior, inner)
-    columns = covariance[:, :4].copy()
-    rest = push - gain_inner @ (prior @ push)
-    change = columns @ rest
-    for i in range(8):
+    for i in range(GEOMETRY):
+        for j in range(GEOMETRY):
+            score[i] -= inner[i, j] * state[j]
+    # Covariance after the measurement, in information form: P - P H' (I + A P)^-1 A H P.
+    prior = covariance[:GEOMETRY, :GEOMETRY].copy()
+    gain_inner = np.linalg.solve(np.eye(GEOMETRY) + inner @ prior, inner)
+    columns = covariance[:, :GEOMETRY].copy()
+    change = columns @ (score - gain_inner @ (prior @ score))
+    for i in range(2 * GEOMETRY):
         state[i] += change[i]
     smaller = columns @ gain_inner @ columns.T
-    for i in range(8):
-        for j in range(8):
+    for i in range(2 * GEOMETRY):
+        for j in range(2 * GEOMETRY):
             covariance[i, j] -= 0.5 * (smaller[i, j] + smaller[j, i])
 
 

@@ -1,4 +1,13 @@
-"""From the pixels of a rotor's disc to angles and rings on it."""
+"""From the pixels of a rotor's disc to rings and angles on it, and how a pixel's code holds them.
+
+A pixel's code is one int32. Negative codes mean that no rotor reads the pixel, see `FREE`,
+`SHARED`, `UNUSED` and `OUTSIDE`. The others are, from the upper bits to the lower ones,
+
+    slot of the rotor | ring, RING_BITS | angle, ANGLE_BITS
+
+with the angle in 1 / ANGLE_STEPS of a turn, so that it wraps as whole numbers do. In the map of a
+single disc the slot is 0.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +21,42 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import SensorSize
 
-__all__ = ["ANGLE_BITS", "ANGLE_STEPS", "OUTSIDE", "UNUSED", "DiscMap", "ring_radii"]
+__all__ = [
+    "ANGLE_BITS",
+    "ANGLE_MASK",
+    "ANGLE_STEPS",
+    "FREE",
+    "MOST_RINGS",
+    "SHARED",
+    "SLOT_SHIFT",
+    "UNUSED",
+    "DiscMap",
+    "ring_radii",
+]
 
 ANGLE_BITS = 16
+"""Bits of the angle: 1e-4 rad, far below what a pixel takes up on any sensor's disc."""
+RING_BITS = 4
+SLOT_SHIFT = ANGLE_BITS + RING_BITS
+"""Bits below the slot."""
+MOST_RINGS = 1 << RING_BITS
+"""Rings that a code has room for."""
 ANGLE_STEPS = 1 << ANGLE_BITS
 """A turn in the units of a code's angle."""
-OUTSIDE = -1
-"""Code of a pixel that does not belong to the disc."""
+ANGLE_MASK = ANGLE_STEPS - 1
+
+FREE = -1
+"""Code of a pixel without rotor."""
+SHARED = -2
+"""Code of a pixel where discs overlap: its events tell of neither rotor."""
 UNUSED = -3
 """Code of a pixel at the hub or just outside the rim: the rotor's, but nothing is learned of it."""
+OUTSIDE = -4
+"""Code of a pixel that does not belong to the disc of a map."""
+
 MARGIN = 0.15
-"""Width of the unused rim, in radii."""
+"""Width of the unused rim in radii of the disc: events of blades' tips fall there as long as the
+disc is not yet well known. Fitted to simulated recordings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +66,7 @@ class DiscMap:
     Attributes:
         x0, y0: upper left pixel of the box.
         codes: int32 (rows, columns); `OUTSIDE` off the disc, `UNUSED` at the hub and the rim, else
-            ring << ANGLE_BITS | angle with the angle of the pixel's centre in 1 / ANGLE_STEPS of a
-            turn.
+            the code of ring and angle of the pixel's centre.
         rings: number of rings, counted from the hub.
     """
 
@@ -46,7 +79,14 @@ class DiscMap:
     def of(
         cls, ellipse: Ellipse, size: SensorSize, rings: int, hub_radius: float, rim_radius: float
     ) -> DiscMap:
-        """Make the table; used are pixels with hub_radius <= radius <= rim_radius on the disc."""
+        """Make the table; used are pixels with hub_radius <= radius <= rim_radius on the disc.
+
+        Args:
+            ellipse: the disc.
+            size: geometry of the sensor; of a disc that reaches beyond it, the part inside is kept.
+            rings: number of rings, at most `MOST_RINGS`; pixels beyond the rim are of the last.
+            hub_radius, rim_radius: in radii of the disc.
+        """
         half_width, half_height = ellipse.scaled(rim_radius + MARGIN).half_extent()
         x0 = int(np.clip(math.floor(ellipse.center[0] - half_width), 0, size.width - 1))
         y0 = int(np.clip(math.floor(ellipse.center[1] - half_height), 0, size.height - 1))
@@ -71,6 +111,7 @@ def ring_radii(rings: int, hub_radius: float) -> NDArray[np.float64]:
 
 @njit(cache=True, nogil=True)
 def _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius):
+    """Set the codes of all pixels; `Ellipse.disc_coordinates` gives the same radius and angle."""
     center_x, center_y, major, minor, tilt = shape
     cosine, sine = math.cos(tilt), math.sin(tilt)
     per_ring = rings / (1.0 - hub_radius)
@@ -87,6 +128,6 @@ def _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius):
                 codes[row, column] = UNUSED
                 continue
             turn = (math.atan2(across, along) + tilt) / (2 * math.pi)
-            angle = int((turn - math.floor(turn)) * 65536.0 + 0.5) & 0xFFFF
+            angle = int((turn - math.floor(turn)) * ANGLE_STEPS + 0.5) & ANGLE_MASK
             ring = min(int((radius - hub_radius) * per_ring), rings - 1)
-            codes[row, column] = (ring << 16) | angle
+            codes[row, column] = (ring << ANGLE_BITS) | angle

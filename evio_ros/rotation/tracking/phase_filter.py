@@ -1,220 +1,316 @@
 """Phase, speed and acceleration of a rotor, filtered over the slices of a stream.
 
-Several Kalman filters run side by side. All take the acceleration for a random walk (Bar-Shalom, Li
-and Kirubarajan, Estimation with Applications to Tracking and Navigation, 2001, section 6.2), each
-with another strength: one for motors that hold their speed, one for ramps, one for sudden changes.
-The one that foretold the latest measurements best speaks. The mean speed of a window is the phase
-at its end less the phase at its start, over its length; to know both with their covariance, the
-filter is run once more over the window with the phase at its start as a further state.
+Method: a bank of Kalman filters. The state (phase, speed, acceleration) follows the continuous
+Wiener process acceleration model (Bar-Shalom, Li and Kirubarajan, Estimation with Applications to
+Tracking and Navigation, 2001, section 6.2.3): white jerk of power q gives, over a time T, a
+covariance of q times
+
+    T^5/20  T^4/8  T^3/6
+    T^4/8   T^3/3  T^2/2
+    T^3/6   T^2/2  T
+
+Each filter of the bank has another q: for motors that hold their speed, for ramps, for sudden
+changes. The one whose log likelihood of the latest innovations v of variance S, the sum of
+-(v^2 / S + log S) / 2 with exponential forgetting, is greatest is the selected model (section 11.6
+of the same on multiple models, here without mixing).
+
+The mean speed of a window is the phase at its end less the phase at its start, over its length. To
+know both with their covariance, the filter is run once more over the window with the phase at its
+start as a further, constant state. Slices may be of any length.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["PhaseFilter"]
+__all__ = ["Motion", "PhaseFilter", "WindowMotion", "calm_share"]
 
 Real = NDArray[np.float64]
 
-AGILITIES = (1e-3, 3e-2, 1.0, 30.0)
-"""Random walk of the acceleration in a second, as a share of the speed."""
-QUICK_PASSAGE_S = 0.02
-"""Where blades follow more slowly, motors are taken for calmer: within one passing of a blade, a
-change of speed and an error of the disc's place look alike."""
+PROCESS_NOISES = (1e-3, 3e-2, 1.0, 30.0)
+"""How far the acceleration walks in a second, as a standard deviation over the speed, 1/s^2; a
+factor of 30 apart, so that one is never off by more than six. Fitted to simulated recordings."""
+SLOWEST_RAD_S = 1.0
+"""Slower rotors are given the process noise of this speed, a sixth of a turn a second."""
+SCALE_KEPT = 0.995
+"""Share that the speed which process noise goes with keeps from slice to slice: a rotor that brakes
+is still the agile one it was for a second, 200 slices of 5 ms."""
+CALM_PASSAGE_S = 0.02
+"""Time from blade to blade beyond which process noise is taken down with its third power: within
+one passage a change of speed and an error of the disc's place look alike. A fan of three blades at
+1000 rpm has this. Fitted to simulated recordings."""
 MEMORY_SLICES = 30.0
-MEMORY_PERIODS = 3.0
-"""Evidence for a filter counts for so many slices and passings of a blade, whichever is longer."""
-MOST_EVIDENCE = 12.0
-"""A filter that is behind by more than this (log likelihood) starts again from the best one."""
-
+MEMORY_PASSAGES = 3.0
+"""The log likelihood of a filter remembers so many slices, or passages of a blade where these are
+longer. Fitted to simulated recordings."""
+MOST_BEHIND = 12.0
+"""A filter that is behind by more than this (log likelihood) starts again from the selected one:
+e^12 is past all doubt, and a filter that lost the rotor must be of use at the next change."""
 NOTICE_SLICES = 6
-"""So many slices later, a change of motion has been noticed."""
+"""So many slices after it, a change of motion has been noticed. Fitted to simulated recordings."""
+MANOEUVRE_SPEED, MANOEUVRE_ACCELERATION = 0.02, 0.1
+"""Covariance inflation of a manoeuvre: standard deviation of the speed as a share of it, on top of
+what brings the offset about within a slice that begins as expected; of the acceleration as a share
+of the speed and slice. Fitted to simulated recordings."""
+JUMP_RAD = 2 * math.pi
+JUMP_SHARE = 2.0
+"""By how much phase, and speed as a share of the usual one, may have jumped while a rotor was lost:
+by anything, as standard deviations."""
+FIRST_CAPACITY = 256
+"""Slices that there is room for at first; the room grows where windows ask for it."""
+
 HISTORY = np.dtype(
     [
+        ("start_us", np.int64),
+        ("length_us", np.int64),
         ("measured", np.float64, 4),
-        ("shaken", np.float64, 3),
-        ("states", np.float64, (len(AGILITIES), 3)),
-        ("covariances", np.float64, (len(AGILITIES), 3, 3)),
+        ("inflation", np.float64, 3),
+        ("states", np.float64, (len(PROCESS_NOISES), 3)),
+        ("covariances", np.float64, (len(PROCESS_NOISES), 3, 3)),
         ("noise", np.float64),
     ]
 )
-"""A slice: phase and speed measured, each with its variance; variances added before it; states and
-covariances of all filters at its start; noise of the filter that spoke then."""
+"""A slice: its time since the filter began; phase and speed measured, each with its variance;
+variances added before it; states and covariances of all filters at its start; power of the jerk of
+the model that was selected after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """A rotor's motion at a time.
+
+    Attributes:
+        t_us: the time.
+        state: phase in rad, speed in rad/s and acceleration in rad/s^2.
+        deviations: their standard deviations.
+    """
+
+    t_us: int
+    state: tuple[float, float, float]
+    deviations: tuple[float, float, float]
+
+
+class WindowMotion(NamedTuple):
+    """What the filter says of the last window.
+
+    Attributes:
+        length_us: its length, or the time for which the rotor was followed where that is shorter.
+        slices: number of slices in it.
+        speed, variance: mean speed, rad/s, and its variance.
+        speed_change: change of the speed from its start to its end, rad/s.
+    """
+
+    length_us: int
+    slices: int
+    speed: float
+    variance: float
+    speed_change: float
+
+
+class _Bank(NamedTuple):
+    """All filters: (n, 3) states, (n, 3, 3) covariances, (n,) log likelihoods and process noises.
+
+    `inflation` and `jump` are variances (3,) to be added before the next slice; the latter only
+    as seen from before, for the mean speed of a window.
+    """
+
+    states: Real
+    covariances: Real
+    likelihoods: Real
+    process_noises: Real
+    inflation: Real
+    jump: Real
+
+
+def calm_share(passage_s: float) -> float:
+    """Share of its process noise that is left to a rotor of which blades pass after `passage_s`."""
+    return min(1.0, CALM_PASSAGE_S / passage_s) ** 3
 
 
 class PhaseFilter:
-    """Filters one rotor's phase; angles in rad, time in seconds.
+    """Filters one rotor's phase; angles in rad, time in seconds where not said otherwise.
 
     Args:
-        slice_s: length of a slice.
-        slices: number of slices in the window whose mean speed is asked for.
-        phase, speed, acceleration: state at the start of the first slice.
-        deviations: (3,) their standard deviations.
-        period_s: time from one blade to the next.
+        motion: the rotor's at the start of the first slice.
+        passage_s: time from one blade to the next.
+        window_us: length of the window whose mean speed is asked for.
 
     Attributes:
-        best: number of the filter that speaks.
-        slice_s: as given.
+        window_us: as given.
+        selected: number of the selected model; 0 is that of the calmest motors.
     """
 
-    def __init__(
-        self,
-        slice_s: float,
-        slices: int,
-        phase: float,
-        speed: float,
-        acceleration: float,
-        deviations: Real,
-        period_s: float,
-    ) -> None:
-        self._agilities = np.minimum(
-            AGILITIES, AGILITIES[-1] * min(1.0, QUICK_PASSAGE_S / period_s) ** 3
+    def __init__(self, motion: Motion, passage_s: float, window_us: int) -> None:
+        bank = len(PROCESS_NOISES)
+        self._bank = _Bank(
+            np.tile(np.array(motion.state), (bank, 1)),
+            np.tile(np.diag(np.square(motion.deviations)), (bank, 1, 1)),
+            np.zeros(bank),
+            np.minimum(PROCESS_NOISES, PROCESS_NOISES[-1] * calm_share(passage_s)),
+            np.zeros(3),
+            np.zeros(3),
         )
-        self.slice_s = slice_s
-        self._forgetting = math.exp(-1.0 / max(MEMORY_SLICES, MEMORY_PERIODS * period_s / slice_s))
-        self._slices = slices
-        bank = len(AGILITIES)
-        self._state = np.tile(np.array((phase, speed, acceleration)), (bank, 1))
-        self._covariance = np.tile(np.diag(np.square(deviations)), (bank, 1, 1))
-        self._evidence = np.zeros(bank)
-        self.best = 0
-        self._speed_scale = abs(speed)
+        self.selected = 0
+        self._passage_s = passage_s
+        self.window_us = window_us
+        self._speed_scale = abs(motion.state[1])
         # The last windows' slices.
-        capacity = 4 * slices + 64
-        self._history = np.zeros(capacity, HISTORY)
+        self._history = np.zeros(FIRST_CAPACITY, HISTORY)
         self._count = 0
-        self._pending_shake = np.zeros(3)
-        self._pending_jump = np.zeros(3)
+        self._now_us = 0
 
     @property
     def state(self) -> Real:
         """(3,) phase, speed and acceleration now, at the end of the last slice."""
-        return self._state[self.best]
+        return self._bank.states[self.selected]
 
     @property
     def covariance(self) -> Real:
         """(3, 3) covariance of `state`."""
-        return self._covariance[self.best]
+        return self._bank.covariances[self.selected]
 
     @property
     def phase_variance(self) -> float:
         """Variance of the phase now, rad^2."""
         return max(float(self.covariance[0, 0]), 0.0)
 
-    @property
-    def slices_seen(self) -> int:
-        """Number of slices of which the mean speed can be told, at most a window's."""
-        return min(self._count, self._slices)
+    def predicted_phase_variance(self, length_us: int) -> tuple[float, float]:
+        """Variance of the phase expected in the middle of the next slice: selected, most agile."""
+        return _next_variances(self._bank, self.selected, self._speed_scale, 1e-6 * length_us)
 
-    def predicted_phase_variance(self) -> tuple[float, float]:
-        """Variance of the phase expected in the middle of the next slice: best, most agile."""
-        return _next_variances(
-            self._covariance,
-            self._pending_shake,
-            self._agilities,
-            self._speed_scale,
-            self.slice_s,
-            self.best,
+    def motion_before(self, t_us: int, ago_s: float) -> Motion:
+        """The motion `ago_s` before the end of the last slice, which is at `t_us`."""
+        phase, speed, acceleration = map(float, self.state)
+        s0, s1, s2 = np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+        return Motion(
+            t_us,
+            (
+                phase - speed * ago_s + 0.5 * acceleration * ago_s**2,
+                speed - acceleration * ago_s,
+                acceleration,
+            ),
+            (float(s0 + s1 * ago_s + 0.5 * s2 * ago_s**2), float(s1 + s2 * ago_s), float(s2)),
         )
 
-    def shake(self, phase: float, speed: float, acceleration: float) -> None:
-        """Let the next slice begin with added uncertainty (standard deviations)."""
-        self._pending_shake += np.square((phase, speed, acceleration))
+    def inflate(self, offset: float, speed: float, length_s: float) -> None:
+        """Let the next slice begin with a larger covariance: the rotor manoeuvres.
+
+        Args:
+            offset: angle by which the rotor is ahead or behind.
+            speed: that was expected, rad/s.
+            length_s: time in which the offset has come about.
+        """
+        change = 2 * abs(offset) / length_s + MANOEUVRE_SPEED * abs(speed)
+        acceleration = MANOEUVRE_ACCELERATION * abs(speed) / length_s
+        self._bank.inflation[:] += np.square((0.0, change, acceleration))
+
+    def coast(self, lengths_us: tuple[int, ...]) -> None:
+        """Let slices pass of which nothing is measured."""
+        for length_us in lengths_us:
+            self.update(length_us)
 
     def restart(
-        self, phase: float, speed: float, acceleration: float, deviations: Real, lost_slices: int
+        self, phase: float, speed: float, deviations: tuple[float, float, float], lost_us: int
     ) -> None:
         """Set the state at the end of the last slice anew; phases measured before stay.
 
         Args:
-            phase, speed, acceleration: the state.
-            deviations: (3,) their standard deviations.
-            lost_slices: in so many of the last slices the rotor already moved like this.
+            phase, speed: the state; the acceleration is 0.
+            deviations: standard deviations of phase, speed and acceleration.
+            lost_us: for so long the rotor has already moved like this.
         """
-        self._pending_shake[:] = 0.0
-        self._evidence[:] = 0.0
-        self.best = 0
-        scale = max(self._speed_scale, abs(speed))
-        variances = np.square(deviations)
-        # Seen from before, the state jumped by any amount at the first of the lost slices.
-        jump = np.square((2 * math.pi, 2 * scale, 0.0))
-        lost = min(lost_slices, self._count)
-        history = self._history
-        for back in range(lost, 0, -1):
-            index = self._count - back
-            ago = back * self.slice_s
-            past = phase - (speed - 0.5 * acceleration * ago) * ago
-            middle = past + 0.5 * self.slice_s * speed
-            history["states"][index] = past, speed - acceleration * ago, acceleration
-            history["covariances"][index] = np.diag(variances)
-            history["measured"][index] = middle, variances[0], 0.0, math.inf
-            history["shaken"][index] = jump if back == lost else 0.0
-        self._pending_jump[:] = jump if lost == 0 else 0.0
-        self._state[:] = (phase, speed, acceleration)
-        self._covariance[:] = np.diag(variances)
+        bank = self._bank
+        bank.inflation[:] = 0.0
+        bank.likelihoods[:] = 0.0
+        self.selected = 0
+        covariance = np.diag(np.square(deviations))
+        # Seen from before, the state jumped by any amount when the rotor was lost.
+        scale = JUMP_SHARE * max(self._speed_scale, abs(speed))
+        jump = np.square((JUMP_RAD, scale, 0.0))
+        first = self._first_since(lost_us)
+        for slice_ in self._history[first : self._count]:
+            past = phase - speed * 1e-6 * (self._now_us - slice_["start_us"])
+            middle = past + 0.5 * speed * 1e-6 * slice_["length_us"]
+            slice_["states"] = past, speed, 0.0
+            slice_["covariances"] = covariance
+            slice_["measured"] = middle, covariance[0, 0], 0.0, math.inf
+            slice_["inflation"] = 0.0
+        if first < self._count:
+            self._history["inflation"][first] = jump
+        bank.jump[:] = jump if first == self._count else 0.0
+        bank.states[:] = (phase, speed, 0.0)
+        bank.covariances[:] = covariance
         if speed:
             self._speed_scale = abs(speed)
 
     def update(
         self,
-        phase: float,
-        phase_variance: float,
+        length_us: int,
+        phase: float = 0.0,
+        phase_variance: float = math.inf,
         speed: float = 0.0,
         speed_variance: float = math.inf,
     ) -> float:
         """Add a slice.
 
         Args:
-            phase, phase_variance: measured at the slice's middle; the variance may be infinite.
+            length_us: its length.
+            phase, phase_variance: measured in its middle; nothing where the variance is infinite.
             speed, speed_variance: likewise; needed where a rotor stands still.
 
         Returns:
-            Squared innovation over its expected variance, 0 where nothing was measured.
+            Squared innovation of the phase over its variance, 0 where nothing was measured.
         """
         self._make_room()
-        normalised, self.best, self._speed_scale = _take_slice(
-            self._state,
-            self._covariance,
-            self._evidence,
-            self.best,
-            (phase, phase_variance, speed, speed_variance),
-            self._pending_shake,
-            self._pending_jump,
-            self._agilities,
+        memory = max(MEMORY_SLICES, MEMORY_PASSAGES * self._passage_s / (1e-6 * length_us))
+        normalised, self.selected, self._speed_scale = _take_slice(
+            self._bank,
+            self.selected,
             self._speed_scale,
-            self.slice_s,
-            self._forgetting,
+            math.exp(-1.0 / memory),
+            (phase, phase_variance, speed, speed_variance),
+            (self._now_us, length_us),
             self._history[self._count : self._count + 1],
         )
         self._count += 1
+        self._now_us += length_us
         return normalised
 
-    def mean_speed(self, slices: int) -> tuple[float, float]:
-        """Mean speed over the last `slices` slices and its variance."""
-        start = self._count - min(slices, self.slices_seen)
-        advance, variance = _window_advance(
-            self._history[start : self._count], self._agilities, self._speed_scale, self.slice_s
+    def window(self) -> WindowMotion:
+        """The motion over the last window; at least one slice must have been added."""
+        first = self._first_since(self.window_us)
+        window = self._history[first : self._count]
+        length_us = self._now_us - int(window["start_us"][0])
+        advance, variance = _window_advance(window, self._bank.process_noises, self._speed_scale)
+        length_s = 1e-6 * length_us
+        return WindowMotion(
+            length_us,
+            len(window),
+            advance / length_s,
+            max(variance / length_s**2, 0.0),
+            float(self.state[1] - window["states"][0, self.selected, 1]),
         )
-        length_s = (self._count - start) * self.slice_s
-        return advance / length_s, variance / length_s**2
 
-    def speed_change(self, slices: int) -> float:
-        """Change of the speed over the last `slices` slices."""
-        start = self._count - min(slices, self.slices_seen)
-        if start == self._count:
-            return 0.0
-        return float(self.state[1] - self._history["states"][start, self.best, 1])
+    def _first_since(self, span_us: int) -> int:
+        """Index of the first slice that lies wholly within the last `span_us`."""
+        starts_us = self._history["start_us"][: self._count]
+        return int(np.searchsorted(starts_us, self._now_us - span_us))
 
     def _make_room(self) -> None:
         if self._count < len(self._history):
             return
-        kept = 2 * self._slices
-        self._history[:kept] = self._history[self._count - kept : self._count].copy()
-        self._count = kept
+        first = self._first_since(2 * self.window_us)
+        kept = self._history[first:].copy()
+        if 2 * len(kept) > len(self._history):
+            self._history = np.zeros(2 * len(self._history), HISTORY)
+        self._history[: len(kept)] = kept
+        self._count = len(kept)
 
 
 @njit(cache=True, nogil=True)
@@ -242,7 +338,7 @@ def _predict(state, covariance, noise, dt):
 
 @njit(cache=True, nogil=True)
 def _correct(state, covariance, element, value, variance):
-    """Take in a measurement of one element, in place; its innovation and expected variance."""
+    """Take in a measurement of one element, in place; its innovation and the variance of that."""
     n = len(state)
     innovation = value - state[element]
     expected = covariance[element, element] + variance
@@ -259,10 +355,10 @@ def _correct(state, covariance, element, value, variance):
 
 
 @njit(cache=True, nogil=True)
-def _slice(state, covariance, measured, shaken, noise, dt):
+def _slice(state, covariance, measured, inflation, noise, dt):
     """One slice: half a step, the measurement in its middle, half a step."""
     for i in range(3):
-        covariance[i, i] += shaken[i]
+        covariance[i, i] += inflation[i]
     _predict(state, covariance, noise, 0.5 * dt)
     innovation, expected = 0.0, math.inf
     if measured[1] < math.inf:
@@ -274,106 +370,104 @@ def _slice(state, covariance, measured, shaken, noise, dt):
 
 
 @njit(cache=True, nogil=True)
-def _noise(agility, speed_scale):
+def _jerk_power(process_noise, speed_scale):
     """Power of the jerk of a filter, (rad/s^3)^2 s."""
-    return (agility * max(speed_scale, 1.0)) ** 2
+    return (process_noise * max(speed_scale, SLOWEST_RAD_S)) ** 2
 
 
 @njit(cache=True, nogil=True)
-def _take_slice(
-    states,
-    covariances,
-    evidence,
-    speaking,
-    measured,
-    shake,
-    jump,
-    agilities,
-    speed_scale,
-    dt,
-    forgetting,
-    history,
-):
-    """One slice for every filter, written down in history[0].
+def _take_slice(bank, selected, speed_scale, forgetting, measured, times_us, row):
+    """One slice for every filter, written down in row[0].
 
     Returns:
-        Squared innovation of the filter that spoke, which is best now, and the speed's scale.
+        Squared innovation over its variance of the model that was selected; the model that is
+        selected now; the speed that process noise goes with.
     """
-    here = history[0]
+    here = row[0]
+    here.start_us, here.length_us = times_us
     for i in range(4):
         here.measured[i] = measured[i]
-    here.shaken[:] = shake + jump
-    here.states[:] = states
-    here.covariances[:] = covariances
-    told = 0.0
-    for b in range(len(states)):
-        noise = _noise(agilities[b], speed_scale)
-        innovation, expected = _slice(states[b], covariances[b], measured, shake, noise, dt)
+    here.inflation[:] = bank.inflation + bank.jump
+    here.states[:] = bank.states
+    here.covariances[:] = bank.covariances
+    dt = 1e-6 * times_us[1]
+    squared = 0.0
+    for b in range(len(bank.states)):
+        noise = _jerk_power(bank.process_noises[b], speed_scale)
+        innovation, expected = _slice(
+            bank.states[b], bank.covariances[b], measured, bank.inflation, noise, dt
+        )
         if expected < math.inf:
             normalised = innovation**2 / expected
-            evidence[b] = forgetting * evidence[b] - 0.5 * (normalised + math.log(expected))
-            if b == speaking:
-                told = normalised
-    best = _start_again(states, covariances, evidence)
-    here.noise = _noise(agilities[best], speed_scale)
-    shake[:] = 0.0
-    jump[:] = 0.0
-    return told, best, max(abs(states[speaking, 1]), 0.995 * speed_scale)
+            likelihood = -0.5 * (normalised + math.log(expected))
+            bank.likelihoods[b] = forgetting * bank.likelihoods[b] + likelihood
+            if b == selected:
+                squared = normalised
+    best = _select(bank)
+    here.noise = _jerk_power(bank.process_noises[best], speed_scale)
+    bank.inflation[:] = 0.0
+    bank.jump[:] = 0.0
+    return squared, best, max(abs(bank.states[selected, 1]), SCALE_KEPT * speed_scale)
 
 
 @njit(cache=True, nogil=True)
-def _start_again(states, covariances, evidence):
-    """Let filters that are far behind start again from the best one; which that is."""
-    best = evidence.argmax()
-    evidence -= evidence[best]
-    for b in range(len(states)):
-        if evidence[b] < -MOST_EVIDENCE:
-            evidence[b] = -MOST_EVIDENCE
-            states[b] = states[best]
-            covariances[b] = covariances[best]
+def _select(bank):
+    """The likeliest model; filters that are far behind start again from it."""
+    best = bank.likelihoods.argmax()
+    leading = bank.likelihoods[best]
+    for b in range(len(bank.states)):
+        bank.likelihoods[b] -= leading
+        if bank.likelihoods[b] < -MOST_BEHIND:
+            bank.likelihoods[b] = -MOST_BEHIND
+            bank.states[b] = bank.states[best]
+            bank.covariances[b] = bank.covariances[best]
     return best
 
 
 @njit(cache=True, nogil=True)
-def _next_variances(covariances, shake, agilities, speed_scale, dt, best):
-    """Variances of the phase in the middle of the next slice, by the best and the last filter."""
+def _next_variances(bank, selected, speed_scale, dt):
+    """Variances of the phase in the middle of the next slice: selected filter, last filter."""
+    last = len(bank.states) - 1
     return (
-        _next_variance(covariances[best], shake, _noise(agilities[best], speed_scale), dt),
-        _next_variance(covariances[-1], shake, _noise(agilities[-1], speed_scale), dt),
+        _next_variance(bank, selected, speed_scale, dt),
+        _next_variance(bank, last, speed_scale, dt),
     )
 
 
 @njit(cache=True, nogil=True)
-def _next_variance(covariance, shake, noise, dt):
-    """Variance of the phase in the middle of the next slice."""
-    moved = covariance.copy()
+def _next_variance(bank, b, speed_scale, dt):
+    """Variance of the phase in the middle of the next slice by one filter."""
+    moved = bank.covariances[b].copy()
     for i in range(3):
-        moved[i, i] += shake[i]
-    _predict(np.zeros(3), moved, noise, 0.5 * dt)
+        moved[i, i] += bank.inflation[i]
+    _predict(np.zeros(3), moved, _jerk_power(bank.process_noises[b], speed_scale), 0.5 * dt)
     return moved[0, 0]
 
 
 @njit(cache=True, nogil=True)
-def _window_advance(history, agilities, speed_scale, dt):
+def _window_advance(window, process_noises, speed_scale):
     """Phase at the end less phase at the start of a window, and its variance."""
-    first = history[0]
-    best, nearest = 0, math.inf
-    for b in range(len(agilities)):
-        away = abs(_noise(agilities[b], speed_scale) - first.noise)
+    first = window[0]
+    # The filter nearest to the one that was selected at the window's start.
+    start, nearest = 0, math.inf
+    for b in range(len(process_noises)):
+        away = abs(_jerk_power(process_noises[b], speed_scale) - first.noise)
         if away < nearest:
-            best, nearest = b, away
+            start, nearest = b, away
+    # The last state is the phase at the start.
     state = np.zeros(4)
-    state[:3] = first.states[best]
+    state[:3] = first.states[start]
     state[3] = state[0]
     full = np.zeros((4, 4))
-    full[:3, :3] = first.covariances[best]
+    full[:3, :3] = first.covariances[start]
     full[3] = full[0]
     full[:, 3] = full[:, 0]
-    for i in range(len(history)):
-        # Each slice with the noise of the filter that spoke then or, as a change is noticed late,
-        # soon after.
+    for i in range(len(window)):
+        # Each slice with the noise of the model that was selected then or, as a change is noticed
+        # late, soon after.
         noise = 0.0
-        for later in history[i : i + NOTICE_SLICES + 1]:
+        for later in window[i : i + NOTICE_SLICES + 1]:
             noise = max(noise, later.noise)
-        _slice(state, full, history[i].measured, history[i].shaken, noise, dt)
+        dt = 1e-6 * window[i].length_us
+        _slice(state, full, window[i].measured, window[i].inflation, noise, dt)
     return state[0] - state[3], full[0, 0] - 2 * full[0, 3] + full[3, 3]

@@ -1,4 +1,7 @@
-"""One table over the whole sensor that says which rotor, ring and angle a pixel belongs to."""
+"""One table over the whole sensor that says which rotor, ring and angle a pixel belongs to.
+
+The bits of its codes are described in `disc_map`.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,12 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import ParameterError
 from evio_ros.events import SensorSize
-from evio_ros.rotation.tracking.disc_map import UNUSED, DiscMap
+from evio_ros.rotation.tracking.disc_map import FREE, SHARED, SLOT_SHIFT, UNUSED, DiscMap
 
-__all__ = ["FREE", "SHARED", "SLOT_SHIFT", "PixelTable"]
+__all__ = ["PixelTable"]
 
-SLOT_SHIFT = 20
-"""Codes are slot << SLOT_SHIFT | ring << ANGLE_BITS | angle."""
-FREE = -1
-"""Code of a pixel without rotor."""
-SHARED = -2
-"""Code of a pixel where discs overlap: its events tell of neither rotor."""
-MOST_SLOTS = 1 << 10
+MOST_SLOTS = 1 << (30 - SLOT_SHIFT)
+"""Slots that the upper bits of a positive int32 have room for, less one bit to spare."""
 
 
 class PixelTable:
@@ -46,16 +44,11 @@ class PixelTable:
         """Smallest slot that no disc has."""
         return next(slot for slot in range(MOST_SLOTS) if slot not in self._maps)
 
-    @property
-    def slots(self) -> int:
-        """One more than the greatest slot that has a disc."""
-        return max(self._maps, default=-1) + 1
-
     def put(self, slot: int, disc: DiscMap) -> None:
         """Draw a rotor's disc, in place of the one that the slot had.
 
         Raises:
-            ParameterError: where the slot is not in 0 to 1023.
+            ParameterError: where the slot is not in 0 to MOST_SLOTS - 1.
         """
         if not 0 <= slot < MOST_SLOTS:
             raise ParameterError(f"slot: {slot} is not in 0 to {MOST_SLOTS - 1}")

@@ -1,4 +1,9 @@
-"""Finding the motion of a rotor anew whose looks and place are known."""
+"""Reacquisition: finding the motion of a rotor anew whose template and place are known.
+
+Method: the matched filter of `likelihood` over a grid of speeds and all phases at once. Events
+of a short span are counted over angle and time; for each speed their angular harmonics are turned
+back to the span's end, summed over time and correlated with the template by one inverse transform.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +11,34 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
 from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
 from evio_ros.rotation.tracking.disc_map import DiscMap
-from evio_ros.rotation.tracking.matched_filter import vertex
-from evio_ros.rotation.tracking.slice_histogram import ANGLE_BINS, BIN_RAD
-from evio_ros.rotation.tracking.template import Template
+from evio_ros.rotation.tracking.likelihood import vertex
+from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS, BIN_RAD
+from evio_ros.rotation.tracking.template import ORDERS, Template
 
-__all__ = ["FoundMotion", "find_motion"]
+__all__ = ["find_motion"]
+
+Harmonics = NDArray[np.complexfloating]
 
 BIN_US = 500
-ORDERS = 24
-"""Angular orders that take part; finer ones would ask for a finer search."""
+"""Length of a time bin: a rotor of a hundred turns a second turns by 0.3 rad in it."""
 FASTEST_SHARE = 2.0
-"""Speeds up to this multiple of the usual one are looked for, in both senses."""
+"""Speeds up to this multiple of the usual one are looked for, in both senses: a motor that was lost
+may have sped up. Fitted to simulated recordings."""
 STEP_RAD = 0.12
-"""By how much the pattern may turn too far over the span between neighbouring speeds."""
+"""By how much the pattern may turn too far over the span between neighbouring speeds: half of the
+pitch of the finest order, `ORDERS`, so that none is lost between them."""
 LEAST_SHARE = 0.5
-"""Share of the evidence of a perfect match that must be found."""
-LEAST_EVIDENCE = 30.0
+"""Share of the log likelihood of a perfect match that must be found: less is a match of noise or of
+another rotor. Fitted to simulated recordings."""
+LEAST_GAIN = 30.0
+"""Log likelihood that must be found: e^30 outweighs the some ten thousand motions that are tried,
+and templates that are not quite right. Fitted to simulated recordings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ def find_motion(
         events: events of [start_us, end_us).
         start_us, end_us: a few hundredths of a second in which the speed hardly changes.
         disc: where the rotor is.
-        template: its looks.
+        template: the rotor's.
         usual_speed: size of the speed that it had, rad/s.
 
     Returns:
@@ -67,36 +79,39 @@ def find_motion(
     length_us = end_us - start_us
     bins = max(length_us // BIN_US, 2)
     counts = angle_time_histogram(events, disc, start_us, length_us, bins, ANGLE_BINS)
-    total = int(counts.sum())
-    if total * template.contrast < LEAST_EVIDENCE:
+    perfect_gain = int(counts.sum()) * template.contrast
+    if perfect_gain < LEAST_GAIN:
         return None
     length_s = length_us * 1e-6
     before_end_s = (np.arange(bins) + 0.5) * (length_s / bins) - length_s
     half = math.ceil(FASTEST_SHARE * usual_speed * length_s / STEP_RAD)
     speeds = np.linspace(-FASTEST_SHARE, FASTEST_SHARE, 2 * half + 1) * usual_speed
     harmonics = angular_harmonics(counts, ORDERS)
-    likelihood = np.stack(
-        [_likelihood(harmonics, speed, before_end_s, template) for speed in speeds]
-    )
-    best, offset = np.unravel_index(int(likelihood.argmax()), likelihood.shape)
-    if likelihood[best, offset] < max(LEAST_EVIDENCE, LEAST_SHARE * total * template.contrast):
+    matched = np.conj(scipy.fft.rfft(template.tables.log_density, axis=2))[:, :, : ORDERS + 1]
+    gain = np.stack([_gains(harmonics, speed, before_end_s, matched) for speed in speeds])
+    best, offset = np.unravel_index(int(gain.argmax()), gain.shape)
+    if gain[best, offset] < max(LEAST_GAIN, LEAST_SHARE * perfect_gain):
         return None
     step = usual_speed * FASTEST_SHARE / half
     speed = float(speeds[best])
     if 0 < best < len(speeds) - 1:
-        speed += step * vertex(*map(float, likelihood[best - 1 : best + 2, offset]))
+        speed += step * vertex(*map(float, gain[best - 1 : best + 2, offset]))
     return FoundMotion(
         float(offset) * BIN_RAD, speed, (2 * BIN_RAD, step, 2 * STEP_RAD / length_s**2)
     )
 
 
-def _likelihood(
-    harmonics: NDArray[np.complexfloating],
-    speed: float,
-    before_end_s: NDArray[np.float64],
-    template: Template,
+def _gains(
+    harmonics: Harmonics, speed: float, before_end_s: NDArray[np.float64], matched: Harmonics
 ) -> NDArray[np.float64]:
-    """Log likelihood for a phase at the end of each bin of angle, (ANGLE_BINS,)."""
+    """Log likelihood over that of no pattern for a phase at the end of each bin, (ANGLE_BINS,).
+
+    Args:
+        harmonics: (2 * rings, time bins, orders + 1), OFF first.
+        speed: rad/s.
+        before_end_s: (time bins,) times of the bins from the end on, below 0.
+        matched: (rings, 2, orders + 1) conjugate harmonics of the template's log density.
+    """
     # At the end the pattern is farther round by speed times the time that is left.
     orders = np.arange(harmonics.shape[2])
     turning = np.exp(1j * np.outer(before_end_s, orders) * speed)
@@ -104,4 +119,4 @@ def _likelihood(
     channels = stopped.reshape(2, -1, harmonics.shape[2]).transpose(1, 0, 2)
     if speed < 0:
         channels = channels[:, ::-1]
-    return template.match_harmonics(channels)
+    return scipy.fft.irfft((channels * matched).sum(axis=(0, 1)), ANGLE_BINS)

@@ -1,4 +1,4 @@
-"""What the phase filter's own variance does not tell of the error of a mean speed.
+"""The error budget of a mean speed: what the phase filter's own variance does not tell.
 
 Over a window of length W the speed is wrong by the difference of the phase's errors at its two
 ends, over W. The filter takes the errors of slices for independent and as large as they usually
@@ -8,9 +8,15 @@ are. What is measured while a rotor is followed corrects that:
   as good as it claims, for this rotor, now;
 - how many turns a slice holds: the events of an edge come regularly, so that errors cancel from
   slice to slice, but not over whole turns;
-- how far the template has turned while it learned, and how much of its first guess has faded, see
-  `TemplateDrift`: the phase has followed it;
+- how far the template has turned with its updates: a template that turns by itself can't be told
+  from a rotor that does;
+- how much of the template's first guess has faded. That was blurred, made with a disc that was not
+  yet well known, and has an angle of its own: as it fades, the phase moves on to that of what was
+  learned since;
 - how fast the disc moves and changes its shape, and by how much the speed has changed.
+
+Method: the variance is the sum of independent parts. Each slow error of the phase, of variance s^2
+and with a bell-shaped correlation of time constant t, adds 2 s^2 (1 - exp(-(W / t)^2 / 2)) / W^2.
 
 The few factors were fitted to simulated recordings of all presets, two to seven seeds and speeds
 each, windows of 5, 20, 100 and 1000 ms alike, so that in each preset 68 % and 95 % of the errors
@@ -22,9 +28,14 @@ judges them on recordings with other seeds and speeds; these set no more than a 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
-__all__ = ["FilterClaim", "InnovationScale", "SlowErrors", "speed_variance", "within_probability"]
+from evio_ros.rotation.tracking.disc_filter import DiscFilter
+from evio_ros.rotation.tracking.phase_filter import PhaseFilter, WindowMotion
+from evio_ros.rotation.tracking.template import Drift
+
+__all__ = ["ErrorBudget", "within_probability"]
 
 FILTER_SHARE = 0.49
 """Standard deviation over the filter's where innovations are as large as foretold."""
@@ -61,9 +72,19 @@ SUMS_REMEMBERED = 20
 LATE_SLICES = 10
 FIRST_SUMMED = 0.5
 FIRST_SUMS = 5
-"""What sums are taken for before there are any, and how many that is worth."""
+"""Innovations that are summed, sums that are remembered, innovations that count as late; what sums
+are taken for before there are any, and how many that is worth. Fitted as well."""
 LARGEST_INNOVATION = 4.0
+"""An innovation counts for no more standard deviations than this: one in 16 000 is larger."""
 SCALE_BOUNDS = (0.05, 20.0)
+"""Bounds of what innovations say: beyond, it is not the filter that is wrong. Fitted as well."""
+DISC_WEIGHT = 0.1
+"""Weight of a new slice in the error that the disc's place makes: ten slices count. Fitted as
+well."""
+SAMPLED_US = 40_000
+"""How often a disc's motion is looked at: it changes slowly, and each look takes time."""
+REMEMBERED_US = 2_500_000
+"""For how long motions and drifts are remembered: the longest window, 2 s, and some."""
 
 
 class InnovationScale:
@@ -109,7 +130,7 @@ class FilterClaim:
         speed_variance: of the mean speed over the window, (rad/s)^2.
         phase_variance: of the phase now, rad^2.
         factor: for the former, from `InnovationScale.variance_factor`.
-        is_calm: whether the calmest filter speaks.
+        is_calm: whether the model of the calmest motors is selected.
         turns: turns of the rotor in a slice.
     """
 
@@ -181,3 +202,108 @@ def _of_slow_error(phase_variance: float, time_s: float, window_s: float) -> flo
     """Variance of a speed from a phase error with a bell-shaped correlation in time."""
     apart = -math.expm1(-0.5 * (window_s / time_s) ** 2)
     return 2 * phase_variance * apart / window_s**2
+
+
+class TemplateDrift:
+    """Sum of the angles by which a template has turned, and how much is left of its first guess.
+
+    Args:
+        start_us: time at which the template begins to be followed.
+        first_share: share of the first guess in the template at that time.
+    """
+
+    def __init__(self, start_us: int, first_share: float) -> None:
+        self._history: deque[tuple[int, float, float]] = deque([(start_us, 0.0, first_share)])
+
+    def add(self, t_us: int, drift: Drift) -> None:
+        """Take in an update of the template at a time."""
+        self._history.append((t_us, self._history[-1][1] + drift.turned_rad, drift.first_share))
+        while self._history[1][0] < t_us - REMEMBERED_US:
+            self._history.popleft()
+
+    def since(self, t_us: int) -> tuple[float, float]:
+        """Since a time: angle that the template has turned by, rad, and share that has faded."""
+        before = self._history[0]
+        for entry in self._history:
+            if entry[0] > t_us:
+                break
+            before = entry
+        return self._history[-1][1] - before[1], before[2] - self._history[-1][2]
+
+
+class ErrorBudget:
+    """Gathers, slice by slice, what the standard deviation of a speed is made of.
+
+    Args:
+        start_us: time at which the rotor begins to be followed.
+        first_share: share of its first guess in the template at that time.
+    """
+
+    def __init__(self, start_us: int, first_share: float) -> None:
+        self._scale = InnovationScale()
+        self._drift = TemplateDrift(start_us, first_share)
+        self._slice_variance = 0.0
+        self._disc_variance = 0.0
+        self._motions: deque[tuple[int, float, float]] = deque()
+
+    def add_slice(self, variance: float, disc_variance: float) -> None:
+        """Take in the variance of a slice's phase, from events and from the disc, rad^2."""
+        self._slice_variance = variance
+        self._disc_variance += DISC_WEIGHT * (disc_variance - self._disc_variance)
+
+    def add_innovation(self, innovation: float) -> None:
+        """Take in an innovation of the phase over its standard deviation."""
+        self._scale.learn(innovation)
+
+    def add_disc(self, t_us: int, disc: DiscFilter) -> None:
+        """Take in how a disc moves at a time."""
+        if self._motions and t_us - self._motions[-1][0] < SAMPLED_US:
+            return
+        shift, shear = disc.motion
+        self._motions.append((t_us, shift * shift, shear * shear))
+        while self._motions[0][0] < t_us - REMEMBERED_US:
+            self._motions.popleft()
+
+    def add_drift(self, t_us: int, drift: Drift) -> None:
+        """Take in an update of the template at a time."""
+        self._drift.add(t_us, drift)
+
+    def speed_variance(
+        self, t_us: int, phase: PhaseFilter, window: WindowMotion, sector_dispersion: float
+    ) -> float:
+        """Variance of the mean speed over the last window, (rad/s)^2.
+
+        Args:
+            t_us: end of the window.
+            phase: the filter.
+            window: its last window.
+            sector_dispersion: scatter of the sectors about the fitted disc, over what events
+                explain.
+        """
+        window_s = 1e-6 * window.length_us
+        start_us = t_us - window.length_us
+        drift_us = min(start_us, t_us - round(1e6 * DRIFT_TIME_S))
+        claim = FilterClaim(
+            window.variance,
+            phase.phase_variance,
+            self._scale.variance_factor,
+            phase.selected == 0,
+            abs(float(phase.state[1])) * window_s / window.slices / (2 * math.pi),
+        )
+        slow = SlowErrors(
+            window.speed_change,
+            self._motion_since(start_us),
+            self._slice_variance,
+            sector_dispersion**2 * self._disc_variance,
+            self._drift.since(drift_us)[0],
+            self._drift.since(start_us)[1],
+        )
+        return speed_variance(claim, window_s, slow)
+
+    def _motion_since(self, t_us: int) -> tuple[float, float]:
+        """Root mean squares of shift and shear a second since a time, at least of the latest."""
+        late = [entry for entry in self._motions if entry[0] > t_us] or list(self._motions)[-1:]
+        if not late:
+            return 0.0, 0.0
+        shift, shear = (sum(entry[i] for entry in late) / len(late) for i in (1, 2))
+        return math.sqrt(shift), math.sqrt(shear)

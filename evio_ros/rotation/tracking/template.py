@@ -1,32 +1,62 @@
-"""What a rotor looks like in the frame that turns with it, learned from its own events."""
+"""What a rotor looks like in the frame that turns with it, learned from its own events.
+
+Method: counts over the derotated angle are summed with an exponential memory, each update first
+turned by the score's maximum-likelihood offset so that it agrees with what is known. From the sums,
+a Wiener filter makes the density of events: a harmonic of power P, of which Poisson noise of n
+events explains n, is multiplied by (P - 2 n) / P where that is positive. The log likelihood of
+Poisson events is the sum of the log density at their angles (Snyder and Miller, Random Point
+Processes in Time and Space, 1991, chapter 2), so that a matched filter correlates with the
+logarithm, and the score of an offset sums its slope.
+
+A rotor's phase is that of its template, and a template that turns by itself cannot be told from a
+rotor that does. So an update says by what angle the template has turned all the same: an error of
+the phase that can be measured, see `ErrorBudget`.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.rotation.tracking.slice_histogram import ANGLE_BINS, BIN_RAD
+from evio_ros.rotation.tracking.blades import blade_angle, blade_count
+from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS, BIN_RAD
 
-__all__ = ["Looks", "Template", "add_turned", "blur_of"]
+__all__ = ["ORDERS", "Drift", "Template", "TemplateTables", "TemplateUpdater", "add_turned"]
 
 Real = NDArray[np.float64]
 Table = NDArray[np.float32]
 Harmonics = NDArray[np.complex128]
 
-SMOOTHING = 0.035
-"""Standard deviation by which looks are blurred, as an arc in radii of the disc: the likelihood is
-taken as a parabola, and sharper edges would leave it no room for an error of the phase. An error of
-the hub is an angle that grows towards it; the same arc on all rings leaves room for that too."""
+ORDERS = 24
+"""Angular orders of a template that are looked at where not all are: twice as
+many as blades are told apart by default, and a few. Finer ones would ask for a
+finer search over the speed."""
 RESPONSES = (0.2, 5.0)
-"""Bounds of the response; outside them a template is not yet worth the name."""
+"""Bounds of the response, a ratio that is 1 for a template without blur; outside them a template is
+not yet worth the name. Fitted to simulated recordings."""
+UPDATE_US = 40_000, 100_000
+UPDATE_SHARE = 0.1
+"""A template is updated with so much at once, as its tables are dear: with this share of the time
+for which the rotor has been followed, within bounds."""
+FIRST_SLICES = 10
+"""A rotor just found is updated with every one of so many slices: its first template, made of what
+pull-in saw, is blurred. Fitted to simulated recordings."""
+SMOOTHING = 0.035
+"""Standard deviation by which templates are blurred, as an arc in radii of the disc: the likelihood
+is taken as a parabola, and sharper edges would leave it no room for an error of the phase. An error
+of the hub is an angle that grows towards it; the same arc on all rings leaves room for that too.
+Fitted to simulated recordings."""
 FLOOR = 0.02
-"""Least event density, as a share of the mean: no event is impossible."""
-
+"""Least event density, as a share of the mean: no event is impossible. Fitted to simulated
+recordings."""
+NOISE_POWERS = 2.0
+"""The Wiener filter takes so many times the power that Poisson noise explains off each harmonic:
+noise alone exceeds its mean in one of three harmonics, twice its mean in one of seven."""
 
 _ORDERS = np.arange(ANGLE_BINS // 2 + 1, dtype=np.float64)
 _DERIVATIVE = 1j * np.where(_ORDERS < ANGLE_BINS // 2, _ORDERS, 0.0)
@@ -34,51 +64,226 @@ _DERIVATIVES = np.stack((_DERIVATIVE, _DERIVATIVE**2))[:, None, None]
 """Factors of harmonics: of the first and the second derivative."""
 
 
-@dataclass(frozen=True, slots=True)
-class Looks:
+class TemplateTables(NamedTuple):
     """Event density over angle of each ring and polarity, and what is derived from it.
 
     The density of a slice's events at angle a in the turning frame is, up to the number of events,
     exp(`log_density`[..., a - offset]) for a rotor that is ahead of its expected angle by `offset`.
-    Its logarithm is what a matched filter correlates with (the maximum of the Poisson likelihood).
-    All but `pull` are float32 (rings, 2, ANGLE_BINS), OFF first: finer than the noise of events,
-    and small enough to stay in the processor's cache.
+    All but `mean_slope` are float32 (rings, 2, ANGLE_BINS), OFF first: finer than the noise of
+    events, and small enough to stay in the processor's cache.
 
     Attributes:
         log_density: log of blurred density over mean density.
-        slope, bend: first and second derivative of `log_density`, 1 / rad and 1 / rad^2.
-        integral, second_integral: integrals of density over mean density, less 1, with mean 0.
-        pull: float64 (rings, 2), mean of density times slope.
-        pull_integral, pull_second_integral: integrals of density times slope, less `pull`.
+        slope, curvature: first and second derivative of `log_density`, 1 / rad and 1 / rad^2.
+        density_integral, density_second_integral: integrals of density over mean density, less 1,
+            with mean 0.
+        mean_slope: float64 (rings, 2), mean of density times slope.
+        slope_integral, slope_second_integral: integrals of density times slope, less `mean_slope`.
     """
 
     log_density: Table
     slope: Table
-    bend: Table
-    integral: Table
-    second_integral: Table
-    pull: Real
-    pull_integral: Table
-    pull_second_integral: Table
+    curvature: Table
+    density_integral: Table
+    density_second_integral: Table
+    mean_slope: Real
+    slope_integral: Table
+    slope_second_integral: Table
 
-    @classmethod
-    def of(cls, spectrum: Harmonics, blur: Real) -> Looks:
-        """Smooth counts as far as their noise asks for.
+
+def tables_of(spectrum: Harmonics, blur: Real) -> TemplateTables:
+    """Smooth a template's counts as far as their noise asks for, and derive its tables.
+
+    Args:
+        spectrum: (rings, 2, ANGLE_BINS // 2 + 1) real transform of the counts over angle.
+        blur: (rings, 1, ANGLE_BINS // 2 + 1) factors of harmonics, see `blur_of`.
+    """
+    harmonics = _density_harmonics(spectrum)
+    density, blurred = _from_harmonics(np.stack((harmonics, harmonics * blur)))
+    log_density = np.log(np.maximum(blurred, FLOOR))
+    derivatives = _from_harmonics(scipy.fft.rfft(log_density, axis=2) * _DERIVATIVES)
+    slope, curvature = derivatives.astype(np.float32)
+    integral, second, by_slope, by_slope_second = np.empty((4, *density.shape), np.float32)
+    _integrate_twice(density, integral, second)
+    mean_slope = _integrate_twice(density * slope, by_slope, by_slope_second)
+    return TemplateTables(
+        log_density.astype(np.float32),
+        slope,
+        curvature,
+        integral,
+        second,
+        mean_slope,
+        by_slope,
+        by_slope_second,
+    )
+
+
+class Template:
+    """A rotor's event density over ring, polarity and angle, learned from its own events.
+
+    Args:
+        counts: (rings, 2, ANGLE_BINS) first counts in the turning frame of the positive sense.
+        radii: (rings,) middle radii of the rings, of the disc's radius.
+
+    Attributes:
+        radii: as given.
+        tables: what slices are compared with, for a rotor that turns in the positive sense.
+        contrast: log likelihood that an event gains from the template on average.
+        response: change of the score of a slice with the offset, over the score's variance: below 1
+            where the template is blurred.
+    """
+
+    def __init__(self, counts: Real, radii: Real) -> None:
+        self.radii = radii
+        self._blur = blur_of(radii)
+        self._counts = np.array(counts, np.float64)
+        self._first_counts = self._counts.copy()
+        self._refresh()
+
+    @property
+    def events(self) -> float:
+        """Number of events behind the template."""
+        return float(self._counts.sum())
+
+    @property
+    def first_share(self) -> float:
+        """Share of the counts it began with in all it knows; they fade with its updates."""
+        return float(self._first_counts.sum()) / max(self.events, 1.0)
+
+    def without_first_guess(self) -> Template:
+        """What the updates have brought, without the counts that it began with."""
+        return Template(np.maximum(self._counts - self._first_counts, 0.0), self.radii)
+
+    def update(self, counts: Real, memory_events: float) -> tuple[Real, Real]:
+        """Add counts in the turning frame; of the older ones at most `memory_events` are kept.
+
+        The counts are turned so that they agree with what was known: the density may change, its
+        angle may not, or the template would give way to every error of the speed.
 
         Args:
-            spectrum: (rings, 2, ANGLE_BINS // 2 + 1) real transform of the counts over angle.
-            blur: (rings, 1, ANGLE_BINS // 2 + 1) factors of harmonics, see `blur_of`.
+            counts: (rings, 2, ANGLE_BINS).
+            memory_events: number of events.
+
+        Returns:
+            (rings, 2) angles by which the template has turned all the same, rad, and the
+            information on each, 1 / rad^2.
         """
-        harmonics = _density_harmonics(spectrum)
-        density, blurred = _from_harmonics(np.stack((harmonics, harmonics * blur)))
-        log_density = np.log(np.maximum(blurred, FLOOR))
-        derivatives = _from_harmonics(scipy.fft.rfft(log_density, axis=2) * _DERIVATIVES)
-        slope, bend = derivatives.astype(np.float32)
-        integral, second, pulled, pulled_second = np.empty((4, *density.shape), np.float32)
-        _integrate_twice(density, integral, second)
-        pull = _integrate_twice(density * slope, pulled, pulled_second)
-        log_density = log_density.astype(np.float32)
-        return cls(log_density, slope, bend, integral, second, pull, pulled, pulled_second)
+        slope, response = self.tables.slope, self.response
+        known, turned, information = np.empty((3, *slope.shape[:2]))
+        kept = min(1.0, memory_events / max(self.events, 1.0))
+        self._counts *= kept
+        self._first_counts *= kept
+        _add_agreeing(self._counts, counts, slope, response, known)
+        self._refresh()
+        _turned_since(self._counts, slope, response, known, turned, information)
+        return turned, information
+
+    def pattern(self) -> Harmonics:
+        """Harmonics sum of exp(-i k angle) of the counts, (rings, 2, ORDERS + 1)."""
+        return self._spectrum[:, :, : ORDERS + 1]
+
+    def _refresh(self) -> None:
+        self._spectrum = scipy.fft.rfft(self._counts, axis=2)
+        self.tables = t = tables_of(self._spectrum, self._blur)
+        self.contrast, response = _weigh(self._counts, t.log_density, t.slope, t.curvature)
+        lowest, highest = RESPONSES
+        self.response = min(max(response, lowest), highest)
+
+
+class Drift(NamedTuple):
+    """What an update has done to a template.
+
+    Attributes:
+        turned_rad: by how much it has turned as a whole, which the phase has followed.
+        first_share: share of the first guess that is left in it.
+    """
+
+    turned_rad: float
+    first_share: float
+
+
+class TemplateUpdater:
+    """Gathers slices until it is worth the while to update a template, and counts its blades.
+
+    Args:
+        template: what is known at first; it is updated.
+        memory_us: how much of the past the template keeps.
+        maximum_blades: greatest number of blades.
+        start_us: when the rotor begins to be followed.
+
+    Attributes:
+        template: as given.
+        blades: number of blades as far as it is known, see `blade_count`.
+    """
+
+    def __init__(
+        self, template: Template, memory_us: int, maximum_blades: int, start_us: int
+    ) -> None:
+        self.template = template
+        self._memory_us = memory_us
+        self._maximum_blades = maximum_blades
+        self._pending: Real = np.zeros(template.tables.slope.shape)
+        self._pending_us = 0
+        self._start_us = start_us
+        self._blade_rad: float | None = None
+        self.blades = 0
+        self._count_blades()
+
+    def add(
+        self,
+        t_us: int,
+        folded: NDArray[np.int32],
+        ahead_rad: float,
+        length_us: int,
+        slices_seen: int,
+    ) -> Drift | None:
+        """Take in a slice; what the template's update has done where it was updated.
+
+        Args:
+            t_us: end of the slice.
+            folded: (rings, 2, ANGLE_BINS) counts in the turning frame of the positive sense.
+            ahead_rad: by how much the rotor was ahead of the frame.
+            length_us: length of the slice.
+            slices_seen: number of slices in which the rotor was seen so far.
+        """
+        add_turned(self._pending, folded, -ahead_rad / BIN_RAD)
+        self._pending_us += length_us
+        shortest_us, longest_us = UPDATE_US
+        wanted_us = min(max(UPDATE_SHARE * (t_us - self._start_us), shortest_us), longest_us)
+        if self._pending_us < wanted_us and slices_seen > FIRST_SLICES:
+            return None
+        return self._update()
+
+    def blade_angle(self) -> float:
+        """Angle of the middle of one blade in the turning frame, rad."""
+        if self._blade_rad is None:
+            pattern = self.template.pattern().sum(axis=0)
+            self._blade_rad = blade_angle(pattern, max(self.blades, 1))
+        return self._blade_rad
+
+    def _update(self) -> Drift | None:
+        """Update the template with what was gathered."""
+        events = float(self._pending.sum())
+        drift = None
+        # Without events there is nothing to learn, and nothing to be forgotten for it.
+        if events > 0.0:
+            memory_events = self._memory_us / self._pending_us * events
+            turned, information = self.template.update(self._pending, memory_events)
+            drift = Drift(common_angle(turned, information), self.template.first_share)
+            self._count_blades()
+        self._pending[:] = 0.0
+        self._pending_us = 0
+        return drift
+
+    def _count_blades(self) -> None:
+        self.blades = blade_count(self.template.pattern(), self._maximum_blades)
+        self._blade_rad = None
+
+
+def common_angle(turned_rad: Real, information: Real) -> float:
+    """Mean of some angles, weighted by the information on each; 0 where there is none."""
+    total = float(information.sum())
+    return float((information * turned_rad).sum()) / total if total > 0.0 else 0.0
 
 
 def blur_of(radii: Real) -> Real:
@@ -87,9 +292,14 @@ def blur_of(radii: Real) -> Real:
     return np.exp(-0.5 * orders**2)[:, None]
 
 
+def _from_harmonics(harmonics: Harmonics) -> Real:
+    """Periodic functions from their harmonics, last axis."""
+    return scipy.fft.irfft(harmonics, ANGLE_BINS, axis=-1)
+
+
 @njit(cache=True, nogil=True)
 def _density_harmonics(spectrum):
-    """Harmonics of density over mean density from those of counts."""
+    """Harmonics of density over mean density from those of counts, by a Wiener filter."""
     smooth = np.empty_like(spectrum)
     for ring in range(spectrum.shape[0]):
         for polarity in range(2):
@@ -97,9 +307,10 @@ def _density_harmonics(spectrum):
             total = max(spectrum[ring, polarity, 0].real, 1.0)
             for order in range(spectrum.shape[2]):
                 harmonic = spectrum[ring, polarity, order]
-                # Wiener filter: harmonics that Poisson noise explains are taken down.
                 power = harmonic.real**2 + harmonic.imag**2
-                gain = max(power - 2.0 * total, 0.0) / max(power, 1e-300) if order else 1.0
+                gain = 1.0
+                if order:
+                    gain = max(power - NOISE_POWERS * total, 0.0) / max(power, 1e-300)
                 smooth[ring, polarity, order] = harmonic * (gain * ANGLE_BINS / total)
     return smooth
 
@@ -133,145 +344,6 @@ def _integrate(values, integral):
     return mean
 
 
-def _from_harmonics(harmonics: Harmonics) -> Real:
-    """Periodic functions from their harmonics, last axis."""
-    return scipy.fft.irfft(harmonics, ANGLE_BINS, axis=-1)
-
-
-class Template:
-    """A rotor's looks, learned from its own events.
-
-    Args:
-        counts: (rings, 2, ANGLE_BINS) first counts in the turning frame of the positive sense.
-        radii: (rings,) middle radii of the rings, of the disc's radius.
-
-    Attributes:
-        looks: when it turns in the positive sense.
-        contrast: log likelihood that an event gains from the template.
-        response: change of the score of a slice with the offset, over its variance.
-    """
-
-    def __init__(self, counts: Real, radii: Real) -> None:
-        self._radii = radii
-        self._blur = blur_of(radii)
-        self._counts = np.array(counts, np.float64)
-        self._filter: Harmonics | None = None
-        self._first_counts = self._counts.copy()
-        self._refresh()
-
-    @property
-    def events(self) -> float:
-        """Number of events behind the template."""
-        return float(self._counts.sum())
-
-    @property
-    def first_share(self) -> float:
-        """Share of the counts it began with in all it knows; they fade as it learns."""
-        return float(self._first_counts.sum()) / max(self.events, 1.0)
-
-    def relearned(self) -> Template:
-        """What was learned since the first guess, without it."""
-        return Template(np.maximum(self._counts - self._first_counts, 0.0), self._radii)
-
-    def learn(self, counts: Real, memory_events: float) -> tuple[Real, Real]:
-        """Add counts in the turning frame; of the older ones at most `memory_events` are kept.
-
-        The counts are turned so that they agree with what was known: the looks may change, their
-        angle may not, or the template would give way to every error of the speed.
-
-        Returns:
-            (rings, 2) angles by which the looks have turned all the same, rad, and the information
-            on each, 1 / rad^2.
-        """
-        slope, response = self.looks.slope, self.response
-        own, turned, information = np.empty((3, *slope.shape[:2]))
-        kept = min(1.0, memory_events / max(self.events, 1.0))
-        self._counts *= kept
-        self._first_counts *= kept
-        _add_agreeing(self._counts, counts, slope, response, own)
-        self._refresh()
-        _turned_since(self._counts, slope, response, own, turned, information)
-        return turned, information
-
-    def pattern(self, orders: int) -> Harmonics:
-        """Harmonics sum of exp(-i k angle), (rings, 2, orders + 1)."""
-        return self._spectrum[:, :, : orders + 1]
-
-    def match_harmonics(self, harmonics: NDArray[np.complexfloating]) -> Real:
-        """Log likelihood of counts for an offset of each bin, (ANGLE_BINS,).
-
-        Zero is the likelihood of a rotor that shows no pattern at all.
-
-        Args:
-            harmonics: (rings, 2, orders + 1) of the counts; higher ones count as 0.
-        """
-        if self._filter is None:
-            self._filter = np.conj(scipy.fft.rfft(self.looks.log_density, axis=2))
-        product = harmonics * self._filter[:, :, : harmonics.shape[2]]
-        return _from_harmonics(product.sum(axis=(0, 1)))
-
-    def _refresh(self) -> None:
-        self._spectrum = scipy.fft.rfft(self._counts, axis=2)
-        self._filter = None
-        self.looks = looks = Looks.of(self._spectrum, self._blur)
-        self.contrast, response = _weigh(self._counts, looks.log_density, looks.slope, looks.bend)
-        lowest, highest = RESPONSES
-        self.response = min(max(response, lowest), highest)
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _weigh(counts, log_density, slope, bend):
-    """Contrast and response of a template."""
-    events, gained, weight, bent = 0.0, 0.0, 0.0, 0.0
-    for ring in range(counts.shape[0]):
-        for polarity in range(2):
-            for i in range(ANGLE_BINS):
-                count = counts[ring, polarity, i]
-                events += count
-                gained += count * log_density[ring, polarity, i]
-                weight += count * slope[ring, polarity, i] ** 2
-                bent += count * bend[ring, polarity, i]
-    # With blurred looks an offset changes the score by less than the score's variance tells.
-    return gained / max(events, 1.0), -bent / max(weight, 1e-9)
-
-
-@njit(cache=True, nogil=True)
-def _add_agreeing(known, counts, slope, response, own):
-    """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
-    score, weight = 0.0, 0.0
-    for ring in range(known.shape[0]):
-        for polarity in range(2):
-            # Known looks have a mean slope too, where edges are steeper on one side.
-            total, steep, _ = _moments(known[ring, polarity], slope[ring, polarity])
-            own[ring, polarity] = steep / max(total, 1.0)
-            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
-            score += own[ring, polarity] * total - steep
-            weight += squared * response
-    add_turned(known, counts, -score / max(weight, 1e-9) / BIN_RAD)
-
-
-@njit(cache=True, nogil=True)
-def _turned_since(counts, slope, response, own, turned, information):
-    """By how much each channel's counts have turned since they had mean slopes `own`."""
-    for ring in range(counts.shape[0]):
-        for polarity in range(2):
-            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
-            information[ring, polarity] = squared * response
-            score = own[ring, polarity] * total - steep
-            turned[ring, polarity] = score / max(information[ring, polarity], 1e-9)
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _moments(counts, slope):
-    """Sum of counts, and sums of their slope and of its square."""
-    total, first, second = 0.0, 0.0, 0.0
-    for i in range(ANGLE_BINS):
-        total += counts[i]
-        first += counts[i] * slope[i]
-        second += counts[i] * slope[i] ** 2
-    return total, first, second
-
-
 @njit(cache=True, nogil=True)
 def add_turned(total, tables, bins):
     """Add periodic tables (rings, 2, ANGLE_BINS), moved ahead by a number of bins, to a total.
@@ -289,3 +361,56 @@ def add_turned(total, tables, bins):
                 turned[shift + i] += (1 - share) * table[i] + share * table[i - 1]
             for i in range(ANGLE_BINS - shift, ANGLE_BINS):
                 turned[shift + i - ANGLE_BINS] += (1 - share) * table[i] + share * table[i - 1]
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _weigh(counts, log_density, slope, curvature):
+    """Contrast and response of a template."""
+    events, gained, squared, curved = 0.0, 0.0, 0.0, 0.0
+    for ring in range(counts.shape[0]):
+        for polarity in range(2):
+            for i in range(ANGLE_BINS):
+                count = counts[ring, polarity, i]
+                events += count
+                gained += count * log_density[ring, polarity, i]
+                squared += count * slope[ring, polarity, i] ** 2
+                curved += count * curvature[ring, polarity, i]
+    # With a blurred template an offset changes the score by less than the score's variance tells.
+    return gained / max(events, 1.0), -curved / max(squared, 1e-9)
+
+
+@njit(cache=True, nogil=True)
+def _add_agreeing(known, counts, slope, response, mean_slopes):
+    """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
+    score, information = 0.0, 0.0
+    for ring in range(known.shape[0]):
+        for polarity in range(2):
+            # What is known has a mean slope too, where edges are steeper on one side.
+            total, steep, _ = _moments(known[ring, polarity], slope[ring, polarity])
+            mean_slopes[ring, polarity] = steep / max(total, 1.0)
+            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
+            score += mean_slopes[ring, polarity] * total - steep
+            information += squared * response
+    add_turned(known, counts, -score / max(information, 1e-9) / BIN_RAD)
+
+
+@njit(cache=True, nogil=True)
+def _turned_since(counts, slope, response, mean_slopes, turned, information):
+    """By how much each channel's counts have turned since they had some mean slopes."""
+    for ring in range(counts.shape[0]):
+        for polarity in range(2):
+            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
+            information[ring, polarity] = squared * response
+            score = mean_slopes[ring, polarity] * total - steep
+            turned[ring, polarity] = score / max(information[ring, polarity], 1e-9)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _moments(counts, slope):
+    """Sum of counts, and sums of their slope and of its square."""
+    total, first, second = 0.0, 0.0, 0.0
+    for i in range(ANGLE_BINS):
+        total += counts[i]
+        first += counts[i] * slope[i]
+        second += counts[i] * slope[i] ** 2
+    return total, first, second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,17 +10,19 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.rotation.tracking.disc_filter import DiscFilter
+from evio_ros.rotation.tracking.disc_map import DiscMap
+from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.pixel_table import PixelTable
-from evio_ros.rotation.tracking.rotor_motion import Motion
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
-from evio_ros.rotation.tracking.slice_histogram import SliceCounts
-from evio_ros.rotation.tracking.template import Template
+from evio_ros.rotation.tracking.slice_counts import count_slice, make_counters
+from evio_ros.rotation.tracking.template import Template, TemplateUpdater
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["TrackerBank"]
 
-UNKNOWN = -1
-"""Identity of a tracker that is not yet known to be one of a rotor."""
+SLOWEST_RAD_S = 1e-3
+"""A rotor at rest counts as turning with this: its blades pass at some time."""
 
 
 class TrackerBank:
@@ -29,8 +32,7 @@ class TrackerBank:
         size: geometry of the sensor.
         capacity: so many rotors at the most.
         cell_px: side of the cells in which events of no rotor are counted.
-        slice_us: length of the slices.
-        window_slices: slices of the measured window.
+        window_us: length of the measured window.
         parameters: how rotors are followed.
     """
 
@@ -39,18 +41,16 @@ class TrackerBank:
         size: SensorSize,
         capacity: int,
         cell_px: int,
-        slice_us: int,
-        window_slices: int,
+        window_us: int,
         parameters: TrackerParameters,
     ) -> None:
         self._size = size
-        self._slice_us = slice_us
-        self._window_slices = window_slices
+        self._window_us = window_us
         self._parameters = parameters
         # Each with the slot that it has in table and counts.
         self._trackers: dict[RotorTracker, int] = {}
         self._table = PixelTable(size, cell_px)
-        self._counts = SliceCounts(capacity, parameters.rings, self._table.grid_shape, cell_px)
+        self._counters = make_counters(capacity, parameters.rings, self._table.grid_shape, cell_px)
         self._capacity = capacity
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class TrackerBank:
 
     @property
     def codes(self) -> NDArray[np.int32]:
-        """Which pixel belongs to which rotor, int32 (height, width); see `PixelTable`."""
+        """Which pixel belongs to which rotor, int32 (height, width); see `disc_map`."""
         return self._table.codes
 
     @property
@@ -77,21 +77,23 @@ class TrackerBank:
 
     def tracker_of(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:
         """A tracker of a disc that looks like a template, from a time on; it is not yet added."""
-        return RotorTracker(
-            UNKNOWN,
-            ellipse,
-            template,
-            motion,
-            self._size,
-            self._slice_us,
-            self._window_slices,
-            self._parameters,
-        )
+        p = self._parameters
+        updater = TemplateUpdater(template, p.template_memory_us, p.maximum_blades, motion.t_us)
+        speed = max(abs(motion.state[1]), SLOWEST_RAD_S)
+        passage_s = 2 * math.pi / (max(updater.blades, 1) * speed)
+        phase = PhaseFilter(motion, passage_s, self._window_us)
+        disc = DiscFilter(ellipse, p.agility_px_s, p.shear_agility, passage_s)
+        return RotorTracker(motion.t_us, phase, disc, updater)
+
+    def disc_map(self, tracker: RotorTracker) -> DiscMap:
+        """Table of a tracker's disc's pixels."""
+        p = self._parameters
+        return DiscMap.of(tracker.ellipse, self._size, p.rings, p.hub_radius, p.rim_radius)
 
     def add(self, tracker: RotorTracker) -> None:
         """Follow a rotor from the next slice on."""
         slot = self._trackers[tracker] = self._table.free_slot()
-        self._table.put(slot, tracker.disc_map())
+        self._table.put(slot, self.disc_map(tracker))
 
     def remove(self, tracker: RotorTracker) -> None:
         """Follow a rotor no more."""
@@ -113,14 +115,23 @@ class TrackerBank:
 
         Args:
             events: the slice's events; earlier and later ones among them are left out.
-            times_us: the slice's time.
+            times_us: the slice's time; slices follow one another and may be of any length.
             is_last: whether estimates will be asked for before the next slice.
             unassigned: int32 grid of `grid_shape` to which the events of no tracker are added.
         """
-        phases, speeds = np.zeros((2, self._capacity))
+        length_us = len(times_us)
+        motions = np.zeros((max(self._trackers.values(), default=-1) + 1, 2))
         for tracker, slot in self._trackers.items():
-            phases[slot], speeds[slot] = tracker.expected()
-        self._counts.count(events, self._table, times_us, phases, speeds, unassigned)
+            motions[slot] = tracker.expected(length_us)
+        count_slice(
+            self._counters,
+            (events.x, events.y, events.t, events.polarity),
+            (times_us.start, times_us.stop),
+            self._table.codes,
+            self._table.is_taken,
+            motions,
+            unassigned,
+        )
         for tracker, slot in self._trackers.items():
-            if tracker.take(self._counts.counts[slot], is_last):
-                self._table.put(slot, tracker.disc_map())
+            if tracker.take(self._counters.counts[slot], length_us, is_last):
+                self._table.put(slot, self.disc_map(tracker))

@@ -1,4 +1,4 @@
-"""What can be chosen of how a rotor is followed."""
+"""What a user can choose of how a rotor is tracked."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class TrackerParameters(Parameters):
         doc="Outer edge of the evaluated ring, as a share of the rim.",
     )
     template_memory_us: int = parameter(
-        1_000_000, unit="us", minimum=10_000, doc="How long a rotor's looks are remembered."
+        1_000_000, unit="us", minimum=10_000, doc="How much of the past a rotor's template keeps."
     )
     agility_px_s: float = parameter(
         60.0,
         unit="px/s",
         minimum=0.0,
-        doc="By how much the velocity of a disc may change in a second.",
+        doc="Process noise of a disc's velocity: standard deviation of its change in a second.",
     )
     shear_agility: float = parameter(
         1.0, unit="1/s", minimum=0.0, doc="The same of the rate at which a disc changes its shape."

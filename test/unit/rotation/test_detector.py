@@ -14,7 +14,7 @@ from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.rotation.tracking.rotor_tracker import TrackerParameters
+from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 from evio_ros.windowing import windows
 
 

@@ -8,7 +8,7 @@ from evio_ros.events import EventBatch, EventWindow
 from evio_ros.rotation.acquisition.region_events import MARGIN_PX, RegionEvents
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.work_units import all_at_once
-from evio_ros.rotation.tracking.pixel_table import FREE, SHARED
+from evio_ros.rotation.tracking.disc_map import FREE, SHARED
 from evio_ros.windowing import windows
 
 CELLS = np.array([(10, 20), (10, 21), (14, 30)])

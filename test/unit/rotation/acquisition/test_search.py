@@ -21,7 +21,7 @@ from evio_ros.rotation.acquisition.verification import CandidateFollower
 from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import all_at_once
 from evio_ros.rotation.detector import PIECE_US, RotationDetector, RotationDetectorParameters
-from evio_ros.rotation.tracking.pixel_table import FREE
+from evio_ros.rotation.tracking.disc_map import FREE
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 from evio_ros.windowing import windows
 

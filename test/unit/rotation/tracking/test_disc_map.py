@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import SensorSize
 from evio_ros.rotation.tracking.disc_map import (
     ANGLE_BITS,
+    ANGLE_MASK,
     ANGLE_STEPS,
     OUTSIDE,
     UNUSED,
@@ -51,3 +52,25 @@ def test_map_stays_on_the_sensor(ellipse):
     rows, columns = disc.codes.shape
     assert 0 <= disc.x0 <= size.width - columns
     assert 0 <= disc.y0 <= size.height - rows
+
+
+@settings(max_examples=30)
+@given(ellipses, st.integers(1, 16))
+def test_codes_are_the_ellipses_radius_and_angle(ellipse, rings):
+    size = SensorSize(320, 240)
+    hub, rim = 0.2, 1.1
+    disc = DiscMap.of(ellipse, size, rings, hub, rim)
+    rows, columns = disc.codes.shape
+    y, x = np.mgrid[disc.y0 : disc.y0 + rows, disc.x0 : disc.x0 + columns]
+    radius, angle = ellipse.disc_coordinates(x, y)
+    used = disc.codes >= 0
+    # A pixel on a border may be rounded to either side.
+    inside = (radius > hub + 1e-9) & (radius < rim - 1e-9)
+    outside = (radius < hub - 1e-9) | (radius > rim + 1e-9)
+    assert used[inside].all()
+    assert not used[outside].any()
+    place = (radius[used] - hub) / (1 - hub) * rings
+    ring = disc.codes[used] >> ANGLE_BITS
+    assert (np.abs(ring + 0.5 - np.minimum(place, rings - 0.5)) < 0.5 + 1e-6).all()
+    turned = (disc.codes[used] & ANGLE_MASK) / ANGLE_STEPS - angle[used] / (2 * math.pi)
+    assert (np.abs(turned - np.rint(turned)) < 0.51 / ANGLE_STEPS).all()

@@ -8,38 +8,84 @@ from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.rotation.tracking.lock_detector import CONVINCING, DOUBTFUL_EXCESS, Evidence
+from evio_ros.rotation.tracking.lock_detector import LockDetector, is_wrong_disc
 from evio_ros.windowing import windows
 
+GAIN, EVENTS, TURNED_RAD = 100.0, 100, 0.3
+"""What a slice of a rotor shows whose events all gain 1."""
 
-def _seen(slices: int, share: float = 1.0) -> Evidence:
+
+def _seen(slices: int, share: float = 1.0) -> LockDetector:
     """A rotor of which slices show a share of what its template leads to expect."""
-    evidence = Evidence()
+    lock = LockDetector()
     for _ in range(slices):
-        evidence.learn(share * 100.0, 100, 0.3, 1.0)
-    return evidence
+        lock.update(share * GAIN, EVENTS, TURNED_RAD, 1.0)
+    return lock
 
 
-def test_much_evidence_that_fits_is_a_rotor() -> None:
-    assert _seen(500).is_rotor(2.0) > 0.999
+def test_much_that_fits_is_a_rotor() -> None:
+    assert _seen(500).probability(2.0) > 0.999
+    assert _seen(500).is_locked()
 
 
-def test_little_evidence_is_doubtful_and_grows() -> None:
-    chances = [_seen(slices).is_rotor(1.0) for slices in (0, 6, 10, 30, 100)]
+def test_little_is_doubtful_and_grows() -> None:
+    chances = [_seen(slices).probability(1.0) for slices in (0, 6, 10, 30, 100)]
     assert chances == sorted(chances)
     assert chances[0] == 0.0
-    assert chances[2] == pytest.approx(1 - math.exp(-1000 / CONVINCING))
+    # Simulated rotors taken up after a gain of 1500 were right in half of the cases, after more
+    # than 2500 in all.
+    assert _seen(15).probability(1.0) == pytest.approx(0.5, abs=0.3)
+    assert _seen(30).probability(1.0) > 0.9
+    assert not _seen(2).is_locked()
 
 
 def test_events_that_do_not_match_are_none() -> None:
-    assert _seen(500, 0.1).is_rotor(1.0) == 0.0
+    lock = _seen(500, 0.1)
+    assert lock.probability(1.0) == 0.0
+    assert not lock.is_locked()
+    assert not lock.is_match()
 
 
 def test_scatter_that_events_do_not_explain_is_a_wrong_disc() -> None:
-    evidence = _seen(500)
-    assert evidence.is_rotor(75.0) > 0.95
-    assert evidence.is_rotor(DOUBTFUL_EXCESS) == pytest.approx(0.5, abs=0.01)
-    assert evidence.is_rotor(2 * DOUBTFUL_EXCESS) < 0.1
+    """In simulations right discs show up to 75, one mark 115, wrong ones 300 to 3000."""
+    lock = _seen(500)
+    chances = [lock.probability(excess) for excess in (1.0, 75.0, 115.0, 300.0, 3000.0)]
+    assert chances == sorted(chances, reverse=True)
+    assert chances[1] > 0.95
+    assert chances[2] > 0.5 > chances[3]
+    assert chances[4] < 1e-3
+    assert [is_wrong_disc(excess) for excess in (75.0, 115.0, 300.0)] == [False, False, True]
+
+
+def test_a_rotor_that_stops_turning_as_expected_is_lost_at_once() -> None:
+    lock = _seen(20)
+    assert not lock.is_lost(0.9 * GAIN, TURNED_RAD)
+    assert lock.is_lost(0.0, TURNED_RAD)
+    assert lock.is_lost(-GAIN, TURNED_RAD)
+
+
+def test_a_rotor_of_which_a_slice_says_little_is_lost_after_several() -> None:
+    lock = LockDetector()
+    for _ in range(20):
+        assert not lock.is_lost(10.0, TURNED_RAD)
+        lock.update(10.0, 10, TURNED_RAD, 1.0)
+    lost = [lock.is_lost(0.0, TURNED_RAD) for _ in range(20)]
+    assert not lost[0]
+    assert lost[-1]
+    # Once found again, the past is not held against it.
+    lock.restart()
+    assert not lock.is_lost(0.0, TURNED_RAD)
+
+
+def test_few_events_are_a_rotor_at_rest_and_many_a_lost_one() -> None:
+    lock = _seen(50)
+    assert lock.is_standing(EVENTS // 10, TURNED_RAD)
+    assert not lock.is_standing(EVENTS, TURNED_RAD)
+    assert not lock.is_stirring(2, TURNED_RAD)
+    assert lock.is_stirring(EVENTS, TURNED_RAD)
+    # Half of its events allow it to creep at no more than half of its speed.
+    speed = TURNED_RAD / 0.005
+    assert 0.0 < lock.creep_rad_s(EVENTS // 2, 0.005) <= 0.5 * speed
 
 
 def test_confidence_is_the_share_of_estimates_that_are_right() -> None:

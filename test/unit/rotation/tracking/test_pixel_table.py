@@ -6,8 +6,8 @@ import pytest
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
 from evio_ros.events import SensorSize
-from evio_ros.rotation.tracking.disc_map import DiscMap
-from evio_ros.rotation.tracking.pixel_table import FREE, SHARED, SLOT_SHIFT, PixelTable
+from evio_ros.rotation.tracking.disc_map import FREE, SHARED, SLOT_SHIFT, DiscMap
+from evio_ros.rotation.tracking.pixel_table import PixelTable
 
 SIZE = SensorSize(120, 80)
 
@@ -24,7 +24,7 @@ def test_each_pixel_belongs_to_one_disc_and_those_of_two_to_neither():
     assert table.codes[40, 80] >> SLOT_SHIFT == 1
     assert table.codes[40, 55] == SHARED
     assert table.codes[2, 2] == FREE
-    assert table.slots == 2
+    assert table.free_slot() == 2
 
 
 def test_a_disc_that_moves_or_goes_leaves_no_trace():

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,14 +10,17 @@ from scipy import stats
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.speed_uncertainty import (
-    DRIFT_SHARE,
+    ErrorBudget,
     FilterClaim,
     InnovationScale,
     SlowErrors,
+    TemplateDrift,
     speed_variance,
     within_probability,
 )
+from evio_ros.rotation.tracking.template import Drift
 from evio_ros.windowing import windows
 
 NO_SLOW_ERRORS = SlowErrors(0.0, (0.0, 0.0), 0.0, 0.0, 0.0, 0.0)
@@ -111,11 +114,16 @@ def test_an_outlier_is_forgotten() -> None:
 
 def test_a_drift_of_the_phase_is_a_speed_over_the_window() -> None:
     still = speed_variance(NOTHING, 1.0, NO_SLOW_ERRORS)
-    drifted = replace(NO_SLOW_ERRORS, drift_rad=-1e-3)
-    for window_s in (1.0, 2.0):
-        added = speed_variance(NOTHING, window_s, drifted)
-        assert math.sqrt(added) == pytest.approx(DRIFT_SHARE * 1e-3 / window_s, rel=0.02)
-    assert still < 2e-8
+    added = [
+        speed_variance(NOTHING, window_s, replace(NO_SLOW_ERRORS, drift_rad=drift_rad)) - still
+        for window_s, drift_rad in ((1.0, -1e-3), (1.0, 1e-3), (2.0, 1e-3), (1.0, 3e-3))
+    ]
+    # An angle over a time is a speed; the sense does not matter.
+    deviations = np.sqrt(added)
+    assert 0.5e-3 < deviations[0] < 2e-3
+    assert deviations[1:] == pytest.approx(deviations[0] * np.array((1.0, 0.5, 3.0)), rel=0.01)
+    # What no rotor goes without is less than a tenth of that.
+    assert math.sqrt(still) < 0.1 * 2e-3
 
 
 def test_what_a_moving_disc_and_a_fading_guess_add() -> None:
@@ -146,3 +154,88 @@ def test_probability_is_that_of_students_t(ratio: float) -> None:
 
 def test_an_exact_speed_is_surely_within_the_bound() -> None:
     assert within_probability(0.1, 0.0) == 1.0
+
+
+def test_drifts_add_up_and_the_first_guess_fades() -> None:
+    drift = TemplateDrift(0, 0.5)
+    drift.add(40_000, Drift(1e-3, 0.4))
+    drift.add(80_000, Drift(2e-3, 0.1))
+    assert drift.since(0) == pytest.approx((3e-3, 0.4))
+    assert drift.since(40_000) == pytest.approx((2e-3, 0.3))
+    assert drift.since(80_000) == (0.0, 0.0)
+
+
+def test_without_updates_there_is_no_drift() -> None:
+    assert TemplateDrift(0, 0.5).since(0) == (0.0, 0.0)
+
+
+def test_drifts_are_known_over_the_longest_window_and_then_forgotten() -> None:
+    drift = TemplateDrift(0, 0.5)
+    for index in range(1, 1000):
+        drift.add(40_000 * index, Drift(1e-3, 0.5))
+    # The longest window has 2 s.
+    assert drift.since(40_000 * 949)[0] == pytest.approx(50e-3)
+    assert drift.since(0)[0] < 0.1
+
+
+@dataclass
+class Moving:
+    """A disc of which only the motion is asked for."""
+
+    motion: tuple[float, float]
+
+
+def _variance(budget: ErrorBudget, window_us: int) -> float:
+    """Of a steady rotor that was followed for a second."""
+    motion = Motion(0, (0.0, 100.0, 0.0), (0.01, 0.1, 0.1))
+    phase = PhaseFilter(motion, 0.02, window_us)
+    for index in range(200):
+        phase.update(5_000, 100.0 * (index + 0.5) * 5e-3, 1e-8)
+    window = phase.window()
+    assert window.length_us == window_us
+    return budget.speed_variance(1_000_000, phase, window, 1.0)
+
+
+def test_what_the_disc_did_within_the_window_counts() -> None:
+    calm, tilted, always = (ErrorBudget(0, 0.5) for _ in range(3))
+    for t_us in range(0, 1_000_001, 5_000):
+        calm.add_disc(t_us, Moving((0.0, 0.0)))
+        tilted.add_disc(t_us, Moving((0.0, 0.3 if t_us < 500_000 else 0.0)))
+        always.add_disc(t_us, Moving((0.0, 0.3)))
+    # In the last 100 ms it did not change its shape, in the last second half of the time.
+    assert _variance(tilted, 100_000) == _variance(calm, 100_000)
+    added = _variance(tilted, 1_000_000) - _variance(calm, 1_000_000)
+    half = 0.5 * (_variance(always, 1_000_000) - _variance(calm, 1_000_000))
+    assert added == pytest.approx(half, rel=0.1)
+    assert half > 0.0
+
+
+def test_what_the_disc_did_long_ago_does_not_count() -> None:
+    late, long_ago = ErrorBudget(0, 0.5), ErrorBudget(0, 0.5)
+    for t_us in range(-20_000_000, 1_000_001, 5_000):
+        late.add_disc(t_us, Moving((0.0, 0.0)))
+        long_ago.add_disc(t_us, Moving((1.0, 1.0) if t_us < -1_000_000 else (0.0, 0.0)))
+    assert _variance(long_ago, 1_000_000) == _variance(late, 1_000_000)
+
+
+def test_without_any_motion_seen_nothing_is_added() -> None:
+    still = ErrorBudget(0, 0.5)
+    still.add_disc(900_000, Moving((0.0, 0.0)))
+    assert _variance(ErrorBudget(0, 0.5), 100_000) == _variance(still, 100_000)
+
+
+def test_a_poorly_known_disc_and_a_fading_guess_add() -> None:
+    budget = ErrorBudget(0, 0.5)
+    plain = _variance(budget, 1_000_000)
+    budget.add_slice(1e-6, 1e-6)
+    placed = _variance(budget, 1_000_000)
+    budget.add_drift(900_000, Drift(0.0, 0.1))
+    assert plain < placed < _variance(budget, 1_000_000)
+
+
+def test_innovations_larger_than_expected_add() -> None:
+    usual, wild = ErrorBudget(0, 0.5), ErrorBudget(0, 0.5)
+    for innovation in np.random.default_rng(1).normal(size=200):
+        usual.add_innovation(float(innovation))
+        wild.add_innovation(float(3.0 * innovation))
+    assert _variance(wild, 20_000) > 2.0 * _variance(usual, 20_000)

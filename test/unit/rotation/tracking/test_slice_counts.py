@@ -9,10 +9,24 @@ from hypothesis import strategies as st
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.rotation.tracking.disc_map import DiscMap
-from evio_ros.rotation.tracking.pixel_table import FREE, PixelTable
-from evio_ros.rotation.tracking.score import fold_sectors
-from evio_ros.rotation.tracking.slice_histogram import ANGLE_BINS, SECTORS, SliceCounts
+from evio_ros.rotation.tracking.disc_map import (
+    ANGLE_BITS,
+    ANGLE_MASK,
+    ANGLE_STEPS,
+    FREE,
+    SLOT_SHIFT,
+    DiscMap,
+)
+from evio_ros.rotation.tracking.pixel_table import PixelTable
+from evio_ros.rotation.tracking.slice_counts import (
+    ANGLE_BINS,
+    SECTORS,
+    CoherentSlices,
+    Counters,
+    count_slice,
+    fold_sectors,
+    make_counters,
+)
 
 SIZE = SensorSize(120, 80)
 CELL_PX = 4
@@ -43,8 +57,9 @@ def counted(events: EventBatch, start_us: int, phases: np.ndarray, speeds: np.nd
     """The same in plain numpy: counts of rotors, and of cells."""
     table = table_of_two()
     codes = table.codes[events.y, events.x]
-    slot, ring = codes >> 20, (codes >> 16) & 15
-    place = (codes & 0xFFFF) / 0x10000
+    slot = codes >> SLOT_SHIFT
+    ring = (codes >> ANGLE_BITS) % (1 << (SLOT_SHIFT - ANGLE_BITS))
+    place = (codes & ANGLE_MASK) / ANGLE_STEPS
     turns = (phases[slot % 2] + speeds[slot % 2] * 1e-6 * (events.t - start_us)) / (2 * math.pi)
     angle_bin = np.floor((place - turns) * ANGLE_BINS + 0.5).astype(int) % ANGLE_BINS
     sector = np.floor(place * SECTORS).astype(int)
@@ -58,15 +73,32 @@ def counted(events: EventBatch, start_us: int, phases: np.ndarray, speeds: np.nd
     return counts, cells
 
 
+def empty(table: PixelTable) -> tuple[Counters, np.ndarray]:
+    """Counters of two rotors, and a grid."""
+    counters = make_counters(2, RINGS, table.grid_shape, CELL_PX)
+    return counters, np.zeros(table.grid_shape, np.int32)
+
+
+def count(counters, events, times_us, table, phases, speeds, grid) -> None:
+    count_slice(
+        counters,
+        (events.x, events.y, events.t, events.polarity),
+        times_us,
+        table.codes,
+        table.is_taken,
+        np.stack((phases, speeds), axis=1),
+        grid,
+    )
+
+
 @pytest.mark.parametrize("speed", [120.0, -120.0, 0.0, 6000.0])
 @pytest.mark.parametrize("number", [0, 1, 255, 256, 257, 20_000])
 def test_events_are_counted_as_plain_numpy_counts_them(speed, number):
     phases, speeds = np.array((1e3, -4.0)), np.array((speed, -0.7 * speed))
     table = table_of_two()
-    slices = SliceCounts(2, RINGS, table.is_taken.shape, CELL_PX)
-    free = slices.empty_grid()
+    slices, free = empty(table)
     events = random_events(number, 70_000)
-    slices.count(events, table, range(70_000, 75_000), phases, speeds, free)
+    count(slices, events, (70_000, 75_000), table, phases, speeds, free)
     counts, cells = counted(events, 70_000, phases, speeds)
     # An angle on the border of two bins may be rounded to either.
     assert np.abs(slices.counts - counts).sum() <= 2e-3 * number
@@ -83,16 +115,15 @@ def test_events_are_counted_as_plain_numpy_counts_them(speed, number):
 def test_nothing_is_left_of_the_slice_before_and_nothing_is_missed(phase, speed, seed):
     phases, speeds = np.array((phase, 0.3 * phase)), np.array((speed, -0.1 * speed))
     table = table_of_two()
-    slices = SliceCounts(2, RINGS, table.is_taken.shape, CELL_PX)
-    free = slices.empty_grid()
+    slices, free = empty(table)
     folded = np.empty((RINGS, 2, ANGLE_BINS), np.int32)
     for start_us in (0, SLICE_US):
         events = random_events(2000, start_us, seed)
-        times_us = range(start_us, start_us + SLICE_US)
-        slices.count(events, table, times_us, phases + start_us, speeds, free)
+        times_us = start_us, start_us + SLICE_US
+        count(slices, events, times_us, table, phases + start_us, speeds, free)
         codes = table.codes[events.y, events.x]
         for slot in range(2):
-            expected = int(((codes >= 0) & (codes >> 20 == slot)).sum())
+            expected = int(((codes >= 0) & (codes >> SLOT_SHIFT == slot)).sum())
             turned = speeds[slot] * SLICE_US * 1e-6
             number = fold_sectors(slices.counts[slot], phases[slot] + start_us, turned, folded)
             assert number == expected == int(slices.counts[slot].sum())
@@ -102,13 +133,47 @@ def test_nothing_is_left_of_the_slice_before_and_nothing_is_missed(phase, speed,
 
 def test_events_of_other_slices_are_left_out():
     table = table_of_two()
-    slices = SliceCounts(2, RINGS, table.is_taken.shape, CELL_PX)
+    slices, grid = empty(table)
+    others, of_inside = empty(table)
     events = random_events(3000, 0)
     inside = events.between(1000, 3000)
-    grids = slices.empty_grid(), slices.empty_grid()
-    slices.count(events, table, range(1000, 3000), np.zeros(2), np.ones(2), grids[0])
-    total = slices.counts.copy()
-    slices.count(inside, table, range(1000, 3000), np.zeros(2), np.ones(2), grids[1])
-    assert np.array_equal(slices.counts, total)
-    assert np.array_equal(*grids)
-    assert total.sum() + grids[0].sum() <= len(inside)
+    count(slices, events, (1000, 3000), table, np.zeros(2), np.ones(2), grid)
+    count(others, inside, (1000, 3000), table, np.zeros(2), np.ones(2), of_inside)
+    assert slices.counts.sum() > 0
+    assert np.array_equal(slices.counts, others.counts)
+    assert np.array_equal(grid, of_inside)
+    assert slices.counts.sum() + grid.sum() <= len(inside)
+
+
+def test_slices_along_one_line_are_summed():
+    rng = np.random.default_rng(0)
+    parts = rng.poisson(3.0, (3, RINGS, SECTORS, 2, ANGLE_BINS)).astype(np.int32)
+    lengths_us = 4_000, 3_000, 10
+    slices = CoherentSlices.of(parts[0], 0.3, 9.0, lengths_us[0])
+    for part, length_us in zip(parts[1:], lengths_us[1:], strict=True):
+        later = CoherentSlices.of(part, slices.end, 9.0, length_us)
+        slices = slices.joined(later)
+    assert np.array_equal(slices.counts, parts.sum(axis=0))
+    assert slices.length_us == 7_010
+    assert slices.end == pytest.approx(0.3 + 9.0 * 7.01e-3)
+    # The middle of all is in the first slice.
+    assert slices.middle() == (0, pytest.approx(0.3 + 9.0 * 2e-3))
+
+
+@pytest.mark.parametrize(
+    ("lengths_us", "middle", "middle_us"),
+    [
+        ((5,), 0, 2.5),
+        ((5, 5), 1, 7.5),
+        ((5, 5, 5), 1, 7.5),
+        ((9, 1, 1), 0, 4.5),
+        ((1, 1, 9), 2, 6.5),
+    ],
+)
+def test_the_middle_slice_holds_the_middle(lengths_us, middle, middle_us):
+    counts = np.zeros((1, SECTORS, 2, ANGLE_BINS), np.int32)
+    slices = CoherentSlices.of(counts, 0.0, 1e6, lengths_us[0])
+    for length_us in lengths_us[1:]:
+        slices = slices.joined(CoherentSlices.of(counts, slices.end, 1e6, length_us))
+    index, phase = slices.middle()
+    assert (index, phase) == (middle, pytest.approx(middle_us))

@@ -1,0 +1,429 @@
+"""The log likelihood of slices under a template: matched filter, score and Fisher information.
+
+The matched filter is the phase discriminator: the log likelihood of Poisson events,
+sum(counts * log_density moved ahead), for every offset within half a blade's pitch, see `template`
+for the source. With the phase that was expected, of variance V, an offset x has the log prior
+of -x^2 / (2 V); one that is much better without it is a manoeuvre. Between bins the vertex of a
+parabola is taken.
+
+About that offset, score and information tell the phase and the disc's place and shape apart:
+maximum likelihood to second order (Kay, Fundamentals of Statistical Signal Processing: Estimation
+Theory, 1993, chapters 3 and 7). With the template's density f over the derotated angle a, n events
+of sector j at the angles a_i and a lag u_j of the pattern there, the log likelihood of the angles
+given n is
+
+    L_j = sum_i log f(a_i - u_j) - n log F_j(u_j),  F_j the mean of f over what the sector sees,
+
+and with the slope s = f' / f and its mean S_j over what the sector sees, weighted by f,
+
+    score        g_j = dL_j / du_j = -(sum_i s(a_i - u_j) - n S_j)
+    information  I_j = sum_i s(a_i - u_j)^2 - n S_j^2
+
+The lag is linear in five unknowns, u_j = d_j . (offset, shift x, shift y, shear 0, shear 1), so
+that score and information of these are the sums of g_j d_j and of I_j d_j d_j'. Their inverse is
+the Cramer-Rao bound. A sector may be hidden, dark or have few pixels: as the likelihood is that of
+the angles given n, how much a sector sees does not matter.
+
+On the disc (radius 1), with the centre wrong by (ex, ey) and the shape by the symmetric shear
+[[s0, s1], [s1, -s0]], the angle a of a point at radius r is taken too small by
+(ex sin a - ey cos a) / r + s0 sin 2a - s1 cos 2a, and there the pattern seems to lag by as much.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.rotation.tracking.slice_counts import (
+    ANGLE_BINS,
+    BIN_RAD,
+    SECTOR_BINS,
+    SECTORS,
+    CoherentSlices,
+    bins_seen,
+    sector_runs,
+)
+from evio_ros.rotation.tracking.template import Template, TemplateTables, add_turned
+
+__all__ = [
+    "GEOMETRY",
+    "LARGEST_STEP_RAD",
+    "Match",
+    "OverDispersion",
+    "Score",
+    "match_template",
+    "score_of",
+    "vertex",
+]
+
+Real = NDArray[np.float64]
+
+MANOEUVRE_GAIN = 15.0
+"""Log likelihood by which an offset must be better than the one near the expected phase to be
+believed: e^15 outweighs the hundred offsets that are tried, and templates that are not quite right.
+Fitted to simulated recordings."""
+
+GEOMETRY = 4
+"""Unknowns of the disc: shift (x, y) in radii and shear [[s0, s1], [s1, -s0]] of its shape."""
+LARGEST_STEP_RAD = 4 * BIN_RAD
+"""Offsets beyond the matched filter's that are larger than this are not believed: the score is
+taken as linear, which blades' edges are for a few bins."""
+PLACE_ERROR_PX = 0.05
+"""Standard deviation of a sector's place that does not go away with the number of events: pixels
+are discrete, and a sector sees few edges. Fitted to simulated recordings."""
+TEMPLATE_ERROR = 0.1
+"""Relative error of the score that the template leads to expect in a sector that an edge cuts.
+Fitted to simulated recordings."""
+LEAST_DENSITY = 0.02
+"""Least that is expected in a sector, over the mean; a smoothed template may fall below 0. Fitted
+to simulated recordings."""
+SHORT_RAD = 0.01
+"""A sector's means over a slice's time are taken in its middle where a rotor turns by less: half a
+bin, over which tables are straight, and a smaller divisor would make much of rounding."""
+_MIDDLE_RAD = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS)
+LAG = np.stack(
+    (-np.sin(_MIDDLE_RAD), np.cos(_MIDDLE_RAD), -np.sin(2 * _MIDDLE_RAD), np.cos(2 * _MIDDLE_RAD)),
+    axis=1,
+)
+"""By how much the pattern lags in each sector for a shift x, y at radius 1 and a shear 0, 1."""
+
+FIRST_PHASE_DISPERSION, FIRST_SECTOR_DISPERSION = 3.0, 2.0
+"""Over-dispersion before any is measured. Fitted to simulated recordings."""
+PHASE_BOUNDS = (0.02, 1e3)
+SECTOR_BOUNDS = (1.0, 40.0)
+"""Bounds of what is measured; sectors hold too few edges to be better than their events explain.
+Fitted to simulated recordings."""
+SETTLED_SLICES = 3
+"""Innovations before this many slices are those of the first guess."""
+LARGEST_NORMALISED = 9.0
+"""A squared innovation over its variance counts for no more than this, three standard
+deviations."""
+PHASE_WEIGHTS = 0.02, 0.5
+SECTOR_WEIGHTS = 0.05, 1.0
+"""Weight of a slice in the averages: the first in the long run, the second over the number of
+slices so far while these are few. Fitted to simulated recordings."""
+LEAST_FREEDOM = 4
+"""Sectors beyond the number of unknowns that must be seen for their scatter to mean anything."""
+LEAST_CONTRAST = 1e-3
+"""Templates of less contrast count as this: they show nothing, and 0 would divide."""
+
+
+class Match(NamedTuple):
+    """Where the likelihood is greatest.
+
+    Attributes:
+        offset_rad: angle by which the rotor is ahead of the expected phase.
+        gain: log likelihood there, over that of events that show no pattern at all.
+        is_manoeuvre: whether the rotor has left the expected motion.
+    """
+
+    offset_rad: float
+    gain: float
+    is_manoeuvre: bool
+
+
+def match_template(
+    folded: NDArray[np.int32], tables: TemplateTables, blades: int, expected_variance: float
+) -> Match:
+    """Find the offset within half a blade's pitch.
+
+    Args:
+        folded: int32 (rings, 2, ANGLE_BINS) of `fold_sectors`.
+        tables: of the template.
+        blades: number of blades; beyond half their pitch, another blade is matched.
+        expected_variance: of the expected phase, rad^2.
+    """
+    reach = ANGLE_BINS // (2 * max(blades, 2))
+    return Match(*_best_offset(folded, tables.log_density, reach, expected_variance))
+
+
+class Score(NamedTuple):
+    """Log likelihood of slices around an offset, to second order.
+
+    With u = (offset beyond the given one, shift x, shift y, shear 0, shear 1) it is
+    gradient . u - u . information . u / 2.
+
+    Attributes:
+        gradient: (5,), the score.
+        information: (5, 5), the Fisher information.
+        scatter: sum over the sectors of their own score squared over its variance.
+        sectors: number of sectors of rings that saw the pattern.
+        explained: how much of the scatter the best place and shape explain.
+    """
+
+    gradient: Real
+    information: Real
+    scatter: float
+    sectors: int
+    explained: float
+
+    def over_dispersion(self) -> float | None:
+        """Scatter of the sectors about the best place and shape, over what events explain."""
+        freedom = self.sectors - len(self.gradient)
+        if freedom < LEAST_FREEDOM:
+            return None
+        return (self.scatter - self.explained) / freedom
+
+
+def score_of(
+    slices: CoherentSlices, template: Template, offset_rad: float, pixel_rad: float
+) -> Score:
+    """Compare every sector and ring of slices with the template.
+
+    Args:
+        slices: one rotor's. Where it turned in the negative sense, bright and dark edges of the
+            template change places.
+        template: the rotor's.
+        offset_rad: angle by which the rotor is about ahead.
+        pixel_rad: angle that a pixel takes up at the rim.
+    """
+    return Score(
+        *_compare(
+            slices.counts,
+            template.tables,
+            template.radii,
+            template.response,
+            PLACE_ERROR_PX * pixel_rad,
+            (offset_rad, slices.phase, slices.turned_rad),
+        )
+    )
+
+
+class OverDispersion:
+    """How much larger the errors of slices are than their numbers of events explain.
+
+    Events of one pixel come in bursts, pixels are discrete and no disc is quite flat: errors are
+    larger than Poisson statistics say; where edges are crisp, smaller. Method: adaptive measurement
+    noise, by matching the innovations' variance with that which was expected (Mehra, Approaches to
+    adaptive filtering, IEEE Transactions on Automatic Control 17, 1972).
+
+    Attributes:
+        phase: factor for the variance of a slice's phase.
+        sectors: factor for that of a sector's, about the best disc.
+    """
+
+    def __init__(self) -> None:
+        self.phase = FIRST_PHASE_DISPERSION
+        self.sectors = FIRST_SECTOR_DISPERSION
+
+    def update_phase(self, normalised: float, slices: int) -> None:
+        """Take in a squared innovation over its variance, after `slices` slices."""
+        if slices < SETTLED_SLICES:
+            return
+        usual, first = PHASE_WEIGHTS
+        weight = max(usual, first / (1 + slices))
+        self.phase *= 1 + weight * (min(normalised, LARGEST_NORMALISED) - 1)
+        self.phase = min(max(self.phase, PHASE_BOUNDS[0]), PHASE_BOUNDS[1])
+
+    def update_sectors(self, score: Score, slices: int) -> None:
+        """Take in the scatter of the sectors, after `slices` slices."""
+        measured = score.over_dispersion()
+        if measured is not None:
+            bounded = min(max(measured, SECTOR_BOUNDS[0]), SECTOR_BOUNDS[1])
+            usual, first = SECTOR_WEIGHTS
+            self.sectors += max(usual, first / (1 + slices)) * (bounded - self.sectors)
+
+    def over_contrast(self, contrast: float) -> float:
+        """Both factors multiplied, over a template's contrast: large where the disc is wrong."""
+        return self.phase * self.sectors / max(contrast, LEAST_CONTRAST)
+
+
+@njit(cache=True, nogil=True)
+def _best_offset(counts, log_density, reach, expected_variance):
+    """Offset in rad, log likelihood in its bin, whether it is a manoeuvre."""
+    likelihood = _likelihoods(counts, log_density, reach + 1)
+    best, is_manoeuvre = _best_bin(likelihood, reach, expected_variance + BIN_RAD**2)
+    middle = best + reach + 1
+    before, here, after = likelihood[middle - 1], likelihood[middle], likelihood[middle + 1]
+    return (best + vertex(before, here, after)) * BIN_RAD, here, is_manoeuvre
+
+
+@njit(cache=True, nogil=True)
+def _likelihoods(counts, log_density, reach):
+    """Log likelihood, float32 (2 reach + 1,), of counts for offsets of -reach to reach bins."""
+    rings, polarities, bins = counts.shape
+    offsets = 2 * reach + 1
+    likelihood = np.zeros(offsets, np.float32)
+    # Back to front, so that the offsets of a bin are one straight run.
+    backwards = np.empty(bins + offsets, np.float32)
+    for ring in range(rings):
+        for polarity in range(polarities):
+            row = counts[ring, polarity]
+            for i in range(bins + offsets):
+                backwards[i] = log_density[ring, polarity, (bins - 1 + reach - i) & (bins - 1)]
+            # Four bins at a time: the sums are written back a quarter as often.
+            for i in range(0, bins, 4):
+                a, b = np.float32(row[i]), np.float32(row[i + 1])
+                c, d = np.float32(row[i + 2]), np.float32(row[i + 3])
+                if a or b or c or d:
+                    run = backwards[bins - 4 - i : bins - i + offsets]
+                    for j in range(offsets):
+                        likelihood[j] += (
+                            a * run[j + 3] + b * run[j + 2] + c * run[j + 1] + d * run[j]
+                        )
+    return likelihood
+
+
+@njit(cache=True, nogil=True)
+def _best_bin(likelihood, reach, variance):
+    """The bin within reach that fits best, near the expected one; or, if it left that, anywhere."""
+    middle = len(likelihood) // 2
+    near, anywhere = -reach, -reach
+    best_expected = -math.inf
+    for i in range(-reach, reach + 1):
+        here = likelihood[middle + i]
+        expected = here - (i * BIN_RAD) ** 2 / (2 * variance)
+        if expected > best_expected:
+            near, best_expected = i, expected
+        if here > likelihood[middle + anywhere]:
+            anywhere = i
+    gained = likelihood[middle + anywhere] - likelihood[middle + near]
+    is_manoeuvre = gained > MANOEUVRE_GAIN
+    return (anywhere if is_manoeuvre else near), is_manoeuvre
+
+
+@njit(cache=True, nogil=True)
+def vertex(before: float, here: float, after: float) -> float:
+    """Place of the vertex of the parabola through three values, from the middle one, in steps."""
+    bend = before - 2 * here + after
+    return min(max(0.5 * (before - after) / bend, -0.5), 0.5) if bend < 0 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _sector_means(integral, second_integral, start, turned, means):
+    """Means of a function, of which two integrals are given, over every sector and a slice's time.
+
+    Args:
+        integral, second_integral: (ANGLE_BINS,) of a function of the angle in the turning frame.
+        start, turned: the frame's angle at first, and by how much it grows.
+        means: (SECTORS,), set.
+    """
+    width = 2 * math.pi / SECTORS
+    means[:] = 0.0
+    if abs(turned) < SHORT_RAD:
+        _steps(integral, -(start + 0.5 * turned), 1.0 / width, means)
+        return
+    _steps(second_integral, -start, 1.0 / (width * turned), means)
+    _steps(second_integral, -(start + turned), -1.0 / (width * turned), means)
+
+
+@njit(cache=True, nogil=True)
+def _steps(table, angle, factor, total):
+    """Add to each sector a factor times the growth of a periodic table over it.
+
+    Sectors begin at `angle`; between bins the table is straight.
+    """
+    place = angle / BIN_RAD
+    whole = math.floor(place)
+    share = place - whole
+    index = int(whole) & (ANGLE_BINS - 1)
+    before = table[index] * (1 - share) + table[(index + 1) & (ANGLE_BINS - 1)] * share
+    for sector in range(SECTORS):
+        index = (index + SECTOR_BINS) & (ANGLE_BINS - 1)
+        after = table[index] * (1 - share) + table[(index + 1) & (ANGLE_BINS - 1)] * share
+        total[sector] += factor * (after - before)
+        before = after
+
+
+@njit(cache=True, nogil=True)
+def _expected_slopes(tables, ring, swapped, start, turned, expected):
+    """Set the mean slope that each polarity and sector should see, (2, SECTORS)."""
+    density, steep = np.empty(SECTORS), np.empty(SECTORS)
+    for seen in range(2):
+        of = ring, seen ^ swapped
+        _sector_means(
+            tables.density_integral[of], tables.density_second_integral[of], start, turned, density
+        )
+        _sector_means(
+            tables.slope_integral[of], tables.slope_second_integral[of], start, turned, steep
+        )
+        for sector in range(SECTORS):
+            mean = max(1.0 + density[sector], LEAST_DENSITY)
+            expected[seen, sector] = (tables.mean_slope[of] + steep[sector]) / mean
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _moments(counts, slope):
+    """Number of events, and sums of their slope and of its square."""
+    total, first, second = 0, np.float32(0.0), np.float32(0.0)
+    for i in range(len(counts)):
+        weighted = np.float32(counts[i]) * slope[i]
+        total += counts[i]
+        first += weighted
+        second += weighted * slope[i]
+    return total, float(first), float(second)
+
+
+@njit(cache=True, nogil=True)
+def _compare(counts, tables, radii, response, place_error, motion):
+    """The fields of `Score`.
+
+    Args:
+        counts, tables, radii, response: see `CoherentSlices` and `Template`.
+        place_error: standard deviation of a sector's place at the rim, rad.
+        motion: angle by which the rotor is ahead, phase with which the slices were counted, and by
+            how much it grew.
+    """
+    offset, start, turned = motion
+    gradient, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
+    slope = np.zeros_like(tables.slope)
+    add_turned(slope, tables.slope, offset / BIN_RAD)
+    design, expected = np.ones(1 + GEOMETRY), np.empty((2, SECTORS))
+    scatter, sectors = 0.0, 0
+    first, number = bins_seen(start, turned)
+    swapped = int(turned < 0.0)
+    for ring in range(counts.shape[0]):
+        _expected_slopes(tables, ring, swapped, start + offset, turned, expected)
+        for sector in range(SECTORS):
+            own_score, own, doubt = 0.0, 0.0, 0.0
+            begin, near, far = sector_runs(first, number, sector)
+            for seen in range(2):
+                row, slopes = counts[ring, sector, seen], slope[ring, seen ^ swapped]
+                events, steep, squared = _moments(row[begin:near], slopes[begin:near])
+                if far:
+                    more = _moments(row[:far], slopes[:far])
+                    events, steep, squared = events + more[0], steep + more[1], squared + more[2]
+                usual = expected[seen, sector]
+                own_score -= steep - events * usual
+                own += max(squared - events * usual**2, 0.0)
+                doubt += (TEMPLATE_ERROR * events * usual) ** 2
+            if own == 0.0:
+                continue
+            # The edges in one sector are few and pixels discrete: no sector is known without end.
+            doubt += (place_error / radii[ring] * own) ** 2
+            trust = own / (own + doubt)
+            own_score, own = own_score * trust, own * trust
+            scatter += own_score * own_score / own
+            sectors += 1
+            for i in range(GEOMETRY):
+                design[1 + i] = LAG[sector, i] / (radii[ring] if i < 2 else 1.0)
+            for i in range(1 + GEOMETRY):
+                gradient[i] += own_score * design[i]
+                for j in range(1 + GEOMETRY):
+                    information[i, j] += own * design[i] * design[j]
+    # An offset u changes the score by response * information * u.
+    gradient *= response
+    information *= response**2
+    return gradient, information, scatter, sectors, _explained(gradient, information)
+
+
+@njit(cache=True, nogil=True)
+def _explained(score, information):
+    """Squared score over its variance that the best place and shape explain."""
+    # A touch of prior keeps the solution finite where some sectors saw nothing.
+    rest, left, explained = information.copy(), score.copy(), 0.0
+    for i in range(len(score)):
+        rest[i, i] += 1e-6 * rest[i, i] + 1e-9
+    # Unknowns are eliminated one after the other.
+    for i in range(len(score)):
+        explained += left[i] ** 2 / rest[i, i]
+        for j in range(i + 1, len(score)):
+            share = rest[j, i] / rest[i, i]
+            left[j] -= share * left[i]
+            for k in range(i + 1, len(score)):
+                rest[j, k] -= share * rest[i, k]
+    return explained

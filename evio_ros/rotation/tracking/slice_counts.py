@@ -1,0 +1,323 @@
+"""Events of a short slice of time, counted in the frame that turns with each rotor.
+
+An event at angle a of its rotor's disc and time t is counted at a - (phase + speed (t - start)),
+the derotated angle. What turns as expected stands still there, so that the counts of a slice are a
+sharp picture of the rotor, and are taken along polarity, ring and sector of the disc. Sectors are
+fixed in the image: an error of the disc's place shows as phases that differ from sector to sector.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.rotation.tracking.disc_map import ANGLE_BITS, FREE, MOST_RINGS, SLOT_SHIFT
+
+__all__ = [
+    "ANGLE_BINS",
+    "BIN_RAD",
+    "SECTORS",
+    "SECTOR_BINS",
+    "CoherentSlices",
+    "bins_seen",
+    "count_slice",
+    "make_counters",
+    "sector_runs",
+]
+
+BIN_BITS = 8
+ANGLE_BINS = 1 << BIN_BITS
+"""Bins of a turn in the turning frame: 25 mrad, a pixel at the rim of a disc of 40 pixels'
+radius."""
+BIN_RAD = 2 * math.pi / ANGLE_BINS
+SECTOR_BITS = 4
+SECTORS = 1 << SECTOR_BITS
+"""Sectors of the disc, fixed in the image: enough for the second harmonic, in which a wrong shape
+shows, and few enough that each holds events."""
+SECTOR_BINS = ANGLE_BINS // SECTORS
+"""Bins of the width of a sector."""
+
+U64 = np.uint64
+TURN_BITS = 64
+"""A turn is 2^64 where angles are whole numbers of 64 bits: they wrap by themselves."""
+CODE_TO_TURN = U64(TURN_BITS - ANGLE_BITS)
+"""Shift from a code to its angle in such numbers; ring and slot leave at the top."""
+TURN_TO_BIN = U64(TURN_BITS - BIN_BITS)
+"""Shift from such an angle to its bin."""
+HALF_BIN = U64(1 << (TURN_BITS - BIN_BITS - 1))
+CODE_TO_SECTOR = U64(ANGLE_BITS - SECTOR_BITS)
+"""Shift from a code to slot, ring and sector, in the order of the counters."""
+CODE_TO_SLOT = U64(SLOT_SHIFT)
+COUNTER_BITS = U64(BIN_BITS)
+QUARTER_TURN = 2.0 ** (TURN_BITS - 2)
+"""The largest power of two that a float holds exactly and that fits an int64."""
+
+BLOCK = 256
+"""Events that are looked up together, so that the processor waits for many of them at once; what is
+noted of them takes 5 kB and stays in its first cache."""
+
+
+class Counters(NamedTuple):
+    """Counters of all rotors for one slice after another.
+
+    Attributes:
+        counts: int32 (slots, rings, SECTORS, 2, ANGLE_BINS): events by slot of the rotor, ring,
+            sector of the disc, polarity (OFF first) and derotated angle; bin i is centred at
+            i * BIN_RAD.
+        flat: all that `counts` is a part of, with room for `MOST_RINGS` rings.
+        motion: uint64 (slots, 2), phase and speed in whole numbers: a turn is 2^64, a µs is 1.
+        turned: (slots, 2), phase at the slice's start and by how much it grew.
+        used: (1,), number of slots that were counted last.
+        row_start, column: the cell of a pixel in a flattened grid is row_start[y] + column[x];
+            tables are faster than a division for each event.
+    """
+
+    counts: NDArray[np.int32]
+    flat: NDArray[np.int32]
+    motion: NDArray[np.uint64]
+    turned: NDArray[np.float64]
+    used: NDArray[np.int64]
+    row_start: NDArray[np.uint32]
+    column: NDArray[np.uint32]
+
+
+def make_counters(slots: int, rings: int, grid_shape: tuple[int, int], cell_px: int) -> Counters:
+    """Counters at 0.
+
+    Args:
+        slots: number of rotors there is room for.
+        rings: rings of a disc.
+        grid_shape: rows and columns of the grid on which events of no rotor are counted.
+        cell_px: side of a cell of that grid in pixels.
+    """
+    every = np.zeros((slots, MOST_RINGS, SECTORS, 2, ANGLE_BINS), np.int32)
+    rows, columns = grid_shape
+    return Counters(
+        every[:, :rings],
+        every.reshape(-1),
+        np.zeros((slots, 2), np.uint64),
+        np.zeros((slots, 2)),
+        np.zeros(1, np.int64),
+        (np.arange(rows * cell_px) // cell_px * columns).astype(np.uint32),
+        (np.arange(columns * cell_px) // cell_px).astype(np.uint32),
+    )
+
+
+@njit(cache=True, nogil=True)
+def count_slice(counters, columns, times_us, codes, is_taken, motions, unassigned):
+    """Count a slice in place of the one before; one pass for all rotors.
+
+    Args:
+        counters: `Counters`, changed.
+        columns: x, y, t and polarity of events; those before and after the slice are left out.
+        times_us: start and end of the slice.
+        codes, is_taken: of a `PixelTable` whose cells are those of the grid.
+        motions: (n, 2) phase, rad, at the start of the slice and speed, rad/s, with which the rotor
+            of each slot is expected to turn; the table has no slots from n on.
+        unassigned: int32 grid to which the events of no rotor are added.
+    """
+    _clear(counters.counts, counters.turned, counters.used[0])
+    counters.used[0] = len(motions)
+    _set_motion(motions, 1e-6 * (times_us[1] - times_us[0]), counters.motion, counters.turned)
+    _count(counters, columns, times_us, codes, is_taken, unassigned)
+
+
+class CoherentSlices(NamedTuple):
+    """One rotor's counts over one slice or several: coherent integration.
+
+    A slow rotor's slices say little each. Counted along one straight line of phase they are summed,
+    and measured together.
+
+    Attributes:
+        counts: int32 (rings, SECTORS, 2, ANGLE_BINS).
+        folded: int32 (rings, 2, ANGLE_BINS), the same without sectors, see `fold_sectors`.
+        events: number of events.
+        phase, speed: of the line, at the start of the first slice, in rad and rad/s.
+        lengths_us: length of each slice.
+        length_us, length_s: of all slices.
+        turned_rad: by how much the rotor was expected to turn.
+    """
+
+    counts: NDArray[np.int32]
+    folded: NDArray[np.int32]
+    events: int
+    phase: float
+    speed: float
+    lengths_us: tuple[int, ...]
+    length_us: int
+    length_s: float
+    turned_rad: float
+
+    @classmethod
+    def of(
+        cls, counts: NDArray[np.int32], phase: float, speed: float, length_us: int
+    ) -> CoherentSlices:
+        """A single slice; its counts are not copied."""
+        rings, _, polarities, bins = counts.shape
+        folded = np.empty((rings, polarities, bins), np.int32)
+        length_s = 1e-6 * length_us
+        turned_rad = speed * length_s
+        events = fold_sectors(counts, phase, turned_rad, folded)
+        lengths_us = (length_us,)
+        return cls(
+            counts, folded, events, phase, speed, lengths_us, length_us, length_s, turned_rad
+        )
+
+    @property
+    def end(self) -> float:
+        """Phase of the line at the end of the last slice."""
+        return self.phase + self.turned_rad
+
+    def joined(self, later: CoherentSlices) -> CoherentSlices:
+        """With later slices of the same line; a copy."""
+        lengths_us = self.lengths_us + later.lengths_us
+        length_us = self.length_us + later.length_us
+        # Counted in slices of mean length, times of equal slices are not rounded.
+        slices, mean_s = len(lengths_us), 1e-6 * (length_us / len(lengths_us))
+        return self._replace(
+            counts=self.counts + later.counts,
+            folded=self.folded + later.folded,
+            events=self.events + later.events,
+            lengths_us=lengths_us,
+            length_us=length_us,
+            length_s=slices * mean_s,
+            turned_rad=self.speed * slices * mean_s,
+        )
+
+    def kept(self) -> CoherentSlices:
+        """A copy: counters are used again."""
+        return self._replace(counts=self.counts.copy())
+
+    def middle(self) -> tuple[int, float]:
+        """The slice in which the middle of all lies, and the line's phase in its own middle."""
+        index, before_us, half_us = 0, 0, 0.5 * self.length_us
+        while before_us + self.lengths_us[index] <= half_us:
+            before_us += self.lengths_us[index]
+            index += 1
+        mean_us = self.length_us / len(self.lengths_us)
+        slices = (before_us + 0.5 * self.lengths_us[index]) / mean_us
+        return index, self.phase + self.speed * slices * (1e-6 * mean_us)
+
+
+@njit(cache=True, nogil=True)
+def bins_seen(start_rad, turned_rad):
+    """Bins of the turning frame that pass the first sector while a rotor turns.
+
+    Sector s sees those `SECTOR_BINS` * s further on.
+
+    Args:
+        start_rad, turned_rad: the rotor's phase at first, and by how much it grows.
+
+    Returns:
+        The first bin, 0 to ANGLE_BINS - 1, and how many they are, at most ANGLE_BINS.
+    """
+    lowest = -max(start_rad, start_rad + turned_rad) / BIN_RAD
+    span = SECTOR_BINS + abs(turned_rad) / BIN_RAD + 3.0
+    # Also where the motion is no number.
+    if not span < ANGLE_BINS - 1:
+        return 0, ANGLE_BINS
+    return (math.floor(lowest) - 1) & (ANGLE_BINS - 1), math.ceil(span)
+
+
+@njit(cache=True, nogil=True)
+def sector_runs(first, number, sector):
+    """A sector's bins, see `bins_seen`, as two runs: from begin to near and from 0 to far."""
+    begin = (first + sector * SECTOR_BINS) & (ANGLE_BINS - 1)
+    end = begin + number
+    return begin, min(end, ANGLE_BINS), max(end - ANGLE_BINS, 0)
+
+
+@njit(cache=True, nogil=True)
+def fold_sectors(counts, start_rad, turned_rad, folded):
+    """Sum the counts over the sectors, as a rotor of the positive sense would show them.
+
+    Args:
+        counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
+        start_rad, turned_rad: phase with which they were counted, and by how much it grew. Where
+            it shrank, bright and dark edges change places.
+        folded: int32 (rings, 2, ANGLE_BINS), set.
+
+    Returns:
+        The number of events.
+    """
+    folded[:] = 0
+    first, number = bins_seen(start_rad, turned_rad)
+    swapped = int(turned_rad < 0.0)
+    for ring in range(counts.shape[0]):
+        for polarity in range(2):
+            total = folded[ring, polarity ^ swapped]
+            for sector in range(SECTORS):
+                begin, near, far = sector_runs(first, number, sector)
+                row = counts[ring, sector, polarity]
+                for i in range(begin, near):
+                    total[i] += row[i]
+                for i in range(far):
+                    total[i] += row[i]
+    return folded.sum()
+
+
+@njit(cache=True, nogil=True)
+def _clear(counts, turned, slots):
+    """Set the counters of some slots to 0: those that a slice may have changed."""
+    for slot in range(slots):
+        first, number = bins_seen(turned[slot, 0], turned[slot, 1])
+        for ring in range(counts.shape[1]):
+            for sector in range(SECTORS):
+                begin, near, far = sector_runs(first, number, sector)
+                counts[slot, ring, sector, :, begin:near] = 0
+                counts[slot, ring, sector, :, :far] = 0
+
+
+@njit(cache=True, nogil=True)
+def _set_motion(motions, length_s, motion, turned):
+    """Write down each slot's motion, as is and in whole numbers."""
+    for slot in range(len(motions)):
+        phase, speed = motions[slot]
+        turned[slot] = phase, speed * length_s
+        turns = phase / (2 * math.pi)
+        turns_per_us = speed * 1e-6 / (2 * math.pi)
+        motion[slot, 0] = U64(np.int64((turns - math.floor(turns)) * QUARTER_TURN) * 4)
+        motion[slot, 1] = U64(np.int64(turns_per_us * QUARTER_TURN) * 4)
+
+
+@njit(cache=True, nogil=True)
+def _count(counters, columns, times_us, codes, is_taken, unassigned):
+    """Add the events of a slice to their rotor's counters, or to a grid if they are of none.
+
+    Tables do not fit the processor's first caches. Where a loop does no more than look things up,
+    the waits overlap; a branch that was foretold wrongly would make each wait for itself.
+    """
+    x, y, t, polarity = columns
+    row_start, column = counters.row_start, counters.column
+    motion, counts = counters.motion, counters.flat
+    is_taken, unassigned = is_taken.reshape(is_taken.size), unassigned.reshape(unassigned.size)
+    near, far = np.empty(BLOCK, U64), np.empty(BLOCK, U64)
+    found = np.empty(BLOCK, codes.dtype)
+    start = U64(times_us[0])
+    last = np.searchsorted(t, times_us[1])
+    for begin in range(np.searchsorted(t, times_us[0]), last, BLOCK):
+        inside = outside = 0
+        for i in range(begin, min(begin + BLOCK, last)):
+            cell = U64(row_start[y[i]] + column[x[i]])
+            near[inside], far[outside] = U64(i), cell
+            inside += is_taken[cell]
+            outside += not is_taken[cell]
+        for j in range(inside):
+            found[j] = codes[y[near[j]], x[near[j]]]
+        for j in range(inside):
+            i = near[j]
+            if found[j] >= 0:
+                code = U64(found[j])
+                slot = code >> CODE_TO_SLOT
+                turned = motion[slot, 0] + motion[slot, 1] * (U64(t[i]) - start)
+                angle = ((code << CODE_TO_TURN) - turned + HALF_BIN) >> TURN_TO_BIN
+                channel = (code >> CODE_TO_SECTOR) << U64(1) | U64(polarity[i])
+                counts[channel << COUNTER_BITS | angle] += 1
+            elif found[j] == FREE:
+                unassigned[row_start[y[i]] + column[x[i]]] += 1
+        for j in range(outside):
+            unassigned[far[j]] += 1
