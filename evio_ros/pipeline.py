@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from evio_ros.estimate import Measurement
 from evio_ros.events import EventWindow, RegionOfInterest, SensorSize
 from evio_ros.rotation.classical.detector import ClassicalDetector, ClassicalDetectorParameters
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.base import SeekableSource
 from evio_ros.windowing import windows
 

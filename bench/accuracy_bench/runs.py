@@ -139,7 +139,8 @@ def _rate(steps: list[Step]) -> float | None:
 
 def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
     """The rotation detector, told nothing."""
-    from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+    from evio_ros.rotation.detector import RotationDetector
+    from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 
     parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
     detector = RotationDetector(events.size, parameters)

@@ -29,7 +29,7 @@ from evio_ros.rotation.acquisition.phase_vortex import (
     winding_power,
 )
 from evio_ros.rotation.acquisition.regions import Region
-from evio_ros.rotation.acquisition.work_units import Pieces
+from evio_ros.rotation.acquisition.work_units import Work
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
@@ -41,8 +41,8 @@ sense. Those of leaves wind as well either way."""
 ORDERS_TRIED = 2
 """So many numbers of windings are refined."""
 MINIMUM_CELLS = 8
-CELLS_A_PIECE = 200
-"""So many cells' spectra are one piece of work."""
+CELLS_A_UNIT = 200
+"""So many cells' spectra are one work unit, a millisecond."""
 FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
 
@@ -117,7 +117,7 @@ def acquire(
     span_us: int,
     region: Region,
     parameters: AcquisitionParameters,
-) -> Pieces[list[RotorCandidate]]:
+) -> Work[list[RotorCandidate]]:
     """Look for one rotor in a region.
 
     Args:
@@ -157,18 +157,18 @@ def _coarse(region: Region, maximum: int) -> Region:
     return Region(cells, region.events, factor * region.cell_px)
 
 
-def _normalised_spectrum(series: NDArray[np.float32]) -> Pieces[NDArray[np.complex64]]:
+def _normalised_spectrum(series: NDArray[np.float32]) -> Work[NDArray[np.complex64]]:
     """Spectrum of each cell's rate, (2, cells, frequencies); Poisson noise has unit variance."""
     polarities, cells, bins = series.shape
     window = np.hanning(bins).astype(np.float32)
     window /= np.sqrt(np.mean(window**2))
     spectrum = np.empty((polarities, cells, bins + 1), np.complex64)
     for polarity in range(polarities):
-        for first in range(0, cells, CELLS_A_PIECE):
-            part = series[polarity, first : first + CELLS_A_PIECE]
+        for first in range(0, cells, CELLS_A_UNIT):
+            part = series[polarity, first : first + CELLS_A_UNIT]
             totals = part.sum(axis=1, keepdims=True)
             tapered = (part - totals / bins) * (window / np.sqrt(np.maximum(totals, 1.0)))
-            spectrum[polarity, first : first + CELLS_A_PIECE] = scipy.fft.rfft(tapered, 2 * bins)
+            spectrum[polarity, first : first + CELLS_A_UNIT] = scipy.fft.rfft(tapered, 2 * bins)
             yield
     return spectrum
 

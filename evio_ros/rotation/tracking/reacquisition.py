@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
+from evio_ros.rotation.angle_time import (
+    BIN_US,
+    ORDERS,
+    angle_time_histogram,
+    angular_harmonics,
+)
 from evio_ros.rotation.tracking.disc_map import DiscMap
 from evio_ros.rotation.tracking.matched_filter import vertex
 from evio_ros.rotation.tracking.slice_histogram import ANGLE_BINS, BIN_RAD
@@ -17,9 +22,6 @@ from evio_ros.rotation.tracking.template import Template
 
 __all__ = ["FoundMotion", "find_motion"]
 
-BIN_US = 500
-ORDERS = 24
-"""Angular orders that take part; finer ones would ask for a finer search."""
 FASTEST_SHARE = 2.0
 """Speeds up to this multiple of the usual one are looked for, in both senses."""
 STEP_RAD = 0.12
