@@ -55,7 +55,7 @@ def outlines(
     try:
         import cv2
     except ImportError:
-        raise EvioError("outlines need OpenCV: pip install 'evio_ros[classical]'") from None
+        raise EvioError("outlines need OpenCV: pip install 'evio_ros[vision]'") from None
     # The square root makes the noise of all counts alike.
     root = np.sqrt(activity.astype(np.float32))
     smooth = cv2.GaussianBlur(root, (0, 0), p.smoothing_px)
