@@ -14,7 +14,7 @@ from rich.table import Table
 
 from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.pipeline import measure_source
-from evio_ros.rotation.detector import RotationDetectorParameters
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.registry import open_recording
 
 SCENES = ("fan_constant", "drone_idle")

@@ -21,7 +21,8 @@ from rich.table import Table
 
 from evio_ros.evaluation.simulated_recording import cached_preset
 from evio_ros.events import EventWindow
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.simulation.presets import Preset, preset
 from evio_ros.sources.registry import open_recording
 from evio_ros.windowing import windows
@@ -78,7 +79,7 @@ def rows(rotors: int, path: Path) -> list[list[str]]:
     for window_us, step_us in STEPS_US:
         parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
         with open_recording(str(path)) as source:
-            slices = list(windows(source.batches(), source.size, parameters.slice_us))
+            slices = list(windows(source.batches(), source.size, parameters.slice_lengths_us))
         rate = sum(len(part.events) for part in slices) / (slices[-1].end_us - slices[0].start_us)
         # Once for numba, once for the clock.
         for _ in range(2):

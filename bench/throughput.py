@@ -24,7 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from evio_ros.events import EventBatch, EventWindow, SensorSize
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 
 SIZE = SensorSize(1280, 720)
 PLACES = ((320.3, 180.6), (960.2, 180.4), (320.7, 540.1), (960.5, 540.2))

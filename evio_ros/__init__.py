@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     )
     from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
     from evio_ros.front_door import measure
-    from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+    from evio_ros.rotation.detector import RotationDetector
+    from evio_ros.rotation.detector_parameters import RotationDetectorParameters
     from evio_ros.sources.registry import open_source
     from evio_ros.windowing import windows
 
@@ -71,7 +72,8 @@ _MODULES = {
     ),
     "events": ("EventBatch", "EventWindow", "RegionOfInterest", "SensorSize"),
     "front_door": ("measure",),
-    "rotation.detector": ("RotationDetector", "RotationDetectorParameters"),
+    "rotation.detector": ("RotationDetector",),
+    "rotation.detector_parameters": ("RotationDetectorParameters",),
     "sources.registry": ("open_source",),
     "windowing": ("windows",),
 }

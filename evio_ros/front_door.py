@@ -11,7 +11,7 @@ from evio_ros.event_formats import events_from
 from evio_ros.events import RegionOfInterest, SensorSize
 from evio_ros.parameters import refuse_unknown
 from evio_ros.pipeline import measure_batches, measure_source
-from evio_ros.rotation.detector import RotationDetectorParameters
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.window_parameters import window_and_step
 from evio_ros.sources.base import EventSource
 from evio_ros.sources.registry import open_source

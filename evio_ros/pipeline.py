@@ -9,7 +9,8 @@ from evio_ros.errors import ParameterError
 from evio_ros.estimate import Measurement
 from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
 from evio_ros.rotation.classical.detector import ClassicalDetector, ClassicalDetectorParameters
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.base import EventSource, SeekableSource
 from evio_ros.windowing import windows
 

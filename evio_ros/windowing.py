@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -23,20 +23,27 @@ class WindowAssembler:
 
     Args:
         size: geometry of the sensor.
-        window_us: length of every window in µs, at least 1.
+        window_us: length of every window in µs, at least 1; or lengths that windows have in turn.
         start_us: start of the first window, sensor time; None for the first event's time.
+
+    Raises:
+        ParameterError: where a length is below 1 or there is none.
 
     Attributes:
         late_events: number of events dropped because their window had already been given, or was
             broken off when time went back or jumped on.
     """
 
-    def __init__(self, size: SensorSize, window_us: int, start_us: int | None = None) -> None:
-        if window_us < 1:
+    def __init__(
+        self, size: SensorSize, window_us: int | Sequence[int], start_us: int | None = None
+    ) -> None:
+        self._lengths_us = tuple(window_us) if isinstance(window_us, Sequence) else (window_us,)
+        if min(self._lengths_us, default=0) < 1:
             raise ParameterError(f"window_us: {window_us} is below the minimum 1 us")
         self.size = size
-        self.window_us = window_us
         self.late_events = 0
+        # Which of the lengths the next window has.
+        self._turn = 0
         self._start_us = start_us
         self._last_us = 0
         self._complete_until_us = 0
@@ -66,14 +73,15 @@ class WindowAssembler:
                 return
         self._last_us = int(batch.t[-1])
         self._pending.append(batch)
-        while self._last_us >= self._start_us + self.window_us:
+        while self._last_us >= self._start_us + self._lengths_us[self._turn]:
             yield self._next_window()
 
     def push_window(self, window: EventWindow) -> Iterator[EventWindow]:
         """Add a window, whose end says that all events before it have come.
 
         The windows that it completes are given without waiting for a later event. Where time goes
-        back, or jumps on by more than `LONGEST_GAP_US`, assembly starts afresh at the window.
+        back, or jumps on by more than `LONGEST_GAP_US`, assembly starts afresh at the window, with
+        the first of the lengths.
 
         Raises:
             EventError: where the window is of another sensor geometry.
@@ -82,10 +90,14 @@ class WindowAssembler:
         if self._start_us is None or not 0 <= since_last_us <= LONGEST_GAP_US:
             self.late_events += sum(map(len, self._pending))
             self._pending = []
-            self._start_us = window.start_us
+            if self._start_us != window.start_us:
+                self._start_us, self._turn = window.start_us, 0
         yield from self.push(window.events)
         self._complete_until_us = window.end_us
-        while self._start_us is not None and window.end_us >= self._start_us + self.window_us:
+        while (
+            self._start_us is not None
+            and window.end_us >= self._start_us + self._lengths_us[self._turn]
+        ):
             yield self._next_window()
 
     def flush(self, end_us: int | None = None, covered_only: bool = False) -> Iterator[EventWindow]:
@@ -98,13 +110,13 @@ class WindowAssembler:
             return
         if end_us is None:
             end_us = self._last_us + 1 if self._pending else self._start_us
-        needed_us = self.window_us if covered_only else 1
-        while self._start_us + needed_us <= end_us:
+        while self._start_us + (self._lengths_us[self._turn] if covered_only else 1) <= end_us:
             yield self._next_window()
 
     def _next_window(self) -> EventWindow:
         assert self._start_us is not None
-        start_us, end_us = self._start_us, self._start_us + self.window_us
+        length_us = self._lengths_us[self._turn]
+        start_us, end_us = self._start_us, self._start_us + length_us
         inside: list[EventBatch] = []
         rest: list[EventBatch] = []
         for batch in self._pending:
@@ -117,13 +129,14 @@ class WindowAssembler:
                 rest.append(batch.between(end_us, int(batch.t[-1]) + 1))
         self._pending = rest
         self._start_us = end_us
-        return EventWindow(start_us, self.window_us, EventBatch.concatenate(self.size, inside))
+        self._turn = (self._turn + 1) % len(self._lengths_us)
+        return EventWindow(start_us, length_us, EventBatch.concatenate(self.size, inside))
 
 
 def windows(
     batches: Iterable[EventBatch],
     size: SensorSize,
-    window_us: int,
+    window_us: int | Sequence[int],
     start_us: int | None = None,
     end_us: int | None = None,
     *,
@@ -134,17 +147,19 @@ def windows(
     Args:
         batches: batches in order of time.
         size: geometry of the sensor.
-        window_us: length of every window in µs.
+        window_us: length of every window in µs, or lengths that windows have in turn.
         start_us: start of the first window; None for the first event's time.
         end_us: no window starts at or after this time; None for the end of the batches.
         covered_only: leave out a last window that ends after `end_us`, for which there are no
             events; else it is given with its full length.
     """
     assembler = WindowAssembler(size, window_us, start_us)
-    needed_us = window_us if covered_only else 1
     for batch in batches:
         for window in assembler.push(batch):
-            if end_us is not None and window.start_us + needed_us > end_us:
+            if (
+                end_us is not None
+                and window.start_us + (window.length_us if covered_only else 1) > end_us
+            ):
                 return
             yield window
     yield from assembler.flush(end_us, covered_only)

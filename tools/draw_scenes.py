@@ -24,7 +24,8 @@ from evio_ros.cell_counts import activity_grid
 from evio_ros.estimate import RotorEstimate
 from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.events import EventBatch
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.simulation.presets import PRESETS
 from evio_ros.simulation.truth import RotorTruth, Truth, truth_path
 from evio_ros.sources.registry import open_source

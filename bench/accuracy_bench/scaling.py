@@ -14,7 +14,8 @@ from rich.table import Table
 
 from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.registry import open_source
 from evio_ros.windowing import windows
 

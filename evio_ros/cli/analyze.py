@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.estimate import Measurement
     from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
-    from evio_ros.rotation.detector import RotationDetectorParameters
+    from evio_ros.rotation.detector_parameters import RotationDetectorParameters
     from evio_ros.sources.base import SeekableSource
 
 __all__ = ["analyze"]
@@ -136,7 +136,7 @@ def _parameters(
 ) -> RotationDetectorParameters | ClassicalDetectorParameters:
     from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
     from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
-    from evio_ros.rotation.detector import RotationDetectorParameters
+    from evio_ros.rotation.detector_parameters import RotationDetectorParameters
     from evio_ros.rotation.window_parameters import window_and_step
 
     if method != _PHASE and method not in CLASSICAL_METHODS:

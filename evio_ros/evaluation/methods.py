@@ -19,7 +19,8 @@ from evio_ros.evaluation.scores import ScoringParameters
 from evio_ros.events import EventBatch
 from evio_ros.rotation.classical.detector import region_box
 from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.simulation.truth import RotorTruth, Truth
 from evio_ros.windowing import windows
 

@@ -23,8 +23,9 @@ from evio_ros.ros.quality_of_service import EventsQualityParameters, results_qua
 from evio_ros.ros.rotation_messages import state_array
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
-from evio_ros.rotation.known_discs import Calibration
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.rotation.known_discs import KnownDiscs
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 from evio_ros.rotation.warm_up import warm_up
 from evio_ros.windowing import WindowAssembler
@@ -34,7 +35,7 @@ __all__ = ["RotationDetectorNode", "main"]
 
 @dataclass(frozen=True)
 class CalibrationParameters(Parameters):
-    """Where the discs of a fixed camera are kept."""
+    """Where the known discs of a fixed camera are kept."""
 
     file: str = parameter(
         "",
@@ -66,7 +67,7 @@ class RotationDetectorNode(EvioNode):
         self._detector: RotationDetector | None = None
         self._slices: WindowAssembler | None = None
         self._events_of_step = 0
-        self._calibration = self._read_calibration()
+        self._known_discs = self._read_known_discs()
         self._rotors = 0
         self._busy_s = 0.0
         self.parameters.on_change(self._start_afresh)
@@ -107,34 +108,34 @@ class RotationDetectorNode(EvioNode):
         size = window.events.size
         if self._detector is None or self._slices is None or self._detector.size != size:
             self._detector = self._make_detector(size)
-            self._slices = WindowAssembler(size, self._detector.parameters.slice_us)
+            self._slices = WindowAssembler(size, self._detector.parameters.slice_lengths_us)
             self._events_of_step = 0
         for part in self._slices.push_window(window):
             self._follow(part, self._detector, clock)
         self._busy_s += time.monotonic() - started_s
 
     def _make_detector(self, size: SensorSize) -> RotationDetector:
-        calibration = self._calibration
-        if calibration is not None and calibration.size != size:
-            calibration = None
+        known = self._known_discs
+        if known is not None and known.size != size:
+            known = None
         return RotationDetector(
             size,
             self.parameters.get(RotationDetectorParameters),
             self.parameters.get(RegionParameters, "regions"),
             self.parameters.get(AcquisitionParameters, "acquisition"),
             self.parameters.get(TrackerParameters, "tracking"),
-            calibration,
+            known,
         )
 
-    def _read_calibration(self) -> Calibration | None:
+    def _read_known_discs(self) -> KnownDiscs | None:
         """The discs of the file that the parameter names, where there is one."""
         file = self.parameters.get(CalibrationParameters, "calibration").file
-        return Calibration.read(file) if file and Path(file).exists() else None
+        return KnownDiscs.read(file) if file and Path(file).exists() else None
 
     def _recalibrate(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._calibration = None
+        self._known_discs = None
         if self._detector is not None:
-            self._detector.recalibrate()
+            self._detector.forget_discs()
         response.success, response.message = True, "all discs are forgotten"
         return response
 
@@ -145,7 +146,7 @@ class RotationDetectorNode(EvioNode):
         elif self._detector is None:
             response.message = "no events have come yet"
         else:
-            response.success, response.message = _write(self._detector.calibration(), file)
+            response.success, response.message = _write(self._detector.known_discs(), file)
         return response
 
     def _follow(self, part: EventWindow, detector: RotationDetector, clock: SensorClock) -> None:
@@ -164,13 +165,13 @@ class RotationDetectorNode(EvioNode):
         detector.search()
 
 
-def _write(calibration: Calibration, file: str) -> tuple[bool, str]:
+def _write(known: KnownDiscs, file: str) -> tuple[bool, str]:
     """Whether it was written, and what to say."""
     try:
-        calibration.write(file)
+        known.write(file)
     except EvioError as error:
         return False, str(error)
-    return True, f"{len(calibration.discs)} discs in {file}"
+    return True, f"{len(known.discs)} discs in {file}"
 
 
 def main() -> None:

@@ -1,69 +1,28 @@
-"""The rotation detector: events in, rotors out."""
+"""The rotation detector: a slice of events in, estimates of all rotors out.
+
+Rotors that are tracked already take in each slice at once (`tracking.tracker_bank`); others are
+searched for between the steps (`acquisition.schedule`).
+"""
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from dataclasses import dataclass
 
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.estimate import RotorEstimate
-from evio_ros.events import EventBatch, EventWindow, SensorSize
-from evio_ros.parameters import parameter
-from evio_ros.rotation.acquisition.regions import Region, RegionParameters
-from evio_ros.rotation.acquisition.search import RotorSearch
-from evio_ros.rotation.acquisition.unassigned_events import FreeActivity
+from evio_ros.events import EventWindow, SensorSize
+from evio_ros.rotation.acquisition.regions import RegionParameters
+from evio_ros.rotation.acquisition.schedule import SearchSchedule
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
-from evio_ros.rotation.acquisition.work_units import Pieces
-from evio_ros.rotation.known_discs import Calibration
-from evio_ros.rotation.tracking.reacquisition import find_motion
-from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
+from evio_ros.rotation.detector_parameters import DetectorSettings, RotationDetectorParameters
+from evio_ros.rotation.known_discs import KnownDiscs
 from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
-from evio_ros.rotation.window_parameters import WindowParameters
 
-__all__ = ["DetectorStatistics", "RotationDetector", "RotationDetectorParameters"]
+__all__ = ["RotationDetector"]
 
-LONGEST_SLICE_US = 5_000
-RELOCK_US = 15_000
-"""Length of the events in which a lost rotor's motion is looked for."""
 DOUBTFUL_US = 500_000
-"""What fails to explain the events for so long is no rotor, and stands in the way of others."""
-LOOK_US = 20_000
-UNHURRIED_LOOK_US = 100_000
-"""Times after which active regions are looked for anew, while no rotor is followed and else."""
-PIECE_US = 2_500
-"""Sensor time for each piece of a search while rotors are followed: they must not wait for it."""
-IDLE_PIECE_US = 1_250
-"""The same while none is. Then new regions are searched to the end, as nothing can wait."""
-
-
-@dataclass(frozen=True)
-class RotationDetectorParameters(WindowParameters):
-    """What a user chooses of the rotation detector."""
-
-    acquisition_us: int = parameter(
-        250_000,
-        unit="us",
-        minimum=20_000,
-        maximum=2_000_000,
-        doc="Length of the events in which new rotors are looked for.",
-    )
-    maximum_rotors: int = parameter(
-        8, minimum=1, maximum=64, doc="No more than this many rotors are followed at once."
-    )
-    patience: int = parameter(
-        2, minimum=1, maximum=100, doc="A rotor is given up after this many windows without it."
-    )
-
-    @property
-    def slice_us(self) -> int:
-        """Length of the slices that a step is cut into: a divisor of the step, about 5 ms."""
-        return next(
-            self.step_us // pieces
-            for pieces in range(1, self.step_us + 1)
-            if self.step_us % pieces == 0 and self.step_us // pieces <= LONGEST_SLICE_US
-        )
+"""What fails to explain its disc's events for so long is no rotor, and keeps them from others."""
 
 
 @dataclass(slots=True)
@@ -73,7 +32,7 @@ class DetectorStatistics:
     Attributes:
         steps, events: steps and events taken in.
         gaps: steps that did not begin where the one before ended.
-        regions_searched: regions in which rotors were looked for.
+        regions_searched: regions in which rotors were searched for.
         rotors_found, rotors_lost: rotors taken up and given up.
         rotors_recovered: times a rotor's motion was lost and found again.
     """
@@ -94,12 +53,14 @@ class RotationDetector:
         size: geometry of the sensor.
         parameters: window, step and limits.
         regions, acquisition, tracking: details of the stages.
-        calibration: discs known from before; they are tried first where something moves.
+        known_discs: discs known from before; they are tried first where something moves.
 
     Raises:
-        ParameterError: where the calibration is for another geometry.
+        ParameterError: where the known discs are of another geometry.
 
     Attributes:
+        parameters: those given.
+        settings: all parameters, in the order in which they were given.
         statistics: counters of what happened.
     """
 
@@ -110,63 +71,39 @@ class RotationDetector:
         regions: RegionParameters | None = None,
         acquisition: AcquisitionParameters | None = None,
         tracking: TrackerParameters | None = None,
-        calibration: Calibration | None = None,
+        known_discs: KnownDiscs | None = None,
     ) -> None:
+        if known_discs is not None and known_discs.size != size:
+            raise ParameterError(f"known_discs: for a {known_discs.size} sensor, not for {size}")
         self.size = size
-        self.parameters = parameters or RotationDetectorParameters()
+        self.parameters = p = parameters or RotationDetectorParameters()
+        self.settings = DetectorSettings(
+            p,
+            regions or RegionParameters(),
+            acquisition or AcquisitionParameters(),
+            tracking or TrackerParameters(),
+        )
         self.statistics = DetectorStatistics()
-        self._regions = regions or RegionParameters()
-        self._acquisition = acquisition or AcquisitionParameters()
-        self._tracking = tracking or TrackerParameters()
-        if calibration is not None and calibration.size != size:
-            raise ParameterError(f"calibration: for a {calibration.size} sensor, not for {size}")
-        self._known = tuple(disc.ellipse for disc in calibration.discs) if calibration else ()
-        self._slice_us = self.parameters.slice_us
         self._next_identity = 0
-        self._slices_of_step = 0
+        self._slice_lengths_us = p.slice_lengths_us
+        self._patience_us = p.patience_us
         self._bank = TrackerBank(
             size,
-            self.parameters.maximum_rotors,
-            self._regions.cell_px,
-            self.parameters.window_us,
-            self._tracking,
+            p.maximum_rotors,
+            self.settings.regions.cell_px,
+            p.window_us,
+            self.settings.tracking,
         )
+        discs = known_discs.discs if known_discs is not None else ()
+        known = [disc.ellipse for disc in discs]
+        self._schedule = SearchSchedule(size, self._bank, known, self.settings)
         self.reset()
 
-    @property
-    def all_parameters(
-        self,
-    ) -> tuple[
-        RotationDetectorParameters, RegionParameters, AcquisitionParameters, TrackerParameters
-    ]:
-        """All parameters, in the order of the constructor."""
-        return self.parameters, self._regions, self._acquisition, self._tracking
-
     def reset(self) -> None:
-        """Forget all events and rotors; identities go on counting."""
-        p = self.parameters
-        steps = math.ceil(p.acquisition_us / p.step_us)
-        self._recent: deque[EventWindow] = deque(maxlen=2 * steps * (p.step_us // self._slice_us))
-        self._bank.clear()
-        self._free = FreeActivity(self._bank.grid_shape, 2 * p.acquisition_us, LOOK_US)
-        self._searcher = RotorSearch(
-            self.size,
-            self._recent,
-            self._bank,
-            self._known,
-            p.acquisition_us,
-            self._slice_us,
-            p.window_us // self._slice_us,
-            self._regions,
-            self._acquisition,
-            self._tracking,
-        )
-        self._searching: Pieces[RotorTracker | None] | None = None
-        self._is_new = False
-        self._is_search_due = False
-        self._to_search: list[Region] = []
-        self._time_to_look_us = steps * p.step_us
-        self._time_to_search_us = 0
+        """Forget all events and rotors, and begin a step; identities go on counting."""
+        self._slices_of_step = 0
+        self._end_us: int | None = None
+        self._forget()
 
     def process(self, step: EventWindow) -> list[RotorEstimate]:
         """Add the next `step_us` of events and measure every rotor over the last `window_us`.
@@ -178,7 +115,7 @@ class RotationDetector:
         Returns:
             One estimate for each rotor that is seen, the most confident first. While the first
             window fills, and after a rotor was found, `RotorEstimate.window_us` says how much is
-            measured. Where none was followed before, those found in this step are among them;
+            measured. Where none was tracked before, those found in this step are among them;
             where some were, they do not wait for the others: see `search`.
 
         Raises:
@@ -187,17 +124,21 @@ class RotationDetector:
         """
         self._check(step, self.parameters.step_us)
         self._slices_of_step = 0
+        start_us = step.start_us
         estimates: list[RotorEstimate] | None = None
-        for start_us in range(step.start_us, step.end_us, self._slice_us):
-            part = step.events.between(start_us, start_us + self._slice_us)
-            estimates = self._take(EventWindow(start_us, self._slice_us, part))
+        for length_us in self._slice_lengths_us:
+            events = step.events.between(start_us, start_us + length_us)
+            estimates = self._take(EventWindow(start_us, length_us, events))
+            start_us += length_us
         return estimates or []
 
     def take(self, part: EventWindow) -> list[RotorEstimate] | None:
-        """Add the next `slice_us` of events: estimates are out sooner where events come by parts.
+        """Add the next slice of a step: estimates are out sooner where events come by parts.
 
         Args:
-            part: a slice of a step. Slices follow one another as steps do in `process`.
+            part: the next slice, of the length that is due by
+                `RotationDetectorParameters.slice_lengths_us`; `WindowAssembler` makes such ones.
+                Slices follow one another as steps do in `process`; after a gap a step begins.
 
         Returns:
             What `process` returns, with the last slice of a step; else None.
@@ -205,53 +146,33 @@ class RotationDetector:
         Raises:
             EventError: as of `process`.
         """
-        self._check(part, self._slice_us)
+        turn = self._slices_of_step if self._follows_on(part) else 0
+        self._check(part, self._slice_lengths_us[turn])
         return self._take(part)
 
-    def _take(self, part: EventWindow) -> list[RotorEstimate] | None:
-        self.search()
-        if self._recent and part.start_us != self._recent[-1].end_us:
-            self.statistics.gaps += 1
-            self._slices_of_step = 0
-            self.reset()
-        self.statistics.events += len(part.events)
-        self._slices_of_step += 1
-        is_last = self._slices_of_step * self._slice_us == self.parameters.step_us
-        self._recent.append(part)
-        self._follow(part, is_last)
-        self._free.pass_time(part.length_us)
-        self._searcher.pass_step(part)
-        return self._complete_step() if is_last else None
-
-    def _complete_step(self) -> list[RotorEstimate]:
-        self.statistics.steps += 1
-        self._slices_of_step = 0
-        self._drop_lost()
-        self._is_search_due = True
-        if not len(self._bank):
-            self.search()
-        estimates = [tracker.estimate() for tracker in self._bank]
-        seen = [estimate for estimate in estimates if estimate is not None]
-        return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
-
     def search(self) -> None:
-        """Do the part of a step that looks for more rotors, once its estimates are passed on.
+        """Do the part of a step that searches for more rotors, once its estimates are passed on.
 
         The next `process` does it first where it was not done; results are the same.
         """
-        if self._is_search_due:
-            self._is_search_due = False
-            self._search_on(self.parameters.step_us)
+        for found in self._schedule.search():
+            found.tracker.identity = self._next_identity
+            self._next_identity += 1
+            self.statistics.rotors_found += 1
+        self.statistics.regions_searched = self._schedule.regions_searched
 
-    def calibration(self) -> Calibration:
-        """The discs of all rotors that are followed, as they are known by now."""
-        discs = tuple(tracker.known_disc() for tracker in self._bank)
-        return Calibration(self.size, discs)
+    def known_discs(self) -> KnownDiscs:
+        """The discs of all rotors that are tracked, as they are known by now."""
+        return KnownDiscs(self.size, tuple(tracker.known_disc() for tracker in self._bank))
 
-    def recalibrate(self) -> None:
-        """Forget all discs, those of a calibration too, and find them anew."""
-        self._known = ()
-        self.reset()
+    def forget_discs(self) -> None:
+        """Forget all discs, those known from before too, and find them anew."""
+        self._schedule.forget_known_discs()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._bank.clear()
+        self._schedule.reset()
 
     def _check(self, window: EventWindow, length_us: int) -> None:
         if window.events.size != self.size:
@@ -267,80 +188,42 @@ class RotationDetector:
                 f"{window.start_us} to {window.end_us} us"
             )
 
-    def _follow(self, part: EventWindow, is_last: bool) -> None:
-        """Let the trackers follow through a slice, which may be the last of a step."""
-        times_us = range(part.start_us, part.end_us)
-        self._bank.follow(part.events, times_us, is_last, self._free.latest)
-        for tracker in self._bank:
-            if tracker.unseen_us and tracker.unseen_us % RELOCK_US < self._slice_us:
-                self._relock(tracker)
+    def _follows_on(self, part: EventWindow) -> bool:
+        """Whether a slice begins where the one before ended."""
+        return self._end_us is None or part.start_us == self._end_us
 
-    def _relock(self, tracker: RotorTracker) -> None:
-        """Look for the motion of a lost rotor in the latest events."""
-        end_us = tracker.t_us
-        start_us = end_us - RELOCK_US
-        late = [part.events for part in self._recent if part.end_us > start_us]
-        events = EventBatch.concatenate(self.size, late).between(start_us, end_us)
-        disc = self._bank.disc_map(tracker)
-        found = find_motion(events, start_us, end_us, disc, tracker.template, tracker.usual_speed)
-        if found is not None:
-            tracker.resume(found.phase, found.speed, found.deviations)
-            self.statistics.rotors_recovered += 1
+    def _take(self, part: EventWindow) -> list[RotorEstimate] | None:
+        self.search()
+        if not self._follows_on(part):
+            self.statistics.gaps += 1
+            self.reset()
+        self._end_us = part.end_us
+        self.statistics.events += len(part.events)
+        self._slices_of_step += 1
+        is_last = self._slices_of_step == len(self._slice_lengths_us)
+        times_us = range(part.start_us, part.end_us)
+        self._bank.follow(part.events, times_us, is_last, self._schedule.unassigned)
+        self._schedule.add(part)
+        self.statistics.rotors_recovered += self._schedule.recover_lost()
+        return self._complete_step() if is_last else None
+
+    def _complete_step(self) -> list[RotorEstimate]:
+        self.statistics.steps += 1
+        self._slices_of_step = 0
+        self._drop_lost()
+        self._schedule.end_step()
+        if not len(self._bank):
+            self.search()
+        estimates = [tracker.estimate() for tracker in self._bank]
+        seen = [estimate for estimate in estimates if estimate is not None]
+        return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
 
     def _drop_lost(self) -> None:
-        patience_us = self.parameters.patience * max(self.parameters.window_us, 50_000)
         for tracker in self._bank:
             if (
-                tracker.unseen_us > patience_us
-                or tracker.resting_us > self._tracking.rest_us
+                tracker.unseen_us > self._patience_us
+                or tracker.resting_us > self.settings.tracking.rest_us
                 or tracker.doubtful_us > DOUBTFUL_US
             ):
-                self._drop(tracker)
-
-    def _drop(self, tracker: RotorTracker) -> None:
-        self._bank.remove(tracker)
-        self.statistics.rotors_lost += 1
-
-    def _search_on(self, length_us: int) -> None:
-        """Go on with the search for rotors by as many pieces as a step of some length allows."""
-        self._time_to_look_us -= length_us
-        self._time_to_search_us += length_us
-        none_waits = not len(self._bank)
-        piece_us = IDLE_PIECE_US if none_waits else PIECE_US
-        while (work := self._searching or self._begin_search()) is not None:
-            self._searching = work
-            is_first_look = none_waits and self._is_new
-            if self._time_to_search_us < piece_us and not is_first_look:
-                return
-            self._time_to_search_us = max(self._time_to_search_us - piece_us, 0)
-            try:
-                next(work)
-            except StopIteration as end:
-                self._searching = None
-                if end.value is not None:
-                    self._take_up(end.value)
-        self._time_to_search_us = 0
-
-    def _begin_search(self) -> Pieces[RotorTracker | None] | None:
-        """The search of a region where events belong to no rotor; None where there is none."""
-        if self._bank.is_full:
-            return None
-        if self._time_to_look_us <= 0:
-            self._time_to_look_us = UNHURRIED_LOOK_US if len(self._bank) else LOOK_US
-            self._to_search = self._searcher.regions(*self._free.total())
-        while self._to_search:
-            region = self._to_search.pop(0)
-            active_us = self._free.active_us(region.cells)
-            if self._searcher.is_ripe(region, active_us):
-                self._is_new = self._searcher.is_new(region)
-                self.statistics.regions_searched += 1
-                return self._searcher.search(region, active_us)
-        return None
-
-    def _take_up(self, tracker: RotorTracker) -> None:
-        """Follow a rotor that was found, and look at once for what remains beside it."""
-        tracker.identity = self._next_identity
-        self._bank.add(tracker)
-        self._next_identity += 1
-        self.statistics.rotors_found += 1
-        self._time_to_look_us = 0
+                self._bank.remove(tracker)
+                self.statistics.rotors_lost += 1

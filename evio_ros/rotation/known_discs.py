@@ -1,4 +1,4 @@
-"""Discs that were found, kept in a small JSON file, so that a fixed camera knows them at once."""
+"""Discs that were found once and are kept in a small JSON file: a fixed camera tries them first."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError, SourceError
 from evio_ros.events import SensorSize
 
-__all__ = ["Calibration", "KnownDisc"]
+__all__ = ["KnownDisc", "KnownDiscs"]
 
 FORMAT = "evio_ros calibration"
+"""Name of the file format, which is older than the class's name."""
 VERSION = 1
 
 
@@ -36,8 +37,8 @@ class KnownDisc:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """All discs before a camera.
+class KnownDiscs:
+    """Discs of the rotors before a camera.
 
     Attributes:
         size: geometry of the sensor.
@@ -64,11 +65,11 @@ class Calibration:
             file.write(json.dumps(content, indent=1) + "\n")
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Calibration:
+    def read(cls, path: str | os.PathLike[str]) -> KnownDiscs:
         """Read what `write` has written.
 
         Raises:
-            SourceError: where the file is missing or is no calibration.
+            SourceError: where the file is missing or is no file of known discs.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -79,11 +80,11 @@ class Calibration:
         except OSError as error:
             raise SourceError(path, f"cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError) as error:
-            raise SourceError(path, f"is no calibration: {error!r}") from None
+            raise SourceError(path, f"is no file of known discs: {error!r}") from None
         except SourceError:
             raise
         except EvioError as error:
-            raise SourceError(path, f"is no calibration: {error}") from None
+            raise SourceError(path, f"is no file of known discs: {error}") from None
 
 
 def _disc_of(content: dict[str, Any]) -> KnownDisc:

@@ -24,7 +24,7 @@ def warm_up(detector: RotationDetector) -> None:
 
     Compiled kernels come from numba's cache after the first time on a machine.
     """
-    rehearsal = RotationDetector(SIZE, *detector.all_parameters)
+    rehearsal = RotationDetector(SIZE, *detector.settings)
     step_us = detector.parameters.step_us
     span_us = max(SPAN_US, 2 * detector.parameters.window_us)
     for start_us in range(0, span_us, step_us):

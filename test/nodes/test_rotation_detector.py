@@ -16,7 +16,7 @@ from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import receipts_quality
-from evio_ros.rotation.known_discs import Calibration
+from evio_ros.rotation.known_discs import KnownDiscs
 
 STATES = "rotation_detector/rotation_states"
 STEP_US = 50_000
@@ -63,18 +63,18 @@ def test_discs_are_saved_and_forgotten_when_asked(recording, tmp_path):
             probe.wait_until(lambda: driver.exit_code is not None)
         probe.wait_until(lambda: len(results) == DURATION_US // STEP_US)
         assert call("save_calibration") == (True, f"1 discs in {file}")
-        (disc,) = Calibration.read(file).discs
+        (disc,) = KnownDiscs.read(file).discs
         assert disc.ellipse.center == pytest.approx(ROTOR.ellipse.center, abs=1.0)
         assert call("recalibrate") == (True, "all discs are forgotten")
         assert call("save_calibration") == (True, f"0 discs in {file}")
 
 
-def test_a_broken_calibration_is_one_line_and_exit_code_2(tmp_path):
+def test_a_broken_file_of_known_discs_is_one_line_and_exit_code_2(tmp_path):
     file = tmp_path / "discs.json"
     file.write_text("{}")
     with NodeProcess("rotation_detector", {"calibration.file": str(file)}) as detector:
         assert detector.wait(60.0) == 2
-        assert f"{file}: is no calibration" in detector.output()
+        assert f"{file}: is no file of known discs" in detector.output()
 
 
 def test_noise_gives_empty_arrays_at_the_same_rate(noise_recording):

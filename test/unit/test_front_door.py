@@ -16,7 +16,7 @@ import evio_ros
 from evio_ros import front_door
 from evio_ros.errors import EventError, ParameterError, SourceError
 from evio_ros.events import EventBatch, RegionOfInterest, SensorSize
-from evio_ros.rotation.detector import RotationDetectorParameters
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.registry import open_source
 

@@ -6,7 +6,7 @@ from small_fan import BLADES, DISC, RPM
 from evio_ros.errors import ParameterError
 from evio_ros.events import RegionOfInterest
 from evio_ros.pipeline import measure_source
-from evio_ros.rotation.detector import RotationDetectorParameters
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.registry import open_source
 
 PARAMETERS = RotationDetectorParameters(window_us=100_000, step_us=50_000)

@@ -57,6 +57,19 @@ def test_only_windows_that_the_events_cover_can_be_asked_for(times, places, wind
     assert given_windows == [window for window in every if window[0] + window_us <= covered_us]
 
 
+@given(event_times(), cuts(), st.lists(LENGTHS, min_size=1, max_size=4))
+def test_lengths_take_turns(times, places, lengths):
+    batch = batch_at(times)
+    given_windows = list(windows(parts_of(batch, places), SMALL, lengths))
+    if not times:
+        assert given_windows == []
+        return
+    starts = itertools.accumulate(itertools.cycle(lengths), initial=times[0])
+    for window, (start_us, end_us) in zip(given_windows, itertools.pairwise(starts), strict=False):
+        assert (window.start_us, window.end_us) == (start_us, end_us)
+    assert [event for window in given_windows for event in columns(window.events)] == columns(batch)
+
+
 def test_a_gap_gives_empty_windows():
     given_windows = shown(windows([batch_at([0, 35])], SMALL, 10))
     assert [(start, len(events)) for start, _, events in given_windows] == [
@@ -98,6 +111,10 @@ def test_an_empty_batch_changes_nothing():
 def test_wrong_length_and_wrong_sensor_are_refused():
     with pytest.raises(ParameterError, match="window_us: 0 is below the minimum 1 us"):
         WindowAssembler(SMALL, 0)
+    with pytest.raises(ParameterError, match=r"window_us: \(5, 0\) is below the minimum 1 us"):
+        WindowAssembler(SMALL, (5, 0))
+    with pytest.raises(ParameterError, match="window_us: "):
+        WindowAssembler(SMALL, ())
     assembler = WindowAssembler(SMALL, 10)
     with pytest.raises(EventError, match="batch of a 9x9 sensor pushed to windows of 8x6"):
         list(assembler.push(batch_at([1], SensorSize(9, 9))))
@@ -128,6 +145,17 @@ def test_assembly_starts_afresh_where_time_goes_back_or_jumps(next_start_us):
     given_windows = shown(assembler.push_window(next_message))
     assert [(start, len(events)) for start, _, events in given_windows] == [(next_start_us, 1)]
     assert assembler.late_events == 2  # those of the window that was broken off
+
+
+def test_after_a_jump_the_first_length_comes_again():
+    assembler = WindowAssembler(SMALL, (10, 20, 30))
+    messages = [
+        EventWindow(0, 35, batch_at([3])),
+        EventWindow(2 * LONGEST_GAP_US, 12, batch_at([])),
+    ]
+    given_windows = [shown(assembler.push_window(message)) for message in messages]
+    assert [window[:2] for window in given_windows[0]] == [(0, 10), (10, 20)]
+    assert [window[:2] for window in given_windows[1]] == [(2 * LONGEST_GAP_US, 10)]
 
 
 def test_a_gap_between_messages_gives_empty_windows():

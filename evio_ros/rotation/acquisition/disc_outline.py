@@ -1,8 +1,11 @@
 """Rotors without blades to speak of: a disc-shaped region and the angle-time spectrum inside it.
 
 A fine texture or a single mark gives no line that winds about a hub. But where a region has the
-outline of a disc, its centre and shape are known, and the angle-time spectrum tells whether what is
-inside turns.
+outline of a disc, its centre and shape follow from the region's moments (a filled ellipse of
+semi-axis a has variance a^2 / 4 along it), and the angle-time spectrum tells whether what is inside
+turns: a pattern at f turns a second has its angular order k at the temporal frequency -k f, so the
+spectrum's power is summed along lines through the origin, one for each f. A lamp, whose spectrum
+has no sense, is told by the line of the opposite speed.
 """
 
 from __future__ import annotations
@@ -18,25 +21,33 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.winding import RotorCandidate
-from evio_ros.rotation.acquisition.work_units import Pieces
-from evio_ros.rotation.angle_time import harmonics_of_events
+from evio_ros.rotation.acquisition.work_units import Work
+from evio_ros.rotation.angle_time import BIN_US, harmonics_of_events
 from evio_ros.rotation.tracking.disc_map import DiscMap
+from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
-__all__ = ["LEAST_TURNS", "outline_ellipse", "speed_spectrum", "turning_candidate"]
+__all__ = ["LEAST_TURNS", "outline_ellipse", "turning_candidate"]
 
-ORDERS = 32
-RINGS = 4
-BIN_US = 500
+TEXTURE_ORDERS = 32
+"""Angular orders that take part: more than of blades, as textures and marks are finer."""
+FEWEST_BINS = 16
+"""Time bins at least, of however short a span."""
 ZERO_PADDING = 2
+"""The spectrum over time is sampled so many times as finely as the span asks, so that no line is
+missed between two samples."""
 FASTEST_HZ = 100.0
+"""Fastest disc that is looked for, turns a second: `BIN_US` samples its order 10."""
 LEAST_POWER = 4.0
-"""Power on the line of the spectrum over that of noise."""
+"""Power on the line of the spectrum over that of noise, which has 1 and a deviation of 0.06: a line
+of 32 orders and 8 channels sums 256 powers."""
 LEAST_ASYMMETRY = 3.0
 """The same over the power on the line of the opposite speed; a lamp has both alike."""
 LEAST_TURNS = 1.0
 """Before it has turned so far, not all of a disc was seen."""
 LEAST_FILLING = 0.8
 """Share of the ellipse that the region's cells cover, and of the cells that it covers."""
+RIM_RADIUS = 1.1
+"""Cells within this many radii count as covered: those at the rim are cut."""
 
 
 def outline_ellipse(region: Region) -> Ellipse | None:
@@ -45,36 +56,39 @@ def outline_ellipse(region: Region) -> Ellipse | None:
     values, vectors = np.linalg.eigh(np.cov(points.T))
     if values[0] <= 0.0:
         return None
-    # A filled ellipse of semi-axis a has variance a^2 / 4 along it.
     minor, major = 2 * np.sqrt(values)
     tilt = math.atan2(vectors[1, 1], vectors[0, 1])
     wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
     x, y = points.mean(axis=0)
     ellipse = Ellipse((float(x), float(y)), (float(major), float(minor)), wrapped)
     radius, _ = ellipse.disc_coordinates(points[:, 0], points[:, 1])
-    inside = float((radius < 1.1).mean())
+    inside = float((radius < RIM_RADIUS).mean())
     filling = len(points) * region.cell_px**2 / (math.pi * major * minor)
     return ellipse if min(inside, filling) >= LEAST_FILLING else None
 
 
 def turning_candidate(
-    events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse
-) -> Pieces[RotorCandidate | None]:
+    events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse, tracking: TrackerParameters
+) -> Work[RotorCandidate | None]:
     """Whether something turns in a disc, and how fast.
 
     Args:
         events: events of [start_us, start_us + span_us).
         start_us, span_us: time span in µs.
         ellipse: the disc.
+        tracking: its rings, and the radius of the hub.
 
     Returns:
         The candidate, of order 1; its coherence is the share of power that is not noise. Unless it
-        has made `LEAST_TURNS` more of the events must be seen to be sure.
+        has made `LEAST_TURNS`, more of the events must be seen to be sure.
     """
-    disc = DiscMap.of(ellipse, events.size, RINGS, 0.15, 1.0)
-    bins = max(span_us // BIN_US, 16)
-    harmonics = yield from harmonics_of_events(events, disc, start_us, span_us, bins, ORDERS)
-    frequencies, power = yield from speed_spectrum(harmonics, span_us * 1e-6, FASTEST_HZ)
+    # Beyond the rim of an outline lies what is no disc.
+    disc = DiscMap.of(ellipse, events.size, tracking.rings, tracking.hub_radius, 1.0)
+    bins = max(span_us // BIN_US, FEWEST_BINS)
+    harmonics = yield from harmonics_of_events(
+        events, disc, start_us, span_us, bins, TEXTURE_ORDERS
+    )
+    frequencies, power = yield from _speed_spectrum(harmonics, span_us * 1e-6, FASTEST_HZ)
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])
     if power[best] < max(LEAST_POWER, LEAST_ASYMMETRY * opposite):
@@ -82,9 +96,9 @@ def turning_candidate(
     return RotorCandidate(ellipse, float(frequencies[best]), 1, float(1 - 1 / power[best]))
 
 
-def speed_spectrum(
+def _speed_spectrum(
     harmonics: NDArray[np.complexfloating], length_s: float, fastest_hz: float
-) -> Pieces[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+) -> Work[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Power along every line of the angle-time spectrum.
 
     Args:

@@ -1,4 +1,20 @@
-"""How well the phases of many points wind about a hub, and the hub about which they wind best."""
+"""The phase vortex: how well the phases of many points wind about a hub, and about which hub best.
+
+With p_i the phasor (amplitude and phase at one spectral line) of a point at the angle a_i about a
+hub, on the disc as it is after undoing its flattening, the power that winds m times is
+
+    P_m(hub, flattening) = |sum_i p_i exp(i m a_i)|^2,
+
+summed over the two polarities, and the coherence is P_m / (sum_i |p_i|)^2: 1 where all phases wind
+together. It is an angular Fourier coefficient of the phasors, and its maximum the likeliest hub and
+flattening where their errors are alike. The method is this project's own; `winding` says
+why rotors show in it.
+
+The maximum is found by the simplex of Nelder and Mead (Computer Journal 1965) with scipy's rules
+and stopping criteria. scipy's own gives the same digits, but takes 1.1 ms for a hub (17 ms at most)
+in place of 0.07 ms, as it calls the loss some 90 times from Python: a drone's 47 hubs in 0.7 s of
+events cost 87 ms in place of 4 ms, and a hub is more than one work unit.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +26,13 @@ from numba import njit
 __all__ = ["best_starts", "disc_angle", "refined_hub", "winding_power"]
 
 ITERATIONS = 250
+"""Steps of the simplex at most; some 50 are usual."""
 PLACE_TOLERANCE = 1e-3
 COHERENCE_TOLERANCE = 1e-5
+"""The simplex is small enough where its vertices differ by less: in place, by this share of the
+region's size and this flattening; and in coherence."""
 FIRST_STEP = 0.1
-"""Nelder and Mead's simplex: its first size and when it is small enough."""
+"""First size of the simplex in the same units: less than half the way between two starts."""
 
 
 @njit(cache=True, nogil=True)

@@ -1,19 +1,32 @@
-"""Active regions of the image: clusters of the active cells of an activity grid."""
+"""Active regions of the image: clusters of the active cells of a grid.
+
+Cells are active where their event rate stands out from the median cell's. DBSCAN (Ester, Kriegel,
+Sander and Xu, KDD 1996) or the mean shift (Comaniciu and Meer, IEEE PAMI 2002) joins them to
+regions. It runs over cells, so its cost does not grow with the number of events.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition.grid_dbscan import grid_dbscan
 
-__all__ = ["Region", "RegionParameters", "find_regions"]
+__all__ = ["DISC_REACH", "Region", "RegionParameters", "find_regions"]
 
 CORE_CELLS = 4
-"""So many active cells, itself included, make a cell's neighbourhood dense."""
+"""So many active cells, itself included, make a cell's neighbourhood dense: DBSCAN's MinPts, twice
+the number of dimensions as its authors advise."""
+DISC_REACH = 1.25
+"""Cells nearer to a hub than this, in radii, belong to its disc: a rim that is known to a few
+percent lies within, with the events of its blur."""
+LEAST_EVENTS = 2.0
+"""A cell with fewer events is not active, however short the time: one is noise."""
 
 
 @dataclass(frozen=True)
@@ -70,22 +83,36 @@ class Region:
         """(n, 2) x and y of the cells' centres in pixels."""
         return (self.cells[:, ::-1] + 0.5) * self.cell_px - 0.5
 
+    def share_on(self, disc: Ellipse) -> float:
+        """Share of the cells that lie on a disc or within its reach."""
+        points = self.cell_centers()
+        radius, _ = disc.disc_coordinates(points[:, 0], points[:, 1])
+        return float((radius < DISC_REACH).mean())
+
 
 def find_regions(
-    grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
+    grid: NDArray[np.int32],
+    span_us: int,
+    parameters: RegionParameters,
+    discs: Iterable[Ellipse] = (),
 ) -> list[Region]:
-    """Find the active regions of an `activity_grid` of `span_us` microseconds.
+    """Find the active regions of an `activity_grid`.
 
-    Cells are active where their rate stands out from the median cell's; DBSCAN (Ester et al. 1996)
-    or the mean shift (Comaniciu and Meer 2002) joins them. It runs over cells, so its cost does not
-    grow with the number of events.
+    Args:
+        grid: int32 events of each cell.
+        span_us: time in which they were counted.
+        parameters: thresholds and clustering.
+        discs: discs of rotors that are tracked; their cells are left out.
 
     Returns:
         Regions, the one with most events first.
     """
+    grid = _without(grid, discs, parameters.cell_px)
     # Every fourth cell tells the median as well.
     typical = float(np.median(grid[::2, ::2]))
-    least = max(parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * typical, 2.0)
+    least = max(
+        parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * typical, LEAST_EVENTS
+    )
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:
         return []
@@ -103,9 +130,27 @@ def find_regions(
     return regions
 
 
+def _without(grid: NDArray[np.int32], discs: Iterable[Ellipse], cell_px: int) -> NDArray[np.int32]:
+    """The grid with no events in the cells of some discs."""
+    grid = grid.copy()
+    rows, columns = grid.shape
+    for disc in discs:
+        half_width, half_height = disc.scaled(DISC_REACH).half_extent()
+        y0 = int(np.clip((disc.center[1] - half_height) // cell_px, 0, rows))
+        y1 = int(np.clip((disc.center[1] + half_height) // cell_px + 1, 0, rows))
+        x0 = int(np.clip((disc.center[0] - half_width) // cell_px, 0, columns))
+        x1 = int(np.clip((disc.center[0] + half_width) // cell_px + 1, 0, columns))
+        row, column = np.mgrid[y0:y1, x0:x1]
+        x, y = (column + 0.5) * cell_px - 0.5, (row + 0.5) * cell_px - 0.5
+        radius, _ = disc.disc_coordinates(x, y)
+        grid[y0:y1, x0:x1][radius < DISC_REACH] = 0
+    return grid
+
+
 def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[np.int64]:
     """Number of the region of each cell, -1 for none."""
     if parameters.clustering == "mean_shift":
+        # Loading it takes most of a second, and few want it.
         from sklearn.cluster import MeanShift
 
         bandwidth = parameters.mean_shift_px / parameters.cell_px

@@ -1,4 +1,4 @@
-"""Where events of no rotor came lately: the activity grid in which new rotors are looked for."""
+"""Events that no tracker can assign to its rotor, counted in cells: where new rotors may be."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FreeActivity"]
-
+__all__ = ["UnassignedEvents"]
 
 ACTIVE_SHARE = 0.2
-"""Share of their highest event rate that active cells have at least."""
+"""Share of their highest event rate that active cells have at least: noise stays below it, a
+rotor's blades that come and go do not."""
 
 
-class FreeActivity:
+class UnassignedEvents:
     """Counts of the latest events that belong to no rotor, in cells.
 
     Args:
-        shape: rows and columns of the grid.
+        shape: rows and columns of the grid of cells.
         span_us: time that is looked back on, or a little more.
-        part_us: counts are kept, and dropped, in parts of this length or of a step.
+        part_us: counts are kept, and dropped, in parts of this length or of a slice.
 
     Attributes:
-        latest: int32 grid to which the events of the next step are added.
+        latest: int32 grid to which the events of the next slice are added.
     """
 
     def __init__(self, shape: tuple[int, int], span_us: int, part_us: int) -> None:
         self._span_us = span_us
         self._part_us = part_us
         self._parts: deque[tuple[int, NDArray[np.int32]]] = deque()
-        # Of the parts alone.
+        # Of the parts alone, without the latest.
         self._sum: NDArray[np.int32] = np.zeros(shape, np.int32)
         self._sum_us = 0
         self._latest_us = 0
         self.latest: NDArray[np.int32] = np.zeros(shape, np.int32)
 
     def pass_time(self, length_us: int) -> None:
-        """Let a step pass that was counted."""
+        """Let a slice pass that was counted."""
         self._latest_us += length_us
         if self._latest_us >= self._part_us:
             self._parts.append((self._latest_us, self.latest))
@@ -55,7 +55,7 @@ class FreeActivity:
         return self._sum + self.latest, self._sum_us + self._latest_us
 
     def active_us(self, cells: NDArray[np.int64]) -> int:
-        """How long ago some cells (n, 2) began to be active."""
+        """How long ago some cells (n, 2), rows and columns, began to be active."""
         parts = [*self._parts, (self._latest_us, self.latest)]
         rates = [int(grid[cells[:, 0], cells[:, 1]].sum()) / max(us, 1) for us, grid in parts]
         began = next(i for i, rate in enumerate(rates) if rate >= ACTIVE_SHARE * max(rates))

@@ -1,4 +1,10 @@
-"""Following a candidate through events of the past, to see whether it is a rotor."""
+"""Verification: a candidate is tracked through the past in which it was seen, to see whether it is
+a rotor.
+
+It is tracked twice: the second time starts with the disc, template and motion that the first has
+learned. What gains evidence from slice to slice is a rotor; a disc that spans two rotors, or lies
+beside one, fails to explain its events (`tracking.lock_detector`).
+"""
 
 from __future__ import annotations
 
@@ -6,53 +12,80 @@ import numpy as np
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.rotation.acquisition.work_units import Pieces
+from evio_ros.rotation.acquisition.pull_in import pull_in
+from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWindow
+from evio_ros.rotation.acquisition.winding import RotorCandidate
+from evio_ros.rotation.acquisition.work_units import Work
+from evio_ros.rotation.detector_parameters import DetectorSettings
 from evio_ros.rotation.tracking.phase_filter import Motion
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 from evio_ros.rotation.tracking.template import Template
 from evio_ros.rotation.tracking.tracker_bank import TrackerBank
-from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
-__all__ = ["CandidateFollower"]
+__all__ = ["Verifier"]
 
-SLICES_A_PIECE = 3
+SLICES_A_UNIT = 3
+"""So many slices of a tracker are one work unit, a millisecond."""
 
 
-class CandidateFollower:
-    """Lets one tracker at a time follow events that belong to no other rotor.
+class Verifier:
+    """Tracks one candidate at a time through events that belong to no other rotor.
 
     Args:
         size: geometry of the sensor.
-        cell_px: side of the cells of the pixel table.
-        slice_us: length of the slices.
-        window_slices: slices of the measured window.
-        tracking: how to follow.
+        settings: slices and window, cells, rings and agility.
     """
 
-    def __init__(
-        self,
-        size: SensorSize,
-        cell_px: int,
-        slice_us: int,
-        window_slices: int,
-        tracking: TrackerParameters,
-    ) -> None:
-        self._slice_us = slice_us
-        self._bank = TrackerBank(size, 1, cell_px, slice_us * window_slices, tracking)
+    def __init__(self, size: SensorSize, settings: DetectorSettings) -> None:
+        self._tracking = settings.tracking
+        self._bank = TrackerBank(
+            size,
+            1,
+            settings.regions.cell_px,
+            settings.detector.window_us,
+            settings.tracking,
+        )
+        # Counted by the bank, and not asked for.
         self._unassigned = np.zeros(self._bank.grid_shape, np.int32)
 
-    def begin(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:
-        """A tracker of a disc that looks like a template, from a time on."""
+    def verify(self, candidate: RotorCandidate, events: RegionEvents) -> Work[RotorTracker | None]:
+        """A tracker that has followed a candidate to the end of some events; None for no rotor."""
+        lock = yield from pull_in(events, candidate, self._tracking)
+        if lock is None:
+            return None
+        tracker = yield from self.track(lock.window, candidate.ellipse, lock.template, lock.motion)
+        if not tracker.is_seen():
+            return None
+        again = tracker.retraced(lock.window.start_us)
+        tracker = yield from self.track(lock.window, *again)
+        return tracker if tracker.is_credible() else None
+
+    def track(
+        self, window: SearchWindow, ellipse: Ellipse, template: Template, motion: Motion
+    ) -> Work[RotorTracker]:
+        """A new tracker that has taken in all slices of a window.
+
+        Args:
+            window: the events.
+            ellipse: first guess of the disc.
+            template: of what it looks like.
+            motion: at the start of the window.
+        """
         self._bank.clear()
         tracker = self._bank.tracker_of(ellipse, template, motion)
         self._bank.add(tracker)
+        for number, times_us in enumerate(window.slices, start=1):
+            is_last = number == len(window.slices)
+            self._bank.follow(window.events, times_us, is_last, self._unassigned)
+            if number % SLICES_A_UNIT == 0:
+                yield
         return tracker
 
-    def follow(self, tracker: RotorTracker, events: EventBatch, end_us: int) -> Pieces[None]:
-        """Let the tracker that was begun last take in events up to a time, a multiple of slices."""
-        for index, start_us in enumerate(range(tracker.t_us, end_us, self._slice_us)):
-            times_us = range(start_us, start_us + self._slice_us)
-            is_last = times_us.stop >= end_us
-            self._bank.follow(events, times_us, is_last, self._unassigned)
-            if index % SLICES_A_PIECE == SLICES_A_PIECE - 1:
-                yield
+    def extend(self, events: EventBatch, times_us: range) -> None:
+        """Let the tracker that was made last take in one more slice.
+
+        Args:
+            events: the slice's events.
+            times_us: its time.
+        """
+        self._bank.follow(events, times_us, True, self._unassigned)

@@ -2,9 +2,14 @@
 
 Every cell of a rotor's disc sees the blades pass at the same rate, but the later the farther round
 it lies. So the phase of the cells' event rate, at a line of the common spectrum, winds an integer
-number of times around the hub. That number is the angular order of the line, its sign is the sense
-of rotation, and the point around which it winds is the hub. A flickering lamp has the same phase
-everywhere and winds zero times; foliage and camera shake have no common line.
+number of times around the hub. That number m is the angular order of the line at the frequency F,
+its sign is the sense of rotation, and the point around which it winds is the hub; the rotor turns
+with f = F / m. A flickering lamp has the same phase everywhere and winds zero times; foliage and
+camera shake have no common line.
+
+The lines are the peaks of the cells' mean periodogram (Welch, IEEE Trans. Audio 1967, over places
+instead of segments) over its running median. How well phases wind is what `phase_vortex` says; the
+method is this project's own.
 """
 
 from __future__ import annotations
@@ -29,20 +34,39 @@ from evio_ros.rotation.acquisition.phase_vortex import (
     winding_power,
 )
 from evio_ros.rotation.acquisition.regions import Region
-from evio_ros.rotation.acquisition.work_units import Pieces
+from evio_ros.rotation.acquisition.work_units import Work
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
 HOPEFUL = 0.5
-"""Share of the wanted coherence that a start must have to be worth refining."""
+"""Share of the wanted coherence, and of the best start's, that a start must have to be worth
+refining, which seldom more than doubles it."""
 ONE_SENSE = 1.4
 """A rotor's phases wind in one sense: its best start is so much more coherent than any in the other
 sense. Those of leaves wind as well either way."""
 ORDERS_TRIED = 2
-"""So many numbers of windings are refined."""
-MINIMUM_CELLS = 8
-CELLS_A_PIECE = 200
-"""So many cells' spectra are one piece of work."""
+"""So many numbers of windings are refined: a wrong hub may favour a neighbour of the right one."""
+START_STEPS = (-0.7, -0.35, 0.0, 0.35, 0.7)
+"""Hubs to start from, about the centroid, in standard deviations of the cells along each axis. A
+filled disc has half its radius as one, so these reach 0.35 radii."""
+LEAST_CELLS = 8
+"""Fewer cells than the five unknowns (hub, flattening, phase) and some to spare say nothing."""
+FEWEST_BINS = 16
+"""Time bins at least, of however short a span."""
+FLOOR_BINS = 63
+"""Width of the running median about a line. A line is 8 bins wide, as the window is Hann's and
+padded to twice its length."""
+NOISE_AMPLITUDE = 2.0
+"""Cells weigh by the square of their amplitude above this. Noise has 0.9 in each polarity."""
+STANDING_SHARE = 0.5
+"""What stands, with the same phase everywhere, has no more than this share of what winds."""
+ONE_SIDED = 0.7
+"""Length of the mean direction from hub to cells beyond which they lie to one side of it; half a
+disc has 0.64."""
+RIM_SHARE = 0.97
+"""Share of the active cells' weight within the rim: noise outside does not widen the disc."""
+CELLS_A_UNIT = 200
+"""So many cells' spectra are one work unit, a millisecond."""
 FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
 
@@ -117,7 +141,7 @@ def acquire(
     span_us: int,
     region: Region,
     parameters: AcquisitionParameters,
-) -> Pieces[list[RotorCandidate]]:
+) -> Work[list[RotorCandidate]]:
     """Look for one rotor in a region.
 
     Args:
@@ -131,7 +155,7 @@ def acquire(
     """
     region = _coarse(region, parameters.maximum_cells)
     points = region.cell_centers()
-    bins = max(int(span_us / parameters.time_bin_us), 16)
+    bins = max(int(span_us / parameters.time_bin_us), FEWEST_BINS)
     series = cell_time_series(
         events, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins
     )
@@ -157,18 +181,18 @@ def _coarse(region: Region, maximum: int) -> Region:
     return Region(cells, region.events, factor * region.cell_px)
 
 
-def _normalised_spectrum(series: NDArray[np.float32]) -> Pieces[NDArray[np.complex64]]:
+def _normalised_spectrum(series: NDArray[np.float32]) -> Work[NDArray[np.complex64]]:
     """Spectrum of each cell's rate, (2, cells, frequencies); Poisson noise has unit variance."""
     polarities, cells, bins = series.shape
     window = np.hanning(bins).astype(np.float32)
     window /= np.sqrt(np.mean(window**2))
     spectrum = np.empty((polarities, cells, bins + 1), np.complex64)
     for polarity in range(polarities):
-        for first in range(0, cells, CELLS_A_PIECE):
-            part = series[polarity, first : first + CELLS_A_PIECE]
+        for first in range(0, cells, CELLS_A_UNIT):
+            part = series[polarity, first : first + CELLS_A_UNIT]
             totals = part.sum(axis=1, keepdims=True)
             tapered = (part - totals / bins) * (window / np.sqrt(np.maximum(totals, 1.0)))
-            spectrum[polarity, first : first + CELLS_A_PIECE] = scipy.fft.rfft(tapered, 2 * bins)
+            spectrum[polarity, first : first + CELLS_A_UNIT] = scipy.fft.rfft(tapered, 2 * bins)
             yield
     return spectrum
 
@@ -191,7 +215,7 @@ def _spectral_lines(
 ) -> list[int]:
     """Indices of the strongest lines of the region's common power spectrum."""
     power = _mean_power(spectrum)
-    floor = np.maximum(median_filter(power, 63, mode="nearest"), 1e-12)
+    floor = np.maximum(median_filter(power, FLOOR_BINS, mode="nearest"), 1e-12)
     prominence = power / floor
     is_peak = np.zeros(len(power), bool)
     is_peak[1:-1] = (power[1:-1] > power[:-2]) & (power[1:-1] >= power[2:])
@@ -240,8 +264,8 @@ def _wind(
 ) -> RotorCandidate | None:
     """Find the order, hub and flattening around which the phasors wind best."""
     line = _Line.of(phasors, points)
-    weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - 2.0, 0.0) ** 2
-    if np.count_nonzero(weight) < MINIMUM_CELLS:
+    weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - NOISE_AMPLITUDE, 0.0) ** 2
+    if np.count_nonzero(weight) < LEAST_CELLS:
         return None
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
@@ -261,7 +285,7 @@ def _wind(
     fits = [_refine(line, centroid, spread, start[1:]) for start in hopeful]
     coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
     standing = line.standing(center, shear)
-    if coherence < 2 * standing or not _surrounds(points, center, shear, weight):
+    if standing > STANDING_SHARE * coherence or not _surrounds(points, center, shear, weight):
         return None
     ellipse = _outline(points, weight, center, shear)
     if ellipse.axes[0] > FLATTEST * ellipse.axes[1]:
@@ -279,8 +303,7 @@ def _shear_of(covariance: Real) -> Real:
 
 def _grid_of_shifts(spread: Real) -> Real:
     root = np.linalg.cholesky(spread)
-    steps = (-0.7, -0.35, 0.0, 0.35, 0.7)
-    return np.stack([root @ np.array((i, j)) for i in steps for j in steps])
+    return np.stack([root @ np.array((i, j)) for i in START_STEPS for j in START_STEPS])
 
 
 def _refine(
@@ -297,7 +320,7 @@ def _refine(
 def _surrounds(points: Real, center: Real, shear: Real, weight: Real) -> bool:
     """Whether the active cells lie around the hub and not to one side of it."""
     angle = disc_angle(points, center[0], center[1], shear[0], shear[1])
-    return float(np.abs(np.average(np.exp(1j * angle), weights=weight))) < 0.7
+    return float(np.abs(np.average(np.exp(1j * angle), weights=weight))) < ONE_SIDED
 
 
 def _outline(points: Real, weight: Real, center: Real, shear: Real) -> Ellipse:
@@ -308,7 +331,7 @@ def _outline(points: Real, weight: Real, center: Real, shear: Real) -> Ellipse:
     radius, _ = unit.disc_coordinates(points[:, 0], points[:, 1])
     order = np.argsort(radius)
     share = np.cumsum(weight[order]) / weight.sum()
-    rim = float(radius[order][min(int(np.searchsorted(share, 0.97)), len(order) - 1)])
+    rim = float(radius[order][min(int(np.searchsorted(share, RIM_SHARE)), len(order) - 1)])
     wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
     axes = (rim * math.exp(strength), rim * math.exp(-strength))
     return Ellipse((float(center[0]), float(center[1])), axes, wrapped)

@@ -1,24 +1,14 @@
-"""Work that is done in pieces, so that what is urgent need not wait for it."""
+"""Work that is done a unit at a time, so that what is urgent need not wait for it."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from typing import TypeVar
 
-__all__ = ["Pieces", "all_at_once"]
+__all__ = ["Work"]
 
 Result = TypeVar("Result")
 
-Pieces = Generator[None, None, Result]
-"""A generator that yields after each piece of work, about a millisecond of one processor core, and
-returns the result. It gives the same result whenever the pieces are done."""
-
-
-def all_at_once(work: Pieces[Result]) -> Result:
-    """Do all pieces, one after the other."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+Work = Generator[None, None, Result]
+"""A generator that yields after each work unit, about a millisecond of one processor core, and
+returns the result. It gives the same result whenever the units are done."""

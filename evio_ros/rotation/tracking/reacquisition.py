@@ -15,7 +15,11 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.rotation.angle_time import angle_time_histogram, angular_harmonics
+from evio_ros.rotation.angle_time import (
+    BIN_US,
+    angle_time_histogram,
+    angular_harmonics,
+)
 from evio_ros.rotation.tracking.disc_map import DiscMap
 from evio_ros.rotation.tracking.likelihood import vertex
 from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS, BIN_RAD
@@ -25,8 +29,6 @@ __all__ = ["find_motion"]
 
 Harmonics = NDArray[np.complexfloating]
 
-BIN_US = 500
-"""Length of a time bin: a rotor of a hundred turns a second turns by 0.3 rad in it."""
 FASTEST_SHARE = 2.0
 """Speeds up to this multiple of the usual one are looked for, in both senses: a motor that was lost
 may have sped up. Fitted to simulated recordings."""

@@ -13,9 +13,10 @@ from evio_ros.errors import EventError, ParameterError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.rotation.acquisition.regions import RegionParameters
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
-from evio_ros.windowing import windows
+from evio_ros.windowing import WindowAssembler, windows
 
 
 def detect(events: EventBatch, **parameters: int) -> list[list[RotorEstimate]]:
@@ -254,13 +255,71 @@ def test_slices_give_what_their_steps_give():
     events = events_of([IdealRotor(19.1667)], 500_000)
     whole, by_slices = RotationDetector(SIZE), RotationDetector(SIZE)
     of_steps = [whole.process(step) for step in windows([events], SIZE, 50_000, start_us=0)]
-    slice_us = by_slices.parameters.slice_us
-    given = [by_slices.take(part) for part in windows([events], SIZE, slice_us, start_us=0)]
+    lengths_us = by_slices.parameters.slice_lengths_us
+    given = [by_slices.take(part) for part in windows([events], SIZE, lengths_us, start_us=0)]
     of_slices = [estimates for estimates in given if estimates is not None]
     assert of_slices == of_steps
     assert of_slices[-1]
-    assert given.index([]) == 50_000 // slice_us - 1
+    assert given.index([]) == len(lengths_us) - 1
     assert by_slices.statistics == whole.statistics
+
+
+@pytest.mark.parametrize("step_us", [1_000, 7_001, 10_007, 11_111, 33_333, 49_999])
+def test_steps_of_any_length_lose_no_event_and_measure_alike(step_us):
+    rotor = IdealRotor(19.1667)
+    end_us = 500_000 // step_us * step_us
+    events = events_of([rotor]).between(0, end_us)
+    parameters = RotationDetectorParameters(
+        window_us=-(-100_000 // step_us) * step_us, step_us=step_us
+    )
+    whole, by_slices = (RotationDetector(SIZE, parameters) for _ in range(2))
+    results = [whole.process(step) for step in windows([events], SIZE, step_us, 0, end_us)]
+    # Messages of a length that has nothing to do with the slices'.
+    messages = windows([events], SIZE, 1_234, 0, end_us)
+    assembler = WindowAssembler(SIZE, parameters.slice_lengths_us)
+    given = [part for message in messages for part in assembler.push_window(message)]
+    parts = [part for part in given if part.end_us <= end_us]
+    taken = [estimates for part in parts if (estimates := by_slices.take(part)) is not None]
+    assert taken == results
+    assert by_slices.statistics == whole.statistics
+    assert whole.statistics.events == len(events)
+    assert whole.statistics.steps == len(results) == end_us // step_us
+    for end, (estimate,) in enumerate(results[-2:], start=len(results) - 1):
+        window = events.between(end * step_us - parameters.window_us, end * step_us)
+        # Trackers take all slices for as long as the first, so a speed is off by up to 2e-4; once
+        # they know each slice's length, 1e-4 holds here as in the other tests, and t_us is exact.
+        truth = rotor.mean_rpm(end * step_us - parameters.window_us, end * step_us)
+        assert estimate.rpm == pytest.approx(truth, rel=2e-4)
+        radius, _ = estimate_disc(estimate).disc_coordinates(window.x, window.y)
+        on_the_disc = int(((radius >= 0.15) & (radius <= 1.1)).sum())
+        assert estimate.events == pytest.approx(on_the_disc, rel=0.01)
+
+
+def estimate_disc(estimate: RotorEstimate) -> Ellipse:
+    """The disc that an estimate gives."""
+    return Ellipse(estimate.center, estimate.axes, estimate.tilt_rad)
+
+
+def test_a_slice_may_come_after_a_gap_in_the_middle_of_a_step():
+    detector = RotationDetector(SIZE, RotationDetectorParameters(window_us=30_021, step_us=10_007))
+    lengths_us = (3_336, 3_336, 3_335)
+    starts_us = [0, 3_336, 500_000, 503_336, 506_672]
+    turns = [0, 1, 0, 1, 2]
+    slices = [
+        EventWindow(start_us, lengths_us[turn], EventBatch.empty(SIZE))
+        for start_us, turn in zip(starts_us, turns, strict=True)
+    ]
+    assert [detector.take(part) for part in slices] == [None, None, None, None, []]
+    with pytest.raises(EventError, match="3335 us of events came where 3336 us are due"):
+        detector.take(EventWindow(510_007, 3_335, EventBatch.empty(SIZE)))
+
+
+def test_discs_are_forgotten_in_the_middle_of_a_step_that_goes_on():
+    detector = RotationDetector(SIZE, RotationDetectorParameters(window_us=30_021, step_us=10_007))
+    assert detector.take(EventWindow(0, 3_336, EventBatch.empty(SIZE))) is None
+    detector.forget_discs()
+    assert detector.take(EventWindow(3_336, 3_336, EventBatch.empty(SIZE))) is None
+    assert detector.take(EventWindow(6_672, 3_335, EventBatch.empty(SIZE))) == []
 
 
 def test_a_slice_of_another_length_is_refused():

@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.linalg import expm
 from scipy.optimize import minimize
 
 from evio_ros.rotation.acquisition.phase_vortex import (
@@ -32,8 +35,8 @@ def phasors(points) -> np.ndarray:
     return np.stack((off.real, off.imag, on.real, on.imag))
 
 
-def power_by_definition(phasors, points, hub, order):
-    x, y = (points - hub).T
+def power_by_definition(phasors, points, hub, order, flattening=((0.0, 0.0), (0.0, 0.0))):
+    x, y = expm(-np.array(flattening)) @ (points - hub).T
     turn = np.exp(1j * order * np.arctan2(y, x))
     off, on = phasors[0] + 1j * phasors[1], phasors[2] + 1j * phasors[3]
     return abs((off * turn).sum()) ** 2 + abs((on * turn).sum()) ** 2
@@ -44,6 +47,23 @@ def test_winding_power_is_that_of_its_definition(phasors, points):
     expected = [power_by_definition(phasors, points, HUB, order) for order in range(-4, 5)]
     assert power == pytest.approx(expected, rel=1e-9)
     assert power.argmax() - 4 == ORDER
+
+
+@given(
+    st.tuples(st.floats(20, 80), st.floats(20, 80)),
+    st.tuples(st.floats(-0.8, 0.8), st.floats(-0.8, 0.8)),
+    st.integers(0, 6),
+)
+def test_winding_power_about_any_hub_of_any_flattened_disc(hub, shear, highest):
+    random = np.random.default_rng(2)
+    points, phasors = random.uniform(20.0, 80.0, (50, 2)), random.normal(size=(4, 50))
+    s0, s1 = shear
+    power = winding_power(phasors, points, np.array(hub), np.array(shear), highest)
+    expected = [
+        power_by_definition(phasors, points, hub, order, ((s0, s1), (s1, -s0)))
+        for order in range(-highest, highest + 1)
+    ]
+    assert power == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 def test_the_best_start_is_the_one_nearest_to_the_hub(phasors, points):

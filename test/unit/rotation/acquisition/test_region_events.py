@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rotor_events import SIZE, events_of
+from work_results import result_of
 
 from evio_ros.events import EventBatch, EventWindow
 from evio_ros.rotation.acquisition.region_events import MARGIN_PX, RegionEvents
 from evio_ros.rotation.acquisition.regions import Region
-from evio_ros.rotation.acquisition.work_units import all_at_once
 from evio_ros.rotation.tracking.disc_map import FREE, SHARED
 from evio_ros.windowing import windows
 
@@ -34,7 +34,7 @@ def test_free_events_of_the_box_are_picked(steps, span_us):
     codes = np.full((SIZE.height, SIZE.width), FREE, np.int32)
     codes[:, 100:] = SHARED
     whole = EventBatch.concatenate(SIZE, [step.events for step in steps])
-    picked = all_at_once(RegionEvents(SIZE, steps, codes, REGION).last(span_us))
+    picked = result_of(RegionEvents(SIZE, steps, codes, REGION).last(span_us))
     start_us = max(100_000 - span_us, 0)
     assert (picked.start_us, picked.end_us) == (start_us, 100_000)
     assert np.array_equal(picked.events.t, expected(whole, codes, start_us))
@@ -43,6 +43,6 @@ def test_free_events_of_the_box_are_picked(steps, span_us):
 def test_a_later_look_at_more_of_the_past_goes_on_where_the_first_ended(steps):
     codes = np.full((SIZE.height, SIZE.width), FREE, np.int32)
     window = RegionEvents(SIZE, steps, codes, REGION)
-    short, whole = all_at_once(window.last(30_000)), all_at_once(window.last(100_000))
+    short, whole = result_of(window.last(30_000)), result_of(window.last(100_000))
     assert np.array_equal(whole.events.between(70_000, 100_000).t, short.events.t)
     assert np.all(np.diff(whole.events.t) >= 0)

@@ -1,181 +1,148 @@
-"""Finding rotors: beside others, while others are followed, slow ones, and in pieces."""
+"""One search: a request that says all, and the outcome."""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
-from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from rotor_events import SIZE, IdealRotor, events_of
+from work_results import result_of
 
+from evio_ros.cell_counts import activity_grid
 from evio_ros.ellipse import Ellipse
-from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch
-from evio_ros.rotation.acquisition.pull_in import lock_on
-from evio_ros.rotation.acquisition.region_events import RegionEvents
-from evio_ros.rotation.acquisition.regions import Region
-from evio_ros.rotation.acquisition.search import RotorSearch
-from evio_ros.rotation.acquisition.verification import CandidateFollower
+from evio_ros.rotation.acquisition.regions import RegionParameters, find_regions
+from evio_ros.rotation.acquisition.search import (
+    Failed,
+    Found,
+    RetryAfter,
+    RotorSearch,
+    SearchRequest,
+)
 from evio_ros.rotation.acquisition.winding import RotorCandidate
-from evio_ros.rotation.acquisition.work_units import all_at_once
-from evio_ros.rotation.detector import PIECE_US, RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.tracking.disc_map import FREE
-from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 from evio_ros.windowing import windows
 
-LEFT = Ellipse((125.4, 112.7), (48.0, 48.0), 0.0)
-RIGHT = Ellipse((185.2, 129.1), (48.0, 48.0), 0.0)
-BOTH = Ellipse((155.3, 120.9), (82.0, 52.0), 0.27)
-FIRST = IdealRotor(19.2283, ellipse=Ellipse((80.3, 119.6), (50.0, 50.0), 0.0))
-SECOND = IdealRotor(-26.1, ellipse=Ellipse((230.4, 118.2), (50.0, 50.0), 0.0))
-STARTS_US = 400_000
+SPAN_US = 250_000
+ROTOR = IdealRotor(19.1667)
+TWO = [
+    IdealRotor(19.2283, ellipse=Ellipse((125.4, 112.7), (48.0, 48.0), 0.0)),
+    IdealRotor(-24.7883, ellipse=Ellipse((185.2, 129.1), (48.0, 48.0), 0.0)),
+]
 
 
-def joined(one: EventBatch, other: EventBatch) -> EventBatch:
-    """Events of both in order of time."""
-    columns = [
-        np.concatenate(pair)
-        for pair in zip(
-            (one.t, one.x, one.y, one.polarity),
-            (other.t, other.x, other.y, other.polarity),
-            strict=True,
-        )
-    ]
-    order = np.argsort(columns[0], kind="stable")
-    return EventBatch(one.size, *(column[order] for column in columns))
+@pytest.fixture
+def search() -> RotorSearch:
+    return RotorSearch(SIZE, RotationDetector(SIZE).settings)
 
 
-@pytest.fixture(scope="module")
-def one_after_the_other() -> EventBatch:
-    """A rotor, and from some time on another."""
-    late = events_of([SECOND], 500_000, noise_hz=0.0, seed=1)
-    later = EventBatch(SIZE, late.t + STARTS_US, late.x, late.y, late.polarity)
-    return joined(events_of([FIRST], STARTS_US + 500_000), later)
+def request_of(
+    events: EventBatch, active: EventBatch | None = None, **changes: object
+) -> SearchRequest:
+    """A request for some events, none of which belongs to a rotor, in their first active region.
 
-
-def run(
-    detector: RotationDetector, events: EventBatch, search: bool = False
-) -> Iterator[tuple[int, list[RotorEstimate]]]:
-    """End and estimates of every step."""
-    for step in windows([events], events.size, detector.parameters.step_us, start_us=0):
-        estimates = detector.process(step)
-        if search:
-            detector.search()
-        yield step.end_us, estimates
-
-
-@pytest.mark.parametrize("factor", [0.8, 0.853, 1.0, 1.25])
-def test_overlapping_rotors_are_found_at_once_and_not_taken_for_one(factor):
-    rotors = [
-        IdealRotor(19.2283 * factor, ellipse=LEFT),
-        IdealRotor(-24.7883 * factor, ellipse=RIGHT),
-    ]
-    for end_us, estimates in run(RotationDetector(SIZE), events_of(rotors, 400_000)):
-        if end_us < 250_000:
-            assert estimates == []
-            continue
-        assert len(estimates) == 2
-        for rotor in rotors:
-            nearest = min(estimates, key=lambda e: math.dist(e.center, rotor.ellipse.center))
-            assert math.dist(nearest.center, rotor.ellipse.center) < 2.0
-            assert nearest.rpm == pytest.approx(60 * rotor.frequency_hz, rel=0.01)
-            assert nearest.blade_count == 3
-
-
-def test_a_disc_around_two_rotors_is_seen_to_turn_but_not_believed():
-    events = events_of([IdealRotor(15.4, ellipse=LEFT), IdealRotor(-19.8, ellipse=RIGHT)], 300_000)
+    Or in that of others.
+    """
+    active = events if active is None else active
     codes = np.full((SIZE.height, SIZE.width), FREE, np.int32)
-    cells = np.argwhere(np.ones((60, 80), bool))
-    steps = list(windows([events], SIZE, 50_000, start_us=0))
-    window = RegionEvents(SIZE, steps, codes, Region(cells, len(events), 4))
-    tracking = TrackerParameters()
-
-    def followed(ellipse: Ellipse, frequency_hz: float):
-        candidate = RotorCandidate(ellipse, frequency_hz, 1, 1.0)
-        lock = all_at_once(lock_on(window, candidate, tracking, 5_000))
-        assert lock is not None
-        follower = CandidateFollower(SIZE, 4, 5_000, 20, tracking)
-        tracker = follower.begin(lock.ellipse, lock.template, lock.motion)
-        all_at_once(follower.follow(tracker, events, 300_000))
-        assert tracker.t_us == 300_000
-        return tracker
-
-    right, false = followed(LEFT, 15.4), followed(BOTH, -19.8)
-    assert right.is_credible()
-    assert right.doubtful_us == 0
-    assert not false.is_credible()
-    assert false.doubtful_us > 0
+    codes.flags.writeable = False
+    slices = tuple(windows([events], SIZE, 5_000, start_us=0))
+    region = find_regions(activity_grid(active, 4), slices[-1].end_us, RegionParameters())[0]
+    request = SearchRequest(region, slices, codes, (), (), (), 0)
+    return dataclasses.replace(request, **changes)
 
 
-def test_a_rotor_that_starts_later_is_found_while_the_first_is_followed(one_after_the_other):
-    parameters = RotationDetectorParameters(window_us=20_000, step_us=10_000)
-    found_us = None
-    for end_us, estimates in run(RotationDetector(SIZE, parameters), one_after_the_other):
-        by_place = {estimate.center[0] < 160: estimate for estimate in estimates}
-        if end_us >= 250_000:
-            assert by_place[True].rpm == pytest.approx(60 * FIRST.frequency_hz, rel=1e-3)
-            assert by_place[True].id == 0
-        if False in by_place:
-            found_us = found_us or end_us
-            assert by_place[False].rpm == pytest.approx(60 * SECOND.frequency_hz, rel=3e-3)
-            assert by_place[False].id == 1
-    assert found_us is not None
-    assert STARTS_US < found_us <= STARTS_US + 300_000
+def test_a_rotor_is_found_and_tracked_to_the_end_of_the_events(search):
+    outcome = result_of(search.search(request_of(events_of([ROTOR], SPAN_US))))
+    assert isinstance(outcome, Found)
+    assert outcome.tracker.t_us == SPAN_US
+    disc = outcome.tracker.known_disc().ellipse
+    assert math.dist(disc.center, ROTOR.ellipse.center) < 0.5
+    assert outcome.tracker.usual_speed == pytest.approx(2 * math.pi * 19.1667, rel=1e-3)
 
 
-@pytest.mark.parametrize("step_us", [10_000, 50_000])
-def test_results_do_not_depend_on_when_the_search_is_done(one_after_the_other, step_us):
-    parameters = RotationDetectorParameters(window_us=100_000, step_us=step_us)
-    results = [
-        list(run(RotationDetector(SIZE, parameters), one_after_the_other, search))
-        for search in (False, True)
-    ]
-    assert results[0] == results[1]
+def test_a_found_rotor_takes_in_what_came_meanwhile(search):
+    events = events_of([ROTOR], SPAN_US + 50_000)
+    outcome = result_of(search.search(request_of(events.between(0, SPAN_US))))
+    assert isinstance(outcome, Found)
+    last = events.between(SPAN_US, SPAN_US + 50_000)
+    later = list(windows([last], SIZE, 5_000, SPAN_US))
+    assert search.is_still_seen(outcome, later)
+    assert outcome.tracker.t_us == SPAN_US + 50_000
+    gone = [dataclasses.replace(part, events=EventBatch.empty(SIZE)) for part in later]
+    outcome = result_of(search.search(request_of(events.between(0, SPAN_US))))
+    assert isinstance(outcome, Found)
+    assert not search.is_still_seen(outcome, gone)
 
 
-@pytest.mark.parametrize("step_us", [1_000, 10_000, 50_000])
-def test_while_rotors_are_followed_a_step_does_no_more_than_its_share_of_a_search(
-    one_after_the_other, step_us, monkeypatch
-):
-    done: Counter[int] = Counter()
-    now_us = 0
-    search = RotorSearch.search
-
-    def counted(self, region, active_us):
-        work = search(self, region, active_us)
-        while True:
-            done[now_us] += 1
-            try:
-                next(work)
-            except StopIteration as end:
-                return end.value
-            yield
-
-    monkeypatch.setattr(RotorSearch, "search", counted)
-    parameters = RotationDetectorParameters(window_us=100_000, step_us=step_us)
-    detector = RotationDetector(SIZE, parameters)
-    for step in windows([one_after_the_other], SIZE, step_us, start_us=0):
-        now_us = step.start_us
-        detector.process(step)
-        detector.search()
-    assert detector.statistics.rotors_found == 2
-    late = {start_us: pieces for start_us, pieces in done.items() if start_us > 300_000}
-    assert max(late.values()) <= max(math.ceil(step_us / PIECE_US), 1)
-    assert len(late) > 1
+def test_the_outcome_depends_on_the_request_alone(search):
+    turning, noise = events_of([ROTOR], SPAN_US), events_of([], SPAN_US, noise_hz=3e6)
+    requests = request_of(turning), request_of(noise, turning), request_of(turning)
+    for request in requests:
+        new = RotorSearch(SIZE, RotationDetector(SIZE).settings)
+        used, fresh = result_of(search.search(request)), result_of(new.search(request))
+        assert type(used) is type(fresh)
+        assert used.beside == fresh.beside
+        if isinstance(used, Found) and isinstance(fresh, Found):
+            assert used.tracker.estimate() == fresh.tracker.estimate()
+        assert isinstance(used, Failed if request is requests[1] else Found)
 
 
-@pytest.mark.parametrize("frequency_hz", [2.6, -3.4])
-def test_a_slow_disc_with_one_mark_is_found_after_a_turn(frequency_hz):
-    rotor = IdealRotor(frequency_hz, blades=1, duty=0.03)
-    found_us = None
-    for end_us, estimates in run(RotationDetector(SIZE), events_of([rotor], 700_000)):
-        if found_us is None and estimates:
-            found_us = end_us
-        if found_us is not None:
-            (estimate,) = estimates
-            assert estimate.rpm == pytest.approx(60 * frequency_hz, rel=0.02)
-    turn_us = 1e6 / abs(frequency_hz)
-    assert found_us is not None
-    assert 0.95 * turn_us <= found_us <= turn_us + 110_000
+def test_a_tracked_rotor_is_not_found_again(search):
+    outcome = result_of(
+        search.search(request_of(events_of([ROTOR], SPAN_US), tracked=(ROTOR.ellipse,)))
+    )
+    assert not isinstance(outcome, Found)
+
+
+def test_of_two_rotors_the_other_is_a_candidate_for_the_next_search(search):
+    events = events_of(TWO, SPAN_US)
+    first = result_of(search.search(request_of(events)))
+    assert isinstance(first, Found)
+    assert first.beside
+    disc = first.tracker.ellipse
+    second = result_of(search.search(request_of(events, tracked=(disc,), beside=first.beside)))
+    assert isinstance(second, Found)
+    centers = sorted(found.tracker.ellipse.center for found in (first, second))
+    for center, rotor in zip(centers, TWO, strict=True):
+        assert math.dist(center, rotor.ellipse.center) < 2.0
+
+
+def test_candidates_that_fail_are_dropped_and_those_elsewhere_are_kept(search):
+    turning, noise = events_of([ROTOR], SPAN_US), events_of([], SPAN_US, noise_hz=3e6)
+    here = RotorCandidate(ROTOR.ellipse, 19.0, 3, 0.9)
+    elsewhere = RotorCandidate(Ellipse((20.0, 20.0), (9.0, 9.0), 0.0), 19.0, 3, 0.9)
+    found = result_of(search.search(request_of(turning, beside=(here, elsewhere))))
+    assert isinstance(found, Found)
+    assert found.beside == (here, elsewhere)
+    failed = result_of(search.search(request_of(noise, turning, beside=(here, elsewhere))))
+    assert failed == Failed((elsewhere,))
+
+
+def test_a_slow_disc_is_searched_again_when_it_has_turned_once(search):
+    rotor = IdealRotor(2.6, blades=1, duty=0.03)
+    outcome = result_of(search.search(request_of(events_of([rotor], 300_000))))
+    assert isinstance(outcome, RetryAfter)
+    assert 300_000 + outcome.wait_us == pytest.approx(1e6 / 2.6, rel=0.1)
+
+
+def test_a_known_disc_is_tried_where_nothing_winds_and_the_region_is_no_disc(search):
+    # A mark winds about no hub, and a lamp beside it makes the region's outline that of no disc.
+    rotor = IdealRotor(8.0, blades=1, duty=0.03, ellipse=Ellipse((120.3, 119.6), (50.0, 50.0), 0.0))
+    lamp = IdealRotor(0.0, ellipse=Ellipse((215.0, 119.0), (50.0, 12.0), 0.0), edge_std_rad=9.0)
+    events = events_of([rotor, lamp], SPAN_US)
+    assert not isinstance(result_of(search.search(request_of(events))), Found)
+    outcome = result_of(search.search(request_of(events, known=(rotor.ellipse,))))
+    assert isinstance(outcome, Found)
+    assert math.dist(outcome.tracker.ellipse.center, rotor.ellipse.center) < 2.0
+
+
+def test_places_that_fail_again_and_again_get_a_glance_every_other_time():
+    request = request_of(events_of([ROTOR], 50_000))
+    glances = [dataclasses.replace(request, failures=n).is_glance for n in range(8)]
+    assert not any(glances[:2])
+    assert all(one != next_one for one, next_one in itertools.pairwise(glances[3:]))

@@ -44,6 +44,42 @@ def test_power_is_greatest_on_the_line_and_noise_like_off_it():
     assert power[2] > 20 * np.delete(power, 2).max()
 
 
+def harmonics_at_random(bins: int, orders: int) -> np.ndarray:
+    random = np.random.default_rng(5)
+    values = random.normal(size=(2, 4, bins, orders + 1)).view()
+    harmonics = (values[0] + 1j * values[1]).astype(np.complex64)
+    harmonics[:, :, 0] = random.poisson(20.0, (4, bins))
+    return harmonics
+
+
+@pytest.mark.parametrize(("bins", "orders"), [(16, 1), (37, 5), (200, 24)])
+def test_line_power_is_that_of_its_definition(bins, orders):
+    harmonics, length_s = harmonics_at_random(bins, orders), 0.08
+    frequencies = np.array([-40.0, 0.0, 13.3, 250.0])
+    time_s = (np.arange(bins) + 0.5) * length_s / bins
+    k = np.arange(1, orders + 1)
+    turns = frequencies[:, None, None] * time_s[:, None] * k
+    derotated = harmonics[None, :, :, 1:] * np.exp(2j * np.pi * turns)[:, None]
+    expected = (np.abs(derotated.sum(axis=2)) ** 2).sum(axis=(1, 2))
+    expected /= harmonics[:, :, 0].real.sum() * orders
+    assert line_power(harmonics, length_s, frequencies) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_pattern_of_a_fit_is_the_sum_of_derotated_harmonics():
+    rotor = IdealRotor(20.0, rate=30.0)
+    harmonics = harmonics_of(rotor)
+    fit = fit_line(harmonics, LENGTH_US * 1e-6, 21.4)
+    bins = harmonics.shape[1]
+    time_s = ((np.arange(bins) + 0.5) / bins - 0.5) * LENGTH_US * 1e-6
+    turns = fit.frequency_hz * time_s + 0.5 * fit.frequency_rate * time_s**2
+    k = np.arange(harmonics.shape[2])
+    expected = (harmonics * np.exp(2j * np.pi * turns[:, None] * k)).sum(axis=1)
+    assert np.allclose(fit.pattern, expected, atol=1e-3 * np.abs(expected).max())
+    power = (np.abs(expected[:, 1:]) ** 2).sum()
+    noise = expected[:, 0].real.sum() * (len(k) - 1)
+    assert fit.signal_to_noise == pytest.approx(power / noise, rel=1e-4)
+
+
 def test_standard_deviation_tells_the_size_of_the_errors():
     rotor = IdealRotor(25.0, event_rate_hz=1e5)
     fits = [fit_line(harmonics_of(rotor, seed=seed), LENGTH_US * 1e-6, 25.0) for seed in range(30)]

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 from rotor_events import SIZE, IdealRotor, events_of
+from work_results import result_of
 
 from evio_ros.cell_counts import activity_grid
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition.regions import RegionParameters, find_regions
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters, acquire
-from evio_ros.rotation.acquisition.work_units import all_at_once
 
 SPAN_US = 250_000
 
@@ -21,7 +21,7 @@ def candidates_of(events: EventBatch, **chosen: float) -> list:
     found = []
     grid = activity_grid(events, RegionParameters().cell_px)
     for region in find_regions(grid, SPAN_US, RegionParameters()):
-        found.append(all_at_once(acquire(events, 0, SPAN_US, region, parameters)))
+        found.append(result_of(acquire(events, 0, SPAN_US, region, parameters)))
     return found
 
 

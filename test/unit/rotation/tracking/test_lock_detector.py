@@ -7,7 +7,8 @@ import pytest
 from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.tracking.lock_detector import LockDetector, is_wrong_disc
 from evio_ros.windowing import windows
 

@@ -9,7 +9,8 @@ from rotor_events import SIZE, IdealRotor, events_of
 from scipy import stats
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.rotation.detector import RotationDetector, RotationDetectorParameters
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.speed_uncertainty import (
     ErrorBudget,

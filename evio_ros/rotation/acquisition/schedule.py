@@ -1,0 +1,226 @@
+"""When and where rotors are searched for; the search itself, a work unit at a time.
+
+Events of no tracker are counted in cells. Their active regions are looked for every 20 ms while no
+rotor is tracked, else every 100 ms, and searched one after the other. How much of a search is done
+in a step depends on the step's length and on nothing else, so results do not depend on the
+machine's speed. Regions that are searched in vain are left alone for a while, longer each time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.rotation.acquisition.backoff import Backoff
+from evio_ros.rotation.acquisition.regions import Region, find_regions
+from evio_ros.rotation.acquisition.search import (
+    Candidates,
+    Found,
+    RetryAfter,
+    RotorSearch,
+    SearchRequest,
+)
+from evio_ros.rotation.acquisition.unassigned_events import UnassignedEvents
+from evio_ros.rotation.acquisition.work_units import Work
+from evio_ros.rotation.detector_parameters import DetectorSettings
+from evio_ros.rotation.tracking.reacquisition import find_motion
+from evio_ros.rotation.tracking.tracker_bank import TrackerBank
+
+__all__ = ["SearchSchedule"]
+
+LOOK_US = 20_000
+BUSY_LOOK_US = 100_000
+"""Time from one look for active regions to the next, while no rotor is tracked and else. A look
+costs a millisecond: a new rotor beside others may wait for a tenth of a second."""
+UNIT_US = 2_500
+"""Sensor time that allows for a work unit of a search while rotors are tracked. A unit takes about
+a millisecond of one core, so trackers keep more than half of it."""
+IDLE_UNIT_US = 1_250
+"""The same while none is. Then new regions are searched to the end at once, as nothing waits."""
+REACQUISITION_US = 15_000
+"""Length of the events in which the motion of a lost rotor is looked for, and time from one look to
+the next: a fan's blade passes in about this time."""
+
+
+class SearchSchedule:
+    """Searches for rotors and adds those that it finds to the bank.
+
+    Args:
+        size: geometry of the sensor.
+        bank: the rotors that are tracked; it has taken in every slice before `add` does.
+        known: discs known from before; where a region lies in one, it is tried first.
+        settings: all parameters.
+
+    Attributes:
+        regions_searched: number of searches that were begun.
+    """
+
+    def __init__(
+        self,
+        size: SensorSize,
+        bank: TrackerBank,
+        known: Sequence[Ellipse],
+        settings: DetectorSettings,
+    ) -> None:
+        self._size = size
+        self._bank = bank
+        self._known = tuple(known)
+        self._detector = settings.detector
+        self._regions = settings.regions
+        self._search = RotorSearch(size, settings)
+        self.regions_searched = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all events, and what was searched in vain."""
+        p = self._detector
+        steps = math.ceil(p.acquisition_us / p.step_us)
+        self._recent: deque[EventWindow] = deque(maxlen=2 * steps * len(p.slice_lengths_us))
+        self._events = UnassignedEvents(self._bank.grid_shape, 2 * p.acquisition_us, LOOK_US)
+        self._backoff = Backoff(self._bank.grid_shape)
+        self._beside: Candidates = ()
+        self._queue: list[Region] = []
+        self._work: Work[Found | None] | None = None
+        self._later: list[EventWindow] = []
+        self._is_new = False
+        self._until_look_us = steps * p.step_us
+        # Sensor time of a step that has ended and was not searched for, and what is left of others.
+        self._due_us = self._budget_us = 0
+
+    def forget_known_discs(self) -> None:
+        """Try no disc first any more."""
+        self._known = ()
+
+    @property
+    def unassigned(self) -> NDArray[np.int32]:
+        """Grid of cells to which the bank adds the next slice's events that are no rotor's."""
+        return self._events.latest
+
+    def add(self, part: EventWindow) -> None:
+        """Take in a slice that the bank has taken in, and counted in `unassigned`."""
+        self._recent.append(part)
+        self._events.pass_time(part.length_us)
+        if self._work is not None:
+            self._later.append(part)
+
+    def end_step(self) -> None:
+        """Let the next `search` do the part of a step."""
+        self._due_us = self._detector.step_us
+
+    def recover_lost(self) -> int:
+        """Look for the motion of lost rotors in the latest events; the number of those found."""
+        recovered = 0
+        newest = self._recent[-1]
+        for tracker in self._bank:
+            if tracker.unseen_us and tracker.unseen_us % REACQUISITION_US < newest.length_us:
+                start_us, end_us = newest.end_us - REACQUISITION_US, newest.end_us
+                found = find_motion(
+                    self._events_since(start_us),
+                    start_us,
+                    end_us,
+                    self._bank.disc_map(tracker),
+                    tracker.template,
+                    tracker.usual_speed,
+                )
+                if found is not None:
+                    tracker.resume(found.phase, found.speed, found.deviations)
+                    recovered += 1
+        return recovered
+
+    def search(self) -> list[Found]:
+        """Go on searching, by as many work units as the step that ended last allows.
+
+        Returns:
+            The rotors that were found and are in the bank now.
+        """
+        due_us, self._due_us = self._due_us, 0
+        found: list[Found] = []
+        if not due_us:
+            return found
+        self._until_look_us -= due_us
+        self._budget_us += due_us
+        is_idle = not len(self._bank)
+        unit_us = IDLE_UNIT_US if is_idle else UNIT_US
+        while (work := self._work or self._next_search()) is not None:
+            self._work = work
+            if self._budget_us < unit_us and not (is_idle and self._is_new):
+                return found
+            self._budget_us = max(self._budget_us - unit_us, 0)
+            try:
+                next(work)
+            except StopIteration as end:
+                self._work = None
+                if end.value is not None:
+                    found.append(end.value)
+                    self._bank.add(end.value.tracker)
+                    # What remains beside it is looked at next.
+                    self._until_look_us = 0
+        self._budget_us = 0
+        return found
+
+    @property
+    def _now_us(self) -> int:
+        return self._recent[-1].end_us
+
+    def _events_since(self, start_us: int) -> EventBatch:
+        """The latest events, from a time on."""
+        late = [part.events for part in self._recent if part.end_us > start_us]
+        return EventBatch.concatenate(self._size, late).between(start_us, self._now_us)
+
+    def _next_search(self) -> Work[Found | None] | None:
+        """The search of the next region; None where there is none."""
+        if self._bank.is_full:
+            return None
+        if self._until_look_us <= 0:
+            self._until_look_us = BUSY_LOOK_US if len(self._bank) else LOOK_US
+            self._queue = self._active_regions()
+        while self._queue:
+            region = self._queue.pop(0)
+            active_us = self._events.active_us(region.cells)
+            missing_us = self._detector.acquisition_us // 2 - active_us
+            if missing_us > 0:
+                self._backoff.wait(region, self._now_us + missing_us)
+                continue
+            self._is_new = not self._backoff.failures(region, self._now_us)
+            self.regions_searched += 1
+            return self._search_region(region, active_us)
+        return None
+
+    def _active_regions(self) -> list[Region]:
+        """Regions to search: new ones before those that failed of old, then by their events."""
+        counts, span_us = self._events.total()
+        discs = [tracker.ellipse for tracker in self._bank]
+        now_us, backoff = self._now_us, self._backoff
+        regions = find_regions(counts, span_us, self._regions, discs)
+        hopeful = [region for region in regions if not backoff.is_waiting(region, now_us)]
+        hopeful.sort(key=lambda region: backoff.failures(region, now_us))
+        return hopeful[: self._regions.maximum_regions]
+
+    def _search_region(self, region: Region, active_us: int) -> Work[Found | None]:
+        """Search a region as it is when the work begins, and take note of the outcome."""
+        begin_us = self._now_us - active_us
+        self._later = []
+        request = SearchRequest(
+            region=region,
+            slices=tuple(part for part in self._recent if part.start_us >= begin_us),
+            codes=self._bank.codes,
+            tracked=tuple(tracker.ellipse for tracker in self._bank),
+            known=self._known,
+            beside=self._beside,
+            failures=self._backoff.failures(region, self._now_us),
+        )
+        outcome = yield from self._search.search(request)
+        self._beside = outcome.beside
+        if isinstance(outcome, Found) and self._search.is_still_seen(outcome, self._later):
+            return outcome
+        if isinstance(outcome, RetryAfter):
+            self._backoff.wait(region, self._now_us + outcome.wait_us)
+        else:
+            self._backoff.fail(region, self._now_us)
+        return None

@@ -1,0 +1,74 @@
+"""What a user chooses of the rotation detector, and how a step is cut into slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from evio_ros.parameters import parameter
+from evio_ros.rotation.acquisition.regions import RegionParameters
+from evio_ros.rotation.acquisition.winding import AcquisitionParameters
+from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
+from evio_ros.rotation.window_parameters import WindowParameters
+
+__all__ = ["DetectorSettings", "RotationDetectorParameters"]
+
+LONGEST_SLICE_US = 5_000
+"""Within a slice a rotor's acceleration does not count, from one to the next it does. Shorter ones
+cost more for each event."""
+SHORTEST_MEMORY_US = 50_000
+"""Shorter windows count as long as this where patience is counted in windows: what is hidden for
+two windows of 10 ms is not given up."""
+
+
+@dataclass(frozen=True)
+class RotationDetectorParameters(WindowParameters):
+    """What a user chooses of the rotation detector."""
+
+    acquisition_us: int = parameter(
+        250_000,
+        unit="us",
+        minimum=20_000,
+        maximum=2_000_000,
+        doc="Length of the events in which new rotors are searched for.",
+    )
+    maximum_rotors: int = parameter(
+        8, minimum=1, maximum=64, doc="No more than this many rotors are tracked at once."
+    )
+    patience: int = parameter(
+        2,
+        minimum=1,
+        maximum=100,
+        doc="A rotor is given up after this many windows without it; windows count as 50 ms long "
+        "at least.",
+    )
+
+    @property
+    def slice_lengths_us(self) -> tuple[int, ...]:
+        """Lengths of a step's slices: as few alike ones as are no longer than 5 ms.
+
+        Where they do not divide the step, the last one is shorter, by less than a microsecond for
+        each slice.
+        """
+        slices = -(-self.step_us // LONGEST_SLICE_US)
+        length_us = -(-self.step_us // slices)
+        return (length_us,) * (slices - 1) + (self.step_us - (slices - 1) * length_us,)
+
+    @property
+    def window_slices(self) -> int:
+        """Number of slices in the measured window."""
+        return self.window_us // self.step_us * len(self.slice_lengths_us)
+
+    @property
+    def patience_us(self) -> int:
+        """Time after which a rotor that is not seen is given up."""
+        return self.patience * max(self.window_us, SHORTEST_MEMORY_US)
+
+
+class DetectorSettings(NamedTuple):
+    """All parameters of a detector, in the order in which `RotationDetector` takes them."""
+
+    detector: RotationDetectorParameters
+    regions: RegionParameters
+    acquisition: AcquisitionParameters
+    tracking: TrackerParameters

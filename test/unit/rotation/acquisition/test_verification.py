@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rotor_events import SIZE, IdealRotor, events_of
+from work_results import result_of
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.rotation.acquisition.pull_in import pull_in
+from evio_ros.rotation.acquisition.region_events import RegionEvents
+from evio_ros.rotation.acquisition.regions import Region
+from evio_ros.rotation.acquisition.verification import Verifier
+from evio_ros.rotation.acquisition.winding import RotorCandidate
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.tracking.disc_map import FREE
+from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
+from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
+from evio_ros.windowing import windows
+
+LEFT = Ellipse((125.4, 112.7), (48.0, 48.0), 0.0)
+RIGHT = Ellipse((185.2, 129.1), (48.0, 48.0), 0.0)
+BOTH = Ellipse((155.3, 120.9), (82.0, 52.0), 0.27)
+
+
+def test_a_disc_around_two_rotors_is_seen_to_turn_but_not_believed():
+    events = events_of([IdealRotor(15.4, ellipse=LEFT), IdealRotor(-19.8, ellipse=RIGHT)], 300_000)
+    codes = np.full((SIZE.height, SIZE.width), FREE, np.int32)
+    cells = np.argwhere(np.ones((60, 80), bool))
+    steps = list(windows([events], SIZE, 5_000, start_us=0))
+    region_events = RegionEvents(SIZE, steps, codes, Region(cells, len(events), 4))
+    verifier = Verifier(SIZE, RotationDetector(SIZE).settings)
+
+    def tracked(candidate: RotorCandidate) -> RotorTracker:
+        lock = result_of(pull_in(region_events, candidate, TrackerParameters()))
+        assert lock is not None
+        start = (candidate.ellipse, lock.template, lock.motion)
+        tracker = result_of(verifier.track(lock.window, *start))
+        assert tracker.t_us == 300_000
+        return tracker
+
+    one, both = RotorCandidate(LEFT, 15.4, 1, 1.0), RotorCandidate(BOTH, -19.8, 1, 1.0)
+    right, false = tracked(one), tracked(both)
+    assert right.is_credible()
+    assert right.doubtful_us == 0
+    assert not false.is_credible()
+    assert false.doubtful_us > 0
+    assert result_of(verifier.verify(both, region_events)) is None
+    verified = result_of(verifier.verify(one, region_events))
+    assert verified is not None
+    assert math.dist(verified.ellipse.center, LEFT.center) < 2.0

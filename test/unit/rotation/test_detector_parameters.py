@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+
+
+def parameters_of(step_us: int) -> RotationDetectorParameters:
+    """The shortest window that a step allows."""
+    return RotationDetectorParameters(
+        window_us=max(-(-5_000 // step_us), 1) * step_us, step_us=step_us
+    )
+
+
+@given(st.integers(1_000, 2_000_000))
+@example(10_007)
+@example(11_111)
+@example(1_995_001)
+def test_a_step_is_cut_into_as_few_slices_as_are_short_enough(step_us):
+    lengths_us = parameters_of(step_us).slice_lengths_us
+    assert sum(lengths_us) == step_us
+    assert len(lengths_us) == math.ceil(step_us / 5_000)
+    assert max(lengths_us) <= 5_000
+    # All alike but for the last, which is shorter by what does not divide.
+    assert len(set(lengths_us[:-1])) <= 1
+    assert 0 <= lengths_us[0] - lengths_us[-1] < len(lengths_us)
+
+
+@pytest.mark.parametrize(
+    ("step_us", "slices"), [(1_000, 1), (5_000, 1), (10_000, 2), (20_000, 4), (50_000, 10)]
+)
+def test_slices_of_steps_that_they_divide_are_alike(step_us, slices):
+    p = RotationDetectorParameters(window_us=100_000, step_us=step_us)
+    assert p.slice_lengths_us == (step_us // slices,) * slices
+    assert p.window_slices == 100_000 // step_us * slices
+
+
+@pytest.mark.parametrize(("window_us", "patience_us"), [(10_000, 150_000), (100_000, 300_000)])
+def test_patience_is_counted_in_windows_but_not_in_tiny_ones(window_us, patience_us):
+    p = RotationDetectorParameters(window_us=window_us, step_us=10_000, patience=3)
+    assert p.patience_us == patience_us
