@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evio_ros.crop import crop
 from evio_ros.estimate import RotorEstimate
 from evio_ros.evaluation.oracle import Oracle
 from evio_ros.evaluation.scores import ScoringParameters
 from evio_ros.events import EventBatch
-from evio_ros.rotation.classical.detector import region_box
+from evio_ros.rotation.classical.detector import events_of_disc
 from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
@@ -85,7 +84,7 @@ def _classical(name: str) -> Method:
             estimates = []
             for rotor in truth.rotors:
                 ellipse = rotor.ellipse(end_us - window_us / 2)
-                region = crop(window, region_box(ellipse, events.size))
+                region = events_of_disc(window, ellipse)
                 start_us, blades = end_us - window_us, rotor.blade_count
                 frequency_hz = measure(region, start_us, window_us, blades)
                 if frequency_hz is not None:

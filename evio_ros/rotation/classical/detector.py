@@ -25,7 +25,7 @@ from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
 from evio_ros.rotation.classical.savitzky_golay import smoothed_speed
 from evio_ros.rotation.window_parameters import WindowParameters
 
-__all__ = ["ClassicalDetector", "ClassicalDetectorParameters", "region_box"]
+__all__ = ["ClassicalDetector", "ClassicalDetectorParameters", "events_of_disc"]
 
 KEPT_SPEEDS = 64
 UNKNOWN_ANGLE_STD_RAD = math.pi / math.sqrt(3)
@@ -113,7 +113,7 @@ class ClassicalDetector:
         start_us = self._recent[0].start_us
         estimates = []
         for ellipse in outlines(activity_grid(events, 1))[: self.parameters.maximum_rotors]:
-            region = crop(events, region_box(ellipse, self.size))
+            region = events_of_disc(events, ellipse)
             rpm = self._speed(region, start_us)
             if rpm is not None:
                 estimates.append(self._estimate(ellipse, rpm, window.end_us, len(region)))
@@ -169,6 +169,11 @@ class ClassicalDetector:
         # A second difference of independent values has six times their variance.
         bends = np.diff(np.array(track.rpm), 2)
         return max(float(np.sqrt(np.mean(bends**2) / 6)), 1e-9 * track.rpm[-1])
+
+
+def events_of_disc(events: EventBatch, ellipse: Ellipse) -> EventBatch:
+    """The events in the upright box around a disc, which is what the classical methods work on."""
+    return crop(events, region_box(ellipse, events.size))
 
 
 def region_box(ellipse: Ellipse, size: SensorSize) -> RegionOfInterest:
