@@ -15,7 +15,14 @@ from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.tracking.disc_map import ANGLE_STEPS, DiscMap
 
-__all__ = ["BIN_US", "ORDERS", "angle_time_histogram", "angular_harmonics", "harmonics_of_events"]
+__all__ = [
+    "BIN_US",
+    "FEWEST_BINS",
+    "ORDERS",
+    "angle_time_histogram",
+    "angular_harmonics",
+    "harmonics_of_events",
+]
 
 ORDERS = 24
 """Angular orders that take part where the motion of blades is measured: finer ones would ask for a
@@ -23,6 +30,8 @@ finer search over speeds. Even ten blades have two harmonics among them."""
 BIN_US = 500
 """Time bin where speeds are searched over a wide range: at 100 turns a second, order 10 is sampled
 as often as its period asks."""
+FEWEST_BINS = 16
+"""Time bins of a spectrum at least, of however short a span."""
 TABLE_STEPS = 256
 """Steps of a turn in which `harmonics_of_events` tells angles apart: a tenth of the period of the
 highest of 24 orders."""
