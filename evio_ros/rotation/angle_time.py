@@ -15,11 +15,19 @@ from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.tracking.disc_map import ANGLE_BITS, ANGLE_MASK, ANGLE_STEPS, DiscMap
 
-__all__ = ["BIN_US", "angle_time_histogram", "angular_harmonics", "harmonics_of_events"]
+__all__ = [
+    "BIN_US",
+    "FEWEST_BINS",
+    "angle_time_histogram",
+    "angular_harmonics",
+    "harmonics_of_events",
+]
 
 BIN_US = 500
 """Time bin where speeds are searched over a wide range: at 100 turns a second, order 10 is sampled
 as often as its period asks."""
+FEWEST_BINS = 16
+"""Time bins of a spectrum at least, of however short a span."""
 TABLE_STEPS = 256
 """Steps of a turn in which `harmonics_of_events` tells angles apart: a tenth of the period of the
 highest of 24 orders."""

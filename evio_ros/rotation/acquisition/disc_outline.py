@@ -22,7 +22,7 @@ from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import Work
-from evio_ros.rotation.angle_time import BIN_US, harmonics_of_events
+from evio_ros.rotation.angle_time import BIN_US, FEWEST_BINS, harmonics_of_events
 from evio_ros.rotation.tracking.disc_map import DiscMap
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
@@ -30,8 +30,6 @@ __all__ = ["LEAST_TURNS", "outline_ellipse", "turning_candidate"]
 
 TEXTURE_ORDERS = 32
 """Angular orders that take part: more than of blades, as textures and marks are finer."""
-FEWEST_BINS = 16
-"""Time bins at least, of however short a span."""
 ZERO_PADDING = 2
 """The spectrum over time is sampled so many times as finely as the span asks, so that no line is
 missed between two samples."""

@@ -19,20 +19,19 @@ from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWind
 from evio_ros.rotation.acquisition.spectrum import SpectrumFit, fit_line, line_power
 from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import Work
-from evio_ros.rotation.angle_time import harmonics_of_events
+from evio_ros.rotation.angle_time import FEWEST_BINS, harmonics_of_events
 from evio_ros.rotation.tracking.disc_map import DiscMap, ring_radii
 from evio_ros.rotation.tracking.phase_filter import Motion
 from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS
 from evio_ros.rotation.tracking.template import ORDERS, Template
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
-__all__ = ["InitialLock", "pull_in"]
+__all__ = ["pull_in"]
 
 BINS_PER_TURN, BINS_PER_PERIOD = 64, 32
 """Time bins of a turn and of a blade's period, at least: coarse ones blur the first template."""
-FEWEST_BINS = 16
 SHORTEST_BIN_US = 20
-"""Bounds of the same: slices of the line are fitted, and events have stamps of a microsecond."""
+"""Bins are no shorter: many camera clocks tick by some microseconds."""
 TURNS = 2.5
 """An error of the hub comes again with each turn: it shows after more than one."""
 SHORTEST_US = 50_000

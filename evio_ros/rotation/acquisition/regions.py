@@ -25,7 +25,7 @@ the number of dimensions as its authors advise."""
 DISC_REACH = 1.25
 """Cells nearer to a hub than this, in radii, belong to its disc: a rim that is known to a few
 percent lies within, with the events of its blur."""
-LEAST_EVENTS = 2.0
+LEAST_CELL_EVENTS = 2.0
 """A cell with fewer events is not active, however short the time: one is noise."""
 
 
@@ -61,7 +61,7 @@ class RegionParameters(Parameters):
         6,
         minimum=1,
         maximum=100,
-        doc="So many regions are looked at in one search.",
+        doc="No more than this many regions are searched after one look for active ones.",
     )
 
 
@@ -111,7 +111,7 @@ def find_regions(
     # Every fourth cell tells the median as well.
     typical = float(np.median(grid[::2, ::2]))
     least = max(
-        parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * typical, LEAST_EVENTS
+        parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * typical, LEAST_CELL_EVENTS
     )
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:

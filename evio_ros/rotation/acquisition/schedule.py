@@ -198,9 +198,9 @@ class SearchSchedule:
         discs = [tracker.ellipse for tracker in self._bank]
         now_us, backoff = self._now_us, self._backoff
         regions = find_regions(counts, span_us, self._regions, discs)
-        hopeful = [region for region in regions if not backoff.is_waiting(region, now_us)]
-        hopeful.sort(key=lambda region: backoff.failures(region, now_us))
-        return hopeful[: self._regions.maximum_regions]
+        ready = [region for region in regions if not backoff.is_waiting(region, now_us)]
+        ready.sort(key=lambda region: backoff.failures(region, now_us))
+        return ready[: self._regions.maximum_regions]
 
     def _search_region(self, region: Region, active_us: int) -> Work[Found | None]:
         """Search a region as it is when the work begins, and take note of the outcome."""

@@ -37,8 +37,8 @@ OWN_SHARE = 0.5
 SHORT_SHARE = 4
 """A rotor that moves is searched for in the last quarter of the events before all of them: in a
 sixteenth of a second it moves by few pixels."""
-GLANCES_FROM = 3
-"""After so many failures every other search of a region is a glance at the last quarter alone."""
+SHORT_FROM = 3
+"""After so many failures every other search of a region is one of the last quarter alone."""
 PROMISING_WAIT_US = 80_000
 """What winds beyond doubt but could not be tracked is searched again after this time, and is no
 failure: it may be speeding up. A rotor that does so for a second is tried a dozen times."""
@@ -74,9 +74,9 @@ class SearchRequest:
     failures: int
 
     @property
-    def is_glance(self) -> bool:
+    def is_short(self) -> bool:
         """Whether the latest events are enough for a place that fails again and again."""
-        return self.failures >= GLANCES_FROM and self.failures % 2 == 1
+        return self.failures >= SHORT_FROM and self.failures % 2 == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class RotorSearch:
         if any(self._is_certain(candidate) for candidate in winding):
             wait_us = PROMISING_WAIT_US
 
-        if not request.is_glance:
+        if not request.is_short:
             turning, slow_us = yield from self._turning_in(_outline_of(request), events)
             tracker = yield from self._first_rotor(turning, request, events)
             if tracker is not None:
@@ -194,7 +194,7 @@ class RotorSearch:
     ) -> Work[list[RotorCandidate]]:
         """What winds about a hub lately, and for longer where that is not all beyond doubt."""
         latest = yield from self._winding(self._span_us // SHORT_SHARE, request, events)
-        if request.is_glance:
+        if request.is_short:
             return latest
         certain = [candidate for candidate in latest if self._is_certain(candidate)]
         if certain:

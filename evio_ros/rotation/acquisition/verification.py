@@ -8,9 +8,10 @@ beside one, fails to explain its events (`tracking.lock_detector`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.acquisition.pull_in import pull_in
 from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWindow
@@ -49,30 +50,31 @@ class Verifier:
         self._unassigned = np.zeros(self._bank.grid_shape, np.int32)
 
     def verify(self, candidate: RotorCandidate, events: RegionEvents) -> Work[RotorTracker | None]:
-        """A tracker that has followed a candidate to the end of some events; None for no rotor."""
+        """A tracker of a candidate at the end of some events; None where it is no rotor."""
         lock = yield from pull_in(events, candidate, self._tracking)
         if lock is None:
             return None
-        tracker = yield from self.track(lock.window, candidate.ellipse, lock.template, lock.motion)
+        tracker = yield from self.track(lock.window, candidate, lock.template, lock.motion)
         if not tracker.is_seen():
             return None
-        again = tracker.retraced(lock.window.start_us)
-        tracker = yield from self.track(lock.window, *again)
+        ellipse, template, motion = tracker.retraced(lock.window.start_us)
+        candidate = replace(candidate, ellipse=ellipse)
+        tracker = yield from self.track(lock.window, candidate, template, motion)
         return tracker if tracker.is_credible() else None
 
     def track(
-        self, window: SearchWindow, ellipse: Ellipse, template: Template, motion: Motion
+        self, window: SearchWindow, candidate: RotorCandidate, template: Template, motion: Motion
     ) -> Work[RotorTracker]:
         """A new tracker that has taken in all slices of a window.
 
         Args:
             window: the events.
-            ellipse: first guess of the disc.
-            template: of what it looks like.
+            candidate: whose disc is tracked.
+            template: first guess of its template.
             motion: at the start of the window.
         """
         self._bank.clear()
-        tracker = self._bank.tracker_of(ellipse, template, motion)
+        tracker = self._bank.tracker_of(candidate.ellipse, template, motion)
         self._bank.add(tracker)
         for number, times_us in enumerate(window.slices, start=1):
             is_last = number == len(window.slices)

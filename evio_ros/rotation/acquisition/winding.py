@@ -38,7 +38,7 @@ from evio_ros.rotation.acquisition.work_units import Work
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
-HOPEFUL = 0.5
+START_SHARE = 0.5
 """Share of the wanted coherence, and of the best start's, that a start must have to be worth
 refining, which seldom more than doubles it."""
 ONE_SENSE = 1.4
@@ -86,13 +86,13 @@ class AcquisitionParameters(Parameters):
         doc="Bin of the cells' event rates; lines up to half its rate.",
     )
     minimum_hz: float = parameter(
-        5.0, unit="Hz", minimum=0.1, doc="Slowest blade-pass frequency that is looked for."
+        5.0, unit="Hz", minimum=0.1, doc="Slowest blade-pass frequency that is searched for."
     )
     maximum_speed_hz: float = parameter(
         2000.0,
         unit="Hz",
         minimum=1.0,
-        doc="Fastest rotor that is looked for, turns a second; 2000 Hz are 120 000 rpm.",
+        doc="Fastest rotor that is searched for, turns a second; 2000 Hz are 120 000 rpm.",
     )
     maximum_order: int = parameter(
         10, minimum=1, maximum=64, doc="Highest angular order of a spectral line."
@@ -111,7 +111,7 @@ class AcquisitionParameters(Parameters):
         0.8,
         minimum=0.0,
         maximum=1.0,
-        doc="What is as coherent as this lately is followed without a longer look.",
+        doc="What is as coherent as this in the latest events is tracked without a longer search.",
     )
     maximum_cells: int = parameter(
         1500, minimum=16, doc="In regions of more cells, neighbours are taken together."
@@ -142,7 +142,7 @@ def acquire(
     region: Region,
     parameters: AcquisitionParameters,
 ) -> Work[list[RotorCandidate]]:
-    """Look for one rotor in a region.
+    """Search a region for what winds about a hub.
 
     Args:
         events: events of [start_us, start_us + span_us) or more; others are left out.
@@ -273,16 +273,16 @@ def _wind(
     starts = line.starts(centroid, _grid_of_shifts(spread), shears, parameters.maximum_order)
     best, order = starts[0][:2]
     other_sense = max(start[0] for start in starts if start[1] * order < 0)
-    if best < max(HOPEFUL * parameters.minimum_coherence, ONE_SENSE * other_sense):
+    if best < max(START_SHARE * parameters.minimum_coherence, ONE_SENSE * other_sense):
         return None
-    hopeful = [
+    promising = [
         start
         for start in starts[:ORDERS_TRIED]
-        if start[0] >= HOPEFUL * best and line_hz <= parameters.maximum_speed_hz * abs(start[1])
+        if start[0] >= START_SHARE * best and line_hz <= parameters.maximum_speed_hz * abs(start[1])
     ]
-    if not hopeful:
+    if not promising:
         return None
-    fits = [_refine(line, centroid, spread, start[1:]) for start in hopeful]
+    fits = [_refine(line, centroid, spread, start[1:]) for start in promising]
     coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
     standing = line.standing(center, shear)
     if standing > STANDING_SHARE * coherence or not _surrounds(points, center, shear, weight):

@@ -1,4 +1,8 @@
-"""Blade-pass frequency from the autocorrelation of the event rate."""
+"""Blade-pass frequency from the autocorrelation of the event rate.
+
+By the theorem of Wiener and Khinchin, r(lag) = sum_t n(t) n(t + lag) is the inverse transform of
+the rate's power spectrum; blades that pass every T make peaks at T, 2 T, ...
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.rotation.classical.cell_rates import cell_rates
+from evio_ros.rotation.classical.cell_rates import FEWEST_BINS, cell_rates
 
-__all__ = ["AutocorrelationParameters", "blade_pass_frequency"]
+__all__ = ["blade_pass_frequency"]
 
 Real = NDArray[np.float64]
 
@@ -65,7 +69,7 @@ def blade_pass_frequency(
     p = parameters or AutocorrelationParameters()
     rates = cell_rates(events, start_us, length_us, p.bin_us, p.cells)
     bins = rates.shape[1]
-    if not len(rates) or bins < 16:
+    if not len(rates) or bins < FEWEST_BINS:
         return None
     spectrum = scipy.fft.rfft(rates, 2 * bins, axis=1)
     correlation = scipy.fft.irfft((np.abs(spectrum) ** 2).sum(axis=0))[:bins].astype(np.float64)

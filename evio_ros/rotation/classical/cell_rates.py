@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from evio_ros.cell_counts import cell_time_series
 from evio_ros.events import EventBatch
 
-__all__ = ["cell_rates"]
+__all__ = ["FEWEST_BINS", "cell_rates"]
 
 FEWEST_EVENTS = 32
 """Fewer events than this have no rate."""
+FEWEST_BINS = 16
+"""Of fewer time bins than this no period is told."""
 FEWEST_TIMES = 4
 """Events in fewer time bins than this are a burst and no rate."""
 

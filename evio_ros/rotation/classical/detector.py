@@ -28,6 +28,9 @@ from evio_ros.rotation.window_parameters import WindowParameters
 __all__ = ["ClassicalDetector", "ClassicalDetectorParameters", "events_of_disc"]
 
 KEPT_SPEEDS = 64
+"""Speeds of a rotor that are kept for smoothing and for their scatter."""
+SAME_RADIUS = 0.5
+"""An outline whose centre lies nearer to a rotor's than this, in semi-axes, is that rotor's."""
 UNKNOWN_ANGLE_STD_RAD = math.pi / math.sqrt(3)
 """Standard deviation of an angle that may be anything."""
 CONFIDENCE = 0.5
@@ -156,7 +159,7 @@ class ClassicalDetector:
     def _track_at(self, ellipse: Ellipse, end_us: int) -> _Track:
         """The rotor that was last seen within this outline, or a new one."""
         for track in self._tracks:
-            if math.dist(track.ellipse.center, ellipse.center) < 0.5 * ellipse.axes[0]:
+            if math.dist(track.ellipse.center, ellipse.center) < SAME_RADIUS * ellipse.axes[0]:
                 return track
         track = _Track(next(self._identities), ellipse, end_us)
         self._tracks.append(track)

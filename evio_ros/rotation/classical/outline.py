@@ -12,7 +12,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError
 from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["OutlineParameters", "outlines"]
+__all__ = ["outlines"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from evio_ros.errors import ParameterError
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["PeriodFilterParameters", "blade_pass_frequency", "pixel_periods"]
+__all__ = ["blade_pass_frequency"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from evio_ros.events import EventBatch
 from evio_ros.rotation.classical import autocorrelation, period_filter, welch
 
-__all__ = ["CLASSICAL_METHODS", "BladePassMethod"]
+__all__ = ["CLASSICAL_METHODS"]
 
 BladePassMethod = Callable[[EventBatch, int, int, int], float | None]
 """(events of a region, start_us, length_us, blades) -> blade-pass frequency in Hz, or None."""

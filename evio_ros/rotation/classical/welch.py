@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.rotation.classical.cell_rates import cell_rates
+from evio_ros.rotation.classical.cell_rates import FEWEST_BINS, cell_rates
 
-__all__ = ["WelchParameters", "blade_pass_frequency"]
+__all__ = ["blade_pass_frequency"]
 
 HARMONICS = 4
+"""Harmonics of a line whose power counts, each by one over its number: enough to
+tell a line from its multiples."""
 Real = NDArray[np.float64]
 
 
@@ -68,7 +70,7 @@ def blade_pass_frequency(
 
     p = parameters or WelchParameters()
     rates = cell_rates(events, start_us, length_us, p.bin_us, p.cells)
-    if not len(rates) or rates.shape[1] < 16:
+    if not len(rates) or rates.shape[1] < FEWEST_BINS:
         return None
     segment = 2 * rates.shape[1] // (p.segments + 1)
     frequency, power = welch(

@@ -141,8 +141,8 @@ def test_a_known_disc_is_tried_where_nothing_winds_and_the_region_is_no_disc(sea
     assert math.dist(outcome.tracker.ellipse.center, rotor.ellipse.center) < 2.0
 
 
-def test_places_that_fail_again_and_again_get_a_glance_every_other_time():
+def test_places_that_fail_again_and_again_get_a_short_search_every_other_time():
     request = request_of(events_of([ROTOR], 50_000))
-    glances = [dataclasses.replace(request, failures=n).is_glance for n in range(8)]
-    assert not any(glances[:2])
-    assert all(one != next_one for one, next_one in itertools.pairwise(glances[3:]))
+    short = [dataclasses.replace(request, failures=n).is_short for n in range(8)]
+    assert not any(short[:2])
+    assert all(one != next_one for one, next_one in itertools.pairwise(short[3:]))

@@ -34,8 +34,8 @@ def test_a_disc_around_two_rotors_is_seen_to_turn_but_not_believed():
     def tracked(candidate: RotorCandidate) -> RotorTracker:
         lock = result_of(pull_in(region_events, candidate, TrackerParameters()))
         assert lock is not None
-        start = (candidate.ellipse, lock.template, lock.motion)
-        tracker = result_of(verifier.track(lock.window, *start))
+        work = verifier.track(lock.window, candidate, lock.template, lock.motion)
+        tracker = result_of(work)
         assert tracker.t_us == 300_000
         return tracker
 
