@@ -12,11 +12,14 @@ from evio_ros.rotation.detector import RotationDetector
 __all__ = ["warm_up"]
 
 SIZE = SensorSize(160, 160)
+RADIUS_PX = 60.0
 SPEED_HZ = 40.0
 BLADES = 3
-RADIUS_PX = 60.0
+EDGE_RAD = 0.2
+"""A small rotor that is found at once, with so far from a blade's middle to its edges."""
 EVENTS_PER_US = 0.4
 SPAN_US = 400_000
+"""Its rate of events, and time enough to be found, at 250 ms, and measured."""
 
 
 def warm_up(detector: RotationDetector) -> None:
@@ -32,14 +35,14 @@ def warm_up(detector: RotationDetector) -> None:
 
 
 def _blades(start_us: int, length_us: int) -> EventBatch:
-    """Edges of blades that turn about the middle of the image."""
+    """Edges of blades that turn about the middle of the image, spread evenly over the disc."""
     random = np.random.default_rng(start_us)
     count = int(EVENTS_PER_US * length_us)
     t = np.sort(random.integers(start_us, start_us + length_us, count))
     polarity = random.random(count) < 0.5
     pitch = 2 * math.pi / BLADES
     angle = 2 * math.pi * SPEED_HZ * 1e-6 * t + pitch * random.integers(0, BLADES, count)
-    angle += np.where(polarity, 0.2, -0.2)
+    angle += np.where(polarity, EDGE_RAD, -EDGE_RAD)
     radius = RADIUS_PX * np.sqrt(random.random(count))
     x = SIZE.width / 2 + radius * np.cos(angle)
     y = SIZE.height / 2 + radius * np.sin(angle)

@@ -22,9 +22,12 @@ STATES = "rotation_detector/rotation_states"
 STEP_US = 50_000
 
 
-def replayed(recording, step_us: int = STEP_US) -> list[RotationStateArray]:
+def replayed(
+    recording, step_us: int = STEP_US, window_us: int = 100_000
+) -> list[RotationStateArray]:
     """What the detector says of a recording that the driver plays."""
-    with Probe() as probe, NodeProcess("rotation_detector", {"step_us": step_us}):
+    parameters = {"step_us": step_us, "window_us": window_us}
+    with Probe() as probe, NodeProcess("rotation_detector", parameters):
         results = probe.collect(RotationStateArray, STATES)
         probe.wait_for_publisher(STATES)
         with NodeProcess("driver", {"source": str(recording), "replay.rate": 0.0}) as driver:
@@ -46,6 +49,15 @@ def test_a_rotor_is_measured_over_dds(recording):
     assert (state.center_x, state.center_y) == pytest.approx(ROTOR.ellipse.center, abs=1.0)
     assert results[-1].header.frame_id == "event_camera"
     assert state.header == results[-1].header
+
+
+def test_a_step_that_slices_do_not_divide_is_measured_over_dds(recording):
+    results = replayed(recording, step_us=33_331, window_us=99_993)
+    ends = [result.window_end for result in results]
+    assert [b - a for a, b in itertools.pairwise(ends)] == [33_331] * (len(ends) - 1)
+    (state,) = results[-1].states
+    truth = ROTOR.mean_rpm(results[-1].window_end - 99_993, results[-1].window_end)
+    assert state.rpm == pytest.approx(truth, rel=1e-3)
 
 
 def test_discs_are_saved_and_forgotten_when_asked(recording, tmp_path):

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import configparser
 import math
+import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from rotor_events import IdealRotor, events_of
 
 from evio_ros.cell_counts import activity_grid
 from evio_ros.ellipse import Ellipse
+from evio_ros.errors import EvioError
 from evio_ros.rotation.classical.outline import outlines
 
 pytest.importorskip("cv2")
@@ -30,3 +35,13 @@ def test_maps_without_an_outline():
     hot = np.zeros((60, 80), np.int32)
     hot[30, 40] = 100_000
     assert outlines(hot) == []
+
+
+def test_without_opencv_the_extra_that_brings_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(EvioError, match="OpenCV") as raised:
+        outlines(np.zeros((4, 4), np.int32))
+    (extra,) = re.findall(r"evio_ros\[(\w+)\]", str(raised.value))
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[4] / "setup.cfg", encoding="utf-8")
+    assert "opencv" in setup["options.extras_require"][extra]
