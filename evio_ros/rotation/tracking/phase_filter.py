@@ -40,7 +40,7 @@ SLOWEST_RAD_S = 1.0
 """Slower rotors are given the process noise of this speed, a sixth of a turn a second."""
 SCALE_KEPT = 0.995
 """Share that the speed which process noise goes with keeps from slice to slice: a rotor that brakes
-is still the agile one it was for a second, 200 slices of 5 ms."""
+keeps its process noise for a second, 200 slices of 5 ms."""
 CALM_PASSAGE_S = 0.02
 """Time from blade to blade beyond which process noise is taken down with its third power: within
 one passage a change of speed and an error of the disc's place look alike. A fan of three blades at
@@ -181,7 +181,11 @@ class PhaseFilter:
         return max(float(self.covariance[0, 0]), 0.0)
 
     def predicted_phase_variance(self, length_us: int) -> tuple[float, float]:
-        """Variance of the phase expected in the middle of the next slice: selected, most agile."""
+        """Variance of the phase that is predicted for the middle of the next slice.
+
+        Returns:
+            By the selected model, and by that with most process noise.
+        """
         bank = self._bank
         return _next_variances(
             bank.covariances,
