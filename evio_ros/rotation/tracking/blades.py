@@ -22,8 +22,8 @@ CORRELATION_STEPS = 64
 LEAST_POLARITY = 0.1
 """A polarity whose edges have less than this share of the other's is not seen."""
 LEAST_SHARE = 0.4
-"""Least power on the multiples of a number of blades, 0 where chance has it and 1 for all, that
-tells blades from a single mark. Fitted to simulated recordings."""
+"""Least power on the multiples of a number of blades, 0 where chance has it and 1 for all: it tells
+blades from a single mark. Fitted to simulated recordings."""
 NEARLY_BEST = 0.7
 """The largest number counts whose share is at least this part of the best: the divisors of the true
 number have all of its multiples too. Fitted to simulated recordings."""

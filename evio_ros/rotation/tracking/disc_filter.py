@@ -16,7 +16,6 @@ becomes m + P_new (b - A m), the rates by their covariance with the disc.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -47,13 +46,6 @@ LARGEST_ERROR = 0.01
 
 LEAST_VARIANCE = 1e-12
 """No phase is known better than to a microradian, rad^2; 0 would divide."""
-
-
-class _Belief(NamedTuple):
-    """State (8,) and covariance (8, 8): shift x, y, shear 0, 1, and their changes a second."""
-
-    state: Real
-    covariance: Real
 
 
 class DiscFilter:
@@ -90,13 +82,14 @@ class DiscFilter:
         covariance[6, 6] = covariance[7, 7] = (
             calm * min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / passage_s)
         ) ** 2
-        self._belief = _Belief(np.zeros(2 * GEOMETRY), covariance)
+        # Shift x, y, shear 0, 1, and their changes a second.
+        self._state, self._covariance = np.zeros(2 * GEOMETRY), covariance
         self._noise_power = self._make_noise_power()
 
     @property
     def best_ellipse(self) -> Ellipse:
         """The disc as it is believed to be now; its longer axis, the rotor's size, stays."""
-        now = deformed(self.ellipse, *self._belief.state[:GEOMETRY].tolist())
+        now = deformed(self.ellipse, *self._state[:GEOMETRY].tolist())
         kept = self.ellipse.axes[0] / now.axes[0]
         return Ellipse(now.center, (now.axes[0] * kept, now.axes[1] * kept), now.tilt_rad)
 
@@ -109,7 +102,7 @@ class DiscFilter:
     @property
     def velocity_px_s(self) -> tuple[float, float]:
         """Motion of the centre in pixels a second."""
-        return _times(_to_image(self.ellipse), *self._belief.state[4:6].tolist())
+        return _times(_to_image(self.ellipse), *self._state[4:6].tolist())
 
     @property
     def motion(self) -> tuple[float, float]:
@@ -117,7 +110,7 @@ class DiscFilter:
 
         Without what the filter's uncertainty alone makes of them, so near 0 for a disc at rest.
         """
-        squares = self._belief.state[GEOMETRY:] ** 2 - self._belief.covariance.diagonal()[GEOMETRY:]
+        squares = self._state[GEOMETRY:] ** 2 - self._covariance.diagonal()[GEOMETRY:]
         x, y, *shear = np.maximum(squares, 0.0).tolist()
         return math.sqrt(x + y), math.sqrt(sum(shear))
 
@@ -125,7 +118,7 @@ class DiscFilter:
     def center_std_px(self) -> tuple[float, float]:
         """Standard deviations of the centre's x and y in pixels."""
         to_image = np.array(_to_image(self.ellipse))
-        variances = (to_image @ self._belief.covariance[:2, :2] @ to_image.T).diagonal()
+        variances = (to_image @ self._covariance[:2, :2] @ to_image.T).diagonal()
         x, y = np.sqrt(np.maximum(variances, 0.0)).tolist()
         return x, y
 
@@ -136,11 +129,11 @@ class DiscFilter:
             The offset beyond that with which the slices were measured, in radians, and its variance
             from the disc alone; both infinite where the slices say nothing.
         """
-        return _phase_given(self._belief, score.gradient, score.information)
+        return _phase_given(self._state, self._covariance, score.gradient, score.information)
 
     def predict(self, seconds: float) -> None:
         """Let time pass."""
-        _predict(self._belief, self._noise_power, seconds)
+        _predict(self._state, self._covariance, self._noise_power, seconds)
 
     def update(
         self, score: Score, offset_rad: float, offset_variance: float, over_dispersion: float
@@ -155,10 +148,13 @@ class DiscFilter:
                 explain.
         """
         _update(
-            self._belief,
-            score.gradient / over_dispersion,
-            score.information / over_dispersion,
-            (offset_rad, offset_variance + LEAST_VARIANCE),
+            self._state,
+            self._covariance,
+            score.gradient,
+            score.information,
+            over_dispersion,
+            offset_rad,
+            offset_variance + LEAST_VARIANCE,
         )
 
     def remap(self) -> bool:
@@ -167,10 +163,10 @@ class DiscFilter:
         Returns:
             True where the disc was farther off than a straight line describes well.
         """
-        if max(map(abs, self._belief.state[:GEOMETRY].tolist())) <= LARGEST_ERROR:
+        if max(map(abs, self._state[:GEOMETRY].tolist())) <= LARGEST_ERROR:
             return False
         self.ellipse = self.best_ellipse
-        self._belief.state[:GEOMETRY] = 0.0
+        self._state[:GEOMETRY] = 0.0
         self._noise_power = self._make_noise_power()
         return True
 
@@ -188,21 +184,20 @@ class DiscFilter:
 
 
 @njit(cache=True, nogil=True)
-def _phase_given(belief, gradient, information):
+def _phase_given(state, covariance, gradient, information):
     if information[0, 0] <= 0.0:
         return math.inf, math.inf
     of_disc, variance = 0.0, 0.0
     for i in range(GEOMETRY):
-        of_disc += information[0, i + 1] * belief.state[i]
+        of_disc += information[0, i + 1] * state[i]
         for j in range(GEOMETRY):
-            variance += information[0, i + 1] * belief.covariance[i, j] * information[0, j + 1]
+            variance += information[0, i + 1] * covariance[i, j] * information[0, j + 1]
     return (gradient[0] - of_disc) / information[0, 0], variance / information[0, 0] ** 2
 
 
 @njit(cache=True, nogil=True)
-def _predict(belief, noise_power, dt):
+def _predict(state, covariance, noise_power, dt):
     """Let dt seconds pass with white acceleration of some power (4, 4)."""
-    state, covariance = belief.state, belief.covariance
     for i in range(GEOMETRY):
         state[i] += dt * state[i + GEOMETRY]
     for i in range(GEOMETRY):
@@ -220,13 +215,12 @@ def _predict(belief, noise_power, dt):
 
 
 @njit(cache=True, nogil=True)
-def _update(belief, gradient, information, offset):
+def _update(state, covariance, gradient, information, over_dispersion, offset, offset_variance):
     """Take in score (5,) and information (5, 5), with the phase's offset and its variance."""
-    state, covariance = belief.state, belief.covariance
-    offset_rad, offset_variance = offset
+    gradient, information = gradient / over_dispersion, information / over_dispersion
     # The phase is not known for sure: integrate it out.
     phase = information[0, 0] + 1.0 / offset_variance
-    phase_score = gradient[0] + offset_rad / offset_variance
+    phase_score = gradient[0] + offset / offset_variance
     inner = np.empty((GEOMETRY, GEOMETRY))
     score = np.empty(GEOMETRY)
     for i in range(GEOMETRY):

@@ -330,9 +330,9 @@ def _steps(table, angle, factor, total):
 
 
 @njit(cache=True, nogil=True)
-def _expected_slopes(tables, ring, swapped, start, turned, expected):
+def _expected_slopes(tables, ring, swapped, start, turned, means, expected):
     """Set the mean slope that each polarity and sector should see, (2, SECTORS)."""
-    density, steep = np.empty(SECTORS), np.empty(SECTORS)
+    density, steep = means
     for seen in range(2):
         of = ring, seen ^ swapped
         _sector_means(
@@ -372,12 +372,12 @@ def _compare(counts, tables, radii, response, place_error, motion):
     gradient, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
     slope = np.zeros_like(tables.slope)
     add_turned(slope, tables.slope, offset / BIN_RAD)
-    design, expected = np.ones(1 + GEOMETRY), np.empty((2, SECTORS))
+    design, means, expected = np.ones(1 + GEOMETRY), np.empty((2, SECTORS)), np.empty((2, SECTORS))
     scatter, sectors = 0.0, 0
     first, number = bins_seen(start, turned)
     swapped = int(turned < 0.0)
     for ring in range(counts.shape[0]):
-        _expected_slopes(tables, ring, swapped, start + offset, turned, expected)
+        _expected_slopes(tables, ring, swapped, start + offset, turned, means, expected)
         for sector in range(SECTORS):
             own_score, own, doubt = 0.0, 0.0, 0.0
             begin, near, far = sector_runs(first, number, sector)

@@ -40,7 +40,7 @@ SLOWEST_RAD_S = 1.0
 """Slower rotors are given the process noise of this speed, a sixth of a turn a second."""
 SCALE_KEPT = 0.995
 """Share that the speed which process noise goes with keeps from slice to slice: a rotor that brakes
-is still the agile one it was for a second, 200 slices of 5 ms."""
+keeps its process noise for a second, 200 slices of 5 ms."""
 CALM_PASSAGE_S = 0.02
 """Time from blade to blade beyond which process noise is taken down with its third power: within
 one passage a change of speed and an error of the disc's place look alike. A fan of three blades at
@@ -181,8 +181,20 @@ class PhaseFilter:
         return max(float(self.covariance[0, 0]), 0.0)
 
     def predicted_phase_variance(self, length_us: int) -> tuple[float, float]:
-        """Variance of the phase expected in the middle of the next slice: selected, most agile."""
-        return _next_variances(self._bank, self.selected, self._speed_scale, 1e-6 * length_us)
+        """Variance of the phase that is predicted for the middle of the next slice.
+
+        Returns:
+            By the selected model, and by that with most process noise.
+        """
+        bank = self._bank
+        return _next_variances(
+            bank.covariances,
+            bank.inflation,
+            bank.process_noises,
+            self._speed_scale,
+            self.selected,
+            1e-6 * length_us,
+        )
 
     def motion_before(self, t_us: int, ago_s: float) -> Motion:
         """The motion `ago_s` before the end of the last slice, which is at `t_us`."""
@@ -284,17 +296,21 @@ class PhaseFilter:
 
     def window(self) -> WindowMotion:
         """The motion over the last window; at least one slice must have been added."""
-        first = self._first_since(self.window_us)
-        window = self._history[first : self._count]
-        length_us = self._now_us - int(window["start_us"][0])
-        advance, variance = _window_advance(window, self._bank.process_noises, self._speed_scale)
+        first, advance, variance = _window_advance(
+            self._history[: self._count],
+            self._now_us - self.window_us,
+            self._bank.process_noises,
+            self._speed_scale,
+        )
+        start = self._history[first]
+        length_us = self._now_us - int(start["start_us"])
         length_s = 1e-6 * length_us
         return WindowMotion(
             length_us,
-            len(window),
+            self._count - first,
             advance / length_s,
             max(variance / length_s**2, 0.0),
-            float(self.state[1] - window["states"][0, self.selected, 1]),
+            float(self.state[1] - start["states"][self.selected, 1]),
         )
 
     def _first_since(self, span_us: int) -> int:
@@ -425,28 +441,36 @@ def _select(bank):
 
 
 @njit(cache=True, nogil=True)
-def _next_variances(bank, selected, speed_scale, dt):
+def _next_variances(covariances, inflation, process_noises, speed_scale, selected, dt):
     """Variances of the phase in the middle of the next slice: selected filter, last filter."""
-    last = len(bank.states) - 1
+    last = len(covariances) - 1
     return (
-        _next_variance(bank, selected, speed_scale, dt),
-        _next_variance(bank, last, speed_scale, dt),
+        _next_variance(
+            covariances[selected], inflation, _jerk_power(process_noises[selected], speed_scale), dt
+        ),
+        _next_variance(
+            covariances[last], inflation, _jerk_power(process_noises[last], speed_scale), dt
+        ),
     )
 
 
 @njit(cache=True, nogil=True)
-def _next_variance(bank, b, speed_scale, dt):
+def _next_variance(covariance, inflation, noise, dt):
     """Variance of the phase in the middle of the next slice by one filter."""
-    moved = bank.covariances[b].copy()
+    moved = covariance.copy()
     for i in range(3):
-        moved[i, i] += bank.inflation[i]
-    _predict(np.zeros(3), moved, _jerk_power(bank.process_noises[b], speed_scale), 0.5 * dt)
+        moved[i, i] += inflation[i]
+    _predict(np.zeros(3), moved, noise, 0.5 * dt)
     return moved[0, 0]
 
 
 @njit(cache=True, nogil=True)
-def _window_advance(window, process_noises, speed_scale):
-    """Phase at the end less phase at the start of a window, and its variance."""
+def _window_advance(history, start_us, process_noises, speed_scale):
+    """The first slice that lies wholly after a time; advance of the phase since, its variance."""
+    begin = len(history) - 1
+    while begin > 0 and history[begin - 1].start_us >= start_us:
+        begin -= 1
+    window = history[begin:]
     first = window[0]
     # The filter nearest to the one that was selected at the window's start.
     start, nearest = 0, math.inf
@@ -470,4 +494,4 @@ def _window_advance(window, process_noises, speed_scale):
             noise = max(noise, later.noise)
         dt = 1e-6 * window[i].length_us
         _slice(state, full, window[i].measured, window[i].inflation, noise, dt)
-    return state[0] - state[3], full[0, 0] - 2 * full[0, 3] + full[3, 3]
+    return begin, state[0] - state[3], full[0, 0] - 2 * full[0, 3] + full[3, 3]

@@ -40,8 +40,8 @@ COHERENT_RAD = 0.35
 has 0.39 rad, and until an edge has passed it an error of the disc can't be told. Fitted to
 simulated recordings."""
 LARGEST_DISTANCE = 36.0
-"""Squared Mahalanobis distance of an innovation from what the most agile filter expects, beyond
-which it is a manoeuvre: six standard deviations."""
+"""Squared Mahalanobis distance of an innovation from what the model with most process noise
+predicts, beyond which it is a manoeuvre: six standard deviations."""
 STOPPED_PHASE, STOPPED_SPEED = 0.3, 0.01
 """What is uncertain of a rotor that was just seen to stand still: its phase as a share of the angle
 that it was to turn, its speed as a share of the usual one. Fitted to simulated recordings."""
@@ -145,15 +145,15 @@ class RotorTracker:
 
     def _measure(self, slices: CoherentSlices) -> bool:
         """The loop: measure phase and disc; True where the disc has moved on the table."""
-        predicted, agile = self._phase.predicted_phase_variance(slices.lengths_us[0])
+        predicted, widest = self._phase.predicted_phase_variance(slices.lengths_us[0])
         template = self.template
-        match = match_template(slices.folded, template.tables, self._template.blades, agile)
+        match = match_template(slices.folded, template.tables, self._template.blades, widest)
         if self._lock.is_lost(match.gain, slices.turned_rad):
             self._coast(slices)
             return False
         self._note_seen(slices.end)
         score = score_of(slices, template, match.offset_rad, 1.0 / self.ellipse.axes[0])
-        self._correct(slices, match, score, predicted, agile)
+        self._correct(slices, match, score, predicted, widest)
         self._disc.predict(slices.length_s)
         self._errors.add_disc(self.t_us, self._disc)
         self._lock.update(match.gain, slices.events, slices.turned_rad, template.contrast)
@@ -168,7 +168,7 @@ class RotorTracker:
         match: Match,
         score: Score,
         predicted_variance: float,
-        agile_variance: float,
+        widest_variance: float,
     ) -> None:
         """Correct the phase and the disc by what slices have shown."""
         beyond, disc_variance = self._disc.phase_given(score)
@@ -181,7 +181,7 @@ class RotorTracker:
             self._phase.coast(slices.lengths_us)
             return
         offset = match.offset_rad + beyond
-        distance = offset**2 / (agile_variance + variance)
+        distance = offset**2 / (widest_variance + variance)
         is_manoeuvre = match.is_manoeuvre or distance > LARGEST_DISTANCE
         if is_manoeuvre:
             self._phase.inflate(offset, slices.speed, slices.length_s)
@@ -262,7 +262,7 @@ class RotorTracker:
         self._lock.restart()
 
     def is_seen(self) -> bool:
-        """Whether something turns as was foretold from slice to slice."""
+        """Whether something turns as expected from slice to slice."""
         return (
             not self.stopped
             and self.unseen_us == 0

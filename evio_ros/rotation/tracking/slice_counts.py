@@ -289,7 +289,7 @@ def _count(counters, columns, times_us, codes, is_taken, unassigned):
     """Add the events of a slice to their rotor's counters, or to a grid if they are of none.
 
     Tables do not fit the processor's first caches. Where a loop does no more than look things up,
-    the waits overlap; a branch that was foretold wrongly would make each wait for itself.
+    the waits overlap; a mispredicted branch would make each wait for itself.
     """
     x, y, t, polarity = columns
     row_start, column = counters.row_start, counters.column

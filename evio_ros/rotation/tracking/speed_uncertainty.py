@@ -38,7 +38,7 @@ from evio_ros.rotation.tracking.template import Drift
 __all__ = ["ErrorBudget", "within_probability"]
 
 FILTER_SHARE = 0.49
-"""Standard deviation over the filter's where innovations are as large as foretold."""
+"""Standard deviation over the filter's where innovations are as large as expected."""
 INDEPENDENT, INDEPENDENT_TURNS = 1.77, 0.685
 """Variance that whole turns in a slice add, as a share, and turns at which half of it is there."""
 RESTLESS = 1.96
@@ -88,7 +88,7 @@ REMEMBERED_US = 2_500_000
 
 
 class InnovationScale:
-    """How the innovations of a filter compare with what it foretold.
+    """How the innovations of a filter compare with their expected standard deviations.
 
     Attributes:
         late: mean square of the latest normalised innovations; 1 where the filter is right.
@@ -102,7 +102,7 @@ class InnovationScale:
         self._slices = 0
         self._sums = FIRST_SUMS
 
-    def learn(self, innovation: float) -> None:
+    def update(self, innovation: float) -> None:
         """Take in an innovation over its expected standard deviation."""
         bounded = min(max(innovation, -LARGEST_INNOVATION), LARGEST_INNOVATION)
         self.late += (bounded**2 - self.late) / LATE_SLICES
@@ -253,7 +253,7 @@ class ErrorBudget:
 
     def add_innovation(self, innovation: float) -> None:
         """Take in an innovation of the phase over its standard deviation."""
-        self._scale.learn(innovation)
+        self._scale.update(innovation)
 
     def add_disc(self, t_us: int, disc: DiscFilter) -> None:
         """Take in how a disc moves at a time."""

@@ -286,10 +286,9 @@ def test_steps_of_any_length_lose_no_event_and_measure_alike(step_us):
     assert whole.statistics.steps == len(results) == end_us // step_us
     for end, (estimate,) in enumerate(results[-2:], start=len(results) - 1):
         window = events.between(end * step_us - parameters.window_us, end * step_us)
-        # Trackers take all slices for as long as the first, so a speed is off by up to 2e-4; once
-        # they know each slice's length, 1e-4 holds here as in the other tests, and t_us is exact.
+        assert (estimate.t_us, estimate.window_us) == (end * step_us, parameters.window_us)
         truth = rotor.mean_rpm(end * step_us - parameters.window_us, end * step_us)
-        assert estimate.rpm == pytest.approx(truth, rel=2e-4)
+        assert estimate.rpm == pytest.approx(truth, rel=1e-4)
         radius, _ = estimate_disc(estimate).disc_coordinates(window.x, window.y)
         on_the_disc = int(((radius >= 0.15) & (radius <= 1.1)).sum())
         assert estimate.events == pytest.approx(on_the_disc, rel=0.01)

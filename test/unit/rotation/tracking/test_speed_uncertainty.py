@@ -79,7 +79,7 @@ def test_white_innovations_leave_the_variance_as_it_is() -> None:
     rng = np.random.default_rng(3)
     factors = []
     for innovation in rng.normal(size=4000):
-        scale.learn(float(innovation))
+        scale.update(float(innovation))
         factors.append(scale.variance_factor)
     assert np.mean(factors[500:]) == pytest.approx(1.0, abs=0.1)
 
@@ -89,7 +89,7 @@ def test_the_variance_follows_the_size_of_innovations(size: float) -> None:
     scale = InnovationScale()
     factors = []
     for innovation in np.random.default_rng(3).normal(0.0, size, 4000):
-        scale.learn(float(innovation))
+        scale.update(float(innovation))
         factors.append(scale.variance_factor)
     # Little is lost to the bound on single innovations.
     assert np.mean(factors[500:]) == pytest.approx(size**2, rel=0.25)
@@ -98,18 +98,18 @@ def test_the_variance_follows_the_size_of_innovations(size: float) -> None:
 def test_innovations_that_add_up_count_for_more_than_those_that_cancel() -> None:
     scales = InnovationScale(), InnovationScale()
     for index in range(400):
-        scales[0].learn(1.0)
-        scales[1].learn((-1.0) ** index)
+        scales[0].update(1.0)
+        scales[1].update((-1.0) ** index)
     assert scales[0].variance_factor > 1.15
     assert scales[1].variance_factor < 0.85
 
 
 def test_an_outlier_is_forgotten() -> None:
     scale = InnovationScale()
-    scale.learn(1e9)
+    scale.update(1e9)
     assert scale.variance_factor < 5.0
     for index in range(400):
-        scale.learn((-1.0) ** index)
+        scale.update((-1.0) ** index)
     assert scale.variance_factor < 1.0
 
 
