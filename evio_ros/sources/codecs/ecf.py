@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from evio_ros.errors import EventError
 from evio_ros.sources.time_order import RawColumns
@@ -198,6 +197,6 @@ def decode_ecf(chunk: bytes) -> RawColumns:
     if count > MOST_EVENTS:
         raise EventError(f"a chunk of {count} events is impossible, {MOST_EVENTS} are the most")
     columns = RawColumns.empty(count)
-    if count and CUT_OFF == _decode(data, columns.t, columns.x, columns.y, columns.polarity):
+    if count and _decode(data, columns.t, columns.x, columns.y, columns.polarity) == CUT_OFF:
         raise EventError(f"a chunk of {count} events is cut off")
     return columns

@@ -58,7 +58,6 @@ def test_the_geometry_of_a_comment_counts(tmp_path):
         "5,x,2,1",
         "5,1,2,1,9",
         "5 1,2,1;",
-        "5.5,1,2,1",
         "9" * 19 + ",1,2,1",
         "-,1,2,1",
     ],
