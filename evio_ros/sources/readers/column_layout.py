@@ -14,7 +14,15 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ROLES", "ColumnName", "Layout", "layout_by_values", "named_columns", "role_of"]
+__all__ = [
+    "ROLES",
+    "ColumnName",
+    "Layout",
+    "layout_by_values",
+    "named_columns",
+    "role_of",
+    "unit_named",
+]
 
 ROLES = ("t", "x", "y", "p")
 STEMS = {
@@ -83,6 +91,11 @@ def role_of(name: str) -> ColumnName | None:
             if rest.endswith(ending) and ROLE_OF_STEM.get(rest.removesuffix(ending)) == "t":
                 return ColumnName("t", named)
     return None
+
+
+def unit_named(text: str) -> str | None:
+    """The unit of time s, ms, us or ns that a word means; None where it means none."""
+    return UNIT_OF_NAME.get(text.strip().lower())
 
 
 def named_columns(names: Iterable[str]) -> Layout | None:

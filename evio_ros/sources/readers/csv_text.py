@@ -14,6 +14,7 @@ import numpy as np
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.number_text import PADDING_BYTES, parse_lines
+from evio_ros.sources.polarity import polarity as on_events
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
@@ -138,8 +139,10 @@ class CsvFile(EventFile):
         )
         text[length] = after
         part = slice(0, count)
-        on = polarity[part] == 1
-        return RawColumns(columns.t[part], columns.x[part], columns.y[part], on), bad
+        events = RawColumns(
+            columns.t[part], columns.x[part], columns.y[part], on_events(polarity[part])
+        )
+        return events, bad
 
     def _line_after(self, offset: int) -> int:
         """Where the next line begins at or after an offset."""
