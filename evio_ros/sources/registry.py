@@ -23,6 +23,7 @@ FILE_FORMATS = (
     "evt3:Evt3File",
     "hdf5:Hdf5File",
     "npz:NpzFile",
+    "npy:NpyFile",
     "aedat4:Aedat4File",
     "event_stream:EventStreamFile",
     "csv_text:CsvFile",

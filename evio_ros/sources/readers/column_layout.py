@@ -14,6 +14,8 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from evio_ros.sources.time_unit import TimeUnit
+
 __all__ = [
     "ROLES",
     "ColumnName",
@@ -32,13 +34,15 @@ STEMS = {
     "p": "p ps pol pols polarity polarities on onoff ison sign",
 }
 ROLE_OF_STEM = {stem: role for role, stems in STEMS.items() for stem in stems.split()}
-UNITS = {
+UNITS: dict[TimeUnit, str] = {
     "s": "s sec secs second seconds",
     "ms": "ms msec msecs millis millisecond milliseconds",
     "us": "us \N{MICRO SIGN}s \N{GREEK SMALL LETTER MU}s usec usecs microsecond microseconds",
     "ns": "ns nsec nsecs nanos nanosecond nanoseconds",
 }
-UNIT_OF_NAME = {name: unit for unit, names in UNITS.items() for name in names.split()}
+UNIT_OF_NAME: dict[str, TimeUnit] = {
+    name: unit for unit, names in UNITS.items() for name in names.split()
+}
 PREFIXES = ("events", "event", "ev", "dvs", "cd")
 MOST_COLUMNS = 16
 LARGEST_COORDINATE = 1 << 14
@@ -58,7 +62,7 @@ class ColumnName:
     """
 
     role: str
-    unit: str | None = None
+    unit: TimeUnit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Layout:
     """
 
     places: tuple[int, int, int, int]
-    unit: str | None = None
+    unit: TimeUnit | None = None
     reason: str = ""
 
 
@@ -93,7 +97,7 @@ def role_of(name: str) -> ColumnName | None:
     return None
 
 
-def unit_named(text: str) -> str | None:
+def unit_named(text: str) -> TimeUnit | None:
     """The unit of time s, ms, us or ns that a word means; None where it means none."""
     return UNIT_OF_NAME.get(text.strip().lower())
 

@@ -14,7 +14,7 @@ from evio_ros.sources.polarity import polarity as on_events
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
 from evio_ros.sources.time_order import RawColumns
 
-__all__ = ["ColumnRecording", "raw_columns"]
+__all__ = ["PIECE_EVENTS", "ColumnRecording", "raw_columns"]
 
 PIECE_EVENTS = 1 << 16
 OUTSIDE = (1 << 16) - 1
@@ -22,7 +22,7 @@ OUTSIDE = (1 << 16) - 1
 
 
 def raw_columns(
-    t: NDArray[Any],
+    t: NDArray[np.int64],
     x: NDArray[Any],
     y: NDArray[Any],
     polarity: NDArray[Any],
@@ -30,13 +30,11 @@ def raw_columns(
     """Columns of any numeric type as raw columns.
 
     Args:
-        t: integers are µs, floating point numbers are seconds.
+        t: int64 µs.
         x, y: pixel; what uint16 cannot hold is marked so that it is counted as outside.
         polarity: any convention that `evio_ros.sources.polarity.polarity` knows.
     """
-    if np.issubdtype(t.dtype, np.floating):
-        t = np.rint(t * 1e6)
-    return RawColumns(t.astype(np.int64), _coordinates(x), _coordinates(y), on_events(polarity))
+    return RawColumns(t, _coordinates(x), _coordinates(y), on_events(polarity))
 
 
 def _coordinates(values: NDArray[Any]) -> NDArray[np.uint16]:

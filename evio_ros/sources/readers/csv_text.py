@@ -8,8 +8,10 @@ to rounding.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
@@ -20,6 +22,7 @@ from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 from evio_ros.sources.readers.text_layout import TextLayout, find_text_layout
 from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.time_unit import TimeUnit, guess_time_unit
 
 __all__ = ["CsvFile"]
 
@@ -27,6 +30,11 @@ START_BYTES = 1 << 16
 PIECE_BYTES = 1 << 20
 LONGEST_LINE = 1 << 12
 SHORTEST_LINE = 8
+FEWEST_TIMES = 64
+"""Fewer lines do not tell the unit of time: numbers with fractions are s, others us."""
+TIME_EXPONENTS: dict[TimeUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
+"""Powers of ten that make µs of each unit."""
+MOST_EXACT = 2.0**62
 NEWLINE = ord("\n")
 
 
@@ -67,8 +75,19 @@ class CsvFile(EventFile):
         self._data_offset, self._next = layout.offset, layout.offset
         if layout.columns.reason:
             self.remarks.append(layout.columns.reason)
-        unit = layout.columns.unit or ("s" if layout.time_is_fractional else "us")
-        self._time_exponent = {"s": 6, "ms": 3, "us": 0, "ns": -3}[unit]
+        self._time_exponent = TIME_EXPONENTS[layout.columns.unit or self._guess_unit(layout)]
+
+    def _guess_unit(self, layout: TextLayout) -> TimeUnit:
+        times: NDArray[Any] = layout.times
+        if not layout.time_is_fractional and float(np.abs(times).max()) < MOST_EXACT:
+            times = times.astype(np.int64)
+        unit, reason = guess_time_unit(times)
+        usual: TimeUnit = "s" if layout.time_is_fractional else "us"
+        if len(times) < FEWEST_TIMES:
+            return usual
+        if unit != usual or layout.columns.reason:
+            self.remarks.append(reason)
+        return unit
 
     @cached_property
     def start_us(self) -> int:

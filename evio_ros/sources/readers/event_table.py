@@ -17,6 +17,7 @@ from evio_ros.sources.readers.column_layout import (
     named_columns,
     role_of,
 )
+from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = [
     "Array",
@@ -59,7 +60,7 @@ class EventTable(Protocol):
         ...
 
     @property
-    def unit(self) -> str | None:
+    def unit(self) -> TimeUnit | None:
         """Unit of time that a name holds: s, ms, us or ns."""
         ...
 
@@ -78,7 +79,7 @@ class ColumnTable:
     """An array for each of t, x, y and p; one of two columns may hold x and y."""
 
     arrays: tuple[Array, ...]
-    unit: str | None = None
+    unit: TimeUnit | None = None
     reason: str = ""
 
     @property
@@ -101,7 +102,7 @@ class RecordTable:
 
     array: Array
     names: tuple[str, ...]
-    unit: str | None = None
+    unit: TimeUnit | None = None
     reason: str = ""
 
     @property
@@ -129,7 +130,7 @@ class MatrixTable:
         return int(self.array.shape[1 if self.is_flat else 0])
 
     @property
-    def unit(self) -> str | None:
+    def unit(self) -> TimeUnit | None:
         """Unit of time that a name holds."""
         return self.layout.unit
 

@@ -21,6 +21,7 @@ from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.ecf import decode_ecf
 from evio_ros.sources.optional_library import optional_library
+from evio_ros.sources.readers.column_layout import unit_named
 from evio_ros.sources.readers.event_table import (
     EventTable,
     column_table,
@@ -31,6 +32,7 @@ from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.named_geometry import named_geometry
 from evio_ros.sources.readers.table_recording import TableRecording, one_line
 from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["SIGNATURE", "Hdf5File"]
 
@@ -214,7 +216,7 @@ class EcfTable:
         dataset: the dataset of records; its chunks hold up to 65535 events each.
     """
 
-    unit: str | None = "us"
+    unit: TimeUnit | None = "us"
     reason = ""
 
     def __init__(self, dataset: Any) -> None:
@@ -344,10 +346,8 @@ def _names_of(dataset: Any) -> list[str] | None:
     )
 
 
-def _unit_of(item: Any) -> str | None:
+def _unit_of(item: Any) -> TimeUnit | None:
     """Unit of time that an attribute names, of the events or of their column of times."""
-    from evio_ros.sources.readers.column_layout import unit_named
-
     holders = [item]
     if hasattr(item, "keys"):
         holders += [item[name] for name in ("t", "ts", "timestamps") if name in item]

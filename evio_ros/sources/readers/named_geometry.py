@@ -10,7 +10,7 @@ import numpy as np
 from evio_ros.events import SensorSize
 from evio_ros.sources.readers.text_layout import geometry_in
 
-__all__ = ["geometry_of", "named_geometry"]
+__all__ = ["GEOMETRY_NAMES", "geometry_of", "named_geometry"]
 
 SIDES = (
     ("width", "height"),
@@ -20,6 +20,8 @@ SIDES = (
     ("w", "h"),
 )
 PAIRS = ("geometry", "sensor_resolution", "sensor_size", "resolution", "sensor_geometry", "size")
+GEOMETRY_NAMES = frozenset([*PAIRS, *(name for pair in SIDES for name in pair)])
+"""What a geometry may be called."""
 PLACES = ("", "calib/")
 """Where M3ED has it, among others."""
 
@@ -38,8 +40,7 @@ def named_geometry(holders: Iterable[Any]) -> SensorSize | None:
         if size is not None:
             return size
         for place in PLACES:
-            names = [name for pair in SIDES for name in pair] + list(PAIRS)
-            found = {name: _child(holder, place + name) for name in names}
+            found = {name: _child(holder, place + name) for name in GEOMETRY_NAMES}
             values = {name: value for name, value in found.items() if value is not None}
             size = geometry_of(values)
             if size is not None:

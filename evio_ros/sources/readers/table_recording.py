@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
-from evio_ros.sources.readers.column_recording import ColumnRecording, raw_columns
+from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
 from evio_ros.sources.readers.event_table import EventTable
 from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
 
 __all__ = ["TableRecording", "one_line"]
-
-EXPONENTS = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 
 
 class TableRecording(ColumnRecording):
     """A recording whose events are a table; the format's class finds the table."""
 
     _table: EventTable
-    _exponent: int = 0
+    _unit: TimeUnit = "us"
     _offset_us: int = 0
-    array_errors: ClassVar[str] = "cannot be read"
 
     @property
     def event_count(self) -> int:
         """Number of events in the file."""
         return self._table.event_count
 
-    def _set_table(self, table: EventTable, unit: str | None = None) -> None:
+    def _set_table(self, table: EventTable, unit: TimeUnit | None = None) -> None:
         """Take the events from a table.
 
         Args:
@@ -42,15 +39,26 @@ class TableRecording(ColumnRecording):
         self._table = table
         if table.reason:
             self.remarks.append(table.reason)
-        unit = unit or table.unit
-        if unit is None:
-            first = self._columns(0, min(table.event_count, 1))[0]
-            unit = "s" if first.dtype.kind == "f" else "us"
-        self._exponent = EXPONENTS[unit]
+        self._unit = unit or table.unit or self._guess_unit()
+        self._remark_on_fractions()
+
+    def _guess_unit(self) -> TimeUnit:
+        times = self._columns(0, min(self.event_count, PIECE_EVENTS))[0]
+        unit, reason = guess_time_unit(times)
+        usual = "s" if times.dtype.kind == "f" else "us"
+        if unit != usual or self._table.reason:
+            self.remarks.append(reason)
+        return unit
+
+    def _remark_on_fractions(self) -> None:
+        _, x, y, _ = self._columns(0, min(self.event_count, PIECE_EVENTS))
+        if any(side.dtype.kind == "f" and (side % 1 != 0).any() for side in (x, y)):
+            self.remarks.append("coordinates have fractions, which are cut off")
 
     def _read_range(self, first: int, count: int) -> RawColumns:
         t, x, y, polarity = self._columns(first, count)
-        return raw_columns(self._microseconds(t), x, y, polarity)
+        t_us = to_microseconds(t, self._unit)
+        return raw_columns(t_us + self._offset_us if self._offset_us else t_us, x, y, polarity)
 
     def _columns(self, first: int, count: int) -> tuple[NDArray[Any], ...]:
         try:
@@ -60,15 +68,6 @@ class TableRecording(ColumnRecording):
         except Exception as error:  # libraries let through whatever they meet
             reason = f"events {first} to {first + count} cannot be read: {one_line(error)}"
             raise SourceError(self.path, reason) from None
-
-    def _microseconds(self, t: NDArray[Any]) -> NDArray[np.int64]:
-        if t.dtype.kind == "f":
-            t = np.rint(np.nan_to_num(t.astype(np.float64)) * 10.0**self._exponent)
-        elif self._exponent < 0:
-            t = t.astype(np.int64) // 10**-self._exponent
-        elif self._exponent > 0:
-            t = t.astype(np.int64) * 10**self._exponent
-        return t.astype(np.int64) + self._offset_us
 
 
 def one_line(error: Exception) -> str:

@@ -67,6 +67,12 @@ class TextLayout:
         places[list(self.columns.places)] = np.arange(4)
         return places
 
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Times of the first lines, in the file's unit."""
+        times = self.sample[:, self.columns.places[0]]
+        return times[np.isfinite(times)]
+
 
 def find_text_layout(start: bytes) -> TextLayout | None:
     """The layout of a text file of events; None where it is none.

@@ -96,6 +96,7 @@ def test_every_registered_format_has_a_row():
         "Evt3File",
         "Hdf5File",
         "NpzFile",
+        "NpyFile",
         "Aedat4File",
         "EventStreamFile",
         "CsvFile",
