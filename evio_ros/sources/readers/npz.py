@@ -84,9 +84,7 @@ class NpzFile(TableRecording):
         if table is not None:
             return table
         refused: list[SourceError | EventError] = []
-        for name, member in sorted(
-            members.items(), key=lambda item: "event" not in item[0].lower()
-        ):
+        for name in sorted(members, key=lambda name: "event" not in name.lower()):
             if name in GEOMETRY_NAMES or name in columns:
                 continue
             try:
