@@ -25,8 +25,12 @@ FILE_FORMATS = (
     "npz:NpzFile",
     "npy:NpyFile",
     "aedat4:Aedat4File",
+    "aedat3:Aedat3File",
+    "aedat2:Aedat2File",
+    "aedat2:Aedat1File",
     "event_stream:EventStreamFile",
     "csv_text:CsvFile",
+    "nmnist:NmnistFile",
 )
 """Module and class of each format, in the order in which they are asked for a file."""
 
