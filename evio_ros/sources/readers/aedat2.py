@@ -25,7 +25,7 @@ __all__ = ["Aedat1File", "Aedat2File"]
 
 HEADER_END = b"#End Of ASCII Header"
 LONGEST_HEADER_BYTES = 1 << 20
-LEAST_PLAUSIBLE = 0.99
+LEAST_PLAUSIBLE = 0.999
 """Share of the first addresses that must fit a camera for it to be taken for that one."""
 
 

@@ -1,4 +1,8 @@
-"""Rosbag2 bags of evio_ros/EventArray or event_camera_msgs/EventPacket; no ROS is needed."""
+"""Bags of ROS 1 and ROS 2 with events of any of the usual message types; no ROS is needed.
+
+Types: `evio_ros.sources.codecs.bag_messages.EVENT_TYPES`. A bag whose end is missing is read as far
+as it goes.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +20,45 @@ from typing import Any
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.codecs.bag_messages import EVENT_ARRAY, EVENT_PACKET, message_types
+from evio_ros.sources.codecs.bag_messages import (
+    DVS_ARRAYS,
+    EVENT_ARRAY,
+    EVENT_TYPES,
+    message_types,
+    ros1_message_types,
+)
+from evio_ros.sources.codecs.dvs_message import DvsMessageDecoder, parse_cdr, parse_ros1
 from evio_ros.sources.codecs.event_array import EventArrayDecoder
 from evio_ros.sources.codecs.event_packet import EventPacketDecoder
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
+from evio_ros.sources.readers.unfinished_bag import UnfinishedMcap, UnfinishedRosbag1
 from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["Bag", "is_bag"]
 
 STORAGE_ENDINGS = (".mcap", ".db3")
+MCAP, SQLITE, ROSBAG1 = b"\x89MCAP0\r\n", b"SQLite format 3\0", b"#ROSBAG V"
 PIECE_EVENTS = 1 << 15
 INDEX_BYTES = 1 << 21
 NO_TIME = -1
 
 
 def is_bag(path: str) -> bool:
-    """Whether a path is a bag: its folder, or one of its storage files."""
+    """Whether a path is a bag: its folder, or a file that is one by its first bytes or its name."""
     if os.path.isdir(path):
         return os.path.exists(os.path.join(path, "metadata.yaml")) or bool(_storage_files(path))
-    return path.endswith(STORAGE_ENDINGS)
+    return path.endswith(STORAGE_ENDINGS) or _begins_with(path, MCAP, SQLITE, ROSBAG1)
+
+
+def _begins_with(path: str, *signatures: bytes) -> bool:
+    if not os.path.isfile(path):
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(16).startswith(signatures)
+    except OSError:
+        return False
 
 
 def _storage_files(folder: str) -> list[Path]:
@@ -72,6 +95,9 @@ class Bag(Recording):
 
     def __init__(self, path: str, size: SensorSize | None = None, topic: str | None = None) -> None:
         self._stack = ExitStack()
+        self._is_ros1 = _begins_with(path, ROSBAG1)
+        if self._is_ros1:
+            self.format_name = "rosbag"
         self._wanted_topic = topic
         super().__init__(path, size)
 
@@ -153,10 +179,12 @@ class Bag(Recording):
 
     def _open_readers(self) -> list[Any]:
         """Readers of the bag, or of its storage files where the bag's metadata are of no use."""
+        if self._is_ros1:
+            return [self._open_rosbag1()]
         Reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader  # noqa: N806
         if not os.path.isdir(self.path) or not os.path.exists(f"{self.path}/metadata.yaml"):
             files = [Path(self.path)] if os.path.isfile(self.path) else _storage_files(self.path)
-            return [self._stack.enter_context(Reader(file)) for file in files]
+            return [self._open_storage(file) for file in files]
         self._check_room_to_unpack()
         try:
             return [self._stack.enter_context(Reader(self.path))]
@@ -164,11 +192,41 @@ class Bag(Recording):
             files = _storage_files(self.path)
             if not files:
                 raise
-            readers = [self._stack.enter_context(Reader(file)) for file in files]
+            readers = [self._open_storage(file) for file in files]
             self.remarks.append(
                 f"metadata.yaml is not usable ({_line(error)}); the storage files are read without"
             )
             return readers
+
+    def _open_rosbag1(self) -> Any:
+        reader = optional_library("rosbags.rosbag1", "rosbags", self.path).Reader
+        try:
+            return self._stack.enter_context(reader(self.path))
+        except Exception as error:  # the library lets through whatever its parsers raise
+            return self._open_unfinished(UnfinishedRosbag1, Path(self.path), error)
+
+    def _open_storage(self, file: Path) -> Any:
+        reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader
+        try:
+            return self._stack.enter_context(reader(file))
+        except Exception as error:  # the library lets through whatever its parsers raise
+            if not _begins_with(str(file), MCAP):
+                raise
+            return self._open_unfinished(UnfinishedMcap, file, error)
+
+    def _open_unfinished(
+        self, kind: type[UnfinishedMcap | UnfinishedRosbag1], file: Path, error: Exception
+    ) -> Any:
+        """A reader of what there is of a storage file whose end is missing or broken."""
+        unfinished = kind(str(file))
+        if not unfinished.connections:
+            raise error
+        self.statistics.truncated_bytes += unfinished.cut_off_bytes
+        self.remarks.append(
+            f"{file.name} has no usable end ({_line(error)}), as where its recorder was killed; "
+            f"its first {unfinished.complete_bytes} bytes are read"
+        )
+        return unfinished
 
     def _check_room_to_unpack(self) -> None:
         """Refuse compressed storage files that cannot be unpacked into the temporary folder."""
@@ -183,7 +241,7 @@ class Bag(Recording):
             for reader in self._readers
             for connection in reader.connections
         }
-        usable = {t: kind for t, kind in topics.items() if kind in (EVENT_ARRAY, EVENT_PACKET)}
+        usable = {t: kind for t, kind in topics.items() if kind in EVENT_TYPES}
         if self._wanted_topic is not None:
             usable = {t: kind for t, kind in usable.items() if t == self._wanted_topic}
         if len(usable) == 1:
@@ -193,12 +251,11 @@ class Bag(Recording):
             reason = f"has events on several topics; name one as {self.path}?topic=NAME: {present}"
         else:
             wanted = f" on {self._wanted_topic}" if self._wanted_topic else ""
-            reason = f"has no {EVENT_ARRAY} or {EVENT_PACKET}{wanted}; it holds {present}"
+            reason = f"has no events of a known type{wanted}; it holds {present}"
         raise SourceError(self.path, reason)
 
     def _messages(self, stamp_ns: int, repeated: int) -> Iterator[tuple[int, Any]]:
         """Stamps and messages from a stamp on, without the first few of that stamp."""
-        store = message_types()
         try:
             for reader in self._readers:
                 connections = [c for c in reader.connections if c.topic == self.topic]
@@ -209,14 +266,25 @@ class Bag(Recording):
                     if stamp == stamp_ns and repeated:
                         repeated -= 1
                         continue
-                    yield stamp, store.deserialize_cdr(raw, self._type)
+                    yield stamp, self._parsed(raw)
         except SourceError:
             raise
         except Exception as error:  # the library lets through whatever its parsers raise
             raise SourceError(self.path, f"{self.topic} is broken: {_line(error)}") from None
 
+    def _parsed(self, raw: bytes) -> Any:
+        """A message from its bytes."""
+        if self._type in DVS_ARRAYS:
+            return parse_ros1(bytes(raw)) if self._is_ros1 else parse_cdr(bytes(raw))
+        if self._is_ros1:
+            return ros1_message_types().deserialize_ros1(raw, self._type)
+        return message_types().deserialize_cdr(raw, self._type)
+
     def _check_versions(self, connections: list[Any]) -> None:
-        known = message_types().hash_rihs01(self._type)
+        if self._is_ros1:
+            known = ros1_message_types().generate_msgdef(self._type, ros_version=1)[1]
+        else:
+            known = message_types().hash_rihs01(self._type)
         for connection in connections:
             if connection.digest and connection.digest != known:
                 reason = f"{self.topic} holds another version of {self._type}: {connection.digest}"
@@ -249,7 +317,11 @@ class Bag(Recording):
         self._indexed = True
 
 
-def _decoder(kind: str, statistics: SourceStatistics) -> EventArrayDecoder | EventPacketDecoder:
+def _decoder(
+    kind: str, statistics: SourceStatistics
+) -> EventArrayDecoder | EventPacketDecoder | DvsMessageDecoder:
+    if kind in DVS_ARRAYS:
+        return DvsMessageDecoder(statistics)
     return EventArrayDecoder(statistics) if kind == EVENT_ARRAY else EventPacketDecoder(statistics)
 
 
