@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
+from evio_ros.sources.polarity import polarity as on_events
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
 from evio_ros.sources.time_order import RawColumns
 
@@ -31,13 +32,11 @@ def raw_columns(
     Args:
         t: integers are µs, floating point numbers are seconds.
         x, y: pixel; what uint16 cannot hold is marked so that it is counted as outside.
-        polarity: 1 or True for ON, 0, -1 or False for OFF.
+        polarity: any convention that `evio_ros.sources.polarity.polarity` knows.
     """
     if np.issubdtype(t.dtype, np.floating):
         t = np.rint(t * 1e6)
-    return RawColumns(
-        t.astype(np.int64), _coordinates(x), _coordinates(y), np.ascontiguousarray(polarity > 0)
-    )
+    return RawColumns(t.astype(np.int64), _coordinates(x), _coordinates(y), on_events(polarity))
 
 
 def _coordinates(values: NDArray[Any]) -> NDArray[np.uint16]:
