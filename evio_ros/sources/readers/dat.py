@@ -101,7 +101,7 @@ class DatFile(EventFile):
         self.header = read_header(self._file, self.path)
         offset = self.header.length
         version = self.header.fields.get("version", str(OLDEST_VERSION))
-        if version.isdigit() and int(version) < OLDEST_VERSION:
+        if version.isdecimal() and int(version) < OLDEST_VERSION:
             raise SourceError(self.path, f"DAT version {version} is not supported", 0)
         if self._file_bytes() < offset + 2 + RECORD_BYTES:
             raise SourceError(self.path, "has a header but no events", offset)

@@ -18,6 +18,8 @@ __all__ = ["REORDER_WINDOW_US", "Recording"]
 
 REORDER_WINDOW_US = 10_000
 STANDARD_SIZES = (
+    SensorSize(128, 128),
+    SensorSize(240, 180),
     SensorSize(304, 240),
     SensorSize(346, 260),
     SensorSize(320, 320),
