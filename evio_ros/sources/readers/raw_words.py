@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from functools import cached_property
 from typing import ClassVar
 
@@ -11,52 +10,20 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.codecs.word_decoder import WordDecoder
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.prophesee_header import read_header
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 from evio_ros.sources.time_order import RawColumns
 
-__all__ = ["RawWordFile", "WordDecoder"]
+__all__ = ["RawWordFile"]
 
 PIECE_BYTES = 1 << 18
 INDEX_PIECES = 4
 """Pieces between entries of the time index."""
 MOST_INVALID = 0.1
 """Share of unknown words in the first piece above which a file is not what its header says."""
-
-
-class WordDecoder:
-    """Turns words into events; its state makes the stream resumable at any word.
-
-    Attributes:
-        word_type: dtype of a word.
-        wrap_us: period of the format's times.
-        state: int64 (n,), all that the decoder carries from word to word.
-        invalid: words dropped: of unknown type, or events before the first time.
-    """
-
-    word_type: ClassVar[np.dtype]
-    wrap_us: ClassVar[int]
-    invalid: int
-    state: NDArray[np.int64]
-
-    @abstractmethod
-    def __init__(self, epoch_us: int = 0) -> None:
-        """Start before the first word; times are counted from `epoch_us`, a multiple of wrap_us."""
-
-    @abstractmethod
-    def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
-        """Decode the next words of the stream."""
-
-    @abstractmethod
-    def skip(self, words: NDArray[np.unsignedinteger]) -> None:
-        """Bring the state beyond the next words without making events."""
-
-    @property
-    @abstractmethod
-    def time_us(self) -> int:
-        """Sensor time that the state stands at; -1 before the first."""
 
 
 class RawWordFile(EventFile):

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.readers.evt2 import Evt2Decoder
-from evio_ros.sources.readers.evt3 import Evt3Decoder
-from evio_ros.sources.readers.evt21 import Evt21Decoder
+from evio_ros.sources.codecs.evt2 import Evt2Decoder
+from evio_ros.sources.codecs.evt3 import Evt3Decoder
+from evio_ros.sources.codecs.evt21 import Evt21Decoder
 from evio_ros.sources.registry import open_source
 
 ENCODERS = {"dat": dat_file, "evt2": evt2_file, "evt21": evt21_file, "evt3": evt3_file}
