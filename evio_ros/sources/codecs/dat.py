@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.raw_columns import RawColumns
 
 __all__ = ["EVENT_TYPES", "RECORD_BYTES", "WRAP_US", "decode_records", "encode_records", "unwrap"]
 
@@ -48,16 +48,14 @@ def _range(values):
 
 @njit(cache=True, nogil=True)
 def unwrap(t, before):
-    """Bring each time to within half a wrap of the one before."""
-    half, whole = np.int64(WRAP_US // 2), np.int64(WRAP_US)
+    """Bring each time to within half a wrap of the one before.
+
+    So a single wrong time does no harm to the next: the step to it and the step back cancel.
+    """
+    half, mask = np.int64(WRAP_US // 2), np.int64(WRAP_US - 1)
     for i in range(t.size):
-        time = (before & ~(whole - 1)) | (t[i] & (whole - 1))
-        if time < before - half:
-            time += whole
-        elif time > before + half and time >= whole:
-            time -= whole
-        before = time
-        t[i] = time
+        before += ((t[i] - before + half) & mask) - half
+        t[i] = before
 
 
 def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumns, int]:

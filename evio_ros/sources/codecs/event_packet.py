@@ -20,11 +20,11 @@ from evio_ros.sources.codecs.evt3 import (
     TIME_LOW,
     Evt3Decoder,
     Evt3Encoder,
-    Triggers,
 )
 from evio_ros.sources.codecs.libcaer import decode_libcaer, decode_libcaer_compressed, decode_mono
 from evio_ros.sources.codecs.word_decoder import NO_TIME
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.triggers import Triggers
 
 __all__ = ["ENCODINGS", "EventPacket", "EventPacketDecoder", "EventPacketEncoder"]
 

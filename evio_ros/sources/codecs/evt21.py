@@ -27,10 +27,12 @@ from evio_ros.sources.codecs.evt2 import (
     TYPE_SHIFT,
     WRAP_US,
     X_SHIFT,
+    triggers_of,
     unwrapped_high,
 )
 from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.triggers import Triggers
 
 __all__ = ["Evt21Decoder", "LegacyEvt21Decoder"]
 
@@ -50,14 +52,14 @@ def _count(words):
 
 @njit(cache=True, nogil=True)
 def _decode(words, state, t, x, y, polarity):
-    """Returns the numbers of events and of invalid words."""
-    high = state[0]
-    events, invalid = 0, 0
+    """Returns the numbers of events, of triggers and of invalid words."""
+    high, known = state[0], state[1]
+    events, triggers, invalid = 0, 0, 0
     for i in range(len(words)):
         head = np.int64(words[i, 1])
         kind = head >> TYPE_SHIFT
         if kind <= 1:
-            if high < 0:
+            if not known:
                 invalid += 1
                 continue
             time = (high << LOW_BITS) | ((head >> LOW_SHIFT) & LOW_MASK)
@@ -73,20 +75,23 @@ def _decode(words, state, t, x, y, polarity):
                 column += 1
                 bits >>= 1
         elif kind == TIME_HIGH:
-            high = unwrapped_high(head & HIGH_MASK, high)
-        elif kind != TRIGGER and kind != OTHERS and kind != CONTINUED:
+            high = unwrapped_high(head & HIGH_MASK, high, known)
+            known = 1
+        elif kind == TRIGGER:
+            triggers += 1
+        elif kind != OTHERS and kind != CONTINUED:
             invalid += 1
-    state[0] = high
-    return events, invalid
+    state[0], state[1] = high, known
+    return events, triggers, invalid
 
 
 @njit(cache=True, nogil=True)
 def _skip(words, state):
-    high = state[0]
     for i in range(len(words)):
         if words[i, 1] >> TYPE_SHIFT == TIME_HIGH:
-            high = unwrapped_high(np.int64(words[i, 1] & HIGH_MASK), high)
-    state[0] = high
+            high = np.int64(words[i, 1] & HIGH_MASK)
+            state[0] = unwrapped_high(high, state[0], state[1])
+            state[1] = 1
 
 
 class Evt21Decoder(WordDecoder):
@@ -98,17 +103,24 @@ class Evt21Decoder(WordDecoder):
     """Which half of a word, in the file's order, holds type, time and pixel."""
 
     def __init__(self, epoch_us: int = 0) -> None:
-        self.state = np.array((-1 - (epoch_us >> LOW_BITS),), np.int64)
+        self.state = np.array((epoch_us >> LOW_BITS, 0), np.int64)
         self.invalid = 0
+        self.triggers = Triggers.empty()
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
         """Decode uint64 words; those that are no contrast events give nothing."""
         halves = self._halves(words)
-        columns = RawColumns.empty(_count(halves))
-        events, invalid = _decode(
+        columns, before = RawColumns.empty(_count(halves)), self.state.copy()
+        events, triggers, invalid = _decode(
             halves, self.state, columns.t, columns.x, columns.y, columns.polarity
         )
         self.invalid += invalid
+        self.triggers = Triggers.empty()
+        if triggers:
+            # A trigger's edge is the lowest bit of the lower half, all else is as in EVT2.
+            words32 = halves[:, 1] & ~np.uint32(1) | halves[:, 0] & np.uint32(1)
+            words32 = np.where(halves[:, 1] >> TYPE_SHIFT == TRIGGER, words32, halves[:, 1])
+            self.triggers = triggers_of(words32, before, triggers)
         return columns.select(slice(0, events))
 
     def skip(self, words: NDArray[np.unsignedinteger]) -> None:
@@ -118,7 +130,7 @@ class Evt21Decoder(WordDecoder):
     @property
     def time_us(self) -> int:
         """Sensor time of the last time word; -1 before the first."""
-        return int(self.state[0]) << LOW_BITS if self.state[0] >= 0 else NO_TIME
+        return int(self.state[0]) << LOW_BITS if self.state[1] else NO_TIME
 
     def _halves(self, words: NDArray[np.unsignedinteger]) -> NDArray[np.uint32]:
         """The words as (n, 2): the mask of pixels, and the rest."""

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.raw_columns import RawColumns
 
 __all__ = ["decode_libcaer", "decode_libcaer_compressed", "decode_mono", "encode_mono"]
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.triggers import Triggers
 
 __all__ = ["NO_TIME", "WordDecoder"]
 
@@ -24,12 +25,14 @@ class WordDecoder:
         wrap_us: period of the format's times.
         state: int64 (n,), all that the decoder carries from word to word.
         invalid: words dropped: of unknown type, or events before the first time.
+        triggers: external triggers of the words decoded last.
     """
 
     word_type: ClassVar[np.dtype]
     wrap_us: ClassVar[int]
     invalid: int
     state: NDArray[np.int64]
+    triggers: Triggers
 
     @abstractmethod
     def __init__(self, epoch_us: int = 0) -> None:

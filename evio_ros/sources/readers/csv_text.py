@@ -9,7 +9,6 @@ microsecond is lost to rounding.
 from __future__ import annotations
 
 import re
-from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
-from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["CsvFile"]
 
@@ -181,18 +180,6 @@ class CsvFile(EventFile):
         if self._end <= offset:
             raise SourceError(self.path, "has a header but no events", offset)
         return size
-
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        return self._time_after(self._data_offset)
-
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs."""
-        first = self._line_after(max(self._end - PIECE_BYTES, self._data_offset))
-        columns, _ = self._read_lines(first)
-        return int(columns.t.max(initial=self.start_us)) + 1
 
     def _read_piece(self) -> RawColumns | None:
         if self._next >= self._end:

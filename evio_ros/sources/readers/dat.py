@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -16,11 +17,11 @@ from evio_ros.sources.codecs.dat import (
     decode_records,
     unwrap,
 )
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.prophesee_header import read_header
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
-from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["DatFile"]
 
@@ -77,12 +78,13 @@ class DatFile(EventFile):
         self._records = data_bytes // RECORD_BYTES
         self.statistics.truncated_bytes = data_bytes % RECORD_BYTES
         self._epoch_us = self.header.epoch_us(WRAP_US, self.path)
+        self._first_us = self._epoch_us + int(self._raw_times(np.zeros(1, np.int64))[0])
         self._go_to(None)
         self._check_first_piece()
         return self.header.size
 
     def _check_first_piece(self) -> None:
-        columns, invalid = self._decode_records(0, self.start_us)
+        columns, invalid = self._decode_records(0, self._first_us)
         records = len(columns) + invalid
         reason = ""
         if invalid > MOST_INVALID * records:
@@ -94,17 +96,20 @@ class DatFile(EventFile):
         if reason:
             raise SourceError(self.path, f"is not {self.format_name}: {reason}", self._data_offset)
 
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        return self._epoch_us + int(self._raw_times(np.zeros(1, np.int64))[0])
+    def _settle_epoch(self) -> None:
+        """Count wraps of time from the first event that is not left over from an earlier run."""
+        first_us, dropped = self._first_accepted()
+        if first_us is not None and dropped:
+            self._first_us -= (first_us - self._epoch_us) // WRAP_US * WRAP_US
+            self._go_to(None)
 
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs."""
+    def _sampled_times(self) -> NDArray[np.int64]:
+        return self._sparse_index[1]
+
+    def _last_pieces(self) -> Iterator[RawColumns]:
         records, times = self._sparse_index
-        last, _ = self._decode_records(int(records[-1]), int(times[-1]))
-        return (int(last.t.max()) if len(last) else int(times[-1])) + 1
+        columns, _ = self._decode_records(int(records[-1]), int(times[-1]))
+        yield columns
 
     def _read_piece(self) -> RawColumns | None:
         if self._next >= self._records:
@@ -118,7 +123,7 @@ class DatFile(EventFile):
 
     def _go_to(self, t_us: int | None) -> None:
         self._next = 0
-        self._newest = self.start_us
+        self._newest = self._first_us
         if t_us is not None:
             # Events may be out of order by the window in which they are put right.
             records, times = self._sparse_index
@@ -138,7 +143,7 @@ class DatFile(EventFile):
         last_piece = max(self._records - PIECE_EVENTS, 0)
         records = np.unique(np.linspace(0, last_piece, INDEX_ENTRIES).astype(np.int64))
         times = self._raw_times(records)
-        unwrap(times, self.start_us)
+        unwrap(times, self._first_us)
         return records, times
 
     def _raw_times(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
