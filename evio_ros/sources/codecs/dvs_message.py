@@ -15,7 +15,7 @@ import numpy as np
 from evio_ros.errors import EventError
 from evio_ros.events import SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.raw_columns import RawColumns
 
 __all__ = ["DvsMessage", "DvsMessageDecoder", "parse_cdr", "parse_ros1"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from evio_ros.errors import EventError
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.raw_columns import RawColumns
 
 __all__ = ["decode_ecf"]
 

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from evio_ros.errors import EventError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.codecs.evt3_encoding import Evt3Encoder
-from evio_ros.sources.codecs.libcaer import decode_libcaer, decode_libcaer_compressed, decode_mono
-from evio_ros.sources.readers.evt3 import (
+from evio_ros.sources.codecs.evt3 import (
     ADDR_Y,
-    NO_TIME,
     TIME_HIGH,
     TIME_LOW,
     Evt3Decoder,
-    Triggers,
+    Evt3Encoder,
 )
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.codecs.libcaer import decode_libcaer, decode_libcaer_compressed, decode_mono
+from evio_ros.sources.codecs.word_decoder import NO_TIME
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.triggers import Triggers
 
 __all__ = ["ENCODINGS", "EventPacket", "EventPacketDecoder", "EventPacketEncoder"]
 

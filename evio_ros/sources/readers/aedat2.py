@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.record_file import RecordFile
-from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["Aedat1File", "Aedat2File"]
 
@@ -104,7 +104,6 @@ class Aedat2File(RecordFile):
     format_name = "AEDAT 2.0"
     version = b"#!AER-DAT2.0"
     record_bytes = 8
-    wrap_us = 1 << 32
     address_bytes = 4
 
     @classmethod
@@ -115,7 +114,8 @@ class Aedat2File(RecordFile):
     def _prepare(self) -> SensorSize | None:
         header, self._data_offset = self._read_header()
         tick = re.search(rb"[Tt]ick is (\d{1,6}) us", header)
-        self._tick_us = int(tick[1]) if tick else 1
+        self._tick_us = int(tick[1]) if tick and int(tick[1]) else 1
+        self._wrap_us = self._tick_us << 32
         self._chip = DVS128
         self._count_records()
         self._chip = self._find_chip(header)

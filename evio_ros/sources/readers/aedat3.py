@@ -9,17 +9,17 @@ events are of type 1: bit 0 tells whether it is valid, bit 1 the polarity, bits 
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
-from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["Aedat3File"]
 
@@ -29,6 +29,8 @@ LONGEST_HEADER_BYTES = 1 << 20
 LARGEST_PACKET_BYTES = 1 << 28
 POLARITY_EVENTS = 1
 MOST_TYPES = 256
+SAMPLES = 64
+LAST_PACKETS = 16
 PACKET = np.dtype(
     [
         ("kind", "<i2"),
@@ -100,23 +102,14 @@ class Aedat3File(EventFile):
         self._height = size.height if size else 0
         return size
 
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        for number in range(len(self._packets)):
-            columns = self._read_packet(number)
-            if len(columns):
-                return int(columns.t[0])
-        raise SourceError(self.path, "holds no events")
+    def _sampled_times(self) -> NDArray[np.int64]:
+        places = np.linspace(0, len(self._packets) - 1, SAMPLES).astype(int)
+        parts = [self._read_packet(int(place)).t[:1] for place in np.unique(places)]
+        return np.concatenate(parts)
 
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs."""
-        for number in reversed(range(len(self._packets))):
-            columns = self._read_packet(number)
-            if len(columns):
-                return int(columns.t.max()) + 1
-        raise SourceError(self.path, "holds no events")
+    def _last_pieces(self) -> Iterator[RawColumns]:
+        for number in range(max(len(self._packets) - LAST_PACKETS, 0), len(self._packets)):
+            yield self._read_packet(number)
 
     def _read_piece(self) -> RawColumns | None:
         if self._next >= len(self._packets):

@@ -12,8 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,9 @@ from evio_ros.sources.codecs.dvs_message import DvsMessageDecoder, parse_cdr, pa
 from evio_ros.sources.codecs.event_array import EventArrayDecoder
 from evio_ros.sources.codecs.event_packet import EventPacketDecoder
 from evio_ros.sources.optional_library import optional_library
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
 from evio_ros.sources.readers.unfinished_bag import UnfinishedMcap, UnfinishedRosbag1
-from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["Bag", "is_bag"]
 
@@ -98,6 +97,8 @@ class Bag(Recording):
         self._is_ros1 = _begins_with(path, ROSBAG1)
         if self._is_ros1:
             self.format_name = "rosbag"
+        self._following: tuple[int, RawColumns] | None = None
+        self._position: Iterator[tuple[int, RawColumns]] = iter(())
         self._wanted_topic = topic
         super().__init__(path, size)
 
@@ -124,58 +125,52 @@ class Bag(Recording):
         except EventError as error:
             raise SourceError(self.path, f"the geometry is impossible: {error}") from None
 
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        decoder = _decoder(self._type, SourceStatistics())
-        for _, message in self._messages(0, 0):
-            columns = self._decode(decoder, message)
-            if len(columns):
-                return int(columns.t[0])
-        raise SourceError(self.path, f"holds no events on {self.topic}")
-
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs; reads through what was not read yet."""
-        self._extend_index(None)
-        for entry in reversed(self._index):
-            decoder, newest = copy.deepcopy(entry.decoder), NO_TIME
-            for _, message in self._messages(entry.stamp_ns, entry.repeated):
-                newest = max(newest, int(self._decode(decoder, message).t.max(initial=NO_TIME)))
-            if newest != NO_TIME:
-                return newest + 1
-        raise SourceError(self.path, f"holds no events on {self.topic}")
-
     def _read_piece(self) -> RawColumns | None:
-        """The events of a few messages."""
+        """The events of a few messages; where time goes back between messages a piece ends."""
         parts: list[RawColumns] = []
-        events = 0
-        for _, message in self._position:
-            parts.append(self._decode(self._decoder, message))
-            events += len(parts[-1])
-            if events >= PIECE_EVENTS:
+        received_us, newest_us, events = None, None, 0
+        while events < PIECE_EVENTS:
+            following, self._following = self._following, None
+            if following is None:
+                following = next(self._position, None)
+            if following is None:
                 break
+            stamp, columns = following
+            if len(columns):
+                first_us = int(columns.t[0])
+                if newest_us is not None and first_us < newest_us - REORDER_WINDOW_US:
+                    self._following = following
+                    break
+                newest_us = int(columns.t[-1])
+                received_us = stamp // 1000 if received_us is None else received_us
+            parts.append(columns)
+            events += len(columns)
         if not parts:
             return None
-        return parts[0] if len(parts) == 1 else RawColumns.concatenate(parts)
+        together = parts[0] if len(parts) == 1 else RawColumns.concatenate(parts)
+        return replace(together, received_us=received_us)
 
     def _go_to(self, t_us: int | None) -> None:
+        self._following = None
         if t_us is not None:
             self._extend_index(t_us)
             for entry in reversed(self._index):
                 if NO_TIME < entry.time_us < t_us - REORDER_WINDOW_US:
                     self._decoder = copy.deepcopy(entry.decoder)
                     self._decoder.statistics = self.statistics
-                    self._position = self._messages(entry.stamp_ns, entry.repeated)
+                    self._position = self._decoded(entry.stamp_ns, entry.repeated)
                     return
         self._decoder = _decoder(self._type, self.statistics)
-        self._position = self._messages(0, 0)
+        self._position = self._decoded(0, 0)
 
-    def _decode(self, decoder: Any, message: Any) -> RawColumns:
-        try:
-            return decoder.decode(message)
-        except (EventError, ValueError) as error:
-            raise SourceError(self.path, f"{self.topic}: {error}") from None
+    def _decoded(self, stamp_ns: int, repeated: int) -> Iterator[tuple[int, RawColumns]]:
+        """Stamps and events of the messages of `_messages`."""
+        decoder = self._decoder
+        for stamp, message in self._messages(stamp_ns, repeated):
+            try:
+                yield stamp, decoder.decode(message)
+            except (EventError, ValueError) as error:
+                raise SourceError(self.path, f"{self.topic}: {error}") from None
 
     def _open_readers(self) -> list[Any]:
         """Readers of the bag, or of its storage files where the bag's metadata are of no use."""

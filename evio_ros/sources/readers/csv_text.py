@@ -7,7 +7,7 @@ to rounding.
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.number_text import PADDING_BYTES, parse_lines
 from evio_ros.sources.polarity import polarity as on_events
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 from evio_ros.sources.readers.text_layout import TextLayout, find_text_layout
-from evio_ros.sources.time_order import RawColumns
 from evio_ros.sources.time_unit import TimeUnit, guess_time_unit
 
 __all__ = ["CsvFile"]
@@ -29,6 +29,7 @@ __all__ = ["CsvFile"]
 START_BYTES = 1 << 16
 PIECE_BYTES = 1 << 20
 LONGEST_LINE = 1 << 12
+SAMPLES = 64
 SHORTEST_LINE = 8
 FEWEST_TIMES = 64
 """Fewer lines do not tell the unit of time: numbers with fractions are s, others us."""
@@ -73,6 +74,7 @@ class CsvFile(EventFile):
         self._layout, self._places = layout, layout.places
         self._buffer = bytearray(PIECE_BYTES + PADDING_BYTES)
         self._data_offset, self._next = layout.offset, layout.offset
+        self._events_at = layout.offset
         if layout.columns.reason:
             self.remarks.append(layout.columns.reason)
         self._time_exponent = TIME_EXPONENTS[layout.columns.unit or self._guess_unit(layout)]
@@ -89,17 +91,14 @@ class CsvFile(EventFile):
             self.remarks.append(reason)
         return unit
 
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        return self._time_after(self._data_offset)
+    def _sampled_times(self) -> NDArray[np.int64]:
+        places = np.linspace(self._data_offset, max(self._end - LONGEST_LINE, 0), SAMPLES)
+        lines = {self._line_after(int(place)) for place in places}
+        return np.array([self._time_after(line) for line in sorted(lines)], np.int64)
 
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs."""
+    def _last_pieces(self) -> Iterator[RawColumns]:
         first = self._line_after(max(self._end - PIECE_BYTES, self._data_offset))
-        columns, _ = self._read_lines(first)
-        return int(columns.t.max(initial=self.start_us)) + 1
+        yield self._read_lines(first)[0]
 
     def _read_piece(self) -> RawColumns | None:
         if self._next >= self._end:

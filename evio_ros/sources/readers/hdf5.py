@@ -21,6 +21,7 @@ from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.ecf import decode_ecf
 from evio_ros.sources.optional_library import optional_library
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.column_layout import unit_named
 from evio_ros.sources.readers.event_table import (
     EventTable,
@@ -31,7 +32,6 @@ from evio_ros.sources.readers.event_table import (
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.named_geometry import named_geometry
 from evio_ros.sources.readers.table_recording import TableRecording, one_line
-from evio_ros.sources.time_order import RawColumns
 from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["SIGNATURE", "Hdf5File"]

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.column_recording import ColumnRecording
 from evio_ros.sources.readers.event_file import open_regular_file
 from evio_ros.sources.readers.file_start import FileStart
-from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["NmnistFile"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -11,9 +10,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
-from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["RecordFile"]
 
@@ -24,15 +23,14 @@ INDEX_PIECES = 16
 
 @njit(cache=True, nogil=True)
 def _unwrap(t, newest, wrap):
-    """Bring each time to within half a wrap of the one before."""
+    """Bring each time to within half a wrap of the one before; returns the last.
+
+    So a single wrong time does no harm to the next: the step to it and the step back cancel.
+    """
+    half = wrap // 2
     for i in range(t.size):
-        time = newest - newest % wrap + t[i] % wrap
-        if time < newest - wrap // 2:
-            time += wrap
-        elif time > newest + wrap // 2 and time >= wrap:
-            time -= wrap
-        t[i] = time
-        newest = time
+        newest += (t[i] - newest + half) % wrap - half
+        t[i] = newest
     return newest
 
 
@@ -45,11 +43,11 @@ class RecordFile(EventFile):
 
     Attributes:
         record_bytes: length of a record.
-        wrap_us: period of the format's times.
     """
 
     record_bytes: ClassVar[int]
-    wrap_us: ClassVar[int]
+    _wrap_us: int
+    """Period of the format's times."""
     _data_offset: int = 0
     _next: int = 0
     _newest: int = 0
@@ -65,28 +63,9 @@ class RecordFile(EventFile):
         self.statistics.truncated_bytes = data_bytes % self.record_bytes
         if not self._records:
             raise SourceError(self.path, "has a header but no events", self._data_offset)
+        self._events_at = self._data_offset
         self._index: list[tuple[int, int]] = []
         self._go_to(None)
-
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        first, newest = 0, 0
-        while first < self._records:
-            columns, first, newest = self._read_records(first, newest)
-            if len(columns):
-                return int(columns.t[0])
-        raise SourceError(self.path, "holds no events", self._data_offset)
-
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs; decodes what was not read yet."""
-        latest = self.start_us
-        first, newest = 0, 0
-        while first < self._records:
-            columns, first, newest = self._read_records(first, newest)
-            latest = max(latest, int(columns.t.max(initial=latest)))
-        return latest + 1
 
     def _read_piece(self) -> RawColumns | None:
         if self._next >= self._records:
@@ -115,4 +94,6 @@ class RecordFile(EventFile):
         offset = self._data_offset + first * self.record_bytes
         data = np.frombuffer(self._read_at(offset, count * self.record_bytes), np.uint8)
         columns = self._decode(data.reshape(count, self.record_bytes))
-        return columns, first + count, int(_unwrap(columns.t, newest, self.wrap_us))
+        if not first and len(columns):
+            newest = int(columns.t[0])
+        return columns, first + count, int(_unwrap(columns.t, newest, self._wrap_us))

@@ -7,9 +7,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
 from evio_ros.sources.readers.event_table import EventTable
-from evio_ros.sources.time_order import RawColumns
 from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
 
 __all__ = ["TableRecording", "one_line"]
