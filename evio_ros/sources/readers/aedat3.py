@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,7 @@ class Aedat3File(EventFile):
     """
 
     format_name = "AEDAT 3"
+    options: ClassVar[tuple[str, ...]] = ("stream",)
     _next: int = 0
 
     def __init__(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
@@ -91,6 +91,7 @@ class Bag(Recording):
     """
 
     format_name = "rosbag2"
+    options: ClassVar[tuple[str, ...]] = ("topic",)
 
     def __init__(self, path: str, size: SensorSize | None = None, topic: str | None = None) -> None:
         self._stack = ExitStack()

@@ -8,7 +8,7 @@ to rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +45,17 @@ class CsvFile(EventFile):
     Args:
         path: name of the file.
         size: geometry; None for the file's, or where it has none, a guess.
+        time_unit: what times are; None for what the file says, or a guess.
     """
 
     format_name = "CSV"
+    options: ClassVar[tuple[str, ...]] = ("time_unit",)
+
+    def __init__(
+        self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
+    ) -> None:
+        self._wanted_unit = time_unit
+        super().__init__(path, size)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
@@ -77,7 +85,8 @@ class CsvFile(EventFile):
         self._events_at = layout.offset
         if layout.columns.reason:
             self.remarks.append(layout.columns.reason)
-        self._time_exponent = TIME_EXPONENTS[layout.columns.unit or self._guess_unit(layout)]
+        unit = self._wanted_unit or layout.columns.unit or self._guess_unit(layout)
+        self._time_exponent = TIME_EXPONENTS[unit]
 
     def _guess_unit(self, layout: TextLayout) -> TimeUnit:
         times: NDArray[Any] = layout.times

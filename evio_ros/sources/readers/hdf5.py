@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,16 +55,22 @@ class Hdf5File(TableRecording):
         size: geometry; None for the file's, or where it has none, a guess.
         stream: place in the file of the events to read, or a part of it such as `right`; None for
             the usual one.
+        time_unit: what times are; None for what the file says, or a guess.
     """
 
     format_name = "HDF5"
+    options: ClassVar[tuple[str, ...]] = ("stream", "time_unit")
 
     def __init__(
-        self, path: str, size: SensorSize | None = None, stream: str | None = None
+        self,
+        path: str,
+        size: SensorSize | None = None,
+        stream: str | None = None,
+        time_unit: TimeUnit | None = None,
     ) -> None:
         self._hdf5: Any = None
         self._wanted_stream = stream
-        super().__init__(path, size)
+        super().__init__(path, size, time_unit)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:

@@ -19,6 +19,7 @@ from evio_ros.sources.readers.event_file import open_regular_file
 from evio_ros.sources.readers.event_table import EventTable, matrix_table, record_table
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.table_recording import TableRecording, one_line
+from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["NPY_SIGNATURE", "NpyArray", "NpyFile", "array_table"]
 
@@ -113,13 +114,16 @@ class NpyFile(TableRecording):
     Args:
         path: name of the file.
         size: geometry; None for a guess.
+        time_unit: what times are; None for what the file says, or a guess.
     """
 
     format_name = "NPY"
 
-    def __init__(self, path: str, size: SensorSize | None = None) -> None:
+    def __init__(
+        self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
+    ) -> None:
         self._file = open_regular_file(path)
-        super().__init__(path, size)
+        super().__init__(path, size, time_unit)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:

@@ -25,6 +25,7 @@ from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.named_geometry import GEOMETRY_NAMES, geometry_of
 from evio_ros.sources.readers.npy import NpyArray, array_table
 from evio_ros.sources.readers.table_recording import TableRecording, one_line
+from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["NpzFile"]
 
@@ -39,13 +40,16 @@ class NpzFile(TableRecording):
     Args:
         path: name of the file.
         size: geometry; None for the file's, or where it has none, a guess.
+        time_unit: what times are; None for what the file says, or a guess.
     """
 
     format_name = "NPZ"
 
-    def __init__(self, path: str, size: SensorSize | None = None) -> None:
+    def __init__(
+        self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
+    ) -> None:
         self._stack = ExitStack()
-        super().__init__(path, size)
+        super().__init__(path, size, time_unit)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:

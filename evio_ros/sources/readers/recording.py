@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,8 @@ class Recording(ABC):
 
     format_name: str
     is_live = False
+    options: ClassVar[tuple[str, ...]] = ()
+    """What the class takes beside path and size, of `evio_ros.sources.registry.OPTIONS`."""
     _events_at: int | None = None
     """Offset at which the events begin, for messages."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
 from evio_ros.sources.readers.event_table import EventTable
@@ -16,11 +17,24 @@ __all__ = ["TableRecording", "one_line"]
 
 
 class TableRecording(ColumnRecording):
-    """A recording whose events are a table; the format's class finds the table."""
+    """A recording whose events are a table; the format's class finds the table.
 
+    Args:
+        path: name of the file.
+        size: geometry; None for the file's, or where it has none, a guess.
+        time_unit: what times are; None for what the file says, or a guess.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ("time_unit",)
     _table: EventTable
     _unit: TimeUnit = "us"
     _offset_us: int = 0
+
+    def __init__(
+        self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
+    ) -> None:
+        self._wanted_unit = time_unit
+        super().__init__(path, size)
 
     @property
     def event_count(self) -> int:
@@ -39,7 +53,7 @@ class TableRecording(ColumnRecording):
         self._table = table
         if table.reason:
             self.remarks.append(table.reason)
-        self._unit = unit or table.unit or self._guess_unit()
+        self._unit = self._wanted_unit or unit or table.unit or self._guess_unit()
         self._remark_on_fractions()
 
     def _guess_unit(self) -> TimeUnit:
