@@ -133,7 +133,8 @@ def _steps_of(t: NDArray[Any]) -> _Steps:
     edge = len(t) // 100
     inner = len(t) - 2 * edge
     # Differences of large integers are exact only before they become floating point.
-    span = float(ordered[len(t) - 1 - edge] - ordered[edge]) * len(t) / inner
+    with np.errstate(over="ignore"):
+        span = float(ordered[len(t) - 1 - edge] - ordered[edge]) * len(t) / inner
     steps = np.diff(ordered[edge : len(t) - edge]).astype(np.float64)
     if t.dtype.kind == "f":
         # Below the numbers' own resolution a step is rounding.
