@@ -174,9 +174,17 @@ def dvs_message(events: list[Event], first: int, typestore: Typestore, kind: str
     )
 
 
-def rosbag1(path: Path, events: list[Event]) -> None:
-    kind, store = "dvs_msgs/msg/EventArray", ros1_message_types()
-    with Rosbag1Writer(path) as writer:
+def rosbag1(
+    path: Path,
+    events: list[Event],
+    kind: str = "dvs_msgs/msg/EventArray",
+    compression: Rosbag1Writer.CompressionFormat | None = None,
+) -> None:
+    store = ros1_message_types()
+    writer = Rosbag1Writer(path)
+    if compression is not None:
+        writer.set_compression(compression)
+    with writer:
         connection = writer.add_connection("/dvs/events", kind, typestore=store)
         for number, first in enumerate(range(0, len(events), 5000)):
             part = events[first : first + 5000]

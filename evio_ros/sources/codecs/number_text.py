@@ -24,7 +24,7 @@ MOST_DIGITS = 18
 LARGEST_EXPONENT = 400
 OUTSIDE = (1 << 16) - 1
 """Stands for a coordinate that uint16 cannot hold; it is outside any usual geometry."""
-NEWLINE, RETURN, SPACE, QUOTE, HASH, PERCENT, MINUS, PLUS = b'\n\r "#%-+'
+TAB, NEWLINE, RETURN, SPACE, QUOTE, HASH, PERCENT, MINUS, PLUS = b'\t\n\r "#%-+'
 BRACKETS = b"()[]{}"
 LETTER_E, LETTER_T, LETTER_F, LETTER_O, LETTER_N = b"etfon"
 LOWER_CASE = 0x20
@@ -33,6 +33,8 @@ BLANK[: SPACE + 1] = True
 BLANK[NEWLINE] = False
 for _mark in (QUOTE, *BRACKETS):
     BLANK[_mark] = True
+BLANK_BUT_TAB = BLANK.copy()
+BLANK_BUT_TAB[TAB] = False
 UNSIGNED_MINUS_ONE = (255, (1 << 16) - 1, (1 << 32) - 1)
 """Polarities that are -1 without its sign, or 1 as a bright pixel."""
 POWERS = 10 ** np.arange(19, dtype=np.int64)
@@ -189,13 +191,14 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
         The number of events, and the offset of the first line that is no event or -1.
     """
     base = text.ctypes.data
+    blank = BLANK_BUT_TAB if delimiter == TAB else BLANK
     count, position = 0, 0
     fields = places.size
     while position < length:
         start = position
         byte = text[position]
-        if byte <= SPACE or byte in (HASH, PERCENT) or BLANK[byte]:
-            while BLANK[text[position]] and position < length:
+        if byte <= SPACE or byte in (HASH, PERCENT) or blank[byte]:
+            while blank[text[position]] and position < length:
                 position += 1
             byte = text[position]
             if byte == NEWLINE:
@@ -237,7 +240,7 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
                     byte = text[after]
                     is_plain = byte == delimiter or byte <= SPACE
                 if not is_plain:
-                    while BLANK[text[position]] and position < length:
+                    while blank[text[position]] and position < length:
                         position += 1
                     mantissa, exponent, after, kind = _number(text, position, length, point)
                     if kind == NO_NUMBER:
@@ -263,10 +266,10 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
                     break
                 position = after
             else:
-                while BLANK[text[position]] and position < length:
+                while blank[text[position]] and position < length:
                     position += 1
                 while text[position] != delimiter and text[position] != NEWLINE:
-                    if delimiter == SPACE and BLANK[text[position]]:
+                    if delimiter == SPACE and blank[text[position]]:
                         break
                     position += 1
             byte = text[position]
@@ -280,7 +283,7 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
                         continue
                     position -= 1
                 before = position
-                while BLANK[text[position]] and position < length:
+                while blank[text[position]] and position < length:
                     position += 1
                 if delimiter != SPACE:
                     if text[position] != delimiter:
@@ -293,12 +296,12 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
         if ok and text[position] == RETURN and text[position + 1] == NEWLINE:
             position += 1
         elif ok and text[position] != NEWLINE:
-            while BLANK[text[position]] and position < length:
+            while blank[text[position]] and position < length:
                 position += 1
             # Some tools end each line with a delimiter.
             if text[position] == delimiter:
                 position += 1
-            while BLANK[text[position]] and position < length:
+            while blank[text[position]] and position < length:
                 position += 1
             ok = text[position] == NEWLINE
         if not ok:

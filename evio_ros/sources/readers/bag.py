@@ -220,7 +220,7 @@ class Bag(Recording):
         self.statistics.truncated_bytes += unfinished.cut_off_bytes
         self.remarks.append(
             f"{file.name} has no usable end ({_line(error)}), as where its recorder was killed; "
-            f"its first {unfinished.complete_bytes} bytes are read"
+            "it is read as far as it goes"
         )
         return unfinished
 

@@ -212,9 +212,10 @@ def _with_coordinates(
         for k, kind in enumerate(kinds)
         if k not in (t, p, *fixed.values()) and kind.may_be_coordinate
     ]
-    if len(free) > 2:
-        # Rows may be numbered.
-        free = [k for k in free if not kinds[k].is_index] or free
+    # Rows may be numbered, and a column may say the same of all of them.
+    for is_beside in (lambda kind: kind.is_index, lambda kind: kind.distinct == 1):
+        rest = [k for k in free if not is_beside(kinds[k])]
+        free = rest if len(rest) >= 2 else free
     x = fixed["x"] if "x" in fixed else (free.pop(0) if free else -1)
     y = fixed["y"] if "y" in fixed else (free.pop(0) if free else -1)
     if min(x, y) < 0 or len({t, x, y, p}) < len(ROLES):

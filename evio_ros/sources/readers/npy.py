@@ -41,7 +41,7 @@ class NpyArray:
 
     Raises:
         SourceError: where the header is broken, the array is longer than `available`, or its
-            elements are neither numbers nor records.
+            elements are neither numbers, records nor texts.
     """
 
     def __init__(self, file: BinaryIO, offset: int, available: int, path: str, name: str) -> None:
@@ -64,8 +64,8 @@ class NpyArray:
         self._is_turned = bool(is_fortran) and len(shape) == 2
         if dtype.hasobject:
             raise SourceError(path, f"array {name} {PICKLED}", offset)
-        if dtype.kind not in "iufbV" or any(side < 0 for side in shape):
-            raise SourceError(path, f"array {name} is of {dtype}, not of numbers", offset)
+        if dtype.kind not in "iufbVUS" or any(side < 0 for side in shape):
+            raise SourceError(path, f"array {name} of {shape} and {dtype} cannot be read", offset)
         needed = dtype.itemsize * int(np.prod(shape, dtype=object))
         if needed > offset + available - self._offset:
             raise SourceError(path, f"array {name} is cut off or not {shape} long", offset)

@@ -11,6 +11,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +24,7 @@ MCAP_SIGNATURE = b"\x89MCAP0\r\n"
 ROSBAG1_SIGNATURE = b"#ROSBAG V2.0\n"
 SCHEMA, CHANNEL, MESSAGE, CHUNK = 0x03, 0x04, 0x05, 0x06
 ROS1_MESSAGE, ROS1_CHUNK, ROS1_CONNECTION = 0x02, 0x05, 0x07
-LARGEST_RECORD_BYTES = 1 << 30
+LARGEST_RECORD_BYTES = 1 << 28
 MESSAGE_HEADER_BYTES = 22
 CHUNK_HEADER_BYTES = 28
 
@@ -55,7 +56,6 @@ class UnfinishedBag(ABC):
         SourceError: where it does not begin as such a file does.
 
     Attributes:
-        complete_bytes: bytes of whole records.
         cut_off_bytes: bytes at the end that make no whole record.
     """
 
@@ -64,7 +64,7 @@ class UnfinishedBag(ABC):
     def __init__(self, path: str) -> None:
         self._path = path
         self._known: dict[int, Connection] = {}
-        self.complete_bytes = self.cut_off_bytes = 0
+        self.cut_off_bytes = 0
         with Path(path).open("rb") as file:
             if file.read(len(self.signature)) != self.signature:
                 raise SourceError(path, "does not begin as a bag does", 0)
@@ -86,12 +86,16 @@ class UnfinishedBag(ABC):
                 yield self._known[number], stamp, data
 
     @abstractmethod
-    def _record(self, file: BinaryIO) -> tuple[Any, bytes] | None:
-        """The next record's head and its data; None where it is cut off."""
+    def _record(self, file: BinaryIO) -> tuple[Any, bytes, bool] | None:
+        """The next record's head, its data, and whether they are whole; None where nothing is."""
 
     @abstractmethod
     def _messages_in(self, head: Any, data: bytes, depth: int) -> Iterator[tuple[int, int, bytes]]:
         """Note the topic that a record describes, or give the messages that it holds."""
+
+    @abstractmethod
+    def _is_chunk(self, head: Any) -> bool:
+        """Whether a record holds others; of such a one the beginning is of use, too."""
 
     def _entries(self) -> Iterator[tuple[int, int, bytes]]:
         with Path(self._path).open("rb") as file:
@@ -101,14 +105,18 @@ class UnfinishedBag(ABC):
                 record = self._record(file)
                 if record is None:
                     break
+                head, data, is_whole = record
                 try:
-                    yield from self._messages_in(*record, depth=0)
+                    if is_whole or self._is_chunk(head):
+                        yield from self._messages_in(head, data, depth=0)
                 except SourceError:
                     raise
                 except Exception:  # a broken record, or whatever decompressors raise
                     break
+                if not is_whole:
+                    break
                 place = file.tell()
-            self.complete_bytes, self.cut_off_bytes = place, end - place
+            self.cut_off_bytes = end - place
 
 
 class UnfinishedMcap(UnfinishedBag):
@@ -120,15 +128,16 @@ class UnfinishedMcap(UnfinishedBag):
         self._schemas: dict[int, str] = {}
         super().__init__(path)
 
-    def _record(self, file: BinaryIO) -> tuple[int, bytes] | None:
+    def _is_chunk(self, head: int) -> bool:
+        return head == CHUNK
+
+    def _record(self, file: BinaryIO) -> tuple[int, bytes, bool] | None:
         head = file.read(9)
         if len(head) < 9:
             return None
         kind, length = struct.unpack("<BQ", head)
-        if length > LARGEST_RECORD_BYTES:
-            return None
-        data = file.read(length)
-        return (kind, data) if len(data) == length else None
+        data = file.read(min(length, LARGEST_RECORD_BYTES))
+        return kind, data, len(data) == length
 
     def _messages_in(self, head: int, data: bytes, depth: int) -> Iterator[tuple[int, int, bytes]]:
         if head == MESSAGE and len(data) >= MESSAGE_HEADER_BYTES:
@@ -152,14 +161,9 @@ class UnfinishedMcap(UnfinishedBag):
         (length,) = struct.unpack_from("<Q", data, place)
         packed = data[place + 8 : place + 8 + length]
         records = _unpacked(packed, compression, size, self._path)
-        place = 0
-        while place + 9 <= len(records):
-            kind, length = struct.unpack_from("<BQ", records, place)
-            part = records[place + 9 : place + 9 + length]
-            if len(part) < length:
-                return
-            yield from self._messages_in(kind, part, depth=1)
-            place += 9 + length
+        inside = BytesIO(records)
+        while (record := self._record(inside)) is not None and record[2]:
+            yield from self._messages_in(record[0], record[1], depth=1)
 
 
 class UnfinishedRosbag1(UnfinishedBag):
@@ -167,10 +171,13 @@ class UnfinishedRosbag1(UnfinishedBag):
 
     signature = ROSBAG1_SIGNATURE
 
-    def _record(self, file: BinaryIO) -> tuple[dict[str, bytes], bytes] | None:
-        fields = _sized(file)
-        data = _sized(file) if fields is not None else None
-        return None if fields is None or data is None else (_fields(fields), data)
+    def _is_chunk(self, head: dict[str, bytes]) -> bool:
+        return head.get("op", b"\0")[0] == ROS1_CHUNK
+
+    def _record(self, file: BinaryIO) -> tuple[dict[str, bytes], bytes, bool] | None:
+        fields, has_fields = _sized(file)
+        data, is_whole = _sized(file)
+        return (_fields(fields), data, is_whole) if has_fields else None
 
     def _messages_in(
         self, head: dict[str, bytes], data: bytes, depth: int
@@ -190,23 +197,19 @@ class UnfinishedRosbag1(UnfinishedBag):
         elif kind == ROS1_CHUNK and depth == 0:
             (size,) = struct.unpack("<I", head["size"])
             records = _unpacked(data, head["compression"].decode(), size, self._path)
-            place = 0
-            while place < len(records):
-                parts = []
-                for _ in range(2):
-                    (length,) = struct.unpack_from("<I", records, place)
-                    parts.append(records[place + 4 : place + 4 + length])
-                    place += 4 + length
-                yield from self._messages_in(_fields(parts[0]), parts[1], depth=1)
+            inside = BytesIO(records)
+            while (record := self._record(inside)) is not None and record[2]:
+                yield from self._messages_in(record[0], record[1], depth=1)
 
 
-def _sized(file: BinaryIO) -> bytes | None:
+def _sized(file: BinaryIO) -> tuple[bytes, bool]:
+    """Data with their length before them, and whether they are whole."""
     head = file.read(4)
     if len(head) < 4:
-        return None
+        return b"", False
     (length,) = struct.unpack("<I", head)
-    data = file.read(length) if length <= LARGEST_RECORD_BYTES else b""
-    return data if len(data) == length else None
+    data = file.read(min(length, LARGEST_RECORD_BYTES))
+    return data, len(data) == length
 
 
 def _fields(data: bytes) -> dict[str, bytes]:
