@@ -27,7 +27,7 @@ def convert(
         str | None,
         typer.Option(
             metavar="FORMAT",
-            help="dat, evt2, evt3, hdf5, csv, npz, bag, bag_sqlite3 or bag_packets.",
+            help="dat, evt2, evt3, hdf5, dsec, csv, text, npz, bag, bag_sqlite3 or bag_packets.",
             show_default="by OUTPUT's ending",
         ),
     ] = None,
@@ -37,8 +37,8 @@ def convert(
 ) -> None:
     """Copy RECORDING, or a part of it, into OUTPUT in another format.
 
-    Endings: .dat, .raw (EVT3), .h5, .hdf5, .csv, .npz, .bag and .mcap (a rosbag2 folder with MCAP
-    storage), .db3 (one with SQLite storage). Events, times and geometry stay as they are.
+    Endings: .dat, .raw (EVT3), .h5, .hdf5, .csv, .txt, .npz, .bag and .mcap (a rosbag2 folder with
+    MCAP storage), .db3 (one with SQLite storage). Events, times and geometry stay as they are.
     """
     from evio_ros.cli.progress import progress_bar
     from evio_ros.sources.conversion import convert as copy_events
