@@ -33,9 +33,11 @@ SAMPLES = 64
 SHORTEST_LINE = 8
 FEWEST_TIMES = 64
 """Fewer lines do not tell the unit of time: numbers with fractions are s, others us."""
+UNIT_SAMPLE = 1 << 18
+"""Lines from which the unit of time is told; they are read twice."""
+FRACTION_DIGITS = 7
 TIME_EXPONENTS: dict[TimeUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 """Powers of ten that make µs of each unit."""
-MOST_EXACT = 2.0**62
 NEWLINE = ord("\n")
 
 
@@ -85,20 +87,30 @@ class CsvFile(EventFile):
         self._events_at = layout.offset
         if layout.columns.reason:
             self.remarks.append(layout.columns.reason)
-        unit = self._wanted_unit or layout.columns.unit or self._guess_unit(layout)
+        self._time_exponent = 0
+        unit = self._wanted_unit or layout.unit or self._guess_unit(layout)
         self._time_exponent = TIME_EXPONENTS[unit]
+        self._next = layout.offset
 
     def _guess_unit(self, layout: TextLayout) -> TimeUnit:
-        times: NDArray[Any] = layout.times
-        if not layout.time_is_fractional and float(np.abs(times).max()) < MOST_EXACT:
-            times = times.astype(np.int64)
-        unit, reason = guess_time_unit(times)
         usual: TimeUnit = "s" if layout.time_is_fractional else "us"
-        if len(times) < FEWEST_TIMES:
+        if len(layout.times) < FEWEST_TIMES:
             return usual
+        unit, reason = guess_time_unit(self._first_times(layout.time_is_fractional))
         if unit != usual or layout.columns.reason:
             self.remarks.append(reason)
         return unit
+
+    def _first_times(self, have_fractions: bool) -> NDArray[Any]:
+        """Times of the first lines, in the file's unit; as many as rates can be told from."""
+        # The parser gives whole numbers: of units of the seventh decimal, where there are some.
+        self._time_exponent = FRACTION_DIGITS if have_fractions else 0
+        parts: list[NDArray[np.int64]] = []
+        while sum(map(len, parts)) < UNIT_SAMPLE and self._next < self._end:
+            columns, self._next = self._read_lines(self._next)
+            parts.append(columns.t)
+        times = np.concatenate(parts)
+        return times * 10.0**-FRACTION_DIGITS if have_fractions else times
 
     def _sampled_times(self) -> NDArray[np.int64]:
         places = np.linspace(self._data_offset, max(self._end - LONGEST_LINE, 0), SAMPLES)

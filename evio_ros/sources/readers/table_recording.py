@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
@@ -14,6 +15,9 @@ from evio_ros.sources.readers.event_table import EventTable
 from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
 
 __all__ = ["TableRecording", "one_line"]
+
+UNIT_SAMPLE = 1 << 18
+"""Events from which the unit of time is told; they are read twice."""
 
 
 class TableRecording(ColumnRecording):
@@ -57,7 +61,9 @@ class TableRecording(ColumnRecording):
         self._remark_on_fractions()
 
     def _guess_unit(self) -> TimeUnit:
-        times = self._columns(0, min(self.event_count, PIECE_EVENTS))[0]
+        pieces = range(0, min(self.event_count, UNIT_SAMPLE), PIECE_EVENTS)
+        parts = [self._columns(first, PIECE_EVENTS)[0] for first in pieces]
+        times = np.concatenate(parts)
         unit, reason = guess_time_unit(times)
         usual = "s" if times.dtype.kind == "f" else "us"
         if unit != usual or self._table.reason:

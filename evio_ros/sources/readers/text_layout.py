@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.events import SensorSize
-from evio_ros.sources.readers.column_layout import Layout, layout_by_values, named_columns
+from evio_ros.sources.readers.column_layout import (
+    Layout,
+    layout_by_values,
+    named_columns,
+    unit_named,
+)
+from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["TextLayout", "find_text_layout", "geometry_in"]
 
@@ -24,6 +30,7 @@ DELIMITERS = (";", "\t", ",", "|", ":", " ")
 MOST_COMMENTS = 1000
 LONGEST_LINE = 1 << 12
 MOST_FIELDS = 64
+MOST_ROWS = 1500
 LEAST_READABLE = 0.9
 LEAST_READABLE_NAMED = 0.5
 """Share of the first lines that must be numbers, without and with names of the columns."""
@@ -32,6 +39,7 @@ PAIR = (
     r"\b(?:geometry|resolution|sensor|sensor[ _]?size|size)\b\W{0,5}"
     r"(\d{1,9})\s*[x\u00d7,; ]\s*(\d{1,9})"
 )
+UNIT = r"\b(?:t_unit|time[ _]unit)s?\b\W{1,3}(\w+)"
 ALONE = r"\W*(\d{1,5})\s*[x\u00d7,;\s]\s*(\d{1,5})\W*"
 TRUTHS = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
 
@@ -47,6 +55,7 @@ class TextLayout:
         fields: number of fields of a line.
         columns: which fields are t, x, y and p.
         size: geometry that the file names; None where it names none.
+        unit: unit of time that the file names; None where it names none.
         sample: float64 (n, fields) the first lines.
         time_is_fractional: whether times are written with a point or an exponent.
     """
@@ -57,6 +66,7 @@ class TextLayout:
     fields: int
     columns: Layout
     size: SensorSize | None
+    unit: TimeUnit | None
     sample: NDArray[np.float64]
     time_is_fractional: bool
 
@@ -176,7 +186,7 @@ def _layout_of_rows(
     if len(lines) > 1:
         lines = lines[:-1]
     texts = [text for line in lines if (text := line.decode("ascii", "replace").strip())]
-    texts = [text for text in texts if not text.encode().startswith(COMMENTS)]
+    texts = [text for text in texts if not text.encode().startswith(COMMENTS)][:MOST_ROWS]
     if not texts:
         return None
     for delimiter in DELIMITERS:
@@ -197,10 +207,17 @@ def _layout_of_rows(
             least = LEAST_READABLE if columns.reason else LEAST_READABLE_NAMED
             if len(sample) >= least * len(texts):
                 fractional = columns.places[0] in written
+                unit = columns.unit or _unit_in(names)
                 return TextLayout(
-                    offset, delimiter, point, len(first), columns, size, sample, fractional
+                    offset, delimiter, point, len(first), columns, size, unit, sample, fractional
                 )
     return None
+
+
+def _unit_in(lines: list[str]) -> TimeUnit | None:
+    """The unit of time that a line names, as `t_unit=us`."""
+    found = (re.search(UNIT, line.lower()) for line in lines)
+    return next((unit for name in found if name and (unit := unit_named(name[1]))), None)
 
 
 def _with_fractions(text: str, delimiter: str, point: str) -> set[int]:

@@ -58,11 +58,12 @@ class CsvWriter(EventWriter):
     """Writes a CSV file: a line with the geometry, the header t,x,y,p, then times in µs."""
 
     format_name = "CSV"
-    decimals, delimiter, names = 0, ",", "t,x,y,p"
+    unit, decimals, delimiter, names = "us", 0, ",", "t,x,y,p"
 
     def _open(self, stack: ExitStack) -> None:
         self._file = stack.enter_context(atomic_file(self.path))
-        self._file.write(f"# width={self.size.width} height={self.size.height}\n{self.names}\n")
+        geometry = f"width={self.size.width} height={self.size.height}"
+        self._file.write(f"# {geometry} t_unit={self.unit}\n{self.names}\n")
 
     def _write(self, batch: EventBatch) -> None:
         for first in range(0, len(batch), PIECE_EVENTS):
@@ -87,4 +88,4 @@ class TextWriter(CsvWriter):
     """
 
     format_name = "text"
-    decimals, delimiter, names = 6, " ", "# t_s x y p"
+    unit, decimals, delimiter, names = "s", 6, " ", "# t x y p"
