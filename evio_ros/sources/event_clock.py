@@ -6,14 +6,14 @@ follows decides. Held events are grouped into runs, in each of which the time go
 jump; a chain is a sequence of runs, in the file's order, in which time does not go back. A run
 weighs as many events as there are different times in it, since a clock that stands still is none.
 
-- A chain that goes on from the clock so far has grown to `AGREED`: its events are good, jumps ahead
-  in it are gaps in the data, and all others are outliers or too late.
-- A chain from before the clock's time has grown to `AGREED` first: the clock has started anew.
+- A chain that goes on from the clock so far has grown to `AGREED` and lasts for `AGREED_US`: its
+  events are good, jumps ahead in it are gaps in the data, all others are outliers or too late.
+- A chain from before the clock's time has grown so first: the clock has started anew.
 - The data end: the heaviest chain that goes on from the clock is good.
 
-The beginning of the data is such a question too, with no clock to go on from. A few events that are
-parted by a second or more from the many before or behind them are outliers even though time does
-not go back: those left over from an earlier run, or the last event with a bit flipped.
+The beginning of the data is such a question too, with no clock to go on from. A few events at the
+beginning or the end, far from the many others, are outliers even though time does not go back:
+those left over from an earlier run, or the last event with a bit flipped.
 
 The heaviest chain is the heaviest increasing subsequence of the runs, by dynamic programming.
 """
@@ -25,31 +25,33 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from evio_ros.sources.base import ClockRestart, SourceStatistics
+from evio_ros.sources.event_runs import (
+    AGREED,
+    AGREED_US,
+    FULL,
+    MOST_STRAY,
+    NO_TIME,
+    STARTS_ANEW,
+    UNDECIDED,
+    EventRuns,
+)
 from evio_ros.sources.raw_columns import RawColumns
 
-__all__ = ["NOMINAL_GAP_US", "EventClock"]
+__all__ = ["NOMINAL_GAP_US", "EventClock", "share_agreed"]
 
-AGREED = 256
-"""Different times that make a clock; as many wrong ones in a row are the most that are told."""
-MOST_STRAY = 32
-"""Different times of a group that may be outliers without being contradicted."""
+WORD_US = 1 << 12
+"""So long a group of events at the data's start or end may be of one such word."""
+MOST_LONE = 2
+"""So few are outliers `LONE_GAP_US` from all others."""
 STRAY_GAP_US = 1_000_000
-"""Shortest time between such a group and all others."""
-STRAY_GAP_FACTOR = 4
-"""How many times the data's longest gap it must be, too: quiet scenes have long gaps."""
-MOST_HELD = 1 << 17
-"""Events that are held back at most."""
-MOST_RUNS = 1 << 10
-"""Runs that are held back at most; noise makes one of each event."""
+LONE_GAP_US = 100_000
+GAP_FACTOR = 4
+"""How many times the data's longest gap these gaps must be, too: quiet scenes have long gaps."""
 NOMINAL_GAP_US = 10_000_000
 """Time between two epochs of a clock where nothing tells it: the longest window of any consumer, so
 that no window holds events of both."""
-
-_UNDECIDED, _GOES_ON, _STARTS_ANEW, _FULL = range(4)
-_NO_TIME = np.iinfo(np.int64).min
 
 
 @njit(cache=True, nogil=True)
@@ -62,119 +64,6 @@ def _undisputed(t, newest, window_us):
     return t.size, newest
 
 
-@njit(cache=True, nogil=True)
-def _weigh(t, settled, newest, window_us, first, top, weight, best, before, behind, run_of):
-    """Group events into runs and find the heaviest chain to each, until one decides.
-
-    Per run: its first and its newest time, its own and its chain's weight, the run before it in its
-    chain (-1 for none) and whether it lies before the clock's time. `run_of` is the run of each
-    event.
-
-    Returns what is decided, the number of events that it took, and the number of runs.
-    """
-    runs = 0
-    for i in range(t.size):
-        time = t[i]
-        is_behind = settled and time < newest - window_us
-        last = runs - 1
-        if (
-            runs
-            and behind[last] == is_behind
-            and top[last] - window_us <= time <= top[last] + window_us
-        ):
-            if time > top[last]:
-                top[last] = time
-                weight[last] += 1
-                best[last] += 1
-        else:
-            if runs == first.size:
-                return _FULL, i, runs
-            first[runs] = top[runs] = time
-            weight[runs] = best[runs] = 1
-            before[runs], behind[runs] = -1, is_behind
-            for earlier in range(runs):
-                if (
-                    behind[earlier] == is_behind
-                    and top[earlier] - window_us <= time
-                    and best[earlier] + 1 > best[runs]
-                ):
-                    best[runs], before[runs] = best[earlier] + 1, earlier
-            runs += 1
-        run_of[i] = runs - 1
-        if best[runs - 1] >= AGREED:
-            return (_STARTS_ANEW if is_behind else _GOES_ON), i + 1, runs
-        if i + 1 == MOST_HELD:
-            return _FULL, i + 1, runs
-    return _UNDECIDED, t.size, runs
-
-
-class _Runs:
-    """The runs of held events and the heaviest chains of them; arguments as of `_weigh`."""
-
-    def __init__(self, t: NDArray[np.int64], settled: bool, newest: int, window_us: int) -> None:
-        self._first, self._top, self._weight, self._best, self._before = (
-            np.empty(MOST_RUNS, np.int64) for _ in range(5)
-        )
-        self._behind = np.empty(MOST_RUNS, np.bool_)
-        self._run_of = np.empty(min(len(t), MOST_HELD), np.int64)
-        self.decision, self.events, self._count = _weigh(
-            t[:MOST_HELD],
-            settled,
-            newest,
-            window_us,
-            self._first,
-            self._top,
-            self._weight,
-            self._best,
-            self._before,
-            self._behind,
-            self._run_of,
-        )
-        self._run_of = self._run_of[: self.events]
-
-    def chain(self, behind: bool, until: int | None = None) -> list[int]:
-        """The heaviest chain, of runs before the clock's time or of the others, oldest run first.
-
-        Args:
-            behind: which runs.
-            until: only runs that begin before this event; None for all.
-        """
-        runs = range(self._count if until is None else int(self._run_of[until]))
-        candidates = [run for run in runs if bool(self._behind[run]) == behind]
-        if not candidates:
-            return []
-        run = max(candidates, key=lambda candidate: int(self._best[candidate]))
-        chain = [run]
-        while (run := int(self._before[run])) >= 0:
-            chain.append(run)
-        return chain[::-1]
-
-    def weight(self, chain: list[int]) -> int:
-        """Number of different times in a chain."""
-        return int(self._weight[chain].sum())
-
-    def top(self, run: int) -> int:
-        """Newest time of a run."""
-        return int(self._top[run])
-
-    def jumps(self, chain: list[int], newest: int | None) -> NDArray[np.int64]:
-        """Time from before each run of a chain to its first event; 0 where nothing is before."""
-        tops = self._top[chain]
-        first = int(self._first[chain[0]])
-        before = np.concatenate(([first if newest is None else newest], tops[:-1]))
-        return self._first[chain] - before
-
-    def first_event(self, run: int) -> int:
-        """Number of the first event of a run."""
-        return int(np.searchsorted(self._run_of, run))
-
-    def members(self, chain: list[int]) -> NDArray[np.bool_]:
-        """Which of the decided events are in a chain."""
-        wanted = np.zeros(max(self._count, 1), np.bool_)
-        wanted[chain] = True
-        return wanted[self._run_of]
-
-
 @dataclass(frozen=True, slots=True)
 class _Anchor:
     """When events were received: by the receiver's clock, and the sensor's at the same event."""
@@ -184,11 +73,33 @@ class _Anchor:
 
 
 class _Held:
-    """Events held back, in one, and when they were received."""
+    """Events held back, and when they were received."""
 
     def __init__(self, pieces: list[RawColumns]) -> None:
         self._pieces = pieces
-        self.events = RawColumns.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
+    @property
+    def events(self) -> RawColumns:
+        """All events in one."""
+        if len(self._pieces) == 1:
+            return self._pieces[0]
+        return RawColumns.concatenate(self._pieces)
+
+    def before(self, event: int) -> Iterator[RawColumns]:
+        """The pieces up to an event."""
+        for piece in self._pieces:
+            if event > 0:
+                yield piece.select(slice(0, event))
+            event -= len(piece)
+
+    def after(self, event: int) -> list[RawColumns]:
+        """The pieces from an event on."""
+        pieces = []
+        for piece in self._pieces:
+            if event < len(piece):
+                pieces.append(_rest(piece, max(event, 0)))
+            event -= len(piece)
+        return pieces
 
     def anchor(self, event: int) -> _Anchor | None:
         """When the piece of an event was received."""
@@ -212,6 +123,14 @@ def _rest(columns: RawColumns, count: int) -> RawColumns:
     return replace(columns.select(slice(count, None)), received_us=None)
 
 
+def _are_stray(runs: EventRuns, group: list[int], gap_us: int) -> bool:
+    """Whether a group of runs, so far from all others, may be outliers."""
+    weight, age_us = runs.weight(group), runs.age(group)
+    if gap_us <= STRAY_GAP_US:
+        return weight <= MOST_LONE
+    return age_us <= WORD_US or (weight <= MOST_STRAY and age_us <= AGREED_US)
+
+
 class EventClock:
     """Passes on the events that agree with the sensor's clock, and drops and counts the others.
 
@@ -233,17 +152,18 @@ class EventClock:
         self._statistics = statistics
         self._at_beginning = at_beginning
         self._settled = False
-        self._newest_us = _NO_TIME
+        self._newest_us = NO_TIME
         self._shift_us = 0
         self._since_gap = 0
         self._longest_gap_us = 0
         self._held: list[RawColumns] = []
+        self._runs: EventRuns | None = None
         self._anchor: _Anchor | None = None
 
     @property
     def newest_us(self) -> int | None:
         """Time of the newest event, not shifted; None while events are held back."""
-        return self._newest_us if self._settled and not self._held else None
+        return self._newest_us if self._settled and self._runs is None else None
 
     @property
     def shift_us(self) -> int:
@@ -262,24 +182,32 @@ class EventClock:
 
     def follow(self, columns: RawColumns) -> Iterator[RawColumns]:
         """Take the next events; yields those that are good, which may be earlier ones."""
-        while len(columns):
-            if self._settled and not self._held:
+        waiting = [columns]
+        while waiting:
+            columns = waiting.pop()
+            if self._runs is None and self._settled:
                 count, self._newest_us = _undisputed(columns.t, self._newest_us, self._window_us)
                 if count:
                     self._since_gap += count
                     self._anchor = _anchor_of(columns) or self._anchor
                     yield self._shifted(columns.select(slice(0, count)))
                 columns = _rest(columns, count)
-                if not len(columns):
-                    return
-            self._held.append(columns)
-            held = _Held(self._held)
-            runs = _Runs(held.events.t, self._settled, self._newest_us, self._window_us)
-            if runs.decision == _UNDECIDED:
-                return
-            self._held = []
-            columns = _rest(columns, len(columns) + runs.events - len(held.events))
-            yield from self._decide(held, runs)
+            if not len(columns):
+                continue
+            if self._runs is None:
+                self._runs = EventRuns(self._newest_us if self._settled else None, self._window_us)
+            taken = self._runs.add(columns.t)
+            self._held.append(columns.select(slice(0, taken)))
+            if self._runs.decision == UNDECIDED:
+                continue
+            waiting.append(_rest(columns, taken))
+            held, runs = self._release()
+            if runs.decision == STARTS_ANEW:
+                yield from self._start_anew(held, runs)
+                continue
+            chain, count = self._decided(runs)
+            yield from self._accept(held, runs, chain, count)
+            waiting += held.after(count)[::-1]
 
     def finish(self, ended: bool = True) -> Iterator[RawColumns]:
         """Decide on what is held back from what there is, and yield the good events.
@@ -288,36 +216,50 @@ class EventClock:
             ended: whether no more events come. A live source that is silent only for now keeps
                 what is far ahead of the clock until more events agree.
         """
-        if not self._held:
-            return
-        held = _Held(self._held)
-        runs = _Runs(held.events.t, self._settled, self._newest_us, self._window_us)
-        chain = runs.chain(behind=False)
-        if not ended and self._settled and len(self._without_stray_end(runs, chain)) < len(chain):
-            return
-        self._held = []
-        yield from self._accept(held, runs, self._without_stray_end(runs, chain))
-        self._settled = True
+        while self._runs is not None:
+            chain = self._runs.best_chain()
+            good = self._without_stray_end(self._runs, chain)
+            if not ended and len(good) < len(chain):
+                return
+            held, runs = self._release()
+            if len(good) < len(chain):
+                # Without these, others may be on the best chain.
+                stray = runs.members(chain[len(good) :])
+                self._statistics.outliers += int(np.count_nonzero(stray))
+                yield from self.follow(held.events.select(~stray))
+            else:
+                good = self._without_stray_start(runs, chain)
+                yield from self._accept(held, runs, good, runs.events)
 
-    def _decide(self, held: _Held, runs: _Runs) -> Iterator[RawColumns]:
-        """Act on a decision about the events held back."""
-        if runs.decision == _STARTS_ANEW:
-            yield from self._start_anew(held, runs)
-        elif runs.decision == _FULL and self._settled:
-            # Nothing agrees, neither with the clock nor with itself.
-            yield from self._accept(held, runs, [])
-        else:
-            chain = runs.chain(behind=False)
-            if not self._settled:
-                chain = self._without_stray_start(runs, chain)
-            yield from self._accept(held, runs, chain)
-            self._settled = True
+    def _release(self) -> tuple[_Held, EventRuns]:
+        """What is held back, which is held back no longer."""
+        held, runs = _Held(self._held), self._runs
+        assert runs is not None
+        self._held, self._runs = [], None
+        return held, runs
 
-    def _start_anew(self, held: _Held, runs: _Runs) -> Iterator[RawColumns]:
-        chain = runs.chain(behind=True)
+    def _decided(self, runs: EventRuns) -> tuple[list[int], int]:
+        """The chain that is good, and the number of events on which that decides."""
+        if runs.decision == FULL:
+            chain = runs.best_chain()
+            # Else nothing agrees, neither with the clock nor with itself.
+            agrees = not self._settled or runs.is_most(chain)
+            return (chain if agrees else []), runs.events
+        chain = runs.deciding_chain()
+        # What comes after a jump that too few events support yet is decided on by more of them.
+        supported = len(chain) - 1
+        while supported and not runs.is_supported(chain[supported:]):
+            supported -= 1
+        good = self._without_stray_start(runs, chain)
+        good = good[: len(good) - (len(chain) - 1 - supported)]
+        return good, runs.after(chain[supported])
+
+    def _start_anew(self, held: _Held, runs: EventRuns) -> Iterator[RawColumns]:
+        """End the clock's epoch with what is held before the deciding chain, and begin another."""
+        chain = runs.deciding_chain()
         first = runs.first_event(chain[0])
-        end = self._without_stray_end(runs, runs.chain(behind=False, until=first))
-        yield from self._accept(held, runs, end, first)
+        yield from self.follow(held.events.select(slice(0, first)))
+        yield from self.finish()
         members = runs.members(chain)[first:]
         begun = held.events.select(slice(first, runs.events))
         start_us = int(begun.t[members].min())
@@ -327,23 +269,27 @@ class EventClock:
         shifted_us = self._newest_us + self._shift_us + gap_us
         self._statistics.clock_restarts += 1
         self._statistics.restarts.append(ClockRestart(shifted_us, known_us))
-        self._shift_us = shifted_us - start_us
-        self._since_gap = self._longest_gap_us = 0
-        self._newest_us = runs.top(chain[-1])
         self._statistics.outliers += int(np.count_nonzero(~members))
+        self._shift_us = shifted_us - start_us
+        self._newest_us = runs.top(chain[-1])
+        self._since_gap, self._longest_gap_us = int(np.count_nonzero(members)), 0
         self._anchor = anchor
-        self._since_gap = int(np.count_nonzero(members))
         yield self._shifted(begun.select(members))
 
     def _accept(
-        self, held: _Held, runs: _Runs, chain: list[int], count: int | None = None
+        self, held: _Held, runs: EventRuns, chain: list[int], count: int
     ) -> Iterator[RawColumns]:
-        """Yield the events of a chain, and count the others; of all decided, or the first few."""
-        members = runs.members(chain)[:count]
-        events = held.events.select(slice(0, len(members)))
+        """Yield those of the first `count` events that are of a chain, and count the others."""
         if chain:
-            self._note_gaps(runs, chain)
             self._newest_us = max(self._newest_us, runs.top(chain[-1]))
+            self._note_gaps(runs, chain)
+            self._settled = True
+        if runs.are_one:
+            self._anchor = held.anchor(0) or self._anchor
+            yield from map(self._shifted, held.before(count))
+            return
+        members = runs.members(chain)[:count]
+        events = held.events.select(slice(0, count))
         dropped = events.t[~members]
         late = int(np.count_nonzero(dropped < self._newest_us))
         self._statistics.late += late
@@ -352,36 +298,42 @@ class EventClock:
             self._anchor = held.anchor(int(members.argmax())) or self._anchor
             yield self._shifted(events.select(members))
 
-    def _note_gaps(self, runs: _Runs, chain: list[int]) -> None:
+    def _note_gaps(self, runs: EventRuns, chain: list[int]) -> None:
         """Follow the longest gap and the number of events since the last long one."""
-        jumps = runs.jumps(chain, self._newest_us if self._newest_us != _NO_TIME else None)
+        jumps = runs.jumps(chain)
+        if not self._settled:
+            jumps[0] = 0
         long = np.flatnonzero(jumps > STRAY_GAP_US)
         self._longest_gap_us = max(self._longest_gap_us, int(jumps.max()))
         if len(long):
-            self._since_gap = int(np.count_nonzero(runs.members(chain[int(long[-1]) :])))
+            self._since_gap = runs.events_of(chain[int(long[-1]) :])
         else:
-            self._since_gap += int(np.count_nonzero(runs.members(chain)))
+            self._since_gap += runs.events_of(chain)
 
-    def _without_stray_end(self, runs: _Runs, chain: list[int]) -> list[int]:
+    def _without_stray_end(self, runs: EventRuns, chain: list[int]) -> list[int]:
         """The chain without a few events at its end, long after many."""
-        if not chain or not self._settled or self._since_gap < AGREED - MOST_STRAY:
+        if not chain:
             return chain
-        shortest_us = max(STRAY_GAP_US, STRAY_GAP_FACTOR * self._longest_gap_us)
-        for place in np.flatnonzero(runs.jumps(chain, self._newest_us) > shortest_us).tolist():
-            if runs.weight(chain[place:]) <= MOST_STRAY:
+        jumps = runs.jumps(chain)
+        for place in np.flatnonzero(jumps > LONE_GAP_US).tolist():
+            before = self._since_gap + runs.weight(chain[:place])
+            longest_us = max(self._longest_gap_us, int(jumps[:place].max(initial=0)))
+            is_far = before >= AGREED - MOST_STRAY and jumps[place] > GAP_FACTOR * longest_us
+            if is_far and _are_stray(runs, chain[place:], int(jumps[place])):
                 return chain[:place]
         return chain
 
-    def _without_stray_start(self, runs: _Runs, chain: list[int]) -> list[int]:
+    def _without_stray_start(self, runs: EventRuns, chain: list[int]) -> list[int]:
         """The chain without a few events at its beginning, long before many."""
-        if not self._at_beginning:
+        if self._settled or not self._at_beginning:
             return chain
-        long = np.flatnonzero(runs.jumps(chain, None) > STRAY_GAP_US)
-        if not len(long):
-            return chain
-        place = int(long[-1])
-        many = runs.weight(chain[place:]) >= AGREED - MOST_STRAY
-        return chain[place:] if many else chain
+        jumps = runs.jumps(chain)
+        for place in np.flatnonzero(jumps > LONE_GAP_US)[::-1].tolist():
+            are_many = runs.weight(chain[place:]) >= AGREED - MOST_STRAY
+            is_far = jumps[place] > GAP_FACTOR * int(jumps[place + 1 :].max(initial=0))
+            if are_many and is_far and _are_stray(runs, chain[:place], int(jumps[place])):
+                return chain[place:]
+        return chain
 
     def _gap_by_receipt(self, anchor: _Anchor | None, start_us: int) -> int | None:
         """Time between two epochs by the receiver's clock; None where that says nothing."""
@@ -395,3 +347,11 @@ class EventClock:
         if not self._shift_us:
             return columns
         return replace(columns, t=columns.t + self._shift_us)
+
+
+def share_agreed(columns: RawColumns, window_us: int) -> float:
+    """Share of events that agree on a clock: near 1 of a camera's, near 0 of random times."""
+    if not len(columns):
+        return 0.0
+    clock = EventClock(window_us, SourceStatistics())
+    return sum(map(len, [*clock.follow(columns), *clock.finish()])) / len(columns)

@@ -13,26 +13,27 @@ from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.event_clock import EventClock
 from evio_ros.sources.raw_columns import RawColumns
 
-__all__ = ["RawColumns", "TimeOrder"]
+__all__ = ["RawColumns", "TimeOrder", "goes_on"]
 
 
 @njit(cache=True, nogil=True)
-def _is_plain(t, x, y, width, height, newest, window_us):
+def _is_plain(t, x, y, width, height, newest, longest_step):
     """Whether all events are inside the geometry, in order and without a jump.
 
-    The loops use vector registers; as an unsigned number, a step back is a large one.
+    `longest_step` is a power of two less one. The loops use vector registers: the bits of all
+    steps together tell whether one was longer, or negative.
     """
-    if t.size and np.uint64(t[0] - newest) > np.uint64(window_us):
-        return False
-    jumps = np.bool_(False)
+    if t.size == 0:
+        return True
+    steps = t[0] - newest
     for i in range(1, t.size):
-        jumps |= np.uint64(t[i] - t[i - 1]) > np.uint64(window_us)
+        steps |= t[i] - t[i - 1]
     largest_x, largest_y = np.uint16(0), np.uint16(0)
     for i in range(x.size):
         largest_x = max(largest_x, x[i])
     for i in range(y.size):
         largest_y = max(largest_y, y[i])
-    return not jumps and largest_x < width and largest_y < height
+    return 0 <= steps <= longest_step and largest_x < width and largest_y < height
 
 
 @njit(cache=True, nogil=True)
@@ -49,6 +50,15 @@ def _inspect(t, newest, floor, window_us, usable):
         else:
             reordered += 1
     return reordered, late, newest
+
+
+@njit(cache=True, nogil=True)
+def goes_on(t, longest_step):
+    """Whether no time is before the last one, or farther after it than a step."""
+    jumps = 0
+    for i in range(1, t.size):
+        jumps += not 0 <= t[i] - t[i - 1] <= longest_step
+    return jumps == 0
 
 
 class TimeOrder:
@@ -74,6 +84,8 @@ class TimeOrder:
     ) -> None:
         self._size = size
         self._window_us = window_us
+        # Longer steps are looked at one by one.
+        self._longest_step = (1 << (window_us + 1).bit_length() - 1) - 1
         self._statistics = statistics
         self._live = live
         self.restart()
@@ -101,7 +113,7 @@ class TimeOrder:
         newest = self._clock.newest_us
         size = self._size
         if newest is not None and _is_plain(
-            columns.t, columns.x, columns.y, size.width, size.height, newest, self._window_us
+            columns.t, columns.x, columns.y, size.width, size.height, newest, self._longest_step
         ):
             columns = self._clock.pass_on(columns)
             if columns.t[0] >= self._newest:

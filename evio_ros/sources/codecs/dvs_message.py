@@ -15,7 +15,7 @@ import numpy as np
 from evio_ros.errors import EventError
 from evio_ros.events import SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["DvsMessage", "DvsMessageDecoder", "parse_cdr", "parse_ros1"]
 
@@ -136,7 +136,10 @@ class DvsMessageDecoder:
     Attributes:
         size: geometry of the messages; None before the first.
         time_us: sensor time of the last message's first event; -1 before the first.
+        triggers: none; such messages hold no external triggers.
     """
+
+    triggers = Triggers.empty()
 
     def __init__(self, statistics: SourceStatistics) -> None:
         self.statistics = statistics

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
 from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
-from evio_ros.sources.raw_columns import RawColumns
-from evio_ros.sources.triggers import Triggers
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = [
     "CONTINUED",
@@ -64,31 +63,49 @@ LONGEST_TIME_STEP = HIGH_WRAP // 4
 
 @njit(cache=True, nogil=True)
 def _decode(words, state, t, x, y, polarity):
-    """Returns the numbers of events, of triggers and of invalid words."""
-    high, known = state[HIGH], state[KNOWN]
+    """Returns the numbers of events and of words of other or unknown types, triggers among them."""
     # An unsigned place needs no test for a negative index.
-    count, triggers, invalid = np.uint64(0), 0, 0
+    count, others, first = np.uint64(0), 0, 0
+    while not state[KNOWN] and first < words.size:
+        if words[first] >> TYPE_SHIFT == TIME_HIGH:
+            state[HIGH] += np.int64(words[first] & HIGH_MASK)
+            state[KNOWN] = 1
+        else:
+            others += 1
+        first += 1
+    high, words = state[HIGH], words[first:]
     for i in range(words.size):
         word = words[i]
         kind = word >> TYPE_SHIFT
         if kind <= 1:
-            if not known:
-                invalid += 1
-                continue
             t[count] = (high << LOW_BITS) | ((word >> LOW_SHIFT) & LOW_MASK)
             x[count] = (word >> X_SHIFT) & SIDE_MASK
             y[count] = word & SIDE_MASK
             polarity[count] = kind != 0
             count += np.uint64(1)
         elif kind == TIME_HIGH:
-            high = unwrapped_high(np.int64(word & HIGH_MASK), high, known)
+            high = _nearest(np.int64(word & HIGH_MASK), high)
+        else:
+            others += 1
+    state[HIGH] = high
+    return count, others
+
+
+@njit(cache=True, nogil=True)
+def _count_others(words, known):
+    """Numbers of triggers and of invalid words; events before the first time are invalid."""
+    triggers, invalid = 0, 0
+    for i in range(words.size):
+        kind = words[i] >> TYPE_SHIFT
+        if kind == TIME_HIGH:
             known = 1
         elif kind == TRIGGER:
             triggers += 1
+        elif kind <= 1:
+            invalid += not known
         elif kind != OTHERS and kind != CONTINUED:
             invalid += 1
-    state[HIGH], state[KNOWN] = high, known
-    return count, triggers, invalid
+    return triggers, invalid
 
 
 @njit(cache=True, nogil=True)
@@ -123,16 +140,19 @@ def _skip(words, state):
 
 
 @njit(cache=True, nogil=True)
-def unwrapped_high(raw, before, known):
+def _nearest(raw, before):
     """The 28-bit time counted on past its wraps: the value nearest to the one before.
 
     So a wrap is a step back of more than half the range, and a single wrong word does no harm to
-    the next: the step to it and the step back cancel. While no time is `known`, `before` is what
-    the count starts from.
+    the next: the step to it and the step back cancel.
     """
-    if not known:
-        return before + raw
     return before + ((raw - before + HALF_WRAP) & HIGH_MASK) - HALF_WRAP
+
+
+@njit(cache=True, nogil=True)
+def unwrapped_high(raw, before, known):
+    """The value of a time word; while none is `known`, `before` is what the count starts from."""
+    return _nearest(raw, before) if known else before + raw
 
 
 def triggers_of(words: NDArray[np.uint32], state: NDArray[np.int64], most: int) -> Triggers:
@@ -159,9 +179,11 @@ class Evt2Decoder(WordDecoder):
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
         """Decode uint32 words; those that are no contrast events give nothing."""
         columns, before = RawColumns.empty(words.size), self.state.copy()
-        count, triggers, invalid = _decode(
+        count, others = _decode(
             words, self.state, columns.t, columns.x, columns.y, columns.polarity
         )
+        # Most pieces hold none, and the kernel is faster where it does not tell them apart.
+        triggers, invalid = _count_others(words, before[KNOWN]) if others else (0, 0)
         self.invalid += invalid
         self.triggers = triggers_of(words, before, triggers)
         return columns.select(slice(0, count))

@@ -31,8 +31,7 @@ from evio_ros.sources.codecs.evt2 import (
     unwrapped_high,
 )
 from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
-from evio_ros.sources.raw_columns import RawColumns
-from evio_ros.sources.triggers import Triggers
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["Evt21Decoder", "LegacyEvt21Decoder"]
 

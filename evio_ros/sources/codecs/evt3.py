@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
 from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
-from evio_ros.sources.raw_columns import RawColumns
-from evio_ros.sources.triggers import Triggers
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["ADDR_Y", "TIME_HIGH", "TIME_LOW", "Evt3Decoder", "Evt3Encoder"]
 
@@ -58,27 +57,22 @@ PLACES = np.argsort(1 - _MASKS, axis=1, kind="stable").astype(np.uint8)
 
 
 @njit(cache=True, nogil=True)
-def _next_high(raw, state, is_adjacent):
-    """Count a time-high word on past its wraps: the value nearest to the one before.
+def _high_step(raw, high, was_half, is_adjacent):
+    """Step to the value of a time-high word nearest to the one before, and whether it is a half.
 
     So a wrap is a step back of more than half the range, and a single wrong word does no harm to
     the next: the step to it and the step back cancel. Only two steps of exactly half the range do
     not tell. They are the way back from a wrong word, but where nothing is between the words: then
     an encoder counts on through a time without events.
     """
-    if not state[KNOWN]:
-        state[HIGH] += raw
-        state[KNOWN] = 1
-        return
-    step = ((raw - state[HIGH] + HALF_WRAP - 1) & (HIGH_WRAP - 1)) - (HALF_WRAP - 1)
-    if step == HALF_WRAP and state[HALF_STEP] and not is_adjacent:
-        step, state[HALF_STEP] = -HALF_WRAP, 0
-    elif step:
-        state[HALF_STEP] = step == HALF_WRAP
-    if step:
-        state[HIGH] += step
-        # Low bits begin anew at a new time-high.
-        state[LOW] = 0
+    step = ((raw - high + HALF_WRAP - 1) & (HIGH_WRAP - 1)) - (HALF_WRAP - 1)
+    if step == 0:
+        return step, was_half
+    if step != HALF_WRAP:
+        return step, 0
+    if was_half and not is_adjacent:
+        return -step, 0
+    return step, 1
 
 
 @njit(cache=True, nogil=True)
@@ -87,9 +81,10 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
 
     `reached` holds the numbers of words, events, triggers and invalid words so far.
     """
-    row, column, vector_polarity = state[ROW], state[COLUMN], state[POLARITY]
-    known = state[KNOWN]
-    time = (state[HIGH] << TIME_BITS) | state[LOW]
+    high, low, row = state[HIGH], state[LOW], state[ROW]
+    column, vector_polarity = state[COLUMN], state[POLARITY]
+    known, half = state[KNOWN], state[HALF_STEP]
+    time = (high << TIME_BITS) | low
     last_high = reached[0] - 1 if state[AT_HIGH] else -2
     # Unsigned places need no test for a negative index: a fifth faster.
     one, last = np.uint64(1), np.uint64(t.size - LONGEST_VECTOR)
@@ -126,15 +121,22 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
         elif kind == ADDR_Y:
             row = word & SIDE_MASK
         elif kind == TIME_LOW:
-            state[LOW] = word & VALUE_MASK
-            time = (state[HIGH] << TIME_BITS) | state[LOW]
+            low = word & VALUE_MASK
+            time = (high << TIME_BITS) | low
         elif kind == BASE_X:
             column = word & SIDE_MASK
             vector_polarity = (word >> POLARITY_SHIFT) & 1
         elif kind == TIME_HIGH:
-            _next_high(word & VALUE_MASK, state, last_high == i - 1)
-            known, last_high = 1, i
-            time = (state[HIGH] << TIME_BITS) | state[LOW]
+            raw = word & VALUE_MASK
+            if known:
+                step, half = _high_step(raw, high, half, last_high == i - 1)
+                if step:
+                    # Low bits begin anew at a new time-high.
+                    high, low = high + step, 0
+            else:
+                high, known = high + raw, 1
+            last_high = i
+            time = (high << TIME_BITS) | low
         elif kind == TRIGGER:
             if triggers == trigger_t.size:
                 end = i
@@ -145,7 +147,9 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
                 triggers += 1
         elif kind != CONTINUED_4 and kind != CONTINUED_12 and kind != OTHERS:
             invalid += 1
-    state[ROW], state[COLUMN], state[POLARITY] = row, column, vector_polarity
+    state[HIGH], state[LOW], state[ROW] = high, low, row
+    state[COLUMN], state[POLARITY] = column, vector_polarity
+    state[KNOWN], state[HALF_STEP] = known, half
     state[AT_HIGH] = last_high == end - 1
     reached[0], reached[1], reached[2], reached[3] = end, events, triggers, invalid
 
@@ -153,15 +157,20 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
 @njit(cache=True, nogil=True)
 def _skip(words, state):
     """Only times wrap, so only they are followed; of all else the last word counts."""
+    high, known, half = state[HIGH], state[KNOWN], state[HALF_STEP]
     last_high, changed_at = (-1 if state[AT_HIGH] else -2), -1
     for i in range(words.size):
         if words[i] >> TYPE_SHIFT == TIME_HIGH:
-            before = state[HIGH]
-            was_known = state[KNOWN]
-            _next_high(np.int64(words[i] & VALUE_MASK), state, last_high == i - 1)
+            raw = np.int64(words[i] & VALUE_MASK)
+            if known:
+                step, half = _high_step(raw, high, half, last_high == i - 1)
+                high += step
+                if step:
+                    state[LOW], changed_at = 0, i
+            else:
+                high, known = high + raw, 1
             last_high = i
-            if was_known and state[HIGH] != before:
-                changed_at = i
+    state[HIGH], state[KNOWN], state[HALF_STEP] = high, known, half
     state[AT_HIGH] = last_high == words.size - 1
     low_open = row_open = column_open = True
     moved = 0

@@ -8,8 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.sources.raw_columns import RawColumns
-from evio_ros.sources.triggers import Triggers
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["NO_TIME", "WordDecoder"]
 

@@ -30,7 +30,7 @@ from evio_ros.sources.codecs.dvs_message import DvsMessageDecoder, parse_cdr, pa
 from evio_ros.sources.codecs.event_array import EventArrayDecoder
 from evio_ros.sources.codecs.event_packet import EventPacketDecoder
 from evio_ros.sources.optional_library import optional_library
-from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
 from evio_ros.sources.readers.unfinished_bag import UnfinishedMcap, UnfinishedRosbag1
 
@@ -81,6 +81,10 @@ class _Entry:
     decoder: Any
 
 
+_Decoded = tuple[int, RawColumns, Triggers]
+"""A message's stamp in ns, and its events and triggers."""
+
+
 class Bag(Recording):
     """A recording in a bag.
 
@@ -98,8 +102,9 @@ class Bag(Recording):
         self._is_ros1 = _begins_with(path, ROSBAG1)
         if self._is_ros1:
             self.format_name = "rosbag"
-        self._following: tuple[int, RawColumns] | None = None
-        self._position: Iterator[tuple[int, RawColumns]] = iter(())
+        self._following: _Decoded | None = None
+        self._position: Iterator[_Decoded] = iter(())
+        self._triggers = Triggers.empty()
         self._wanted_topic = topic
         super().__init__(path, size)
 
@@ -129,6 +134,7 @@ class Bag(Recording):
     def _read_piece(self) -> RawColumns | None:
         """The events of a few messages; where time goes back between messages a piece ends."""
         parts: list[RawColumns] = []
+        triggers: list[Triggers] = []
         received_us, newest_us, events = None, None, 0
         while events < PIECE_EVENTS:
             following, self._following = self._following, None
@@ -136,7 +142,7 @@ class Bag(Recording):
                 following = next(self._position, None)
             if following is None:
                 break
-            stamp, columns = following
+            stamp, columns, found = following
             if len(columns):
                 first_us = int(columns.t[0])
                 if newest_us is not None and first_us < newest_us - REORDER_WINDOW_US:
@@ -145,11 +151,17 @@ class Bag(Recording):
                 newest_us = int(columns.t[-1])
                 received_us = stamp // 1000 if received_us is None else received_us
             parts.append(columns)
+            triggers.append(found)
             events += len(columns)
+        self._triggers = Triggers.concatenate(triggers)
         if not parts:
             return None
         together = parts[0] if len(parts) == 1 else RawColumns.concatenate(parts)
         return replace(together, received_us=received_us)
+
+    @property
+    def _piece_triggers(self) -> Triggers:
+        return self._triggers
 
     def _go_to(self, t_us: int | None) -> None:
         self._following = None
@@ -164,12 +176,12 @@ class Bag(Recording):
         self._decoder = _decoder(self._type, self.statistics)
         self._position = self._decoded(0, 0)
 
-    def _decoded(self, stamp_ns: int, repeated: int) -> Iterator[tuple[int, RawColumns]]:
-        """Stamps and events of the messages of `_messages`."""
+    def _decoded(self, stamp_ns: int, repeated: int) -> Iterator[_Decoded]:
+        """Stamps, events and triggers of the messages of `_messages`."""
         decoder = self._decoder
         for stamp, message in self._messages(stamp_ns, repeated):
             try:
-                yield stamp, decoder.decode(message)
+                yield stamp, decoder.decode(message), decoder.triggers
             except (EventError, ValueError) as error:
                 raise SourceError(self.path, f"{self.topic}: {error}") from None
 

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
-from evio_ros.sources.event_clock import EventClock
-from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.event_clock import share_agreed
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.prophesee_header import read_header
@@ -75,9 +74,7 @@ class RawWordFile(EventFile):
         columns = decoder.decode(words)
         if decoder.invalid <= MOST_INVALID * len(words) + 64:
             return
-        clock = EventClock(REORDER_WINDOW_US, SourceStatistics())
-        agreed = sum(map(len, [*clock.follow(columns), *clock.finish()]))
-        if agreed < LEAST_AGREED * len(columns) or not len(columns):
+        if share_agreed(columns, REORDER_WINDOW_US) < LEAST_AGREED:
             reason = (
                 f"is not {self.format_name}: {decoder.invalid} of the first {len(words)} words "
                 "are of no known type or come before any time, and the times of the events, "
@@ -116,6 +113,10 @@ class RawWordFile(EventFile):
         self.statistics.invalid += self._decoder.invalid - invalid_before
         self._next += len(words)
         return columns
+
+    @property
+    def _piece_triggers(self) -> Triggers:
+        return self._decoder.triggers
 
     def _go_to(self, t_us: int | None) -> None:
         self._next, self._decoder = 0, self._new_decoder()

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.raw_columns import RawColumns
-from evio_ros.sources.time_order import TimeOrder
+from evio_ros.sources.raw_columns import RawColumns, Triggers
+from evio_ros.sources.time_order import TimeOrder, goes_on
 
 __all__ = ["REORDER_WINDOW_US", "Recording"]
 
@@ -36,6 +36,8 @@ SAMPLED_PIECES = 16
 MOST_STRAY = 32
 """Events outside the header's geometry, in the first piece, below which it is believed."""
 
+FARTHEST_TRIGGER_US = 1_000_000
+"""Triggers may come before the first event or after the last, but not longer."""
 SURVEYED_EVENTS = 1 << 21
 """A longer recording's span is told from its two ends, and from samples between them."""
 
@@ -149,6 +151,31 @@ class Recording(ABC):
     def close(self) -> None:
         """Release the recording; may be called twice."""
 
+    @property
+    def _piece_triggers(self) -> Triggers:
+        """External triggers of the piece read last, at raw times; formats without any have none."""
+        return Triggers.empty()
+
+    def read_triggers(self) -> Triggers:
+        """Edges of external triggers, in order of time; reads the whole recording.
+
+        Those whose time lies far from all events, as that of a broken word does, are left out.
+        """
+        reader = self._independent()
+        order = TimeOrder(self.size, REORDER_WINDOW_US, SourceStatistics())
+        parts = []
+        while (columns := reader._read_piece()) is not None:
+            found = reader._piece_triggers
+            for _ in order.push(columns):
+                pass
+            if len(found):
+                parts.append(Triggers(found.t + order.shift_us, found.edge, found.channel))
+        together = Triggers.concatenate(parts)
+        near_us = FARTHEST_TRIGGER_US
+        inside = (together.t >= self.start_us - near_us) & (together.t < self.end_us + near_us)
+        together = together.select(inside)
+        return together.select(np.argsort(together.t, kind="stable"))
+
     def raw_pieces(self) -> Iterator[RawColumns]:
         """Yield all events from the beginning as they are: unchecked, in the file's order."""
         self._go_to(None)
@@ -159,6 +186,7 @@ class Recording(ABC):
     def batches(self) -> Iterator[EventBatch]:
         """Yield batches from the present position on; see `EventSource.batches`."""
         while (columns := self._read_piece()) is not None:
+            self.statistics.triggers += len(self._piece_triggers)
             yield from self._from_sought_time(self._order.push(columns))
         yield from self._from_sought_time(self._order.flush())
 
@@ -233,6 +261,10 @@ class Recording(ABC):
     def _first_accepted(self) -> tuple[int | None, bool]:
         """Time of the first event that is none of an earlier run, and whether any of those came."""
         reader, statistics = self._independent(), SourceStatistics()
+        first = reader._read_piece()
+        if first is not None and len(first) and goes_on(first.t, REORDER_WINDOW_US):
+            return int(first.t[0]), False
+        reader._go_to(None)
         order = TimeOrder(self.size, REORDER_WINDOW_US, statistics)
         for _ in range(SAMPLED_PIECES):
             columns = reader._read_piece()
