@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from evio_ros.cli.section import Duration, Region, Start, region_of, section_of
 from evio_ros.errors import ParameterError
-
-if TYPE_CHECKING:
-    from evio_ros.sources.base import SourceStatistics
 
 __all__ = ["convert"]
 
@@ -27,7 +24,7 @@ def convert(
         str | None,
         typer.Option(
             metavar="FORMAT",
-            help="dat, evt2, evt3, hdf5, csv, npz, bag, bag_sqlite3 or bag_packets.",
+            help="dat, evt2, evt3, hdf5, dsec, csv, text, npz, bag, bag_sqlite3 or bag_packets.",
             show_default="by OUTPUT's ending",
         ),
     ] = None,
@@ -37,12 +34,13 @@ def convert(
 ) -> None:
     """Copy RECORDING, or a part of it, into OUTPUT in another format.
 
-    Endings: .dat, .raw (EVT3), .h5, .hdf5, .csv, .npz, .bag and .mcap (a rosbag2 folder with MCAP
-    storage), .db3 (one with SQLite storage). Events, times and geometry stay as they are.
+    Endings: .dat, .raw (EVT3), .h5, .hdf5, .csv, .txt, .npz, .bag and .mcap (a rosbag2 folder with
+    MCAP storage), .db3 (one with SQLite storage). Events, times and geometry stay as they are.
     """
     from evio_ros.cli.progress import progress_bar
     from evio_ros.sources.conversion import convert as copy_events
     from evio_ros.sources.registry import open_recording
+    from evio_ros.sources.source_remarks import remarks_of
     from evio_ros.sources.writers.registry import format_of, open_writer
 
     name = to or format_of(output)
@@ -63,17 +61,5 @@ def convert(
             f"{output}: {events} events in {(end_us - start_us) * 1e-6:g} s at {source.size}, "
             f"{writer.format_name} ({time.monotonic() - started:.1f} s to convert)"
         )
-        for remark in [*source.remarks, *_losses(source.statistics)]:
+        for remark in [*source.remarks, *remarks_of(source.statistics)]:
             typer.echo(f"{recording}: {remark}", err=True)
-
-
-def _losses(counted: SourceStatistics) -> list[str]:
-    """What the copy does not hold."""
-    counts = {
-        "events outside the geometry dropped": counted.outside,
-        "events too far out of order dropped": counted.late,
-        "invalid words dropped": counted.invalid,
-        "packets were lost when it was recorded": counted.lost_packets,
-        "bytes cut off at the end": counted.truncated_bytes,
-    }
-    return [f"{count} {what}" for what, count in counts.items() if count]

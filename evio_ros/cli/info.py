@@ -21,6 +21,10 @@ _SPARKLINE_WIDTH = 60
 def info(
     recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    triggers: Annotated[
+        bool,
+        typer.Option("--triggers", help="List external triggers instead: edge, channel, time."),
+    ] = False,
 ) -> None:
     """Tell what RECORDING holds: format, geometry, duration, rates, and anything suspicious."""
     from evio_ros.cli.progress import progress_bar
@@ -28,6 +32,9 @@ def info(
     from evio_ros.sources.registry import open_recording
 
     with open_recording(recording) as source:
+        if triggers:
+            _list_triggers(source, as_json)
+            return
         statistics = RecordingStatistics(source.size)
         name = Path(source.path).name
         with progress_bar(name, source.end_us - source.start_us) as advance:
@@ -39,6 +46,22 @@ def info(
         typer.echo(json.dumps(facts, indent=1))
     else:
         _print(facts, statistics)
+
+
+def _list_triggers(source: Recording, as_json: bool) -> None:
+    """Print a line for each external trigger, or JSON."""
+    found = source.read_triggers()
+    rows = zip(found.edge.tolist(), found.channel.tolist(), found.t.tolist(), strict=True)
+    named = [
+        {"edge": "rising" if edge else "falling", "channel": channel, "t_us": t}
+        for edge, channel, t in rows
+    ]
+    if as_json:
+        typer.echo(json.dumps(named, indent=1))
+        return
+    lines = [f"{row['edge']:8} {row['channel']:7} {row['t_us']:16}" for row in named]
+    heading = f"{'edge':8} {'channel':>7} {'time in us':>16}"
+    typer.echo("\n".join([heading, *lines]) if lines else "no external triggers")
 
 
 def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]:
@@ -55,6 +78,13 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
         "events": statistics.events,
         "on": statistics.on,
         "off": statistics.events - statistics.on,
+        "triggers": source.statistics.triggers,
+        "lost_packets": source.statistics.lost_packets,
+        "dropped": source.statistics.dropped,
+        "clock_restarts": [
+            {"t_us": restart.t_us, "gap_us": restart.gap_us}
+            for restart in source.statistics.restarts
+        ],
         "mean_rate_hz": statistics.events / seconds if seconds else 0.0,
         "peak_rate_hz": float(rates.max(initial=0.0)),
         "suspicious": _suspicions(source, statistics),
@@ -63,18 +93,9 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
 
 def _suspicions(source: Recording, statistics: RecordingStatistics) -> list[str]:
     """What a careful person would want to know before using the recording."""
-    counted = source.statistics
-    found = list(source.remarks)
-    if counted.outside:
-        found.append(f"{counted.outside} events outside {source.size} dropped")
-    if counted.reordered:
-        found.append(f"{counted.reordered} events out of order, put right")
-    if counted.late:
-        found.append(f"{counted.late} events too far out of order, dropped")
-    if counted.invalid:
-        found.append(f"{counted.invalid} words of no known type or before any time, dropped")
-    if counted.truncated_bytes:
-        found.append(f"cut off in mid-record: {counted.truncated_bytes} bytes too many at the end")
+    from evio_ros.sources.source_remarks import remarks_of
+
+    found = [*source.remarks, *remarks_of(source.statistics)]
     for gap in statistics.gaps[:5]:
         at_s = (gap.start_us - statistics.start_us) * 1e-6
         found.append(f"no event for {gap.length_us * 1e-3:.0f} ms at {at_s:.3f} s")

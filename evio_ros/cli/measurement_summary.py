@@ -15,6 +15,7 @@ from evio_ros.cli.angle_time_strip import AngleTimeStrip
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.sources.base import SourceStatistics
+from evio_ros.sources.source_remarks import remarks_of
 
 __all__ = ["MeasurementSummary"]
 
@@ -73,12 +74,8 @@ class MeasurementSummary:
         """Print the table of rotors and what was wrong with the recording."""
         console = Console(file=file)
         self.print_rotors(console)
-        if statistics.dropped or statistics.reordered or statistics.truncated_bytes:
-            console.print(
-                f"Events put in order: {statistics.reordered}; dropped as too late: "
-                f"{statistics.late}, outside the sensor: {statistics.outside}, invalid: "
-                f"{statistics.invalid}; bytes cut off at the end: {statistics.truncated_bytes}."
-            )
+        for remark in remarks_of(statistics):
+            console.print(f"{remark}.", highlight=False)
 
     def print_rotors(self, console: Console) -> None:
         """Print the table of rotors."""

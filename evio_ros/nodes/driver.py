@@ -144,12 +144,15 @@ def _source_values(counted: SourceStatistics) -> dict[str, object]:
     return {
         "events_out_of_order": counted.reordered,
         "events_dropped_late": counted.late,
+        "events_dropped_outliers": counted.outliers,
         "events_dropped_outside": counted.outside,
         "words_invalid": counted.invalid,
         "bytes_truncated": counted.truncated_bytes,
         "packets_lost": counted.lost_packets,
         "overflows": counted.overflows,
         "device_errors": counted.device_errors,
+        "clock_restarts": counted.clock_restarts,
+        "triggers": counted.triggers,
     }
 
 

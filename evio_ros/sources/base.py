@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from evio_ros.events import EventBatch, SensorSize
 
-__all__ = ["EventSource", "SeekableSource", "SourceStatistics"]
+__all__ = ["ClockRestart", "EventSource", "SeekableSource", "SourceStatistics"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRestart:
+    """A place where a sensor's clock started anew; time goes on after it as after a gap.
+
+    Attributes:
+        t_us: time of the first event after it, as it is given out.
+        gap_us: time without events before it, by the clock of whoever received them; None where
+            nothing tells it, and `evio_ros.sources.event_clock.NOMINAL_GAP_US` stands for it.
+    """
+
+    t_us: int
+    gap_us: int | None
 
 
 @dataclass(slots=True)
@@ -20,12 +34,17 @@ class SourceStatistics:
         events: events given out.
         reordered: events whose time stamp was out of order and put right within the bounded window.
         late: events dropped because they were too far out of order to be put right.
+        outliers: events dropped because their time is far ahead of what many others agree on, or
+            because few others are near them.
         outside: events dropped because their coordinates are outside the geometry.
         invalid: words or records dropped because the format knows no such thing.
         truncated_bytes: bytes at the end of the file that do not make a whole record.
         lost_packets: packets that never came, told by a gap in their numbers.
         overflows: times that a camera's or the computer's buffer was full, so that events are lost.
         device_errors: errors of a camera or its connection after which it was opened again.
+        clock_restarts: times that the sensor's clock started anew.
+        triggers: edges of external triggers.
+        restarts: where the clock started anew, in order of time.
     """
 
     events: int = 0
@@ -37,11 +56,15 @@ class SourceStatistics:
     lost_packets: int = 0
     overflows: int = 0
     device_errors: int = 0
+    outliers: int = 0
+    clock_restarts: int = 0
+    triggers: int = 0
+    restarts: list[ClockRestart] = field(default_factory=list)
 
     @property
     def dropped(self) -> int:
         """Events that were read but not given out."""
-        return self.late + self.outside + self.invalid
+        return self.late + self.outliers + self.outside + self.invalid
 
 
 @runtime_checkable

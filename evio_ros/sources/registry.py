@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.cameras.camera import SCHEME, Camera, open_camera
 from evio_ros.sources.cameras.camera_device import CameraParameters
+from evio_ros.sources.file_signature import describe_file
 from evio_ros.sources.readers.bag import Bag, is_bag
 from evio_ros.sources.readers.file_start import FileStart, read_file_start
 from evio_ros.sources.readers.recording import Recording
+from evio_ros.sources.time_unit import TIME_UNITS
 
 __all__ = ["FILE_FORMATS", "open_recording", "open_source"]
 
@@ -23,19 +25,30 @@ FILE_FORMATS = (
     "evt3:Evt3File",
     "hdf5:Hdf5File",
     "npz:NpzFile",
+    "npy:NpyFile",
     "aedat4:Aedat4File",
+    "aedat3:Aedat3File",
+    "aedat2:Aedat2File",
+    "aedat2:Aedat1File",
     "event_stream:EventStreamFile",
     "csv_text:CsvFile",
+    "nmnist:NmnistFile",
 )
 """Module and class of each format, in the order in which they are asked for a file."""
+
+
+OPTIONS = ("topic", "stream", "time_unit")
+"""What may stand behind a recording's path, as `?stream=left&time_unit=ns`."""
 
 
 class FileFormat(Protocol):
     """What the registry needs of a format's class."""
 
     format_name: str
+    options: tuple[str, ...]
+    """Which of `OPTIONS` the class takes."""
 
-    def __call__(self, path: str, size: SensorSize | None = None) -> Recording: ...
+    def __call__(self, *arguments: Any, **options: Any) -> Recording: ...
 
     def recognises(self, start: FileStart) -> bool:
         """Whether a file with this beginning is of the format."""
@@ -66,40 +79,66 @@ def open_recording(uri: str, *, size: SensorSize | None = None) -> Recording:
     """Open a recording.
 
     Args:
-        uri: the path of a file or of a bag's folder, or `file://` and an absolute path;
-            `?topic=/name` after a bag's path picks one of several topics.
+        uri: the path of a file or of a bag's folder, or `file://` and an absolute path. Behind it,
+            `?topic=/name` picks one of several topics of a bag, `?stream=left` one of several
+            cameras in a file, and `?time_unit=ns` says what times are that name no unit: s, ms, us
+            or ns. Several such options are joined by `&`.
         size: geometry of the sensor; None for what the recording says or lets guess.
 
     Raises:
-        SourceError: where it cannot be opened, is of no known format or a live camera.
+        SourceError: where it cannot be opened, is of no known format or a live camera, or has
+            nothing that an option names.
     """
     if uri.startswith(SCHEME):
         raise SourceError(uri, "is a live camera, not a recording")
-    path, topic = _split(uri.removeprefix("file://"))
+    path, options = _split(uri.removeprefix("file://"))
+    _check_time_unit(path, options)
     if is_bag(path):
-        return Bag(path, size, topic)
+        return _opened(Bag, path, size, options)
     start = read_file_start(path)
     tried = []
     for entry in FILE_FORMATS:
         module, _, name = entry.partition(":")
         file_format: FileFormat = getattr(import_module(f"evio_ros.sources.readers.{module}"), name)
         if file_format.recognises(start):
-            return file_format(path, size)
+            return _opened(file_format, path, size, options)
         tried.append(file_format.format_name)
     raise SourceError(path, _unknown(start, tried), 0)
 
 
-def _split(path: str) -> tuple[str, str | None]:
-    """A path and the topic named behind it."""
-    base, mark, topic = path.rpartition("?topic=")
-    return (base, topic) if mark and not os.path.exists(path) else (path, None)
+def _opened(
+    file_format: Any, path: str, size: SensorSize | None, options: dict[str, str]
+) -> Recording:
+    for name in options:
+        if name not in file_format.options:
+            raise SourceError(path, f"is {file_format.format_name}, which has no ?{name}=")
+    return file_format(path, size, **options)
+
+
+def _split(path: str) -> tuple[str, dict[str, str]]:
+    """A path and the options behind it."""
+    base, mark, query = path.rpartition("?")
+    pairs = [part.partition("=") for part in query.split("&")]
+    if not mark or os.path.exists(path) or any(name not in OPTIONS for name, _, _ in pairs):
+        return path, {}
+    return base, {name: value for name, _, value in pairs}
+
+
+def _check_time_unit(path: str, options: dict[str, str]) -> None:
+    unit = options.get("time_unit")
+    if unit is not None and unit not in TIME_UNITS:
+        raise SourceError(path, f"time_unit {unit!r} is not one of {', '.join(TIME_UNITS)}")
 
 
 def _unknown(start: FileStart, tried: list[str]) -> str:
+    """Why a file is refused: what it is, as far as its beginning tells."""
+    named = describe_file(start.data)
+    if named is not None:
+        return f"is no recording that can be read: it is {named}"
     text = f"is no recording that can be read (tried {', '.join(tried)})"
     if start.header is None:
         return f"{text}: its first bytes are {start.data[:8].hex(' ')}"
-    named = start.header.event_format
-    if named is not None:
-        return f"{text}: its header names the format {named.upper()[:40]}"
+    declared = start.header.event_format
+    if declared is not None:
+        return f"{text}: its header names the format {declared.upper()[:40]}"
     return f"{text}: its header names no format and no contrast events follow it"

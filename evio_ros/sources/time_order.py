@@ -2,182 +2,186 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections import deque
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.base import SourceStatistics
+from evio_ros.sources.event_clock import EventClock
+from evio_ros.sources.raw_columns import RawColumns
 
-__all__ = ["RawColumns", "TimeOrder"]
-
-
-@dataclass(frozen=True, slots=True)
-class RawColumns:
-    """Events as a file holds them: unchecked and in the file's order.
-
-    Attributes:
-        t: int64 (n,) unwrapped sensor time in µs.
-        x, y: uint16 (n,) pixel.
-        polarity: bool (n,), True for ON.
-    """
-
-    t: NDArray[np.int64]
-    x: NDArray[np.uint16]
-    y: NDArray[np.uint16]
-    polarity: NDArray[np.bool_]
-
-    @classmethod
-    def empty(cls, count: int) -> Self:
-        """Columns of `count` events whose values are not set."""
-        return cls(
-            np.empty(count, np.int64),
-            np.empty(count, np.uint16),
-            np.empty(count, np.uint16),
-            np.empty(count, np.bool_),
-        )
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[RawColumns]) -> Self:
-        """The events of all parts, one part after the other."""
-        return cls(
-            np.concatenate([part.t for part in parts]),
-            np.concatenate([part.x for part in parts]),
-            np.concatenate([part.y for part in parts]),
-            np.concatenate([part.polarity for part in parts]),
-        )
-
-    def __len__(self) -> int:
-        return len(self.t)
-
-    def select(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> RawColumns:
-        """The events that an index, a mask or a slice picks."""
-        return RawColumns(self.t[which], self.x[which], self.y[which], self.polarity[which])
+__all__ = ["RawColumns", "TimeOrder", "goes_on"]
 
 
 @njit(cache=True, nogil=True)
-def _is_plain(t, x, y, width, height, newest):
-    """Whether all events are inside the geometry and in order; loops that use vector registers."""
-    if t.size and t[0] < newest:
-        return False
-    backwards = False
+def _is_plain(t, x, y, width, height, newest, longest_step):
+    """Whether all events are inside the geometry, in order and without a jump.
+
+    `longest_step` is a power of two less one. The loops use vector registers: the bits of all
+    steps together tell whether one was longer, or negative.
+    """
+    if t.size == 0:
+        return True
+    steps = t[0] - newest
     for i in range(1, t.size):
-        backwards |= t[i] < t[i - 1]
+        steps |= t[i] - t[i - 1]
     largest_x, largest_y = np.uint16(0), np.uint16(0)
     for i in range(x.size):
         largest_x = max(largest_x, x[i])
     for i in range(y.size):
         largest_y = max(largest_y, y[i])
-    return not backwards and largest_x < width and largest_y < height
+    return 0 <= steps <= longest_step and largest_x < width and largest_y < height
 
 
 @njit(cache=True, nogil=True)
-def _inspect(t, x, y, width, height, newest, floor, window_us):
-    """Counts of events to put in order, too late and outside; the newest time; whether sorted."""
-    reordered, late, outside = 0, 0, 0
+def _inspect(t, newest, floor, window_us, usable):
+    """Numbers of events to put in order and too late, the newest time; marks those not too late."""
+    reordered, late = 0, 0
     for i in range(t.size):
-        if x[i] >= width or y[i] >= height:
-            outside += 1
-        elif t[i] >= newest:
-            newest = t[i]
-        elif t[i] < floor or t[i] < newest - window_us:
-            late += 1
-        else:
-            reordered += 1
-    return reordered, late, outside, newest
-
-
-@njit(cache=True, nogil=True)
-def _usable(t, x, y, width, height, newest, floor, window_us):
-    """Mask of the events that `_inspect` does not drop."""
-    usable = np.zeros(t.size, np.bool_)
-    for i in range(t.size):
-        if x[i] >= width or y[i] >= height:
-            continue
+        usable[i] = True
         if t[i] >= newest:
             newest = t[i]
         elif t[i] < floor or t[i] < newest - window_us:
-            continue
-        usable[i] = True
-    return usable
+            late += 1
+            usable[i] = False
+        else:
+            reordered += 1
+    return reordered, late, newest
+
+
+@njit(cache=True, nogil=True)
+def goes_on(t, longest_step):
+    """Whether no time is before the last one, or farther after it than a step."""
+    jumps = 0
+    for i in range(1, t.size):
+        jumps += not 0 <= t[i] - t[i - 1] <= longest_step
+    return jumps == 0
 
 
 class TimeOrder:
     """Sorts events that are at most `window_us` behind the newest; costs one scan where none is.
 
-    One piece of events is held back, so that the next one can still be sorted into it.
+    Events whose time the others contradict are dropped, and times go on where the sensor's clock
+    starts anew: see `EventClock`. Events are held back for `window_us`, so that later ones can
+    still be sorted among them, and the result is the same however the events are split.
 
     Args:
         size: geometry; events outside are dropped and counted.
         window_us: events farther behind the newest are dropped and counted.
-        statistics: where events, reordered, late and outside are counted.
+        statistics: where events, reordered, late, outliers and outside are counted.
+        live: give out all but the newest piece at once; what is too late depends on pieces then.
     """
 
-    def __init__(self, size: SensorSize, window_us: int, statistics: SourceStatistics) -> None:
+    def __init__(
+        self,
+        size: SensorSize,
+        window_us: int,
+        statistics: SourceStatistics,
+        live: bool = False,
+    ) -> None:
         self._size = size
         self._window_us = window_us
+        # Longer steps are looked at one by one.
+        self._longest_step = (1 << (window_us + 1).bit_length() - 1) - 1
         self._statistics = statistics
+        self._live = live
         self.restart()
 
-    def restart(self) -> None:
-        """Forget what is held back and what has been given, as after a seek."""
-        self._held: RawColumns | None = None
+    def restart(self, at_beginning: bool = True) -> None:
+        """Forget what is held back and what has been given, as after a seek.
+
+        Args:
+            at_beginning: whether the next event is the first there is.
+        """
+        self._clock = EventClock(self._window_us, self._statistics, at_beginning)
+        self._held: deque[RawColumns] = deque()
         self._newest = np.iinfo(np.int64).min
         self._given = np.iinfo(np.int64).min
 
+    @property
+    def shift_us(self) -> int:
+        """What is added to raw times now: not 0 once the clock has started anew."""
+        return self._clock.shift_us
+
     def push(self, columns: RawColumns) -> Iterator[EventBatch]:
         """Add events in the file's order; yields those that nothing can come before any more."""
-        usable = self._usable(columns)
-        if not len(usable):
-            return
-        held, self._held = self._held, usable
-        if held is None:
-            return
-        if usable.t[0] < held.t[-1]:
-            cut = int(np.searchsorted(held.t, usable.t[0], side="right"))
-            merged = RawColumns.concatenate((held.select(slice(cut, None)), usable))
-            self._held = merged.select(np.argsort(merged.t, kind="stable"))
-            held = held.select(slice(0, cut))
-        yield from self._give(held)
-
-    def flush(self) -> Iterator[EventBatch]:
-        """Yield what is held back, at the end of the file."""
-        held, self._held = self._held, None
-        if held is not None:
-            yield from self._give(held)
-
-    def _usable(self, columns: RawColumns) -> RawColumns:
-        """The events that can be used, sorted."""
-        width, height = self._size.width, self._size.height
-        if _is_plain(columns.t, columns.x, columns.y, width, height, self._newest):
-            if len(columns):
-                self._newest = int(columns.t[-1])
-            return columns
-        limits = (
-            width,
-            height,
-            self._newest,
-            self._given,
-            self._window_us,
-        )
-        reordered, late, outside, newest = _inspect(columns.t, columns.x, columns.y, *limits)
-        if late or outside:
-            columns = columns.select(_usable(columns.t, columns.x, columns.y, *limits))
-        if reordered:
-            columns = columns.select(np.argsort(columns.t, kind="stable"))
-        self._newest = newest
-        self._statistics.reordered += reordered
-        self._statistics.late += late
-        self._statistics.outside += outside
-        return columns
-
-    def _give(self, columns: RawColumns) -> Iterator[EventBatch]:
         if not len(columns):
             return
-        self._given = columns.t[-1]
+        newest = self._clock.newest_us
+        size = self._size
+        if newest is not None and _is_plain(
+            columns.t, columns.x, columns.y, size.width, size.height, newest, self._longest_step
+        ):
+            columns = self._clock.pass_on(columns)
+            if columns.t[0] >= self._newest:
+                self._newest = int(columns.t[-1])
+                self._held.append(columns)
+            else:
+                self._hold([columns])
+        else:
+            self._hold(self._clock.follow(self._inside(columns)))
+        yield from self._give_settled()
+
+    def flush(self, ended: bool = True) -> Iterator[EventBatch]:
+        """Yield what is held back, at the end of the file.
+
+        Args:
+            ended: False where a live source is silent only for now.
+        """
+        self._hold(self._clock.finish(ended))
+        while self._held:
+            yield self._give()
+
+    def _inside(self, columns: RawColumns) -> RawColumns:
+        """The events inside the geometry."""
+        inside = (columns.x < self._size.width) & (columns.y < self._size.height)
+        outside = len(inside) - int(np.count_nonzero(inside))
+        self._statistics.outside += outside
+        return columns.select(inside) if outside else columns
+
+    def _hold(self, parts: Iterable[RawColumns]) -> None:
+        """Sort parts into what is held back."""
+        for columns in parts:
+            usable = np.empty(len(columns), np.bool_)
+            reordered, late, self._newest = _inspect(
+                columns.t, self._newest, self._given, self._window_us, usable
+            )
+            self._statistics.reordered += reordered
+            self._statistics.late += late
+            if late:
+                columns = columns.select(usable)
+            if reordered:
+                columns = self._merged(columns)
+            if len(columns):
+                self._held.append(columns)
+
+    def _merged(self, columns: RawColumns) -> RawColumns:
+        """Events sorted together with those held back that are not before them."""
+        parts = [columns]
+        first_us = int(columns.t.min())
+        while self._held and self._held[-1].t[-1] > first_us:
+            held = self._held.pop()
+            cut = int(np.searchsorted(held.t, first_us, side="right"))
+            parts.append(held.select(slice(cut, None)))
+            if cut:
+                self._held.append(held.select(slice(0, cut)))
+                break
+        together = RawColumns.concatenate(parts[::-1])
+        return together.select(np.argsort(together.t, kind="stable"))
+
+    def _give_settled(self) -> Iterator[EventBatch]:
+        """Yield the pieces that no event can be sorted into any more."""
+        while self._held and (
+            self._held[0].t[-1] <= self._newest - self._window_us
+            or (self._live and len(self._held) > 1)
+        ):
+            yield self._give()
+
+    def _give(self) -> EventBatch:
+        columns = self._held.popleft()
+        self._given = int(columns.t[-1])
         self._statistics.events += len(columns)
-        yield EventBatch.trusted(self._size, columns.t, columns.x, columns.y, columns.polarity)
+        return EventBatch.trusted(self._size, columns.t, columns.x, columns.y, columns.polarity)

@@ -103,7 +103,7 @@ class Camera:
         self._fixed = fixed or {}
         self._closed = threading.Event()
         self._lock = threading.Lock()
-        self._order = TimeOrder(self.size, REORDER_WINDOW_US, self.statistics)
+        self._order = TimeOrder(self.size, REORDER_WINDOW_US, self.statistics, live=True)
         self._device: Any = None
         self._start_over_at: float | None = None
         self._offset_us = 0
@@ -121,7 +121,7 @@ class Camera:
                 continue
             events = None if packet is None else packet.polarity_events
             if events is None or not len(events):
-                yield from self._order.flush()
+                yield from self._order.flush(ended=False)
                 continue
             yield from self._order.push(self._columns(events))
 

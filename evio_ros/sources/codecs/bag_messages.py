@@ -12,11 +12,42 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
-__all__ = ["DEFINITIONS", "EVENT_ARRAY", "EVENT_PACKET", "message_types"]
+__all__ = [
+    "DEFINITIONS",
+    "DVS_ARRAYS",
+    "EVENT_ARRAY",
+    "EVENT_PACKET",
+    "EVENT_PACKETS",
+    "EVENT_TYPES",
+    "message_types",
+    "ros1_message_types",
+]
 
 EVENT_ARRAY = "evio_ros/msg/EventArray"
 EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
+EVENT_PACKETS = (EVENT_PACKET, "event_array_msgs/msg/EventArray")
+"""EventPacket and the name that it had before."""
+DVS_PACKAGES = ("dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs", "dv_ros2_msgs")
+DVS_ARRAYS = tuple(f"{package}/msg/EventArray" for package in DVS_PACKAGES)
+"""Arrays of single events, which all have the same definition."""
+EVENT_TYPES = (EVENT_ARRAY, *EVENT_PACKETS, *DVS_ARRAYS)
 
+PACKET_DEFINITION = """\
+std_msgs/Header header
+uint32 height
+uint32 width
+uint64 seq
+uint64 time_base
+string encoding
+bool is_bigendian
+uint8[] events
+"""
+DVS_EVENT_DEFINITION = """\
+uint16 x
+uint16 y
+builtin_interfaces/Time ts
+bool polarity
+"""
 DEFINITIONS = {
     EVENT_ARRAY: """\
 std_msgs/Header header
@@ -30,25 +61,34 @@ uint16[] x
 uint16[] y
 uint8[] polarity
 """,
-    EVENT_PACKET: """\
-std_msgs/Header header
-uint32 height
-uint32 width
-uint64 seq
-uint64 time_base
-string encoding
-bool is_bigendian
-uint8[] events
-""",
+    **dict.fromkeys(EVENT_PACKETS, PACKET_DEFINITION),
+    **{f"{package}/msg/Event": DVS_EVENT_DEFINITION for package in DVS_PACKAGES},
+    **{
+        f"{package}/msg/EventArray": (
+            f"std_msgs/Header header\nuint32 height\nuint32 width\n{package}/Event[] events\n"
+        )
+        for package in DVS_PACKAGES
+    },
 }
 
 
 @cache
 def message_types() -> Typestore:
-    """The types above and those they are made of."""
+    """The types above and those they are made of, of ROS 2."""
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
     store = get_typestore(Stores.ROS2_JAZZY)
+    for name, definition in DEFINITIONS.items():
+        store.register(get_types_from_msg(definition, name))
+    return store
+
+
+@cache
+def ros1_message_types() -> Typestore:
+    """The same types as ROS 1 has them, whose headers have a number."""
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    store = get_typestore(Stores.ROS1_NOETIC)
     for name, definition in DEFINITIONS.items():
         store.register(get_types_from_msg(definition, name))
     return store

@@ -9,7 +9,7 @@ import numpy as np
 from evio_ros.errors import EventError
 from evio_ros.events import SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["EventArray", "EventArrayDecoder"]
 
@@ -36,12 +36,14 @@ class EventArrayDecoder:
     Attributes:
         size: geometry of the messages; None before the first.
         time_us: sensor time of the last message's start; -1 before the first.
+        triggers: none, these messages hold no external triggers.
     """
 
     def __init__(self, statistics: SourceStatistics) -> None:
         self.statistics = statistics
         self.size: SensorSize | None = None
         self.time_us = -1
+        self.triggers = Triggers.empty()
         self._next_seq: int | None = None
 
     def decode(self, message: EventArray) -> RawColumns:

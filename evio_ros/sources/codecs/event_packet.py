@@ -14,17 +14,16 @@ from numpy.typing import NDArray
 from evio_ros.errors import EventError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.codecs.evt3_encoding import Evt3Encoder
-from evio_ros.sources.codecs.libcaer import decode_libcaer, decode_libcaer_compressed, decode_mono
-from evio_ros.sources.readers.evt3 import (
+from evio_ros.sources.codecs.evt3 import (
     ADDR_Y,
-    NO_TIME,
     TIME_HIGH,
     TIME_LOW,
     Evt3Decoder,
-    Triggers,
+    Evt3Encoder,
 )
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.codecs.libcaer import decode_libcaer, decode_libcaer_compressed, decode_mono
+from evio_ros.sources.codecs.word_decoder import NO_TIME
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["ENCODINGS", "EventPacket", "EventPacketDecoder", "EventPacketEncoder"]
 
@@ -35,6 +34,9 @@ SELF_CONTAINED = {
 }
 ENCODINGS = ("evt3", *SELF_CONTAINED)
 """The encodings that can be decoded."""
+
+LONGEST_STEP_BACK = 100
+"""Packets that come again are at most so many before the newest."""
 
 
 class EventPacket(Protocol):
@@ -133,6 +135,9 @@ class EventPacketDecoder:
             return
         # A number that steps back is that of a publisher that has started again.
         self.statistics.lost_packets += max(seq - expected, 0)
+        if seq < expected - LONGEST_STEP_BACK:
+            # Its camera's clock may have started again, too: wraps are counted from 0.
+            self._evt3 = Evt3Decoder()
         self._unknown = {TIME_HIGH, TIME_LOW, ADDR_Y}
 
     def _words(self, payload: NDArray[np.uint8], is_bigendian: bool) -> NDArray[np.uint16]:

@@ -10,12 +10,28 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.raw_columns import RawColumns
 
 __all__ = ["decode_libcaer", "decode_libcaer_compressed", "decode_mono", "encode_mono"]
 
+# Types of the words of "libcaer_cmp", in the highest 4 of 16 bits.
 TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, BASE_Y, VECTOR_8 = range(6)
+TYPE_SHIFT = TIME_BITS = 12
+VALUE_MASK = (1 << TYPE_SHIFT) - 1
+POLARITY_SHIFT = 11
+POLARITY_MASK = 1 << POLARITY_SHIFT
+SIDE_MASK = POLARITY_MASK - 1
+
+# An event of "libcaer" is two words of 32 bits: pixel and polarity, then 31 bits of time in µs.
+LIBCAER_X_SHIFT, LIBCAER_Y_SHIFT = 17, 2
+LIBCAER_SIDE_MASK = (1 << 15) - 1
+LIBCAER_POLARITY = 1 << 1
 LIBCAER_WRAP_US = 1 << 31
+
+# An event of "mono" is a word of 64 bits, with the time in ns in its lowest 32.
+MONO_X_SHIFT, MONO_Y_SHIFT, MONO_POLARITY_SHIFT = np.uint64(32), np.uint64(48), np.uint64(63)
+MONO_TIME_MASK = np.uint64((1 << 32) - 1)
+MONO_Y_MASK = np.uint16((1 << 15) - 1)
 
 
 def decode_libcaer(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, int]:
@@ -33,9 +49,9 @@ def decode_libcaer(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns
     # 31 bits of time may begin anew within a packet.
     wraps = np.cumsum(np.diff(low, prepend=low[:1]) < -LIBCAER_WRAP_US // 2)
     t = base_ns // 1000 + low + wraps * LIBCAER_WRAP_US
-    x = (words[:, 0] >> 17 & 0x7FFF).astype(np.uint16)
-    y = (words[:, 0] >> 2 & 0x7FFF).astype(np.uint16)
-    return RawColumns(t, x, y, (words[:, 0] & 2) != 0), int(len(payload) % 8 > 0)
+    x = (words[:, 0] >> LIBCAER_X_SHIFT & LIBCAER_SIDE_MASK).astype(np.uint16)
+    y = (words[:, 0] >> LIBCAER_Y_SHIFT & LIBCAER_SIDE_MASK).astype(np.uint16)
+    return RawColumns(t, x, y, (words[:, 0] & LIBCAER_POLARITY) != 0), int(len(payload) % 8 > 0)
 
 
 def decode_mono(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, int]:
@@ -44,10 +60,10 @@ def decode_mono(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, i
     Times are cut to whole µs. Arguments and result as of `decode_libcaer`.
     """
     words = payload[: len(payload) // 8 * 8].view("<u8")
-    t = (base_ns + (words & np.uint64(0xFFFFFFFF)).astype(np.int64)) // 1000
-    x = (words >> np.uint64(32)).astype(np.uint16)
-    y = (words >> np.uint64(48)).astype(np.uint16) & np.uint16(0x7FFF)
-    return RawColumns(t, x, y, (words >> np.uint64(63)) != 0), int(len(payload) % 8 > 0)
+    t = (base_ns + (words & MONO_TIME_MASK).astype(np.int64)) // 1000
+    x = (words >> MONO_X_SHIFT).astype(np.uint16)
+    y = (words >> MONO_Y_SHIFT).astype(np.uint16) & MONO_Y_MASK
+    return RawColumns(t, x, y, (words >> MONO_POLARITY_SHIFT) != 0), int(len(payload) % 8 > 0)
 
 
 def encode_mono(columns: RawColumns, base_us: int) -> NDArray[np.uint8]:
@@ -58,9 +74,9 @@ def encode_mono(columns: RawColumns, base_us: int) -> NDArray[np.uint8]:
         base_us: time of the packet's time base.
     """
     words = ((columns.t - base_us) * 1000).astype(np.uint64)
-    words |= columns.x.astype(np.uint64) << np.uint64(32)
-    words |= columns.y.astype(np.uint64) << np.uint64(48)
-    words |= columns.polarity.astype(np.uint64) << np.uint64(63)
+    words |= columns.x.astype(np.uint64) << MONO_X_SHIFT
+    words |= columns.y.astype(np.uint64) << MONO_Y_SHIFT
+    words |= columns.polarity.astype(np.uint64) << MONO_POLARITY_SHIFT
     return words.astype("<u8").view(np.uint8)
 
 
@@ -68,7 +84,7 @@ def encode_mono(columns: RawColumns, base_us: int) -> NDArray[np.uint8]:
 def _count_compressed(words):
     events = 0
     for i in range(words.size):
-        kind = words[i] >> 12
+        kind = words[i] >> TYPE_SHIFT
         if kind == ADDR_Y:
             events += 1
         elif kind == VECTOR_8:
@@ -84,25 +100,25 @@ def _decode_compressed(words, base_us, t, x, y, polarity):
     count, invalid = 0, 0
     for i in range(words.size):
         word = np.int64(words[i])
-        kind = word >> 12
+        kind = word >> TYPE_SHIFT
         if kind == ADDR_Y:
-            t[count] = base_us + (high << 12 | low)
+            t[count] = base_us + (high << TIME_BITS | low)
             x[count] = column
-            y[count] = word & 0x7FF
-            polarity[count] = (word & 0x800) != 0
+            y[count] = word & SIDE_MASK
+            polarity[count] = (word & POLARITY_MASK) != 0
             count += 1
         elif kind == ADDR_X:
-            column = word & 0x7FF
+            column = word & SIDE_MASK
         elif kind == TIME_LOW:
-            low = word & 0xFFF
+            low = word & VALUE_MASK
         elif kind == TIME_HIGH:
-            high = word & 0xFFF
+            high = word & VALUE_MASK
         elif kind == BASE_Y:
-            row, vector_polarity = word & 0x7FF, word >> 11 & 1
+            row, vector_polarity = word & SIDE_MASK, word >> POLARITY_SHIFT & 1
         elif kind == VECTOR_8:
             for place in range(8):
                 if word >> place & 1:
-                    t[count] = base_us + (high << 12 | low)
+                    t[count] = base_us + (high << TIME_BITS | low)
                     x[count] = column
                     y[count] = row + place
                     polarity[count] = vector_polarity != 0

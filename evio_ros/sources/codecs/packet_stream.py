@@ -65,6 +65,6 @@ class PacketStream:
         size = self._decoder.size
         assert size is not None
         self.restarts += self._newest_us != 0
-        self._order = TimeOrder(size, REORDER_WINDOW_US, self.statistics)
+        self._order = TimeOrder(size, REORDER_WINDOW_US, self.statistics, live=True)
         self._windows = WindowAssembler(size, self._window_us)
         self._newest_us = int(columns.t[0])

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,10 @@ from numpy.typing import NDArray
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.optional_library import optional_library
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
-from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["Aedat4File"]
 
@@ -60,24 +59,6 @@ class Aedat4File(EventFile):
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins with the version line."""
         return start.data.startswith(VERSION_LINE)
-
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        for number in range(len(self._packets)):
-            columns = self._read_packet(number)
-            if len(columns):
-                return int(columns.t[0])
-        raise SourceError(self.path, "holds no events")
-
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs."""
-        for number in reversed(range(len(self._packets))):
-            columns = self._read_packet(number)
-            if len(columns):
-                return int(columns.t.max()) + 1
-        raise SourceError(self.path, "holds no events")
 
     def _prepare(self) -> SensorSize | None:
         offset = len(VERSION_LINE)

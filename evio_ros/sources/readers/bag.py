@@ -1,4 +1,8 @@
-"""Rosbag2 bags of evio_ros/EventArray or event_camera_msgs/EventPacket; no ROS is needed."""
+"""Bags of ROS 1 and ROS 2 with events of any of the usual message types; no ROS is needed.
+
+Types: `evio_ros.sources.codecs.bag_messages.EVENT_TYPES`. A bag whose end is missing is read as far
+as it goes.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +12,52 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.codecs.bag_messages import EVENT_ARRAY, EVENT_PACKET, message_types
+from evio_ros.sources.codecs.bag_messages import (
+    DVS_ARRAYS,
+    EVENT_ARRAY,
+    EVENT_TYPES,
+    message_types,
+    ros1_message_types,
+)
+from evio_ros.sources.codecs.dvs_message import DvsMessageDecoder, parse_cdr, parse_ros1
 from evio_ros.sources.codecs.event_array import EventArrayDecoder
 from evio_ros.sources.codecs.event_packet import EventPacketDecoder
 from evio_ros.sources.optional_library import optional_library
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.readers.unfinished_bag import UnfinishedMcap, UnfinishedRosbag1
 
 __all__ = ["Bag", "is_bag"]
 
 STORAGE_ENDINGS = (".mcap", ".db3")
+MCAP, SQLITE, ROSBAG1 = b"\x89MCAP0\r\n", b"SQLite format 3\0", b"#ROSBAG V"
 PIECE_EVENTS = 1 << 15
 INDEX_BYTES = 1 << 21
 NO_TIME = -1
 
 
 def is_bag(path: str) -> bool:
-    """Whether a path is a bag: its folder, or one of its storage files."""
+    """Whether a path is a bag: its folder, or a file that is one by its first bytes or its name."""
     if os.path.isdir(path):
         return os.path.exists(os.path.join(path, "metadata.yaml")) or bool(_storage_files(path))
-    return path.endswith(STORAGE_ENDINGS)
+    return path.endswith(STORAGE_ENDINGS) or _begins_with(path, MCAP, SQLITE, ROSBAG1)
+
+
+def _begins_with(path: str, *signatures: bytes) -> bool:
+    if not os.path.isfile(path):
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(16).startswith(signatures)
+    except OSError:
+        return False
 
 
 def _storage_files(folder: str) -> list[Path]:
@@ -59,6 +81,10 @@ class _Entry:
     decoder: Any
 
 
+_Decoded = tuple[int, RawColumns, Triggers]
+"""A message's stamp in ns, and its events and triggers."""
+
+
 class Bag(Recording):
     """A recording in a bag.
 
@@ -69,9 +95,16 @@ class Bag(Recording):
     """
 
     format_name = "rosbag2"
+    options: ClassVar[tuple[str, ...]] = ("topic",)
 
     def __init__(self, path: str, size: SensorSize | None = None, topic: str | None = None) -> None:
         self._stack = ExitStack()
+        self._is_ros1 = _begins_with(path, ROSBAG1)
+        if self._is_ros1:
+            self.format_name = "rosbag"
+        self._following: _Decoded | None = None
+        self._position: Iterator[_Decoded] = iter(())
+        self._triggers = Triggers.empty()
         self._wanted_topic = topic
         super().__init__(path, size)
 
@@ -98,65 +131,68 @@ class Bag(Recording):
         except EventError as error:
             raise SourceError(self.path, f"the geometry is impossible: {error}") from None
 
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        decoder = _decoder(self._type, SourceStatistics())
-        for _, message in self._messages(0, 0):
-            columns = self._decode(decoder, message)
-            if len(columns):
-                return int(columns.t[0])
-        raise SourceError(self.path, f"holds no events on {self.topic}")
-
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs; reads through what was not read yet."""
-        self._extend_index(None)
-        for entry in reversed(self._index):
-            decoder, newest = copy.deepcopy(entry.decoder), NO_TIME
-            for _, message in self._messages(entry.stamp_ns, entry.repeated):
-                newest = max(newest, int(self._decode(decoder, message).t.max(initial=NO_TIME)))
-            if newest != NO_TIME:
-                return newest + 1
-        raise SourceError(self.path, f"holds no events on {self.topic}")
-
     def _read_piece(self) -> RawColumns | None:
-        """The events of a few messages."""
+        """The events of a few messages; where time goes back between messages a piece ends."""
         parts: list[RawColumns] = []
-        events = 0
-        for _, message in self._position:
-            parts.append(self._decode(self._decoder, message))
-            events += len(parts[-1])
-            if events >= PIECE_EVENTS:
+        triggers: list[Triggers] = []
+        received_us, newest_us, events = None, None, 0
+        while events < PIECE_EVENTS:
+            following, self._following = self._following, None
+            if following is None:
+                following = next(self._position, None)
+            if following is None:
                 break
+            stamp, columns, found = following
+            if len(columns):
+                first_us = int(columns.t[0])
+                if newest_us is not None and first_us < newest_us - REORDER_WINDOW_US:
+                    self._following = following
+                    break
+                newest_us = int(columns.t[-1])
+                received_us = stamp // 1000 if received_us is None else received_us
+            parts.append(columns)
+            triggers.append(found)
+            events += len(columns)
+        self._triggers = Triggers.concatenate(triggers)
         if not parts:
             return None
-        return parts[0] if len(parts) == 1 else RawColumns.concatenate(parts)
+        together = parts[0] if len(parts) == 1 else RawColumns.concatenate(parts)
+        return replace(together, received_us=received_us)
+
+    @property
+    def _piece_triggers(self) -> Triggers:
+        return self._triggers
 
     def _go_to(self, t_us: int | None) -> None:
+        self._following = None
         if t_us is not None:
             self._extend_index(t_us)
             for entry in reversed(self._index):
                 if NO_TIME < entry.time_us < t_us - REORDER_WINDOW_US:
                     self._decoder = copy.deepcopy(entry.decoder)
                     self._decoder.statistics = self.statistics
-                    self._position = self._messages(entry.stamp_ns, entry.repeated)
+                    self._position = self._decoded(entry.stamp_ns, entry.repeated)
                     return
         self._decoder = _decoder(self._type, self.statistics)
-        self._position = self._messages(0, 0)
+        self._position = self._decoded(0, 0)
 
-    def _decode(self, decoder: Any, message: Any) -> RawColumns:
-        try:
-            return decoder.decode(message)
-        except (EventError, ValueError) as error:
-            raise SourceError(self.path, f"{self.topic}: {error}") from None
+    def _decoded(self, stamp_ns: int, repeated: int) -> Iterator[_Decoded]:
+        """Stamps, events and triggers of the messages of `_messages`."""
+        decoder = self._decoder
+        for stamp, message in self._messages(stamp_ns, repeated):
+            try:
+                yield stamp, decoder.decode(message), decoder.triggers
+            except (EventError, ValueError) as error:
+                raise SourceError(self.path, f"{self.topic}: {error}") from None
 
     def _open_readers(self) -> list[Any]:
         """Readers of the bag, or of its storage files where the bag's metadata are of no use."""
+        if self._is_ros1:
+            return [self._open_rosbag1()]
         Reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader  # noqa: N806
         if not os.path.isdir(self.path) or not os.path.exists(f"{self.path}/metadata.yaml"):
             files = [Path(self.path)] if os.path.isfile(self.path) else _storage_files(self.path)
-            return [self._stack.enter_context(Reader(file)) for file in files]
+            return [self._open_storage(file) for file in files]
         self._check_room_to_unpack()
         try:
             return [self._stack.enter_context(Reader(self.path))]
@@ -164,11 +200,41 @@ class Bag(Recording):
             files = _storage_files(self.path)
             if not files:
                 raise
-            readers = [self._stack.enter_context(Reader(file)) for file in files]
+            readers = [self._open_storage(file) for file in files]
             self.remarks.append(
                 f"metadata.yaml is not usable ({_line(error)}); the storage files are read without"
             )
             return readers
+
+    def _open_rosbag1(self) -> Any:
+        reader = optional_library("rosbags.rosbag1", "rosbags", self.path).Reader
+        try:
+            return self._stack.enter_context(reader(self.path))
+        except Exception as error:  # the library lets through whatever its parsers raise
+            return self._open_unfinished(UnfinishedRosbag1, Path(self.path), error)
+
+    def _open_storage(self, file: Path) -> Any:
+        reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader
+        try:
+            return self._stack.enter_context(reader(file))
+        except Exception as error:  # the library lets through whatever its parsers raise
+            if not _begins_with(str(file), MCAP):
+                raise
+            return self._open_unfinished(UnfinishedMcap, file, error)
+
+    def _open_unfinished(
+        self, kind: type[UnfinishedMcap | UnfinishedRosbag1], file: Path, error: Exception
+    ) -> Any:
+        """A reader of what there is of a storage file whose end is missing or broken."""
+        unfinished = kind(str(file))
+        if not unfinished.connections:
+            raise error
+        self.statistics.truncated_bytes += unfinished.cut_off_bytes
+        self.remarks.append(
+            f"{file.name} has no usable end ({_line(error)}), as where its recorder was killed; "
+            "it is read as far as it goes"
+        )
+        return unfinished
 
     def _check_room_to_unpack(self) -> None:
         """Refuse compressed storage files that cannot be unpacked into the temporary folder."""
@@ -183,7 +249,7 @@ class Bag(Recording):
             for reader in self._readers
             for connection in reader.connections
         }
-        usable = {t: kind for t, kind in topics.items() if kind in (EVENT_ARRAY, EVENT_PACKET)}
+        usable = {t: kind for t, kind in topics.items() if kind in EVENT_TYPES}
         if self._wanted_topic is not None:
             usable = {t: kind for t, kind in usable.items() if t == self._wanted_topic}
         if len(usable) == 1:
@@ -193,12 +259,11 @@ class Bag(Recording):
             reason = f"has events on several topics; name one as {self.path}?topic=NAME: {present}"
         else:
             wanted = f" on {self._wanted_topic}" if self._wanted_topic else ""
-            reason = f"has no {EVENT_ARRAY} or {EVENT_PACKET}{wanted}; it holds {present}"
+            reason = f"has no events of a known type{wanted}; it holds {present}"
         raise SourceError(self.path, reason)
 
     def _messages(self, stamp_ns: int, repeated: int) -> Iterator[tuple[int, Any]]:
         """Stamps and messages from a stamp on, without the first few of that stamp."""
-        store = message_types()
         try:
             for reader in self._readers:
                 connections = [c for c in reader.connections if c.topic == self.topic]
@@ -209,14 +274,25 @@ class Bag(Recording):
                     if stamp == stamp_ns and repeated:
                         repeated -= 1
                         continue
-                    yield stamp, store.deserialize_cdr(raw, self._type)
+                    yield stamp, self._parsed(raw)
         except SourceError:
             raise
         except Exception as error:  # the library lets through whatever its parsers raise
             raise SourceError(self.path, f"{self.topic} is broken: {_line(error)}") from None
 
+    def _parsed(self, raw: bytes) -> Any:
+        """A message from its bytes."""
+        if self._type in DVS_ARRAYS:
+            return parse_ros1(bytes(raw)) if self._is_ros1 else parse_cdr(bytes(raw))
+        if self._is_ros1:
+            return ros1_message_types().deserialize_ros1(raw, self._type)
+        return message_types().deserialize_cdr(raw, self._type)
+
     def _check_versions(self, connections: list[Any]) -> None:
-        known = message_types().hash_rihs01(self._type)
+        if self._is_ros1:
+            known = ros1_message_types().generate_msgdef(self._type, ros_version=1)[1]
+        else:
+            known = message_types().hash_rihs01(self._type)
         for connection in connections:
             if connection.digest and connection.digest != known:
                 reason = f"{self.topic} holds another version of {self._type}: {connection.digest}"
@@ -249,7 +325,11 @@ class Bag(Recording):
         self._indexed = True
 
 
-def _decoder(kind: str, statistics: SourceStatistics) -> EventArrayDecoder | EventPacketDecoder:
+def _decoder(
+    kind: str, statistics: SourceStatistics
+) -> EventArrayDecoder | EventPacketDecoder | DvsMessageDecoder:
+    if kind in DVS_ARRAYS:
+        return DvsMessageDecoder(statistics)
     return EventArrayDecoder(statistics) if kind == EVENT_ARRAY else EventPacketDecoder(statistics)
 
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from functools import cached_property
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.errors import SourceError
+from evio_ros.sources.polarity import polarity as on_events
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
-from evio_ros.sources.time_order import RawColumns
 
-__all__ = ["ColumnRecording", "raw_columns"]
+__all__ = ["PIECE_EVENTS", "ColumnRecording", "raw_columns"]
 
 PIECE_EVENTS = 1 << 16
+SAMPLES = 64
+SAMPLE_EVENTS = 9
 OUTSIDE = (1 << 16) - 1
 """Stands for a coordinate that uint16 cannot hold; it is outside any usual geometry."""
 
 
 def raw_columns(
-    t: NDArray[Any],
+    t: NDArray[np.int64],
     x: NDArray[Any],
     y: NDArray[Any],
     polarity: NDArray[Any],
@@ -29,15 +31,11 @@ def raw_columns(
     """Columns of any numeric type as raw columns.
 
     Args:
-        t: integers are µs, floating point numbers are seconds.
+        t: int64 µs.
         x, y: pixel; what uint16 cannot hold is marked so that it is counted as outside.
-        polarity: 1 or True for ON, 0, -1 or False for OFF.
+        polarity: any convention that `evio_ros.sources.polarity.polarity` knows.
     """
-    if np.issubdtype(t.dtype, np.floating):
-        t = np.rint(t * 1e6)
-    return RawColumns(
-        t.astype(np.int64), _coordinates(x), _coordinates(y), np.ascontiguousarray(polarity > 0)
-    )
+    return RawColumns(t, _coordinates(x), _coordinates(y), on_events(polarity))
 
 
 def _coordinates(values: NDArray[Any]) -> NDArray[np.uint16]:
@@ -60,18 +58,18 @@ class ColumnRecording(Recording):
     def _read_range(self, first: int, count: int) -> RawColumns:
         """`count` events from number `first` on."""
 
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        if not self.event_count:
-            raise SourceError(self.path, "holds no events")
-        return int(self._read_range(0, 1).t[0])
+    def _sampled_times(self) -> NDArray[np.int64]:
+        places = np.linspace(0, max(self.event_count - SAMPLE_EVENTS, 0), SAMPLES).astype(np.int64)
+        return np.array([self._time_near(int(place)) for place in places], np.int64)
 
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs."""
+    def _last_pieces(self) -> Iterator[RawColumns]:
         first = max(self.event_count - PIECE_EVENTS, 0)
-        return int(self._read_range(first, self.event_count - first).t.max()) + 1
+        yield self._read_range(first, self.event_count - first)
+
+    def _time_near(self, event: int) -> int:
+        """Median time of a few events from one on; the time of one alone may be wrong."""
+        count = min(SAMPLE_EVENTS, self.event_count - event)
+        return int(np.median(self._read_range(event, count).t))
 
     def _read_piece(self) -> RawColumns | None:
         count = min(PIECE_EVENTS, self.event_count - self._next)
@@ -86,9 +84,9 @@ class ColumnRecording(Recording):
         low, high = 0, self.event_count if t_us is not None else 0
         while low < high:
             middle = (low + high) // 2
-            if self._read_range(middle, 1).t[0] < t_us - REORDER_WINDOW_US:  # type: ignore[operator]
+            if self._time_near(middle) < t_us - REORDER_WINDOW_US:  # type: ignore[operator]
                 low = middle + 1
             else:
                 high = middle
-        # An event that is out of order may have misled the last steps.
-        self._next = max(low - 1, 0)
+        # Events that are out of order may have misled the last steps.
+        self._next = max(low - SAMPLE_EVENTS, 0)

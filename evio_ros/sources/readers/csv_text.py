@@ -1,143 +1,44 @@
-"""Events as text: CSV with a header line, or plain lines `t x y p` without one.
+"""Events as text: a line for each, its columns in any order, parted by whatever.
 
-CSV: columns t (µs) or t_s (seconds), x, y and p in any order, others are left alone; lines that
-begin with # come before the header and may hold `width=640 height=480`. Plain text, as public data
-sets have it: t in seconds, x, y, p, parted by blanks. Seconds are read digit by digit, so that no
-microsecond is lost to rounding.
+The layout is told from the first lines, see `evio_ros.sources.readers.text_layout`: header and
+comments, or the values themselves. Numbers are read digit by digit, so that no microsecond is lost
+to rounding.
 """
 
 from __future__ import annotations
 
-import re
-from functools import cached_property
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.codecs.number_text import PADDING_BYTES, parse_lines
+from evio_ros.sources.polarity import polarity as on_events
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.readers.text_layout import TextLayout, find_text_layout
+from evio_ros.sources.time_unit import TimeUnit, guess_time_unit
 
 __all__ = ["CsvFile"]
 
-MICROSECONDS = ("t", "ts", "t_us", "time", "time_us", "timestamp", "timestamp_us")
-SECONDS = ("t_s", "time_s", "timestamp_s")
-NAMES = {
-    0: (*MICROSECONDS, *SECONDS),
-    1: ("x",),
-    2: ("y",),
-    3: ("p", "pol", "polarity", "on"),
-}
+START_BYTES = 1 << 16
 PIECE_BYTES = 1 << 20
 LONGEST_LINE = 1 << 12
-MOST_COLUMNS = 64
-PLAIN_LINE = re.compile(rb"\d+\.\d+[ \t]+\d+[ \t]+\d+[ \t]+(-1|0|1)[ \t]*")
+SAMPLES = 64
 SHORTEST_LINE = 8
-MOST_DIGITS = 18
-OUTSIDE = (1 << 16) - 1
-"""Stands for a coordinate that uint16 cannot hold; it is outside any usual geometry."""
-TAB, NEWLINE, RETURN, SPACE, COMMA, MINUS, POINT, ZERO, NINE = b"\t\n\r ,-.09"
-
-
-@njit(cache=True, nogil=True)
-def _number(text, position):
-    """Read a decimal number.
-
-    Returns its digits as an integer, how many of them are after the point (further ones than 6 are
-    rounded off), and where it ends; that is where it began if there is none or it is too long.
-    """
-    start, number, digits, fraction = position, np.int64(0), 0, -1
-    negative = position < text.size and text[position] == MINUS
-    if negative:
-        position += 1
-    while position < text.size and digits <= MOST_DIGITS:
-        byte = text[position]
-        if byte == POINT and fraction < 0:
-            fraction = 0
-        elif NINE >= byte >= ZERO:
-            digits += 1
-            if fraction < 6:
-                number = number * 10 + (byte - ZERO)
-            elif fraction == 6 and byte >= ZERO + 5:
-                number += 1
-            if fraction >= 0:
-                fraction += 1
-        else:
-            break
-        position += 1
-    if digits == 0 or digits > MOST_DIGITS:
-        return number, 0, start
-    return -number if negative else number, max(min(fraction, 6), 0), position
-
-
-@njit(cache=True, nogil=True)
-def _blanks(text, position):
-    """Where blanks end."""
-    while position < text.size:
-        byte = text[position]
-        if byte != SPACE and byte != TAB and byte != RETURN:
-            break
-        position += 1
-    return position
-
-
-@njit(cache=True, nogil=True)
-def _line(text, position, places, seconds, values):
-    """Read one line; returns where the next begins, or -1 where it is no event."""
-    for field in range(places.size):
-        # A call costs as much as a field, so blanks are looked for where there are some.
-        if position < text.size and text[position] <= SPACE:
-            position = _blanks(text, position)
-        place = places[field]
-        if place < 0:
-            while position < text.size and text[position] != COMMA and text[position] != NEWLINE:
-                position += 1
-        else:
-            values[place], fraction, end = _number(text, position)
-            if end == position or (fraction and (place or not seconds)):
-                return -1
-            if place == 0 and seconds:
-                values[0] *= 10 ** (6 - fraction)
-            position = end
-        before = position
-        if position < text.size and text[position] <= SPACE:
-            position = _blanks(text, position)
-        if position < text.size and text[position] == COMMA:
-            position += 1
-        elif field < places.size - 1 and position == before:
-            return -1
-    at_end = position >= text.size or text[position] == NEWLINE
-    return position + 1 if at_end else -1
-
-
-@njit(cache=True, nogil=True)
-def _parse(text, places, seconds, t, x, y, polarity):
-    """Parse lines that end in a newline; `places` tells which of t, x, y, p a field is, or -1.
-
-    Returns the number of events, the bytes used, and the offset of the first bad line or -1.
-    """
-    values = np.zeros(4, np.int64)
-    count, position = 0, 0
-    while position < text.size:
-        if text[position] <= SPACE:
-            start = _blanks(text, position)
-            if start == text.size or text[start] == NEWLINE:
-                position = start + 1
-                continue
-        end = _line(text, position, places, seconds, values)
-        if end < 0 or not -1 <= values[3] <= 1:
-            return count, position, position
-        t[count] = values[0]
-        x[count] = values[1] if 0 <= values[1] < OUTSIDE else OUTSIDE
-        y[count] = values[2] if 0 <= values[2] < OUTSIDE else OUTSIDE
-        polarity[count] = values[3] > 0
-        count += 1
-        position = end
-    return count, min(position, text.size), -1
+FEWEST_TIMES = 64
+"""Fewer lines do not tell the unit of time: numbers with fractions are s, others us."""
+UNIT_SAMPLE = 1 << 18
+"""Lines from which the unit of time is told; they are read twice."""
+FRACTION_DIGITS = 7
+TIME_EXPONENTS: dict[TimeUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
+"""Powers of ten that make µs of each unit."""
+NEWLINE = ord("\n")
 
 
 class CsvFile(EventFile):
@@ -146,53 +47,79 @@ class CsvFile(EventFile):
     Args:
         path: name of the file.
         size: geometry; None for the file's, or where it has none, a guess.
+        time_unit: what times are; None for what the file says, or a guess.
     """
 
     format_name = "CSV"
+    options: ClassVar[tuple[str, ...]] = ("time_unit",)
+
+    def __init__(
+        self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
+    ) -> None:
+        self._wanted_unit = time_unit
+        super().__init__(path, size)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
-        """Whether the file begins with a header line of the four columns, or with a plain event."""
-        lines = start.data.split(b"\n")
-        for line in lines[: 1 + MOST_COLUMNS]:
-            if not line.startswith(b"#"):
-                plain = PLAIN_LINE.fullmatch(line.rstrip(b"\r")) is not None
-                return plain or _places(line) is not None
-        return False
+        """Whether the file begins with lines of four numbers that can be events."""
+        try:
+            return find_text_layout(start.data) is not None
+        except EventError:
+            # It is text that names an impossible geometry, which the reader refuses.
+            return True
 
     def _prepare(self) -> SensorSize | None:
-        size, offset = None, 0
-        start = bytes(self._read_at(0, min(self._file_bytes(), 1 << 16)))
-        while start[offset : offset + 1] == b"#":
-            end = start.find(b"\n", offset)
-            if end < 0:
-                raise SourceError(self.path, "the comments do not end", offset)
-            size = size or self._size_in(start[offset:end], offset)
-            offset = end + 1
-        line = start[offset:].split(b"\n", 1)[0]
-        places = _places(line)
-        if places is None:
-            self._places, self._seconds = np.arange(4), True
-        else:
-            self._places, self._seconds = places
-            offset += len(line) + 1
-        self._data_offset, self._next = offset, offset
         self._end = self._file_bytes()
-        if self._end <= offset:
-            raise SourceError(self.path, "has a header but no events", offset)
-        return size
+        start = bytes(self._read_at(0, min(self._end, START_BYTES)))
+        try:
+            layout = find_text_layout(start)
+        except EventError as error:
+            raise SourceError(self.path, f"the geometry is impossible: {error}", 0) from None
+        if layout is None:
+            raise SourceError(self.path, "is no text of events", 0)
+        self._set_layout(layout)
+        return layout.size
 
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        return self._time_after(self._data_offset)
+    def _set_layout(self, layout: TextLayout) -> None:
+        self._layout, self._places = layout, layout.places
+        self._buffer = bytearray(PIECE_BYTES + PADDING_BYTES)
+        self._data_offset, self._next = layout.offset, layout.offset
+        self._events_at = layout.offset
+        if layout.columns.reason:
+            self.remarks.append(layout.columns.reason)
+        self._time_exponent = 0
+        unit = self._wanted_unit or layout.unit or self._guess_unit(layout)
+        self._time_exponent = TIME_EXPONENTS[unit]
+        self._next = layout.offset
 
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs."""
+    def _guess_unit(self, layout: TextLayout) -> TimeUnit:
+        usual: TimeUnit = "s" if layout.time_is_fractional else "us"
+        if len(layout.times) < FEWEST_TIMES:
+            return usual
+        unit, reason = guess_time_unit(self._first_times(layout.time_is_fractional))
+        if unit != usual or layout.columns.reason:
+            self.remarks.append(reason)
+        return unit
+
+    def _first_times(self, have_fractions: bool) -> NDArray[Any]:
+        """Times of the first lines, in the file's unit; as many as rates can be told from."""
+        # The parser gives whole numbers: of units of the seventh decimal, where there are some.
+        self._time_exponent = FRACTION_DIGITS if have_fractions else 0
+        parts: list[NDArray[np.int64]] = []
+        while sum(map(len, parts)) < UNIT_SAMPLE and self._next < self._end:
+            columns, self._next = self._read_lines(self._next)
+            parts.append(columns.t)
+        times = np.concatenate(parts)
+        return times * 10.0**-FRACTION_DIGITS if have_fractions else times
+
+    def _sampled_times(self) -> NDArray[np.int64]:
+        places = np.linspace(self._data_offset, max(self._end - LONGEST_LINE, 0), SAMPLES)
+        lines = {self._line_after(int(place)) for place in places}
+        return np.array([self._time_after(line) for line in sorted(lines)], np.int64)
+
+    def _last_pieces(self) -> Iterator[RawColumns]:
         first = self._line_after(max(self._end - PIECE_BYTES, self._data_offset))
-        columns, _ = self._read_lines(first)
-        return int(columns.t.max(initial=self.start_us)) + 1
+        yield self._read_lines(first)[0]
 
     def _read_piece(self) -> RawColumns | None:
         if self._next >= self._end:
@@ -215,30 +142,46 @@ class CsvFile(EventFile):
     def _read_lines(self, first: int) -> tuple[RawColumns, int]:
         """Events of the whole lines of one piece, and the offset after them."""
         length = min(PIECE_BYTES, self._end - first)
-        data = bytes(self._read_at(first, length))
+        text = self._read_at(first, length)
         if first + length < self._end:
-            length = data.rfind(b"\n") + 1
-            if not length:
-                raise SourceError(self.path, "a line is longer than a megabyte", first)
-        columns = RawColumns.empty(length // SHORTEST_LINE + 1)
-        count, _, bad = _parse(
-            np.frombuffer(data, np.uint8, length),
+            length = bytes(text[-LONGEST_LINE:]).rfind(b"\n") + 1 + max(length - LONGEST_LINE, 0)
+            if length <= max(len(text) - LONGEST_LINE, 0):
+                raise SourceError(self.path, "a line is longer than 4096 bytes", first)
+        columns, bad = self._parse(length)
+        if bad >= 0:
+            line = bytes(text[bad : min(bad + LONGEST_LINE, len(text))]).split(b"\n", 1)[0]
+            # A last line without its end may have been cut off.
+            if first + bad + len(line) >= self._end:
+                self.statistics.truncated_bytes = len(line)
+            else:
+                shown = line[:40].decode("ascii", "replace")
+                raise SourceError(self.path, f"is no event: {shown!r}", first + bad)
+        return columns, first + length
+
+    def _parse(self, length: int) -> tuple[RawColumns, int]:
+        """Events of so many bytes of the buffer, and the offset of a line that is none or -1."""
+        text = np.frombuffer(self._buffer, np.uint8)
+        after, text[length] = text[length], NEWLINE
+        columns = RawColumns.empty(length // SHORTEST_LINE + 2)
+        polarity = np.empty(len(columns), np.int64)
+        count, bad = parse_lines(
+            text,
+            length,
             self._places,
-            self._seconds,
+            ord(self._layout.delimiter),
+            ord(self._layout.point),
+            self._time_exponent,
             columns.t,
             columns.x,
             columns.y,
-            columns.polarity,
+            polarity,
         )
-        if bad >= 0:
-            line = data[bad : bad + LONGEST_LINE].split(b"\n", 1)
-            # A last line without its end may have been cut off.
-            if first + bad + len(line[0]) >= self._end:
-                self.statistics.truncated_bytes = len(line[0])
-            else:
-                shown = line[0][:40].decode("ascii", "replace")
-                raise SourceError(self.path, f"is no event: {shown!r}", first + bad)
-        return columns.select(slice(0, count)), first + length
+        text[length] = after
+        part = slice(0, count)
+        events = RawColumns(
+            columns.t[part], columns.x[part], columns.y[part], on_events(polarity[part])
+        )
+        return events, bad
 
     def _line_after(self, offset: int) -> int:
         """Where the next line begins at or after an offset."""
@@ -249,38 +192,14 @@ class CsvFile(EventFile):
         return offset + end if end >= 0 else self._end
 
     def _time_after(self, offset: int) -> int:
-        length = min(LONGEST_LINE, self._end - offset)
-        line = bytes(self._read_at(offset, length)).split(b"\n", 1)[0] + b"\n"
-        columns = RawColumns.empty(len(line) // SHORTEST_LINE + 1)
-        count, _, _ = _parse(
-            np.frombuffer(line, np.uint8),
-            self._places,
-            self._seconds,
-            columns.t,
-            columns.x,
-            columns.y,
-            columns.polarity,
-        )
-        if not count:
-            raise SourceError(self.path, f"is no event: {line[:40]!r}", offset)
-        return int(columns.t[0])
-
-    def _size_in(self, line: bytes, offset: int) -> SensorSize | None:
-        found = dict(re.findall(rb"(width|height)\s*[=:]\s*(\d{1,9})", line.lower()))
-        if len(found) < 2:
-            return None
-        try:
-            return SensorSize(int(found[b"width"]), int(found[b"height"]))
-        except EventError as error:
-            raise SourceError(self.path, f"the geometry is impossible: {error}", offset) from None
-
-
-def _places(line: bytes) -> tuple[NDArray[np.int64], bool] | None:
-    """For each field of a header line which of t, x, y, p it is or -1, and whether t is seconds."""
-    if len(line) > LONGEST_LINE:
-        return None
-    names = [name.strip().strip('"') for name in line.decode("ascii", "replace").lower().split(",")]
-    places = [next((k for k, known in NAMES.items() if name in known), -1) for name in names]
-    if sorted(place for place in places if place >= 0) != [0, 1, 2, 3]:
-        return None
-    return np.array(places[:MOST_COLUMNS], np.int64), names[places.index(0)] in SECONDS
+        """Time of the first event from the beginning of a line on."""
+        while offset < self._end:
+            length = min(LONGEST_LINE, self._end - offset)
+            line = bytes(self._read_at(offset, length)).split(b"\n", 1)[0]
+            columns, bad = self._parse(min(len(line) + 1, length))
+            if bad >= 0:
+                raise SourceError(self.path, f"is no event: {line[:40]!r}", offset)
+            if len(columns):
+                return int(columns.t[0])
+            offset += len(line) + 1
+        raise SourceError(self.path, "holds no events", offset)

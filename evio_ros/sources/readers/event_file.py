@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import shutil
 import stat
+import tempfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,9 +17,12 @@ from evio_ros.sources.readers.recording import Recording
 
 __all__ = ["EventFile", "open_regular_file"]
 
+GZIP = b"\x1f\x8b"
+UNPACKED_PIECE = 1 << 20
+
 
 def open_regular_file(path: str) -> BinaryIO:
-    """Open a file for reading.
+    """Open a file for reading; one packed by gzip is unpacked into a temporary file.
 
     Raises:
         SourceError: where it is missing, empty, unreadable, a directory, a device or a pipe.
@@ -34,7 +41,38 @@ def open_regular_file(path: str) -> BinaryIO:
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
         raise SourceError(path, "is empty", 0)
+    if os.pread(file.fileno(), len(GZIP), 0) == GZIP:
+        with file:
+            return _unpacked(file, path)
     return file
+
+
+def _unpacked(file: BinaryIO, path: str) -> BinaryIO:
+    """What a file packed by gzip holds, in a temporary file.
+
+    Raises:
+        SourceError: where it is broken, empty, or larger than half of what is free.
+    """
+    room = shutil.disk_usage(tempfile.gettempdir()).free // 2
+    target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
+    try:
+        with gzip.open(file) as source:
+            while piece := source.read(UNPACKED_PIECE):
+                room -= len(piece)
+                if room < 0:
+                    raise SourceError(path, "is packed by gzip and too large to be unpacked here")
+                target.write(piece)
+    except (OSError, EOFError, zlib.error) as error:
+        target.close()
+        raise SourceError(path, f"is packed by gzip and broken: {error}") from None
+    except SourceError:
+        target.close()
+        raise
+    if not target.tell():
+        target.close()
+        raise SourceError(path, "is empty", 0)
+    target.seek(0)
+    return target
 
 
 class EventFile(Recording):

@@ -11,9 +11,9 @@ import numpy as np
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.optional_library import optional_library
+from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.streamed_recording import StreamedRecording
-from evio_ros.sources.time_order import RawColumns
 
 __all__ = ["EventStreamFile"]
 

@@ -1,132 +1,17 @@
-"""Prophesee RAW files in EVT2.1: words of 64 bits that hold up to 32 events of one row each.
-
-Source: Prophesee Metavision documentation, "EVT 2.1 format". From the top, a word is 4 bits of
-type, 6 bits of time, 11 bits of x, 11 bits of y and 32 bits that tell which pixels from x on fired.
-Older cameras ("legacy") send the two halves of a word in the other order.
-"""
+"""Prophesee RAW files in EVT2.1; the words are described in `evio_ros.sources.codecs.evt21`."""
 
 from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import ClassVar
 
-import numpy as np
-from numba import njit
-from numpy.typing import NDArray
+from evio_ros.sources.codecs.evt21 import Evt21Decoder, LegacyEvt21Decoder
+from evio_ros.sources.codecs.word_decoder import WordDecoder
+from evio_ros.sources.readers.raw_words import RawWordFile
 
-from evio_ros.sources.readers.evt2 import (
-    CONTINUED,
-    NO_TIME,
-    OTHERS,
-    TIME_HIGH,
-    TRIGGER,
-    Evt2Decoder,
-    unwrapped_high,
-)
-from evio_ros.sources.readers.raw_words import RawWordFile, WordDecoder
-from evio_ros.sources.time_order import RawColumns
-
-__all__ = ["Evt21Decoder", "Evt21File"]
+__all__ = ["Evt21File"]
 
 SAMPLE_WORDS = 1 << 12
-
-
-@njit(cache=True, nogil=True)
-def _count(words):
-    """Events that the words can make at most; words are pairs of low and high halves."""
-    events = np.int64(0)
-    for i in range(len(words)):
-        bits = words[i, 0] * np.uint32(words[i, 1] >> np.uint32(29) == 0)
-        bits = bits - ((bits >> np.uint32(1)) & np.uint32(0x55555555))
-        bits = (bits & np.uint32(0x33333333)) + ((bits >> np.uint32(2)) & np.uint32(0x33333333))
-        bits = (bits + (bits >> np.uint32(4))) & np.uint32(0x0F0F0F0F)
-        events += np.int64((bits * np.uint32(0x01010101)) >> np.uint32(24) & np.uint32(0xFF))
-    return events
-
-
-@njit(cache=True, nogil=True)
-def _decode(words, state, t, x, y, polarity):
-    """Returns the numbers of events and of invalid words."""
-    high = state[0]
-    events, invalid = 0, 0
-    for i in range(len(words)):
-        head = np.int64(words[i, 1])
-        kind = head >> 28
-        if kind <= 1:
-            if high < 0:
-                invalid += 1
-                continue
-            time = (high << 6) | ((head >> 22) & 0x3F)
-            column, row = (head >> 11) & 0x7FF, head & 0x7FF
-            bits = np.int64(words[i, 0])
-            while bits:
-                if bits & 1:
-                    t[events] = time
-                    x[events] = column
-                    y[events] = row
-                    polarity[events] = kind != 0
-                    events += 1
-                column += 1
-                bits >>= 1
-        elif kind == TIME_HIGH:
-            high = unwrapped_high(head & 0xFFFFFFF, high)
-        elif kind != TRIGGER and kind != OTHERS and kind != CONTINUED:
-            invalid += 1
-    state[0] = high
-    return events, invalid
-
-
-@njit(cache=True, nogil=True)
-def _skip(words, state):
-    high = state[0]
-    for i in range(len(words)):
-        if words[i, 1] >> 28 == TIME_HIGH:
-            high = unwrapped_high(np.int64(words[i, 1] & 0xFFFFFFF), high)
-    state[0] = high
-
-
-class Evt21Decoder(WordDecoder):
-    """Decoder of EVT2.1 words; 34-bit times are counted on past their wraps."""
-
-    word_type: ClassVar[np.dtype] = np.dtype("<u8")
-    wrap_us: ClassVar[int] = Evt2Decoder.wrap_us
-    head: ClassVar[int] = 1
-    """Which half of a word, in the file's order, holds type, time and pixel."""
-
-    def __init__(self, epoch_us: int = 0) -> None:
-        self.state = np.array((-1 - (epoch_us >> 6),), np.int64)
-        self.invalid = 0
-
-    def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
-        """Decode uint64 words; those that are no contrast events give nothing."""
-        halves = self._halves(words)
-        columns = RawColumns.empty(_count(halves))
-        events, invalid = _decode(
-            halves, self.state, columns.t, columns.x, columns.y, columns.polarity
-        )
-        self.invalid += invalid
-        return columns.select(slice(0, events))
-
-    def skip(self, words: NDArray[np.unsignedinteger]) -> None:
-        """Bring the state beyond uint64 words without making events."""
-        _skip(self._halves(words), self.state)
-
-    @property
-    def time_us(self) -> int:
-        """Sensor time of the last time word; -1 before the first."""
-        return int(self.state[0]) << 6 if self.state[0] >= 0 else NO_TIME
-
-    def _halves(self, words: NDArray[np.unsignedinteger]) -> NDArray[np.uint32]:
-        """The words as (n, 2): the mask of pixels, and the rest."""
-        halves = words.view("<u4").reshape(-1, 2)
-        return halves if self.head == 1 else np.ascontiguousarray(halves[:, ::-1])
-
-
-class LegacyEvt21Decoder(Evt21Decoder):
-    """Decoder of EVT2.1 words whose halves are in the other order."""
-
-    head = 0
 
 
 class Evt21File(RawWordFile):

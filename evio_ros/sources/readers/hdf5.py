@@ -1,58 +1,81 @@
-"""HDF5 files whose events are columns, or one column of records, that h5py can read.
+"""HDF5 files of events, in the layouts that cameras' makers, simulators and data sets use.
 
-Known layouts: datasets t, x, y, p (or ts, xs, ys, ps) in a group `events`, in `CD` or at the top,
-as this package, DSEC and E2VID write them; or one dataset of records with these fields. DSEC's
-t_offset is added. Integer times are µs, floating point ones seconds. Compression by the filters of
-hdf5plugin is undone where that is installed, Prophesee's ECF where its HDF5 plugin is.
+Columns t, x, y, p in a group (this package, DSEC, M3ED, TUM-VIE, E2VID, RVT), one dataset of
+records (Metavision), or one matrix with a row for each event (v2e, MVSEC). Where a file holds
+several cameras, `?stream=` after its path names the one to read. Geometry is looked for in
+attributes and small datasets beside the events and above them. DSEC's t_offset is added.
+Compression by the filters of hdf5plugin is undone where that is installed; Prophesee's ECF always.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evio_ros.errors import EventError, SourceError
-from evio_ros.event_formats import COLUMN_NAMES
 from evio_ros.events import SensorSize
+from evio_ros.sources.codecs.ecf import decode_ecf
 from evio_ros.sources.optional_library import optional_library
-from evio_ros.sources.readers.column_recording import ColumnRecording, raw_columns
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.column_layout import unit_named
+from evio_ros.sources.readers.event_table import (
+    EventTable,
+    column_table,
+    matrix_table,
+    record_table,
+)
 from evio_ros.sources.readers.file_start import FileStart
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.readers.named_geometry import named_geometry
+from evio_ros.sources.readers.table_recording import TableRecording, one_line
+from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["SIGNATURE", "Hdf5File"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-GROUPS = ("events", "CD", "/")
-RECORDS = ("events", "CD/events")
+USUAL_PLACES = ("events", "CD/events", "CD", "")
 LARGEST_CHUNK_BYTES = 1 << 28
+MOST_OBJECTS = 4096
+DEEPEST = 8
 ECF_FILTER = 0x8ECF
+RECTIFICATION = "rectify_map"
+NAME_ATTRIBUTES = ("columns", "column_names", "names", "fields", "order", "format", "layout")
+UNIT_ATTRIBUTES = ("t_unit", "time_unit", "unit", "units")
 
 
-class Hdf5File(ColumnRecording):
+class Hdf5File(TableRecording):
     """A recording in an HDF5 file.
 
     Args:
         path: name of the file.
-        size: geometry; None for the file's attributes width and height, or where there are none, a
-            guess.
+        size: geometry; None for the file's, or where it has none, a guess.
+        stream: place in the file of the events to read, or a part of it such as `right`; None for
+            the usual one.
+        time_unit: what times are; None for what the file says, or a guess.
     """
 
     format_name = "HDF5"
+    options: ClassVar[tuple[str, ...]] = ("stream", "time_unit")
 
-    def __init__(self, path: str, size: SensorSize | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        size: SensorSize | None = None,
+        stream: str | None = None,
+        time_unit: TimeUnit | None = None,
+    ) -> None:
         self._hdf5: Any = None
-        super().__init__(path, size)
+        self._wanted_stream = stream
+        super().__init__(path, size, time_unit)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins as HDF5 files do."""
         return start.data.startswith(SIGNATURE)
-
-    @property
-    def event_count(self) -> int:
-        """Number of events in the file."""
-        return self._count
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -63,87 +86,221 @@ class Hdf5File(ColumnRecording):
         h5py = optional_library("h5py", "h5py", self.path)
         try:
             self._hdf5 = h5py.File(self.path, "r")
-            self._find_columns()
-            self._offset_us = self._time_offset()
-            return self._declared_size()
+            place = self._find_events()
+            holders = list(self._holders(place))
+            self._offset_us = _time_offset(holders)
+            self._remark_on_rectification(place)
+            return named_geometry(holders)
         except SourceError:
             raise
+        except EventError as error:
+            raise SourceError(self.path, f"the geometry is impossible: {error}") from None
         except Exception as error:  # the library lets through whatever it meets
-            raise SourceError(self.path, f"cannot be read as HDF5: {_line(error)}") from None
+            raise SourceError(self.path, f"cannot be read as HDF5: {one_line(error)}") from None
 
-    def _read_range(self, first: int, count: int) -> RawColumns:
-        part = slice(first, first + count)
-        try:
-            if self._records is not None:
-                records = self._records[part]
-                columns = [records[name] for name in self._names]
-            else:
-                columns = [dataset[part] for dataset in self._datasets]
-        except Exception as error:  # the library lets through whatever it meets
-            reason = f"events {first} to {first + count} cannot be read: {_line(error)}"
-            raise SourceError(self.path, reason) from None
-        raw = raw_columns(*columns)
-        if not self._offset_us:
-            return raw
-        return RawColumns(raw.t + self._offset_us, raw.x, raw.y, raw.polarity)
+    def _find_events(self) -> str:
+        """Choose the events to read; returns their place in the file."""
+        refused: list[str] = []
+        found = dict(self._tables(refused))
+        place = self._choose(found)
+        if place is None:
+            reason = f"has no event columns t, x, y, p; {self._contents()}"
+            raise SourceError(self.path, refused[0] if refused else reason)
+        others = [name or "/" for name in found if name != place]
+        if others and self._wanted_stream is None:
+            self.remarks.append(
+                f"holds events in {len(found)} places; {place or '/'} is read, "
+                f"others by ?stream={', '.join(others[:6])}"
+            )
+        self._set_table(found[place], _unit_of(self._hdf5[place or "/"]))
+        return place
 
-    def _find_columns(self) -> None:
-        """Find the datasets of t, x, y, p in that order, and check them."""
+    def _choose(self, found: dict[str, EventTable]) -> str | None:
+        wanted = self._wanted_stream
+        if wanted is not None:
+            wanted = wanted.strip("/")
+            matches = [name for name in found if name == wanted]
+            matches = matches or [name for name in found if wanted in name.split("/")]
+            matches = matches or [name for name in found if f"/{wanted}/" in f"/{name}/"]
+            if len(matches) == 1:
+                return matches[0]
+            present = ", ".join(name or "/" for name in found) or "no events"
+            which = "several streams" if matches else "no stream"
+            raise SourceError(self.path, f"has {which} {wanted!r}; it holds {present}")
+        usual = [name for name in USUAL_PLACES if name in found]
+        left = [name for name in found if "left" in name.split("/")]
+        return next(iter([*usual, *left, *found]), None)
+
+    def _tables(self, refused: list[str]) -> Iterator[tuple[str, EventTable]]:
+        """Places in the file that hold events, and the events."""
         import h5py
 
-        self._records, self._datasets, self._names = None, [], []
-        for name in RECORDS:
-            found = self._hdf5.get(name)
-            if isinstance(found, h5py.Dataset) and (names := _fields(found.dtype.names or ())):
-                self._names = names
-                self._records, self._group = found, found
-                self._check([found])
-                return
-        for name in GROUPS:
-            group = self._hdf5.get(name)
-            if isinstance(group, h5py.Group) and (names := _fields(group)):
-                self._group = group
-                self._datasets = [group[name] for name in names]
-                self._check(self._datasets)
-                return
-        present = ", ".join(map(str, list(self._hdf5)[:12])) or "nothing"
-        raise SourceError(self.path, f"has no event columns t, x, y, p; it holds {present}")
+        objects = list(_walk(self._hdf5))
+        datasets = {name: item for name, item in objects if isinstance(item, h5py.Dataset)}
+        for name, item in objects:
+            try:
+                table: EventTable | None
+                if isinstance(item, h5py.Group):
+                    prefix = f"{name}/" if name else ""
+                    children = {
+                        key.removeprefix(prefix): dataset
+                        for key, dataset in datasets.items()
+                        if key.startswith(prefix) and "/" not in key.removeprefix(prefix)
+                    }
+                    table = column_table(children)
+                    used = [] if table is None else list(table.arrays)
+                else:
+                    table = self._dataset_table(name, item, is_only=len(datasets) == 1)
+                    used = [item]
+                if table is not None:
+                    for dataset in used:
+                        self._check(dataset)
+                    yield name, table
+            except (EventError, SourceError) as error:
+                refused.append(getattr(error, "reason", str(error)))
 
-    def _check(self, datasets: list[Any]) -> None:
-        lengths = {dataset.shape for dataset in datasets}
-        if len(lengths) > 1 or any(len(shape) != 1 for shape in lengths):
-            reason = f"columns differ in length or are not flat: {sorted(map(str, lengths))}"
-            raise SourceError(self.path, reason)
-        for dataset in datasets:
-            _require_filters(dataset, self.path)
-            if dataset.is_virtual or dataset.external:
-                raise SourceError(self.path, f"{dataset.name} lies in another file")
-            fields = dataset.dtype.fields or {"": (dataset.dtype, 0)}
-            kinds = [field[0] for field in fields.values()]
-            if any(kind.kind not in "iufb" for kind in kinds):
-                raise SourceError(
-                    self.path, f"{dataset.name} is of {dataset.dtype}, not of numbers"
-                )
-            chunk = int(np.prod(dataset.chunks or (0,), dtype=object)) * dataset.dtype.itemsize
-            if chunk > LARGEST_CHUNK_BYTES:
-                reason = f"{dataset.name} has chunks of {chunk} bytes, above {LARGEST_CHUNK_BYTES}"
-                raise SourceError(self.path, reason)
-        self._count = int(lengths.pop()[0])
-        if not self._count:
-            raise SourceError(self.path, "holds no events")
-
-    def _time_offset(self) -> int:
-        offset = self._hdf5.get("t_offset")
-        return int(offset[()]) if offset is not None and offset.shape == () else 0
-
-    def _declared_size(self) -> SensorSize | None:
-        for holder in (self._group, self._hdf5):
-            if "width" in holder.attrs and "height" in holder.attrs:
-                try:
-                    return SensorSize(int(holder.attrs["width"]), int(holder.attrs["height"]))
-                except EventError as error:
-                    raise SourceError(self.path, f"the geometry is impossible: {error}") from None
+    def _dataset_table(self, name: str, dataset: Any, *, is_only: bool) -> EventTable | None:
+        if dataset.dtype.names:
+            table = record_table(dataset)
+            return table if table is None or not _is_ecf(dataset) else EcfTable(dataset)
+        last = name.rpartition("/")[2].lower()
+        if len(dataset.shape) == 2 and (is_only or "event" in last or last in ("cd", "dvs")):
+            self._check(dataset)
+            return matrix_table(dataset, _names_of(dataset))
         return None
+
+    def _check(self, dataset: Any) -> None:
+        if not _is_ecf(dataset):
+            _require_filters(dataset, self.path)
+        if dataset.is_virtual or dataset.external:
+            raise SourceError(self.path, f"{dataset.name} lies in another file")
+        fields = dataset.dtype.fields or {"": (dataset.dtype, 0)}
+        if any(field[0].kind not in "iufb" for field in fields.values()):
+            raise SourceError(self.path, f"{dataset.name} is of {dataset.dtype}, not of numbers")
+        chunk = int(np.prod(dataset.chunks or (0,), dtype=object)) * dataset.dtype.itemsize
+        if chunk > LARGEST_CHUNK_BYTES:
+            reason = f"{dataset.name} has chunks of {chunk} bytes, above {LARGEST_CHUNK_BYTES}"
+            raise SourceError(self.path, reason)
+
+    def _holders(self, place: str) -> Iterator[Any]:
+        """The events' dataset or group and all groups above it."""
+        parts = place.split("/") if place else []
+        for depth in range(len(parts), -1, -1):
+            yield self._hdf5["/".join(parts[:depth]) or "/"]
+
+    def _remark_on_rectification(self, place: str) -> None:
+        """Say that a map of rectified coordinates, in the file or beside it, is not applied."""
+        inside = [name for name, _ in _walk(self._hdf5) if RECTIFICATION in name.lower()]
+        folder = Path(self.path).parent
+        beside = sorted(os.listdir(folder)) if not inside else []
+        names = [*inside, *(name for name in beside if name.lower().startswith(RECTIFICATION))]
+        if names:
+            self.remarks.append(
+                f"{names[0]} is not applied: coordinates are those of the sensor, not rectified"
+            )
+
+    def _contents(self) -> str:
+        """What the file holds, for the message that it holds no events."""
+        import h5py
+
+        shown = []
+        for name, item in _walk(self._hdf5):
+            if isinstance(item, h5py.Dataset):
+                shown.append(f"{name} {item.shape} {item.dtype}")
+                if len(item.shape) == 4:
+                    return (
+                        f"{name} {item.shape} holds pictures or histograms made of events; "
+                        "read the recording that they were made of"
+                    )
+        return f"it holds {', '.join(shown[:6]) or 'nothing'}"
+
+
+class EcfTable:
+    """Events that are coded by Prophesee's ECF, decoded chunk by chunk.
+
+    Args:
+        dataset: the dataset of records; its chunks hold up to 65535 events each.
+    """
+
+    unit: TimeUnit | None = "us"
+    reason = ""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self._chunk_events = int(dataset.chunks[0])
+        self._decoded: tuple[int, RawColumns] | None = None
+
+    @property
+    def event_count(self) -> int:
+        """Number of events."""
+        return int(self._dataset.shape[0])
+
+    def read(self, part: slice) -> tuple[NDArray[Any], ...]:
+        """Columns t, x, y, p of a range of events."""
+        first, last = part.start, min(part.stop, self.event_count)
+        pieces = []
+        for number in range(first // self._chunk_events, -(-last // self._chunk_events)):
+            start = number * self._chunk_events
+            inside = slice(max(first - start, 0), min(last - start, self._chunk_events))
+            pieces.append(self._chunk(number).select(inside))
+        columns = RawColumns.concatenate(pieces)
+        return columns.t, columns.x, columns.y, columns.polarity
+
+    def _chunk(self, number: int) -> RawColumns:
+        if self._decoded is None or self._decoded[0] != number:
+            start = number * self._chunk_events
+            mask, data = self._dataset.id.read_direct_chunk((start,))
+            columns = self._plain(data) if mask & 1 else decode_ecf(data)
+            expected = min(self._chunk_events, self.event_count - start)
+            if len(columns) < expected:
+                raise EventError(f"the chunk at event {start} holds {len(columns)} events")
+            self._decoded = number, columns
+        return self._decoded[1]
+
+    def _plain(self, data: bytes) -> RawColumns:
+        """A chunk that was stored without being coded."""
+        records = np.frombuffer(data, self._dataset.dtype, self._chunk_events)
+        return RawColumns(
+            records["t"].astype(np.int64),
+            records["x"].astype(np.uint16),
+            records["y"].astype(np.uint16),
+            records["p"] > 0,
+        )
+
+
+def _walk(root: Any) -> Iterator[tuple[str, Any]]:
+    """Names and objects of a file, the root first; links to other files and loops are left out."""
+    import h5py
+
+    seen: set[int] = set()
+    waiting = [("", root)]
+    while waiting and len(seen) < MOST_OBJECTS:
+        name, item = waiting.pop(0)
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        yield name, item
+        if isinstance(item, h5py.Group) and name.count("/") < DEEPEST:
+            for key in item:
+                if isinstance(item.get(key, getlink=True), h5py.ExternalLink):
+                    continue
+                try:
+                    child = item.get(key)
+                except (KeyError, OSError, RuntimeError):
+                    continue
+                if isinstance(child, h5py.Group | h5py.Dataset):
+                    waiting.append((f"{name}/{key}" if name else key, child))
+
+
+def _is_ecf(dataset: Any) -> bool:
+    created = dataset.id.get_create_plist()
+    return (
+        created.get_nfilters() == 1
+        and created.get_filter(0)[0] == ECF_FILTER
+        and len(dataset.shape) == 1
+        and bool(dataset.chunks)
+    )
 
 
 def _require_filters(dataset: Any, path: str) -> None:
@@ -155,20 +312,53 @@ def _require_filters(dataset: Any, path: str) -> None:
         code = created.get_filter(number)[0]
         if h5py.h5z.filter_avail(code):
             continue
-        if code == ECF_FILTER:
-            remedy = "install Prophesee's plugin hdf5_ecf and set HDF5_PLUGIN_PATH to its folder"
-            raise SourceError(path, f"is compressed by Prophesee's ECF; {remedy}")
         # Importing it makes its filters known to the HDF5 library.
         optional_library("hdf5plugin", "evio_ros[formats]", path)
         if not h5py.h5z.filter_avail(code):
             raise SourceError(path, f"is compressed by HDF5 filter {code}, which is not installed")
 
 
-def _fields(present: Any) -> list[str]:
-    """The names that hold t, x, y and p; empty where one is missing."""
-    found = [next((n for n in names if n in present), "") for names in COLUMN_NAMES.values()]
-    return found if all(found) else []
+def _time_offset(holders: list[Any]) -> int:
+    """DSEC's t_offset, in µs."""
+    import h5py
+
+    for holder in holders:
+        offset = holder.get("t_offset") if isinstance(holder, h5py.Group) else None
+        if isinstance(offset, h5py.Dataset) and offset.size == 1:
+            return int(np.ravel(offset[()])[0])
+    return 0
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _text_attributes(item: Any, names: tuple[str, ...]) -> Iterator[list[str]]:
+    """The words of the attributes of these names."""
+    for name in names:
+        value = item.attrs.get(name)
+        if isinstance(value, bytes | str):
+            text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            yield text.replace(",", " ").replace(";", " ").split() if len(text) != 4 else list(text)
+        elif isinstance(value, np.ndarray | list | tuple) and 0 < len(value) <= 16:
+            words = [
+                v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in value
+            ]
+            yield words
+
+
+def _names_of(dataset: Any) -> list[str] | None:
+    """Names of a matrix's columns, where attributes tell them."""
+    wanted = min(dataset.shape)
+    return next(
+        (words for words in _text_attributes(dataset, NAME_ATTRIBUTES) if len(words) == wanted),
+        None,
+    )
+
+
+def _unit_of(item: Any) -> TimeUnit | None:
+    """Unit of time that an attribute names, of the events or of their column of times."""
+    holders = [item]
+    if hasattr(item, "keys"):
+        holders += [item[name] for name in ("t", "ts", "timestamps") if name in item]
+    for holder in holders:
+        for words in _text_attributes(holder, UNIT_ATTRIBUTES):
+            if len(words) == 1 and (unit := unit_named(words[0])):
+                return unit
+    return None

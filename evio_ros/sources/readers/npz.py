@@ -1,8 +1,8 @@
-"""NPZ files: numpy arrays t (int64 µs), x, y (uint16), p (uint8), and width and height.
+"""NPZ files: numpy arrays t, x, y, p of any usual names, records or a matrix, and the geometry.
 
 An NPZ file is a zip archive of NPY files. They are read piece by piece where they lie, so they must
 be stored without compression, as numpy.savez does; what numpy.savez_compressed wrote is first
-unpacked into temporary files.
+unpacked into temporary files. EVIMO2's files hold events_t, events_xy and events_p.
 """
 
 from __future__ import annotations
@@ -15,79 +15,46 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evio_ros.errors import EventError, SourceError
-from evio_ros.event_formats import COLUMN_NAMES
 from evio_ros.events import SensorSize
-from evio_ros.sources.readers.column_recording import ColumnRecording, raw_columns
+from evio_ros.sources.readers.column_layout import role_of
 from evio_ros.sources.readers.event_file import open_regular_file
+from evio_ros.sources.readers.event_table import EventTable, column_table
 from evio_ros.sources.readers.file_start import FileStart
-from evio_ros.sources.time_order import RawColumns
+from evio_ros.sources.readers.named_geometry import GEOMETRY_NAMES, geometry_of
+from evio_ros.sources.readers.npy import NpyArray, array_table
+from evio_ros.sources.readers.table_recording import TableRecording, one_line
+from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["NpzFile"]
 
 LOCAL_HEADER_BYTES = 30
-LARGEST_NPY_HEADER = 10_000
+MOST_MEMBERS = 256
+LARGEST_GEOMETRY = 4
 
 
-class NpzColumn:
-    """One array in the archive, read by ranges."""
-
-    def __init__(self, file: BinaryIO, offset: int, available: int, path: str, name: str) -> None:
-        self._file, self._path, self.name = file, path, name
-        try:
-            file.seek(offset)
-            version = np.lib.format.read_magic(file)
-            read_header = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, _, self._dtype = read_header(file, max_header_size=LARGEST_NPY_HEADER)  # type: ignore[call-arg]
-        except Exception as error:  # the parser lets through whatever it meets
-            reason = f"array {name} has no valid NPY header: {_line(error)}"
-            raise SourceError(path, reason, offset) from None
-        self._offset = file.tell()
-        if self._dtype.kind not in "iufb":
-            raise SourceError(path, f"array {name} is of {self._dtype}, not of numbers", offset)
-        self.shape = shape
-        needed = self._dtype.itemsize * int(np.prod(shape, dtype=object))
-        if needed > offset + available - self._offset:
-            raise SourceError(path, f"array {name} is cut off or not {shape} long", offset)
-
-    def read(self, first: int, count: int) -> NDArray[np.generic]:
-        """Elements from number `first` on, as a copy."""
-        item = self._dtype.itemsize
-        offset = self._offset + first * item
-        data = os.pread(self._file.fileno(), count * item, offset)
-        if len(data) < count * item:
-            raise SourceError(self._path, "has shrunk while it was read", offset + len(data))
-        return np.frombuffer(data, self._dtype)
-
-
-class NpzFile(ColumnRecording):
+class NpzFile(TableRecording):
     """A recording in an NPZ file.
 
     Args:
         path: name of the file.
         size: geometry; None for the file's, or where it has none, a guess.
+        time_unit: what times are; None for what the file says, or a guess.
     """
 
     format_name = "NPZ"
 
-    def __init__(self, path: str, size: SensorSize | None = None) -> None:
+    def __init__(
+        self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
+    ) -> None:
         self._stack = ExitStack()
-        super().__init__(path, size)
+        super().__init__(path, size, time_unit)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file is a zip archive that begins with an NPY file."""
         return start.data[:4] == b"PK\x03\x04" and b".npy" in start.data[:300]
-
-    @property
-    def event_count(self) -> int:
-        """Number of events in the file."""
-        return int(self._columns["t"].shape[0])
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -98,35 +65,51 @@ class NpzFile(ColumnRecording):
         try:
             archive = self._stack.enter_context(zipfile.ZipFile(self._file))
         except Exception as error:  # the parser lets through whatever it meets
-            raise SourceError(self.path, f"is no zip archive: {_line(error)}", 0) from None
-        members = {name.removesuffix(".npy"): name for name in archive.namelist()}
-        self._columns = {
-            key: self._column(archive, key, names, members) for key, names in COLUMN_NAMES.items()
-        }
-        lengths = {key: column.shape for key, column in self._columns.items()}
-        if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
-            raise SourceError(self.path, f"arrays differ in length or are not flat: {lengths}")
-        if not self.event_count:
-            raise SourceError(self.path, "holds no events")
+            raise SourceError(self.path, f"is no zip archive: {one_line(error)}", 0) from None
+        members = {name.removesuffix(".npy"): name for name in archive.namelist()[:MOST_MEMBERS]}
+        try:
+            self._set_table(self._find_events(archive, members))
+        except EventError as error:
+            raise SourceError(self.path, str(error)) from None
         return self._declared_size(archive, members)
 
-    def _read_range(self, first: int, count: int) -> RawColumns:
-        return raw_columns(*(self._columns[key].read(first, count) for key in ("t", "x", "y", "p")))
+    def _find_events(self, archive: zipfile.ZipFile, members: dict[str, str]) -> EventTable:
+        """The columns, or the first array of records or matrix that can be events.
 
-    def _column(
-        self, archive: zipfile.ZipFile, key: str, names: tuple[str, ...], members: dict[str, str]
-    ) -> NpzColumn:
-        for name in names:
-            if name in members:
-                return self._open(archive, members[name])
+        Raises:
+            EventError, SourceError: where there are none, or they are broken.
+        """
+        columns = [
+            name for name in members if role_of(name) or name.lower().endswith(("xy", "xys"))
+        ]
+        table: EventTable | None = None
+        if len(columns) > 2:
+            table = column_table({name: self._open(archive, members[name]) for name in columns})
+        if table is not None:
+            return table
+        refused: list[SourceError | EventError] = []
+        for name in sorted(members, key=lambda name: "event" not in name.lower()):
+            if name in GEOMETRY_NAMES or name in columns:
+                continue
+            try:
+                table = array_table(self._open(archive, members[name]))
+            except (SourceError, EventError) as error:
+                refused.append(error)
+                continue
+            if table is not None:
+                return table
+        if refused:
+            raise refused[0]
         present = ", ".join(sorted(members)[:12])
-        raise SourceError(self.path, f"has no array {' or '.join(names)}; there are {present}")
+        raise SourceError(
+            self.path, f"has no arrays t, x, y, p and no table of them; it has {present}"
+        )
 
-    def _open(self, archive: zipfile.ZipFile, member: str) -> NpzColumn:
+    def _open(self, archive: zipfile.ZipFile, member: str) -> NpyArray:
         info = archive.getinfo(member)
         if info.compress_type != zipfile.ZIP_STORED:
             unpacked = self._unpacked(archive, info)
-            return NpzColumn(unpacked, 0, info.file_size, self.path, member)
+            return NpyArray(unpacked, 0, info.file_size, self.path, member)
         header = b""
         if 0 <= info.header_offset < 1 << 62:
             header = os.pread(self._file.fileno(), LOCAL_HEADER_BYTES, info.header_offset)
@@ -134,7 +117,7 @@ class NpzFile(ColumnRecording):
             raise SourceError(self.path, f"{member} has no header", info.header_offset)
         name_bytes, extra_bytes = np.frombuffer(header[26:30], "<u2").tolist()
         offset = info.header_offset + LOCAL_HEADER_BYTES + name_bytes + extra_bytes
-        return NpzColumn(self._file, offset, info.file_size, self.path, member)
+        return NpyArray(self._file, offset, info.file_size, self.path, member)
 
     def _unpacked(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
         """The member in a temporary file, which has the size that the archive declares at most."""
@@ -149,23 +132,19 @@ class NpzFile(ColumnRecording):
                 shutil.copyfileobj(source, target, 1 << 20)
             target.flush()
         except Exception as error:  # the library lets through whatever it meets
-            reason = f"{info.filename} cannot be unpacked: {_line(error)}"
+            reason = f"{info.filename} cannot be unpacked: {one_line(error)}"
             raise SourceError(self.path, reason, info.header_offset) from None
         return target
 
     def _declared_size(
         self, archive: zipfile.ZipFile, members: dict[str, str]
     ) -> SensorSize | None:
-        if not {"width", "height"} <= members.keys():
-            return None
-        width, height = (self._open(archive, members[name]) for name in ("width", "height"))
-        if width.shape != () or height.shape != ():
-            raise SourceError(self.path, "width and height are not single numbers")
+        values = {}
+        for name in GEOMETRY_NAMES & members.keys():
+            array = self._open(archive, members[name])
+            if int(np.prod(array.shape, dtype=object)) <= LARGEST_GEOMETRY:
+                values[name] = array[()]
         try:
-            return SensorSize(int(width.read(0, 1)[0]), int(height.read(0, 1)[0]))
+            return geometry_of(values)
         except (EventError, OverflowError, ValueError) as error:
             raise SourceError(self.path, f"the geometry is impossible: {error}") from None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

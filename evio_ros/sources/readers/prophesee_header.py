@@ -49,7 +49,7 @@ def read_header(file: BinaryIO, path: str) -> PropheseeHeader:
     Source: Prophesee Metavision documentation, "DAT file format" and "RAW file format".
 
     Raises:
-        SourceError: where the header is not text, does not end, or names an impossible geometry.
+        SourceError: where the header does not end, or names an impossible geometry.
     """
     file.seek(0)
     start = file.read(LONGEST_HEADER_BYTES)
@@ -61,7 +61,7 @@ def read_header(file: BinaryIO, path: str) -> PropheseeHeader:
             raise SourceError(path, f"the header is longer than {len(start)} bytes", position)
         if end < 0:
             raise SourceError(path, "the header's last line does not end", position)
-        line = _text(start[position + 1 : end], path, position + 1)
+        line = _text(start[position + 1 : end])
         position = end + 1
         name, _, value = line.partition(" ")
         if name.lower() == "end":
@@ -76,11 +76,12 @@ def read_header(file: BinaryIO, path: str) -> PropheseeHeader:
     )
 
 
-def _text(line: bytes, path: str, offset: int) -> str:
+def _text(line: bytes) -> str:
+    """A line as text; what is no UTF-8 is taken for Latin-1, in which any bytes are text."""
     try:
         return line.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise SourceError(path, "the header is not text", offset + error.start) from None
+    except UnicodeDecodeError:
+        return line.decode("latin-1").strip()
 
 
 def _size(fields: Mapping[str, str], path: str) -> SensorSize | None:

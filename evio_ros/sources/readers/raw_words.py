@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from functools import cached_property
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -11,52 +10,23 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
+from evio_ros.sources.event_clock import share_agreed
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.prophesee_header import read_header
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
-from evio_ros.sources.time_order import RawColumns
 
-__all__ = ["RawWordFile", "WordDecoder"]
+__all__ = ["RawWordFile"]
 
 PIECE_BYTES = 1 << 18
 INDEX_PIECES = 4
 """Pieces between entries of the time index."""
 MOST_INVALID = 0.1
-"""Share of unknown words in the first piece above which a file is not what its header says."""
-
-
-class WordDecoder:
-    """Turns words into events; its state makes the stream resumable at any word.
-
-    Attributes:
-        word_type: dtype of a word.
-        wrap_us: period of the format's times.
-        state: int64 (n,), all that the decoder carries from word to word.
-        invalid: words dropped: of unknown type, or events before the first time.
-    """
-
-    word_type: ClassVar[np.dtype]
-    wrap_us: ClassVar[int]
-    invalid: int
-    state: NDArray[np.int64]
-
-    @abstractmethod
-    def __init__(self, epoch_us: int = 0) -> None:
-        """Start before the first word; times are counted from `epoch_us`, a multiple of wrap_us."""
-
-    @abstractmethod
-    def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
-        """Decode the next words of the stream."""
-
-    @abstractmethod
-    def skip(self, words: NDArray[np.unsignedinteger]) -> None:
-        """Bring the state beyond the next words without making events."""
-
-    @property
-    @abstractmethod
-    def time_us(self) -> int:
-        """Sensor time that the state stands at; -1 before the first."""
+"""Share of unknown words in the first piece above which its times must make sense."""
+LEAST_AGREED = 0.5
+"""Share of events of such a piece that must agree on the time."""
 
 
 class RawWordFile(EventFile):
@@ -90,6 +60,7 @@ class RawWordFile(EventFile):
         self._words = data_bytes // word_bytes
         if not self._words:
             raise SourceError(self.path, "has a header but no events", self.header.length)
+        self._events_at = self.header.length
         self._piece_words = PIECE_BYTES // word_bytes
         self._index: list[tuple[int, int, NDArray[np.int64]]] = []
         self._go_to(None)
@@ -97,43 +68,40 @@ class RawWordFile(EventFile):
         return self.header.size
 
     def _check_first_piece(self) -> None:
+        """Refuse words that are none of the format; a vendor's own words may be among them."""
         words = self._read_words(0)
         decoder = self._new_decoder()
-        decoder.decode(words)
-        if decoder.invalid > MOST_INVALID * len(words) + 64:
+        columns = decoder.decode(words)
+        if decoder.invalid <= MOST_INVALID * len(words) + 64:
+            return
+        if share_agreed(columns, REORDER_WINDOW_US) < LEAST_AGREED:
             reason = (
                 f"is not {self.format_name}: {decoder.invalid} of the first {len(words)} words "
-                "are of no known type or come before any time"
+                "are of no known type or come before any time, and the times of the events, "
+                f"{len(columns)}, make no sense"
             )
             raise SourceError(self.path, reason, self.header.length)
 
-    @cached_property
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
-        decoder, first = self._new_decoder(), 0
+    def _settle_epoch(self) -> None:
+        """Count wraps of time from the first event that is not left over from an earlier run."""
+        first_us, dropped = self._first_accepted()
+        if first_us is not None and dropped:
+            wrap_us = self.decoder_type.wrap_us
+            self._epoch_us -= (first_us - self.header.time_offset_us) // wrap_us * wrap_us
+            self._index.clear()
+            self._go_to(None)
+
+    def _sampled_times(self) -> NDArray[np.int64]:
+        self._extend_index(None)
+        return np.array([time for _, time, _ in self._index if time != NO_TIME], np.int64)
+
+    def _last_pieces(self) -> Iterator[RawColumns]:
+        first, _, state = self._index[max(len(self._index) - 2, 0)]
+        decoder = self._decoder_at(state)
         while first < self._words:
             words = self._read_words(first)
-            columns = decoder.decode(words)
-            if len(columns):
-                return int(columns.t[0])
+            yield decoder.decode(words)
             first += len(words)
-        raise SourceError(self.path, "holds no events", self.header.length)
-
-    @cached_property
-    def end_us(self) -> int:
-        """Sensor time just after the last event in µs; skips through what was not read yet."""
-        self._extend_index(None)
-        for first, _, state in reversed(self._index):
-            newest = -1
-            decoder = self._decoder_at(state)
-            while first < self._words:
-                words = self._read_words(first)
-                columns = decoder.decode(words)
-                newest = max(newest, int(columns.t.max(initial=-1)))
-                first += len(words)
-            if newest >= 0:
-                return newest + 1
-        raise SourceError(self.path, "holds no events", self.header.length)
 
     def _read_piece(self) -> RawColumns | None:
         if self._next >= self._words:
@@ -145,6 +113,10 @@ class RawWordFile(EventFile):
         self.statistics.invalid += self._decoder.invalid - invalid_before
         self._next += len(words)
         return columns
+
+    @property
+    def _piece_triggers(self) -> Triggers:
+        return self._decoder.triggers
 
     def _go_to(self, t_us: int | None) -> None:
         self._next, self._decoder = 0, self._new_decoder()

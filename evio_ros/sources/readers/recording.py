@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.time_order import RawColumns, TimeOrder
+from evio_ros.sources.raw_columns import RawColumns, Triggers
+from evio_ros.sources.time_order import TimeOrder, goes_on
 
 __all__ = ["REORDER_WINDOW_US", "Recording"]
 
 REORDER_WINDOW_US = 10_000
 STANDARD_SIZES = (
+    SensorSize(128, 128),
+    SensorSize(240, 180),
     SensorSize(304, 240),
     SensorSize(346, 260),
     SensorSize(320, 320),
@@ -28,11 +36,32 @@ SAMPLED_PIECES = 16
 MOST_STRAY = 32
 """Events outside the header's geometry, in the first piece, below which it is believed."""
 
+FARTHEST_TRIGGER_US = 1_000_000
+"""Triggers may come before the first event or after the last, but not longer."""
+SURVEYED_EVENTS = 1 << 21
+"""A longer recording's span is told from its two ends, and from samples between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What must be known of a whole recording before it can be read from somewhere else.
+
+    Attributes:
+        start_us, end_us: time of the first event, and just after the last, as they are given out.
+        is_plain: whether time never goes back, so that a time can be found by bisection.
+    """
+
+    start_us: int
+    end_us: int
+    is_plain: bool
+
 
 class Recording(ABC):
     """A recording; implements `evio_ros.sources.base.SeekableSource`.
 
-    A format's class reads raw columns piece by piece and finds a time; all the rest is here.
+    A format's class reads raw columns piece by piece and finds a time; all the rest is here. A
+    class of large files also says of which times its samples are and what the last events are, so
+    that the recording need not be read to know its end.
 
     Args:
         path: name of the recording, for messages.
@@ -48,6 +77,10 @@ class Recording(ABC):
 
     format_name: str
     is_live = False
+    options: ClassVar[tuple[str, ...]] = ()
+    """What the class takes beside path and size, of `evio_ros.sources.registry.OPTIONS`."""
+    _events_at: int | None = None
+    """Offset at which the events begin, for messages."""
 
     def __init__(self, path: str, size: SensorSize | None) -> None:
         self.path = path
@@ -58,6 +91,7 @@ class Recording(ABC):
             declared = self._prepare()
             self.size_is_declared = True
             self.size = size or self._plausible_size(declared)
+            self._settle_epoch()
             # What was sampled for the geometry is read, and counted, again.
             self.statistics.invalid = self.statistics.lost_packets = 0
         except BaseException:
@@ -77,19 +111,70 @@ class Recording(ABC):
     def _go_to(self, t_us: int | None) -> None:
         """Set the position at or somewhat before time `t_us`; None for the first event."""
 
-    @property
-    @abstractmethod
-    def start_us(self) -> int:
-        """Sensor time of the first event in µs."""
+    def _settle_epoch(self) -> None:  # noqa: B027 - most formats need nothing here
+        """Choose where wraps of time are counted from, once the geometry is known."""
+
+    def _sampled_times(self) -> NDArray[np.int64] | None:
+        """Raw times at places all over the recording, in the file's order; None for none."""
+        return None
+
+    def _last_pieces(self) -> Iterator[RawColumns]:
+        """The recording's last events, some thousands; asked for where times are sampled."""
+        raise NotImplementedError
+
+    def _independent(self) -> Self:
+        """A copy that reads the same recording from its beginning, with a position of its own."""
+        other = copy(self)
+        other.statistics = SourceStatistics()
+        other._go_to(None)
+        return other
 
     @property
-    @abstractmethod
+    def start_us(self) -> int:
+        """Sensor time of the first event in µs; outliers do not count.
+
+        Raises:
+            SourceError: where there is no event.
+        """
+        return self._span.start_us
+
+    @property
     def end_us(self) -> int:
-        """Sensor time just after the last event in µs."""
+        """Sensor time just after the last event in µs; outliers do not count.
+
+        Raises:
+            SourceError: where there is no event, or the recording cannot be read to its end.
+        """
+        return self._span.end_us
 
     @abstractmethod
     def close(self) -> None:
         """Release the recording; may be called twice."""
+
+    @property
+    def _piece_triggers(self) -> Triggers:
+        """External triggers of the piece read last, at raw times; formats without any have none."""
+        return Triggers.empty()
+
+    def read_triggers(self) -> Triggers:
+        """Edges of external triggers, in order of time; reads the whole recording.
+
+        Those whose time lies far from all events, as that of a broken word does, are left out.
+        """
+        reader = self._independent()
+        order = TimeOrder(self.size, REORDER_WINDOW_US, SourceStatistics())
+        parts = []
+        while (columns := reader._read_piece()) is not None:
+            found = reader._piece_triggers
+            for _ in order.push(columns):
+                pass
+            if len(found):
+                parts.append(Triggers(found.t + order.shift_us, found.edge, found.channel))
+        together = Triggers.concatenate(parts)
+        near_us = FARTHEST_TRIGGER_US
+        inside = (together.t >= self.start_us - near_us) & (together.t < self.end_us + near_us)
+        together = together.select(inside)
+        return together.select(np.argsort(together.t, kind="stable"))
 
     def raw_pieces(self) -> Iterator[RawColumns]:
         """Yield all events from the beginning as they are: unchecked, in the file's order."""
@@ -101,13 +186,16 @@ class Recording(ABC):
     def batches(self) -> Iterator[EventBatch]:
         """Yield batches from the present position on; see `EventSource.batches`."""
         while (columns := self._read_piece()) is not None:
+            self.statistics.triggers += len(self._piece_triggers)
             yield from self._from_sought_time(self._order.push(columns))
         yield from self._from_sought_time(self._order.flush())
 
     def seek(self, t_us: int) -> None:
         """Continue with the first event at or after `t_us`; running iterators follow."""
-        self._go_to(t_us)
-        self._order.restart()
+        # Where time goes back in the file, only reading on from its beginning finds a time.
+        from_beginning = not self._span.is_plain or t_us <= self._span.start_us
+        self._go_to(None if from_beginning else t_us)
+        self._order.restart(at_beginning=from_beginning)
         self._skip_before_us = t_us
 
     def __enter__(self) -> Self:
@@ -123,6 +211,9 @@ class Recording(ABC):
 
     def _from_sought_time(self, batches: Iterator[EventBatch]) -> Iterator[EventBatch]:
         for batch in batches:
+            batch = self._before_end(batch)
+            if not len(batch):
+                continue
             if self._skip_before_us is not None:
                 first = int(np.searchsorted(batch.t, self._skip_before_us))
                 self.statistics.events -= first
@@ -131,6 +222,75 @@ class Recording(ABC):
                 self._skip_before_us = None
                 batch = batch.slice(first, len(batch))
             yield batch
+
+    def _before_end(self, batch: EventBatch) -> EventBatch:
+        """The batch without outliers that only the events before the sought time would betray."""
+        span = self.__dict__.get("_span")
+        if span is None or batch.t[-1] < span.end_us:
+            return batch
+        kept = batch.between(int(batch.t[0]), span.end_us)
+        self.statistics.events -= len(batch) - len(kept)
+        self.statistics.outliers += len(batch) - len(kept)
+        return kept
+
+    @cached_property
+    def _span(self) -> _Span:
+        """Read the recording, or its two ends where the samples between them are in order."""
+        reader, statistics = self._independent(), SourceStatistics()
+        order = TimeOrder(self.size, REORDER_WINDOW_US, statistics)
+        start_us = end_us = None
+        events, may_sample = 0, True
+        while (columns := reader._read_piece()) is not None:
+            events += len(columns)
+            for batch in order.push(columns):
+                start_us = int(batch.t[0]) if start_us is None else start_us
+                end_us = int(batch.t[-1]) + 1
+            if may_sample and events > SURVEYED_EVENTS and start_us is not None:
+                may_sample = False
+                sampled_end_us = self._sampled_end(statistics)
+                if sampled_end_us is not None:
+                    return _Span(start_us, sampled_end_us, is_plain=True)
+        for batch in order.flush():
+            start_us = int(batch.t[0]) if start_us is None else start_us
+            end_us = int(batch.t[-1]) + 1
+        if start_us is None or end_us is None:
+            raise SourceError(self.path, "holds no events", self._events_at)
+        dropped = statistics.late or statistics.outliers or statistics.clock_restarts
+        return _Span(start_us, end_us, is_plain=not dropped)
+
+    def _first_accepted(self) -> tuple[int | None, bool]:
+        """Time of the first event that is none of an earlier run, and whether any of those came."""
+        reader, statistics = self._independent(), SourceStatistics()
+        first = reader._read_piece()
+        if first is not None and len(first) and goes_on(first.t, REORDER_WINDOW_US):
+            return int(first.t[0]), False
+        reader._go_to(None)
+        order = TimeOrder(self.size, REORDER_WINDOW_US, statistics)
+        for _ in range(SAMPLED_PIECES):
+            columns = reader._read_piece()
+            batches = order.flush() if columns is None else order.push(columns)
+            batch = next(batches, None)
+            if batch is not None or columns is None:
+                break
+        first_us = None if batch is None else int(batch.t[0])
+        return first_us, bool(statistics.outliers or statistics.late)
+
+    def _sampled_end(self, head: SourceStatistics) -> int | None:
+        """The recording's end, if its beginning, samples and last events are all in order."""
+        if head.late or head.outliers or head.clock_restarts:
+            return None
+        times = self._sampled_times()
+        if times is None or np.any(np.diff(times) < -REORDER_WINDOW_US):
+            return None
+        statistics, end_us = SourceStatistics(), None
+        order = TimeOrder(self.size, REORDER_WINDOW_US, statistics)
+        order.restart(at_beginning=False)
+        for columns in self._last_pieces():
+            for batch in order.push(columns):
+                end_us = int(batch.t[-1]) + 1
+        for batch in order.flush():
+            end_us = int(batch.t[-1]) + 1
+        return None if statistics.clock_restarts else end_us
 
     def _plausible_size(self, declared: SensorSize | None) -> SensorSize:
         """The declared geometry, or a guess where there is none or the events contradict it."""

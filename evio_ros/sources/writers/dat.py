@@ -1,4 +1,4 @@
-"""Writing Prophesee DAT files; the format is described in `evio_ros.sources.readers.dat`."""
+"""Writing Prophesee DAT files; the format is described in `evio_ros.sources.codecs.dat`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch
-from evio_ros.sources.readers.dat import EVENT_TYPES, RECORD_BYTES, WRAP_US
+from evio_ros.sources.codecs.dat import EVENT_TYPES, RECORD_BYTES, WRAP_US, encode_records
 from evio_ros.sources.writers.prophesee import PropheseeWriter
 
 __all__ = ["DatWriter"]
@@ -36,11 +36,7 @@ class DatWriter(PropheseeWriter):
 
     def _encoded(self, batch: EventBatch) -> NDArray[np.generic]:
         self._check_gaps(batch)
-        records = np.empty((len(batch), 2), "<u4")
-        records[:, 0] = batch.t & (WRAP_US - 1)
-        records[:, 1] = batch.x | batch.y.astype(np.uint32) << 14
-        records[:, 1] |= batch.polarity.astype(np.uint32) << 28
-        return records
+        return encode_records(batch)
 
     def _check_gaps(self, batch: EventBatch) -> None:
         before_us = batch.t[0] if self._last_us is None else self._last_us

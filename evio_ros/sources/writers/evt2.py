@@ -1,4 +1,4 @@
-"""Writing Prophesee RAW files in EVT2; the format is described in `readers.evt2`."""
+"""Writing Prophesee RAW files in EVT2; the format is described in `codecs.evt2`."""
 
 from __future__ import annotations
 
@@ -6,31 +6,13 @@ from contextlib import ExitStack
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.sources.readers.evt2 import TIME_HIGH, Evt2Decoder
+from evio_ros.sources.codecs.evt2 import Evt2Decoder, Evt2Encoder
 from evio_ros.sources.writers.prophesee import PropheseeWriter
 
 __all__ = ["Evt2Writer"]
-
-LONGEST_TIME_STEP = 1 << 26
-"""Steps of the 28-bit time word; longer ones could be taken for a step back by a decoder."""
-
-
-@njit(cache=True, nogil=True)
-def _encode(t, x, y, polarity, high, words):
-    """Returns the number of words and the new time in units of 64 µs."""
-    count = 0
-    for i in range(t.size):
-        while high != t[i] >> 6:
-            high = t[i] >> 6 if high < 0 else min(high + LONGEST_TIME_STEP, t[i] >> 6)
-            words[count] = TIME_HIGH << 28 | (high & 0xFFFFFFF)
-            count += 1
-        words[count] = polarity[i] << 28 | (t[i] & 0x3F) << 22 | x[i] << 11 | y[i]
-        count += 1
-    return count, high
 
 
 class Evt2Writer(PropheseeWriter):
@@ -42,7 +24,7 @@ class Evt2Writer(PropheseeWriter):
 
     def _open(self, stack: ExitStack) -> None:
         super()._open(stack)
-        self._high = -1
+        self._encoder = Evt2Encoder()
 
     def _header_lines(self) -> list[str]:
         width, height = self.size.width, self.size.height
@@ -54,9 +36,4 @@ class Evt2Writer(PropheseeWriter):
         ]
 
     def _encoded(self, batch: EventBatch) -> NDArray[np.generic]:
-        highs = np.diff(batch.t >> 6, prepend=batch.t[0] >> 6 if self._high < 0 else self._high)
-        steps = int(np.sum(-(-highs // LONGEST_TIME_STEP))) + 1
-        words = np.empty(len(batch) + steps, np.uint32)
-        polarity = batch.polarity.view(np.uint8)
-        count, self._high = _encode(batch.t, batch.x, batch.y, polarity, self._high, words)
-        return words[:count]
+        return self._encoder.encode(batch)

@@ -1,4 +1,4 @@
-"""Writing Prophesee RAW files in EVT3; the format is described in `readers.evt3`."""
+"""Writing Prophesee RAW files in EVT3; the format is described in `codecs.evt3`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.sources.codecs.evt3_encoding import Evt3Encoder
-from evio_ros.sources.readers.evt3 import Evt3Decoder
+from evio_ros.sources.codecs.evt3 import Evt3Decoder, Evt3Encoder
 from evio_ros.sources.writers.prophesee import PropheseeWriter
 
 __all__ = ["Evt3Writer"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evio_ros.atomic_file import atomic_path
 from evio_ros.errors import SourceError
@@ -12,19 +15,21 @@ from evio_ros.events import EventBatch
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.writers.event_writer import EventWriter
 
-__all__ = ["Hdf5Writer"]
+__all__ = ["DsecWriter", "Hdf5Writer"]
 
 CHUNK_EVENTS = 1 << 16
 EVENT_BYTES = 13
 SLACK_BYTES = 1 << 21
 """Room for chunks that are not full and for the file's own book-keeping; given back at the end."""
 COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
+LARGEST_TIME_US = (1 << 32) - 1
 
 
 class Hdf5Writer(EventWriter):
     """Writes an HDF5 file: group `events`, datasets t, x, y, p, attributes width and height."""
 
     format_name = "HDF5"
+    columns: ClassVar[dict[str, str]] = COLUMNS
 
     def _open(self, stack: ExitStack) -> None:
         h5py = optional_library("h5py", "h5py", self.path)
@@ -41,13 +46,13 @@ class Hdf5Writer(EventWriter):
                 name: group.create_dataset(
                     name, (0,), dtype, maxshape=(None,), chunks=(CHUNK_EVENTS,)
                 )
-                for name, dtype in COLUMNS.items()
+                for name, dtype in self.columns.items()
             }
         except (OSError, RuntimeError) as error:
             self._fail(error)
 
     def _write(self, batch: EventBatch) -> None:
-        values = {"t": batch.t, "x": batch.x, "y": batch.y, "p": batch.polarity}
+        values = {"t": self._times(batch), "x": batch.x, "y": batch.y, "p": batch.polarity}
         try:
             self._reserve(len(self._columns["t"]) + len(batch))
             for name, column in self._columns.items():
@@ -56,6 +61,10 @@ class Hdf5Writer(EventWriter):
                 column[first:] = values[name]
         except (OSError, RuntimeError) as error:
             self._fail(error)
+
+    def _times(self, batch: EventBatch) -> NDArray[np.int64]:
+        """Times as they are written."""
+        return batch.t
 
     def _finish(self) -> None:
         try:
@@ -70,3 +79,46 @@ class Hdf5Writer(EventWriter):
     def _fail(self, error: Exception) -> NoReturn:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise SourceError(self.path, f"cannot be written: {reason}") from None
+
+
+class DsecWriter(Hdf5Writer):
+    """Writes an HDF5 file as the data set DSEC has it, with an index of milliseconds.
+
+    Times are counted from t_offset, the first event's; ms_to_idx[k] is the number of the first
+    event at or after k ms. Source: the description of DSEC, "Data Format".
+
+    Raises:
+        SourceError: where the recording is longer than 32 bits of µs, 71 minutes.
+    """
+
+    format_name = "HDF5 as of DSEC"
+    columns: ClassVar[dict[str, str]] = {**COLUMNS, "t": "<u4"}
+
+    def _open(self, stack: ExitStack) -> None:
+        super()._open(stack)
+        self._offset_us: int | None = None
+        self._milliseconds: list[NDArray[np.uint64]] = []
+        self._indexed_ms = self._written = 0
+
+    def _times(self, batch: EventBatch) -> NDArray[np.int64]:
+        if self._offset_us is None:
+            self._offset_us = int(batch.t[0])
+        times = batch.t - self._offset_us
+        if times[-1] > LARGEST_TIME_US:
+            reason = f"{self.format_name} holds {LARGEST_TIME_US} us, not {times[-1]}"
+            raise SourceError(self.path, reason)
+        reached_ms = int(times[-1]) // 1000 + 1
+        starts = np.arange(self._indexed_ms, reached_ms) * 1000
+        places = self._written + np.searchsorted(times, starts)
+        self._milliseconds.append(places.astype(np.uint64))
+        self._indexed_ms, self._written = reached_ms, self._written + len(batch)
+        return times
+
+    def _finish(self) -> None:
+        try:
+            index = np.concatenate(self._milliseconds or [np.zeros(0, np.uint64)])
+            self._hdf5.create_dataset("ms_to_idx", data=index)
+            self._hdf5.create_dataset("t_offset", data=np.int64(self._offset_us or 0))
+        except (OSError, RuntimeError) as error:
+            self._fail(error)
+        super()._finish()

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.readers.evt2 import Evt2Decoder
-from evio_ros.sources.readers.evt3 import Evt3Decoder
-from evio_ros.sources.readers.evt21 import Evt21Decoder
+from evio_ros.sources.codecs.evt2 import Evt2Decoder
+from evio_ros.sources.codecs.evt3 import Evt3Decoder
+from evio_ros.sources.codecs.evt21 import Evt21Decoder
 from evio_ros.sources.registry import open_source
 
 ENCODERS = {"dat": dat_file, "evt2": evt2_file, "evt21": evt21_file, "evt3": evt3_file}
@@ -282,22 +282,77 @@ def test_evt3_holds_any_number_of_vectors_and_triggers():
     columns = decoder.decode(np.array(words, np.uint16))
     time = 1 << 12 | 2
     assert events_of([columns]) == [(time, x, y, 0) for y in range(400) for x in range(24)]
-    assert decoder.triggers[0].tolist() == [time] * 400
-    assert decoder.triggers[1].tolist() == [1] * 400
+    assert decoder.triggers.t.tolist() == [time] * 400
+    assert decoder.triggers.edge.tolist() == [1] * 400
 
 
-def test_evt3_time_high_that_steps_back_a_little_is_no_wrap():
-    words = [0x8000 | 100, 0x6000, 0x2001, 0x8000 | 95, 0x2002, 0x8000 | 80, 0x2003]
+def evt3_times(highs, words=(0x6000, 0x2001)):
+    """Times of an event after each of these time-high words."""
+    stream = [word for high in highs for word in (0x8000 | high, *words)]
+    return (Evt3Decoder().decode(np.array(stream, np.uint16)).t >> 12).tolist()
+
+
+def test_evt3_time_high_wraps_where_it_steps_back_nearly_the_whole_range():
+    assert evt3_times([100, 95, 80, 81]) == [100, 95, 80, 81]
+    assert evt3_times([4000, 4095, 0, 1]) == [4000, 4095, 4096, 4097]
+    assert evt3_times([4095, 1, 4095, 2]) == [4095, 4097, 4095, 4098]
+
+
+@pytest.mark.parametrize("bit", range(12))
+@pytest.mark.parametrize("high", [0, 5, 2047, 2048, 3000, 4094, 4095])
+@pytest.mark.parametrize("repeated", [1, 2])
+def test_evt3_one_wrong_time_high_moves_nothing_that_follows(bit, high, repeated):
+    highs = [high, high, *[high ^ 1 << bit] * repeated, high, high]
+    times = evt3_times(highs)
+    assert times[:2] == times[-2:] == [high, high]
+    following = evt3_times([high, high ^ 1 << bit, (high + 1) % 4096])
+    assert following[-1] == high + 1
+
+
+def test_evt3_half_steps_without_words_between_are_time_without_events():
+    words = [0x8000, 0x6000, 0x2001, 0x8800, 0x8000, 0x8800, 0x8801, 0x6000, 0x2001]
+    stream = np.array(words, np.uint16)
+    for place in range(len(words) + 1):
+        decoder = Evt3Decoder()
+        columns = [decoder.decode(part) for part in (stream[:place], stream[place:])]
+        times = np.concatenate([column.t for column in columns]) >> 12
+        assert times.tolist() == [0, 3 * 2048 + 1]
+
+
+def test_evt3_low_bits_begin_anew_at_a_new_time_high():
+    words = [0x8001, 0x6FFF, 0x2001, 0x8002, 0x2001, 0x8002, 0x6003, 0x8002, 0x2001]
     columns = Evt3Decoder().decode(np.array(words, np.uint16))
-    assert columns.t.tolist() == [100 << 12, 95 << 12, (0x1000 + 80) << 12]
+    assert columns.t.tolist() == [1 << 12 | 0xFFF, 2 << 12, 2 << 12 | 3]
 
 
 def test_evt3_triggers_are_kept_apart():
     decoder = Evt3Decoder()
     columns = decoder.decode(np.array([0xA001, 0x8001, 0x6005, 0xA001, 0xA100], np.uint16))
-    times, edges = decoder.triggers
+    found = decoder.triggers
     assert len(columns) == 0
-    assert (times.tolist(), edges.tolist()) == ([4101, 4101], [1, 0])
+    assert found.t.tolist() == [4101, 4101]
+    assert found.edge.tolist() == [1, 0]
+    assert found.channel.tolist() == [0, 1]
+
+
+def test_evt2_triggers_are_kept_apart():
+    words = [0xA << 28 | 1, 0x8 << 28 | 3, 0xA << 28 | 5 << 22 | 9 << 8 | 1, 0xA << 28 | 6 << 22]
+    decoder = Evt2Decoder()
+    assert len(decoder.decode(np.array(words, np.uint32))) == 0
+    found = decoder.triggers
+    assert found.t.tolist() == [3 << 6 | 5, 3 << 6 | 6]
+    assert found.edge.tolist() == [1, 0]
+    assert found.channel.tolist() == [9, 0]
+
+
+def test_evt21_triggers_are_kept_apart():
+    words = [0x8 << 60 | 3 << 32, 0xA << 60 | 5 << 54 | 9 << 40 | 1, 0xA << 60 | 6 << 54]
+    decoder = Evt21Decoder()
+    assert len(decoder.decode(np.array(words, np.uint64))) == 0
+    found = decoder.triggers
+    assert found.t.tolist() == [3 << 6 | 5, 3 << 6 | 6]
+    assert found.edge.tolist() == [1, 0]
+    assert found.channel.tolist() == [9, 0]
 
 
 def test_a_file_that_shrinks_while_read_is_an_error_not_a_crash(written):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 
+import h5py
 import numpy as np
 import pytest
 from encoded_events import SIZE, batch_of, events_of, random_events
@@ -143,3 +144,31 @@ def test_an_older_recording_is_replaced_only_by_a_complete_one(name, tmp_path):
     write(path, [(5, 6, 7, 0)], name, pieces=1)
     with open_source(str(path)) as source:
         assert events_of(source.batches()) == [(5, 6, 7, 0)]
+
+
+def test_text_is_what_numpy_reads(tmp_path):
+    events = [(0, 1, 2, 1), (5, 3, 4, 0), (1_573_195_687_650_001, 5, 6, 1)]
+    write(tmp_path / "a", events, "text")
+    lines = (tmp_path / "a").read_text().splitlines()
+    assert lines[2:] == ["0.000000 1 2 1", "0.000005 3 4 0", "1573195687.650001 5 6 1"]
+    assert np.loadtxt(tmp_path / "a").tolist() == [[t / 1e6, x, y, p] for t, x, y, p in events]
+
+
+def test_dsec_has_an_index_of_milliseconds(tmp_path):
+    events = random_events(20_000, start_us=5_000_123, mean_step_us=70.0)
+    write(tmp_path / "a", events, "dsec", pieces=7)
+    with h5py.File(tmp_path / "a") as file:
+        times, index, offset = file["events/t"][:], file["ms_to_idx"][:], file["t_offset"][()]
+        assert (file["events/t"].dtype, index.dtype) == (np.uint32, np.uint64)
+    assert offset == events[0][0]
+    assert (times + offset).tolist() == [event[0] for event in events]
+    assert len(index) == times[-1] // 1000 + 1
+    for ms, place in enumerate(index.tolist()):
+        assert times[place] >= ms * 1000
+        assert place == 0 or times[place - 1] < ms * 1000
+
+
+def test_dsec_cannot_hold_more_than_32_bits_of_time(tmp_path):
+    with pytest.raises(SourceError, match="holds 4294967295 us, not 4294967296"):
+        write(tmp_path / "a", [(7, 0, 0, 0), ((1 << 32) + 7, 0, 0, 0)], "dsec")
+    assert not list(tmp_path.iterdir())

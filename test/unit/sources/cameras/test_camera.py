@@ -11,8 +11,8 @@ from recorded_camera import TIMEOUT, RecordedDevice, packet_of  # noqa: E402
 
 from evio_ros.errors import ParameterError, SourceError  # noqa: E402
 from evio_ros.events import SensorSize  # noqa: E402
-from evio_ros.sources import camera, camera_device  # noqa: E402
 from evio_ros.sources.base import EventSource  # noqa: E402
+from evio_ros.sources.cameras import camera, camera_device  # noqa: E402
 from evio_ros.sources.cameras.camera_device import (  # noqa: E402
     MODELS,
     CameraParameters,

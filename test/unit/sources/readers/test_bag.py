@@ -14,9 +14,14 @@ from encoded_events import (
     real_recording,
     slow_libcaer_compressed,
 )
+from field_cases import field_case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recording_makers import dvs_bag, dvs_message, rosbag1
+from rosbags.rosbag1 import Writer as Rosbag1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
-from evio_ros.errors import SourceError
+from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.codecs.bag_messages import (
@@ -25,6 +30,7 @@ from evio_ros.sources.codecs.bag_messages import (
     EVENT_PACKET,
     message_types,
 )
+from evio_ros.sources.codecs.dvs_message import parse_cdr, parse_ros1
 from evio_ros.sources.codecs.event_packet import EventPacketDecoder
 from evio_ros.sources.registry import open_source
 from evio_ros.sources.writers.registry import open_writer
@@ -80,7 +86,7 @@ def test_real_evt3_bag_has_its_published_sums():
         columns = decoder.decode(message)
         on += int(columns.polarity.sum())
         off += int((~columns.polarity).sum())
-        times, _ = decoder.triggers
+        times = decoder.triggers.t
         triggers += len(times)
         time_sum += int(columns.t.sum()) + int(times.sum())
     assert (on, off, triggers) == (known["on"], known["off"], known["triggers"])
@@ -237,3 +243,93 @@ def test_a_missing_bag_is_one_error(tmp_path):
         open_source(str(path))
     with pytest.raises(SourceError, match=r"cannot be read as a bag"):
         open_source(str(path / "x.mcap"))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs", "dv_ros2_msgs"],
+)
+def test_arrays_of_single_events_of_every_package(kind, tmp_path):
+    events = random_events(12_001, start_us=1_573_195_687_650_000)
+    dvs_bag(tmp_path / "a", events, f"{kind}/msg/EventArray")
+    with open_source(str(tmp_path / "a")) as source:
+        assert source.size == SIZE
+        assert events_of(source.batches()) == events
+    rosbag1(tmp_path / "b.bag", events, f"{kind}/msg/EventArray")
+    with open_source(str(tmp_path / "b.bag")) as source:
+        assert source.format_name == "rosbag"
+        assert events_of(source.batches()) == events
+        assert source.statistics.lost_packets == 0
+
+
+def test_packets_by_their_older_name_are_read(tmp_path):
+    events = random_events(5_000)
+    kind, store = "event_array_msgs/msg/EventArray", message_types()
+    plain = write_bag(tmp_path / "a", events, "bag_packets")
+    with Writer(tmp_path / "b", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/events", kind, typestore=store)
+        for stamp, message in messages_of(plain):
+            fields = {name: getattr(message, name) for name in message.__dataclass_fields__}
+            del fields["__msgtype__"]
+            older = store.types[kind](**fields)
+            writer.write(connection, stamp, store.serialize_cdr(older, kind))
+    with open_source(str(tmp_path / "b")) as source:
+        assert events_of(source.batches()) == events
+
+
+@pytest.mark.parametrize("compression", [None, Rosbag1Writer.CompressionFormat.LZ4])
+def test_a_bag_of_ros_1_without_its_end_is_read_as_far_as_it_goes(compression, tmp_path):
+    events = random_events(60_000)
+    whole = tmp_path / "a.bag"
+    rosbag1(whole, events, compression=compression)
+    (tmp_path / "b.bag").write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    with open_source(str(tmp_path / "b.bag")) as source:
+        found = events_of(source.batches())
+        assert "has no usable end" in source.remarks[0]
+    assert found == events[: len(found)]
+    assert compression or len(found) > 30_000
+
+
+@pytest.mark.parametrize("kind", ["bag", "bag_packets"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_mcap_without_its_end_is_read_as_far_as_it_goes(kind, share, tmp_path):
+    events = random_events(200_000, mean_step_us=10.0)
+    bag = Path(write_bag(tmp_path / "a", events, kind))
+    file = next(bag.glob("*.mcap"))
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+    times = [event[0] for event in events]
+    with open_source(str(file)) as source:
+        found = events_of(source.batches())
+        assert "has no usable end" in source.remarks[0]
+        assert source.statistics.truncated_bytes > 0
+        source.seek(times[50_000])
+        assert events_of(source.batches()) == found[times.index(times[50_000]) :]
+    assert found == events[: len(found)]
+    assert len(found) > 0.6 * share * len(events)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=120))
+def test_any_bytes_are_a_message_or_one_error(data):
+    for parse, head in ((parse_ros1, b""), (parse_cdr, b"\0\1\0\0"), (parse_cdr, b"")):
+        try:
+            parse(head + data)
+        except EventError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_messages_of_the_other_byte_order_are_read():
+    events = random_events(9)
+    kind, store = "dvs_msgs/msg/EventArray", message_types()
+    message = dvs_message(events, 0, store, kind)
+    raw = bytes(store.serialize_cdr(message, kind, little_endian=False))
+    assert events_of([parse_cdr(raw).columns]) == events
+
+
+@pytest.mark.parametrize("name", ["15_rosbag1_dvs_msgs/dvs.bag", "16_rosbag2_other_types/dvs_msgs"])
+def test_the_field_cases_are_read(name):
+    with open_source(field_case(name)) as source:
+        found = events_of(source.batches())
+    assert [event[0] for event in found] == [1_573_195_687_650_000 + 20 * i for i in range(5000)]
+    assert sum(event[3] for event in found) == 2576

@@ -1,0 +1,86 @@
+"""Records of Prophesee DAT files: two little-endian uint32 an event.
+
+Source: Prophesee Metavision documentation, "DAT file format". The first word is the time in µs; the
+second holds x in bits 0 to 13, y in bits 14 to 27 and polarity in bits 28 to 31.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.events import EventBatch
+from evio_ros.sources.raw_columns import RawColumns
+
+__all__ = ["EVENT_TYPES", "RECORD_BYTES", "WRAP_US", "decode_records", "encode_records", "unwrap"]
+
+RECORD_BYTES = 8
+EVENT_TYPES = (0, 12)
+"""Event types, named before the records, that are contrast events; 12 is what is written today."""
+WRAP_US = 1 << 32
+
+_Y_SHIFT, _POLARITY_SHIFT = 14, 28
+_SIDE_MASK = (1 << 14) - 1
+
+
+@njit(cache=True, nogil=True)
+def _decode(words, base, t, x, y, polarity):
+    """Split words into columns, times counted from `base`; returns the largest polarity field."""
+    largest = np.uint32(0)
+    for i in range(t.size):
+        t[i] = base + np.int64(words[2 * i])
+        word = words[2 * i + 1]
+        x[i] = word & np.uint32(_SIDE_MASK)
+        y[i] = (word >> np.uint32(_Y_SHIFT)) & np.uint32(_SIDE_MASK)
+        largest = max(largest, word >> np.uint32(_POLARITY_SHIFT))
+        polarity[i] = (word >> np.uint32(_POLARITY_SHIFT)) != np.uint32(0)
+    return largest
+
+
+@njit(cache=True, nogil=True)
+def _range(values):
+    lowest, highest = values[0], values[0]
+    for i in range(values.size):
+        lowest, highest = min(lowest, values[i]), max(highest, values[i])
+    return lowest, highest
+
+
+@njit(cache=True, nogil=True)
+def unwrap(t, before):
+    """Bring each time to within half a wrap of the one before.
+
+    So a single wrong time does no harm to the next: the step to it and the step back cancel.
+    """
+    half, mask = np.int64(WRAP_US // 2), np.int64(WRAP_US - 1)
+    for i in range(t.size):
+        before += ((t[i] - before + half) & mask) - half
+        t[i] = before
+
+
+def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumns, int]:
+    """Events of records, and the number of invalid records left out.
+
+    Args:
+        words: uint32 (2 n,), n at least 1.
+        before_us: unwrapped time of the event before; the first is within half a wrap of it.
+    """
+    columns = RawColumns.empty(len(words) // 2)
+    base = before_us & ~(WRAP_US - 1)
+    largest = _decode(words, base, columns.t, columns.x, columns.y, columns.polarity)
+    lowest, highest = _range(columns.t)
+    if highest - lowest > WRAP_US // 2 or abs(int(columns.t[0]) - before_us) > WRAP_US // 2:
+        unwrap(columns.t, before_us)
+    if largest <= 1:
+        return columns, 0
+    valid = columns.select(words[1::2] >> _POLARITY_SHIFT <= 1)
+    return valid, len(columns) - len(valid)
+
+
+def encode_records(batch: EventBatch) -> NDArray[np.uint32]:
+    """Records of a batch, uint32 (n, 2); times are kept modulo `WRAP_US`."""
+    records = np.empty((len(batch), 2), "<u4")
+    records[:, 0] = batch.t & (WRAP_US - 1)
+    records[:, 1] = batch.x | batch.y.astype(np.uint32) << _Y_SHIFT
+    records[:, 1] |= batch.polarity.astype(np.uint32) << _POLARITY_SHIFT
+    return records

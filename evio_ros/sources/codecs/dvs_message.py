@@ -1,0 +1,170 @@
+"""Messages that hold every event as a record of its own, decoded from their bytes.
+
+dvs_msgs, prophesee_event_msgs, dv_ros_msgs and dv_ros2_msgs all have the same EventArray: a header,
+the geometry, and events of x, y, a time of two parts and a polarity. A library that makes an object
+of every event reads a million of them a second; as records they cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from evio_ros.errors import EventError
+from evio_ros.events import SensorSize
+from evio_ros.sources.base import SourceStatistics
+from evio_ros.sources.raw_columns import RawColumns, Triggers
+
+__all__ = ["DvsMessage", "DvsMessageDecoder", "parse_cdr", "parse_ros1"]
+
+ROS1_EVENT_BYTES = 13
+CDR_HEADER_BYTES = 4
+CDR_FIRST_BYTES, CDR_EVENT_BYTES = 13, 16
+"""Bytes of the first event, which is aligned to four bytes, and of each further one."""
+FIELDS = ("x", "y", "sec", "nsec", "on")
+
+
+@dataclass(frozen=True, slots=True)
+class DvsMessage:
+    """One message.
+
+    Attributes:
+        seq: the header's number; None where it has none.
+        width, height: geometry.
+        time_us: time of the first event, or where there is none, of the header.
+        columns: the events.
+        events: the message's bytes.
+    """
+
+    seq: int | None
+    width: int
+    height: int
+    time_us: int
+    columns: RawColumns
+    events: bytes
+
+
+def parse_ros1(raw: bytes) -> DvsMessage:
+    """Parse a message as ROS 1 serialises it: packed, little-endian.
+
+    Raises:
+        EventError: where it is cut off.
+    """
+    try:
+        seq, sec, nsec, name = struct.unpack_from("<IIII", raw, 0)
+        height, width, count = struct.unpack_from("<III", raw, 16 + name)
+    except struct.error:
+        raise EventError(f"a message of {len(raw)} bytes is cut off") from None
+    kind = np.dtype(
+        {
+            "names": FIELDS,
+            "formats": ["<u2", "<u2", "<u4", "<u4", "u1"],
+            "offsets": [0, 2, 4, 8, 12],
+            "itemsize": ROS1_EVENT_BYTES,
+        }
+    )
+    first = 28 + name
+    if first + count * ROS1_EVENT_BYTES > len(raw):
+        raise EventError(f"a message of {count} events is cut off")
+    records = np.frombuffer(raw, kind, count, first) if count else np.empty(0, kind)
+    return _message(seq, width, height, sec, nsec, [records], raw)
+
+
+def parse_cdr(raw: bytes) -> DvsMessage:
+    """Parse a message as ROS 2 serialises it: aligned, of either byte order.
+
+    Raises:
+        EventError: where it is cut off, or serialised otherwise than by the plain rules.
+    """
+    if len(raw) < CDR_HEADER_BYTES or raw[0] or raw[1] > 1:
+        raise EventError(f"a message begins with {raw[:4].hex(' ')}, which is no plain CDR")
+    order = "<" if raw[1] else ">"
+    body = raw[CDR_HEADER_BYTES:]
+    try:
+        sec, nsec, name = struct.unpack_from(f"{order}iII", body, 0)
+        place = 12 + name + -name % 4
+        height, width, count = struct.unpack_from(f"{order}III", body, place)
+    except struct.error:
+        raise EventError(f"a message of {len(raw)} bytes is cut off") from None
+    first = place + 12
+    if count and first + CDR_FIRST_BYTES + (count - 1) * CDR_EVENT_BYTES > len(body):
+        raise EventError(f"a message of {count} events is cut off")
+    formats = [f"{order}{code}" for code in ("u2", "u2", "i4", "u4", "u1")]
+    head = np.dtype({"names": FIELDS, "formats": formats, "offsets": [0, 2, 4, 8, 12]})
+    # Further ones begin a byte after the one before, and times two bytes after the pixel.
+    rest = np.dtype(
+        {
+            "names": FIELDS,
+            "formats": formats,
+            "offsets": [1, 3, 7, 11, 15],
+            "itemsize": CDR_EVENT_BYTES,
+        }
+    )
+    parts = []
+    if count:
+        parts.append(np.frombuffer(body, head, 1, first))
+    if count > 1:
+        parts.append(np.frombuffer(body, rest, count - 1, first + CDR_FIRST_BYTES))
+    return _message(None, width, height, sec, nsec, parts, raw)
+
+
+def _message(
+    seq: int | None, width: int, height: int, sec: int, nsec: int, parts: list, raw: bytes
+) -> DvsMessage:
+    pieces = [
+        RawColumns(
+            part["sec"].astype(np.int64) * 1_000_000 + part["nsec"].astype(np.int64) // 1000,
+            part["x"].astype(np.uint16),
+            part["y"].astype(np.uint16),
+            part["on"] != 0,
+        )
+        for part in parts
+    ]
+    columns = RawColumns.concatenate(pieces) if pieces else RawColumns.empty(0)
+    time_us = int(columns.t[0]) if len(columns) else sec * 1_000_000 + nsec // 1000
+    return DvsMessage(seq, width, height, time_us, columns, raw)
+
+
+class DvsMessageDecoder:
+    """Follows the messages of one publisher.
+
+    Args:
+        statistics: where lost messages are counted.
+
+    Attributes:
+        size: geometry of the messages; None before the first.
+        time_us: sensor time of the last message's first event; -1 before the first.
+        triggers: none; such messages hold no external triggers.
+    """
+
+    triggers = Triggers.empty()
+
+    def __init__(self, statistics: SourceStatistics) -> None:
+        self.statistics = statistics
+        self.size: SensorSize | None = None
+        self.time_us = -1
+        self._next_seq: int | None = None
+
+    def decode(self, message: DvsMessage) -> RawColumns:
+        """Events of the next message: unchecked, in the message's order.
+
+        Raises:
+            EventError: where the geometry changes.
+        """
+        self.skip(message)
+        return message.columns
+
+    def skip(self, message: DvsMessage) -> None:
+        """Note what a message says of itself."""
+        expected = self._next_seq
+        if message.seq is not None:
+            self._next_seq = message.seq + 1
+            if expected is not None:
+                self.statistics.lost_packets += max(message.seq - expected, 0)
+        size = SensorSize(message.width, message.height)
+        if self.size is not None and size != self.size:
+            raise EventError(f"a message of geometry {size} after {self.size}")
+        self.size = size
+        self.time_us = message.time_us

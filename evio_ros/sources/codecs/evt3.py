@@ -1,0 +1,363 @@
+"""EVT3 of Prophesee's RAW files and packets: words of 16 bits that change one part of a state each.
+
+Source: Prophesee Metavision documentation, "EVT 3.0 format".
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.events import EventBatch
+from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
+from evio_ros.sources.raw_columns import RawColumns, Triggers
+
+__all__ = ["ADDR_Y", "TIME_HIGH", "TIME_LOW", "Evt3Decoder", "Evt3Encoder"]
+
+# Types of words, in the highest 4 bits.
+ADDR_Y = 0x0
+ADDR_X = 0x2
+BASE_X = 0x3
+VECTOR_12 = 0x4
+VECTOR_8 = 0x5
+TIME_LOW = 0x6
+CONTINUED_4 = 0x7
+TIME_HIGH = 0x8
+TRIGGER = 0xA
+OTHERS = 0xE
+CONTINUED_12 = 0xF
+TYPE_SHIFT = 12
+VALUE_MASK = (1 << TYPE_SHIFT) - 1
+TIME_BITS = 12
+"""Bits of time in each of the two time words."""
+HIGH_WRAP = 1 << TIME_BITS
+HALF_WRAP = HIGH_WRAP // 2
+CHANNEL_SHIFT = 8
+POLARITY_SHIFT = 11
+SIDE_MASK = (1 << POLARITY_SHIFT) - 1
+POLARITY_MASK = 1 << POLARITY_SHIFT
+MASK_8 = (1 << 8) - 1
+LONGEST_VECTOR = 12
+USUAL_TRIGGERS = 64
+# Places in a decoder's state: time above the low 12 bits, counted on past its wraps, low 12 bits,
+# row, next column of a vector, polarity of a vector (0 or 1); whether any time-high word has come,
+# whether the last change of time above the low bits was one of half its range ahead, and whether
+# the last word was a time-high.
+HIGH, LOW, ROW, COLUMN, POLARITY, KNOWN, HALF_STEP, AT_HIGH = range(8)
+
+
+_MASKS = np.arange(1 << LONGEST_VECTOR)[:, None] >> np.arange(LONGEST_VECTOR) & 1
+BITS_SET = _MASKS.sum(axis=1).astype(np.uint8)
+"""Number of events of each vector of 12 columns."""
+PLACES = np.argsort(1 - _MASKS, axis=1, kind="stable").astype(np.uint8)
+"""Columns of those events from the vector's first column on, ascending."""
+
+
+@njit(cache=True, nogil=True)
+def _high_step(raw, high, was_half, is_adjacent):
+    """Step to the value of a time-high word nearest to the one before, and whether it is a half.
+
+    So a wrap is a step back of more than half the range, and a single wrong word does no harm to
+    the next: the step to it and the step back cancel. Only two steps of exactly half the range do
+    not tell. They are the way back from a wrong word, but where nothing is between the words: then
+    an encoder counts on through a time without events.
+    """
+    step = ((raw - high + HALF_WRAP - 1) & (HIGH_WRAP - 1)) - (HALF_WRAP - 1)
+    if step == 0:
+        return step, was_half
+    if step != HALF_WRAP:
+        return step, 0
+    if was_half and not is_adjacent:
+        return -step, 0
+    return step, 1
+
+
+@njit(cache=True, nogil=True)
+def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
+    """Decode from where `reached` says, until the words end or a column is full.
+
+    `reached` holds the numbers of words, events, triggers and invalid words so far.
+    """
+    high, low, row = state[HIGH], state[LOW], state[ROW]
+    column, vector_polarity = state[COLUMN], state[POLARITY]
+    known, half = state[KNOWN], state[HALF_STEP]
+    time = (high << TIME_BITS) | low
+    last_high = reached[0] - 1 if state[AT_HIGH] else -2
+    # Unsigned places need no test for a negative index: a fifth faster.
+    one, last = np.uint64(1), np.uint64(t.size - LONGEST_VECTOR)
+    events, triggers, invalid = np.uint64(reached[1]), reached[2], reached[3]
+    end = words.size
+    for i in range(reached[0], words.size):
+        word = np.int64(words[i])
+        kind = word >> TYPE_SHIFT
+        if kind == ADDR_X:
+            if not known:
+                invalid += 1
+                continue
+            t[events] = time
+            x[events] = word & SIDE_MASK
+            y[events] = row
+            polarity[events] = (word & POLARITY_MASK) != 0
+            events += one
+        elif kind in (VECTOR_12, VECTOR_8):
+            if events > last:
+                end = i
+                break
+            bits = np.uint64(word) & np.uint64(VALUE_MASK if kind == VECTOR_12 else MASK_8)
+            first = column
+            column += 12 if kind == VECTOR_12 else 8
+            if not known:
+                invalid += 1
+                continue
+            for place in range(np.int64(BITS_SET[bits])):
+                t[events] = time
+                x[events] = first + PLACES[bits, place]
+                y[events] = row
+                polarity[events] = vector_polarity != 0
+                events += one
+        elif kind == ADDR_Y:
+            row = word & SIDE_MASK
+        elif kind == TIME_LOW:
+            low = word & VALUE_MASK
+            time = (high << TIME_BITS) | low
+        elif kind == BASE_X:
+            column = word & SIDE_MASK
+            vector_polarity = (word >> POLARITY_SHIFT) & 1
+        elif kind == TIME_HIGH:
+            raw = word & VALUE_MASK
+            if known:
+                step, half = _high_step(raw, high, half, last_high == i - 1)
+                if step:
+                    # Low bits begin anew at a new time-high.
+                    high, low = high + step, 0
+            else:
+                high, known = high + raw, 1
+            last_high = i
+            time = (high << TIME_BITS) | low
+        elif kind == TRIGGER:
+            if triggers == trigger_t.size:
+                end = i
+                break
+            if known:
+                trigger_t[triggers] = time
+                trigger_value[triggers] = word & VALUE_MASK
+                triggers += 1
+        elif kind != CONTINUED_4 and kind != CONTINUED_12 and kind != OTHERS:
+            invalid += 1
+    state[HIGH], state[LOW], state[ROW] = high, low, row
+    state[COLUMN], state[POLARITY] = column, vector_polarity
+    state[KNOWN], state[HALF_STEP] = known, half
+    state[AT_HIGH] = last_high == end - 1
+    reached[0], reached[1], reached[2], reached[3] = end, events, triggers, invalid
+
+
+@njit(cache=True, nogil=True)
+def _skip(words, state):
+    """Only times wrap, so only they are followed; of all else the last word counts."""
+    high, known, half = state[HIGH], state[KNOWN], state[HALF_STEP]
+    last_high, changed_at = (-1 if state[AT_HIGH] else -2), -1
+    for i in range(words.size):
+        if words[i] >> TYPE_SHIFT == TIME_HIGH:
+            raw = np.int64(words[i] & VALUE_MASK)
+            if known:
+                step, half = _high_step(raw, high, half, last_high == i - 1)
+                high += step
+                if step:
+                    state[LOW], changed_at = 0, i
+            else:
+                high, known = high + raw, 1
+            last_high = i
+    state[HIGH], state[KNOWN], state[HALF_STEP] = high, known, half
+    state[AT_HIGH] = last_high == words.size - 1
+    low_open = row_open = column_open = True
+    moved = 0
+    for i in range(words.size - 1, -1, -1):
+        word = np.int64(words[i])
+        kind = word >> TYPE_SHIFT
+        if i == changed_at:
+            low_open = False
+        elif kind == TIME_LOW and low_open:
+            state[LOW] = word & VALUE_MASK
+            low_open = False
+        elif kind == ADDR_Y and row_open:
+            state[ROW] = word & SIDE_MASK
+            row_open = False
+        elif kind == BASE_X and column_open:
+            state[COLUMN] = (word & SIDE_MASK) + moved
+            state[POLARITY] = (word >> POLARITY_SHIFT) & 1
+            column_open = False
+        elif kind == VECTOR_12 and column_open:
+            moved += 12
+        elif kind == VECTOR_8 and column_open:
+            moved += 8
+        if not (low_open or row_open or column_open):
+            return
+    if column_open:
+        state[COLUMN] += moved
+
+
+class Evt3Decoder(WordDecoder):
+    """Decoder of EVT3 words, of files and of packets that begin anywhere in the stream.
+
+    24-bit times are counted on past their wraps. Vectors that run past column 65535 wrap and are
+    then outside any geometry.
+    """
+
+    word_type: ClassVar[np.dtype] = np.dtype("<u2")
+
+    wrap_us: ClassVar[int] = HIGH_WRAP << TIME_BITS
+
+    def __init__(self, epoch_us: int = 0) -> None:
+        self.state = np.array((epoch_us >> TIME_BITS, 0, 0, 0, 0, 0, 0, 0), np.int64)
+        self.invalid = 0
+        self.triggers = Triggers.empty()
+
+    def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
+        """Decode uint16 words; external triggers are kept in `triggers`."""
+        columns = RawColumns.empty(words.size + LONGEST_VECTOR)
+        trigger_t = np.empty(USUAL_TRIGGERS, np.int64)
+        trigger_value = np.empty(USUAL_TRIGGERS, np.uint16)
+        reached = np.zeros(4, np.int64)
+        while True:
+            _decode(
+                words,
+                self.state,
+                columns.t,
+                columns.x,
+                columns.y,
+                columns.polarity,
+                trigger_t,
+                trigger_value,
+                reached,
+            )
+            done, events, triggers, invalid = reached.tolist()
+            if done == words.size:
+                break
+            # Most words make one event or none; only vectors make more.
+            columns = RawColumns.concatenate((columns.select(slice(0, events)), columns))
+            room = 2 * triggers + USUAL_TRIGGERS
+            trigger_t, trigger_value = np.resize(trigger_t, room), np.resize(trigger_value, room)
+        value = trigger_value[:triggers]
+        self.triggers = Triggers(
+            trigger_t[:triggers].copy(),
+            (value & 1).astype(np.uint8),
+            (value >> CHANNEL_SHIFT).astype(np.uint8),
+        )
+        self.invalid += invalid
+        return columns.select(slice(0, events))
+
+    def skip(self, words: NDArray[np.unsignedinteger]) -> None:
+        """Bring the state beyond uint16 words without making events."""
+        _skip(words, self.state)
+
+    @property
+    def time_us(self) -> int:
+        """Sensor time that the state stands at; -1 before the first time-high word."""
+        high, low = int(self.state[HIGH]), int(self.state[LOW])
+        return (high << TIME_BITS) | low if self.state[KNOWN] else NO_TIME
+
+
+LONGEST_TIME_STEP = HIGH_WRAP // 4
+"""Steps of the written time-high words, so that a decoder cannot take them for steps back."""
+FEWEST_IN_VECTOR = 3
+"""A vector costs two words, so fewer events are written one by one."""
+
+REPEAT = 3
+"""Place in an encoder's state, after high, low and row (-1 for not sent yet): whether the time
+above the low bits must be sent again."""
+
+
+@njit(cache=True, nogil=True)
+def _vector(t, x, y, polarity, first):
+    """Number of events from `first` on that one vector of 12 columns can hold in their order."""
+    length = 1
+    for i in range(first + 1, min(first + 12, t.size)):
+        if t[i] != t[first] or y[i] != y[first] or polarity[i] != polarity[first]:
+            break
+        if x[i] <= x[i - 1] or x[i] >= x[first] + 12:
+            break
+        length += 1
+    return length
+
+
+@njit(cache=True, nogil=True)
+def _next_written(high, wanted):
+    """The next time-high on the way to a wanted one.
+
+    It wraps only from its largest value to 0; shorter steps back are no wraps to other decoders.
+    """
+    step = min(high + LONGEST_TIME_STEP, wanted)
+    last_of_epoch = high | (HIGH_WRAP - 1)
+    return step if step <= last_of_epoch else max(last_of_epoch, high + 1)
+
+
+@njit(cache=True, nogil=True)
+def _encode(t, x, y, polarity, state, words):
+    """Returns the number of words."""
+    high, low, row = state[HIGH], state[LOW], state[ROW]
+    count, i = 0, 0
+    while i < t.size:
+        wanted = t[i] >> TIME_BITS
+        while high != wanted or state[REPEAT]:
+            state[REPEAT] = 0
+            high = wanted if high < 0 else _next_written(high, wanted)
+            words[count] = TIME_HIGH << TYPE_SHIFT | (high & VALUE_MASK)
+            count += 1
+            low = -1
+        if low != t[i] & VALUE_MASK:
+            low = t[i] & VALUE_MASK
+            words[count] = TIME_LOW << TYPE_SHIFT | low
+            count += 1
+        if row != y[i]:
+            row = y[i]
+            words[count] = ADDR_Y << TYPE_SHIFT | row
+            count += 1
+        length = _vector(t, x, y, polarity, i)
+        if length >= FEWEST_IN_VECTOR:
+            bits = 0
+            for k in range(i, i + length):
+                bits |= 1 << (x[k] - x[i])
+            words[count] = BASE_X << TYPE_SHIFT | polarity[i] << POLARITY_SHIFT | x[i]
+            words[count + 1] = VECTOR_12 << TYPE_SHIFT | bits
+            count += 2
+        else:
+            length = 1
+            words[count] = ADDR_X << TYPE_SHIFT | polarity[i] << POLARITY_SHIFT | x[i]
+            count += 1
+        i += length
+    state[HIGH], state[LOW], state[ROW] = high, low, row
+    return count
+
+
+class Evt3Encoder:
+    """Turns batches into EVT3 words; the state is carried from batch to batch.
+
+    Events of one time, row and polarity that follow one another from left to right share a vector,
+    so that a decoder gives back the same events in the same order.
+    """
+
+    def __init__(self) -> None:
+        self.state = np.array((-1, -1, -1, 0), np.int64)
+
+    def repeat_state(self) -> None:
+        """Send time and row again before the next event, for decoders that begin there."""
+        self.state[LOW] = self.state[ROW] = -1
+        self.state[REPEAT] = 1
+
+    def encode(self, batch: EventBatch) -> NDArray[np.uint16]:
+        """Encode events whose coordinates are below 2048; times are kept modulo 2**24 µs."""
+        if not len(batch):
+            return np.empty(0, np.uint16)
+        before = int(self.state[HIGH])
+        wanted = batch.t >> TIME_BITS
+        first = wanted[0] if before < 0 else before
+        steps = -(-np.diff(wanted, prepend=first) // LONGEST_TIME_STEP)
+        wraps = (wanted[-1] - first) // HIGH_WRAP + 1
+        room = int(np.sum(steps) + 2 * wraps)
+        words = np.empty(3 * len(batch) + room + 1, np.uint16)
+        polarity = batch.polarity.view(np.uint8)
+        count = _encode(batch.t, batch.x, batch.y, polarity, self.state, words)
+        return words[:count]

@@ -1,0 +1,357 @@
+"""Telling the sensor's clock from single wrong times, and following it where it starts anew.
+
+A clock is what many events agree on. While each event is within a window of the newest one, before
+or after, nothing is in question. Where one is not, it and all that follow are held back until what
+follows decides. Held events are grouped into runs, in each of which the time goes on without a
+jump; a chain is a sequence of runs, in the file's order, in which time does not go back. A run
+weighs as many events as there are different times in it, since a clock that stands still is none.
+
+- A chain that goes on from the clock so far has grown to `AGREED` and lasts for `AGREED_US`: its
+  events are good, jumps ahead in it are gaps in the data, all others are outliers or too late.
+- A chain from before the clock's time has grown so first: the clock has started anew.
+- The data end: the heaviest chain that goes on from the clock is good.
+
+The beginning of the data is such a question too, with no clock to go on from. A few events at the
+beginning or the end, far from the many others, are outliers even though time does not go back:
+those left over from an earlier run, or the last event with a bit flipped.
+
+The heaviest chain is the heaviest increasing subsequence of the runs, by dynamic programming.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+
+from evio_ros.sources.base import ClockRestart, SourceStatistics
+from evio_ros.sources.event_runs import (
+    AGREED,
+    AGREED_US,
+    FULL,
+    MOST_STRAY,
+    NO_TIME,
+    STARTS_ANEW,
+    UNDECIDED,
+    EventRuns,
+)
+from evio_ros.sources.raw_columns import RawColumns
+
+__all__ = ["NOMINAL_GAP_US", "EventClock", "share_agreed"]
+
+WORD_US = 1 << 12
+"""So long a group of events at the data's start or end may be of one such word."""
+MOST_LONE = 2
+"""So few are outliers `LONE_GAP_US` from all others."""
+STRAY_GAP_US = 1_000_000
+LONE_GAP_US = 100_000
+GAP_FACTOR = 4
+"""How many times the data's longest gap these gaps must be, too: quiet scenes have long gaps."""
+NOMINAL_GAP_US = 10_000_000
+"""Time between two epochs of a clock where nothing tells it: the longest window of any consumer, so
+that no window holds events of both."""
+
+
+@njit(cache=True, nogil=True)
+def _undisputed(t, newest, window_us):
+    """Number of leading events within the window around the newest one, and the newest then."""
+    for i in range(t.size):
+        if t[i] > newest + window_us or t[i] < newest - window_us:
+            return i, newest
+        newest = max(newest, t[i])
+    return t.size, newest
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """When events were received: by the receiver's clock, and the sensor's at the same event."""
+
+    received_us: int
+    t_us: int
+
+
+class _Held:
+    """Events held back, and when they were received."""
+
+    def __init__(self, pieces: list[RawColumns]) -> None:
+        self._pieces = pieces
+
+    @property
+    def events(self) -> RawColumns:
+        """All events in one."""
+        if len(self._pieces) == 1:
+            return self._pieces[0]
+        return RawColumns.concatenate(self._pieces)
+
+    def before(self, event: int) -> Iterator[RawColumns]:
+        """The pieces up to an event."""
+        for piece in self._pieces:
+            if event > 0:
+                yield piece.select(slice(0, event))
+            event -= len(piece)
+
+    def after(self, event: int) -> list[RawColumns]:
+        """The pieces from an event on."""
+        pieces = []
+        for piece in self._pieces:
+            if event < len(piece):
+                pieces.append(_rest(piece, max(event, 0)))
+            event -= len(piece)
+        return pieces
+
+    def anchor(self, event: int) -> _Anchor | None:
+        """When the piece of an event was received."""
+        for piece in self._pieces:
+            if event < len(piece):
+                return _anchor_of(piece)
+            event -= len(piece)
+        return None
+
+
+def _anchor_of(columns: RawColumns) -> _Anchor | None:
+    if columns.received_us is None:
+        return None
+    return _Anchor(columns.received_us, int(columns.t[0]))
+
+
+def _rest(columns: RawColumns, count: int) -> RawColumns:
+    """Events but for the first few; when the next one was received is not known then."""
+    if not count:
+        return columns
+    return replace(columns.select(slice(count, None)), received_us=None)
+
+
+def _are_stray(runs: EventRuns, group: list[int], gap_us: int) -> bool:
+    """Whether a group of runs, so far from all others, may be outliers."""
+    weight, age_us = runs.weight(group), runs.age(group)
+    if gap_us <= STRAY_GAP_US:
+        return weight <= MOST_LONE
+    return age_us <= WORD_US or (weight <= MOST_STRAY and age_us <= AGREED_US)
+
+
+class EventClock:
+    """Passes on the events that agree with the sensor's clock, and drops and counts the others.
+
+    The result does not depend on how the events are split into columns. Events that are passed on
+    keep their order; each is at most `window_us` behind the newest, but for a few at the seams of
+    runs. In each epoch after the first, times are shifted so that they go on.
+
+    Args:
+        window_us: how far from the newest event nothing is in question.
+        statistics: where late events, outliers and restarts are counted.
+        at_beginning: whether the first event to come is the first there is, so that what is left
+            over from an earlier run may come before the data.
+    """
+
+    def __init__(
+        self, window_us: int, statistics: SourceStatistics, at_beginning: bool = True
+    ) -> None:
+        self._window_us = window_us
+        self._statistics = statistics
+        self._at_beginning = at_beginning
+        self._settled = False
+        self._newest_us = NO_TIME
+        self._shift_us = 0
+        self._since_gap = 0
+        self._longest_gap_us = 0
+        self._held: list[RawColumns] = []
+        self._runs: EventRuns | None = None
+        self._anchor: _Anchor | None = None
+
+    @property
+    def newest_us(self) -> int | None:
+        """Time of the newest event, not shifted; None while events are held back."""
+        return self._newest_us if self._settled and self._runs is None else None
+
+    @property
+    def shift_us(self) -> int:
+        """What is added to the times of this epoch."""
+        return self._shift_us
+
+    def pass_on(self, columns: RawColumns) -> RawColumns:
+        """Take events of which the caller knows that each is 0 to `window_us` after the last.
+
+        To be called only while `newest_us` is not None.
+        """
+        self._since_gap += len(columns)
+        self._newest_us = int(columns.t[-1])
+        self._anchor = _anchor_of(columns) or self._anchor
+        return self._shifted(columns)
+
+    def follow(self, columns: RawColumns) -> Iterator[RawColumns]:
+        """Take the next events; yields those that are good, which may be earlier ones."""
+        waiting = [columns]
+        while waiting:
+            columns = waiting.pop()
+            if self._runs is None and self._settled:
+                count, self._newest_us = _undisputed(columns.t, self._newest_us, self._window_us)
+                if count:
+                    self._since_gap += count
+                    self._anchor = _anchor_of(columns) or self._anchor
+                    yield self._shifted(columns.select(slice(0, count)))
+                columns = _rest(columns, count)
+            if not len(columns):
+                continue
+            if self._runs is None:
+                self._runs = EventRuns(self._newest_us if self._settled else None, self._window_us)
+            taken = self._runs.add(columns.t)
+            self._held.append(columns.select(slice(0, taken)))
+            if self._runs.decision == UNDECIDED:
+                continue
+            waiting.append(_rest(columns, taken))
+            held, runs = self._release()
+            if runs.decision == STARTS_ANEW:
+                yield from self._start_anew(held, runs)
+                continue
+            chain, count = self._decided(runs)
+            yield from self._accept(held, runs, chain, count)
+            waiting += held.after(count)[::-1]
+
+    def finish(self, ended: bool = True) -> Iterator[RawColumns]:
+        """Decide on what is held back from what there is, and yield the good events.
+
+        Args:
+            ended: whether no more events come. A live source that is silent only for now keeps
+                what is far ahead of the clock until more events agree.
+        """
+        while self._runs is not None:
+            chain = self._runs.best_chain()
+            good = self._without_stray_end(self._runs, chain)
+            if not ended and len(good) < len(chain):
+                return
+            held, runs = self._release()
+            if len(good) < len(chain):
+                # Without these, others may be on the best chain.
+                stray = runs.members(chain[len(good) :])
+                self._statistics.outliers += int(np.count_nonzero(stray))
+                yield from self.follow(held.events.select(~stray))
+            else:
+                good = self._without_stray_start(runs, chain)
+                yield from self._accept(held, runs, good, runs.events)
+
+    def _release(self) -> tuple[_Held, EventRuns]:
+        """What is held back, which is held back no longer."""
+        held, runs = _Held(self._held), self._runs
+        assert runs is not None
+        self._held, self._runs = [], None
+        return held, runs
+
+    def _decided(self, runs: EventRuns) -> tuple[list[int], int]:
+        """The chain that is good, and the number of events on which that decides."""
+        if runs.decision == FULL:
+            chain = runs.best_chain()
+            # Else nothing agrees, neither with the clock nor with itself.
+            agrees = not self._settled or runs.is_most(chain)
+            return (chain if agrees else []), runs.events
+        chain = runs.deciding_chain()
+        # What comes after a jump that too few events support yet is decided on by more of them.
+        supported = len(chain) - 1
+        while supported and not runs.is_supported(chain[supported:]):
+            supported -= 1
+        good = self._without_stray_start(runs, chain)
+        good = good[: len(good) - (len(chain) - 1 - supported)]
+        return good, runs.after(chain[supported])
+
+    def _start_anew(self, held: _Held, runs: EventRuns) -> Iterator[RawColumns]:
+        """End the clock's epoch with what is held before the deciding chain, and begin another."""
+        chain = runs.deciding_chain()
+        first = runs.first_event(chain[0])
+        yield from self.follow(held.events.select(slice(0, first)))
+        yield from self.finish()
+        members = runs.members(chain)[first:]
+        begun = held.events.select(slice(first, runs.events))
+        start_us = int(begun.t[members].min())
+        anchor = held.anchor(first)
+        known_us = self._gap_by_receipt(anchor, start_us)
+        gap_us = NOMINAL_GAP_US if known_us is None else known_us
+        shifted_us = self._newest_us + self._shift_us + gap_us
+        self._statistics.clock_restarts += 1
+        self._statistics.restarts.append(ClockRestart(shifted_us, known_us))
+        self._statistics.outliers += int(np.count_nonzero(~members))
+        self._shift_us = shifted_us - start_us
+        self._newest_us = runs.top(chain[-1])
+        self._since_gap, self._longest_gap_us = int(np.count_nonzero(members)), 0
+        self._anchor = anchor
+        yield self._shifted(begun.select(members))
+
+    def _accept(
+        self, held: _Held, runs: EventRuns, chain: list[int], count: int
+    ) -> Iterator[RawColumns]:
+        """Yield those of the first `count` events that are of a chain, and count the others."""
+        if chain:
+            self._newest_us = max(self._newest_us, runs.top(chain[-1]))
+            self._note_gaps(runs, chain)
+            self._settled = True
+        if runs.are_one:
+            self._anchor = held.anchor(0) or self._anchor
+            yield from map(self._shifted, held.before(count))
+            return
+        members = runs.members(chain)[:count]
+        events = held.events.select(slice(0, count))
+        dropped = events.t[~members]
+        late = int(np.count_nonzero(dropped < self._newest_us))
+        self._statistics.late += late
+        self._statistics.outliers += len(dropped) - late
+        if members.any():
+            self._anchor = held.anchor(int(members.argmax())) or self._anchor
+            yield self._shifted(events.select(members))
+
+    def _note_gaps(self, runs: EventRuns, chain: list[int]) -> None:
+        """Follow the longest gap and the number of events since the last long one."""
+        jumps = runs.jumps(chain)
+        if not self._settled:
+            jumps[0] = 0
+        long = np.flatnonzero(jumps > STRAY_GAP_US)
+        self._longest_gap_us = max(self._longest_gap_us, int(jumps.max()))
+        if len(long):
+            self._since_gap = runs.events_of(chain[int(long[-1]) :])
+        else:
+            self._since_gap += runs.events_of(chain)
+
+    def _without_stray_end(self, runs: EventRuns, chain: list[int]) -> list[int]:
+        """The chain without a few events at its end, long after many."""
+        if not chain:
+            return chain
+        jumps = runs.jumps(chain)
+        for place in np.flatnonzero(jumps > LONE_GAP_US).tolist():
+            before = self._since_gap + runs.weight(chain[:place])
+            longest_us = max(self._longest_gap_us, int(jumps[:place].max(initial=0)))
+            is_far = before >= AGREED - MOST_STRAY and jumps[place] > GAP_FACTOR * longest_us
+            if is_far and _are_stray(runs, chain[place:], int(jumps[place])):
+                return chain[:place]
+        return chain
+
+    def _without_stray_start(self, runs: EventRuns, chain: list[int]) -> list[int]:
+        """The chain without a few events at its beginning, long before many."""
+        if self._settled or not self._at_beginning:
+            return chain
+        jumps = runs.jumps(chain)
+        for place in np.flatnonzero(jumps > LONE_GAP_US)[::-1].tolist():
+            are_many = runs.weight(chain[place:]) >= AGREED - MOST_STRAY
+            is_far = jumps[place] > GAP_FACTOR * int(jumps[place + 1 :].max(initial=0))
+            if are_many and is_far and _are_stray(runs, chain[:place], int(jumps[place])):
+                return chain[place:]
+        return chain
+
+    def _gap_by_receipt(self, anchor: _Anchor | None, start_us: int) -> int | None:
+        """Time between two epochs by the receiver's clock; None where that says nothing."""
+        if anchor is None or self._anchor is None:
+            return None
+        before_us = self._anchor.received_us + self._newest_us - self._anchor.t_us
+        gap_us = anchor.received_us + start_us - anchor.t_us - before_us
+        return gap_us if gap_us > 0 else None
+
+    def _shifted(self, columns: RawColumns) -> RawColumns:
+        if not self._shift_us:
+            return columns
+        return replace(columns, t=columns.t + self._shift_us)
+
+
+def share_agreed(columns: RawColumns, window_us: int) -> float:
+    """Share of events that agree on a clock: near 1 of a camera's, near 0 of random times."""
+    if not len(columns):
+        return 0.0
+    clock = EventClock(window_us, SourceStatistics())
+    return sum(map(len, [*clock.follow(columns), *clock.finish()])) / len(columns)

@@ -1,0 +1,98 @@
+"""Events and external triggers as a file or a camera gives them, before anything is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["RawColumns", "Triggers"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawColumns:
+    """Events as a file holds them: unchecked and in the file's order.
+
+    Attributes:
+        t: int64 (n,) unwrapped sensor time in µs.
+        x, y: uint16 (n,) pixel.
+        polarity: bool (n,), True for ON.
+        received_us: when the first of these events was received, by a clock that goes on where the
+            sensor's may start anew, as a bag's stamps; None where that is not known.
+    """
+
+    t: NDArray[np.int64]
+    x: NDArray[np.uint16]
+    y: NDArray[np.uint16]
+    polarity: NDArray[np.bool_]
+    received_us: int | None = None
+
+    @classmethod
+    def empty(cls, count: int) -> Self:
+        """Columns of `count` events whose values are not set."""
+        return cls(
+            np.empty(count, np.int64),
+            np.empty(count, np.uint16),
+            np.empty(count, np.uint16),
+            np.empty(count, np.bool_),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[RawColumns]) -> Self:
+        """The events of all parts, one part after the other; when they were received is lost."""
+        return cls(
+            np.concatenate([part.t for part in parts]),
+            np.concatenate([part.x for part in parts]),
+            np.concatenate([part.y for part in parts]),
+            np.concatenate([part.polarity for part in parts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def select(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> RawColumns:
+        """The events that an index, a mask or a slice picks."""
+        return RawColumns(
+            self.t[which], self.x[which], self.y[which], self.polarity[which], self.received_us
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Triggers:
+    """Edges of external triggers, as columns of equal length n.
+
+    Attributes:
+        t: int64 (n,) sensor time in µs.
+        edge: uint8 (n,), 1 rising, 0 falling.
+        channel: uint8 (n,), number of the input.
+    """
+
+    t: NDArray[np.int64]
+    edge: NDArray[np.uint8]
+    channel: NDArray[np.uint8]
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No edges."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.uint8))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Triggers]) -> Self:
+        """The edges of all parts, one part after the other."""
+        if not parts:
+            return cls.empty()
+        return cls(
+            np.concatenate([part.t for part in parts]),
+            np.concatenate([part.edge for part in parts]),
+            np.concatenate([part.channel for part in parts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def select(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Triggers:
+        """The edges that an index, a mask or a slice picks."""
+        return Triggers(self.t[which], self.edge[which], self.channel[which])

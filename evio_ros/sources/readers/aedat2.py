@@ -1,0 +1,202 @@
+"""AEDAT 1.0 and 2.0 files, as jAER and v2e write them.
+
+Source: iniVation's documentation, "AEDAT 2.0", and jAER's extractors, which are the format where
+the two differ (the DVS128's ON events have polarity bit 0). A text header, then records of an
+address and a time in µs, big-endian: 16 and 32 bits in version 1.0, twice 32 in 2.0. What an
+address means depends on the camera. Its origin is the lower right corner; here it is brought to
+the upper left.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.file_start import FileStart
+from evio_ros.sources.readers.record_file import RecordFile
+
+__all__ = ["Aedat1File", "Aedat2File"]
+
+HEADER_END = b"#End Of ASCII Header"
+LONGEST_HEADER_BYTES = 1 << 20
+LEAST_PLAUSIBLE = 0.999
+"""Share of the first addresses that must fit a camera for it to be taken for that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Chip:
+    """How a camera's addresses are made up.
+
+    Attributes:
+        size: geometry.
+        x_shift, x_bits, y_shift, y_bits: where the pixel is.
+        polarity_shift: where the polarity is.
+        on: value of the polarity's bit of ON events.
+        others: bits of which none is set in an event of a pixel.
+        has_events_only: False where samples of other kinds lie between the events.
+    """
+
+    size: SensorSize
+    x_shift: int
+    x_bits: int
+    y_shift: int
+    y_bits: int
+    polarity_shift: int
+    on: int
+    others: int
+    has_events_only: bool = True
+
+    def pixels(self, address: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Columns and rows as stored, counted from the lower right corner."""
+        x = (address >> self.x_shift) & ((1 << self.x_bits) - 1)
+        y = (address >> self.y_shift) & ((1 << self.y_bits) - 1)
+        return x.astype(np.int64), y.astype(np.int64)
+
+    def may_be_of(self, address: NDArray[np.uint32]) -> bool:
+        """Whether nearly all of some addresses can be of this camera."""
+        events = address[(address & np.uint32(self.others)) == 0]
+        if not len(events) or (self.has_events_only and len(events) < len(address)):
+            return False
+        x, y = self.pixels(events)
+        unused = (1 << self.polarity_shift) - 1
+        fits = (x < self.size.width) & (y < self.size.height) & ((events & unused) == 0)
+        return float(np.mean(fits)) >= LEAST_PLAUSIBLE
+
+
+def _davis(width: int, height: int) -> _Chip:
+    """A DAVIS: bit 31 is set for samples of frames and motion, bit 10 for inputs' edges."""
+    return _Chip(SensorSize(width, height), 12, 10, 22, 9, 11, 1, 1 << 31 | 1 << 10, False)
+
+
+DVS128 = _Chip(SensorSize(128, 128), 1, 7, 8, 7, 0, 0, 0xFFFF8000)
+DVS640 = _Chip(SensorSize(640, 480), 1, 10, 11, 10, 0, 1, 0xFFE00000)
+CHIPS = (
+    (r"dvs128|tmpdiff128", DVS128),
+    (r"davis128", _davis(128, 128)),
+    (r"davis(192|208)", _davis(208, 192)),
+    (r"davis240|sbret|dvs240", _davis(240, 180)),
+    (r"c?davis346|dvs346", _davis(346, 260)),
+    (r"davis(rgbw?)?640", _davis(640, 480)),
+    (r"dvs640", DVS640),
+)
+"""Names of jAER's chip classes, in lower case, and what their addresses mean."""
+UNNAMED = (DVS128, _davis(240, 180), _davis(346, 260), _davis(640, 480), DVS640)
+"""What a file without a camera's name may be of; the first that fits is taken."""
+
+
+class Aedat2File(RecordFile):
+    """A recording in an AEDAT 2.0 file.
+
+    Args:
+        path: name of the file.
+        size: geometry; None for that of the camera that the header names.
+
+    Raises:
+        SourceError: where the camera is not known, or the file holds no events.
+    """
+
+    format_name = "AEDAT 2.0"
+    version = b"#!AER-DAT2.0"
+    record_bytes = 8
+    address_bytes = 4
+
+    @classmethod
+    def recognises(cls, start: FileStart) -> bool:
+        """Whether the file begins with the version line."""
+        return start.data.startswith(cls.version)
+
+    def _prepare(self) -> SensorSize | None:
+        header, self._data_offset = self._read_header()
+        tick = re.search(rb"[Tt]ick is (\d{1,6}) us", header)
+        self._tick_us = int(tick[1]) if tick and int(tick[1]) else 1
+        self._wrap_us = self._tick_us << 32
+        self._chip = DVS128
+        self._count_records()
+        self._chip = self._find_chip(header)
+        return self._chip.size
+
+    def _read_header(self) -> tuple[bytes, int]:
+        """The header, and the offset after it."""
+        start = bytes(self._read_at(0, min(self._file_bytes(), LONGEST_HEADER_BYTES)))
+        end = start.find(HEADER_END)
+        if end >= 0:
+            offset = start.find(b"\n", end) + 1
+            return start[:end], offset or len(start)
+        offset = 0
+        while start[offset : offset + 1] == b"#":
+            line_end = start.find(b"\n", offset)
+            if line_end < 0:
+                raise SourceError(self.path, "the header's last line does not end", offset)
+            offset = line_end + 1
+        return start[:offset], offset
+
+    def _find_chip(self, header: bytes) -> _Chip:
+        text = header.decode("latin-1").lower()
+        for key in ("aechip", "hardwareinterface"):
+            named = re.search(rf"#\s*{key}:\s*(\S.*)", text)
+            if named is None:
+                continue
+            for pattern, chip in CHIPS:
+                if re.search(pattern, named[1]):
+                    return chip
+            if key == "aechip":
+                name = named[1].strip().rpartition(".")[2][:60]
+                reason = (
+                    f"is {self.format_name} of the camera {name}, whose addresses are not known"
+                )
+                raise SourceError(self.path, f"{reason}; jAER reads it", 0)
+        return self._guess_chip()
+
+    def _guess_chip(self) -> _Chip:
+        """The camera that the first addresses can be of, where the header names none."""
+        addresses, _ = self._split(self._first_records())
+        for chip in UNNAMED:
+            if chip.may_be_of(addresses):
+                self.remarks.append(
+                    f"the header names no camera; addresses are read as those of {chip.size} pixels"
+                )
+                return chip
+        reason = f"is {self.format_name} of an unknown camera: its header names none"
+        raise SourceError(self.path, f"{reason}, and the addresses are of none known here", 0)
+
+    def _first_records(self) -> NDArray[np.uint8]:
+        count = min(self._records, 1 << 16)
+        data = self._read_at(self._data_offset, count * self.record_bytes)
+        return np.frombuffer(bytes(data), np.uint8).reshape(count, self.record_bytes)
+
+    def _split(self, records: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Addresses, and times in µs, of records."""
+        width = self.address_bytes
+        address = np.ascontiguousarray(records[:, :width]).view(f">u{width}")[:, 0]
+        time = np.ascontiguousarray(records[:, width:]).view(">u4")[:, 0]
+        return address.astype(np.uint32), time.astype(np.int64) * self._tick_us
+
+    def _decode(self, records: NDArray[np.uint8]) -> RawColumns:
+        address, time = self._split(records)
+        chip = self._chip
+        is_event = (address & np.uint32(chip.others)) == 0
+        if not is_event.all():
+            address, time = address[is_event], time[is_event]
+        x, y = chip.pixels(address)
+        polarity = ((address >> chip.polarity_shift) & 1) == chip.on
+        # What lies outside becomes negative here, and so a large number.
+        x, y = chip.size.width - 1 - x, chip.size.height - 1 - y
+        return RawColumns(time, x.astype(np.uint16), y.astype(np.uint16), polarity)
+
+
+class Aedat1File(Aedat2File):
+    """A recording in an AEDAT 1.0 file: addresses of 16 bits, of the DVS128 or its ancestor."""
+
+    format_name = "AEDAT 1.0"
+    version = b"#!AER-DAT1.0"
+    record_bytes = 6
+    address_bytes = 2
+
+    def _find_chip(self, header: bytes) -> _Chip:
+        return DVS128

@@ -1,0 +1,209 @@
+"""AEDAT 3.0 and 3.1 files of iniVation's cAER.
+
+Source: iniVation's documentation, "AEDAT 3.1". A text header, then packets of events of one type
+and one source: a header of 28 bytes and so many events of one length, little-endian. Contrast
+events are of type 1: bit 0 tells whether it is valid, bit 1 the polarity, bits 2 to 16 the row and
+17 to 31 the column, then 31 bits of time in µs. In version 3.0 rows are counted from below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.event_file import EventFile
+from evio_ros.sources.readers.file_start import FileStart
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+
+__all__ = ["Aedat3File"]
+
+VERSION = b"#!AER-DAT3."
+HEADER_END = b"#!END-HEADER"
+LONGEST_HEADER_BYTES = 1 << 20
+LARGEST_PACKET_BYTES = 1 << 28
+POLARITY_EVENTS = 1
+MOST_TYPES = 256
+SAMPLES = 64
+LAST_PACKETS = 16
+PACKET = np.dtype(
+    [
+        ("kind", "<i2"),
+        ("source", "<i2"),
+        ("event_bytes", "<i4"),
+        ("time_offset", "<i4"),
+        ("overflow", "<i4"),
+        ("capacity", "<i4"),
+        ("events", "<i4"),
+        ("valid", "<i4"),
+    ]
+)
+EVENT = np.dtype([("data", "<u4"), ("time", "<u4")])
+SIZES = {
+    "dvs128": SensorSize(128, 128),
+    "edvs": SensorSize(128, 128),
+    "davis128": SensorSize(128, 128),
+    "davis208": SensorSize(208, 192),
+    "davis240": SensorSize(240, 180),
+    "davis346": SensorSize(346, 260),
+    "davis640": SensorSize(640, 480),
+    "dvxplorer": SensorSize(640, 480),
+}
+
+
+class Aedat3File(EventFile):
+    """A recording in an AEDAT 3 file.
+
+    Args:
+        path: name of the file.
+        size: geometry; None for that of the camera that the header names, or a guess.
+        stream: number of the source to read; None for the first that has contrast events.
+
+    Raises:
+        SourceError: where the header is broken, or there are no contrast events.
+    """
+
+    format_name = "AEDAT 3"
+    options: ClassVar[tuple[str, ...]] = ("stream",)
+    _next: int = 0
+
+    def __init__(
+        self, path: str, size: SensorSize | None = None, stream: str | None = None
+    ) -> None:
+        self._wanted_stream = stream
+        super().__init__(path, size)
+
+    @classmethod
+    def recognises(cls, start: FileStart) -> bool:
+        """Whether the file begins with the version line."""
+        return start.data.startswith(VERSION)
+
+    def _prepare(self) -> SensorSize | None:
+        header, offset = self._read_header()
+        self._flips = header[len(VERSION) : len(VERSION) + 1] == b"0"
+        text = header.decode("latin-1")
+        coding = re.search(r"(?m)^#?\s*Format:\s*(\S.*)$", text)
+        if coding and coding[1].strip().upper() != "RAW":
+            reason = f"is AEDAT 3 whose packets are coded as {coding[1].strip()[:40]}; DV reads it"
+            raise SourceError(self.path, reason, 0)
+        sources = re.findall(r"(?m)^#?\s*Source (\d{1,5}):(.*)$", text)
+        cameras = {int(number): name.strip() for number, name in sources}
+        packets = self._find_packets(offset)
+        self._packets = self._of_one_source(packets, cameras, offset)
+        camera = cameras.get(self._source, "").lower()
+        size = next((size for name, size in SIZES.items() if name in camera), None)
+        if self._flips and size is None:
+            reason = f"is AEDAT 3.0 of the unknown camera {camera or 'without a name'}; DV reads it"
+            raise SourceError(self.path, reason, 0)
+        self._height = size.height if size else 0
+        return size
+
+    def _sampled_times(self) -> NDArray[np.int64]:
+        places = np.linspace(0, len(self._packets) - 1, SAMPLES).astype(int)
+        parts = [self._read_packet(int(place)).t[:1] for place in np.unique(places)]
+        return np.concatenate(parts)
+
+    def _last_pieces(self) -> Iterator[RawColumns]:
+        for number in range(max(len(self._packets) - LAST_PACKETS, 0), len(self._packets)):
+            yield self._read_packet(number)
+
+    def _read_piece(self) -> RawColumns | None:
+        if self._next >= len(self._packets):
+            return None
+        columns = self._read_packet(self._next)
+        self._next += 1
+        return columns
+
+    def _go_to(self, t_us: int | None) -> None:
+        """Bisection over packets, by the time of their first events."""
+        low, high = 0, len(self._packets) if t_us is not None else 0
+        while low < high:
+            middle = (low + high) // 2
+            columns = self._read_packet(middle)
+            if len(columns) and columns.t[0] >= t_us - REORDER_WINDOW_US:  # type: ignore[operator]
+                high = middle
+            else:
+                low = middle + 1
+        self._next = max(low - 1, 0)
+
+    def _read_header(self) -> tuple[bytes, int]:
+        """The header, and the offset after it."""
+        start = bytes(self._read_at(0, min(self._file_bytes(), LONGEST_HEADER_BYTES)))
+        end = start.find(HEADER_END)
+        if end >= 0:
+            return start[:end], start.find(b"\n", end) + 1 or len(start)
+        offset = 0
+        while start[offset : offset + 1] == b"#":
+            line_end = start.find(b"\n", offset)
+            if line_end < 0:
+                raise SourceError(self.path, "the header's last line does not end", offset)
+            offset = line_end + 1
+        return start[:offset], offset
+
+    def _find_packets(self, offset: int) -> NDArray[np.int64]:
+        """Offset, events, bytes an event, overflows and source of the packets of contrast events.
+
+        What is cut off at the end, and what no packet can be, is counted.
+        """
+        end = self._file_bytes()
+        found = []
+        while offset + PACKET.itemsize <= end:
+            packet = np.frombuffer(self._read_at(offset, PACKET.itemsize), PACKET)[0]
+            count, event_bytes = int(packet["events"]), int(packet["event_bytes"])
+            if not (
+                0 <= packet["kind"] < MOST_TYPES
+                and 0 <= packet["valid"] <= count
+                and event_bytes > 0
+                and count * event_bytes <= LARGEST_PACKET_BYTES
+            ):
+                self.remarks.append(f"what begins at byte {offset} is no packet; it is left out")
+                break
+            data = offset + PACKET.itemsize
+            if data + count * event_bytes > end:
+                count = (end - data) // event_bytes
+            if packet["kind"] == POLARITY_EVENTS and event_bytes >= EVENT.itemsize and count:
+                overflow = max(int(packet["overflow"]), 0)
+                found.append((data, count, event_bytes, overflow, int(packet["source"])))
+            if data + int(packet["events"]) * event_bytes > end:
+                offset = data + count * event_bytes
+                break
+            offset = data + count * event_bytes
+        self.statistics.truncated_bytes = end - offset
+        return np.array(found, np.int64).reshape(-1, 5)
+
+    def _of_one_source(
+        self, packets: NDArray[np.int64], cameras: dict[int, str], offset: int
+    ) -> NDArray[np.int64]:
+        """The packets of the source that is to be read."""
+        if not len(packets):
+            raise SourceError(self.path, "has a header but no contrast events", offset)
+        present = sorted(set(packets[:, 4].tolist()))
+        shown = ", ".join(f"{number} ({cameras.get(number, 'no name')})" for number in present)
+        wanted = self._wanted_stream
+        if wanted is not None and wanted not in map(str, present):
+            raise SourceError(self.path, f"has no stream {wanted!r}; its sources are {shown}")
+        self._source = present[0] if wanted is None else int(wanted)
+        if len(present) > 1 and wanted is None:
+            self.remarks.append(f"holds several sources, {shown}; the first is read")
+        return packets[packets[:, 4] == self._source]
+
+    def _read_packet(self, number: int) -> RawColumns:
+        offset, count, event_bytes, overflow, _ = self._packets[number].tolist()
+        data = np.frombuffer(self._read_at(offset, count * event_bytes), np.uint8)
+        records = data.reshape(count, event_bytes)[:, : EVENT.itemsize]
+        events = np.ascontiguousarray(records).view(EVENT)[:, 0]
+        events = events[(events["data"] & 1) == 1]
+        address = events["data"]
+        y = ((address >> 2) & 0x7FFF).astype(np.uint16)
+        return RawColumns(
+            (overflow << 31) + events["time"].astype(np.int64),
+            (address >> 17).astype(np.uint16),
+            (self._height - 1 - y).astype(np.uint16) if self._flips else y,
+            ((address >> 1) & 1) == 1,
+        )

@@ -1,0 +1,97 @@
+"""The files of N-MNIST and N-Caltech101: records of five bytes and nothing else.
+
+Source: G. Orchard et al., "Converting static image datasets to spiking neuromorphic datasets using
+saccades", 2015, and its reading scripts. Column and row in a byte each, then one bit of polarity
+and 23 bits of time in µs, big-endian. A record of row 240 is no event: 8192 µs are added to all
+times after it. The files are of one recording of a third of a second each, and so are read whole.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.column_recording import ColumnRecording
+from evio_ros.sources.readers.event_file import open_regular_file
+from evio_ros.sources.readers.file_start import FileStart
+
+__all__ = ["NmnistFile"]
+
+RECORD_BYTES = 5
+FEWEST_RECORDS = 16
+LARGEST_FILE_BYTES = 1 << 26
+OVERFLOW_ROW = 240
+OVERFLOW_US = 1 << 13
+LONGEST_STEP_US = 1_000_000
+LEAST_RISING = 0.99
+"""Share of steps of time that must not go back for a file to be one of these."""
+MNIST_SIZE = SensorSize(34, 34)
+
+
+class NmnistFile(ColumnRecording):
+    """A recording of these data sets; such a file names no geometry.
+
+    Args:
+        path: name of the file.
+        size: geometry; None for 34x34 where all events are inside, or else a guess.
+    """
+
+    format_name = "N-MNIST"
+
+    def __init__(self, path: str, size: SensorSize | None = None) -> None:
+        super().__init__(path, size)
+
+    @classmethod
+    def recognises(cls, start: FileStart) -> bool:
+        """Whether the file can be such records: their times rise, in steps that can be."""
+        whole = len(start.data) // RECORD_BYTES * RECORD_BYTES
+        if whole < FEWEST_RECORDS * RECORD_BYTES:
+            return False
+        if os.path.getsize(start.path) % RECORD_BYTES:
+            return False
+        steps = np.diff(_decode(start.data[:whole]).t)
+        if not len(steps) or steps.max() > LONGEST_STEP_US or not steps.any():
+            return False
+        return float(np.mean(steps >= 0)) >= LEAST_RISING
+
+    @property
+    def event_count(self) -> int:
+        """Number of events in the file."""
+        return len(self._events)
+
+    def close(self) -> None:
+        """Nothing is open; may be called twice."""
+
+    def _prepare(self) -> SensorSize | None:
+        with open_regular_file(self.path) as file:
+            data = file.read(LARGEST_FILE_BYTES + 1)
+        if len(data) > LARGEST_FILE_BYTES:
+            raise SourceError(self.path, f"is larger than {LARGEST_FILE_BYTES} bytes")
+        self._events = _decode(data)
+        if not len(self._events):
+            raise SourceError(self.path, "holds no events")
+        inside = int(self._events.x.max()) < MNIST_SIZE.width
+        return MNIST_SIZE if inside and int(self._events.y.max()) < MNIST_SIZE.height else None
+
+    def _read_range(self, first: int, count: int) -> RawColumns:
+        return self._events.select(slice(first, first + count))
+
+
+def _decode(data: bytes) -> RawColumns:
+    records: NDArray[np.uint8] = np.frombuffer(data, np.uint8).reshape(-1, RECORD_BYTES)
+    high, middle, low = (records[:, k].astype(np.int64) for k in (2, 3, 4))
+    t = (high & 0x7F) << 16 | middle << 8 | low
+    marks = records[:, 1] == OVERFLOW_ROW
+    t += OVERFLOW_US * np.cumsum(marks)
+    events = records[~marks]
+    return RawColumns(
+        t[~marks],
+        events[:, 0].astype(np.uint16),
+        events[:, 1].astype(np.uint16),
+        events[:, 2] >= 0x80,
+    )

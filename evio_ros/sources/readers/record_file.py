@@ -1,0 +1,99 @@
+"""What recordings share that are records of one length, each with a time that may wrap around."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.errors import SourceError
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.event_file import EventFile
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+
+__all__ = ["RecordFile"]
+
+PIECE_RECORDS = 1 << 16
+INDEX_PIECES = 16
+"""Pieces between entries of the index of times."""
+
+
+@njit(cache=True, nogil=True)
+def _unwrap(t, newest, wrap):
+    """Bring each time to within half a wrap of the one before; returns the last.
+
+    So a single wrong time does no harm to the next: the step to it and the step back cancel.
+    """
+    half = wrap // 2
+    for i in range(t.size):
+        newest += (t[i] - newest + half) % wrap - half
+        t[i] = newest
+    return newest
+
+
+class RecordFile(EventFile):
+    """A recording of records of one length, read piece by piece.
+
+    A format's class sets `_data_offset` in `_prepare`, calls `_count_records` and decodes records.
+    A seek starts from a sparse index of times, made while the file is read; it decodes what lies
+    beyond what was read yet.
+
+    Attributes:
+        record_bytes: length of a record.
+    """
+
+    record_bytes: ClassVar[int]
+    _wrap_us: int
+    """Period of the format's times."""
+    _data_offset: int = 0
+    _next: int = 0
+    _newest: int = 0
+
+    @abstractmethod
+    def _decode(self, records: NDArray[np.uint8]) -> RawColumns:
+        """The events among records, (n, record_bytes), with their times as stored."""
+
+    def _count_records(self) -> None:
+        """Note the number of records after `_data_offset`, and go to the first one."""
+        data_bytes = self._file_bytes() - self._data_offset
+        self._records = data_bytes // self.record_bytes
+        self.statistics.truncated_bytes = data_bytes % self.record_bytes
+        if not self._records:
+            raise SourceError(self.path, "has a header but no events", self._data_offset)
+        self._events_at = self._data_offset
+        self._index: list[tuple[int, int]] = []
+        self._go_to(None)
+
+    def _read_piece(self) -> RawColumns | None:
+        if self._next >= self._records:
+            return None
+        columns, self._next, self._newest = self._read_records(self._next, self._newest)
+        return columns
+
+    def _go_to(self, t_us: int | None) -> None:
+        self._next, self._newest = 0, 0
+        if t_us is None:
+            return
+        wanted = t_us - REORDER_WINDOW_US
+        first, newest = self._index[-1] if self._index else (0, 0)
+        while first < self._records and newest < wanted:
+            _, first, newest = self._read_records(first, newest)
+        for first, newest in reversed(self._index):
+            if newest < wanted:
+                self._next, self._newest = first, newest
+                return
+
+    def _read_records(self, first: int, newest: int) -> tuple[RawColumns, int, int]:
+        """Events from a record on, the number of the record after them, and the time reached."""
+        if first == len(self._index) * INDEX_PIECES * PIECE_RECORDS:
+            self._index.append((first, newest))
+        count = min(PIECE_RECORDS, self._records - first)
+        offset = self._data_offset + first * self.record_bytes
+        data = np.frombuffer(self._read_at(offset, count * self.record_bytes), np.uint8)
+        columns = self._decode(data.reshape(count, self.record_bytes))
+        if not first and len(columns):
+            newest = int(columns.t[0])
+        return columns, first + count, int(_unwrap(columns.t, newest, self._wrap_us))

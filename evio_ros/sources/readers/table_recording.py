@@ -1,0 +1,95 @@
+"""What recordings share whose events lie in arrays: HDF5 files and numpy's."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
+from evio_ros.sources.readers.event_table import EventTable
+from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
+
+__all__ = ["TableRecording", "one_line"]
+
+UNIT_SAMPLE = 1 << 18
+"""Events from which the unit of time is told; they are read twice."""
+
+
+class TableRecording(ColumnRecording):
+    """A recording whose events are a table; the format's class finds the table.
+
+    Args:
+        path: name of the file.
+        size: geometry; None for the file's, or where it has none, a guess.
+        time_unit: what times are; None for what the file says, or a guess.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ("time_unit",)
+    _table: EventTable
+    _unit: TimeUnit = "us"
+    _offset_us: int = 0
+
+    def __init__(
+        self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
+    ) -> None:
+        self._wanted_unit = time_unit
+        super().__init__(path, size)
+
+    @property
+    def event_count(self) -> int:
+        """Number of events in the file."""
+        return self._table.event_count
+
+    def _set_table(self, table: EventTable, unit: TimeUnit | None = None) -> None:
+        """Take the events from a table.
+
+        Args:
+            table: the events.
+            unit: unit of time that the file names elsewhere than in the table.
+        """
+        if not table.event_count:
+            raise SourceError(self.path, "holds no events")
+        self._table = table
+        if table.reason:
+            self.remarks.append(table.reason)
+        self._unit = self._wanted_unit or unit or table.unit or self._guess_unit()
+        self._remark_on_fractions()
+
+    def _guess_unit(self) -> TimeUnit:
+        pieces = range(0, min(self.event_count, UNIT_SAMPLE), PIECE_EVENTS)
+        parts = [self._columns(first, PIECE_EVENTS)[0] for first in pieces]
+        times = np.concatenate(parts)
+        unit, reason = guess_time_unit(times)
+        usual = "s" if times.dtype.kind == "f" else "us"
+        if unit != usual or self._table.reason:
+            self.remarks.append(reason)
+        return unit
+
+    def _remark_on_fractions(self) -> None:
+        _, x, y, _ = self._columns(0, min(self.event_count, PIECE_EVENTS))
+        if any(side.dtype.kind == "f" and (side % 1 != 0).any() for side in (x, y)):
+            self.remarks.append("coordinates have fractions, which are cut off")
+
+    def _read_range(self, first: int, count: int) -> RawColumns:
+        t, x, y, polarity = self._columns(first, count)
+        t_us = to_microseconds(t, self._unit)
+        return raw_columns(t_us + self._offset_us if self._offset_us else t_us, x, y, polarity)
+
+    def _columns(self, first: int, count: int) -> tuple[NDArray[Any], ...]:
+        try:
+            return self._table.read(slice(first, first + count))
+        except SourceError:
+            raise
+        except Exception as error:  # libraries let through whatever they meet
+            reason = f"events {first} to {first + count} cannot be read: {one_line(error)}"
+            raise SourceError(self.path, reason) from None
+
+
+def one_line(error: Exception) -> str:
+    """A library's message without its line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__

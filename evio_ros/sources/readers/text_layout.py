@@ -1,0 +1,258 @@
+"""How the lines of a text file are to be read: told from its first lines.
+
+Comments begin with #, % or //. They, or a first line of two numbers, may tell the geometry; a
+comment or the first other line may name the columns. Where nothing names them, their values tell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.events import SensorSize
+from evio_ros.sources.readers.column_layout import (
+    Layout,
+    layout_by_values,
+    named_columns,
+    unit_named,
+)
+from evio_ros.sources.time_unit import TimeUnit
+
+__all__ = ["TextLayout", "find_text_layout", "geometry_in"]
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+COMMENTS = (b"#", b"%", b"//")
+DELIMITERS = (";", "\t", ",", "|", ":", " ")
+MOST_COMMENTS = 1000
+LONGEST_LINE = 1 << 12
+MOST_FIELDS = 64
+MOST_ROWS = 1500
+LEAST_READABLE = 0.9
+LEAST_READABLE_NAMED = 0.5
+"""Share of the first lines that must be numbers, without and with names of the columns."""
+SIDE = r"\b(?:sensor[ _]?|image[ _]?)?(width|height)\b\W{0,5}(\d{1,9})"
+PAIR = (
+    r"\b(?:geometry|resolution|sensor|sensor[ _]?size|size)\b\W{0,5}"
+    r"(\d{1,9})\s*[x\u00d7,; ]\s*(\d{1,9})"
+)
+UNIT = r"\b(?:t_unit|time[ _]unit)s?\b\W{1,3}(\w+)"
+ALONE = r"\W*(\d{1,5})\s*[x\u00d7,;\s]\s*(\d{1,5})\W*"
+TRUTHS = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class TextLayout:
+    """How to read a text file.
+
+    Attributes:
+        offset: where the first line of numbers begins.
+        delimiter: what parts the fields; a space for any blanks.
+        point: what comes before a number's fraction.
+        fields: number of fields of a line.
+        columns: which fields are t, x, y and p.
+        size: geometry that the file names; None where it names none.
+        unit: unit of time that the file names; None where it names none.
+        sample: float64 (n, fields) the first lines.
+        time_is_fractional: whether times are written with a point or an exponent.
+    """
+
+    offset: int
+    delimiter: str
+    point: str
+    fields: int
+    columns: Layout
+    size: SensorSize | None
+    unit: TimeUnit | None
+    sample: NDArray[np.float64]
+    time_is_fractional: bool
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """For each field 0 to 3 for t, x, y or p, or -1."""
+        places = np.full(self.fields, -1, np.int64)
+        places[list(self.columns.places)] = np.arange(4)
+        return places
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Times of the first lines, in the file's unit."""
+        times = self.sample[:, self.columns.places[0]]
+        return times[np.isfinite(times)]
+
+
+def find_text_layout(start: bytes) -> TextLayout | None:
+    """The layout of a text file of events; None where it is none.
+
+    Args:
+        start: the file's first bytes; a last line without its end is left alone where there are
+            others.
+
+    Raises:
+        EventError: where the file names an impossible geometry.
+    """
+    if b"\0" in start:
+        return None
+    offset, size, names = 0, None, []
+    for offset, line in _lines(start):  # noqa: B007 - where the numbers begin
+        text = line.decode("utf-8", "replace").strip()
+        if line.lstrip().startswith(COMMENTS):
+            size = size or geometry_in(text)
+            names.append(text.lstrip("#%/ \t"))
+        elif len(line) > LONGEST_LINE:
+            return None
+        elif size is None and re.fullmatch(r"\d+[\s,;]+\d+", text):
+            size = geometry_in(text)
+        elif text and not _is_row(text):
+            names.append(text)
+            if not any(part.isalpha() for part in re.split(r"\W+", text)):
+                return None
+        elif text:
+            break
+    else:
+        return None
+    return _layout_of_rows(start, offset, names, size)
+
+
+def geometry_in(text: str) -> SensorSize | None:
+    """The geometry that a line names, as `640x480`, `geometry:640,480` or `width=640 height=480`.
+
+    Raises:
+        EventError: where it is impossible.
+    """
+    sides = dict(re.findall(SIDE, text.lower()))
+    if len(sides) == 2:
+        return SensorSize(int(sides["width"]), int(sides["height"]))
+    pair = re.search(PAIR, text.lower()) or re.fullmatch(ALONE, text)
+    return SensorSize(int(pair[1]), int(pair[2])) if pair else None
+
+
+def _lines(start: bytes) -> Iterator[tuple[int, bytes]]:
+    """Offsets and lines, as far as a header may reach."""
+    offset = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0
+    for _ in range(MOST_COMMENTS):
+        if offset >= len(start):
+            return
+        end = start.find(b"\n", offset)
+        end = len(start) if end < 0 else end
+        yield offset, start[offset:end]
+        offset = end + 1
+
+
+def _is_row(text: str) -> bool:
+    """Whether a line is a row of four numbers or more."""
+    return any(_row(text, delimiter, ".") or _row(text, delimiter, ",") for delimiter in DELIMITERS)
+
+
+def _fields(text: str, delimiter: str) -> list[str]:
+    text = text.strip("\"'()[]{} \t\r")
+    if delimiter == " ":
+        return text.split()
+    return [field.strip("\"'()[]{} \t") for field in text.split(delimiter)]
+
+
+def _row(text: str, delimiter: str, point: str) -> list[float] | None:
+    """The numbers of a row, nan for fields that are none; None where fewer than four are."""
+    if point == delimiter:
+        return None
+    fields = _fields(text, delimiter)
+    if not 4 <= len(fields) <= MOST_FIELDS:
+        return None
+    row = [_value(field, point) for field in fields]
+    return row if sum(value == value for value in row) >= 4 else None
+
+
+def _value(field: str, point: str) -> float:
+    if not re.fullmatch(r"[-+\w.,]+", field, re.ASCII):
+        return np.nan
+    truth = TRUTHS.get(field.lower())
+    if truth is not None:
+        return truth
+    if "_" in field or (point == "." and "," in field):
+        return np.nan
+    try:
+        return float(field.replace(point, "."))
+    except ValueError:
+        return np.nan
+
+
+def _layout_of_rows(
+    start: bytes, offset: int, names: list[str], size: SensorSize | None
+) -> TextLayout | None:
+    lines = start[offset:].split(b"\n")
+    if len(lines) > 1:
+        lines = lines[:-1]
+    texts = [text for line in lines if (text := line.decode("ascii", "replace").strip())]
+    texts = [text for text in texts if not text.encode().startswith(COMMENTS)][:MOST_ROWS]
+    if not texts:
+        return None
+    for delimiter in DELIMITERS:
+        for point in (".", ","):
+            first = _row(texts[0], delimiter, point)
+            if first is None:
+                continue
+            rows = [_row(text, delimiter, point) for text in texts]
+            sample = np.array([row for row in rows if row and len(row) == len(first)])
+            written = _with_fractions(texts[0], delimiter, point)
+            columns = _columns(names, sample, delimiter, written)
+            if columns is None:
+                if first == list(range(len(first))) and texts[0] not in names:
+                    # Some tools number the columns in a line of their own.
+                    rest = start.find(b"\n", offset) + 1
+                    return _layout_of_rows(start, rest, [texts[0]], size) if rest else None
+                continue
+            least = LEAST_READABLE if columns.reason else LEAST_READABLE_NAMED
+            if len(sample) >= least * len(texts):
+                fractional = columns.places[0] in written
+                unit = columns.unit or _unit_in(names)
+                return TextLayout(
+                    offset, delimiter, point, len(first), columns, size, unit, sample, fractional
+                )
+    return None
+
+
+def _unit_in(lines: list[str]) -> TimeUnit | None:
+    """The unit of time that a line names, as `t_unit=us`."""
+    found = (re.search(UNIT, line.lower()) for line in lines)
+    return next((unit for name in found if name and (unit := unit_named(name[1]))), None)
+
+
+def _with_fractions(text: str, delimiter: str, point: str) -> set[int]:
+    """Numbers of the fields that are written with a point or an exponent."""
+    fields = [field.lower() for field in _fields(text, delimiter)]
+    return {
+        k
+        for k, field in enumerate(fields)
+        if re.fullmatch(r"[-+]?\d*(\.|e)[\d.e+-]*", field.replace(point, "."))
+    }
+
+
+def _columns(
+    names: list[str], sample: NDArray[np.float64], delimiter: str, fractions: set[int]
+) -> Layout | None:
+    """The layout by the last line that names the columns, or by the values."""
+    fields = sample.shape[1]
+    # Some tools end each line with a delimiter.
+    filled = fields - bool(np.isnan(sample[:, -1]).all())
+    partly: list[str] | None = None
+    for text in reversed(names):
+        for named in _split_names(text, delimiter):
+            if len(named) not in (filled, fields):
+                continue
+            layout = named_columns(named)
+            if layout is not None:
+                return layout
+            partly = partly or (named + [""] * (fields - len(named)))
+    return layout_by_values(sample, partly, fractions)
+
+
+def _split_names(text: str, delimiter: str) -> Iterator[list[str]]:
+    """A line's parts, if they are names: what comes before a colon may be no part of them."""
+    for line in (text, text.partition(":")[2]):
+        # A unit in brackets belongs to the name before it.
+        joined = re.sub(r"\s+(?=[\[(<{])", "", line)
+        yield _fields(joined, delimiter) if delimiter != " " else joined.split()
+        yield [part for part in re.split(r"[,;|\s]+", joined) if part]

@@ -1,0 +1,187 @@
+"""Guessing the unit of a time column that does not name it, from what cameras can have recorded.
+
+Convention says that integers are µs and fractions seconds. A reading in each unit is judged by the
+recording's duration, its mean event rate, and its steps of time; the judgement is a sum of
+penalties, in powers of ten beyond what is plausible:
+
+| evidence | plausible | penalty |
+|---|---|---|
+| duration | 10 ms to 1 h | decades outside |
+| mean rate | 1e3 to 1e7 events/s | decades outside |
+| smallest step | 0.5 µs and more: cameras tell no less than 1 µs | decades below |
+| all steps are whole ms | no: cameras tell µs | 0.9 |
+| integers tell parts of a µs | no: cameras tell whole ones | 1 |
+| convention | integers are µs, fractions s | see `_UNUSUAL` |
+
+The least penalty wins, convention where two are equal. Times of the Unix epoch, 2010 to 2040,
+decide by themselves where they have 15 digits or more.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TIME_UNITS", "TimeUnit", "guess_time_unit", "to_microseconds"]
+
+TimeUnit = Literal["s", "ms", "us", "ns"]
+
+TIME_UNITS: dict[TimeUnit, float] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
+"""Microseconds in one of each unit."""
+
+_DURATION_US = (1e4, 3.6e9)
+_RATE_HZ = (1e3, 1e7)
+_SMALLEST_STEP_US = 0.5
+_WHOLE_MS_PENALTY = 0.9
+_PARTS_OF_US_PENALTY = 1.0
+_FEWEST_EVENTS = 64
+"""Fewer events say nothing about rates and steps: convention stands."""
+_EPOCH_S = (1.26e9, 2.21e9)
+"""Years 2010 to 2040 of the Unix epoch."""
+_FEWEST_EPOCH_DIGITS = 1e14
+
+_UNUSUAL: dict[str, dict[TimeUnit, float]] = {
+    "integers": {"us": 0.0, "ns": 0.7, "ms": 1.0, "s": 3.0},
+    "whole numbers": {"us": 0.0, "ns": 0.7, "ms": 1.0, "s": 3.0},
+    "fractions": {"s": 0.0, "us": 1.0, "ms": 0.7, "ns": 2.0},
+}
+"""How unusual a unit is for integers, for floating point numbers that are whole, and others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What a column says of its times, in its own unit.
+
+    Attributes:
+        kind: key of `_UNUSUAL`.
+        span: duration without the outermost hundredths, scaled up to the whole.
+        smallest: smallest step but for the rounding of a few.
+        steps: (n,) the steps above 0.
+        events: number of events in the span.
+    """
+
+    kind: str
+    span: float
+    smallest: float
+    steps: NDArray[np.float64]
+    events: int
+
+
+def guess_time_unit(t: NDArray[Any]) -> tuple[TimeUnit, str]:
+    """The unit of a column of times, and why.
+
+    Outliers, and a few times out of order, change nothing: steps back and the outermost hundredths
+    of the times are left out.
+
+    Args:
+        t: (n,) integers or floating point numbers, times of consecutive events; the beginning of a
+            recording is enough if it is not shorter than some 10 ms.
+
+    Returns:
+        "s", "ms", "us" or "ns", and the reason as half a sentence to show the user: "times are
+        taken for us: ..." where convention stands too.
+    """
+    measured = _steps_of(t)
+    usual: TimeUnit = "s" if measured.kind == "fractions" else "us"
+    epoch = _epoch_unit(t)
+    if epoch is not None:
+        return epoch, f"times are taken for {epoch}: so they are of the years 2010 to 2040"
+    if measured.events < _FEWEST_EVENTS or not measured.span > 0:
+        return usual, f"times are taken for {usual}: {measured.kind} usually are"
+    penalties = {unit: _penalty(measured, unit) for unit in TIME_UNITS}
+    best = min(penalties, key=lambda unit: (penalties[unit], unit != usual))
+    if best == usual:
+        return usual, f"times are taken for {usual}: {_described(measured, usual)}"
+    return best, (
+        f"times are taken for {best}: {_described(measured, best)}; "
+        f"in {usual}, as {measured.kind} usually are, it would be {_described(measured, usual)}"
+    )
+
+
+def to_microseconds(t: NDArray[Any], unit: TimeUnit) -> NDArray[np.int64]:
+    """Times as whole µs; integers exactly (ns are cut), fractions to the nearest.
+
+    Args:
+        t: (n,) integers or floating point numbers in `unit`.
+        unit: key of `TIME_UNITS`.
+
+    Returns:
+        int64 (n,); fractions that are no numbers, and times beyond int64, become the least int64.
+    """
+    if t.dtype.kind in "iub":
+        whole = t.astype(np.int64)
+        return whole // 1000 if unit == "ns" else whole * int(TIME_UNITS[unit])
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = np.rint(t.astype(np.float64) * TIME_UNITS[unit])
+        fits = np.abs(scaled) < 2.0**63
+        return np.where(fits, scaled, -(2.0**63)).astype(np.int64)
+
+
+def _steps_of(t: NDArray[Any]) -> _Steps:
+    if t.dtype.kind == "f":
+        t = t[np.isfinite(t)]
+        kind = "whole numbers" if np.array_equal(t, np.rint(t)) else "fractions"
+    else:
+        kind = "integers"
+    if len(t) < 2:
+        return _Steps(kind, 0.0, 0.0, np.empty(0), len(t))
+    ordered = np.sort(t)
+    edge = len(t) // 100
+    inner = len(t) - 2 * edge
+    # Differences of large integers are exact only before they become floating point.
+    with np.errstate(over="ignore"):
+        span = float(ordered[len(t) - 1 - edge] - ordered[edge]) * len(t) / inner
+    steps = np.diff(ordered[edge : len(t) - edge]).astype(np.float64)
+    if t.dtype.kind == "f":
+        # Below the numbers' own resolution a step is rounding.
+        steps = steps[steps > 4 * float(np.spacing(np.abs(ordered[-1 - edge])))]
+    steps = steps[steps > 0]
+    smallest = float(np.quantile(steps, 0.01)) if len(steps) else 0.0
+    return _Steps(kind, span, smallest, steps, len(t))
+
+
+def _epoch_unit(t: NDArray[Any]) -> TimeUnit | None:
+    middle = float(np.median(t)) if len(t) else 0.0
+    if not abs(middle) >= _FEWEST_EPOCH_DIGITS:
+        return None
+    low, high = _EPOCH_S
+    return next((u for u, us in TIME_UNITS.items() if low <= middle * us * 1e-6 <= high), None)
+
+
+def _penalty(measured: _Steps, unit: TimeUnit) -> float:
+    us = TIME_UNITS[unit]
+    duration_us = measured.span * us
+    total = _UNUSUAL[measured.kind][unit]
+    total += _decades_outside(duration_us, _DURATION_US)
+    total += _decades_outside(measured.events / duration_us * 1e6, _RATE_HZ)
+    if measured.smallest:
+        total += _decades_outside(measured.smallest * us, (_SMALLEST_STEP_US, math.inf))
+    if _are_whole(measured.steps * us, 1000.0):
+        total += _WHOLE_MS_PENALTY
+    if us < 1 and measured.kind == "integers" and not _are_whole(measured.steps * us, 1.0):
+        total += _PARTS_OF_US_PENALTY
+    return total
+
+
+def _decades_outside(value: float, limits: tuple[float, float]) -> float:
+    low, high = limits
+    return max(math.log10(low / value), math.log10(value / high) if high < math.inf else 0.0, 0.0)
+
+
+def _are_whole(steps_us: NDArray[np.float64], of_us: float) -> bool:
+    """Whether nearly all steps are whole multiples of a time, within a thousandth of it."""
+    if not len(steps_us):
+        return False
+    rest = np.abs(steps_us - of_us * np.rint(steps_us / of_us))
+    return bool(np.mean((rest < 1e-3 * of_us) & (steps_us > 0.5 * of_us)) > 0.99)
+
+
+def _described(measured: _Steps, unit: TimeUnit) -> str:
+    """Duration and rate as a user reads them."""
+    seconds = measured.span * TIME_UNITS[unit] * 1e-6
+    length = f"{seconds / 3600:.3g} h" if seconds >= 3600 else f"{seconds:.3g} s"
+    return f"{measured.events} events in {length}, {measured.events / seconds:.3g} a second"

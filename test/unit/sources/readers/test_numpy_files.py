@@ -1,0 +1,172 @@
+"""NPY and NPZ: records and matrices of several libraries, EVIMO2's columns, and pickles refused."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from encoded_events import events_of, random_events
+from field_cases import field_case
+
+from evio_ros.errors import SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.registry import open_source
+
+EVENTS = random_events(3000, start_us=1000, mean_step_us=30.0)
+T, X, Y, P = (np.array(column) for column in zip(*EVENTS, strict=True))
+RECORDS = {
+    "expelliarmus": [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "u1")],
+    "Metavision": [("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")],
+    "tonic": [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")],
+    "faery": [("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")],
+    "dv": [("timestamp", "<i8"), ("x", "<i2"), ("y", "<i2"), ("polarity", "i1")],
+    "big-endian": [("ts", ">i8"), ("x", ">u2"), ("y", ">u2"), ("pol", ">i2")],
+    "unit in a name": [("t_us", "<f8"), ("x", "<f4"), ("y", "<f4"), ("p", "<f4")],
+}
+
+
+def records(kind):
+    made = np.zeros(len(EVENTS), kind)
+    roles = {"p": P, "on": P, "pol": P, "polarity": P, "x": X, "y": Y}
+    for name in made.dtype.names:
+        made[name] = roles.get(name, T)
+    return made
+
+
+def read(path, options=""):
+    with open_source(f"{path}{options}") as source:
+        return events_of(source.batches()), source
+
+
+def saved(path, array):
+    with path.open("wb") as file:
+        np.save(file, array)
+    return path
+
+
+@pytest.mark.parametrize("kind", RECORDS.values(), ids=RECORDS)
+@pytest.mark.parametrize("packed", [None, np.savez, np.savez_compressed])
+def test_records_of_several_libraries(kind, packed, tmp_path):
+    array = records(kind)
+    if packed is None:
+        saved(tmp_path / "a", array)
+    else:
+        with (tmp_path / "a").open("wb") as file:
+            packed(file, events=array)
+    assert read(tmp_path / "a")[0] == EVENTS
+
+
+@pytest.mark.parametrize("order", ["txyp", "xytp", "xypt", "ptxy"])
+@pytest.mark.parametrize("kind", ["<i8", "<f8", "<u4", ">i4"])
+@pytest.mark.parametrize("layout", ["C", "F"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_matrices(order, kind, layout, turned, tmp_path):
+    values = {"t": T, "x": X, "y": Y, "p": P}
+    matrix = np.stack([values[role] for role in order], axis=1).astype(kind)
+    saved(tmp_path / "a", np.array(matrix.T if turned else matrix, order=layout))
+    found, source = read(tmp_path / "a")
+    assert found == EVENTS
+    assert f"taken for {' '.join(order)} by their values" in source.remarks[0]
+
+
+def test_a_matrix_of_seconds_and_signs(tmp_path):
+    saved(tmp_path / "a", np.stack((T * 1e-6, X, Y, 2 * P - 1), axis=1))
+    assert read(tmp_path / "a")[0] == EVENTS
+
+
+def test_evimo2(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        xy = np.stack((X, Y), axis=1).astype(np.uint16)
+        np.savez(
+            file,
+            events_t=(T * 1e-6).astype(np.float32),
+            events_xy=xy,
+            events_p=P.astype(np.uint8),
+            meta=np.array({"a": 1}, object),
+        )
+    found, _ = read(tmp_path / "a")
+    times = [int(np.rint(np.float64(np.float32(t * 1e-6)) * 1e6)) for t in T]
+    assert found == sorted(zip(times, X, Y, P, strict=True), key=lambda event: event[0])
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"width": 1280, "height": 720},
+        {"width": np.array([1280]), "height": np.array([720])},
+        {"resolution": (1280, 720)},
+        {"sensor_size": (720, 1280)},
+        {"geometry": "1280x720"},
+    ],
+)
+def test_the_geometry_of_an_npz_file(geometry, tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        np.savez(file, events=records(RECORDS["tonic"]), **geometry)
+    found, source = read(tmp_path / "a")
+    assert (found, source.size) == (EVENTS, SensorSize(1280, 720))
+
+
+@pytest.mark.parametrize(
+    "names", [("t", "x", "y", "p"), ("ts", "xs", "ys", "ps"), ("timestamps", "x", "y", "polarity")]
+)
+def test_columns_by_any_name(names, tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        np.savez(file, **dict(zip(names, (T, X, Y, P), strict=True)))
+    assert read(tmp_path / "a")[0] == EVENTS
+
+
+def test_what_the_user_says_of_the_unit_counts(tmp_path):
+    saved(tmp_path / "a", np.stack((T, X, Y, P), axis=1))
+    found, _ = read(tmp_path / "a", "?time_unit=ns")
+    assert found[-1][0] == EVENTS[-1][0] // 1000
+
+
+class Trap:
+    """What runs when it is unpickled."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("was unpickled",))
+
+
+def test_pickles_are_refused_and_never_run(tmp_path):
+    array = np.array([Trap()], object)
+    for name, save in (("a.npy", np.save), ("a.npz", np.savez)):
+        with (tmp_path / name).open("wb") as file:
+            save(file, array)
+        with pytest.raises(SourceError, match="Python objects, which are pickled and never read"):
+            open_source(str(tmp_path / name))
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(SourceError, match="a Python pickle, which is never read"):
+        open_source(str(tmp_path / "a.pkl"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "reason"),
+    [
+        ("'<i8'", "(1000000000000, 4)", "is cut off or not"),
+        ("'<i8'", "(-4, 4)", "cannot be read|no valid"),
+        ("'<U9'", "(1, 1)", "no table of events"),
+        ("'|O'", "(4, 4)", "are pickled and never read"),
+        ("'<i8'", "(3, 4)", "no table of events"),
+        ("'<i8'", "(4,)", "no table of events"),
+        ("[('t', '<i8', (1000,)), ('x', '<i8')]", "(1,)", "is cut off or not"),
+        ("(" * 4000, "(1,)", "no valid NPY header"),
+    ],
+)
+def test_hostile_headers_are_one_error(kind, shape, reason, tmp_path):
+    text = f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}}}".encode()
+    data = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(128)
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(SourceError, match=reason) as error:
+        open_source(str(tmp_path / "a"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["a_expelliarmus.npy", "b_record_npz.npz", "c_evimo2.npz", "d_matrix_txyp.npy"]
+)
+def test_the_field_cases_are_read(name):
+    found, _ = read(field_case(f"33_numpy_files/{name}"))
+    assert [event[0] for event in found] == list(range(1000, 100_981, 20))
+    assert sum(event[3] for event in found) == 2576

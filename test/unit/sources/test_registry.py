@@ -1,0 +1,97 @@
+"""Opening recordings: options behind a path, and refusals that say what a file is."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zipfile
+
+import pytest
+from encoded_events import events_of, random_events
+from recording_makers import MAKERS
+
+from evio_ros.errors import SourceError
+from evio_ros.sources.registry import open_source
+
+EVENTS = random_events(200, mean_step_us=50.0)
+
+
+def archive(kind) -> bytes:
+    whole = io.BytesIO()
+    if kind == "tar":
+        with tarfile.open(fileobj=whole, mode="w") as made:
+            made.addfile(tarfile.TarInfo("a.txt"))
+    else:
+        with zipfile.ZipFile(whole, "w") as made:
+            made.writestr(kind, b"0")
+    return whole.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "a PNG picture"),
+        (b"\xff\xd8\xff\xe0" + bytes(99), "a JPEG picture"),
+        (b"\0\0\0\x18ftypmp42" + bytes(99), "an MP4 or QuickTime video"),
+        (b"RIFF\x10\0\0\0AVI LIST", "a AVI video, sound or picture"),
+        (b"\x1aE\xdf\xa3" + bytes(99), "a Matroska or WebM video"),
+        (b"#!AER-DAT7.5\r\n" + bytes(99), "AEDAT 7.5, a version that is not known here"),
+        (b"MATLAB 5.0 MAT-file, Platform: GLNXA64", "a MATLAB file; save its columns by scipy"),
+        (b"\x80\x04\x95\x10" + bytes(99), "a Python pickle, which is never read"),
+        (archive("a.txt"), "a zip archive; unpack it first"),
+        (archive("model/data.pkl"), "pickled objects, which are never read"),
+        (archive("tar"), "a tar archive; unpack it first"),
+        (b"\xfd7zXZ\0" + bytes(99), "packed by xz; unpack it first"),
+        (b"\xff\xfet\0,\0x\0", "text in UTF-16; save it in UTF-8"),
+        (b'{"events": []}', "JSON"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "run git lfs pull"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"%PDF-1.7\n" + bytes(99), "a PDF document"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_refusal_names_what_the_file_is(data, named, packed, tmp_path):
+    (tmp_path / "a").write_bytes(gzip.compress(data) if packed else data)
+    with pytest.raises(SourceError, match="is no recording that can be read: it is ") as error:
+        open_source(str(tmp_path / "a"))
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["DAT", "EVT2", "EVT3", "NPZ", "NPY of records", "CSV", "AEDAT 2", "AEDAT 3"]
+)
+def test_files_packed_by_gzip_are_read(name, tmp_path):
+    MAKERS[name](tmp_path / "a", EVENTS)
+    (tmp_path / "b").write_bytes(gzip.compress((tmp_path / "a").read_bytes()))
+    with open_source(str(tmp_path / "b")) as source:
+        assert events_of(source.batches()) == EVENTS
+
+
+@pytest.mark.parametrize("cut", [12, 40, -9, -1])
+def test_broken_gzip_is_one_error(cut, tmp_path):
+    MAKERS["CSV"](tmp_path / "a", EVENTS)
+    (tmp_path / "b").write_bytes(gzip.compress((tmp_path / "a").read_bytes())[:cut])
+    with pytest.raises(SourceError, match="is packed by gzip and broken") as error:
+        open_source(str(tmp_path / "b"))
+    assert "\n" not in str(error.value)
+
+
+def test_options_belong_to_formats(tmp_path):
+    MAKERS["DAT"](tmp_path / "a", EVENTS)
+    for option in ("stream=left", "time_unit=ns", "topic=/x"):
+        with pytest.raises(SourceError, match=rf"is Prophesee DAT, which has no \?{option[:4]}"):
+            open_source(f"{tmp_path}/a?{option}")
+    with pytest.raises(SourceError, match="No such file"):
+        open_source(f"{tmp_path}/a?colour=red")
+
+
+def test_options_are_joined_and_a_path_may_hold_a_question_mark(tmp_path):
+    MAKERS["HDF5 of MVSEC"](tmp_path / "a?stream=x", EVENTS)
+    with open_source(f"{tmp_path}/a?stream=x") as source:
+        assert events_of(source.batches()) == EVENTS
+    with open_source(f"{tmp_path}/a?stream=x?stream=right&time_unit=ms") as source:
+        assert [event[0] for event in events_of(source.batches())] == [
+            round(event[0] / 1000) for event in EVENTS[::2]
+        ]

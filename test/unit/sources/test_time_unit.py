@@ -1,0 +1,121 @@
+"""Units of time columns: what cameras record is told apart, whatever the column's type."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evio_ros.sources.time_unit import TIME_UNITS, guess_time_unit, to_microseconds
+
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+def times_us(rate_hz: float, duration_s: float, seed: int = 0) -> np.ndarray:
+    """Whole microseconds of so many events a second, at random; the first 50,000 of them."""
+    count = min(int(rate_hz * duration_s), 50_000)
+    steps_us = np.random.default_rng(seed).exponential(1e6 / rate_hz, count)
+    return 1000 + np.cumsum(steps_us).astype(np.int64)
+
+
+def in_unit(t_us: np.ndarray, unit: str, kind: type) -> np.ndarray:
+    if kind is np.int64:
+        return t_us * PER_SECOND[unit] // 10**6
+    return (t_us / (10**6 / PER_SECOND[unit])).astype(kind)
+
+
+@pytest.mark.parametrize("rate_hz", [2e3, 5e4, 1e6])
+@pytest.mark.parametrize("duration_s", [0.1, 1.0, 20.0])
+@pytest.mark.parametrize(
+    ("unit", "kind"),
+    [
+        *(("us", kind) for kind in (np.int64, np.float64)),
+        *(("ns", kind) for kind in (np.int64, np.float64)),
+        *(("ms", kind) for kind in (np.float64,)),
+        *(("s", kind) for kind in (np.float64,)),
+    ],
+)
+def test_what_cameras_record_is_told(rate_hz, duration_s, unit, kind):
+    t_us = times_us(rate_hz, duration_s)
+    found, reason = guess_time_unit(in_unit(t_us, unit, kind))
+    assert found == unit, reason
+    assert reason.startswith(f"times are taken for {unit}: ")
+
+
+@pytest.mark.parametrize(("unit", "kind"), [("us", float), ("s", float), ("ns", np.int64)])
+def test_events_at_even_steps(unit, kind):
+    t_us = 1000 + 20 * np.arange(5000)
+    assert guess_time_unit(in_unit(t_us, unit, kind))[0] == unit
+
+
+def test_float_us_are_no_days():
+    unit, reason = guess_time_unit(1000.0 + 20.0 * np.arange(5000))
+    assert unit == "us"
+    assert "0.1 s" in reason
+
+
+def test_float_us_with_fractions_are_no_days():
+    unit, reason = guess_time_unit(1000.5 + 20.25 * np.arange(5000))
+    assert unit == "us"
+    assert "as fractions usually are, it would be 5000 events in 28.1 h" in reason
+
+
+def test_a_simulator_of_whole_milliseconds_keeps_its_us():
+    ticks = np.repeat(np.arange(10_000) * 1000, 30)
+    assert guess_time_unit(ticks)[0] == "us"
+
+
+@pytest.mark.parametrize("rate_hz", [30.0, 300.0])
+def test_a_quiet_scene_keeps_its_us(rate_hz):
+    assert guess_time_unit(times_us(rate_hz, 60.0))[0] == "us"
+
+
+def test_coarse_single_precision_seconds_stay_seconds():
+    t = (times_us(1e5, 10.0) * 1e-6).astype(np.float32)
+    assert guess_time_unit(t)[0] == "s"
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("us", 10**6), ("ns", 10**9)])
+def test_times_of_the_unix_epoch_decide(unit, factor):
+    t = 1_573_195_687 * factor + np.arange(10) * 7
+    assert guess_time_unit(t)[0] == unit
+
+
+def test_seconds_of_the_unix_epoch():
+    t = 1_573_195_687.65 + times_us(1e5, 1.0) * 1e-6
+    assert guess_time_unit(t)[0] == "s"
+
+
+@pytest.mark.parametrize(("kind", "unit"), [(np.int64, "us"), (np.float64, "us")])
+def test_a_few_whole_numbers_stay_as_convention_has_them(kind, unit):
+    assert guess_time_unit(np.array([0, 300_000, 900_000], kind))[0] == unit
+
+
+@pytest.mark.parametrize(
+    "t", [np.empty(0), np.array([0.5]), np.full(100, 0.25), np.full(9, np.nan)]
+)
+def test_columns_that_say_nothing_are_no_error(t):
+    unit, reason = guess_time_unit(t)
+    assert unit in TIME_UNITS
+    assert reason
+
+
+def test_outliers_change_nothing():
+    t = 1000 + 20 * np.arange(5000)
+    t[:20] += 3_264_000_000
+    t[2500] = 1 << 40
+    assert guess_time_unit(t)[0] == "us"
+
+
+def test_whole_us_come_out_exactly():
+    assert to_microseconds(np.array([1_999, -1], np.int64), "ns").tolist() == [1, -1]
+    assert to_microseconds(np.array([7], np.uint32), "s").tolist() == [7_000_000]
+    assert to_microseconds(np.array([7], np.uint16), "ms").tolist() == [7_000]
+    assert to_microseconds(np.array([0.1, 2e-05]), "s").tolist() == [100_000, 20]
+    t_us = 1_573_195_687_650_000 + np.arange(1000)
+    assert np.array_equal(to_microseconds(t_us * 1e-6, "s"), t_us)
+    assert np.array_equal(to_microseconds(t_us, "us"), t_us)
+
+
+def test_no_numbers_become_the_least_time():
+    least = np.iinfo(np.int64).min
+    assert to_microseconds(np.array([np.nan, np.inf, 1e300]), "s").tolist() == [least] * 3
