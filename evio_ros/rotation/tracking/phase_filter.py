@@ -104,6 +104,9 @@ class WindowMotion(NamedTuple):
         slices: number of slices in it.
         speed, variance: mean speed, rad/s, and its variance.
         speed_change: change of the speed from its start to its end, rad/s.
+        end_phase, end_variance: phase at its end, rad, and its variance.
+        end_speed: speed at its end, rad/s.
+        is_calm: whether the model of the calmest motors is selected at its end.
     """
 
     length_us: int
@@ -111,6 +114,10 @@ class WindowMotion(NamedTuple):
     speed: float
     variance: float
     speed_change: float
+    end_phase: float
+    end_variance: float
+    end_speed: float
+    is_calm: bool
 
 
 class _Bank(NamedTuple):
@@ -175,11 +182,6 @@ class PhaseFilter:
         """(3, 3) covariance of `state`."""
         return self._bank.covariances[self.selected]
 
-    @property
-    def phase_variance(self) -> float:
-        """Variance of the phase now, rad^2."""
-        return max(float(self.covariance[0, 0]), 0.0)
-
     def predicted_phase_variance(self, length_us: int) -> tuple[float, float]:
         """Variance of the phase that is predicted for the middle of the next slice.
 
@@ -221,6 +223,24 @@ class PhaseFilter:
         change = 2 * abs(offset) / length_s + MANOEUVRE_SPEED * abs(speed)
         acceleration = MANOEUVRE_ACCELERATION * abs(speed) / length_s
         self._bank.inflation[:] += np.square((0.0, change, acceleration))
+
+    def update_coherent(
+        self, lengths_us: tuple[int, ...], middle: int, phase: float, phase_variance: float
+    ) -> float:
+        """Add slices that were measured together.
+
+        Args:
+            lengths_us: length of each.
+            middle: the one in the middle of which the phase is given.
+            phase, phase_variance: see `update`.
+
+        Returns:
+            See `update`.
+        """
+        self.coast(lengths_us[:middle])
+        normalised = self.update(lengths_us[middle], phase, phase_variance)
+        self.coast(lengths_us[middle + 1 :])
+        return normalised
 
     def coast(self, lengths_us: tuple[int, ...]) -> None:
         """Let slices pass of which nothing is measured."""
@@ -305,12 +325,17 @@ class PhaseFilter:
         start = self._history[first]
         length_us = self._now_us - int(start["start_us"])
         length_s = 1e-6 * length_us
+        phase, speed, _ = self.state.tolist()
         return WindowMotion(
             length_us,
             self._count - first,
             advance / length_s,
             max(variance / length_s**2, 0.0),
-            float(self.state[1] - start["states"][self.selected, 1]),
+            speed - float(start["states"][self.selected, 1]),
+            phase,
+            max(float(self.covariance[0, 0]), 0.0),
+            speed,
+            self.selected == 0,
         )
 
     def _first_since(self, span_us: int) -> int:

@@ -185,12 +185,9 @@ class RotorTracker:
         is_manoeuvre = match.is_manoeuvre or distance > LARGEST_DISTANCE
         if is_manoeuvre:
             self._phase.inflate(offset, slices.speed, slices.length_s)
-        # Several slices together are one measurement, in the one in their middle.
         middle, line = slices.middle()
-        self._phase.coast(slices.lengths_us[:middle])
         measured = line + match.offset_rad + beyond
-        normalised = self._phase.update(slices.lengths_us[middle], measured, variance)
-        self._phase.coast(slices.lengths_us[middle + 1 :])
+        normalised = self._phase.update_coherent(slices.lengths_us, middle, measured, variance)
         self._errors.add_innovation(math.copysign(math.sqrt(normalised), offset))
         self._dispersion.update_sectors(score, self._lock.slices)
         if not is_manoeuvre:
@@ -299,13 +296,11 @@ class RotorTracker:
         if self.unseen_us > 0 or not self._lock.is_match():
             return None
         window = self._phase.window()
-        phase = float(self._phase.state[0])
+        phase = window.end_phase
         if self._first_phase is None:
             self._first_phase = phase
         ellipse = self._disc.best_ellipse
-        std = math.sqrt(
-            self._errors.speed_variance(self.t_us, self._phase, window, self._dispersion.sectors)
-        )
+        std = math.sqrt(self._errors.speed_variance(self.t_us, window, self._dispersion.sectors))
         start_us = self.t_us - window.length_us
         return RotorEstimate(
             id=self.identity,
@@ -315,7 +310,7 @@ class RotorTracker:
             rpm_std=60 / (2 * math.pi) * std,
             blade_count=self._template.blades,
             angle_rad=(phase + self._template.blade_angle()) % (2 * math.pi),
-            angle_std_rad=math.sqrt(self._phase.phase_variance),
+            angle_std_rad=math.sqrt(window.end_variance),
             turns=(phase - self._first_phase) / (2 * math.pi),
             center=ellipse.center,
             axes=ellipse.axes,

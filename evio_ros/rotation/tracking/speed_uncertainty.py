@@ -32,7 +32,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from evio_ros.rotation.tracking.disc_filter import DiscFilter
-from evio_ros.rotation.tracking.phase_filter import PhaseFilter, WindowMotion
+from evio_ros.rotation.tracking.phase_filter import WindowMotion
 from evio_ros.rotation.tracking.template import Drift
 
 __all__ = ["ErrorBudget", "within_probability"]
@@ -268,15 +268,12 @@ class ErrorBudget:
         """Take in an update of the template at a time."""
         self._drift.add(t_us, drift)
 
-    def speed_variance(
-        self, t_us: int, phase: PhaseFilter, window: WindowMotion, sector_dispersion: float
-    ) -> float:
+    def speed_variance(self, t_us: int, window: WindowMotion, sector_dispersion: float) -> float:
         """Variance of the mean speed over the last window, (rad/s)^2.
 
         Args:
             t_us: end of the window.
-            phase: the filter.
-            window: its last window.
+            window: what the phase filter says of it.
             sector_dispersion: scatter of the sectors about the fitted disc, over what events
                 explain.
         """
@@ -285,10 +282,10 @@ class ErrorBudget:
         drift_us = min(start_us, t_us - round(1e6 * DRIFT_TIME_S))
         claim = FilterClaim(
             window.variance,
-            phase.phase_variance,
+            window.end_variance,
             self._scale.variance_factor,
-            phase.selected == 0,
-            abs(float(phase.state[1])) * window_s / window.slices / (2 * math.pi),
+            window.is_calm,
+            abs(window.end_speed) * (window_s / window.slices) / (2 * math.pi),
         )
         slow = SlowErrors(
             window.speed_change,

@@ -71,6 +71,15 @@ def test_a_rotor_that_was_found_again_counts_as_having_turned_so_since_it_was_lo
     assert filter_.window().speed == pytest.approx(0.6 * 120.0 + 0.4 * 60.0, rel=1e-3)
 
 
+def test_slices_measured_together_are_one_measurement_in_one_of_them():
+    together, apart = (run(lambda t: 120.0 * t)[0] for _ in range(2))
+    normalised = together.update_coherent((3_000, 4_000, 10), 1, 120.6, 1e-6)
+    apart.update(3_000)
+    assert apart.update(4_000, 120.6, 1e-6) == normalised > 0.0
+    apart.update(10)
+    assert together.window() == apart.window()
+
+
 def test_slices_without_measurement_widen_the_variance():
     filter_, _ = run(lambda t: 120.0 * t)
     before = filter_.window().variance
@@ -85,7 +94,7 @@ def test_the_motion_before_is_the_straight_way_back():
     now, before = filter_.state, filter_.motion_before(1_000, 0.5)
     assert before.t_us == 1_000
     assert before.state[0] == pytest.approx(now[0] - 60.0, abs=0.05)
-    assert before.deviations[0] > math.sqrt(filter_.phase_variance)
+    assert before.deviations[0] > math.sqrt(filter_.window().end_variance)
 
 
 @pytest.mark.parametrize("lengths_us", [UNEQUAL_US, (5_000, 7), (20_000, 1_000, 1), (271, 272)])

@@ -194,7 +194,7 @@ def _variance(budget: ErrorBudget, window_us: int) -> float:
         phase.update(5_000, 100.0 * (index + 0.5) * 5e-3, 1e-8)
     window = phase.window()
     assert window.length_us == window_us
-    return budget.speed_variance(1_000_000, phase, window, 1.0)
+    return budget.speed_variance(1_000_000, window, 1.0)
 
 
 def test_what_the_disc_did_within_the_window_counts() -> None:
