@@ -34,9 +34,9 @@ MOST_RUNS = 1 << 10
 """Runs that are held back at most; noise makes one of each event."""
 
 # What is known of a run: its first and its newest time, its weight, its chain's weight, score and
-# age, the run before it in its chain (-1 for none), whether it is before the clock's time. The score
-# of a chain is its weight, and a bonus for each run that goes on near the one before; its age is
-# how long its runs last, without the jumps between.
+# age, the run before it in its chain (-1 for none), whether it is before the clock's time. The
+# score of a chain is its weight, and a bonus for each run that goes on near the one before; its
+# age is how long its runs last, without the jumps between.
 FIRST, TOP, WEIGHT, CHAIN_WEIGHT, SCORE, AGE, BEFORE, BEHIND = range(8)
 
 UNDECIDED = 0
