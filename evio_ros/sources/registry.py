@@ -16,7 +16,7 @@ from evio_ros.sources.readers.file_start import FileStart, read_file_start
 from evio_ros.sources.readers.recording import Recording
 from evio_ros.sources.time_unit import TIME_UNITS
 
-__all__ = ["FILE_FORMATS", "open_recording", "open_source"]
+__all__ = ["FILE_FORMATS", "format_classes", "open_recording", "open_source"]
 
 FILE_FORMATS = (
     "dat:DatFile",
@@ -39,6 +39,13 @@ FILE_FORMATS = (
 
 OPTIONS = ("topic", "stream", "time_unit")
 """What may stand behind a recording's path, as `?stream=left&time_unit=ns`."""
+
+
+def format_classes() -> list[Any]:
+    """The class of every format, bags last."""
+    entries = [entry.partition(":") for entry in FILE_FORMATS]
+    modules = [import_module(f"evio_ros.sources.readers.{module}") for module, _, _ in entries]
+    return [getattr(m, name) for m, (_, _, name) in zip(modules, entries, strict=True)] + [Bag]
 
 
 class FileFormat(Protocol):

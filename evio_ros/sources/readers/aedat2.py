@@ -102,6 +102,8 @@ class Aedat2File(RecordFile):
     """
 
     format_name = "AEDAT 2.0"
+    keeps = "events, geometry of the camera that is named"
+    loses = "frames, IMU, edges of inputs, the dump of preferences"
     version = b"#!AER-DAT2.0"
     record_bytes = 8
     address_bytes = 4

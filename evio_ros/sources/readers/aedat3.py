@@ -70,6 +70,8 @@ class Aedat3File(EventFile):
     """
 
     format_name = "AEDAT 3"
+    keeps = "events of one source, geometry"
+    loses = "frames, IMU, special events"
     options: ClassVar[tuple[str, ...]] = ("stream",)
     _next: int = 0
 

@@ -53,6 +53,8 @@ class Aedat4File(EventFile):
     """
 
     format_name = "AEDAT4"
+    keeps = "events, geometry"
+    loses = "frames, IMU, triggers"
     _next: int = 0
 
     @classmethod

@@ -95,6 +95,8 @@ class Bag(Recording):
     """
 
     format_name = "rosbag2"
+    keeps = "events of one topic, geometry, lost messages"
+    loses = "all other topics; header stamps"
     options: ClassVar[tuple[str, ...]] = ("topic",)
 
     def __init__(self, path: str, size: SensorSize | None = None, topic: str | None = None) -> None:

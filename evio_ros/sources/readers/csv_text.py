@@ -51,6 +51,8 @@ class CsvFile(EventFile):
     """
 
     format_name = "CSV"
+    keeps = "events, geometry"
+    loses = "all other columns and comments"
     options: ClassVar[tuple[str, ...]] = ("time_unit",)
 
     def __init__(

@@ -44,6 +44,8 @@ class DatFile(EventFile):
     """
 
     format_name = "Prophesee DAT"
+    keeps = "events, geometry"
+    loses = "date and other header lines"
     _next: int
     _newest: int
 

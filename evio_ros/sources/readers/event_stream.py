@@ -29,6 +29,8 @@ class EventStreamFile(StreamedRecording):
     """
 
     format_name = "Event Stream"
+    keeps = "events, geometry"
+    loses = "nothing"
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:

@@ -12,5 +12,7 @@ class Evt2File(RawWordFile):
     """A recording in an EVT2 file."""
 
     format_name = "Prophesee EVT2"
+    keeps = "events, external triggers, geometry"
+    loses = "IMU and vendor words, counted"
     format_key = "evt2"
     decoder_type = Evt2Decoder

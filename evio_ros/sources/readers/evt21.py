@@ -18,6 +18,8 @@ class Evt21File(RawWordFile):
     """A recording in an EVT2.1 file; the order of a word's halves is told by header or content."""
 
     format_name = "Prophesee EVT2.1"
+    keeps = "events, external triggers, geometry"
+    loses = "vendor words, counted"
     format_key = "evt21"
     decoder_type = Evt21Decoder
 

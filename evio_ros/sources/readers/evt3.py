@@ -12,5 +12,7 @@ class Evt3File(RawWordFile):
     """A recording in an EVT3 file."""
 
     format_name = "Prophesee EVT3"
+    keeps = "events, external triggers, geometry"
+    loses = "vendor and padding words, counted"
     format_key = "evt3"
     decoder_type = Evt3Decoder

@@ -59,6 +59,8 @@ class Hdf5File(TableRecording):
     """
 
     format_name = "HDF5"
+    keeps = "events, geometry, t_offset; one of several cameras"
+    loses = "frames, IMU, triggers, rectification"
     options: ClassVar[tuple[str, ...]] = ("stream", "time_unit")
 
     def __init__(

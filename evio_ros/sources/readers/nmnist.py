@@ -42,6 +42,8 @@ class NmnistFile(ColumnRecording):
     """
 
     format_name = "N-MNIST"
+    keeps = "events"
+    loses = "the label, which is the folder's name"
 
     def __init__(self, path: str, size: SensorSize | None = None) -> None:
         super().__init__(path, size)

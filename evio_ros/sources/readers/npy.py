@@ -118,6 +118,8 @@ class NpyFile(TableRecording):
     """
 
     format_name = "NPY"
+    keeps = "events"
+    loses = "all other fields"
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None

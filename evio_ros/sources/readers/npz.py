@@ -44,6 +44,8 @@ class NpzFile(TableRecording):
     """
 
     format_name = "NPZ"
+    keeps = "events, geometry"
+    loses = "all other arrays; pickled ones are never read"
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None

@@ -74,6 +74,9 @@ class Recording(ABC):
     """
 
     format_name: str
+    keeps: ClassVar[str]
+    loses: ClassVar[str]
+    """What of a file is read and what is left alone, for docs/formats.md."""
     is_live = False
     options: ClassVar[tuple[str, ...]] = ()
     """What the class takes beside path and size, of `evio_ros.sources.registry.OPTIONS`."""

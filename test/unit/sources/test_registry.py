@@ -9,10 +9,11 @@ import zipfile
 
 import pytest
 from encoded_events import events_of, random_events
+from generate_format_table import DOCUMENT, with_table
 from recording_makers import MAKERS
 
 from evio_ros.errors import SourceError
-from evio_ros.sources.registry import open_source
+from evio_ros.sources.registry import format_classes, open_source
 
 EVENTS = random_events(200, mean_step_us=50.0)
 
@@ -95,3 +96,9 @@ def test_options_are_joined_and_a_path_may_hold_a_question_mark(tmp_path):
         assert [event[0] for event in events_of(source.batches())] == [
             round(event[0] / 1000) for event in EVENTS[::2]
         ]
+
+
+def test_the_documentation_says_what_each_reader_keeps():
+    assert with_table(DOCUMENT.read_text()) == DOCUMENT.read_text()
+    for kind in format_classes():
+        assert f"| {kind.format_name} | {kind.keeps} | {kind.loses} |" in DOCUMENT.read_text()
