@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "COLUMN_NAMES",
     "METAVISION_EVENT",
     "TONIC_EVENT",
     "EventForm",

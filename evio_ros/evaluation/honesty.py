@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.evaluation.scores import RIGHT_ERROR, RotorScore
+from evio_ros.estimate import RIGHT_ERROR
+from evio_ros.evaluation.scores import RotorScore
 
 __all__ = ["NORMAL_MEDIAN", "Honesty"]
 

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evio_ros.estimate import RIGHT_ERROR
 from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["RIGHT_ERROR", "Recovery", "RotorScore", "Score", "ScoringParameters"]
+__all__ = ["Recovery", "RotorScore", "Score", "ScoringParameters"]
 
 Real = NDArray[np.float64]
-RIGHT_ERROR = 0.01
-"""Confidence is the probability that the relative error is below this."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from evio_ros.sources.readers.file_start import FileStart, read_file_start
 from evio_ros.sources.readers.recording import Recording
 from evio_ros.sources.time_unit import TIME_UNITS
 
-__all__ = ["FILE_FORMATS", "format_classes", "open_recording", "open_source"]
+__all__ = ["format_classes", "open_recording", "open_source"]
 
 FILE_FORMATS = (
     "dat:DatFile",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from code_map import ROOT, CodeMap, offered, part_of, tree
+from code_map import ROOT, CodeMap, offered, tree
 
 CODE = CodeMap.of()
 TALKING = {"cli", "nodes", "ros"}
@@ -91,7 +91,7 @@ def test_only_what_others_use_is_offered():
         f"{name}.{one}"
         for name, names in CODE.offered().items()
         for one in sorted(names - CODE.used_names[name] - documented)
-        if CODE.modules[name].name != "__init__.py" and part_of(name) not in UNFINISHED
+        if CODE.modules[name].name != "__init__.py"
     ]
     assert wrong == []
 
@@ -101,13 +101,9 @@ def test_what_others_use_is_offered():
         f"{name}.{one}"
         for name, names in CODE.offered().items()
         for one in sorted(CODE.used_names[name] - names)
-        if CODE.modules[name].name != "__init__.py" and part_of(name) not in UNFINISHED
+        if CODE.modules[name].name != "__init__.py"
     ]
     assert wrong == []
-
-
-# Work under way: to be emptied, then removed.
-UNFINISHED = {"rotation", "sources"}
 
 
 def test_no_file_is_a_drawer_for_everything():

@@ -19,7 +19,6 @@ __all__ = [
     "MODELS",
     "UDEV_COMMAND",
     "CameraParameters",
-    "ListedCamera",
     "bias_names",
     "configuration_of",
     "list_cameras",

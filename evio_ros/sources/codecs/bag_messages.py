@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
 __all__ = [
-    "DEFINITIONS",
     "DVS_ARRAYS",
     "EVENT_ARRAY",
     "EVENT_PACKET",
-    "EVENT_PACKETS",
     "EVENT_TYPES",
     "message_types",
     "ros1_message_types",

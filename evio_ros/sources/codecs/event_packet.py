@@ -25,7 +25,7 @@ from evio_ros.sources.codecs.libcaer import decode_libcaer, decode_libcaer_compr
 from evio_ros.sources.codecs.word_decoder import NO_TIME
 from evio_ros.sources.raw_columns import RawColumns, Triggers
 
-__all__ = ["ENCODINGS", "EventPacket", "EventPacketDecoder", "EventPacketEncoder"]
+__all__ = ["EventPacket", "EventPacketDecoder", "EventPacketEncoder"]
 
 SELF_CONTAINED = {
     "libcaer": decode_libcaer,

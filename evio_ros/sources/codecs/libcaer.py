@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evio_ros.sources.raw_columns import RawColumns
 
-__all__ = ["decode_libcaer", "decode_libcaer_compressed", "decode_mono", "encode_mono"]
+__all__ = ["decode_libcaer", "decode_libcaer_compressed", "decode_mono"]
 
 # Types of the words of "libcaer_cmp", in the highest 4 of 16 bits.
 TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, BASE_Y, VECTOR_8 = range(6)

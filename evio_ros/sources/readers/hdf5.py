@@ -34,7 +34,7 @@ from evio_ros.sources.readers.named_geometry import named_geometry
 from evio_ros.sources.readers.table_recording import TableRecording, one_line
 from evio_ros.sources.time_unit import TimeUnit
 
-__all__ = ["SIGNATURE", "Hdf5File"]
+__all__ = ["Hdf5File"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 USUAL_PLACES = ("events", "CD/events", "CD", "")

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 
-__all__ = ["TIME_OFFSET", "PropheseeHeader", "read_header"]
+__all__ = ["LONGEST_HEADER_BYTES", "TIME_OFFSET", "PropheseeHeader", "read_header"]
 
 LONGEST_HEADER_BYTES = 1 << 16
 TIME_OFFSET = "evio_time_offset_us"

@@ -9,7 +9,7 @@ from evio_ros.errors import ParameterError
 from evio_ros.events import SensorSize
 from evio_ros.sources.writers.event_writer import EventWriter
 
-__all__ = ["WRITERS", "format_of", "open_writer"]
+__all__ = ["format_of", "open_writer"]
 
 WRITERS = {
     "dat": "dat:DatWriter",
