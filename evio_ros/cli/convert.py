@@ -54,12 +54,15 @@ def convert(
             open_writer(output, source.size, name) as writer,
             progress_bar(Path(recording).name, end_us - start_us) as advance,
         ):
-            events = copy_events(source, writer, start_us, end_us, region, advance)
+            events, triggers = copy_events(source, writer, start_us, end_us, region, advance)
             if not events:
                 raise ParameterError(f"{recording}: no event in the part asked for")
         typer.echo(
             f"{output}: {events} events in {(end_us - start_us) * 1e-6:g} s at {source.size}, "
             f"{writer.format_name} ({time.monotonic() - started:.1f} s to convert)"
         )
+        lost = source.statistics.triggers - triggers
+        if lost:
+            typer.echo(f"{recording}: the copy does not hold {lost} external triggers", err=True)
         for remark in [*source.remarks, *remarks_of(source.statistics)]:
             typer.echo(f"{recording}: {remark}", err=True)

@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.sources.raw_columns import Triggers
 
-__all__ = ["ClockRestart", "EventSource", "SeekableSource", "SourceStatistics"]
+__all__ = ["ClockRestart", "EventSource", "SeekableSource", "SourceStatistics", "TriggerSource"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +121,13 @@ class SeekableSource(EventSource, Protocol):
 
     def seek(self, t_us: int) -> None:
         """Continue with the first event at or after `t_us`; iterators in use end or follow."""
+        ...
+
+
+@runtime_checkable
+class TriggerSource(Protocol):
+    """A source that may hold edges of external triggers."""
+
+    def take_triggers(self) -> Triggers:
+        """External triggers that `batches` has come by since the last call; kept from the first."""
         ...

@@ -9,7 +9,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RawColumns", "Triggers"]
+__all__ = ["FARTHEST_TRIGGER_US", "RawColumns", "Triggers"]
+
+FARTHEST_TRIGGER_US = 1_000_000
+"""External triggers may come before the first event or after the last, but not longer."""
 
 
 @dataclass(frozen=True, slots=True)

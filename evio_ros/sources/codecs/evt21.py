@@ -27,10 +27,10 @@ from evio_ros.sources.codecs.evt2 import (
     TYPE_SHIFT,
     WRAP_US,
     X_SHIFT,
+    follow_high,
     triggers_of,
-    unwrapped_high,
 )
-from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
+from evio_ros.sources.codecs.word_decoder import NO_ANCHOR, NO_TIME, WordDecoder
 from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["Evt21Decoder", "LegacyEvt21Decoder"]
@@ -52,16 +52,15 @@ def _count(words):
 @njit(cache=True, nogil=True)
 def _decode(words, state, t, x, y, polarity):
     """Returns the numbers of events, of triggers and of invalid words."""
-    high, known = state[0], state[1]
     events, triggers, invalid = 0, 0, 0
     for i in range(len(words)):
         head = np.int64(words[i, 1])
         kind = head >> TYPE_SHIFT
         if kind <= 1:
-            if not known:
+            if not state[1]:
                 invalid += 1
                 continue
-            time = (high << LOW_BITS) | ((head >> LOW_SHIFT) & LOW_MASK)
+            time = (state[0] << LOW_BITS) | ((head >> LOW_SHIFT) & LOW_MASK)
             column, row = (head >> X_SHIFT) & SIDE_MASK, head & SIDE_MASK
             bits = np.int64(words[i, 0])
             while bits:
@@ -74,13 +73,11 @@ def _decode(words, state, t, x, y, polarity):
                 column += 1
                 bits >>= 1
         elif kind == TIME_HIGH:
-            high = unwrapped_high(head & HIGH_MASK, high, known)
-            known = 1
+            follow_high(head & HIGH_MASK, state)
         elif kind == TRIGGER:
             triggers += 1
         elif kind != OTHERS and kind != CONTINUED:
             invalid += 1
-    state[0], state[1] = high, known
     return events, triggers, invalid
 
 
@@ -88,9 +85,7 @@ def _decode(words, state, t, x, y, polarity):
 def _skip(words, state):
     for i in range(len(words)):
         if words[i, 1] >> TYPE_SHIFT == TIME_HIGH:
-            high = np.int64(words[i, 1] & HIGH_MASK)
-            state[0] = unwrapped_high(high, state[0], state[1])
-            state[1] = 1
+            follow_high(np.int64(words[i, 1] & HIGH_MASK), state)
 
 
 class Evt21Decoder(WordDecoder):
@@ -102,7 +97,7 @@ class Evt21Decoder(WordDecoder):
     """Which half of a word, in the file's order, holds type, time and pixel."""
 
     def __init__(self, epoch_us: int = 0) -> None:
-        self.state = np.array((epoch_us >> LOW_BITS, 0), np.int64)
+        self.state = np.array((epoch_us >> LOW_BITS, 0, NO_ANCHOR), np.int64)
         self.invalid = 0
         self.triggers = Triggers.empty()
 

@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
+from evio_ros.sources.codecs.word_decoder import NO_ANCHOR, NO_TIME, WordDecoder, next_high
 from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["ADDR_Y", "TIME_HIGH", "TIME_LOW", "Evt3Decoder", "Evt3Encoder"]
@@ -44,9 +44,10 @@ LONGEST_VECTOR = 12
 USUAL_TRIGGERS = 64
 # Places in a decoder's state: time above the low 12 bits, counted on past its wraps, low 12 bits,
 # row, next column of a vector, polarity of a vector (0 or 1); whether any time-high word has come,
-# whether the last change of time above the low bits was one of half its range ahead, and whether
-# the last word was a time-high.
-HIGH, LOW, ROW, COLUMN, POLARITY, KNOWN, HALF_STEP, AT_HIGH = range(8)
+# the anchor of `next_high`, and whether the last word was a time-high.
+HIGH, LOW, ROW, COLUMN, POLARITY, KNOWN, ANCHOR, AT_HIGH = range(8)
+NEAR = 1 << 6
+"""Time-high words so near one another, 0.26 s, are of one clock."""
 
 
 _MASKS = np.arange(1 << LONGEST_VECTOR)[:, None] >> np.arange(LONGEST_VECTOR) & 1
@@ -57,22 +58,15 @@ PLACES = np.argsort(1 - _MASKS, axis=1, kind="stable").astype(np.uint8)
 
 
 @njit(cache=True, nogil=True)
-def _high_step(raw, high, was_half, is_adjacent):
-    """Step to the value of a time-high word nearest to the one before, and whether it is a half.
+def _next_high(raw, high, anchor, is_adjacent):
+    """The next time-high, and its anchor: see `next_high`.
 
-    So a wrap is a step back of more than half the range, and a single wrong word does no harm to
-    the next: the step to it and the step back cancel. Only two steps of exactly half the range do
-    not tell. They are the way back from a wrong word, but where nothing is between the words: then
-    an encoder counts on through a time without events.
+    With no word between, steps of half the range are those of an encoder that counts on through a
+    time without events.
     """
-    step = ((raw - high + HALF_WRAP - 1) & (HIGH_WRAP - 1)) - (HALF_WRAP - 1)
-    if step == 0:
-        return step, was_half
-    if step != HALF_WRAP:
-        return step, 0
-    if was_half and not is_adjacent:
-        return -step, 0
-    return step, 1
+    if is_adjacent and (raw - high) & (HIGH_WRAP - 1) == HALF_WRAP:
+        return high + HALF_WRAP, high
+    return next_high(raw, high, anchor, HALF_WRAP, NEAR)
 
 
 @njit(cache=True, nogil=True)
@@ -83,7 +77,7 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
     """
     high, low, row = state[HIGH], state[LOW], state[ROW]
     column, vector_polarity = state[COLUMN], state[POLARITY]
-    known, half = state[KNOWN], state[HALF_STEP]
+    known, anchor = state[KNOWN], state[ANCHOR]
     time = (high << TIME_BITS) | low
     last_high = reached[0] - 1 if state[AT_HIGH] else -2
     # Unsigned places need no test for a negative index: a fifth faster.
@@ -129,10 +123,11 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
         elif kind == TIME_HIGH:
             raw = word & VALUE_MASK
             if known:
-                step, half = _high_step(raw, high, half, last_high == i - 1)
-                if step:
+                before = high
+                high, anchor = _next_high(raw, high, anchor, last_high == i - 1)
+                if high != before:
                     # Low bits begin anew at a new time-high.
-                    high, low = high + step, 0
+                    low = 0
             else:
                 high, known = high + raw, 1
             last_high = i
@@ -149,7 +144,7 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
             invalid += 1
     state[HIGH], state[LOW], state[ROW] = high, low, row
     state[COLUMN], state[POLARITY] = column, vector_polarity
-    state[KNOWN], state[HALF_STEP] = known, half
+    state[KNOWN], state[ANCHOR] = known, anchor
     state[AT_HIGH] = last_high == end - 1
     reached[0], reached[1], reached[2], reached[3] = end, events, triggers, invalid
 
@@ -157,20 +152,20 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
 @njit(cache=True, nogil=True)
 def _skip(words, state):
     """Only times wrap, so only they are followed; of all else the last word counts."""
-    high, known, half = state[HIGH], state[KNOWN], state[HALF_STEP]
+    high, known, anchor = state[HIGH], state[KNOWN], state[ANCHOR]
     last_high, changed_at = (-1 if state[AT_HIGH] else -2), -1
     for i in range(words.size):
         if words[i] >> TYPE_SHIFT == TIME_HIGH:
             raw = np.int64(words[i] & VALUE_MASK)
             if known:
-                step, half = _high_step(raw, high, half, last_high == i - 1)
-                high += step
-                if step:
+                before = high
+                high, anchor = _next_high(raw, high, anchor, last_high == i - 1)
+                if high != before:
                     state[LOW], changed_at = 0, i
             else:
                 high, known = high + raw, 1
             last_high = i
-    state[HIGH], state[KNOWN], state[HALF_STEP] = high, known, half
+    state[HIGH], state[KNOWN], state[ANCHOR] = high, known, anchor
     state[AT_HIGH] = last_high == words.size - 1
     low_open = row_open = column_open = True
     moved = 0
@@ -211,7 +206,7 @@ class Evt3Decoder(WordDecoder):
     wrap_us: ClassVar[int] = HIGH_WRAP << TIME_BITS
 
     def __init__(self, epoch_us: int = 0) -> None:
-        self.state = np.array((epoch_us >> TIME_BITS, 0, 0, 0, 0, 0, 0, 0), np.int64)
+        self.state = np.array((epoch_us >> TIME_BITS, 0, 0, 0, 0, 0, NO_ANCHOR, 0), np.int64)
         self.invalid = 0
         self.triggers = Triggers.empty()
 
@@ -295,22 +290,41 @@ def _next_written(high, wanted):
 
 
 @njit(cache=True, nogil=True)
+def _encode_time(time, state, words, count):
+    """Write the words of a time that is not the last one written; returns the number of words."""
+    wanted = time >> TIME_BITS
+    while state[HIGH] != wanted or state[REPEAT]:
+        high = state[HIGH]
+        state[REPEAT] = 0
+        state[HIGH] = wanted if high < 0 else _next_written(high, wanted)
+        words[count] = TIME_HIGH << TYPE_SHIFT | (state[HIGH] & VALUE_MASK)
+        count += 1
+        state[LOW] = -1
+    if state[LOW] != time & VALUE_MASK:
+        state[LOW] = time & VALUE_MASK
+        words[count] = TIME_LOW << TYPE_SHIFT | state[LOW]
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _encode_triggers(t, value, state, words):
+    """Returns the number of words."""
+    count = 0
+    for i in range(t.size):
+        count = _encode_time(t[i], state, words, count)
+        words[count] = TRIGGER << TYPE_SHIFT | value[i]
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
 def _encode(t, x, y, polarity, state, words):
     """Returns the number of words."""
-    high, low, row = state[HIGH], state[LOW], state[ROW]
+    row = state[ROW]
     count, i = 0, 0
     while i < t.size:
-        wanted = t[i] >> TIME_BITS
-        while high != wanted or state[REPEAT]:
-            state[REPEAT] = 0
-            high = wanted if high < 0 else _next_written(high, wanted)
-            words[count] = TIME_HIGH << TYPE_SHIFT | (high & VALUE_MASK)
-            count += 1
-            low = -1
-        if low != t[i] & VALUE_MASK:
-            low = t[i] & VALUE_MASK
-            words[count] = TIME_LOW << TYPE_SHIFT | low
-            count += 1
+        count = _encode_time(t[i], state, words, count)
         if row != y[i]:
             row = y[i]
             words[count] = ADDR_Y << TYPE_SHIFT | row
@@ -328,7 +342,7 @@ def _encode(t, x, y, polarity, state, words):
             words[count] = ADDR_X << TYPE_SHIFT | polarity[i] << POLARITY_SHIFT | x[i]
             count += 1
         i += length
-    state[HIGH], state[LOW], state[ROW] = high, low, row
+    state[ROW] = row
     return count
 
 
@@ -351,13 +365,23 @@ class Evt3Encoder:
         """Encode events whose coordinates are below 2048; times are kept modulo 2**24 µs."""
         if not len(batch):
             return np.empty(0, np.uint16)
-        before = int(self.state[HIGH])
-        wanted = batch.t >> TIME_BITS
-        first = wanted[0] if before < 0 else before
-        steps = -(-np.diff(wanted, prepend=first) // LONGEST_TIME_STEP)
-        wraps = (wanted[-1] - first) // HIGH_WRAP + 1
-        room = int(np.sum(steps) + 2 * wraps)
-        words = np.empty(3 * len(batch) + room + 1, np.uint16)
+        words = np.empty(3 * len(batch) + self._time_words(batch.t), np.uint16)
         polarity = batch.polarity.view(np.uint8)
         count = _encode(batch.t, batch.x, batch.y, polarity, self.state, words)
         return words[:count]
+
+    def encode_triggers(self, triggers: Triggers) -> NDArray[np.uint16]:
+        """Encode external triggers, in order of time and not before the last event."""
+        if not len(triggers):
+            return np.empty(0, np.uint16)
+        words = np.empty(2 * len(triggers) + self._time_words(triggers.t), np.uint16)
+        value = triggers.channel.astype(np.int64) << CHANNEL_SHIFT | (triggers.edge & 1)
+        return words[: _encode_triggers(triggers.t, value & VALUE_MASK, self.state, words)]
+
+    def _time_words(self, t: NDArray[np.int64]) -> int:
+        """Number of time-high words that these times need at most."""
+        wanted, before = t >> TIME_BITS, int(self.state[HIGH])
+        first = wanted[0] if before < 0 else before
+        steps = -(-np.diff(wanted, prepend=first) // LONGEST_TIME_STEP)
+        wraps = (wanted[-1] - first) // HIGH_WRAP + 1
+        return int(np.sum(steps) + 2 * wraps) + 1

@@ -6,14 +6,49 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.sources.raw_columns import RawColumns, Triggers
 
-__all__ = ["NO_TIME", "WordDecoder"]
+__all__ = ["NO_ANCHOR", "NO_TIME", "WordDecoder", "next_high"]
 
 NO_TIME = -1
 """Stands for the time of a decoder that has met none yet."""
+NO_ANCHOR = -(1 << 62)
+"""Stands for no time word before a step of half the range."""
+
+
+@njit(cache=True, nogil=True)
+def next_high(raw, high, anchor, half, near):
+    """Count a time word on past its wraps: the value nearest to the one before.
+
+    So a wrap is a step back of more than half the range, and a single wrong word does no harm to
+    the next: the step to it and the step back cancel. Only about half the range away two steps the
+    same way would be nearest, so the word before such a step is remembered, and a word near it is
+    the way back.
+
+    Args:
+        raw: value of the word.
+        high: the one before, counted on.
+        anchor: the one before a step of about half the range, or `NO_ANCHOR`.
+        half: half the range of the words, a power of two.
+        near: what is near.
+
+    Returns:
+        The value counted on, and the next `anchor`.
+    """
+    if anchor != NO_ANCHOR:
+        back = ((raw - anchor + half) & (2 * half - 1)) - half
+        if abs(back) <= near:
+            return anchor + back, NO_ANCHOR
+    step = ((raw - high + half - 1) & (2 * half - 1)) - (half - 1)
+    if abs(step) >= half - near:
+        return high + step, high
+    high += step
+    if anchor != NO_ANCHOR and abs(abs(high - anchor) - half) > near:
+        return high, NO_ANCHOR
+    return high, anchor
 
 
 class WordDecoder:

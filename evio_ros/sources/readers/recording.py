@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.raw_columns import RawColumns, Triggers
+from evio_ros.sources.raw_columns import FARTHEST_TRIGGER_US, RawColumns, Triggers
 from evio_ros.sources.time_order import TimeOrder, goes_on
 
 __all__ = ["REORDER_WINDOW_US", "Recording"]
@@ -36,8 +36,6 @@ SAMPLED_PIECES = 16
 MOST_STRAY = 32
 """Events outside the header's geometry, in the first piece, below which it is believed."""
 
-FARTHEST_TRIGGER_US = 1_000_000
-"""Triggers may come before the first event or after the last, but not longer."""
 SURVEYED_EVENTS = 1 << 21
 """A longer recording's span is told from its two ends, and from samples between them."""
 
@@ -90,6 +88,7 @@ class Recording(ABC):
         self.statistics = SourceStatistics()
         self.remarks: list[str] = []
         self._skip_before_us: int | None = None
+        self._triggers_read: list[Triggers] | None = None
         try:
             declared = self._prepare()
             self.size_is_declared = True
@@ -165,15 +164,11 @@ class Recording(ABC):
         Those whose time lies far from all events, as that of a broken word does, are left out.
         """
         reader = self._independent()
-        order = TimeOrder(self.size, REORDER_WINDOW_US, SourceStatistics())
-        parts = []
-        while (columns := reader._read_piece()) is not None:
-            found = reader._piece_triggers
-            for _ in order.push(columns):
-                pass
-            if len(found):
-                parts.append(Triggers(found.t + order.shift_us, found.edge, found.channel))
-        together = Triggers.concatenate(parts)
+        reader._skip_before_us = None
+        reader._order = TimeOrder(self.size, REORDER_WINDOW_US, reader.statistics)
+        reader.take_triggers()
+        parts = [reader.take_triggers() for _ in reader.batches()]
+        together = Triggers.concatenate([*parts, reader.take_triggers()])
         near_us = FARTHEST_TRIGGER_US
         inside = (together.t >= self.start_us - near_us) & (together.t < self.end_us + near_us)
         together = together.select(inside)
@@ -189,9 +184,25 @@ class Recording(ABC):
     def batches(self) -> Iterator[EventBatch]:
         """Yield batches from the present position on; see `EventSource.batches`."""
         while (columns := self._read_piece()) is not None:
-            self.statistics.triggers += len(self._piece_triggers)
+            self._note_triggers()
             yield from self._from_sought_time(self._order.push(columns))
         yield from self._from_sought_time(self._order.flush())
+
+    def take_triggers(self) -> Triggers:
+        """External triggers that `batches` has come by since the last call.
+
+        They are kept from the first call on. They may be up to a piece ahead of the batches; their
+        times are shifted as those of the events where the sensor's clock has started anew.
+        """
+        taken, self._triggers_read = self._triggers_read, []
+        return Triggers.concatenate(taken or [])
+
+    def _note_triggers(self) -> None:
+        found = self._piece_triggers
+        self.statistics.triggers += len(found)
+        if len(found) and self._triggers_read is not None:
+            shifted = Triggers(found.t + self._order.shift_us, found.edge, found.channel)
+            self._triggers_read.append(shifted)
 
     def seek(self, t_us: int) -> None:
         """Continue with the first event at or after `t_us`; running iterators follow."""

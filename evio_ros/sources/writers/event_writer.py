@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.sources.raw_columns import Triggers
 
 __all__ = ["EventWriter"]
 
@@ -29,6 +30,8 @@ class EventWriter(ABC):
 
     format_name: ClassVar[str]
     largest_side_px: ClassVar[int] = 1 << 16
+    keeps_triggers: ClassVar[bool] = False
+    """Whether the format has a place for external triggers."""
 
     def __init__(self, path: str | os.PathLike[str], size: SensorSize) -> None:
         self.path = os.fspath(path)
@@ -73,6 +76,13 @@ class EventWriter(ABC):
             )
         self._write(batch)
         self._last_us = int(batch.t[-1])
+
+    def append_triggers(self, triggers: Triggers) -> None:  # noqa: B027 - most formats hold none
+        """Write external triggers, where the format has a place for them: see `keeps_triggers`.
+
+        Args:
+            triggers: in order of time, and not before the events written already.
+        """
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
 from evio_ros.sources.codecs.evt2 import Evt2Decoder, Evt2Encoder
+from evio_ros.sources.raw_columns import Triggers
 from evio_ros.sources.writers.prophesee import PropheseeWriter
 
 __all__ = ["Evt2Writer"]
@@ -20,6 +21,7 @@ class Evt2Writer(PropheseeWriter):
 
     format_name = "EVT2"
     largest_side_px: ClassVar[int] = 1 << 11
+    keeps_triggers: ClassVar[bool] = True
     wrap_us: ClassVar[int] = Evt2Decoder.wrap_us
 
     def _open(self, stack: ExitStack) -> None:
@@ -37,3 +39,9 @@ class Evt2Writer(PropheseeWriter):
 
     def _encoded(self, batch: EventBatch) -> NDArray[np.generic]:
         return self._encoder.encode(batch)
+
+    def append_triggers(self, triggers: Triggers) -> None:
+        """Write external triggers; arguments as of `EventWriter.append_triggers`."""
+        if len(triggers):
+            self._begin(int(triggers.t[0]))
+            self._file.write(self._encoder.encode_triggers(triggers).tobytes())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
 from evio_ros.sources.codecs.evt3 import Evt3Decoder, Evt3Encoder
+from evio_ros.sources.raw_columns import Triggers
 from evio_ros.sources.writers.prophesee import PropheseeWriter
 
 __all__ = ["Evt3Writer"]
@@ -20,6 +21,7 @@ class Evt3Writer(PropheseeWriter):
 
     format_name = "EVT3"
     largest_side_px: ClassVar[int] = 1 << 11
+    keeps_triggers: ClassVar[bool] = True
     wrap_us: ClassVar[int] = Evt3Decoder.wrap_us
 
     def _open(self, stack: ExitStack) -> None:
@@ -37,3 +39,9 @@ class Evt3Writer(PropheseeWriter):
 
     def _encoded(self, batch: EventBatch) -> NDArray[np.generic]:
         return self._encoder.encode(batch)
+
+    def append_triggers(self, triggers: Triggers) -> None:
+        """Write external triggers; arguments as of `EventWriter.append_triggers`."""
+        if len(triggers):
+            self._begin(int(triggers.t[0]))
+            self._file.write(self._encoder.encode_triggers(triggers).tobytes())

@@ -13,6 +13,7 @@ from evio_ros.atomic_file import atomic_path
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch
 from evio_ros.sources.optional_library import optional_library
+from evio_ros.sources.raw_columns import Triggers
 from evio_ros.sources.writers.event_writer import EventWriter
 
 __all__ = ["DsecWriter", "Hdf5Writer"]
@@ -21,15 +22,21 @@ CHUNK_EVENTS = 1 << 16
 EVENT_BYTES = 13
 SLACK_BYTES = 1 << 21
 """Room for chunks that are not full and for the file's own book-keeping; given back at the end."""
+TRIGGER = np.dtype([("p", "<i2"), ("t", "<i8"), ("id", "<i2")])
 COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
 LARGEST_TIME_US = (1 << 32) - 1
 
 
 class Hdf5Writer(EventWriter):
-    """Writes an HDF5 file: group `events`, datasets t, x, y, p, attributes width and height."""
+    """Writes an HDF5 file: group `events`, datasets t, x, y, p, attributes width and height.
+
+    External triggers are records (p, t, id) of a dataset `EXT_TRIGGER/events`, as in the files of
+    the cameras' maker.
+    """
 
     format_name = "HDF5"
     columns: ClassVar[dict[str, str]] = COLUMNS
+    keeps_triggers: ClassVar[bool] = True
 
     def _open(self, stack: ExitStack) -> None:
         h5py = optional_library("h5py", "h5py", self.path)
@@ -40,6 +47,7 @@ class Hdf5Writer(EventWriter):
             self._descriptor = os.open(partial, os.O_WRONLY)
             stack.callback(os.close, self._descriptor)
             self._reserve(0)
+            self._triggers: list[Triggers] = []
             group = self._hdf5.create_group("events")
             group.attrs.update(width=self.size.width, height=self.size.height, t_unit="us")
             self._columns = {
@@ -66,8 +74,17 @@ class Hdf5Writer(EventWriter):
         """Times as they are written."""
         return batch.t
 
+    def append_triggers(self, triggers: Triggers) -> None:
+        """Keep external triggers for the end; there are few, so they wait in memory."""
+        self._triggers.append(triggers)
+
     def _finish(self) -> None:
+        found = Triggers.concatenate(self._triggers)
         try:
+            if len(found):
+                records = np.empty(len(found), TRIGGER)
+                records["p"], records["t"], records["id"] = found.edge, found.t, found.channel
+                self._hdf5.create_dataset("EXT_TRIGGER/events", data=records)
             self._hdf5.close()
         except (OSError, RuntimeError) as error:
             self._fail(error)
@@ -92,6 +109,7 @@ class DsecWriter(Hdf5Writer):
     """
 
     format_name = "HDF5 as of DSEC"
+    keeps_triggers: ClassVar[bool] = False
     columns: ClassVar[dict[str, str]] = {**COLUMNS, "t": "<u4"}
 
     def _open(self, stack: ExitStack) -> None:

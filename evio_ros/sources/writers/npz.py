@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import zipfile
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +15,25 @@ from numpy.typing import NDArray
 from evio_ros.atomic_file import atomic_path
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch
+from evio_ros.sources.raw_columns import Triggers
 from evio_ros.sources.writers.event_writer import EventWriter
 
 __all__ = ["NpzWriter"]
 
 COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
+TRIGGER_COLUMNS = {"trigger_t": "<i8", "trigger_edge": "|u1", "trigger_channel": "|u1"}
 
 
 class NpzWriter(EventWriter):
     """Writes an NPZ file; an array's length comes first in it, so the columns wait in files."""
 
     format_name = "NPZ"
+    keeps_triggers: ClassVar[bool] = True
 
     def _open(self, stack: ExitStack) -> None:
         self._partial = stack.enter_context(atomic_path(self.path))
         self._events = 0
+        self._triggers: list[Triggers] = []
         try:
             # Creating it now tells at once whether it can be written.
             self._target = stack.enter_context(open(self._partial, "wb"))  # noqa: SIM115
@@ -50,12 +54,32 @@ class NpzWriter(EventWriter):
             raise SourceError(self.path, f"cannot be written: {error.strerror}") from None
         self._events += len(batch)
 
+    def append_triggers(self, triggers: Triggers) -> None:
+        """Keep external triggers for the end; there are few, so they wait in memory."""
+        self._triggers.append(triggers)
+
+    def _trigger_arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the external triggers; none where there are no triggers."""
+        found = Triggers.concatenate(self._triggers)
+        if not len(found):
+            return {}
+        values: tuple[NDArray[Any], ...] = (found.t, found.edge, found.channel)
+        return {
+            name: column.astype(dtype)
+            for (name, dtype), column in zip(TRIGGER_COLUMNS.items(), values, strict=True)
+        }
+
     def _finish(self) -> None:
         try:
             with zipfile.ZipFile(self._target, "w", zipfile.ZIP_STORED) as archive:
-                for name, value in (("width", self.size.width), ("height", self.size.height)):
+                small = {
+                    "width": np.array(self.size.width),
+                    "height": np.array(self.size.height),
+                    **self._trigger_arrays(),
+                }
+                for name, value in small.items():
                     buffer = io.BytesIO()
-                    np.save(buffer, np.int64(value))
+                    np.save(buffer, value)
                     archive.writestr(f"{name}.npy", buffer.getvalue())
                 for name, dtype in COLUMNS.items():
                     header = {"descr": dtype, "fortran_order": False, "shape": (self._events,)}

@@ -35,19 +35,24 @@ class PropheseeWriter(EventWriter):
 
     def _open(self, stack: ExitStack) -> None:
         self._file = stack.enter_context(atomic_file(self.path))
+        self._has_header = False
 
     def _write(self, batch: EventBatch) -> None:
         if batch.t[0] < 0:
             raise SourceError(self.path, f"{self.format_name} holds no time below 0: {batch.t[0]}")
-        if self._last_us is None:
-            self._write_header(int(batch.t[0]))
+        self._begin(int(batch.t[0]))
         for first in range(0, len(batch), PIECE_EVENTS):
             words = self._encoded(batch.slice(first, first + PIECE_EVENTS))
             self._file.write(words.tobytes())
 
     def _finish(self) -> None:
-        if self._last_us is None:
-            self._write_header(0)
+        self._begin(0)
+
+    def _begin(self, first_us: int) -> None:
+        """Write the header, once, for a file whose first time this is."""
+        if not self._has_header:
+            self._has_header = True
+            self._write_header(first_us)
 
     def _write_header(self, first_us: int) -> None:
         lines = self._header_lines()
