@@ -103,3 +103,15 @@ def test_a_name_with_brackets_is_shown_as_it_is(evio, tmp_path):
     code, out, _ = evio("info", path)
     assert code == 0
     assert "[red]x[/b]/[bold]a[ ].dat" in out
+
+
+def test_the_unit_of_time_may_be_given(evio, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{1000 + 20 * i} {i % 64} {i % 48} {i % 2}\n" for i in range(500)))
+    for options, duration_us in (([], 9981), (["--time-unit", "ms"], 9_980_001)):
+        code, out, _ = evio("info", path, "--json", *options)
+        assert code == 0
+        assert json.loads(out)["duration_us"] == duration_us
+    code, _, err = evio("info", path, "--time-unit", "h")
+    assert code != 0
+    assert "time_unit 'h' is not one of s, ms, us, ns" in err
