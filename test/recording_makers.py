@@ -179,17 +179,19 @@ def rosbag1(
     events: list[Event],
     kind: str = "dvs_msgs/msg/EventArray",
     compression: Rosbag1Writer.CompressionFormat | None = None,
+    topics: tuple[str, ...] = ("/dvs/events",),
 ) -> None:
     store = ros1_message_types()
     writer = Rosbag1Writer(path)
     if compression is not None:
         writer.set_compression(compression)
     with writer:
-        connection = writer.add_connection("/dvs/events", kind, typestore=store)
+        connections = [writer.add_connection(name, kind, typestore=store) for name in topics]
         for number, first in enumerate(range(0, len(events), 5000)):
             part = events[first : first + 5000]
-            message = dvs_message(part, number, store, kind)
-            writer.write(connection, part[0][0] * 1000, store.serialize_ros1(message, kind))
+            raw = store.serialize_ros1(dvs_message(part, number, store, kind), kind)
+            for connection in connections:
+                writer.write(connection, part[0][0] * 1000, raw)
 
 
 def dvs_bag(path: Path, events: list[Event], kind: str = "dvs_msgs/msg/EventArray") -> None:

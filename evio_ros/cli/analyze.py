@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evio_ros.cli.section import Duration, Region, Start, microseconds, region_of, section_of
+from evio_ros.cli.section import (
+    Duration,
+    Region,
+    Start,
+    TimeUnit,
+    microseconds,
+    region_of,
+    section_of,
+)
 from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -39,6 +47,7 @@ def analyze(
     start: Start = 0.0,
     duration: Duration = None,
     roi: Region = None,
+    time_unit: TimeUnit = None,
     method: Annotated[
         str,
         typer.Option(
@@ -81,7 +90,7 @@ def analyze(
     _refuse_overwriting(recording, [json_path, csv_path, plot_path])
     name = Path(recording).name
     with ExitStack() as stack:
-        source = stack.enter_context(open_recording(recording))
+        source = stack.enter_context(open_recording(recording, time_unit=time_unit))
         start_us, end_us = _span(source, start, duration, parameters)
         region = region_of(roi, source.size)
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)

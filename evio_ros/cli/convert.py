@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from evio_ros.cli.section import Duration, Region, Start, region_of, section_of
+from evio_ros.cli.section import Duration, Region, Start, TimeUnit, region_of, section_of
 from evio_ros.errors import ParameterError
 
 __all__ = ["convert"]
@@ -31,6 +31,7 @@ def convert(
     start: Start = 0.0,
     duration: Duration = None,
     roi: Region = None,
+    time_unit: TimeUnit = None,
 ) -> None:
     """Copy RECORDING, or a part of it, into OUTPUT in another format.
 
@@ -47,7 +48,7 @@ def convert(
     if os.path.realpath(output) == os.path.realpath(recording.removeprefix("file://")):
         raise ParameterError(f"{output}: is the recording itself")
     started = time.monotonic()
-    with open_recording(recording) as source:
+    with open_recording(recording, time_unit=time_unit) as source:
         start_us, end_us = section_of(source, start, duration)
         region = region_of(roi, source.size)
         with (

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evio_ros.cli.section import TimeUnit
+
 if TYPE_CHECKING:
     from evio_ros.sources.readers.recording import Recording
     from evio_ros.sources.recording_statistics import RecordingStatistics
@@ -25,13 +27,14 @@ def info(
         bool,
         typer.Option("--triggers", help="List external triggers instead: edge, channel, time."),
     ] = False,
+    time_unit: TimeUnit = None,
 ) -> None:
     """Tell what RECORDING holds: format, geometry, duration, rates, and anything suspicious."""
     from evio_ros.cli.progress import progress_bar
     from evio_ros.sources.recording_statistics import RecordingStatistics
     from evio_ros.sources.registry import open_recording
 
-    with open_recording(recording) as source:
+    with open_recording(recording, time_unit=time_unit) as source:
         if triggers:
             _list_triggers(source, as_json)
             return

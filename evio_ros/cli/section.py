@@ -1,4 +1,4 @@
-"""The part of a recording that a verb is to work on: --start, --duration and --roi."""
+"""What of a recording a verb is to work on: --start, --duration, --roi and --time-unit."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ if TYPE_CHECKING:
     from evio_ros.events import RegionOfInterest, SensorSize
     from evio_ros.sources.base import SeekableSource
 
-__all__ = ["Duration", "Region", "Start", "microseconds", "region_of", "section_of"]
+__all__ = ["Duration", "Region", "Start", "TimeUnit", "microseconds", "region_of", "section_of"]
 
 Start = Annotated[float, typer.Option(help="Where to begin, seconds from the recording's start.")]
 Duration = Annotated[
     float | None, typer.Option(help="How many seconds to take.", show_default="to the end")
+]
+TimeUnit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="UNIT",
+        help="What times are that name no unit: s, ms, us or ns.",
+        show_default="by the file, or what is plausible",
+    ),
 ]
 Region = Annotated[
     tuple[int, int, int, int] | None,

@@ -205,7 +205,11 @@ class EventClock:
             if runs.decision == STARTS_ANEW:
                 yield from self._start_anew(held, runs)
                 continue
-            chain, count = self._decided(runs)
+            chain = self._deciding_chain(runs)
+            if stray := self._stray_start(runs, chain):
+                waiting.append(self._without(held, runs, stray))
+                continue
+            chain, count = self._supported(runs, chain)
             yield from self._accept(held, runs, chain, count)
             waiting += held.after(count)[::-1]
 
@@ -218,18 +222,21 @@ class EventClock:
         """
         while self._runs is not None:
             chain = self._runs.best_chain()
-            good = self._without_stray_end(self._runs, chain)
-            if not ended and len(good) < len(chain):
+            stray = self._stray_end(self._runs, chain)
+            if stray and not ended and self._settled:
                 return
+            stray = stray or self._stray_start(self._runs, chain)
             held, runs = self._release()
-            if len(good) < len(chain):
-                # Without these, others may be on the best chain.
-                stray = runs.members(chain[len(good) :])
-                self._statistics.outliers += int(np.count_nonzero(stray))
-                yield from self.follow(held.events.select(~stray))
+            if stray:
+                yield from self.follow(self._without(held, runs, stray))
             else:
-                good = self._without_stray_start(runs, chain)
-                yield from self._accept(held, runs, good, runs.events)
+                yield from self._accept(held, runs, chain, runs.events)
+
+    def _without(self, held: _Held, runs: EventRuns, stray: list[int]) -> RawColumns:
+        """The held events without outliers; others may be on the best chain then."""
+        are_stray = runs.members(stray)
+        self._statistics.outliers += int(np.count_nonzero(are_stray))
+        return held.events.select(slice(0, runs.events)).select(~are_stray)
 
     def _release(self) -> tuple[_Held, EventRuns]:
         """What is held back, which is held back no longer."""
@@ -238,21 +245,24 @@ class EventClock:
         self._held, self._runs = [], None
         return held, runs
 
-    def _decided(self, runs: EventRuns) -> tuple[list[int], int]:
-        """The chain that is good, and the number of events on which that decides."""
+    def _deciding_chain(self, runs: EventRuns) -> list[int]:
+        """The chain that is good; empty where nothing agrees, with the clock nor with itself."""
+        if runs.decision != FULL:
+            return runs.deciding_chain()
+        chain = runs.best_chain()
+        return chain if not self._settled or runs.is_most(chain) else []
+
+    def _supported(self, runs: EventRuns, chain: list[int]) -> tuple[list[int], int]:
+        """The part of the chain that enough events support, and the number of events it decides.
+
+        What comes after a jump that too few events support yet is decided on by more of them.
+        """
         if runs.decision == FULL:
-            chain = runs.best_chain()
-            # Else nothing agrees, neither with the clock nor with itself.
-            agrees = not self._settled or runs.is_most(chain)
-            return (chain if agrees else []), runs.events
-        chain = runs.deciding_chain()
-        # What comes after a jump that too few events support yet is decided on by more of them.
-        supported = len(chain) - 1
-        while supported and not runs.is_supported(chain[supported:]):
-            supported -= 1
-        good = self._without_stray_start(runs, chain)
-        good = good[: len(good) - (len(chain) - 1 - supported)]
-        return good, runs.after(chain[supported])
+            return chain, runs.events
+        end = len(chain)
+        while end > 1 and not runs.is_supported(chain[end - 1 :]):
+            end -= 1
+        return chain[:end], runs.after(chain[end - 1])
 
     def _start_anew(self, held: _Held, runs: EventRuns) -> Iterator[RawColumns]:
         """End the clock's epoch with what is held before the deciding chain, and begin another."""
@@ -310,30 +320,30 @@ class EventClock:
         else:
             self._since_gap += runs.events_of(chain)
 
-    def _without_stray_end(self, runs: EventRuns, chain: list[int]) -> list[int]:
-        """The chain without a few events at its end, long after many."""
+    def _stray_end(self, runs: EventRuns, chain: list[int]) -> list[int]:
+        """A few events at the chain's end, long after many; empty for none."""
         if not chain:
-            return chain
+            return []
         jumps = runs.jumps(chain)
         for place in np.flatnonzero(jumps > LONE_GAP_US).tolist():
             before = self._since_gap + runs.weight(chain[:place])
             longest_us = max(self._longest_gap_us, int(jumps[:place].max(initial=0)))
             is_far = before >= AGREED - MOST_STRAY and jumps[place] > GAP_FACTOR * longest_us
             if is_far and _are_stray(runs, chain[place:], int(jumps[place])):
-                return chain[:place]
-        return chain
+                return chain[place:]
+        return []
 
-    def _without_stray_start(self, runs: EventRuns, chain: list[int]) -> list[int]:
-        """The chain without a few events at its beginning, long before many."""
-        if self._settled or not self._at_beginning:
-            return chain
+    def _stray_start(self, runs: EventRuns, chain: list[int]) -> list[int]:
+        """A few events at the beginning of all data, long before many; empty for none."""
+        if self._settled or not self._at_beginning or not chain:
+            return []
         jumps = runs.jumps(chain)
         for place in np.flatnonzero(jumps > LONE_GAP_US)[::-1].tolist():
             are_many = runs.weight(chain[place:]) >= AGREED - MOST_STRAY
             is_far = jumps[place] > GAP_FACTOR * int(jumps[place + 1 :].max(initial=0))
             if are_many and is_far and _are_stray(runs, chain[:place], int(jumps[place])):
-                return chain[place:]
-        return chain
+                return chain[:place]
+        return []
 
     def _gap_by_receipt(self, anchor: _Anchor | None, start_us: int) -> int | None:
         """Time between two epochs by the receiver's clock; None where that says nothing."""

@@ -96,8 +96,10 @@ def _begin_run(columns, run, time, is_behind, settled, newest, window_us):
         top = columns[earlier, TOP]
         if (columns[earlier, BEHIND] != 0) != is_behind or top - window_us > time:
             continue
-        # Few events that go on from the last ones are more than as many far from them.
-        score = columns[earlier, SCORE] + 1 + (MOST_STRAY if time <= top + window_us else 0)
+        score = columns[earlier, SCORE] + 1
+        if time <= top + window_us:
+            # Few events that go on from many are better than as many far from them.
+            score += min(MOST_STRAY, columns[earlier, CHAIN_WEIGHT] - 1)
         if score > columns[run, SCORE]:
             columns[run, SCORE], columns[run, BEFORE] = score, earlier
             columns[run, CHAIN_WEIGHT] = columns[earlier, CHAIN_WEIGHT] + 1

@@ -82,7 +82,9 @@ def open_source(
     return open_recording(uri, size=size)
 
 
-def open_recording(uri: str, *, size: SensorSize | None = None) -> Recording:
+def open_recording(
+    uri: str, *, size: SensorSize | None = None, time_unit: str | None = None
+) -> Recording:
     """Open a recording.
 
     Args:
@@ -91,6 +93,7 @@ def open_recording(uri: str, *, size: SensorSize | None = None) -> Recording:
             cameras in a file, and `?time_unit=ns` says what times are that name no unit: s, ms, us
             or ns. Several such options are joined by `&`.
         size: geometry of the sensor; None for what the recording says or lets guess.
+        time_unit: as `?time_unit=`.
 
     Raises:
         SourceError: where it cannot be opened, is of no known format or a live camera, or has
@@ -99,6 +102,8 @@ def open_recording(uri: str, *, size: SensorSize | None = None) -> Recording:
     if uri.startswith(SCHEME):
         raise SourceError(uri, "is a live camera, not a recording")
     path, options = _split(uri.removeprefix("file://"))
+    if time_unit is not None:
+        options["time_unit"] = time_unit
     _check_time_unit(path, options)
     if is_bag(path):
         return _opened(Bag, path, size, options)

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
@@ -27,6 +28,23 @@ HEADER_END = b"#End Of ASCII Header"
 LONGEST_HEADER_BYTES = 1 << 20
 LEAST_PLAUSIBLE = 0.999
 """Share of the first addresses that must fit a camera for it to be taken for that one."""
+
+
+@njit(cache=True, nogil=True)
+def _decode(address, time, columns, rows, others, t, x, y, polarity):
+    """Split addresses into pixels, counted from the upper left corner; returns their number."""
+    count = 0
+    for i in range(address.size):
+        word = np.int64(address[i])
+        if word & others[2]:
+            continue
+        t[count] = time[i]
+        # What lies outside becomes negative here, and so a large number.
+        x[count] = np.uint16(columns[2] - ((word >> columns[0]) & columns[1]))
+        y[count] = np.uint16(rows[2] - ((word >> rows[0]) & rows[1]))
+        polarity[count] = ((word >> others[0]) & 1) == others[1]
+        count += 1
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +199,19 @@ class Aedat2File(RecordFile):
 
     def _decode(self, records: NDArray[np.uint8]) -> RawColumns:
         address, time = self._split(records)
-        chip = self._chip
-        is_event = (address & np.uint32(chip.others)) == 0
-        if not is_event.all():
-            address, time = address[is_event], time[is_event]
-        x, y = chip.pixels(address)
-        polarity = ((address >> chip.polarity_shift) & 1) == chip.on
-        # What lies outside becomes negative here, and so a large number.
-        x, y = chip.size.width - 1 - x, chip.size.height - 1 - y
-        return RawColumns(time, x.astype(np.uint16), y.astype(np.uint16), polarity)
+        columns, chip = RawColumns.empty(len(address)), self._chip
+        count = _decode(
+            address,
+            time,
+            (chip.x_shift, (1 << chip.x_bits) - 1, chip.size.width - 1),
+            (chip.y_shift, (1 << chip.y_bits) - 1, chip.size.height - 1),
+            (chip.polarity_shift, chip.on, chip.others),
+            columns.t,
+            columns.x,
+            columns.y,
+            columns.polarity,
+        )
+        return columns.select(slice(0, count))
 
 
 class Aedat1File(Aedat2File):

@@ -102,7 +102,7 @@ class RecordTable:
 
     def read(self, part: slice) -> tuple[NDArray[Any], ...]:
         """Columns t, x, y, p of a range of events."""
-        records = self.array[part]
+        records = self.array[part].reshape(-1)
         return tuple(records[name] for name in self.names)
 
 
@@ -174,7 +174,7 @@ def record_table(array: Array) -> RecordTable | None:
     layout = named_columns(names)
     if layout is None:
         return None
-    if len(array.shape) != 1:
+    if len(array.shape) not in (1, 2) or array.shape[1:] not in ((), (1,)):
         raise EventError(f"records are not flat but {array.shape}")
     chosen = tuple(names[place] for place in layout.places)
     for name in chosen:

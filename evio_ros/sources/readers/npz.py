@@ -18,7 +18,7 @@ import numpy as np
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.readers.column_layout import role_of
+from evio_ros.sources.readers.column_layout import role_of, unit_named
 from evio_ros.sources.readers.event_file import open_regular_file
 from evio_ros.sources.readers.event_table import EventTable, column_table
 from evio_ros.sources.readers.file_start import FileStart
@@ -70,7 +70,7 @@ class NpzFile(TableRecording):
             raise SourceError(self.path, f"is no zip archive: {one_line(error)}", 0) from None
         members = {name.removesuffix(".npy"): name for name in archive.namelist()[:MOST_MEMBERS]}
         try:
-            self._set_table(self._find_events(archive, members))
+            self._set_table(self._find_events(archive, members), self._unit_in(archive, members))
         except EventError as error:
             raise SourceError(self.path, str(error)) from None
         return self._declared_size(archive, members)
@@ -106,6 +106,15 @@ class NpzFile(TableRecording):
         raise SourceError(
             self.path, f"has no arrays t, x, y, p and no table of them; it has {present}"
         )
+
+    def _unit_in(self, archive: zipfile.ZipFile, members: dict[str, str]) -> TimeUnit | None:
+        """The unit of time that a text t_unit names, as our own files have it."""
+        if "t_unit" not in members:
+            return None
+        array = self._open(archive, members["t_unit"])
+        if array.shape != () or array.dtype.kind not in "US":
+            return None
+        return unit_named(str(array[()].ravel()[0]))
 
     def _open(self, archive: zipfile.ZipFile, member: str) -> NpyArray:
         info = archive.getinfo(member)

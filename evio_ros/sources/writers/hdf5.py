@@ -109,6 +109,7 @@ class DsecWriter(Hdf5Writer):
     """
 
     format_name = "HDF5 as of DSEC"
+    keeps_triggers: ClassVar[bool] = False
     columns: ClassVar[dict[str, str]] = {**COLUMNS, "t": "<u4"}
 
     def _open(self, stack: ExitStack) -> None:

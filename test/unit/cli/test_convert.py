@@ -106,4 +106,4 @@ def test_what_the_copy_lacks_is_said(evio, tmp_path):
     assert code == 0
     assert "100 events" in out
     assert "1 events outside the geometry dropped" in err
-    assert "1 bytes cut off at the end" in err
+    assert "cut off in mid-record: 1 bytes too many at the end" in err

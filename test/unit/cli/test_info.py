@@ -41,6 +41,10 @@ def test_json_tells_what_was_written(evio, tmp_path):
         "events": 10_000,
         "on": 10_000,
         "off": 0,
+        "triggers": 0,
+        "lost_packets": 0,
+        "dropped": 0,
+        "clock_restarts": [],
         "mean_rate_hz": pytest.approx(10_000 / 0.099991),
         # The last bin lasts to just after the last event: 1000 events in 9.991 ms.
         "peak_rate_hz": pytest.approx(1000 / 0.009991),
@@ -68,7 +72,7 @@ def test_gaps_cuts_and_stray_events_are_suspicious(evio, tmp_path):
     told = facts(evio, path)
     assert told["events"] == 4
     assert told["suspicious"] == [
-        "1 events outside 64x48 dropped",
+        "1 events outside the geometry dropped",
         "cut off in mid-record: 3 bytes too many at the end",
         "no event for 300 ms at 0.000 s",
     ]
@@ -103,3 +107,80 @@ def test_a_name_with_brackets_is_shown_as_it_is(evio, tmp_path):
     code, out, _ = evio("info", path)
     assert code == 0
     assert "[red]x[/b]/[bold]a[ ].dat" in out
+
+
+def test_the_unit_of_time_may_be_given(evio, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{1000 + 20 * i} {i % 64} {i % 48} {i % 2}\n" for i in range(500)))
+    for options, duration_us in (([], 9981), (["--time-unit", "ms"], 9_980_001)):
+        code, out, _ = evio("info", path, "--json", *options)
+        assert code == 0
+        assert json.loads(out)["duration_us"] == duration_us
+    code, _, err = evio("info", path, "--time-unit", "h")
+    assert code != 0
+    assert "time_unit 'h' is not one of s, ms, us, ns" in err
+
+
+def test_what_was_wrong_is_said_alike_by_every_verb(evio, tmp_path):
+    times = 5_000_000 + np.arange(0, 300_000, 10)
+    path = write(tmp_path / "a.dat", times)
+    records = np.zeros((30_001, 2), "<u4")
+    records[0, 0] = 9_000_000  # one event of a time that all others contradict
+    records[1:, 0] = np.arange(0, 300_000, 10)  # then the clock starts anew
+    with path.open("ab") as file:
+        file.write(records.tobytes())
+    told = facts(evio, path)
+    assert told["events"] == 60_000
+    assert told["clock_restarts"] == [{"t_us": int(times[-1]) + 10_000_000, "gap_us": None}]
+    remarks = [
+        "1 events whose time the others contradict, dropped",
+        f"the sensor's clock starts anew; time goes on at {times[-1] + 10_000_000} us, "
+        "after a gap of unknown length, shown as 10 s",
+    ]
+    assert told["suspicious"][:2] == remarks
+    _, _, err = evio("convert", path, tmp_path / "b.npz")
+    assert all(remark in err for remark in remarks)
+    _, out, _ = evio("analyze", path)
+    assert all(remark in " ".join(out.split()) for remark in remarks)
+
+
+def test_lost_packets_are_suspicious(evio, tmp_path):
+    from encoded_events import SIZE as LARGE
+    from encoded_events import batch_of, random_events
+    from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+
+    from evio_ros.sources.codecs.bag_messages import message_types
+    from evio_ros.sources.writers.registry import open_writer
+
+    with open_writer(str(tmp_path / "a"), LARGE, "bag") as writer:
+        writer.append(batch_of(random_events(20_000, mean_step_us=10.0)))
+    with (
+        Reader(tmp_path / "a") as reader,
+        Writer(tmp_path / "b", version=8, storage_plugin=StoragePlugin.MCAP) as target,
+    ):
+        (found,) = reader.connections
+        kept = target.add_connection(found.topic, found.msgtype, typestore=message_types())
+        for number, (_, stamp, raw) in enumerate(reader.messages()):
+            if number not in (3, 4):
+                target.write(kept, stamp, raw)
+    assert "2 packets were lost when it was recorded" in facts(evio, tmp_path / "b")["suspicious"]
+
+
+def test_triggers_are_listed(evio, tmp_path):
+    words = [0x8001, 0x6005, 0xA101, 7, 0x2001, 0x6009, 0xA100]
+    path = tmp_path / "a.raw"
+    path.write_bytes(
+        b"% format EVT3;width=64;height=48\n% end\n" + np.array(words, "<u2").tobytes()
+    )
+    code, out, _ = evio("info", path, "--triggers", "--json")
+    assert code == 0
+    assert json.loads(out) == [
+        {"edge": "rising", "channel": 1, "t_us": 4101},
+        {"edge": "falling", "channel": 1, "t_us": 4105},
+    ]
+    _, out, _ = evio("info", path, "--triggers")
+    assert [line.split() for line in out.splitlines()][1:] == [
+        ["rising", "1", "4101"],
+        ["falling", "1", "4105"],
+    ]
+    assert facts(evio, path)["triggers"] == 2

@@ -29,6 +29,7 @@ from evio_ros.sources.codecs.bag_messages import (
     EVENT_ARRAY,
     EVENT_PACKET,
     message_types,
+    ros1_message_types,
 )
 from evio_ros.sources.codecs.dvs_message import parse_cdr, parse_ros1
 from evio_ros.sources.codecs.event_packet import EventPacketDecoder
@@ -274,6 +275,36 @@ def test_packets_by_their_older_name_are_read(tmp_path):
             older = store.types[kind](**fields)
             writer.write(connection, stamp, store.serialize_cdr(older, kind))
     with open_source(str(tmp_path / "b")) as source:
+        assert events_of(source.batches()) == events
+
+
+def test_packets_in_a_bag_of_ros_1_are_read(tmp_path):
+    events = random_events(5_000)
+    store = ros1_message_types()
+    head, time = (
+        store.types[name] for name in ("std_msgs/msg/Header", "builtin_interfaces/msg/Time")
+    )
+    plain = write_bag(tmp_path / "a", events, "bag_packets")
+    with Rosbag1Writer(tmp_path / "b.bag") as writer:
+        connection = writer.add_connection("/events", EVENT_PACKET, typestore=store)
+        for stamp, message in messages_of(plain):
+            fields = {name: getattr(message, name) for name in message.__dataclass_fields__}
+            del fields["__msgtype__"]
+            fields["header"] = head(seq=0, stamp=time(sec=0, nanosec=0), frame_id="")
+            packet = store.types[EVENT_PACKET](**fields)
+            writer.write(connection, stamp, store.serialize_ros1(packet, EVENT_PACKET))
+    with open_source(str(tmp_path / "b.bag")) as source:
+        assert events_of(source.batches()) == events
+        source.seek(events[2500][0])
+        assert events_of(source.batches())[-1] == events[-1]
+
+
+def test_a_bag_of_two_cameras_names_their_topics(tmp_path):
+    events = random_events(3_000)
+    rosbag1(tmp_path / "a.bag", events, topics=("/left/events", "/right/events"))
+    with pytest.raises(SourceError, match=r"several topics; name one as .*\?topic=NAME: /left"):
+        open_source(str(tmp_path / "a.bag"))
+    with open_source(f"{tmp_path}/a.bag?topic=/right/events") as source:
         assert events_of(source.batches()) == events
 
 

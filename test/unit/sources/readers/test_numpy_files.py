@@ -57,6 +57,11 @@ def test_records_of_several_libraries(kind, packed, tmp_path):
     assert read(tmp_path / "a")[0] == EVENTS
 
 
+def test_records_may_stand_in_one_column(tmp_path):
+    saved(tmp_path / "a", records(RECORDS["tonic"])[:, None])
+    assert read(tmp_path / "a")[0] == EVENTS
+
+
 @pytest.mark.parametrize("order", ["txyp", "xytp", "xypt", "ptxy"])
 @pytest.mark.parametrize("kind", ["<i8", "<f8", "<u4", ">i4"])
 @pytest.mark.parametrize("layout", ["C", "F"])

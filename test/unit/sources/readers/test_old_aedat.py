@@ -139,10 +139,12 @@ def aedat3(path, packets, version=b"3.1", sources=(b"#Source 1: DVS128",), form=
 
 
 def test_packets_count_how_often_time_has_wrapped(tmp_path):
-    packets = [packet(EVENTS[:100]), packet(EVENTS[100:], overflow=1), packet(EVENTS[:9], kind=2)]
+    wrap = 1 << 31
+    before = [(wrap - 2000 + 20 * i, x, y, p) for i, (_, x, y, p) in enumerate(EVENTS[:100])]
+    after = [(20 * i, x, y, p) for i, (_, x, y, p) in enumerate(EVENTS[100:])]
+    packets = [packet(before), packet(EVENTS[:9], kind=2), packet(after, overflow=1)]
     found, source = read(aedat3(tmp_path / "a", packets))
-    assert found[:100] == EVENTS[:100]
-    assert found[100:] == [((1 << 31) + t, x, y, p) for t, x, y, p in EVENTS[100:]]
+    assert found == before + [(wrap + t, x, y, p) for t, x, y, p in after]
     assert source.size == SensorSize(128, 128)
 
 
