@@ -52,6 +52,13 @@ def analyze(
         int,
         typer.Option(help="Blades of a rotor, for the classical methods; 0 counts blade passes."),
     ] = 0,
+    causal: Annotated[
+        bool,
+        typer.Option(
+            "--causal",
+            help="Measure as a live camera would, and not the windows before a rotor was found.",
+        ),
+    ] = False,
     json_path: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +98,7 @@ def analyze(
         draw = _open_plot(stack, plot_path)
         first_us = start_us + parameters.window_us
         advance = stack.enter_context(progress_bar(name, end_us - start_us))
-        for measurement in measure(source, parameters, start_us, end_us, region):
+        for measurement in measure(source, parameters, start_us, end_us, region, not causal):
             if measurement.t_us >= first_us:
                 _give(measurement, sinks)
             advance(measurement.t_us - start_us)

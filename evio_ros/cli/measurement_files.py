@@ -33,6 +33,7 @@ CSV_COLUMNS = (
     "tilt_rad",
     "confidence",
     "events",
+    "looked_back",
 )
 
 
@@ -58,6 +59,7 @@ def _row(rotor: RotorEstimate) -> dict[str, Any]:
         "tilt_rad": rotor.tilt_rad,
         "confidence": rotor.confidence,
         "events": rotor.events,
+        "looked_back": rotor.looked_back,
     }
 
 

@@ -243,6 +243,10 @@ class RotationDetector:
             self._is_search_due = False
             self._search_on(self.parameters.step_us)
 
+    def tracker(self, identity: int) -> RotorTracker | None:
+        """The tracker of a rotor that is followed now; None where there is none."""
+        return next((t for t in self._bank if t.identity == identity), None)
+
     def calibration(self) -> Calibration:
         """The discs of all rotors that are followed, as they are known by now."""
         discs = tuple(tracker.known_disc() for tracker in self._bank)

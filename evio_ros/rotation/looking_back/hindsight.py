@@ -1,0 +1,184 @@
+"""Measurements with hindsight: the windows before a rotor was found are measured as well.
+
+Following events as they come, a detector needs some time to find a rotor. Of a recording that time
+can be measured too:
+
+- A rotor that has been found is followed back to where it began to turn, see `reversed_film`.
+- Where most windows of a short recording stay without a rotor that one can be sure of, the
+  recording is looked at as a whole, see `path_search`: that finds discs whose speed changes too
+  much to follow, as when a hand spins one that comes to rest within a second.
+
+Measurements are held back for that, for a limited time and number of events.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from evio_ros.estimate import Measurement, RotorEstimate
+from evio_ros.events import EventBatch, EventWindow
+from evio_ros.rotation.acquisition.regions import RegionParameters
+from evio_ros.rotation.acquisition.verification import CandidateFollower
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.looking_back.path_estimate import PathEstimates
+from evio_ros.rotation.looking_back.path_search import find_paths
+from evio_ros.rotation.looking_back.reversed_film import follow_back
+from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
+
+__all__ = ["with_hindsight"]
+
+HELD_US = 1_000_000
+"""For so long at least measurements are held back; a rotor is followed back no further."""
+SHORT_US = 5_000_000
+"""A recording no longer than this is looked at as a whole."""
+MOST_EVENTS = 10_000_000
+"""Of more events than these the oldest are given up."""
+SURE = 0.5
+ENOUGH_SURE = 0.7
+"""Share of windows with a rotor that is sure: then the whole is not looked at."""
+SAME_SPEED = 0.05
+
+
+def with_hindsight(
+    measurements: Iterable[Measurement], detector: RotationDetector
+) -> Iterator[Measurement]:
+    """The same measurements in the same order, with those of earlier windows added.
+
+    Args:
+        measurements: what `detector` says of one step after the other, each with its events.
+        detector: as it is after the latest measurement.
+
+    Yields:
+        Measurements as they were, but with more rotors; those that were added are marked.
+    """
+    held = _HeldMeasurements(detector)
+    for measurement in measurements:
+        held.add(measurement)
+        yield from held.released()
+    held.look_at_the_whole()
+    yield from held.rest()
+
+
+class _HeldMeasurements:
+    """Measurements that may still be added to."""
+
+    def __init__(self, detector: RotationDetector) -> None:
+        self._detector = detector
+        parameters = detector.parameters
+        self._window_us = parameters.window_us
+        self._follower = CandidateFollower(
+            detector.size,
+            RegionParameters().cell_px,
+            parameters.slice_us,
+            parameters.window_us // parameters.slice_us,
+            TrackerParameters(),
+        )
+        self._held: deque[Measurement] = deque()
+        self._events = 0
+        self._known: set[int] = set()
+        self._is_whole = True
+
+    def add(self, measurement: Measurement) -> None:
+        """Hold a measurement; rotors that are new in it are followed back."""
+        assert measurement.step is not None
+        if self._held and self._held[-1].t_us != measurement.step.start_us:
+            self._is_whole = False
+        self._held.append(measurement)
+        self._events += len(measurement.step.events)
+        for rotor in measurement.rotors:
+            if rotor.id not in self._known:
+                self._known.add(rotor.id)
+                self._follow_back(rotor)
+
+    def released(self) -> Iterator[Measurement]:
+        """Measurements that are held for long enough."""
+        while self._held:
+            held_us = self._held[-1].t_us - self._held[0].t_us
+            is_long = held_us > (SHORT_US if self._is_whole else HELD_US)
+            if not is_long and self._events <= MOST_EVENTS:
+                return
+            self._is_whole = False
+            yield self._next()
+
+    def rest(self) -> Iterator[Measurement]:
+        """All that is left."""
+        while self._held:
+            yield self._next()
+
+    def look_at_the_whole(self) -> None:
+        """Look for rotors in all events of a short recording, where few windows have one."""
+        windows = [m for m in self._held if self._is_full(m)]
+        sure = sum(any(rotor.confidence >= SURE for rotor in m.rotors) for m in windows)
+        if not self._is_whole or not windows or sure >= ENOUGH_SURE * len(windows):
+            return
+        steps = [measurement.step.events for measurement in self._held if measurement.step]
+        for path in find_paths(EventBatch.concatenate(self._detector.size, steps)):
+            self._fill_in(PathEstimates(path, self._free_identity()))
+
+    def _next(self) -> Measurement:
+        measurement = self._held.popleft()
+        assert measurement.step is not None
+        self._events -= len(measurement.step.events)
+        return measurement
+
+    def _is_full(self, measurement: Measurement) -> bool:
+        """Whether a measurement's window lies in the events that are held."""
+        first = self._held[0].step
+        assert first is not None
+        return measurement.t_us - self._window_us >= first.start_us
+
+    def _free_identity(self) -> int:
+        identity = max(self._known, default=-1) + 1
+        self._known.add(identity)
+        return identity
+
+    def _follow_back(self, rotor: RotorEstimate) -> None:
+        tracker = self._detector.tracker(rotor.id)
+        if tracker is None:
+            return
+        places = {measurement.t_us: place for place, measurement in enumerate(self._held)}
+        steps = _latest_steps(self._held)
+        for estimate in follow_back(tracker, rotor, steps, self._window_us, self._follower):
+            self._put(places[estimate.t_us], estimate)
+
+    def _fill_in(self, path: PathEstimates) -> None:
+        """Add a path's estimates; those of the detector that belong to the same disc give way."""
+        for place, measurement in enumerate(self._held):
+            estimate = path.estimate(measurement.t_us, self._window_us)
+            if estimate is None or not self._is_full(measurement):
+                continue
+            others = [rotor for rotor in measurement.rotors if not _is_same_disc(rotor, estimate)]
+            agreeing = [
+                rotor
+                for rotor in measurement.rotors
+                if _is_same_disc(rotor, estimate)
+                and abs(rotor.rpm - estimate.rpm) <= SAME_SPEED * abs(estimate.rpm)
+                and rotor.confidence >= estimate.confidence
+            ]
+            if not agreeing:
+                self._held[place] = replace(measurement, rotors=others)
+                self._put(place, estimate)
+
+    def _put(self, place: int, estimate: RotorEstimate) -> None:
+        measurement = self._held[place]
+        rotors = sorted([*measurement.rotors, estimate], key=lambda rotor: -rotor.confidence)
+        self._held[place] = replace(measurement, rotors=rotors)
+
+
+def _latest_steps(held: Iterable[Measurement]) -> list[EventWindow]:
+    """Steps of the last `HELD_US`, as far as they follow on one another."""
+    steps: list[EventWindow] = []
+    for step in (measurement.step for measurement in reversed(list(held))):
+        if step is None or (steps and step.end_us != steps[-1].start_us):
+            break
+        if steps and steps[0].end_us - step.start_us > HELD_US:
+            break
+        steps.append(step)
+    return steps[::-1]
+
+
+def _is_same_disc(one: RotorEstimate, other: RotorEstimate) -> bool:
+    return math.dist(one.center, other.center) < max(one.axes[0], other.axes[0])
