@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.acquisition.phase_vortex import best_starts, refined_hub
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.looking_back.event_clock import EventClock
@@ -30,11 +31,14 @@ FEWEST_TURNS, MOST_CYCLES = 0.7, 40.0
 CYCLE_RATIO, CYCLE_STEP = 1.08, 0.3
 """Step from one number of cycles to the next: a ratio at first, later so many cycles."""
 HIGHEST_ORDER = 8
-HUB_GRID = (-1.8, -1.2, -0.6, 0.0, 0.6, 1.2, 1.8)
+HUB_GRID = (-1.8, -1.4, -1.0, -0.6, -0.2, 0.2, 0.6, 1.0, 1.4, 1.8)
 """Hubs that are tried, in standard deviations of the region's events about their middle."""
-REFINED = 12
+REFINED = 2
+"""So many starts of each order."""
+CELLS_TRIED = 300
+"""So many cells tell where to start."""
 MOST_CANDIDATES = 3
-LEAST_COHERENCE = 0.5
+LEAST_COHERENCE = 0.6
 SAME_HUB = 0.4
 SAME_TURNS = 1.25
 RIM_SHARE = 0.97
@@ -46,15 +50,13 @@ class ClockCandidate:
     """What may turn.
 
     Attributes:
-        center: (x, y) of the hub.
-        radius_px: of the disc.
+        disc: a circle about the hub.
         turns: over the whole clock, signed.
         order: angular order on which it was seen.
         coherence: share of the power that winds, 0 to 1.
     """
 
-    center: tuple[float, float]
-    radius_px: float
+    disc: Ellipse
     turns: float
     order: int
     coherence: float
@@ -70,25 +72,15 @@ def candidates(clock: EventClock, region: Region) -> list[ClockCandidate]:
     root = np.linalg.cholesky(spread)
     shifts = np.stack([root @ np.array((i, j)) for i in HUB_GRID for j in HUB_GRID])
     reach = math.sqrt(float(np.trace(spread)))
-    starts = []
-    for cycles in _cycles():
-        phasors, scale = _phasors(clock, cell, cycles, len(points))
-        power, best, _ = best_starts(
-            phasors, points, centroid, shifts, np.zeros((1, 2)), HIGHEST_ORDER
-        )
-        for i, order in enumerate(range(-HIGHEST_ORDER, HIGHEST_ORDER + 1)):
-            if order and cycles / abs(order) >= FEWEST_TURNS:
-                starts.append((float(power[i]) / scale, cycles, order, shifts[best[i]]))
-    starts.sort(key=lambda start: -start[0])
-    found: list[ClockCandidate] = []
-    for _, cycles, order, shift in starts[:REFINED]:
+    found = []
+    for _, cycles, order, center in _starts(clock, cell, points, centroid + shifts):
         phasors, scale = _phasors(clock, cell, cycles, len(points))
         coherence, center, _ = refined_hub(
-            phasors, points, scale, centroid, reach, order, shift, np.zeros(2)
+            phasors, points, scale, centroid, reach, order, center - centroid, np.zeros(2)
         )
         radius = _radius(points, weight, center)
-        hub = (float(center[0]), float(center[1]))
-        found.append(ClockCandidate(hub, radius, cycles / order, abs(order), float(coherence)))
+        disc = Ellipse((float(center[0]), float(center[1])), (radius, radius), 0.0)
+        found.append(ClockCandidate(disc, cycles / order, abs(order), float(coherence)))
     found.sort(key=lambda candidate: -candidate.coherence)
     distinct: list[ClockCandidate] = []
     for candidate in found:
@@ -99,6 +91,28 @@ def candidates(clock: EventClock, region: Region) -> list[ClockCandidate]:
     return distinct[:MOST_CANDIDATES]
 
 
+def _starts(
+    clock: EventClock, cell: NDArray[np.int64], points: Real, hubs: Real
+) -> list[tuple[float, float, int, Real]]:
+    """Coherence, cycles, order and hub of the most hopeful starts of each order."""
+    stride = -(-len(points) // CELLS_TRIED)
+    some = np.ascontiguousarray(points[::stride])
+    starts: dict[int, list[tuple[float, float, int, Real]]] = {}
+    for cycles in _cycles():
+        phasors = np.ascontiguousarray(_phasors(clock, cell, cycles, len(points))[0][:, ::stride])
+        size = np.hypot(phasors[0::2], phasors[1::2])
+        scale = float((size.sum(axis=1) ** 2).sum())
+        power, best, _ = best_starts(
+            phasors, some, np.zeros(2), hubs, np.zeros((1, 2)), HIGHEST_ORDER
+        )
+        for i, order in enumerate(range(-HIGHEST_ORDER, HIGHEST_ORDER + 1)):
+            if order and cycles / abs(order) >= FEWEST_TURNS:
+                start = (float(power[i]) / max(scale, 1e-9), cycles, order, hubs[best[i]])
+                starts.setdefault(order, []).append(start)
+    ranked = (sorted(of_order, key=lambda start: -start[0]) for of_order in starts.values())
+    return [start for of_order in ranked for start in of_order[:REFINED]]
+
+
 def _cycles() -> list[float]:
     cycles = [FEWEST_TURNS]
     while cycles[-1] < MOST_CYCLES:
@@ -107,9 +121,9 @@ def _cycles() -> list[float]:
 
 
 def _is_same(one: ClockCandidate, other: ClockCandidate) -> bool:
-    apart = math.dist(one.center, other.center)
+    apart = math.dist(one.disc.center, other.disc.center)
     ratio = one.turns / other.turns
-    return apart < SAME_HUB * other.radius_px and 1 / SAME_TURNS < ratio < SAME_TURNS
+    return apart < SAME_HUB * other.disc.axes[0] and 1 / SAME_TURNS < ratio < SAME_TURNS
 
 
 def _radius(points: Real, weight: Real, center: Real) -> float:

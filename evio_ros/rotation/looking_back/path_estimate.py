@@ -1,8 +1,9 @@
 """Estimates of windows from the path of a rotor's phase.
 
-The speed over a window is the change of the phase over its length. Its variance is the sum of
+The speed over a window is the change of the phase over its length. Its variance is that of the
+smoothed path, from the scatter of the phases about it, and the greater of two that come from the
+disc:
 
-- that of the smoothed path, from the scatter of the phases about it;
 - at both ends, that by which rings and polarities disagree;
 - that of a wobble w(phi) = sum over orders k = 1, 2 of c_k cos k phi + s_k sin k phi, which a disc
   that is not quite round or centred adds to the phase, with factors of standard deviation w:
@@ -26,7 +27,8 @@ __all__ = ["PathEstimates"]
 Real = NDArray[np.float64]
 
 WOBBLE_RAD, WOBBLE_ORDERS = 0.0075, (1, 2)
-"""On six takes of a real camera, speeds over 100 ms scatter as much about another estimate."""
+"""Chosen so that 68 % of the errors on simulated discs that come to rest, of four patterns, face on
+and oblique, lie within a standard deviation."""
 BLADE_ORDERS = 32
 MAXIMUM_BLADES = 10
 RIGHT = 0.01
@@ -65,11 +67,10 @@ class PathEstimates:
         early, late = self._weights(start_us), self._weights(end_us)
         path = self.path
         turned = float((late - early) @ path.phase)
+        disagreement = float(late @ path.disagreement**2 + early @ path.disagreement**2)
+        wobble = sum(2 * (1 - math.cos(order * turned)) for order in WOBBLE_ORDERS)
         variance = path.smooth.difference_variance(late, early)
-        variance += float(late @ path.disagreement**2 + early @ path.disagreement**2)
-        variance += sum(
-            2 * WOBBLE_RAD**2 * (1 - math.cos(order * turned)) for order in WOBBLE_ORDERS
-        )
+        variance += max(disagreement, WOBBLE_RAD**2 * wobble)
         std = math.sqrt(variance)
         if std >= abs(turned):
             return None

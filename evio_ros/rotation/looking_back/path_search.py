@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evio_ros.cell_counts import activity_grid
+from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
-from evio_ros.rotation.looking_back.clock_search import ClockCandidate, candidates
+from evio_ros.rotation.looking_back.clock_search import candidates
 from evio_ros.rotation.looking_back.event_clock import EventClock, active_span
-from evio_ros.rotation.looking_back.phase_path import PhasePath, fit_path
+from evio_ros.rotation.looking_back.phase_path import PhasePath, fit_path, shear_left
 
 __all__ = ["find_paths", "is_rotor"]
 
@@ -26,8 +27,13 @@ LEAST_TURNS = 1.05
 LEAST_GAIN = 0.4
 LEAST_FORETOLD = 0.85
 """Of the gain: what one half of the path foretells of the other."""
-LEAST_STIFFNESS = 1.0
+LEAST_STIFFNESS = 0.1
+"""Of the path over the clock: what does not turn jumps."""
 LARGEST_DISAGREEMENT = 0.05
+CERTAIN = 0.9
+"""Coherence of the winding beyond which no other hub is tried."""
+SAME_TURNS, RIVAL = 0.05, 0.9
+FLATTENINGS, LEAST_SHEAR, BETTER = 3, 0.02, 1.004
 OTHER_SENSE = 0.7
 """Turning the other way must explain less than this share of the gain."""
 
@@ -57,10 +63,11 @@ def find_paths(events: EventBatch) -> list[PhasePath]:
 def _regions(events: EventBatch, span_us: int) -> list[Region]:
     parameters = RegionParameters()
     grid = activity_grid(events, parameters.cell_px)
-    # A disc that fills the view is busier nowhere than at its median cell.
-    return find_regions(grid, span_us, parameters) or find_regions(
-        grid, span_us, replace(parameters, contrast=1.0)
-    )
+    found = find_regions(grid, span_us, parameters)
+    if not found:
+        # A disc that fills the view stands out from no median: compare with cells beside it.
+        found = find_regions(np.pad(grid, ((0, 2 * len(grid)), (0, 0))), span_us, parameters)
+    return found
 
 
 def _inside(events: EventBatch, region: Region) -> EventBatch:
@@ -75,20 +82,59 @@ def _inside(events: EventBatch, region: Region) -> EventBatch:
 
 def _best_path(clock: EventClock, region: Region) -> PhasePath | None:
     found = candidates(clock, region)
+    paths: list[PhasePath] = []
     for candidate in found:
-        path = fit_path(clock, candidate)
-        if path is not None and is_rotor(path):
-            others = [other for other in found if other.turns * path.turns < 0]
-            return None if _turns_either_way(clock, path, others) else path
-    return None
+        path = fit_path(clock, candidate.disc, candidate.turns)
+        if path is None or not is_rotor(path):
+            continue
+        paths.append(path)
+        if candidate.coherence >= CERTAIN:
+            break
+    if not paths:
+        return None
+    best = max(paths, key=lambda path: path.foretold)
+    others = [(other.disc, other.turns) for other in found if other.turns * best.turns < 0]
+    if any(_is_rival(path, best) for path in paths) or _turns_either_way(clock, best, others):
+        return None
+    return _flattened(clock, best)
 
 
-def _turns_either_way(clock: EventClock, path: PhasePath, others: list[ClockCandidate]) -> bool:
+def _flattened(clock: EventClock, path: PhasePath) -> PhasePath:
+    """The path on a flattened disc, where that explains the events better."""
+    for _ in range(FLATTENINGS):
+        shear = shear_left(path)
+        if math.hypot(*shear) < LEAST_SHEAR:
+            return path
+        flatter = fit_path(clock, _sheared(path.ellipse, shear), path.turns)
+        if flatter is None or flatter.foretold < BETTER * path.foretold:
+            return path
+        path = flatter
+    return path
+
+
+def _sheared(ellipse: Ellipse, change: NDArray[np.float64]) -> Ellipse:
+    strength = 0.5 * math.log(ellipse.axes[0] / ellipse.axes[1])
+    double = 2 * ellipse.tilt_rad
+    shear = strength * np.array((math.cos(double), math.sin(double))) + change
+    strength = math.hypot(*shear)
+    radius = math.sqrt(ellipse.axes[0] * ellipse.axes[1])
+    axes = (radius * math.exp(strength), radius * math.exp(-strength))
+    tilt = 0.5 * math.atan2(shear[1], shear[0])
+    return Ellipse(ellipse.center, axes, (tilt + math.pi / 2) % math.pi - math.pi / 2)
+
+
+def _is_rival(path: PhasePath, best: PhasePath) -> bool:
+    """Whether another number of turns explains the events about as well."""
+    is_other = abs(path.turns / best.turns - 1) > SAME_TURNS
+    return is_other and path.foretold > RIVAL * best.foretold
+
+
+def _turns_either_way(
+    clock: EventClock, path: PhasePath, others: list[tuple[Ellipse, float]]
+) -> bool:
     """Whether a turn in the other sense explains the events about as well."""
-    radius = math.sqrt(path.ellipse.axes[0] * path.ellipse.axes[1])
-    same_hub = ClockCandidate(path.ellipse.center, radius, -path.turns, 1, 0.0)
-    for candidate in (same_hub, *others[:1]):
-        other = fit_path(clock, candidate)
+    for disc, turns in ((path.ellipse, -path.turns), *others[:1]):
+        other = fit_path(clock, disc, turns)
         if other is None or other.turns * path.turns > 0 or not is_rotor(other):
             continue
         if other.foretold > OTHER_SENSE * path.foretold:

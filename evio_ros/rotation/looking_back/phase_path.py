@@ -23,8 +23,11 @@ other half: what moves on without turning looks different later. And the offsets
 polarities show by themselves, block by block of angle, should agree: by how much they do not tells
 the error of the phase that comes from the disc and not from the number of events.
 
-The disc is taken for a circle: where few edges pass, a flattening can't be told from a wobble of
-the speed.
+The shape of the disc is given. Where few edges pass, a flattening can't be told from a wobble of
+the speed: with the shear s, the angle on the disc is theta + s0 sin 2 theta - s1 cos 2 theta. But
+the area that an edge sweeps goes with the angle on the disc, and so does the even clock. So
+`shear_left` compares the steps of the path over the clock with exp(-2 (s0 cos 2 theta + s1 sin 2
+theta)), theta being where the edges are.
 """
 
 from __future__ import annotations
@@ -39,12 +42,11 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.angle_time import angle_time_histogram
-from evio_ros.rotation.looking_back.clock_search import ClockCandidate
 from evio_ros.rotation.looking_back.event_clock import TICKS, EventClock
 from evio_ros.rotation.looking_back.path_smoother import SmoothPath, smooth_path
 from evio_ros.rotation.tracking.disc_map import DiscMap
 
-__all__ = ["PhasePath", "fit_path"]
+__all__ = ["PhasePath", "fit_path", "shear_left"]
 
 Real = NDArray[np.float64]
 
@@ -70,6 +72,8 @@ BLOCK_RAD = 0.35
 LEAST_GIVEN_OFF = 0.15
 """Of the mean: the clock does not stop where nothing is seen."""
 FEWEST_TURNS = 0.5
+LEAST_STEP = 0.2
+"""Of the usual one: slower ones do not tell the shear."""
 SHAPE = 2
 """Unknowns of the disc: the hub, x and y."""
 
@@ -106,22 +110,21 @@ class PhasePath:
         return float(self.phase[-1] - self.phase[0]) / (2 * math.pi)
 
 
-def fit_path(clock: EventClock, candidate: ClockCandidate) -> PhasePath | None:
-    """Fit the path and the disc of what may turn.
+def fit_path(clock: EventClock, ellipse: Ellipse, turns: float) -> PhasePath | None:
+    """Fit the path and the hub of what may turn.
 
     Args:
         clock: events of the region.
-        candidate: where, and how many turns.
+        ellipse: the disc; its shape is kept.
+        turns: about how many it makes over the clock, signed.
 
     Returns:
         The path; None where it does not turn by `FEWEST_TURNS`.
     """
     seen = _seen_pixels(clock)
-    ellipse = Ellipse(candidate.center, (candidate.radius_px, candidate.radius_px), 0.0)
-    turns = abs(candidate.turns)
-    bins = int(np.clip(turns * BINS_PER_TURN, FEWEST_BINS, MOST_BINS))
+    bins = int(np.clip(abs(turns) * BINS_PER_TURN, FEWEST_BINS, MOST_BINS))
     binned = _Binned.of(clock, ellipse, seen, bins)
-    phase = _rough_path(binned, 2 * math.pi * candidate.turns * (np.arange(bins) + 0.5) / bins)
+    phase = _rough_path(binned, 2 * math.pi * turns * (np.arange(bins) + 0.5) / bins)
     for _ in range(2):
         if abs(phase[-1] - phase[0]) < 2 * math.pi * FEWEST_TURNS:
             return None
@@ -153,6 +156,22 @@ def _on_clock(phase: Real, clock: Real) -> Real:
     places = (np.arange(len(phase) + 2) - 0.5) / len(phase)
     ends = (2 * phase[0] - phase[1], 2 * phase[-1] - phase[-2])
     return np.interp(clock, places, np.r_[ends[0], phase, ends[1]])
+
+
+def shear_left(path: PhasePath) -> Real:
+    """Shear of the disc that its ellipse does not yet have, (2,); see the module."""
+    bins = len(path.phase)
+    clock = (np.arange(bins) + 0.5) / bins - 0.5
+    steps = np.abs(np.gradient(path.phase))
+    used = steps > LEAST_STEP * np.median(steps)
+    angles = np.arange(ANGLES) * (2 * math.pi / ANGLES)
+    edges = -np.angle((path.density.sum(axis=0) * np.exp(-2j * angles)).sum())
+    double = 2 * path.phase + edges
+    # The speed by the clock may change slowly, and with the phase, where the hub is a little off.
+    columns = [clock**power for power in range(4)]
+    columns += [np.cos(path.phase), np.sin(path.phase), np.cos(double), np.sin(double)]
+    design = np.stack(columns, axis=1)[used]
+    return -0.5 * np.linalg.lstsq(design, np.log(steps[used]), rcond=None)[0][-2:]
 
 
 def _seen_pixels(clock: EventClock) -> NDArray[np.bool_]:
