@@ -26,6 +26,7 @@ ACTIVITY_BIN_US = 5_000
 BUSIEST_SHARE = 0.05
 LEAST_ACTIVITY = 0.03
 """Of the busiest bins' rate: below it nothing turns any more."""
+QUIET_SHARE, MOST_NOISE = 0.1, 0.1
 LONGEST_LULL_BINS = 20
 """After so long a lull what goes on is another motion."""
 
@@ -42,7 +43,9 @@ def active_span(t: NDArray[np.int64]) -> tuple[int, int]:
     first = int(t[0])
     rate = np.bincount((t - first) // ACTIVITY_BIN_US)
     busiest = np.sort(rate)[-max(int(BUSIEST_SHARE * len(rate)), 4) :].mean()
-    active = np.flatnonzero(rate > LEAST_ACTIVITY * busiest)
+    # Where the rate is low for a while that is noise, and goes on meanwhile.
+    noise = min(float(np.quantile(rate, QUIET_SHARE)), MOST_NOISE * busiest)
+    active = np.flatnonzero(rate > noise + LEAST_ACTIVITY * busiest)
     runs = np.split(active, np.flatnonzero(np.diff(active) > LONGEST_LULL_BINS) + 1)
     run = max(runs, key=lambda bins: int(rate[bins].sum()))
     return first + int(run[0]) * ACTIVITY_BIN_US, first + (int(run[-1]) + 1) * ACTIVITY_BIN_US

@@ -25,7 +25,7 @@ from evio_ros.rotation.acquisition.verification import CandidateFollower
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.looking_back.path_estimate import PathEstimates
 from evio_ros.rotation.looking_back.path_search import find_paths
-from evio_ros.rotation.looking_back.reversed_film import follow_back
+from evio_ros.rotation.looking_back.reversed_film import KnownRotor, follow_back
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["with_hindsight"]
@@ -36,6 +36,8 @@ SHORT_US = 5_000_000
 """A recording no longer than this is looked at as a whole."""
 MOST_EVENTS = 10_000_000
 """Of more events than these the oldest are given up."""
+RUN_UP_US = 300_000
+"""A rotor is followed back from so long after it was found, when it is better known."""
 SURE = 0.5
 ENOUGH_SURE = 0.7
 """Share of windows with a rotor that is sure: then the whole is not looked at."""
@@ -58,7 +60,7 @@ def with_hindsight(
     for measurement in measurements:
         held.add(measurement)
         yield from held.released()
-    held.look_at_the_whole()
+    held.complete()
     yield from held.rest()
 
 
@@ -79,19 +81,37 @@ class _HeldMeasurements:
         self._held: deque[Measurement] = deque()
         self._events = 0
         self._known: set[int] = set()
+        # Rotors that are still to be followed back, and when they were found.
+        self._pending: dict[int, tuple[int, KnownRotor]] = {}
         self._is_whole = True
 
     def add(self, measurement: Measurement) -> None:
-        """Hold a measurement; rotors that are new in it are followed back."""
+        """Hold a measurement; rotors that were found some time before are followed back."""
         assert measurement.step is not None
         if self._held and self._held[-1].t_us != measurement.step.start_us:
+            self._follow_back(list(self._pending))
             self._is_whole = False
         self._held.append(measurement)
         self._events += len(measurement.step.events)
+        self._note(measurement)
+        seen = {rotor.id for rotor in measurement.rotors}
+        self._follow_back(
+            [
+                identity
+                for identity, (found_us, _) in self._pending.items()
+                if identity not in seen or measurement.t_us - found_us >= RUN_UP_US
+            ]
+        )
+
+    def _note(self, measurement: Measurement) -> None:
+        """Keep what is known of rotors that are to be followed back."""
         for rotor in measurement.rotors:
-            if rotor.id not in self._known:
-                self._known.add(rotor.id)
-                self._follow_back(rotor)
+            tracker = self._detector.tracker(rotor.id)
+            if tracker is None or (rotor.id in self._known and rotor.id not in self._pending):
+                continue
+            found_us = self._pending[rotor.id][0] if rotor.id in self._pending else rotor.t_us
+            self._known.add(rotor.id)
+            self._pending[rotor.id] = found_us, KnownRotor.of(rotor, tracker)
 
     def released(self) -> Iterator[Measurement]:
         """Measurements that are held for long enough."""
@@ -108,8 +128,9 @@ class _HeldMeasurements:
         while self._held:
             yield self._next()
 
-    def look_at_the_whole(self) -> None:
-        """Look for rotors in all events of a short recording, where few windows have one."""
+    def complete(self) -> None:
+        """Follow back what is left, and look at a short recording as a whole if need be."""
+        self._follow_back(list(self._pending))
         windows = [m for m in self._held if self._is_full(m)]
         sure = sum(any(rotor.confidence >= SURE for rotor in m.rotors) for m in windows)
         if not self._is_whole or not windows or sure >= ENOUGH_SURE * len(windows):
@@ -135,14 +156,17 @@ class _HeldMeasurements:
         self._known.add(identity)
         return identity
 
-    def _follow_back(self, rotor: RotorEstimate) -> None:
-        tracker = self._detector.tracker(rotor.id)
-        if tracker is None:
-            return
-        places = {measurement.t_us: place for place, measurement in enumerate(self._held)}
-        steps = _latest_steps(self._held)
-        for estimate in follow_back(tracker, rotor, steps, self._window_us, self._follower):
-            self._put(places[estimate.t_us], estimate)
+    def _follow_back(self, identities: list[int]) -> None:
+        for identity in identities:
+            _, rotor = self._pending.pop(identity)
+            steps = _steps_until(self._held, rotor.estimate.t_us)
+            places = {measurement.t_us: place for place, measurement in enumerate(self._held)}
+            if not steps:
+                continue
+            for estimate in follow_back(rotor, steps, self._window_us, self._follower):
+                place = places[estimate.t_us]
+                if all(other.id != identity for other in self._held[place].rotors):
+                    self._put(place, estimate)
 
     def _fill_in(self, path: PathEstimates) -> None:
         """Add a path's estimates; those of the detector that belong to the same disc give way."""
@@ -168,15 +192,16 @@ class _HeldMeasurements:
         self._held[place] = replace(measurement, rotors=rotors)
 
 
-def _latest_steps(held: Iterable[Measurement]) -> list[EventWindow]:
-    """Steps of the last `HELD_US`, as far as they follow on one another."""
+def _steps_until(held: Iterable[Measurement], end_us: int) -> list[EventWindow]:
+    """Steps of the last `HELD_US` before a time, as far as they follow on one another."""
     steps: list[EventWindow] = []
     for step in (measurement.step for measurement in reversed(list(held))):
-        if step is None or (steps and step.end_us != steps[-1].start_us):
+        if step is None or step.start_us < end_us - HELD_US:
             break
-        if steps and steps[0].end_us - step.start_us > HELD_US:
+        if step.end_us == (steps[-1].start_us if steps else end_us):
+            steps.append(step)
+        elif steps:
             break
-        steps.append(step)
     return steps[::-1]
 
 

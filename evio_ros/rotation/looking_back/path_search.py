@@ -33,7 +33,8 @@ LARGEST_DISAGREEMENT = 0.05
 CERTAIN = 0.9
 """Coherence of the winding beyond which no other hub is tried."""
 SAME_TURNS, RIVAL = 0.05, 0.9
-FLATTENINGS, LEAST_SHEAR, BETTER = 3, 0.02, 1.004
+FLATTENINGS, LEAST_SHEAR, ENOUGH_SHEAR = 3, 0.03, 0.005
+"""What is less may come from a contrast that is not the same all round."""
 OTHER_SENSE = 0.7
 """Turning the other way must explain less than this share of the gain."""
 
@@ -101,14 +102,15 @@ def _best_path(clock: EventClock, region: Region) -> PhasePath | None:
 
 def _flattened(clock: EventClock, path: PhasePath) -> PhasePath:
     """The path on a flattened disc, where that explains the events better."""
+    least = LEAST_SHEAR
     for _ in range(FLATTENINGS):
         shear = shear_left(path)
-        if math.hypot(*shear) < LEAST_SHEAR:
+        if math.hypot(*shear) < least:
             return path
         flatter = fit_path(clock, _sheared(path.ellipse, shear), path.turns)
-        if flatter is None or flatter.foretold < BETTER * path.foretold:
+        if flatter is None or flatter.foretold < path.foretold:
             return path
-        path = flatter
+        path, least = flatter, ENOUGH_SHEAR
     return path
 
 

@@ -72,6 +72,7 @@ BLOCK_RAD = 0.35
 LEAST_GIVEN_OFF = 0.15
 """Of the mean: the clock does not stop where nothing is seen."""
 FEWEST_TURNS = 0.5
+HOPEFUL_GAIN, HOPEFUL_SHARE = 0.2, 0.5
 LEAST_STEP = 0.2
 """Of the usual one: slower ones do not tell the shear."""
 SHAPE = 2
@@ -119,7 +120,8 @@ def fit_path(clock: EventClock, ellipse: Ellipse, turns: float) -> PhasePath | N
         turns: about how many it makes over the clock, signed.
 
     Returns:
-        The path; None where it does not turn by `FEWEST_TURNS`.
+        The path; None where it does not turn by `FEWEST_TURNS`, or one half of it foretells nothing
+        of the other.
     """
     seen = _seen_pixels(clock)
     bins = int(np.clip(abs(turns) * BINS_PER_TURN, FEWEST_BINS, MOST_BINS))
@@ -132,7 +134,7 @@ def fit_path(clock: EventClock, ellipse: Ellipse, turns: float) -> PhasePath | N
         binned = _Binned.of(clock, ellipse, seen, bins)
         phase = _rough_path(binned, phase, FIRST_BLURS[-2:])
     turns = abs(phase[-1] - phase[0]) / (2 * math.pi)
-    if turns < FEWEST_TURNS:
+    if turns < FEWEST_TURNS or not _is_hopeful(binned, phase):
         return None
     most = min(MOST_BINS, max(len(clock) // FEWEST_EVENTS, FEWEST_BINS))
     fine = int(np.clip(turns * FINE_BINS_PER_TURN, FEWEST_BINS, most))
@@ -359,6 +361,13 @@ def _gains(binned: _Binned, density: Real, phase: Real) -> Real:
     total = by_channel.sum(axis=1)
     alike = np.log(np.maximum(total / pixels, 1e-12) / max(float(total.sum()), 1.0))
     return on_path - alike @ by_channel
+
+
+def _is_hopeful(binned: _Binned, phase: Real) -> bool:
+    """Whether a rough path is worth refining."""
+    gain = float(_gains(binned, binned.density(phase, BLUR), phase).sum())
+    events = max(float(binned.events.sum()), 1.0)
+    return gain > HOPEFUL_GAIN * events and _foretold(binned, phase) > HOPEFUL_SHARE * gain / events
 
 
 def _foretold(binned: _Binned, phase: Real) -> float:

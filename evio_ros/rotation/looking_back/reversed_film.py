@@ -11,85 +11,110 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow
 from evio_ros.rotation.acquisition.verification import CandidateFollower
 from evio_ros.rotation.acquisition.work_units import all_at_once
 from evio_ros.rotation.tracking.rotor_motion import Motion
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
+from evio_ros.rotation.tracking.template import Template
 
-__all__ = ["follow_back"]
+__all__ = ["KnownRotor", "follow_back"]
 
 RAD_PER_RPM_US = 2 * math.pi / 60e6
 BOX_RADII = 2.0
 """Events so far from the hub are kept: the disc may have come from there."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownRotor:
+    """What is known of a rotor at a time.
+
+    Attributes:
+        estimate: of the window that ends then.
+        ellipse, template, motion: its disc, looks and motion.
+    """
+
+    estimate: RotorEstimate
+    ellipse: Ellipse
+    template: Template
+    motion: Motion
+
+    @classmethod
+    def of(cls, estimate: RotorEstimate, tracker: RotorTracker) -> KnownRotor:
+        """What its tracker knows at the end of the estimate's window."""
+        return cls(estimate, *tracker.retraced(estimate.t_us))
+
+
 def follow_back(
-    tracker: RotorTracker,
-    now: RotorEstimate,
-    steps: Sequence[EventWindow],
-    window_us: int,
-    follower: CandidateFollower,
+    rotor: KnownRotor, steps: Sequence[EventWindow], window_us: int, follower: CandidateFollower
 ) -> Iterator[RotorEstimate]:
-    """Estimates of the windows before the present one, latest first, as far as it is seen.
+    """Estimates of the windows before, latest first, as far as it is seen turning.
 
     Args:
-        tracker: of the rotor, as it is now, at the end of the last step; it is not changed.
-        now: its estimate.
-        steps: consecutive steps up to now.
+        rotor: as it is at the end of the last step.
+        steps: consecutive steps up to then.
         window_us: length of a window, a multiple of the steps'.
-        follower: for slices and windows as the tracker's.
+        follower: for slices and windows as its tracker's.
     """
     end_us, step_us = steps[-1].end_us, steps[-1].length_us
-    ellipse, template, motion = tracker.retraced(end_us)
-    film = _reversed_film(steps, ellipse.center, BOX_RADII * ellipse.axes[0])
-    phase, speed, acceleration = motion.state
-    backwards = follower.begin(
-        ellipse, template, Motion(0, (phase, -speed, acceleration), motion.deviations)
-    )
+    film = _reversed_film(steps, rotor.ellipse.center, BOX_RADII * rotor.ellipse.axes[0])
+    phase, speed, acceleration = rotor.motion.state
+    motion = Motion(0, (phase, -speed, acceleration), rotor.motion.deviations)
+    backwards = follower.begin(rotor.ellipse, rotor.template, motion)
+    # Estimates of the film by the real time at which they were made.
+    of_film: dict[int, RotorEstimate] = {}
     for back_us in range(step_us, end_us - steps[0].start_us + 1, step_us):
         all_at_once(follower.follow(backwards, film, back_us))
-        if not backwards.is_seen():
+        if backwards.stopped or backwards.unseen_us > 0:
             return
         estimate = backwards.estimate()
-        if back_us <= window_us or estimate is None:
+        if estimate is None or not backwards.is_credible():
             continue
-        if estimate.window_us == window_us:
+        at_us = end_us - back_us
+        of_film[at_us] = estimate
+        at_end = of_film.get(at_us + window_us)
+        if at_end is not None and estimate.window_us == window_us:
             turned = estimate.rpm * RAD_PER_RPM_US * window_us
-            at_end = backwards.expected()[0] - turned
-            yield _forwards(estimate, now, end_us - back_us + window_us, turned, at_end - phase)
+            since = backwards.expected()[0] - turned - phase
+            yield _forwards(estimate, at_end, rotor.estimate, turned, since)
 
 
 def _forwards(
-    estimate: RotorEstimate, now: RotorEstimate, end_us: int, turned: float, since: float
+    estimate: RotorEstimate,
+    at_end: RotorEstimate,
+    known: RotorEstimate,
+    turned: float,
+    since: float,
 ) -> RotorEstimate:
-    """An estimate of the reversed film as one of the window that ends at `end_us`.
+    """An estimate of the reversed film as one of the same window with time running forwards.
 
     Args:
-        estimate: of the reversed film, in which the window ends where it really starts.
-        now: from where it was followed back.
-        end_us: end of the window.
+        estimate: of the reversed film, in which the window ends where it really begins.
+        at_end: that of the reversed film where the window begins: the disc at its real end.
+        known: from where it was followed back.
         turned: angle by which it turns in the window of the reversed film.
-        since: angle of the rotor at the window's end less that of now.
+        since: angle of the rotor at the window's real end less that of `known`.
     """
-    window_s = 1e-6 * estimate.window_us
-    x, y = np.subtract(estimate.center, np.multiply(estimate.velocity, window_s))
     std = estimate.rpm_std * RAD_PER_RPM_US * estimate.window_us
     return replace(
         estimate,
-        id=now.id,
-        t_us=end_us,
+        id=known.id,
+        t_us=known.t_us - at_end.t_us,
         rpm=-estimate.rpm,
         angle_rad=(estimate.angle_rad - turned) % (2 * math.pi),
         angle_std_rad=math.hypot(estimate.angle_std_rad, std),
-        turns=now.turns + since / (2 * math.pi),
-        center=(float(x), float(y)),
-        velocity=(-estimate.velocity[0], -estimate.velocity[1]),
+        turns=known.turns + since / (2 * math.pi),
+        center=at_end.center,
+        axes=at_end.axes,
+        tilt_rad=at_end.tilt_rad,
+        velocity=(-at_end.velocity[0], -at_end.velocity[1]),
+        center_std=at_end.center_std,
         looked_back=True,
     )
 
