@@ -102,4 +102,5 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     if "center" in flat:
         flat["center_x"], flat["center_y"] = flat.pop("center")
         flat["axis_a"], flat["axis_b"] = flat.pop("axes")
+        flat["looked_back"] = int(flat["looked_back"])
     return flat

@@ -80,6 +80,9 @@ class MeasurementSummary:
         """Print the table of rotors."""
         if self.rotors:
             console.print(self._table())
+            later = sum(r.looked_back for estimates in self.rotors.values() for r in estimates)
+            if later:
+                console.print(f"{later} of these estimates look back on what was found later.")
         else:
             console.print(f"No rotor seen in {self.windows} windows.")
 

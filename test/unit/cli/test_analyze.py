@@ -14,7 +14,7 @@ from evio_ros.simulation.truth import Truth, truth_path
 
 KEYS = {
     *("t_us", "window_us", "id", "rpm", "rpm_std", "blade_count", "angle_rad", "turns"),
-    *("center", "axes", "tilt_rad", "confidence", "events"),
+    *("center", "axes", "tilt_rad", "confidence", "events", "looked_back"),
 }
 
 
