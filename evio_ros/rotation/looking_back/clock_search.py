@@ -27,7 +27,7 @@ __all__ = ["ClockCandidate", "candidates"]
 
 Real = NDArray[np.float64]
 
-FEWEST_TURNS, MOST_CYCLES = 0.7, 40.0
+FEWEST_TURNS, MOST_CYCLES = 0.7, 80.0
 CYCLE_RATIO, CYCLE_STEP = 1.08, 0.3
 """Step from one number of cycles to the next: a ratio at first, later so many cycles."""
 HIGHEST_ORDER = 8

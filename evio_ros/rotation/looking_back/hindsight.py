@@ -32,8 +32,8 @@ __all__ = ["with_hindsight"]
 
 HELD_US = 1_000_000
 """For so long at least measurements are held back; a rotor is followed back no further."""
-SHORT_US = 5_000_000
-"""A recording no longer than this is looked at as a whole."""
+SHORT_US = 80_000_000
+"""A recording no longer than this is looked at as a whole, where it has few events."""
 MOST_EVENTS = 10_000_000
 """Of more events than these the oldest are given up."""
 RUN_UP_US = 300_000
@@ -117,6 +117,8 @@ class _HeldMeasurements:
         """Measurements that are held for long enough."""
         while self._held:
             held_us = self._held[-1].t_us - self._held[0].t_us
+            if self._is_whole and held_us > 2 * HELD_US:
+                self._is_whole = not self._is_sure()
             is_long = held_us > (SHORT_US if self._is_whole else HELD_US)
             if not is_long and self._events <= MOST_EVENTS:
                 return
@@ -131,9 +133,7 @@ class _HeldMeasurements:
     def complete(self) -> None:
         """Follow back what is left, and look at a short recording as a whole if need be."""
         self._follow_back(list(self._pending))
-        windows = [m for m in self._held if self._is_full(m)]
-        sure = sum(any(rotor.confidence >= SURE for rotor in m.rotors) for m in windows)
-        if not self._is_whole or not windows or sure >= ENOUGH_SURE * len(windows):
+        if not self._is_whole or self._is_sure():
             return
         steps = [measurement.step.events for measurement in self._held if measurement.step]
         for path in find_paths(EventBatch.concatenate(self._detector.size, steps)):
@@ -144,6 +144,12 @@ class _HeldMeasurements:
         assert measurement.step is not None
         self._events -= len(measurement.step.events)
         return measurement
+
+    def _is_sure(self) -> bool:
+        """Whether most of the windows that are held have a rotor that is sure."""
+        windows = [m for m in self._held if self._is_full(m)]
+        sure = sum(any(rotor.confidence >= SURE for rotor in m.rotors) for m in windows)
+        return sure >= ENOUGH_SURE * len(windows)
 
     def _is_full(self, measurement: Measurement) -> bool:
         """Whether a measurement's window lies in the events that are held."""

@@ -22,6 +22,7 @@ MOST_EVENTS = 150_000
 REGIONS = 3
 FEWEST_EVENTS = 2_000
 MARGIN_PX = 4
+LONGEST_COUNT_US = 2_000_000
 LEAST_TURNS = 1.05
 """It must have come round, for only that tells turning from moving past."""
 LEAST_GAIN = 0.4
@@ -64,6 +65,8 @@ def find_paths(events: EventBatch) -> list[PhasePath]:
 def _regions(events: EventBatch, span_us: int) -> list[Region]:
     parameters = RegionParameters()
     grid = activity_grid(events, parameters.cell_px)
+    # What turns slowly gives as many events, but in a longer time.
+    span_us = min(span_us, LONGEST_COUNT_US)
     found = find_regions(grid, span_us, parameters)
     if not found:
         # A disc that fills the view stands out from no median: compare with cells beside it.

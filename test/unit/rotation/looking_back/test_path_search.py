@@ -55,6 +55,15 @@ def test_turns_and_angle_follow_the_disc():
     assert apart == pytest.approx(round(apart), abs=0.01)
 
 
+def test_a_slow_disc_is_found_in_a_long_recording():
+    disc = SpunDisc(rpm=24.0, start_us=1_000_000, length_us=12_000_000)
+    (path,) = find_paths(disc.events(seed=8, noise_hz=500.0))
+    estimates = PathEstimates(path, 0)
+    turned = (estimates.phase(10_000_000) - estimates.phase(1_500_000)) / (2 * np.pi)
+    truth = disc.turns(10_000_000) - disc.turns(1_500_000)
+    assert turned == pytest.approx(truth, rel=0.01)
+
+
 def test_nothing_is_said_of_windows_that_are_not_covered():
     disc = DISCS["half"]
     (path,) = find_paths(disc.events(seed=5))
