@@ -22,6 +22,8 @@ MOST_EVENTS = 150_000
 REGIONS = 3
 FEWEST_EVENTS = 2_000
 MARGIN_PX = 4
+DISC_RADIUS, SAME_RADIUS = 1.25, 0.5
+"""Of the rim: cells nearer are the disc's, and a hub nearer than this is that of the same disc."""
 LONGEST_COUNT_US = 2_000_000
 LEAST_TURNS = 1.05
 """It must have come round, for only that tells turning from moving past."""
@@ -41,7 +43,7 @@ OTHER_SENSE = 0.7
 
 
 def find_paths(events: EventBatch) -> list[PhasePath]:
-    """The rotors of a recording, at most one in each active region.
+    """The rotors of a recording, at most one in each active region, each disc once.
 
     Args:
         events: all of a recording of a few turns.
@@ -50,16 +52,31 @@ def find_paths(events: EventBatch) -> list[PhasePath]:
         return []
     start_us, end_us = active_span(events.t)
     busy = events.between(start_us, end_us)
-    found = []
+    found: list[PhasePath] = []
     for region in _regions(busy, end_us - start_us)[:REGIONS]:
         inside = _inside(events, region)
-        if len(inside) < FEWEST_EVENTS:
+        if len(inside) < FEWEST_EVENTS or any(_is_part(region, path.ellipse) for path in found):
             continue
         clock = EventClock.of(inside.between(*active_span(inside.t)), MOST_EVENTS)
         path = _best_path(clock, region)
-        if path is not None:
+        if path is not None and not any(_is_same(path.ellipse, one.ellipse) for one in found):
             found.append(path)
     return found
+
+
+def _is_part(region: Region, ellipse: Ellipse) -> bool:
+    """Whether most of a region lies on a disc."""
+    points = region.cell_centers()
+    radius, _ = ellipse.disc_coordinates(points[:, 0], points[:, 1])
+    return float((radius < DISC_RADIUS).mean()) > 0.5
+
+
+def _is_same(one: Ellipse, other: Ellipse) -> bool:
+    """Whether a hub lies on the other's disc."""
+    apart = min(
+        float(one.disc_coordinates(*other.center)[0]), float(other.disc_coordinates(*one.center)[0])
+    )
+    return apart < SAME_RADIUS
 
 
 def _regions(events: EventBatch, span_us: int) -> list[Region]:
