@@ -78,8 +78,8 @@ def follow_back(
             continue
         at_us = end_us - back_us
         of_film[at_us] = estimate
-        at_end = of_film.get(at_us + window_us)
-        if at_end is not None and estimate.window_us == window_us:
+        at_end = of_film.get(at_us + window_us, estimate)
+        if back_us > window_us and estimate.window_us == window_us:
             turned = estimate.rpm * RAD_PER_RPM_US * window_us
             since = backwards.expected()[0] - turned - phase
             yield _forwards(estimate, at_end, rotor.estimate, turned, since)
@@ -96,7 +96,8 @@ def _forwards(
 
     Args:
         estimate: of the reversed film, in which the window ends where it really begins.
-        at_end: that of the reversed film where the window begins: the disc at its real end.
+        at_end: that of the reversed film where the window begins, for the disc at its real end; the
+            same one where the disc was not yet seen well there.
         known: from where it was followed back.
         turned: angle by which it turns in the window of the reversed film.
         since: angle of the rotor at the window's real end less that of `known`.
@@ -105,7 +106,7 @@ def _forwards(
     return replace(
         estimate,
         id=known.id,
-        t_us=known.t_us - at_end.t_us,
+        t_us=known.t_us - estimate.t_us + estimate.window_us,
         rpm=-estimate.rpm,
         angle_rad=(estimate.angle_rad - turned) % (2 * math.pi),
         angle_std_rad=math.hypot(estimate.angle_std_rad, std),
