@@ -30,7 +30,8 @@ def read_all(path: str) -> int:
 def measure_all(path: str) -> int:
     """Measure the whole recording as `evio analyze` does; returns the number of windows."""
     with open_recording(path) as source:
-        return sum(1 for _ in measure_source(source, RotationDetectorParameters()))
+        measurements = measure_source(source, RotationDetectorParameters(), look_back=True)
+        return sum(1 for _ in measurements)
 
 
 def processor_s(work: Callable[[str], int], path: str) -> float:

@@ -38,6 +38,8 @@ class RotorEstimate:
         confidence: probability that `rpm` is right to 1 %, `RIGHT_ERROR`; 0 to 1.
         events: number of events of the window that belong to the rotor.
         center_std: standard deviations of `center` in pixels; infinite where unknown.
+        looked_back: whether it was measured with later events too, which a live camera would not
+            yet have given.
     """
 
     id: int
@@ -56,6 +58,7 @@ class RotorEstimate:
     confidence: float
     events: int
     center_std: tuple[float, float] = (math.inf, math.inf)
+    looked_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

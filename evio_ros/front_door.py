@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["measure"]
 
-_OWN_KEYWORDS = ("end_us", "parameters", "region", "size", "start_us")
+_OWN_KEYWORDS = ("end_us", "look_back", "parameters", "region", "size", "start_us")
 """Keywords of `measure` beside the parameters' names, for the hint at a wrong one."""
 
 
@@ -36,6 +36,7 @@ def measure(
     start_us: int | None = None,
     end_us: int | None = None,
     region: RegionOfInterest | None = None,
+    look_back: bool = False,
     **changes: Any,
 ) -> Iterator[Measurement]:
     """Measure every rotor, window after window.
@@ -53,6 +54,8 @@ def measure(
         start_us, end_us: sensor times between which to measure, as far as there are events; None
             for all.
         region: only the events inside count; None for the whole sensor.
+        look_back: whether to measure the windows of a recording before a rotor was found as well,
+            as `evio analyze` does. Without, the results are those of a live camera.
         changes: single parameters, any field of `RotationDetectorParameters` or of `parameters`.
             Where window_us is given and step_us is not, the step is as of `window_and_step`.
 
@@ -62,21 +65,28 @@ def measure(
 
     Raises:
         ParameterError: at once for an unknown parameter, with the nearest name, or one out of
-            range; where no window fits into the events.
+            range; where no window fits into the events, or a live camera is to be looked back
+            on.
         EventError: where events are of no known form, or not in order.
         SourceError: where a source cannot be opened or read.
     """
     chosen = _parameters(parameters, changes)
     if isinstance(events, str | PathLike):
-        return _measure_path(fspath(events), chosen, size, start_us, end_us, region)
+        return _measure_path(fspath(events), chosen, size, start_us, end_us, region, look_back)
     if isinstance(events, EventSource):
-        return measure_source(events, chosen, start_us, end_us, region)
+        return measure_source(events, chosen, start_us, end_us, region, look_back)
     batch = events_from(events, size)
     first_us, after_us = (int(batch.t[0]), int(batch.t[-1]) + 1) if len(batch) else (0, 0)
     start_us = first_us if start_us is None else max(start_us, first_us)
     end_us = after_us if end_us is None else min(end_us, after_us)
     return measure_batches(
-        [batch.between(start_us, end_us)], batch.size, chosen, start_us, end_us, region
+        [batch.between(start_us, end_us)],
+        batch.size,
+        chosen,
+        start_us,
+        end_us,
+        region,
+        look_back,
     )
 
 
@@ -87,10 +97,11 @@ def _measure_path(
     start_us: int | None,
     end_us: int | None,
     region: RegionOfInterest | None,
+    look_back: bool,
 ) -> Iterator[Measurement]:
     """A generator, so that the source is closed with it even where it is abandoned."""
     with open_source(path, size=size) as source:
-        yield from measure_source(source, parameters, start_us, end_us, region)
+        yield from measure_source(source, parameters, start_us, end_us, region, look_back)
 
 
 def _parameters(parameters: AnyParameters | None, changes: dict[str, Any]) -> AnyParameters:

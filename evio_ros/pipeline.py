@@ -11,6 +11,7 @@ from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSiz
 from evio_ros.rotation.classical.detector import ClassicalDetector, ClassicalDetectorParameters
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.rotation.looking_back.look_back import add_earlier_windows
 from evio_ros.sources.base import EventSource, SeekableSource
 from evio_ros.windowing import windows
 
@@ -23,6 +24,7 @@ def measure_source(
     start_us: int | None = None,
     end_us: int | None = None,
     region: RegionOfInterest | None = None,
+    look_back: bool = False,
 ) -> Iterator[Measurement]:
     """Measure every rotor in a recording, or in what a live camera sends until it is closed.
 
@@ -32,12 +34,15 @@ def measure_source(
         start_us, end_us: sensor times between which to measure, as far as the recording covers
             them; None for all of it.
         region: only the events inside count; None for the whole sensor.
+        look_back: whether to measure the windows before a rotor was found as well, see
+            `measure_batches`.
 
     Returns:
         As of `measure_batches`.
 
     Raises:
-        ParameterError: where no window fits between the times, or the source is live and has none.
+        ParameterError: where no window fits between the times, or a live source has times or is to
+            be looked back on.
     """
     if isinstance(source, SeekableSource):
         start_us = source.start_us if start_us is None else max(start_us, source.start_us)
@@ -45,7 +50,11 @@ def measure_source(
         source.seek(start_us)
     elif start_us is not None or end_us is not None:
         raise ParameterError("start_us, end_us: a live source is measured from now on")
-    return measure_batches(source.batches(), source.size, parameters, start_us, end_us, region)
+    elif look_back:
+        raise ParameterError("look_back: only a recording can be looked back on")
+    return measure_batches(
+        source.batches(), source.size, parameters, start_us, end_us, region, look_back
+    )
 
 
 def measure_batches(
@@ -55,6 +64,7 @@ def measure_batches(
     start_us: int | None,
     end_us: int | None,
     region: RegionOfInterest | None = None,
+    look_back: bool = False,
 ) -> Iterator[Measurement]:
     """Measure every rotor in batches that follow one another in time.
 
@@ -65,6 +75,9 @@ def measure_batches(
         start_us, end_us: sensor times of the first event and just after the last; None where they
             are not known before.
         region: only the events inside count; None for the whole sensor.
+        look_back: whether to measure the windows before a rotor was found as well, see
+            `looking_back.look_back`; the classical methods do not. Results come a second or more
+            later then, up to 80 s of a short recording. Without, they are those of a live camera.
 
     Returns:
         One measurement for each step, from the first whole window on. A window that reaches past
@@ -79,7 +92,11 @@ def measure_batches(
             f"the {max(end_us - start_us, 0)} us to measure"
         )
     steps = windows(batches, size, parameters.step_us, start_us, end_us, covered_only=True)
-    return _measure_steps(steps, _detector(size, parameters), parameters.window_us, region)
+    detector = _detector(size, parameters)
+    measurements = _measure_steps(steps, detector, parameters.window_us, region)
+    if look_back and isinstance(detector, RotationDetector):
+        measurements = add_earlier_windows(measurements, detector)
+    return _whole_windows(measurements, parameters)
 
 
 def _measure_steps(
@@ -88,14 +105,23 @@ def _measure_steps(
     window_us: int,
     region: RegionOfInterest | None,
 ) -> Iterator[Measurement]:
-    begin_us: int | None = None
     for step in steps:
-        begin_us = step.start_us if begin_us is None else begin_us
         if region is not None:
             step = EventWindow(step.start_us, step.length_us, crop(step.events, region))
-        rotors = detector.process(step)
-        if step.end_us >= begin_us + window_us:
-            yield Measurement(step.end_us, window_us, step, rotors)
+        yield Measurement(step.end_us, window_us, step, detector.process(step))
+
+
+def _whole_windows(
+    measurements: Iterable[Measurement],
+    parameters: RotationDetectorParameters | ClassicalDetectorParameters,
+) -> Iterator[Measurement]:
+    """Leave out the first measurements, whose windows reach back before the first step."""
+    first_us: int | None = None
+    for measurement in measurements:
+        if first_us is None:
+            first_us = measurement.t_us - parameters.step_us + parameters.window_us
+        if measurement.t_us >= first_us:
+            yield measurement
 
 
 def _detector(

@@ -59,6 +59,13 @@ def analyze(
         int,
         typer.Option(help="Blades of a rotor, for the classical methods; 0 counts blade passes."),
     ] = 0,
+    causal: Annotated[
+        bool,
+        typer.Option(
+            "--causal",
+            help="Measure as a live camera would, and not the windows before a rotor was found.",
+        ),
+    ] = False,
     json_path: Annotated[
         str | None,
         typer.Option(
@@ -97,7 +104,10 @@ def analyze(
         sinks = [summary.add, *_open_files(stack, json_path, csv_path)]
         draw = _open_plot(stack, plot_path)
         advance = stack.enter_context(progress_bar(name, end_us - start_us))
-        for measurement in measure_source(source, parameters, start_us, end_us, region):
+        measurements = measure_source(
+            source, parameters, start_us, end_us, region, look_back=not causal
+        )
+        for measurement in measurements:
             for sink in sinks:
                 sink(measurement)
             advance(measurement.t_us - start_us)

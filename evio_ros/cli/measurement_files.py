@@ -33,6 +33,7 @@ _CSV_COLUMNS = (
     "tilt_rad",
     "confidence",
     "events",
+    "looked_back",
 )
 
 
@@ -58,6 +59,7 @@ def _row(rotor: RotorEstimate) -> dict[str, Any]:
         "tilt_rad": rotor.tilt_rad,
         "confidence": rotor.confidence,
         "events": rotor.events,
+        "looked_back": rotor.looked_back,
     }
 
 
@@ -100,4 +102,5 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     if "center" in flat:
         flat["center_x"], flat["center_y"] = flat.pop("center")
         flat["axis_a"], flat["axis_b"] = flat.pop("axes")
+        flat["looked_back"] = int(flat["looked_back"])
     return flat

@@ -90,6 +90,9 @@ class MeasurementSummary:
         others = {name: len(self.rotors[name]) - len(kept) for name, kept in confident.items()}
         text = ", ".join(f"{count} of rotor {name}" for name, count in others.items() if count)
         console.print(f"Left out, for a confidence below {_LEAST_CONFIDENCE}: {text or 'none'}.")
+        later = sum(each.looked_back for kept in confident.values() for each in kept)
+        if later:
+            console.print(f"{later} of those seen were measured with later events too.")
 
     def _table(self, confident: dict[int, list[RotorEstimate]]) -> Table:
         title = f"{len(confident)} rotors in {self.windows} windows; speeds in rpm"

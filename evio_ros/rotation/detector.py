@@ -161,6 +161,11 @@ class RotationDetector:
             self.statistics.rotors_found += 1
         self.statistics.regions_searched = self._schedule.regions_searched
 
+    @property
+    def trackers(self) -> TrackerBank:
+        """The trackers of the rotors that are tracked now, to be read only."""
+        return self._bank
+
     def known_discs(self) -> KnownDiscs:
         """The discs of all rotors that are tracked, as they are known by now."""
         return KnownDiscs(self.size, tuple(tracker.known_disc() for tracker in self._bank))

@@ -266,6 +266,22 @@ def test_a_classical_method(fan):
     assert speeds == pytest.approx([RPM] * len(speeds), rel=0.05)
 
 
+def test_looking_back_measures_windows_before_the_fan_was_found(fan_recording, fan, measured):
+    first_us = next(t_us for t_us, _, rotors in measured if rotors)
+    every = [
+        list(evio_ros.measure(form, window_us=100_000, look_back=True))
+        for form in (str(fan_recording), fan)
+    ]
+    assert told(every[0]) == told(every[1])
+    added = [m.t_us for m in every[0] if any(rotor.looked_back for rotor in m.rotors)]
+    assert added
+    assert max(added) < first_us
+    # What was measured without is the same.
+    assert [m for m in told(every[0]) if m[0] not in added] == [
+        m for m in measured if m[0] not in added
+    ]
+
+
 def test_a_section_and_a_region(fan_recording, fan):
     start_us = int(fan.t[0])
     options = {"start_us": start_us + 100_000, "end_us": start_us + 320_000, "window_us": 100_000}
@@ -326,3 +342,5 @@ def test_a_live_source_is_measured_as_it_comes(fan, measured):
     assert told(evio_ros.measure(LiveFan(fan), window_us=100_000)) == measured
     with pytest.raises(ParameterError, match="a live source is measured from now on"):
         evio_ros.measure(LiveFan(fan), start_us=5)
+    with pytest.raises(ParameterError, match="only a recording can be looked back on"):
+        evio_ros.measure(LiveFan(fan), look_back=True)

@@ -14,7 +14,7 @@ from evio_ros.simulation.truth import Truth, truth_path
 
 KEYS = {
     *("t_us", "window_us", "id", "rpm", "rpm_std", "blade_count", "angle_rad", "turns"),
-    *("center", "axes", "tilt_rad", "confidence", "events"),
+    *("center", "axes", "tilt_rad", "confidence", "events", "looked_back"),
 }
 
 
@@ -112,6 +112,14 @@ def test_a_dash_prints_rows_and_nothing_else(evio, fan_recording):
     assert code == 0
     assert [row["window_us"] for row in lines(out)] == [100_000] * 4
     assert "4 windows" in err
+
+
+def test_causal_gives_only_what_a_live_camera_would(evio, fan_recording, rows):
+    code, out, _ = evio("analyze", fan_recording, "--json", "-", "--causal")
+    assert code == 0
+    live = [row for row in lines(out) if row["id"] is not None]
+    assert live == [row for row in rows if row["id"] is not None and not row["looked_back"]]
+    assert live[0]["t_us"] > next(row["t_us"] for row in rows if row["id"] is not None)
 
 
 def test_without_outputs_a_summary_is_printed(evio, fan_recording):

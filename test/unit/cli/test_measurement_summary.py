@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -73,6 +74,14 @@ def test_a_rotor_of_which_nothing_is_sure_has_a_row_without_speed():
     assert cells(text, 0) == ["0", *["-"] * 6, "0"]
     assert "Left out, for a confidence below 0.5: 2 of rotor 0." in text
     assert "1 rotors in 3 windows" in text
+
+
+def test_what_was_measured_with_later_events_is_counted():
+    later = replace(estimate(0, 900.0, 0.9), looked_back=True)
+    doubtful = replace(estimate(0, 900.0, 0.1), looked_back=True)
+    text = printed([later], [later], [doubtful], [estimate(0, 900.0, 0.9)])
+    assert "2 of those seen were measured with later events too." in text
+    assert "later events" not in printed([estimate(0, 900.0, 0.9)])
 
 
 def test_blades_that_are_not_known():

@@ -1,0 +1,178 @@
+"""Finding what turns in a region of a whole recording, however its speed changes.
+
+In count time (`event_count_time`) a rotor turns almost evenly, so the phase vortex holds: with q
+cycles over the whole count time u = 0 to 1, the phasor of a cell,
+
+    z_c(q) = sum over the cell's events of exp(-2 pi i q u),   each polarity by itself,
+
+winds m times about the hub where a pattern of angular order m makes q / m turns. The q, m and hub
+of most coherent winding (`phase_vortex`) give hub, sense and number of turns at once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.rotation.acquisition.phase_vortex import best_starts, refined_hub
+from evio_ros.rotation.acquisition.regions import Region
+from evio_ros.rotation.looking_back.event_count_time import CountedEvents
+
+__all__ = ["candidates"]
+
+Real = NDArray[np.float64]
+
+FEWEST_TURNS, MOST_CYCLES = 0.7, 80.0
+"""Range of what is tried: turns, and cycles of a pattern over all events."""
+CYCLE_RATIO, CYCLE_STEP = 1.08, 0.3
+"""Step from one number of cycles to the next: a ratio at first, later so many cycles."""
+HIGHEST_ORDER = 8
+"""Greatest angular order of a pattern."""
+HUB_GRID = (-1.8, -1.4, -1.0, -0.6, -0.2, 0.2, 0.6, 1.0, 1.4, 1.8)
+"""Hubs that are tried, in standard deviations of the region's events about their middle."""
+REFINED = 2
+"""So many starts of each order."""
+CELLS_TRIED = 300
+"""So many cells tell where to start."""
+MOST_CANDIDATES = 3
+"""Only the most coherent ones are fitted."""
+LEAST_COHERENCE = 0.6
+"""Share of the power that winds, of a candidate."""
+SAME_HUB, SAME_TURNS = 0.4, 1.25
+"""Candidates whose hubs are nearer than this, in radii, and whose turns differ by less than this
+factor are the same."""
+RIM_SHARE = 0.97
+"""So much of the events lies inside the rim."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindingDisc:
+    """What may turn.
+
+    Attributes:
+        disc: a circle about the hub.
+        turns: over all events, signed.
+        order: angular order on which it was seen.
+        coherence: share of the power that winds, 0 to 1.
+    """
+
+    disc: Ellipse
+    turns: float
+    order: int
+    coherence: float
+
+
+def candidates(counted: CountedEvents, region: Region) -> list[WindingDisc]:
+    """What winds about a hub in a region over all events, the most coherent first."""
+    points = region.cell_centers()
+    cell = _cell_of_events(counted, region)
+    weight = np.bincount(cell[cell >= 0], minlength=len(points)).astype(np.float64)
+    centroid = np.average(points, axis=0, weights=weight)
+    spread = np.cov(points.T, aweights=weight) + np.eye(2)
+    root = np.linalg.cholesky(spread)
+    shifts = np.stack([root @ np.array((i, j)) for i in HUB_GRID for j in HUB_GRID])
+    reach = math.sqrt(float(np.trace(spread)))
+    found = []
+    for _, cycles, order, center in _starts(counted, cell, points, centroid + shifts):
+        phasors, scale = _phasors(counted, cell, cycles, len(points))
+        coherence, center, _ = refined_hub(
+            phasors, points, scale, centroid, reach, order, center - centroid, np.zeros(2)
+        )
+        radius = _radius(points, weight, center)
+        disc = Ellipse((float(center[0]), float(center[1])), (radius, radius), 0.0)
+        found.append(WindingDisc(disc, cycles / order, abs(order), float(coherence)))
+    found.sort(key=lambda candidate: -candidate.coherence)
+    distinct: list[WindingDisc] = []
+    for candidate in found:
+        if candidate.coherence >= LEAST_COHERENCE and not any(
+            _is_same(candidate, other) for other in distinct
+        ):
+            distinct.append(candidate)
+    return distinct[:MOST_CANDIDATES]
+
+
+def _starts(
+    counted: CountedEvents, cell: NDArray[np.int64], points: Real, hubs: Real
+) -> list[tuple[float, float, int, Real]]:
+    """Coherence, cycles, order and hub of the most hopeful starts of each order."""
+    stride = -(-len(points) // CELLS_TRIED)
+    some = np.ascontiguousarray(points[::stride])
+    starts: dict[int, list[tuple[float, float, int, Real]]] = {}
+    for cycles in _cycles():
+        phasors = np.ascontiguousarray(_phasors(counted, cell, cycles, len(points))[0][:, ::stride])
+        size = np.hypot(phasors[0::2], phasors[1::2])
+        scale = float((size.sum(axis=1) ** 2).sum())
+        power, best, _ = best_starts(
+            phasors, some, np.zeros(2), hubs, np.zeros((1, 2)), HIGHEST_ORDER
+        )
+        for i, order in enumerate(range(-HIGHEST_ORDER, HIGHEST_ORDER + 1)):
+            if order and cycles / abs(order) >= FEWEST_TURNS:
+                start = (float(power[i]) / max(scale, 1e-9), cycles, order, hubs[best[i]])
+                starts.setdefault(order, []).append(start)
+    ranked = (sorted(of_order, key=lambda start: -start[0]) for of_order in starts.values())
+    return [start for of_order in ranked for start in of_order[:REFINED]]
+
+
+def _cycles() -> list[float]:
+    cycles = [FEWEST_TURNS]
+    while cycles[-1] < MOST_CYCLES:
+        cycles.append(min(cycles[-1] * CYCLE_RATIO, cycles[-1] + CYCLE_STEP))
+    return cycles
+
+
+def _is_same(one: WindingDisc, other: WindingDisc) -> bool:
+    apart = math.dist(one.disc.center, other.disc.center)
+    ratio = one.turns / other.turns
+    return apart < SAME_HUB * other.disc.axes[0] and 1 / SAME_TURNS < ratio < SAME_TURNS
+
+
+def _radius(points: Real, weight: Real, center: Real) -> float:
+    distance = np.hypot(points[:, 0] - center[0], points[:, 1] - center[1])
+    order = np.argsort(distance)
+    share = np.cumsum(weight[order]) / weight.sum()
+    return float(distance[order][min(int(np.searchsorted(share, RIM_SHARE)), len(order) - 1)])
+
+
+def _cell_of_events(counted: CountedEvents, region: Region) -> NDArray[np.int64]:
+    """Number of the region's cell of each event; -1 off the region."""
+    events = counted.events
+    rows, columns = region.cells.max(axis=0) + 1
+    number = np.full((int(rows), int(columns)), -1, np.int64)
+    number[region.cells[:, 0], region.cells[:, 1]] = np.arange(len(region.cells))
+    return _lookup(events.x, events.y, region.cell_px, number)
+
+
+@njit(cache=True, nogil=True)
+def _lookup(x, y, cell_px, number):
+    cells = np.empty(x.size, np.int64)
+    for i in range(x.size):
+        row, column = y[i] // cell_px, x[i] // cell_px
+        inside = row < number.shape[0] and column < number.shape[1]
+        cells[i] = number[row, column] if inside else -1
+    return cells
+
+
+def _phasors(
+    counted: CountedEvents, cell: NDArray[np.int64], cycles: float, cells: int
+) -> tuple[Real, float]:
+    """Phasors as `phase_vortex` takes them, and the power that would all wind alike."""
+    sums = np.zeros((2, cells), np.complex128)
+    _add_phasors(cell, counted.events.polarity, 2 * math.pi * cycles / max(len(counted), 1), sums)
+    # Square root: strong cells count more, but a few glinting ones do not decide.
+    tempered = sums / np.sqrt(np.maximum(np.abs(sums), 1e-9))
+    scale = float((np.abs(tempered).sum(axis=1) ** 2).sum())
+    off, on = tempered
+    return np.stack((off.real, off.imag, on.real, on.imag)), max(scale, 1e-9)
+
+
+@njit(cache=True, nogil=True)
+def _add_phasors(cell, polarity, rad_per_event, sums):
+    for i in range(cell.size):
+        if cell[i] >= 0:
+            angle = rad_per_event * i
+            sums[np.int64(polarity[i]), cell[i]] += complex(math.cos(angle), -math.sin(angle))

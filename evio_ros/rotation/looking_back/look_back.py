@@ -1,0 +1,215 @@
+"""Looking back: the windows of a recording before a rotor was found are measured as well.
+
+Following events as they come, a detector needs some time to find a rotor. Of a recording that time
+can be measured too:
+
+- A rotor that has been found is followed back to where it began to turn, see `backward_tracking`.
+- Where most windows of a short recording stay without a rotor that one can be sure of, the
+  recording is looked at as a whole, see `path_search`: that finds discs whose speed changes too
+  much to follow, as when a hand spins one that comes to rest within a second.
+
+Measurements are held back for that, for a limited time and number of events.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from evio_ros.errors import EventError
+from evio_ros.estimate import Measurement, RotorEstimate
+from evio_ros.events import EventBatch, EventWindow
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.looking_back.backward_tracking import BackwardTracking, KnownRotor
+from evio_ros.rotation.looking_back.path_estimate import PathEstimates
+from evio_ros.rotation.looking_back.path_search import find_paths
+
+__all__ = ["add_earlier_windows"]
+
+HELD_US = 1_000_000
+"""For so long at least measurements are held back; a rotor is followed back no further."""
+SHORT_US = 80_000_000
+"""A recording no longer than this is looked at as a whole, where it has few events."""
+MOST_EVENTS = 10_000_000
+"""Of more events than these the oldest are given up."""
+RUN_UP_US = 300_000
+"""A rotor is followed back from so long after it was found, when it is better known."""
+SURE = 0.5
+"""Confidence from which a rotor is more likely right than wrong."""
+ENOUGH_SURE = 0.7
+"""Share of windows with a rotor that is sure: then the whole is not looked at."""
+SAME_SPEED = 0.05
+"""Speeds that differ by less than this share are of the same rotor, if its disc is the same."""
+
+
+def add_earlier_windows(
+    measurements: Iterable[Measurement], detector: RotationDetector
+) -> Iterator[Measurement]:
+    """The same measurements in the same order, with those of earlier windows added.
+
+    Args:
+        measurements: what `detector` says of one step after the other, each with its events.
+        detector: as it is after the latest measurement.
+
+    Yields:
+        Measurements as they were, but with more rotors; those that were added are marked.
+
+    Raises:
+        EventError: where a measurement has no events.
+    """
+    held = _HeldMeasurements(detector)
+    for measurement in measurements:
+        held.add(measurement)
+        yield from held.released()
+    held.complete()
+    yield from held.rest()
+
+
+class _HeldMeasurements:
+    """Measurements that may still be added to."""
+
+    def __init__(self, detector: RotationDetector) -> None:
+        self._detector = detector
+        self._window_us = detector.parameters.window_us
+        self._backward = BackwardTracking(detector.size, detector.settings)
+        self._held: deque[Measurement] = deque()
+        self._events = 0
+        self._known: set[int] = set()
+        # Rotors that are still to be followed back, and when they were found.
+        self._pending: dict[int, tuple[int, KnownRotor]] = {}
+        self._is_whole = True
+
+    def add(self, measurement: Measurement) -> None:
+        """Hold a measurement; rotors that were found some time before are followed back."""
+        step = _step_of(measurement)
+        if self._held and self._held[-1].t_us != step.start_us:
+            self._follow_back(list(self._pending))
+            self._is_whole = False
+        self._held.append(measurement)
+        self._events += len(step.events)
+        self._note(measurement)
+        seen = {rotor.id for rotor in measurement.rotors}
+        self._follow_back(
+            [
+                identity
+                for identity, (found_us, _) in self._pending.items()
+                if identity not in seen or measurement.t_us - found_us >= RUN_UP_US
+            ]
+        )
+
+    def _note(self, measurement: Measurement) -> None:
+        """Keep what is known of rotors that are to be followed back."""
+        trackers = {tracker.identity: tracker for tracker in self._detector.trackers}
+        for rotor in measurement.rotors:
+            tracker = trackers.get(rotor.id)
+            if tracker is None or (rotor.id in self._known and rotor.id not in self._pending):
+                continue
+            found_us = self._pending[rotor.id][0] if rotor.id in self._pending else rotor.t_us
+            self._known.add(rotor.id)
+            self._pending[rotor.id] = found_us, KnownRotor.of(rotor, tracker)
+
+    def released(self) -> Iterator[Measurement]:
+        """Measurements that are held for long enough."""
+        while self._held:
+            held_us = self._held[-1].t_us - self._held[0].t_us
+            if self._is_whole and held_us > 2 * HELD_US:
+                self._is_whole = not self._is_sure()
+            is_long = held_us > (SHORT_US if self._is_whole else HELD_US)
+            if not is_long and self._events <= MOST_EVENTS:
+                return
+            self._is_whole = False
+            yield self._next()
+
+    def rest(self) -> Iterator[Measurement]:
+        """All that is left."""
+        while self._held:
+            yield self._next()
+
+    def complete(self) -> None:
+        """Follow back what is left, and look at a short recording as a whole if need be."""
+        self._follow_back(list(self._pending))
+        if not self._is_whole or self._is_sure():
+            return
+        steps = [_step_of(measurement).events for measurement in self._held]
+        for path in find_paths(EventBatch.concatenate(self._detector.size, steps)):
+            self._fill_in(PathEstimates(path, self._free_identity()))
+
+    def _next(self) -> Measurement:
+        measurement = self._held.popleft()
+        self._events -= len(_step_of(measurement).events)
+        return measurement
+
+    def _is_sure(self) -> bool:
+        """Whether most of the windows that are held have a rotor that is sure."""
+        windows = [m for m in self._held if self._is_full(m)]
+        sure = sum(any(rotor.confidence >= SURE for rotor in m.rotors) for m in windows)
+        return sure >= ENOUGH_SURE * len(windows)
+
+    def _is_full(self, measurement: Measurement) -> bool:
+        """Whether a measurement's window lies in the events that are held."""
+        return measurement.t_us - self._window_us >= _step_of(self._held[0]).start_us
+
+    def _free_identity(self) -> int:
+        identity = max(self._known, default=-1) + 1
+        self._known.add(identity)
+        return identity
+
+    def _follow_back(self, identities: list[int]) -> None:
+        for identity in identities:
+            _, rotor = self._pending.pop(identity)
+            steps = _steps_until(self._held, rotor.estimate.t_us)
+            places = {measurement.t_us: place for place, measurement in enumerate(self._held)}
+            if not steps:
+                continue
+            for estimate in self._backward.follow(rotor, steps):
+                place = places[estimate.t_us]
+                if all(other.id != identity for other in self._held[place].rotors):
+                    self._put(place, estimate)
+
+    def _fill_in(self, path: PathEstimates) -> None:
+        """Add a path's estimates; those of the detector that belong to the same disc give way."""
+        for place, measurement in enumerate(self._held):
+            estimate = path.estimate(measurement.t_us, self._window_us)
+            if estimate is None or not self._is_full(measurement):
+                continue
+            others = [rotor for rotor in measurement.rotors if not _is_same_disc(rotor, estimate)]
+            agreeing = [
+                rotor
+                for rotor in measurement.rotors
+                if _is_same_disc(rotor, estimate)
+                and abs(rotor.rpm - estimate.rpm) <= SAME_SPEED * abs(estimate.rpm)
+                and rotor.confidence >= estimate.confidence
+            ]
+            if not agreeing:
+                self._held[place] = replace(measurement, rotors=others)
+                self._put(place, estimate)
+
+    def _put(self, place: int, estimate: RotorEstimate) -> None:
+        measurement = self._held[place]
+        rotors = sorted([*measurement.rotors, estimate], key=lambda rotor: -rotor.confidence)
+        self._held[place] = replace(measurement, rotors=rotors)
+
+
+def _step_of(measurement: Measurement) -> EventWindow:
+    if measurement.step is None:
+        raise EventError(f"the measurement at {measurement.t_us} us has no events to look back on")
+    return measurement.step
+
+
+def _steps_until(held: Iterable[Measurement], end_us: int) -> list[EventWindow]:
+    """Steps of the last `HELD_US` before a time, as far as they follow on one another."""
+    steps: list[EventWindow] = []
+    for step in map(_step_of, reversed(list(held))):
+        if step.start_us < end_us - HELD_US:
+            break
+        if step.end_us == (steps[-1].start_us if steps else end_us):
+            steps.append(step)
+        elif steps:
+            break
+    return steps[::-1]
+
+
+def _is_same_disc(one: RotorEstimate, other: RotorEstimate) -> bool:
+    return math.dist(one.center, other.center) < max(one.axes[0], other.axes[0])

@@ -1,0 +1,178 @@
+"""Finding a rotor in a whole short recording, where following events as they come found none."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.cell_counts import activity_grid
+from evio_ros.crop import crop
+from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventBatch, RegionOfInterest
+from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
+from evio_ros.rotation.looking_back.count_time_search import candidates
+from evio_ros.rotation.looking_back.event_count_time import CountedEvents, active_span
+from evio_ros.rotation.looking_back.phase_path import PhasePath, fit_path, shear_left
+
+__all__ = ["find_paths"]
+
+MOST_EVENTS = 150_000
+"""Of a region's events so many are looked at."""
+REGIONS = 3
+"""Only the most active ones are searched."""
+FEWEST_EVENTS = 2_000
+"""Fewer events hold no disc that has come round."""
+MARGIN_PX = 4
+"""A region's events are those of its box and so many pixels about it."""
+MOST_ON_DISC = 0.5
+"""A region of which a larger share lies on a disc is part of it."""
+SAME_RADIUS = 0.5
+"""A hub nearer to another's than this, in radii, is that of the same disc."""
+LONGEST_COUNT_US = 2_000_000
+"""Rates of a longer time are taken for those of this one."""
+LEAST_TURNS = 1.05
+"""It must have come round, for only that tells turning from moving past."""
+LEAST_GAIN = 0.4
+"""Log likelihood that an event gains."""
+LEAST_FORETOLD = 0.85
+"""Of the gain: what one half of the path foretells of the other."""
+LEAST_STIFFNESS = 0.1
+"""Of the path over count time: what does not turn jumps."""
+LARGEST_DISAGREEMENT = 0.05
+"""Standard deviation of the phase, rad, as rings and polarities disagree: the median over the
+path."""
+CERTAIN = 0.9
+"""Coherence of the winding beyond which no other hub is tried."""
+SAME_TURNS, RIVAL = 0.05, 0.9
+"""Another number of turns, by more than this share, must foretell less than this share."""
+FLATTENINGS, LEAST_SHEAR, ENOUGH_SHEAR = 3, 0.03, 0.005
+"""What is less may come from a contrast that is not the same all round."""
+OTHER_SENSE = 0.7
+"""Turning the other way must explain less than this share of the gain."""
+
+
+def find_paths(events: EventBatch) -> list[PhasePath]:
+    """The rotors of a recording, at most one in each active region, each disc once.
+
+    Args:
+        events: all of a recording of a few turns.
+    """
+    if len(events) < FEWEST_EVENTS:
+        return []
+    start_us, end_us = active_span(events.t)
+    busy = events.between(start_us, end_us)
+    found: list[PhasePath] = []
+    for region in _regions(busy, end_us - start_us)[:REGIONS]:
+        inside = _inside(events, region)
+        if len(inside) < FEWEST_EVENTS or any(
+            region.share_on(path.ellipse) > MOST_ON_DISC for path in found
+        ):
+            continue
+        counted = CountedEvents.of(inside.between(*active_span(inside.t)), MOST_EVENTS)
+        path = _best_path(counted, region)
+        if path is not None and not any(_is_same(path.ellipse, one.ellipse) for one in found):
+            found.append(path)
+    return found
+
+
+def _is_same(one: Ellipse, other: Ellipse) -> bool:
+    """Whether a hub lies on the other's disc."""
+    apart = min(
+        float(one.disc_coordinates(*other.center)[0]), float(other.disc_coordinates(*one.center)[0])
+    )
+    return apart < SAME_RADIUS
+
+
+def _regions(events: EventBatch, span_us: int) -> list[Region]:
+    parameters = RegionParameters()
+    grid = activity_grid(events, parameters.cell_px)
+    # What turns slowly gives as many events, but in a longer time.
+    span_us = min(span_us, LONGEST_COUNT_US)
+    found = find_regions(grid, span_us, parameters)
+    if not found:
+        # A disc that fills the view stands out from no median: compare with cells beside it.
+        found = find_regions(np.pad(grid, ((0, 2 * len(grid)), (0, 0))), span_us, parameters)
+    return found
+
+
+def _inside(events: EventBatch, region: Region) -> EventBatch:
+    """Events of a region's bounding box with a margin."""
+    y0, x0 = np.maximum(region.cells.min(axis=0) * region.cell_px - MARGIN_PX, 0).tolist()
+    y1, x1 = ((region.cells.max(axis=0) + 1) * region.cell_px + MARGIN_PX).tolist()
+    return crop(events, RegionOfInterest(x0, y0, x1, y1))
+
+
+def _best_path(counted: CountedEvents, region: Region) -> PhasePath | None:
+    found = candidates(counted, region)
+    paths: list[PhasePath] = []
+    for candidate in found:
+        path = fit_path(counted, candidate.disc, candidate.turns)
+        if path is None or not _is_rotor(path):
+            continue
+        paths.append(path)
+        if candidate.coherence >= CERTAIN:
+            break
+    if not paths:
+        return None
+    best = max(paths, key=lambda path: path.foretold)
+    others = [(other.disc, other.turns) for other in found if other.turns * best.turns < 0]
+    if any(_is_rival(path, best) for path in paths) or _turns_either_way(counted, best, others):
+        return None
+    return _flattened(counted, best)
+
+
+def _flattened(counted: CountedEvents, path: PhasePath) -> PhasePath:
+    """The path on a flattened disc, where that explains the events better."""
+    least = LEAST_SHEAR
+    for _ in range(FLATTENINGS):
+        shear = shear_left(path)
+        if math.hypot(*shear) < least:
+            return path
+        flatter = fit_path(counted, _sheared(path.ellipse, shear), path.turns)
+        if flatter is None or flatter.foretold < path.foretold:
+            return path
+        path, least = flatter, ENOUGH_SHEAR
+    return path
+
+
+def _sheared(ellipse: Ellipse, change: NDArray[np.float64]) -> Ellipse:
+    strength = 0.5 * math.log(ellipse.axes[0] / ellipse.axes[1])
+    double = 2 * ellipse.tilt_rad
+    shear = strength * np.array((math.cos(double), math.sin(double))) + change
+    strength = math.hypot(*shear)
+    radius = math.sqrt(ellipse.axes[0] * ellipse.axes[1])
+    axes = (radius * math.exp(strength), radius * math.exp(-strength))
+    tilt = 0.5 * math.atan2(shear[1], shear[0])
+    return Ellipse(ellipse.center, axes, (tilt + math.pi / 2) % math.pi - math.pi / 2)
+
+
+def _is_rival(path: PhasePath, best: PhasePath) -> bool:
+    """Whether another number of turns explains the events about as well."""
+    is_other = abs(path.turns / best.turns - 1) > SAME_TURNS
+    return is_other and path.foretold > RIVAL * best.foretold
+
+
+def _turns_either_way(
+    counted: CountedEvents, path: PhasePath, others: list[tuple[Ellipse, float]]
+) -> bool:
+    """Whether a turn in the other sense explains the events about as well."""
+    for disc, turns in ((path.ellipse, -path.turns), *others[:1]):
+        other = fit_path(counted, disc, turns)
+        if other is None or other.turns * path.turns > 0 or not _is_rotor(other):
+            continue
+        if other.foretold > OTHER_SENSE * path.foretold:
+            return True
+    return False
+
+
+def _is_rotor(path: PhasePath) -> bool:
+    """Whether a path is that of a rotor, and not a way to describe some other motion."""
+    return (
+        abs(path.turns) >= LEAST_TURNS
+        and path.gain >= LEAST_GAIN
+        and path.foretold >= LEAST_FORETOLD * path.gain
+        and path.smooth.stiffness >= LEAST_STIFFNESS
+        and float(np.median(path.disagreement)) <= LARGEST_DISAGREEMENT
+    )

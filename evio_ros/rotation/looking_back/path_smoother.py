@@ -1,0 +1,88 @@
+"""Smoothing a path of phases by its third differences, as much as the phases themselves ask for.
+
+Of phases y_b with weights w_b (one over their variances, up to a common factor v) that path x is
+taken which makes
+
+    sum_b w_b (y_b - x_b)^2 + lambda sum_b (x_b - 3 x_{b-1} + 3 x_{b-2} - x_{b-3})^2
+
+least (Whittaker 1923; Eilers 2003). It is the most probable path where the third differences are
+independent and normal with variance v / lambda. lambda is the one under which the phases are most
+probable (marginal likelihood, as for a Kalman smoother); v is then the mean square of what remains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+__all__ = ["SmoothPath", "smooth_path"]
+
+Real = NDArray[np.float64]
+
+ORDER = 3
+"""Of the differences: a steady acceleration costs nothing."""
+STIFFNESSES = 10.0 ** np.arange(-3.0, 9.0, 0.5)
+"""Values of lambda that are tried, for weights with mean 1."""
+LEAST_VARIANCE = 1e-12
+"""Of phases that lie on a parabola exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothPath:
+    """The most probable path.
+
+    Attributes:
+        phase: float64 (n,).
+        variance: of a phase of mean weight.
+        stiffness: lambda, for weights with mean 1.
+    """
+
+    phase: Real
+    variance: float
+    stiffness: float
+    _factor: Real
+
+    def difference_variance(self, late: Real, early: Real) -> float:
+        """Variance of the difference of two weighted means of the path, with (n,) weights each."""
+        change = late - early
+        solved = scipy.linalg.cho_solve_banded((self._factor, False), change)
+        return self.variance * float(change @ solved)
+
+
+def smooth_path(phase: Real, weight: Real) -> SmoothPath:
+    """Smooth phases.
+
+    Args:
+        phase: float64 (n,), at least 8, unwrapped.
+        weight: float64 (n,), positive.
+    """
+    weight = weight / weight.mean()
+    freedom = len(phase) - ORDER
+    penalty = _penalty(len(phase))
+    best: tuple[float, SmoothPath] | None = None
+    for stiffness in STIFFNESSES:
+        banded = stiffness * penalty
+        banded[-1] += weight
+        factor = scipy.linalg.cholesky_banded(banded)
+        path = scipy.linalg.cho_solve_banded((factor, False), weight * phase)
+        loss = float((weight * (phase - path) ** 2).sum())
+        loss += stiffness * float((np.diff(path, ORDER) ** 2).sum())
+        variance = max(loss / freedom, LEAST_VARIANCE)
+        likelihood = 0.5 * freedom * np.log(stiffness / variance) - np.log(factor[-1]).sum()
+        if best is None or likelihood > best[0]:
+            best = float(likelihood), SmoothPath(path, variance, float(stiffness), factor)
+    assert best is not None
+    return best[1]
+
+
+def _penalty(n: int) -> Real:
+    """Upper bands of D'D for third differences D, as scipy.linalg stores them: (4, n)."""
+    coefficients = np.array((-1.0, 3.0, -3.0, 1.0))
+    banded = np.zeros((ORDER + 1, n))
+    for i in range(ORDER + 1):
+        for j in range(i, ORDER + 1):
+            banded[ORDER - (j - i), j : n - ORDER + j] += coefficients[i] * coefficients[j]
+    return banded

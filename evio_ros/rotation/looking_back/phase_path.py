@@ -1,0 +1,283 @@
+"""The path of a rotor's phase through a whole recording, and the disc, found together.
+
+The unknowns are the phase phi_b in bins b of count time (`event_count_time`), the density D of
+events in the frame that turns along (ring, polarity, angle), and the hub c. Given the bin, an event
+at ring r, of polarity p and at angle theta about the hub has the probability
+
+    P = D_rp(theta - phi_b) / L(phi_b),    L(phi) = sum over visible pixels of D(theta - phi).
+
+They are found in turns, as in expectation maximisation:
+
+1. D from the phases: the events folded to the turning frame, over the visible pixels folded alike.
+2. First, while the phases are rough, the whole path anew by dynamic programming (Viterbi 1967) over
+   a lattice of phases. It maximises the sum over bins of log P plus the prior of the steps,
+   -log(step / expected step)^2 / 2 sigma^2, where the expected step is the bin's events over L,
+   the events a radian that D gives off. So a step is free to be twice the expected one, but not to
+   go back. D is blurred less from round to round, and the count time made even by L.
+3. Then Gauss-Newton steps: score and information of each phase give its offset, the path is
+   smoothed by its third differences over count time (`path_smoother`); score and information of the
+   hub, with the phases eliminated (Schur complement), give its step.
+
+Two things tell what the result is worth. D of one half of the path must foretell the events of the
+other half: what moves on without turning looks different later. And the offsets that rings and
+polarities show by themselves, block by block of angle, should agree: by how much they do not tells
+the error of the phase that comes from the disc and not from the number of events.
+
+The shape of the disc is given. Where few edges pass, a flattening can't be told from a wobble of
+the speed: with the shear s, the angle on the disc is theta + s0 sin 2 theta - s1 cos 2 theta. But
+the area that an edge sweeps goes with the angle on the disc, and so does the even count time. So
+`shear_left` compares the steps of the path over count time with exp(-2 (s0 cos 2 theta + s1 sin 2
+theta)), theta being where the edges are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.rotation.looking_back.event_count_time import COUNT_SPAN, CountedEvents
+from evio_ros.rotation.looking_back.path_smoother import SmoothPath, smooth_path
+from evio_ros.rotation.looking_back.phase_scores import PhaseScores
+from evio_ros.rotation.looking_back.turning_frame import (
+    ANGLES,
+    BinnedEvents,
+    gains,
+    seen_pixels,
+)
+
+__all__ = ["PhasePath", "fit_path", "shear_left"]
+
+Real = NDArray[np.float64]
+
+BINS_PER_TURN, FINE_BINS_PER_TURN = 64, 192
+FEWEST_BINS, MOST_BINS = 48, 6000
+"""Bins of a turn, for the lattice and for the refined path, and bounds of all."""
+FEWEST_EVENTS = 20
+"""Of a fine bin, on average."""
+FIRST_BLURS = (0.35, 0.2, 0.12, 0.08, 0.08)
+BLUR = 0.06
+"""Standard deviations in rad by which the density is blurred: from round to round, and at last."""
+ROUNDS = 40
+ENOUGH_RAD, ENOUGH_PX = 1e-3, 0.005
+"""Rounds of refinement at most, and changes of phase and hub that are small enough to end them."""
+LARGEST_OFFSET_RAD, LARGEST_STEP_RADII = 0.15, 0.1
+"""The largest changes of phase and hub in a round."""
+LARGEST_STEP = 10
+"""Steps of the lattice by which a bin may be ahead of the one before: 28 degrees."""
+STEP_SIGMA = 0.5
+"""Standard deviation of the log of a step."""
+TEMPER = 0.1
+"""Events come in bursts: so much of their log likelihood counts."""
+LEAST_GIVEN_OFF = 0.15
+"""Of the mean: count time does not stop where nothing is seen."""
+FEWEST_TURNS = 0.5
+"""What turns by less tells no hub."""
+HOPEFUL_GAIN, HOPEFUL_SHARE = 0.2, 0.5
+"""A rough path is refined where an event gains this, and one half foretells this share of it."""
+LEAST_STEP = 0.2
+"""Of the usual one: slower ones do not tell the shear."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePath:
+    """A rotor over a stretch of a recording.
+
+    Attributes:
+        ellipse: its disc.
+        center_std: of the hub, x and y, pixels.
+        phase: (bins,) in equal bins of count time, unwrapped.
+        disagreement: (bins,) standard deviation of the phase as rings and polarities disagree.
+        smooth: the smoothed path and its variance.
+        density: (2 * rings, ANGLES) events over visible pixels in the turning frame, OFF first.
+        gain: log likelihood that an event gains from being known to turn.
+        foretold: what it gains where the density is that of the other half of the path.
+        counted: the events.
+    """
+
+    ellipse: Ellipse
+    center_std: tuple[float, float]
+    phase: Real
+    disagreement: Real
+    smooth: SmoothPath
+    density: Real
+    gain: float
+    foretold: float
+    counted: CountedEvents
+
+    @property
+    def turns(self) -> float:
+        """Turns over the whole path, signed."""
+        return float(self.phase[-1] - self.phase[0]) / (2 * math.pi)
+
+
+def fit_path(counted: CountedEvents, ellipse: Ellipse, turns: float) -> PhasePath | None:
+    """Fit the path and the hub of what may turn.
+
+    Args:
+        counted: events of the region.
+        ellipse: the disc; its shape is kept.
+        turns: about how many it makes over the events, signed.
+
+    Returns:
+        The path; None where it does not turn by `FEWEST_TURNS`, or one half of it foretells nothing
+        of the other.
+    """
+    seen = seen_pixels(counted)
+    bins = int(np.clip(abs(turns) * BINS_PER_TURN, FEWEST_BINS, MOST_BINS))
+    binned = BinnedEvents.of(counted, ellipse, seen, bins)
+    phase = _rough_path(binned, 2 * math.pi * turns * (np.arange(bins) + 0.5) / bins)
+    for _ in range(2):
+        if abs(phase[-1] - phase[0]) < 2 * math.pi * FEWEST_TURNS:
+            return None
+        counted, phase = _evened(counted, binned, phase)
+        binned = BinnedEvents.of(counted, ellipse, seen, bins)
+        phase = _rough_path(binned, phase, FIRST_BLURS[-2:])
+    turns = abs(phase[-1] - phase[0]) / (2 * math.pi)
+    if turns < FEWEST_TURNS or not _is_hopeful(binned, phase):
+        return None
+    most = min(MOST_BINS, max(len(counted) // FEWEST_EVENTS, FEWEST_BINS))
+    fine = int(np.clip(turns * FINE_BINS_PER_TURN, FEWEST_BINS, most))
+    centers = (np.arange(fine) + 0.5) / fine
+    return _refined(counted, seen, ellipse, _at_count_times(phase, centers))
+
+
+def _evened(
+    counted: CountedEvents, binned: BinnedEvents, phase: Real
+) -> tuple[CountedEvents, Real]:
+    """Events counted by the visible part of the disc, and the path over their count time."""
+    given_off = binned.given_off(binned.density(phase, FIRST_BLURS[-1]))
+    given_off = np.maximum(given_off, LEAST_GIVEN_OFF * given_off.mean())
+    at_events = _at_count_times(phase, counted.events.t / COUNT_SPAN)
+    place = at_events * (ANGLES / (2 * math.pi))
+    even = counted.weighted(1 / np.interp(place, np.arange(ANGLES), given_off, period=ANGLES))
+    centers = (np.arange(len(phase)) + 0.5) / len(phase)
+    return even, np.interp(centers, even.events.t / COUNT_SPAN, at_events)
+
+
+def _at_count_times(phase: Real, count_times: Real) -> Real:
+    """A path of bin centres at other count times, 0 to 1; its ends go on straight."""
+    places = (np.arange(len(phase) + 2) - 0.5) / len(phase)
+    ends = (2 * phase[0] - phase[1], 2 * phase[-1] - phase[-2])
+    return np.interp(count_times, places, np.r_[ends[0], phase, ends[1]])
+
+
+def shear_left(path: PhasePath) -> Real:
+    """Shear of the disc that its ellipse does not yet have, (2,); see the module."""
+    bins = len(path.phase)
+    count_times = (np.arange(bins) + 0.5) / bins - 0.5
+    steps = np.abs(np.gradient(path.phase))
+    used = steps > LEAST_STEP * np.median(steps)
+    angles = np.arange(ANGLES) * (2 * math.pi / ANGLES)
+    edges = -np.angle((path.density.sum(axis=0) * np.exp(-2j * angles)).sum())
+    double = 2 * path.phase + edges
+    # The speed over count time may change slowly, and with the phase where the hub is a little off.
+    columns = [count_times**power for power in range(4)]
+    columns += [np.cos(path.phase), np.sin(path.phase), np.cos(double), np.sin(double)]
+    design = np.stack(columns, axis=1)[used]
+    return -0.5 * np.linalg.lstsq(design, np.log(steps[used]), rcond=None)[0][-2:]
+
+
+def _rough_path(binned: BinnedEvents, phase: Real, blurs: tuple[float, ...] = FIRST_BLURS) -> Real:
+    """Phases by dynamic programming, from a first guess."""
+    step = 2 * math.pi / ANGLES
+    sense = 1 if phase[-1] > phase[0] else -1
+    for blur in blurs:
+        density = binned.density(phase, blur)
+        likelihood, given_off = binned.log_likelihood(density)
+        lattice = _most_likely_path(TEMPER * likelihood, given_off * step, binned.events, sense)
+        phase = _moving_average(lattice * step)
+    return phase
+
+
+def _moving_average(path: Real, reach: int = 4) -> Real:
+    padded = np.pad(path, reach, mode="reflect", reflect_type="odd")
+    return np.convolve(padded, np.full(2 * reach + 1, 1 / (2 * reach + 1)), "valid")
+
+
+@njit(cache=True, nogil=True)
+def _most_likely_path(likelihood, given_off, events, sense):
+    """Unwrapped path over a lattice of phases, in its steps; see the module."""
+    bins, phases = likelihood.shape
+    best = likelihood[0].copy()
+    came = np.zeros((bins, phases), np.int16)
+    for b in range(1, bins):
+        new = np.full(phases, -np.inf)
+        for phase in range(phases):
+            expected = max(events[b] / given_off[phase], 1e-3)
+            for moved in range(LARGEST_STEP + 1):
+                # A path that rests in its place has moved by less than half a step.
+                surprise = math.log(max(moved, 0.35) / expected) / STEP_SIGMA
+                value = best[phase] - 0.5 * surprise * surprise
+                place = (phase + sense * moved) % phases
+                if value > new[place]:
+                    new[place] = value
+                    came[b, place] = moved
+        best = new + likelihood[b]
+    path = np.zeros(bins)
+    place = int(np.argmax(best))
+    position = float(place)
+    for b in range(bins - 1, -1, -1):
+        path[b] = position
+        moved = came[b, place]
+        position -= sense * moved
+        place = (place - sense * moved) % phases
+    return path
+
+
+def _refined(
+    counted: CountedEvents, seen: NDArray[np.bool_], start: Ellipse, phase: Real
+) -> PhasePath:
+    bins = len(phase)
+    reach = LARGEST_STEP_RADII * start.axes[0]
+    ellipse, dispersion = start, 1 / TEMPER
+    for _ in range(ROUNDS):
+        binned = BinnedEvents.of(counted, ellipse, seen, bins)
+        density = binned.density(phase, BLUR)
+        scores = PhaseScores.of(counted, binned, ellipse, phase, density)
+        offset, weight = scores.offsets()
+        smooth = smooth_path(
+            phase + np.clip(offset, -LARGEST_OFFSET_RAD, LARGEST_OFFSET_RAD), weight
+        )
+        change = float(np.abs(smooth.phase - phase).max())
+        phase = smooth.phase
+        dispersion = max(smooth.variance * float(weight.mean()), 1.0)
+        step, precision = scores.hub_step(dispersion)
+        step = np.clip(step, -reach, reach)
+        x, y = np.add(ellipse.center, step)
+        ellipse = replace(ellipse, center=(float(x), float(y)))
+        if change < ENOUGH_RAD and np.abs(step).max() < ENOUGH_PX:
+            break
+    covariance = np.linalg.inv(precision)
+    return PhasePath(
+        ellipse=ellipse,
+        center_std=(math.sqrt(covariance[0, 0]), math.sqrt(covariance[1, 1])),
+        phase=phase,
+        disagreement=scores.disagreement(phase),
+        smooth=smooth,
+        density=density,
+        gain=float(gains(binned, density, phase).sum()) / max(float(binned.events.sum()), 1.0),
+        foretold=_foretold(binned, phase),
+        counted=counted,
+    )
+
+
+def _is_hopeful(binned: BinnedEvents, phase: Real) -> bool:
+    """Whether a rough path is worth refining."""
+    gain = float(gains(binned, binned.density(phase, BLUR), phase).sum())
+    events = max(float(binned.events.sum()), 1.0)
+    return gain > HOPEFUL_GAIN * events and _foretold(binned, phase) > HOPEFUL_SHARE * gain / events
+
+
+def _foretold(binned: BinnedEvents, phase: Real) -> float:
+    """What an event gains from the density of the other half of the path."""
+    is_early = np.abs(phase - phase[0]) < 0.5 * abs(phase[-1] - phase[0])
+    gained = 0.0
+    for half in (is_early, ~is_early):
+        density = binned.density(phase, BLUR, ~half)
+        gained += float(gains(binned, density, phase)[half].sum())
+    return gained / max(float(binned.events.sum()), 1.0)

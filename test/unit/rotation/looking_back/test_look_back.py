@@ -1,0 +1,94 @@
+"""Looking back beside those of a live camera."""
+
+import itertools
+
+import numpy as np
+import pytest
+from small_fan import BLADES, DISC, RPM
+from spun_disc import SpunDisc
+
+from evio_ros.errors import EventError
+from evio_ros.estimate import Measurement
+from evio_ros.events import EventWindow
+from evio_ros.pipeline import measure_source
+from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.rotation.looking_back.look_back import add_earlier_windows
+from evio_ros.sources.registry import open_source
+
+PARAMETERS = RotationDetectorParameters(window_us=100_000, step_us=50_000)
+
+
+def measurements(path, look_back):
+    with open_source(str(path)) as source:
+        return list(measure_source(source, PARAMETERS, look_back=look_back))
+
+
+@pytest.fixture(scope="module")
+def live(fan_recording):
+    return measurements(fan_recording, False)
+
+
+@pytest.fixture(scope="module")
+def looked_back(fan_recording):
+    return measurements(fan_recording, True)
+
+
+def test_what_a_live_camera_gives_stays_as_it_is(live, looked_back):
+    assert [m.t_us for m in looked_back] == [m.t_us for m in live]
+    for before, after in zip(live, looked_back, strict=True):
+        assert [r for r in after.rotors if not r.looked_back] == before.rotors
+
+
+def test_windows_before_the_fan_was_found_are_measured(live, looked_back):
+    first = next(m for m in live if m.rotors)
+    earlier = [m for m in looked_back if m.t_us < first.t_us]
+    # As a simulation starts, all pixels have just seen the brightness that they refer to: the first
+    # events of each come late.
+    full = [m for m in earlier if m.t_us >= looked_back[0].t_us + 50_000]
+    assert len(full) > 0
+    for measurement in full:
+        (rotor,) = measurement.rotors
+        assert rotor.looked_back
+        assert rotor.id == first.rotors[0].id
+        assert rotor.window_us == 100_000
+        assert rotor.rpm == pytest.approx(RPM, rel=1e-3)
+        assert abs(rotor.rpm - RPM) < 4 * rotor.rpm_std
+        assert rotor.blade_count == BLADES
+        assert rotor.center == pytest.approx(DISC.center, abs=1)
+
+
+def test_turns_and_angle_go_on_over_the_moment_it_was_found(looked_back):
+    rotors = [m.rotors[0] for m in looked_back if m.rotors]
+    turned = RPM / 60 * 0.05
+    for before, after in itertools.pairwise(rotors):
+        assert after.turns - before.turns == pytest.approx(turned, abs=0.01)
+        apart = (after.angle_rad - before.angle_rad) / (2 * np.pi) - turned
+        # Any of the blades may be the one that is named.
+        assert BLADES * apart == pytest.approx(round(BLADES * apart), abs=0.05)
+
+
+def test_measurements_without_their_events_are_refused():
+    detector = RotationDetector(SpunDisc().events().size, PARAMETERS)
+    with pytest.raises(EventError, match="at 100000 us has no events"):
+        list(add_earlier_windows([Measurement(100_000, 100_000, None, [])], detector))
+
+
+def of_disc(disc):
+    events = disc.events(seed=6)
+    detector = RotationDetector(events.size, PARAMETERS)
+    for start_us in range(0, int(events.t[-1]), 50_000):
+        step = EventWindow(start_us, 50_000, events.between(start_us, start_us + 50_000))
+        yield Measurement(step.end_us, 100_000, step, detector.process(step)), detector
+
+
+def test_a_disc_that_comes_to_rest_is_measured_as_a_whole():
+    disc = SpunDisc()
+    steps = list(of_disc(disc))
+    found = list(add_earlier_windows((m for m, _ in steps), steps[0][1]))
+    ends = range(disc.start_us + 150_000, disc.start_us + disc.length_us - 99_999, 50_000)
+    rotors = {r.t_us: r for m in found for r in m.rotors if r.looked_back}
+    assert set(ends) <= set(rotors)
+    for end_us in ends:
+        rpm = disc.mean_rpm(end_us - 100_000, end_us)
+        assert rotors[end_us].rpm == pytest.approx(rpm, rel=0.05)

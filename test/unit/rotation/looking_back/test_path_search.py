@@ -1,0 +1,132 @@
+"""Rotors found in a whole recording: discs of exact motion, and real takes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from spun_disc import SpunDisc
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventBatch
+from evio_ros.rotation.looking_back.path_estimate import PathEstimates
+from evio_ros.rotation.looking_back.path_search import find_paths
+from evio_ros.sources.registry import open_source
+
+TAKES = Path(__file__).parents[5] / "shared" / "recordings" / "half_disc"
+WINDOW_US = 100_000
+DISCS = {
+    "half": SpunDisc(),
+    "the other way": SpunDisc(rpm=-380.0),
+    "near the border": SpunDisc(ellipse=Ellipse((20.2, 60.7), (75.0, 75.0), 0.0)),
+    "four sectors": SpunDisc(sectors=4, ellipse=Ellipse((50.3, 48.2), (40.0, 40.0), 0.0)),
+    "at an angle": SpunDisc(rpm=500.0, ellipse=Ellipse((50.3, 48.2), (46.0, 40.0), 0.5)),
+}
+
+
+@pytest.mark.parametrize("name", DISCS)
+def test_a_disc_that_comes_to_rest_is_measured(name):
+    disc = DISCS[name]
+    (path,) = find_paths(disc.events(seed=3))
+    assert path.ellipse.center == pytest.approx(disc.ellipse.center, abs=1.0)
+    estimates = PathEstimates(path, 0)
+    ends = range(disc.start_us + 110_000, disc.start_us + disc.length_us - 90_000, 25_000)
+    found = [(estimates.estimate(end_us, WINDOW_US), end_us) for end_us in ends]
+    errors, scaled = [], []
+    for estimate, end_us in found:
+        assert estimate is not None
+        assert estimate.looked_back
+        rpm = disc.mean_rpm(end_us - WINDOW_US, end_us)
+        errors.append(abs(estimate.rpm / rpm - 1))
+        scaled.append(abs(estimate.rpm - rpm) / estimate.rpm_std)
+    assert np.median(errors) < 0.02
+    assert np.max(scaled) < 4
+
+
+def test_turns_and_angle_follow_the_disc():
+    disc = DISCS["half"]
+    (path,) = find_paths(disc.events(seed=4))
+    estimates = PathEstimates(path, 7)
+    early, late = (estimates.estimate(end_us, WINDOW_US) for end_us in (350_000, 500_000))
+    turned = disc.turns(500_000) - disc.turns(350_000)
+    assert (early.id, early.t_us, early.window_us) == (7, 350_000, WINDOW_US)
+    assert late.turns - early.turns == pytest.approx(turned, abs=0.01)
+    apart = (late.angle_rad - early.angle_rad) / (2 * np.pi) - turned
+    assert apart == pytest.approx(round(apart), abs=0.01)
+
+
+def test_a_slow_disc_is_found_in_a_long_recording():
+    disc = SpunDisc(rpm=24.0, start_us=1_000_000, length_us=12_000_000)
+    (path,) = find_paths(disc.events(seed=8, noise_hz=500.0))
+    estimates = PathEstimates(path, 0)
+    turned = (estimates.phase(10_000_000) - estimates.phase(1_500_000)) / (2 * np.pi)
+    truth = disc.turns(10_000_000) - disc.turns(1_500_000)
+    assert turned == pytest.approx(truth, rel=0.01)
+
+
+def test_nothing_is_said_of_windows_that_are_not_covered():
+    disc = DISCS["half"]
+    (path,) = find_paths(disc.events(seed=5))
+    estimates = PathEstimates(path, 0)
+    assert estimates.estimate(disc.start_us - 50_000, WINDOW_US) is None
+    assert estimates.estimate(disc.start_us + disc.length_us + 150_000, WINDOW_US) is None
+
+
+def moving_bar(rng):
+    """A bar that crosses the picture and goes back: it moves, but does not turn."""
+    t = np.sort(rng.uniform(0, 800_000, 80_000)).astype(np.int64)
+    place = 50 + 35 * np.sin(2 * np.pi * t / 600_000)
+    on = rng.random(len(t)) < 0.5
+    x = np.clip(place + np.where(on, -6, 6) + rng.normal(0, 0.7, len(t)), 0, 99)
+    return t, x, rng.uniform(10, 90, len(t)), on
+
+
+def flicker(rng):
+    """A lamp: all its pixels brighten and darken together."""
+    t = rng.uniform(0, 800_000, 200_000)
+    on = np.sin(2 * np.pi * 10e-6 * t) > 0
+    keep = rng.random(len(t)) < np.abs(np.sin(2 * np.pi * 10e-6 * t))
+    order = np.argsort(t[keep])
+    radius, angle = 35 * np.sqrt(rng.random(len(t))), rng.uniform(0, 2 * np.pi, len(t))
+    x, y = 50 + radius * np.cos(angle), 50 + radius * np.sin(angle)
+    return tuple(column[keep][order] for column in (t.astype(np.int64), x, y, on))
+
+
+@pytest.mark.parametrize("scene", [moving_bar, flicker])
+def test_what_does_not_turn_is_no_rotor(scene):
+    t, x, y, on = scene(np.random.default_rng(0))
+    size = SpunDisc().events().size
+    events = EventBatch(size, t, x.astype(np.uint16), y.astype(np.uint16), on)
+    assert find_paths(events) == []
+
+
+@pytest.mark.parametrize("number", [0, 10, 1_000])
+def test_few_events_hold_no_rotor(number):
+    assert find_paths(DISCS["half"].events().slice(0, number)) == []
+
+
+@pytest.mark.skipif(not TAKES.is_dir(), reason="the real takes are not there")
+@pytest.mark.parametrize("take", sorted(p.name[:8] for p in TAKES.glob("*.truth.json")))
+def test_real_takes_are_measured(take):
+    with open_source(str(TAKES / f"{take}.aedat4")) as source:
+        size, batches = source.size, list(source.batches())
+    events = EventBatch.concatenate(size, batches)
+    truth = json.loads((TAKES / f"{take}.truth.json").read_text())
+    (path,) = find_paths(events)
+    # The truth's own hub is good to a pixel, near the cut's edge to two.
+    assert np.hypot(*np.subtract(path.ellipse.center, truth["hub"])) < 2.0
+    estimates = PathEstimates(path, 0)
+    times = np.array(truth["t_us"]) + int(events.t[0])
+    errors, windows = [], 0
+    for end_us in range(int(times[0]) + WINDOW_US, int(times[-1]), 25_000):
+        ends = np.interp((end_us - WINDOW_US, end_us), times, truth["angle_rad"])
+        rpm = float(np.diff(ends)[0]) / WINDOW_US * 60e6 / (2 * np.pi)
+        if abs(rpm) < 60:
+            continue
+        windows += 1
+        estimate = estimates.estimate(end_us, WINDOW_US)
+        if estimate is not None and estimate.confidence >= 0.5:
+            errors.append(abs(estimate.rpm / rpm - 1))
+    assert len(errors) >= 0.55 * windows
+    assert np.median(errors) < 0.04
+    assert np.max(errors) < 0.15
