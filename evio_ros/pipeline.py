@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from evio_ros.crop import crop
 from evio_ros.errors import ParameterError
@@ -11,7 +11,7 @@ from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSiz
 from evio_ros.rotation.classical.detector import ClassicalDetector, ClassicalDetectorParameters
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
-from evio_ros.sources.base import EventSource, SeekableSource
+from evio_ros.sources.base import ClockRestart, EventSource, SeekableSource
 from evio_ros.windowing import windows
 
 __all__ = ["measure_batches", "measure_source"]
@@ -45,7 +45,10 @@ def measure_source(
         source.seek(start_us)
     elif start_us is not None or end_us is not None:
         raise ParameterError("start_us, end_us: a live source is measured from now on")
-    return measure_batches(source.batches(), source.size, parameters, start_us, end_us, region)
+    restarts = source.statistics.restarts
+    return measure_batches(
+        source.batches(), source.size, parameters, start_us, end_us, region, restarts
+    )
 
 
 def measure_batches(
@@ -55,6 +58,7 @@ def measure_batches(
     start_us: int | None,
     end_us: int | None,
     region: RegionOfInterest | None = None,
+    restarts: Sequence[ClockRestart] = (),
 ) -> Iterator[Measurement]:
     """Measure every rotor in batches that follow one another in time.
 
@@ -65,6 +69,8 @@ def measure_batches(
         start_us, end_us: sensor times of the first event and just after the last; None where they
             are not known before.
         region: only the events inside count; None for the whole sensor.
+        restarts: gaps where the clock began anew; those that show up while batches come count too.
+            No data is no standstill: within them nothing is measured.
 
     Returns:
         One measurement for each step, from the first whole window on. A window that reaches past
@@ -79,7 +85,16 @@ def measure_batches(
             f"the {max(end_us - start_us, 0)} us to measure"
         )
     steps = windows(batches, size, parameters.step_us, start_us, end_us, covered_only=True)
-    return _measure_steps(steps, _detector(size, parameters), parameters.window_us, region)
+    live = _without_gaps(steps, restarts)
+    return _measure_steps(live, _detector(size, parameters), parameters.window_us, region)
+
+
+def _without_gaps(
+    steps: Iterable[EventWindow], restarts: Sequence[ClockRestart]
+) -> Iterator[EventWindow]:
+    for step in steps:
+        if not any(gap.covers(step.start_us, step.end_us) for gap in restarts):
+            yield step
 
 
 def _measure_steps(
@@ -88,9 +103,11 @@ def _measure_steps(
     window_us: int,
     region: RegionOfInterest | None,
 ) -> Iterator[Measurement]:
-    begin_us: int | None = None
+    begin_us = end_us = None
     for step in steps:
-        begin_us = step.start_us if begin_us is None else begin_us
+        if begin_us is None or step.start_us != end_us:
+            begin_us = step.start_us
+        end_us = step.end_us
         if region is not None:
             step = EventWindow(step.start_us, step.length_us, crop(step.events, region))
         rotors = detector.process(step)
