@@ -17,7 +17,6 @@ __all__ = [
     "DVS_ARRAYS",
     "EVENT_ARRAY",
     "EVENT_PACKET",
-    "EVENT_PACKETS",
     "EVENT_TYPES",
     "message_types",
     "ros1_message_types",

@@ -17,7 +17,7 @@ from evio_ros.events import SensorSize
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.raw_columns import RawColumns, Triggers
 
-__all__ = ["DvsMessage", "DvsMessageDecoder", "parse_cdr", "parse_ros1"]
+__all__ = ["DvsMessageDecoder", "parse_cdr", "parse_ros1"]
 
 ROS1_EVENT_BYTES = 13
 CDR_HEADER_BYTES = 4

@@ -16,15 +16,7 @@ from numpy.typing import NDArray
 
 from evio_ros.sources.time_unit import TimeUnit
 
-__all__ = [
-    "ROLES",
-    "ColumnName",
-    "Layout",
-    "layout_by_values",
-    "named_columns",
-    "role_of",
-    "unit_named",
-]
+__all__ = ["ROLES", "Layout", "layout_by_values", "named_columns", "role_of", "unit_named"]
 
 ROLES = ("t", "x", "y", "p")
 STEMS = {

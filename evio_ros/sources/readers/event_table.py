@@ -19,17 +19,7 @@ from evio_ros.sources.readers.column_layout import (
 )
 from evio_ros.sources.time_unit import TimeUnit
 
-__all__ = [
-    "Array",
-    "ColumnTable",
-    "EventTable",
-    "MatrixTable",
-    "RecordTable",
-    "column_table",
-    "matrix_table",
-    "record_table",
-    "sample_rows",
-]
+__all__ = ["EventTable", "column_table", "matrix_table", "record_table"]
 
 SAMPLED_ROWS = 4096
 NUMBERS = "iufb"

@@ -21,7 +21,7 @@ from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.table_recording import TableRecording, one_line
 from evio_ros.sources.time_unit import TimeUnit
 
-__all__ = ["NPY_SIGNATURE", "NpyArray", "NpyFile", "array_table"]
+__all__ = ["NpyArray", "NpyFile", "array_table"]
 
 NPY_SIGNATURE = b"\x93NUMPY"
 LARGEST_NPY_HEADER = 10_000

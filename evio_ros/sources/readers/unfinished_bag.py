@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from evio_ros.errors import SourceError
 from evio_ros.sources.optional_library import optional_library
 
-__all__ = ["Connection", "UnfinishedBag", "UnfinishedMcap", "UnfinishedRosbag1"]
+__all__ = ["UnfinishedMcap", "UnfinishedRosbag1"]
 
 MCAP_SIGNATURE = b"\x89MCAP0\r\n"
 ROSBAG1_SIGNATURE = b"#ROSBAG V2.0\n"
