@@ -34,6 +34,9 @@ def measure(
     source.seek(start_us)
     detector = _detector(source.size, parameters)
     for step in windows(source.batches(), source.size, parameters.step_us, start_us, end_us):
+        if any(gap.covers(step.start_us, step.end_us) for gap in source.statistics.restarts):
+            # No data is no standstill: the detector starts afresh after it.
+            continue
         if region is not None:
             step = EventWindow(step.start_us, step.length_us, step.events.inside(region))
         yield Measurement(step.end_us, parameters.window_us, step, detector.process(step))
