@@ -86,7 +86,7 @@ def measure(
         start_us,
         end_us,
         region,
-        look_back,
+        look_back=look_back,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from evio_ros.crop import crop
 from evio_ros.errors import ParameterError
@@ -12,7 +12,7 @@ from evio_ros.rotation.classical.detector import ClassicalDetector, ClassicalDet
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.looking_back.look_back import add_earlier_windows
-from evio_ros.sources.base import EventSource, SeekableSource
+from evio_ros.sources.base import ClockRestart, EventSource, SeekableSource
 from evio_ros.windowing import windows
 
 __all__ = ["measure_batches", "measure_source"]
@@ -52,8 +52,9 @@ def measure_source(
         raise ParameterError("start_us, end_us: a live source is measured from now on")
     elif look_back:
         raise ParameterError("look_back: only a recording can be looked back on")
+    restarts = source.statistics.restarts
     return measure_batches(
-        source.batches(), source.size, parameters, start_us, end_us, region, look_back
+        source.batches(), source.size, parameters, start_us, end_us, region, restarts, look_back
     )
 
 
@@ -64,6 +65,7 @@ def measure_batches(
     start_us: int | None,
     end_us: int | None,
     region: RegionOfInterest | None = None,
+    restarts: Sequence[ClockRestart] = (),
     look_back: bool = False,
 ) -> Iterator[Measurement]:
     """Measure every rotor in batches that follow one another in time.
@@ -75,6 +77,8 @@ def measure_batches(
         start_us, end_us: sensor times of the first event and just after the last; None where they
             are not known before.
         region: only the events inside count; None for the whole sensor.
+        restarts: gaps where the clock began anew; those that show up while batches come count too.
+            No data is no standstill: within them nothing is measured.
         look_back: whether to measure the windows before a rotor was found as well, see
             `looking_back.look_back`; the classical methods do not. Results come a second or more
             later then, up to 80 s of a short recording. Without, they are those of a live camera.
@@ -93,10 +97,19 @@ def measure_batches(
         )
     steps = windows(batches, size, parameters.step_us, start_us, end_us, covered_only=True)
     detector = _detector(size, parameters)
-    measurements = _measure_steps(steps, detector, parameters.window_us, region)
+    live = _without_gaps(steps, restarts)
+    measurements = _measure_steps(live, detector, parameters.window_us, region)
     if look_back and isinstance(detector, RotationDetector):
         measurements = add_earlier_windows(measurements, detector)
     return _whole_windows(measurements, parameters)
+
+
+def _without_gaps(
+    steps: Iterable[EventWindow], restarts: Sequence[ClockRestart]
+) -> Iterator[EventWindow]:
+    for step in steps:
+        if not any(gap.covers(step.start_us, step.end_us) for gap in restarts):
+            yield step
 
 
 def _measure_steps(
@@ -115,12 +128,14 @@ def _whole_windows(
     measurements: Iterable[Measurement],
     parameters: RotationDetectorParameters | ClassicalDetectorParameters,
 ) -> Iterator[Measurement]:
-    """Leave out the first measurements, whose windows reach back before the first step."""
-    first_us: int | None = None
+    """Leave out measurements whose windows reach back before the first step, or into a gap."""
+    begin_us = end_us = None
     for measurement in measurements:
-        if first_us is None:
-            first_us = measurement.t_us - parameters.step_us + parameters.window_us
-        if measurement.t_us >= first_us:
+        start_us = measurement.t_us - parameters.step_us
+        if begin_us is None or start_us != end_us:
+            begin_us = start_us
+        end_us = measurement.t_us
+        if end_us >= begin_us + parameters.window_us:
             yield measurement
 
 

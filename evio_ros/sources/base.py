@@ -21,10 +21,16 @@ class ClockRestart:
         t_us: time of the first event after it, as it is given out.
         gap_us: time without events before it, by the clock of whoever received them; None where
             nothing tells it, and `evio_ros.sources.event_clock.NOMINAL_GAP_US` stands for it.
+        last_us: time of the last event before it.
     """
 
     t_us: int
     gap_us: int | None
+    last_us: int
+
+    def covers(self, start_us: int, end_us: int) -> bool:
+        """Whether all of start_us <= t < end_us is in the gap, of which nothing is known."""
+        return self.last_us < start_us and end_us <= self.t_us
 
 
 @dataclass(slots=True)

@@ -276,9 +276,12 @@ class EventClock:
         anchor = held.anchor(first)
         known_us = self._gap_by_receipt(anchor, start_us)
         gap_us = NOMINAL_GAP_US if known_us is None else known_us
-        shifted_us = self._newest_us + self._shift_us + gap_us
+        last_us = self._newest_us + self._shift_us
+        shifted_us = last_us + gap_us
         self._statistics.clock_restarts += 1
-        self._statistics.restarts.append(ClockRestart(shifted_us, known_us))
+        restart = ClockRestart(shifted_us, known_us, last_us)
+        if restart not in self._statistics.restarts:
+            self._statistics.restarts.append(restart)
         self._statistics.outliers += int(np.count_nonzero(~members))
         self._shift_us = shifted_us - start_us
         self._newest_us = runs.top(chain[-1])

@@ -26,12 +26,14 @@ FOR_TESTS = ("reference", "test")
 PIP_NAMES = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
+    "llvmlite": "numba",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
 ROSDEP_KEYS = {
     "PIL": "python3-pil",
     "cv2": "python3-opencv",
+    "llvmlite": "python3-numba",
     "rosbags": "python3-rosbags-pip",
 }
 

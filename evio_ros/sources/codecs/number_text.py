@@ -173,6 +173,91 @@ def _scaled(mantissa, exponent, exact):
     return whole if mantissa > 0 else -whole, True
 
 
+@njit(inline="always")
+def _plain(text, base, position, delimiter, point, is_time):
+    """Read a number of digits alone, or of time with a fraction, which most are.
+
+    Returns it as `_number` does, and whether it was one that a delimiter or a blank ends.
+    """
+    word = _word_at(base + np.uintp(position)) ^ ASCII_ZEROS  # type: ignore[call-arg]
+    digits = _trailing_zeros(((word + ABOVE_NINE) | word) & HIGH_BITS) >> np.uint64(3)
+    mantissa, exponent, after = np.int64(0), np.int64(0), np.int64(position)
+    if digits > 0:
+        mantissa = _eight_digits(word, digits)
+        after += np.int64(digits)
+        if digits == 8:
+            word = _word_at(base + np.uintp(after)) ^ ASCII_ZEROS
+            digits = _trailing_zeros(((word + ABOVE_NINE) | word) & HIGH_BITS) >> np.uint64(3)
+            if digits > 0:
+                mantissa = mantissa * POWERS[digits] + _eight_digits(word, digits)
+                after += np.int64(digits)
+        if is_time and text[after] == point and after - position <= 10:
+            word = _word_at(base + np.uintp(after + 1)) ^ ASCII_ZEROS
+            digits = _trailing_zeros(((word + ABOVE_NINE) | word) & HIGH_BITS) >> np.uint64(3)
+            if digits > 0:
+                mantissa = mantissa * POWERS[digits] + _eight_digits(word, digits)
+                exponent = -np.int64(digits)
+                after += 1 + np.int64(digits)
+    byte = text[after]
+    return mantissa, exponent, after, after > position and (byte == delimiter or byte <= SPACE)
+
+
+@njit(cache=True, nogil=True)
+def _beyond_blanks(text, position, blank):
+    """Where blanks end; a newline is none."""
+    while blank[text[position]]:
+        position += 1
+    return position
+
+
+@njit(cache=True, nogil=True)
+def _beyond_field(text, position, delimiter, blank):
+    """Where a field ends that is left alone."""
+    position = _beyond_blanks(text, position, blank)
+    while text[position] != delimiter and text[position] != NEWLINE:
+        if delimiter == SPACE and blank[text[position]]:
+            break
+        position += 1
+    return position
+
+
+@njit(cache=True, nogil=True)
+def _next_field(text, position, delimiter, blank):
+    """Where the field after this one begins; -1 where there is none."""
+    after = _beyond_blanks(text, position, blank)
+    if delimiter == SPACE:
+        return -1 if after == position or text[after] == NEWLINE else after
+    return after + 1 if text[after] == delimiter else -1
+
+
+@njit(cache=True, nogil=True)
+def _line_end(text, position, delimiter, blank):
+    """Where the line's newline is, after a delimiter that some tools end it with; -1 for none."""
+    position = _beyond_blanks(text, position, blank)
+    if text[position] == delimiter:
+        position = _beyond_blanks(text, position + 1, blank)
+    return position if text[position] == NEWLINE else -1
+
+
+@njit(cache=True, nogil=True)
+def _first_line(text, position, length, blank):
+    """Where the next line begins that is neither empty nor a comment; `length` or more for none."""
+    while position < length:
+        after = _beyond_blanks(text, position, blank)
+        if text[after] in (HASH, PERCENT):
+            while text[after] != NEWLINE:
+                after += 1
+        if text[after] != NEWLINE:
+            return position
+        position = after + 1
+    return position
+
+
+@njit(inline="always")
+def _coordinate(value):
+    return value if 0 <= value < OUTSIDE else OUTSIDE
+
+
 @njit(cache=True, nogil=True)
 def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, polarity):
     """Parse lines of numbers.
@@ -192,120 +277,52 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
     """
     base = text.ctypes.data
     blank = BLANK_BUT_TAB if delimiter == TAB else BLANK
-    count, position = 0, 0
-    fields = places.size
+    last = places.size - 1
+    values = np.zeros(4, np.int64)
+    count, position = 0, _first_line(text, 0, length, blank)
     while position < length:
         start = position
-        byte = text[position]
-        if byte <= SPACE or byte in (HASH, PERCENT) or blank[byte]:
-            while blank[text[position]] and position < length:
-                position += 1
-            byte = text[position]
-            if byte == NEWLINE:
-                position += 1
-                continue
-            if byte in (HASH, PERCENT):
-                while text[position] != NEWLINE:
-                    position += 1
-                position += 1
-                continue
-        ok = True
-        for field in range(fields):
+        for field in range(places.size):
             place = places[field]
-            if place >= 0:
-                # A whole number that a delimiter or the line's end follows, which most are.
-                word = _word_at(base + np.uintp(position)) ^ ASCII_ZEROS  # type: ignore[call-arg]
-                other = ((word + ABOVE_NINE) | word) & HIGH_BITS
-                digits = _trailing_zeros(other) >> np.uint64(3)
-                mantissa, exponent = np.int64(0), 0
-                is_plain = False
-                if digits > 0:
-                    mantissa = _eight_digits(word, digits)
-                    after = position + np.int64(digits)
-                    if digits == 8:
-                        word = _word_at(base + np.uintp(after)) ^ ASCII_ZEROS
-                        other = ((word + ABOVE_NINE) | word) & HIGH_BITS
-                        digits = _trailing_zeros(other) >> np.uint64(3)
-                        if digits > 0:
-                            mantissa = mantissa * POWERS[digits] + _eight_digits(word, digits)
-                            after += np.int64(digits)
-                    if text[after] == point and place == 0 and after - position <= 10:
-                        word = _word_at(base + np.uintp(after + 1)) ^ ASCII_ZEROS
-                        other = ((word + ABOVE_NINE) | word) & HIGH_BITS
-                        digits = _trailing_zeros(other) >> np.uint64(3)
-                        if digits > 0:
-                            mantissa = mantissa * POWERS[digits] + _eight_digits(word, digits)
-                            exponent = -np.int64(digits)
-                            after += 1 + np.int64(digits)
-                    byte = text[after]
-                    is_plain = byte == delimiter or byte <= SPACE
-                if not is_plain:
-                    while blank[text[position]] and position < length:
-                        position += 1
-                    mantissa, exponent, after, kind = _number(text, position, length, point)
-                    if kind == NO_NUMBER:
-                        ok = False
-                        break
-                if place == 0:
-                    exponent += time_exponent
-                if exponent != 0:
-                    mantissa, fits = _scaled(mantissa, exponent, place != 0)
-                    if not fits:
-                        ok = False
-                        break
-                if place == 0:
-                    t[count] = mantissa
-                elif place == 1:
-                    x[count] = mantissa if 0 <= mantissa < OUTSIDE else OUTSIDE
-                elif place == 2:
-                    y[count] = mantissa if 0 <= mantissa < OUTSIDE else OUTSIDE
-                elif -1 <= mantissa <= 1 or mantissa in UNSIGNED_MINUS_ONE:
-                    polarity[count] = mantissa
-                else:
-                    ok = False
-                    break
-                position = after
+            if place < 0:
+                position = _beyond_field(text, position, delimiter, blank)
             else:
-                while blank[text[position]] and position < length:
+                value, exponent, after, is_plain = _plain(
+                    text, base, position, delimiter, point, place == 0
+                )
+                if not is_plain:
+                    first = _beyond_blanks(text, position, blank)
+                    value, exponent, after, kind = _number(text, first, length, point)
+                    if kind == NO_NUMBER:
+                        return count, start
+                exponent += time_exponent if place == 0 else 0
+                if exponent != 0:
+                    value, fits = _scaled(value, exponent, place != 0)
+                    if not fits:
+                        return count, start
+                values[place] = value
+                position = after
+            if field < last:
+                # A delimiter, alone or before one blank, is what most fields are parted by.
+                if text[position] == delimiter and text[position + 1] > SPACE:
                     position += 1
-                while text[position] != delimiter and text[position] != NEWLINE:
-                    if delimiter == SPACE and blank[text[position]]:
-                        break
-                    position += 1
-            byte = text[position]
-            if field < fields - 1:
-                if byte == delimiter:
-                    position += 1
-                    if text[position] > SPACE:
-                        continue
-                    if text[position] == SPACE and delimiter != SPACE:
-                        position += 1
-                        continue
-                    position -= 1
-                before = position
-                while blank[text[position]] and position < length:
-                    position += 1
-                if delimiter != SPACE:
-                    if text[position] != delimiter:
-                        ok = False
-                        break
-                    position += 1
-                elif position == before or text[position] == NEWLINE:
-                    ok = False
-                    break
-        if ok and text[position] == RETURN and text[position + 1] == NEWLINE:
+                elif text[position] == delimiter != SPACE and text[position + 1] == SPACE:
+                    position += 2
+                else:
+                    position = _next_field(text, position, delimiter, blank)
+                    if position < 0:
+                        return count, start
+        if text[position] == RETURN and text[position + 1] == NEWLINE:
             position += 1
-        elif ok and text[position] != NEWLINE:
-            while blank[text[position]] and position < length:
-                position += 1
-            # Some tools end each line with a delimiter.
-            if text[position] == delimiter:
-                position += 1
-            while blank[text[position]] and position < length:
-                position += 1
-            ok = text[position] == NEWLINE
-        if not ok:
+        elif text[position] != NEWLINE:
+            position = _line_end(text, position, delimiter, blank)
+        sign = values[3]
+        if position < 0 or not (-1 <= sign <= 1 or sign in UNSIGNED_MINUS_ONE):
             return count, start
-        position += 1
+        t[count], polarity[count] = values[0], sign
+        x[count], y[count] = _coordinate(values[1]), _coordinate(values[2])
         count += 1
+        position += 1
+        if text[position] <= SPACE or text[position] in (HASH, PERCENT):
+            position = _first_line(text, position, length, blank)
     return count, -1

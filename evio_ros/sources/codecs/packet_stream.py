@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from evio_ros.errors import EventError
 from evio_ros.events import EventWindow
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.codecs.event_packet import EventPacket, EventPacketDecoder
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
-from evio_ros.sources.time_order import RawColumns, TimeOrder
+from evio_ros.sources.time_order import TimeOrder
 from evio_ros.windowing import LONGEST_GAP_US, WindowAssembler
 
 __all__ = ["PacketStream"]
@@ -51,20 +53,18 @@ class PacketStream:
             raise
         if not len(columns):
             return
-        if self._order is None or self._has_jumped(columns):
-            self._begin(columns)
+        # The middle of a packet's times, so that no single event moves the clock.
+        time_us = int(np.median(columns.t))
+        if self._order is None or abs(time_us - self._newest_us) > LONGEST_GAP_US:
+            self._begin()
         assert self._order is not None
-        self._newest_us = max(self._newest_us, int(columns.t[-1]))
+        self._newest_us = time_us
         for batch in self._order.push(columns):
             yield from self._windows.push(batch)
 
-    def _has_jumped(self, columns: RawColumns) -> bool:
-        return abs(int(columns.t[0]) - self._newest_us) > LONGEST_GAP_US
-
-    def _begin(self, columns: RawColumns) -> None:
+    def _begin(self) -> None:
         size = self._decoder.size
         assert size is not None
         self.restarts += self._newest_us != 0
         self._order = TimeOrder(size, REORDER_WINDOW_US, self.statistics, live=True)
         self._windows = WindowAssembler(size, self._window_us)
-        self._newest_us = int(columns.t[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +85,9 @@ class TextLayout:
         return times[np.isfinite(times)]
 
 
+@lru_cache(maxsize=2)
 def find_text_layout(start: bytes) -> TextLayout | None:
-    """The layout of a text file of events; None where it is none.
+    """The layout of a text file of events; None where it is none. The last ones are kept.
 
     Args:
         start: the file's first bytes; a last line without its end is left alone where there are

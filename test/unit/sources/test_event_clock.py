@@ -150,6 +150,9 @@ def test_a_clock_that_starts_anew_goes_on_after_a_marked_gap(second_start):
     assert statistics.clock_restarts == 1
     (restart,) = statistics.restarts
     assert (restart.t_us, restart.gap_us) == (last + NOMINAL_GAP_US, None)
+    assert restart.covers(last + 1, restart.t_us)
+    assert not restart.covers(last, restart.t_us)
+    assert not restart.covers(last + 1, restart.t_us + 1)
     assert statistics.dropped == statistics.reordered == 0
 
 

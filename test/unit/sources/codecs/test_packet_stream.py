@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 
 import pytest
 from encoded_events import batch_of, events_of, random_events
@@ -68,3 +69,19 @@ def test_another_geometry_is_refused_once():
     with pytest.raises(EventError, match="evt3 of 800x480 after evt3 of 640x480"):
         pushed(stream, larger[:1])
     assert pushed(stream, larger[1:])[0].events.size.width == 800
+
+
+@pytest.mark.parametrize("place", [0, 40, 99])
+def test_one_event_of_a_wrong_time_starts_nothing_afresh(place):
+    stream = PacketStream(2_000)
+    mono = []
+    for number, first in enumerate(range(0, len(EVENTS), 100)):
+        events = list(EVENTS[first : first + 100])
+        if number == 20:
+            events[place] = (events[place][0] + 3_000_000, *events[place][1:])
+        words = [(t * 1000) | x << 32 | y << 48 | p << 63 for t, x, y, p in events]
+        mono.append(Packet(struct.pack(f"<{len(words)}Q", *words), number, encoding="mono"))
+    found = set(events_of([window.events for window in pushed(stream, mono)]))
+    assert stream.restarts == 0
+    assert found <= set(EVENTS)
+    assert len(found) > 3_500
