@@ -9,11 +9,12 @@ from spun_disc import SpunDisc
 
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement
-from evio_ros.events import EventWindow
-from evio_ros.pipeline import measure_source
+from evio_ros.events import EventBatch, EventWindow
+from evio_ros.pipeline import measure_batches, measure_source
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.looking_back.look_back import add_earlier_windows
+from evio_ros.sources.base import ClockRestart
 from evio_ros.sources.registry import open_source
 
 PARAMETERS = RotationDetectorParameters(window_us=100_000, step_us=50_000)
@@ -66,6 +67,32 @@ def test_turns_and_angle_go_on_over_the_moment_it_was_found(looked_back):
         apart = (after.angle_rad - before.angle_rad) / (2 * np.pi) - turned
         # Any of the blades may be the one that is named.
         assert BLADES * apart == pytest.approx(round(BLADES * apart), abs=0.05)
+
+
+def test_looking_back_stops_at_a_gap(fan_recording):
+    with open_source(str(fan_recording)) as source:
+        once = EventBatch.concatenate(source.size, list(source.batches()))
+    first_us, last_us = int(once.t[0]), int(once.t[-1])
+    again = EventBatch(once.size, once.t + 1_600_000, once.x, once.y, once.polarity)
+    gap = ClockRestart(first_us + 1_600_000, None, last_us)
+    found = list(
+        measure_batches(
+            [once, again],
+            once.size,
+            PARAMETERS,
+            first_us,
+            int(again.t[-1]) + 1,
+            restarts=[gap],
+            look_back=True,
+        )
+    )
+    # A step that holds the last events before the gap is measured.
+    assert all(m.t_us < last_us + 50_000 or m.t_us - 100_000 >= gap.t_us for m in found)
+    added = [rotor for m in found for rotor in m.rotors if rotor.looked_back]
+    for begin_us in (first_us, gap.t_us):
+        part = [r for r in added if begin_us + 150_000 <= r.t_us < begin_us + 600_000]
+        assert part
+        assert [r.rpm for r in part] == pytest.approx([RPM] * len(part), rel=1e-3)
 
 
 def test_measurements_without_their_events_are_refused():
