@@ -86,28 +86,31 @@ class MeasurementSummary:
             identity: [each for each in estimates if each.confidence >= _LEAST_CONFIDENCE]
             for identity, estimates in sorted(self.rotors.items())
         }
-        console.print(self._table(confident))
-        others = {name: len(self.rotors[name]) - len(kept) for name, kept in confident.items()}
+        shown = {name: kept or self.rotors[name] for name, kept in confident.items()}
+        console.print(self._table(shown))
+        others = {name: len(self.rotors[name]) - len(kept) for name, kept in shown.items()}
         text = ", ".join(f"{count} of rotor {name}" for name, count in others.items() if count)
         console.print(f"Left out, for a confidence below {_LEAST_CONFIDENCE}: {text or 'none'}.")
-        later = sum(each.looked_back for kept in confident.values() for each in kept)
+        for name in (name for name, kept in confident.items() if not kept):
+            console.print(
+                f"Rotor {name}: none of its speeds reaches that; its row is of all of them."
+            )
+        later = sum(each.looked_back for kept in shown.values() for each in kept)
         if later:
             console.print(f"{later} of those seen were measured with later events too.")
 
-    def _table(self, confident: dict[int, list[RotorEstimate]]) -> Table:
-        title = f"{len(confident)} rotors in {self.windows} windows; speeds in rpm"
+    def _table(self, shown: dict[int, list[RotorEstimate]]) -> Table:
+        title = f"{len(shown)} rotors in {self.windows} windows; speeds in rpm"
         table = Table(title=title)
         for heading in ("id", "median", "5 %", "95 %", "std", "blades", "centre", "seen"):
             table.add_column(heading, justify="right")
-        for identity, estimates in confident.items():
+        for identity, estimates in shown.items():
             table.add_row(str(identity), *_row(estimates), str(len(estimates)))
         return table
 
 
 def _row(estimates: list[RotorEstimate]) -> tuple[str, ...]:
     """Speeds, their standard deviation, blades and centre of one rotor."""
-    if not estimates:
-        return ("-",) * 6
     rpm = np.percentile([estimate.rpm for estimate in estimates], _PERCENTILES)
     blades = np.bincount([estimate.blade_count for estimate in estimates]).argmax()
     x, y = estimates[-1].center
