@@ -24,7 +24,7 @@ def _count_cells_and_time(x, y, t, polarity, cell_px, number, start_us, bin_us, 
         cell = number[y[i] // cell_px, x[i] // cell_px]
         if cell >= 0:
             time_bin = int((t[i] - start_us) / bin_us)
-            if 0 <= time_bin < bins:
+            if t[i] >= start_us and time_bin < bins:
                 series[np.int64(polarity[i]), cell, time_bin] += 1.0
 
 

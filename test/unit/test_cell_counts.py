@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from builders import batch_at, event_times
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evio_ros.cell_counts import activity_grid, cell_time_series
@@ -31,6 +31,7 @@ def test_every_event_is_counted_in_its_cell(times, cell_px):
     st.sampled_from([1.0, 2.5, 40.0]),
     st.integers(1, 12),
 )
+@example([-1, -1, -1], 1, 0, 2.5, 1)
 def test_series_are_counts_over_cells_and_time(times, cell_px, start_us, bin_us, bins):
     events = batch_at(times, SIZE)
     # Every other cell, in no order.
