@@ -117,9 +117,11 @@ class DiscFilter:
     @property
     def center_std_px(self) -> tuple[float, float]:
         """Standard deviations of the centre's x and y in pixels."""
-        to_image = np.array(_to_image(self.ellipse))
-        variances = (to_image @ self._covariance[:2, :2] @ to_image.T).diagonal()
-        x, y = np.sqrt(np.maximum(variances, 0.0)).tolist()
+        (xx, xy), (_, yy) = self._covariance[:2, :2].tolist()
+        x, y = (
+            math.sqrt(max(a * a * xx + 2 * a * b * xy + b * b * yy, 0.0))
+            for a, b in _to_image(self.ellipse)
+        )
         return x, y
 
     def phase_given(self, score: Score) -> tuple[float, float]:
