@@ -67,6 +67,7 @@ ONE_IMPORTER = {
     "rotation.acquisition.verification": "what a rotor must show, whoever proposes it",
     "rotation.classical.outline": "a method with a source of its own, and a library of its own",
     "rotation.classical.savitzky_golay": "a method with a source of its own",
+    "rotation.dead_time": "a method of its own: when events are missing, whoever asks",
     "rotation.tracking.blades": "a method of its own: blades from angular harmonics",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",
