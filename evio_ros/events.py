@@ -210,13 +210,38 @@ class EventBatch:
 
 @dataclass(frozen=True, slots=True)
 class EventWindow:
-    """All events of the half-open interval [start_us, start_us + length_us) of sensor time."""
+    """All events of the half-open interval [start_us, start_us + length_us) of sensor time.
+
+    Attributes:
+        start_us, length_us: the interval.
+        events: its events.
+        live: share of the interval for which there is data; less than 1 where events are known to
+            be missing.
+    """
 
     start_us: int
     length_us: int
     events: EventBatch
+    live: float = 1.0
 
     @property
     def end_us(self) -> int:
         """First microsecond after the window."""
         return self.start_us + self.length_us
+
+    def check(self, size: SensorSize, length_us: int) -> None:
+        """Check a window that someone gave.
+
+        Raises:
+            EventError: where the events are of another geometry, the window is not of the length
+                that is due, or an event lies outside it.
+        """
+        if self.events.size != size:
+            raise EventError(f"events of a {self.events.size} sensor came where {size} is due")
+        if self.length_us != length_us:
+            raise EventError(f"{self.length_us} us of events came where {length_us} us are due")
+        t = self.events.t
+        if len(t) and (t[0] < self.start_us or t[-1] >= self.end_us):
+            raise EventError(
+                f"an event at {t[0]} or {t[-1]} us lies outside {self.start_us} to {self.end_us} us"
+            )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evio_ros.errors import EventError, ParameterError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.schedule import SearchSchedule
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
+from evio_ros.rotation.dead_time import DeadTime
 from evio_ros.rotation.detector_parameters import DetectorSettings, RotationDetectorParameters
 from evio_ros.rotation.known_discs import KnownDiscs
 from evio_ros.rotation.tracking.tracker_bank import TrackerBank
@@ -73,8 +73,8 @@ class RotationDetector:
         tracking: TrackerParameters | None = None,
         known_discs: KnownDiscs | None = None,
     ) -> None:
-        if known_discs is not None and known_discs.size != size:
-            raise ParameterError(f"known_discs: for a {known_discs.size} sensor, not for {size}")
+        if known_discs is not None:
+            known_discs.check(size)
         self.size = size
         self.parameters = p = parameters or RotationDetectorParameters()
         self.settings = DetectorSettings(
@@ -87,6 +87,7 @@ class RotationDetector:
         self._next_identity = 0
         self._slice_lengths_us = p.slice_lengths_us
         self._patience_us = p.patience_us
+        self._dead_time = DeadTime()
         self._bank = TrackerBank(
             size,
             p.maximum_rotors,
@@ -103,6 +104,7 @@ class RotationDetector:
         """Forget all events and rotors, and begin a step; identities go on counting."""
         self._slices_of_step = 0
         self._end_us: int | None = None
+        self._dead_time.clear()
         self._forget()
 
     def process(self, step: EventWindow) -> list[RotorEstimate]:
@@ -122,7 +124,7 @@ class RotationDetector:
             EventError: where the events are of another geometry, the step is not of the length of
                 one, or an event lies outside it. Nothing is changed then.
         """
-        self._check(step, self.parameters.step_us)
+        step.check(self.size, self.parameters.step_us)
         self._slices_of_step = 0
         start_us = step.start_us
         estimates: list[RotorEstimate] | None = None
@@ -147,7 +149,7 @@ class RotationDetector:
             EventError: as of `process`.
         """
         turn = self._slices_of_step if self._follows_on(part) else 0
-        self._check(part, self._slice_lengths_us[turn])
+        part.check(self.size, self._slice_lengths_us[turn])
         return self._take(part)
 
     def search(self) -> None:
@@ -179,20 +181,6 @@ class RotationDetector:
         self._bank.clear()
         self._schedule.reset()
 
-    def _check(self, window: EventWindow, length_us: int) -> None:
-        if window.events.size != self.size:
-            raise EventError(
-                f"events of a {window.events.size} sensor given to a detector for {self.size}"
-            )
-        if window.length_us != length_us:
-            raise EventError(f"{window.length_us} us of events came where {length_us} us are due")
-        t = window.events.t
-        if len(t) and (t[0] < window.start_us or t[-1] >= window.end_us):
-            raise EventError(
-                f"an event at {t[0]} or {t[-1]} us lies outside "
-                f"{window.start_us} to {window.end_us} us"
-            )
-
     def _follows_on(self, part: EventWindow) -> bool:
         """Whether a slice begins where the one before ended."""
         return self._end_us is None or part.start_us == self._end_us
@@ -206,8 +194,9 @@ class RotationDetector:
         self.statistics.events += len(part.events)
         self._slices_of_step += 1
         is_last = self._slices_of_step == len(self._slice_lengths_us)
+        part = self._dead_time.mark(part)
         times_us = range(part.start_us, part.end_us)
-        self._bank.follow(part.events, times_us, is_last, self._schedule.unassigned)
+        self._bank.follow(part.events, times_us, is_last, self._schedule.unassigned, part.live)
         self._schedule.add(part)
         self.statistics.rotors_recovered += self._schedule.recover_lost()
         return self._complete_step() if is_last else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from evio_ros.atomic_file import atomic_file
 from evio_ros.ellipse import Ellipse
-from evio_ros.errors import EvioError, SourceError
+from evio_ros.errors import EvioError, ParameterError, SourceError
 from evio_ros.events import SensorSize
 
 __all__ = ["KnownDisc", "KnownDiscs"]
@@ -47,6 +47,15 @@ class KnownDiscs:
 
     size: SensorSize
     discs: tuple[KnownDisc, ...]
+
+    def check(self, size: SensorSize) -> None:
+        """Check that they are of a sensor.
+
+        Raises:
+            ParameterError: where its geometry is another one.
+        """
+        if self.size != size:
+            raise ParameterError(f"known_discs: for a {self.size} sensor, not for {size}")
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, whole or not at all.

@@ -73,6 +73,7 @@ ONE_IMPORTER = {
     "rotation.looking_back.path_search": "what a rotor must show; its importer says when to search",
     "rotation.looking_back.path_smoother": "a method with a source of its own: Whittaker smoothing",
     "rotation.looking_back.phase_scores": "score and information by kernels; its importer iterates",
+    "rotation.dead_time": "a method of its own: when events are missing, whoever asks",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",
     "sources.codecs.libcaer": "a bit layout, named once",

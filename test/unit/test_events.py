@@ -129,3 +129,26 @@ def test_slices_share_memory():
 
 def test_a_window_ends_just_before_the_next():
     assert EventWindow(100, 50, EventBatch.empty(SMALL)).end_us == 150
+
+
+def test_a_window_is_live_unless_it_is_said_to_be_otherwise():
+    assert EventWindow(100, 50, EventBatch.empty(SMALL)).live == 1.0
+
+
+def test_a_window_of_the_sensor_and_length_that_are_due_passes():
+    EventWindow(100, 50, batch_at([100, 149])).check(SMALL, 50)
+    EventWindow(100, 50, batch_at([])).check(SMALL, 50)
+
+
+@pytest.mark.parametrize(
+    ("window", "message"),
+    [
+        (EventWindow(0, 50, EventBatch.empty(SensorSize(9, 9))), "of a 9x9 sensor .* 8x6 is due"),
+        (EventWindow(0, 40, batch_at([1])), "40 us of events came where 50 us are due"),
+        (EventWindow(100, 50, batch_at([99, 120])), "99 or 120 us lies outside 100 to 150 us"),
+        (EventWindow(100, 50, batch_at([120, 150])), "120 or 150 us lies outside 100 to 150 us"),
+    ],
+)
+def test_a_window_that_is_not_what_is_due_is_refused(window, message):
+    with pytest.raises(EventError, match=message):
+        window.check(SMALL, 50)

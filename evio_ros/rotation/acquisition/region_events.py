@@ -33,12 +33,14 @@ class SearchWindow:
         start_us, end_us: time span.
         events: those of a region that belong to no rotor yet.
         slices: times in µs of the slices that lie within it as a whole.
+        live: share of each slice for which there is data.
     """
 
     start_us: int
     end_us: int
     events: EventBatch
     slices: tuple[range, ...]
+    live: tuple[float, ...]
 
     @property
     def span_us(self) -> int:
@@ -69,6 +71,7 @@ class RegionEvents:
         self._size = size
         self.start_us, self.end_us = slices[0].start_us, slices[-1].end_us
         self._times_us = tuple(range(part.start_us, part.end_us) for part in slices)
+        self._live = tuple(part.live for part in slices)
         self._not_seen = list(slices)
         points = region.cell_centers()
         low = np.maximum(points.min(axis=0) - MARGIN_PX, 0.0).astype(np.int64)
@@ -98,7 +101,8 @@ class RegionEvents:
         parts = [events for end_us, events in reversed(self._picked) if end_us > start_us]
         events = EventBatch.concatenate(self._size, parts).between(start_us, self.end_us)
         whole = tuple(times for times in self._times_us if times.start >= start_us)
-        return SearchWindow(start_us, self.end_us, events, whole)
+        live = self._live[len(self._live) - len(whole) :]
+        return SearchWindow(start_us, self.end_us, events, whole, live)
 
     def last_slices(self, span_us: int) -> Work[SearchWindow]:
         """The latest slices, as many as together are no longer than `span_us`; at least one."""

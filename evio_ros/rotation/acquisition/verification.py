@@ -77,17 +77,19 @@ class Verifier:
         tracker = self._bank.tracker_of(candidate.ellipse, template, motion)
         self._bank.add(tracker)
         for number, times_us in enumerate(window.slices, start=1):
+            live = window.live[number - 1]
             is_last = number == len(window.slices)
-            self._bank.follow(window.events, times_us, is_last, self._unassigned)
+            self._bank.follow(window.events, times_us, is_last, self._unassigned, live)
             if number % SLICES_A_UNIT == 0:
                 yield
         return tracker
 
-    def extend(self, events: EventBatch, times_us: range) -> None:
+    def extend(self, events: EventBatch, times_us: range, live: float = 1.0) -> None:
         """Let the tracker that was made last take in one more slice.
 
         Args:
             events: the slice's events.
             times_us: its time.
+            live: share of it for which there is data.
         """
-        self._bank.follow(events, times_us, True, self._unassigned)
+        self._bank.follow(events, times_us, True, self._unassigned, live)

@@ -1,8 +1,9 @@
 """How many blades there are and where, from the angular harmonics of their edges.
 
 Method: N equal blades leave only multiples of N among the angular orders; the number is the largest
-of which the multiples hold clearly more power than chance. The angle of a blade is read from the
-phases of order N, of both polarities.
+of which the multiples hold clearly more power than chance. Blades may be swept and tapered: their
+edges then lie at other angles on every ring, and the orders stay the same. The angle of a blade is
+read from the phases of order N, of both polarities.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LEAST_POLARITY = 0.1
 LEAST_SHARE = 0.4
 """Least power on the multiples of a number of blades, 0 where chance has it and 1 for all: it tells
 blades from a single mark. Fitted to simulated recordings."""
+LEAST_RING_POWER = 0.02
+"""Rings with less than this share of all power are not asked whether they show the same number of
+blades: their harmonics are mostly noise. Set by hand."""
 NEARLY_BEST = 0.7
 """The largest number counts whose share is at least this part of the best: the divisors of the true
 number have all of its multiples too. Fitted to simulated recordings."""
@@ -58,8 +62,9 @@ def blade_count(pattern: NDArray[np.complex128], maximum: int) -> int:
     """Number of blades of a pattern from the angular orders that it holds.
 
     N equal blades leave only multiples of N; unequal ones leave all orders but most power in the
-    multiples. The largest N whose multiples hold clearly more than chance gives them, 1 / N. A
-    blade or mark reaches over several rings; what has another pattern on every ring is a texture.
+    multiples. The largest N whose multiples hold clearly more than chance gives them, 1 / N. Where
+    every ring agrees in N, each may have a phase of its own. Else the rings must look alike, as a
+    blade or mark reaches over several; what has another pattern on every ring is a texture.
 
     Args:
         pattern: complex128 (rings, 2, orders + 1), harmonics of the events' angles, OFF first;
@@ -72,18 +77,28 @@ def blade_count(pattern: NDArray[np.complex128], maximum: int) -> int:
     """
     noise = pattern[:, :, :1].real
     power = np.maximum(np.abs(pattern[:, :, 1:]) ** 2 - noise, 0.0)
-    by_order = power.sum(axis=(0, 1))
-    total = by_order.sum()
-    if total <= 0.0 or _ring_agreement(pattern, power) < LEAST_AGREEMENT:
+    by_ring = power.sum(axis=1)
+    total = by_ring.sum()
+    if total <= 0.0:
         return 0
     scores = np.zeros(maximum + 1)
     for count in range(2, maximum + 1):
-        share = by_order[count - 1 :: count].sum() / total
-        scores[count] = (share - 1 / count) / (1 - 1 / count)
+        scores[count] = _share_on_multiples(by_ring.sum(axis=0), count)
     best = scores.max()
-    if best < LEAST_SHARE:
-        return 1
-    return int(np.flatnonzero(scores >= NEARLY_BEST * best)[-1])
+    if best >= LEAST_SHARE:
+        blades = int(np.flatnonzero(scores >= NEARLY_BEST * best)[-1])
+        rings = by_ring[by_ring.sum(axis=1) > LEAST_RING_POWER * total]
+        if min(_share_on_multiples(ring, blades) for ring in rings) >= LEAST_SHARE:
+            return blades
+    else:
+        blades = 1
+    return blades if _ring_agreement(pattern, power) >= LEAST_AGREEMENT else 0
+
+
+def _share_on_multiples(by_order: NDArray[np.float64], count: int) -> float:
+    """Power of (orders,) 1, 2, ... on the multiples of a count: 0 for chance, 1 for all."""
+    share = by_order[count - 1 :: count].sum() / by_order.sum()
+    return float((share - 1 / count) / (1 - 1 / count))
 
 
 def _ring_agreement(pattern: NDArray[np.complex128], power: NDArray[np.float64]) -> float:

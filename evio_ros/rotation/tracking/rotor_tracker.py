@@ -51,6 +51,9 @@ usual turn in a slice, of the speed as a share of the usual one. Fitted to simul
 USUAL_KEPT = 0.99
 """Share of the usual speed that is kept from slice to slice while a rotor turns more slowly: 100
 slices, half a second of 5 ms each."""
+LEAST_LIVE = 0.8
+"""Slices of which a smaller share is live are not measured: how far each sector of the disc was
+swept meanwhile is not known. Set by hand."""
 LEAST_CONTRAST = 0.1
 """Contrast that a rotor's template must have: log likelihood that an event gains. Fitted to
 simulated recordings."""
@@ -97,6 +100,8 @@ class RotorTracker:
         self._events: deque[tuple[int, int]] = deque()
         self._first_phase: float | None = None
         self._seen_phase, self._seen_us = float(phase.state[0]), start_us
+        # For how long there has been no data since it was seen.
+        self._dead_us = 0
 
     @property
     def template(self) -> Template:
@@ -118,22 +123,23 @@ class RotorTracker:
         # The best straight line through the slice.
         return phase, speed + 0.5 * acceleration * (1e-6 * length_us)
 
-    def take(self, counts: Counts, length_us: int, is_last: bool) -> bool:
+    def take(self, counts: Counts, length_us: int, is_last: bool, live: float = 1.0) -> bool:
         """Add a slice counted with `expected`.
 
         Args:
             counts: int32 (rings, SECTORS, 2, ANGLE_BINS); not kept.
             length_us: length of the slice.
             is_last: whether an estimate will be asked for before the next slice.
+            live: share of the slice for which there is data.
 
         Returns:
             True where the disc has moved on the table.
         """
-        slices = CoherentSlices.of(counts, *self.expected(length_us), length_us)
+        slices = CoherentSlices.of(counts, *self.expected(length_us), length_us, live)
         self.t_us += length_us
         self._note_events(slices.events)
         if self.stopped:
-            self._rest(slices.events, length_us)
+            self._rest(slices.events, length_us, live)
             return False
         if self._held is not None:
             slices = self._held.joined(slices)
@@ -145,18 +151,24 @@ class RotorTracker:
 
     def _measure(self, slices: CoherentSlices) -> bool:
         """The loop: measure phase and disc; True where the disc has moved on the table."""
+        if not slices.live:
+            self._pass_dead(slices.lengths_us)
+            return False
         predicted, widest = self._phase.predicted_phase_variance(slices.lengths_us[0])
         template = self.template
         match = match_template(slices.folded, template.tables, self._template.blades, widest)
-        if self._lock.is_lost(match.gain, slices.turned_rad):
+        if self._lock.is_lost(match.gain, slices.live_rad):
             self._coast(slices)
             return False
         self._note_seen(slices.end)
+        if slices.live < LEAST_LIVE:
+            self._phase.coast(slices.lengths_us)
+            return False
         score = score_of(slices, template, match.offset_rad, 1.0 / self.ellipse.axes[0])
         self._correct(slices, match, score, predicted, widest)
         self._disc.predict(slices.length_s)
         self._errors.add_disc(self.t_us, self._disc)
-        self._lock.update(match.gain, slices.events, slices.turned_rad, template.contrast)
+        self._lock.update(match.gain, slices.events, slices.live_rad, template.contrast)
         is_doubtful = is_wrong_disc(self._over_dispersion())
         self.doubtful_us = self.doubtful_us + slices.length_us if is_doubtful else 0
         self._update_template(slices)
@@ -210,21 +222,31 @@ class RotorTracker:
 
     def _coast(self, slices: CoherentSlices) -> None:
         """The rotor was not seen turning: it stands still, or is lost."""
-        if not self._lock.is_standing(slices.events, slices.turned_rad):
+        if not self._lock.is_standing(slices.events, slices.live_rad):
             self.unseen_us += slices.length_us
             self._phase.coast(slices.lengths_us)
             return
         self.stopped = True
         spread = STOPPED_PHASE * abs(slices.turned_rad), STOPPED_SPEED * self.usual_speed, 0.0
-        self._phase.restart(slices.phase, 0.0, spread, 0)
+        # Where it is still after dead time, that may have been its standstill already.
+        phase = self._seen_phase if self._dead_us else slices.phase
+        self._phase.restart(phase, 0.0, spread, 0)
         for length_us in slices.lengths_us:
-            self._rest(slices.events, length_us)
+            self._rest(slices.events, length_us, slices.live)
 
-    def _rest(self, events: int, length_us: int) -> None:
+    def _pass_dead(self, lengths_us: tuple[int, ...]) -> None:
+        """Let slices pass for which there is no data: the rotor goes on as it did."""
+        self._dead_us += sum(lengths_us)
+        self._phase.coast(lengths_us)
+
+    def _rest(self, events: int, length_us: int, live: float) -> None:
         """Take in a slice in which the rotor stands still; notice when it starts again."""
+        if not live:
+            self._pass_dead((length_us,))
+            return
         length_s = 1e-6 * length_us
         usual_rad = self.usual_speed * length_s
-        if self.resting_us > 0 and self._lock.is_stirring(events, usual_rad):
+        if self.resting_us > 0 and self._lock.is_stirring(events, usual_rad * live):
             self.unseen_us += length_us
             self._phase.coast((length_us,))
             return
@@ -232,7 +254,7 @@ class RotorTracker:
         self._note_seen(phase)
         self.resting_us += length_us
         # It may creep, but no faster than the events that are left allow.
-        creep = RESTING_SPEED * self.usual_speed + self._lock.creep_rad_s(events, length_s)
+        creep = RESTING_SPEED * self.usual_speed + self._lock.creep_rad_s(events, length_s * live)
         self._phase.update(length_us, phase, (RESTING_PHASE * usual_rad) ** 2, 0.0, creep**2)
 
     def resume(self, phase: float, speed: float, deviations: tuple[float, float, float]) -> None:
@@ -292,10 +314,12 @@ class RotorTracker:
         return self._disc.ellipse_before(ago_s), self.template.without_first_guess(), motion
 
     def estimate(self) -> RotorEstimate | None:
-        """The rotor over the window that ends now; None where it is not seen."""
+        """The rotor over the window that ends now; None where it is not seen in it."""
         if self.unseen_us > 0 or not self._lock.is_match():
             return None
         window = self._phase.window()
+        if self._dead_us >= window.length_us:
+            return None
         phase = window.end_phase
         if self._first_phase is None:
             self._first_phase = phase
@@ -332,7 +356,7 @@ class RotorTracker:
 
     def _note_seen(self, phase: float) -> None:
         """The rotor was seen, and will be at a phase at the end of the slice."""
-        self.unseen_us = 0
+        self.unseen_us = self._dead_us = 0
         self._seen_phase, self._seen_us = phase, self.t_us
 
     def _note_events(self, events: int) -> None:

@@ -140,6 +140,7 @@ class CoherentSlices(NamedTuple):
         lengths_us: length of each slice.
         length_us, length_s: of all slices.
         turned_rad: by how much the rotor was expected to turn.
+        live: share of the time for which there is data.
     """
 
     counts: NDArray[np.int32]
@@ -151,10 +152,16 @@ class CoherentSlices(NamedTuple):
     length_us: int
     length_s: float
     turned_rad: float
+    live: float
 
     @classmethod
     def of(
-        cls, counts: NDArray[np.int32], phase: float, speed: float, length_us: int
+        cls,
+        counts: NDArray[np.int32],
+        phase: float,
+        speed: float,
+        length_us: int,
+        live: float = 1.0,
     ) -> CoherentSlices:
         """A single slice; its counts are not copied."""
         rings, _, polarities, bins = counts.shape
@@ -164,8 +171,13 @@ class CoherentSlices(NamedTuple):
         events = fold_sectors(counts, phase, turned_rad, folded)
         lengths_us = (length_us,)
         return cls(
-            counts, folded, events, phase, speed, lengths_us, length_us, length_s, turned_rad
+            counts, folded, events, phase, speed, lengths_us, length_us, length_s, turned_rad, live
         )
+
+    @property
+    def live_rad(self) -> float:
+        """By how much the rotor was expected to turn while there is data."""
+        return self.turned_rad * self.live
 
     @property
     def end(self) -> float:
@@ -186,6 +198,7 @@ class CoherentSlices(NamedTuple):
             length_us=length_us,
             length_s=slices * mean_s,
             turned_rad=self.speed * slices * mean_s,
+            live=(self.live * self.length_us + later.live * later.length_us) / length_us,
         )
 
     def kept(self) -> CoherentSlices:

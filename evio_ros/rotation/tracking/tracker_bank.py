@@ -110,6 +110,7 @@ class TrackerBank:
         times_us: range,
         is_last: bool,
         unassigned: NDArray[np.int32],
+        live: float = 1.0,
     ) -> None:
         """Let all trackers take in a slice; discs that have moved are drawn anew.
 
@@ -118,6 +119,7 @@ class TrackerBank:
             times_us: the slice's time; slices follow one another and may be of any length.
             is_last: whether estimates will be asked for before the next slice.
             unassigned: int32 grid of `grid_shape` to which the events of no tracker are added.
+            live: share of the slice for which there is data.
         """
         length_us = len(times_us)
         motions = np.zeros((max(self._trackers.values(), default=-1) + 1, 2))
@@ -133,5 +135,5 @@ class TrackerBank:
             unassigned,
         )
         for tracker, slot in self._trackers.items():
-            if tracker.take(self._counters.counts[slot], length_us, is_last):
+            if tracker.take(self._counters.counts[slot], length_us, is_last, live):
                 self._table.put(slot, self.disc_map(tracker))

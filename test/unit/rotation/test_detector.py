@@ -370,3 +370,48 @@ def test_mean_shift_finds_the_same_rotor():
     steps = windows([events_of([rotor], 400_000)], SIZE, 50_000, start_us=0)
     results = [detector.process(step) for step in steps]
     assert results[-1][0].rpm == pytest.approx(1150.0, rel=1e-3)
+
+
+LOST = {
+    "a tenth": np.arange(75) % 10 == 9,
+    "a third at random": np.random.default_rng(4).random(75) < 1 / 3,
+}
+"""Which slots of 20 ms are lost."""
+
+
+@pytest.mark.parametrize("which", LOST)
+@pytest.mark.parametrize("frequency_hz", [18.3, -95.0, 4.3])
+@pytest.mark.parametrize(("window_us", "step_us"), [(20_000, 20_000), (100_000, 50_000)])
+def test_a_rotor_turns_on_while_events_are_lost(which, frequency_hz, window_us, step_us):
+    rotor = IdealRotor(frequency_hz, event_rate_hz=3e5)
+    events = events_of([rotor], 1_500_000)
+    # They are lost at times that have nothing to do with the slices'.
+    there = ~LOST[which][(events.t + 7_300) // 20_000 % 75]
+    lossy = EventBatch(SIZE, *(column[there] for column in columns(events)))
+    results = detect(lossy, window_us=window_us, step_us=step_us)
+    late = [(end, found) for end, found in enumerate(results, 1) if end * step_us > 500_000]
+    seen = [estimate for _, found in late for estimate in found]
+    for estimate in seen:
+        if estimate.confidence > 0.5:
+            truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+            assert estimate.rpm == pytest.approx(truth, rel=2e-3)
+    assert {estimate.id for estimate in seen} == {0}
+    turned = np.diff([(estimate.turns, rotor.turns(estimate.t_us)) for estimate in seen], axis=0)
+    assert turned[:, 0] == pytest.approx(turned[:, 1], abs=0.01)
+    sure = [estimate for estimate in seen if estimate.confidence > 0.5]
+    assert len(sure) >= (0.6 if which == "a tenth" else 0.4) * len(late)
+
+
+@pytest.mark.parametrize("noise_hz", [100, 1_000, 10_000])
+def test_a_stop_before_a_quiet_sensor_is_none_of_lost_events(noise_hz):
+    first = IdealRotor(19.1667, event_rate_hz=3e5)
+    parts = [
+        events_of([first], 500_000, noise_hz),
+        shifted(events_of([], 500_000, noise_hz, seed=1), 500_000),
+    ]
+    results = detect(EventBatch.concatenate(SIZE, parts), window_us=20_000, step_us=20_000)
+    estimates = {result[0].t_us: result[0] for result in results if result}
+    for t_us in range(560_000, 1_000_000, 20_000):
+        assert estimates[t_us].rpm == pytest.approx(0.0, abs=0.5)
+    turned = estimates[980_000].turns - estimates[480_000].turns
+    assert turned == pytest.approx(first.turns(20_000), abs=0.02)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rotor_events import SIZE, events_of
@@ -99,3 +101,14 @@ def test_what_is_drawn_later_on_the_table_changes_nothing(steps):
         return result_of(events.last(100_000))
 
     assert np.array_equal(picked(True).events.t, picked(False).events.t)
+
+
+def test_each_slice_keeps_the_share_of_it_that_was_live(steps):
+    codes = np.full((SIZE.height, SIZE.width), FREE, np.int32)
+    shares = (1.0, 0.25, 0.0, 0.5, 1.0)
+    marked = [replace(step, live=live) for step, live in zip(steps, shares, strict=True)]
+    events = RegionEvents(SIZE, marked, codes, REGION)
+    latest, whole = result_of(events.last(50_000)), result_of(events.last(100_000))
+    assert [times.start for times in latest.slices] == [60_000, 80_000]
+    assert latest.live == (0.5, 1.0)
+    assert whole.live == shares

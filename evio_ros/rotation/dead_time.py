@@ -1,0 +1,111 @@
+"""Times for which a sensor's events are missing: absence of data is no absence of motion.
+
+Packets get lost on the way, and not every source says so. Pixels are independent of one another:
+with noise, and edges that move somewhere, all of them together are hardly ever silent. If events
+are Poisson, twenty mean intervals pass without one by chance once in e^20 events.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from numba import njit
+
+from evio_ros.events import EventWindow
+
+__all__ = ["DeadTime"]
+
+SHORTEST_US = 500
+INTERVALS = 20.0
+"""The whole sensor is silent for longer than this, and than so many mean intervals between events,
+only where events are missing."""
+SILENCES, LONGEST_USUAL_US = 3.0, 1_000
+"""Nor are they where it is no longer than so many times the usual longest silence of a slice, which
+counts as this long at most: some sensors are read out in bursts. Set by hand."""
+LONGEST_US = 200_000
+"""What is silent for longer may as well be still. Set by hand."""
+WEIGHT = 0.1
+"""Weight of a new slice in the mean interval: ten slices count, and a single burst does not."""
+FEWEST_EVENTS = 3
+"""An interval is learned from so many events at least: stray ones tell nothing of a silence."""
+
+
+class DeadTime:
+    """Tells for one slice after another for how much of it there is data."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all slices."""
+        self._last_us: int | None = None
+        # Means over the past; 0 while nothing is known.
+        self._interval_us = self._silence_us = 0.0
+        # Since an interval was learned last.
+        self._since_us = self._since_events = self._since_silence_us = 0
+        self._dead_us = 0
+
+    def mark(self, part: EventWindow) -> EventWindow:
+        """The next slice with its live share; slices follow one another.
+
+        A silence is told once it is long enough, and counts as dead from that slice on.
+        """
+        begin_us = part.start_us if self._last_us is None else self._last_us
+        times_us = part.start_us, part.end_us
+        longest_us, dead_us = _silences(part.events.t, begin_us, times_us, self._limit_us())
+        if len(part.events):
+            self._last_us = int(part.events.t[-1])
+        self._learn(part, longest_us)
+        self._dead_us = self._dead_us + part.length_us if 2 * dead_us > part.length_us else 0
+        if not dead_us or self._dead_us > LONGEST_US:
+            return part
+        return replace(part, live=1.0 - dead_us / part.length_us)
+
+    def _limit_us(self) -> float:
+        """Length beyond which a silence is dead time."""
+        if not self._interval_us:
+            return math.inf
+        return max(float(SHORTEST_US), INTERVALS * self._interval_us, SILENCES * self._silence_us)
+
+    def _learn(self, part: EventWindow, longest_us: int) -> None:
+        """Take in how far apart a slice's events are.
+
+        Dead time counts: where a scene has become still, what is usual must change. Lengths are
+        averaged, not rates, so that a burst of events makes no silences of what surrounds it.
+        """
+        self._since_us += part.length_us
+        self._since_events += len(part.events)
+        self._since_silence_us = max(self._since_silence_us, longest_us)
+        if self._since_events < FEWEST_EVENTS:
+            return
+        weight = WEIGHT if self._interval_us else 1.0
+        silence_us = min(self._since_silence_us, LONGEST_USUAL_US)
+        self._interval_us += weight * (self._since_us / self._since_events - self._interval_us)
+        self._silence_us += weight * (silence_us - self._silence_us)
+        self._since_us = self._since_events = self._since_silence_us = 0
+
+
+@njit(cache=True, nogil=True)
+def _silences(t, before_us, times_us, limit_us):
+    """Silences between a slice's events.
+
+    Args:
+        t: times of the events.
+        before_us: time of the last event before them.
+        times_us: start and end of the slice.
+        limit_us: length beyond which a silence is dead time.
+
+    Returns:
+        The longest silence, from the last event before the slice on, and the slice's dead time.
+    """
+    start_us, end_us = times_us
+    longest_us, dead_us, last_us = 0, 0, before_us
+    for i in range(t.size + 1):
+        now_us = t[i] if i < t.size else end_us
+        silence_us = now_us - last_us
+        longest_us = max(longest_us, silence_us)
+        if silence_us > limit_us:
+            dead_us += now_us - max(last_us, start_us)
+        last_us = now_us
+    return longest_us, dead_us
