@@ -46,7 +46,7 @@ METAVISION_EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i
 TONIC_EVENT = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 """Element of the arrays of Tonic (`tonic.io.events_struct`)."""
 
-TimeUnit = Literal["s", "ms", "us", "ns"]
+_TimeUnit = Literal["s", "ms", "us", "ns"]
 
 _MICROSECONDS: dict[str, tuple[int, int]] = {
     "s": (1_000_000, 1),
@@ -56,7 +56,7 @@ _MICROSECONDS: dict[str, tuple[int, int]] = {
 }
 """Microseconds in each unit, as numerator and denominator."""
 
-COLUMN_NAMES = {
+_COLUMN_NAMES = {
     "t": ("t", "ts", "timestamp", "timestamps"),
     "x": ("x", "xs"),
     "y": ("y", "ys"),
@@ -66,14 +66,14 @@ COLUMN_NAMES = {
 
 
 def events_from(
-    data: EventForm, size: SensorSize | None = None, time_unit: TimeUnit | None = None
+    data: EventForm, size: SensorSize | None = None, time_unit: _TimeUnit | None = None
 ) -> EventBatch:
     """Events of any form that this module knows, told by its type.
 
     Args:
         data: an `EventBatch`, which is given back; a structured array, see `events_from_array`; a
             Polars frame, see `events_from_polars`; or a mapping of columns by the names of
-            `COLUMN_NAMES`, see `events_from_columns`.
+            `_COLUMN_NAMES`, see `events_from_columns`.
         size: geometry of the sensor; an `EventBatch` has its own.
         time_unit: unit of the times, as of `events_from_columns`.
 
@@ -102,12 +102,12 @@ def events_from(
 
 
 def events_from_array(
-    array: NDArray[np.void], size: SensorSize, time_unit: TimeUnit | None = None
+    array: NDArray[np.void], size: SensorSize, time_unit: _TimeUnit | None = None
 ) -> EventBatch:
     """Events of a structured array, such as Metavision's (x, y, p, t) and Tonic's (x, y, t, p).
 
     Args:
-        array: shape (n,), with the fields t, x, y and p, or others of `COLUMN_NAMES`, in any order
+        array: shape (n,), with the fields t, x, y and p, or others of `_COLUMN_NAMES`, in any order
             and of any width; further fields are left out. It is copied.
         size: geometry of the sensor.
         time_unit: unit of the times, as of `events_from_columns`.
@@ -125,12 +125,12 @@ def events_from_array(
 
 
 def events_from_polars(
-    frame: polars.DataFrame | polars.LazyFrame, size: SensorSize, time_unit: TimeUnit | None = None
+    frame: polars.DataFrame | polars.LazyFrame, size: SensorSize, time_unit: _TimeUnit | None = None
 ) -> EventBatch:
     """Events of a Polars frame, such as `evlib.load_events` gives.
 
     Args:
-        frame: columns t (a Duration, or numbers), x, y and polarity, or others of `COLUMN_NAMES`,
+        frame: columns t (a Duration, or numbers), x, y and polarity, or others of `_COLUMN_NAMES`,
             in any order; a lazy frame is collected.
         size: geometry of the sensor.
         time_unit: unit of times that are no Duration, as of `events_from_columns`.
@@ -159,7 +159,7 @@ def events_from_columns(
     y: ArrayLike,
     polarity: ArrayLike,
     size: SensorSize,
-    time_unit: TimeUnit | None = None,
+    time_unit: _TimeUnit | None = None,
 ) -> EventBatch:
     """Events of four columns of equal length n: arrays, lists or what numpy makes an array of.
 
@@ -204,7 +204,7 @@ def events_to_array(events: EventBatch, dtype: DTypeLike = METAVISION_EVENT) -> 
     columns = events_to_columns(events)
     array: NDArray[np.void] = np.empty(len(events), element)
     for field in element.names:
-        name = next((name for name, known in COLUMN_NAMES.items() if field in known), None)
+        name = next((name for name, known in _COLUMN_NAMES.items() if field in known), None)
         if name is None:
             raise EventError(f"dtype: no column of events is called {field}")
         array[field] = _narrowed(field, columns[name], element[field])
@@ -245,7 +245,7 @@ def _is_polars(data: object) -> bool:
 
 
 def _events_from_mapping(
-    columns: Mapping[str, ArrayLike], size: SensorSize, time_unit: TimeUnit | None
+    columns: Mapping[str, ArrayLike], size: SensorSize, time_unit: _TimeUnit | None
 ) -> EventBatch:
     return _events_from_named(tuple(columns), columns.__getitem__, size, time_unit)
 
@@ -254,11 +254,11 @@ def _events_from_named(
     names: tuple[str, ...] | list[str],
     column: Callable[[str], ArrayLike],
     size: SensorSize,
-    time_unit: TimeUnit | None,
+    time_unit: _TimeUnit | None,
 ) -> EventBatch:
     """Events of columns that are found by their names."""
     found = []
-    for known in COLUMN_NAMES.values():
+    for known in _COLUMN_NAMES.values():
         present = [each for each in known if each in names]
         if len(present) != 1:
             problem = f"both {' and '.join(present)}" if present else f"no {' or '.join(known)}"
@@ -279,7 +279,7 @@ def _column(name: str, values: ArrayLike) -> NDArray[Any]:
     return np.empty(0, np.int64) if not len(column) else column
 
 
-def _times(t: NDArray[Any], unit: TimeUnit | None) -> NDArray[np.int64]:
+def _times(t: NDArray[Any], unit: _TimeUnit | None) -> NDArray[np.int64]:
     """Whole microseconds."""
     if unit is not None and unit not in _MICROSECONDS:
         raise EventError(f"time_unit: {unit!r} is not one of {', '.join(_MICROSECONDS)}")
@@ -300,7 +300,7 @@ def _times(t: NDArray[Any], unit: TimeUnit | None) -> NDArray[np.int64]:
     return whole * factor if factor > 1 else whole
 
 
-def _without_unit(t: NDArray[Any], unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit]:
+def _without_unit(t: NDArray[Any], unit: _TimeUnit | None) -> tuple[NDArray[np.int64], _TimeUnit]:
     """The numbers of a timedelta64, and their unit."""
     if unit is not None:
         raise EventError(f"time_unit: t is {t.dtype}, which has a unit already")

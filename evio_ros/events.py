@@ -14,9 +14,9 @@ from evio_ros.errors import EventError
 
 __all__ = ["EventBatch", "EventWindow", "RegionOfInterest", "SensorSize"]
 
-BoolColumn = NDArray[np.bool_]
-CoordinateColumn = NDArray[np.uint16]
-TimeColumn = NDArray[np.int64]
+_BoolColumn = NDArray[np.bool_]
+_CoordinateColumn = NDArray[np.uint16]
+_TimeColumn = NDArray[np.int64]
 
 _LARGEST_SIDE_PX = 1 << 16
 
@@ -85,10 +85,10 @@ class EventBatch:
     """
 
     size: SensorSize
-    t: TimeColumn
-    x: CoordinateColumn
-    y: CoordinateColumn
-    polarity: BoolColumn
+    t: _TimeColumn
+    x: _CoordinateColumn
+    y: _CoordinateColumn
+    polarity: _BoolColumn
 
     def __post_init__(self) -> None:
         for name, dtype in (
@@ -120,7 +120,7 @@ class EventBatch:
         self._freeze()
 
     @staticmethod
-    def _check_inside(name: str, column: CoordinateColumn, side: int) -> None:
+    def _check_inside(name: str, column: _CoordinateColumn, side: int) -> None:
         if len(column) and int(column.max()) >= side:
             index = int((column >= side).argmax())
             raise EventError(
@@ -137,10 +137,10 @@ class EventBatch:
     def trusted(
         cls,
         size: SensorSize,
-        t: TimeColumn,
-        x: CoordinateColumn,
-        y: CoordinateColumn,
-        polarity: BoolColumn,
+        t: _TimeColumn,
+        x: _CoordinateColumn,
+        y: _CoordinateColumn,
+        polarity: _BoolColumn,
     ) -> Self:
         """Build a batch from columns that a decoder or another batch has already checked."""
         batch = object.__new__(cls)

@@ -9,7 +9,7 @@ _RAMP = {5: 5e-3, 20: 2e-3, 100: 1e-4, 1000: 3e-5}
 _MOVING = {5: 1e-2, 20: 1e-3, 100: 5e-4, 1000: 3e-5}
 _HARD = {20: 5e-3, 100: 5e-4, 1000: 1e-4}
 
-GOALS: dict[str, dict[int, float]] = {
+_GOALS: dict[str, dict[int, float]] = {
     "fan_constant": _STEADY,
     "five_blades": _STEADY,
     "two_blade_60000": _STEADY,
@@ -26,4 +26,4 @@ GOALS: dict[str, dict[int, float]] = {
 
 def goal(scene: str, window_ms: float) -> float | None:
     """The median to be reached; None where none is set."""
-    return GOALS.get(scene, {}).get(round(window_ms))
+    return _GOALS.get(scene, {}).get(round(window_ms))

@@ -18,13 +18,13 @@ from evio_ros.evaluation.scores import RotorScore
 
 __all__ = ["NORMAL_MEDIAN", "Honesty"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 NORMAL_MEDIAN = 0.6745
 """Median size of an error over its standard deviation where it is normally distributed."""
 
 
 @dataclass(frozen=True)
-class Share:
+class _Share:
     """A share of errors.
 
     Attributes:
@@ -57,8 +57,8 @@ class Honesty:
     errors: int
     wrong: float
     effective: float
-    within_1: Share
-    within_2: Share
+    within_1: _Share
+    within_2: _Share
     ratio: float
     median: float
     p95: float
@@ -93,13 +93,13 @@ class Honesty:
         )
 
 
-def _sizes(rotor: RotorScore) -> Real:
+def _sizes(rotor: RotorScore) -> _Real:
     """Sizes of a rotor's errors over what was claimed, without those that are wrong."""
     kept = np.abs(np.asarray(rotor.error)) < RIGHT_ERROR
     return np.abs(np.asarray(rotor.z))[kept]
 
 
-def _share(sizes: Sequence[Sequence[Real]], bound: float, block: int) -> Share:
+def _share(sizes: Sequence[Sequence[_Real]], bound: float, block: int) -> _Share:
     """Share of sizes below a bound; sizes by recording and rotor."""
     series = [size < bound for rotors in sizes for size in rotors if len(size)]
     blocks = [part for one in series for part in np.array_split(one, math.ceil(len(one) / block))]
@@ -111,7 +111,7 @@ def _share(sizes: Sequence[Sequence[Real]], bound: float, block: int) -> Share:
     variance = _clustered(blocks, share) + virtual
     if len(whole) > 1:
         variance = max(variance, _clustered(whole, share) * len(whole) / (len(whole) - 1))
-    return Share(share, math.sqrt(variance) / len(inside))
+    return _Share(share, math.sqrt(variance) / len(inside))
 
 
 def _clustered(parts: Sequence[NDArray[np.bool_]], share: float) -> float:

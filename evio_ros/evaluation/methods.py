@@ -39,7 +39,7 @@ class Step:
     cpu_s: float
 
 
-Method = Callable[[EventBatch, Truth, int, int], Iterator[Step]]
+_Method = Callable[[EventBatch, Truth, int, int], Iterator[Step]]
 
 
 def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
@@ -69,7 +69,7 @@ def _oracles(events: EventBatch, truth: Truth) -> list[Oracle]:
     return [Oracle.of(rotor, events) for rotor in truth.rotors]
 
 
-def _classical(name: str) -> Method:
+def _classical(name: str) -> _Method:
     """A classical method that is told each rotor's region and number of blades.
 
     It knows no sense of rotation; the truth's is taken, so that errors are those of the size.
@@ -120,15 +120,15 @@ def _told(rotor: RotorTruth, t_us: int, window_us: int, rpm: float) -> RotorEsti
     )
 
 
-CLASSICAL = ("welch", "autocorrelation", "period_filter")
-METHODS: dict[str, Method] = {
+_CLASSICAL = ("welch", "autocorrelation", "period_filter")
+METHODS: dict[str, _Method] = {
     "detector": detector,
     "oracle": _oracle,
-    **{name: _classical(name) for name in CLASSICAL},
+    **{name: _classical(name) for name in _CLASSICAL},
 }
 _FOUND_FIGURES = ("reliability", "sign", "blades", "confidence", "found", "detection_ms")
 TOLD = {
     "oracle": (*_FOUND_FIGURES, "mev_s", "locked_mev_s"),
-    **dict.fromkeys(CLASSICAL, (*_FOUND_FIGURES, "claimed", "within_1_sigma", "within_2_sigma")),
+    **dict.fromkeys(_CLASSICAL, (*_FOUND_FIGURES, "claimed", "within_1_sigma", "within_2_sigma")),
 }
 """Figures that a method was told or does not give."""

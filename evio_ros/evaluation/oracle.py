@@ -23,13 +23,13 @@ from evio_ros.simulation.truth import RotorTruth
 
 __all__ = ["Oracle"]
 
-ANGLE_BINS = 1024
-RINGS = 16
-SMOOTHING_BINS = 1.5
-BLOCK_US = 10_000
-SMALLEST_SHARE = 0.3
+_ANGLE_BINS = 1024
+_RINGS = 16
+_SMOOTHING_BINS = 1.5
+_BLOCK_US = 10_000
+_SMALLEST_SHARE = 0.3
 """A template must hold this share of all events, else the window's own are left in it."""
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class Oracle:
     truth: RotorTruth
     t_us: NDArray[np.int64]
     cell: NDArray[np.int32]
-    total: Real
-    information: Real
+    total: _Real
+    information: _Real
 
     @classmethod
     def of(cls, truth: RotorTruth, events: EventBatch) -> Oracle:
         """Take a rotor's events out of a recording."""
         t_us, cell = _turning_cells(truth, events)
-        total = np.bincount(cell, minlength=2 * RINGS * ANGLE_BINS).astype(np.float64)
-        even = (t_us // BLOCK_US) % 2 == 0
+        total = np.bincount(cell, minlength=2 * _RINGS * _ANGLE_BINS).astype(np.float64)
+        even = (t_us // _BLOCK_US) % 2 == 0
         half = np.bincount(cell[even], minlength=len(total)).astype(np.float64)
         return cls(truth, t_us, cell, total, np.maximum(_slope(half) * _slope(total - half), 0.0))
 
@@ -66,7 +66,7 @@ class Oracle:
         first, last = np.searchsorted(self.t_us, (start_us, end_us))
         cell = self.cell[first:last]
         others = self.total - np.bincount(cell, minlength=len(self.total))
-        if others.sum() < SMALLEST_SHARE * self.total.sum():
+        if others.sum() < _SMALLEST_SHARE * self.total.sum():
             others = self.total
         slope = _slope(others)[cell]
         time_s = 1e-6 * (self.t_us[first:last] - 0.5 * (start_us + end_us))
@@ -119,9 +119,9 @@ def _cells_of(truth: RotorTruth, events: EventBatch) -> tuple[NDArray[np.int64],
     along, across = (dx * cosine + dy * sine) / a, (dy * cosine - dx * sine) / b
     radius = np.hypot(along, across)
     turning = np.arctan2(across, along) + tilt - truth.angle_rad(t_us)
-    angle = np.floor(turning * (ANGLE_BINS / (2 * math.pi))).astype(np.int64) % ANGLE_BINS
-    ring = np.minimum((radius / 1.05 * RINGS).astype(np.int64), RINGS - 1)
-    cell = (events.polarity[near] * RINGS + ring) * ANGLE_BINS + angle
+    angle = np.floor(turning * (_ANGLE_BINS / (2 * math.pi))).astype(np.int64) % _ANGLE_BINS
+    ring = np.minimum((radius / 1.05 * _RINGS).astype(np.int64), _RINGS - 1)
+    cell = (events.polarity[near] * _RINGS + ring) * _ANGLE_BINS + angle
     on_disc = radius < 1.05
     return t_us[on_disc], cell[on_disc].astype(np.int32)
 
@@ -140,10 +140,10 @@ def _near(truth: RotorTruth, events: EventBatch) -> NDArray[np.bool_]:
     return near
 
 
-def _slope(counts: Real) -> Real:
+def _slope(counts: _Real) -> _Real:
     """Derivative of the template's logarithm over angle, 1 / rad, of each cell."""
-    template = counts.reshape(-1, ANGLE_BINS)
-    smooth = gaussian_filter1d(template, SMOOTHING_BINS, axis=1, mode="wrap")
-    bin_rad = 2 * math.pi / ANGLE_BINS
+    template = counts.reshape(-1, _ANGLE_BINS)
+    smooth = gaussian_filter1d(template, _SMOOTHING_BINS, axis=1, mode="wrap")
+    bin_rad = 2 * math.pi / _ANGLE_BINS
     change = (np.roll(smooth, -1, axis=1) - np.roll(smooth, 1, axis=1)) / (2 * bin_rad)
     return (change / np.maximum(smooth, 1.0)).ravel()

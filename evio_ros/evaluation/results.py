@@ -25,7 +25,7 @@ class Row:
         return self.scene, self.method, self.window_ms
 
 
-BASELINE_FIGURES = (
+_BASELINE_FIGURES = (
     "rotors",
     "found",
     "missed",
@@ -46,7 +46,8 @@ BASELINE_FIGURES = (
 def baseline(rows: list[Row]) -> list[Row]:
     """The rows with the figures that a later run is held to."""
     return [
-        replace(row, figures={name: row.figures[name] for name in BASELINE_FIGURES}) for row in rows
+        replace(row, figures={name: row.figures[name] for name in _BASELINE_FIGURES})
+        for row in rows
     ]
 
 

@@ -19,7 +19,7 @@ from evio_ros.sources.registry import open_recording
 
 __all__ = ["QUICK", "Job", "errors_of", "run"]
 
-LONGEST_STEP_US = 50_000
+_LONGEST_STEP_US = 50_000
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _read(job: Job) -> tuple[EventBatch, Truth]:
 
 
 def _step_us(window_us: int) -> int:
-    return window_us // math.ceil(window_us / LONGEST_STEP_US)
+    return window_us // math.ceil(window_us / _LONGEST_STEP_US)
 
 
 def _warm_up(job: Job, events: EventBatch, truth: Truth) -> None:

@@ -15,7 +15,7 @@ from evio_ros.parameters import Parameters, parameter
 
 __all__ = ["Recovery", "RotorScore", "Score", "ScoringParameters"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -245,11 +245,11 @@ class Score:
         )
 
 
-def _joined(rotors: list[RotorScore], name: str) -> Real:
+def _joined(rotors: list[RotorScore], name: str) -> _Real:
     return np.array([value for rotor in rotors for value in getattr(rotor, name)], np.float64)
 
 
-def _percentile(values: Real | list[float], percent: float) -> float:
+def _percentile(values: _Real | list[float], percent: float) -> float:
     return float(np.percentile(values, percent)) if len(values) else nan
 
 

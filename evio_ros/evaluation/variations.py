@@ -20,22 +20,22 @@ from evio_ros.simulation.presets import preset
 
 __all__ = ["VariedJob", "pooled", "run_varied"]
 
-DURATION_S = 4.0
+_DURATION_S = 4.0
 SPEED_SPREAD = 0.16
 """Greatest speed less the smallest, as a share of the scene's own."""
-GOLDEN = 0.6180339887498949
-LEAST_BLOCK_US = 500_000
-BLOCK_WINDOWS = 2
+_GOLDEN = 0.6180339887498949
+_LEAST_BLOCK_US = 500_000
+_BLOCK_WINDOWS = 2
 """Errors are taken for independent from one block of time to the next: so long, and so many
 windows."""
 
 
 def speed_factor(seed: int) -> float:
     """Factor for the speed of a scene's rotors; no two seeds have the same."""
-    return 1.0 + SPEED_SPREAD * ((seed * GOLDEN) % 1.0 - 0.5)
+    return 1.0 + SPEED_SPREAD * ((seed * _GOLDEN) % 1.0 - 0.5)
 
 
-def _varied_recording(scene: str, seed: int, duration_s: float = DURATION_S) -> Path:
+def _varied_recording(scene: str, seed: int, duration_s: float = _DURATION_S) -> Path:
     """A scene's recording with a seed and its speed, in the cache of simulated recordings."""
     rotors = preset(scene, duration_s).scene.rotors
     rpm = speed_factor(seed) * rotors[0].speed.rpm[0] if rotors else None
@@ -50,29 +50,29 @@ class VariedJob:
     seed: int
 
 
-Part = tuple[str, int, int, list[RotorScore]]
+_Part = tuple[str, int, int, list[RotorScore]]
 """Scene, window and step [us], and the scores of a recording's rotors."""
 
 
-def run_varied(varied: VariedJob) -> list[Part]:
+def run_varied(varied: VariedJob) -> list[_Part]:
     """Measure one recording; an empty list for a scene in which nothing turns."""
     job = varied.job
     if not preset(job.scene).scene.rotors:
         return []
-    duration_s = DURATION_S if job.duration_s is None else job.duration_s
+    duration_s = _DURATION_S if job.duration_s is None else job.duration_s
     path = _varied_recording(job.scene, varied.seed, duration_s)
     parts = errors_of(replace(job, recording=path))
     return [(job.scene, window_us, step_us, rotors) for window_us, step_us, rotors in parts]
 
 
-def pooled(parts: Iterable[Part]) -> list[Row]:
+def pooled(parts: Iterable[_Part]) -> list[Row]:
     """One row for each scene and window."""
     groups: dict[tuple[str, int, int], list[list[RotorScore]]] = {}
     for scene, window_us, step_us, rotors in parts:
         groups.setdefault((scene, window_us, step_us), []).append(rotors)
     rows = []
     for (scene, window_us, step_us), recordings in groups.items():
-        block = math.ceil(max(BLOCK_WINDOWS * window_us, LEAST_BLOCK_US) / step_us)
+        block = math.ceil(max(_BLOCK_WINDOWS * window_us, _LEAST_BLOCK_US) / step_us)
         honesty = Honesty.of(recordings, block)
         if honesty is not None:
             rows.append(Row(scene, "detector", 1e-3 * window_us, asdict(honesty)))

@@ -29,8 +29,8 @@ from evio_ros.srv import Seek
 
 __all__ = ["Driver", "main"]
 
-SUBSCRIBER_POLL_S = 0.05
-LATE_S = 0.5
+_SUBSCRIBER_POLL_S = 0.05
+_LATE_S = 0.5
 
 
 class Driver(EvioNode):
@@ -55,13 +55,13 @@ class Driver(EvioNode):
         self.create_service(SetBool, "~/pause", self._pause)
         self.create_service(Seek, "~/seek", self._seek)
         self.create_service(Trigger, "~/restart", self._restart)
-        self._start_timer: Timer = self.create_timer(SUBSCRIBER_POLL_S, self._start)
+        self._start_timer: Timer = self.create_timer(_SUBSCRIBER_POLL_S, self._start)
 
     def report(self) -> Report:
         """Position, counters, and what the recording's reader had to drop."""
         counted = self._source.statistics
         lost = counted.dropped + counted.lost_packets + counted.overflows + counted.device_errors
-        late = self._player.behind_s > LATE_S
+        late = self._player.behind_s > _LATE_S
         forsaken = sorted(self._publisher.forsaken)
         message = f"{self._source.path} at {self._player.position_us * 1e-6:.3f} s"
         if forsaken:

@@ -39,7 +39,7 @@ class EventInputParameters(Parameters):
     )
 
 
-class PacketSubscription:
+class _PacketSubscription:
     """Subscribes a node to event packets; as `EventSubscription`, without telling the driver.
 
     Args:
@@ -85,7 +85,7 @@ class PacketSubscription:
 
 def subscribe_to_events(
     node: EvioNode, take: Callable[[EventWindow, SensorClock], None]
-) -> EventSubscription | PacketSubscription:
+) -> EventSubscription | _PacketSubscription:
     """Subscribe a node to events as its parameters `input` and `qos` say.
 
     Args:
@@ -94,5 +94,5 @@ def subscribe_to_events(
     """
     form = node.parameters.get(EventInputParameters, "input")
     if form.packets:
-        return PacketSubscription(node, form.packet_window_us, take)
+        return _PacketSubscription(node, form.packet_window_us, take)
     return EventSubscription(node, node.parameters.get(EventsQualityParameters, "qos"), take)

@@ -22,9 +22,9 @@ from evio_ros.ros.rotation_messages import estimate_of
 
 __all__ = ["ImageParameters", "ImageTopic"]
 
-ROTORS_TOPIC = "rotation_states"
-ROTORS_FRESH_US = 500_000
-NO_CV_BRIDGE = (
+_ROTORS_TOPIC = "rotation_states"
+_ROTORS_FRESH_US = 500_000
+_NO_CV_BRIDGE = (
     "representation/image is not published: {module} is not installed "
     "(apt install ros-$ROS_DISTRO-cv-bridge, or pip install cv-bridge opencv-python-headless)"
 )
@@ -60,13 +60,13 @@ class ImageTopic(TopicOnDemand):
         super().__init__(node, "image", Image)
         self._rotors: RotationStateArray | None = None
         node.create_subscription(
-            RotationStateArray, ROTORS_TOPIC, self._note_rotors, results_quality()
+            RotationStateArray, _ROTORS_TOPIC, self._note_rotors, results_quality()
         )
         try:
             import cv2  # noqa: F401 - draws the rotors
             from cv_bridge import CvBridge
         except ImportError as error:
-            self.problem = NO_CV_BRIDGE.format(module=error.name)
+            self.problem = _NO_CV_BRIDGE.format(module=error.name)
             node.get_logger().error(self.problem)
         else:
             self._bridge = CvBridge()
@@ -96,7 +96,7 @@ class ImageTopic(TopicOnDemand):
         draw_picture(self._parameters.look, self._tensor, self._picture)
         if self._parameters.rotors and self._rotors is not None:
             age_us = abs(end_us - self._rotors.window_end)
-            shown = self._rotors.states if age_us <= ROTORS_FRESH_US else []
+            shown = self._rotors.states if age_us <= _ROTORS_FRESH_US else []
             draw_rotors(map(estimate_of, shown), self._picture)
         self._image.header = clock.header(end_us)
         return self._image

@@ -20,7 +20,7 @@ from evio_ros.sources.codecs.packet_stream import PacketStream
 
 __all__ = ["TOPIC_SCHEME", "PacketPublisher", "PacketRelay"]
 
-PACKETS_TOPIC = "event_packets"
+_PACKETS_TOPIC = "event_packets"
 TOPIC_SCHEME = "topic:"
 
 
@@ -33,7 +33,7 @@ class PacketPublisher:
     """
 
     def __init__(self, node: Node, frame_id: str) -> None:
-        self._publisher = node.create_publisher(EventPacket, PACKETS_TOPIC, packets_quality())
+        self._publisher = node.create_publisher(EventPacket, _PACKETS_TOPIC, packets_quality())
         self._frame_id = frame_id
         self._encoder = EventPacketEncoder()
         self._messages = 0

@@ -34,7 +34,7 @@ __all__ = ["RotationDetectorNode", "main"]
 
 
 @dataclass(frozen=True)
-class CalibrationParameters(Parameters):
+class _CalibrationParameters(Parameters):
     """Where the known discs of a fixed camera are kept."""
 
     file: str = parameter(
@@ -57,7 +57,7 @@ class RotationDetectorNode(EvioNode):
         "regions": RegionParameters,
         "acquisition": AcquisitionParameters,
         "tracking": TrackerParameters,
-        "calibration": CalibrationParameters,
+        "calibration": _CalibrationParameters,
         "input": EventInputParameters,
         "qos": EventsQualityParameters,
     }
@@ -129,7 +129,7 @@ class RotationDetectorNode(EvioNode):
 
     def _read_known_discs(self) -> KnownDiscs | None:
         """The discs of the file that the parameter names, where there is one."""
-        file = self.parameters.get(CalibrationParameters, "calibration").file
+        file = self.parameters.get(_CalibrationParameters, "calibration").file
         return KnownDiscs.read(file) if file and Path(file).exists() else None
 
     def _recalibrate(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -140,7 +140,7 @@ class RotationDetectorNode(EvioNode):
         return response
 
     def _save_calibration(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        file = self.parameters.get(CalibrationParameters, "calibration").file
+        file = self.parameters.get(_CalibrationParameters, "calibration").file
         if not file:
             response.message = "the parameter calibration.file names no file"
         elif self._detector is None:

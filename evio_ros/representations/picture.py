@@ -28,7 +28,7 @@ Picture = NDArray[np.uint8]
 _GROUND = (16, 16, 22)
 _ON = (255, 150, 40)
 _OFF = (40, 130, 255)
-BRIGHTEST_EVENTS = 15
+_BRIGHTEST_EVENTS = 15
 _FAINT_EVENTS = 0.125
 """Up to here brightness grows in proportion, from here with the logarithm."""
 _STEPS_PER_EVENT = 16
@@ -83,7 +83,7 @@ def representation_of(look: str, size: SensorSize, tau_us: int) -> Representatio
     if look not in LOOKS:
         raise _no_such(look)
     # An event frame in bytes: more events than this are no brighter.
-    frame = StackedHistogramParameters(bins=1, cutoff=BRIGHTEST_EVENTS, span="window")
+    frame = StackedHistogramParameters(bins=1, cutoff=_BRIGHTEST_EVENTS, span="window")
     return StackedHistogram(size, frame)
 
 
@@ -101,8 +101,8 @@ LOOKS: dict[str, Callable[[TensorArray, Picture], None]] = {
 @functools.cache
 def _levels() -> NDArray[np.uint8]:
     """Level of brightness, 0 to 63, of a number of sixteenths of events."""
-    events = np.arange(BRIGHTEST_EVENTS * _STEPS_PER_EVENT + 1) / _STEPS_PER_EVENT
-    brightness = np.log1p(events / _FAINT_EVENTS) / np.log1p(BRIGHTEST_EVENTS / _FAINT_EVENTS)
+    events = np.arange(_BRIGHTEST_EVENTS * _STEPS_PER_EVENT + 1) / _STEPS_PER_EVENT
+    brightness = np.log1p(events / _FAINT_EVENTS) / np.log1p(_BRIGHTEST_EVENTS / _FAINT_EVENTS)
     return np.rint(brightness * ((1 << _LEVEL_BITS) - 1)).astype(np.uint8)
 
 

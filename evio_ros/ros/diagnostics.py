@@ -17,8 +17,8 @@ from evio_ros.errors import EvioError
 
 __all__ = ["Diagnostics", "Report"]
 
-PERIOD_S = 1.0
-LAST_WORDS_S = 1.0
+_PERIOD_S = 1.0
+_LAST_WORDS_S = 1.0
 """How long a node that ends waits for those who listen to its diagnostics."""
 
 
@@ -53,13 +53,13 @@ class Diagnostics:
         self._name = f"{node.get_fully_qualified_name()}: {task}"
         self._report = report
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timer = node.create_timer(PERIOD_S, self._publish)
+        self._timer = node.create_timer(_PERIOD_S, self._publish)
 
     def publish_end(self, error: EvioError) -> None:
         """Publish, as the last report, why the node ends; wait shortly until it has arrived."""
         self._timer.cancel()
         self._publish(error)
-        self._publisher.wait_for_all_acked(Duration(seconds=LAST_WORDS_S))
+        self._publisher.wait_for_all_acked(Duration(seconds=_LAST_WORDS_S))
 
     def _publish(self, error: EvioError | None = None) -> None:
         report = self._report()

@@ -13,7 +13,7 @@ from evio_ros.msg import EventArray
 
 __all__ = ["from_message", "stamp_of", "to_message"]
 
-LARGEST_UINT32 = (1 << 32) - 1
+_LARGEST_UINT32 = (1 << 32) - 1
 
 
 def stamp_of(time_ns: int) -> Time:
@@ -34,7 +34,7 @@ def to_message(window: EventWindow, seq: int, frame_id: str, stamp_ns: int) -> E
     Raises:
         EventError: where the window is too long.
     """
-    if window.length_us > LARGEST_UINT32:
+    if window.length_us > _LARGEST_UINT32:
         raise EventError(f"a window of {window.length_us} us does not fit into one message")
     events = window.events
     message = EventArray()

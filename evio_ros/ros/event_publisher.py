@@ -22,12 +22,12 @@ __all__ = ["EVENTS_TOPIC", "RECEIPTS_TOPIC", "EventPublisher"]
 
 EVENTS_TOPIC = "events"
 RECEIPTS_TOPIC = "events/receipts"
-IN_FLIGHT = 4
+_IN_FLIGHT = 4
 """Messages that a node may have before it while the replay waits for it."""
-PATIENCE_S = 5.0
+_PATIENCE_S = 5.0
 """A node that has not taken a message for so long is no longer waited for."""
-POLL_S = 0.05
-LAST_WORDS_S = 2.0
+_POLL_S = 0.05
+_LAST_WORDS_S = 2.0
 
 
 class EventPublisher:
@@ -71,12 +71,12 @@ class EventPublisher:
         """Whether so many subscribers are connected, and those that send receipts are ready.
 
         Without their word the first messages would be lost: a publisher is connected earlier than
-        its subscriber. A node that does not answer for `PATIENCE_S` is no longer waited for.
+        its subscriber. A node that does not answer for `_PATIENCE_S` is no longer waited for.
         """
         if self._publisher.get_subscription_count() < subscribers:
             return False
         self._awaited_since_s = self._awaited_since_s or time.monotonic()
-        if time.monotonic() - self._awaited_since_s > PATIENCE_S:
+        if time.monotonic() - self._awaited_since_s > _PATIENCE_S:
             return True
         return self._receipts.keys() >= set(self._receivers())
 
@@ -99,15 +99,15 @@ class EventPublisher:
     def drain(self, give_up: Callable[[], bool]) -> None:
         """Wait until all that was sent has been taken, before the publisher goes away."""
         self.wait_for_receivers(give_up, in_flight=0)
-        self._publisher.wait_for_all_acked(Duration(seconds=LAST_WORDS_S))
+        self._publisher.wait_for_all_acked(Duration(seconds=_LAST_WORDS_S))
 
     def wait_for_receivers(
-        self, give_up: Callable[[], bool], in_flight: int = IN_FLIGHT - 1
+        self, give_up: Callable[[], bool], in_flight: int = _IN_FLIGHT - 1
     ) -> None:
         """Wait until every node that sends receipts has at most `in_flight` messages before it.
 
         Not to be called from the thread that spins the node. Nodes that send no receipts are not
-        waited for; a node that does not answer for `PATIENCE_S` is forsaken until it answers.
+        waited for; a node that does not answer for `_PATIENCE_S` is forsaken until it answers.
 
         Args:
             give_up: asked now and then; True ends the waiting.
@@ -119,7 +119,7 @@ class EventPublisher:
             if not slow:
                 return
             with self._received:
-                self._received.wait(POLL_S)
+                self._received.wait(_POLL_S)
 
     def _slow_receivers(self, in_flight: int, started_s: float) -> list[str]:
         receivers = self._receivers()
@@ -131,7 +131,7 @@ class EventPublisher:
                     self._answered_at[name] = time.monotonic()
                     continue
                 answered_s = max(self._answered_at.get(name, 0.0), started_s)
-                if time.monotonic() - answered_s > PATIENCE_S:
+                if time.monotonic() - answered_s > _PATIENCE_S:
                     self.forsaken.add(name)
                 if name not in self.forsaken:
                     slow.append(name)

@@ -21,8 +21,8 @@ from evio_ros.ros.quality_of_service import (
 
 __all__ = ["EventSubscription", "ReceptionStatistics", "SensorClock"]
 
-CONNECTION_POLL_S = 0.05
-READY = -1
+_CONNECTION_POLL_S = 0.05
+_READY = -1
 
 
 @dataclass(slots=True)
@@ -98,13 +98,13 @@ class EventSubscription:
             EventArray, EVENTS_TOPIC, self._receive, events_quality(quality)
         )
         self._drivers = 0
-        node.create_timer(CONNECTION_POLL_S, self._greet)
+        node.create_timer(_CONNECTION_POLL_S, self._greet)
 
     def _greet(self) -> None:
         """Tell a driver that has just been connected: it knows of us before we know of it."""
         drivers = self._subscription.get_publisher_count()
         if drivers > self._drivers:
-            self._receipts.publish(EventReceipt(node=self._name, seq=READY))
+            self._receipts.publish(EventReceipt(node=self._name, seq=_READY))
         self._drivers = drivers
 
     def _receive(self, message: EventArray) -> None:

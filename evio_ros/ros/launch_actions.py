@@ -28,7 +28,7 @@ ARGUMENTS: dict[str, tuple[str, str]] = {
 }
 """Launch arguments: name to default and description. An empty value leaves what `config` says."""
 
-DRIVER_PARAMETERS = {"source": "source", "rate": "replay.rate", "loop": "replay.loop"}
+_DRIVER_PARAMETERS = {"source": "source", "rate": "replay.rate", "loop": "replay.loop"}
 """Launch arguments that set a parameter of the driver."""
 
 
@@ -102,7 +102,7 @@ def _driver_parameters(values: Mapping[str, str]) -> dict[str, object]:
     if not values["source"] and not values["config"]:
         raise EvioError("name a recording: source:=fan.dat")
     given: dict[str, object] = {}
-    for argument, parameter in DRIVER_PARAMETERS.items():
+    for argument, parameter in _DRIVER_PARAMETERS.items():
         if values[argument]:
             given[parameter] = _value(argument, values[argument])
     return given

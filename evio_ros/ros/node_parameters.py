@@ -22,9 +22,9 @@ from evio_ros.parameters import ParameterDescription, Parameters, refuse_unknown
 __all__ = ["NodeParameters"]
 
 P = TypeVar("P", bound=Parameters)
-LARGEST_INTEGER = (1 << 63) - 1
-LARGEST_FLOAT = 1.7976931348623157e308
-BUILT_IN = ("use_sim_time", "start_type_description_service")
+_LARGEST_INTEGER = (1 << 63) - 1
+_LARGEST_FLOAT = 1.7976931348623157e308
+_BUILT_IN = ("use_sim_time", "start_type_description_service")
 
 
 def _descriptor_of(description: ParameterDescription) -> ParameterDescriptor:
@@ -39,14 +39,14 @@ def _descriptor_of(description: ParameterDescription) -> ParameterDescriptor:
     low, high = description.minimum, description.maximum
     if description.type is int and (low is not None or high is not None):
         bounds = IntegerRange(
-            from_value=-LARGEST_INTEGER if low is None else int(low),
-            to_value=LARGEST_INTEGER if high is None else int(high),
+            from_value=-_LARGEST_INTEGER if low is None else int(low),
+            to_value=_LARGEST_INTEGER if high is None else int(high),
         )
         descriptor.integer_range = [bounds]
     if description.type is float and (low is not None or high is not None):
         bounds = FloatingPointRange(
-            from_value=-LARGEST_FLOAT if low is None else float(low),
-            to_value=LARGEST_FLOAT if high is None else float(high),
+            from_value=-_LARGEST_FLOAT if low is None else float(low),
+            to_value=_LARGEST_FLOAT if high is None else float(high),
         )
         descriptor.floating_point_range = [bounds]
     return descriptor
@@ -104,7 +104,7 @@ class NodeParameters:
     def _refuse_unknown(self, node: Node) -> None:
         known = self._names()
         for name in node._parameter_overrides:
-            if not name.startswith(("qos_overrides.", *BUILT_IN)):
+            if not name.startswith(("qos_overrides.", *_BUILT_IN)):
                 refuse_unknown(name, known)
 
     def _build(self, values: Mapping[str, object]) -> dict[str, Parameters]:

@@ -15,8 +15,8 @@ from evio_ros.ros.share import use_dds_profile
 
 __all__ = ["NodeProcess"]
 
-PR_SET_PDEATHSIG = 1
-GRACE_S = 5.0
+_PR_SET_PDEATHSIG = 1
+_GRACE_S = 5.0
 
 
 class NodeProcess:
@@ -93,7 +93,7 @@ class NodeProcess:
             if self._process.poll() is None:
                 self._process.send_signal(number)
                 try:
-                    self._process.wait(GRACE_S)
+                    self._process.wait(_GRACE_S)
                 except subprocess.TimeoutExpired:
                     continue
 
@@ -115,4 +115,4 @@ def _literal(value: object) -> str:
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

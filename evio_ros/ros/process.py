@@ -16,7 +16,7 @@ from evio_ros.ros.base_node import EvioNode
 
 __all__ = ["run_node"]
 
-EXIT_ERROR = 2
+_EXIT_ERROR = 2
 
 
 def run_node(make: Callable[[], EvioNode]) -> None:
@@ -42,7 +42,7 @@ def _run(make: Callable[[], EvioNode]) -> int:
             node.done.result()
     except EvioError as error:
         print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
-        return EXIT_ERROR
+        return _EXIT_ERROR
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

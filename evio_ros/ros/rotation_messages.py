@@ -12,9 +12,9 @@ from evio_ros.msg import Blade, RotationState, RotationStateArray
 
 __all__ = ["estimate_of", "state_array"]
 
-UNKNOWN_VARIANCE = -1.0
-COVARIANCE_SIDE = 6
-CENTER = 2
+_UNKNOWN_VARIANCE = -1.0
+_COVARIANCE_SIDE = 6
+_CENTER = 2
 """Row of the centre's x in the covariance."""
 
 
@@ -69,13 +69,13 @@ def estimate_of(message: RotationState) -> RotorEstimate:
         velocity=(message.velocity_x, message.velocity_y),
         confidence=message.confidence,
         events=message.event_count,
-        center_std=(_deviation(message, CENTER), _deviation(message, CENTER + 1)),
+        center_std=(_deviation(message, _CENTER), _deviation(message, _CENTER + 1)),
     )
 
 
 def _covariance(estimate: RotorEstimate) -> list[float]:
     """Variances of angle, speed and centre; that of the velocity is not estimated."""
-    covariance = [0.0] * COVARIANCE_SIDE**2
+    covariance = [0.0] * _COVARIANCE_SIDE**2
     deviations = (
         estimate.angle_std_rad,
         estimate.rpm_std,
@@ -85,12 +85,12 @@ def _covariance(estimate: RotorEstimate) -> list[float]:
     )
     for index, deviation in enumerate(deviations):
         is_known = math.isfinite(deviation)
-        covariance[index * (COVARIANCE_SIDE + 1)] = deviation**2 if is_known else UNKNOWN_VARIANCE
+        covariance[index * (_COVARIANCE_SIDE + 1)] = deviation**2 if is_known else _UNKNOWN_VARIANCE
     return covariance
 
 
 def _deviation(message: RotationState, index: int) -> float:
-    variance = float(message.covariance[index * (COVARIANCE_SIDE + 1)])
+    variance = float(message.covariance[index * (_COVARIANCE_SIDE + 1)])
     return math.inf if variance < 0 else math.sqrt(variance)
 
 

@@ -13,7 +13,7 @@ from evio_ros.errors import EvioError
 
 __all__ = ["share_file", "use_dds_profile"]
 
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
 
 def share_file(name: str) -> Path:
@@ -38,6 +38,6 @@ def _share_folders() -> Iterator[Path]:
 
 def use_dds_profile(environment: MutableMapping[str, str]) -> None:
     """Name the shipped Fast DDS profile in an environment, unless it names one already."""
-    if not any(environment.get(name) for name in PROFILE_VARIABLES):
-        for name in PROFILE_VARIABLES:
+    if not any(environment.get(name) for name in _PROFILE_VARIABLES):
+        for name in _PROFILE_VARIABLES:
             environment[name] = str(share_file("config/fastdds_profile.xml"))

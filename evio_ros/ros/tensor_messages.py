@@ -15,7 +15,7 @@ from evio_ros.msg import EventTensor
 
 __all__ = ["TensorMessage", "tensor_of"]
 
-DTYPES = ("uint8", "int16", "int32", "float32", "float64")
+_DTYPES = ("uint8", "int16", "int32", "float32", "float64")
 
 
 class TensorMessage:
@@ -65,8 +65,8 @@ def tensor_of(message: EventTensor) -> NDArray[Any]:
     Raises:
         EventError: where type, shape and number of bytes do not go together.
     """
-    if message.dtype not in DTYPES:
-        raise EventError(f"dtype {message.dtype!r} is not one of {', '.join(DTYPES)}")
+    if message.dtype not in _DTYPES:
+        raise EventError(f"dtype {message.dtype!r} is not one of {', '.join(_DTYPES)}")
     dtype = np.dtype(message.dtype).newbyteorder("<")
     shape = tuple(int(side) for side in message.shape)
     wanted = math.prod(shape) * dtype.itemsize

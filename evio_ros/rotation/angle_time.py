@@ -28,10 +28,10 @@ BIN_US = 500
 as often as its period asks."""
 FEWEST_BINS = 16
 """Time bins of a spectrum at least, of however short a span."""
-TABLE_STEPS = 256
+_TABLE_STEPS = 256
 """Steps of a turn in which `harmonics_of_events` tells angles apart: a tenth of the period of the
 highest of 24 orders."""
-EVENTS_A_UNIT = 80_000
+_EVENTS_A_UNIT = 80_000
 """So many events are one unit of its work, a millisecond."""
 MOST_EVENTS = 320_000
 """Of more events it looks at every second, third ... one only, which is error enough: 2e-3."""
@@ -111,12 +111,12 @@ def harmonics_of_events(
     Returns:
         complex64 (2 * disc.rings, bins, orders + 1); all rings of OFF first.
     """
-    turns = np.outer(np.arange(TABLE_STEPS), np.arange(orders + 1)) / TABLE_STEPS
+    turns = np.outer(np.arange(_TABLE_STEPS), np.arange(orders + 1)) / _TABLE_STEPS
     table = np.exp(-2j * np.pi * turns).astype(np.complex64)
     harmonics = np.zeros((2 * disc.rings, bins, orders + 1), np.complex64)
     stride = max(-(-len(events) // MOST_EVENTS), 1)
-    for first in range(0, len(events), stride * EVENTS_A_UNIT):
-        part = events.slice(first, first + stride * EVENTS_A_UNIT)
+    for first in range(0, len(events), stride * _EVENTS_A_UNIT):
+        part = events.slice(first, first + stride * _EVENTS_A_UNIT)
         _accumulate_harmonics(
             part.x,
             part.y,
@@ -141,13 +141,13 @@ def _accumulate_harmonics(
 ):
     rows, columns = codes.shape
     channels, bins, orders = harmonics.shape
-    steps = ANGLE_STEPS // TABLE_STEPS
+    steps = ANGLE_STEPS // _TABLE_STEPS
     for i in range(0, x.size, stride):
         row, column = np.int64(y[i]) - y0, np.int64(x[i]) - x0
         if 0 <= row < rows and 0 <= column < columns and codes[row, column] >= 0:
             code = codes[row, column]
             time_bin = min(np.int64((t[i] - start_us) * bins_per_us), bins - 1)
             channel = np.int64(polarity[i]) * (channels // 2) + (code >> ANGLE_BITS)
-            angle = (((code & ANGLE_MASK) + steps // 2) // steps) % TABLE_STEPS
+            angle = (((code & ANGLE_MASK) + steps // 2) // steps) % _TABLE_STEPS
             for k in range(orders):
                 harmonics[channel, time_bin, k] += table[angle, k]

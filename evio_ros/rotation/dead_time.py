@@ -16,18 +16,18 @@ from evio_ros.events import EventWindow
 
 __all__ = ["DeadTime"]
 
-SHORTEST_US = 500
-INTERVALS = 20.0
+_SHORTEST_US = 500
+_INTERVALS = 20.0
 """The whole sensor is silent for longer than this, and than so many mean intervals between events,
 only where events are missing."""
 SILENCES, LONGEST_USUAL_US = 3.0, 1_000
 """Nor are they where it is no longer than so many times the usual longest silence of a slice, which
 counts as this long at most: some sensors are read out in bursts. Set by hand."""
-LONGEST_US = 200_000
+_LONGEST_US = 200_000
 """What is silent for longer may as well be still. Set by hand."""
-WEIGHT = 0.1
+_WEIGHT = 0.1
 """Weight of a new slice in the mean interval: ten slices count, and a single burst does not."""
-FEWEST_EVENTS = 3
+_FEWEST_EVENTS = 3
 """An interval is learned from so many events at least: stray ones tell nothing of a silence."""
 
 
@@ -58,7 +58,7 @@ class DeadTime:
             self._last_us = int(part.events.t[-1])
         self._learn(part, longest_us)
         self._dead_us = self._dead_us + part.length_us if 2 * dead_us > part.length_us else 0
-        if not dead_us or self._dead_us > LONGEST_US:
+        if not dead_us or self._dead_us > _LONGEST_US:
             return part
         return replace(part, live=1.0 - dead_us / part.length_us)
 
@@ -66,7 +66,7 @@ class DeadTime:
         """Length beyond which a silence is dead time."""
         if not self._interval_us:
             return math.inf
-        return max(float(SHORTEST_US), INTERVALS * self._interval_us, SILENCES * self._silence_us)
+        return max(float(_SHORTEST_US), _INTERVALS * self._interval_us, SILENCES * self._silence_us)
 
     def _learn(self, part: EventWindow, longest_us: int) -> None:
         """Take in how far apart a slice's events are.
@@ -77,9 +77,9 @@ class DeadTime:
         self._since_us += part.length_us
         self._since_events += len(part.events)
         self._since_silence_us = max(self._since_silence_us, longest_us)
-        if self._since_events < FEWEST_EVENTS:
+        if self._since_events < _FEWEST_EVENTS:
             return
-        weight = WEIGHT if self._interval_us else 1.0
+        weight = _WEIGHT if self._interval_us else 1.0
         silence_us = min(self._since_silence_us, LONGEST_USUAL_US)
         self._interval_us += weight * (self._since_us / self._since_events - self._interval_us)
         self._silence_us += weight * (silence_us - self._silence_us)

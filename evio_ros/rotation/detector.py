@@ -21,12 +21,12 @@ from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["RotationDetector"]
 
-DOUBTFUL_US = 500_000
+_DOUBTFUL_US = 500_000
 """What fails to explain its disc's events for so long is no rotor, and keeps them from others."""
 
 
 @dataclass(slots=True)
-class DetectorStatistics:
+class _DetectorStatistics:
     """What happened so far.
 
     Attributes:
@@ -83,7 +83,7 @@ class RotationDetector:
             acquisition or AcquisitionParameters(),
             tracking or TrackerParameters(),
         )
-        self.statistics = DetectorStatistics()
+        self.statistics = _DetectorStatistics()
         self._next_identity = 0
         self._slice_lengths_us = p.slice_lengths_us
         self._patience_us = p.patience_us
@@ -217,7 +217,7 @@ class RotationDetector:
             if (
                 tracker.unseen_us > self._patience_us
                 or tracker.resting_us > self.settings.tracking.rest_us
-                or tracker.doubtful_us > DOUBTFUL_US
+                or tracker.doubtful_us > _DOUBTFUL_US
             ):
                 self._bank.remove(tracker)
                 self.statistics.rotors_lost += 1

@@ -13,10 +13,10 @@ from evio_ros.rotation.window_parameters import WindowParameters
 
 __all__ = ["DetectorSettings", "RotationDetectorParameters"]
 
-LONGEST_SLICE_US = 5_000
+_LONGEST_SLICE_US = 5_000
 """Within a slice a rotor's acceleration does not count, from one to the next it does. Shorter ones
 cost more for each event."""
-SHORTEST_MEMORY_US = 50_000
+_SHORTEST_MEMORY_US = 50_000
 """Shorter windows count as long as this where patience is counted in windows: what is hidden for
 two windows of 10 ms is not given up."""
 
@@ -50,7 +50,7 @@ class RotationDetectorParameters(WindowParameters):
         Where they do not divide the step, the last one is shorter, by less than a microsecond for
         each slice.
         """
-        slices = -(-self.step_us // LONGEST_SLICE_US)
+        slices = -(-self.step_us // _LONGEST_SLICE_US)
         length_us = -(-self.step_us // slices)
         return (length_us,) * (slices - 1) + (self.step_us - (slices - 1) * length_us,)
 
@@ -62,7 +62,7 @@ class RotationDetectorParameters(WindowParameters):
     @property
     def patience_us(self) -> int:
         """Time after which a rotor that is not seen is given up."""
-        return self.patience * max(self.window_us, SHORTEST_MEMORY_US)
+        return self.patience * max(self.window_us, _SHORTEST_MEMORY_US)
 
 
 class DetectorSettings(NamedTuple):

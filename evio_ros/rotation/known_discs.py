@@ -16,9 +16,9 @@ from evio_ros.events import SensorSize
 
 __all__ = ["KnownDisc", "KnownDiscs"]
 
-FORMAT = "evio_ros calibration"
+_FORMAT = "evio_ros calibration"
 """Name of the file format, which is older than the class's name."""
-VERSION = 1
+_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class KnownDiscs:
             SourceError: where the file cannot be written.
         """
         content = {
-            "format": FORMAT,
-            "version": VERSION,
+            "format": _FORMAT,
+            "version": _VERSION,
             "units": {"center": "px", "axes": "px", "tilt_rad": "rad"},
             "size": asdict(self.size),
             "discs": [asdict(disc) for disc in self.discs],
@@ -82,8 +82,8 @@ class KnownDiscs:
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if content["format"] != FORMAT or content["version"] != VERSION:
-                raise SourceError(path, f"is not version {VERSION} of an {FORMAT}")
+            if content["format"] != _FORMAT or content["version"] != _VERSION:
+                raise SourceError(path, f"is not version {_VERSION} of an {_FORMAT}")
             size = SensorSize(int(content["size"]["width"]), int(content["size"]["height"]))
             return cls(size, tuple(_disc_of(disc) for disc in content["discs"]))
         except OSError as error:

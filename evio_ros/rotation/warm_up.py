@@ -11,14 +11,14 @@ from evio_ros.rotation.detector import RotationDetector
 
 __all__ = ["warm_up"]
 
-SIZE = SensorSize(160, 160)
-RADIUS_PX = 60.0
-SPEED_HZ = 40.0
-BLADES = 3
-EDGE_RAD = 0.2
+_SIZE = SensorSize(160, 160)
+_RADIUS_PX = 60.0
+_SPEED_HZ = 40.0
+_BLADES = 3
+_EDGE_RAD = 0.2
 """A small rotor that is found at once, with so far from a blade's middle to its edges."""
-EVENTS_PER_US = 0.4
-SPAN_US = 400_000
+_EVENTS_PER_US = 0.4
+_SPAN_US = 400_000
 """Its rate of events, and time enough to be found, at 250 ms, and measured."""
 
 
@@ -27,9 +27,9 @@ def warm_up(detector: RotationDetector) -> None:
 
     Compiled kernels come from numba's cache after the first time on a machine.
     """
-    rehearsal = RotationDetector(SIZE, *detector.settings)
+    rehearsal = RotationDetector(_SIZE, *detector.settings)
     step_us = detector.parameters.step_us
-    span_us = max(SPAN_US, 2 * detector.parameters.window_us)
+    span_us = max(_SPAN_US, 2 * detector.parameters.window_us)
     for start_us in range(0, span_us, step_us):
         rehearsal.process(EventWindow(start_us, step_us, _blades(start_us, step_us)))
 
@@ -37,13 +37,13 @@ def warm_up(detector: RotationDetector) -> None:
 def _blades(start_us: int, length_us: int) -> EventBatch:
     """Edges of blades that turn about the middle of the image, spread evenly over the disc."""
     random = np.random.default_rng(start_us)
-    count = int(EVENTS_PER_US * length_us)
+    count = int(_EVENTS_PER_US * length_us)
     t = np.sort(random.integers(start_us, start_us + length_us, count))
     polarity = random.random(count) < 0.5
-    pitch = 2 * math.pi / BLADES
-    angle = 2 * math.pi * SPEED_HZ * 1e-6 * t + pitch * random.integers(0, BLADES, count)
-    angle += np.where(polarity, EDGE_RAD, -EDGE_RAD)
-    radius = RADIUS_PX * np.sqrt(random.random(count))
-    x = SIZE.width / 2 + radius * np.cos(angle)
-    y = SIZE.height / 2 + radius * np.sin(angle)
-    return EventBatch(SIZE, t, x.astype(np.uint16), y.astype(np.uint16), polarity)
+    pitch = 2 * math.pi / _BLADES
+    angle = 2 * math.pi * _SPEED_HZ * 1e-6 * t + pitch * random.integers(0, _BLADES, count)
+    angle += np.where(polarity, _EDGE_RAD, -_EDGE_RAD)
+    radius = _RADIUS_PX * np.sqrt(random.random(count))
+    x = _SIZE.width / 2 + radius * np.cos(angle)
+    y = _SIZE.height / 2 + radius * np.sin(angle)
+    return EventBatch(_SIZE, t, x.astype(np.uint16), y.astype(np.uint16), polarity)

@@ -41,13 +41,13 @@ from evio_ros.sources.raw_columns import RawColumns
 
 __all__ = ["NOMINAL_GAP_US", "EventClock", "share_agreed"]
 
-WORD_US = 1 << 12
+_WORD_US = 1 << 12
 """So long a group of events at the data's start or end may be of one such word."""
-MOST_LONE = 2
-"""So few are outliers `LONE_GAP_US` from all others."""
-STRAY_GAP_US = 1_000_000
-LONE_GAP_US = 100_000
-GAP_FACTOR = 4
+_MOST_LONE = 2
+"""So few are outliers `_LONE_GAP_US` from all others."""
+_STRAY_GAP_US = 1_000_000
+_LONE_GAP_US = 100_000
+_GAP_FACTOR = 4
 """How many times the data's longest gap these gaps must be, too: quiet scenes have long gaps."""
 NOMINAL_GAP_US = 10_000_000
 """Time between two epochs of a clock where nothing tells it: the longest window of any consumer, so
@@ -126,9 +126,9 @@ def _rest(columns: RawColumns, count: int) -> RawColumns:
 def _are_stray(runs: EventRuns, group: list[int], gap_us: int) -> bool:
     """Whether a group of runs, so far from all others, may be outliers."""
     weight, age_us = runs.weight(group), runs.age(group)
-    if gap_us <= STRAY_GAP_US:
-        return weight <= MOST_LONE
-    return age_us <= WORD_US or (weight <= MOST_STRAY and age_us <= AGREED_US)
+    if gap_us <= _STRAY_GAP_US:
+        return weight <= _MOST_LONE
+    return age_us <= _WORD_US or (weight <= MOST_STRAY and age_us <= AGREED_US)
 
 
 class EventClock:
@@ -316,7 +316,7 @@ class EventClock:
         jumps = runs.jumps(chain)
         if not self._settled:
             jumps[0] = 0
-        long = np.flatnonzero(jumps > STRAY_GAP_US)
+        long = np.flatnonzero(jumps > _STRAY_GAP_US)
         self._longest_gap_us = max(self._longest_gap_us, int(jumps.max()))
         if len(long):
             self._since_gap = runs.events_of(chain[int(long[-1]) :])
@@ -328,10 +328,10 @@ class EventClock:
         if not chain:
             return []
         jumps = runs.jumps(chain)
-        for place in np.flatnonzero(jumps > LONE_GAP_US).tolist():
+        for place in np.flatnonzero(jumps > _LONE_GAP_US).tolist():
             before = self._since_gap + runs.weight(chain[:place])
             longest_us = max(self._longest_gap_us, int(jumps[:place].max(initial=0)))
-            is_far = before >= AGREED - MOST_STRAY and jumps[place] > GAP_FACTOR * longest_us
+            is_far = before >= AGREED - MOST_STRAY and jumps[place] > _GAP_FACTOR * longest_us
             if is_far and _are_stray(runs, chain[place:], int(jumps[place])):
                 return chain[place:]
         return []
@@ -341,9 +341,9 @@ class EventClock:
         if self._settled or not self._at_beginning or not chain:
             return []
         jumps = runs.jumps(chain)
-        for place in np.flatnonzero(jumps > LONE_GAP_US)[::-1].tolist():
+        for place in np.flatnonzero(jumps > _LONE_GAP_US)[::-1].tolist():
             are_many = runs.weight(chain[place:]) >= AGREED - MOST_STRAY
-            is_far = jumps[place] > GAP_FACTOR * int(jumps[place + 1 :].max(initial=0))
+            is_far = jumps[place] > _GAP_FACTOR * int(jumps[place + 1 :].max(initial=0))
             if are_many and is_far and _are_stray(runs, chain[:place], int(jumps[place])):
                 return chain[:place]
         return []

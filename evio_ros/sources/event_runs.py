@@ -24,13 +24,13 @@ AGREED = 256
 """Different times that decide, if they also last for `AGREED_US`; twice as many make a clock."""
 AGREED_US = 10_000
 """All events of 4096 µs have a wrong time where one time-high word of EVT3 is wrong."""
-JUMP_US = AGREED_US // AGREED
+_JUMP_US = AGREED_US // AGREED
 """What a jump counts for in the time that a chain lasts, however long it is."""
 MOST_STRAY = 32
 """So many different times may be those of left-over events, `STRAY_GAP_US` from all others."""
-MOST_HELD = 1 << 20
+_MOST_HELD = 1 << 20
 """Events that are held back at most: those of 10 ms at 100 million a second."""
-MOST_RUNS = 1 << 10
+_MOST_RUNS = 1 << 10
 """Runs that are held back at most; noise makes one of each event."""
 
 # What is known of a run: its first and its newest time, its weight, its chain's weight, score and
@@ -40,7 +40,7 @@ MOST_RUNS = 1 << 10
 FIRST, TOP, WEIGHT, CHAIN_WEIGHT, SCORE, AGE, BEFORE, BEHIND = range(8)
 
 UNDECIDED = 0
-GOES_ON = 1
+_GOES_ON = 1
 STARTS_ANEW = 2
 FULL = 3
 NO_TIME = np.iinfo(np.int64).min
@@ -78,8 +78,8 @@ def _weigh(t, held, runs, settled, newest, window_us, agreed, columns, run_of):
         run_of[i] = runs - 1
         run = columns[runs - 1]
         if run[CHAIN_WEIGHT] >= agreed[0] and run[AGE] >= agreed[1]:
-            return (STARTS_ANEW if is_behind else GOES_ON), i + 1, runs
-        if held + i + 1 == MOST_HELD:
+            return (STARTS_ANEW if is_behind else _GOES_ON), i + 1, runs
+        if held + i + 1 == _MOST_HELD:
             return FULL, i + 1, runs
     return UNDECIDED, t.size, runs
 
@@ -103,7 +103,7 @@ def _begin_run(columns, run, time, is_behind, settled, newest, window_us):
         if score > columns[run, SCORE]:
             columns[run, SCORE], columns[run, BEFORE] = score, earlier
             columns[run, CHAIN_WEIGHT] = columns[earlier, CHAIN_WEIGHT] + 1
-            columns[run, AGE] = columns[earlier, AGE] + min(max(time - top, 0), JUMP_US)
+            columns[run, AGE] = columns[earlier, AGE] + min(max(time - top, 0), _JUMP_US)
 
 
 class EventRuns:
@@ -121,7 +121,7 @@ class EventRuns:
     def __init__(self, newest_us: int | None, window_us: int) -> None:
         self._newest_us = newest_us
         self._window_us = window_us
-        self._columns = np.empty((MOST_RUNS, 8), np.int64)
+        self._columns = np.empty((_MOST_RUNS, 8), np.int64)
         self._parts: list[NDArray[np.int64]] = []
         self._count = 0
         self.decision = UNDECIDED

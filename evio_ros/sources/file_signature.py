@@ -6,7 +6,7 @@ import re
 
 __all__ = ["describe_file"]
 
-BEGINNINGS = (
+_BEGINNINGS = (
     (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
@@ -35,8 +35,8 @@ BEGINNINGS = (
     (b"<!DOCTYPE html", "a web page, as of a download that failed"),
     (b"<html", "a web page, as of a download that failed"),
 )
-PICKLE = re.compile(rb"\x80[\x02-\x05]")
-AEDAT = re.compile(rb"#!AER-DAT(\d\.\d)")
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_AEDAT = re.compile(rb"#!AER-DAT(\d\.\d)")
 
 
 def describe_file(start: bytes) -> str | None:
@@ -45,10 +45,10 @@ def describe_file(start: bytes) -> str | None:
     Args:
         start: the file's first bytes, at least 512 where it has so many.
     """
-    version = AEDAT.match(start)
+    version = _AEDAT.match(start)
     if version:
         return f"AEDAT {version[1].decode()}, a version that is not known here; DV may read it"
-    for beginning, name in BEGINNINGS:
+    for beginning, name in _BEGINNINGS:
         if start.startswith(beginning):
             return name
     if start[4:8] == b"ftyp":
@@ -61,7 +61,7 @@ def describe_file(start: bytes) -> str | None:
         if b".npy" in start[:300] or b"data.pkl" in start[:300]:
             return "a PyTorch file or another archive of pickled objects, which are never read"
         return "a zip archive; unpack it first"
-    if PICKLE.match(start):
+    if _PICKLE.match(start):
         return "a Python pickle, which is never read, since that can run any code; use numpy.savez"
     if start.lstrip()[:1] in (b"{", b"["):
         return "JSON, which is no form of events that is known here"

@@ -12,10 +12,10 @@ from evio_ros.events import EventBatch, SensorSize
 
 __all__ = ["RecordingStatistics"]
 
-BIN_US = 10_000
-LONGEST_GAP_US = 100_000
-HOT_FACTOR = 50.0
-LEAST_HOT_SHARE = 1e-5
+_BIN_US = 10_000
+_LONGEST_GAP_US = 100_000
+_HOT_FACTOR = 50.0
+_LEAST_HOT_SHARE = 1e-5
 
 
 @njit(cache=True, nogil=True)
@@ -64,12 +64,12 @@ class RecordingStatistics:
         self.events += len(batch)
         self.on += int(np.count_nonzero(batch.polarity))
         self.end_us = int(batch.t[-1]) + 1
-        needed = (self.end_us - 1 - self.start_us) // BIN_US + 1
+        needed = (self.end_us - 1 - self.start_us) // _BIN_US + 1
         if needed > len(self._bins):
             grown = np.zeros(max(needed, 2 * len(self._bins)), np.int64)
             grown[: len(self._bins)] = self._bins
             self._bins = grown
-        _count(batch.x, batch.y, batch.t, self.pixels, self._bins, self.start_us, BIN_US)
+        _count(batch.x, batch.y, batch.t, self.pixels, self._bins, self.start_us, _BIN_US)
 
     @property
     def duration_us(self) -> int:
@@ -78,8 +78,8 @@ class RecordingStatistics:
 
     def rates_hz(self) -> NDArray[np.float64]:
         """Event rate in bins of 10 ms, events a second; the last bin may be shorter."""
-        starts_us = np.arange(0, self.duration_us, BIN_US)
-        lengths_us = np.minimum(self.duration_us - starts_us, BIN_US)
+        starts_us = np.arange(0, self.duration_us, _BIN_US)
+        lengths_us = np.minimum(self.duration_us - starts_us, _BIN_US)
         return self._bins[: len(starts_us)] / (lengths_us * 1e-6)
 
     def hot_pixels(self) -> list[tuple[int, int, int]]:
@@ -88,13 +88,13 @@ class RecordingStatistics:
         rows, columns = self.pixels.shape
         shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
         around = np.max([padded[i : i + rows, j : j + columns] for i, j in shifts], axis=0)
-        lonely = self.pixels > HOT_FACTOR * (around + 1)
-        y, x = np.nonzero(lonely & (self.pixels > LEAST_HOT_SHARE * self.events))
+        lonely = self.pixels > _HOT_FACTOR * (around + 1)
+        y, x = np.nonzero(lonely & (self.pixels > _LEAST_HOT_SHARE * self.events))
         order = np.argsort(self.pixels[y, x])[::-1]
         return [(int(x[i]), int(y[i]), int(self.pixels[y[i], x[i]])) for i in order]
 
     def _note_gaps(self, batch: EventBatch) -> None:
         times = np.concatenate(((self.end_us - 1,), batch.t))
         steps = np.diff(times)
-        for index in np.flatnonzero(steps > LONGEST_GAP_US):
+        for index in np.flatnonzero(steps > _LONGEST_GAP_US):
             self.gaps.append(Gap(int(times[index]), int(steps[index])))

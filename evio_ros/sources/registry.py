@@ -48,7 +48,7 @@ def format_classes() -> list[Any]:
     return [getattr(m, name) for m, (_, _, name) in zip(modules, entries, strict=True)] + [Bag]
 
 
-class FileFormat(Protocol):
+class _FileFormat(Protocol):
     """What the registry needs of a format's class."""
 
     format_name: str
@@ -111,7 +111,9 @@ def open_recording(
     tried = []
     for entry in FILE_FORMATS:
         module, _, name = entry.partition(":")
-        file_format: FileFormat = getattr(import_module(f"evio_ros.sources.readers.{module}"), name)
+        file_format: _FileFormat = getattr(
+            import_module(f"evio_ros.sources.readers.{module}"), name
+        )
         if file_format.recognises(start):
             return _opened(file_format, path, size, options)
         tried.append(file_format.format_name)

@@ -13,18 +13,18 @@ from evio_ros.rotation.acquisition.regions import Region
 
 __all__ = ["Backoff"]
 
-FIRST_WAIT_US = 40_000
-GROWTH = 1.5
-LONGEST_WAIT_US = 800_000
+_FIRST_WAIT_US = 40_000
+_GROWTH = 1.5
+_LONGEST_WAIT_US = 800_000
 """Time to the second search of a region, the factor by which it grows with each failure, and its
 bound. A rotor that starts up where leaves sway is found within a second."""
-MEMORY_US = 1_600_000
+_MEMORY_US = 1_600_000
 """Failures are forgotten so long after the end of the wait: two of the longest waits."""
-REACH_CELLS = 3
+_REACH_CELLS = 3
 """Cells so near to one that failed fail with it: leaves sway."""
-WAITING_SHARE = 0.7
+_WAITING_SHARE = 0.7
 """Share of a region's cells that must wait for the region to wait."""
-MOST_FAILURES = 30
+_MOST_FAILURES = 30
 """Beyond these the wait no longer grows; keeps the power from overflowing."""
 
 
@@ -44,12 +44,12 @@ class Backoff:
     def is_waiting(self, region: Region, now_us: int) -> bool:
         """Whether most of a region must wait."""
         end_us = self._end_us[region.cells[:, 0], region.cells[:, 1]]
-        return float((end_us > now_us).mean()) >= WAITING_SHARE
+        return float((end_us > now_us).mean()) >= _WAITING_SHARE
 
     def failures(self, region: Region, now_us: int) -> int:
         """How often a region, or the worst part of it, failed of late."""
         rows, columns = region.cells[:, 0], region.cells[:, 1]
-        is_remembered = self._end_us[rows, columns] > now_us - MEMORY_US
+        is_remembered = self._end_us[rows, columns] > now_us - _MEMORY_US
         return int((self._failures[rows, columns] * is_remembered).max())
 
     def wait(self, region: Region, until_us: int) -> None:
@@ -61,16 +61,16 @@ class Backoff:
         """Let a region wait that was searched in vain, and its neighbourhood with it."""
         rows, columns = _with_neighbours(region.cells, self._failures.shape)
         failures = self.failures(region, now_us) + 1
-        wait_us = int(FIRST_WAIT_US * GROWTH ** min(failures - 1, MOST_FAILURES))
+        wait_us = int(_FIRST_WAIT_US * _GROWTH ** min(failures - 1, _MOST_FAILURES))
         self._failures[rows, columns] = failures
-        self._end_us[rows, columns] = now_us + min(wait_us, LONGEST_WAIT_US)
+        self._end_us[rows, columns] = now_us + min(wait_us, _LONGEST_WAIT_US)
 
 
 def _with_neighbours(
     cells: NDArray[np.int64], shape: tuple[int, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of cells and of those within `REACH_CELLS` of them."""
-    reach = np.arange(-REACH_CELLS, REACH_CELLS + 1)
+    """Rows and columns of cells and of those within `_REACH_CELLS` of them."""
+    reach = np.arange(-_REACH_CELLS, _REACH_CELLS + 1)
     around = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(1, -1, 2)
     wide = (cells[:, None] + around).reshape(-1, 2)
     inside = ((wide >= 0) & (wide < shape)).all(axis=1)

@@ -28,23 +28,23 @@ from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["LEAST_TURNS", "outline_ellipse", "turning_candidate"]
 
-TEXTURE_ORDERS = 32
+_TEXTURE_ORDERS = 32
 """Angular orders that take part: more than of blades, as textures and marks are finer."""
-ZERO_PADDING = 2
+_ZERO_PADDING = 2
 """The spectrum over time is sampled so many times as finely as the span asks, so that no line is
 missed between two samples."""
-FASTEST_HZ = 100.0
+_FASTEST_HZ = 100.0
 """Fastest disc that is looked for, turns a second: `BIN_US` samples its order 10."""
-LEAST_POWER = 4.0
+_LEAST_POWER = 4.0
 """Power on the line of the spectrum over that of noise, which has 1 and a deviation of 0.06: a line
 of 32 orders and 8 channels sums 256 powers."""
-LEAST_ASYMMETRY = 3.0
+_LEAST_ASYMMETRY = 3.0
 """The same over the power on the line of the opposite speed; a lamp has both alike."""
 LEAST_TURNS = 1.0
 """Before it has turned so far, not all of a disc was seen."""
-LEAST_FILLING = 0.8
+_LEAST_FILLING = 0.8
 """Share of the ellipse that the region's cells cover, and of the cells that it covers."""
-RIM_RADIUS = 1.1
+_RIM_RADIUS = 1.1
 """Cells within this many radii count as covered: those at the rim are cut."""
 
 
@@ -60,9 +60,9 @@ def outline_ellipse(region: Region) -> Ellipse | None:
     x, y = points.mean(axis=0)
     ellipse = Ellipse((float(x), float(y)), (float(major), float(minor)), wrapped)
     radius, _ = ellipse.disc_coordinates(points[:, 0], points[:, 1])
-    inside = float((radius < RIM_RADIUS).mean())
+    inside = float((radius < _RIM_RADIUS).mean())
     filling = len(points) * region.cell_px**2 / (math.pi * major * minor)
-    return ellipse if min(inside, filling) >= LEAST_FILLING else None
+    return ellipse if min(inside, filling) >= _LEAST_FILLING else None
 
 
 def turning_candidate(
@@ -84,12 +84,12 @@ def turning_candidate(
     disc = DiscMap.of(ellipse, events.size, tracking.rings, tracking.hub_radius, 1.0)
     bins = max(span_us // BIN_US, FEWEST_BINS)
     harmonics = yield from harmonics_of_events(
-        events, disc, start_us, span_us, bins, TEXTURE_ORDERS
+        events, disc, start_us, span_us, bins, _TEXTURE_ORDERS
     )
-    frequencies, power = yield from _speed_spectrum(harmonics, span_us * 1e-6, FASTEST_HZ)
+    frequencies, power = yield from _speed_spectrum(harmonics, span_us * 1e-6, _FASTEST_HZ)
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])
-    if power[best] < max(LEAST_POWER, LEAST_ASYMMETRY * opposite):
+    if power[best] < max(_LEAST_POWER, _LEAST_ASYMMETRY * opposite):
         return None
     return RotorCandidate(ellipse, float(frequencies[best]), 1, float(1 - 1 / power[best]))
 
@@ -109,7 +109,7 @@ def _speed_spectrum(
         of Poisson noise.
     """
     _, bins, columns = harmonics.shape
-    padded = scipy.fft.next_fast_len(ZERO_PADDING * bins)
+    padded = scipy.fft.next_fast_len(_ZERO_PADDING * bins)
     power = np.zeros((padded, columns), np.float32)
     for channel in harmonics:
         spectrum = scipy.fft.fft((channel - channel.mean(axis=0)), padded, axis=0)

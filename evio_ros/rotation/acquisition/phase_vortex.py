@@ -25,13 +25,13 @@ from numba import njit
 
 __all__ = ["best_starts", "disc_angle", "refined_hub", "winding_power"]
 
-ITERATIONS = 250
+_ITERATIONS = 250
 """Steps of the simplex at most; some 50 are usual."""
-PLACE_TOLERANCE = 1e-3
-COHERENCE_TOLERANCE = 1e-5
+_PLACE_TOLERANCE = 1e-3
+_COHERENCE_TOLERANCE = 1e-5
 """The simplex is small enough where its vertices differ by less: in place, by this share of the
 region's size and this flattening; and in coherence."""
-FIRST_STEP = 0.1
+_FIRST_STEP = 0.1
 """First size of the simplex in the same units: less than half the way between two starts."""
 
 
@@ -121,13 +121,13 @@ def refined_hub(phasors, points, scale, centroid, reach, order, shift, shear):
         simplex[vertex, :2] = shift / reach
         simplex[vertex, 2:] = shear
         if vertex:
-            simplex[vertex, vertex - 1] += FIRST_STEP
+            simplex[vertex, vertex - 1] += _FIRST_STEP
         loss[vertex] = _loss(simplex[vertex], phasors, points, scale, centroid, reach, order)
     _sort(simplex, loss)
-    for _ in range(ITERATIONS - 1):
+    for _ in range(_ITERATIONS - 1):
         if (
-            np.abs(simplex[1:] - simplex[0]).max() <= PLACE_TOLERANCE
-            and np.abs(loss[1:] - loss[0]).max() <= COHERENCE_TOLERANCE
+            np.abs(simplex[1:] - simplex[0]).max() <= _PLACE_TOLERANCE
+            and np.abs(loss[1:] - loss[0]).max() <= _COHERENCE_TOLERANCE
         ):
             break
         _improve(simplex, loss, phasors, points, scale, centroid, reach, order)

@@ -30,24 +30,24 @@ __all__ = ["pull_in"]
 
 BINS_PER_TURN, BINS_PER_PERIOD = 64, 32
 """Time bins of a turn and of a blade's period, at least: coarse ones blur the first template."""
-SHORTEST_BIN_US = 20
+_SHORTEST_BIN_US = 20
 """Bins are no shorter: many camera clocks tick by some microseconds."""
-TURNS = 2.5
+_TURNS = 2.5
 """An error of the hub comes again with each turn: it shows after more than one."""
-SHORTEST_US = 50_000
+_SHORTEST_US = 50_000
 """Events of less time than this are too few to fit a line, however fast the rotor is."""
-LEAST_EVENTS = 200
+_LEAST_EVENTS = 200
 """Fewer events make no template: less than one for each ring and ten degrees."""
-SPEEDS = np.linspace(-0.6, 0.6, 25)
+_SPEEDS = np.linspace(-0.6, 0.6, 25)
 """Speeds that are tried: their difference from the candidate's, in turns over the events' span. The
 candidate's is known to a bin of its spectrum, which is less."""
-SPEEDS_A_UNIT = 10
+_SPEEDS_A_UNIT = 10
 """So many of them are one work unit, a millisecond."""
-LEAST_SIGNAL_TO_NOISE = 1.6
+_LEAST_SIGNAL_TO_NOISE = 1.6
 """Power on the line over that of noise, which has 1 and a deviation of 0.07: a line of 24 orders
 and 8 channels sums 192 powers."""
-PHASE_STD_RAD = 0.05
-SPEED_STD_SHARE = 0.003
+_PHASE_STD_RAD = 0.05
+_SPEED_STD_SHARE = 0.003
 STD_RAD = 0.02
 """Deviations with which the tracker starts: of the phase; of the speed as a share of it; and by how
 much a wrong speed and a wrong acceleration may have turned the pattern over half the window. Set by
@@ -55,7 +55,7 @@ hand, and wider than the fit's own, as the hub is a guess."""
 
 
 @dataclass(frozen=True, slots=True)
-class InitialLock:
+class _InitialLock:
     """First template and motion of a rotor.
 
     Attributes:
@@ -71,7 +71,7 @@ class InitialLock:
 
 def pull_in(
     events: RegionEvents, candidate: RotorCandidate, parameters: TrackerParameters
-) -> Work[InitialLock | None]:
+) -> Work[_InitialLock | None]:
     """Measure a candidate over the latest of some events; None where it does not turn.
 
     Args:
@@ -80,7 +80,7 @@ def pull_in(
         parameters: rings of the disc.
     """
     speed_hz = abs(candidate.frequency_hz)
-    window = yield from events.last_slices(max(int(TURNS * 1e6 / speed_hz), SHORTEST_US))
+    window = yield from events.last_slices(max(int(_TURNS * 1e6 / speed_hz), _SHORTEST_US))
     length_us = window.span_us
     disc = DiscMap.of(
         candidate.ellipse,
@@ -92,23 +92,23 @@ def pull_in(
     length_s = length_us * 1e-6
     bins_per_turn = max(BINS_PER_TURN, BINS_PER_PERIOD * candidate.order)
     bins = math.ceil(length_s * speed_hz * bins_per_turn)
-    bins = int(np.clip(bins, FEWEST_BINS, length_us // SHORTEST_BIN_US))
+    bins = int(np.clip(bins, FEWEST_BINS, length_us // _SHORTEST_BIN_US))
     harmonics = yield from harmonics_of_events(
         window.events, disc, window.start_us, length_us, bins, ORDERS
     )
-    if harmonics[:, :, 0].real.sum() < LEAST_EVENTS:
+    if harmonics[:, :, 0].real.sum() < _LEAST_EVENTS:
         return None
-    near = candidate.frequency_hz + SPEEDS / length_s
+    near = candidate.frequency_hz + _SPEEDS / length_s
     near = near[np.abs(near - candidate.frequency_hz) < 0.5 * speed_hz]
     power = []
-    for first in range(0, len(near), SPEEDS_A_UNIT):
-        power.append(line_power(harmonics, length_s, near[first : first + SPEEDS_A_UNIT]))
+    for first in range(0, len(near), _SPEEDS_A_UNIT):
+        power.append(line_power(harmonics, length_s, near[first : first + _SPEEDS_A_UNIT]))
         yield
     fit = fit_line(harmonics, length_s, float(near[np.argmax(np.concatenate(power))]))
     yield
-    if not math.isfinite(fit.frequency_std_hz) or fit.signal_to_noise < LEAST_SIGNAL_TO_NOISE:
+    if not math.isfinite(fit.frequency_std_hz) or fit.signal_to_noise < _LEAST_SIGNAL_TO_NOISE:
         return None
-    return InitialLock(
+    return _InitialLock(
         _template_of(fit, ring_radii(parameters.rings, parameters.hub_radius)),
         _motion_of(fit, window.start_us, 0.5 * length_s),
         window,
@@ -131,8 +131,8 @@ def _motion_of(fit: SpectrumFit, start_us: int, half_s: float) -> Motion:
         acceleration,
     )
     deviations = (
-        PHASE_STD_RAD,
-        SPEED_STD_SHARE * abs(speed) + STD_RAD / half_s,
+        _PHASE_STD_RAD,
+        _SPEED_STD_SHARE * abs(speed) + STD_RAD / half_s,
         STD_RAD / half_s**2,
     )
     return Motion(start_us, state, deviations)

@@ -16,12 +16,12 @@ from evio_ros.rotation.tracking.disc_map import FREE
 
 __all__ = ["RegionEvents", "SearchWindow"]
 
-MARGIN_PX = 10.0
+_MARGIN_PX = 10.0
 """Border about a region's cells whose events are looked at too: blade tips make so few events that
 their cells may not be active."""
-MOST_EVENTS = 2_000_000
+_MOST_EVENTS = 2_000_000
 """Of more events only every second, third ... one is looked at, so that they take 26 MB at most."""
-EVENTS_A_UNIT = 400_000
+_EVENTS_A_UNIT = 400_000
 """So many events are picked from in one work unit, which takes a millisecond."""
 
 
@@ -74,8 +74,8 @@ class RegionEvents:
         self._live = tuple(part.live for part in slices)
         self._not_seen = list(slices)
         points = region.cell_centers()
-        low = np.maximum(points.min(axis=0) - MARGIN_PX, 0.0).astype(np.int64)
-        high = (points.max(axis=0) + MARGIN_PX).astype(np.int64)
+        low = np.maximum(points.min(axis=0) - _MARGIN_PX, 0.0).astype(np.int64)
+        high = (points.max(axis=0) + _MARGIN_PX).astype(np.int64)
         (x0, y0), (x1, y1) = low.tolist(), high.tolist()
         self._box = (x0, y0, x1, y1)
         self._codes = codes[y0 : y1 + 1, x0 : x1 + 1].copy()
@@ -95,7 +95,7 @@ class RegionEvents:
             part = self._not_seen.pop()
             self._picked.append((part.end_us, self.of_slice(part)))
             looked_at += len(part.events)
-            if looked_at > EVENTS_A_UNIT:
+            if looked_at > _EVENTS_A_UNIT:
                 looked_at = 0
                 yield
         parts = [events for end_us, events in reversed(self._picked) if end_us > start_us]
@@ -115,7 +115,7 @@ class RegionEvents:
         events = part.events
         places = _free_in_box(events.x, events.y, self._codes, self._box)
         if not self._stride:
-            self._stride = max(-(-len(places) * len(self._times_us) // MOST_EVENTS), 1)
+            self._stride = max(-(-len(places) * len(self._times_us) // _MOST_EVENTS), 1)
         return _events_at(events, places[:: self._stride])
 
 

@@ -19,13 +19,13 @@ from evio_ros.rotation.acquisition.grid_dbscan import grid_dbscan
 
 __all__ = ["DISC_REACH", "Region", "RegionParameters", "find_regions"]
 
-CORE_CELLS = 4
+_CORE_CELLS = 4
 """So many active cells, itself included, make a cell's neighbourhood dense: DBSCAN's MinPts, twice
 the number of dimensions as its authors advise."""
 DISC_REACH = 1.25
 """Cells nearer to a hub than this, in radii, belong to its disc: a rim that is known to a few
 percent lies within, with the events of its blur."""
-LEAST_CELL_EVENTS = 2.0
+_LEAST_CELL_EVENTS = 2.0
 """A cell with fewer events is not active, however short the time: one is noise."""
 
 
@@ -111,7 +111,7 @@ def find_regions(
     # Every fourth cell tells the median as well.
     typical = float(np.median(grid[::2, ::2]))
     least = max(
-        parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * typical, LEAST_CELL_EVENTS
+        parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * typical, _LEAST_CELL_EVENTS
     )
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:
@@ -155,7 +155,7 @@ def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[
 
         bandwidth = parameters.mean_shift_px / parameters.cell_px
         return MeanShift(bandwidth=bandwidth, bin_seeding=True).fit_predict(cells)
-    return grid_dbscan(cells, parameters.neighbourhood_px / parameters.cell_px, CORE_CELLS)
+    return grid_dbscan(cells, parameters.neighbourhood_px / parameters.cell_px, _CORE_CELLS)
 
 
 def _region(

@@ -35,15 +35,15 @@ from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 __all__ = ["SearchSchedule"]
 
 LOOK_US = 20_000
-BUSY_LOOK_US = 100_000
+_BUSY_LOOK_US = 100_000
 """Time from one look for active regions to the next, while no rotor is tracked and else. A look
 costs a millisecond: a new rotor beside others may wait for a tenth of a second."""
 UNIT_US = 2_500
 """Sensor time that allows for a work unit of a search while rotors are tracked. A unit takes about
 a millisecond of one core, so trackers keep more than half of it."""
-IDLE_UNIT_US = 1_250
+_IDLE_UNIT_US = 1_250
 """The same while none is. Then new regions are searched to the end at once, as nothing waits."""
-REACQUISITION_US = 15_000
+_REACQUISITION_US = 15_000
 """Length of the events in which the motion of a lost rotor is looked for, and time from one look to
 the next: a fan's blade passes in about this time."""
 
@@ -118,8 +118,8 @@ class SearchSchedule:
         recovered = 0
         newest = self._recent[-1]
         for tracker in self._bank:
-            if tracker.unseen_us and tracker.unseen_us % REACQUISITION_US < newest.length_us:
-                start_us, end_us = newest.end_us - REACQUISITION_US, newest.end_us
+            if tracker.unseen_us and tracker.unseen_us % _REACQUISITION_US < newest.length_us:
+                start_us, end_us = newest.end_us - _REACQUISITION_US, newest.end_us
                 found = find_motion(
                     self._events_since(start_us),
                     start_us,
@@ -146,7 +146,7 @@ class SearchSchedule:
         self._until_look_us -= due_us
         self._budget_us += due_us
         is_idle = not len(self._bank)
-        unit_us = IDLE_UNIT_US if is_idle else UNIT_US
+        unit_us = _IDLE_UNIT_US if is_idle else UNIT_US
         while (work := self._work or self._next_search()) is not None:
             self._work = work
             if self._budget_us < unit_us and not (is_idle and self._is_new):
@@ -178,7 +178,7 @@ class SearchSchedule:
         if self._bank.is_full:
             return None
         if self._until_look_us <= 0:
-            self._until_look_us = BUSY_LOOK_US if len(self._bank) else LOOK_US
+            self._until_look_us = _BUSY_LOOK_US if len(self._bank) else LOOK_US
             self._queue = self._active_regions()
         while self._queue:
             region = self._queue.pop(0)

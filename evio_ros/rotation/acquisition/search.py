@@ -32,19 +32,19 @@ from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 
 __all__ = ["Candidates", "Found", "RetryAfter", "RotorSearch", "SearchRequest"]
 
-OWN_SHARE = 0.5
+_OWN_SHARE = 0.5
 """A disc of which more than this share of a region lies on it is tried in that region."""
-SHORT_SHARE = 4
+_SHORT_SHARE = 4
 """A rotor that moves is searched for in the last quarter of the events before all of them: in a
 sixteenth of a second it moves by few pixels."""
-SHORT_FROM = 3
+_SHORT_FROM = 3
 """After so many failures every other search of a region is one of the last quarter alone."""
-PROMISING_WAIT_US = 80_000
+_PROMISING_WAIT_US = 80_000
 """What winds beyond doubt but could not be tracked is searched again after this time, and is no
 failure: it may be speeding up. A rotor that does so for a second is tried a dozen times."""
-OUTLINE_POINTS = 32
+_OUTLINE_POINTS = 32
 """Points of an outline that are tried against tracked discs: a fifth of a radius apart."""
-SAME_RADIUS = 0.5
+_SAME_RADIUS = 0.5
 """Two discs are one where the hub of one lies nearer to the other's than this, in radii."""
 
 Candidates = tuple[RotorCandidate, ...]
@@ -76,7 +76,7 @@ class SearchRequest:
     @property
     def is_short(self) -> bool:
         """Whether the latest events are enough for a place that fails again and again."""
-        return self.failures >= SHORT_FROM and self.failures % 2 == 1
+        return self.failures >= _SHORT_FROM and self.failures % 2 == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +137,13 @@ class RotorSearch:
         region = request.region
         events = RegionEvents(self._size, request.slices, request.codes, region)
 
-        old = [c for c in request.beside if region.share_on(c.ellipse) > OWN_SHARE]
+        old = [c for c in request.beside if region.share_on(c.ellipse) > _OWN_SHARE]
         tracker = yield from self._first_rotor(old, request, events)
         if tracker is not None:
             return Found(tracker, events, request.beside)
         beside = tuple(c for c in request.beside if c not in old)
 
-        discs = [disc for disc in request.known if region.share_on(disc) > OWN_SHARE]
+        discs = [disc for disc in request.known if region.share_on(disc) > _OWN_SHARE]
         turning, wait_us = yield from self._turning_in(discs, events)
         tracker = yield from self._first_rotor(turning, request, events)
         if tracker is not None:
@@ -154,7 +154,7 @@ class RotorSearch:
         if tracker is not None:
             return Found(tracker, events, tuple(winding))
         if any(self._is_certain(candidate) for candidate in winding):
-            wait_us = PROMISING_WAIT_US
+            wait_us = _PROMISING_WAIT_US
 
         if not request.is_short:
             turning, slow_us = yield from self._turning_in(_outline_of(request), events)
@@ -193,7 +193,7 @@ class RotorSearch:
         self, request: SearchRequest, events: RegionEvents
     ) -> Work[list[RotorCandidate]]:
         """What winds about a hub lately, and for longer where that is not all beyond doubt."""
-        latest = yield from self._winding(self._span_us // SHORT_SHARE, request, events)
+        latest = yield from self._winding(self._span_us // _SHORT_SHARE, request, events)
         if request.is_short:
             return latest
         certain = [candidate for candidate in latest if self._is_certain(candidate)]
@@ -254,7 +254,7 @@ def _outline_of(request: SearchRequest) -> list[Ellipse]:
     outline = outline_ellipse(request.region)
     if outline is None:
         return []
-    rim = outline.image_point(1.0, np.linspace(0.0, 2 * math.pi, OUTLINE_POINTS))
+    rim = outline.image_point(1.0, np.linspace(0.0, 2 * math.pi, _OUTLINE_POINTS))
     return [] if _are_within(request.tracked, *rim) else [outline]
 
 
@@ -270,6 +270,6 @@ def _is_one_of(discs: Sequence[Ellipse], disc: Ellipse) -> bool:
             float(other.disc_coordinates(*disc.center)[0]),
             float(disc.disc_coordinates(*other.center)[0]),
         )
-        < SAME_RADIUS
+        < _SAME_RADIUS
         for other in discs
     )

@@ -23,18 +23,18 @@ from numpy.typing import NDArray
 
 __all__ = ["SpectrumFit", "fit_line", "line_power"]
 
-Complex = NDArray[np.complexfloating]
-Real = NDArray[np.float64]
+_Complex = NDArray[np.complexfloating]
+_Real = NDArray[np.float64]
 
-NEWTON_STEPS = 12
+_NEWTON_STEPS = 12
 """Corrections at most; each is a Gauss-Newton step and mostly exact."""
-ENOUGH_RAD = 1e-4
+_ENOUGH_RAD = 1e-4
 """A correction that turns the window by less is the last: a hundredth of a pixel at 100 px."""
-SLICES = 8
+_SLICES = 8
 """Slices of the window: enough for a parabola and its scatter, and few, as each needs events."""
-UNKNOWNS = 3
+_UNKNOWNS = 3
 """Angle, speed and acceleration of the window."""
-NOISE_GAIN = 2.0
+_NOISE_GAIN = 2.0
 """A harmonic counts by the share of its power above this many times the power of noise."""
 
 
@@ -54,7 +54,7 @@ class SpectrumFit:
     frequency_hz: float
     frequency_rate: float
     frequency_std_hz: float
-    pattern: Complex
+    pattern: _Complex
     signal_to_noise: float
 
 
@@ -62,20 +62,22 @@ class SpectrumFit:
 class _Window:
     """Harmonics of orders 1 to K of one window, time counted from its middle."""
 
-    harmonics: Complex  # (2, bins, K)
-    counts: Real  # (2, bins)
-    time_s: Real  # (bins,)
-    orders: Real  # (K,)
+    harmonics: _Complex  # (2, bins, K)
+    counts: _Real  # (2, bins)
+    time_s: _Real  # (bins,)
+    orders: _Real  # (K,)
 
     @classmethod
-    def of(cls, harmonics: Complex, length_s: float) -> _Window:
+    def of(cls, harmonics: _Complex, length_s: float) -> _Window:
         bins = harmonics.shape[1]
         time_s = (np.arange(bins) + 0.5) * (length_s / bins) - 0.5 * length_s
         orders = np.arange(1, harmonics.shape[2], dtype=np.float64)
         used = np.ascontiguousarray(harmonics[:, :, 1:])
         return cls(used, harmonics[:, :, 0].real, time_s, orders)
 
-    def derotated_sums(self, frequency_hz: float, rate: float, edges: NDArray[np.int64]) -> Complex:
+    def derotated_sums(
+        self, frequency_hz: float, rate: float, edges: NDArray[np.int64]
+    ) -> _Complex:
         """Sums over slices in a frame that turns with the pattern, (2, slices, K).
 
         Args:
@@ -106,7 +108,7 @@ def _derotated_sums(harmonics, turns, edges):
     return sums
 
 
-def line_power(harmonics: Complex, length_s: float, frequencies_hz: Real) -> Real:
+def line_power(harmonics: _Complex, length_s: float, frequencies_hz: _Real) -> _Real:
     """Power of the angle-time spectrum along the lines of some frequencies.
 
     Args:
@@ -151,7 +153,7 @@ def _derotated_power(real, imaginary, time_s, frequencies_hz):
 
 
 def fit_line(
-    harmonics: Complex, length_s: float, start_hz: float, start_rate: float = 0.0
+    harmonics: _Complex, length_s: float, start_hz: float, start_rate: float = 0.0
 ) -> SpectrumFit:
     """Find the maximum of the line power near a start value.
 
@@ -167,19 +169,19 @@ def fit_line(
     """
     window = _Window.of(harmonics, length_s)
     frequency, rate = start_hz, start_rate
-    for _ in range(NEWTON_STEPS):
+    for _ in range(_NEWTON_STEPS):
         slices = _slice_phases(window, frequency, rate)
         correction = _motion_correction(slices)
         frequency += correction[0] / (2 * math.pi)
         rate += correction[1] / (2 * math.pi)
-        if abs(correction[0]) * length_s < ENOUGH_RAD:
+        if abs(correction[0]) * length_s < _ENOUGH_RAD:
             break
     slices = _slice_phases(window, frequency, rate)
     information, excess = slices.information.sum(), slices.excess()
     frequency_std = math.inf
     if information > 0.0:
         spread = float(np.average(slices.time_s**2, weights=slices.information))
-        spread += (length_s / SLICES) ** 2 / 12
+        spread += (length_s / _SLICES) ** 2 / 12
         frequency_std = math.sqrt(excess / (information * spread)) / (2 * math.pi)
     pattern = np.concatenate((window.counts.sum(axis=1)[:, None], slices.pattern), axis=1)
     return SpectrumFit(
@@ -191,15 +193,15 @@ def fit_line(
 class _Slices:
     """Angles of the slices of a derotated window against the window's own pattern."""
 
-    time_s: Real  # (slices,)
-    angle_rad: Real  # (slices,)
-    information: Real  # (slices,) 1 / variance of angle_rad
-    pattern: Complex  # (2, K)
+    time_s: _Real  # (slices,)
+    angle_rad: _Real  # (slices,)
+    information: _Real  # (slices,) 1 / variance of angle_rad
+    pattern: _Complex  # (2, K)
 
     def excess(self) -> float:
         """How much larger the angles' scatter is than events alone explain, at least 1."""
         used = self.information > 0
-        freedom = int(used.sum()) - UNKNOWNS
+        freedom = int(used.sum()) - _UNKNOWNS
         if freedom < 1:
             return 1.0
         return max(float((self.angle_rad[used] ** 2 * self.information[used]).sum()) / freedom, 1.0)
@@ -207,7 +209,7 @@ class _Slices:
 
 def _slice_phases(window: _Window, frequency: float, rate: float) -> _Slices:
     bins = len(window.time_s)
-    edges = np.linspace(0, bins, min(SLICES, bins) + 1).astype(np.int64)
+    edges = np.linspace(0, bins, min(_SLICES, bins) + 1).astype(np.int64)
     sums = window.derotated_sums(frequency, rate, edges)  # (2, slices, K)
     events = np.add.reduceat(window.counts, edges[:-1], axis=1)  # (2, slices)
     time_s = np.add.reduceat(window.time_s, edges[:-1]) / np.diff(edges)
@@ -228,18 +230,18 @@ def _slice_phases(window: _Window, frequency: float, rate: float) -> _Slices:
     return _Slices(time_s, -slope / safe, information, pattern)
 
 
-def _denoised_shape(pattern: Complex, events: Real) -> Complex:
+def _denoised_shape(pattern: _Complex, events: _Real) -> _Complex:
     """Harmonics of the pattern for one event, those that noise explains taken down (Wiener)."""
     power = np.abs(pattern) ** 2
     noise = events[:, None]
-    gain = np.maximum(power - NOISE_GAIN * noise, 0.0) / np.maximum(power, 1e-30)
+    gain = np.maximum(power - _NOISE_GAIN * noise, 0.0) / np.maximum(power, 1e-30)
     return gain * pattern / np.maximum(noise, 1.0)
 
 
 def _motion_correction(slices: _Slices) -> tuple[float, float]:
     """Angular speed (rad/s) and acceleration (rad/s^2) that remain in the slices' angles."""
     weight = np.sqrt(slices.information)
-    if np.count_nonzero(weight) < UNKNOWNS:
+    if np.count_nonzero(weight) < _UNKNOWNS:
         return 0.0, 0.0
     columns = (np.ones_like(slices.time_s), slices.time_s, 0.5 * slices.time_s**2)
     design = np.stack(columns, axis=1)
@@ -247,6 +249,6 @@ def _motion_correction(slices: _Slices) -> tuple[float, float]:
     return float(solution[1]), float(solution[2])
 
 
-def _signal_to_noise(window: _Window, pattern: Complex) -> float:
+def _signal_to_noise(window: _Window, pattern: _Complex) -> float:
     noise = window.counts.sum() * len(window.orders)
     return float((np.abs(pattern) ** 2).sum() / max(noise, 1.0))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = ["UnassignedEvents"]
 
-ACTIVE_SHARE = 0.2
+_ACTIVE_SHARE = 0.2
 """Share of their highest event rate that active cells have at least: noise stays below it, a
 rotor's blades that come and go do not."""
 
@@ -58,5 +58,5 @@ class UnassignedEvents:
         """How long ago some cells (n, 2), rows and columns, began to be active."""
         parts = [*self._parts, (self._latest_us, self.latest)]
         rates = [int(grid[cells[:, 0], cells[:, 1]].sum()) / max(us, 1) for us, grid in parts]
-        began = next(i for i, rate in enumerate(rates) if rate >= ACTIVE_SHARE * max(rates))
+        began = next(i for i, rate in enumerate(rates) if rate >= _ACTIVE_SHARE * max(rates))
         return sum(us for us, _ in parts[began:])

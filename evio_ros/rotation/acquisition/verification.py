@@ -25,7 +25,7 @@ from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 
 __all__ = ["Verifier"]
 
-SLICES_A_UNIT = 3
+_SLICES_A_UNIT = 3
 """So many slices of a tracker are one work unit, a millisecond."""
 
 
@@ -80,7 +80,7 @@ class Verifier:
             live = window.live[number - 1]
             is_last = number == len(window.slices)
             self._bank.follow(window.events, times_us, is_last, self._unassigned, live)
-            if number % SLICES_A_UNIT == 0:
+            if number % _SLICES_A_UNIT == 0:
                 yield
         return tracker
 

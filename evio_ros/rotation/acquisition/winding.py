@@ -38,40 +38,40 @@ from evio_ros.rotation.acquisition.work_units import Work
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
-START_SHARE = 0.5
+_START_SHARE = 0.5
 """Share of the wanted coherence, and of the best start's, that a start must have to be worth
 refining, which seldom more than doubles it."""
-ONE_SENSE = 1.4
+_ONE_SENSE = 1.4
 """A rotor's phases wind in one sense: its best start is so much more coherent than any in the other
 sense. Those of leaves wind as well either way."""
-ORDERS_TRIED = 2
+_ORDERS_TRIED = 2
 """So many numbers of windings are refined: a wrong hub may favour a neighbour of the right one."""
-START_STEPS = (-0.7, -0.35, 0.0, 0.35, 0.7)
+_START_STEPS = (-0.7, -0.35, 0.0, 0.35, 0.7)
 """Hubs to start from, about the centroid, in standard deviations of the cells along each axis. A
 filled disc has half its radius as one, so these reach 0.35 radii."""
-LEAST_CELLS = 8
+_LEAST_CELLS = 8
 """Fewer cells than the five unknowns (hub, flattening, phase) and some to spare say nothing."""
-FEWEST_BINS = 16
+_FEWEST_BINS = 16
 """Time bins at least, of however short a span."""
-FLOOR_BINS = 63
+_FLOOR_BINS = 63
 """Width of the running median about a line. A line is 8 bins wide, as the window is Hann's and
 padded to twice its length."""
-NOISE_AMPLITUDE = 2.0
+_NOISE_AMPLITUDE = 2.0
 """Cells weigh by the square of their amplitude above this. Noise has 0.9 in each polarity."""
-STANDING_SHARE = 0.5
+_STANDING_SHARE = 0.5
 """What stands, with the same phase everywhere, has no more than this share of what winds."""
-ONE_SIDED = 0.7
+_ONE_SIDED = 0.7
 """Length of the mean direction from hub to cells beyond which they lie to one side of it; half a
 disc has 0.64."""
-RIM_SHARE = 0.97
+_RIM_SHARE = 0.97
 """Share of the active cells' weight within the rim: noise outside does not widen the disc."""
-CELLS_A_UNIT = 200
+_CELLS_A_UNIT = 200
 """So many cells' spectra are one work unit, a millisecond."""
-FLATTEST = 8.0
+_FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
 
-Real = NDArray[np.float64]
-_Start = tuple[float, int, Real, Real]
+_Real = NDArray[np.float64]
+_Start = tuple[float, int, _Real, _Real]
 """Coherence, order, shift of the hub from the centroid, shear."""
 
 
@@ -155,7 +155,7 @@ def acquire(
     """
     region = _coarse(region, parameters.maximum_cells)
     points = region.cell_centers()
-    bins = max(int(span_us / parameters.time_bin_us), FEWEST_BINS)
+    bins = max(int(span_us / parameters.time_bin_us), _FEWEST_BINS)
     series = cell_time_series(
         events, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins
     )
@@ -188,11 +188,11 @@ def _normalised_spectrum(series: NDArray[np.float32]) -> Work[NDArray[np.complex
     window /= np.sqrt(np.mean(window**2))
     spectrum = np.empty((polarities, cells, bins + 1), np.complex64)
     for polarity in range(polarities):
-        for first in range(0, cells, CELLS_A_UNIT):
-            part = series[polarity, first : first + CELLS_A_UNIT]
+        for first in range(0, cells, _CELLS_A_UNIT):
+            part = series[polarity, first : first + _CELLS_A_UNIT]
             totals = part.sum(axis=1, keepdims=True)
             tapered = (part - totals / bins) * (window / np.sqrt(np.maximum(totals, 1.0)))
-            spectrum[polarity, first : first + CELLS_A_UNIT] = scipy.fft.rfft(tapered, 2 * bins)
+            spectrum[polarity, first : first + _CELLS_A_UNIT] = scipy.fft.rfft(tapered, 2 * bins)
             yield
     return spectrum
 
@@ -211,11 +211,11 @@ def _mean_power(spectrum):
 
 
 def _spectral_lines(
-    spectrum: NDArray[np.complex64], frequencies: Real, parameters: AcquisitionParameters
+    spectrum: NDArray[np.complex64], frequencies: _Real, parameters: AcquisitionParameters
 ) -> list[int]:
     """Indices of the strongest lines of the region's common power spectrum."""
     power = _mean_power(spectrum)
-    floor = np.maximum(median_filter(power, FLOOR_BINS, mode="nearest"), 1e-12)
+    floor = np.maximum(median_filter(power, _FLOOR_BINS, mode="nearest"), 1e-12)
     prominence = power / floor
     is_peak = np.zeros(len(power), bool)
     is_peak[1:-1] = (power[1:-1] > power[:-2]) & (power[1:-1] >= power[2:])
@@ -229,12 +229,12 @@ def _spectral_lines(
 class _Line:
     """Phasors of all cells at one line, ON and OFF apart, ready for winding."""
 
-    phasors: Real  # (4, cells): real and imaginary part of OFF, then of ON
-    points: Real  # (cells, 2)
+    phasors: _Real  # (4, cells): real and imaginary part of OFF, then of ON
+    points: _Real  # (cells, 2)
     scale: float
 
     @classmethod
-    def of(cls, phasors: NDArray[np.complex64], points: Real) -> _Line:
+    def of(cls, phasors: NDArray[np.complex64], points: _Real) -> _Line:
         # Square root: strong cells count more, but a few glinting ones do not decide.
         strength = np.sqrt(np.maximum(np.abs(phasors), 1e-9))
         tempered = (phasors / strength).astype(np.complex128)
@@ -242,11 +242,11 @@ class _Line:
         off, on = tempered
         return cls(np.stack((off.real, off.imag, on.real, on.imag)), points, scale)
 
-    def standing(self, center: Real, shear: Real) -> float:
+    def standing(self, center: _Real, shear: _Real) -> float:
         """Share of the power that has the same phase everywhere."""
         return float(winding_power(self.phasors, self.points, center, shear, 0)[0]) / self.scale
 
-    def starts(self, centroid: Real, shifts: Real, shears: Real, highest: int) -> list[_Start]:
+    def starts(self, centroid: _Real, shifts: _Real, shears: _Real, highest: int) -> list[_Start]:
         """The best hub and flattening of each order, the most coherent first."""
         power, shift, shear = best_starts(
             self.phasors, self.points, centroid, shifts, shears, highest
@@ -260,12 +260,12 @@ class _Line:
 
 
 def _wind(
-    phasors: NDArray[np.complex64], points: Real, line_hz: float, parameters: AcquisitionParameters
+    phasors: NDArray[np.complex64], points: _Real, line_hz: float, parameters: AcquisitionParameters
 ) -> RotorCandidate | None:
     """Find the order, hub and flattening around which the phasors wind best."""
     line = _Line.of(phasors, points)
-    weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - NOISE_AMPLITUDE, 0.0) ** 2
-    if np.count_nonzero(weight) < LEAST_CELLS:
+    weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - _NOISE_AMPLITUDE, 0.0) ** 2
+    if np.count_nonzero(weight) < _LEAST_CELLS:
         return None
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
@@ -273,27 +273,28 @@ def _wind(
     starts = line.starts(centroid, _grid_of_shifts(spread), shears, parameters.maximum_order)
     best, order = starts[0][:2]
     other_sense = max(start[0] for start in starts if start[1] * order < 0)
-    if best < max(START_SHARE * parameters.minimum_coherence, ONE_SENSE * other_sense):
+    if best < max(_START_SHARE * parameters.minimum_coherence, _ONE_SENSE * other_sense):
         return None
     promising = [
         start
-        for start in starts[:ORDERS_TRIED]
-        if start[0] >= START_SHARE * best and line_hz <= parameters.maximum_speed_hz * abs(start[1])
+        for start in starts[:_ORDERS_TRIED]
+        if start[0] >= _START_SHARE * best
+        and line_hz <= parameters.maximum_speed_hz * abs(start[1])
     ]
     if not promising:
         return None
     fits = [_refine(line, centroid, spread, start[1:]) for start in promising]
     coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
     standing = line.standing(center, shear)
-    if standing > STANDING_SHARE * coherence or not _surrounds(points, center, shear, weight):
+    if standing > _STANDING_SHARE * coherence or not _surrounds(points, center, shear, weight):
         return None
     ellipse = _outline(points, weight, center, shear)
-    if ellipse.axes[0] > FLATTEST * ellipse.axes[1]:
+    if ellipse.axes[0] > _FLATTEST * ellipse.axes[1]:
         return None
     return RotorCandidate(ellipse, line_hz / order, abs(order), coherence)
 
 
-def _shear_of(covariance: Real) -> Real:
+def _shear_of(covariance: _Real) -> _Real:
     """Flattening of the ellipse that has this covariance, as used by `disc_angle`."""
     values, vectors = np.linalg.eigh(covariance)
     strength = 0.25 * math.log(values[1] / values[0])
@@ -301,14 +302,14 @@ def _shear_of(covariance: Real) -> Real:
     return strength * np.array((math.cos(double_tilt), math.sin(double_tilt)))
 
 
-def _grid_of_shifts(spread: Real) -> Real:
+def _grid_of_shifts(spread: _Real) -> _Real:
     root = np.linalg.cholesky(spread)
-    return np.stack([root @ np.array((i, j)) for i in START_STEPS for j in START_STEPS])
+    return np.stack([root @ np.array((i, j)) for i in _START_STEPS for j in _START_STEPS])
 
 
 def _refine(
-    line: _Line, centroid: Real, spread: Real, start: tuple[int, Real, Real]
-) -> tuple[float, int, Real, Real]:
+    line: _Line, centroid: _Real, spread: _Real, start: tuple[int, _Real, _Real]
+) -> tuple[float, int, _Real, _Real]:
     order, shift, shear = start
     reach = math.sqrt(float(np.trace(spread)))
     coherence, center, refined = refined_hub(
@@ -317,13 +318,13 @@ def _refine(
     return coherence, order, center, refined
 
 
-def _surrounds(points: Real, center: Real, shear: Real, weight: Real) -> bool:
+def _surrounds(points: _Real, center: _Real, shear: _Real, weight: _Real) -> bool:
     """Whether the active cells lie around the hub and not to one side of it."""
     angle = disc_angle(points, center[0], center[1], shear[0], shear[1])
-    return float(np.abs(np.average(np.exp(1j * angle), weights=weight))) < ONE_SIDED
+    return float(np.abs(np.average(np.exp(1j * angle), weights=weight))) < _ONE_SIDED
 
 
-def _outline(points: Real, weight: Real, center: Real, shear: Real) -> Ellipse:
+def _outline(points: _Real, weight: _Real, center: _Real, shear: _Real) -> Ellipse:
     """Ellipse around the active cells with the hub and flattening that were found."""
     strength = math.hypot(*shear)
     tilt = 0.5 * math.atan2(shear[1], shear[0])
@@ -331,7 +332,7 @@ def _outline(points: Real, weight: Real, center: Real, shear: Real) -> Ellipse:
     radius, _ = unit.disc_coordinates(points[:, 0], points[:, 1])
     order = np.argsort(radius)
     share = np.cumsum(weight[order]) / weight.sum()
-    rim = float(radius[order][min(int(np.searchsorted(share, RIM_SHARE)), len(order) - 1)])
+    rim = float(radius[order][min(int(np.searchsorted(share, _RIM_SHARE)), len(order) - 1)])
     wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
     axes = (rim * math.exp(strength), rim * math.exp(-strength))
     return Ellipse((float(center[0]), float(center[1])), axes, wrapped)

@@ -18,11 +18,11 @@ from evio_ros.rotation.classical.cell_rates import FEWEST_BINS, cell_rates
 
 __all__ = ["blade_pass_frequency"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class AutocorrelationParameters(Parameters):
+class _AutocorrelationParameters(Parameters):
     """How the correlation is made and its peaks are chosen."""
 
     bin_us: float = parameter(50.0, unit="us", minimum=1.0, doc="Time bin, the step of the lag.")
@@ -46,7 +46,7 @@ def blade_pass_frequency(
     start_us: int,
     length_us: int,
     blades: int = 0,
-    parameters: AutocorrelationParameters | None = None,
+    parameters: _AutocorrelationParameters | None = None,
 ) -> float | None:
     """The frequency at which blades pass: one over the lag at which the rates repeat themselves.
 
@@ -66,7 +66,7 @@ def blade_pass_frequency(
     """
     from scipy.signal import find_peaks
 
-    p = parameters or AutocorrelationParameters()
+    p = parameters or _AutocorrelationParameters()
     rates = cell_rates(events, start_us, length_us, p.bin_us, p.cells)
     bins = rates.shape[1]
     if not len(rates) or bins < FEWEST_BINS:
@@ -90,13 +90,13 @@ def blade_pass_frequency(
     return 1e6 / (p.bin_us * _refined(smooth, int(peaks[0])))
 
 
-def _first_rise(values: Real) -> int:
+def _first_rise(values: _Real) -> int:
     """Index after which the values rise for the first time."""
     rising = np.flatnonzero(np.diff(values) > 0)
     return int(rising[0]) + 1 if len(rising) else len(values)
 
 
-def _refined(correlation: Real, lag: int) -> float:
+def _refined(correlation: _Real, lag: int) -> float:
     """The period in bins, from the peaks at its multiples."""
     period = _peak_near(correlation, float(lag), 1)
     for multiple in range(2, len(correlation) // lag):
@@ -108,7 +108,7 @@ def _refined(correlation: Real, lag: int) -> float:
     return period
 
 
-def _peak_near(correlation: Real, place: float, reach: int) -> float:
+def _peak_near(correlation: _Real, place: float, reach: int) -> float:
     """Place of the highest value near another, by a parabola between bins."""
     first = max(round(place) - reach, 1)
     top = first + int(np.argmax(correlation[first : round(place) + reach + 1]))

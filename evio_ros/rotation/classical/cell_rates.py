@@ -16,11 +16,11 @@ from evio_ros.events import EventBatch
 
 __all__ = ["FEWEST_BINS", "cell_rates"]
 
-FEWEST_EVENTS = 32
+_FEWEST_EVENTS = 32
 """Fewer events than this have no rate."""
 FEWEST_BINS = 16
 """Of fewer time bins than this no period is told."""
-FEWEST_TIMES = 4
+_FEWEST_TIMES = 4
 """Events in fewer time bins than this are a burst and no rate."""
 
 
@@ -40,7 +40,7 @@ def cell_rates(
     """
     bins = int(length_us / bin_us)
     events = events.between(start_us, start_us + length_us)
-    if len(events) < FEWEST_EVENTS or bins < 1:
+    if len(events) < _FEWEST_EVENTS or bins < 1:
         return np.zeros((0, max(bins, 0)), np.float32)
     x0, x1 = int(events.x.min()), int(events.x.max())
     y0, y1 = int(events.y.min()), int(events.y.max())
@@ -49,7 +49,7 @@ def cell_rates(
     columns = np.arange(x0 // cell_px, x1 // cell_px + 1)
     grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
     series = cell_time_series(events, cell_px, grid, start_us, bin_us, bins).reshape(-1, bins)
-    if np.count_nonzero(series.any(axis=0)) < FEWEST_TIMES:
+    if np.count_nonzero(series.any(axis=0)) < _FEWEST_TIMES:
         return np.zeros((0, bins), np.float32)
     series = series[series.any(axis=1)]
     return series - series.mean(axis=1, keepdims=True)

@@ -27,13 +27,13 @@ from evio_ros.rotation.window_parameters import WindowParameters
 
 __all__ = ["ClassicalDetector", "ClassicalDetectorParameters", "events_of_disc"]
 
-KEPT_SPEEDS = 64
+_KEPT_SPEEDS = 64
 """Speeds of a rotor that are kept for smoothing and for their scatter."""
-SAME_RADIUS = 0.5
+_SAME_RADIUS = 0.5
 """An outline whose centre lies nearer to a rotor's than this, in semi-axes, is that rotor's."""
-UNKNOWN_ANGLE_STD_RAD = math.pi / math.sqrt(3)
+_UNKNOWN_ANGLE_STD_RAD = math.pi / math.sqrt(3)
 """Standard deviation of an angle that may be anything."""
-CONFIDENCE = 0.5
+_CONFIDENCE = 0.5
 """The classical methods say nothing of how far to trust them."""
 
 
@@ -51,7 +51,7 @@ class ClassicalDetectorParameters(WindowParameters):
         4, minimum=1, maximum=64, doc="Only the largest outlines are looked at."
     )
     smoothing_windows: int = parameter(
-        1, minimum=1, maximum=KEPT_SPEEDS - 1, doc="Speeds smoothed together, odd; 1 for none."
+        1, minimum=1, maximum=_KEPT_SPEEDS - 1, doc="Speeds smoothed together, odd; 1 for none."
     )
 
     def check_together(self) -> None:
@@ -69,7 +69,7 @@ class _Track:
     ellipse: Ellipse
     seen_us: int
     turns: float = 0.0
-    rpm: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_SPEEDS))
+    rpm: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_SPEEDS))
 
 
 class ClassicalDetector:
@@ -146,20 +146,20 @@ class ClassicalDetector:
             rpm_std=self._spread(track),
             blade_count=p.blades,
             angle_rad=0.0,
-            angle_std_rad=UNKNOWN_ANGLE_STD_RAD,
+            angle_std_rad=_UNKNOWN_ANGLE_STD_RAD,
             turns=track.turns,
             center=ellipse.center,
             axes=ellipse.axes,
             tilt_rad=ellipse.tilt_rad,
             velocity=(0.0, 0.0),
-            confidence=CONFIDENCE,
+            confidence=_CONFIDENCE,
             events=events,
         )
 
     def _track_at(self, ellipse: Ellipse, end_us: int) -> _Track:
         """The rotor that was last seen within this outline, or a new one."""
         for track in self._tracks:
-            if math.dist(track.ellipse.center, ellipse.center) < SAME_RADIUS * ellipse.axes[0]:
+            if math.dist(track.ellipse.center, ellipse.center) < _SAME_RADIUS * ellipse.axes[0]:
                 return track
         track = _Track(next(self._identities), ellipse, end_us)
         self._tracks.append(track)

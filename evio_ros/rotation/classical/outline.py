@@ -16,7 +16,7 @@ __all__ = ["outlines"]
 
 
 @dataclass(frozen=True)
-class OutlineParameters(Parameters):
+class _OutlineParameters(Parameters):
     """How the map is smoothed and which contours count."""
 
     smoothing_px: float = parameter(
@@ -34,7 +34,7 @@ class OutlineParameters(Parameters):
 
 
 def outlines(
-    activity: NDArray[np.integer], parameters: OutlineParameters | None = None
+    activity: NDArray[np.integer], parameters: _OutlineParameters | None = None
 ) -> list[Ellipse]:
     """Ellipses within the smallest rectangles around the contours of an event map.
 
@@ -51,7 +51,7 @@ def outlines(
     Raises:
         EvioError: where OpenCV is not installed.
     """
-    p = parameters or OutlineParameters()
+    p = parameters or _OutlineParameters()
     try:
         import cv2
     except ImportError:

@@ -13,10 +13,10 @@ from evio_ros.rotation.classical.cell_rates import FEWEST_BINS, cell_rates
 
 __all__ = ["blade_pass_frequency"]
 
-HARMONICS = 4
+_HARMONICS = 4
 """Harmonics of a line whose power counts, each by one over its number: enough to
 tell a line from its multiples."""
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def blade_pass_frequency(
     return float(frequency[1] * (line + _vertex(decibels[line - 1 : line + 2])))
 
 
-def _noise_peak_db(power: Real, segments: int, lines: int, false_alarm: float) -> float:
+def _noise_peak_db(power: _Real, segments: int, lines: int, false_alarm: float) -> float:
     """How far above the median the highest of all lines of noise may come.
 
     The mean of m periodograms of noise is gamma distributed with shape m; rows of different power
@@ -103,7 +103,7 @@ def _noise_peak_db(power: Real, segments: int, lines: int, false_alarm: float) -
     return float(10 * np.log10(highest / gamma.median(max(shape, 1.0))))
 
 
-def _fundamental(decibels: Real, peaks: NDArray[np.int64], blades: int) -> int:
+def _fundamental(decibels: _Real, peaks: NDArray[np.int64], blades: int) -> int:
     """Index of the peak whose harmonics hold most power together."""
     floor = float(np.median(decibels))
 
@@ -114,11 +114,11 @@ def _fundamental(decibels: Real, peaks: NDArray[np.int64], blades: int) -> int:
     if blades > 1:
         strong = [peak for peak in peaks if height(blades * peak) <= height(peak)]
         peaks = np.array(strong or list(peaks))
-    sums = [sum(height(k * peak) / k for k in range(1, HARMONICS + 1)) for peak in peaks]
+    sums = [sum(height(k * peak) / k for k in range(1, _HARMONICS + 1)) for peak in peaks]
     return int(peaks[int(np.argmax(sums))])
 
 
-def _vertex(values: Real) -> float:
+def _vertex(values: _Real) -> float:
     """Place of the top of a parabola through three values, from the middle one."""
     if len(values) < 3:
         return 0.0

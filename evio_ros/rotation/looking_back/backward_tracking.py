@@ -27,8 +27,8 @@ from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 
 __all__ = ["BackwardTracking", "KnownRotor"]
 
-RAD_PER_RPM_US = 2 * math.pi / 60e6
-BOX_RADII = 2.0
+_RAD_PER_RPM_US = 2 * math.pi / 60e6
+_BOX_RADII = 2.0
 """Events so far from the hub are kept: the disc may have come from there."""
 
 
@@ -76,7 +76,7 @@ class BackwardTracking:
             steps: consecutive steps up to then.
         """
         end_us, step_us = steps[-1].end_us, steps[-1].length_us
-        events = _reversed(steps, rotor.ellipse.center, BOX_RADII * rotor.ellipse.axes[0])
+        events = _reversed(steps, rotor.ellipse.center, _BOX_RADII * rotor.ellipse.axes[0])
         tracker = self._begin(rotor)
         # Estimates in reversed time by the sensor time at which they were made.
         made: dict[int, RotorEstimate] = {}
@@ -91,7 +91,7 @@ class BackwardTracking:
             made[at_us] = estimate
             at_end = made.get(at_us + self._window_us, estimate)
             if back_us > self._window_us and estimate.window_us == self._window_us:
-                turned = estimate.rpm * RAD_PER_RPM_US * self._window_us
+                turned = estimate.rpm * _RAD_PER_RPM_US * self._window_us
                 since = tracker.expected(step_us)[0] - turned - rotor.motion.state[0]
                 yield _forwards(estimate, at_end, rotor.estimate, turned, since)
 
@@ -128,7 +128,7 @@ def _forwards(
         turned: angle by which it turns in the window, in reversed time.
         since: angle of the rotor at the window's real end less that of `known`.
     """
-    std = estimate.rpm_std * RAD_PER_RPM_US * estimate.window_us
+    std = estimate.rpm_std * _RAD_PER_RPM_US * estimate.window_us
     return replace(
         estimate,
         id=known.id,

@@ -25,33 +25,33 @@ from evio_ros.rotation.looking_back.event_count_time import CountedEvents
 
 __all__ = ["candidates"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
 FEWEST_TURNS, MOST_CYCLES = 0.7, 80.0
 """Range of what is tried: turns, and cycles of a pattern over all events."""
 CYCLE_RATIO, CYCLE_STEP = 1.08, 0.3
 """Step from one number of cycles to the next: a ratio at first, later so many cycles."""
-HIGHEST_ORDER = 8
+_HIGHEST_ORDER = 8
 """Greatest angular order of a pattern."""
-HUB_GRID = (-1.8, -1.4, -1.0, -0.6, -0.2, 0.2, 0.6, 1.0, 1.4, 1.8)
+_HUB_GRID = (-1.8, -1.4, -1.0, -0.6, -0.2, 0.2, 0.6, 1.0, 1.4, 1.8)
 """Hubs that are tried, in standard deviations of the region's events about their middle."""
-REFINED = 2
+_REFINED = 2
 """So many starts of each order."""
-CELLS_TRIED = 300
+_CELLS_TRIED = 300
 """So many cells tell where to start."""
-MOST_CANDIDATES = 3
+_MOST_CANDIDATES = 3
 """Only the most coherent ones are fitted."""
-LEAST_COHERENCE = 0.6
+_LEAST_COHERENCE = 0.6
 """Share of the power that winds, of a candidate."""
 SAME_HUB, SAME_TURNS = 0.4, 1.25
 """Candidates whose hubs are nearer than this, in radii, and whose turns differ by less than this
 factor are the same."""
-RIM_SHARE = 0.97
+_RIM_SHARE = 0.97
 """So much of the events lies inside the rim."""
 
 
 @dataclass(frozen=True, slots=True)
-class WindingDisc:
+class _WindingDisc:
     """What may turn.
 
     Attributes:
@@ -67,7 +67,7 @@ class WindingDisc:
     coherence: float
 
 
-def candidates(counted: CountedEvents, region: Region) -> list[WindingDisc]:
+def candidates(counted: CountedEvents, region: Region) -> list[_WindingDisc]:
     """What winds about a hub in a region over all events, the most coherent first."""
     points = region.cell_centers()
     cell = _cell_of_events(counted, region)
@@ -75,7 +75,7 @@ def candidates(counted: CountedEvents, region: Region) -> list[WindingDisc]:
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
     root = np.linalg.cholesky(spread)
-    shifts = np.stack([root @ np.array((i, j)) for i in HUB_GRID for j in HUB_GRID])
+    shifts = np.stack([root @ np.array((i, j)) for i in _HUB_GRID for j in _HUB_GRID])
     reach = math.sqrt(float(np.trace(spread)))
     found = []
     for _, cycles, order, center in _starts(counted, cell, points, centroid + shifts):
@@ -85,37 +85,37 @@ def candidates(counted: CountedEvents, region: Region) -> list[WindingDisc]:
         )
         radius = _radius(points, weight, center)
         disc = Ellipse((float(center[0]), float(center[1])), (radius, radius), 0.0)
-        found.append(WindingDisc(disc, cycles / order, abs(order), float(coherence)))
+        found.append(_WindingDisc(disc, cycles / order, abs(order), float(coherence)))
     found.sort(key=lambda candidate: -candidate.coherence)
-    distinct: list[WindingDisc] = []
+    distinct: list[_WindingDisc] = []
     for candidate in found:
-        if candidate.coherence >= LEAST_COHERENCE and not any(
+        if candidate.coherence >= _LEAST_COHERENCE and not any(
             _is_same(candidate, other) for other in distinct
         ):
             distinct.append(candidate)
-    return distinct[:MOST_CANDIDATES]
+    return distinct[:_MOST_CANDIDATES]
 
 
 def _starts(
-    counted: CountedEvents, cell: NDArray[np.int64], points: Real, hubs: Real
-) -> list[tuple[float, float, int, Real]]:
+    counted: CountedEvents, cell: NDArray[np.int64], points: _Real, hubs: _Real
+) -> list[tuple[float, float, int, _Real]]:
     """Coherence, cycles, order and hub of the most hopeful starts of each order."""
-    stride = -(-len(points) // CELLS_TRIED)
+    stride = -(-len(points) // _CELLS_TRIED)
     some = np.ascontiguousarray(points[::stride])
-    starts: dict[int, list[tuple[float, float, int, Real]]] = {}
+    starts: dict[int, list[tuple[float, float, int, _Real]]] = {}
     for cycles in _cycles():
         phasors = np.ascontiguousarray(_phasors(counted, cell, cycles, len(points))[0][:, ::stride])
         size = np.hypot(phasors[0::2], phasors[1::2])
         scale = float((size.sum(axis=1) ** 2).sum())
         power, best, _ = best_starts(
-            phasors, some, np.zeros(2), hubs, np.zeros((1, 2)), HIGHEST_ORDER
+            phasors, some, np.zeros(2), hubs, np.zeros((1, 2)), _HIGHEST_ORDER
         )
-        for i, order in enumerate(range(-HIGHEST_ORDER, HIGHEST_ORDER + 1)):
+        for i, order in enumerate(range(-_HIGHEST_ORDER, _HIGHEST_ORDER + 1)):
             if order and cycles / abs(order) >= FEWEST_TURNS:
                 start = (float(power[i]) / max(scale, 1e-9), cycles, order, hubs[best[i]])
                 starts.setdefault(order, []).append(start)
     ranked = (sorted(of_order, key=lambda start: -start[0]) for of_order in starts.values())
-    return [start for of_order in ranked for start in of_order[:REFINED]]
+    return [start for of_order in ranked for start in of_order[:_REFINED]]
 
 
 def _cycles() -> list[float]:
@@ -125,17 +125,17 @@ def _cycles() -> list[float]:
     return cycles
 
 
-def _is_same(one: WindingDisc, other: WindingDisc) -> bool:
+def _is_same(one: _WindingDisc, other: _WindingDisc) -> bool:
     apart = math.dist(one.disc.center, other.disc.center)
     ratio = one.turns / other.turns
     return apart < SAME_HUB * other.disc.axes[0] and 1 / SAME_TURNS < ratio < SAME_TURNS
 
 
-def _radius(points: Real, weight: Real, center: Real) -> float:
+def _radius(points: _Real, weight: _Real, center: _Real) -> float:
     distance = np.hypot(points[:, 0] - center[0], points[:, 1] - center[1])
     order = np.argsort(distance)
     share = np.cumsum(weight[order]) / weight.sum()
-    return float(distance[order][min(int(np.searchsorted(share, RIM_SHARE)), len(order) - 1)])
+    return float(distance[order][min(int(np.searchsorted(share, _RIM_SHARE)), len(order) - 1)])
 
 
 def _cell_of_events(counted: CountedEvents, region: Region) -> NDArray[np.int64]:
@@ -159,7 +159,7 @@ def _lookup(x, y, cell_px, number):
 
 def _phasors(
     counted: CountedEvents, cell: NDArray[np.int64], cycles: float, cells: int
-) -> tuple[Real, float]:
+) -> tuple[_Real, float]:
     """Phasors as `phase_vortex` takes them, and the power that would all wind alike."""
     sums = np.zeros((2, cells), np.complex128)
     _add_phasors(cell, counted.events.polarity, 2 * math.pi * cycles / max(len(counted), 1), sums)

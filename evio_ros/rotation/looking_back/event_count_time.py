@@ -21,16 +21,16 @@ __all__ = ["COUNT_SPAN", "CountedEvents", "active_span"]
 
 COUNT_SPAN = 1 << 40
 """Count time goes from 0 to this: whole numbers that hold a weight of any size."""
-ACTIVITY_BIN_US = 5_000
+_ACTIVITY_BIN_US = 5_000
 """Bins in which activity is told: a spin that a hand gives lasts for a hundred of them."""
-BUSIEST_SHARE = 0.05
+_BUSIEST_SHARE = 0.05
 """Share of the bins, those with most events, whose mean is the busiest rate."""
-LEAST_ACTIVITY = 0.03
+_LEAST_ACTIVITY = 0.03
 """Share of the busiest rate, above noise, below which nothing turns any more."""
 QUIET_SHARE, MOST_NOISE = 0.1, 0.1
 """Noise is the rate that this share of the bins stays below; no more than this share of the busiest
 rate, for a recording without a quiet time."""
-LONGEST_LULL_BINS = 20
+_LONGEST_LULL_BINS = 20
 """After so long a lull what goes on is another motion."""
 
 
@@ -44,14 +44,14 @@ def active_span(t: NDArray[np.int64]) -> tuple[int, int]:
         start_us, end_us.
     """
     first = int(t[0])
-    rate = np.bincount((t - first) // ACTIVITY_BIN_US)
-    busiest = np.sort(rate)[-max(int(BUSIEST_SHARE * len(rate)), 4) :].mean()
+    rate = np.bincount((t - first) // _ACTIVITY_BIN_US)
+    busiest = np.sort(rate)[-max(int(_BUSIEST_SHARE * len(rate)), 4) :].mean()
     # Where the rate is low for a while that is noise, and goes on meanwhile.
     noise = min(float(np.quantile(rate, QUIET_SHARE)), MOST_NOISE * busiest)
-    active = np.flatnonzero(rate > noise + LEAST_ACTIVITY * busiest)
-    runs = np.split(active, np.flatnonzero(np.diff(active) > LONGEST_LULL_BINS) + 1)
+    active = np.flatnonzero(rate > noise + _LEAST_ACTIVITY * busiest)
+    runs = np.split(active, np.flatnonzero(np.diff(active) > _LONGEST_LULL_BINS) + 1)
     run = max(runs, key=lambda bins: int(rate[bins].sum()))
-    return first + int(run[0]) * ACTIVITY_BIN_US, first + (int(run[-1]) + 1) * ACTIVITY_BIN_US
+    return first + int(run[0]) * _ACTIVITY_BIN_US, first + (int(run[-1]) + 1) * _ACTIVITY_BIN_US
 
 
 @dataclass(frozen=True, slots=True)

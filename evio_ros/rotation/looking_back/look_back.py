@@ -28,19 +28,19 @@ from evio_ros.rotation.looking_back.path_search import find_paths
 
 __all__ = ["add_earlier_windows"]
 
-HELD_US = 1_000_000
+_HELD_US = 1_000_000
 """For so long at least measurements are held back; a rotor is followed back no further."""
-SHORT_US = 80_000_000
+_SHORT_US = 80_000_000
 """A recording no longer than this is looked at as a whole, where it has few events."""
-MOST_EVENTS = 10_000_000
+_MOST_EVENTS = 10_000_000
 """Of more events than these the oldest are given up."""
-RUN_UP_US = 300_000
+_RUN_UP_US = 300_000
 """A rotor is followed back from so long after it was found, when it is better known."""
 SURE = 0.5
 """Confidence from which a rotor is more likely right than wrong."""
-ENOUGH_SURE = 0.7
+_ENOUGH_SURE = 0.7
 """Share of windows with a rotor that is sure: then the whole is not looked at."""
-SAME_SPEED = 0.05
+_SAME_SPEED = 0.05
 """Speeds that differ by less than this share are of the same rotor, if its disc is the same."""
 
 
@@ -95,7 +95,7 @@ class _HeldMeasurements:
             [
                 identity
                 for identity, (found_us, _) in self._pending.items()
-                if identity not in seen or measurement.t_us - found_us >= RUN_UP_US
+                if identity not in seen or measurement.t_us - found_us >= _RUN_UP_US
             ]
         )
 
@@ -114,10 +114,10 @@ class _HeldMeasurements:
         """Measurements that are held for long enough."""
         while self._held:
             held_us = self._held[-1].t_us - self._held[0].t_us
-            if self._is_whole and held_us > 2 * HELD_US:
+            if self._is_whole and held_us > 2 * _HELD_US:
                 self._is_whole = not self._is_sure()
-            is_long = held_us > (SHORT_US if self._is_whole else HELD_US)
-            if not is_long and self._events <= MOST_EVENTS:
+            is_long = held_us > (_SHORT_US if self._is_whole else _HELD_US)
+            if not is_long and self._events <= _MOST_EVENTS:
                 return
             self._is_whole = False
             yield self._next()
@@ -145,7 +145,7 @@ class _HeldMeasurements:
         """Whether most of the windows that are held have a rotor that is sure."""
         windows = [m for m in self._held if self._is_full(m)]
         sure = sum(any(rotor.confidence >= SURE for rotor in m.rotors) for m in windows)
-        return sure >= ENOUGH_SURE * len(windows)
+        return sure >= _ENOUGH_SURE * len(windows)
 
     def _is_full(self, measurement: Measurement) -> bool:
         """Whether a measurement's window lies in the events that are held."""
@@ -179,7 +179,7 @@ class _HeldMeasurements:
                 rotor
                 for rotor in measurement.rotors
                 if _is_same_disc(rotor, estimate)
-                and abs(rotor.rpm - estimate.rpm) <= SAME_SPEED * abs(estimate.rpm)
+                and abs(rotor.rpm - estimate.rpm) <= _SAME_SPEED * abs(estimate.rpm)
                 and rotor.confidence >= estimate.confidence
             ]
             if not agreeing:
@@ -199,10 +199,10 @@ def _step_of(measurement: Measurement) -> EventWindow:
 
 
 def _steps_until(held: Iterable[Measurement], end_us: int) -> list[EventWindow]:
-    """Steps of the last `HELD_US` before a time, as far as they follow on one another."""
+    """Steps of the last `_HELD_US` before a time, as far as they follow on one another."""
     steps: list[EventWindow] = []
     for step in map(_step_of, reversed(list(held))):
-        if step.start_us < end_us - HELD_US:
+        if step.start_us < end_us - _HELD_US:
             break
         if step.end_us == (steps[-1].start_us if steps else end_us):
             steps.append(step)

@@ -24,15 +24,15 @@ from evio_ros.rotation.tracking.speed_uncertainty import within_probability
 
 __all__ = ["PathEstimates"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
 WOBBLE_RAD, WOBBLE_ORDERS = 0.0075, (1, 2)
 """Chosen so that 68 % of the errors on simulated discs that come to rest, of four patterns, face on
 and oblique, lie within a standard deviation."""
-BLADE_ORDERS = 32
-MAXIMUM_BLADES = 10
+_BLADE_ORDERS = 32
+_MAXIMUM_BLADES = 10
 """Angular orders that tell the blades, and the greatest number of them."""
-RPM = 60 / (2 * math.pi)
+_RPM = 60 / (2 * math.pi)
 
 
 class PathEstimates:
@@ -49,7 +49,7 @@ class PathEstimates:
         bins = len(path.phase)
         self._centers = (np.arange(bins) + 0.5) / bins
         pattern = _pattern(path)
-        self._blades = blade_count(pattern, MAXIMUM_BLADES)
+        self._blades = blade_count(pattern, _MAXIMUM_BLADES)
         self._blade_angle = blade_angle(pattern.sum(axis=0), max(self._blades, 1))
         times_us = path.counted.t_us
         self.start_us, self.end_us = int(times_us[0]), int(times_us[-1]) + 1
@@ -73,7 +73,7 @@ class PathEstimates:
         std = math.sqrt(variance)
         if std >= abs(turned):
             return None
-        rpm_per_rad = RPM * 1e6 / window_us
+        rpm_per_rad = _RPM * 1e6 / window_us
         phase = float(late @ path.phase)
         first, last = np.searchsorted(path.counted.t_us, (start_us, end_us))
         return RotorEstimate(
@@ -96,7 +96,7 @@ class PathEstimates:
             looked_back=True,
         )
 
-    def _weights(self, t_us: int) -> Real:
+    def _weights(self, t_us: int) -> _Real:
         """Weights of the bins' phases, (bins,), that give the phase at a time."""
         bins = len(self._centers)
         place = float(self.path.counted.at(np.array([t_us], np.float64))[0]) * bins - 0.5
@@ -110,5 +110,5 @@ class PathEstimates:
 def _pattern(path: PhasePath) -> NDArray[np.complex128]:
     """Harmonics of the events in the turning frame, (rings, 2, orders + 1), OFF first."""
     events = path.density * (len(path.counted) / path.density.sum())
-    harmonics = np.fft.rfft(events, axis=1)[:, : BLADE_ORDERS + 1]
-    return harmonics.reshape(2, -1, BLADE_ORDERS + 1).transpose(1, 0, 2)
+    harmonics = np.fft.rfft(events, axis=1)[:, : _BLADE_ORDERS + 1]
+    return harmonics.reshape(2, -1, _BLADE_ORDERS + 1).transpose(1, 0, 2)

@@ -18,38 +18,38 @@ from evio_ros.rotation.looking_back.phase_path import PhasePath, fit_path, shear
 
 __all__ = ["find_paths"]
 
-MOST_EVENTS = 150_000
+_MOST_EVENTS = 150_000
 """Of a region's events so many are looked at."""
-REGIONS = 3
+_REGIONS = 3
 """Only the most active ones are searched."""
-FEWEST_EVENTS = 2_000
+_FEWEST_EVENTS = 2_000
 """Fewer events hold no disc that has come round."""
-MARGIN_PX = 4
+_MARGIN_PX = 4
 """A region's events are those of its box and so many pixels about it."""
-MOST_ON_DISC = 0.5
+_MOST_ON_DISC = 0.5
 """A region of which a larger share lies on a disc is part of it."""
-SAME_RADIUS = 0.5
+_SAME_RADIUS = 0.5
 """A hub nearer to another's than this, in radii, is that of the same disc."""
-LONGEST_COUNT_US = 2_000_000
+_LONGEST_COUNT_US = 2_000_000
 """Rates of a longer time are taken for those of this one."""
-LEAST_TURNS = 1.05
+_LEAST_TURNS = 1.05
 """It must have come round, for only that tells turning from moving past."""
-LEAST_GAIN = 0.4
+_LEAST_GAIN = 0.4
 """Log likelihood that an event gains."""
-LEAST_FORETOLD = 0.85
+_LEAST_FORETOLD = 0.85
 """Of the gain: what one half of the path foretells of the other."""
-LEAST_STIFFNESS = 0.1
+_LEAST_STIFFNESS = 0.1
 """Of the path over count time: what does not turn jumps."""
-LARGEST_DISAGREEMENT = 0.05
+_LARGEST_DISAGREEMENT = 0.05
 """Standard deviation of the phase, rad, as rings and polarities disagree: the median over the
 path."""
-CERTAIN = 0.9
+_CERTAIN = 0.9
 """Coherence of the winding beyond which no other hub is tried."""
 SAME_TURNS, RIVAL = 0.05, 0.9
 """Another number of turns, by more than this share, must foretell less than this share."""
 FLATTENINGS, LEAST_SHEAR, ENOUGH_SHEAR = 3, 0.03, 0.005
 """What is less may come from a contrast that is not the same all round."""
-OTHER_SENSE = 0.7
+_OTHER_SENSE = 0.7
 """Turning the other way must explain less than this share of the gain."""
 
 
@@ -59,18 +59,18 @@ def find_paths(events: EventBatch) -> list[PhasePath]:
     Args:
         events: all of a recording of a few turns.
     """
-    if len(events) < FEWEST_EVENTS:
+    if len(events) < _FEWEST_EVENTS:
         return []
     start_us, end_us = active_span(events.t)
     busy = events.between(start_us, end_us)
     found: list[PhasePath] = []
-    for region in _regions(busy, end_us - start_us)[:REGIONS]:
+    for region in _regions(busy, end_us - start_us)[:_REGIONS]:
         inside = _inside(events, region)
-        if len(inside) < FEWEST_EVENTS or any(
-            region.share_on(path.ellipse) > MOST_ON_DISC for path in found
+        if len(inside) < _FEWEST_EVENTS or any(
+            region.share_on(path.ellipse) > _MOST_ON_DISC for path in found
         ):
             continue
-        counted = CountedEvents.of(inside.between(*active_span(inside.t)), MOST_EVENTS)
+        counted = CountedEvents.of(inside.between(*active_span(inside.t)), _MOST_EVENTS)
         path = _best_path(counted, region)
         if path is not None and not any(_is_same(path.ellipse, one.ellipse) for one in found):
             found.append(path)
@@ -82,14 +82,14 @@ def _is_same(one: Ellipse, other: Ellipse) -> bool:
     apart = min(
         float(one.disc_coordinates(*other.center)[0]), float(other.disc_coordinates(*one.center)[0])
     )
-    return apart < SAME_RADIUS
+    return apart < _SAME_RADIUS
 
 
 def _regions(events: EventBatch, span_us: int) -> list[Region]:
     parameters = RegionParameters()
     grid = activity_grid(events, parameters.cell_px)
     # What turns slowly gives as many events, but in a longer time.
-    span_us = min(span_us, LONGEST_COUNT_US)
+    span_us = min(span_us, _LONGEST_COUNT_US)
     found = find_regions(grid, span_us, parameters)
     if not found:
         # A disc that fills the view stands out from no median: compare with cells beside it.
@@ -99,8 +99,8 @@ def _regions(events: EventBatch, span_us: int) -> list[Region]:
 
 def _inside(events: EventBatch, region: Region) -> EventBatch:
     """Events of a region's bounding box with a margin."""
-    y0, x0 = np.maximum(region.cells.min(axis=0) * region.cell_px - MARGIN_PX, 0).tolist()
-    y1, x1 = ((region.cells.max(axis=0) + 1) * region.cell_px + MARGIN_PX).tolist()
+    y0, x0 = np.maximum(region.cells.min(axis=0) * region.cell_px - _MARGIN_PX, 0).tolist()
+    y1, x1 = ((region.cells.max(axis=0) + 1) * region.cell_px + _MARGIN_PX).tolist()
     return crop(events, RegionOfInterest(x0, y0, x1, y1))
 
 
@@ -112,7 +112,7 @@ def _best_path(counted: CountedEvents, region: Region) -> PhasePath | None:
         if path is None or not _is_rotor(path):
             continue
         paths.append(path)
-        if candidate.coherence >= CERTAIN:
+        if candidate.coherence >= _CERTAIN:
             break
     if not paths:
         return None
@@ -162,7 +162,7 @@ def _turns_either_way(
         other = fit_path(counted, disc, turns)
         if other is None or other.turns * path.turns > 0 or not _is_rotor(other):
             continue
-        if other.foretold > OTHER_SENSE * path.foretold:
+        if other.foretold > _OTHER_SENSE * path.foretold:
             return True
     return False
 
@@ -170,9 +170,9 @@ def _turns_either_way(
 def _is_rotor(path: PhasePath) -> bool:
     """Whether a path is that of a rotor, and not a way to describe some other motion."""
     return (
-        abs(path.turns) >= LEAST_TURNS
-        and path.gain >= LEAST_GAIN
-        and path.foretold >= LEAST_FORETOLD * path.gain
-        and path.smooth.stiffness >= LEAST_STIFFNESS
-        and float(np.median(path.disagreement)) <= LARGEST_DISAGREEMENT
+        abs(path.turns) >= _LEAST_TURNS
+        and path.gain >= _LEAST_GAIN
+        and path.foretold >= _LEAST_FORETOLD * path.gain
+        and path.smooth.stiffness >= _LEAST_STIFFNESS
+        and float(np.median(path.disagreement)) <= _LARGEST_DISAGREEMENT
     )

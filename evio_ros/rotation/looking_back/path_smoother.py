@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 __all__ = ["SmoothPath", "smooth_path"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
-ORDER = 3
+_ORDER = 3
 """Of the differences: a steady acceleration costs nothing."""
-STIFFNESSES = 10.0 ** np.arange(-3.0, 9.0, 0.5)
+_STIFFNESSES = 10.0 ** np.arange(-3.0, 9.0, 0.5)
 """Values of lambda that are tried, for weights with mean 1."""
-LEAST_VARIANCE = 1e-12
+_LEAST_VARIANCE = 1e-12
 """Of phases that lie on a parabola exactly."""
 
 
@@ -40,19 +40,19 @@ class SmoothPath:
         stiffness: lambda, for weights with mean 1.
     """
 
-    phase: Real
+    phase: _Real
     variance: float
     stiffness: float
-    _factor: Real
+    _factor: _Real
 
-    def difference_variance(self, late: Real, early: Real) -> float:
+    def difference_variance(self, late: _Real, early: _Real) -> float:
         """Variance of the difference of two weighted means of the path, with (n,) weights each."""
         change = late - early
         solved = scipy.linalg.cho_solve_banded((self._factor, False), change)
         return self.variance * float(change @ solved)
 
 
-def smooth_path(phase: Real, weight: Real) -> SmoothPath:
+def smooth_path(phase: _Real, weight: _Real) -> SmoothPath:
     """Smooth phases.
 
     Args:
@@ -60,17 +60,17 @@ def smooth_path(phase: Real, weight: Real) -> SmoothPath:
         weight: float64 (n,), positive.
     """
     weight = weight / weight.mean()
-    freedom = len(phase) - ORDER
+    freedom = len(phase) - _ORDER
     penalty = _penalty(len(phase))
     best: tuple[float, SmoothPath] | None = None
-    for stiffness in STIFFNESSES:
+    for stiffness in _STIFFNESSES:
         banded = stiffness * penalty
         banded[-1] += weight
         factor = scipy.linalg.cholesky_banded(banded)
         path = scipy.linalg.cho_solve_banded((factor, False), weight * phase)
         loss = float((weight * (phase - path) ** 2).sum())
-        loss += stiffness * float((np.diff(path, ORDER) ** 2).sum())
-        variance = max(loss / freedom, LEAST_VARIANCE)
+        loss += stiffness * float((np.diff(path, _ORDER) ** 2).sum())
+        variance = max(loss / freedom, _LEAST_VARIANCE)
         likelihood = 0.5 * freedom * np.log(stiffness / variance) - np.log(factor[-1]).sum()
         if best is None or likelihood > best[0]:
             best = float(likelihood), SmoothPath(path, variance, float(stiffness), factor)
@@ -78,11 +78,11 @@ def smooth_path(phase: Real, weight: Real) -> SmoothPath:
     return best[1]
 
 
-def _penalty(n: int) -> Real:
+def _penalty(n: int) -> _Real:
     """Upper bands of D'D for third differences D, as scipy.linalg stores them: (4, n)."""
     coefficients = np.array((-1.0, 3.0, -3.0, 1.0))
-    banded = np.zeros((ORDER + 1, n))
-    for i in range(ORDER + 1):
-        for j in range(i, ORDER + 1):
-            banded[ORDER - (j - i), j : n - ORDER + j] += coefficients[i] * coefficients[j]
+    banded = np.zeros((_ORDER + 1, n))
+    for i in range(_ORDER + 1):
+        for j in range(i, _ORDER + 1):
+            banded[_ORDER - (j - i), j : n - _ORDER + j] += coefficients[i] * coefficients[j]
     return banded

@@ -52,34 +52,34 @@ from evio_ros.rotation.looking_back.turning_frame import (
 
 __all__ = ["PhasePath", "fit_path", "shear_left"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
 BINS_PER_TURN, FINE_BINS_PER_TURN = 64, 192
 FEWEST_BINS, MOST_BINS = 48, 6000
 """Bins of a turn, for the lattice and for the refined path, and bounds of all."""
-FEWEST_EVENTS = 20
+_FEWEST_EVENTS = 20
 """Of a fine bin, on average."""
-FIRST_BLURS = (0.35, 0.2, 0.12, 0.08, 0.08)
+_FIRST_BLURS = (0.35, 0.2, 0.12, 0.08, 0.08)
 BLUR = 0.06
 """Standard deviations in rad by which the density is blurred: from round to round, and at last."""
-ROUNDS = 40
+_ROUNDS = 40
 ENOUGH_RAD, ENOUGH_PX = 1e-3, 0.005
 """Rounds of refinement at most, and changes of phase and hub that are small enough to end them."""
 LARGEST_OFFSET_RAD, LARGEST_STEP_RADII = 0.15, 0.1
 """The largest changes of phase and hub in a round."""
-LARGEST_STEP = 10
+_LARGEST_STEP = 10
 """Steps of the lattice by which a bin may be ahead of the one before: 28 degrees."""
-STEP_SIGMA = 0.5
+_STEP_SIGMA = 0.5
 """Standard deviation of the log of a step."""
-TEMPER = 0.1
+_TEMPER = 0.1
 """Events come in bursts: so much of their log likelihood counts."""
-LEAST_GIVEN_OFF = 0.15
+_LEAST_GIVEN_OFF = 0.15
 """Of the mean: count time does not stop where nothing is seen."""
-FEWEST_TURNS = 0.5
+_FEWEST_TURNS = 0.5
 """What turns by less tells no hub."""
 HOPEFUL_GAIN, HOPEFUL_SHARE = 0.2, 0.5
 """A rough path is refined where an event gains this, and one half foretells this share of it."""
-LEAST_STEP = 0.2
+_LEAST_STEP = 0.2
 """Of the usual one: slower ones do not tell the shear."""
 
 
@@ -101,10 +101,10 @@ class PhasePath:
 
     ellipse: Ellipse
     center_std: tuple[float, float]
-    phase: Real
-    disagreement: Real
+    phase: _Real
+    disagreement: _Real
     smooth: SmoothPath
-    density: Real
+    density: _Real
     gain: float
     foretold: float
     counted: CountedEvents
@@ -124,34 +124,34 @@ def fit_path(counted: CountedEvents, ellipse: Ellipse, turns: float) -> PhasePat
         turns: about how many it makes over the events, signed.
 
     Returns:
-        The path; None where it does not turn by `FEWEST_TURNS`, or one half of it foretells nothing
-        of the other.
+        The path; None where it does not turn by `_FEWEST_TURNS`, or one half of it foretells
+        nothing of the other.
     """
     seen = seen_pixels(counted)
     bins = int(np.clip(abs(turns) * BINS_PER_TURN, FEWEST_BINS, MOST_BINS))
     binned = BinnedEvents.of(counted, ellipse, seen, bins)
     phase = _rough_path(binned, 2 * math.pi * turns * (np.arange(bins) + 0.5) / bins)
     for _ in range(2):
-        if abs(phase[-1] - phase[0]) < 2 * math.pi * FEWEST_TURNS:
+        if abs(phase[-1] - phase[0]) < 2 * math.pi * _FEWEST_TURNS:
             return None
         counted, phase = _evened(counted, binned, phase)
         binned = BinnedEvents.of(counted, ellipse, seen, bins)
-        phase = _rough_path(binned, phase, FIRST_BLURS[-2:])
+        phase = _rough_path(binned, phase, _FIRST_BLURS[-2:])
     turns = abs(phase[-1] - phase[0]) / (2 * math.pi)
-    if turns < FEWEST_TURNS or not _is_hopeful(binned, phase):
+    if turns < _FEWEST_TURNS or not _is_hopeful(binned, phase):
         return None
-    most = min(MOST_BINS, max(len(counted) // FEWEST_EVENTS, FEWEST_BINS))
+    most = min(MOST_BINS, max(len(counted) // _FEWEST_EVENTS, FEWEST_BINS))
     fine = int(np.clip(turns * FINE_BINS_PER_TURN, FEWEST_BINS, most))
     centers = (np.arange(fine) + 0.5) / fine
     return _refined(counted, seen, ellipse, _at_count_times(phase, centers))
 
 
 def _evened(
-    counted: CountedEvents, binned: BinnedEvents, phase: Real
-) -> tuple[CountedEvents, Real]:
+    counted: CountedEvents, binned: BinnedEvents, phase: _Real
+) -> tuple[CountedEvents, _Real]:
     """Events counted by the visible part of the disc, and the path over their count time."""
-    given_off = binned.given_off(binned.density(phase, FIRST_BLURS[-1]))
-    given_off = np.maximum(given_off, LEAST_GIVEN_OFF * given_off.mean())
+    given_off = binned.given_off(binned.density(phase, _FIRST_BLURS[-1]))
+    given_off = np.maximum(given_off, _LEAST_GIVEN_OFF * given_off.mean())
     at_events = _at_count_times(phase, counted.events.t / COUNT_SPAN)
     place = at_events * (ANGLES / (2 * math.pi))
     even = counted.weighted(1 / np.interp(place, np.arange(ANGLES), given_off, period=ANGLES))
@@ -159,19 +159,19 @@ def _evened(
     return even, np.interp(centers, even.events.t / COUNT_SPAN, at_events)
 
 
-def _at_count_times(phase: Real, count_times: Real) -> Real:
+def _at_count_times(phase: _Real, count_times: _Real) -> _Real:
     """A path of bin centres at other count times, 0 to 1; its ends go on straight."""
     places = (np.arange(len(phase) + 2) - 0.5) / len(phase)
     ends = (2 * phase[0] - phase[1], 2 * phase[-1] - phase[-2])
     return np.interp(count_times, places, np.r_[ends[0], phase, ends[1]])
 
 
-def shear_left(path: PhasePath) -> Real:
+def shear_left(path: PhasePath) -> _Real:
     """Shear of the disc that its ellipse does not yet have, (2,); see the module."""
     bins = len(path.phase)
     count_times = (np.arange(bins) + 0.5) / bins - 0.5
     steps = np.abs(np.gradient(path.phase))
-    used = steps > LEAST_STEP * np.median(steps)
+    used = steps > _LEAST_STEP * np.median(steps)
     angles = np.arange(ANGLES) * (2 * math.pi / ANGLES)
     edges = -np.angle((path.density.sum(axis=0) * np.exp(-2j * angles)).sum())
     double = 2 * path.phase + edges
@@ -182,19 +182,21 @@ def shear_left(path: PhasePath) -> Real:
     return -0.5 * np.linalg.lstsq(design, np.log(steps[used]), rcond=None)[0][-2:]
 
 
-def _rough_path(binned: BinnedEvents, phase: Real, blurs: tuple[float, ...] = FIRST_BLURS) -> Real:
+def _rough_path(
+    binned: BinnedEvents, phase: _Real, blurs: tuple[float, ...] = _FIRST_BLURS
+) -> _Real:
     """Phases by dynamic programming, from a first guess."""
     step = 2 * math.pi / ANGLES
     sense = 1 if phase[-1] > phase[0] else -1
     for blur in blurs:
         density = binned.density(phase, blur)
         likelihood, given_off = binned.log_likelihood(density)
-        lattice = _most_likely_path(TEMPER * likelihood, given_off * step, binned.events, sense)
+        lattice = _most_likely_path(_TEMPER * likelihood, given_off * step, binned.events, sense)
         phase = _moving_average(lattice * step)
     return phase
 
 
-def _moving_average(path: Real, reach: int = 4) -> Real:
+def _moving_average(path: _Real, reach: int = 4) -> _Real:
     padded = np.pad(path, reach, mode="reflect", reflect_type="odd")
     return np.convolve(padded, np.full(2 * reach + 1, 1 / (2 * reach + 1)), "valid")
 
@@ -209,9 +211,9 @@ def _most_likely_path(likelihood, given_off, events, sense):
         new = np.full(phases, -np.inf)
         for phase in range(phases):
             expected = max(events[b] / given_off[phase], 1e-3)
-            for moved in range(LARGEST_STEP + 1):
+            for moved in range(_LARGEST_STEP + 1):
                 # A path that rests in its place has moved by less than half a step.
-                surprise = math.log(max(moved, 0.35) / expected) / STEP_SIGMA
+                surprise = math.log(max(moved, 0.35) / expected) / _STEP_SIGMA
                 value = best[phase] - 0.5 * surprise * surprise
                 place = (phase + sense * moved) % phases
                 if value > new[place]:
@@ -230,12 +232,12 @@ def _most_likely_path(likelihood, given_off, events, sense):
 
 
 def _refined(
-    counted: CountedEvents, seen: NDArray[np.bool_], start: Ellipse, phase: Real
+    counted: CountedEvents, seen: NDArray[np.bool_], start: Ellipse, phase: _Real
 ) -> PhasePath:
     bins = len(phase)
     reach = LARGEST_STEP_RADII * start.axes[0]
-    ellipse, dispersion = start, 1 / TEMPER
-    for _ in range(ROUNDS):
+    ellipse, dispersion = start, 1 / _TEMPER
+    for _ in range(_ROUNDS):
         binned = BinnedEvents.of(counted, ellipse, seen, bins)
         density = binned.density(phase, BLUR)
         scores = PhaseScores.of(counted, binned, ellipse, phase, density)
@@ -266,14 +268,14 @@ def _refined(
     )
 
 
-def _is_hopeful(binned: BinnedEvents, phase: Real) -> bool:
+def _is_hopeful(binned: BinnedEvents, phase: _Real) -> bool:
     """Whether a rough path is worth refining."""
     gain = float(gains(binned, binned.density(phase, BLUR), phase).sum())
     events = max(float(binned.events.sum()), 1.0)
     return gain > HOPEFUL_GAIN * events and _foretold(binned, phase) > HOPEFUL_SHARE * gain / events
 
 
-def _foretold(binned: BinnedEvents, phase: Real) -> float:
+def _foretold(binned: BinnedEvents, phase: _Real) -> float:
     """What an event gains from the density of the other half of the path."""
     is_early = np.abs(phase - phase[0]) < 0.5 * abs(phase[-1] - phase[0])
     gained = 0.0

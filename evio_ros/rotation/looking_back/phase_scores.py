@@ -17,9 +17,9 @@ from evio_ros.rotation.tracking.disc_map import ANGLE_BITS, ANGLE_MASK, ANGLE_ST
 
 __all__ = ["PhaseScores"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
-BLOCK_RAD = 0.35
+_BLOCK_RAD = 0.35
 """Angle over which rings and polarities are compared."""
 
 
@@ -27,13 +27,13 @@ BLOCK_RAD = 0.35
 class PhaseScores:
     """Score and information of phases and shape at the present estimate."""
 
-    score: Real  # (bins, channels)
-    information: Real  # (bins, channels)
-    cross: Real  # (bins, SHAPE)
-    shape_score: Real  # (SHAPE,)
-    shape_information: Real  # (SHAPE, SHAPE)
+    score: _Real  # (bins, channels)
+    information: _Real  # (bins, channels)
+    cross: _Real  # (bins, SHAPE)
+    shape_score: _Real  # (SHAPE,)
+    shape_information: _Real  # (SHAPE, SHAPE)
     response: float
-    expected: Real  # (bins, 1 + SHAPE) what the visible pixels alone add to the scores
+    expected: _Real  # (bins, 1 + SHAPE) what the visible pixels alone add to the scores
 
     @classmethod
     def of(
@@ -41,8 +41,8 @@ class PhaseScores:
         counted: CountedEvents,
         binned: BinnedEvents,
         ellipse: Ellipse,
-        phase: Real,
-        density: Real,
+        phase: _Real,
+        density: _Real,
     ) -> PhaseScores:
         """Add up the scores of all events.
 
@@ -91,16 +91,16 @@ class PhaseScores:
         # With a blurred density an offset changes the score by less than its variance tells.
         return replace(scores, response=min(max(-bent / max(squared, 1e-9), 0.2), 5.0))
 
-    def offsets(self) -> tuple[Real, Real]:
+    def offsets(self) -> tuple[_Real, _Real]:
         """By how much each bin is ahead of its phase, and the inverse of the variance for that."""
         information = self.response * self.information.sum(axis=1)
         information = np.maximum(information, 0.05 * np.median(information) + 1e-9)
         return self._phase_score() / information, self.response * information
 
-    def _phase_score(self) -> Real:
+    def _phase_score(self) -> _Real:
         return self.expected[:, 0] - self.score.sum(axis=1)
 
-    def hub_step(self, dispersion: float) -> tuple[Real, Real]:
+    def hub_step(self, dispersion: float) -> tuple[_Real, _Real]:
         """Change of the hub in pixels, and the inverse of its covariance.
 
         Args:
@@ -113,9 +113,9 @@ class PhaseScores:
         precision = self.response * own / dispersion + 1e-6 * np.eye(SHAPE)
         return np.linalg.solve(precision, pull / dispersion), precision
 
-    def disagreement(self, phase: Real) -> Real:
+    def disagreement(self, phase: _Real) -> _Real:
         """Standard deviation of the phase of each bin, as rings and polarities tell it apart."""
-        block = (np.abs(phase - phase[0]) / BLOCK_RAD).astype(np.int64)
+        block = (np.abs(phase - phase[0]) / _BLOCK_RAD).astype(np.int64)
         blocks = int(block.max()) + 1
         score, weight = (np.zeros((blocks, self.score.shape[1])) for _ in range(2))
         np.add.at(score, block, -self.score)
@@ -136,7 +136,7 @@ class PhaseScores:
         return np.sqrt((padded[:-2] + padded[1:-1] + padded[2:]) / 3)[block]
 
 
-def _expected(binned: BinnedEvents, density: Real, phase: Real) -> Real:
+def _expected(binned: BinnedEvents, density: _Real, phase: _Real) -> _Real:
     """Mean scores of a bin's events where they lie, (bins, 1 + SHAPE): of angles, and of shape.
 
     The derivatives of log(sum over visible pixels of the density).

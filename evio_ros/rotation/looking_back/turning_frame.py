@@ -16,14 +16,14 @@ from evio_ros.rotation.tracking.disc_map import ANGLE_BITS, ANGLE_MASK, ANGLE_ST
 
 __all__ = ["ANGLES", "SHAPE", "BinnedEvents", "correlated", "gains", "seen_pixels"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
-RINGS = 3
-HUB_RADIUS = 0.12
+_RINGS = 3
+_HUB_RADIUS = 0.12
 """Rings of the disc, and the inner edge of the first in radii."""
 ANGLES = 128
 """Bins of a turn."""
-ORDERS = 40
+_ORDERS = 40
 """Angular orders of the density: a blur of 0.06 rad leaves 6 % of the highest."""
 SHAPE = 2
 """Unknowns of the disc: the hub, x and y."""
@@ -42,10 +42,10 @@ class BinnedEvents:
     """Events on a disc by channel (ring and polarity), bin and angle."""
 
     disc: DiscMap
-    counts: Real  # (channels, bins, ANGLES)
+    counts: _Real  # (channels, bins, ANGLES)
     harmonics: NDArray[np.complex128]  # (channels, bins, ORDERS + 1)
-    visible: Real  # (channels, ANGLES) pixels
-    levers: Real  # (SHAPE, channels, ANGLES) sums over pixels of the angle's change with the shape
+    visible: _Real  # (channels, ANGLES) pixels
+    levers: _Real  # (SHAPE, channels, ANGLES) sums over pixels of the angle's change with the shape
 
     @classmethod
     def of(
@@ -59,9 +59,9 @@ class BinnedEvents:
             seen: bool (height, width), pixels that can give events.
             bins: number of bins of count time.
         """
-        disc = DiscMap.of(ellipse, counted.events.size, RINGS, HUB_RADIUS, 1.0)
+        disc = DiscMap.of(ellipse, counted.events.size, _RINGS, _HUB_RADIUS, 1.0)
         counts = angle_time_histogram(counted.events, disc, 0, COUNT_SPAN, bins, ANGLES)
-        harmonics = scipy.fft.rfft(counts.astype(np.float64), axis=2)[:, :, : ORDERS + 1]
+        harmonics = scipy.fft.rfft(counts.astype(np.float64), axis=2)[:, :, : _ORDERS + 1]
         x0, y0, x1, y1 = disc.box
         row, column = np.nonzero(seen[y0:y1, x0:x1] & (disc.codes >= 0))
         codes = disc.codes[row, column]
@@ -76,11 +76,11 @@ class BinnedEvents:
         return cls(disc, counts.astype(np.float64), harmonics, tables[0], tables[1:])
 
     @property
-    def events(self) -> Real:
+    def events(self) -> _Real:
         """(bins,) number of events."""
         return self.counts.sum(axis=(0, 2))
 
-    def density(self, phase: Real, blur: float, used: NDArray[np.bool_] | None = None) -> Real:
+    def density(self, phase: _Real, blur: float, used: NDArray[np.bool_] | None = None) -> _Real:
         """Events for each visible pixel in the turning frame, (channels, ANGLES).
 
         Args:
@@ -88,10 +88,10 @@ class BinnedEvents:
             blur: standard deviation of the blur, rad.
             used: (bins,) of which bins; None for all.
         """
-        orders = np.arange(ORDERS + 1)
+        orders = np.arange(_ORDERS + 1)
         rate = np.abs(np.gradient(phase))
         smooth = np.exp(-0.5 * (orders * blur) ** 2)
-        visible = scipy.fft.rfft(self.visible, axis=1)[:, : ORDERS + 1]
+        visible = scipy.fft.rfft(self.visible, axis=1)[:, : _ORDERS + 1]
         turn = np.exp(1j * np.outer(phase, orders))
         if used is not None:
             turn = turn * used[:, None]
@@ -104,7 +104,7 @@ class BinnedEvents:
         doubt = 0.02 * pixels.mean() + 1e-9
         return np.maximum((events + 0.05 * mean * doubt) / (pixels + doubt), 0.03 * mean + 1e-12)
 
-    def log_likelihood(self, density: Real) -> tuple[Real, Real]:
+    def log_likelihood(self, density: _Real) -> tuple[_Real, _Real]:
         """Of each bin at each phase, (bins, ANGLES), and events a radian given off, (ANGLES,)."""
         logs = scipy.fft.rfft(np.log(density), axis=1)
         spectrum = scipy.fft.rfft(self.counts, axis=2)
@@ -114,22 +114,22 @@ class BinnedEvents:
             total
         ), total
 
-    def given_off(self, density: Real) -> Real:
+    def given_off(self, density: _Real) -> _Real:
         """Events a radian that the visible pixels give off at each phase, (ANGLES,)."""
         return np.maximum(correlated(self.visible, density), 1e-9)
 
 
-def correlated(pixels: Real, pattern: Real) -> Real:
+def correlated(pixels: _Real, pattern: _Real) -> _Real:
     """Sum over channels and angles of pixels * pattern turned to each phase, (..., ANGLES)."""
     product = scipy.fft.rfft(pixels, axis=-1) * np.conj(scipy.fft.rfft(pattern, axis=-1))
     return scipy.fft.irfft(product.sum(axis=-2), ANGLES, axis=-1)
 
 
-def _periodic(harmonics: NDArray[np.complex128]) -> Real:
+def _periodic(harmonics: NDArray[np.complex128]) -> _Real:
     return scipy.fft.irfft(harmonics, ANGLES, axis=1)
 
 
-def gains(binned: BinnedEvents, density: Real, phase: Real) -> Real:
+def gains(binned: BinnedEvents, density: _Real, phase: _Real) -> _Real:
     """Log likelihood of each bin's events less that of a disc that is everywhere alike, (bins,)."""
     likelihood, _ = binned.log_likelihood(density)
     place = phase * (ANGLES / (2 * math.pi))

@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 __all__ = ["blade_angle", "blade_count"]
 
-LEAST_AGREEMENT = 0.65
+_LEAST_AGREEMENT = 0.65
 """Least correlation of neighbouring rings for what turns to be blades: a texture
 has another pattern on every ring. Fitted to simulated recordings."""
-CORRELATION_STEPS = 64
+_CORRELATION_STEPS = 64
 """A turn is tried in four times as many steps for the shift that suits two rings best: 25 mrad."""
-LEAST_POLARITY = 0.1
+_LEAST_POLARITY = 0.1
 """A polarity whose edges have less than this share of the other's is not seen."""
-LEAST_SHARE = 0.4
+_LEAST_SHARE = 0.4
 """Least power on the multiples of a number of blades, 0 where chance has it and 1 for all: it tells
 blades from a single mark. Fitted to simulated recordings."""
-LEAST_RING_POWER = 0.02
+_LEAST_RING_POWER = 0.02
 """Rings with less than this share of all power are not asked whether they show the same number of
 blades: their harmonics are mostly noise. Set by hand."""
-NEARLY_BEST = 0.7
+_NEARLY_BEST = 0.7
 """The largest number counts whose share is at least this part of the best: the divisors of the true
 number have all of its multiples too. Fitted to simulated recordings."""
 
@@ -48,10 +48,10 @@ def blade_angle(pattern: NDArray[np.complex128], blades: int) -> float:
     """
     off, on = pattern[:, blades]
     pitch = 2 * math.pi / blades
-    if abs(on) < LEAST_POLARITY * abs(off):
+    if abs(on) < _LEAST_POLARITY * abs(off):
         return float(-np.angle(off) / blades)
     on_angle = -np.angle(on) / blades
-    if abs(off) < LEAST_POLARITY * abs(on):
+    if abs(off) < _LEAST_POLARITY * abs(on):
         return float(on_angle)
     off_angle = -np.angle(off) / blades
     gap = (off_angle - on_angle + pitch / 2) % pitch - pitch / 2
@@ -85,14 +85,14 @@ def blade_count(pattern: NDArray[np.complex128], maximum: int) -> int:
     for count in range(2, maximum + 1):
         scores[count] = _share_on_multiples(by_ring.sum(axis=0), count)
     best = scores.max()
-    if best >= LEAST_SHARE:
-        blades = int(np.flatnonzero(scores >= NEARLY_BEST * best)[-1])
-        rings = by_ring[by_ring.sum(axis=1) > LEAST_RING_POWER * total]
-        if min(_share_on_multiples(ring, blades) for ring in rings) >= LEAST_SHARE:
+    if best >= _LEAST_SHARE:
+        blades = int(np.flatnonzero(scores >= _NEARLY_BEST * best)[-1])
+        rings = by_ring[by_ring.sum(axis=1) > _LEAST_RING_POWER * total]
+        if min(_share_on_multiples(ring, blades) for ring in rings) >= _LEAST_SHARE:
             return blades
     else:
         blades = 1
-    return blades if _ring_agreement(pattern, power) >= LEAST_AGREEMENT else 0
+    return blades if _ring_agreement(pattern, power) >= _LEAST_AGREEMENT else 0
 
 
 def _share_on_multiples(by_order: NDArray[np.float64], count: int) -> float:
@@ -111,7 +111,7 @@ def _ring_agreement(pattern: NDArray[np.complex128], power: NDArray[np.float64])
     if len(pattern) < 2:
         return 1.0
     cross = (pattern[:-1, :, 1:] * np.conj(pattern[1:, :, 1:])).sum(axis=1)
-    correlation = np.abs(np.fft.fft(cross, 4 * CORRELATION_STEPS, axis=1)).max(axis=1)
+    correlation = np.abs(np.fft.fft(cross, 4 * _CORRELATION_STEPS, axis=1)).max(axis=1)
     energy = power.sum(axis=(1, 2))
     norm = np.sqrt(energy[:-1] * energy[1:])
     return float(correlation.sum() / max(norm.sum(), 1e-300))

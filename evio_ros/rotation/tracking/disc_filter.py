@@ -27,24 +27,24 @@ from evio_ros.rotation.tracking.phase_filter import calm_share
 
 __all__ = ["DiscFilter"]
 
-Real = NDArray[np.float64]
-Matrix = tuple[tuple[float, float], tuple[float, float]]
+_Real = NDArray[np.float64]
+_Matrix = tuple[tuple[float, float], tuple[float, float]]
 
-FIRST_SHIFT_PX = 2.0
-FIRST_SHEAR = 0.1
-FIRST_VELOCITY_PX_S = 50.0
-FIRST_SHEAR_RATE = 0.3
+_FIRST_SHIFT_PX = 2.0
+_FIRST_SHEAR = 0.1
+_FIRST_VELOCITY_PX_S = 50.0
+_FIRST_SHEAR_RATE = 0.3
 """What may be wrong of a disc that was just found, as standard deviations in px, 1, px/s and 1/s.
 Fitted to simulated recordings."""
-FIRST_PASSAGE_PX = 1.0
-FIRST_PASSAGE_SHEAR = 0.02
+_FIRST_PASSAGE_PX = 1.0
+_FIRST_PASSAGE_SHEAR = 0.02
 """How far a disc may have gone, or changed, when the next blade comes: more could not be told from
 the blades' own motion. Fitted to simulated recordings."""
-LARGEST_ERROR = 0.01
+_LARGEST_ERROR = 0.01
 """Shift in radii, or shear, beyond which pixels are mapped anew: a pixel at the rim of a disc of
 100 pixels' radius. To second order, which the score neglects, that is 1e-4 rad."""
 
-LEAST_VARIANCE = 1e-12
+_LEAST_VARIANCE = 1e-12
 """No phase is known better than to a microradian, rad^2; 0 would divide."""
 
 
@@ -72,15 +72,15 @@ class DiscFilter:
         calm = calm_share(passage_s)
         self._process_noise = agility_px_s * calm, shear_agility * calm
         covariance = np.zeros((2 * GEOMETRY, 2 * GEOMETRY))
-        covariance[:2, :2] = self._in_radii(FIRST_SHIFT_PX)
+        covariance[:2, :2] = self._in_radii(_FIRST_SHIFT_PX)
         covariance[2, 2] = covariance[3, 3] = (
-            min(FIRST_SHEAR, 0.5 * FIRST_PASSAGE_SHEAR / passage_s) ** 2
+            min(_FIRST_SHEAR, 0.5 * _FIRST_PASSAGE_SHEAR / passage_s) ** 2
         )
         covariance[4:6, 4:6] = self._in_radii(
-            calm * min(FIRST_VELOCITY_PX_S, FIRST_PASSAGE_PX / passage_s)
+            calm * min(_FIRST_VELOCITY_PX_S, _FIRST_PASSAGE_PX / passage_s)
         )
         covariance[6, 6] = covariance[7, 7] = (
-            calm * min(FIRST_SHEAR_RATE, FIRST_PASSAGE_SHEAR / passage_s)
+            calm * min(_FIRST_SHEAR_RATE, _FIRST_PASSAGE_SHEAR / passage_s)
         ) ** 2
         # Shift x, y, shear 0, 1, and their changes a second.
         self._state, self._covariance = np.zeros(2 * GEOMETRY), covariance
@@ -145,7 +145,7 @@ class DiscFilter:
         Args:
             score: of slices that were measured with `ellipse`.
             offset_rad: of the phase filter's phase from that with which the slices were measured.
-            offset_variance: its variance, to which `LEAST_VARIANCE` is added.
+            offset_variance: its variance, to which `_LEAST_VARIANCE` is added.
             over_dispersion: how much larger the variance of sectors' phases is than events alone
                 explain.
         """
@@ -156,7 +156,7 @@ class DiscFilter:
             score.information,
             over_dispersion,
             offset_rad,
-            offset_variance + LEAST_VARIANCE,
+            offset_variance + _LEAST_VARIANCE,
         )
 
     def remap(self) -> bool:
@@ -165,20 +165,20 @@ class DiscFilter:
         Returns:
             True where the disc was farther off than a straight line describes well.
         """
-        if max(map(abs, self._state[:GEOMETRY].tolist())) <= LARGEST_ERROR:
+        if max(map(abs, self._state[:GEOMETRY].tolist())) <= _LARGEST_ERROR:
             return False
         self.ellipse = self.best_ellipse
         self._state[:GEOMETRY] = 0.0
         self._noise_power = self._make_noise_power()
         return True
 
-    def _in_radii(self, deviation_px: float) -> Real:
+    def _in_radii(self, deviation_px: float) -> _Real:
         """Covariance (2, 2) in radii of a place known to so many pixels in each direction."""
         tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes
         to_disc = np.array(_stretch(tilt, 1 / a, 1 / b))
         return deviation_px**2 * (to_disc @ to_disc.T)
 
-    def _make_noise_power(self) -> Real:
+    def _make_noise_power(self) -> _Real:
         power = np.zeros((GEOMETRY, GEOMETRY))
         power[:2, :2] = self._in_radii(self._process_noise[0])
         power[2, 2] = power[3, 3] = self._process_noise[1] ** 2
@@ -260,7 +260,7 @@ def deformed(ellipse: Ellipse, x: float, y: float, shear_0: float, shear_1: floa
     return Ellipse((ellipse.center[0] + shift_x, ellipse.center[1] + shift_y), axes, wrapped)
 
 
-def _axes_of(matrix: Matrix) -> tuple[float, tuple[float, float]]:
+def _axes_of(matrix: _Matrix) -> tuple[float, tuple[float, float]]:
     """Direction of the longer axis, and both semi-axes, of a matrix's image of the unit circle.
 
     Any matrix is a rotation with a scale plus a reflection with a scale.
@@ -273,17 +273,17 @@ def _axes_of(matrix: Matrix) -> tuple[float, tuple[float, float]]:
     return tilt, (turning + mirroring, abs(turning - mirroring))
 
 
-def _times(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
+def _times(matrix: _Matrix, x: float, y: float) -> tuple[float, float]:
     (xx, xy), (yx, yy) = matrix
     return xx * x + xy * y, yx * x + yy * y
 
 
-def _to_image(ellipse: Ellipse) -> Matrix:
+def _to_image(ellipse: Ellipse) -> _Matrix:
     """Matrix from displacements on the disc, in radii, to displacements in the image."""
     return _stretch(ellipse.tilt_rad, *ellipse.axes)
 
 
-def _stretch(direction: float, along: float, across: float) -> Matrix:
+def _stretch(direction: float, along: float, across: float) -> _Matrix:
     """Matrix that stretches along and across a direction."""
     cosine, sine = math.cos(direction), math.sin(direction)
     mixed = (along - across) * cosine * sine

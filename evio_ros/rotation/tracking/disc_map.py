@@ -36,10 +36,10 @@ __all__ = [
 
 ANGLE_BITS = 16
 """Bits of the angle: 1e-4 rad, far below what a pixel takes up on any sensor's disc."""
-RING_BITS = 4
-SLOT_SHIFT = ANGLE_BITS + RING_BITS
+_RING_BITS = 4
+SLOT_SHIFT = ANGLE_BITS + _RING_BITS
 """Bits below the slot."""
-MOST_RINGS = 1 << RING_BITS
+MOST_RINGS = 1 << _RING_BITS
 """Rings that a code has room for."""
 ANGLE_STEPS = 1 << ANGLE_BITS
 """A turn in the units of a code's angle."""
@@ -54,7 +54,7 @@ UNUSED = -3
 OUTSIDE = -4
 """Code of a pixel that does not belong to the disc of a map."""
 
-MARGIN = 0.15
+_MARGIN = 0.15
 """Width of the unused rim in radii of the disc: events of blades' tips fall there as long as the
 disc is not yet well known. Fitted to simulated recordings."""
 
@@ -87,7 +87,7 @@ class DiscMap:
             rings: number of rings, at most `MOST_RINGS`; pixels beyond the rim are of the last.
             hub_radius, rim_radius: in radii of the disc.
         """
-        half_width, half_height = ellipse.scaled(rim_radius + MARGIN).half_extent()
+        half_width, half_height = ellipse.scaled(rim_radius + _MARGIN).half_extent()
         x0 = int(np.clip(math.floor(ellipse.center[0] - half_width), 0, size.width - 1))
         y0 = int(np.clip(math.floor(ellipse.center[1] - half_height), 0, size.height - 1))
         x1 = int(np.clip(math.ceil(ellipse.center[0] + half_width) + 1, x0 + 1, size.width))
@@ -121,7 +121,7 @@ def _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius):
             along = (dx * cosine + dy * sine) / major
             across = (dy * cosine - dx * sine) / minor
             radius = math.hypot(along, across)
-            if radius > rim_radius + MARGIN:
+            if radius > rim_radius + _MARGIN:
                 codes[row, column] = OUTSIDE
                 continue
             if radius < hub_radius or radius > rim_radius:

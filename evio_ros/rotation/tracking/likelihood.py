@@ -60,9 +60,9 @@ __all__ = [
     "vertex",
 ]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
-MANOEUVRE_GAIN = 15.0
+_MANOEUVRE_GAIN = 15.0
 """Log likelihood by which an offset must be better than the one near the expected phase to be
 believed: e^15 outweighs the hundred offsets that are tried, and templates that are not quite right.
 Fitted to simulated recordings."""
@@ -72,20 +72,20 @@ GEOMETRY = 4
 LARGEST_STEP_RAD = 4 * BIN_RAD
 """Offsets beyond the matched filter's that are larger than this are not believed: the score is
 taken as linear, which blades' edges are for a few bins."""
-PLACE_ERROR_PX = 0.05
+_PLACE_ERROR_PX = 0.05
 """Standard deviation of a sector's place that does not go away with the number of events: pixels
 are discrete, and a sector sees few edges. Fitted to simulated recordings."""
-TEMPLATE_ERROR = 0.1
+_TEMPLATE_ERROR = 0.1
 """Relative error of the score that the template leads to expect in a sector that an edge cuts.
 Fitted to simulated recordings."""
-LEAST_DENSITY = 0.02
+_LEAST_DENSITY = 0.02
 """Least that is expected in a sector, over the mean; a smoothed template may fall below 0. Fitted
 to simulated recordings."""
-SHORT_RAD = 0.01
+_SHORT_RAD = 0.01
 """A sector's means over a slice's time are taken in its middle where a rotor turns by less: half a
 bin, over which tables are straight, and a smaller divisor would make much of rounding."""
 _MIDDLE_RAD = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS)
-LAG = np.stack(
+_LAG = np.stack(
     (-np.sin(_MIDDLE_RAD), np.cos(_MIDDLE_RAD), -np.sin(2 * _MIDDLE_RAD), np.cos(2 * _MIDDLE_RAD)),
     axis=1,
 )
@@ -93,22 +93,22 @@ LAG = np.stack(
 
 FIRST_PHASE_DISPERSION, FIRST_SECTOR_DISPERSION = 3.0, 2.0
 """Over-dispersion before any is measured. Fitted to simulated recordings."""
-PHASE_BOUNDS = (0.02, 1e3)
-SECTOR_BOUNDS = (1.0, 40.0)
+_PHASE_BOUNDS = (0.02, 1e3)
+_SECTOR_BOUNDS = (1.0, 40.0)
 """Bounds of what is measured; sectors hold too few edges to be better than their events explain.
 Fitted to simulated recordings."""
-SETTLED_SLICES = 3
+_SETTLED_SLICES = 3
 """Innovations before this many slices are those of the first guess."""
-LARGEST_NORMALISED = 9.0
+_LARGEST_NORMALISED = 9.0
 """A squared innovation over its variance counts for no more than this, three standard
 deviations."""
-PHASE_WEIGHTS = 0.02, 0.5
-SECTOR_WEIGHTS = 0.05, 1.0
+_PHASE_WEIGHTS = 0.02, 0.5
+_SECTOR_WEIGHTS = 0.05, 1.0
 """Weight of a slice in the averages: the first in the long run, the second over the number of
 slices so far while these are few. Fitted to simulated recordings."""
-LEAST_FREEDOM = 4
+_LEAST_FREEDOM = 4
 """Sectors beyond the number of unknowns that must be seen for their scatter to mean anything."""
-LEAST_CONTRAST = 1e-3
+_LEAST_CONTRAST = 1e-3
 """Templates of less contrast count as this: they show nothing, and 0 would divide."""
 
 
@@ -155,8 +155,8 @@ class Score(NamedTuple):
         explained: how much of the scatter the best place and shape explain.
     """
 
-    gradient: Real
-    information: Real
+    gradient: _Real
+    information: _Real
     scatter: float
     sectors: int
     explained: float
@@ -164,7 +164,7 @@ class Score(NamedTuple):
     def over_dispersion(self) -> float | None:
         """Scatter of the sectors about the best place and shape, over what events explain."""
         freedom = self.sectors - len(self.gradient)
-        if freedom < LEAST_FREEDOM:
+        if freedom < _LEAST_FREEDOM:
             return None
         return (self.scatter - self.explained) / freedom
 
@@ -187,7 +187,7 @@ def score_of(
             template.tables,
             template.radii,
             template.response,
-            PLACE_ERROR_PX * pixel_rad,
+            _PLACE_ERROR_PX * pixel_rad,
             (offset_rad, slices.phase, slices.turned_rad),
         )
     )
@@ -212,24 +212,24 @@ class OverDispersion:
 
     def update_phase(self, normalised: float, slices: int) -> None:
         """Take in a squared innovation over its variance, after `slices` slices."""
-        if slices < SETTLED_SLICES:
+        if slices < _SETTLED_SLICES:
             return
-        usual, first = PHASE_WEIGHTS
+        usual, first = _PHASE_WEIGHTS
         weight = max(usual, first / (1 + slices))
-        self.phase *= 1 + weight * (min(normalised, LARGEST_NORMALISED) - 1)
-        self.phase = min(max(self.phase, PHASE_BOUNDS[0]), PHASE_BOUNDS[1])
+        self.phase *= 1 + weight * (min(normalised, _LARGEST_NORMALISED) - 1)
+        self.phase = min(max(self.phase, _PHASE_BOUNDS[0]), _PHASE_BOUNDS[1])
 
     def update_sectors(self, score: Score, slices: int) -> None:
         """Take in the scatter of the sectors, after `slices` slices."""
         measured = score.over_dispersion()
         if measured is not None:
-            bounded = min(max(measured, SECTOR_BOUNDS[0]), SECTOR_BOUNDS[1])
-            usual, first = SECTOR_WEIGHTS
+            bounded = min(max(measured, _SECTOR_BOUNDS[0]), _SECTOR_BOUNDS[1])
+            usual, first = _SECTOR_WEIGHTS
             self.sectors += max(usual, first / (1 + slices)) * (bounded - self.sectors)
 
     def over_contrast(self, contrast: float) -> float:
         """Both factors multiplied, over a template's contrast: large where the disc is wrong."""
-        return self.phase * self.sectors / max(contrast, LEAST_CONTRAST)
+        return self.phase * self.sectors / max(contrast, _LEAST_CONTRAST)
 
 
 @njit(cache=True, nogil=True)
@@ -282,7 +282,7 @@ def _best_bin(likelihood, reach, variance):
         if here > likelihood[middle + anywhere]:
             anywhere = i
     gained = likelihood[middle + anywhere] - likelihood[middle + near]
-    is_manoeuvre = gained > MANOEUVRE_GAIN
+    is_manoeuvre = gained > _MANOEUVRE_GAIN
     return (anywhere if is_manoeuvre else near), is_manoeuvre
 
 
@@ -304,7 +304,7 @@ def _sector_means(integral, second_integral, start, turned, means):
     """
     width = 2 * math.pi / SECTORS
     means[:] = 0.0
-    if abs(turned) < SHORT_RAD:
+    if abs(turned) < _SHORT_RAD:
         _steps(integral, -(start + 0.5 * turned), 1.0 / width, means)
         return
     _steps(second_integral, -start, 1.0 / (width * turned), means)
@@ -342,7 +342,7 @@ def _expected_slopes(tables, ring, swapped, start, turned, means, expected):
             tables.slope_integral[of], tables.slope_second_integral[of], start, turned, steep
         )
         for sector in range(SECTORS):
-            mean = max(1.0 + density[sector], LEAST_DENSITY)
+            mean = max(1.0 + density[sector], _LEAST_DENSITY)
             expected[seen, sector] = (tables.mean_slope[of] + steep[sector]) / mean
 
 
@@ -390,7 +390,7 @@ def _compare(counts, tables, radii, response, place_error, motion):
                 usual = expected[seen, sector]
                 own_score -= steep - events * usual
                 own += max(squared - events * usual**2, 0.0)
-                doubt += (TEMPLATE_ERROR * events * usual) ** 2
+                doubt += (_TEMPLATE_ERROR * events * usual) ** 2
             if own == 0.0:
                 continue
             # The edges in one sector are few and pixels discrete: no sector is known without end.
@@ -400,7 +400,7 @@ def _compare(counts, tables, radii, response, place_error, motion):
             scatter += own_score * own_score / own
             sectors += 1
             for i in range(GEOMETRY):
-                design[1 + i] = LAG[sector, i] / (radii[ring] if i < 2 else 1.0)
+                design[1 + i] = _LAG[sector, i] / (radii[ring] if i < 2 else 1.0)
             for i in range(1 + GEOMETRY):
                 gradient[i] += own_score * design[i]
                 for j in range(1 + GEOMETRY):

@@ -12,53 +12,53 @@ import math
 
 __all__ = ["LockDetector", "is_wrong_disc"]
 
-QUIET_SHARE = 0.25
+_QUIET_SHARE = 0.25
 """Share of the expected gain below which a rotor is not seen turning. Fitted to simulated
 recordings."""
-DECISIVE_GAIN = 25.0
+_DECISIVE_GAIN = 25.0
 """Gain (log likelihood) that must be expected before its absence means anything: such a gain comes
 by chance once in e^25."""
-FORGETTING = 0.8
+_FORGETTING = 0.8
 """Weight of the slices before, for rotors of which one slice says little: five slices count. Fitted
 to simulated recordings."""
-SLOWEST_WEIGHT = 0.02
+_SLOWEST_WEIGHT = 0.02
 """Weight of a new slice in the averages in the long run: fifty slices count, 250 ms of 5 ms
 each."""
-MATCH_WEIGHT = 0.1
+_MATCH_WEIGHT = 0.1
 TYPICAL_GAIN, LEAST_TYPICAL_GAIN = 20.0, 0.5
 """Weight of a new slice in the match where a perfect one would gain `TYPICAL_GAIN`; it counts for
 less in proportion where it would gain less, and not at all below the other. Fitted to simulated
 recordings."""
-LEAST_TURNED_RAD = 1e-3
+_LEAST_TURNED_RAD = 1e-3
 """A rotor that turns by less in a slice tells nothing of what it shows for a radian."""
 
-NO_MATCH = 0.3
-FULL_MATCH = 0.8
+_NO_MATCH = 0.3
+_FULL_MATCH = 0.8
 """Matches at which a rotor is surely none, and surely one. Fitted to simulated recordings."""
-CONVINCING_GAIN = 1000.0
+_CONVINCING_GAIN = 1000.0
 """Gain (log likelihood) after which a rotor is a false one with probability 1 / e. The best of all
 candidates that were tried is followed, so a little gain proves nothing: of simulated dim and noisy
 rotors taken up with up to 1500, half were wrong, with above 2500 none."""
 
-LEAST_SLICES = 6
-LEAST_MATCH = 0.6
-LEAST_GAIN = 500.0
+_LEAST_SLICES = 6
+_LEAST_MATCH = 0.6
+_LEAST_GAIN = 500.0
 """What a rotor must have shown: slices in which it was seen, share of a perfect match, gain (log
 likelihood). Fitted to simulated recordings."""
-WRONG_DISC = 200.0
+_WRONG_DISC = 200.0
 """Over-dispersion over contrast at which a disc is as likely a wrong one: those that span two
 rotors, or lie beside one, show 300 to 3000, right ones below 75, one with a single mark up to
 115, all in simulated recordings."""
-STEEPNESS = 4
+_STEEPNESS = 4
 """Power of that ratio: between 75 and 300 the probability falls from 0.98 to 0.16."""
 
-STANDING_SHARE = 0.6
+_STANDING_SHARE = 0.6
 """Share of its usual events below which a rotor that is not seen turning stands still. Fitted to
 simulated recordings."""
 STIRRING_SHARE, STIRRING_EVENTS = 0.1, 10
 """Share of the usual events, and number on top of them, above which a rotor that stood still turns
 again: noise events are fewer. Fitted to simulated recordings."""
-CREEP_SHARE = 0.5
+_CREEP_SHARE = 0.5
 """A rotor that stands still may creep at this share of the speed that its events allow, as a
 standard deviation: at twice that at the most."""
 
@@ -85,11 +85,13 @@ class LockDetector:
 
     def is_locked(self) -> bool:
         """Whether enough was seen to take what is followed for a rotor."""
-        return self.slices >= LEAST_SLICES and self.match > LEAST_MATCH and self.gain > LEAST_GAIN
+        return (
+            self.slices >= _LEAST_SLICES and self.match > _LEAST_MATCH and self.gain > _LEAST_GAIN
+        )
 
     def is_match(self) -> bool:
         """Whether what is seen resembles the template at all."""
-        return self.match >= NO_MATCH
+        return self.match >= _NO_MATCH
 
     def probability(self, over_dispersion: float) -> float:
         """Probability that what is followed is the rotor that the template shows, 0 to 1.
@@ -98,9 +100,9 @@ class LockDetector:
             over_dispersion: by how much the phase and the sectors of the disc scatter more than
                 events explain, the two factors multiplied, over the contrast of the template.
         """
-        matches = min(max((self.match - NO_MATCH) / (FULL_MATCH - NO_MATCH), 0.0), 1.0)
-        explained = 1.0 / (1.0 + (over_dispersion / WRONG_DISC) ** STEEPNESS)
-        return -math.expm1(-max(self.gain, 0.0) / CONVINCING_GAIN) * explained * matches
+        matches = min(max((self.match - _NO_MATCH) / (_FULL_MATCH - _NO_MATCH), 0.0), 1.0)
+        explained = 1.0 / (1.0 + (over_dispersion / _WRONG_DISC) ** _STEEPNESS)
+        return -math.expm1(-max(self.gain, 0.0) / _CONVINCING_GAIN) * explained * matches
 
     def is_lost(self, gain: float, turned_rad: float) -> bool:
         """Take in a slice; whether it shows that the rotor does not turn as expected.
@@ -110,11 +112,11 @@ class LockDetector:
             turned_rad: by how much the rotor should have turned.
         """
         expected = self._gain_per_rad * abs(turned_rad)
-        self._expected = FORGETTING * self._expected + expected
-        self._gained = FORGETTING * self._gained + gain
-        if expected > DECISIVE_GAIN:
-            return gain < QUIET_SHARE * expected
-        return self._expected > DECISIVE_GAIN and self._gained < QUIET_SHARE * self._expected
+        self._expected = _FORGETTING * self._expected + expected
+        self._gained = _FORGETTING * self._gained + gain
+        if expected > _DECISIVE_GAIN:
+            return gain < _QUIET_SHARE * expected
+        return self._expected > _DECISIVE_GAIN and self._gained < _QUIET_SHARE * self._expected
 
     def update(self, gain: float, events: int, turned_rad: float, contrast: float) -> None:
         """Take in a slice in which the rotor was seen.
@@ -124,14 +126,14 @@ class LockDetector:
             events: number of events.
             contrast: of the template.
         """
-        weight = max(SLOWEST_WEIGHT, 1.0 / (1 + self.slices))
+        weight = max(_SLOWEST_WEIGHT, 1.0 / (1 + self.slices))
         self.slices += 1
         self.gain += gain
         typical = events * contrast
         if typical > LEAST_TYPICAL_GAIN:
-            told = MATCH_WEIGHT * min(typical / TYPICAL_GAIN, 1.0)
+            told = _MATCH_WEIGHT * min(typical / TYPICAL_GAIN, 1.0)
             self.match += told * (gain / typical - self.match)
-        if abs(turned_rad) > LEAST_TURNED_RAD:
+        if abs(turned_rad) > _LEAST_TURNED_RAD:
             self._gain_per_rad += weight * (gain / abs(turned_rad) - self._gain_per_rad)
             self._events_per_rad += weight * (events / abs(turned_rad) - self._events_per_rad)
 
@@ -141,7 +143,7 @@ class LockDetector:
 
     def is_standing(self, events: int, turned_rad: float) -> bool:
         """Whether there are far fewer events than a rotor makes that turns by so much."""
-        return events < STANDING_SHARE * self._events_per_rad * abs(turned_rad)
+        return events < _STANDING_SHARE * self._events_per_rad * abs(turned_rad)
 
     def is_stirring(self, events: int, usual_rad: float) -> bool:
         """Whether a rotor that stood still turns again, which usually turns by so much."""
@@ -149,9 +151,9 @@ class LockDetector:
 
     def creep_rad_s(self, events: int, length_s: float) -> float:
         """How fast a rotor that stands still may creep for the events that are left."""
-        return CREEP_SHARE * events / max(self._events_per_rad * length_s, 1e-9)
+        return _CREEP_SHARE * events / max(self._events_per_rad * length_s, 1e-9)
 
 
 def is_wrong_disc(over_dispersion: float) -> bool:
     """Whether a disc is more likely a wrong one, see `LockDetector.probability`."""
-    return over_dispersion > WRONG_DISC
+    return over_dispersion > _WRONG_DISC

@@ -31,48 +31,48 @@ from numpy.typing import NDArray
 
 __all__ = ["Motion", "PhaseFilter", "WindowMotion", "calm_share"]
 
-Real = NDArray[np.float64]
+_Real = NDArray[np.float64]
 
-PROCESS_NOISES = (1e-3, 3e-2, 1.0, 30.0)
+_PROCESS_NOISES = (1e-3, 3e-2, 1.0, 30.0)
 """How far the acceleration walks in a second, as a standard deviation over the speed, 1/s^2; a
 factor of 30 apart, so that one is never off by more than six. Fitted to simulated recordings."""
-SLOWEST_RAD_S = 1.0
+_SLOWEST_RAD_S = 1.0
 """Slower rotors are given the process noise of this speed, a sixth of a turn a second."""
-SCALE_KEPT = 0.995
+_SCALE_KEPT = 0.995
 """Share that the speed which process noise goes with keeps from slice to slice: a rotor that brakes
 keeps its process noise for a second, 200 slices of 5 ms."""
-CALM_PASSAGE_S = 0.02
+_CALM_PASSAGE_S = 0.02
 """Time from blade to blade beyond which process noise is taken down with its third power: within
 one passage a change of speed and an error of the disc's place look alike. A fan of three blades at
 1000 rpm has this. Fitted to simulated recordings."""
-MEMORY_SLICES = 30.0
-MEMORY_PASSAGES = 3.0
+_MEMORY_SLICES = 30.0
+_MEMORY_PASSAGES = 3.0
 """The log likelihood of a filter remembers so many slices, or passages of a blade where these are
 longer. Fitted to simulated recordings."""
-MOST_BEHIND = 12.0
+_MOST_BEHIND = 12.0
 """A filter that is behind by more than this (log likelihood) starts again from the selected one:
 e^12 is past all doubt, and a filter that lost the rotor must be of use at the next change."""
-NOTICE_SLICES = 6
+_NOTICE_SLICES = 6
 """So many slices after it, a change of motion has been noticed. Fitted to simulated recordings."""
 MANOEUVRE_SPEED, MANOEUVRE_ACCELERATION = 0.02, 0.1
 """Covariance inflation of a manoeuvre: standard deviation of the speed as a share of it, on top of
 what brings the offset about within a slice that begins as expected; of the acceleration as a share
 of the speed and slice. Fitted to simulated recordings."""
-JUMP_RAD = 2 * math.pi
-JUMP_SHARE = 2.0
+_JUMP_RAD = 2 * math.pi
+_JUMP_SHARE = 2.0
 """By how much phase, and speed as a share of the usual one, may have jumped while a rotor was lost:
 by anything, as standard deviations."""
-FIRST_CAPACITY = 256
+_FIRST_CAPACITY = 256
 """Slices that there is room for at first; the room grows where windows ask for it."""
 
-HISTORY = np.dtype(
+_HISTORY = np.dtype(
     [
         ("start_us", np.int64),
         ("length_us", np.int64),
         ("measured", np.float64, 4),
         ("inflation", np.float64, 3),
-        ("states", np.float64, (len(PROCESS_NOISES), 3)),
-        ("covariances", np.float64, (len(PROCESS_NOISES), 3, 3)),
+        ("states", np.float64, (len(_PROCESS_NOISES), 3)),
+        ("covariances", np.float64, (len(_PROCESS_NOISES), 3, 3)),
         ("noise", np.float64),
     ]
 )
@@ -127,17 +127,17 @@ class _Bank(NamedTuple):
     as seen from before, for the mean speed of a window.
     """
 
-    states: Real
-    covariances: Real
-    likelihoods: Real
-    process_noises: Real
-    inflation: Real
-    jump: Real
+    states: _Real
+    covariances: _Real
+    likelihoods: _Real
+    process_noises: _Real
+    inflation: _Real
+    jump: _Real
 
 
 def calm_share(passage_s: float) -> float:
     """Share of its process noise that is left to a rotor of which blades pass after `passage_s`."""
-    return min(1.0, CALM_PASSAGE_S / passage_s) ** 3
+    return min(1.0, _CALM_PASSAGE_S / passage_s) ** 3
 
 
 class PhaseFilter:
@@ -154,12 +154,12 @@ class PhaseFilter:
     """
 
     def __init__(self, motion: Motion, passage_s: float, window_us: int) -> None:
-        bank = len(PROCESS_NOISES)
+        bank = len(_PROCESS_NOISES)
         self._bank = _Bank(
             np.tile(np.array(motion.state), (bank, 1)),
             np.tile(np.diag(np.square(motion.deviations)), (bank, 1, 1)),
             np.zeros(bank),
-            np.minimum(PROCESS_NOISES, PROCESS_NOISES[-1] * calm_share(passage_s)),
+            np.minimum(_PROCESS_NOISES, _PROCESS_NOISES[-1] * calm_share(passage_s)),
             np.zeros(3),
             np.zeros(3),
         )
@@ -168,17 +168,17 @@ class PhaseFilter:
         self.window_us = window_us
         self._speed_scale = abs(motion.state[1])
         # The last windows' slices.
-        self._history = np.zeros(FIRST_CAPACITY, HISTORY)
+        self._history = np.zeros(_FIRST_CAPACITY, _HISTORY)
         self._count = 0
         self._now_us = 0
 
     @property
-    def state(self) -> Real:
+    def state(self) -> _Real:
         """(3,) phase, speed and acceleration now, at the end of the last slice."""
         return self._bank.states[self.selected]
 
     @property
-    def covariance(self) -> Real:
+    def covariance(self) -> _Real:
         """(3, 3) covariance of `state`."""
         return self._bank.covariances[self.selected]
 
@@ -263,8 +263,8 @@ class PhaseFilter:
         self.selected = 0
         covariance = np.diag(np.square(deviations))
         # Seen from before, the state jumped by any amount when the rotor was lost.
-        scale = JUMP_SHARE * max(self._speed_scale, abs(speed))
-        jump = np.square((JUMP_RAD, scale, 0.0))
+        scale = _JUMP_SHARE * max(self._speed_scale, abs(speed))
+        jump = np.square((_JUMP_RAD, scale, 0.0))
         first = self._first_since(lost_us)
         for slice_ in self._history[first : self._count]:
             past = phase - speed * 1e-6 * (self._now_us - slice_["start_us"])
@@ -300,7 +300,7 @@ class PhaseFilter:
             Squared innovation of the phase over its variance, 0 where nothing was measured.
         """
         self._make_room()
-        memory = max(MEMORY_SLICES, MEMORY_PASSAGES * self._passage_s / (1e-6 * length_us))
+        memory = max(_MEMORY_SLICES, _MEMORY_PASSAGES * self._passage_s / (1e-6 * length_us))
         normalised, self.selected, self._speed_scale = _take_slice(
             self._bank,
             self.selected,
@@ -349,7 +349,7 @@ class PhaseFilter:
         first = self._first_since(2 * self.window_us)
         kept = self._history[first:].copy()
         if 2 * len(kept) > len(self._history):
-            self._history = np.zeros(2 * len(self._history), HISTORY)
+            self._history = np.zeros(2 * len(self._history), _HISTORY)
         self._history[: len(kept)] = kept
         self._count = len(kept)
 
@@ -413,7 +413,7 @@ def _slice(state, covariance, measured, inflation, noise, dt):
 @njit(cache=True, nogil=True)
 def _jerk_power(process_noise, speed_scale):
     """Power of the jerk of a filter, (rad/s^3)^2 s."""
-    return (process_noise * max(speed_scale, SLOWEST_RAD_S)) ** 2
+    return (process_noise * max(speed_scale, _SLOWEST_RAD_S)) ** 2
 
 
 @njit(cache=True, nogil=True)
@@ -448,7 +448,7 @@ def _take_slice(bank, selected, speed_scale, forgetting, measured, times_us, row
     here.noise = _jerk_power(bank.process_noises[best], speed_scale)
     bank.inflation[:] = 0.0
     bank.jump[:] = 0.0
-    return squared, best, max(abs(bank.states[selected, 1]), SCALE_KEPT * speed_scale)
+    return squared, best, max(abs(bank.states[selected, 1]), _SCALE_KEPT * speed_scale)
 
 
 @njit(cache=True, nogil=True)
@@ -458,8 +458,8 @@ def _select(bank):
     leading = bank.likelihoods[best]
     for b in range(len(bank.states)):
         bank.likelihoods[b] -= leading
-        if bank.likelihoods[b] < -MOST_BEHIND:
-            bank.likelihoods[b] = -MOST_BEHIND
+        if bank.likelihoods[b] < -_MOST_BEHIND:
+            bank.likelihoods[b] = -_MOST_BEHIND
             bank.states[b] = bank.states[best]
             bank.covariances[b] = bank.covariances[best]
     return best
@@ -515,7 +515,7 @@ def _window_advance(history, start_us, process_noises, speed_scale):
         # Each slice with the noise of the model that was selected then or, as a change is noticed
         # late, soon after.
         noise = 0.0
-        for later in window[i : i + NOTICE_SLICES + 1]:
+        for later in window[i : i + _NOTICE_SLICES + 1]:
             noise = max(noise, later.noise)
         dt = 1e-6 * window[i].length_us
         _slice(state, full, window[i].measured, window[i].inflation, noise, dt)

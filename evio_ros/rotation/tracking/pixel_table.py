@@ -15,7 +15,7 @@ from evio_ros.rotation.tracking.disc_map import FREE, SHARED, SLOT_SHIFT, UNUSED
 
 __all__ = ["PixelTable"]
 
-MOST_SLOTS = 1 << (30 - SLOT_SHIFT)
+_MOST_SLOTS = 1 << (30 - SLOT_SHIFT)
 """Slots that the upper bits of a positive int32 have room for, less one bit to spare."""
 
 
@@ -42,7 +42,7 @@ class PixelTable:
 
     def free_slot(self) -> int:
         """Smallest slot that no disc has."""
-        return next(slot for slot in range(MOST_SLOTS) if slot not in self._maps)
+        return next(slot for slot in range(_MOST_SLOTS) if slot not in self._maps)
 
     def put(self, slot: int, disc: DiscMap) -> None:
         """Draw a rotor's disc, in place of the one that the slot had.
@@ -50,8 +50,8 @@ class PixelTable:
         Raises:
             ParameterError: where the slot is not in 0 to MOST_SLOTS - 1.
         """
-        if not 0 <= slot < MOST_SLOTS:
-            raise ParameterError(f"slot: {slot} is not in 0 to {MOST_SLOTS - 1}")
+        if not 0 <= slot < _MOST_SLOTS:
+            raise ParameterError(f"slot: {slot} is not in 0 to {_MOST_SLOTS - 1}")
         self.remove(slot)
         self._maps[slot] = disc
         self._draw(slot, disc.box)

@@ -27,24 +27,24 @@ from evio_ros.rotation.tracking.template import ORDERS, Template
 
 __all__ = ["find_motion"]
 
-Harmonics = NDArray[np.complexfloating]
+_Harmonics = NDArray[np.complexfloating]
 
-FASTEST_SHARE = 2.0
+_FASTEST_SHARE = 2.0
 """Speeds up to this multiple of the usual one are looked for, in both senses: a motor that was lost
 may have sped up. Fitted to simulated recordings."""
-STEP_RAD = 0.12
+_STEP_RAD = 0.12
 """By how much the pattern may turn too far over the span between neighbouring speeds: half of the
 pitch of the finest order, `ORDERS`, so that none is lost between them."""
-LEAST_SHARE = 0.5
+_LEAST_SHARE = 0.5
 """Share of the log likelihood of a perfect match that must be found: less is a match of noise or of
 another rotor. Fitted to simulated recordings."""
-LEAST_GAIN = 30.0
+_LEAST_GAIN = 30.0
 """Log likelihood that must be found: e^30 outweighs the some ten thousand motions that are tried,
 and templates that are not quite right. Fitted to simulated recordings."""
 
 
 @dataclass(frozen=True, slots=True)
-class FoundMotion:
+class _FoundMotion:
     """Motion at the end of a span of events.
 
     Attributes:
@@ -65,7 +65,7 @@ def find_motion(
     disc: DiscMap,
     template: Template,
     usual_speed: float,
-) -> FoundMotion | None:
+) -> _FoundMotion | None:
     """Match the template over a grid of speeds in both senses.
 
     Args:
@@ -82,29 +82,29 @@ def find_motion(
     bins = max(length_us // BIN_US, 2)
     counts = angle_time_histogram(events, disc, start_us, length_us, bins, ANGLE_BINS)
     perfect_gain = int(counts.sum()) * template.contrast
-    if perfect_gain < LEAST_GAIN:
+    if perfect_gain < _LEAST_GAIN:
         return None
     length_s = length_us * 1e-6
     before_end_s = (np.arange(bins) + 0.5) * (length_s / bins) - length_s
-    half = math.ceil(FASTEST_SHARE * usual_speed * length_s / STEP_RAD)
-    speeds = np.linspace(-FASTEST_SHARE, FASTEST_SHARE, 2 * half + 1) * usual_speed
+    half = math.ceil(_FASTEST_SHARE * usual_speed * length_s / _STEP_RAD)
+    speeds = np.linspace(-_FASTEST_SHARE, _FASTEST_SHARE, 2 * half + 1) * usual_speed
     harmonics = angular_harmonics(counts, ORDERS)
     matched = np.conj(scipy.fft.rfft(template.tables.log_density, axis=2))[:, :, : ORDERS + 1]
     gain = np.stack([_gains(harmonics, speed, before_end_s, matched) for speed in speeds])
     best, offset = np.unravel_index(int(gain.argmax()), gain.shape)
-    if gain[best, offset] < max(LEAST_GAIN, LEAST_SHARE * perfect_gain):
+    if gain[best, offset] < max(_LEAST_GAIN, _LEAST_SHARE * perfect_gain):
         return None
-    step = usual_speed * FASTEST_SHARE / half
+    step = usual_speed * _FASTEST_SHARE / half
     speed = float(speeds[best])
     if 0 < best < len(speeds) - 1:
         speed += step * vertex(*map(float, gain[best - 1 : best + 2, offset]))
-    return FoundMotion(
-        float(offset) * BIN_RAD, speed, (2 * BIN_RAD, step, 2 * STEP_RAD / length_s**2)
+    return _FoundMotion(
+        float(offset) * BIN_RAD, speed, (2 * BIN_RAD, step, 2 * _STEP_RAD / length_s**2)
     )
 
 
 def _gains(
-    harmonics: Harmonics, speed: float, before_end_s: NDArray[np.float64], matched: Harmonics
+    harmonics: _Harmonics, speed: float, before_end_s: NDArray[np.float64], matched: _Harmonics
 ) -> NDArray[np.float64]:
     """Log likelihood over that of no pattern for a phase at the end of each bin, (ANGLE_BINS,).
 

@@ -33,13 +33,13 @@ from evio_ros.rotation.tracking.template import Template, TemplateUpdater
 
 __all__ = ["RotorTracker"]
 
-Counts = NDArray[np.int32]
+_Counts = NDArray[np.int32]
 
-COHERENT_RAD = 0.35
+_COHERENT_RAD = 0.35
 """A rotor that turns by less in a slice is measured over several, by coherent integration: a sector
 has 0.39 rad, and until an edge has passed it an error of the disc can't be told. Fitted to
 simulated recordings."""
-LARGEST_DISTANCE = 36.0
+_LARGEST_DISTANCE = 36.0
 """Squared Mahalanobis distance of an innovation from what the model with most process noise
 predicts, beyond which it is a manoeuvre: six standard deviations."""
 STOPPED_PHASE, STOPPED_SPEED = 0.3, 0.01
@@ -48,19 +48,19 @@ that it was to turn, its speed as a share of the usual one. Fitted to simulated 
 RESTING_PHASE, RESTING_SPEED = 0.1, 1e-4
 """Standard deviations of the measurement that a rotor stands still: of the phase as a share of the
 usual turn in a slice, of the speed as a share of the usual one. Fitted to simulated recordings."""
-USUAL_KEPT = 0.99
+_USUAL_KEPT = 0.99
 """Share of the usual speed that is kept from slice to slice while a rotor turns more slowly: 100
 slices, half a second of 5 ms each."""
-LEAST_LIVE = 0.8
+_LEAST_LIVE = 0.8
 """Slices of which a smaller share is live are not measured: how far each sector of the disc was
 swept meanwhile is not known. Set by hand."""
-LEAST_CONTRAST = 0.1
+_LEAST_CONTRAST = 0.1
 """Contrast that a rotor's template must have: log likelihood that an event gains. Fitted to
 simulated recordings."""
-SLOW_SHARE = 0.01
+_SLOW_SHARE = 0.01
 """Speeds below this share of the usual one are right where they are to `RIGHT_ERROR` of it: of a
 rotor at rest no speed would be right otherwise."""
-UNKNOWN = -1
+_UNKNOWN = -1
 """Identity of a tracker that is not yet known to be one of a rotor."""
 
 
@@ -86,7 +86,7 @@ class RotorTracker:
     def __init__(
         self, start_us: int, phase: PhaseFilter, disc: DiscFilter, template: TemplateUpdater
     ) -> None:
-        self.identity = UNKNOWN
+        self.identity = _UNKNOWN
         self.t_us = start_us
         self.stopped = False
         self.unseen_us = self.resting_us = self.doubtful_us = 0
@@ -123,7 +123,7 @@ class RotorTracker:
         # The best straight line through the slice.
         return phase, speed + 0.5 * acceleration * (1e-6 * length_us)
 
-    def take(self, counts: Counts, length_us: int, is_last: bool, live: float = 1.0) -> bool:
+    def take(self, counts: _Counts, length_us: int, is_last: bool, live: float = 1.0) -> bool:
         """Add a slice counted with `expected`.
 
         Args:
@@ -143,7 +143,7 @@ class RotorTracker:
             return False
         if self._held is not None:
             slices = self._held.joined(slices)
-        if not is_last and abs(slices.turned_rad) < COHERENT_RAD:
+        if not is_last and abs(slices.turned_rad) < _COHERENT_RAD:
             self._held = slices.kept()
             return False
         self._held = None
@@ -161,7 +161,7 @@ class RotorTracker:
             self._coast(slices)
             return False
         self._note_seen(slices.end)
-        if slices.live < LEAST_LIVE:
+        if slices.live < _LEAST_LIVE:
             self._phase.coast(slices.lengths_us)
             return False
         score = score_of(slices, template, match.offset_rad, 1.0 / self.ellipse.axes[0])
@@ -194,7 +194,7 @@ class RotorTracker:
             return
         offset = match.offset_rad + beyond
         distance = offset**2 / (widest_variance + variance)
-        is_manoeuvre = match.is_manoeuvre or distance > LARGEST_DISTANCE
+        is_manoeuvre = match.is_manoeuvre or distance > _LARGEST_DISTANCE
         if is_manoeuvre:
             self._phase.inflate(offset, slices.speed, slices.length_s)
         middle, line = slices.middle()
@@ -211,7 +211,7 @@ class RotorTracker:
     def _update_template(self, slices: CoherentSlices) -> None:
         """Let the template learn from slices, at the phase that they were found to have."""
         phase, speed, _ = self._phase.state.tolist()
-        self.usual_speed = max(abs(speed), USUAL_KEPT * self.usual_speed)
+        self.usual_speed = max(abs(speed), _USUAL_KEPT * self.usual_speed)
         middle_s = 0.5 * slices.length_s
         ahead = phase - speed * middle_s - (slices.phase + 0.5 * slices.turned_rad)
         drift = self._template.add(
@@ -286,7 +286,7 @@ class RotorTracker:
             not self.stopped
             and self.unseen_us == 0
             and self._lock.is_locked()
-            and self.template.contrast > LEAST_CONTRAST
+            and self.template.contrast > _LEAST_CONTRAST
         )
 
     def is_credible(self) -> bool:
@@ -346,7 +346,7 @@ class RotorTracker:
         )
 
     def _confidence(self, speed: float, std: float) -> float:
-        allowed = RIGHT_ERROR * max(abs(speed), SLOW_SHARE * self.usual_speed)
+        allowed = RIGHT_ERROR * max(abs(speed), _SLOW_SHARE * self.usual_speed)
         probability = self._lock.probability(self._over_dispersion())
         return probability * within_probability(allowed, std)
 

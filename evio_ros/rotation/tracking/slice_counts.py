@@ -29,34 +29,34 @@ __all__ = [
     "sector_runs",
 ]
 
-BIN_BITS = 8
-ANGLE_BINS = 1 << BIN_BITS
+_BIN_BITS = 8
+ANGLE_BINS = 1 << _BIN_BITS
 """Bins of a turn in the turning frame: 25 mrad, a pixel at the rim of a disc of 40 pixels'
 radius."""
 BIN_RAD = 2 * math.pi / ANGLE_BINS
-SECTOR_BITS = 4
-SECTORS = 1 << SECTOR_BITS
+_SECTOR_BITS = 4
+SECTORS = 1 << _SECTOR_BITS
 """Sectors of the disc, fixed in the image: enough for the second harmonic, in which a wrong shape
 shows, and few enough that each holds events."""
 SECTOR_BINS = ANGLE_BINS // SECTORS
 """Bins of the width of a sector."""
 
-U64 = np.uint64
-TURN_BITS = 64
+_U64 = np.uint64
+_TURN_BITS = 64
 """A turn is 2^64 where angles are whole numbers of 64 bits: they wrap by themselves."""
-CODE_TO_TURN = U64(TURN_BITS - ANGLE_BITS)
+_CODE_TO_TURN = _U64(_TURN_BITS - ANGLE_BITS)
 """Shift from a code to its angle in such numbers; ring and slot leave at the top."""
-TURN_TO_BIN = U64(TURN_BITS - BIN_BITS)
+_TURN_TO_BIN = _U64(_TURN_BITS - _BIN_BITS)
 """Shift from such an angle to its bin."""
-HALF_BIN = U64(1 << (TURN_BITS - BIN_BITS - 1))
-CODE_TO_SECTOR = U64(ANGLE_BITS - SECTOR_BITS)
+_HALF_BIN = _U64(1 << (_TURN_BITS - _BIN_BITS - 1))
+_CODE_TO_SECTOR = _U64(ANGLE_BITS - _SECTOR_BITS)
 """Shift from a code to slot, ring and sector, in the order of the counters."""
-CODE_TO_SLOT = U64(SLOT_SHIFT)
-COUNTER_BITS = U64(BIN_BITS)
-QUARTER_TURN = 2.0 ** (TURN_BITS - 2)
+_CODE_TO_SLOT = _U64(SLOT_SHIFT)
+_COUNTER_BITS = _U64(_BIN_BITS)
+_QUARTER_TURN = 2.0 ** (_TURN_BITS - 2)
 """The largest power of two that a float holds exactly and that fits an int64."""
 
-BLOCK = 256
+_BLOCK = 256
 """Events that are looked up together, so that the processor waits for many of them at once; what is
 noted of them takes 5 kB and stays in its first cache."""
 
@@ -293,8 +293,8 @@ def _set_motion(motions, length_s, motion, turned):
         turned[slot] = phase, speed * length_s
         turns = phase / (2 * math.pi)
         turns_per_us = speed * 1e-6 / (2 * math.pi)
-        motion[slot, 0] = U64(np.int64((turns - math.floor(turns)) * QUARTER_TURN) * 4)
-        motion[slot, 1] = U64(np.int64(turns_per_us * QUARTER_TURN) * 4)
+        motion[slot, 0] = _U64(np.int64((turns - math.floor(turns)) * _QUARTER_TURN) * 4)
+        motion[slot, 1] = _U64(np.int64(turns_per_us * _QUARTER_TURN) * 4)
 
 
 @njit(cache=True, nogil=True)
@@ -308,15 +308,15 @@ def _count(counters, columns, times_us, codes, is_taken, unassigned):
     row_start, column = counters.row_start, counters.column
     motion, counts = counters.motion, counters.flat
     is_taken, unassigned = is_taken.reshape(is_taken.size), unassigned.reshape(unassigned.size)
-    near, far = np.empty(BLOCK, U64), np.empty(BLOCK, U64)
-    found = np.empty(BLOCK, codes.dtype)
-    start = U64(times_us[0])
+    near, far = np.empty(_BLOCK, _U64), np.empty(_BLOCK, _U64)
+    found = np.empty(_BLOCK, codes.dtype)
+    start = _U64(times_us[0])
     last = np.searchsorted(t, times_us[1])
-    for begin in range(np.searchsorted(t, times_us[0]), last, BLOCK):
+    for begin in range(np.searchsorted(t, times_us[0]), last, _BLOCK):
         inside = outside = 0
-        for i in range(begin, min(begin + BLOCK, last)):
-            cell = U64(row_start[y[i]] + column[x[i]])
-            near[inside], far[outside] = U64(i), cell
+        for i in range(begin, min(begin + _BLOCK, last)):
+            cell = _U64(row_start[y[i]] + column[x[i]])
+            near[inside], far[outside] = _U64(i), cell
             inside += is_taken[cell]
             outside += not is_taken[cell]
         for j in range(inside):
@@ -324,12 +324,12 @@ def _count(counters, columns, times_us, codes, is_taken, unassigned):
         for j in range(inside):
             i = near[j]
             if found[j] >= 0:
-                code = U64(found[j])
-                slot = code >> CODE_TO_SLOT
-                turned = motion[slot, 0] + motion[slot, 1] * (U64(t[i]) - start)
-                angle = ((code << CODE_TO_TURN) - turned + HALF_BIN) >> TURN_TO_BIN
-                channel = (code >> CODE_TO_SECTOR) << U64(1) | U64(polarity[i])
-                counts[channel << COUNTER_BITS | angle] += 1
+                code = _U64(found[j])
+                slot = code >> _CODE_TO_SLOT
+                turned = motion[slot, 0] + motion[slot, 1] * (_U64(t[i]) - start)
+                angle = ((code << _CODE_TO_TURN) - turned + _HALF_BIN) >> _TURN_TO_BIN
+                channel = (code >> _CODE_TO_SECTOR) << _U64(1) | _U64(polarity[i])
+                counts[channel << _COUNTER_BITS | angle] += 1
             elif found[j] == FREE:
                 unassigned[row_start[y[i]] + column[x[i]]] += 1
         for j in range(outside):

@@ -22,7 +22,7 @@ The few factors were fitted to simulated recordings of all presets, two to seven
 each, windows of 5, 20, 100 and 1000 ms alike, so that in each preset 68 % and 95 % of the errors
 lie within one and two standard deviations. `python bench/accuracy.py --seeds 3 --first-seed 11`
 judges them on recordings with other seeds and speeds; these set no more than a factor of 0.9 that
-`FILTER_SHARE` and `LINGERING_SHARE` have in common.
+`_FILTER_SHARE` and `LINGERING_SHARE` have in common.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ from evio_ros.rotation.tracking.template import Drift
 
 __all__ = ["ErrorBudget", "within_probability"]
 
-FILTER_SHARE = 0.49
+_FILTER_SHARE = 0.49
 """Standard deviation over the filter's where innovations are as large as expected."""
 INDEPENDENT, INDEPENDENT_TURNS = 1.77, 0.685
 """Variance that whole turns in a slice add, as a share, and turns at which half of it is there."""
-RESTLESS = 1.96
+_RESTLESS = 1.96
 """Where a motor does not hold its speed: it changes before the filter follows."""
 LATE_POWER, SUMMED_POWER = 0.922, 0.078
 """How the variance follows the innovations of late, and their sums; together as their size does."""
 LINGERING_SHARE, LINGERING_S = 0.296, 0.083
 """Error of the phase over the filter's, and how long it lasts: pixels keep their thresholds."""
-DRIFT_SHARE = 1.29
+_DRIFT_SHARE = 1.29
 """Standard deviation of the phase over the drift of the template."""
-DRIFT_TIME_S = 0.2
+_DRIFT_TIME_S = 0.2
 """A drift is measured over this time at least."""
 FIRST_GUESS_SHARE, FIRST_GUESS_RAD = 1.0, 1.0e-4
 """How far a first guess is turned from what is learned later, over the error of one slice, and at
@@ -61,29 +61,29 @@ SHEAR_RAD_S, SHEAR_TIME_S = 3.68e-3, 0.271
 """Error of the phase for each radius that a disc moves, and each unit of shear, in a second; and
 how long it lasts. As a view changes, so does the speed of edges in the image, and with it how late
 pixels answer."""
-LATENCY_S = 3.8e-5
+_LATENCY_S = 3.8e-5
 """How late events may be; a window of events is a window of earlier motion."""
-LEAST_RAD = 5.0e-5
-LEAST_TIME_S = 0.5
+_LEAST_RAD = 5.0e-5
+_LEAST_TIME_S = 0.5
 """Slow error of the phase that no rotor goes without."""
 
-SUMMED_SLICES = 10
-SUMS_REMEMBERED = 20
-LATE_SLICES = 10
-FIRST_SUMMED = 0.5
-FIRST_SUMS = 5
+_SUMMED_SLICES = 10
+_SUMS_REMEMBERED = 20
+_LATE_SLICES = 10
+_FIRST_SUMMED = 0.5
+_FIRST_SUMS = 5
 """Innovations that are summed, sums that are remembered, innovations that count as late; what sums
 are taken for before there are any, and how many that is worth. Fitted as well."""
-LARGEST_INNOVATION = 4.0
+_LARGEST_INNOVATION = 4.0
 """An innovation counts for no more standard deviations than this: one in 16 000 is larger."""
-SCALE_BOUNDS = (0.05, 20.0)
+_SCALE_BOUNDS = (0.05, 20.0)
 """Bounds of what innovations say: beyond, it is not the filter that is wrong. Fitted as well."""
-DISC_WEIGHT = 0.1
+_DISC_WEIGHT = 0.1
 """Weight of a new slice in the error that the disc's place makes: ten slices count. Fitted as
 well."""
-SAMPLED_US = 40_000
+_SAMPLED_US = 40_000
 """How often a disc's motion is looked at: it changes slowly, and each look takes time."""
-REMEMBERED_US = 2_500_000
+_REMEMBERED_US = 2_500_000
 """For how long motions and drifts are remembered: the longest window, 2 s, and some."""
 
 
@@ -92,32 +92,32 @@ class InnovationScale:
 
     Attributes:
         late: mean square of the latest normalised innovations; 1 where the filter is right.
-        summed: mean square of sums of `SUMMED_SLICES` of them over that of independent ones.
+        summed: mean square of sums of `_SUMMED_SLICES` of them over that of independent ones.
     """
 
     def __init__(self) -> None:
         self.late = 1.0
-        self.summed = FIRST_SUMMED
+        self.summed = _FIRST_SUMMED
         self._sum = 0.0
         self._slices = 0
-        self._sums = FIRST_SUMS
+        self._sums = _FIRST_SUMS
 
     def update(self, innovation: float) -> None:
         """Take in an innovation over its expected standard deviation."""
-        bounded = min(max(innovation, -LARGEST_INNOVATION), LARGEST_INNOVATION)
-        self.late += (bounded**2 - self.late) / LATE_SLICES
+        bounded = min(max(innovation, -_LARGEST_INNOVATION), _LARGEST_INNOVATION)
+        self.late += (bounded**2 - self.late) / _LATE_SLICES
         self._sum += bounded
         self._slices += 1
-        if self._slices == SUMMED_SLICES:
-            share = 1.0 / min(self._sums, SUMS_REMEMBERED)
-            self.summed += share * (self._sum**2 / SUMMED_SLICES - self.summed)
+        if self._slices == _SUMMED_SLICES:
+            share = 1.0 / min(self._sums, _SUMS_REMEMBERED)
+            self.summed += share * (self._sum**2 / _SUMMED_SLICES - self.summed)
             self._sum, self._slices = 0.0, 0
             self._sums += 1
 
     @property
     def variance_factor(self) -> float:
         """Factor for the filter's variance."""
-        low, high = SCALE_BOUNDS
+        low, high = _SCALE_BOUNDS
         late, summed = (min(max(scale, low), high) for scale in (self.late, self.summed))
         return float(late**LATE_POWER * summed**SUMMED_POWER)
 
@@ -152,7 +152,7 @@ class SlowErrors:
         slice_variance: variance of the phase that one slice shows, rad^2.
         disc_variance: of what the disc's uncertain place adds to it, times the square of the
             scatter of the disc's sectors over what events explain, rad^2.
-        drift_rad: angle by which the template has turned over the window or `DRIFT_TIME_S`,
+        drift_rad: angle by which the template has turned over the window or `_DRIFT_TIME_S`,
             whichever is longer.
         faded: by how much the share of the first guess in the template went down over the window.
     """
@@ -173,19 +173,19 @@ def speed_variance(claim: FilterClaim, window_s: float, slow: SlowErrors) -> flo
         window_s: length of the window.
         slow: errors that last.
     """
-    share = FILTER_SHARE * (1.0 if claim.is_calm else RESTLESS)
+    share = _FILTER_SHARE * (1.0 if claim.is_calm else _RESTLESS)
     independent = 1.0 + INDEPENDENT * claim.turns / (claim.turns + INDEPENDENT_TURNS)
     total = share**2 * independent * claim.factor * claim.speed_variance
     total += _of_slow_error(LINGERING_SHARE**2 * claim.phase_variance, LINGERING_S, window_s)
-    total += _of_slow_error(LEAST_RAD**2, LEAST_TIME_S, window_s)
+    total += _of_slow_error(_LEAST_RAD**2, _LEAST_TIME_S, window_s)
     total += _of_slow_error(DISC_SHARE**2 * slow.disc_variance, DISC_TIME_S, window_s)
     shift, shear = slow.disc_motion
     total += _of_slow_error((SHIFT_RAD_S * shift) ** 2, SHIFT_TIME_S, window_s)
     total += _of_slow_error((SHEAR_RAD_S * shear) ** 2, SHEAR_TIME_S, window_s)
-    total += (LATENCY_S * slow.speed_change / window_s) ** 2
+    total += (_LATENCY_S * slow.speed_change / window_s) ** 2
     first_guess = FIRST_GUESS_SHARE**2 * slow.slice_variance + FIRST_GUESS_RAD**2
     total += first_guess * (slow.faded / window_s) ** 2
-    return total + (DRIFT_SHARE * slow.drift_rad / max(window_s, DRIFT_TIME_S)) ** 2
+    return total + (_DRIFT_SHARE * slow.drift_rad / max(window_s, _DRIFT_TIME_S)) ** 2
 
 
 def within_probability(bound: float, std: float) -> float:
@@ -218,7 +218,7 @@ class TemplateDrift:
     def add(self, t_us: int, drift: Drift) -> None:
         """Take in an update of the template at a time."""
         self._history.append((t_us, self._history[-1][1] + drift.turned_rad, drift.first_share))
-        while self._history[1][0] < t_us - REMEMBERED_US:
+        while self._history[1][0] < t_us - _REMEMBERED_US:
             self._history.popleft()
 
     def since(self, t_us: int) -> tuple[float, float]:
@@ -249,7 +249,7 @@ class ErrorBudget:
     def add_slice(self, variance: float, disc_variance: float) -> None:
         """Take in the variance of a slice's phase, from events and from the disc, rad^2."""
         self._slice_variance = variance
-        self._disc_variance += DISC_WEIGHT * (disc_variance - self._disc_variance)
+        self._disc_variance += _DISC_WEIGHT * (disc_variance - self._disc_variance)
 
     def add_innovation(self, innovation: float) -> None:
         """Take in an innovation of the phase over its standard deviation."""
@@ -257,11 +257,11 @@ class ErrorBudget:
 
     def add_disc(self, t_us: int, disc: DiscFilter) -> None:
         """Take in how a disc moves at a time."""
-        if self._motions and t_us - self._motions[-1][0] < SAMPLED_US:
+        if self._motions and t_us - self._motions[-1][0] < _SAMPLED_US:
             return
         shift, shear = disc.motion
         self._motions.append((t_us, shift * shift, shear * shear))
-        while self._motions[0][0] < t_us - REMEMBERED_US:
+        while self._motions[0][0] < t_us - _REMEMBERED_US:
             self._motions.popleft()
 
     def add_drift(self, t_us: int, drift: Drift) -> None:
@@ -279,7 +279,7 @@ class ErrorBudget:
         """
         window_s = 1e-6 * window.length_us
         start_us = t_us - window.length_us
-        drift_us = min(start_us, t_us - round(1e6 * DRIFT_TIME_S))
+        drift_us = min(start_us, t_us - round(1e6 * _DRIFT_TIME_S))
         claim = FilterClaim(
             window.variance,
             window.end_variance,

@@ -28,33 +28,33 @@ from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS, BIN_RAD
 
 __all__ = ["ORDERS", "Drift", "Template", "TemplateTables", "TemplateUpdater", "add_turned"]
 
-Real = NDArray[np.float64]
-Table = NDArray[np.float32]
-Harmonics = NDArray[np.complex128]
+_Real = NDArray[np.float64]
+_Table = NDArray[np.float32]
+_Harmonics = NDArray[np.complex128]
 
 ORDERS = 24
 """Angular orders of a template that are looked at where not all are: twice as
 many as blades are told apart by default, and a few. Finer ones would ask for a
 finer search over the speed."""
-RESPONSES = (0.2, 5.0)
+_RESPONSES = (0.2, 5.0)
 """Bounds of the response, a ratio that is 1 for a template without blur; outside them a template is
 not yet worth the name. Fitted to simulated recordings."""
-UPDATE_US = 40_000, 100_000
-UPDATE_SHARE = 0.1
+_UPDATE_US = 40_000, 100_000
+_UPDATE_SHARE = 0.1
 """A template is updated with so much at once, as its tables are dear: with this share of the time
 for which the rotor has been followed, within bounds."""
-FIRST_SLICES = 10
+_FIRST_SLICES = 10
 """A rotor just found is updated with every one of so many slices: its first template, made of what
 pull-in saw, is blurred. Fitted to simulated recordings."""
-SMOOTHING = 0.035
+_SMOOTHING = 0.035
 """Standard deviation by which templates are blurred, as an arc in radii of the disc: the likelihood
 is taken as a parabola, and sharper edges would leave it no room for an error of the phase. An error
 of the hub is an angle that grows towards it; the same arc on all rings leaves room for that too.
 Fitted to simulated recordings."""
-FLOOR = 0.02
+_FLOOR = 0.02
 """Least event density, as a share of the mean: no event is impossible. Fitted to simulated
 recordings."""
-NOISE_POWERS = 2.0
+_NOISE_POWERS = 2.0
 """The Wiener filter takes so many times the power that Poisson noise explains off each harmonic:
 noise alone exceeds its mean in one of three harmonics, twice its mean in one of seven."""
 
@@ -81,26 +81,26 @@ class TemplateTables(NamedTuple):
         slope_integral, slope_second_integral: integrals of density times slope, less `mean_slope`.
     """
 
-    log_density: Table
-    slope: Table
-    curvature: Table
-    density_integral: Table
-    density_second_integral: Table
-    mean_slope: Real
-    slope_integral: Table
-    slope_second_integral: Table
+    log_density: _Table
+    slope: _Table
+    curvature: _Table
+    density_integral: _Table
+    density_second_integral: _Table
+    mean_slope: _Real
+    slope_integral: _Table
+    slope_second_integral: _Table
 
 
-def tables_of(spectrum: Harmonics, blur: Real) -> TemplateTables:
+def _tables_of(spectrum: _Harmonics, blur: _Real) -> TemplateTables:
     """Smooth a template's counts as far as their noise asks for, and derive its tables.
 
     Args:
         spectrum: (rings, 2, ANGLE_BINS // 2 + 1) real transform of the counts over angle.
-        blur: (rings, 1, ANGLE_BINS // 2 + 1) factors of harmonics, see `blur_of`.
+        blur: (rings, 1, ANGLE_BINS // 2 + 1) factors of harmonics, see `_blur_of`.
     """
     harmonics = _density_harmonics(spectrum)
     density, blurred = _from_harmonics(np.stack((harmonics, harmonics * blur)))
-    log_density = np.log(np.maximum(blurred, FLOOR))
+    log_density = np.log(np.maximum(blurred, _FLOOR))
     derivatives = _from_harmonics(scipy.fft.rfft(log_density, axis=2) * _DERIVATIVES)
     slope, curvature = derivatives.astype(np.float32)
     integral, second, by_slope, by_slope_second = np.empty((4, *density.shape), np.float32)
@@ -133,9 +133,9 @@ class Template:
             where the template is blurred.
     """
 
-    def __init__(self, counts: Real, radii: Real) -> None:
+    def __init__(self, counts: _Real, radii: _Real) -> None:
         self.radii = radii
-        self._blur = blur_of(radii)
+        self._blur = _blur_of(radii)
         self._counts = np.array(counts, np.float64)
         self._first_counts = self._counts.copy()
         self._refresh()
@@ -154,7 +154,7 @@ class Template:
         """What the updates have brought, without the counts that it began with."""
         return Template(np.maximum(self._counts - self._first_counts, 0.0), self.radii)
 
-    def update(self, counts: Real, memory_events: float) -> tuple[Real, Real]:
+    def update(self, counts: _Real, memory_events: float) -> tuple[_Real, _Real]:
         """Add counts in the turning frame; of the older ones at most `memory_events` are kept.
 
         The counts are turned so that they agree with what was known: the density may change, its
@@ -178,15 +178,15 @@ class Template:
         _turned_since(self._counts, slope, response, known, turned, information)
         return turned, information
 
-    def pattern(self) -> Harmonics:
+    def pattern(self) -> _Harmonics:
         """Harmonics sum of exp(-i k angle) of the counts, (rings, 2, ORDERS + 1)."""
         return self._spectrum[:, :, : ORDERS + 1]
 
     def _refresh(self) -> None:
         self._spectrum = scipy.fft.rfft(self._counts, axis=2)
-        self.tables = t = tables_of(self._spectrum, self._blur)
+        self.tables = t = _tables_of(self._spectrum, self._blur)
         self.contrast, response = _weigh(self._counts, t.log_density, t.slope, t.curvature)
-        lowest, highest = RESPONSES
+        lowest, highest = _RESPONSES
         self.response = min(max(response, lowest), highest)
 
 
@@ -222,7 +222,7 @@ class TemplateUpdater:
         self.template = template
         self._memory_us = memory_us
         self._maximum_blades = maximum_blades
-        self._pending: Real = np.zeros(template.tables.slope.shape)
+        self._pending: _Real = np.zeros(template.tables.slope.shape)
         self._pending_us = 0
         self._start_us = start_us
         self._blade_rad: float | None = None
@@ -248,9 +248,9 @@ class TemplateUpdater:
         """
         add_turned(self._pending, folded, -ahead_rad / BIN_RAD)
         self._pending_us += length_us
-        shortest_us, longest_us = UPDATE_US
-        wanted_us = min(max(UPDATE_SHARE * (t_us - self._start_us), shortest_us), longest_us)
-        if self._pending_us < wanted_us and slices_seen > FIRST_SLICES:
+        shortest_us, longest_us = _UPDATE_US
+        wanted_us = min(max(_UPDATE_SHARE * (t_us - self._start_us), shortest_us), longest_us)
+        if self._pending_us < wanted_us and slices_seen > _FIRST_SLICES:
             return None
         return self._update()
 
@@ -280,19 +280,19 @@ class TemplateUpdater:
         self._blade_rad = None
 
 
-def common_angle(turned_rad: Real, information: Real) -> float:
+def common_angle(turned_rad: _Real, information: _Real) -> float:
     """Mean of some angles, weighted by the information on each; 0 where there is none."""
     total = float(information.sum())
     return float((information * turned_rad).sum()) / total if total > 0.0 else 0.0
 
 
-def blur_of(radii: Real) -> Real:
+def _blur_of(radii: _Real) -> _Real:
     """Factors of harmonics, (rings, 1, ANGLE_BINS // 2 + 1), for rings of (rings,) radii."""
-    orders = np.outer(SMOOTHING / radii, _ORDERS)
+    orders = np.outer(_SMOOTHING / radii, _ORDERS)
     return np.exp(-0.5 * orders**2)[:, None]
 
 
-def _from_harmonics(harmonics: Harmonics) -> Real:
+def _from_harmonics(harmonics: _Harmonics) -> _Real:
     """Periodic functions from their harmonics, last axis."""
     return scipy.fft.irfft(harmonics, ANGLE_BINS, axis=-1)
 
@@ -310,7 +310,7 @@ def _density_harmonics(spectrum):
                 power = harmonic.real**2 + harmonic.imag**2
                 gain = 1.0
                 if order:
-                    gain = max(power - NOISE_POWERS * total, 0.0) / max(power, 1e-300)
+                    gain = max(power - _NOISE_POWERS * total, 0.0) / max(power, 1e-300)
                 smooth[ring, polarity, order] = harmonic * (gain * ANGLE_BINS / total)
     return smooth
 

@@ -21,7 +21,7 @@ from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 __all__ = ["TrackerBank"]
 
-SLOWEST_RAD_S = 1e-3
+_SLOWEST_RAD_S = 1e-3
 """A rotor at rest counts as turning with this: its blades pass at some time."""
 
 
@@ -79,7 +79,7 @@ class TrackerBank:
         """A tracker of a disc that looks like a template, from a time on; it is not yet added."""
         p = self._parameters
         updater = TemplateUpdater(template, p.template_memory_us, p.maximum_blades, motion.t_us)
-        speed = max(abs(motion.state[1]), SLOWEST_RAD_S)
+        speed = max(abs(motion.state[1]), _SLOWEST_RAD_S)
         passage_s = 2 * math.pi / (max(updater.blades, 1) * speed)
         phase = PhaseFilter(motion, passage_s, self._window_us)
         disc = DiscFilter(ellipse, p.agility_px_s, p.shear_agility, passage_s)

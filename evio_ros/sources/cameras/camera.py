@@ -22,7 +22,7 @@ from evio_ros.sources.time_order import RawColumns, TimeOrder
 __all__ = ["SCHEME", "Camera", "open_camera"]
 
 SCHEME = "camera:"
-PACKET_TIMEOUT_S = 0.1
+_PACKET_TIMEOUT_S = 0.1
 RETRY_S = 0.5
 
 
@@ -159,7 +159,9 @@ class Camera:
 
     def _open(self) -> None:
         configuration = camera_device.configuration_of(self._model, self._parameters)
-        device = camera_device.open_device(configuration, self._parameters.serial, PACKET_TIMEOUT_S)
+        device = camera_device.open_device(
+            configuration, self._parameters.serial, _PACKET_TIMEOUT_S
+        )
         try:
             device.__enter__()
         except RuntimeError as error:

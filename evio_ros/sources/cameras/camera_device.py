@@ -39,7 +39,7 @@ MODELS = {
 UDEV_COMMAND = "sudo $(which neuromorphic-drivers-install-udev-rules)"
 """Lets every user of the machine open the cameras."""
 
-RATE_PERIOD_US = 200
+_RATE_PERIOD_US = 200
 """Period in which the cameras' event-rate controllers count."""
 
 
@@ -171,9 +171,9 @@ def configuration_of(model: str, parameters: CameraParameters) -> Any:
     if parameters.event_rate_limit_hz:
         if not hasattr(configuration, "rate_limiter"):
             raise ParameterError(f"event_rate_limit_hz: {model} has no limiter")
-        most = max(round(parameters.event_rate_limit_hz * RATE_PERIOD_US / 1_000_000), 1)
+        most = max(round(parameters.event_rate_limit_hz * _RATE_PERIOD_US / 1_000_000), 1)
         configuration.rate_limiter = module.RateLimiter(
-            reference_period_us=RATE_PERIOD_US, maximum_events_per_period=most
+            reference_period_us=_RATE_PERIOD_US, maximum_events_per_period=most
         )
     try:
         configuration.serialize()

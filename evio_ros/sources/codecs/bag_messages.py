@@ -23,14 +23,14 @@ __all__ = [
 
 EVENT_ARRAY = "evio_ros/msg/EventArray"
 EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
-EVENT_PACKETS = (EVENT_PACKET, "event_array_msgs/msg/EventArray")
+_EVENT_PACKETS = (EVENT_PACKET, "event_array_msgs/msg/EventArray")
 """EventPacket and the name that it had before."""
-DVS_PACKAGES = ("dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs", "dv_ros2_msgs")
-DVS_ARRAYS = tuple(f"{package}/msg/EventArray" for package in DVS_PACKAGES)
+_DVS_PACKAGES = ("dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs", "dv_ros2_msgs")
+DVS_ARRAYS = tuple(f"{package}/msg/EventArray" for package in _DVS_PACKAGES)
 """Arrays of single events, which all have the same definition."""
-EVENT_TYPES = (EVENT_ARRAY, *EVENT_PACKETS, *DVS_ARRAYS)
+EVENT_TYPES = (EVENT_ARRAY, *_EVENT_PACKETS, *DVS_ARRAYS)
 
-PACKET_DEFINITION = """\
+_PACKET_DEFINITION = """\
 std_msgs/Header header
 uint32 height
 uint32 width
@@ -40,7 +40,7 @@ string encoding
 bool is_bigendian
 uint8[] events
 """
-DVS_EVENT_DEFINITION = """\
+_DVS_EVENT_DEFINITION = """\
 uint16 x
 uint16 y
 builtin_interfaces/Time ts
@@ -59,13 +59,13 @@ uint16[] x
 uint16[] y
 uint8[] polarity
 """,
-    **dict.fromkeys(EVENT_PACKETS, PACKET_DEFINITION),
-    **{f"{package}/msg/Event": DVS_EVENT_DEFINITION for package in DVS_PACKAGES},
+    **dict.fromkeys(_EVENT_PACKETS, _PACKET_DEFINITION),
+    **{f"{package}/msg/Event": _DVS_EVENT_DEFINITION for package in _DVS_PACKAGES},
     **{
         f"{package}/msg/EventArray": (
             f"std_msgs/Header header\nuint32 height\nuint32 width\n{package}/Event[] events\n"
         )
-        for package in DVS_PACKAGES
+        for package in _DVS_PACKAGES
     },
 }
 

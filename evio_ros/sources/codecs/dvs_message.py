@@ -19,15 +19,15 @@ from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["DvsMessageDecoder", "parse_cdr", "parse_ros1"]
 
-ROS1_EVENT_BYTES = 13
-CDR_HEADER_BYTES = 4
+_ROS1_EVENT_BYTES = 13
+_CDR_HEADER_BYTES = 4
 CDR_FIRST_BYTES, CDR_EVENT_BYTES = 13, 16
 """Bytes of the first event, which is aligned to four bytes, and of each further one."""
-FIELDS = ("x", "y", "sec", "nsec", "on")
+_FIELDS = ("x", "y", "sec", "nsec", "on")
 
 
 @dataclass(frozen=True, slots=True)
-class DvsMessage:
+class _DvsMessage:
     """One message.
 
     Attributes:
@@ -46,7 +46,7 @@ class DvsMessage:
     events: bytes
 
 
-def parse_ros1(raw: bytes) -> DvsMessage:
+def parse_ros1(raw: bytes) -> _DvsMessage:
     """Parse a message as ROS 1 serialises it: packed, little-endian.
 
     Raises:
@@ -59,29 +59,29 @@ def parse_ros1(raw: bytes) -> DvsMessage:
         raise EventError(f"a message of {len(raw)} bytes is cut off") from None
     kind = np.dtype(
         {
-            "names": FIELDS,
+            "names": _FIELDS,
             "formats": ["<u2", "<u2", "<u4", "<u4", "u1"],
             "offsets": [0, 2, 4, 8, 12],
-            "itemsize": ROS1_EVENT_BYTES,
+            "itemsize": _ROS1_EVENT_BYTES,
         }
     )
     first = 28 + name
-    if first + count * ROS1_EVENT_BYTES > len(raw):
+    if first + count * _ROS1_EVENT_BYTES > len(raw):
         raise EventError(f"a message of {count} events is cut off")
     records = np.frombuffer(raw, kind, count, first) if count else np.empty(0, kind)
     return _message(seq, width, height, sec, nsec, [records], raw)
 
 
-def parse_cdr(raw: bytes) -> DvsMessage:
+def parse_cdr(raw: bytes) -> _DvsMessage:
     """Parse a message as ROS 2 serialises it: aligned, of either byte order.
 
     Raises:
         EventError: where it is cut off, or serialised otherwise than by the plain rules.
     """
-    if len(raw) < CDR_HEADER_BYTES or raw[0] or raw[1] > 1:
+    if len(raw) < _CDR_HEADER_BYTES or raw[0] or raw[1] > 1:
         raise EventError(f"a message begins with {raw[:4].hex(' ')}, which is no plain CDR")
     order = "<" if raw[1] else ">"
-    body = raw[CDR_HEADER_BYTES:]
+    body = raw[_CDR_HEADER_BYTES:]
     try:
         sec, nsec, name = struct.unpack_from(f"{order}iII", body, 0)
         place = 12 + name + -name % 4
@@ -92,11 +92,11 @@ def parse_cdr(raw: bytes) -> DvsMessage:
     if count and first + CDR_FIRST_BYTES + (count - 1) * CDR_EVENT_BYTES > len(body):
         raise EventError(f"a message of {count} events is cut off")
     formats = [f"{order}{code}" for code in ("u2", "u2", "i4", "u4", "u1")]
-    head = np.dtype({"names": FIELDS, "formats": formats, "offsets": [0, 2, 4, 8, 12]})
+    head = np.dtype({"names": _FIELDS, "formats": formats, "offsets": [0, 2, 4, 8, 12]})
     # Further ones begin a byte after the one before, and times two bytes after the pixel.
     rest = np.dtype(
         {
-            "names": FIELDS,
+            "names": _FIELDS,
             "formats": formats,
             "offsets": [1, 3, 7, 11, 15],
             "itemsize": CDR_EVENT_BYTES,
@@ -112,7 +112,7 @@ def parse_cdr(raw: bytes) -> DvsMessage:
 
 def _message(
     seq: int | None, width: int, height: int, sec: int, nsec: int, parts: list, raw: bytes
-) -> DvsMessage:
+) -> _DvsMessage:
     pieces = [
         RawColumns(
             part["sec"].astype(np.int64) * 1_000_000 + part["nsec"].astype(np.int64) // 1000,
@@ -124,7 +124,7 @@ def _message(
     ]
     columns = RawColumns.concatenate(pieces) if pieces else RawColumns.empty(0)
     time_us = int(columns.t[0]) if len(columns) else sec * 1_000_000 + nsec // 1000
-    return DvsMessage(seq, width, height, time_us, columns, raw)
+    return _DvsMessage(seq, width, height, time_us, columns, raw)
 
 
 class DvsMessageDecoder:
@@ -147,7 +147,7 @@ class DvsMessageDecoder:
         self.time_us = -1
         self._next_seq: int | None = None
 
-    def decode(self, message: DvsMessage) -> RawColumns:
+    def decode(self, message: _DvsMessage) -> RawColumns:
         """Events of the next message: unchecked, in the message's order.
 
         Raises:
@@ -156,7 +156,7 @@ class DvsMessageDecoder:
         self.skip(message)
         return message.columns
 
-    def skip(self, message: DvsMessage) -> None:
+    def skip(self, message: _DvsMessage) -> None:
         """Note what a message says of itself."""
         expected = self._next_seq
         if message.seq is not None:

@@ -17,9 +17,9 @@ from evio_ros.sources.raw_columns import RawColumns
 
 __all__ = ["decode_ecf"]
 
-MOST_EVENTS = 65535
-HEADER_BYTES = 12
-CUT_OFF = -1
+_MOST_EVENTS = 65535
+_HEADER_BYTES = 12
+_CUT_OFF = -1
 
 
 @njit(cache=True, nogil=True)
@@ -40,12 +40,12 @@ def _times(data, position, t):
     shift = 0
     while done < t.size:
         if position >= data.size:
-            return CUT_OFF
+            return _CUT_OFF
         step, count = np.int64(data[position] >> 4), np.int64(data[position] & 15)
         position += 1
         if step == 15:
             if shift > 60:
-                return CUT_OFF
+                return _CUT_OFF
             time += count << shift
             shift += 4
             continue
@@ -53,7 +53,7 @@ def _times(data, position, t):
         time += step
         if count == 15:
             if position + 2 > data.size:
-                return CUT_OFF
+                return _CUT_OFF
             count = _word(data, position, 2)
             position += 2
         for _ in range(min(count, t.size - done)):
@@ -67,7 +67,7 @@ def _packed(data, position, x, y, polarity):
     """Read 24 bits an event, four events in three words of 32 bits."""
     for first in range(0, x.size, 4):
         if position + 12 > data.size:
-            return CUT_OFF
+            return _CUT_OFF
         a = _word(data, position, 4)
         b = _word(data, position + 4, 4)
         c = _word(data, position + 8, 4)
@@ -91,13 +91,13 @@ def _rows(data, position, y):
     done = 0
     while done < y.size:
         if position + 2 > data.size:
-            return CUT_OFF
+            return _CUT_OFF
         word = _word(data, position, 2)
         position += 2
         count = word & 31
         if count == 31:
             if position + 2 > data.size:
-                return CUT_OFF
+                return _CUT_OFF
             count = _word(data, position, 2)
             position += 2
         for _ in range(min(count, y.size - done)):
@@ -111,7 +111,7 @@ def _packed_columns(data, position, x, polarity):
     """Read 12 bits an event, four events in three words of 16 bits."""
     for first in range(0, x.size, 4):
         if position + 6 > data.size:
-            return CUT_OFF
+            return _CUT_OFF
         a = _word(data, position, 2)
         b = _word(data, position + 2, 2)
         c = _word(data, position + 4, 2)
@@ -129,7 +129,7 @@ def _masked_columns(data, position, x):
     done = 0
     while done < x.size:
         if position + 2 > data.size:
-            return CUT_OFF
+            return _CUT_OFF
         word = _word(data, position, 2)
         position += 2
         x[done] = word >> 5
@@ -147,12 +147,12 @@ def _polarities(data, position, polarity):
     done = 0
     while done < polarity.size:
         if position >= data.size:
-            return CUT_OFF
+            return _CUT_OFF
         value, count = data[position] >> 7, np.int64(data[position] & 127)
         position += 1
         if count == 127:
             if position + 2 > data.size:
-                return CUT_OFF
+                return _CUT_OFF
             count = _word(data, position, 2)
             position += 2
         for _ in range(min(count, polarity.size - done)):
@@ -166,17 +166,17 @@ def _decode(data, t, x, y, polarity):
     """Fill the columns; returns CUT_OFF where the data end before."""
     packing = data[0] & 3
     position = _times(data, 4, t)
-    if position == CUT_OFF:
+    if position == _CUT_OFF:
         return position
     if packing & 2:
         return _packed(data, position, x, y, polarity)
     position = _rows(data, position, y)
-    if position == CUT_OFF:
+    if position == _CUT_OFF:
         return position
     if packing & 1:
         return _packed_columns(data, position, x, polarity)
     position = _masked_columns(data, position, x)
-    if position == CUT_OFF:
+    if position == _CUT_OFF:
         return position
     return _polarities(data, position, polarity)
 
@@ -192,11 +192,11 @@ def decode_ecf(chunk: bytes) -> RawColumns:
     """
     data = np.frombuffer(chunk, np.uint8)
     count = int.from_bytes(chunk[:4], "little") >> 2
-    if count and len(data) < HEADER_BYTES:
+    if count and len(data) < _HEADER_BYTES:
         raise EventError(f"a chunk of {len(data)} bytes is cut off")
-    if count > MOST_EVENTS:
-        raise EventError(f"a chunk of {count} events is impossible, {MOST_EVENTS} are the most")
+    if count > _MOST_EVENTS:
+        raise EventError(f"a chunk of {count} events is impossible, {_MOST_EVENTS} are the most")
     columns = RawColumns.empty(count)
-    if count and _decode(data, columns.t, columns.x, columns.y, columns.polarity) == CUT_OFF:
+    if count and _decode(data, columns.t, columns.x, columns.y, columns.polarity) == _CUT_OFF:
         raise EventError(f"a chunk of {count} events is cut off")
     return columns

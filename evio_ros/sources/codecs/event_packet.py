@@ -27,15 +27,15 @@ from evio_ros.sources.raw_columns import RawColumns, Triggers
 
 __all__ = ["EventPacket", "EventPacketDecoder", "EventPacketEncoder"]
 
-SELF_CONTAINED = {
+_SELF_CONTAINED = {
     "libcaer": decode_libcaer,
     "libcaer_cmp": decode_libcaer_compressed,
     "mono": decode_mono,
 }
-ENCODINGS = ("evt3", *SELF_CONTAINED)
+ENCODINGS = ("evt3", *_SELF_CONTAINED)
 """The encodings that can be decoded."""
 
-LONGEST_STEP_BACK = 100
+_LONGEST_STEP_BACK = 100
 """Packets that come again are at most so many before the newest."""
 
 
@@ -86,7 +86,7 @@ class EventPacketDecoder:
             self.time_us = self._evt3.time_us
             return columns
         self.time_us = int(packet.time_base) // 1000
-        columns, invalid = SELF_CONTAINED[self._encoding](payload, int(packet.time_base))
+        columns, invalid = _SELF_CONTAINED[self._encoding](payload, int(packet.time_base))
         self.statistics.invalid += invalid
         return columns
 
@@ -135,7 +135,7 @@ class EventPacketDecoder:
             return
         # A number that steps back is that of a publisher that has started again.
         self.statistics.lost_packets += max(seq - expected, 0)
-        if seq < expected - LONGEST_STEP_BACK:
+        if seq < expected - _LONGEST_STEP_BACK:
             # Its camera's clock may have started again, too: wraps are counted from 0.
             self._evt3 = Evt3Decoder()
         self._unknown = {TIME_HIGH, TIME_LOW, ADDR_Y}

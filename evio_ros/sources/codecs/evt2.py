@@ -42,24 +42,24 @@ CONTINUED = 0xF
 TYPE_SHIFT = 28
 LOW_SHIFT = 22
 X_SHIFT = 11
-CHANNEL_SHIFT = 8
-CHANNEL_MASK = (1 << 5) - 1
+_CHANNEL_SHIFT = 8
+_CHANNEL_MASK = (1 << 5) - 1
 LOW_BITS = 6
 """Bits of time in an event's own word; those above are in the last time word."""
 LOW_MASK = (1 << LOW_BITS) - 1
 HIGH_MASK = (1 << TYPE_SHIFT) - 1
-HIGH_WRAP = 1 << TYPE_SHIFT
-HALF_WRAP = HIGH_WRAP // 2
+_HIGH_WRAP = 1 << TYPE_SHIFT
+_HALF_WRAP = _HIGH_WRAP // 2
 SIDE_MASK = (1 << X_SHIFT) - 1
-WRAP_US = HIGH_WRAP << LOW_BITS
+WRAP_US = _HIGH_WRAP << LOW_BITS
 
 # Places in a decoder's state: time above the low bits, counted on past its wraps; whether any time
 # word has come; and the anchor of `next_high`.
 HIGH, KNOWN, ANCHOR = range(3)
-NEAR = 1 << 14
+_NEAR = 1 << 14
 """Time words so near one another, a second, are of one clock."""
 
-LONGEST_TIME_STEP = HIGH_WRAP // 4
+_LONGEST_TIME_STEP = _HIGH_WRAP // 4
 """Steps of the written time words; longer ones could be taken for a step back by a decoder."""
 
 
@@ -123,7 +123,7 @@ def _decode_triggers(words, state, t, edge, channel):
         elif kind == TRIGGER and state[KNOWN]:
             t[count] = (state[HIGH] << LOW_BITS) | ((word >> LOW_SHIFT) & LOW_MASK)
             edge[count] = word & 1
-            channel[count] = (word >> CHANNEL_SHIFT) & CHANNEL_MASK
+            channel[count] = (word >> _CHANNEL_SHIFT) & _CHANNEL_MASK
             count += 1
     return count
 
@@ -139,7 +139,7 @@ def _skip(words, state):
 def follow_high(raw, state):
     """Take over the value of a time word."""
     if state[KNOWN]:
-        state[HIGH], state[ANCHOR] = next_high(raw, state[HIGH], state[ANCHOR], HALF_WRAP, NEAR)
+        state[HIGH], state[ANCHOR] = next_high(raw, state[HIGH], state[ANCHOR], _HALF_WRAP, _NEAR)
     else:
         state[HIGH] += raw
         state[KNOWN] = 1
@@ -197,7 +197,9 @@ def _encode(t, rest, high, words):
     count = 0
     for i in range(t.size):
         while high != t[i] >> LOW_BITS:
-            high = t[i] >> LOW_BITS if high < 0 else min(high + LONGEST_TIME_STEP, t[i] >> LOW_BITS)
+            high = (
+                t[i] >> LOW_BITS if high < 0 else min(high + _LONGEST_TIME_STEP, t[i] >> LOW_BITS)
+            )
             words[count] = TIME_HIGH << TYPE_SHIFT | (high & HIGH_MASK)
             count += 1
         words[count] = rest[i] | (t[i] & LOW_MASK) << LOW_SHIFT
@@ -219,7 +221,7 @@ class Evt2Encoder:
 
     def encode_triggers(self, triggers: Triggers) -> NDArray[np.uint32]:
         """Encode external triggers, in order of time and not before the last event."""
-        rest = (triggers.channel.astype(np.uint32) & CHANNEL_MASK) << CHANNEL_SHIFT
+        rest = (triggers.channel.astype(np.uint32) & _CHANNEL_MASK) << _CHANNEL_SHIFT
         rest |= triggers.edge & 1
         return self._with_times(triggers.t, rest | np.uint32(TRIGGER << TYPE_SHIFT))
 
@@ -228,7 +230,7 @@ class Evt2Encoder:
             return np.empty(0, np.uint32)
         first = t[0] >> LOW_BITS if self._high < 0 else self._high
         highs = np.diff(t >> LOW_BITS, prepend=first)
-        steps = int(np.sum(-(-highs // LONGEST_TIME_STEP))) + 1
+        steps = int(np.sum(-(-highs // _LONGEST_TIME_STEP))) + 1
         words = np.empty(len(t) + steps, np.uint32)
         count, self._high = _encode(t, rest, self._high, words)
         return words[:count]

@@ -19,41 +19,41 @@ __all__ = ["ADDR_Y", "TIME_HIGH", "TIME_LOW", "Evt3Decoder", "Evt3Encoder"]
 
 # Types of words, in the highest 4 bits.
 ADDR_Y = 0x0
-ADDR_X = 0x2
-BASE_X = 0x3
-VECTOR_12 = 0x4
-VECTOR_8 = 0x5
+_ADDR_X = 0x2
+_BASE_X = 0x3
+_VECTOR_12 = 0x4
+_VECTOR_8 = 0x5
 TIME_LOW = 0x6
-CONTINUED_4 = 0x7
+_CONTINUED_4 = 0x7
 TIME_HIGH = 0x8
 TRIGGER = 0xA
-OTHERS = 0xE
-CONTINUED_12 = 0xF
-TYPE_SHIFT = 12
-VALUE_MASK = (1 << TYPE_SHIFT) - 1
-TIME_BITS = 12
+_OTHERS = 0xE
+_CONTINUED_12 = 0xF
+_TYPE_SHIFT = 12
+_VALUE_MASK = (1 << _TYPE_SHIFT) - 1
+_TIME_BITS = 12
 """Bits of time in each of the two time words."""
-HIGH_WRAP = 1 << TIME_BITS
-HALF_WRAP = HIGH_WRAP // 2
-CHANNEL_SHIFT = 8
-POLARITY_SHIFT = 11
-SIDE_MASK = (1 << POLARITY_SHIFT) - 1
-POLARITY_MASK = 1 << POLARITY_SHIFT
-MASK_8 = (1 << 8) - 1
-LONGEST_VECTOR = 12
-USUAL_TRIGGERS = 64
+_HIGH_WRAP = 1 << _TIME_BITS
+_HALF_WRAP = _HIGH_WRAP // 2
+_CHANNEL_SHIFT = 8
+_POLARITY_SHIFT = 11
+_SIDE_MASK = (1 << _POLARITY_SHIFT) - 1
+_POLARITY_MASK = 1 << _POLARITY_SHIFT
+_MASK_8 = (1 << 8) - 1
+_LONGEST_VECTOR = 12
+_USUAL_TRIGGERS = 64
 # Places in a decoder's state: time above the low 12 bits, counted on past its wraps, low 12 bits,
 # row, next column of a vector, polarity of a vector (0 or 1); whether any time-high word has come,
 # the anchor of `next_high`, and whether the last word was a time-high.
 HIGH, LOW, ROW, COLUMN, POLARITY, KNOWN, ANCHOR, AT_HIGH = range(8)
-NEAR = 1 << 6
+_NEAR = 1 << 6
 """Time-high words so near one another, 0.26 s, are of one clock."""
 
 
-_MASKS = np.arange(1 << LONGEST_VECTOR)[:, None] >> np.arange(LONGEST_VECTOR) & 1
-BITS_SET = _MASKS.sum(axis=1).astype(np.uint8)
+_MASKS = np.arange(1 << _LONGEST_VECTOR)[:, None] >> np.arange(_LONGEST_VECTOR) & 1
+_BITS_SET = _MASKS.sum(axis=1).astype(np.uint8)
 """Number of events of each vector of 12 columns."""
-PLACES = np.argsort(1 - _MASKS, axis=1, kind="stable").astype(np.uint8)
+_PLACES = np.argsort(1 - _MASKS, axis=1, kind="stable").astype(np.uint8)
 """Columns of those events from the vector's first column on, ascending."""
 
 
@@ -64,9 +64,9 @@ def _next_high(raw, high, anchor, is_adjacent):
     With no word between, steps of half the range are those of an encoder that counts on through a
     time without events.
     """
-    if is_adjacent and (raw - high) & (HIGH_WRAP - 1) == HALF_WRAP:
-        return high + HALF_WRAP, high
-    return next_high(raw, high, anchor, HALF_WRAP, NEAR)
+    if is_adjacent and (raw - high) & (_HIGH_WRAP - 1) == _HALF_WRAP:
+        return high + _HALF_WRAP, high
+    return next_high(raw, high, anchor, _HALF_WRAP, _NEAR)
 
 
 @njit(cache=True, nogil=True)
@@ -78,50 +78,50 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
     high, low, row = state[HIGH], state[LOW], state[ROW]
     column, vector_polarity = state[COLUMN], state[POLARITY]
     known, anchor = state[KNOWN], state[ANCHOR]
-    time = (high << TIME_BITS) | low
+    time = (high << _TIME_BITS) | low
     last_high = reached[0] - 1 if state[AT_HIGH] else -2
     # Unsigned places need no test for a negative index: a fifth faster.
-    one, last = np.uint64(1), np.uint64(t.size - LONGEST_VECTOR)
+    one, last = np.uint64(1), np.uint64(t.size - _LONGEST_VECTOR)
     events, triggers, invalid = np.uint64(reached[1]), reached[2], reached[3]
     end = words.size
     for i in range(reached[0], words.size):
         word = np.int64(words[i])
-        kind = word >> TYPE_SHIFT
-        if kind == ADDR_X:
+        kind = word >> _TYPE_SHIFT
+        if kind == _ADDR_X:
             if not known:
                 invalid += 1
                 continue
             t[events] = time
-            x[events] = word & SIDE_MASK
+            x[events] = word & _SIDE_MASK
             y[events] = row
-            polarity[events] = (word & POLARITY_MASK) != 0
+            polarity[events] = (word & _POLARITY_MASK) != 0
             events += one
-        elif kind in (VECTOR_12, VECTOR_8):
+        elif kind in (_VECTOR_12, _VECTOR_8):
             if events > last:
                 end = i
                 break
-            bits = np.uint64(word) & np.uint64(VALUE_MASK if kind == VECTOR_12 else MASK_8)
+            bits = np.uint64(word) & np.uint64(_VALUE_MASK if kind == _VECTOR_12 else _MASK_8)
             first = column
-            column += 12 if kind == VECTOR_12 else 8
+            column += 12 if kind == _VECTOR_12 else 8
             if not known:
                 invalid += 1
                 continue
-            for place in range(np.int64(BITS_SET[bits])):
+            for place in range(np.int64(_BITS_SET[bits])):
                 t[events] = time
-                x[events] = first + PLACES[bits, place]
+                x[events] = first + _PLACES[bits, place]
                 y[events] = row
                 polarity[events] = vector_polarity != 0
                 events += one
         elif kind == ADDR_Y:
-            row = word & SIDE_MASK
+            row = word & _SIDE_MASK
         elif kind == TIME_LOW:
-            low = word & VALUE_MASK
-            time = (high << TIME_BITS) | low
-        elif kind == BASE_X:
-            column = word & SIDE_MASK
-            vector_polarity = (word >> POLARITY_SHIFT) & 1
+            low = word & _VALUE_MASK
+            time = (high << _TIME_BITS) | low
+        elif kind == _BASE_X:
+            column = word & _SIDE_MASK
+            vector_polarity = (word >> _POLARITY_SHIFT) & 1
         elif kind == TIME_HIGH:
-            raw = word & VALUE_MASK
+            raw = word & _VALUE_MASK
             if known:
                 before = high
                 high, anchor = _next_high(raw, high, anchor, last_high == i - 1)
@@ -131,16 +131,16 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
             else:
                 high, known = high + raw, 1
             last_high = i
-            time = (high << TIME_BITS) | low
+            time = (high << _TIME_BITS) | low
         elif kind == TRIGGER:
             if triggers == trigger_t.size:
                 end = i
                 break
             if known:
                 trigger_t[triggers] = time
-                trigger_value[triggers] = word & VALUE_MASK
+                trigger_value[triggers] = word & _VALUE_MASK
                 triggers += 1
-        elif kind != CONTINUED_4 and kind != CONTINUED_12 and kind != OTHERS:
+        elif kind != _CONTINUED_4 and kind != _CONTINUED_12 and kind != _OTHERS:
             invalid += 1
     state[HIGH], state[LOW], state[ROW] = high, low, row
     state[COLUMN], state[POLARITY] = column, vector_polarity
@@ -155,8 +155,8 @@ def _skip(words, state):
     high, known, anchor = state[HIGH], state[KNOWN], state[ANCHOR]
     last_high, changed_at = (-1 if state[AT_HIGH] else -2), -1
     for i in range(words.size):
-        if words[i] >> TYPE_SHIFT == TIME_HIGH:
-            raw = np.int64(words[i] & VALUE_MASK)
+        if words[i] >> _TYPE_SHIFT == TIME_HIGH:
+            raw = np.int64(words[i] & _VALUE_MASK)
             if known:
                 before = high
                 high, anchor = _next_high(raw, high, anchor, last_high == i - 1)
@@ -171,22 +171,22 @@ def _skip(words, state):
     moved = 0
     for i in range(words.size - 1, -1, -1):
         word = np.int64(words[i])
-        kind = word >> TYPE_SHIFT
+        kind = word >> _TYPE_SHIFT
         if i == changed_at:
             low_open = False
         elif kind == TIME_LOW and low_open:
-            state[LOW] = word & VALUE_MASK
+            state[LOW] = word & _VALUE_MASK
             low_open = False
         elif kind == ADDR_Y and row_open:
-            state[ROW] = word & SIDE_MASK
+            state[ROW] = word & _SIDE_MASK
             row_open = False
-        elif kind == BASE_X and column_open:
-            state[COLUMN] = (word & SIDE_MASK) + moved
-            state[POLARITY] = (word >> POLARITY_SHIFT) & 1
+        elif kind == _BASE_X and column_open:
+            state[COLUMN] = (word & _SIDE_MASK) + moved
+            state[POLARITY] = (word >> _POLARITY_SHIFT) & 1
             column_open = False
-        elif kind == VECTOR_12 and column_open:
+        elif kind == _VECTOR_12 and column_open:
             moved += 12
-        elif kind == VECTOR_8 and column_open:
+        elif kind == _VECTOR_8 and column_open:
             moved += 8
         if not (low_open or row_open or column_open):
             return
@@ -203,18 +203,18 @@ class Evt3Decoder(WordDecoder):
 
     word_type: ClassVar[np.dtype] = np.dtype("<u2")
 
-    wrap_us: ClassVar[int] = HIGH_WRAP << TIME_BITS
+    wrap_us: ClassVar[int] = _HIGH_WRAP << _TIME_BITS
 
     def __init__(self, epoch_us: int = 0) -> None:
-        self.state = np.array((epoch_us >> TIME_BITS, 0, 0, 0, 0, 0, NO_ANCHOR, 0), np.int64)
+        self.state = np.array((epoch_us >> _TIME_BITS, 0, 0, 0, 0, 0, NO_ANCHOR, 0), np.int64)
         self.invalid = 0
         self.triggers = Triggers.empty()
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
         """Decode uint16 words; external triggers are kept in `triggers`."""
-        columns = RawColumns.empty(words.size + LONGEST_VECTOR)
-        trigger_t = np.empty(USUAL_TRIGGERS, np.int64)
-        trigger_value = np.empty(USUAL_TRIGGERS, np.uint16)
+        columns = RawColumns.empty(words.size + _LONGEST_VECTOR)
+        trigger_t = np.empty(_USUAL_TRIGGERS, np.int64)
+        trigger_value = np.empty(_USUAL_TRIGGERS, np.uint16)
         reached = np.zeros(4, np.int64)
         while True:
             _decode(
@@ -233,13 +233,13 @@ class Evt3Decoder(WordDecoder):
                 break
             # Most words make one event or none; only vectors make more.
             columns = RawColumns.concatenate((columns.select(slice(0, events)), columns))
-            room = 2 * triggers + USUAL_TRIGGERS
+            room = 2 * triggers + _USUAL_TRIGGERS
             trigger_t, trigger_value = np.resize(trigger_t, room), np.resize(trigger_value, room)
         value = trigger_value[:triggers]
         self.triggers = Triggers(
             trigger_t[:triggers].copy(),
             (value & 1).astype(np.uint8),
-            (value >> CHANNEL_SHIFT).astype(np.uint8),
+            (value >> _CHANNEL_SHIFT).astype(np.uint8),
         )
         self.invalid += invalid
         return columns.select(slice(0, events))
@@ -252,15 +252,15 @@ class Evt3Decoder(WordDecoder):
     def time_us(self) -> int:
         """Sensor time that the state stands at; -1 before the first time-high word."""
         high, low = int(self.state[HIGH]), int(self.state[LOW])
-        return (high << TIME_BITS) | low if self.state[KNOWN] else NO_TIME
+        return (high << _TIME_BITS) | low if self.state[KNOWN] else NO_TIME
 
 
-LONGEST_TIME_STEP = HIGH_WRAP // 4
+_LONGEST_TIME_STEP = _HIGH_WRAP // 4
 """Steps of the written time-high words, so that a decoder cannot take them for steps back."""
-FEWEST_IN_VECTOR = 3
+_FEWEST_IN_VECTOR = 3
 """A vector costs two words, so fewer events are written one by one."""
 
-REPEAT = 3
+_REPEAT = 3
 """Place in an encoder's state, after high, low and row (-1 for not sent yet): whether the time
 above the low bits must be sent again."""
 
@@ -284,25 +284,25 @@ def _next_written(high, wanted):
 
     It wraps only from its largest value to 0; shorter steps back are no wraps to other decoders.
     """
-    step = min(high + LONGEST_TIME_STEP, wanted)
-    last_of_epoch = high | (HIGH_WRAP - 1)
+    step = min(high + _LONGEST_TIME_STEP, wanted)
+    last_of_epoch = high | (_HIGH_WRAP - 1)
     return step if step <= last_of_epoch else max(last_of_epoch, high + 1)
 
 
 @njit(cache=True, nogil=True)
 def _encode_time(time, state, words, count):
     """Write the words of a time that is not the last one written; returns the number of words."""
-    wanted = time >> TIME_BITS
-    while state[HIGH] != wanted or state[REPEAT]:
+    wanted = time >> _TIME_BITS
+    while state[HIGH] != wanted or state[_REPEAT]:
         high = state[HIGH]
-        state[REPEAT] = 0
+        state[_REPEAT] = 0
         state[HIGH] = wanted if high < 0 else _next_written(high, wanted)
-        words[count] = TIME_HIGH << TYPE_SHIFT | (state[HIGH] & VALUE_MASK)
+        words[count] = TIME_HIGH << _TYPE_SHIFT | (state[HIGH] & _VALUE_MASK)
         count += 1
         state[LOW] = -1
-    if state[LOW] != time & VALUE_MASK:
-        state[LOW] = time & VALUE_MASK
-        words[count] = TIME_LOW << TYPE_SHIFT | state[LOW]
+    if state[LOW] != time & _VALUE_MASK:
+        state[LOW] = time & _VALUE_MASK
+        words[count] = TIME_LOW << _TYPE_SHIFT | state[LOW]
         count += 1
     return count
 
@@ -313,7 +313,7 @@ def _encode_triggers(t, value, state, words):
     count = 0
     for i in range(t.size):
         count = _encode_time(t[i], state, words, count)
-        words[count] = TRIGGER << TYPE_SHIFT | value[i]
+        words[count] = TRIGGER << _TYPE_SHIFT | value[i]
         count += 1
     return count
 
@@ -327,19 +327,19 @@ def _encode(t, x, y, polarity, state, words):
         count = _encode_time(t[i], state, words, count)
         if row != y[i]:
             row = y[i]
-            words[count] = ADDR_Y << TYPE_SHIFT | row
+            words[count] = ADDR_Y << _TYPE_SHIFT | row
             count += 1
         length = _vector(t, x, y, polarity, i)
-        if length >= FEWEST_IN_VECTOR:
+        if length >= _FEWEST_IN_VECTOR:
             bits = 0
             for k in range(i, i + length):
                 bits |= 1 << (x[k] - x[i])
-            words[count] = BASE_X << TYPE_SHIFT | polarity[i] << POLARITY_SHIFT | x[i]
-            words[count + 1] = VECTOR_12 << TYPE_SHIFT | bits
+            words[count] = _BASE_X << _TYPE_SHIFT | polarity[i] << _POLARITY_SHIFT | x[i]
+            words[count + 1] = _VECTOR_12 << _TYPE_SHIFT | bits
             count += 2
         else:
             length = 1
-            words[count] = ADDR_X << TYPE_SHIFT | polarity[i] << POLARITY_SHIFT | x[i]
+            words[count] = _ADDR_X << _TYPE_SHIFT | polarity[i] << _POLARITY_SHIFT | x[i]
             count += 1
         i += length
     state[ROW] = row
@@ -359,7 +359,7 @@ class Evt3Encoder:
     def repeat_state(self) -> None:
         """Send time and row again before the next event, for decoders that begin there."""
         self.state[LOW] = self.state[ROW] = -1
-        self.state[REPEAT] = 1
+        self.state[_REPEAT] = 1
 
     def encode(self, batch: EventBatch) -> NDArray[np.uint16]:
         """Encode events whose coordinates are below 2048; times are kept modulo 2**24 µs."""
@@ -375,13 +375,13 @@ class Evt3Encoder:
         if not len(triggers):
             return np.empty(0, np.uint16)
         words = np.empty(2 * len(triggers) + self._time_words(triggers.t), np.uint16)
-        value = triggers.channel.astype(np.int64) << CHANNEL_SHIFT | (triggers.edge & 1)
-        return words[: _encode_triggers(triggers.t, value & VALUE_MASK, self.state, words)]
+        value = triggers.channel.astype(np.int64) << _CHANNEL_SHIFT | (triggers.edge & 1)
+        return words[: _encode_triggers(triggers.t, value & _VALUE_MASK, self.state, words)]
 
     def _time_words(self, t: NDArray[np.int64]) -> int:
         """Number of time-high words that these times need at most."""
-        wanted, before = t >> TIME_BITS, int(self.state[HIGH])
+        wanted, before = t >> _TIME_BITS, int(self.state[HIGH])
         first = wanted[0] if before < 0 else before
-        steps = -(-np.diff(wanted, prepend=first) // LONGEST_TIME_STEP)
-        wraps = (wanted[-1] - first) // HIGH_WRAP + 1
+        steps = -(-np.diff(wanted, prepend=first) // _LONGEST_TIME_STEP)
+        wraps = (wanted[-1] - first) // _HIGH_WRAP + 1
         return int(np.sum(steps) + 2 * wraps) + 1

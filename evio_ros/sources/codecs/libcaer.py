@@ -16,22 +16,22 @@ __all__ = ["decode_libcaer", "decode_libcaer_compressed", "decode_mono"]
 
 # Types of the words of "libcaer_cmp", in the highest 4 of 16 bits.
 TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, BASE_Y, VECTOR_8 = range(6)
-TYPE_SHIFT = TIME_BITS = 12
-VALUE_MASK = (1 << TYPE_SHIFT) - 1
+_TYPE_SHIFT = _TIME_BITS = 12
+_VALUE_MASK = (1 << _TYPE_SHIFT) - 1
 POLARITY_SHIFT = 11
-POLARITY_MASK = 1 << POLARITY_SHIFT
-SIDE_MASK = POLARITY_MASK - 1
+_POLARITY_MASK = 1 << POLARITY_SHIFT
+SIDE_MASK = _POLARITY_MASK - 1
 
 # An event of "libcaer" is two words of 32 bits: pixel and polarity, then 31 bits of time in µs.
 LIBCAER_X_SHIFT, LIBCAER_Y_SHIFT = 17, 2
-LIBCAER_SIDE_MASK = (1 << 15) - 1
-LIBCAER_POLARITY = 1 << 1
-LIBCAER_WRAP_US = 1 << 31
+_LIBCAER_SIDE_MASK = (1 << 15) - 1
+_LIBCAER_POLARITY = 1 << 1
+_LIBCAER_WRAP_US = 1 << 31
 
 # An event of "mono" is a word of 64 bits, with the time in ns in its lowest 32.
 MONO_X_SHIFT, MONO_Y_SHIFT, MONO_POLARITY_SHIFT = np.uint64(32), np.uint64(48), np.uint64(63)
-MONO_TIME_MASK = np.uint64((1 << 32) - 1)
-MONO_Y_MASK = np.uint16((1 << 15) - 1)
+_MONO_TIME_MASK = np.uint64((1 << 32) - 1)
+_MONO_Y_MASK = np.uint16((1 << 15) - 1)
 
 
 def decode_libcaer(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, int]:
@@ -47,11 +47,11 @@ def decode_libcaer(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns
     words = payload[: len(payload) // 8 * 8].view("<u4").reshape(-1, 2)
     low = words[:, 1].view("<i4").astype(np.int64)
     # 31 bits of time may begin anew within a packet.
-    wraps = np.cumsum(np.diff(low, prepend=low[:1]) < -LIBCAER_WRAP_US // 2)
-    t = base_ns // 1000 + low + wraps * LIBCAER_WRAP_US
-    x = (words[:, 0] >> LIBCAER_X_SHIFT & LIBCAER_SIDE_MASK).astype(np.uint16)
-    y = (words[:, 0] >> LIBCAER_Y_SHIFT & LIBCAER_SIDE_MASK).astype(np.uint16)
-    return RawColumns(t, x, y, (words[:, 0] & LIBCAER_POLARITY) != 0), int(len(payload) % 8 > 0)
+    wraps = np.cumsum(np.diff(low, prepend=low[:1]) < -_LIBCAER_WRAP_US // 2)
+    t = base_ns // 1000 + low + wraps * _LIBCAER_WRAP_US
+    x = (words[:, 0] >> LIBCAER_X_SHIFT & _LIBCAER_SIDE_MASK).astype(np.uint16)
+    y = (words[:, 0] >> LIBCAER_Y_SHIFT & _LIBCAER_SIDE_MASK).astype(np.uint16)
+    return RawColumns(t, x, y, (words[:, 0] & _LIBCAER_POLARITY) != 0), int(len(payload) % 8 > 0)
 
 
 def decode_mono(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, int]:
@@ -60,9 +60,9 @@ def decode_mono(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, i
     Times are cut to whole µs. Arguments and result as of `decode_libcaer`.
     """
     words = payload[: len(payload) // 8 * 8].view("<u8")
-    t = (base_ns + (words & MONO_TIME_MASK).astype(np.int64)) // 1000
+    t = (base_ns + (words & _MONO_TIME_MASK).astype(np.int64)) // 1000
     x = (words >> MONO_X_SHIFT).astype(np.uint16)
-    y = (words >> MONO_Y_SHIFT).astype(np.uint16) & MONO_Y_MASK
+    y = (words >> MONO_Y_SHIFT).astype(np.uint16) & _MONO_Y_MASK
     return RawColumns(t, x, y, (words >> MONO_POLARITY_SHIFT) != 0), int(len(payload) % 8 > 0)
 
 
@@ -84,7 +84,7 @@ def encode_mono(columns: RawColumns, base_us: int) -> NDArray[np.uint8]:
 def _count_compressed(words):
     events = 0
     for i in range(words.size):
-        kind = words[i] >> TYPE_SHIFT
+        kind = words[i] >> _TYPE_SHIFT
         if kind == ADDR_Y:
             events += 1
         elif kind == VECTOR_8:
@@ -100,25 +100,25 @@ def _decode_compressed(words, base_us, t, x, y, polarity):
     count, invalid = 0, 0
     for i in range(words.size):
         word = np.int64(words[i])
-        kind = word >> TYPE_SHIFT
+        kind = word >> _TYPE_SHIFT
         if kind == ADDR_Y:
-            t[count] = base_us + (high << TIME_BITS | low)
+            t[count] = base_us + (high << _TIME_BITS | low)
             x[count] = column
             y[count] = word & SIDE_MASK
-            polarity[count] = (word & POLARITY_MASK) != 0
+            polarity[count] = (word & _POLARITY_MASK) != 0
             count += 1
         elif kind == ADDR_X:
             column = word & SIDE_MASK
         elif kind == TIME_LOW:
-            low = word & VALUE_MASK
+            low = word & _VALUE_MASK
         elif kind == TIME_HIGH:
-            high = word & VALUE_MASK
+            high = word & _VALUE_MASK
         elif kind == BASE_Y:
             row, vector_polarity = word & SIDE_MASK, word >> POLARITY_SHIFT & 1
         elif kind == VECTOR_8:
             for place in range(8):
                 if word >> place & 1:
-                    t[count] = base_us + (high << TIME_BITS | low)
+                    t[count] = base_us + (high << _TIME_BITS | low)
                     x[count] = column
                     y[count] = row + place
                     polarity[count] = vector_polarity != 0

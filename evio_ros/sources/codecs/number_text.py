@@ -20,27 +20,27 @@ __all__ = ["PADDING_BYTES", "parse_lines"]
 PADDING_BYTES = 16
 """Bytes that must be readable after a text: words are read beyond its end."""
 NUMBER, NO_NUMBER = 0, 1
-MOST_DIGITS = 18
-LARGEST_EXPONENT = 400
-OUTSIDE = (1 << 16) - 1
+_MOST_DIGITS = 18
+_LARGEST_EXPONENT = 400
+_OUTSIDE = (1 << 16) - 1
 """Stands for a coordinate that uint16 cannot hold; it is outside any usual geometry."""
 TAB, NEWLINE, RETURN, SPACE, QUOTE, HASH, PERCENT, MINUS, PLUS = b'\t\n\r "#%-+'
-BRACKETS = b"()[]{}"
+_BRACKETS = b"()[]{}"
 LETTER_E, LETTER_T, LETTER_F, LETTER_O, LETTER_N = b"etfon"
-LOWER_CASE = 0x20
-BLANK = np.zeros(256, np.bool_)
-BLANK[: SPACE + 1] = True
-BLANK[NEWLINE] = False
-for _mark in (QUOTE, *BRACKETS):
-    BLANK[_mark] = True
-BLANK_BUT_TAB = BLANK.copy()
-BLANK_BUT_TAB[TAB] = False
-UNSIGNED_MINUS_ONE = (255, (1 << 16) - 1, (1 << 32) - 1)
+_LOWER_CASE = 0x20
+_BLANK = np.zeros(256, np.bool_)
+_BLANK[: SPACE + 1] = True
+_BLANK[NEWLINE] = False
+for _mark in (QUOTE, *_BRACKETS):
+    _BLANK[_mark] = True
+_BLANK_BUT_TAB = _BLANK.copy()
+_BLANK_BUT_TAB[TAB] = False
+_UNSIGNED_MINUS_ONE = (255, (1 << 16) - 1, (1 << 32) - 1)
 """Polarities that are -1 without its sign, or 1 as a bright pixel."""
-POWERS = 10 ** np.arange(19, dtype=np.int64)
-ASCII_ZEROS = np.uint64(0x3030303030303030)
-ABOVE_NINE = np.uint64(0x7676767676767676)
-HIGH_BITS = np.uint64(0x8080808080808080)
+_POWERS = 10 ** np.arange(19, dtype=np.int64)
+_ASCII_ZEROS = np.uint64(0x3030303030303030)
+_ABOVE_NINE = np.uint64(0x7676767676767676)
+_HIGH_BITS = np.uint64(0x8080808080808080)
 
 
 @intrinsic
@@ -96,7 +96,7 @@ def _number(text, position, end, point):
             after_point = True
         elif 48 <= byte <= 57:
             digits += 1
-            if kept < MOST_DIGITS:
+            if kept < _MOST_DIGITS:
                 mantissa = mantissa * 10 + (byte - 48)
                 kept += mantissa != 0
                 exponent -= after_point
@@ -107,7 +107,7 @@ def _number(text, position, end, point):
         position += 1
     if digits == 0:
         return _word(text, position, end)
-    if position < end and text[position] | LOWER_CASE == LETTER_E:
+    if position < end and text[position] | _LOWER_CASE == LETTER_E:
         power, position = _exponent(text, position + 1, end)
         if position < 0:
             return np.int64(0), 0, end, NO_NUMBER
@@ -124,7 +124,7 @@ def _exponent(text, position, end):
         position += 1
         start = position
     while position < end and 48 <= text[position] <= 57:
-        power = min(power * 10 + text[position] - 48, LARGEST_EXPONENT)
+        power = min(power * 10 + text[position] - 48, _LARGEST_EXPONENT)
         position += 1
     return sign * power, position if position > start else -1
 
@@ -133,12 +133,12 @@ def _exponent(text, position, end):
 def _word(text, position, end):
     """True, False, on and off, in letters of any case, as 1 and 0."""
     start = position
-    while position < end and 97 <= text[position] | LOWER_CASE <= 122:
+    while position < end and 97 <= text[position] | _LOWER_CASE <= 122:
         position += 1
     length = position - start
     value = -1
     if length > 1:
-        first, second = text[start] | LOWER_CASE, text[start + 1] | LOWER_CASE
+        first, second = text[start] | _LOWER_CASE, text[start + 1] | _LOWER_CASE
         if first == LETTER_T and length == 4:
             value = 1
         elif first == LETTER_F and length == 5:
@@ -161,12 +161,12 @@ def _scaled(mantissa, exponent, exact):
     if exponent == 0 or mantissa == 0:
         return mantissa, True
     if exponent > 0:
-        if exponent > MOST_DIGITS or abs(mantissa) > (1 << 62) // POWERS[exponent]:
+        if exponent > _MOST_DIGITS or abs(mantissa) > (1 << 62) // _POWERS[exponent]:
             return np.int64(0), False
-        return mantissa * POWERS[exponent], True
-    if exponent < -MOST_DIGITS:
+        return mantissa * _POWERS[exponent], True
+    if exponent < -_MOST_DIGITS:
         return np.int64(0), not exact
-    unit = POWERS[-exponent]
+    unit = _POWERS[-exponent]
     whole = (abs(mantissa) + unit // 2) // unit
     if exact and whole * unit != abs(mantissa):
         return np.int64(0), False
@@ -179,23 +179,23 @@ def _plain(text, base, position, delimiter, point, is_time):
 
     Returns it as `_number` does, and whether it was one that a delimiter or a blank ends.
     """
-    word = _word_at(base + np.uintp(position)) ^ ASCII_ZEROS  # type: ignore[call-arg]
-    digits = _trailing_zeros(((word + ABOVE_NINE) | word) & HIGH_BITS) >> np.uint64(3)
+    word = _word_at(base + np.uintp(position)) ^ _ASCII_ZEROS  # type: ignore[call-arg]
+    digits = _trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> np.uint64(3)
     mantissa, exponent, after = np.int64(0), np.int64(0), np.int64(position)
     if digits > 0:
         mantissa = _eight_digits(word, digits)
         after += np.int64(digits)
         if digits == 8:
-            word = _word_at(base + np.uintp(after)) ^ ASCII_ZEROS
-            digits = _trailing_zeros(((word + ABOVE_NINE) | word) & HIGH_BITS) >> np.uint64(3)
+            word = _word_at(base + np.uintp(after)) ^ _ASCII_ZEROS
+            digits = _trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> np.uint64(3)
             if digits > 0:
-                mantissa = mantissa * POWERS[digits] + _eight_digits(word, digits)
+                mantissa = mantissa * _POWERS[digits] + _eight_digits(word, digits)
                 after += np.int64(digits)
         if is_time and text[after] == point and after - position <= 10:
-            word = _word_at(base + np.uintp(after + 1)) ^ ASCII_ZEROS
-            digits = _trailing_zeros(((word + ABOVE_NINE) | word) & HIGH_BITS) >> np.uint64(3)
+            word = _word_at(base + np.uintp(after + 1)) ^ _ASCII_ZEROS
+            digits = _trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> np.uint64(3)
             if digits > 0:
-                mantissa = mantissa * POWERS[digits] + _eight_digits(word, digits)
+                mantissa = mantissa * _POWERS[digits] + _eight_digits(word, digits)
                 exponent = -np.int64(digits)
                 after += 1 + np.int64(digits)
     byte = text[after]
@@ -255,7 +255,7 @@ def _first_line(text, position, length, blank):
 
 @njit(inline="always")
 def _coordinate(value):
-    return value if 0 <= value < OUTSIDE else OUTSIDE
+    return value if 0 <= value < _OUTSIDE else _OUTSIDE
 
 
 @njit(cache=True, nogil=True)
@@ -276,7 +276,7 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
         The number of events, and the offset of the first line that is no event or -1.
     """
     base = text.ctypes.data
-    blank = BLANK_BUT_TAB if delimiter == TAB else BLANK
+    blank = _BLANK_BUT_TAB if delimiter == TAB else _BLANK
     last = places.size - 1
     values = np.zeros(4, np.int64)
     count, position = 0, _first_line(text, 0, length, blank)
@@ -317,7 +317,7 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
         elif text[position] != NEWLINE:
             position = _line_end(text, position, delimiter, blank)
         sign = values[3]
-        if position < 0 or not (-1 <= sign <= 1 or sign in UNSIGNED_MINUS_ONE):
+        if position < 0 or not (-1 <= sign <= 1 or sign in _UNSIGNED_MINUS_ONE):
             return count, start
         t[count], polarity[count] = values[0], sign
         x[count], y[count] = _coordinate(values[1]), _coordinate(values[2])

@@ -24,9 +24,9 @@ from evio_ros.sources.readers.record_file import RecordFile
 
 __all__ = ["Aedat1File", "Aedat2File"]
 
-HEADER_END = b"#End Of ASCII Header"
-LONGEST_HEADER_BYTES = 1 << 20
-LEAST_PLAUSIBLE = 0.999
+_HEADER_END = b"#End Of ASCII Header"
+_LONGEST_HEADER_BYTES = 1 << 20
+_LEAST_PLAUSIBLE = 0.999
 """Share of the first addresses that must fit a camera for it to be taken for that one."""
 
 
@@ -84,7 +84,7 @@ class _Chip:
         x, y = self.pixels(events)
         unused = (1 << self.polarity_shift) - 1
         fits = (x < self.size.width) & (y < self.size.height) & ((events & unused) == 0)
-        return float(np.mean(fits)) >= LEAST_PLAUSIBLE
+        return float(np.mean(fits)) >= _LEAST_PLAUSIBLE
 
 
 def _davis(width: int, height: int) -> _Chip:
@@ -93,18 +93,18 @@ def _davis(width: int, height: int) -> _Chip:
 
 
 DVS128 = _Chip(SensorSize(128, 128), 1, 7, 8, 7, 0, 0, 0xFFFF8000)
-DVS640 = _Chip(SensorSize(640, 480), 1, 10, 11, 10, 0, 1, 0xFFE00000)
-CHIPS = (
+_DVS640 = _Chip(SensorSize(640, 480), 1, 10, 11, 10, 0, 1, 0xFFE00000)
+_CHIPS = (
     (r"dvs128|tmpdiff128", DVS128),
     (r"davis128", _davis(128, 128)),
     (r"davis(192|208)", _davis(208, 192)),
     (r"davis240|sbret|dvs240", _davis(240, 180)),
     (r"c?davis346|dvs346", _davis(346, 260)),
     (r"davis(rgbw?)?640", _davis(640, 480)),
-    (r"dvs640", DVS640),
+    (r"dvs640", _DVS640),
 )
 """Names of jAER's chip classes, in lower case, and what their addresses mean."""
-UNNAMED = (DVS128, _davis(240, 180), _davis(346, 260), _davis(640, 480), DVS640)
+_UNNAMED = (DVS128, _davis(240, 180), _davis(346, 260), _davis(640, 480), _DVS640)
 """What a file without a camera's name may be of; the first that fits is taken."""
 
 
@@ -143,8 +143,8 @@ class Aedat2File(RecordFile):
 
     def _read_header(self) -> tuple[bytes, int]:
         """The header, and the offset after it."""
-        start = bytes(self._read_at(0, min(self._file_bytes(), LONGEST_HEADER_BYTES)))
-        end = start.find(HEADER_END)
+        start = bytes(self._read_at(0, min(self._file_bytes(), _LONGEST_HEADER_BYTES)))
+        end = start.find(_HEADER_END)
         if end >= 0:
             offset = start.find(b"\n", end) + 1
             return start[:end], offset or len(start)
@@ -162,7 +162,7 @@ class Aedat2File(RecordFile):
             named = re.search(rf"#\s*{key}:\s*(\S.*)", text)
             if named is None:
                 continue
-            for pattern, chip in CHIPS:
+            for pattern, chip in _CHIPS:
                 if re.search(pattern, named[1]):
                     return chip
             if key == "aechip":
@@ -176,7 +176,7 @@ class Aedat2File(RecordFile):
     def _guess_chip(self) -> _Chip:
         """The camera that the first addresses can be of, where the header names none."""
         addresses, _ = self._split(self._first_records())
-        for chip in UNNAMED:
+        for chip in _UNNAMED:
             if chip.may_be_of(addresses):
                 self.remarks.append(
                     f"the header names no camera; addresses are read as those of {chip.size} pixels"

@@ -24,14 +24,14 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["Aedat3File"]
 
-VERSION = b"#!AER-DAT3."
-HEADER_END = b"#!END-HEADER"
-LONGEST_HEADER_BYTES = 1 << 20
-LARGEST_PACKET_BYTES = 1 << 28
-POLARITY_EVENTS = 1
-MOST_TYPES = 256
-SAMPLES = 64
-LAST_PACKETS = 16
+_VERSION = b"#!AER-DAT3."
+_HEADER_END = b"#!END-HEADER"
+_LONGEST_HEADER_BYTES = 1 << 20
+_LARGEST_PACKET_BYTES = 1 << 28
+_POLARITY_EVENTS = 1
+_MOST_TYPES = 256
+_SAMPLES = 64
+_LAST_PACKETS = 16
 PACKET = np.dtype(
     [
         ("kind", "<i2"),
@@ -45,7 +45,7 @@ PACKET = np.dtype(
     ]
 )
 EVENT = np.dtype([("data", "<u4"), ("time", "<u4")])
-SIZES = {
+_SIZES = {
     "dvs128": SensorSize(128, 128),
     "edvs": SensorSize(128, 128),
     "davis128": SensorSize(128, 128),
@@ -84,11 +84,11 @@ class Aedat3File(EventFile):
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins with the version line."""
-        return start.data.startswith(VERSION)
+        return start.data.startswith(_VERSION)
 
     def _prepare(self) -> SensorSize | None:
         header, offset = self._read_header()
-        self._flips = header[len(VERSION) : len(VERSION) + 1] == b"0"
+        self._flips = header[len(_VERSION) : len(_VERSION) + 1] == b"0"
         text = header.decode("latin-1")
         coding = re.search(r"(?m)^#?\s*Format:\s*(\S.*)$", text)
         if coding and coding[1].strip().upper() != "RAW":
@@ -99,7 +99,7 @@ class Aedat3File(EventFile):
         packets = self._find_packets(offset)
         self._packets = self._of_one_source(packets, cameras, offset)
         camera = cameras.get(self._source, "").lower()
-        size = next((size for name, size in SIZES.items() if name in camera), None)
+        size = next((size for name, size in _SIZES.items() if name in camera), None)
         if self._flips and size is None:
             reason = f"is AEDAT 3.0 of the unknown camera {camera or 'without a name'}; DV reads it"
             raise SourceError(self.path, reason, 0)
@@ -107,12 +107,12 @@ class Aedat3File(EventFile):
         return size
 
     def _sampled_times(self) -> NDArray[np.int64]:
-        places = np.linspace(0, len(self._packets) - 1, SAMPLES).astype(int)
+        places = np.linspace(0, len(self._packets) - 1, _SAMPLES).astype(int)
         parts = [self._read_packet(int(place)).t[:1] for place in np.unique(places)]
         return np.concatenate(parts)
 
     def _last_pieces(self) -> Iterator[RawColumns]:
-        for number in range(max(len(self._packets) - LAST_PACKETS, 0), len(self._packets)):
+        for number in range(max(len(self._packets) - _LAST_PACKETS, 0), len(self._packets)):
             yield self._read_packet(number)
 
     def _read_piece(self) -> RawColumns | None:
@@ -136,8 +136,8 @@ class Aedat3File(EventFile):
 
     def _read_header(self) -> tuple[bytes, int]:
         """The header, and the offset after it."""
-        start = bytes(self._read_at(0, min(self._file_bytes(), LONGEST_HEADER_BYTES)))
-        end = start.find(HEADER_END)
+        start = bytes(self._read_at(0, min(self._file_bytes(), _LONGEST_HEADER_BYTES)))
+        end = start.find(_HEADER_END)
         if end >= 0:
             return start[:end], start.find(b"\n", end) + 1 or len(start)
         offset = 0
@@ -159,17 +159,17 @@ class Aedat3File(EventFile):
             packet = np.frombuffer(self._read_at(offset, PACKET.itemsize), PACKET)[0]
             count, event_bytes = int(packet["events"]), int(packet["event_bytes"])
             if not (
-                0 <= packet["kind"] < MOST_TYPES
+                0 <= packet["kind"] < _MOST_TYPES
                 and 0 <= packet["valid"] <= count
                 and event_bytes > 0
-                and count * event_bytes <= LARGEST_PACKET_BYTES
+                and count * event_bytes <= _LARGEST_PACKET_BYTES
             ):
                 self.remarks.append(f"what begins at byte {offset} is no packet; it is left out")
                 break
             data = offset + PACKET.itemsize
             if data + count * event_bytes > end:
                 count = (end - data) // event_bytes
-            if packet["kind"] == POLARITY_EVENTS and event_bytes >= EVENT.itemsize and count:
+            if packet["kind"] == _POLARITY_EVENTS and event_bytes >= EVENT.itemsize and count:
                 overflow = max(int(packet["overflow"]), 0)
                 found.append((data, count, event_bytes, overflow, int(packet["source"])))
             if data + int(packet["events"]) * event_bytes > end:

@@ -25,12 +25,12 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["Aedat4File"]
 
-VERSION_LINE = b"#!AER-DAT4.0\r\n"
-LARGEST_HEADER_BYTES = 1 << 20
-LARGEST_PACKET_BYTES = 1 << 28
-PACKET_HEADER_BYTES = 8
+_VERSION_LINE = b"#!AER-DAT4.0\r\n"
+_LARGEST_HEADER_BYTES = 1 << 20
+_LARGEST_PACKET_BYTES = 1 << 28
+_PACKET_HEADER_BYTES = 8
 NO_COMPRESSION, LZ4, LZ4_HIGH, ZSTD, ZSTD_HIGH = range(5)
-EVENT = np.dtype(
+_EVENT = np.dtype(
     {
         "names": ["t", "x", "y", "on"],
         "formats": ["<i8", "<i2", "<i2", "u1"],
@@ -38,7 +38,7 @@ EVENT = np.dtype(
         "itemsize": 16,
     }
 )
-NO_TABLE = -1
+_NO_TABLE = -1
 
 
 class Aedat4File(EventFile):
@@ -60,18 +60,18 @@ class Aedat4File(EventFile):
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins with the version line."""
-        return start.data.startswith(VERSION_LINE)
+        return start.data.startswith(_VERSION_LINE)
 
     def _prepare(self) -> SensorSize | None:
-        offset = len(VERSION_LINE)
+        offset = len(_VERSION_LINE)
         table, offset = self._header(offset)
         try:
             compression = _field(table, 0, "<i", NO_COMPRESSION)
-            self._table_offset = _field(table, 1, "<q", NO_TABLE)
+            self._table_offset = _field(table, 1, "<q", _NO_TABLE)
             description = _text(table, 2)
         except struct.error as error:
             raise SourceError(
-                self.path, f"the header is broken: {error}", len(VERSION_LINE)
+                self.path, f"the header is broken: {error}", len(_VERSION_LINE)
             ) from None
         self._unpack = self._unpacker(compression)
         self._stream, size = self._event_stream(description)
@@ -104,7 +104,7 @@ class Aedat4File(EventFile):
         if self._file_bytes() < offset + 4:
             raise SourceError(self.path, "the header is cut off", offset)
         (length,) = struct.unpack("<I", self._read_at(offset, 4))
-        if length > min(LARGEST_HEADER_BYTES, self._file_bytes() - offset - 4):
+        if length > min(_LARGEST_HEADER_BYTES, self._file_bytes() - offset - 4):
             raise SourceError(self.path, f"the header of {length} bytes is cut off", offset)
         return bytes(self._read_at(offset + 4, length)), offset + 4 + length
 
@@ -113,11 +113,11 @@ class Aedat4File(EventFile):
             return bytes
         if compression in (LZ4, LZ4_HIGH):
             lz4 = optional_library("lz4.frame", "lz4", self.path)
-            return lambda data: lz4.LZ4FrameDecompressor().decompress(data, LARGEST_PACKET_BYTES)
+            return lambda data: lz4.LZ4FrameDecompressor().decompress(data, _LARGEST_PACKET_BYTES)
         if compression in (ZSTD, ZSTD_HIGH):
             zstd = optional_library("backports.zstd", "backports.zstd", self.path)
-            return lambda data: zstd.ZstdDecompressor().decompress(data, LARGEST_PACKET_BYTES)
-        raise SourceError(self.path, f"compression {compression} is not known", len(VERSION_LINE))
+            return lambda data: zstd.ZstdDecompressor().decompress(data, _LARGEST_PACKET_BYTES)
+        raise SourceError(self.path, f"compression {compression} is not known", len(_VERSION_LINE))
 
     def _event_stream(self, description: str) -> tuple[int, SensorSize | None]:
         """Number and geometry of the first stream of events, from the header's XML."""
@@ -136,7 +136,7 @@ class Aedat4File(EventFile):
                 return int(number), SensorSize(*(int(side[1]) for side in sides if side))
             except EventError as error:
                 raise SourceError(self.path, f"the geometry is impossible: {error}") from None
-        raise SourceError(self.path, "holds no stream of events", len(VERSION_LINE))
+        raise SourceError(self.path, "holds no stream of events", len(_VERSION_LINE))
 
     def _find_packets(self, offset: int) -> NDArray[np.int64]:
         """Offsets and lengths of the stream's packets, (n, 2); what is cut off is counted."""
@@ -144,9 +144,9 @@ class Aedat4File(EventFile):
         if offset <= self._table_offset <= end:
             end = self._table_offset
         packets = []
-        while offset + PACKET_HEADER_BYTES <= end:
-            stream, length = struct.unpack("<ii", self._read_at(offset, PACKET_HEADER_BYTES))
-            data = offset + PACKET_HEADER_BYTES
+        while offset + _PACKET_HEADER_BYTES <= end:
+            stream, length = struct.unpack("<ii", self._read_at(offset, _PACKET_HEADER_BYTES))
+            data = offset + _PACKET_HEADER_BYTES
             if length < 0:
                 raise SourceError(self.path, f"a packet of {length} bytes is impossible", offset)
             if data + length > end:
@@ -162,7 +162,7 @@ class Aedat4File(EventFile):
         try:
             data = self._unpack(bytes(self._read_at(offset, length)))
             # The table is preceded by its length.
-            events = _structs(data[4:], 0, EVENT)
+            events = _structs(data[4:], 0, _EVENT)
         except SourceError:
             raise
         except Exception as error:  # whatever the decompressors raise

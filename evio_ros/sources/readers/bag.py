@@ -36,18 +36,18 @@ from evio_ros.sources.readers.unfinished_bag import UnfinishedMcap, UnfinishedRo
 
 __all__ = ["Bag", "is_bag"]
 
-STORAGE_ENDINGS = (".mcap", ".db3")
+_STORAGE_ENDINGS = (".mcap", ".db3")
 MCAP, SQLITE, ROSBAG1 = b"\x89MCAP0\r\n", b"SQLite format 3\0", b"#ROSBAG V"
-PIECE_EVENTS = 1 << 15
-INDEX_BYTES = 1 << 21
-NO_TIME = -1
+_PIECE_EVENTS = 1 << 15
+_INDEX_BYTES = 1 << 21
+_NO_TIME = -1
 
 
 def is_bag(path: str) -> bool:
     """Whether a path is a bag: its folder, or a file that is one by its first bytes or its name."""
     if os.path.isdir(path):
         return os.path.exists(os.path.join(path, "metadata.yaml")) or bool(_storage_files(path))
-    return path.endswith(STORAGE_ENDINGS) or _begins_with(path, MCAP, SQLITE, ROSBAG1)
+    return path.endswith(_STORAGE_ENDINGS) or _begins_with(path, MCAP, SQLITE, ROSBAG1)
 
 
 def _begins_with(path: str, *signatures: bytes) -> bool:
@@ -61,7 +61,7 @@ def _begins_with(path: str, *signatures: bytes) -> bool:
 
 
 def _storage_files(folder: str) -> list[Path]:
-    return sorted(p for p in Path(folder).iterdir() if p.suffix in STORAGE_ENDINGS)
+    return sorted(p for p in Path(folder).iterdir() if p.suffix in _STORAGE_ENDINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Bag(Recording):
         parts: list[RawColumns] = []
         triggers: list[Triggers] = []
         received_us, newest_us, events = None, None, 0
-        while events < PIECE_EVENTS:
+        while events < _PIECE_EVENTS:
             following, self._following = self._following, None
             if following is None:
                 following = next(self._position, None)
@@ -170,7 +170,7 @@ class Bag(Recording):
         if t_us is not None:
             self._extend_index(t_us)
             for entry in reversed(self._index):
-                if NO_TIME < entry.time_us < t_us - REORDER_WINDOW_US:
+                if _NO_TIME < entry.time_us < t_us - REORDER_WINDOW_US:
                     self._decoder = copy.deepcopy(entry.decoder)
                     self._decoder.statistics = self.statistics
                     self._position = self._decoded(entry.stamp_ns, entry.repeated)
@@ -309,7 +309,7 @@ class Bag(Recording):
             return
         if entry is None:
             decoder, position = _decoder(self._type, SourceStatistics()), self._messages(0, 0)
-            last_stamp, repeated, read_bytes = NO_TIME, -1, INDEX_BYTES
+            last_stamp, repeated, read_bytes = _NO_TIME, -1, _INDEX_BYTES
         else:
             decoder = copy.deepcopy(entry.decoder)
             position = self._messages(entry.stamp_ns, entry.repeated)
@@ -317,7 +317,7 @@ class Bag(Recording):
         for stamp, message in position:
             repeated = repeated + 1 if stamp == last_stamp else 0
             last_stamp = stamp
-            if read_bytes >= INDEX_BYTES:
+            if read_bytes >= _INDEX_BYTES:
                 read_bytes = 0
                 self._index.append(_Entry(stamp, repeated, decoder.time_us, copy.deepcopy(decoder)))
                 if t_us is not None and decoder.time_us >= t_us:

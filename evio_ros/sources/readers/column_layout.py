@@ -19,33 +19,33 @@ from evio_ros.sources.time_unit import TimeUnit
 __all__ = ["ROLES", "Layout", "layout_by_values", "named_columns", "role_of", "unit_named"]
 
 ROLES = ("t", "x", "y", "p")
-STEMS = {
+_STEMS = {
     "t": "t ts time times timestamp timestamps tstamp stamp sensortime",
     "x": "x xs xpos posx xposition xaddr xaddress xcoord xcoordinate xpixel pixelx col column u",
     "y": "y ys ypos posy yposition yaddr yaddress ycoord ycoordinate ypixel pixely row v",
     "p": "p ps pol pols polarity polarities on onoff ison sign",
 }
-ROLE_OF_STEM = {stem: role for role, stems in STEMS.items() for stem in stems.split()}
-UNITS: dict[TimeUnit, str] = {
+_ROLE_OF_STEM = {stem: role for role, stems in _STEMS.items() for stem in stems.split()}
+_UNITS: dict[TimeUnit, str] = {
     "s": "s sec secs second seconds",
     "ms": "ms msec msecs millis millisecond milliseconds",
     "us": "us \N{MICRO SIGN}s \N{GREEK SMALL LETTER MU}s usec usecs microsecond microseconds",
     "ns": "ns nsec nsecs nanos nanosecond nanoseconds",
 }
-UNIT_OF_NAME: dict[str, TimeUnit] = {
-    name: unit for unit, names in UNITS.items() for name in names.split()
+_UNIT_OF_NAME: dict[str, TimeUnit] = {
+    name: unit for unit, names in _UNITS.items() for name in names.split()
 }
-PREFIXES = ("events", "event", "ev", "dvs", "cd")
-MOST_COLUMNS = 16
-LARGEST_COORDINATE = 1 << 14
-LEAST_RISING = 0.9
+_PREFIXES = ("events", "event", "ev", "dvs", "cd")
+_MOST_COLUMNS = 16
+_LARGEST_COORDINATE = 1 << 14
+_LEAST_RISING = 0.9
 """Share of steps of a column that must not go back for it to be time."""
-POLARITIES = ({0, 1}, {-1, 1}, {-1, 0}, {1, 255}, {1, (1 << 16) - 1}, {1, (1 << 32) - 1})
+_POLARITIES = ({0, 1}, {-1, 1}, {-1, 0}, {1, 255}, {1, (1 << 16) - 1}, {1, (1 << 32) - 1})
 """Pairs of values that a column of polarities holds; the large ones are -1 without its sign."""
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnName:
+class _ColumnName:
     """What a column's name says.
 
     Attributes:
@@ -72,26 +72,26 @@ class Layout:
     reason: str = ""
 
 
-def role_of(name: str) -> ColumnName | None:
+def role_of(name: str) -> _ColumnName | None:
     """What a column's name says; None where it says nothing."""
     text = name.strip().strip("\"'").lower()
     found = re.fullmatch(r"(.*?)[\s_]*[\[({<](.*?)[\])}>]", text)
-    stem, unit = (found[1], UNIT_OF_NAME.get(found[2].strip())) if found else (text, None)
+    stem, unit = (found[1], _UNIT_OF_NAME.get(found[2].strip())) if found else (text, None)
     joined = re.sub(r"[\s_.\-/]+", "", stem)
-    for prefix in ("", *PREFIXES):
+    for prefix in ("", *_PREFIXES):
         rest = joined.removeprefix(prefix)
-        role = ROLE_OF_STEM.get(rest)
+        role = _ROLE_OF_STEM.get(rest)
         if role is not None:
-            return ColumnName(role, unit if role == "t" else None)
-        for ending, named in UNIT_OF_NAME.items():
-            if rest.endswith(ending) and ROLE_OF_STEM.get(rest.removesuffix(ending)) == "t":
-                return ColumnName("t", named)
+            return _ColumnName(role, unit if role == "t" else None)
+        for ending, named in _UNIT_OF_NAME.items():
+            if rest.endswith(ending) and _ROLE_OF_STEM.get(rest.removesuffix(ending)) == "t":
+                return _ColumnName("t", named)
     return None
 
 
 def unit_named(text: str) -> TimeUnit | None:
     """The unit of time s, ms, us or ns that a word means; None where it means none."""
-    return UNIT_OF_NAME.get(text.strip().lower())
+    return _UNIT_OF_NAME.get(text.strip().lower())
 
 
 def named_columns(names: Iterable[str]) -> Layout | None:
@@ -125,7 +125,7 @@ def layout_by_values(
         None where no choice of columns is plausible.
     """
     rows, columns = sample.shape
-    columns = min(columns, MOST_COLUMNS)
+    columns = min(columns, _MOST_COLUMNS)
     if not rows or columns < len(ROLES):
         return None
     said = [role_of(name) for name in (names or [""] * columns)[:columns]]
@@ -174,13 +174,13 @@ class _Values:
         present = np.unique(values[:4096])
         steps = np.diff(values)
         rises = len(values) < 2 or (
-            float(np.mean(steps >= 0)) >= LEAST_RISING and (has_fractions or largest > lowest)
+            float(np.mean(steps >= 0)) >= _LEAST_RISING and (has_fractions or largest > lowest)
         )
         polarities = whole and len(present) <= 3 and _is_polarity({int(v) for v in present})
         return cls(
             rises,
             polarities,
-            whole and lowest >= 0 and largest < LARGEST_COORDINATE,
+            whole and lowest >= 0 and largest < _LARGEST_COORDINATE,
             whole,
             len(values) > 2 and bool((steps == 1).all()),
             len(present),
@@ -190,7 +190,7 @@ class _Values:
 
 
 def _is_polarity(values: set[int]) -> bool:
-    return any(values <= pair for pair in POLARITIES) or values == {-1, 0, 1}
+    return any(values <= pair for pair in _POLARITIES) or values == {-1, 0, 1}
 
 
 def _with_coordinates(

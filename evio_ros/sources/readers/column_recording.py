@@ -16,9 +16,9 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
 __all__ = ["PIECE_EVENTS", "ColumnRecording", "raw_columns"]
 
 PIECE_EVENTS = 1 << 16
-SAMPLES = 64
-SAMPLE_EVENTS = 9
-OUTSIDE = (1 << 16) - 1
+_SAMPLES = 64
+_SAMPLE_EVENTS = 9
+_OUTSIDE = (1 << 16) - 1
 """Stands for a coordinate that uint16 cannot hold; it is outside any usual geometry."""
 
 
@@ -41,7 +41,7 @@ def raw_columns(
 def _coordinates(values: NDArray[Any]) -> NDArray[np.uint16]:
     if values.dtype == np.uint16:
         return np.ascontiguousarray(values)
-    return np.where((values >= 0) & (values < OUTSIDE), values, OUTSIDE).astype(np.uint16)
+    return np.where((values >= 0) & (values < _OUTSIDE), values, _OUTSIDE).astype(np.uint16)
 
 
 class ColumnRecording(Recording):
@@ -59,7 +59,9 @@ class ColumnRecording(Recording):
         """`count` events from number `first` on."""
 
     def _sampled_times(self) -> NDArray[np.int64]:
-        places = np.linspace(0, max(self.event_count - SAMPLE_EVENTS, 0), SAMPLES).astype(np.int64)
+        places = np.linspace(0, max(self.event_count - _SAMPLE_EVENTS, 0), _SAMPLES).astype(
+            np.int64
+        )
         return np.array([self._time_near(int(place)) for place in places], np.int64)
 
     def _last_pieces(self) -> Iterator[RawColumns]:
@@ -68,7 +70,7 @@ class ColumnRecording(Recording):
 
     def _time_near(self, event: int) -> int:
         """Median time of a few events from one on; the time of one alone may be wrong."""
-        count = min(SAMPLE_EVENTS, self.event_count - event)
+        count = min(_SAMPLE_EVENTS, self.event_count - event)
         return int(np.median(self._read_range(event, count).t))
 
     def _read_piece(self) -> RawColumns | None:
@@ -89,4 +91,4 @@ class ColumnRecording(Recording):
             else:
                 high = middle
         # Events that are out of order may have misled the last steps.
-        self._next = max(low - SAMPLE_EVENTS, 0)
+        self._next = max(low - _SAMPLE_EVENTS, 0)

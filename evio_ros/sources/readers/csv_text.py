@@ -26,19 +26,19 @@ from evio_ros.sources.time_unit import TimeUnit, guess_time_unit
 
 __all__ = ["CsvFile"]
 
-START_BYTES = 1 << 16
-PIECE_BYTES = 1 << 20
-LONGEST_LINE = 1 << 12
-SAMPLES = 64
-SHORTEST_LINE = 8
-FEWEST_TIMES = 64
+_START_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 20
+_LONGEST_LINE = 1 << 12
+_SAMPLES = 64
+_SHORTEST_LINE = 8
+_FEWEST_TIMES = 64
 """Fewer lines do not tell the unit of time: numbers with fractions are s, others us."""
-UNIT_SAMPLE = 1 << 18
+_UNIT_SAMPLE = 1 << 18
 """Lines from which the unit of time is told; they are read twice."""
-FRACTION_DIGITS = 7
-TIME_EXPONENTS: dict[TimeUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
+_FRACTION_DIGITS = 7
+_TIME_EXPONENTS: dict[TimeUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 """Powers of ten that make µs of each unit."""
-NEWLINE = ord("\n")
+_NEWLINE = ord("\n")
 
 
 class CsvFile(EventFile):
@@ -72,7 +72,7 @@ class CsvFile(EventFile):
 
     def _prepare(self) -> SensorSize | None:
         self._end = self._file_bytes()
-        start = bytes(self._read_at(0, min(self._end, START_BYTES)))
+        start = bytes(self._read_at(0, min(self._end, _START_BYTES)))
         try:
             layout = find_text_layout(start)
         except EventError as error:
@@ -84,19 +84,19 @@ class CsvFile(EventFile):
 
     def _set_layout(self, layout: TextLayout) -> None:
         self._layout, self._places = layout, layout.places
-        self._buffer = bytearray(PIECE_BYTES + PADDING_BYTES)
+        self._buffer = bytearray(_PIECE_BYTES + PADDING_BYTES)
         self._data_offset, self._next = layout.offset, layout.offset
         self._events_at = layout.offset
         if layout.columns.reason:
             self.remarks.append(layout.columns.reason)
         self._time_exponent = 0
         unit = self._wanted_unit or layout.unit or self._guess_unit(layout)
-        self._time_exponent = TIME_EXPONENTS[unit]
+        self._time_exponent = _TIME_EXPONENTS[unit]
         self._next = layout.offset
 
     def _guess_unit(self, layout: TextLayout) -> TimeUnit:
         usual: TimeUnit = "s" if layout.time_is_fractional else "us"
-        if len(layout.times) < FEWEST_TIMES:
+        if len(layout.times) < _FEWEST_TIMES:
             return usual
         unit, reason = guess_time_unit(self._first_times(layout.time_is_fractional))
         if unit != usual or layout.columns.reason:
@@ -106,21 +106,21 @@ class CsvFile(EventFile):
     def _first_times(self, have_fractions: bool) -> NDArray[Any]:
         """Times of the first lines, in the file's unit; as many as rates can be told from."""
         # The parser gives whole numbers: of units of the seventh decimal, where there are some.
-        self._time_exponent = FRACTION_DIGITS if have_fractions else 0
+        self._time_exponent = _FRACTION_DIGITS if have_fractions else 0
         parts: list[NDArray[np.int64]] = []
-        while sum(map(len, parts)) < UNIT_SAMPLE and self._next < self._end:
+        while sum(map(len, parts)) < _UNIT_SAMPLE and self._next < self._end:
             columns, self._next = self._read_lines(self._next)
             parts.append(columns.t)
         times = np.concatenate(parts)
-        return times * 10.0**-FRACTION_DIGITS if have_fractions else times
+        return times * 10.0**-_FRACTION_DIGITS if have_fractions else times
 
     def _sampled_times(self) -> NDArray[np.int64]:
-        places = np.linspace(self._data_offset, max(self._end - LONGEST_LINE, 0), SAMPLES)
+        places = np.linspace(self._data_offset, max(self._end - _LONGEST_LINE, 0), _SAMPLES)
         lines = {self._line_after(int(place)) for place in places}
         return np.array([self._time_after(line) for line in sorted(lines)], np.int64)
 
     def _last_pieces(self) -> Iterator[RawColumns]:
-        first = self._line_after(max(self._end - PIECE_BYTES, self._data_offset))
+        first = self._line_after(max(self._end - _PIECE_BYTES, self._data_offset))
         yield self._read_lines(first)[0]
 
     def _read_piece(self) -> RawColumns | None:
@@ -131,7 +131,7 @@ class CsvFile(EventFile):
 
     def _go_to(self, t_us: int | None) -> None:
         low, high = self._data_offset, self._end if t_us is not None else self._data_offset
-        while high - low > LONGEST_LINE:
+        while high - low > _LONGEST_LINE:
             middle = self._line_after((low + high) // 2)
             if middle >= high:
                 break
@@ -143,15 +143,15 @@ class CsvFile(EventFile):
 
     def _read_lines(self, first: int) -> tuple[RawColumns, int]:
         """Events of the whole lines of one piece, and the offset after them."""
-        length = min(PIECE_BYTES, self._end - first)
+        length = min(_PIECE_BYTES, self._end - first)
         text = self._read_at(first, length)
         if first + length < self._end:
-            length = bytes(text[-LONGEST_LINE:]).rfind(b"\n") + 1 + max(length - LONGEST_LINE, 0)
-            if length <= max(len(text) - LONGEST_LINE, 0):
+            length = bytes(text[-_LONGEST_LINE:]).rfind(b"\n") + 1 + max(length - _LONGEST_LINE, 0)
+            if length <= max(len(text) - _LONGEST_LINE, 0):
                 raise SourceError(self.path, "a line is longer than 4096 bytes", first)
         columns, bad = self._parse(length)
         if bad >= 0:
-            line = bytes(text[bad : min(bad + LONGEST_LINE, len(text))]).split(b"\n", 1)[0]
+            line = bytes(text[bad : min(bad + _LONGEST_LINE, len(text))]).split(b"\n", 1)[0]
             # A last line without its end may have been cut off.
             if first + bad + len(line) >= self._end:
                 self.statistics.truncated_bytes = len(line)
@@ -163,8 +163,8 @@ class CsvFile(EventFile):
     def _parse(self, length: int) -> tuple[RawColumns, int]:
         """Events of so many bytes of the buffer, and the offset of a line that is none or -1."""
         text = np.frombuffer(self._buffer, np.uint8)
-        after, text[length] = text[length], NEWLINE
-        columns = RawColumns.empty(length // SHORTEST_LINE + 2)
+        after, text[length] = text[length], _NEWLINE
+        columns = RawColumns.empty(length // _SHORTEST_LINE + 2)
         polarity = np.empty(len(columns), np.int64)
         count, bad = parse_lines(
             text,
@@ -189,14 +189,14 @@ class CsvFile(EventFile):
         """Where the next line begins at or after an offset."""
         if offset <= self._data_offset:
             return self._data_offset
-        length = min(LONGEST_LINE, self._end - offset + 1)
+        length = min(_LONGEST_LINE, self._end - offset + 1)
         end = bytes(self._read_at(offset - 1, length)).find(b"\n")
         return offset + end if end >= 0 else self._end
 
     def _time_after(self, offset: int) -> int:
         """Time of the first event from the beginning of a line on."""
         while offset < self._end:
-            length = min(LONGEST_LINE, self._end - offset)
+            length = min(_LONGEST_LINE, self._end - offset)
             line = bytes(self._read_at(offset, length)).split(b"\n", 1)[0]
             columns, bad = self._parse(min(len(line) + 1, length))
             if bad >= 0:

@@ -25,11 +25,11 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["DatFile"]
 
-OLDEST_VERSION = 2
-PIECE_EVENTS = 1 << 16
-MOST_INVALID = 0.1
-FEWEST_ZEROS = 64
-INDEX_ENTRIES = 512
+_OLDEST_VERSION = 2
+_PIECE_EVENTS = 1 << 16
+_MOST_INVALID = 0.1
+_FEWEST_ZEROS = 64
+_INDEX_ENTRIES = 512
 
 
 class DatFile(EventFile):
@@ -66,8 +66,8 @@ class DatFile(EventFile):
     def _prepare(self) -> SensorSize | None:
         self.header = read_header(self._file, self.path)
         offset = self.header.length
-        version = self.header.fields.get("version", str(OLDEST_VERSION))
-        if version.isdecimal() and int(version) < OLDEST_VERSION:
+        version = self.header.fields.get("version", str(_OLDEST_VERSION))
+        if version.isdecimal() and int(version) < _OLDEST_VERSION:
             raise SourceError(self.path, f"DAT version {version} is not supported", 0)
         if self._file_bytes() < offset + 2 + RECORD_BYTES:
             raise SourceError(self.path, "has a header but no events", offset)
@@ -89,9 +89,9 @@ class DatFile(EventFile):
         columns, invalid = self._decode_records(0, self._first_us)
         records = len(columns) + invalid
         reason = ""
-        if invalid > MOST_INVALID * records:
+        if invalid > _MOST_INVALID * records:
             reason = f"{invalid} of the first {records} records have a polarity of neither 0 nor 1"
-        elif records >= FEWEST_ZEROS and not any(
+        elif records >= _FEWEST_ZEROS and not any(
             column.any() for column in (columns.t, columns.x, columns.y, columns.polarity)
         ):
             reason = f"the first {records} records are all zero"
@@ -135,15 +135,15 @@ class DatFile(EventFile):
 
     def _decode_records(self, first: int, newest: int) -> tuple[RawColumns, int]:
         """Events from a record on, and the number of invalid records left out."""
-        count = min(PIECE_EVENTS, self._records - first)
+        count = min(_PIECE_EVENTS, self._records - first)
         data = self._read_at(self._data_offset + first * RECORD_BYTES, count * RECORD_BYTES)
         return decode_records(np.frombuffer(data, "<u4"), newest)
 
     @cached_property
     def _sparse_index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Some records, spread evenly, the last piece's first one among them, and their times."""
-        last_piece = max(self._records - PIECE_EVENTS, 0)
-        records = np.unique(np.linspace(0, last_piece, INDEX_ENTRIES).astype(np.int64))
+        last_piece = max(self._records - _PIECE_EVENTS, 0)
+        records = np.unique(np.linspace(0, last_piece, _INDEX_ENTRIES).astype(np.int64))
         times = self._raw_times(records)
         unwrap(times, self._first_us)
         return records, times

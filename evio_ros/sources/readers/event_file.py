@@ -17,8 +17,8 @@ from evio_ros.sources.readers.recording import Recording
 
 __all__ = ["EventFile", "open_regular_file"]
 
-GZIP = b"\x1f\x8b"
-UNPACKED_PIECE = 1 << 20
+_GZIP = b"\x1f\x8b"
+_UNPACKED_PIECE = 1 << 20
 
 
 def open_regular_file(path: str) -> BinaryIO:
@@ -41,7 +41,7 @@ def open_regular_file(path: str) -> BinaryIO:
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
         raise SourceError(path, "is empty", 0)
-    if os.pread(file.fileno(), len(GZIP), 0) == GZIP:
+    if os.pread(file.fileno(), len(_GZIP), 0) == _GZIP:
         with file:
             return _unpacked(file, path)
     return file
@@ -57,7 +57,7 @@ def _unpacked(file: BinaryIO, path: str) -> BinaryIO:
     target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
     try:
         with gzip.open(file) as source:
-            while piece := source.read(UNPACKED_PIECE):
+            while piece := source.read(_UNPACKED_PIECE):
                 room -= len(piece)
                 if room < 0:
                     raise SourceError(path, "is packed by gzip and too large to be unpacked here")

@@ -17,7 +17,7 @@ from evio_ros.sources.readers.streamed_recording import StreamedRecording
 
 __all__ = ["EventStreamFile"]
 
-SIGNATURE = b"Event Stream"
+_SIGNATURE = b"Event Stream"
 
 
 class EventStreamFile(StreamedRecording):
@@ -35,7 +35,7 @@ class EventStreamFile(StreamedRecording):
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins as the format does."""
-        return start.data.startswith(SIGNATURE)
+        return start.data.startswith(_SIGNATURE)
 
     def _prepare(self) -> SensorSize | None:
         try:

@@ -21,11 +21,11 @@ from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["EventTable", "column_table", "matrix_table", "record_table"]
 
-SAMPLED_ROWS = 4096
-NUMBERS = "iufb"
+_SAMPLED_ROWS = 4096
+_NUMBERS = "iufb"
 
 
-class Array(Protocol):
+class _Array(Protocol):
     """What is needed of an array that may lie in a file; h5py's datasets are such."""
 
     @property
@@ -65,10 +65,10 @@ class EventTable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnTable:
+class _ColumnTable:
     """An array for each of t, x, y and p; one of two columns may hold x and y."""
 
-    arrays: tuple[Array, ...]
+    arrays: tuple[_Array, ...]
     unit: TimeUnit | None = None
     reason: str = ""
 
@@ -87,10 +87,10 @@ class ColumnTable:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordTable:
+class _RecordTable:
     """One array of records; `names` are the fields of t, x, y and p."""
 
-    array: Array
+    array: _Array
     names: tuple[str, ...]
     unit: TimeUnit | None = None
     reason: str = ""
@@ -107,10 +107,10 @@ class RecordTable:
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixTable:
+class _MatrixTable:
     """One array of numbers with a row for each event, or a column where `is_flat` is set."""
 
-    array: Array
+    array: _Array
     layout: Layout
     is_flat: bool
 
@@ -135,7 +135,7 @@ class MatrixTable:
         return tuple(rows[:, place] for place in self.layout.places)
 
 
-def column_table(arrays: Mapping[str, Array]) -> ColumnTable | None:
+def column_table(arrays: Mapping[str, _Array]) -> _ColumnTable | None:
     """The table that arrays of the right names make; None where one of the four is missing.
 
     Raises:
@@ -161,10 +161,10 @@ def column_table(arrays: Mapping[str, Array]) -> ColumnTable | None:
         raise EventError(f"columns differ in length or are not flat: {shapes}")
     for name in chosen:
         _check_numbers(name, arrays[name].dtype)
-    return ColumnTable(tuple(arrays[name] for name in chosen), layout.unit)
+    return _ColumnTable(tuple(arrays[name] for name in chosen), layout.unit)
 
 
-def record_table(array: Array) -> RecordTable | None:
+def record_table(array: _Array) -> _RecordTable | None:
     """The table that an array of records with the right fields makes.
 
     Raises:
@@ -179,17 +179,17 @@ def record_table(array: Array) -> RecordTable | None:
     chosen = tuple(names[place] for place in layout.places)
     for name in chosen:
         _check_numbers(name, array.dtype[name])
-    return RecordTable(array, chosen, layout.unit)
+    return _RecordTable(array, chosen, layout.unit)
 
 
-def matrix_table(array: Array, names: list[str] | None = None) -> MatrixTable | None:
+def matrix_table(array: _Array, names: list[str] | None = None) -> _MatrixTable | None:
     """The table that a matrix makes whose columns, or rows, can be t, x, y and p.
 
     Args:
         array: numbers, (n, k) or (k, n).
         names: of the k columns, where something tells them.
     """
-    if len(array.shape) != 2 or array.dtype.kind not in NUMBERS or 0 in array.shape:
+    if len(array.shape) != 2 or array.dtype.kind not in _NUMBERS or 0 in array.shape:
         return None
     rows, columns = array.shape
     for is_flat in (False, True) if columns <= rows else (True, False):
@@ -199,26 +199,26 @@ def matrix_table(array: Array, names: list[str] | None = None) -> MatrixTable | 
         if names is not None and len(names) == width:
             layout = named_columns(names)
             if layout is not None:
-                return MatrixTable(array, layout, is_flat)
-        layout = layout_by_values(sample_rows(array, count, is_flat))
+                return _MatrixTable(array, layout, is_flat)
+        layout = layout_by_values(_sample_rows(array, count, is_flat))
         if layout is not None:
-            return MatrixTable(array, layout, is_flat)
+            return _MatrixTable(array, layout, is_flat)
     return None
 
 
-def sample_rows(array: Array, count: int, is_flat: bool) -> NDArray[np.float64]:
+def _sample_rows(array: _Array, count: int, is_flat: bool) -> NDArray[np.float64]:
     """Rows at the beginning, in the middle and at the end, float64 (n, k)."""
-    starts = {0, max(count // 2, 0), max(count - SAMPLED_ROWS // 4, 0)}
+    starts = {0, max(count // 2, 0), max(count - _SAMPLED_ROWS // 4, 0)}
     parts = []
     done = 0
     for start in sorted(starts):
         first = max(start, done)
-        done = min(first + (SAMPLED_ROWS if not start else SAMPLED_ROWS // 4), count)
+        done = min(first + (_SAMPLED_ROWS if not start else _SAMPLED_ROWS // 4), count)
         part = array[:, first:done].T if is_flat else array[first:done]
         parts.append(np.asarray(part, np.float64))
     return np.concatenate(parts)
 
 
 def _check_numbers(name: str, dtype: np.dtype) -> None:
-    if dtype.kind not in NUMBERS:
+    if dtype.kind not in _NUMBERS:
         raise EventError(f"{name} is of {dtype}, not of numbers")

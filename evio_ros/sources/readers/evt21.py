@@ -11,7 +11,7 @@ from evio_ros.sources.readers.raw_words import RawWordFile
 
 __all__ = ["Evt21File"]
 
-SAMPLE_WORDS = 1 << 12
+_SAMPLE_WORDS = 1 << 12
 
 
 class Evt21File(RawWordFile):
@@ -34,7 +34,7 @@ class Evt21File(RawWordFile):
         order = named.group(1) if named else fields.get("endianness")
         if order is not None:
             return order.lower() == "legacy"
-        words = self._read_words(0)[:SAMPLE_WORDS]
+        words = self._read_words(0)[:_SAMPLE_WORDS]
         usual, legacy = Evt21Decoder(), LegacyEvt21Decoder()
         usual.decode(words)
         legacy.decode(words)

@@ -36,15 +36,15 @@ from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["Hdf5File"]
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-USUAL_PLACES = ("events", "CD/events", "CD", "")
-LARGEST_CHUNK_BYTES = 1 << 28
-MOST_OBJECTS = 4096
-DEEPEST = 8
-ECF_FILTER = 0x8ECF
-RECTIFICATION = "rectify_map"
-NAME_ATTRIBUTES = ("columns", "column_names", "names", "fields", "order", "format", "layout")
-UNIT_ATTRIBUTES = ("t_unit", "time_unit", "unit", "units")
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_USUAL_PLACES = ("events", "CD/events", "CD", "")
+_LARGEST_CHUNK_BYTES = 1 << 28
+_MOST_OBJECTS = 4096
+_DEEPEST = 8
+_ECF_FILTER = 0x8ECF
+_RECTIFICATION = "rectify_map"
+_NAME_ATTRIBUTES = ("columns", "column_names", "names", "fields", "order", "format", "layout")
+_UNIT_ATTRIBUTES = ("t_unit", "time_unit", "unit", "units")
 
 
 class Hdf5File(TableRecording):
@@ -77,7 +77,7 @@ class Hdf5File(TableRecording):
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins as HDF5 files do."""
-        return start.data.startswith(SIGNATURE)
+        return start.data.startswith(_SIGNATURE)
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -129,7 +129,7 @@ class Hdf5File(TableRecording):
             present = ", ".join(name or "/" for name in found) or "no events"
             which = "several streams" if matches else "no stream"
             raise SourceError(self.path, f"has {which} {wanted!r}; it holds {present}")
-        usual = [name for name in USUAL_PLACES if name in found]
+        usual = [name for name in _USUAL_PLACES if name in found]
         left = [name for name in found if "left" in name.split("/")]
         return next(iter([*usual, *left, *found]), None)
 
@@ -164,7 +164,7 @@ class Hdf5File(TableRecording):
     def _dataset_table(self, name: str, dataset: Any, *, is_only: bool) -> EventTable | None:
         if dataset.dtype.names:
             table = record_table(dataset)
-            return table if table is None or not _is_ecf(dataset) else EcfTable(dataset)
+            return table if table is None or not _is_ecf(dataset) else _EcfTable(dataset)
         last = name.rpartition("/")[2].lower()
         if len(dataset.shape) == 2 and (is_only or "event" in last or last in ("cd", "dvs")):
             self._check(dataset)
@@ -180,8 +180,8 @@ class Hdf5File(TableRecording):
         if any(field[0].kind not in "iufb" for field in fields.values()):
             raise SourceError(self.path, f"{dataset.name} is of {dataset.dtype}, not of numbers")
         chunk = int(np.prod(dataset.chunks or (0,), dtype=object)) * dataset.dtype.itemsize
-        if chunk > LARGEST_CHUNK_BYTES:
-            reason = f"{dataset.name} has chunks of {chunk} bytes, above {LARGEST_CHUNK_BYTES}"
+        if chunk > _LARGEST_CHUNK_BYTES:
+            reason = f"{dataset.name} has chunks of {chunk} bytes, above {_LARGEST_CHUNK_BYTES}"
             raise SourceError(self.path, reason)
 
     def _holders(self, place: str) -> Iterator[Any]:
@@ -192,10 +192,10 @@ class Hdf5File(TableRecording):
 
     def _remark_on_rectification(self, place: str) -> None:
         """Say that a map of rectified coordinates, in the file or beside it, is not applied."""
-        inside = [name for name, _ in _walk(self._hdf5) if RECTIFICATION in name.lower()]
+        inside = [name for name, _ in _walk(self._hdf5) if _RECTIFICATION in name.lower()]
         folder = Path(self.path).parent
         beside = sorted(os.listdir(folder)) if not inside else []
-        names = [*inside, *(name for name in beside if name.lower().startswith(RECTIFICATION))]
+        names = [*inside, *(name for name in beside if name.lower().startswith(_RECTIFICATION))]
         if names:
             self.remarks.append(
                 f"{names[0]} is not applied: coordinates are those of the sensor, not rectified"
@@ -217,7 +217,7 @@ class Hdf5File(TableRecording):
         return f"it holds {', '.join(shown[:6]) or 'nothing'}"
 
 
-class EcfTable:
+class _EcfTable:
     """Events that are coded by Prophesee's ECF, decoded chunk by chunk.
 
     Args:
@@ -276,14 +276,14 @@ def _walk(root: Any) -> Iterator[tuple[str, Any]]:
 
     seen: set[int] = set()
     waiting = [("", root)]
-    while waiting and len(seen) < MOST_OBJECTS:
+    while waiting and len(seen) < _MOST_OBJECTS:
         name, item = waiting.pop(0)
         address = h5py.h5o.get_info(item.id).addr
         if address in seen:
             continue
         seen.add(address)
         yield name, item
-        if isinstance(item, h5py.Group) and name.count("/") < DEEPEST:
+        if isinstance(item, h5py.Group) and name.count("/") < _DEEPEST:
             for key in item:
                 if isinstance(item.get(key, getlink=True), h5py.ExternalLink):
                     continue
@@ -299,7 +299,7 @@ def _is_ecf(dataset: Any) -> bool:
     created = dataset.id.get_create_plist()
     return (
         created.get_nfilters() == 1
-        and created.get_filter(0)[0] == ECF_FILTER
+        and created.get_filter(0)[0] == _ECF_FILTER
         and len(dataset.shape) == 1
         and bool(dataset.chunks)
     )
@@ -349,7 +349,7 @@ def _names_of(dataset: Any) -> list[str] | None:
     """Names of a matrix's columns, where attributes tell them."""
     wanted = min(dataset.shape)
     return next(
-        (words for words in _text_attributes(dataset, NAME_ATTRIBUTES) if len(words) == wanted),
+        (words for words in _text_attributes(dataset, _NAME_ATTRIBUTES) if len(words) == wanted),
         None,
     )
 
@@ -360,7 +360,7 @@ def _unit_of(item: Any) -> TimeUnit | None:
     if hasattr(item, "keys"):
         holders += [item[name] for name in ("t", "ts", "timestamps") if name in item]
     for holder in holders:
-        for words in _text_attributes(holder, UNIT_ATTRIBUTES):
+        for words in _text_attributes(holder, _UNIT_ATTRIBUTES):
             if len(words) == 1 and (unit := unit_named(words[0])):
                 return unit
     return None

@@ -12,17 +12,17 @@ from evio_ros.sources.readers.text_layout import geometry_in
 
 __all__ = ["GEOMETRY_NAMES", "geometry_of", "named_geometry"]
 
-SIDES = (
+_SIDES = (
     ("width", "height"),
     ("sensor_width", "sensor_height"),
     ("image_width", "image_height"),
     ("size_x", "size_y"),
     ("w", "h"),
 )
-PAIRS = ("geometry", "sensor_resolution", "sensor_size", "resolution", "sensor_geometry", "size")
-GEOMETRY_NAMES = frozenset([*PAIRS, *(name for pair in SIDES for name in pair)])
+_PAIRS = ("geometry", "sensor_resolution", "sensor_size", "resolution", "sensor_geometry", "size")
+GEOMETRY_NAMES = frozenset([*_PAIRS, *(name for pair in _SIDES for name in pair)])
 """What a geometry may be called."""
-PLACES = ("", "calib/")
+_PLACES = ("", "calib/")
 """Where M3ED has it, among others."""
 
 
@@ -39,7 +39,7 @@ def named_geometry(holders: Iterable[Any]) -> SensorSize | None:
         size = geometry_of(holder.attrs)
         if size is not None:
             return size
-        for place in PLACES:
+        for place in _PLACES:
             found = {name: _child(holder, place + name) for name in GEOMETRY_NAMES}
             values = {name: value for name, value in found.items() if value is not None}
             size = geometry_of(values)
@@ -57,12 +57,12 @@ def geometry_of(values: Mapping[str, Any]) -> SensorSize | None:
     Raises:
         EventError: where it is impossible.
     """
-    for width, height in SIDES:
+    for width, height in _SIDES:
         if width in values and height in values:
             sides = _numbers(values[width]), _numbers(values[height])
             if len(sides[0]) == len(sides[1]) == 1:
                 return SensorSize(sides[0][0], sides[1][0])
-    for name in PAIRS:
+    for name in _PAIRS:
         if name in values:
             numbers = _numbers(values[name])
             if len(numbers) >= 2:

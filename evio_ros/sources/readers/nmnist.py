@@ -22,15 +22,15 @@ from evio_ros.sources.readers.file_start import FileStart
 
 __all__ = ["NmnistFile"]
 
-RECORD_BYTES = 5
-FEWEST_RECORDS = 16
-LARGEST_FILE_BYTES = 1 << 26
-OVERFLOW_ROW = 240
-OVERFLOW_US = 1 << 13
-LONGEST_STEP_US = 1_000_000
-LEAST_RISING = 0.99
+_RECORD_BYTES = 5
+_FEWEST_RECORDS = 16
+_LARGEST_FILE_BYTES = 1 << 26
+_OVERFLOW_ROW = 240
+_OVERFLOW_US = 1 << 13
+_LONGEST_STEP_US = 1_000_000
+_LEAST_RISING = 0.99
 """Share of steps of time that must not go back for a file to be one of these."""
-MNIST_SIZE = SensorSize(34, 34)
+_MNIST_SIZE = SensorSize(34, 34)
 
 
 class NmnistFile(ColumnRecording):
@@ -51,15 +51,15 @@ class NmnistFile(ColumnRecording):
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file can be such records: their times rise, in steps that can be."""
-        whole = len(start.data) // RECORD_BYTES * RECORD_BYTES
-        if whole < FEWEST_RECORDS * RECORD_BYTES:
+        whole = len(start.data) // _RECORD_BYTES * _RECORD_BYTES
+        if whole < _FEWEST_RECORDS * _RECORD_BYTES:
             return False
-        if os.path.getsize(start.path) % RECORD_BYTES:
+        if os.path.getsize(start.path) % _RECORD_BYTES:
             return False
         steps = np.diff(_decode(start.data[:whole]).t)
-        if not len(steps) or steps.max() > LONGEST_STEP_US or not steps.any():
+        if not len(steps) or steps.max() > _LONGEST_STEP_US or not steps.any():
             return False
-        return float(np.mean(steps >= 0)) >= LEAST_RISING
+        return float(np.mean(steps >= 0)) >= _LEAST_RISING
 
     @property
     def event_count(self) -> int:
@@ -71,25 +71,25 @@ class NmnistFile(ColumnRecording):
 
     def _prepare(self) -> SensorSize | None:
         with open_regular_file(self.path) as file:
-            data = file.read(LARGEST_FILE_BYTES + 1)
-        if len(data) > LARGEST_FILE_BYTES:
-            raise SourceError(self.path, f"is larger than {LARGEST_FILE_BYTES} bytes")
+            data = file.read(_LARGEST_FILE_BYTES + 1)
+        if len(data) > _LARGEST_FILE_BYTES:
+            raise SourceError(self.path, f"is larger than {_LARGEST_FILE_BYTES} bytes")
         self._events = _decode(data)
         if not len(self._events):
             raise SourceError(self.path, "holds no events")
-        inside = int(self._events.x.max()) < MNIST_SIZE.width
-        return MNIST_SIZE if inside and int(self._events.y.max()) < MNIST_SIZE.height else None
+        inside = int(self._events.x.max()) < _MNIST_SIZE.width
+        return _MNIST_SIZE if inside and int(self._events.y.max()) < _MNIST_SIZE.height else None
 
     def _read_range(self, first: int, count: int) -> RawColumns:
         return self._events.select(slice(first, first + count))
 
 
 def _decode(data: bytes) -> RawColumns:
-    records: NDArray[np.uint8] = np.frombuffer(data, np.uint8).reshape(-1, RECORD_BYTES)
+    records: NDArray[np.uint8] = np.frombuffer(data, np.uint8).reshape(-1, _RECORD_BYTES)
     high, middle, low = (records[:, k].astype(np.int64) for k in (2, 3, 4))
     t = (high & 0x7F) << 16 | middle << 8 | low
-    marks = records[:, 1] == OVERFLOW_ROW
-    t += OVERFLOW_US * np.cumsum(marks)
+    marks = records[:, 1] == _OVERFLOW_ROW
+    t += _OVERFLOW_US * np.cumsum(marks)
     events = records[~marks]
     return RawColumns(
         t[~marks],

@@ -23,10 +23,10 @@ from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["NpyArray", "NpyFile", "array_table"]
 
-NPY_SIGNATURE = b"\x93NUMPY"
-LARGEST_NPY_HEADER = 10_000
-MOST_RUNS = 64
-PICKLED = "is of Python objects, which are pickled and never read, since that can run any code"
+_NPY_SIGNATURE = b"\x93NUMPY"
+_LARGEST_NPY_HEADER = 10_000
+_MOST_RUNS = 64
+_PICKLED = "is of Python objects, which are pickled and never read, since that can run any code"
 
 
 class NpyArray:
@@ -53,7 +53,7 @@ class NpyArray:
                 (1, 0): np.lib.format.read_array_header_1_0,
                 (2, 0): np.lib.format.read_array_header_2_0,
             }[version]
-            shape, is_fortran, dtype = read_header(file, max_header_size=LARGEST_NPY_HEADER)  # type: ignore[call-arg]
+            shape, is_fortran, dtype = read_header(file, max_header_size=_LARGEST_NPY_HEADER)  # type: ignore[call-arg]
         except Exception as error:  # the parser lets through whatever it meets
             reason = f"array {name} has no valid NPY header: {one_line(error)}"
             raise SourceError(path, reason, offset) from None
@@ -63,7 +63,7 @@ class NpyArray:
         # In the file the last axis runs fastest, or the first one of Fortran's arrays.
         self._is_turned = bool(is_fortran) and len(shape) == 2
         if dtype.hasobject:
-            raise SourceError(path, f"array {name} {PICKLED}", offset)
+            raise SourceError(path, f"array {name} {_PICKLED}", offset)
         if dtype.kind not in "iufbVUS" or any(side < 0 for side in shape):
             raise SourceError(path, f"array {name} of {shape} and {dtype} cannot be read", offset)
         needed = dtype.itemsize * int(np.prod(shape, dtype=object))
@@ -83,7 +83,7 @@ class NpyArray:
         slow, fast = self.shape[::-1] if self._is_turned else self.shape
         if axis == (1 if self._is_turned else 0):
             block = self._read(first * fast, (last - first) * fast).reshape(-1, fast)
-        elif slow > MOST_RUNS:
+        elif slow > _MOST_RUNS:
             raise EventError(f"{self.name} of {self.shape} cannot be read by columns")
         else:
             block = np.stack([self._read(k * fast + first, last - first) for k in range(slow)])
@@ -130,7 +130,7 @@ class NpyFile(TableRecording):
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins as NPY files do."""
-        return start.data.startswith(NPY_SIGNATURE)
+        return start.data.startswith(_NPY_SIGNATURE)
 
     def close(self) -> None:
         """Close the file; may be called twice."""

@@ -29,9 +29,9 @@ from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["NpzFile"]
 
-LOCAL_HEADER_BYTES = 30
-MOST_MEMBERS = 256
-LARGEST_GEOMETRY = 4
+_LOCAL_HEADER_BYTES = 30
+_MOST_MEMBERS = 256
+_LARGEST_GEOMETRY = 4
 
 
 class NpzFile(TableRecording):
@@ -68,7 +68,7 @@ class NpzFile(TableRecording):
             archive = self._stack.enter_context(zipfile.ZipFile(self._file))
         except Exception as error:  # the parser lets through whatever it meets
             raise SourceError(self.path, f"is no zip archive: {one_line(error)}", 0) from None
-        members = {name.removesuffix(".npy"): name for name in archive.namelist()[:MOST_MEMBERS]}
+        members = {name.removesuffix(".npy"): name for name in archive.namelist()[:_MOST_MEMBERS]}
         try:
             self._set_table(self._find_events(archive, members), self._unit_in(archive, members))
         except EventError as error:
@@ -123,11 +123,11 @@ class NpzFile(TableRecording):
             return NpyArray(unpacked, 0, info.file_size, self.path, member)
         header = b""
         if 0 <= info.header_offset < 1 << 62:
-            header = os.pread(self._file.fileno(), LOCAL_HEADER_BYTES, info.header_offset)
-        if len(header) < LOCAL_HEADER_BYTES or header[:4] != b"PK\x03\x04":
+            header = os.pread(self._file.fileno(), _LOCAL_HEADER_BYTES, info.header_offset)
+        if len(header) < _LOCAL_HEADER_BYTES or header[:4] != b"PK\x03\x04":
             raise SourceError(self.path, f"{member} has no header", info.header_offset)
         name_bytes, extra_bytes = np.frombuffer(header[26:30], "<u2").tolist()
-        offset = info.header_offset + LOCAL_HEADER_BYTES + name_bytes + extra_bytes
+        offset = info.header_offset + _LOCAL_HEADER_BYTES + name_bytes + extra_bytes
         return NpyArray(self._file, offset, info.file_size, self.path, member)
 
     def _unpacked(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
@@ -153,7 +153,7 @@ class NpzFile(TableRecording):
         values = {}
         for name in GEOMETRY_NAMES & members.keys():
             array = self._open(archive, members[name])
-            if int(np.prod(array.shape, dtype=object)) <= LARGEST_GEOMETRY:
+            if int(np.prod(array.shape, dtype=object)) <= _LARGEST_GEOMETRY:
                 values[name] = array[()]
         try:
             return geometry_of(values)

@@ -20,12 +20,12 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["RawWordFile"]
 
-PIECE_BYTES = 1 << 18
-INDEX_PIECES = 4
+_PIECE_BYTES = 1 << 18
+_INDEX_PIECES = 4
 """Pieces between entries of the time index."""
-MOST_INVALID = 0.1
+_MOST_INVALID = 0.1
 """Share of unknown words in the first piece above which its times must make sense."""
-LEAST_AGREED = 0.5
+_LEAST_AGREED = 0.5
 """Share of events of such a piece that must agree on the time."""
 
 
@@ -61,7 +61,7 @@ class RawWordFile(EventFile):
         if not self._words:
             raise SourceError(self.path, "has a header but no events", self.header.length)
         self._events_at = self.header.length
-        self._piece_words = PIECE_BYTES // word_bytes
+        self._piece_words = _PIECE_BYTES // word_bytes
         self._index: list[tuple[int, int, NDArray[np.int64]]] = []
         self._go_to(None)
         self._check_first_piece()
@@ -72,9 +72,9 @@ class RawWordFile(EventFile):
         words = self._read_words(0)
         decoder = self._new_decoder()
         columns = decoder.decode(words)
-        if decoder.invalid <= MOST_INVALID * len(words) + 64:
+        if decoder.invalid <= _MOST_INVALID * len(words) + 64:
             return
-        if share_agreed(columns, REORDER_WINDOW_US) < LEAST_AGREED:
+        if share_agreed(columns, REORDER_WINDOW_US) < _LEAST_AGREED:
             reason = (
                 f"is not {self.format_name}: {decoder.invalid} of the first {len(words)} words "
                 "are of no known type or come before any time, and the times of the events, "
@@ -144,7 +144,7 @@ class RawWordFile(EventFile):
 
     def _note_index(self, first: int, decoder: WordDecoder) -> None:
         """Add an index entry where the next one is due."""
-        if first == len(self._index) * INDEX_PIECES * self._piece_words:
+        if first == len(self._index) * _INDEX_PIECES * self._piece_words:
             self._index.append((first, decoder.time_us, decoder.state.copy()))
 
     def _extend_index(self, t_us: int | None) -> None:

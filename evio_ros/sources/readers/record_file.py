@@ -16,8 +16,8 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["RecordFile"]
 
-PIECE_RECORDS = 1 << 16
-INDEX_PIECES = 16
+_PIECE_RECORDS = 1 << 16
+_INDEX_PIECES = 16
 """Pieces between entries of the index of times."""
 
 
@@ -88,9 +88,9 @@ class RecordFile(EventFile):
 
     def _read_records(self, first: int, newest: int) -> tuple[RawColumns, int, int]:
         """Events from a record on, the number of the record after them, and the time reached."""
-        if first == len(self._index) * INDEX_PIECES * PIECE_RECORDS:
+        if first == len(self._index) * _INDEX_PIECES * _PIECE_RECORDS:
             self._index.append((first, newest))
-        count = min(PIECE_RECORDS, self._records - first)
+        count = min(_PIECE_RECORDS, self._records - first)
         offset = self._data_offset + first * self.record_bytes
         data = np.frombuffer(self._read_at(offset, count * self.record_bytes), np.uint8)
         columns = self._decode(data.reshape(count, self.record_bytes))

@@ -23,7 +23,7 @@ from evio_ros.sources.time_order import TimeOrder, goes_on
 __all__ = ["REORDER_WINDOW_US", "Recording"]
 
 REORDER_WINDOW_US = 10_000
-STANDARD_SIZES = (
+_STANDARD_SIZES = (
     SensorSize(128, 128),
     SensorSize(240, 180),
     SensorSize(304, 240),
@@ -32,11 +32,11 @@ STANDARD_SIZES = (
     SensorSize(640, 480),
     SensorSize(1280, 720),
 )
-SAMPLED_PIECES = 16
-MOST_STRAY = 32
+_SAMPLED_PIECES = 16
+_MOST_STRAY = 32
 """Events outside the header's geometry, in the first piece, below which it is believed."""
 
-SURVEYED_EVENTS = 1 << 21
+_SURVEYED_EVENTS = 1 << 21
 """A longer recording's span is told from its two ends, and from samples between them."""
 
 
@@ -259,7 +259,7 @@ class Recording(ABC):
             for batch in order.push(columns):
                 start_us = int(batch.t[0]) if start_us is None else start_us
                 end_us = int(batch.t[-1]) + 1
-            if may_sample and events > SURVEYED_EVENTS and start_us is not None:
+            if may_sample and events > _SURVEYED_EVENTS and start_us is not None:
                 may_sample = False
                 sampled_end_us = self._sampled_end(statistics)
                 if sampled_end_us is not None:
@@ -280,7 +280,7 @@ class Recording(ABC):
             return int(first.t[0]), False
         reader._go_to(None)
         order = TimeOrder(self.size, REORDER_WINDOW_US, statistics)
-        for _ in range(SAMPLED_PIECES):
+        for _ in range(_SAMPLED_PIECES):
             columns = reader._read_piece()
             batches = order.flush() if columns is None else order.push(columns)
             batch = next(batches, None)
@@ -332,16 +332,16 @@ class Recording(ABC):
         if first is None:
             return 0.0
         outside = int(np.count_nonzero((first.x >= size.width) | (first.y >= size.height)))
-        return outside / len(first) if outside > max(MOST_STRAY, 0.01 * len(first)) else 0.0
+        return outside / len(first) if outside > max(_MOST_STRAY, 0.01 * len(first)) else 0.0
 
     def _guess_size(self) -> SensorSize:
         """The smallest usual sensor that holds the events at the recording's beginning."""
         width = height = 1
-        for columns in islice(self.raw_pieces(), SAMPLED_PIECES):
+        for columns in islice(self.raw_pieces(), _SAMPLED_PIECES):
             width = max(width, int(columns.x.max()) + 1)
             height = max(height, int(columns.y.max()) + 1)
         self._go_to(None)
-        for size in STANDARD_SIZES:
+        for size in _STANDARD_SIZES:
             if width <= size.width and height <= size.height:
                 return size
         return SensorSize(width, height)

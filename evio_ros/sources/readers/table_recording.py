@@ -16,7 +16,7 @@ from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microsecond
 
 __all__ = ["TableRecording", "one_line"]
 
-UNIT_SAMPLE = 1 << 18
+_UNIT_SAMPLE = 1 << 18
 """Events from which the unit of time is told; they are read twice."""
 
 
@@ -61,7 +61,7 @@ class TableRecording(ColumnRecording):
         self._remark_on_fractions()
 
     def _guess_unit(self) -> TimeUnit:
-        pieces = range(0, min(self.event_count, UNIT_SAMPLE), PIECE_EVENTS)
+        pieces = range(0, min(self.event_count, _UNIT_SAMPLE), PIECE_EVENTS)
         parts = [self._columns(first, PIECE_EVENTS)[0] for first in pieces]
         times = np.concatenate(parts)
         unit, reason = guess_time_unit(times)

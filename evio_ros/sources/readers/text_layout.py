@@ -25,24 +25,24 @@ from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["TextLayout", "find_text_layout", "geometry_in"]
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 COMMENTS = (b"#", b"%", b"//")
-DELIMITERS = (";", "\t", ",", "|", ":", " ")
-MOST_COMMENTS = 1000
-LONGEST_LINE = 1 << 12
-MOST_FIELDS = 64
-MOST_ROWS = 1500
-LEAST_READABLE = 0.9
-LEAST_READABLE_NAMED = 0.5
+_DELIMITERS = (";", "\t", ",", "|", ":", " ")
+_MOST_COMMENTS = 1000
+_LONGEST_LINE = 1 << 12
+_MOST_FIELDS = 64
+_MOST_ROWS = 1500
+_LEAST_READABLE = 0.9
+_LEAST_READABLE_NAMED = 0.5
 """Share of the first lines that must be numbers, without and with names of the columns."""
-SIDE = r"\b(?:sensor[ _]?|image[ _]?)?(width|height)\b\W{0,5}(\d{1,9})"
-PAIR = (
+_SIDE = r"\b(?:sensor[ _]?|image[ _]?)?(width|height)\b\W{0,5}(\d{1,9})"
+_PAIR = (
     r"\b(?:geometry|resolution|sensor|sensor[ _]?size|size)\b\W{0,5}"
     r"(\d{1,9})\s*[x\u00d7,; ]\s*(\d{1,9})"
 )
-UNIT = r"\b(?:t_unit|time[ _]unit)s?\b\W{1,3}(\w+)"
-ALONE = r"\W*(\d{1,5})\s*[x\u00d7,;\s]\s*(\d{1,5})\W*"
-TRUTHS = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
+_UNIT = r"\b(?:t_unit|time[ _]unit)s?\b\W{1,3}(\w+)"
+_ALONE = r"\W*(\d{1,5})\s*[x\u00d7,;\s]\s*(\d{1,5})\W*"
+_TRUTHS = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def find_text_layout(start: bytes) -> TextLayout | None:
         if line.lstrip().startswith(COMMENTS):
             size = size or geometry_in(text)
             names.append(text.lstrip("#%/ \t"))
-        elif len(line) > LONGEST_LINE:
+        elif len(line) > _LONGEST_LINE:
             return None
         elif size is None and re.fullmatch(r"\d+[\s,;]+\d+", text):
             size = geometry_in(text)
@@ -125,17 +125,17 @@ def geometry_in(text: str) -> SensorSize | None:
     Raises:
         EventError: where it is impossible.
     """
-    sides = dict(re.findall(SIDE, text.lower()))
+    sides = dict(re.findall(_SIDE, text.lower()))
     if len(sides) == 2:
         return SensorSize(int(sides["width"]), int(sides["height"]))
-    pair = re.search(PAIR, text.lower()) or re.fullmatch(ALONE, text)
+    pair = re.search(_PAIR, text.lower()) or re.fullmatch(_ALONE, text)
     return SensorSize(int(pair[1]), int(pair[2])) if pair else None
 
 
 def _lines(start: bytes) -> Iterator[tuple[int, bytes]]:
     """Offsets and lines, as far as a header may reach."""
-    offset = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0
-    for _ in range(MOST_COMMENTS):
+    offset = len(_BYTE_ORDER_MARK) if start.startswith(_BYTE_ORDER_MARK) else 0
+    for _ in range(_MOST_COMMENTS):
         if offset >= len(start):
             return
         end = start.find(b"\n", offset)
@@ -146,7 +146,9 @@ def _lines(start: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _is_row(text: str) -> bool:
     """Whether a line is a row of four numbers or more."""
-    return any(_row(text, delimiter, ".") or _row(text, delimiter, ",") for delimiter in DELIMITERS)
+    return any(
+        _row(text, delimiter, ".") or _row(text, delimiter, ",") for delimiter in _DELIMITERS
+    )
 
 
 def _fields(text: str, delimiter: str) -> list[str]:
@@ -161,7 +163,7 @@ def _row(text: str, delimiter: str, point: str) -> list[float] | None:
     if point == delimiter:
         return None
     fields = _fields(text, delimiter)
-    if not 4 <= len(fields) <= MOST_FIELDS:
+    if not 4 <= len(fields) <= _MOST_FIELDS:
         return None
     row = [_value(field, point) for field in fields]
     return row if sum(value == value for value in row) >= 4 else None
@@ -170,7 +172,7 @@ def _row(text: str, delimiter: str, point: str) -> list[float] | None:
 def _value(field: str, point: str) -> float:
     if not re.fullmatch(r"[-+\w.,]+", field, re.ASCII):
         return np.nan
-    truth = TRUTHS.get(field.lower())
+    truth = _TRUTHS.get(field.lower())
     if truth is not None:
         return truth
     if "_" in field or (point == "." and "," in field):
@@ -188,10 +190,10 @@ def _layout_of_rows(
     if len(lines) > 1:
         lines = lines[:-1]
     texts = [text for line in lines if (text := line.decode("ascii", "replace").strip())]
-    texts = [text for text in texts if not text.encode().startswith(COMMENTS)][:MOST_ROWS]
+    texts = [text for text in texts if not text.encode().startswith(COMMENTS)][:_MOST_ROWS]
     if not texts:
         return None
-    for delimiter in DELIMITERS:
+    for delimiter in _DELIMITERS:
         for point in (".", ","):
             first = _row(texts[0], delimiter, point)
             if first is None:
@@ -206,7 +208,7 @@ def _layout_of_rows(
                     rest = start.find(b"\n", offset) + 1
                     return _layout_of_rows(start, rest, [texts[0]], size) if rest else None
                 continue
-            least = LEAST_READABLE if columns.reason else LEAST_READABLE_NAMED
+            least = _LEAST_READABLE if columns.reason else _LEAST_READABLE_NAMED
             if len(sample) >= least * len(texts):
                 fractional = columns.places[0] in written
                 unit = columns.unit or _unit_in(names)
@@ -218,7 +220,7 @@ def _layout_of_rows(
 
 def _unit_in(lines: list[str]) -> TimeUnit | None:
     """The unit of time that a line names, as `t_unit=us`."""
-    found = (re.search(UNIT, line.lower()) for line in lines)
+    found = (re.search(_UNIT, line.lower()) for line in lines)
     return next((unit for name in found if name and (unit := unit_named(name[1]))), None)
 
 

@@ -20,17 +20,17 @@ from evio_ros.sources.optional_library import optional_library
 
 __all__ = ["UnfinishedMcap", "UnfinishedRosbag1"]
 
-MCAP_SIGNATURE = b"\x89MCAP0\r\n"
-ROSBAG1_SIGNATURE = b"#ROSBAG V2.0\n"
+_MCAP_SIGNATURE = b"\x89MCAP0\r\n"
+_ROSBAG1_SIGNATURE = b"#ROSBAG V2.0\n"
 SCHEMA, CHANNEL, MESSAGE, CHUNK = 0x03, 0x04, 0x05, 0x06
 ROS1_MESSAGE, ROS1_CHUNK, ROS1_CONNECTION = 0x02, 0x05, 0x07
-LARGEST_RECORD_BYTES = 1 << 28
-MESSAGE_HEADER_BYTES = 22
-CHUNK_HEADER_BYTES = 28
+_LARGEST_RECORD_BYTES = 1 << 28
+_MESSAGE_HEADER_BYTES = 22
+_CHUNK_HEADER_BYTES = 28
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class _Connection:
     """A topic of a bag.
 
     Attributes:
@@ -46,7 +46,7 @@ class Connection:
     digest: str = ""
 
 
-class UnfinishedBag(ABC):
+class _UnfinishedBag(ABC):
     """A bag that is read from its beginning to where it ends or breaks.
 
     Args:
@@ -63,7 +63,7 @@ class UnfinishedBag(ABC):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._known: dict[int, Connection] = {}
+        self._known: dict[int, _Connection] = {}
         self.cut_off_bytes = 0
         with Path(path).open("rb") as file:
             if file.read(len(self.signature)) != self.signature:
@@ -72,13 +72,13 @@ class UnfinishedBag(ABC):
             pass
 
     @property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[_Connection]:
         """Topics of the bag."""
         return list(self._known.values())
 
     def messages(
         self, connections: Collection[Any], start: int = 0
-    ) -> Iterator[tuple[Connection, int, bytes]]:
+    ) -> Iterator[tuple[_Connection, int, bytes]]:
         """Connection, stamp in ns and bytes of the messages from a stamp on."""
         wanted = {connection.id for connection in connections}
         for number, stamp, data in self._entries():
@@ -119,10 +119,10 @@ class UnfinishedBag(ABC):
             self.cut_off_bytes = end - place
 
 
-class UnfinishedMcap(UnfinishedBag):
+class UnfinishedMcap(_UnfinishedBag):
     """An MCAP file."""
 
-    signature = MCAP_SIGNATURE
+    signature = _MCAP_SIGNATURE
 
     def __init__(self, path: str) -> None:
         self._schemas: dict[int, str] = {}
@@ -136,14 +136,14 @@ class UnfinishedMcap(UnfinishedBag):
         if len(head) < 9:
             return None
         kind, length = struct.unpack("<BQ", head)
-        data = file.read(min(length, LARGEST_RECORD_BYTES))
+        data = file.read(min(length, _LARGEST_RECORD_BYTES))
         return kind, data, len(data) == length
 
     def _messages_in(self, head: int, data: bytes, depth: int) -> Iterator[tuple[int, int, bytes]]:
-        if head == MESSAGE and len(data) >= MESSAGE_HEADER_BYTES:
+        if head == MESSAGE and len(data) >= _MESSAGE_HEADER_BYTES:
             channel, _, stamp, _ = struct.unpack_from("<HIQQ", data)
             if channel in self._known:
-                yield channel, stamp, data[MESSAGE_HEADER_BYTES:]
+                yield channel, stamp, data[_MESSAGE_HEADER_BYTES:]
         elif head == SCHEMA:
             (number,) = struct.unpack_from("<H", data)
             name, _ = _text(data, 2)
@@ -151,13 +151,13 @@ class UnfinishedMcap(UnfinishedBag):
         elif head == CHANNEL:
             number, schema = struct.unpack_from("<HH", data)
             topic, _ = _text(data, 4)
-            self._known[number] = Connection(number, topic, self._schemas.get(schema, ""))
+            self._known[number] = _Connection(number, topic, self._schemas.get(schema, ""))
         elif head == CHUNK and depth == 0:
             yield from self._in_chunk(data)
 
     def _in_chunk(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
         (size,) = struct.unpack_from("<Q", data, 16)
-        compression, place = _text(data, CHUNK_HEADER_BYTES)
+        compression, place = _text(data, _CHUNK_HEADER_BYTES)
         (length,) = struct.unpack_from("<Q", data, place)
         packed = data[place + 8 : place + 8 + length]
         records = _unpacked(packed, compression, size, self._path)
@@ -166,10 +166,10 @@ class UnfinishedMcap(UnfinishedBag):
             yield from self._messages_in(record[0], record[1], depth=1)
 
 
-class UnfinishedRosbag1(UnfinishedBag):
+class UnfinishedRosbag1(_UnfinishedBag):
     """A bag of ROS 1, version 2.0."""
 
-    signature = ROSBAG1_SIGNATURE
+    signature = _ROSBAG1_SIGNATURE
 
     def _is_chunk(self, head: dict[str, bytes]) -> bool:
         return head.get("op", b"\0")[0] == ROS1_CHUNK
@@ -193,7 +193,7 @@ class UnfinishedRosbag1(UnfinishedBag):
             said = _fields(data)
             package, _, name = said["type"].decode().partition("/")
             topic, digest = head["topic"].decode(), said["md5sum"].decode()
-            self._known[number] = Connection(number, topic, f"{package}/msg/{name}", digest)
+            self._known[number] = _Connection(number, topic, f"{package}/msg/{name}", digest)
         elif kind == ROS1_CHUNK and depth == 0:
             (size,) = struct.unpack("<I", head["size"])
             records = _unpacked(data, head["compression"].decode(), size, self._path)
@@ -208,7 +208,7 @@ def _sized(file: BinaryIO) -> tuple[bytes, bool]:
     if len(head) < 4:
         return b"", False
     (length,) = struct.unpack("<I", head)
-    data = file.read(min(length, LARGEST_RECORD_BYTES))
+    data = file.read(min(length, _LARGEST_RECORD_BYTES))
     return data, len(data) == length
 
 
@@ -231,7 +231,7 @@ def _text(data: bytes, place: int) -> tuple[str, int]:
 
 def _unpacked(data: bytes, compression: str, size: int, path: str) -> bytes:
     """A chunk's records; never more than it says they are."""
-    if size > LARGEST_RECORD_BYTES:
+    if size > _LARGEST_RECORD_BYTES:
         raise ValueError(f"a chunk of {size} bytes")
     if compression in ("", "none"):
         return data

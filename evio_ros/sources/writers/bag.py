@@ -22,8 +22,8 @@ from evio_ros.windowing import LONGEST_GAP_US, WindowAssembler
 
 __all__ = ["BagWriter", "PacketBagWriter", "SqliteBagWriter"]
 
-WINDOW_US = 10_000
-FRAME = "event_camera"
+_WINDOW_US = 10_000
+_FRAME = "event_camera"
 
 
 @contextmanager
@@ -67,7 +67,7 @@ class BagWriter(EventWriter):
         partial = stack.enter_context(_atomic_folder(self.path))
         self._types = message_types()
         self._messages = 0
-        self._assembler = WindowAssembler(self.size, WINDOW_US)
+        self._assembler = WindowAssembler(self.size, _WINDOW_US)
         try:
             self._bag: Any = rosbag2.Writer(
                 Path(partial), version=8, storage_plugin=rosbag2.StoragePlugin[self.storage]
@@ -95,7 +95,7 @@ class BagWriter(EventWriter):
         """Write what is left; windows begin anew with the next event."""
         for window in self._assembler.flush():
             self._write_window(window)
-        self._assembler = WindowAssembler(self.size, WINDOW_US)
+        self._assembler = WindowAssembler(self.size, _WINDOW_US)
 
     def _finish(self) -> None:
         self._end_windows()
@@ -140,7 +140,7 @@ class BagWriter(EventWriter):
     def _header(self, t_us: int) -> Any:
         seconds, rest_us = divmod(t_us, 1_000_000)
         time = self._types.types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=rest_us * 1000)
-        return self._types.types["std_msgs/msg/Header"](stamp=time, frame_id=FRAME)
+        return self._types.types["std_msgs/msg/Header"](stamp=time, frame_id=_FRAME)
 
     def _fail(self, error: Exception) -> NoReturn:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())

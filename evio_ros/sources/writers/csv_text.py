@@ -13,9 +13,9 @@ from evio_ros.sources.writers.event_writer import EventWriter
 
 __all__ = ["CsvWriter", "TextWriter"]
 
-PIECE_EVENTS = 1 << 16
+_PIECE_EVENTS = 1 << 16
 NEWLINE, ZERO, MINUS, POINT = b"\n0-."
-LONGEST_LINE = 27 + 6 + 6 + 2 + 1
+_LONGEST_LINE = 27 + 6 + 6 + 2 + 1
 
 
 @njit(cache=True, nogil=True)
@@ -66,9 +66,9 @@ class CsvWriter(EventWriter):
         self._file.write(f"# {geometry} t_unit={self.unit}\n{self.names}\n")
 
     def _write(self, batch: EventBatch) -> None:
-        for first in range(0, len(batch), PIECE_EVENTS):
-            part = batch.slice(first, first + PIECE_EVENTS)
-            text = np.empty(len(part) * LONGEST_LINE, np.uint8)
+        for first in range(0, len(batch), _PIECE_EVENTS):
+            part = batch.slice(first, first + _PIECE_EVENTS)
+            text = np.empty(len(part) * _LONGEST_LINE, np.uint8)
             length = _format(
                 part.t,
                 part.x,

@@ -18,13 +18,13 @@ from evio_ros.sources.writers.event_writer import EventWriter
 
 __all__ = ["DsecWriter", "Hdf5Writer"]
 
-CHUNK_EVENTS = 1 << 16
-EVENT_BYTES = 13
-SLACK_BYTES = 1 << 21
+_CHUNK_EVENTS = 1 << 16
+_EVENT_BYTES = 13
+_SLACK_BYTES = 1 << 21
 """Room for chunks that are not full and for the file's own book-keeping; given back at the end."""
 TRIGGER = np.dtype([("p", "<i2"), ("t", "<i8"), ("id", "<i2")])
-COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
-LARGEST_TIME_US = (1 << 32) - 1
+_COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
+_LARGEST_TIME_US = (1 << 32) - 1
 
 
 class Hdf5Writer(EventWriter):
@@ -35,7 +35,7 @@ class Hdf5Writer(EventWriter):
     """
 
     format_name = "HDF5"
-    columns: ClassVar[dict[str, str]] = COLUMNS
+    columns: ClassVar[dict[str, str]] = _COLUMNS
     keeps_triggers: ClassVar[bool] = True
 
     def _open(self, stack: ExitStack) -> None:
@@ -52,7 +52,7 @@ class Hdf5Writer(EventWriter):
             group.attrs.update(width=self.size.width, height=self.size.height, t_unit="us")
             self._columns = {
                 name: group.create_dataset(
-                    name, (0,), dtype, maxshape=(None,), chunks=(CHUNK_EVENTS,)
+                    name, (0,), dtype, maxshape=(None,), chunks=(_CHUNK_EVENTS,)
                 )
                 for name, dtype in self.columns.items()
             }
@@ -91,7 +91,7 @@ class Hdf5Writer(EventWriter):
 
     def _reserve(self, events: int) -> None:
         """Take room on the disk; the HDF5 library crashes the process where it finds none."""
-        os.posix_fallocate(self._descriptor, 0, events * EVENT_BYTES + SLACK_BYTES)
+        os.posix_fallocate(self._descriptor, 0, events * _EVENT_BYTES + _SLACK_BYTES)
 
     def _fail(self, error: Exception) -> NoReturn:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
@@ -110,7 +110,7 @@ class DsecWriter(Hdf5Writer):
 
     format_name = "HDF5 as of DSEC"
     keeps_triggers: ClassVar[bool] = False
-    columns: ClassVar[dict[str, str]] = {**COLUMNS, "t": "<u4"}
+    columns: ClassVar[dict[str, str]] = {**_COLUMNS, "t": "<u4"}
 
     def _open(self, stack: ExitStack) -> None:
         super()._open(stack)
@@ -122,8 +122,8 @@ class DsecWriter(Hdf5Writer):
         if self._offset_us is None:
             self._offset_us = int(batch.t[0])
         times = batch.t - self._offset_us
-        if times[-1] > LARGEST_TIME_US:
-            reason = f"{self.format_name} holds {LARGEST_TIME_US} us, not {times[-1]}"
+        if times[-1] > _LARGEST_TIME_US:
+            reason = f"{self.format_name} holds {_LARGEST_TIME_US} us, not {times[-1]}"
             raise SourceError(self.path, reason)
         reached_ms = int(times[-1]) // 1000 + 1
         starts = np.arange(self._indexed_ms, reached_ms) * 1000

@@ -21,7 +21,7 @@ from evio_ros.sources.writers.event_writer import EventWriter
 __all__ = ["NpzWriter"]
 
 COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
-TRIGGER_COLUMNS = {"trigger_t": "<i8", "trigger_edge": "|u1", "trigger_channel": "|u1"}
+_TRIGGER_COLUMNS = {"trigger_t": "<i8", "trigger_edge": "|u1", "trigger_channel": "|u1"}
 
 
 class NpzWriter(EventWriter):
@@ -66,7 +66,7 @@ class NpzWriter(EventWriter):
         values: tuple[NDArray[Any], ...] = (found.t, found.edge, found.channel)
         return {
             name: column.astype(dtype)
-            for (name, dtype), column in zip(TRIGGER_COLUMNS.items(), values, strict=True)
+            for (name, dtype), column in zip(_TRIGGER_COLUMNS.items(), values, strict=True)
         }
 
     def _finish(self) -> None:

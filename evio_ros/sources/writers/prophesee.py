@@ -17,7 +17,7 @@ from evio_ros.sources.writers.event_writer import EventWriter
 
 __all__ = ["PropheseeWriter"]
 
-PIECE_EVENTS = 1 << 20
+_PIECE_EVENTS = 1 << 20
 
 
 class PropheseeWriter(EventWriter):
@@ -41,8 +41,8 @@ class PropheseeWriter(EventWriter):
         if batch.t[0] < 0:
             raise SourceError(self.path, f"{self.format_name} holds no time below 0: {batch.t[0]}")
         self._begin(int(batch.t[0]))
-        for first in range(0, len(batch), PIECE_EVENTS):
-            words = self._encoded(batch.slice(first, first + PIECE_EVENTS))
+        for first in range(0, len(batch), _PIECE_EVENTS):
+            words = self._encoded(batch.slice(first, first + _PIECE_EVENTS))
             self._file.write(words.tobytes())
 
     def _finish(self) -> None:
