@@ -27,6 +27,10 @@ _LONGEST_US = 200_000
 """What is silent for longer may as well be still. Set by hand."""
 _WEIGHT = 0.1
 """Weight of a new slice in the mean interval: ten slices count, and a single burst does not."""
+_SHORT_US = 100
+_STRIDE = 64
+"""Silences up to this are alike: thrice as long are none yet. So many events that lie within it are
+passed over at once, or looking at each would cost a tenth of all that tracking costs."""
 _FEWEST_EVENTS = 3
 """An interval is learned from so many events at least: stray ones tell nothing of a silence."""
 
@@ -97,15 +101,21 @@ def _silences(t, before_us, times_us, limit_us):
         limit_us: length beyond which a silence is dead time.
 
     Returns:
-        The longest silence, from the last event before the slice on, and the slice's dead time.
+        The longest silence, `_SHORT_US` at least, from the last event before the slice on, and the
+        slice's dead time.
     """
     start_us, end_us = times_us
-    longest_us, dead_us, last_us = 0, 0, before_us
-    for i in range(t.size + 1):
+    longest_us, dead_us, last_us = _SHORT_US, 0, before_us
+    i = 0
+    while i <= t.size:
+        if i + _STRIDE < t.size and t[i + _STRIDE] - last_us <= _SHORT_US:
+            i += _STRIDE
+            last_us = t[i]
         now_us = t[i] if i < t.size else end_us
         silence_us = now_us - last_us
         longest_us = max(longest_us, silence_us)
         if silence_us > limit_us:
             dead_us += now_us - max(last_us, start_us)
         last_us = now_us
+        i += 1
     return longest_us, dead_us
