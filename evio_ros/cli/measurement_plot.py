@@ -76,14 +76,14 @@ def _plot(summary: MeasurementSummary, title: str) -> Figure:
             _draw_strip(figure.add_subplot(grid[row, 1]), summary.strips[identity])
         axes = figure.add_subplot(grid[row, 2], sharex=shared)
         shared = shared or axes
-        _draw_speed(axes, identity, estimates, color)
+        _draw_speed(axes, identity, estimates, summary.start_us, color)
         axes.tick_params(labelbottom=row == count - 1)
     if shared is None:
         axes = figure.add_subplot(grid[0, 2])
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no rotor seen", ha="center", va="center", transform=axes.transAxes)
     else:
-        figure.axes[-1].set_xlabel("recording time [s], middle of the window")
+        figure.axes[-1].set_xlabel("time since the first window began [s], middle of the window")
     return figure
 
 
@@ -202,9 +202,12 @@ def _draw_blades(axes: Axes, piece: AngleTimePiece, start_us: int) -> None:
         axes.plot(1e-3 * (t_us - start_us), np.degrees(angles), ":", color="black", lw=0.9)
 
 
-def _draw_speed(axes: Axes, identity: int, estimates: list[RotorEstimate], color: str) -> None:
+def _draw_speed(
+    axes: Axes, identity: int, estimates: list[RotorEstimate], start_us: int, color: str
+) -> None:
     # A window's mean speed belongs to the window's middle.
-    time_s = np.array([(estimate.t_us - estimate.window_us / 2) * 1e-6 for estimate in estimates])
+    middles_us = [estimate.t_us - start_us - estimate.window_us / 2 for estimate in estimates]
+    time_s = 1e-6 * np.array(middles_us)
     rpm = np.array([estimate.rpm for estimate in estimates])
     std = np.array([estimate.rpm_std for estimate in estimates])
     sure = np.array([estimate.confidence > 0.5 for estimate in estimates])

@@ -37,6 +37,7 @@ class MeasurementSummary:
     Attributes:
         rotors: estimates in order of time, by the rotor's id.
         windows: number of windows.
+        start_us: sensor time at which the first window starts.
         picture: int32 (height, width) events of each pixel; None where it is not kept.
         strips: the last turns of each rotor, by its id, where a picture is kept.
     """
@@ -44,6 +45,7 @@ class MeasurementSummary:
     def __init__(self, size: SensorSize, keep_picture: bool = False) -> None:
         self.rotors: dict[int, list[RotorEstimate]] = {}
         self.windows = 0
+        self.start_us = 0
         self.picture: NDArray[np.int32] | None = None
         if keep_picture:
             self.picture = np.zeros((size.height, size.width), np.int32)
@@ -51,6 +53,8 @@ class MeasurementSummary:
 
     def add(self, measurement: Measurement) -> None:
         """Add the measurement of one window."""
+        if not self.windows:
+            self.start_us = measurement.t_us - measurement.window_us
         self.windows += 1
         for rotor in measurement.rotors:
             self.rotors.setdefault(rotor.id, []).append(rotor)
