@@ -13,8 +13,8 @@ __all__ = ["format_of", "open_writer"]
 
 WRITERS = {
     "dat": "dat:DatWriter",
-    "evt2": "evt2:Evt2Writer",
-    "evt3": "evt3:Evt3Writer",
+    "evt2": "raw_words:Evt2Writer",
+    "evt3": "raw_words:Evt3Writer",
     "hdf5": "hdf5:Hdf5Writer",
     "dsec": "hdf5:DsecWriter",
     "csv": "csv_text:CsvWriter",
