@@ -44,7 +44,7 @@ def wait_for_partial_file(folder):
 def test_an_interrupted_analysis_leaves_no_file(start_evio, long_recording, tmp_path, number, code):
     (tmp_path / "fan.csv").write_text("older")
     outputs = ("--json", tmp_path / "fan.jsonl", "--csv", tmp_path / "fan.csv")
-    process = start_evio("analyze", long_recording, *outputs)
+    process = start_evio("analyze", long_recording, "--causal", *outputs)
     wait_for_partial_file(tmp_path)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -66,7 +66,7 @@ def test_an_interrupted_simulation_leaves_no_file(start_evio, tmp_path):
 
 
 def test_a_reader_that_goes_ends_it_quietly(start_evio, long_recording):
-    process = start_evio("analyze", long_recording, "--json", "-")
+    process = start_evio("analyze", long_recording, "--causal", "--json", "-")
     head = subprocess.run(["head", "-1"], stdin=process.stdout, capture_output=True, text=True)
     process.stdout.close()
     assert head.stdout.startswith('{"t_us": ')
