@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.raw_columns import RawColumns
-from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
-from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+from evio_ros.sources.readers.packet_file import PacketFile
 
 __all__ = ["Aedat3File"]
 
@@ -57,7 +56,7 @@ _SIZES = {
 }
 
 
-class Aedat3File(EventFile):
+class Aedat3File(PacketFile):
     """A recording in an AEDAT 3 file.
 
     Args:
@@ -73,7 +72,6 @@ class Aedat3File(EventFile):
     keeps = "events of one source, geometry"
     loses = "frames, IMU, special events"
     options: ClassVar[tuple[str, ...]] = ("stream",)
-    _next: int = 0
 
     def __init__(
         self, path: str, size: SensorSize | None = None, stream: str | None = None
@@ -114,25 +112,6 @@ class Aedat3File(EventFile):
     def _last_pieces(self) -> Iterator[RawColumns]:
         for number in range(max(len(self._packets) - _LAST_PACKETS, 0), len(self._packets)):
             yield self._read_packet(number)
-
-    def _read_piece(self) -> RawColumns | None:
-        if self._next >= len(self._packets):
-            return None
-        columns = self._read_packet(self._next)
-        self._next += 1
-        return columns
-
-    def _go_to(self, t_us: int | None) -> None:
-        """Bisection over packets, by the time of their first events."""
-        low, high = 0, len(self._packets) if t_us is not None else 0
-        while low < high:
-            middle = (low + high) // 2
-            columns = self._read_packet(middle)
-            if len(columns) and columns.t[0] >= t_us - REORDER_WINDOW_US:  # type: ignore[operator]
-                high = middle
-            else:
-                low = middle + 1
-        self._next = max(low - 1, 0)
 
     def _read_header(self) -> tuple[bytes, int]:
         """The header, and the offset after it."""

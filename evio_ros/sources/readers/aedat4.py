@@ -19,9 +19,8 @@ from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.raw_columns import RawColumns
-from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
-from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+from evio_ros.sources.readers.packet_file import PacketFile
 
 __all__ = ["Aedat4File"]
 
@@ -41,7 +40,7 @@ _EVENT = np.dtype(
 _NO_TABLE = -1
 
 
-class Aedat4File(EventFile):
+class Aedat4File(PacketFile):
     """A recording in an AEDAT4 file; of several streams of events the first.
 
     Args:
@@ -55,7 +54,6 @@ class Aedat4File(EventFile):
     format_name = "AEDAT4"
     keeps = "events, geometry"
     loses = "frames, IMU, triggers"
-    _next: int = 0
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
@@ -79,25 +77,6 @@ class Aedat4File(EventFile):
         if not len(self._packets):
             raise SourceError(self.path, "has a header but no events", offset)
         return size
-
-    def _read_piece(self) -> RawColumns | None:
-        if self._next >= len(self._packets):
-            return None
-        columns = self._read_packet(self._next)
-        self._next += 1
-        return columns
-
-    def _go_to(self, t_us: int | None) -> None:
-        """Bisection over packets, by the time of their first events."""
-        low, high = 0, len(self._packets) if t_us is not None else 0
-        while low < high:
-            middle = (low + high) // 2
-            columns = self._read_packet(middle)
-            if len(columns) and columns.t[0] >= t_us - REORDER_WINDOW_US:  # type: ignore[operator]
-                high = middle
-            else:
-                low = middle + 1
-        self._next = max(low - 1, 0)
 
     def _header(self, offset: int) -> tuple[bytes, int]:
         """The header's table, and the offset after it."""

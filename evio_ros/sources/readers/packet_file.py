@@ -1,0 +1,45 @@
+"""Files of packets whose places are known: read in order, and found by bisection over time."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.event_file import EventFile
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+
+__all__ = ["PacketFile"]
+
+
+class PacketFile(EventFile):
+    """A recording whose class lists its packets in `_packets` when it is opened."""
+
+    _packets: NDArray[np.int64]
+    _next = 0
+    """Number of the packet that is read next."""
+
+    @abstractmethod
+    def _read_packet(self, number: int) -> RawColumns:
+        """The events of a packet."""
+
+    def _read_piece(self) -> RawColumns | None:
+        if self._next >= len(self._packets):
+            return None
+        columns = self._read_packet(self._next)
+        self._next += 1
+        return columns
+
+    def _go_to(self, t_us: int | None) -> None:
+        """Bisection over packets, by the time of their first events."""
+        low, high = 0, len(self._packets) if t_us is not None else 0
+        while low < high:
+            middle = (low + high) // 2
+            columns = self._read_packet(middle)
+            if len(columns) and columns.t[0] >= t_us - REORDER_WINDOW_US:  # type: ignore[operator]
+                high = middle
+            else:
+                low = middle + 1
+        self._next = max(low - 1, 0)
