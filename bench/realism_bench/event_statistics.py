@@ -65,6 +65,10 @@ def _of_edges(take: Take) -> Samples:
         samples[f"{name} span of a passing [ms]"] = (t[index[end]] - t[index[start]])[passing] / 1e3
         for deep in range(1, _DEEPEST):
             samples[f"{name} interval {deep} of a passing [ms]"] = interval[of & (place == deep)]
+        odd = events.x[index] % 2 == 1
+        for column, side in (("even", ~odd), ("odd", odd)):
+            interval_name = f"{name} interval 2 in {column} columns [ms]"
+            samples[interval_name] = interval[of & (place == 2) & side]
         fast = of & (speed[index] > FAST_RAD_S)
         slow = of & (speed[index] <= FAST_RAD_S)
         degrees = np.degrees(late[index])

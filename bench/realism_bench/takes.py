@@ -24,11 +24,13 @@ FIT = ("11_34_19", "11_35_19", "11_36_46")
 """Takes to which the sensor of the scene half_disc was fitted."""
 JUDGE = ("11_34_58", "11_35_57", "11_37_40")
 """Takes on which it is judged."""
-_KNOT_US = 12_000
+_KNOT_US = 6_000
 """Distance of the knots of a take's speed."""
 _REST_US = 300_000
 """How long the disc stands before and after, as far as the take shows it."""
 _EVENTS_PER_ANGLE = 400
+_LAG_US = 4_500.0
+"""How much later than the edge its events are on average, and so the angle measured from them."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def read_take(folder: Path, name: str) -> tuple[Take, dict[str, list[float]]]:
     with open_recording(str(folder / f"{name}.aedat4")) as source:
         events = EventBatch.concatenate(source.size, list(source.batches()))
     x, y, hub = events.x, events.y, truth["hub"]
-    corner = int(x.min()), int(y.min())
+    # Odd columns, which are unlike even ones, remain odd.
+    corner = int(x.min()) // 2 * 2, int(y.min()) // 2 * 2
     size = type(events.size)(int(x.max()) - corner[0] + 1, int(y.max()) - corner[1] + 1)
     events = EventBatch.trusted(
         size, events.t - events.t[0], x - corner[0], y - corner[1], events.polarity
@@ -89,6 +92,7 @@ def simulated_take(
     chosen = preset("half_disc")
     (rotor,) = chosen.scene.rotors
     when, angle = np.array(truth["t_us"]), np.array(truth["angle_rad"])
+    when = when - _LAG_US
     speed = _speed(when, angle)
     sense = np.sign(angle[-1] - angle[0])
     # The middle of the black half is a quarter turn ahead of the ON edge.
@@ -104,7 +108,7 @@ def simulated_take(
 
 
 def _speed(when: NDArray[np.float64], angle: NDArray[np.float64]) -> SpeedProfile:
-    """Rest, the take's motion through knots every 12 ms, rest."""
+    """Rest, the take's motion through knots every 6 ms, rest."""
     count = max(round((when[-1] - when[0]) / _KNOT_US), 4)
     knots = np.linspace(when[0], when[-1], count)
     rpm = np.diff(np.interp(knots, when, angle)) / np.diff(knots) * 60e6 / (2 * math.pi)

@@ -4,10 +4,10 @@ The logarithm of the light passes the photoreceptor, whose bandwidth grows with 
 (Lichtsteiner et al., JSSC 2008; Hu et al., CVPRW 2021, "v2e"; Graca et al., CVPRW 2023), and then
 the source follower, whose bandwidth is fixed. Shot noise is added to the photoreceptor's output,
 with its own bandwidth, and so makes pairs of ON and OFF events, most in the dark (Graca and
-Delbruck, IISW 2021). The comparator needs its time; only then is the pixel reset, and blind for the refractory period, so
-that an edge gives fewer events than it has thresholds and their intervals cannot be shorter than
-both together (Joubert et al., Frontiers in Neuroscience 2021). Leak lets the comparator's reference
-fall, which makes ON events (Nozaki and Delbruck, TED 2017).
+Delbruck, IISW 2021). The comparator needs its time; only then is the pixel reset, and blind for the
+refractory period, so that an edge gives fewer events than it has thresholds and their intervals
+cannot be shorter than both together (Joubert et al., Frontiers in Neuroscience 2021). Leak lets the
+comparator's reference fall, which makes ON events (Nozaki and Delbruck, TED 2017).
 """
 
 from __future__ import annotations

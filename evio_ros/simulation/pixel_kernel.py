@@ -179,7 +179,7 @@ def see(x, y, scene, visible, time_s, noise):
     mains_hz, depth = mains[0], mains[1]
     if depth > 0.0:
         light *= 1 + depth * math.sin(2 * math.pi * mains_hz * time_s)
-        wait = min(wait, 1 / (256 * mains_hz))
+        wait = min(wait, 1 / (64 * mains_hz))
     return math.log(max(light, 1e-4)), max(wait, _SHORTEST_STEP_S)
 
 

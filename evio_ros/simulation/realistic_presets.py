@@ -31,16 +31,27 @@ def _camera(**values: object) -> SensorParameters:
     """A DAVIS346 in a room; columns are what it reads out at once."""
     fitted: dict[str, object] = {
         "pixel_model": "photoreceptor",
-        "threshold_on": 0.3,
-        "threshold_off": 0.3,
-        "threshold_mismatch": 0.06,
-        "cutoff_hz": 70.0,
-        "dark_light": 0.05,
-        "refractory_us": 450.0,
-        "jitter_us": 20.0,
+        "threshold_on": 0.19,
+        "threshold_off": 0.365,
+        "threshold_mismatch": 0.03,
+        "odd_threshold": 0.74,
+        "cutoff_hz": 62.0,
+        "cutoff_growth": 0.07,
+        "pixel_spread": 0.4,
+        "buffer_hz": 1350.0,
+        "dark_light": 0.02,
+        "shot_noise": 0.027,
+        "shot_noise_growth": 0.17,
+        "on_lag_us": 410.0,
+        "off_lag_us": 50.0,
+        "refractory_us": 255.0,
+        "odd_refractory": 2.7,
+        "jitter_us": 10.0,
         "noise_hz": 0.0,
         "hot_pixels": 0,
-        "shot_noise": 0.03,
+        "readout_line": "column",
+        "readout_line_us": 0.3,
+        "readout_event_us": 0.05,
     }
     return SensorParameters.from_mapping({**_SIZE, **fitted, **values})
 
@@ -127,6 +138,7 @@ REALISTIC_SCENES: dict[
                 BladePattern(
                     0, disc_reflectance=0.35, texture=0.6, texture_grain_px=4.0, hub_radius=0.0
                 ),
+                311.3,
             ),
             _camera(),
         ),

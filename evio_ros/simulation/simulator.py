@@ -24,6 +24,8 @@ _SLICE_US = 10_000
 _FIRST_CAPACITY = 16
 _JITTER_LIMIT = 5.0
 """Standard deviations at which latency jitter is cut off."""
+_STARTING = 0.5
+"""Largest share of a threshold that noisy pixels start from."""
 _Real = NDArray[np.float64]
 
 
@@ -120,7 +122,8 @@ def _settle(
         pixels.state[0], pixels.state[1] = light, light + start
         return
     reached = np.log(np.exp(light) + camera.dark_light)
-    pixels.state[:4] = reached, np.zeros(len(light)), reached, reached + start
+    # Noise has made those fire that were near a threshold.
+    pixels.state[:4] = reached, np.zeros(len(light)), reached, reached + _STARTING * start
 
 
 def _smooth_noise(random: np.random.Generator) -> NDArray[np.float32]:

@@ -168,8 +168,8 @@ def test_leak_makes_on_events_at_its_rate():
     events = events_of(Scene("still"), QUIET.replaced({"leak_hz": 12.0}), 1_000_000)
     assert events.polarity.all()
     counts = np.bincount(events.y.astype(int) * 48 + events.x, minlength=48 * 40)
-    # Pixels start anywhere within a threshold about where they are: 12 - u events, rounded down,
-    # with u from -1 to 1.
+    # Pixels start anywhere within half a threshold about where they are: 12 - u events, rounded
+    # down, with u from -0.5 to 0.5.
     assert set(counts) == {11, 12}
     assert counts.mean() == pytest.approx(11.5, abs=0.05)
 
