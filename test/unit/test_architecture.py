@@ -39,6 +39,7 @@ ALLOWED = {
 MOST_IMPORTS = 10
 MANY_IMPORTS = {
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
+    "cli.recording_job": "one recording from its file to its results, wherever that is done",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
     "nodes.driver": "a node: recordings, cameras and other drivers' packets meet here",
     "nodes.representation": "a node: every kind's topic and parameters meet here",
@@ -51,6 +52,7 @@ MANY_IMPORTS = {
 """Modules that import more than `MOST_IMPORTS` of the package, and why."""
 
 ONE_IMPORTER = {
+    "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "nodes.driver_parameters": "the driver with its parameters would be no short node",
