@@ -114,6 +114,7 @@ class Hdf5File(TableRecording):
                 f"holds events in {len(found)} places; {place or '/'} is read, "
                 f"others by ?stream={', '.join(others[:6])}"
             )
+        self.details.update(stream=place or "/", streams=[name or "/" for name in found])
         self._set_table(found[place], _unit_of(self._hdf5[place or "/"]))
         return place
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.polarity import PolarityConvention
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
 from evio_ros.sources.readers.event_table import EventTable
@@ -58,6 +59,10 @@ class TableRecording(ColumnRecording):
         if table.reason:
             self.remarks.append(table.reason)
         self._unit = self._wanted_unit or unit or table.unit or self._guess_unit()
+        first, middle = 0, max(table.event_count // 2, 0)
+        parts = [self._columns(place, PIECE_EVENTS)[3] for place in (first, middle)]
+        self._convention = PolarityConvention(np.concatenate(parts))
+        self.details.update(time_unit=self._unit, polarity=self._convention.name)
         self._remark_on_fractions()
 
     def _guess_unit(self) -> TimeUnit:
@@ -78,7 +83,9 @@ class TableRecording(ColumnRecording):
     def _read_range(self, first: int, count: int) -> RawColumns:
         t, x, y, polarity = self._columns(first, count)
         t_us = to_microseconds(t, self._unit)
-        return raw_columns(t_us + self._offset_us if self._offset_us else t_us, x, y, polarity)
+        if self._offset_us:
+            t_us = t_us + self._offset_us
+        return raw_columns(t_us, x, y, self._convention.on_events(polarity))
 
     def _columns(self, first: int, count: int) -> tuple[NDArray[Any], ...]:
         try:
