@@ -112,6 +112,8 @@ class Driver(EvioNode):
         """Send one window; called from the player's thread."""
         if fresh:
             self._publisher.start_clock(window.end_us)
+        elif self._source.is_live:
+            self._publisher.follow_clock(window.end_us)
         try:
             window = self._filter.apply(window, fresh)
         except ParameterError as error:
