@@ -13,6 +13,7 @@ from evio_ros.event_filter import FilterParameters, WindowFilter
 from evio_ros.events import EventWindow
 from evio_ros.nodes.driver_parameters import DriverParameters
 from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketPublisher, PacketRelay
+from evio_ros.nodes.trigger_topic import TriggerPublisher
 from evio_ros.parameters import Parameters
 from evio_ros.playback.live import Player, player_of
 from evio_ros.playback.replay import ReplayParameters
@@ -55,6 +56,8 @@ class Driver(EvioNode):
         quality = self.parameters.get(EventsQualityParameters, "qos")
         packets = PacketPublisher(self, chosen.frame_id).publish if chosen.packets else None
         self._publisher = EventPublisher(self, chosen.frame_id, quality, packets)
+        stamp_ns = self._publisher.stamp_ns
+        self._triggers = TriggerPublisher(self, chosen.frame_id, self._source, stamp_ns)
         self.parameters.on_change(self._take_over_parameters)
         self.create_service(SetBool, "~/pause", self._pause)
         self.create_service(Seek, "~/seek", self._seek)
@@ -122,8 +125,10 @@ class Driver(EvioNode):
         if not (self._source.is_live or self.parameters.get(ReplayParameters, "replay").rate):
             self._publisher.wait_for_receivers(lambda: self._player.closed)
         self._publisher.publish(window)
+        self._triggers.publish(window, fresh)
 
     def _ended(self, error: EvioError | None) -> None:
+        self._triggers.publish_rest()
         if error is not None:
             self.finish(error)
         elif self.parameters.get(DriverParameters).exit_at_end:

@@ -59,6 +59,7 @@ ONE_IMPORTER = {
     "nodes.image_topic": "one topic with its parameters and its drawing",
     "nodes.packet_topic": "one topic in both directions",
     "nodes.tensor_topic": "one topic with its parameters",
+    "nodes.trigger_topic": "one topic, whatever the source",
     "rotation.acquisition.backoff": "when to search again what failed, whatever a search is",
     "rotation.acquisition.disc_outline": "a method with a source of its own: discs without blades",
     "rotation.acquisition.grid_dbscan": "a method with a source of its own: clusters of cells",
@@ -83,6 +84,7 @@ ONE_IMPORTER = {
     "sources.readers.record_file": "files of records of one length, whatever they hold",
     "sources.readers.streamed_recording": "what a library reads from the beginning on alone",
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",
+    "ros.live_clock": "a method with a source of its own: the drift between two clocks",
     "ros.node_parameters": "declarations to ROS parameters, whatever else a node does",
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""

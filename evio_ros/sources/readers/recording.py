@@ -196,8 +196,9 @@ class Recording(ABC):
     def take_triggers(self) -> Triggers:
         """External triggers that `batches` has come by since the last call.
 
-        They are kept from the first call on. They may be up to a piece ahead of the batches; their
-        times are shifted as those of the events where the sensor's clock has started anew.
+        They are kept from the first call on, and forgotten by `seek`. They may be up to a piece
+        ahead of the batches; their times are shifted as those of the events where the sensor's
+        clock has started anew.
         """
         taken, self._triggers_read = self._triggers_read, []
         return Triggers.concatenate(taken or [])
@@ -216,6 +217,8 @@ class Recording(ABC):
         self._go_to(None if from_beginning else t_us)
         self._order.restart(at_beginning=from_beginning)
         self._skip_before_us = t_us
+        if self._triggers_read is not None:
+            self._triggers_read = []
 
     def __enter__(self) -> Self:
         return self
