@@ -59,7 +59,7 @@ class EventPublisher:
         self.forsaken: set[str] = set()
         self._node = node
         self._frame_id = frame_id
-        self._clock: LiveClock | None = None
+        self._sensor_clock: LiveClock | None = None
         self._publisher = node.create_publisher(EventArray, EVENTS_TOPIC, events_quality(quality))
         self._also = also
         self._received = threading.Condition()
@@ -85,25 +85,25 @@ class EventPublisher:
 
     def start_clock(self, sensor_time_us: int) -> None:
         """Take `sensor_time_us` as now; stamps follow sensor time from here."""
-        self._clock = LiveClock(sensor_time_us, self._node.get_clock().now().nanoseconds)
+        self._sensor_clock = LiveClock(sensor_time_us, self._node.get_clock().now().nanoseconds)
 
     def follow_clock(self, sensor_time_us: int) -> None:
         """Note that it is now `sensor_time_us` by a live camera; stamps follow it slowly."""
-        if self._clock is None:
+        if self._sensor_clock is None:
             self.start_clock(sensor_time_us)
         else:
-            self._clock.note(sensor_time_us, self._node.get_clock().now().nanoseconds)
+            self._sensor_clock.note(sensor_time_us, self._node.get_clock().now().nanoseconds)
 
     def stamp_ns(self, sensor_time_us: int) -> int:
         """ROS time of a sensor time, not earlier than the last one that was asked for."""
-        if self._clock is None:
+        if self._sensor_clock is None:
             self.start_clock(sensor_time_us)
-        assert self._clock is not None
-        return self._clock.offset_ns(sensor_time_us) + 1000 * sensor_time_us
+        assert self._sensor_clock is not None
+        return self._sensor_clock.offset_ns(sensor_time_us) + 1000 * sensor_time_us
 
     def publish(self, window: EventWindow) -> None:
         """Send a window; its stamp is the ROS time of its start."""
-        if self._clock is None:
+        if self._sensor_clock is None:
             self.start_clock(window.end_us)
         stamp_ns = self.stamp_ns(window.start_us)
         self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
