@@ -128,9 +128,11 @@ class _Results:
         taken = {_INDEX, *self._names.values()}
         for place in places:
             if place not in self._names:
-                name = f"{Path(place).name}.jsonl"
+                # Options behind a path, as ?topic=/a, are no part of a name.
+                stem = Path(place if os.path.exists(place) else place.partition("?")[0]).name
+                name = f"{stem}.jsonl"
                 if name in taken:
-                    name = f"{Path(place).name}-{_digest(place.encode())[:8]}.jsonl"
+                    name = f"{stem}-{_digest(place.encode())[:8]}.jsonl"
                 self._names[place] = name
                 taken.add(name)
 

@@ -61,11 +61,13 @@ class RecordingJob:
         recording: as of `open_recording`, with an absolute path.
         options: how.
         known: SHA-256 of a recording whose result under these options is there; empty for none.
+        version: of the package that asks; workers of another one would give other results.
     """
 
     recording: str
     options: AnalysisOptions
     known: str = ""
+    version: str = __version__
 
 
 @dataclass(slots=True)
@@ -99,6 +101,9 @@ def measure_recording(job: RecordingJob) -> Outcome:
         job: the recording and how to measure it.
     """
     outcome = Outcome(job.recording)
+    if job.version != __version__:
+        outcome.error = f"{job.recording}: the worker has evio_ros {__version__}, not {job.version}"
+        return outcome
     try:
         with open_recording(job.recording, time_unit=job.options.time_unit) as source:
             outcome.content = _content_digest(source.path)

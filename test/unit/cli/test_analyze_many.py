@@ -139,6 +139,24 @@ def test_options_that_do_not_go_together_are_refused(evio, arguments, words, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_options_behind_a_path_are_no_part_of_a_result_name(evio, fan_recording, tmp_path):
+    outcome = evio("analyze", f"{fan_recording}?topic=/a/b", "--out", tmp_path)
+    assert outcome.code == 2
+    (entry,) = index(tmp_path).values()
+    assert entry["result"] == f"{fan_recording.name}.jsonl"
+    assert "has no ?topic=" in entry["error"]
+
+
+def test_workers_of_another_version_measure_nothing(fan_recording):
+    from evio_ros.cli.recording_job import AnalysisOptions, RecordingJob, measure_recording
+    from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+
+    options = AnalysisOptions(RotationDetectorParameters())
+    outcome = measure_recording(RecordingJob(str(fan_recording), options, version="0.0.1"))
+    assert outcome.lines is None
+    assert "not 0.0.1" in outcome.error
+
+
 def children_of(process):
     """Processes that a process has started and that still run."""
     lines = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True).stdout
