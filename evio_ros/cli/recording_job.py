@@ -110,7 +110,8 @@ def measure_recording(job: RecordingJob) -> Outcome:
             if outcome.content != job.known:
                 _measure(source, job.options, outcome)
     except EvioError as error:
-        outcome.error = str(error)
+        text = str(error)
+        outcome.error = text if job.recording in text else f"{job.recording}: {text}"
     except Exception as error:  # whatever is wrong with one recording stops no other
         outcome.error = f"{job.recording}: {type(error).__name__}: {error}"
     return outcome
