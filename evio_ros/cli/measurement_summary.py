@@ -86,22 +86,25 @@ class MeasurementSummary:
         if not self.rotors:
             console.print(f"No rotor seen in {self.windows} windows.")
             return
-        confident = {
-            identity: [each for each in estimates if each.confidence >= _LEAST_CONFIDENCE]
-            for identity, estimates in sorted(self.rotors.items())
-        }
-        shown = {name: kept or self.rotors[name] for name, kept in confident.items()}
+        shown = self.shown_rotors()
         console.print(self._table(shown))
         others = {name: len(self.rotors[name]) - len(kept) for name, kept in shown.items()}
         text = ", ".join(f"{count} of rotor {name}" for name, count in others.items() if count)
         console.print(f"Left out, for a confidence below {_LEAST_CONFIDENCE}: {text or 'none'}.")
-        for name in (name for name, kept in confident.items() if not kept):
+        for name in (name for name, kept in shown.items() if not _confident(kept)):
             console.print(
                 f"Rotor {name}: none of its speeds reaches that; its row is of all of them."
             )
         later = sum(each.looked_back for kept in shown.values() for each in kept)
         if later:
             console.print(f"{later} of those seen were measured with later events too.")
+
+    def shown_rotors(self) -> dict[int, list[RotorEstimate]]:
+        """By the rotor's id the estimates that are more likely right than wrong, or all if none."""
+        return {
+            identity: _confident(estimates) or estimates
+            for identity, estimates in sorted(self.rotors.items())
+        }
 
     def _table(self, shown: dict[int, list[RotorEstimate]]) -> Table:
         title = f"{len(shown)} rotors in {self.windows} windows; speeds in rpm"
@@ -111,6 +114,10 @@ class MeasurementSummary:
         for identity, estimates in shown.items():
             table.add_row(str(identity), *_row(estimates), str(len(estimates)))
         return table
+
+
+def _confident(estimates: list[RotorEstimate]) -> list[RotorEstimate]:
+    return [each for each in estimates if each.confidence >= _LEAST_CONFIDENCE]
 
 
 def _row(estimates: list[RotorEstimate]) -> tuple[str, ...]:
