@@ -5,8 +5,8 @@ components (Jones, Computer Vision and Image Understanding 1999):
 
     contrast   many times the events of the median cell, which shows noise in most scenes;
     noise      more events than noise explains, whose rate the quietest cells tell;
-    any        more events than any still scene makes: what turns may fill the view, and then no
-               cell shows noise alone.
+    any        more events than a still scene makes, where even the quietest cells have them: what
+               turns may fill the view, and then no cell shows noise alone.
 
 Where noise is low they are one. A region of a lower level that is one of a higher level too is
 left out. DBSCAN (Ester, Kriegel, Sander and Xu, KDD 1996) or the mean shift (Comaniciu and Meer,
@@ -131,10 +131,13 @@ def find_regions(
     Returns:
         Regions, those of higher levels first, of each level the one with most events first.
     """
+    discs = tuple(discs)
     grid = _without(grid, discs, parameters.cell_px)
     regions: list[Region] = []
     before = math.inf
-    for level, least in enumerate(_least_events(grid, span_us, parameters)):
+    # Beside a rotor that is tracked, something stands out from something.
+    levels = _least_events(grid, span_us, parameters)[: LEVELS - bool(discs)]
+    for level, least in enumerate(levels):
         if least < before:
             lower = _regions_at(least, level, grid, span_us, parameters)
             regions += [region for region in lower if not _is_one_of(regions, region, grid.shape)]
@@ -146,22 +149,23 @@ def _least_events(
     grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
 ) -> tuple[float, ...]:
     """Events that an active cell has at least, at each level."""
-    # Every fourth cell tells the median as well.
+    # Every fourth cell tells quantiles as well.
     sample = grid[::2, ::2]
     lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
     contrast = max(parameters.contrast * float(np.median(sample)), lowest)
-    noise = max(_beyond_noise(sample), lowest)
-    return contrast, min(noise, contrast), lowest
+    quiet = np.quantile(sample, _QUIET_SHARES)
+    noise = min(max(_beyond_noise(quiet), lowest), contrast)
+    return contrast, noise, lowest if quiet[-1] >= lowest else noise
 
 
-def _beyond_noise(counts: NDArray[np.int32]) -> float:
-    """Events of a cell that are more than noise explains.
+def _beyond_noise(quiet: NDArray[np.float64]) -> float:
+    """Events of a cell that are more than noise explains, from the quantiles of the quietest.
 
     Roots of Poisson counts have the variance 1 / 4 whatever their mean (Anscombe, Biometrika 1948),
     so two quantiles of the quietest cells tell mean and scatter of the roots of all that show noise
     alone. The scatter is not below Poisson's, and above it where pixels differ.
     """
-    roots = np.sqrt(np.quantile(counts, _QUIET_SHARES) + 0.375)
+    roots = np.sqrt(quiet + 0.375)
     low, high = _QUIET_SCORES
     deviation = max(float(roots[1] - roots[0]) / (high - low), 0.5)
     return (float(roots[0]) + (_NOISE_SCORE - low) * deviation) ** 2 - 0.375
@@ -174,8 +178,12 @@ def _regions_at(
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:
         return []
-    labels = _cluster(cells, parameters)
-    clusters = [cells[labels == label] for label in range(labels.max() + 1)]
+    if len(cells) > (1.0 - _QUIET_SHARES[-1]) * grid.size:
+        # So many hang together; looking at the neighbours of each takes long.
+        clusters = [cells]
+    else:
+        labels = _cluster(cells, parameters)
+        clusters = [cells[labels == label] for label in range(labels.max() + 1)]
     regions = [
         Region(cluster, int(grid[cluster[:, 0], cluster[:, 1]].sum()), parameters.cell_px, level)
         for cluster in clusters

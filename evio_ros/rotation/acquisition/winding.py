@@ -75,6 +75,8 @@ _ONE_SIDED_FOR_SURE = 0.85
 """Where they do, the hub may lie beyond the border by a third of the radius."""
 _RIM_SHARE = 0.97
 """Share of the active cells' weight within the rim: noise outside does not widen the disc."""
+_EVENTS_A_UNIT = 100_000
+"""So many events are counted in one work unit, some milliseconds."""
 _CELLS_A_UNIT = 200
 """So many cells' spectra are one work unit, a millisecond."""
 _FLATTEST = 8.0
@@ -168,10 +170,13 @@ def acquire(
     region = _coarse(region, parameters.maximum_cells)
     points = region.cell_centers()
     bins = max(int(span_us / parameters.time_bin_us), _FEWEST_BINS)
-    series = cell_time_series(
-        events, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins
-    )
-    yield
+    series = np.zeros((2, len(region.cells), bins), np.float32)
+    for first in range(0, max(len(events), 1), _EVENTS_A_UNIT):
+        part = events.slice(first, first + _EVENTS_A_UNIT)
+        cell_time_series(
+            part, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins, series
+        )
+        yield
     spectrum = yield from _normalised_spectrum(series)
     frequencies = np.fft.rfftfreq(2 * bins, parameters.time_bin_us * 1e-6)
     candidates = []
@@ -186,15 +191,22 @@ def acquire(
 
 def _coarse(region: Region, maximum: int) -> Region:
     """The region in cells so large that there are no more than some number of them."""
-    cells, factor = region.cells, 1
-    while len(cells) > maximum:
+    # Of n cells, n / factor^2 are left at least.
+    factor = max(math.ceil(math.sqrt(len(region.cells) / maximum)), 1)
+    while len(cells := _taken_together(region.cells, factor)) > maximum:
         factor += 1
-        # A grid tells which of them differ in a hundredth of the time that sorting takes.
-        coarse = region.cells // factor
-        is_taken = np.zeros(coarse.max(axis=0) + 1, np.bool_)
-        is_taken[coarse[:, 0], coarse[:, 1]] = True
-        cells = np.argwhere(is_taken)
     return Region(cells, region.events, factor * region.cell_px)
+
+
+def _taken_together(cells: NDArray[np.int64], factor: int) -> NDArray[np.int64]:
+    """Cells so many times as large that hold some cells."""
+    if factor == 1:
+        return cells
+    # A grid tells which of them differ in a hundredth of the time that sorting takes.
+    coarse = cells // factor
+    is_taken = np.zeros(coarse.max(axis=0) + 1, np.bool_)
+    is_taken[coarse[:, 0], coarse[:, 1]] = True
+    return np.argwhere(is_taken)
 
 
 def _normalised_spectrum(series: NDArray[np.float32]) -> Work[NDArray[np.complex64]]:
