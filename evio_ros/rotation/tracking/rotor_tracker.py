@@ -69,6 +69,7 @@ class RotorTracker:
         phase: filter of its motion.
         disc: filter of its disc.
         template: what it looks like.
+        fastest_rad_s: a rotor that seems to turn faster is lost.
         dispersion: what is known of the errors of its slices, if anything.
 
     Attributes:
@@ -87,6 +88,7 @@ class RotorTracker:
         phase: PhaseFilter,
         disc: DiscFilter,
         template: TemplateUpdater,
+        fastest_rad_s: float,
         dispersion: OverDispersion | None = None,
     ) -> None:
         self.identity = _UNKNOWN
@@ -95,6 +97,7 @@ class RotorTracker:
         self.unseen_us = self.resting_us = self.doubtful_us = 0
         self.usual_speed = abs(float(phase.state[1]))
         self._phase, self._disc, self._template = phase, disc, template
+        self._fastest_rad_s = fastest_rad_s
         self._lock = LockDetector()
         self._dispersion = dispersion or OverDispersion()
         self._errors = ErrorBudget(start_us, template.template.first_share)
@@ -169,6 +172,9 @@ class RotorTracker:
             return False
         score = score_of(slices, template, match.offset_rad, 1.0 / self.ellipse.axes[0])
         self._correct(slices, match, score, predicted, widest)
+        if abs(float(self._phase.state[1])) > self._fastest_rad_s:
+            self._lose(slices)
+            return False
         self._disc.predict(slices.length_s)
         self._errors.add_disc(self.t_us, self._disc)
         self._lock.update(match.gain, slices.events, slices.live_rad, template.contrast)
@@ -228,6 +234,9 @@ class RotorTracker:
             self.unseen_us += slices.length_us
             self._phase.coast(slices.lengths_us)
             return
+        if self._lock.is_lull(slices.live_rad):
+            self._phase.coast(slices.lengths_us)
+            return
         self.stopped = True
         spread = STOPPED_PHASE * abs(slices.turned_rad), STOPPED_SPEED * self.usual_speed, 0.0
         # Where it is still after dead time, that may have been its standstill already.
@@ -235,6 +244,14 @@ class RotorTracker:
         self._phase.restart(phase, 0.0, spread, 0)
         for length_us in slices.lengths_us:
             self._rest(slices.events, length_us, slices.live)
+
+    def _lose(self, slices: CoherentSlices) -> None:
+        """The filter has left all that a rotor may do: its motion is to be found anew."""
+        speed = math.copysign(self.usual_speed, slices.speed)
+        spread = math.pi, self.usual_speed, self.usual_speed / slices.length_s
+        self._phase.restart(slices.end, speed, spread, 0)
+        self._dispersion.interrupt()
+        self.unseen_us += slices.length_us
 
     def _pass_dead(self, lengths_us: tuple[int, ...]) -> None:
         """Let slices pass for which there is no data: the rotor goes on as it did."""
@@ -332,6 +349,9 @@ class RotorTracker:
             self._first_phase = phase
         ellipse = self._disc.best_ellipse
         variance = self._errors.speed_variance(self.t_us, window, self._dispersion.sectors)
+        if 0 < self.resting_us < window.length_us:
+            # It may have turned on where nothing was seen of it.
+            variance += (self._lock.longest_lull_rad / (1e-6 * window.length_us)) ** 2
         std = math.sqrt(variance)
         start_us = self.t_us - window.length_us
         return RotorEstimate(

@@ -97,7 +97,8 @@ class TrackerBank:
         passage_s = 2 * math.pi / (max(updater.blades, 1) * speed)
         phase = PhaseFilter(motion, passage_s, self._window_us)
         disc = DiscFilter(ellipse, p.agility_px_s, p.shear_agility, passage_s)
-        return RotorTracker(motion.t_us, phase, disc, updater, dispersion)
+        fastest_rad_s = 2 * math.pi * p.maximum_speed_hz
+        return RotorTracker(motion.t_us, phase, disc, updater, fastest_rad_s, dispersion)
 
     def disc_map(self, tracker: RotorTracker) -> DiscMap:
         """Table of a tracker's disc's pixels."""
