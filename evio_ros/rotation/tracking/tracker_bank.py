@@ -106,7 +106,13 @@ class TrackerBank:
         return DiscMap.of(tracker.ellipse, self._size, p.rings, p.hub_radius, p.rim_radius)
 
     def add(self, tracker: RotorTracker) -> None:
-        """Follow a rotor from the next slice on."""
+        """Follow a rotor from the next slice on.
+
+        Others on whose discs it lies have looked different until now: with its events.
+        """
+        for other in self._trackers:
+            if _overlap(tracker.ellipse, other.ellipse):
+                other.template.fade()
         slot = self._trackers[tracker] = self._table.free_slot()
         self._table.put(slot, self.disc_map(tracker))
 
@@ -152,3 +158,8 @@ class TrackerBank:
         for tracker, slot in self._trackers.items():
             if tracker.take(self._counters.counts[slot], length_us, is_last, live):
                 self._table.put(slot, self.disc_map(tracker))
+
+
+def _overlap(one: Ellipse, other: Ellipse) -> bool:
+    """Whether two discs may overlap."""
+    return math.dist(one.center, other.center) < one.axes[0] + other.axes[0]
