@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 from pathlib import Path
 
@@ -51,10 +51,12 @@ def main() -> int:
         take, truth = next(pair for pair in takes if pair[0].name == JUDGE[0])
         draw(take, simulated_take(take, truth)).savefig(options.picture, dpi=80)
         return 0
-    for name, heading, rows in _parts(options.part, takes):
+    for name, heading, rows in _parts(options, takes):
         if options.markdown:
             print(f"### {name}\n\n| {' | '.join(heading)} |\n|{'---|' * len(heading)}")
-            print("\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n")
+            for row in rows:
+                print(f"| {' | '.join(row)} |", flush=True)
+            print()
             continue
         table = Table(title=name)
         for column in heading:
@@ -66,9 +68,10 @@ def main() -> int:
 
 
 def _parts(
-    part: str | None, takes: list[tuple[Take, dict[str, list[float]]]]
-) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """Title, headings and rows of each table."""
+    options: argparse.Namespace, takes: list[tuple[Take, dict[str, list[float]]]]
+) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[str, ...]]]]:
+    """Title, headings and rows of each table; rows as they are measured."""
+    part = options.part
     if part in (None, "statistics") and takes:
         heading = (
             "statistic",
@@ -95,7 +98,11 @@ def _parts(
             "confidence",
             "wrong at 0.5",
         )
-        yield "What the detector makes of them, 100 ms", heading, _detector_rows(takes)
+        yield (
+            "What the detector makes of them, 100 ms",
+            heading,
+            _detector_rows(takes, options.recording),
+        )
 
 
 def _statistics_rows(takes: list[tuple[Take, dict[str, list[float]]]]) -> list[tuple[str, ...]]:
@@ -145,21 +152,25 @@ def _distances(
     return np.array(distances), np.array(p_values)
 
 
-def _detector_rows(takes: list[tuple[Take, dict[str, list[float]]]]) -> list[tuple[str, ...]]:
-    rows = []
+def _detector_rows(
+    takes: list[tuple[Take, dict[str, list[float]]]], wanted: list[str] | None
+) -> Iterator[tuple[str, ...]]:
     for take, truth in takes:
+        if wanted and take.name not in wanted:
+            continue
         when, angle = np.array(truth["t_us"]), np.array(truth["angle_rad"])
-        rows += _rows(f"take {take.name}", take.events, take.hub, _mean_rpm_of(when, angle))
+        yield from _rows(f"take {take.name}", take.events, take.hub, _mean_rpm_of(when, angle))
         made = simulated_take(take, truth)
-        rows += _rows(f"{take.name} simulated", made.events, take.hub, _mean_rpm_of(when, angle))
+        yield from _rows(f"{take.name} simulated", made.events, take.hub, _mean_rpm_of(when, angle))
     for name in REALISTIC_PRESETS:
+        if wanted and name not in wanted:
+            continue
         chosen = preset(name)
         duration_us = round(1e6 * chosen.duration_s)
         batches = list(simulate(chosen.scene, chosen.camera, duration_us))
         events = EventBatch.concatenate(chosen.camera.size, batches)
         (rotor,) = Truth.of(chosen.scene, duration_us).rotors
-        rows += _rows(name, events, rotor.ellipse(0).center, rotor.mean_rpm)
-    return rows
+        yield from _rows(name, events, rotor.ellipse(0).center, rotor.mean_rpm)
 
 
 def _mean_rpm_of(
@@ -179,11 +190,9 @@ def _rows(
     events: EventBatch,
     hub: tuple[float, float],
     mean_rpm: Callable[[float, float], float | None],
-) -> list[tuple[str, ...]]:
-    return [
-        _row(name, kind, detect(events, lambda _: hub, _HUB_PX, mean_rpm, look_back))
-        for kind, look_back in (("causal", False), ("looked back", True))
-    ]
+) -> Iterator[tuple[str, ...]]:
+    for kind, look_back in (("causal", False), ("looked back", True)):
+        yield _row(name, kind, detect(events, lambda _: hub, _HUB_PX, mean_rpm, look_back))
 
 
 def _row(name: str, kind: str, found: Detection) -> tuple[str, ...]:
@@ -208,6 +217,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--takes", type=Path, default=TAKES if TAKES.exists() else None, help="the takes' folder")
     add("--part", choices=("statistics", "detector"), help="only this")
+    add("--recording", action="append", help="only this take or scene; may be repeated")
     add("--picture", type=Path, metavar="FILE", help="draw a take, real and simulated")
     add("--markdown", action="store_true", help="tables for the documentation")
     return parser.parse_args()

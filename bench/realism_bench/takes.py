@@ -24,11 +24,13 @@ FIT = ("11_34_19", "11_35_19", "11_36_46")
 """Takes to which the sensor of the scene half_disc was fitted."""
 JUDGE = ("11_34_58", "11_35_57", "11_37_40")
 """Takes on which it is judged."""
-_KNOT_US = 6_000
-"""Distance of the knots of a take's speed."""
+_KNOT_ANGLES = 6
+"""A take's speed has a knot at every so many angles of its truth: 6 ms apart where it is fast."""
 _REST_US = 300_000
 """How long the disc stands before and after, as far as the take shows it."""
 _EVENTS_PER_ANGLE = 400
+_IN_DISC = 99.9
+"""Percentage of the events that lie on the disc; the cut may hold it in part only."""
 _LAG_US = 4_500.0
 """How much later than the edge its events are on average, and so the angle measured from them."""
 
@@ -97,7 +99,10 @@ def simulated_take(
     sense = np.sign(angle[-1] - angle[0])
     # The middle of the black half is a quarter turn ahead of the ON edge.
     phase = float(np.mean(angle - 2 * math.pi * speed.turns(when))) + sense * math.pi / 2
-    disc = DiscPath.fixed(Ellipse(take.hub, rotor.path.shapes[0].axes, 0.0))
+    moving = take.events.between(*map(int, take.motion_us))
+    reach = np.hypot(moving.x - take.hub[0], moving.y - take.hub[1])
+    radius = float(np.percentile(reach, _IN_DISC))
+    disc = DiscPath.fixed(Ellipse(take.hub, (radius, radius), 0.0))
     scene = Scene(take.name, (replace(rotor, path=disc, speed=speed, phase_rad=phase),))
     scene = replace(scene, background=chosen.scene.background)
     size = {"width": take.events.size.width, "height": take.events.size.height, "seed": seed}
@@ -108,10 +113,9 @@ def simulated_take(
 
 
 def _speed(when: NDArray[np.float64], angle: NDArray[np.float64]) -> SpeedProfile:
-    """Rest, the take's motion through knots every 6 ms, rest."""
-    count = max(round((when[-1] - when[0]) / _KNOT_US), 4)
-    knots = np.linspace(when[0], when[-1], count)
-    rpm = np.diff(np.interp(knots, when, angle)) / np.diff(knots) * 60e6 / (2 * math.pi)
+    """Rest, the motion of the take, rest."""
+    knots = when[::_KNOT_ANGLES]
+    rpm = np.diff(angle[::_KNOT_ANGLES]) / np.diff(knots) * 60e6 / (2 * math.pi)
     middle = 0.5 * (knots[1:] + knots[:-1])
     times = np.concatenate(((0.0, max(when[0] - 30e3, 0.0)), middle, (when[-1] + 60e3,)))
     return SpeedProfile(tuple(times.tolist()), (0.0, 0.0, *rpm.tolist(), 0.0))

@@ -59,7 +59,7 @@ def first_events(events: EventBatch) -> dict[tuple[int, int], tuple[int, bool]]:
 
 def test_events_lag_as_set():
     """Until its first event, nothing else changes in a pixel."""
-    camera = QUIET.replaced({"threshold_on": 0.4, "threshold_off": 0.4})
+    camera = QUIET.replaced({"threshold_on": 0.6, "threshold_off": 0.6})
     prompt = first_events(events_of(lamp(), camera, 60_000))
     late_camera = camera.replaced({"on_lag_us": 700.0, "off_lag_us": 300.0})
     late = first_events(events_of(lamp(), late_camera, 60_000))
