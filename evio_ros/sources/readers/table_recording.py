@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,14 +11,13 @@ from numpy.typing import NDArray
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.polarity import PolarityConvention
-from evio_ros.sources.raw_columns import RawColumns, Triggers
+from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
 from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
 from evio_ros.sources.readers.event_table import EventTable
 from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
 
 __all__ = ["TableRecording", "one_line"]
 
-_LONG_AGO_US = -(1 << 62)
 _UNIT_SAMPLE = 1 << 18
 """Events from which the unit of time is told; they are read twice."""
 
@@ -35,11 +35,7 @@ class TableRecording(ColumnRecording):
     _table: EventTable
     _unit: TimeUnit = "us"
     _offset_us: int = 0
-    _stored_triggers: Triggers = Triggers.empty()
-    """External triggers beside the events, in order of time; times as of `_read_range`."""
-    _met_triggers: Triggers = Triggers.empty()
-    _passed_us: int = _LONG_AGO_US
-    """Time up to which events, and triggers with them, have been read."""
+    _stored_triggers: StoredTriggers | None = None
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
@@ -88,25 +84,22 @@ class TableRecording(ColumnRecording):
 
     @property
     def _piece_triggers(self) -> Triggers:
-        return self._met_triggers
+        stored = self._stored_triggers
+        return Triggers.empty() if stored is None else stored.met
 
     def _read_piece(self) -> RawColumns | None:
         columns = super()._read_piece()
-        if columns is None or not len(self._stored_triggers):
-            return columns
-        # Those before the first event come with it, those after the last one with that.
-        t, reached_us = self._stored_triggers.t, int(columns.t.max())
-        is_last = self._next >= self.event_count
-        self._met_triggers = self._stored_triggers.select(
-            (t > self._passed_us) & ((t <= reached_us) | is_last)
-        )
-        self._passed_us = max(self._passed_us, reached_us)
+        if self._stored_triggers is not None and columns is not None:
+            # Those after the last event come with it.
+            is_last = self._next >= self.event_count
+            self._stored_triggers.read_until(None if is_last else int(columns.t.max()))
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
         super()._go_to(t_us)
-        if len(self._stored_triggers):
-            self._passed_us = self._time_near(self._next - 1) if self._next else _LONG_AGO_US
+        if self._stored_triggers is not None:
+            self._stored_triggers = copy(self._stored_triggers)
+            self._stored_triggers.go_to(self._time_near(self._next - 1) if self._next else None)
 
     def _store_triggers(self, t: NDArray[Any], edge: NDArray[Any], channel: NDArray[Any]) -> None:
         """Keep external triggers that lie beside the events; times in µs."""
@@ -114,7 +107,7 @@ class TableRecording(ColumnRecording):
             self.remarks.append("external triggers are left out: their columns differ in length")
             return
         columns = (t.astype(np.int64), (edge > 0).astype(np.uint8), channel.astype(np.uint8))
-        self._stored_triggers = Triggers(*columns).select(np.argsort(columns[0], kind="stable"))
+        self._stored_triggers = StoredTriggers(Triggers(*columns))
 
     def _read_range(self, first: int, count: int) -> RawColumns:
         t, x, y, polarity = self._columns(first, count)
