@@ -157,7 +157,7 @@ class RotationDetector:
 
         The next `process` does it first where it was not done; results are the same.
         """
-        for found in self._schedule.search():
+        for found in (*self._schedule.search(), *self._schedule.slow.search()):
             found.tracker.identity = self._next_identity
             self._next_identity += 1
             self.statistics.rotors_found += 1

@@ -38,6 +38,7 @@ ALLOWED = {
 
 MOST_IMPORTS = 10
 MANY_IMPORTS = {
+    "rotation.acquisition.schedule": "what is searched for meets what is tracked",
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
     "cli.recording_job": "one recording from its file to its results, wherever that is done",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
@@ -60,11 +61,10 @@ ONE_IMPORTER = {
     "nodes.packet_topic": "one topic in both directions",
     "nodes.tensor_topic": "one topic with its parameters",
     "nodes.trigger_topic": "one topic, whatever the source",
-    "rotation.acquisition.backoff": "when to search again what failed, whatever a search is",
     "rotation.acquisition.disc_outline": "a method with a source of its own: discs without blades",
     "rotation.acquisition.grid_dbscan": "a method with a source of its own: clusters of cells",
     "rotation.acquisition.pull_in": "a method with a source of its own: the first motion",
-    "rotation.acquisition.search": "what a search is; its importer says when and where",
+    "rotation.acquisition.slow_search": "when and where to search longer pasts",
     "rotation.acquisition.spectrum": "a method with a source of its own: the angle-time spectrum",
     "rotation.acquisition.unassigned_events": "counts with a memory, whatever they are for",
     "rotation.acquisition.verification": "what a rotor must show, whoever proposes it",

@@ -8,7 +8,7 @@ Sensors are read out in rows, so that every third event, say, would be of some p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -19,7 +19,7 @@ from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.tracking.disc_map import FREE
 
-__all__ = ["RegionEvents", "SearchWindow"]
+__all__ = ["RegionEvents", "SearchWindow", "share_of"]
 
 _MARGIN_PX = 10.0
 """Border about a region's cells whose events are looked at too: blade tips make so few events that
@@ -134,6 +134,32 @@ class RegionEvents:
         return max(-(-taken // _MOST_EVENTS), -(-total // _MOST_LOOKED_AT), 1)
 
 
+def share_of(part: EventWindow, stride: int) -> EventWindow:
+    """A slice with one of `stride` of its events."""
+    if stride == 1:
+        return part
+    events = _events_at(part.events, _places_of_share(len(part.events), stride))
+    return replace(part, events=events)
+
+
+@njit(cache=True, nogil=True)
+def _places_of_share(count, stride):
+    """Indices of one of `stride` events."""
+    places = np.empty(count // stride + 1, np.int64)
+    taken = 0
+    for block in range(0, count, stride):
+        places[taken] = block + _offset(block, stride)
+        taken += int(places[taken] < count)
+    return places[:taken]
+
+
+@njit(cache=True, nogil=True)
+def _offset(block, stride):
+    """Which event of a block is taken, by the number of the block's first."""
+    # The upper half of the product's lower half is the hash.
+    return ((block * _HASH & 0xFFFFFFFF) >> 16) * stride >> 16
+
+
 @njit(cache=True, nogil=True)
 def _free_in_box(x, y, codes, box, stride):
     """Indices of events at free pixels of a box; of `stride` events one is looked at."""
@@ -143,12 +169,9 @@ def _free_in_box(x, y, codes, box, stride):
     width, height = np.uint32(box[2] - box[0]), np.uint32(box[3] - box[1])
     # Without a branch: where the box begins and ends can't be foretold from event to event.
     for block in range(0, x.size, stride):
-        i = block
-        if stride > 1:
-            # The upper half of the product's lower half is the hash.
-            i += ((block * _HASH & 0xFFFFFFFF) >> 16) * stride >> 16
-            if i >= x.size:
-                break
+        i = block + _offset(block, stride)
+        if i >= x.size:
+            break
         places[inside] = i
         # What lies before the box wraps round to a large number.
         is_column = np.uint32(np.int32(x[i]) - x0) <= width

@@ -86,6 +86,11 @@ class RegionParameters(Parameters):
         doc="No more than this many regions are searched after one look for active ones.",
     )
 
+    def slower(self, factor: int) -> RegionParameters:
+        """Parameters for what makes so many times fewer events a second."""
+        rates = {"cell_rate_hz": self.cell_rate_hz, "region_rate_hz": self.region_rate_hz}
+        return self.replaced({name: rate / factor for name, rate in rates.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Region:

@@ -26,6 +26,7 @@ from evio_ros.rotation.acquisition.search import (
     RotorSearch,
     SearchRequest,
 )
+from evio_ros.rotation.acquisition.slow_search import SlowSearch
 from evio_ros.rotation.acquisition.unassigned_events import UnassignedEvents
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.detector_parameters import DetectorSettings
@@ -58,7 +59,7 @@ class SearchSchedule:
         settings: all parameters.
 
     Attributes:
-        regions_searched: number of searches that were begun.
+        slow: the search for slow rotors in longer pasts, fed along with this one.
     """
 
     def __init__(
@@ -74,11 +75,13 @@ class SearchSchedule:
         self._detector = settings.detector
         self._regions = settings.regions
         self._search = RotorSearch(size, settings)
-        self.regions_searched = 0
+        self.slow = SlowSearch(size, bank, settings)
+        self._regions_searched = 0
         self.reset()
 
     def reset(self) -> None:
         """Forget all events, and what was searched in vain."""
+        self.slow.reset()
         p = self._detector
         steps = math.ceil(p.acquisition_us / p.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps * len(p.slice_lengths_us))
@@ -103,8 +106,14 @@ class SearchSchedule:
         """Grid of cells to which the bank adds the next slice's events that are no rotor's."""
         return self._events.latest
 
+    @property
+    def regions_searched(self) -> int:
+        """Number of searches that were begun."""
+        return self._regions_searched + self.slow.regions_searched
+
     def add(self, part: EventWindow) -> None:
         """Take in a slice that the bank has taken in, and counted in `unassigned`."""
+        self.slow.add(part)
         self._recent.append(part)
         self._events.pass_time(part.length_us)
         if self._work is not None:
@@ -113,6 +122,7 @@ class SearchSchedule:
     def end_step(self) -> None:
         """Let the next `search` do the part of a step."""
         self._due_us = self._detector.step_us
+        self.slow.end_step()
 
     def recover_lost(self) -> int:
         """Look for the motion of lost rotors in the latest events; the number of those found."""
@@ -189,7 +199,7 @@ class SearchSchedule:
                 self._backoff(region).wait(region, self._now_us + missing_us)
                 continue
             self._is_new = not self._failures(region)
-            self.regions_searched += 1
+            self._regions_searched += 1
             return self._search_region(region, active_us)
         return None
 

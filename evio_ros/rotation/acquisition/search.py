@@ -63,6 +63,7 @@ class SearchRequest:
         known: discs known from before.
         beside: candidates that were seen with a rotor that was found, and may turn beside it.
         failures: how often the region was searched in vain of late.
+        by_outline: whether rotors without blades are searched for, by the region's outline.
     """
 
     region: Region
@@ -72,6 +73,7 @@ class SearchRequest:
     known: tuple[Ellipse, ...]
     beside: Candidates
     failures: int
+    by_outline: bool = True
 
     @property
     def is_short(self) -> bool:
@@ -123,12 +125,16 @@ class RotorSearch:
 
     Args:
         size: geometry of the sensor.
-        settings: length of the events, thresholds, how to track.
+        settings: thresholds, how to track.
+        span_us: length of the events in which rotors are searched for; None for that of the
+            settings.
     """
 
-    def __init__(self, size: SensorSize, settings: DetectorSettings) -> None:
+    def __init__(
+        self, size: SensorSize, settings: DetectorSettings, span_us: int | None = None
+    ) -> None:
         self._size = size
-        self._span_us = settings.detector.acquisition_us
+        self._span_us = span_us or settings.detector.acquisition_us
         self._settings = settings
         self._verifier = Verifier(size, settings)
 
@@ -156,7 +162,7 @@ class RotorSearch:
         if any(self._is_certain(candidate) for candidate in winding):
             wait_us = _PROMISING_WAIT_US
 
-        if not request.is_short:
+        if request.by_outline and not request.is_short:
             turning, slow_us = yield from self._turning_in(_outline_of(request), events)
             tracker = yield from self._first_rotor(turning, request, events)
             if tracker is not None:

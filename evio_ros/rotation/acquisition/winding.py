@@ -15,7 +15,7 @@ method is this project's own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -82,6 +82,9 @@ _CELLS_A_UNIT = 200
 _FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
 
+_LEAST_HZ = 0.1
+"""Least blade-pass frequency: 2 rpm of three blades."""
+
 _Real = NDArray[np.float64]
 _Start = tuple[float, int, _Real, _Real]
 """Coherence, order, shift of the hub from the centroid, shear."""
@@ -100,7 +103,7 @@ class AcquisitionParameters(Parameters):
         doc="Bin of the cells' event rates; lines up to half its rate.",
     )
     minimum_hz: float = parameter(
-        5.0, unit="Hz", minimum=0.1, doc="Slowest blade-pass frequency that is searched for."
+        5.0, unit="Hz", minimum=_LEAST_HZ, doc="Slowest blade-pass frequency that is searched for."
     )
     maximum_speed_hz: float = parameter(
         2000.0,
@@ -130,6 +133,14 @@ class AcquisitionParameters(Parameters):
     maximum_cells: int = parameter(
         1500, minimum=16, doc="In regions of more cells, neighbours are taken together."
     )
+
+    def slower(self, factor: int) -> AcquisitionParameters:
+        """Parameters for what turns so many times as slowly, down to the least of `minimum_hz`."""
+        return replace(
+            self,
+            time_bin_us=self.time_bin_us * factor,
+            minimum_hz=max(self.minimum_hz / factor, _LEAST_HZ),
+        )
 
 
 @dataclass(frozen=True, slots=True)
