@@ -46,10 +46,8 @@ def yaml_text() -> str:
     """The text of config/evio.yaml."""
     parts = [YAML_HEADER]
     for name, node in NODES.items():
-        if not node.PARAMETERS:
-            continue
         parts.append(f"\n/**/{name}:\n  ros__parameters:\n")
-        for prefix, kind in node.PARAMETERS.items():
+        for prefix, kind in node.parameter_groups():
             indent = "    "
             if prefix:
                 parts.append(f"{indent}{prefix}:\n")
@@ -64,8 +62,6 @@ def table_text() -> str:
     """The text of docs/parameters.md."""
     parts = [TABLE_HEADER]
     for name, node in NODES.items():
-        if not node.PARAMETERS:
-            continue
         parts.append(f"\n## {name}\n\n")
         parts.append("| parameter | default | range | what it is |\n|---|---|---|---|\n")
         parts += _rows(node)
@@ -73,7 +69,7 @@ def table_text() -> str:
 
 
 def _rows(node: type[EvioNode]) -> Iterator[str]:
-    for prefix, kind in node.PARAMETERS.items():
+    for prefix, kind in node.parameter_groups():
         for description in kind.describe():
             full = f"{prefix}.{description.name}" if prefix else description.name
             unit = f" {description.unit}" if description.unit else ""

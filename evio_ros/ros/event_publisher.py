@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from rclpy.clock import Clock
 from rclpy.duration import Duration
 from rclpy.node import Node
 
@@ -17,6 +18,7 @@ from evio_ros.ros.quality_of_service import (
     events_quality,
     receipts_quality,
 )
+from evio_ros.ros.topic_graph import publishers_of
 
 __all__ = ["EVENTS_TOPIC", "RECEIPTS_TOPIC", "EventPublisher"]
 
@@ -38,6 +40,8 @@ class EventPublisher:
         frame_id: optical frame of the camera.
         quality: reliability and depth.
         also: called with every window and its stamp in ns, e.g. to publish it in another form.
+        gives_time: whether other nodes take their time from the stamps; they then come from the
+            machine's clock, also under use_sim_time, and never go back.
 
     Attributes:
         messages, events: numbers sent.
@@ -50,6 +54,7 @@ class EventPublisher:
         frame_id: str,
         quality: EventsQualityParameters,
         also: Callable[[EventWindow, int], None] | None = None,
+        gives_time: bool = False,
     ) -> None:
         self.messages = 0
         self.events = 0
@@ -57,6 +62,9 @@ class EventPublisher:
         self._node = node
         self._frame_id = frame_id
         self._offset_ns: int | None = None
+        self._newest_ns = 0
+        self._gives_time = gives_time
+        self._clock = Clock() if gives_time else node.get_clock()
         self._publisher = node.create_publisher(EventArray, EVENTS_TOPIC, events_quality(quality))
         self._also = also
         self._received = threading.Condition()
@@ -82,7 +90,10 @@ class EventPublisher:
 
     def start_clock(self, sensor_time_us: int) -> None:
         """Take `sensor_time_us` as now; stamps follow sensor time from here."""
-        self._offset_ns = self._node.get_clock().now().nanoseconds - 1000 * sensor_time_us
+        now_ns = self._clock.now().nanoseconds
+        if self._gives_time:
+            now_ns = max(now_ns, self._newest_ns)
+        self._offset_ns = now_ns - 1000 * sensor_time_us
 
     def publish(self, window: EventWindow) -> None:
         """Send a window; its stamp is the ROS time of its start."""
@@ -93,6 +104,7 @@ class EventPublisher:
         self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
         if self._also is not None:
             self._also(window, stamp_ns)
+        self._newest_ns = stamp_ns + 1000 * window.length_us
         self.messages += 1
         self.events += len(window.events)
 
@@ -139,11 +151,7 @@ class EventPublisher:
 
     def _receivers(self) -> list[str]:
         """Nodes that take events and say so."""
-        publishers = self._node.get_publishers_info_by_topic(self._resolved(RECEIPTS_TOPIC))
-        return [f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in publishers]
-
-    def _resolved(self, topic: str) -> str:
-        return self._node.resolve_topic_name(topic)
+        return publishers_of(self._node, RECEIPTS_TOPIC)
 
     def _note_receipt(self, receipt: EventReceipt) -> None:
         if receipt.seq >= self.messages:

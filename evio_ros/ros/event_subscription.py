@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from rclpy.node import Node
 from std_msgs.msg import Header
@@ -11,18 +14,24 @@ from std_msgs.msg import Header
 from evio_ros.errors import EventError
 from evio_ros.events import EventWindow
 from evio_ros.msg import EventArray, EventReceipt
+from evio_ros.ros.delay_statistics import DelayStatistics
 from evio_ros.ros.event_messages import from_message, stamp_of
 from evio_ros.ros.event_publisher import EVENTS_TOPIC, RECEIPTS_TOPIC
+from evio_ros.ros.geometry_limit import GeometryLimit
+from evio_ros.ros.publisher_choice import PublisherChoice
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
     events_quality,
     receipts_quality,
 )
+from evio_ros.ros.steady_timer import steady_timer
+from evio_ros.ros.topic_graph import publishers_of
 
 __all__ = ["EventSubscription", "ReceptionStatistics", "SensorClock"]
 
 _CONNECTION_POLL_S = 0.05
 _READY = -1
+_TROUBLED_S = 10.0
 
 
 @dataclass(slots=True)
@@ -34,6 +43,10 @@ class ReceptionStatistics:
         lost: messages that never came, from gaps in their numbers.
         refused: messages dropped because they break the rules of `from_message`.
         restarts: how often the numbers began anew: another driver, or a restarted one.
+        ignored: messages of publishers that are not followed, see `PublisherChoice`.
+        problem: what a person should know, in words; empty for nothing.
+        last_s: when the newest message came, by `time.monotonic`.
+        wait: how long messages wait between their arrival and this node.
     """
 
     messages: int = 0
@@ -41,6 +54,25 @@ class ReceptionStatistics:
     lost: int = 0
     refused: int = 0
     restarts: int = 0
+    ignored: int = 0
+    problem: str = ""
+    last_s: float = 0.0
+    wait: DelayStatistics = field(default_factory=lambda: DelayStatistics("wait_in_queue"))
+    _trouble_s: float = field(default=-math.inf, init=False)
+    _troubles: int = field(default=0, init=False)
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether something was lost, refused or ignored in the last ten seconds."""
+        troubles = self.lost + self.refused + self.ignored
+        if troubles != self._troubles:
+            self._troubles, self._trouble_s = troubles, time.monotonic()
+        return time.monotonic() - self._trouble_s < _TROUBLED_S
+
+    def note_arrival(self, info: Mapping[str, Any]) -> None:
+        """Note when a message came, by what the middleware says of it."""
+        self.last_s = time.monotonic()
+        self.wait.note(1e-9 * max(0, time.time_ns() - info["received_timestamp"]))
 
     def values(self) -> dict[str, object]:
         """The counters as a report names them."""
@@ -49,6 +81,9 @@ class ReceptionStatistics:
             "events": self.events,
             "messages_lost": self.lost,
             "messages_refused": self.refused,
+            "messages_ignored": self.ignored,
+            "driver_restarts": self.restarts,
+            **self.wait.values(),
         }
 
 
@@ -77,6 +112,7 @@ class EventSubscription:
         quality: reliability and depth.
         take: called with every window and the clock of its message. When it returns, the driver is
             told that the node is ready for more.
+        limit: the largest sensor; messages of larger ones are refused. None for none.
 
     Attributes:
         statistics: what has come so far.
@@ -87,18 +123,23 @@ class EventSubscription:
         node: Node,
         quality: EventsQualityParameters,
         take: Callable[[EventWindow, SensorClock], None],
+        limit: GeometryLimit | None = None,
     ) -> None:
         self.statistics = ReceptionStatistics()
         self._node = node
+        self._limit = limit
+        self._choice = PublisherChoice(lambda: publishers_of(node, EVENTS_TOPIC))
         self._take = take
         self._next_seq: int | None = None
         self._receipts = node.create_publisher(EventReceipt, RECEIPTS_TOPIC, receipts_quality())
         self._name = node.get_fully_qualified_name()
+        # rclpy passes what the middleware knows of a message to who has two arguments.
+        receive: Callable[..., None] = self._receive
         self._subscription = node.create_subscription(
-            EventArray, EVENTS_TOPIC, self._receive, events_quality(quality)
+            EventArray, EVENTS_TOPIC, receive, events_quality(quality)
         )
         self._drivers = 0
-        node.create_timer(_CONNECTION_POLL_S, self._greet)
+        steady_timer(node, _CONNECTION_POLL_S, self._greet)
 
     def _greet(self) -> None:
         """Tell a driver that has just been connected: it knows of us before we know of it."""
@@ -107,9 +148,15 @@ class EventSubscription:
             self._receipts.publish(EventReceipt(node=self._name, seq=_READY))
         self._drivers = drivers
 
-    def _receive(self, message: EventArray) -> None:
+    def _receive(self, message: EventArray, info: dict[str, Any]) -> None:
+        self.statistics.note_arrival(info)
+        if not self._choice.follows(message):
+            self._ignore(message)
+            return
         self._count(message.seq)
         try:
+            if self._limit is not None:
+                self._limit.check(message.width, message.height)
             window = from_message(message)
         except EventError as error:
             self.statistics.refused += 1
@@ -124,9 +171,22 @@ class EventSubscription:
             self._take(window, clock)
         self._receipts.publish(EventReceipt(node=self._name, seq=message.seq))
 
+    def _ignore(self, message: EventArray) -> None:
+        """Count a message of another publisher; a receipt would be taken for one of the first's."""
+        self.statistics.ignored += 1
+        names = ", ".join(self._choice.ignored)
+        self.statistics.problem = f"another publisher of {EVENTS_TOPIC} is ignored: {names}"
+        self._node.get_logger().warning(
+            f"{self.statistics.problem} (frame {message.header.frame_id}, "
+            f"{message.width}x{message.height} px)",
+            throttle_duration_sec=10.0,
+        )
+
     def _count(self, seq: int) -> None:
         statistics = self.statistics
         statistics.messages += 1
+        if statistics.problem and not self._choice.ignored:
+            statistics.problem = ""
         if self._next_seq is not None:
             if seq < self._next_seq:
                 statistics.restarts += 1

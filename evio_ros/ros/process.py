@@ -13,6 +13,7 @@ from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.signal_watch import ended_by_signals
 
 __all__ = ["run_node"]
 
@@ -29,7 +30,9 @@ def run_node(make: Callable[[], EvioNode]) -> None:
     # would only take note of it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    sys.exit(_run(make))
+    with ended_by_signals():
+        code = _run(make)
+    sys.exit(code)
 
 
 def _run(make: Callable[[], EvioNode]) -> int:
@@ -47,7 +50,8 @@ def _run(make: Callable[[], EvioNode]) -> int:
         pass
     finally:
         # Ctrl-C reaches a node twice, from the terminal and from launch: let the clean-up finish.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()
