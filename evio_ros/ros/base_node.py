@@ -187,9 +187,13 @@ class EvioNode(LifecycleNode):
 
     def _start_by_itself(self) -> None:
         self._autostart.cancel()
-        for transition in (self.trigger_configure, self.trigger_activate):
-            if transition() != TransitionCallbackReturn.SUCCESS:
-                return
+        try:
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
+        except RuntimeError:
+            # A signal came meanwhile: rclpy has shut down and cannot publish the transition.
+            if self.context.ok():
+                raise
 
     def _try(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         """Do it; what goes wrong is said, and ends a node that starts by itself."""

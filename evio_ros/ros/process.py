@@ -28,7 +28,9 @@ def run_node(make: Callable[[], EvioNode]) -> None:
     """
     # While the node is made, which may compile for long, a signal interrupts Python at once; rclpy
     # would only take note of it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # SIGINT too: a shell has those that it starts in the background ignore it.
+        signal.signal(number, signal.default_int_handler)
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     with ended_by_signals():
         code = _run(make)
