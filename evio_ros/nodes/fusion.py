@@ -93,8 +93,9 @@ class Fusion(EvioNode):
 
     def _take(self, message: RotationStateArray) -> None:
         now_s = time.monotonic()
-        if self._last is not None:
-            self._intervals.append(now_s - self._last_input_s)
+        interval_s = now_s - self._last_input_s
+        if self._last is not None and interval_s < self.stale_after_s():
+            self._intervals.append(interval_s)
         self._last_input_s = now_s
         self._windows += 1
         usable = []
@@ -122,9 +123,10 @@ class Fusion(EvioNode):
 
     def _tell_silence(self) -> None:
         """Send an empty array where the state is stale and one is due."""
-        if self._last is None or not self.is_stale:
+        now_s = time.monotonic()
+        if self._last is None or now_s - self._last_input_s < self.stale_after_s():
             return
-        if time.monotonic() - self._last_sent_s < self._interval_s():
+        if now_s - self._last_sent_s < self._interval_s():
             return
         self._silent_windows += 1
         last = self._last
