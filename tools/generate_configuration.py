@@ -1,4 +1,4 @@
-"""Write config/evio.yaml and docs/parameters.md from the nodes' parameter declarations.
+"""Write config/evio.yaml, docs/parameters.md and docs/nodes.md from the nodes.
 
 Run it after a change of a declaration (`make configuration`); a test compares the files.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+
+from node_reference import reference_text
 
 from evio_ros.nodes.driver import Driver
 from evio_ros.nodes.fusion import Fusion
@@ -107,7 +109,11 @@ def _yaml_value(value: bool | int | float | str) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-FILES = {"config/evio.yaml": yaml_text, "docs/parameters.md": table_text}
+FILES = {
+    "config/evio.yaml": yaml_text,
+    "docs/parameters.md": table_text,
+    "docs/nodes.md": lambda: reference_text(NODES),
+}
 
 
 def main() -> None:
