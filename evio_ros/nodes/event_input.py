@@ -13,8 +13,14 @@ from evio_ros.events import EventWindow
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
-from evio_ros.ros.event_subscription import EventSubscription, ReceptionStatistics, SensorClock
+from evio_ros.ros.event_subscription import (
+    EventSubscription,
+    ReceptionStatistics,
+    SensorClock,
+    follow_one,
+)
 from evio_ros.ros.geometry_limit import GeometryLimit
+from evio_ros.ros.publisher_choice import MessageMark
 from evio_ros.ros.quality_of_service import EventsQualityParameters, packets_quality
 from evio_ros.sources.codecs.packet_stream import PacketStream
 
@@ -72,6 +78,7 @@ class _PacketSubscription:
     ) -> None:
         self.statistics = ReceptionStatistics()
         self._limit = limit
+        self._choice = follow_one(node)
         self._node = node
         self._take = take
         self._stream = PacketStream(window_us)
@@ -79,7 +86,12 @@ class _PacketSubscription:
         node.create_subscription(EventPacket, EVENTS_TOPIC, self._receive, packets_quality())
 
     def _receive(self, packet: EventPacket, info: dict[str, Any]) -> None:
-        self.statistics.note_arrival(info)
+        self.statistics.note_arrival(info, packet.header.frame_id)
+        camera = (packet.header.frame_id, packet.width, packet.height)
+        if not self._choice.follows(MessageMark(camera, packet.seq, None)):
+            self.statistics.ignore(self._node, self._choice.ignored)
+            return
+        self.statistics.problem = self.statistics.problem if self._choice.ignored else ""
         self.statistics.messages += 1
         try:
             self._limit.check(packet.width, packet.height)

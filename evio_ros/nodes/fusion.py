@@ -88,6 +88,7 @@ class Fusion(EvioNode):
                 **rotor_values(map(estimate_of, states)),
             },
             warning=bool(self._refused) or len(detectors) > 1,
+            hardware_id=(self._last and self._last.header.frame_id) or "none",
             rates=("windows",),
         )
 

@@ -84,6 +84,7 @@ class RepresentationNode(EvioNode):
                 "busy_s": round(self._busy_s, 3),
             },
             warning=received.is_troubled or bool(late or problems),
+            hardware_id=received.camera,
             rates=("messages", "events"),
         )
 

@@ -60,6 +60,7 @@ class RotationDetectorNode(EvioNode):
         self._events_of_step = 0
         self._rotors: list[RotorEstimate] = []
         self._busy_s = 0.0
+        self._windows = 0
         self._delay = DelayStatistics("window_end_to_state")
         self.parameters.on_change(self._start_afresh)
 
@@ -98,13 +99,15 @@ class RotationDetectorNode(EvioNode):
             {
                 **received.values(),
                 "events_dropped_late": late,
+                "windows": self._windows,
                 "busy_s": round(self._busy_s, 3),
                 **self._delay.values(),
                 **self._counters(),
                 **rotor_values(rotors),
             },
             warning=received.is_troubled or bool(late),
-            rates=("messages", "events"),
+            hardware_id=received.camera,
+            rates=("messages", "events", "windows"),
         )
 
     def _counters(self) -> dict[str, int]:
@@ -143,6 +146,7 @@ class RotationDetectorNode(EvioNode):
         if rotors is None:
             return
         self._rotors = rotors
+        self._windows += 1
         header = clock.header(part.end_us)
         window_us = detector.parameters.window_us
         self._publisher.publish(

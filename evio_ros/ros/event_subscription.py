@@ -18,7 +18,7 @@ from evio_ros.ros.delay_statistics import DelayStatistics
 from evio_ros.ros.event_messages import from_message, stamp_of
 from evio_ros.ros.event_publisher import EVENTS_TOPIC, RECEIPTS_TOPIC
 from evio_ros.ros.geometry_limit import GeometryLimit
-from evio_ros.ros.publisher_choice import PublisherChoice
+from evio_ros.ros.publisher_choice import MessageMark, PublisherChoice
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
     events_quality,
@@ -27,11 +27,12 @@ from evio_ros.ros.quality_of_service import (
 from evio_ros.ros.steady_timer import steady_timer
 from evio_ros.ros.topic_graph import publishers_of
 
-__all__ = ["EventSubscription", "ReceptionStatistics", "SensorClock"]
+__all__ = ["EventSubscription", "ReceptionStatistics", "SensorClock", "follow_one"]
 
 _CONNECTION_POLL_S = 0.05
 _READY = -1
 _TROUBLED_S = 10.0
+_SMOOTHING = 0.1
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class ReceptionStatistics:
         problem: what a person should know, in words; empty for nothing.
         last_s: when the newest message came, by `time.monotonic`.
         wait: how long messages wait between their arrival and this node.
+        camera: frame of the camera, "none" where it is not known; hardware_id of reports.
     """
 
     messages: int = 0
@@ -58,6 +60,10 @@ class ReceptionStatistics:
     problem: str = ""
     last_s: float = 0.0
     wait: DelayStatistics = field(default_factory=lambda: DelayStatistics("wait_in_queue"))
+    camera: str = "none"
+    _wait_s: float = field(default=0.0, init=False)
+    _arrived_ns: int = field(default=0, init=False)
+    _interval_s: float = field(default=0.0, init=False)
     _trouble_s: float = field(default=-math.inf, init=False)
     _troubles: int = field(default=0, init=False)
 
@@ -69,10 +75,28 @@ class ReceptionStatistics:
             self._troubles, self._trouble_s = troubles, time.monotonic()
         return time.monotonic() - self._trouble_s < _TROUBLED_S
 
-    def note_arrival(self, info: Mapping[str, Any]) -> None:
-        """Note when a message came, by what the middleware says of it."""
+    def note_arrival(self, info: Mapping[str, Any], frame_id: str) -> None:
+        """Note when a message came, by what the middleware says of it, and from which camera."""
         self.last_s = time.monotonic()
-        self.wait.note(1e-9 * max(0, time.time_ns() - info["received_timestamp"]))
+        self.camera = frame_id or "none"
+        arrived_ns = info["received_timestamp"]
+        self._wait_s = 1e-9 * max(0, time.time_ns() - arrived_ns)
+        self.wait.note(self._wait_s)
+        if self._arrived_ns:
+            interval_s = 1e-9 * max(0, arrived_ns - self._arrived_ns)
+            self._interval_s += _SMOOTHING * (interval_s - self._interval_s)
+        self._arrived_ns = arrived_ns
+
+    @property
+    def waiting(self) -> int:
+        """About how many messages wait, by Little's law: time of waiting over their interval."""
+        return round(self._wait_s / self._interval_s) if self._interval_s else 0
+
+    def ignore(self, node: Node, names: list[str]) -> None:
+        """Count a message of a publisher that is not followed, and say whose it may be."""
+        self.ignored += 1
+        self.problem = f"another publisher of {EVENTS_TOPIC} is ignored: {', '.join(names)}"
+        node.get_logger().warning(self.problem, throttle_duration_sec=10.0)
 
     def values(self) -> dict[str, object]:
         """The counters as a report names them."""
@@ -83,6 +107,7 @@ class ReceptionStatistics:
             "messages_refused": self.refused,
             "messages_ignored": self.ignored,
             "driver_restarts": self.restarts,
+            "messages_waiting": self.waiting,
             **self.wait.values(),
         }
 
@@ -128,7 +153,7 @@ class EventSubscription:
         self.statistics = ReceptionStatistics()
         self._node = node
         self._limit = limit
-        self._choice = PublisherChoice(lambda: publishers_of(node, EVENTS_TOPIC))
+        self._choice = follow_one(node)
         self._take = take
         self._next_seq: int | None = None
         self._receipts = node.create_publisher(EventReceipt, RECEIPTS_TOPIC, receipts_quality())
@@ -149,9 +174,10 @@ class EventSubscription:
         self._drivers = drivers
 
     def _receive(self, message: EventArray, info: dict[str, Any]) -> None:
-        self.statistics.note_arrival(info)
-        if not self._choice.follows(message):
-            self._ignore(message)
+        self.statistics.note_arrival(info, message.header.frame_id)
+        if not self._choice.follows(_mark_of(message)):
+            # A receipt would be taken for one of the first publisher's messages.
+            self.statistics.ignore(self._node, self._choice.ignored)
             return
         self._count(message.seq)
         try:
@@ -171,21 +197,10 @@ class EventSubscription:
             self._take(window, clock)
         self._receipts.publish(EventReceipt(node=self._name, seq=message.seq))
 
-    def _ignore(self, message: EventArray) -> None:
-        """Count a message of another publisher; a receipt would be taken for one of the first's."""
-        self.statistics.ignored += 1
-        names = ", ".join(self._choice.ignored)
-        self.statistics.problem = f"another publisher of {EVENTS_TOPIC} is ignored: {names}"
-        self._node.get_logger().warning(
-            f"{self.statistics.problem} (frame {message.header.frame_id}, "
-            f"{message.width}x{message.height} px)",
-            throttle_duration_sec=10.0,
-        )
-
     def _count(self, seq: int) -> None:
         statistics = self.statistics
         statistics.messages += 1
-        if statistics.problem and not self._choice.ignored:
+        if not self._choice.ignored:
             statistics.problem = ""
         if self._next_seq is not None:
             if seq < self._next_seq:
@@ -193,3 +208,15 @@ class EventSubscription:
             else:
                 statistics.lost += seq - self._next_seq
         self._next_seq = seq + 1
+
+
+def follow_one(node: Node) -> PublisherChoice:
+    """Whose events a node follows."""
+    return PublisherChoice(lambda: publishers_of(node, EVENTS_TOPIC))
+
+
+def _mark_of(message: EventArray) -> MessageMark:
+    header = message.header
+    stamp_ns = 1_000_000_000 * header.stamp.sec + header.stamp.nanosec
+    camera = (header.frame_id, message.width, message.height)
+    return MessageMark(camera, message.seq, stamp_ns - 1000 * message.time_base)

@@ -44,17 +44,23 @@ def topics_of(probe: Probe, node: str) -> set[str]:
     }
 
 
+def held_by(pid: int) -> tuple[int, int]:
+    """Threads and open files of a process."""
+    return len(os.listdir(f"/proc/{pid}/task")), len(os.listdir(f"/proc/{pid}/fd"))
+
+
 def test_a_manager_drives_driver_and_detector_and_what_was_made_goes_again(recording):
     parameters = {"autostart": False, "source": str(recording), "replay.loop": True}
     with (
         Probe() as probe,
-        NodeProcess("driver", parameters),
-        NodeProcess("rotation_detector", {"autostart": False}),
+        NodeProcess("driver", parameters) as driver,
+        NodeProcess("rotation_detector", {"autostart": False}) as detector,
     ):
         results = probe.collect(RotationStateArray, STATES)
+        held = []
         for node in ("driver", "rotation_detector"):
             assert state_of(probe, node) == State.PRIMARY_STATE_UNCONFIGURED
-        for _ in range(2):
+        for _ in range(3):
             for node in ("driver", "rotation_detector"):
                 assert take(probe, node, CONFIGURE)
             probe.wait_for_publisher(STATES)
@@ -73,6 +79,9 @@ def test_a_manager_drives_driver_and_detector_and_what_was_made_goes_again(recor
             for node in ("driver", "rotation_detector"):
                 assert take(probe, node, CLEANUP)
                 probe.wait_until(lambda node=node: not topics_of(probe, node))
+            held.append([held_by(process.pid) for process in (driver, detector)])
+    # The first round may load what stays loaded.
+    assert held[2] == held[1]
 
 
 def test_a_driver_goes_on_where_it_was_deactivated(recording):

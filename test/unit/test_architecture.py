@@ -86,7 +86,6 @@ ONE_IMPORTER = {
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",
     "ros.input_watch": "when input is missing; its importer says what follows",
     "ros.node_parameters": "declarations to ROS parameters, whatever else a node does",
-    "ros.publisher_choice": "whose message it is; its importer takes or leaves it",
     "ros.signal_watch": "how a process ends in the middle of its work, whatever it does",
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
