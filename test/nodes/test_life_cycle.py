@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -172,9 +175,6 @@ def test_a_signal_ends_a_node_in_the_middle_of_a_long_kernel(tmp_path, number):
         "        burn(1 << 40)\n"
         "run_node(Busy)\n"
     )
-    import subprocess
-    import sys
-
     command = [sys.executable, str(script)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
@@ -182,6 +182,7 @@ def test_a_signal_ends_a_node_in_the_middle_of_a_long_kernel(tmp_path, number):
         try:
             assert busy.stdout is not None
             assert busy.stdout.readline() == "burning\n"
+            time.sleep(1.0)  # from the line to the kernel
             busy.send_signal(number)
             assert busy.wait(10.0) == 128 + number
             assert busy.stderr is not None
