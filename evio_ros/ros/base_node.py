@@ -302,7 +302,7 @@ class EvioNode(LifecycleNode):
         if not self._is_active:
             return
         line = self._watch.look(self.last_input_s(), self.stale_after_s())
-        if line and self._watch.is_stale:
+        if line and self._watch.is_stale and not self._watch.is_first:
             self.get_logger().warning(line)
         elif line:
             self.get_logger().info(line)

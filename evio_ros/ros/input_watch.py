@@ -14,9 +14,11 @@ class InputWatch:
 
     Attributes:
         what: what the node waits for, e.g. "events".
+        is_first: whether none has come since `begin`, where input is missing.
     """
 
     what: str
+    is_first: bool = False
     _begun_s: float = 0.0
     _missing_since_s: float | None = None
 
@@ -53,8 +55,15 @@ class InputWatch:
             if self._missing_since_s is not None:
                 return ""
             self._missing_since_s = since_s
-            return f"{self.text()}: the state is stale"
+            self.is_first = since_s == self._begun_s
+            return (
+                f"waiting for {self.what}"
+                if self.is_first
+                else f"{self.text()}: the state is stale"
+            )
         if self._missing_since_s is None:
             return ""
         missing_s, self._missing_since_s = since_s - self._missing_since_s, None
+        if self.is_first:
+            return f"{self.what} come"
         return f"{self.what} again, after {missing_s:.1f} s" if last_s is not None else "ended"
