@@ -1,4 +1,4 @@
-"""Write config/evio.yaml and docs/parameters.md from the nodes' parameter declarations.
+"""Write config/evio.yaml, docs/parameters.md and docs/nodes.md from the nodes.
 
 Run it after a change of a declaration (`make configuration`); a test compares the files.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+
+from node_reference import reference_text
 
 from evio_ros.nodes.driver import Driver
 from evio_ros.nodes.fusion import Fusion
@@ -46,10 +48,8 @@ def yaml_text() -> str:
     """The text of config/evio.yaml."""
     parts = [YAML_HEADER]
     for name, node in NODES.items():
-        if not node.PARAMETERS:
-            continue
         parts.append(f"\n/**/{name}:\n  ros__parameters:\n")
-        for prefix, kind in node.PARAMETERS.items():
+        for prefix, kind in node.parameter_groups():
             indent = "    "
             if prefix:
                 parts.append(f"{indent}{prefix}:\n")
@@ -64,8 +64,6 @@ def table_text() -> str:
     """The text of docs/parameters.md."""
     parts = [TABLE_HEADER]
     for name, node in NODES.items():
-        if not node.PARAMETERS:
-            continue
         parts.append(f"\n## {name}\n\n")
         parts.append("| parameter | default | range | what it is |\n|---|---|---|---|\n")
         parts += _rows(node)
@@ -73,7 +71,7 @@ def table_text() -> str:
 
 
 def _rows(node: type[EvioNode]) -> Iterator[str]:
-    for prefix, kind in node.PARAMETERS.items():
+    for prefix, kind in node.parameter_groups():
         for description in kind.describe():
             full = f"{prefix}.{description.name}" if prefix else description.name
             unit = f" {description.unit}" if description.unit else ""
@@ -111,7 +109,11 @@ def _yaml_value(value: bool | int | float | str) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-FILES = {"config/evio.yaml": yaml_text, "docs/parameters.md": table_text}
+FILES = {
+    "config/evio.yaml": yaml_text,
+    "docs/parameters.md": table_text,
+    "docs/nodes.md": lambda: reference_text(NODES),
+}
 
 
 def main() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+import time
+from collections.abc import Mapping
+from typing import ClassVar
 
 from rclpy.timer import Timer
-from std_srvs.srv import SetBool, Trigger
 
 from evio_ros.errors import EvioError, ParameterError
 from evio_ros.event_filter import FilterParameters, WindowFilter
 from evio_ros.events import EventWindow
+from evio_ros.nodes.driver_outputs import DriverOutputs, OutputParameters
 from evio_ros.nodes.driver_parameters import DriverParameters
-from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketPublisher, PacketRelay
+from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketRelay
+from evio_ros.nodes.playback_services import serve_playback
 from evio_ros.nodes.trigger_topic import TriggerPublisher
 from evio_ros.parameters import Parameters
 from evio_ros.playback.live import Player, player_of
@@ -27,7 +29,6 @@ from evio_ros.sources.cameras.camera import Camera
 from evio_ros.sources.cameras.camera_device import CameraParameters
 from evio_ros.sources.readers.recording import Recording
 from evio_ros.sources.registry import open_source
-from evio_ros.srv import Seek
 
 __all__ = ["Driver", "main"]
 
@@ -39,60 +40,93 @@ class Driver(EvioNode):
     """Plays a source; services pause, seek and restart."""
 
     TASK = "playback"
+    INPUT = "events of the source"
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
         "": DriverParameters,
         "replay": ReplayParameters,
         "camera": CameraParameters,
         "filter": FilterParameters,
         "qos": EventsQualityParameters,
+        "outputs": OutputParameters,
     }
 
     def __init__(self) -> None:
         super().__init__("driver")
+        self._player: Player | None = None
+        self._is_started = self._is_ended = False
+        self.parameters.on_change(self._take_over_parameters)
+
+    def configure(self) -> None:
+        """Open the source and make the topics and services."""
         chosen = self.parameters.get(DriverParameters)
         self._source, self._player = self._open(chosen)
         filters = self.parameters.get(FilterParameters, "filter")
         self._filter = WindowFilter(filters, getattr(self._source, "size", None))
         quality = self.parameters.get(EventsQualityParameters, "qos")
-        packets = PacketPublisher(self, chosen.frame_id).publish if chosen.packets else None
-        self._publisher = EventPublisher(self, chosen.frame_id, quality, packets)
+        outputs = DriverOutputs(self, chosen.frame_id, chosen.packets)
+        self._publisher = EventPublisher(
+            self, chosen.frame_id, quality, outputs.publish, outputs.gives_time
+        )
         stamp_ns = self._publisher.stamp_ns
         self._triggers = TriggerPublisher(self, chosen.frame_id, self._source, stamp_ns)
-        self.parameters.on_change(self._take_over_parameters)
-        self.create_service(SetBool, "~/pause", self._pause)
-        self.create_service(Seek, "~/seek", self._seek)
-        self.create_service(Trigger, "~/restart", self._restart)
-        self._start_timer: Timer = self.create_timer(_SUBSCRIBER_POLL_S, self._start)
+        serve_playback(self, self._player)
+
+    def activate(self) -> None:
+        """Begin to play, or go on where `deactivate` came between."""
+        if self._is_started:
+            self._playing.pause(self._is_paused)
+        else:
+            self._start_timer: Timer = self.every(_SUBSCRIBER_POLL_S, self._start)
+
+    def deactivate(self) -> None:
+        """Stand still."""
+        if self._is_started:
+            self._is_paused = self._playing.paused
+            self._playing.pause(True)
+
+    def cleanup(self) -> None:
+        """End the player and close the source."""
+        if self._player is not None:
+            self._player.close()
+            self._source.close()
+        self._player = None
+        self._is_started = self._is_ended = False
+
+    def last_input_s(self) -> float | None:
+        """When the newest window was sent; None where none is due."""
+        is_due = self._is_started and not self._is_ended and not self._playing.paused
+        return self._sent_s if is_due else None
 
     def report(self) -> Report:
         """Position, counters, and what the recording's reader had to drop."""
         counted = self._source.statistics
         lost = counted.dropped + counted.lost_packets + counted.overflows + counted.device_errors
-        late = self._player.behind_s > _LATE_S
+        late = self._playing.behind_s > _LATE_S
         forsaken = sorted(self._publisher.forsaken)
-        message = f"{self._source.path} at {self._player.position_us * 1e-6:.3f} s"
+        message = f"{self._source.path} at {self._playing.position_us * 1e-6:.3f} s"
         if forsaken:
             message += f"; not answering: {', '.join(forsaken)}"
         elif late:
-            message += f"; {self._player.behind_s:.1f} s behind the clock"
+            message += f"; {self._playing.behind_s:.1f} s behind the clock"
         return Report(
             message,
             {
                 "messages": self._publisher.messages,
                 "events": self._publisher.events,
-                "paused": self._player.paused,
-                "behind_s": round(self._player.behind_s, 3),
+                "paused": self._playing.paused,
+                "behind_s": round(self._playing.behind_s, 3),
                 **_source_values(counted),
                 **{f"events_filtered_{name}": n for name, n in self._filter.dropped.items()},
             },
             warning=late or bool(forsaken) or bool(lost),
             hardware_id=self._source.path,
+            rates=("messages", "events"),
         )
 
-    def close(self) -> None:
-        """End the player and close the source."""
-        self._player.close()
-        self._source.close()
+    @property
+    def _playing(self) -> Player:
+        assert self._player is not None, "the node is configured"
+        return self._player
 
     def _open(self, chosen: DriverParameters) -> tuple[Recording | Camera | PacketRelay, Player]:
         """The source, for its counters, and what passes its windows on."""
@@ -103,13 +137,18 @@ class Driver(EvioNode):
             return relay, relay
         camera = self.parameters.get(CameraParameters, "camera")
         source = open_source(chosen.source, size=chosen.size, camera=camera)
-        return source, player_of(source, replay, self._emit, self._ended)
+        try:
+            return source, player_of(source, replay, self._emit, self._ended)
+        except EvioError:
+            source.close()
+            raise
 
     def _start(self) -> None:
         wanted = self.parameters.get(DriverParameters).wait_for_subscribers
         if self._publisher.is_awaited(wanted):
             self._start_timer.cancel()
-            self._player.start()
+            self._is_started, self._is_paused, self._sent_s = True, False, time.monotonic()
+            self._playing.start()
 
     def _emit(self, window: EventWindow, fresh: bool) -> None:
         """Send one window; called from the player's thread."""
@@ -123,19 +162,23 @@ class Driver(EvioNode):
             self.finish(error)
             return
         if not (self._source.is_live or self.parameters.get(ReplayParameters, "replay").rate):
-            self._publisher.wait_for_receivers(lambda: self._player.closed)
+            self._publisher.wait_for_receivers(lambda: self._playing.closed)
         self._publisher.publish(window)
         self._triggers.publish(window, fresh)
+        self._is_ended, self._sent_s = False, time.monotonic()
 
     def _ended(self, error: EvioError | None) -> None:
+        self._is_ended = True
         self._triggers.publish_rest()
         if error is not None:
             self.finish(error)
         elif self.parameters.get(DriverParameters).exit_at_end:
-            self._publisher.drain(lambda: self._player.closed)
+            self._publisher.drain(lambda: self._playing.closed)
             self.finish()
 
     def _take_over_parameters(self) -> None:
+        if self._player is None:
+            return
         self._player.change(self.parameters.get(ReplayParameters, "replay"))
         try:
             group = "filter"
@@ -145,18 +188,6 @@ class Driver(EvioNode):
                 self._source.change(self.parameters.get(CameraParameters, group))
         except ParameterError as error:
             self.get_logger().error(f"{group}.{error}; all goes on as it was")
-
-    def _pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._player.pause(request.data)
-        response.success = True
-        response.message = "paused" if request.data else "playing"
-        return response
-
-    def _seek(self, request: Seek.Request, response: Seek.Response) -> Seek.Response:
-        return _try(lambda: self._player.seek(request.t), f"at {request.t} us", response)
-
-    def _restart(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        return _try(self._player.restart, "at the beginning", response)
 
 
 def _source_values(counted: SourceStatistics) -> dict[str, object]:
@@ -174,17 +205,6 @@ def _source_values(counted: SourceStatistics) -> dict[str, object]:
         "clock_restarts": counted.clock_restarts,
         "triggers": counted.triggers,
     }
-
-
-def _try(action: Callable[[], None], done: str, response: Any) -> Any:
-    """Do it, and say in a service's response how it went."""
-    try:
-        action()
-    except ParameterError as error:
-        response.success, response.message = False, str(error)
-    else:
-        response.success, response.message = True, done
-    return response
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from rclpy.clock import Clock
 from rclpy.duration import Duration
 from rclpy.node import Node
 
@@ -18,6 +19,7 @@ from evio_ros.ros.quality_of_service import (
     events_quality,
     receipts_quality,
 )
+from evio_ros.ros.topic_graph import publishers_of
 
 __all__ = ["EVENTS_TOPIC", "RECEIPTS_TOPIC", "EventPublisher"]
 
@@ -41,6 +43,8 @@ class EventPublisher:
         frame_id: optical frame of the camera.
         quality: reliability and depth.
         also: called with every window and its stamp in ns, e.g. to publish it in another form.
+        gives_time: whether other nodes take their time from the stamps; they then come from the
+            machine's clock, also under use_sim_time, and never go back.
 
     Attributes:
         messages, events: numbers sent.
@@ -53,6 +57,7 @@ class EventPublisher:
         frame_id: str,
         quality: EventsQualityParameters,
         also: Callable[[EventWindow, int], None] | None = None,
+        gives_time: bool = False,
     ) -> None:
         self.messages = 0
         self.events = 0
@@ -60,6 +65,9 @@ class EventPublisher:
         self._node = node
         self._frame_id = frame_id
         self._sensor_clock: LiveClock | None = None
+        self._newest_ns = 0
+        self._gives_time = gives_time
+        self._clock = Clock() if gives_time else node.get_clock()
         self._publisher = node.create_publisher(EventArray, EVENTS_TOPIC, events_quality(quality))
         self._also = also
         self._received = threading.Condition()
@@ -85,14 +93,17 @@ class EventPublisher:
 
     def start_clock(self, sensor_time_us: int) -> None:
         """Take `sensor_time_us` as now; stamps follow sensor time from here."""
-        self._sensor_clock = LiveClock(sensor_time_us, self._node.get_clock().now().nanoseconds)
+        now_ns = self._clock.now().nanoseconds
+        if self._gives_time:
+            now_ns = max(now_ns, self._newest_ns)
+        self._sensor_clock = LiveClock(sensor_time_us, now_ns)
 
     def follow_clock(self, sensor_time_us: int) -> None:
         """Note that it is now `sensor_time_us` by a live camera; stamps follow it slowly."""
         if self._sensor_clock is None:
             self.start_clock(sensor_time_us)
         else:
-            self._sensor_clock.note(sensor_time_us, self._node.get_clock().now().nanoseconds)
+            self._sensor_clock.note(sensor_time_us, self._clock.now().nanoseconds)
 
     def stamp_ns(self, sensor_time_us: int) -> int:
         """ROS time of a sensor time, not earlier than the last one that was asked for."""
@@ -109,6 +120,7 @@ class EventPublisher:
         self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
         if self._also is not None:
             self._also(window, stamp_ns)
+        self._newest_ns = stamp_ns + 1000 * window.length_us
         self.messages += 1
         self.events += len(window.events)
 
@@ -155,11 +167,7 @@ class EventPublisher:
 
     def _receivers(self) -> list[str]:
         """Nodes that take events and say so."""
-        publishers = self._node.get_publishers_info_by_topic(self._resolved(RECEIPTS_TOPIC))
-        return [f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in publishers]
-
-    def _resolved(self, topic: str) -> str:
-        return self._node.resolve_topic_name(topic)
+        return publishers_of(self._node, RECEIPTS_TOPIC)
 
     def _note_receipt(self, receipt: EventReceipt) -> None:
         if receipt.seq >= self.messages:

@@ -13,6 +13,7 @@ from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.signal_watch import ended_by_signals
 
 __all__ = ["run_node"]
 
@@ -27,9 +28,13 @@ def run_node(make: Callable[[], EvioNode]) -> None:
     """
     # While the node is made, which may compile for long, a signal interrupts Python at once; rclpy
     # would only take note of it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # SIGINT too: a shell has those that it starts in the background ignore it.
+        signal.signal(number, signal.default_int_handler)
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    sys.exit(_run(make))
+    with ended_by_signals():
+        code = _run(make)
+    sys.exit(code)
 
 
 def _run(make: Callable[[], EvioNode]) -> int:
@@ -47,7 +52,8 @@ def _run(make: Callable[[], EvioNode]) -> int:
         pass
     finally:
         # Ctrl-C reaches a node twice, from the terminal and from launch: let the clean-up finish.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
+import numpy as np
 from std_msgs.msg import Header
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import Blade, RotationState, RotationStateArray
 
-__all__ = ["estimate_of", "state_array"]
+__all__ = ["covariance_fault", "estimate_of", "rotor_values", "state_array"]
 
 _UNKNOWN_VARIANCE = -1.0
 _COVARIANCE_SIDE = 6
+_LARGEST_VARIANCE = 1e18
 _CENTER = 2
 """Row of the centre's x in the covariance."""
 
@@ -70,6 +73,27 @@ def estimate_of(message: RotationState) -> RotorEstimate:
         confidence=message.confidence,
         events=message.event_count,
         center_std=(_deviation(message, _CENTER), _deviation(message, _CENTER + 1)),
+    )
+
+
+def rotor_values(estimates: Iterable[RotorEstimate]) -> dict[str, object]:
+    """The state of each rotor in words, as values of a report."""
+    return {
+        f"rotor_{one.id}": f"{one.rpm:.1f} rpm, std {one.rpm_std:.2g}, "
+        f"confidence {one.confidence:.3f}, {one.events} events"
+        for one in estimates
+    }
+
+
+def covariance_fault(message: RotationState) -> str:
+    """The word covariance where it is none: NaN, infinite, a variance below 0 that is not -1."""
+    covariance = np.asarray(message.covariance, dtype=np.float64)
+    variances = covariance[:: _COVARIANCE_SIDE + 1]
+    is_variance = (variances >= 0.0) | (variances == _UNKNOWN_VARIANCE)
+    return (
+        ""
+        if is_variance.all() and (np.abs(covariance) <= _LARGEST_VARIANCE).all()
+        else "covariance"
     )
 
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 import itertools
 from array import array
 
+import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import EventArray, EventReceipt, RotationStateArray
 from node_recording import DURATION_US, ROTOR
 from rclpy.qos import QoSProfile
-from ros_probe import Probe, diagnostics_of
+from ros_probe import Probe, diagnostics_of, status_of
 from rotor_events import SIZE, events_of
 from std_srvs.srv import Trigger
 
@@ -169,3 +170,61 @@ def test_events_at_one_time_and_one_hot_pixel_are_no_rotor(direct):
         send(window_message(seq, events=frozen))
     probe.wait_until(lambda: len(results) == 6)
     assert [len(result.states) for result in results] == [0] * 6
+
+
+def test_sensors_without_room_are_refused_before_memory_is_taken(direct):
+    _, send, report_with = direct
+    send(window_message(0))
+    before = float(report_with("messages", "1")["process_memory_mb"])
+    pixel = np.array([65_000], np.uint16)
+    for seq in range(1, 21):
+        for size in (SensorSize(65_535, 65_535), SensorSize(4001, 4000)):
+            events = EventBatch(
+                size, np.array([10_000 * seq]), pixel % 4000, pixel % 4000, np.array([True])
+            )
+            send(window_message(2 * seq - (size.width > 5000), size, events))
+    values = report_with("messages_refused", "40")
+    assert float(values["process_memory_mb"]) < before + 50.0
+    assert values["messages_lost"] == "0"
+
+
+def test_a_second_driver_is_named_ignored_and_takes_over_when_the_first_is_silent():
+    with (
+        Probe() as probe,
+        Probe("second") as second,
+        NodeProcess("rotation_detector", {"stale_after_s": 0.5}) as detector,
+    ):
+        reports = probe.collect(DiagnosticArray, "/diagnostics")
+        first, other = (
+            one.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
+            for one in (probe, second)
+        )
+        for one in (first, other):
+            probe.wait_until(lambda one=one: one.get_subscription_count() == 1)
+        probe.spin_for(0.5)
+
+        def values() -> dict[str, str]:
+            return diagnostics_of(reports, "/rotation_detector")
+
+        for seq in range(20):
+            first.publish(window_message(1000 + seq))
+            other.publish(window_message(seq))
+            probe.spin_for(0.05)
+        probe.wait_until(lambda: int(values().get("messages", "0")) >= 20)
+        probe.spin_for(1.1)
+        assert values()["messages_ignored"] == "20", values()
+        assert (values()["messages"], values()["messages_lost"]) == ("20", "0")
+        assert status_of(reports, "/rotation_detector").level >= DiagnosticStatus.WARN
+        assert "another publisher of events is ignored: " in values()["message"]
+        assert "/second" in values()["message"]
+        # The first is silent: its state is stale, then the second is followed.
+        probe.wait_until(
+            lambda: status_of(reports, "/rotation_detector").level == DiagnosticStatus.STALE
+        )
+        for seq in range(20, 40):
+            other.publish(window_message(seq))
+            probe.spin_for(0.1)
+        probe.wait_until(lambda: values()["driver_restarts"] == "1")
+        assert int(values()["messages"]) > 25
+        assert values()["messages_lost"] == "0"
+        assert "the state is stale" in detector.output()

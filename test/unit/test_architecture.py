@@ -56,9 +56,12 @@ ONE_IMPORTER = {
     "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
+    "nodes.driver_outputs": "all that a driver publishes besides events, with its parameters",
     "nodes.driver_parameters": "the driver with its parameters would be no short node",
+    "nodes.known_discs_file": "a file with its parameter and its services",
+    "nodes.marker_topic": "one topic with its parameters and its shapes",
+    "nodes.playback_services": "the services of a player, whatever is played",
     "nodes.image_topic": "one topic with its parameters and its drawing",
-    "nodes.packet_topic": "one topic in both directions",
     "nodes.tensor_topic": "one topic with its parameters",
     "nodes.trigger_topic": "one topic, whatever the source",
     "rotation.acquisition.disc_outline": "a method with a source of its own: discs without blades",
@@ -85,7 +88,9 @@ ONE_IMPORTER = {
     "sources.readers.streamed_recording": "what a library reads from the beginning on alone",
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",
     "ros.live_clock": "a method with a source of its own: the drift between two clocks",
+    "ros.input_watch": "when input is missing; its importer says what follows",
     "ros.node_parameters": "declarations to ROS parameters, whatever else a node does",
+    "ros.signal_watch": "how a process ends in the middle of its work, whatever it does",
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
