@@ -94,7 +94,7 @@ def _require_ros() -> None:
 def _simulated(scene: str, duration: float) -> Path:
     """A simulated recording from the cache, made if it is not there."""
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.evaluation.simulated_recording import cached_recording
+    from evio_ros.playback.simulated_recording import cached_recording
 
     with progress_bar(f"simulating {scene}", round(1e6 * duration)) as advance:
         return cached_recording(scene, duration, advance=advance)

@@ -15,6 +15,7 @@ from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketPublisher, PacketRel
 from evio_ros.parameters import Parameters
 from evio_ros.playback.live import Player, player_of
 from evio_ros.playback.replay import ReplayParameters
+from evio_ros.playback.simulated_recording import SCENE_SCHEME, played_scene
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_publisher import EventPublisher
@@ -94,12 +95,31 @@ class Driver(EvioNode):
             relay = PacketRelay(self, topic, replay, self._emit)
             return relay, relay
         camera = self.parameters.get(CameraParameters, "camera")
-        source = open_source(chosen.source, size=chosen.size, camera=camera)
-        return source, player_of(source, replay, self._emit, self._ended)
+        source = open_source(self._path(chosen.source), size=chosen.size, camera=camera)
+        try:
+            return source, player_of(source, replay, self._emit, self._ended)
+        except ParameterError as error:
+            raise ParameterError(f"replay.{error}") from None
+
+    def _path(self, source: str) -> str:
+        """Where a recording is; a scene is simulated where it has not been yet."""
+        if not source.startswith(SCENE_SCHEME):
+            return source
+        scene = source.removeprefix(SCENE_SCHEME)
+
+        def advance(done_us: int) -> None:
+            self.get_logger().info(
+                f"simulating {scene}: {1e-6 * done_us:.1f} s", throttle_duration_sec=2.0
+            )
+
+        return str(played_scene(scene, advance))
 
     def _start(self) -> None:
-        wanted = self.parameters.get(DriverParameters).wait_for_subscribers
-        if self._publisher.is_awaited(wanted):
+        chosen = self.parameters.get(DriverParameters)
+        missing = self._publisher.not_ready(chosen.takers)
+        if missing:
+            self.get_logger().info(f"waiting for {', '.join(missing)}", throttle_duration_sec=10.0)
+        elif self._publisher.is_awaited(chosen.wait_for_subscribers):
             self._start_timer.cancel()
             self._player.start()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.task import Future
 
 from evio_ros.errors import EvioError
@@ -45,6 +47,13 @@ class EvioNode(Node):
     @abstractmethod
     def report(self) -> Report:
         """How the node is doing; asked for once a second."""
+
+    def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
+        """As of `rclpy.node.Node`, less strictly; see `NodeParameters.changes`."""
+        changes = self.parameters.changes(parameter_list)
+        if parameter_list and not changes:
+            return SetParametersResult(successful=True)
+        return super().set_parameters_atomically(changes)
 
     def finish(self, error: EvioError | None = None) -> None:
         """End the process once the present callback returns; may be called from any thread."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -70,6 +70,15 @@ class NodeParameters:
         self._groups = dict(groups)
         self._on_change: Callable[[], None] | None = None
         self._refuse_unknown(node)
+        self._node = node
+        self._floats = {
+            _full_name(prefix, description.name)
+            for prefix, kind in self._groups.items()
+            for description in kind.describe()
+            if description.type is float
+        }
+        overrides = node._parameter_overrides
+        overrides.update({each.name: each for each in map(self._as_float, overrides.values())})
         given: dict[str, object] = {}
         for prefix, kind in self._groups.items():
             for description in kind.describe():
@@ -94,6 +103,27 @@ class NodeParameters:
         """Have `callback` called after every change."""
         self._on_change = callback
 
+    def changes(self, wanted: Sequence[Parameter]) -> list[Parameter]:
+        """What is to be set of what somebody wants to set.
+
+        A whole number stands for a float. A parameter that is read only at start and keeps its
+        value is left out, so that what was dumped can be loaded.
+        """
+        return [each for each in map(self._as_float, wanted) if not self._is_kept(each)]
+
+    def _as_float(self, parameter: Parameter) -> Parameter:
+        if parameter.name in self._floats and parameter.type_ == Parameter.Type.INTEGER:
+            return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
+        return parameter
+
+    def _is_kept(self, parameter: Parameter) -> bool:
+        node, name = self._node, parameter.name
+        return (
+            node.has_parameter(name)
+            and node.describe_parameter(name).read_only
+            and node.get_parameter(name).value == parameter.value
+        )
+
     def _names(self) -> set[str]:
         return {
             _full_name(prefix, description.name)
@@ -108,15 +138,7 @@ class NodeParameters:
                 refuse_unknown(name, known)
 
     def _build(self, values: Mapping[str, object]) -> dict[str, Parameters]:
-        return {
-            prefix: kind.from_mapping(
-                {
-                    description.name: values[_full_name(prefix, description.name)]
-                    for description in kind.describe()
-                }
-            )
-            for prefix, kind in self._groups.items()
-        }
+        return {prefix: _group(prefix, kind, values) for prefix, kind in self._groups.items()}
 
     def _change(self, changed: list[Parameter]) -> SetParametersResult:
         values = {
@@ -138,3 +160,12 @@ class NodeParameters:
 
 def _full_name(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
+
+
+def _group(prefix: str, kind: type[Parameters], values: Mapping[str, object]) -> Parameters:
+    """One group of a node's values; errors name a parameter in full."""
+    names = [description.name for description in kind.describe()]
+    try:
+        return kind.from_mapping({name: values[_full_name(prefix, name)] for name in names})
+    except ParameterError as error:
+        raise ParameterError(_full_name(prefix, str(error))) from None

@@ -28,6 +28,7 @@ ALLOWED = {
     **dict.fromkeys(GROUND, GROUND),
     **{stage: GROUND | {stage} for stage in STAGES},
     **{part: GROUND | STAGES | {part} for part in COMPOSITIONS},
+    "evaluation": GROUND | STAGES | {"evaluation", "playback"},
     "front_door": GROUND | STAGES | {"pipeline"},
     "__init__": GROUND | STAGES | COMPOSITIONS,
     "cli": GROUND | STAGES | COMPOSITIONS | {"__init__", "cli", "ros"},

@@ -1,0 +1,50 @@
+"""Reading a file of ROS parameters for its mistakes, which ROS tells in eighty lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import yaml
+
+from evio_ros.errors import EvioError
+
+__all__ = ["check_parameters_file", "parameters_files"]
+
+
+def parameters_files(arguments: Sequence[str]) -> list[str]:
+    """The files that a node's command line names."""
+    return [value for option, value in pairwise(arguments) if option == "--params-file"]
+
+
+def check_parameters_file(path: str) -> None:
+    """Raise EvioError, one line, where a file cannot be read or is no file of parameters."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yaml.safe_load(file)
+    except OSError as error:
+        raise EvioError(f"{path}: cannot be opened: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise EvioError(f"{path}: is no text in UTF-8") from None
+    except yaml.YAMLError as error:
+        raise EvioError(f"{path}:{_place_and_problem(error)}") from None
+    if not isinstance(content, dict):
+        raise EvioError(f"{path}: holds no parameters; config/evio.yaml shows how they are written")
+    for node, section in content.items():
+        if not _is_section(section):
+            raise EvioError(f"{path}: {node}: the key ros__parameters is missing below it")
+
+
+def _is_section(section: object) -> bool:
+    """Whether this is what stands below a node's name, or below a namespace."""
+    if not isinstance(section, dict) or not section:
+        return False
+    return "ros__parameters" in section or all(map(_is_section, section.values()))
+
+
+def _place_and_problem(error: yaml.YAMLError) -> str:
+    """Line, column and problem on one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{mark.line + 1}:{mark.column + 1}: {error.problem}"
+    return " " + " ".join(str(error).split())
