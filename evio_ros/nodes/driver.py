@@ -13,9 +13,9 @@ from evio_ros.events import EventWindow
 from evio_ros.nodes.driver_parameters import DriverParameters
 from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketPublisher, PacketRelay
 from evio_ros.parameters import Parameters
-from evio_ros.playback.live import Player, player_of
+from evio_ros.playback.live import Player, described, player_of
 from evio_ros.playback.replay import ReplayParameters
-from evio_ros.playback.simulated_recording import SCENE_SCHEME, played_scene
+from evio_ros.playback.simulated_recording import played_path
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_publisher import EventPublisher
@@ -48,7 +48,9 @@ class Driver(EvioNode):
     def __init__(self) -> None:
         super().__init__("driver")
         chosen = self.parameters.get(DriverParameters)
-        self._source, self._player = self._open(chosen)
+        replay = self.parameters.get(ReplayParameters, "replay")
+        self._source, self._player = self._open(chosen, replay)
+        self.get_logger().info(f"source: {described(self._source, replay.rate)}")
         quality = self.parameters.get(EventsQualityParameters, "qos")
         packets = PacketPublisher(self, chosen.frame_id).publish if chosen.packets else None
         self._publisher = EventPublisher(self, chosen.frame_id, quality, packets)
@@ -87,32 +89,25 @@ class Driver(EvioNode):
         self._player.close()
         self._source.close()
 
-    def _open(self, chosen: DriverParameters) -> tuple[Recording | Camera | PacketRelay, Player]:
+    def _open(
+        self, chosen: DriverParameters, replay: ReplayParameters
+    ) -> tuple[Recording | Camera | PacketRelay, Player]:
         """The source, for its counters, and what passes its windows on."""
-        replay = self.parameters.get(ReplayParameters, "replay")
         if chosen.source.startswith(TOPIC_SCHEME):
             topic = chosen.source.removeprefix(TOPIC_SCHEME)
             relay = PacketRelay(self, topic, replay, self._emit)
             return relay, relay
+        path = played_path(chosen.source, self._tell_simulated)
         camera = self.parameters.get(CameraParameters, "camera")
-        source = open_source(self._path(chosen.source), size=chosen.size, camera=camera)
+        source = open_source(path, size=chosen.size, camera=camera)
         try:
             return source, player_of(source, replay, self._emit, self._ended)
         except ParameterError as error:
             raise ParameterError(f"replay.{error}") from None
 
-    def _path(self, source: str) -> str:
-        """Where a recording is; a scene is simulated where it has not been yet."""
-        if not source.startswith(SCENE_SCHEME):
-            return source
-        scene = source.removeprefix(SCENE_SCHEME)
-
-        def advance(done_us: int) -> None:
-            self.get_logger().info(
-                f"simulating {scene}: {1e-6 * done_us:.1f} s", throttle_duration_sec=2.0
-            )
-
-        return str(played_scene(scene, advance))
+    def _tell_simulated(self, done_us: int) -> None:
+        seconds = 1e-6 * done_us
+        self.get_logger().info(f"{seconds:.1f} s are simulated", throttle_duration_sec=2.0)
 
     def _start(self) -> None:
         chosen = self.parameters.get(DriverParameters)
@@ -121,6 +116,7 @@ class Driver(EvioNode):
             self.get_logger().info(f"waiting for {', '.join(missing)}", throttle_duration_sec=10.0)
         elif self._publisher.is_awaited(chosen.wait_for_subscribers):
             self._start_timer.cancel()
+            self.get_logger().info("the first events are sent")
             self._player.start()
 
     def _emit(self, window: EventWindow, fresh: bool) -> None:
@@ -134,7 +130,12 @@ class Driver(EvioNode):
     def _ended(self, error: EvioError | None) -> None:
         if error is not None:
             self.finish(error)
-        elif self.parameters.get(DriverParameters).exit_at_end:
+            return
+        self.get_logger().info(
+            f"end of the recording: {self._publisher.events} events "
+            f"in {self._publisher.messages} messages"
+        )
+        if self.parameters.get(DriverParameters).exit_at_end:
             self._publisher.drain(lambda: self._player.closed)
             self.finish()
 

@@ -21,6 +21,7 @@ from evio_ros.ros.event_subscription import SensorClock
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
 from evio_ros.ros.rotation_messages import state_array
+from evio_ros.ros.rotor_log import RotorLog
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
 from evio_ros.rotation.detector import RotationDetector
@@ -69,6 +70,7 @@ class RotationDetectorNode(EvioNode):
         self._events_of_step = 0
         self._known_discs = self._read_known_discs()
         self._rotors = 0
+        self._log = RotorLog(self)
         self._busy_s = 0.0
         self.parameters.on_change(self._start_afresh)
         self._publisher = self.create_publisher(
@@ -107,6 +109,7 @@ class RotationDetectorNode(EvioNode):
         started_s = time.monotonic()
         size = window.events.size
         if self._detector is None or self._slices is None or self._detector.size != size:
+            self.get_logger().info(f"events of {size} pixels")
             self._detector = self._make_detector(size)
             self._slices = WindowAssembler(size, self._detector.parameters.slice_lengths_us)
             self._events_of_step = 0
@@ -156,6 +159,7 @@ class RotationDetectorNode(EvioNode):
         if rotors is None:
             return
         self._rotors = len(rotors)
+        self._log.note(rotors)
         header = clock.header(part.end_us)
         window_us = detector.parameters.window_us
         self._publisher.publish(

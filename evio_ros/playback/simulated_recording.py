@@ -19,14 +19,13 @@ from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.writers.dat import DatWriter
 
 __all__ = [
-    "SCENE_SCHEME",
     "cached_preset",
     "cached_recording",
-    "played_scene",
+    "played_path",
     "record",
 ]
 
-SCENE_SCHEME = "scene:"
+_SCHEME = "scene:"
 """What the name of a simulated source begins with."""
 _BUILT_IN = "fan"
 """The scene for those who name none: a fan, seen by a camera so small that it is soon simulated."""
@@ -105,19 +104,22 @@ def cached_preset(name: str, chosen: Preset, advance: Callable[[int], None] | No
     return path
 
 
-def played_scene(name: str, advance: Callable[[int], None] | None = None) -> Path:
-    """The recording of a scene, from the cache where it is there, to be played.
+def played_path(source: str, advance: Callable[[int], None] | None = None) -> str:
+    """Where the recording of a scene is, `scene:fan` or `scene:NAME`; other sources as they are.
 
     Args:
-        name: "fan" or one of `evio_ros.simulation.presets.PRESETS`.
+        source: what a user names as source.
         advance: see `record`.
 
     Raises:
         ParameterError: where there is no such scene.
     """
+    if not source.startswith(_SCHEME):
+        return source
+    name = source.removeprefix(_SCHEME)
     if name == _BUILT_IN:
-        return cached_preset(name, _built_in_fan(), advance)
-    return cached_recording(name, advance=advance)
+        return str(cached_preset(name, _built_in_fan(), advance))
+    return str(cached_recording(name, advance=advance))
 
 
 def _built_in_fan() -> Preset:
