@@ -190,9 +190,9 @@ def _report(
 ) -> None:
     """Print the result, and write the CSV file and the plot."""
     from evio_ros.cli.demo_table import truth_table
-    from evio_ros.cli.measurement_files import open_csv
     from evio_ros.cli.measurement_plot import open_plot
     from evio_ros.cli.measurement_summary import MeasurementSummary
+    from evio_ros.measurement_files import open_csv
     from evio_ros.simulation.truth import Truth, truth_path
 
     output.mkdir(parents=True, exist_ok=True)

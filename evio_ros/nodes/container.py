@@ -29,6 +29,7 @@ _NODES = {
     "driver": ("evio_ros.nodes.driver", "Driver"),
     "rotation_detector": ("evio_ros.nodes.rotation_detector", "RotationDetectorNode"),
     "fusion": ("evio_ros.nodes.fusion", "Fusion"),
+    "state_recorder": ("evio_ros.nodes.state_recorder", "StateRecorder"),
     "representation": ("evio_ros.nodes.representation", "RepresentationNode"),
 }
 """Module and class of every node by its name."""

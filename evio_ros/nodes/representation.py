@@ -17,6 +17,7 @@ from evio_ros.representations.registry import KINDS
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_subscription import SensorClock
+from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters
 
@@ -42,7 +43,8 @@ class RepresentationNode(EvioNode):
             *(TensorTopic(self, kind) for kind in KINDS),
             ImageTopic(self),
         ]
-        self._change_parameters()
+        with compilation_logged(self):
+            self._change_parameters()
         self.parameters.on_change(self._change_parameters)
         self._events = subscribe_to_events(self, self._take)
 

@@ -18,6 +18,7 @@ from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_subscription import SensorClock
+from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
 from evio_ros.ros.rotation_messages import state_array
@@ -77,7 +78,8 @@ class RotationDetectorNode(EvioNode):
             RotationStateArray, "~/rotation_states", results_quality()
         )
         # Events are asked for only when they can be worked on; the others find the publisher first.
-        warm_up(self._make_detector(SensorSize(1, 1)))
+        with compilation_logged(self):
+            warm_up(self._make_detector(SensorSize(1, 1)))
         self.create_service(Trigger, "~/recalibrate", self._recalibrate)
         self.create_service(Trigger, "~/save_calibration", self._save_calibration)
         self._events = subscribe_to_events(self, self._take)

@@ -28,7 +28,7 @@ from evio_ros.ros.share import share_file, use_dds_profile
 
 __all__ = ["COMMON", "PLAYED", "TAKEN", "Arguments", "description"]
 
-_NODES = ("driver", "rotation_detector", "fusion", "representation")
+_NODES = ("driver", "rotation_detector", "fusion", "representation", "state_recorder")
 """The nodes of the package, by the name of their executables."""
 
 COMMON: dict[str, tuple[str, str]] = {
@@ -160,9 +160,9 @@ class Arguments:
         """
         given: dict[str, object] = {"wait_for": ",".join(takers)}
         for name, parameter in (("rate", "replay.rate"), ("loop", "replay.loop")):
-            if self.values[name]:
+            if self.values.get(name):
                 given[parameter] = _value(name, self.values[name])
-        if self.values["packets"]:
+        if self.values.get("packets"):
             given["packets"] = self.is_true("packets")
         source = self.values["source"]
         if source:
@@ -176,6 +176,23 @@ class Arguments:
         """A driver, the nodes that take its events, and others."""
         said, given = self.driver(takers)
         return [*said, *self.nodes(("driver", *takers, *others), {"driver": given})]
+
+    def offline(self, output: str) -> _Entities:
+        """All that measures a recording, in one process, as fast as it goes.
+
+        Args:
+            output: where the states are written.
+        """
+        takers = ["rotation_detector"]
+        said, driver = self.driver(takers)
+        driver |= {"replay.rate": 0.0, "replay.loop": False}
+        given: dict[str, dict[str, object]] = {
+            "driver": driver,
+            "state_recorder": {"output": output},
+        }
+        names = ("driver", *takers, "fusion", "state_recorder")
+        parameters = {name: given.get(name, {}) for name in names}
+        return [*said, self._process("container", parameters, names)]
 
     def with_events(self, takers: Sequence[str], others: Sequence[str]) -> _Entities:
         """Nodes that take the events of another driver, and others."""
@@ -206,7 +223,7 @@ class Arguments:
             return Node(
                 package="evio_ros",
                 executable=executable,
-                namespace=self.values["namespace"],
+                namespace=self.values.get("namespace", ""),
                 remappings=self._remappings(),
                 arguments=arguments,
                 output="screen",
@@ -218,12 +235,12 @@ class Arguments:
         return make()
 
     def _remappings(self) -> list[tuple[str, str]]:
-        topic = self.values["events"]
+        topic = self.values.get("events", "")
         return [("events", topic), ("events/receipts", f"{topic}/receipts")] if topic else []
 
     def _log_levels(self, names: Sequence[str]) -> list[str]:
         """ROS arguments for the log levels that concern some nodes."""
-        namespace = self.values["namespace"].strip("/").replace("/", ".")
+        namespace = self.values.get("namespace", "").strip("/").replace("/", ".")
         options = []
         for entry in filter(None, self.values["log_level"].split(",")):
             name, _, level = entry.strip().rpartition(":=")
