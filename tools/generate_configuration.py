@@ -12,6 +12,7 @@ from evio_ros.nodes.driver import Driver
 from evio_ros.nodes.fusion import Fusion
 from evio_ros.nodes.representation import RepresentationNode
 from evio_ros.nodes.rotation_detector import RotationDetectorNode
+from evio_ros.nodes.state_recorder import StateRecorder
 from evio_ros.parameters import ParameterDescription
 from evio_ros.ros.base_node import EvioNode
 
@@ -23,6 +24,7 @@ NODES: dict[str, type[EvioNode]] = {
     "rotation_detector": RotationDetectorNode,
     "fusion": Fusion,
     "representation": RepresentationNode,
+    "state_recorder": StateRecorder,
 }
 YAML_HEADER = """\
 # Parameters of the nodes, all with their default values. Copy this file, keep what you change, and

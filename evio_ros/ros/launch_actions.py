@@ -23,7 +23,7 @@ from launch_ros.actions import Node
 
 from evio_ros.errors import EvioError
 from evio_ros.ros.node_process import literal
-from evio_ros.ros.parameters_file import check_parameters_file
+from evio_ros.ros.parameters_file import names_source, read_parameters_file
 from evio_ros.ros.share import share_file, use_dds_profile
 
 __all__ = ["COMMON", "PLAYED", "TAKEN", "Arguments", "description"]
@@ -112,9 +112,16 @@ class Arguments:
     """The values of launch arguments, and nodes made by them.
 
     An empty value leaves what the parameters file says.
+
+    Attributes:
+        values: by the arguments' names.
+        file: the parameters file.
+        file_names_source: whether the file names a source for the driver.
     """
 
     values: Mapping[str, str]
+    file: str
+    file_names_source: bool
 
     @classmethod
     def of(cls, context: LaunchContext, declared: _Declared) -> Arguments:
@@ -124,10 +131,8 @@ class Arguments:
             EvioError: where the parameters file cannot be read.
         """
         found = {name: context.launch_configurations.get(name, "") for name in declared}
-        arguments = cls(found)
-        if arguments._named_file:
-            check_parameters_file(arguments._named_file)
-        return arguments
+        file = found["params_file"] or found["config"] or str(share_file("config/evio.yaml"))
+        return cls(found, file, names_source(read_parameters_file(file)))
 
     def is_true(self, name: str) -> bool:
         """Whether an argument is true.
@@ -168,7 +173,7 @@ class Arguments:
         if source:
             # Relative to where the user launches; nodes may run elsewhere.
             given["source"] = os.path.abspath(source) if os.path.exists(source) else source
-        elif not self._named_file:
+        elif not self.file_names_source:
             return [LogInfo(msg=_NO_SOURCE)], {"replay.loop": True, **given, "source": _BUILT_IN}
         return [], given
 
@@ -199,10 +204,6 @@ class Arguments:
         given = {"input.packets": self.is_true("packets")} if self.values["packets"] else {}
         return self.nodes((*takers, *others), dict.fromkeys(takers, given))
 
-    @property
-    def _named_file(self) -> str:
-        return self.values["params_file"] or self.values["config"]
-
     def _process(
         self,
         executable: str,
@@ -210,8 +211,7 @@ class Arguments:
         first: Sequence[str] = (),
     ) -> Node:
         """A process of one or several nodes."""
-        file = self._named_file or str(share_file("config/evio.yaml"))
-        arguments = [*first, "--ros-args", "--params-file", file]
+        arguments = [*first, "--ros-args", "--params-file", self.file]
         for name, parameters in nodes.items():
             for key, value in parameters.items():
                 arguments += ["-p", f"{name}:{key}:={literal(value)}"]

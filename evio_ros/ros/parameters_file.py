@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import yaml
 
 from evio_ros.errors import EvioError
 
-__all__ = ["check_parameters_file", "parameters_files"]
+__all__ = ["names_source", "parameters_files", "read_parameters_file"]
 
 
 def parameters_files(arguments: Sequence[str]) -> list[str]:
@@ -17,8 +18,12 @@ def parameters_files(arguments: Sequence[str]) -> list[str]:
     return [value for option, value in pairwise(arguments) if option == "--params-file"]
 
 
-def check_parameters_file(path: str) -> None:
-    """Raise EvioError, one line, where a file cannot be read or is no file of parameters."""
+def read_parameters_file(path: str) -> dict[str, Any]:
+    """What a file of ROS parameters says.
+
+    Raises:
+        EvioError: one line, where the file cannot be read or is no file of parameters.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             content = yaml.safe_load(file)
@@ -33,6 +38,17 @@ def check_parameters_file(path: str) -> None:
     for node, section in content.items():
         if not _is_section(section):
             raise EvioError(f"{path}: {node}: the key ros__parameters is missing below it")
+    return content
+
+
+def names_source(content: Mapping[str, Any]) -> bool:
+    """Whether parameters name a source for a driver."""
+    return any(
+        bool((section["ros__parameters"] or {}).get("source"))
+        if "ros__parameters" in section
+        else names_source(section)
+        for section in content.values()
+    )
 
 
 def _is_section(section: object) -> bool:

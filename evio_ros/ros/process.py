@@ -14,7 +14,7 @@ from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
-from evio_ros.ros.parameters_file import check_parameters_file, parameters_files
+from evio_ros.ros.parameters_file import parameters_files, read_parameters_file
 
 __all__ = ["complain", "run_node", "start_ros"]
 
@@ -42,7 +42,7 @@ def start_ros() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for path in parameters_files(sys.argv):
-        check_parameters_file(path)
+        read_parameters_file(path)
     try:
         rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # rclpy raises errors of its C library, which have no common type
