@@ -22,8 +22,7 @@ from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
 from evio_ros.errors import EvioError
-from evio_ros.ros.node_process import literal
-from evio_ros.ros.parameters_file import names_source, read_parameters_file
+from evio_ros.ros.parameters_file import names_source, read_parameters_file, written_parameters
 from evio_ros.ros.share import share_file, use_dds_profile
 
 __all__ = ["COMMON", "PLAYED", "TAKEN", "Arguments", "description"]
@@ -211,10 +210,8 @@ class Arguments:
         first: Sequence[str] = (),
     ) -> Node:
         """A process of one or several nodes."""
-        arguments = [*first, "--ros-args", "--params-file", self.file]
-        for name, parameters in nodes.items():
-            for key, value in parameters.items():
-                arguments += ["-p", f"{name}:{key}:={literal(value)}"]
+        given = written_parameters(nodes)
+        arguments = [*first, "--ros-args", "--params-file", self.file, "--params-file", given]
         arguments += self._log_levels(tuple(nodes))
         options: dict[str, Any] = {} if executable == "container" else {"name": executable}
         ending = _Ending(executable, self.is_true("respawn"))

@@ -13,7 +13,7 @@ from typing import Self
 
 from evio_ros.ros.share import use_dds_profile
 
-__all__ = ["NodeProcess", "literal"]
+__all__ = ["NodeProcess"]
 
 _PR_SET_PDEATHSIG = 1
 _GRACE_S = 5.0
@@ -42,7 +42,7 @@ class NodeProcess:
         self.name = name
         command = [sys.executable, "-m", f"evio_ros.nodes.{name}", "--ros-args", *arguments]
         for key, value in (parameters or {}).items():
-            command += ["-p", f"{key}:={literal(value)}"]
+            command += ["-p", f"{key}:={_literal(value)}"]
         if namespace:
             command += ["-r", f"__ns:=/{namespace.strip('/')}"]
         chosen = dict(os.environ if environment is None else environment)
@@ -105,7 +105,7 @@ class NodeProcess:
         self._output.close()
 
 
-def literal(value: object) -> str:
+def _literal(value: object) -> str:
     """A value as ROS arguments want it; strings in quotes stay strings whatever they hold."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from evio_ros.errors import EvioError
 
-__all__ = ["names_source", "parameters_files", "read_parameters_file"]
+__all__ = ["names_source", "parameters_files", "read_parameters_file", "written_parameters"]
 
 
 def parameters_files(arguments: Sequence[str]) -> list[str]:
@@ -39,6 +42,21 @@ def read_parameters_file(path: str) -> dict[str, Any]:
         if not _is_section(section):
             raise EvioError(f"{path}: {node}: the key ros__parameters is missing below it")
     return content
+
+
+def written_parameters(nodes: Mapping[str, Mapping[str, object]]) -> str:
+    """A file of parameters that lasts as long as this process.
+
+    Args:
+        nodes: parameters by the nodes' names, whatever their namespace.
+    """
+    sections = {f"/**/{name}": {"ros__parameters": dict(given)} for name, given in nodes.items()}
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="evio_parameters_", suffix=".yaml", delete=False, encoding="utf-8"
+    ) as file:
+        yaml.safe_dump(sections, file)
+    atexit.register(Path(file.name).unlink, missing_ok=True)
+    return file.name
 
 
 def names_source(content: Mapping[str, Any]) -> bool:
