@@ -2,9 +2,9 @@
 
 from launch import LaunchDescription
 
-from evio_ros.ros.launch_actions import COMMON, PLAYED, description
+from evio_ros.ros.launch_actions import description
 
 
 def generate_launch_description() -> LaunchDescription:
     """Launch the driver."""
-    return description({**PLAYED, **COMMON}, lambda arguments: arguments.with_driver([], []))
+    return description("driver", lambda arguments: arguments.with_driver([], []))

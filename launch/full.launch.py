@@ -2,17 +2,7 @@
 
 from launch import LaunchDescription
 
-from evio_ros.ros.launch_actions import COMMON, PLAYED, Arguments, description
-
-_ARGUMENTS = {
-    **PLAYED,
-    "representation": (
-        "false",
-        "true: also run the representation node, for tensors and pictures.",
-    ),
-    "composed": ("false", "true: all nodes in one process, which hands events over by itself."),
-    **COMMON,
-}
+from evio_ros.ros.launch_actions import Arguments, description
 
 
 def _entities(arguments: Arguments) -> list:
@@ -24,4 +14,4 @@ def _entities(arguments: Arguments) -> list:
 
 def generate_launch_description() -> LaunchDescription:
     """Launch the driver, the rotation detector, the fusion node and, if asked, representations."""
-    return description(_ARGUMENTS, _entities)
+    return description("full", _entities)

@@ -2,11 +2,11 @@
 
 from launch import LaunchDescription
 
-from evio_ros.ros.launch_actions import COMMON, TAKEN, description
+from evio_ros.ros.launch_actions import description
 
 
 def generate_launch_description() -> LaunchDescription:
     """Launch the representation node."""
     return description(
-        {**TAKEN, **COMMON}, lambda arguments: arguments.with_events(["representation"], [])
+        "representation", lambda arguments: arguments.with_events(["representation"], [])
     )

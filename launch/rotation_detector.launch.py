@@ -2,12 +2,12 @@
 
 from launch import LaunchDescription
 
-from evio_ros.ros.launch_actions import COMMON, TAKEN, description
+from evio_ros.ros.launch_actions import description
 
 
 def generate_launch_description() -> LaunchDescription:
     """Launch the rotation detector and the fusion node."""
     return description(
-        {**TAKEN, **COMMON},
+        "rotation_detector",
         lambda arguments: arguments.with_events(["rotation_detector"], ["fusion"]),
     )

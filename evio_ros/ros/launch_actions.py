@@ -22,46 +22,14 @@ from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
 from evio_ros.errors import EvioError
+from evio_ros.ros.launch_arguments import LAUNCH_FILES, Declared
 from evio_ros.ros.parameters_file import names_source, read_parameters_file, written_parameters
 from evio_ros.ros.share import share_file, use_dds_profile
 
-__all__ = ["COMMON", "PLAYED", "TAKEN", "Arguments", "description"]
+__all__ = ["Arguments", "description"]
 
 _NODES = ("driver", "rotation_detector", "fusion", "representation", "state_recorder")
 """The nodes of the package, by the name of their executables."""
-
-COMMON: dict[str, tuple[str, str]] = {
-    "namespace": ("", "Namespace of all nodes; one for each camera."),
-    "params_file": (
-        "",
-        "YAML file with the nodes' parameters; by default the package's evio.yaml.",
-    ),
-    "config": ("", "The same as params_file."),
-    "use_sim_time": ("false", "true: stamps by the time of /clock."),
-    "events": ("", "Topic of the events, where it is not `events` in the namespace."),
-    "respawn": ("true", "true: a node that crashes is started again."),
-    "log_level": (
-        "info",
-        "debug, info, warn, error or fatal; for single nodes e.g. warn,driver:=debug.",
-    ),
-}
-"""Arguments of all launch files: name to default and description."""
-
-PLAYED: dict[str, tuple[str, str]] = {
-    "source": (
-        "",
-        "A recording, camera:MODEL, topic:NAME or scene:NAME; by default a simulated fan.",
-    ),
-    "rate": ("", "Speed of the replay: 1.0 is real time, 0.0 as fast as it goes."),
-    "loop": ("", "true: begin again at the end."),
-    "packets": ("", "true: also publish the events as event_camera_msgs/EventPacket."),
-}
-"""Arguments of the launch files that start a driver."""
-
-TAKEN: dict[str, tuple[str, str]] = {
-    "packets": ("", "true: `events` is a topic of event_camera_msgs/EventPacket messages."),
-}
-"""Arguments of the launch files whose nodes take the events of another driver."""
 
 _BUILT_IN = "scene:fan"
 _EXIT_ERROR = 2
@@ -74,19 +42,17 @@ _NO_SOURCE = (
     "name your own: source:=fan.dat, or source:=camera:evk4"
 )
 
-_Declared = Mapping[str, tuple[str, str]]
 _Entities = list[LaunchDescriptionEntity]
 
 
-def description(
-    declared: _Declared, entities: Callable[[Arguments], _Entities]
-) -> LaunchDescription:
-    """A launch description with arguments and the DDS profile.
+def description(name: str, entities: Callable[[Arguments], _Entities]) -> LaunchDescription:
+    """The launch description of one of `LAUNCH_FILES`: its arguments, DDS profile and nodes.
 
     Args:
-        declared: arguments, name to default and description.
-        entities: gives what is to be launched when their values are known.
+        name: of the launch file.
+        entities: gives what is to be launched when the arguments' values are known.
     """
+    _, declared = LAUNCH_FILES[name]
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in declared.items()
@@ -123,7 +89,7 @@ class Arguments:
     file_names_source: bool
 
     @classmethod
-    def of(cls, context: LaunchContext, declared: _Declared) -> Arguments:
+    def of(cls, context: LaunchContext, declared: Declared) -> Arguments:
         """The values that a launch context holds.
 
         Raises:
@@ -181,12 +147,9 @@ class Arguments:
         said, given = self.driver(takers)
         return [*said, *self.nodes(("driver", *takers, *others), {"driver": given})]
 
-    def offline(self, output: str) -> _Entities:
-        """All that measures a recording, in one process, as fast as it goes.
-
-        Args:
-            output: where the states are written.
-        """
+    def offline(self) -> _Entities:
+        """All that measures a recording into the file `output`, in one process."""
+        output = os.path.abspath(self.values["output"])
         takers = ["rotation_detector"]
         said, driver = self.driver(takers)
         driver |= {"replay.rate": 0.0, "replay.loop": False}

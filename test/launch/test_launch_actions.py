@@ -17,9 +17,10 @@ from launch.substitutions import TextSubstitution
 from launch_ros.actions import Node
 
 from evio_ros.errors import EvioError
-from evio_ros.ros.launch_actions import COMMON, PLAYED, Arguments
+from evio_ros.ros.launch_actions import Arguments
+from evio_ros.ros.launch_arguments import LAUNCH_FILES
 
-DECLARED = {**PLAYED, **COMMON, "composed": ("false", "")}
+_, DECLARED = LAUNCH_FILES["full"]
 CRASH, MISTAKE = 1, 2
 """Exit codes of Python after an exception and of a node that has said what is wrong."""
 
