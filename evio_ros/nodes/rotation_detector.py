@@ -161,7 +161,7 @@ class RotationDetectorNode(EvioNode):
         if rotors is None:
             return
         self._rotors = len(rotors)
-        self._log.note(rotors)
+        self._log.note(part.end_us, rotors)
         header = clock.header(part.end_us)
         window_us = detector.parameters.window_us
         self._publisher.publish(
