@@ -275,15 +275,16 @@ def _solve(system, right):
             system[i, j], system[pivot, j] = system[pivot, j], system[i, j]
         for j in range(right.shape[1]):
             right[i, j], right[pivot, j] = right[pivot, j], right[i, j]
-        for k in range(size):
-            if k != i:
-                factor = system[k, i] / system[i, i]
-                for j in range(i, size):
-                    system[k, j] -= factor * system[i, j]
-                for j in range(right.shape[1]):
-                    right[k, j] -= factor * right[i, j]
-    for i in range(size):
+        for k in range(i + 1, size):
+            factor = system[k, i] / system[i, i]
+            for j in range(i + 1, size):
+                system[k, j] -= factor * system[i, j]
+            for j in range(right.shape[1]):
+                right[k, j] -= factor * right[i, j]
+    for i in range(size - 1, -1, -1):
         for j in range(right.shape[1]):
+            for k in range(i + 1, size):
+                right[i, j] -= system[i, k] * right[k, j]
             right[i, j] /= system[i, i]
 
 
