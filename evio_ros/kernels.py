@@ -15,23 +15,28 @@ from evio_ros.compilation import compilation_told
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.pipeline import measure_source
 from evio_ros.playback.simulated_recording import played_path
 from evio_ros.representations.base import RepresentationParameters, represent
 from evio_ros.representations.registry import KINDS, make
 from evio_ros.rotation.detector import RotationDetector
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.tracking.disc_filter import DiscFilter
 from evio_ros.rotation.tracking.likelihood import Score
 from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.warm_up import warm_up
 from evio_ros.simulation.presets import preset
 from evio_ros.simulation.simulator import simulate
+from evio_ros.sources.registry import open_recording
 
 __all__ = ["compile_kernels"]
 
-_PROCESSES = (("detector",), ("filters", "representations", "simulation"))
-"""What is exercised where: the detector comes to the filters when they have been compiled."""
+_PROCESSES = (("detector",), ("filters", "simulation", "representations", "analysis"))
+"""What is exercised where: the detector comes to the filters when they have been compiled, and the
+analysis, which looks back, to the detector."""
 _CHILD = "import sys; from evio_ros.kernels import _run; _run(sys.argv[1:])"
 _SIZE = SensorSize(16, 16)
+_ANALYSED_US = 600_000
 
 
 def compile_kernels(tell: Callable[[int], None]) -> int:
@@ -117,7 +122,17 @@ def _simulation() -> None:
     played_path("scene:fan")
 
 
+def _analysis() -> None:
+    """Measure a recording as `evio analyze` does, looking back."""
+    with open_recording(played_path("scene:fan")) as source:
+        end_us = source.start_us + _ANALYSED_US
+        parameters = RotationDetectorParameters()
+        for _ in measure_source(source, parameters, end_us=end_us, look_back=True):
+            pass
+
+
 _JOBS: dict[str, Callable[[], object]] = {
+    "analysis": _analysis,
     "detector": _detector,
     "filters": _filters,
     "representations": _representations,

@@ -30,7 +30,7 @@ ALLOWED = {
     **{part: GROUND | STAGES | {part} for part in COMPOSITIONS},
     "evaluation": GROUND | STAGES | {"evaluation", "playback"},
     "front_door": GROUND | STAGES | {"pipeline"},
-    "kernels": GROUND | STAGES | {"playback"},
+    "kernels": GROUND | STAGES | {"pipeline", "playback"},
     "__init__": GROUND | STAGES | COMPOSITIONS,
     "cli": GROUND | STAGES | COMPOSITIONS | {"__init__", "cli", "ros"},
     "ros": GROUND | GENERATED | {"ros"},
