@@ -19,8 +19,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evio_ros.evaluation.simulated_recording import cached_preset
 from evio_ros.events import EventWindow
+from evio_ros.playback.simulated_recording import cached_preset
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.simulation.presets import Preset, preset

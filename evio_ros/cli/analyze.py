@@ -165,7 +165,7 @@ def _refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) ->
 def _open_files(
     stack: ExitStack, json_path: str | None, csv_path: Path | None
 ) -> list[Callable[[Measurement], None]]:
-    from evio_ros.cli.measurement_files import open_csv, open_json_lines
+    from evio_ros.measurement_files import open_csv, open_json_lines
 
     sinks = []
     if json_path is not None:

@@ -94,7 +94,7 @@ def _require_ros() -> None:
 def _simulated(scene: str, duration: float) -> Path:
     """A simulated recording from the cache, made if it is not there."""
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.evaluation.simulated_recording import cached_recording
+    from evio_ros.playback.simulated_recording import cached_recording
 
     with progress_bar(f"simulating {scene}", round(1e6 * duration)) as advance:
         return cached_recording(scene, duration, advance=advance)
@@ -190,9 +190,9 @@ def _report(
 ) -> None:
     """Print the result, and write the CSV file and the plot."""
     from evio_ros.cli.demo_table import truth_table
-    from evio_ros.cli.measurement_files import open_csv
     from evio_ros.cli.measurement_plot import open_plot
     from evio_ros.cli.measurement_summary import MeasurementSummary
+    from evio_ros.measurement_files import open_csv
     from evio_ros.simulation.truth import Truth, truth_path
 
     output.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import typer
 
 from evio_ros import __version__
 from evio_ros.cli.analyze import analyze
+from evio_ros.cli.compile import compile_all
 from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
 from evio_ros.cli.devices import devices
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for verb in (analyze, info, convert, render, simulate, demo, devices):
     app.command()(verb)
+app.command("compile")(compile_all)
 
 
 def _print_version(wanted: bool) -> None:

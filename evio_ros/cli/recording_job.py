@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from evio_ros import __version__
-from evio_ros.cli.measurement_files import json_lines
 from evio_ros.cli.measurement_summary import MeasurementSummary
 from evio_ros.cli.section import region_of, section_of
 from evio_ros.errors import EvioError
+from evio_ros.measurement_files import json_lines
 from evio_ros.pipeline import measure_source
 from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters

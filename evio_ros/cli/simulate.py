@@ -57,7 +57,7 @@ def simulate(
     Writes a DAT file, and beside it NAME.truth.json with the exact motion of every rotor.
     """
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.evaluation.simulated_recording import record
+    from evio_ros.playback.simulated_recording import record
     from evio_ros.simulation.presets import preset
     from evio_ros.simulation.truth import truth_path
 

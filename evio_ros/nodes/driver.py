@@ -17,8 +17,9 @@ from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketRelay
 from evio_ros.nodes.playback_services import serve_playback
 from evio_ros.nodes.trigger_topic import TriggerPublisher
 from evio_ros.parameters import Parameters
-from evio_ros.playback.live import Player, player_of
+from evio_ros.playback.live import Player, described, player_of
 from evio_ros.playback.replay import ReplayParameters
+from evio_ros.playback.simulated_recording import played_path
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_publisher import EventPublisher
@@ -59,7 +60,9 @@ class Driver(EvioNode):
     def configure(self) -> None:
         """Open the source and make the topics and services."""
         chosen = self.parameters.get(DriverParameters)
-        self._source, self._player = self._open(chosen)
+        replay = self.parameters.get(ReplayParameters, "replay")
+        self._source, self._player = self._open(chosen, replay)
+        self.get_logger().info(f"source: {described(self._source, replay.rate)}")
         filters = self.parameters.get(FilterParameters, "filter")
         self._filter = WindowFilter(filters, getattr(self._source, "size", None))
         quality = self.parameters.get(EventsQualityParameters, "qos")
@@ -128,25 +131,38 @@ class Driver(EvioNode):
         assert self._player is not None, "the node is configured"
         return self._player
 
-    def _open(self, chosen: DriverParameters) -> tuple[Recording | Camera | PacketRelay, Player]:
+    def _open(
+        self, chosen: DriverParameters, replay: ReplayParameters
+    ) -> tuple[Recording | Camera | PacketRelay, Player]:
         """The source, for its counters, and what passes its windows on."""
-        replay = self.parameters.get(ReplayParameters, "replay")
         if chosen.source.startswith(TOPIC_SCHEME):
             topic = chosen.source.removeprefix(TOPIC_SCHEME)
             relay = PacketRelay(self, topic, replay, self._emit)
             return relay, relay
+        path = played_path(chosen.source, self._tell_simulated)
         camera = self.parameters.get(CameraParameters, "camera")
-        source = open_source(chosen.source, size=chosen.size, camera=camera)
+        source = open_source(path, size=chosen.size, camera=camera)
         try:
             return source, player_of(source, replay, self._emit, self._ended)
+        except ParameterError as error:
+            source.close()
+            raise ParameterError(f"replay.{error}") from None
         except EvioError:
             source.close()
             raise
 
+    def _tell_simulated(self, done_us: int) -> None:
+        seconds = 1e-6 * done_us
+        self.get_logger().info(f"{seconds:.1f} s are simulated", throttle_duration_sec=2.0)
+
     def _start(self) -> None:
-        wanted = self.parameters.get(DriverParameters).wait_for_subscribers
-        if self._publisher.is_awaited(wanted):
+        chosen = self.parameters.get(DriverParameters)
+        missing = self._publisher.not_ready(chosen.takers)
+        if missing:
+            self.get_logger().info(f"waiting for {', '.join(missing)}", throttle_duration_sec=10.0)
+        elif self._publisher.is_awaited(chosen.wait_for_subscribers):
             self._start_timer.cancel()
+            self.get_logger().info("the first events are sent")
             self._is_started, self._is_paused, self._sent_s = True, False, time.monotonic()
             self._playing.start()
 
@@ -172,7 +188,12 @@ class Driver(EvioNode):
         self._triggers.publish_rest()
         if error is not None:
             self.finish(error)
-        elif self.parameters.get(DriverParameters).exit_at_end:
+            return
+        self.get_logger().info(
+            f"end of the recording: {self._publisher.events} events "
+            f"in {self._publisher.messages} messages"
+        )
+        if self.parameters.get(DriverParameters).exit_at_end:
             self._publisher.drain(lambda: self._playing.closed)
             self.finish()
 

@@ -18,6 +18,7 @@ from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.camera_info import read_camera_info
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_subscription import ReceptionStatistics, SensorClock
+from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters
 
@@ -51,7 +52,8 @@ class RepresentationNode(EvioNode):
         file = self.parameters.get(ImageParameters, "image").camera_info_file
         image = ImageTopic(self, read_camera_info(file) if file else None)
         self._topics = [*(TensorTopic(self, kind) for kind in KINDS), image]
-        self._change_parameters()
+        with compilation_logged(self):
+            self._change_parameters()
         self._received = ReceptionStatistics()
 
     def activate(self) -> None:

@@ -17,9 +17,11 @@ from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.delay_statistics import DelayStatistics
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_subscription import ReceptionStatistics, SensorClock
+from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
 from evio_ros.ros.rotation_messages import rotor_values, state_array
+from evio_ros.ros.rotor_log import RotorLog
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
 from evio_ros.rotation.detector import RotationDetector
@@ -59,6 +61,7 @@ class RotationDetectorNode(EvioNode):
         self._slices: WindowAssembler | None = None
         self._events_of_step = 0
         self._rotors: list[RotorEstimate] = []
+        self._log = RotorLog(self)
         self._busy_s = 0.0
         self._windows = 0
         self._delay = DelayStatistics("window_end_to_state")
@@ -71,7 +74,8 @@ class RotationDetectorNode(EvioNode):
         self._publisher = self.create_publisher(
             RotationStateArray, "~/rotation_states", results_quality()
         )
-        warm_up(self._make_detector(SensorSize(1, 1)))
+        with compilation_logged(self):
+            warm_up(self._make_detector(SensorSize(1, 1)))
         self._received = ReceptionStatistics()
 
     def activate(self) -> None:
@@ -122,6 +126,7 @@ class RotationDetectorNode(EvioNode):
         started_s = time.monotonic()
         size = window.events.size
         if self._detector is None or self._slices is None or self._detector.size != size:
+            self.get_logger().info(f"events of {size} pixels")
             self._detector = self._make_detector(size)
             self._slices = WindowAssembler(size, self._detector.parameters.slice_lengths_us)
             self._events_of_step = 0
@@ -147,6 +152,7 @@ class RotationDetectorNode(EvioNode):
             return
         self._rotors = rotors
         self._windows += 1
+        self._log.note(part.end_us, rotors)
         header = clock.header(part.end_us)
         window_us = detector.parameters.window_us
         self._publisher.publish(

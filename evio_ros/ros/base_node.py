@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 import traceback
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 from rclpy.task import Future
 from rclpy.timer import Timer
@@ -146,6 +148,13 @@ class EvioNode(LifecycleNode):
     @abstractmethod
     def last_input_s(self) -> float | None:
         """When input last came, by `time.monotonic`; 0.0 for never, None where none is due."""
+
+    def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
+        """As of `rclpy.node.Node`, less strictly; see `NodeParameters.changes`."""
+        changes = self.parameters.changes(parameter_list)
+        if parameter_list and not changes:
+            return SetParametersResult(successful=True)
+        return super().set_parameters_atomically(changes)
 
     def finish(self, error: Exception | None = None) -> None:
         """End the process once the present callback returns; may be called from any thread."""

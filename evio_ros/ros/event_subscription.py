@@ -18,6 +18,7 @@ from evio_ros.ros.delay_statistics import DelayStatistics
 from evio_ros.ros.event_messages import from_message, stamp_of
 from evio_ros.ros.event_publisher import EVENTS_TOPIC, RECEIPTS_TOPIC
 from evio_ros.ros.geometry_limit import GeometryLimit
+from evio_ros.ros.local_events import LocalInbox, LocalMessage, is_composed, local_channel
 from evio_ros.ros.publisher_choice import MessageMark, PublisherChoice
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
@@ -41,6 +42,7 @@ class ReceptionStatistics:
 
     Attributes:
         messages, events: numbers taken.
+        missed: messages that had been sent before the first one came, from its number.
         lost: messages that never came, from gaps in their numbers.
         refused: messages dropped because they break the rules of `from_message`.
         restarts: how often the numbers began anew: another driver, or a restarted one.
@@ -53,6 +55,7 @@ class ReceptionStatistics:
 
     messages: int = 0
     events: int = 0
+    missed: int = 0
     lost: int = 0
     refused: int = 0
     restarts: int = 0
@@ -103,6 +106,7 @@ class ReceptionStatistics:
         return {
             "messages": self.messages,
             "events": self.events,
+            "messages_missed": self.missed,
             "messages_lost": self.lost,
             "messages_refused": self.refused,
             "messages_ignored": self.ignored,
@@ -156,8 +160,20 @@ class EventSubscription:
         self._choice = follow_one(node)
         self._take = take
         self._next_seq: int | None = None
-        self._receipts = node.create_publisher(EventReceipt, RECEIPTS_TOPIC, receipts_quality())
         self._name = node.get_fully_qualified_name()
+        if is_composed():
+            self._subscribe_locally(quality.depth)
+        else:
+            self._subscribe(quality)
+
+    def _subscribe_locally(self, depth: int) -> None:
+        self._channel = local_channel(self._node, EVENTS_TOPIC)
+        self._inbox = LocalInbox(self._node, depth, self._receive_locally)
+        self._channel.join(self._inbox)
+
+    def _subscribe(self, quality: EventsQualityParameters) -> None:
+        node = self._node
+        self._receipts = node.create_publisher(EventReceipt, RECEIPTS_TOPIC, receipts_quality())
         # rclpy passes what the middleware knows of a message to who has two arguments.
         receive: Callable[..., None] = self._receive
         self._subscription = node.create_subscription(
@@ -190,24 +206,41 @@ class EventSubscription:
                 f"events message {message.seq} refused: {error}", throttle_duration_sec=5.0
             )
         else:
-            self.statistics.events += len(window.events)
             stamp = message.header.stamp
             stamp_ns = 1_000_000_000 * stamp.sec + stamp.nanosec
-            clock = SensorClock(stamp_ns - 1000 * window.start_us, message.header.frame_id)
-            self._take(window, clock)
+            self._pass_on(window, stamp_ns, message.header.frame_id)
         self._receipts.publish(EventReceipt(node=self._name, seq=message.seq))
+
+    def _receive_locally(self, message: LocalMessage) -> None:
+        self._count(message.seq)
+        self._pass_on(message.window, message.stamp_ns, message.frame_id)
+        self._channel.note_taken(self._inbox, message.seq)
+
+    def _pass_on(self, window: EventWindow, stamp_ns: int, frame_id: str) -> None:
+        self.statistics.events += len(window.events)
+        self._take(window, SensorClock(stamp_ns - 1000 * window.start_us, frame_id))
 
     def _count(self, seq: int) -> None:
         statistics = self.statistics
         statistics.messages += 1
         if not self._choice.ignored:
             statistics.problem = ""
-        if self._next_seq is not None:
-            if seq < self._next_seq:
-                statistics.restarts += 1
-            else:
-                statistics.lost += seq - self._next_seq
+        if self._next_seq is None:
+            self._note_missed(seq)
+        elif seq < self._next_seq:
+            statistics.restarts += 1
+            self._note_missed(seq)
+        else:
+            statistics.lost += seq - self._next_seq
         self._next_seq = seq + 1
+
+    def _note_missed(self, messages: int) -> None:
+        """Count and tell what a driver had sent before it was heard."""
+        self.statistics.missed += messages
+        if messages:
+            self._node.get_logger().warning(
+                f"events: came late, {messages} messages had been sent before"
+            )
 
 
 def follow_one(node: Node) -> PublisherChoice:

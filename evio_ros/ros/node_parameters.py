@@ -74,6 +74,14 @@ class NodeParameters:
         self._groups = list(groups)
         self._on_change: Callable[[], None] | None = None
         self._refuse_unknown()
+        self._floats = {
+            _full_name(prefix, description.name)
+            for prefix, kind in self._groups
+            for description in kind.describe()
+            if description.type is float
+        }
+        overrides = node._parameter_overrides
+        overrides.update({each.name: each for each in map(self._as_float, overrides.values())})
         given: dict[str, object] = {}
         for prefix, kind in self._groups:
             for description in kind.describe():
@@ -109,6 +117,27 @@ class NodeParameters:
         known = {name for name in self._node._parameters if name.startswith(_QUALITY)}
         for name in sorted(overrides):
             refuse_unknown(name, known)
+
+    def changes(self, wanted: Sequence[Parameter]) -> list[Parameter]:
+        """What is to be set of what somebody wants to set.
+
+        A whole number stands for a float. A parameter that is read only at start and keeps its
+        value is left out, so that what was dumped can be loaded.
+        """
+        return [each for each in map(self._as_float, wanted) if not self._is_kept(each)]
+
+    def _as_float(self, parameter: Parameter) -> Parameter:
+        if parameter.name in self._floats and parameter.type_ == Parameter.Type.INTEGER:
+            return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
+        return parameter
+
+    def _is_kept(self, parameter: Parameter) -> bool:
+        node, name = self._node, parameter.name
+        return (
+            node.has_parameter(name)
+            and node.describe_parameter(name).read_only
+            and node.get_parameter(name).value == parameter.value
+        )
 
     def _names(self) -> set[str]:
         return {

@@ -199,7 +199,7 @@ def test_ctrl_c_ends_the_driver_cleanly(recording):
             driver.send_signal(signal.SIGINT)
             driver.send_signal(signal.SIGINT)
             assert driver.wait(10.0) == 0
-            assert driver.output() == ""
+            assert "Traceback" not in driver.output()
 
 
 def test_a_subscriber_that_dies_does_not_stop_the_replay(recording):

@@ -16,7 +16,7 @@ from code_map import ROOT, CodeMap, at_the_top, part_of, top_level_names, tree
 CODE = CodeMap.of()
 
 STAGES = {"fusion", "representations", "rotation", "simulation", "sources"}
-COMPOSITIONS = {"evaluation", "front_door", "pipeline", "playback"}
+COMPOSITIONS = {"evaluation", "front_door", "kernels", "pipeline", "playback"}
 """Stages put together."""
 SKIN = {"cli", "nodes", "ros"}
 GROUND = {part_of(name) for name in CODE.modules} - STAGES - COMPOSITIONS - SKIN - {"__init__"}
@@ -28,7 +28,9 @@ ALLOWED = {
     **dict.fromkeys(GROUND, GROUND),
     **{stage: GROUND | {stage} for stage in STAGES},
     **{part: GROUND | STAGES | {part} for part in COMPOSITIONS},
+    "evaluation": GROUND | STAGES | {"evaluation", "playback"},
     "front_door": GROUND | STAGES | {"pipeline"},
+    "kernels": GROUND | STAGES | {"pipeline", "playback"},
     "__init__": GROUND | STAGES | COMPOSITIONS,
     "cli": GROUND | STAGES | COMPOSITIONS | {"__init__", "cli", "ros"},
     "ros": GROUND | GENERATED | {"ros"},
@@ -42,6 +44,7 @@ MANY_IMPORTS = {
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
     "cli.recording_job": "one recording from its file to its results, wherever that is done",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
+    "kernels": "everything that is compiled meets here",
     "nodes.driver": "a node: recordings, cameras and other drivers' packets meet here",
     "nodes.representation": "a node: every kind's topic and parameters meet here",
     "nodes.rotation_detector": "a node: all groups of the detector's parameters meet here",

@@ -47,6 +47,7 @@ NOT_DECLARED = {
 }
 BROUGHT_BY_ROS = {"yaml": "rclpy brings it; only nodes read calibrations"}
 NOT_IN_ROSDEP = {"backports.zstd": "rosdep has no key; rosbags brings it"}
+FOUND_BY_CMAKE = {"ament_cmake_pytest", "launch_testing_ament_cmake"}
 ROS_NOT_IMPORTED = {
     "rosidl_default_runtime": "what the generated messages need",
     "ros2launch": "the command that runs launch/",
@@ -132,7 +133,7 @@ def test_rosdep_installs_what_library_and_nodes_import_and_nothing_else(manifest
 
 
 def test_rosdep_installs_for_tests_what_they_import(manifest):
-    for key in declared(manifest, "test_depend"):
+    for key in declared(manifest, "test_depend") - FOUND_BY_CMAKE:
         assert key.removeprefix("python3-") in AROUND_IT, f"{key} is not imported"
 
 
@@ -140,6 +141,18 @@ def test_cmake_finds_what_the_manifest_names_for_the_build(manifest):
     cmake = (ROOT / "CMakeLists.txt").read_text()
     found = set(re.findall(r"find_package\((\w+) REQUIRED\)", cmake))
     assert found == declared(manifest, "buildtool_depend", "depend")
+
+
+def test_cmake_runs_the_tests_where_it_finds_what_the_manifest_names_for_that(manifest):
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    block = cmake[cmake.index("if(BUILD_TESTING)") :]
+    assert set(re.findall(r"find_package\((\w+) QUIET\)", block)) == FOUND_BY_CMAKE
+    assert declared(manifest, "test_depend") >= FOUND_BY_CMAKE
+    for path in re.findall(r"test/(?:unit|nodes)", block):
+        assert (ROOT / path).is_dir()
+    (names,) = re.findall(r"foreach\(name ([\w ]+)\)", block)
+    found = {path.name for path in (ROOT / "test" / "launch").glob("test_*_launch.py")}
+    assert found == {f"test_{name}_launch.py" for name in names.split()}
 
 
 def test_every_extra_that_is_named_exists():
