@@ -66,6 +66,12 @@ def analyze(
             help="Measure as a live camera would, and not the windows before a rotor was found.",
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Say of every place without a rotor what stopped the search for one."
+        ),
+    ] = False,
     json_path: Annotated[
         str | None,
         typer.Option(
@@ -113,7 +119,8 @@ def analyze(
             advance(measurement.t_us - start_us)
         if draw is not None:
             draw(summary, name)
-    summary.print(source.statistics, file=sys.stderr if json_path == "-" else sys.stdout)
+    output = sys.stderr if json_path == "-" else sys.stdout
+    summary.print(source.statistics, output, explain)
 
 
 def _refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) -> None:
