@@ -52,7 +52,8 @@ class Reason(Enum):
         "Is the lens covered, or the region of interest beside everything?",
     )
     FAINT = (
-        "too few events: the busiest spot has {value:.2g} a second, {limit:.2g} are needed",
+        "too few events: the busiest spot has {value:.2g} a second, {limit:.2g} a second are "
+        "needed",
         "It is too dim, has too little contrast, or turns too slowly for a live camera.",
     )
     NOT_OUTSTANDING = (
@@ -65,12 +66,15 @@ class Reason(Enum):
         "It is too dim, has too little contrast, or turns too slowly for a live camera.",
     )
     SMALL = (
-        "no place is large enough: the largest has {value:.0f} active cells, {limit:.0f} are "
-        "needed",
+        "no place is large enough: {limit:.0f} active cells must lie together, {value:.0f} do",
         "A small rotor must be brought nearer; single pixels that fire by themselves do no harm.",
     )
-    BRIEF = (
+    SHORT = (
         "seen for {value:.2g} s only, {limit:.2g} s are needed",
+        "Record at least {limit:.2g} s.",
+    )
+    BRIEF = (
+        "was active for {value:.2g} s only, {limit:.2g} s are needed",
         "Record at least {limit:.2g} s of it.",
     )
     NOT_TURNING = (
@@ -234,6 +238,11 @@ class Reason(Enum):
         return list(Reason).index(self)
 
     @property
+    def is_of_view(self) -> bool:
+        """Whether it is said of the whole view, in which no place is active."""
+        return self.stage < Reason.BRIEF.stage
+
+    @property
     def is_settled_by_looking_back(self) -> bool:
         """Whether looking at a whole recording tells more, as it finds what is slow or slows."""
         return _WHOLE in self.advice or self in (Reason.FAINT, Reason.FAINT_REGION)
@@ -290,8 +299,10 @@ class Explanation:
     def place(self) -> str:
         """Where, how large and how active, in words."""
         x0, y0, x1, y1 = self.box
+        middle = f"at ({(x0 + x1) // 2}, {(y0 + y1) // 2})"
+        where = "in the whole view" if self.reason.is_of_view else middle
         rate = "" if math.isnan(self.rate_hz) else f", {_with_prefix(self.rate_hz)}ev/s"
-        return f"at ({(x0 + x1) // 2}, {(y0 + y1) // 2}), {x1 - x0}x{y1 - y0} px{rate}"
+        return f"{where}, {x1 - x0}x{y1 - y0} px{rate}"
 
     @property
     def what(self) -> str:
@@ -367,7 +378,9 @@ def in_order(explanations: Sequence[Explanation]) -> tuple[Explanation, ...]:
 
 
 def _weight(explanation: Explanation) -> float:
-    rate_hz = 0.0 if math.isnan(explanation.rate_hz) else explanation.rate_hz
+    # What is said of the whole view comes last.
+    is_counted = not (math.isnan(explanation.rate_hz) or explanation.reason.is_of_view)
+    rate_hz = explanation.rate_hz if is_counted else 0.0
     return rate_hz * (_CONVINCING_WEIGHT if explanation.reason.is_convincing else 1.0)
 
 

@@ -100,6 +100,8 @@ def analyze(
     from evio_ros.sources.registry import open_recording
 
     parameters = _parameters(window_ms, step_ms, method, blades)
+    if explain and method != _PHASE:
+        raise ParameterError(f"--explain: {method} can't say why; only {_PHASE} can")
     _refuse_overwriting(recording, [json_path, csv_path, plot_path])
     name = Path(recording).name
     with ExitStack() as stack:
@@ -193,6 +195,7 @@ def _span(
     if end_us - start_us < parameters.window_us:
         raise ParameterError(
             f"--window-ms: {parameters.window_us * 1e-3:g} ms is longer than "
-            f"the {(end_us - start_us) * 1e-3:g} ms to measure"
+            f"the {(end_us - start_us) * 1e-3:g} ms to measure; give a shorter one, but to find a "
+            "rotor takes 250 ms"
         )
     return start_us, end_us

@@ -32,6 +32,9 @@ from evio_ros.windowing import WindowAssembler
 
 __all__ = ["RotationDetectorNode", "main"]
 
+_OF_LATE_US = 2_000_000
+"""Why nothing was found is told of places that were searched no longer ago."""
+
 
 @dataclass(frozen=True)
 class _CalibrationParameters(Parameters):
@@ -84,16 +87,29 @@ class RotationDetectorNode(EvioNode):
         """Rotors in view, counters, and what was lost on the way."""
         received = self._events.statistics
         late = self._slices.late_events if self._slices is not None else 0
+        explanations = self._explanations()
+        message = f"{self._rotors} rotors in view" if received.messages else "waiting for events"
+        if explanations and not self._rotors:
+            message += f", most likely because {explanations[0]}"
         return Report(
-            f"{self._rotors} rotors in view" if received.messages else "waiting for events",
+            message,
             {
                 **received.values(),
                 "events_dropped_late": late,
                 "busy_s": round(self._busy_s, 3),
                 **self._counters(),
+                **{f"no_rotor_{number}": why for number, why in enumerate(explanations)},
             },
             warning=bool(received.lost or received.refused or late),
         )
+
+    def _explanations(self) -> list[str]:
+        """Why no rotor was found in the places that were searched of late."""
+        if self._detector is None:
+            return []
+        explanations = self._detector.explanations
+        latest_us = max((each.t_us for each in explanations), default=0)
+        return [str(each) for each in explanations if latest_us - each.t_us < _OF_LATE_US]
 
     def _counters(self) -> dict[str, int]:
         """What happened to the detector at work."""

@@ -51,6 +51,8 @@ UNIT_US = 2_500
 a millisecond of one core, so trackers keep more than half of it."""
 _IDLE_UNIT_US = 1_250
 """The same while none is. Then new regions are searched to the end at once, as nothing waits."""
+_OF_LATE_US = 2_000_000
+"""More than twice the longest wait from one search of an active place to the next."""
 _REACQUISITION_US = 15_000
 """Length of the events in which the motion of a lost rotor is looked for, and time from one look to
 the next: a fan's blade passes in about this time."""
@@ -83,10 +85,11 @@ class SearchSchedule:
         self._regions = settings.regions
         self._search = RotorSearch(size, settings)
         self.regions_searched = 0
+        self._explanations: tuple[Explanation, ...] = ()
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events, and what was searched in vain."""
+        """Forget all events, and when to search again; explanations stay."""
         p = self._detector
         steps = math.ceil(p.acquisition_us / p.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps * len(p.slice_lengths_us))
@@ -97,7 +100,6 @@ class SearchSchedule:
         self._work: Work[Found | None] | None = None
         self._later: list[EventWindow] = []
         self._is_new = False
-        self._explanations: tuple[Explanation, ...] = ()
         self._until_look_us = steps * p.step_us
         # Time in which the events of regions were counted.
         self._counted_us = 0
@@ -115,22 +117,29 @@ class SearchSchedule:
 
     @property
     def explanations(self) -> tuple[Explanation, ...]:
-        """Why nothing was found in places searched of late, the most telling first.
+        """Why nothing was found in the places searched last, the most telling first.
 
-        Where no place was active, and no rotor is tracked, one of the whole view.
+        Where none was searched of late, and no rotor is tracked, one of the whole view is added.
         """
-        if self._explanations or len(self._bank) or not self._recent:
-            return in_order(self._explanations)
+        known = in_order(self._explanations)
+        if len(self._bank) or not self._recent:
+            return known
+        if any(self._now_us - each.t_us < _OF_LATE_US for each in known):
+            return known
+        return (*known, self._explain_view())
+
+    def _explain_view(self) -> Explanation:
+        """Why no place in the whole view is searched."""
         counts, span_us = self._events.total()
         missing_us = self._detector.acquisition_us - span_us
         rejection = (
-            Rejection(Reason.BRIEF, 1e-6 * span_us, 1e-6 * self._detector.acquisition_us)
+            Rejection(Reason.SHORT, 1e-6 * span_us, 1e-6 * self._detector.acquisition_us)
             if missing_us > 0 and counts.any()
             else why_no_region(counts, span_us, self._regions)
         )
         box = (0, 0, self._size.width, self._size.height)
         rate_hz = 1e6 * int(counts.sum()) / max(span_us, 1)
-        return (Explanation(rejection, self._now_us, span_us, box, rate_hz),)
+        return Explanation(rejection, self._now_us, span_us, box, rate_hz)
 
     def note(self, explanation: Explanation) -> None:
         """Keep why no rotor is tracked in some place."""

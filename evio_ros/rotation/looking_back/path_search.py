@@ -197,5 +197,7 @@ def _why_no_rotor(path: PhasePath) -> Rejection | None:
     if not disagreement <= _LARGEST_DISAGREEMENT:
         return Rejection(Reason.RINGS_DISAGREE, disagreement, _LARGEST_DISAGREEMENT)
     if not abs(path.turns) >= _LEAST_TURNS:
-        return Rejection(Reason.NOT_ROUND, abs(path.turns), _LEAST_TURNS)
+        times_us = path.counted.t_us
+        speed_hz = 1e6 * path.turns / max(float(times_us[-1] - times_us[0]), 1.0)
+        return Rejection(Reason.NOT_ROUND, abs(path.turns), _LEAST_TURNS, speed_hz=speed_hz)
     return None
