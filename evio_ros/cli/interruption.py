@@ -32,7 +32,8 @@ def said_on_end(number: int) -> str:
 def unwinding() -> Iterator[None]:
     """Have signals raise SystemExit with 128 and their number, so that what is half done is undone.
 
-    Where such an exception is lost, as in a callback of the compiler, it is raised once more.
+    Where such an exception is lost, as in a callback of the compiler, it is raised once more. From
+    then on finalisers are not heard: what breaks off while it is made complains when it goes.
     """
     last_s, lost = -math.inf, signal.SIGINT
 
@@ -48,7 +49,7 @@ def unwinding() -> Iterator[None]:
     def raise_again(unraisable: UnraisableHookArgs) -> None:
         if issubclass(unraisable.exc_type, SystemExit):
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
-        else:
+        elif last_s == -math.inf:
             hook(unraisable)
 
     hook = sys.unraisablehook
@@ -59,8 +60,15 @@ def unwinding() -> Iterator[None]:
         for number in before:
             signal.signal(number, end)
         yield
+    except BaseException:
+        # What is broken off may raise whatever it likes.
+        if last_s == -math.inf:
+            raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in before.items():
             signal.signal(number, handler)
-        sys.unraisablehook = hook
+        if last_s == -math.inf:
+            sys.unraisablehook = hook
+    if last_s > -math.inf:
+        raise SystemExit(128 + lost)

@@ -68,7 +68,11 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal that knows no bars and boxes shows question marks instead.
         sys.stdout.reconfigure(errors="replace")
-    sys.exit(_run())
+    code = _run()
+    if code > _SIGNALLED:
+        # Python would take down what was broken off, which may fail.
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run() -> int:
@@ -109,5 +113,5 @@ def _discard_output() -> None:
 
 
 def _fail(text: str, code: int = _EXIT_ERROR) -> int:
-    print(f"evio: {text}", file=sys.stderr)
+    print(f"evio: {text}", file=sys.stderr, flush=True)
     return code

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
 from evio_ros.cli.interruption import unwinding
+
+
+@pytest.fixture(autouse=True)
+def hook_put_back(monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
 
 def ended(work: Callable[[], None]) -> int:
@@ -49,6 +55,25 @@ def test_what_is_lost_in_a_finaliser_is_raised_again():
         wait_to_be_ended()
 
     assert ended(work) == 130
+
+
+def test_what_is_raised_in_its_place_does_not_hide_it():
+    def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+            wait_to_be_ended()
+        except SystemExit:
+            raise RuntimeError("a compiler that was broken off") from None
+
+    assert ended(work) == 143
+
+
+def test_errors_pass_where_no_signal_came():
+    def work() -> None:
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"), unwinding():
+        work()
 
 
 def test_a_second_signal_leaves_the_clean_up_alone():
