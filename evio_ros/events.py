@@ -65,6 +65,14 @@ class RegionOfInterest:
                 f"region ({self.x0}, {self.y0})-({self.x1}, {self.y1}) is empty or negative"
             )
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `x0,y0,x1,y1`; raises EventError where that is not four whole numbers."""
+        corners = text.replace(" ", "").split(",")
+        if len(corners) != 4 or not all(corner.isdecimal() for corner in corners):
+            raise EventError(f"{text!r} is not x0,y0,x1,y1")
+        return cls(*map(int, corners))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventBatch:

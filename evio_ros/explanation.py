@@ -57,9 +57,9 @@ class Reason(Enum):
         "It is too dim, has too little contrast, or turns too slowly for a live camera.",
     )
     NOT_OUTSTANDING = (
-        "no place stands out of the rest: the busiest spot has {value:.2g} times the events of "
-        "the median one, {limit:g} times are needed",
-        "Where the rotor fills the view, step back; where a lamp lights all of it, use another.",
+        "no place stands out of the noise: the busiest spot has {value:.0%} of the events that it "
+        "needs for that",
+        "More light or more contrast helps; where the rotor fills the view, step back.",
     )
     FAINT_REGION = (
         "too few events: the busiest place has {value:.2g} a second, {limit:.2g} are needed",

@@ -101,16 +101,12 @@ class MeasurementSummary:
                 text = f"Most likely because: {explanation}"
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
             return
-        confident = {
-            identity: [each for each in estimates if each.confidence >= _LEAST_CONFIDENCE]
-            for identity, estimates in sorted(self.rotors.items())
-        }
-        shown = {name: kept or self.rotors[name] for name, kept in confident.items()}
+        shown = self.shown_rotors()
         console.print(self._table(shown))
         others = {name: len(self.rotors[name]) - len(kept) for name, kept in shown.items()}
         text = ", ".join(f"{count} of rotor {name}" for name, count in others.items() if count)
         console.print(f"Left out, for a confidence below {_LEAST_CONFIDENCE}: {text or 'none'}.")
-        for name in (name for name, kept in confident.items() if not kept):
+        for name in (name for name, kept in shown.items() if not _confident(kept)):
             console.print(
                 f"Rotor {name}: none of its speeds reaches that; its row is of all of them."
             )
@@ -131,6 +127,13 @@ class MeasurementSummary:
             table.add_row(each.place, until, f"{each.what}. {each.advice}".rstrip())
         console.print(table, markup=False)
 
+    def shown_rotors(self) -> dict[int, list[RotorEstimate]]:
+        """By the rotor's id the estimates that are more likely right than wrong, or all if none."""
+        return {
+            identity: _confident(estimates) or estimates
+            for identity, estimates in sorted(self.rotors.items())
+        }
+
     def _table(self, shown: dict[int, list[RotorEstimate]]) -> Table:
         title = f"{len(shown)} rotors in {self.windows} windows; speeds in rpm"
         table = Table(title=title)
@@ -139,6 +142,10 @@ class MeasurementSummary:
         for identity, estimates in shown.items():
             table.add_row(str(identity), *_row(estimates), str(len(estimates)))
         return table
+
+
+def _confident(estimates: list[RotorEstimate]) -> list[RotorEstimate]:
+    return [each for each in estimates if each.confidence >= _LEAST_CONFIDENCE]
 
 
 def _row(estimates: list[RotorEstimate]) -> tuple[str, ...]:

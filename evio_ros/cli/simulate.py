@@ -18,10 +18,10 @@ def _list_scenes(wanted: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from evio_ros.simulation.presets import PRESETS, preset
+    from evio_ros.simulation.presets import PRESETS, REALISTIC_PRESETS, preset
 
     table = Table("scene", "length", "what it shows", title="scenes of evio simulate")
-    for name in PRESETS:
+    for name in (*PRESETS, *REALISTIC_PRESETS):
         chosen = preset(name)
         table.add_row(name, f"{chosen.duration_s:g} s", chosen.description)
     Console().print(table)

@@ -9,9 +9,11 @@ from rclpy.timer import Timer
 from std_srvs.srv import SetBool, Trigger
 
 from evio_ros.errors import EvioError, ParameterError
+from evio_ros.event_filter import FilterParameters, WindowFilter
 from evio_ros.events import EventWindow
 from evio_ros.nodes.driver_parameters import DriverParameters
 from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketPublisher, PacketRelay
+from evio_ros.nodes.trigger_topic import TriggerPublisher
 from evio_ros.parameters import Parameters
 from evio_ros.playback.live import Player, player_of
 from evio_ros.playback.replay import ReplayParameters
@@ -41,6 +43,7 @@ class Driver(EvioNode):
         "": DriverParameters,
         "replay": ReplayParameters,
         "camera": CameraParameters,
+        "filter": FilterParameters,
         "qos": EventsQualityParameters,
     }
 
@@ -48,9 +51,13 @@ class Driver(EvioNode):
         super().__init__("driver")
         chosen = self.parameters.get(DriverParameters)
         self._source, self._player = self._open(chosen)
+        filters = self.parameters.get(FilterParameters, "filter")
+        self._filter = WindowFilter(filters, getattr(self._source, "size", None))
         quality = self.parameters.get(EventsQualityParameters, "qos")
         packets = PacketPublisher(self, chosen.frame_id).publish if chosen.packets else None
         self._publisher = EventPublisher(self, chosen.frame_id, quality, packets)
+        stamp_ns = self._publisher.stamp_ns
+        self._triggers = TriggerPublisher(self, chosen.frame_id, self._source, stamp_ns)
         self.parameters.on_change(self._take_over_parameters)
         self.create_service(SetBool, "~/pause", self._pause)
         self.create_service(Seek, "~/seek", self._seek)
@@ -76,6 +83,7 @@ class Driver(EvioNode):
                 "paused": self._player.paused,
                 "behind_s": round(self._player.behind_s, 3),
                 **_source_values(counted),
+                **{f"events_filtered_{name}": n for name, n in self._filter.dropped.items()},
             },
             warning=late or bool(forsaken) or bool(lost),
             hardware_id=self._source.path,
@@ -107,11 +115,20 @@ class Driver(EvioNode):
         """Send one window; called from the player's thread."""
         if fresh:
             self._publisher.start_clock(window.end_us)
+        elif self._source.is_live:
+            self._publisher.follow_clock(window.end_us)
+        try:
+            window = self._filter.apply(window, fresh)
+        except ParameterError as error:
+            self.finish(error)
+            return
         if not (self._source.is_live or self.parameters.get(ReplayParameters, "replay").rate):
             self._publisher.wait_for_receivers(lambda: self._player.closed)
         self._publisher.publish(window)
+        self._triggers.publish(window, fresh)
 
     def _ended(self, error: EvioError | None) -> None:
+        self._triggers.publish_rest()
         if error is not None:
             self.finish(error)
         elif self.parameters.get(DriverParameters).exit_at_end:
@@ -120,11 +137,14 @@ class Driver(EvioNode):
 
     def _take_over_parameters(self) -> None:
         self._player.change(self.parameters.get(ReplayParameters, "replay"))
-        if isinstance(self._source, Camera):
-            try:
-                self._source.change(self.parameters.get(CameraParameters, "camera"))
-            except ParameterError as error:
-                self.get_logger().error(f"camera.{error}; the camera goes on as it was")
+        try:
+            group = "filter"
+            self._filter.change(self.parameters.get(FilterParameters, group))
+            if isinstance(self._source, Camera):
+                group = "camera"
+                self._source.change(self.parameters.get(CameraParameters, group))
+        except ParameterError as error:
+            self.get_logger().error(f"{group}.{error}; all goes on as it was")
 
     def _pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._player.pause(request.data)

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from evio_ros.events import EventWindow
 from evio_ros.msg import EventArray, EventReceipt
 from evio_ros.ros.event_messages import to_message
+from evio_ros.ros.live_clock import LiveClock
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
     events_quality,
@@ -31,7 +32,9 @@ _LAST_WORDS_S = 2.0
 
 
 class EventPublisher:
-    """Publishes windows of events, numbered, with stamps from one offset between the clocks.
+    """Publishes windows of events, numbered, with stamps from the offset between the clocks.
+
+    For a recording that is one offset; a live camera's clock is followed by `follow_clock`.
 
     Args:
         node: the node; must be spun while `wait_for_receivers` waits.
@@ -56,7 +59,7 @@ class EventPublisher:
         self.forsaken: set[str] = set()
         self._node = node
         self._frame_id = frame_id
-        self._offset_ns: int | None = None
+        self._sensor_clock: LiveClock | None = None
         self._publisher = node.create_publisher(EventArray, EVENTS_TOPIC, events_quality(quality))
         self._also = also
         self._received = threading.Condition()
@@ -82,14 +85,27 @@ class EventPublisher:
 
     def start_clock(self, sensor_time_us: int) -> None:
         """Take `sensor_time_us` as now; stamps follow sensor time from here."""
-        self._offset_ns = self._node.get_clock().now().nanoseconds - 1000 * sensor_time_us
+        self._sensor_clock = LiveClock(sensor_time_us, self._node.get_clock().now().nanoseconds)
+
+    def follow_clock(self, sensor_time_us: int) -> None:
+        """Note that it is now `sensor_time_us` by a live camera; stamps follow it slowly."""
+        if self._sensor_clock is None:
+            self.start_clock(sensor_time_us)
+        else:
+            self._sensor_clock.note(sensor_time_us, self._node.get_clock().now().nanoseconds)
+
+    def stamp_ns(self, sensor_time_us: int) -> int:
+        """ROS time of a sensor time, not earlier than the last one that was asked for."""
+        if self._sensor_clock is None:
+            self.start_clock(sensor_time_us)
+        assert self._sensor_clock is not None
+        return self._sensor_clock.offset_ns(sensor_time_us) + 1000 * sensor_time_us
 
     def publish(self, window: EventWindow) -> None:
         """Send a window; its stamp is the ROS time of its start."""
-        if self._offset_ns is None:
+        if self._sensor_clock is None:
             self.start_clock(window.end_us)
-        assert self._offset_ns is not None
-        stamp_ns = self._offset_ns + 1000 * window.start_us
+        stamp_ns = self.stamp_ns(window.start_us)
         self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
         if self._also is not None:
             self._also(window, stamp_ns)

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from evio_ros.event_filter import find_hot_pixels
 from evio_ros.events import EventBatch, SensorSize
 
 __all__ = ["RecordingStatistics"]
@@ -84,11 +85,7 @@ class RecordingStatistics:
 
     def hot_pixels(self) -> list[tuple[int, int, int]]:
         """(x, y, events) of pixels that fire far more than any neighbour, the hottest first."""
-        padded = np.pad(self.pixels, 1)
-        rows, columns = self.pixels.shape
-        shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-        around = np.max([padded[i : i + rows, j : j + columns] for i, j in shifts], axis=0)
-        lonely = self.pixels > _HOT_FACTOR * (around + 1)
+        lonely = find_hot_pixels(self.pixels, _HOT_FACTOR)
         y, x = np.nonzero(lonely & (self.pixels > _LEAST_HOT_SHARE * self.events))
         order = np.argsort(self.pixels[y, x])[::-1]
         return [(int(x[i]), int(y[i]), int(self.pixels[y[i], x[i]])) for i in order]

@@ -39,6 +39,7 @@ ALLOWED = {
 MOST_IMPORTS = 10
 MANY_IMPORTS = {
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
+    "cli.recording_job": "one recording from its file to its results, wherever that is done",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
     "nodes.driver": "a node: recordings, cameras and other drivers' packets meet here",
     "nodes.representation": "a node: every kind's topic and parameters meet here",
@@ -57,12 +58,14 @@ MANY_IMPORTS = {
 """Modules that import more than `MOST_IMPORTS` of the package, and why."""
 
 ONE_IMPORTER = {
+    "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "nodes.driver_parameters": "the driver with its parameters would be no short node",
     "nodes.image_topic": "one topic with its parameters and its drawing",
     "nodes.packet_topic": "one topic in both directions",
     "nodes.tensor_topic": "one topic with its parameters",
+    "nodes.trigger_topic": "one topic, whatever the source",
     "rotation.acquisition.backoff": "when to search again what failed, whatever a search is",
     "rotation.acquisition.disc_outline": "a method with a source of its own: discs without blades",
     "rotation.acquisition.grid_dbscan": "a method with a source of its own: clusters of cells",
@@ -87,6 +90,7 @@ ONE_IMPORTER = {
     "sources.readers.record_file": "files of records of one length, whatever they hold",
     "sources.readers.streamed_recording": "what a library reads from the beginning on alone",
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",
+    "ros.live_clock": "a method with a source of its own: the drift between two clocks",
     "ros.node_parameters": "declarations to ROS parameters, whatever else a node does",
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""

@@ -50,7 +50,12 @@ _RIM_RADIUS = 1.1
 
 
 def outline_ellipse(region: Region) -> Ellipse | None:
-    """The ellipse that has the region's second moments; None where the region is no ellipse."""
+    """The ellipse that has the region's second moments; None where the region is no ellipse.
+
+    What the border of the view cuts is none either: the hub is not where the outline has it.
+    """
+    if _is_cut(region.cells):
+        return None
     points = region.cell_centers()
     values, vectors = np.linalg.eigh(np.cov(points.T))
     if values[0] <= 0.0:
@@ -64,6 +69,22 @@ def outline_ellipse(region: Region) -> Ellipse | None:
     inside = float((radius < _RIM_RADIUS).mean())
     filling = len(points) * region.cell_px**2 / (math.pi * major * minor)
     return ellipse if min(inside, filling) >= _LEAST_FILLING else None
+
+
+def _is_cut(cells: NDArray[np.int64]) -> bool:
+    """Whether a side of cells (n, 2) is as straight as a cut.
+
+    At the depth d under its tangent, an ellipse of the extent 2 b is sqrt(1 - (1 - d / b)^2) of its
+    width wide at most: so much of it lies in the outermost cells. A cut fills them all.
+    """
+    low, high = cells.min(axis=0), cells.max(axis=0)
+    extent = high - low + 1
+    for axis in (0, 1):
+        round_share = math.sqrt(1.0 - (1.0 - 2.0 / max(extent[axis], 2)) ** 2)
+        most = 0.5 * (1.0 + round_share) * extent[1 - axis]
+        if max((cells[:, axis] == side[axis]).sum() for side in (low, high)) > most:
+            return True
+    return False
 
 
 def turning_candidate(

@@ -1,12 +1,22 @@
 """Active regions of the image: clusters of the active cells of a grid.
 
-Cells are active where their event rate stands out from the median cell's. DBSCAN (Ester, Kriegel,
-Sander and Xu, KDD 1996) or the mean shift (Comaniciu and Meer, IEEE PAMI 2002) joins them to
-regions. It runs over cells, so its cost does not grow with the number of events.
+What a cell must have to be active is asked at three levels, from the highest down, as in a tree of
+components (Jones, Computer Vision and Image Understanding 1999):
+
+    contrast   many times the events of the median cell, which shows noise in most scenes;
+    noise      more events than noise explains, whose rate the quietest cells tell;
+    any        more events than a still scene makes, where even the quietest cells have them: what
+               turns may fill the view, and then no cell shows noise alone.
+
+Where noise is low they are one. A region of a lower level that is one of a higher level too is
+left out. DBSCAN (Ester, Kriegel, Sander and Xu, KDD 1996) or the mean shift (Comaniciu and Meer,
+IEEE PAMI 2002) joins cells to regions. It runs over cells, so its cost does not grow with the
+number of events.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,7 +28,14 @@ from evio_ros.explanation import Reason, Rejection
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition.grid_dbscan import grid_dbscan
 
-__all__ = ["DISC_REACH", "Region", "RegionParameters", "find_regions", "why_no_region"]
+__all__ = [
+    "DISC_REACH",
+    "LEVELS",
+    "Region",
+    "RegionParameters",
+    "find_regions",
+    "why_no_region",
+]
 
 _CORE_CELLS = 4
 """So many active cells, itself included, make a cell's neighbourhood dense: DBSCAN's MinPts, twice
@@ -28,6 +45,18 @@ DISC_REACH = 1.25
 percent lies within, with the events of its blur."""
 _LEAST_CELL_EVENTS = 2.0
 """A cell with fewer events is not active, however short the time: one is noise."""
+LEVELS = 3
+"""Number of levels; the first is that of the greatest contrast."""
+_QUIET_SHARES = (0.1, 0.25)
+"""Shares of the cells whose greatest count tells rate and scatter of the noise. Corners alone, of a
+square view that a disc fills to its border, are a fifth."""
+_QUIET_SCORES = (-1.2816, -0.6745)
+"""The same quantiles of the normal distribution with unit variance."""
+_NOISE_SCORE = 4.0
+"""A cell stands out from noise by so many of its standard deviations: of 60 000 cells two do by
+chance, far apart."""
+_SAME_SHARE = 0.8
+"""A region is one of a higher level where that one has so much of its cells."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +103,13 @@ class Region:
         cells: int64 (n, 2), row and column of each cell.
         events: number of events in the cells.
         cell_px: side of a cell in pixels.
+        level: level at which its cells are active, 0 for the highest.
     """
 
     cells: NDArray[np.int64]
     events: int
     cell_px: int
+    level: int = 0
 
     def cell_centers(self) -> NDArray[np.float64]:
         """(n, 2) x and y of the cells' centres in pixels."""
@@ -113,23 +144,68 @@ def find_regions(
         discs: discs of rotors that are tracked; their cells are left out.
 
     Returns:
-        Regions, the one with most events first.
+        Regions, those of higher levels first, of each level the one with most events first.
     """
+    discs = tuple(discs)
     grid = _without(grid, discs, parameters.cell_px)
-    (least,) = _least_events(grid, span_us, parameters)
+    regions: list[Region] = []
+    before = math.inf
+    # Beside a rotor that is tracked, something stands out from something.
+    levels = _least_events(grid, span_us, parameters)[: LEVELS - bool(discs)]
+    for level, least in enumerate(levels):
+        if least < before:
+            lower = _regions_at(least, level, grid, span_us, parameters)
+            regions += [region for region in lower if not _is_one_of(regions, region, grid.shape)]
+            before = least
+    return regions
+
+
+def _least_events(
+    grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
+) -> tuple[float, ...]:
+    """Events that an active cell has at least, at each level."""
+    # Every fourth cell tells quantiles as well.
+    sample = grid[::2, ::2]
+    lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
+    contrast = max(parameters.contrast * float(np.median(sample)), lowest)
+    quiet = np.quantile(sample, _QUIET_SHARES)
+    noise = min(max(_beyond_noise(quiet), lowest), contrast)
+    return contrast, noise, lowest if quiet[-1] >= lowest else noise
+
+
+def _beyond_noise(quiet: NDArray[np.float64]) -> float:
+    """Events of a cell that are more than noise explains, from the quantiles of the quietest.
+
+    Roots of Poisson counts have the variance 1 / 4 whatever their mean (Anscombe, Biometrika 1948),
+    so two quantiles of the quietest cells tell mean and scatter of the roots of all that show noise
+    alone. The scatter is not below Poisson's, and above it where pixels differ.
+    """
+    roots = np.sqrt(quiet + 0.375)
+    low, high = _QUIET_SCORES
+    deviation = max(float(roots[1] - roots[0]) / (high - low), 0.5)
+    return (float(roots[0]) + (_NOISE_SCORE - low) * deviation) ** 2 - 0.375
+
+
+def _regions_at(
+    least: float, level: int, grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
+) -> list[Region]:
+    """Regions of cells with so many events, the one with most events first."""
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:
         return []
-    labels = _cluster(cells, parameters)
+    if len(cells) > (1.0 - _QUIET_SHARES[-1]) * grid.size:
+        # So many hang together; looking at the neighbours of each takes long.
+        clusters = [cells]
+    else:
+        labels = _cluster(cells, parameters)
+        clusters = [cells[labels == label] for label in range(labels.max() + 1)]
     regions = [
-        _region(cells[labels == label], grid, parameters) for label in range(labels.max() + 1)
+        Region(cluster, int(grid[cluster[:, 0], cluster[:, 1]].sum()), parameters.cell_px, level)
+        for cluster in clusters
+        if len(cluster) >= parameters.minimum_cells
     ]
     least_events = parameters.region_rate_hz * span_us * 1e-6
-    regions = [
-        region
-        for region in regions
-        if len(region.cells) >= parameters.minimum_cells and region.events >= least_events
-    ]
+    regions = [region for region in regions if region.events >= least_events]
     regions.sort(key=lambda region: region.events, reverse=True)
     return regions
 
@@ -163,18 +239,17 @@ def _why_not_active(
     lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
     if busiest < lowest:
         return Rejection(Reason.FAINT, busiest * 1e6 / span_us, lowest * 1e6 / span_us)
-    contrast = parameters.contrast
-    return Rejection(Reason.NOT_OUTSTANDING, contrast * busiest / least, contrast)
+    return Rejection(Reason.NOT_OUTSTANDING, busiest / least, 1.0)
 
 
-def _least_events(
-    grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
-) -> tuple[float, ...]:
-    """Events that an active cell has at least."""
-    # Every fourth cell tells the median as well.
-    typical = float(np.median(grid[::2, ::2]))
-    lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
-    return (max(lowest, parameters.contrast * typical),)
+def _is_one_of(regions: Iterable[Region], region: Region, shape: tuple[int, ...]) -> bool:
+    """Whether a region is one of others of higher levels, which lie within it or beside it."""
+    is_inside = np.zeros(shape, np.bool_)
+    is_inside[region.cells[:, 0], region.cells[:, 1]] = True
+    return any(
+        is_inside[other.cells[:, 0], other.cells[:, 1]].sum() >= _SAME_SHARE * len(region.cells)
+        for other in regions
+    )
 
 
 def _without(grid: NDArray[np.int32], discs: Iterable[Ellipse], cell_px: int) -> NDArray[np.int32]:
@@ -203,9 +278,3 @@ def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[
         bandwidth = parameters.mean_shift_px / parameters.cell_px
         return MeanShift(bandwidth=bandwidth, bin_seeding=True).fit_predict(cells)
     return grid_dbscan(cells, parameters.neighbourhood_px / parameters.cell_px, _CORE_CELLS)
-
-
-def _region(
-    cells: NDArray[np.int64], grid: NDArray[np.int32], parameters: RegionParameters
-) -> Region:
-    return Region(cells, int(grid[cells[:, 0], cells[:, 1]].sum()), parameters.cell_px)

@@ -26,7 +26,7 @@ from evio_ros.explanation import (
     without_place,
 )
 from evio_ros.rotation.acquisition.backoff import Backoff
-from evio_ros.rotation.acquisition.regions import Region, find_regions, why_no_region
+from evio_ros.rotation.acquisition.regions import LEVELS, Region, find_regions, why_no_region
 from evio_ros.rotation.acquisition.search import (
     Candidates,
     Found,
@@ -94,7 +94,8 @@ class SearchSchedule:
         steps = math.ceil(p.acquisition_us / p.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps * len(p.slice_lengths_us))
         self._events = UnassignedEvents(self._bank.grid_shape, 2 * p.acquisition_us, LOOK_US)
-        self._backoff = Backoff(self._bank.grid_shape)
+        # What is searched in vain at one level is not yet searched at others.
+        self._backoffs = tuple(Backoff(self._bank.grid_shape) for _ in range(LEVELS))
         self._beside: Candidates = ()
         self._queue: list[Region] = []
         self._work: Work[Found | None] | None = None
@@ -230,9 +231,9 @@ class SearchSchedule:
             if active_us < least_us:
                 brief = Rejection(Reason.BRIEF, 1e-6 * active_us, 1e-6 * least_us)
                 self._explain(region, active_us, brief)
-                self._backoff.wait(region, self._now_us + least_us - active_us)
+                self._backoff(region).wait(region, self._now_us + least_us - active_us)
                 continue
-            self._is_new = not self._backoff.failures(region, self._now_us)
+            self._is_new = not self._failures(region)
             self.regions_searched += 1
             return self._search_region(region, active_us)
         return None
@@ -247,11 +248,17 @@ class SearchSchedule:
         counts, span_us = self._events.total()
         self._counted_us = span_us
         discs = [tracker.ellipse for tracker in self._bank]
-        now_us, backoff = self._now_us, self._backoff
+        now_us = self._now_us
         regions = find_regions(counts, span_us, self._regions, discs)
-        ready = [region for region in regions if not backoff.is_waiting(region, now_us)]
-        ready.sort(key=lambda region: backoff.failures(region, now_us))
+        ready = [r for r in regions if not self._backoff(r).is_waiting(r, now_us)]
+        ready.sort(key=self._failures)
         return ready[: self._regions.maximum_regions]
+
+    def _backoff(self, region: Region) -> Backoff:
+        return self._backoffs[region.level]
+
+    def _failures(self, region: Region) -> int:
+        return self._backoff(region).failures(region, self._now_us)
 
     def _search_region(self, region: Region, active_us: int) -> Work[Found | None]:
         """Search a region as it is when the work begins, and take note of the outcome."""
@@ -264,7 +271,7 @@ class SearchSchedule:
             tracked=tuple(tracker.ellipse for tracker in self._bank),
             known=self._known,
             beside=self._beside,
-            failures=self._backoff.failures(region, self._now_us),
+            failures=self._failures(region),
         )
         outcome = yield from self._search.search(request)
         self._beside = outcome.beside
@@ -277,7 +284,7 @@ class SearchSchedule:
             rejection = outcome.rejection
         self._explain(region, active_us, rejection)
         if isinstance(outcome, RetryAfter):
-            self._backoff.wait(region, self._now_us + outcome.wait_us)
+            self._backoff(region).wait(region, self._now_us + outcome.wait_us)
         else:
-            self._backoff.fail(region, self._now_us)
+            self._backoff(region).fail(region, self._now_us)
         return None

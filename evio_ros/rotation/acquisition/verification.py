@@ -20,6 +20,7 @@ from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWind
 from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.detector_parameters import DetectorSettings
+from evio_ros.rotation.tracking.over_dispersion import OverDispersion
 from evio_ros.rotation.tracking.phase_filter import Motion
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 from evio_ros.rotation.tracking.template import Template
@@ -72,11 +73,17 @@ class Verifier:
             return rejection
         ellipse, template, motion = tracker.retraced(lock.window.start_us)
         candidate = replace(candidate, ellipse=ellipse)
-        tracker = yield from self.track(lock.window, candidate, template, motion)
+        dispersion = tracker.known_dispersion()
+        tracker = yield from self.track(lock.window, candidate, template, motion, dispersion)
         return tracker.why_not_credible() or tracker
 
     def track(
-        self, window: SearchWindow, candidate: RotorCandidate, template: Template, motion: Motion
+        self,
+        window: SearchWindow,
+        candidate: RotorCandidate,
+        template: Template,
+        motion: Motion,
+        dispersion: OverDispersion | None = None,
     ) -> Work[RotorTracker]:
         """A new tracker that has taken in all slices of a window.
 
@@ -85,9 +92,10 @@ class Verifier:
             candidate: whose disc is tracked.
             template: first guess of its template.
             motion: at the start of the window.
+            dispersion: what is known of the errors of its slices.
         """
         self._bank.clear()
-        tracker = self._bank.tracker_of(candidate.ellipse, template, motion)
+        tracker = self._bank.tracker_of(candidate.ellipse, template, motion, dispersion)
         self._bank.add(tracker)
         for number, times_us in enumerate(window.slices, start=1):
             live = window.live[number - 1]

@@ -66,8 +66,20 @@ _LEAST_PERIODS = 3.0
 _ONE_SIDED = 0.7
 """Length of the mean direction from hub to cells beyond which they lie to one side of it; half a
 disc has 0.64."""
+_SEEN_IN_PART = 0.25
+"""Beyond this length the border of the view, or something before the disc, hides a part of it. Then
+phases wind almost as well about wrong hubs, by one more or less than the right number."""
+_OVERTONE_SHARE = 0.88
+_OVERTONE_POWER = 10.0
+"""About a wrong hub those of twice the frequency do not wind twice as often: they have 0.8 of the
+coherence or less, about the right one 0.95 or more. That is asked where they are so strong, against
+noise, that it does not lower their coherence."""
+_ONE_SIDED_FOR_SURE = 0.85
+"""Where they do, the hub may lie beyond the border by a third of the radius."""
 _RIM_SHARE = 0.97
 """Share of the active cells' weight within the rim: noise outside does not widen the disc."""
+_EVENTS_A_UNIT = 100_000
+"""So many events are counted in one work unit, some milliseconds."""
 _CELLS_A_UNIT = 200
 """So many cells' spectra are one work unit, a millisecond."""
 _FLATTEST = 8.0
@@ -76,6 +88,8 @@ _FLATTEST = 8.0
 _Real = NDArray[np.float64]
 _Start = tuple[float, int, _Real, _Real]
 """Coherence, order, shift of the hub from the centroid, shear."""
+_Fit = tuple[float, int, _Real, _Real]
+"""Coherence, order, hub, shear."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +173,13 @@ def acquire(
     region = _coarse(region, parameters.maximum_cells)
     points = region.cell_centers()
     bins = max(int(span_us / parameters.time_bin_us), _FEWEST_BINS)
-    series = cell_time_series(
-        events, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins
-    )
-    yield
+    series = np.zeros((2, len(region.cells), bins), np.float32)
+    for first in range(0, max(len(events), 1), _EVENTS_A_UNIT):
+        part = events.slice(first, first + _EVENTS_A_UNIT)
+        cell_time_series(
+            part, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins, series
+        )
+        yield
     spectrum = yield from _normalised_spectrum(series)
     frequencies = np.fft.rfftfreq(2 * bins, parameters.time_bin_us * 1e-6)
     lines = _spectral_lines(spectrum, frequencies, parameters)
@@ -171,7 +188,7 @@ def acquire(
     candidates, rejections = [], []
     for line in lines:
         yield
-        found = _wind(spectrum[:, :, line], points, float(frequencies[line]), parameters)
+        found = _wind(spectrum, line, points, float(frequencies[line]), parameters)
         if isinstance(found, Rejection):
             rejections.append(found)
         else:
@@ -182,11 +199,22 @@ def acquire(
 
 def _coarse(region: Region, maximum: int) -> Region:
     """The region in cells so large that there are no more than some number of them."""
-    cells, factor = region.cells, 1
-    while len(cells) > maximum:
+    # Of n cells, n / factor^2 are left at least.
+    factor = max(math.ceil(math.sqrt(len(region.cells) / maximum)), 1)
+    while len(cells := _taken_together(region.cells, factor)) > maximum:
         factor += 1
-        cells = np.unique(region.cells // factor, axis=0)
     return Region(cells, region.events, factor * region.cell_px)
+
+
+def _taken_together(cells: NDArray[np.int64], factor: int) -> NDArray[np.int64]:
+    """Cells so many times as large that hold some cells."""
+    if factor == 1:
+        return cells
+    # A grid tells which of them differ in a hundredth of the time that sorting takes.
+    coarse = cells // factor
+    is_taken = np.zeros(coarse.max(axis=0) + 1, np.bool_)
+    is_taken[coarse[:, 0], coarse[:, 1]] = True
+    return np.argwhere(is_taken)
 
 
 def _normalised_spectrum(series: NDArray[np.float32]) -> Work[NDArray[np.complex64]]:
@@ -283,9 +311,14 @@ class _Line:
 
 
 def _wind(
-    phasors: NDArray[np.complex64], points: _Real, line_hz: float, parameters: AcquisitionParameters
+    spectrum: NDArray[np.complex64],
+    index: int,
+    points: _Real,
+    line_hz: float,
+    parameters: AcquisitionParameters,
 ) -> RotorCandidate | Rejection:
-    """Find the order, hub and flattening around which the phasors wind best."""
+    """Find the order, hub and flattening around which the phasors of a line wind best."""
+    phasors = spectrum[:, :, index]
     line = _Line.of(phasors, points)
     weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - _NOISE_AMPLITUDE, 0.0) ** 2
     cells = np.count_nonzero(weight)
@@ -315,15 +348,25 @@ def _wind(
         speed_hz = line_hz / abs(order)
         return Rejection(Reason.TOO_FAST, speed_hz, parameters.maximum_speed_hz, line_hz)
     fits = [_refine(line, centroid, spread, start[1:]) for start in promising]
-    coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
+    fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED
+    beside = _one_sided(points, fit, weight)
+    if beside > _SEEN_IN_PART:
+        overtone = _overtone(spectrum, index, points)
+        if overtone is not None:
+            near = [_refine(line, centroid, spread, start) for start in _neighbours(fit, centroid)]
+            fits = [fit for fit in fits + near if _winds_twice(overtone, fit)]
+            if not fits:
+                return Rejection(Reason.ONE_SIDED, beside, _SEEN_IN_PART, line_hz)
+            fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED_FOR_SURE
+    coherence, order, center, shear = fit
     if coherence < parameters.minimum_coherence:
         return Rejection(Reason.NO_HUB, coherence, parameters.minimum_coherence, line_hz)
     standing = line.standing(center, shear)
     if standing > _STANDING_SHARE * coherence:
         return Rejection(Reason.FLICKER, standing, _STANDING_SHARE * coherence, line_hz)
-    one_sided = _one_sidedness(points, center, shear, weight)
-    if one_sided >= _ONE_SIDED:
-        return Rejection(Reason.ONE_SIDED, one_sided, _ONE_SIDED, line_hz)
+    beside = _one_sided(points, fit, weight)
+    if beside > one_sided:
+        return Rejection(Reason.ONE_SIDED, beside, one_sided, line_hz)
     ellipse = _outline(points, weight, center, shear)
     long, wide = ellipse.axes
     if long > _FLATTEST * wide:
@@ -344,9 +387,7 @@ def _grid_of_shifts(spread: _Real) -> _Real:
     return np.stack([root @ np.array((i, j)) for i in _START_STEPS for j in _START_STEPS])
 
 
-def _refine(
-    line: _Line, centroid: _Real, spread: _Real, start: tuple[int, _Real, _Real]
-) -> tuple[float, int, _Real, _Real]:
+def _refine(line: _Line, centroid: _Real, spread: _Real, start: tuple[int, _Real, _Real]) -> _Fit:
     order, shift, shear = start
     reach = math.sqrt(float(np.trace(spread)))
     coherence, center, refined = refined_hub(
@@ -355,10 +396,35 @@ def _refine(
     return coherence, order, center, refined
 
 
-def _one_sidedness(points: _Real, center: _Real, shear: _Real, weight: _Real) -> float:
-    """How far the active cells lie to one side of the hub: 0 all round it, 1 in one direction."""
+def _one_sided(points: _Real, fit: _Fit, weight: _Real) -> float:
+    """Whether the active cells lie around the hub, 0, or to one side of it, up to 1."""
+    _, _, center, shear = fit
     angle = disc_angle(points, center[0], center[1], shear[0], shear[1])
     return float(np.abs(np.average(np.exp(1j * angle), weights=weight)))
+
+
+def _overtone(spectrum: NDArray[np.complex64], index: int, points: _Real) -> _Line | None:
+    """The line at twice a line's frequency; None where there is no strong one."""
+    # A line's place is known to half a bin.
+    near = np.ascontiguousarray(spectrum[:, :, 2 * index - 1 : 2 * index + 2])
+    power = _mean_power(near)
+    if power.max(initial=0.0) < _OVERTONE_POWER:
+        return None
+    return _Line.of(near[:, :, power.argmax()], points)
+
+
+def _neighbours(fit: _Fit, centroid: _Real) -> list[tuple[int, _Real, _Real]]:
+    """Where to start from for one more winding, and one less."""
+    _, order, center, shear = fit
+    return [(near, center - centroid, shear) for near in (order - 1, order + 1) if near]
+
+
+def _winds_twice(overtone: _Line, fit: _Fit) -> bool:
+    """Whether phases at twice the frequency wind twice as often about the same hub."""
+    coherence, order, center, shear = fit
+    highest = 2 * abs(order)
+    power = winding_power(overtone.phasors, overtone.points, center, shear, highest)
+    return bool(power[highest + 2 * order] >= _OVERTONE_SHARE * coherence * overtone.scale)
 
 
 def _outline(points: _Real, weight: _Real, center: _Real, shear: _Real) -> Ellipse:

@@ -101,11 +101,7 @@ def _regions(events: EventBatch, span_us: int) -> list[Region]:
     grid = activity_grid(events, parameters.cell_px)
     # What turns slowly gives as many events, but in a longer time.
     span_us = min(span_us, _LONGEST_COUNT_US)
-    found = find_regions(grid, span_us, parameters)
-    if not found:
-        # A disc that fills the view stands out from no median: compare with cells beside it.
-        found = find_regions(np.pad(grid, ((0, 2 * len(grid)), (0, 0))), span_us, parameters)
-    return found
+    return find_regions(grid, span_us, parameters)
 
 
 def _inside(events: EventBatch, region: Region) -> EventBatch:

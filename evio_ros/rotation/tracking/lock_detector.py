@@ -60,6 +60,11 @@ simulated recordings."""
 STIRRING_SHARE, STIRRING_EVENTS = 0.1, 10
 """Share of the usual events, and number on top of them, above which a rotor that stood still turns
 again: noise events are fewer. Fitted to simulated recordings."""
+_FIRST_LULL_RAD = math.pi / 2
+_LULL_MARGIN = 1.5
+"""By how much a rotor may turn without being seen in its first turn, and over what it did in the
+turn before: where a part of the disc is hidden or beyond the border, no edge may be in view for a
+part of each turn."""
 _CREEP_SHARE = 0.5
 """A rotor that stands still may creep at this share of the speed that its events allow, as a
 standard deviation: at twice that at the most."""
@@ -73,6 +78,7 @@ class LockDetector:
             where the template is right, 0 where events do not fit it.
         slices: number of slices in which the rotor was seen.
         gain: all log likelihood gained.
+        longest_lull_rad: by how much the rotor may turn without being seen.
     """
 
     def __init__(self) -> None:
@@ -84,6 +90,9 @@ class LockDetector:
         # Of the latest slices, with exponential forgetting.
         self._expected = 0.0
         self._gained = 0.0
+        self.longest_lull_rad = _FIRST_LULL_RAD
+        # By how much it turned unseen just now, at most in this turn, and in this turn at all.
+        self._lull_rad = self._lulls_rad = self._turn_rad = 0.0
 
     def why_not_locked(self) -> Rejection | None:
         """Why what is followed is not taken for a rotor; None where enough of it was seen."""
@@ -135,6 +144,7 @@ class LockDetector:
         weight = max(_SLOWEST_WEIGHT, 1.0 / (1 + self.slices))
         self.slices += 1
         self.gain += gain
+        self._note_lull(abs(turned_rad))
         typical = events * contrast
         if typical > LEAST_TYPICAL_GAIN:
             told = _MATCH_WEIGHT * min(typical / TYPICAL_GAIN, 1.0)
@@ -150,6 +160,23 @@ class LockDetector:
     def is_standing(self, events: int, turned_rad: float) -> bool:
         """Whether there are far fewer events than a rotor makes that turns by so much."""
         return events < _STANDING_SHARE * self._events_per_rad * abs(turned_rad)
+
+    def is_lull(self, turned_rad: float) -> bool:
+        """Whether too few events say nothing, as in the turn before; to be asked at each slice."""
+        self._lull_rad += abs(turned_rad)
+        if self._lull_rad > self.longest_lull_rad:
+            return False
+        self.restart()
+        return True
+
+    def _note_lull(self, turned_rad: float) -> None:
+        """Remember for a turn by how much the rotor turned without being seen."""
+        self._lulls_rad = max(self._lulls_rad, self._lull_rad)
+        self._turn_rad += turned_rad + self._lull_rad
+        self._lull_rad = 0.0
+        if self._turn_rad > 2 * math.pi:
+            self.longest_lull_rad = _LULL_MARGIN * self._lulls_rad
+            self._lulls_rad = self._turn_rad = 0.0
 
     def is_stirring(self, events: int, usual_rad: float) -> bool:
         """Whether a rotor that stood still turns again, which usually turns by so much."""

@@ -21,12 +21,12 @@ from evio_ros.rotation.tracking.disc_filter import DiscFilter
 from evio_ros.rotation.tracking.likelihood import (
     LARGEST_STEP_RAD,
     Match,
-    OverDispersion,
     Score,
     match_template,
     score_of,
 )
 from evio_ros.rotation.tracking.lock_detector import LockDetector, why_wrong_disc
+from evio_ros.rotation.tracking.over_dispersion import OverDispersion
 from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.slice_counts import CoherentSlices
 from evio_ros.rotation.tracking.speed_uncertainty import ErrorBudget, within_probability
@@ -40,9 +40,6 @@ _COHERENT_RAD = 0.35
 """A rotor that turns by less in a slice is measured over several, by coherent integration: a sector
 has 0.39 rad, and until an edge has passed it an error of the disc can't be told. Fitted to
 simulated recordings."""
-_LARGEST_DISTANCE = 36.0
-"""Squared Mahalanobis distance of an innovation from what the model with most process noise
-predicts, beyond which it is a manoeuvre: six standard deviations."""
 STOPPED_PHASE, STOPPED_SPEED = 0.3, 0.01
 """What is uncertain of a rotor that was just seen to stand still: its phase as a share of the angle
 that it was to turn, its speed as a share of the usual one. Fitted to simulated recordings."""
@@ -73,6 +70,8 @@ class RotorTracker:
         phase: filter of its motion.
         disc: filter of its disc.
         template: what it looks like.
+        fastest_rad_s: a rotor that seems to turn faster is lost.
+        dispersion: what is known of the errors of its slices, if anything.
 
     Attributes:
         identity: number of the rotor, given by who takes it up.
@@ -85,7 +84,13 @@ class RotorTracker:
     """
 
     def __init__(
-        self, start_us: int, phase: PhaseFilter, disc: DiscFilter, template: TemplateUpdater
+        self,
+        start_us: int,
+        phase: PhaseFilter,
+        disc: DiscFilter,
+        template: TemplateUpdater,
+        fastest_rad_s: float,
+        dispersion: OverDispersion | None = None,
     ) -> None:
         self.identity = _UNKNOWN
         self.t_us = start_us
@@ -93,8 +98,9 @@ class RotorTracker:
         self.unseen_us = self.resting_us = self.doubtful_us = 0
         self.usual_speed = abs(float(phase.state[1]))
         self._phase, self._disc, self._template = phase, disc, template
+        self._fastest_rad_s = fastest_rad_s
         self._lock = LockDetector()
-        self._dispersion = OverDispersion()
+        self._dispersion = dispersion or OverDispersion()
         self._errors = ErrorBudget(start_us, template.template.first_share)
         self._held: CoherentSlices | None = None
         # Ends and numbers of events of the window's slices.
@@ -167,6 +173,9 @@ class RotorTracker:
             return False
         score = score_of(slices, template, match.offset_rad, 1.0 / self.ellipse.axes[0])
         self._correct(slices, match, score, predicted, widest)
+        if abs(float(self._phase.state[1])) > self._fastest_rad_s:
+            self._lose(slices)
+            return False
         self._disc.predict(slices.length_s)
         self._errors.add_disc(self.t_us, self._disc)
         self._lock.update(match.gain, slices.events, slices.live_rad, template.contrast)
@@ -185,29 +194,27 @@ class RotorTracker:
     ) -> None:
         """Correct the phase and the disc by what slices have shown."""
         beyond, disc_variance = self._disc.phase_given(score)
-        variance = math.inf
-        if disc_variance < math.inf:
-            variance = self._dispersion.phase / score.information[0, 0]
-            self._errors.add_slice(variance, disc_variance)
-            variance += disc_variance
         if abs(beyond) > LARGEST_STEP_RAD:
             self._phase.coast(slices.lengths_us)
             return
+        dispersion, known = self._dispersion, float(score.information[0, 0])
+        dispersion.begin(known, self._phase.wobble_rad)
+        own_variance = dispersion.phase_variance(known)
+        self._errors.add_slice(own_variance, disc_variance)
+        variance = own_variance + disc_variance
         offset = match.offset_rad + beyond
-        distance = offset**2 / (widest_variance + variance)
-        is_manoeuvre = match.is_manoeuvre or distance > _LARGEST_DISTANCE
-        if is_manoeuvre:
+        expected = offset**2 / (predicted_variance + variance)
+        if dispersion.is_manoeuvre(offset**2 / (widest_variance + variance)):
             self._phase.inflate(offset, slices.speed, slices.length_s)
         middle, line = slices.middle()
-        measured = line + match.offset_rad + beyond
-        normalised = self._phase.update_coherent(slices.lengths_us, middle, measured, variance)
-        self._errors.add_innovation(math.copysign(math.sqrt(normalised), offset))
-        self._dispersion.update_sectors(score, self._lock.slices)
-        if not is_manoeuvre:
-            self._dispersion.update_phase(normalised, self._lock.slices)
-            self._disc.update(
-                score, -match.offset_rad, predicted_variance, self._dispersion.sectors
-            )
+        measured = line + offset
+        self._phase.update_coherent(slices.lengths_us, middle, measured, variance)
+        self._errors.add_innovation(math.copysign(math.sqrt(expected), offset))
+        dispersion.update_phase(expected, self._lock.slices)
+        after_us = sum(slices.lengths_us[middle + 1 :]) + 0.5 * slices.lengths_us[middle]
+        dispersion.update_white(1e-6 * (self.t_us - after_us), measured, known)
+        dispersion.update_sectors(score, slices.events, self._lock.slices)
+        self._disc.update(score, -match.offset_rad, predicted_variance, dispersion.sectors)
 
     def _update_template(self, slices: CoherentSlices) -> None:
         """Let the template learn from slices, at the phase that they were found to have."""
@@ -223,8 +230,12 @@ class RotorTracker:
 
     def _coast(self, slices: CoherentSlices) -> None:
         """The rotor was not seen turning: it stands still, or is lost."""
+        self._dispersion.interrupt()
         if not self._lock.is_standing(slices.events, slices.live_rad):
             self.unseen_us += slices.length_us
+            self._phase.coast(slices.lengths_us)
+            return
+        if self._lock.is_lull(slices.live_rad):
             self._phase.coast(slices.lengths_us)
             return
         self.stopped = True
@@ -234,6 +245,14 @@ class RotorTracker:
         self._phase.restart(phase, 0.0, spread, 0)
         for length_us in slices.lengths_us:
             self._rest(slices.events, length_us, slices.live)
+
+    def _lose(self, slices: CoherentSlices) -> None:
+        """The filter has left all that a rotor may do: its motion is to be found anew."""
+        speed = math.copysign(self.usual_speed, slices.speed)
+        spread = math.pi, self.usual_speed, self.usual_speed / slices.length_s
+        self._phase.restart(slices.end, speed, spread, 0)
+        self._dispersion.interrupt()
+        self.unseen_us += slices.length_us
 
     def _pass_dead(self, lengths_us: tuple[int, ...]) -> None:
         """Let slices pass for which there is no data: the rotor goes on as it did."""
@@ -280,6 +299,7 @@ class RotorTracker:
         self.unseen_us = self.resting_us = 0
         self._held = None
         self._lock.restart()
+        self._dispersion.interrupt()
 
     def why_not_seen(self) -> Rejection | None:
         """Why nothing turns as expected from slice to slice; None where it does."""
@@ -323,6 +343,10 @@ class RotorTracker:
         motion = self._phase.motion_before(t_us, ago_s)
         return self._disc.ellipse_before(ago_s), self.template.without_first_guess(), motion
 
+    def known_dispersion(self) -> OverDispersion:
+        """What is known of the errors of its slices, for a tracker that begins anew."""
+        return self._dispersion.continued()
+
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen in it."""
         if self.unseen_us > 0 or not self._lock.is_match():
@@ -334,7 +358,11 @@ class RotorTracker:
         if self._first_phase is None:
             self._first_phase = phase
         ellipse = self._disc.best_ellipse
-        std = math.sqrt(self._errors.speed_variance(self.t_us, window, self._dispersion.sectors))
+        variance = self._errors.speed_variance(self.t_us, window, self._dispersion.sectors)
+        if 0 < self.resting_us < window.length_us:
+            # It may have turned on where nothing was seen of it.
+            variance += (self._lock.longest_lull_rad / (1e-6 * window.length_us)) ** 2
+        std = math.sqrt(variance)
         start_us = self.t_us - window.length_us
         return RotorEstimate(
             id=self.identity,

@@ -12,6 +12,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.tracking.disc_filter import DiscFilter
 from evio_ros.rotation.tracking.disc_map import DiscMap
+from evio_ros.rotation.tracking.over_dispersion import OverDispersion
 from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.pixel_table import PixelTable
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
@@ -75,15 +76,29 @@ class TrackerBank:
         """Rows and columns of the grid on which events of no rotor are counted."""
         return self._table.grid_shape
 
-    def tracker_of(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:
-        """A tracker of a disc that looks like a template, from a time on; it is not yet added."""
+    def tracker_of(
+        self,
+        ellipse: Ellipse,
+        template: Template,
+        motion: Motion,
+        dispersion: OverDispersion | None = None,
+    ) -> RotorTracker:
+        """A tracker of a disc that looks like a template, from a time on; it is not yet added.
+
+        Args:
+            ellipse: the disc.
+            template: what it looks like.
+            motion: when and how it turns.
+            dispersion: what is known of the errors of its slices.
+        """
         p = self._parameters
         updater = TemplateUpdater(template, p.template_memory_us, p.maximum_blades, motion.t_us)
         speed = max(abs(motion.state[1]), _SLOWEST_RAD_S)
         passage_s = 2 * math.pi / (max(updater.blades, 1) * speed)
         phase = PhaseFilter(motion, passage_s, self._window_us)
         disc = DiscFilter(ellipse, p.agility_px_s, p.shear_agility, passage_s)
-        return RotorTracker(motion.t_us, phase, disc, updater)
+        fastest_rad_s = 2 * math.pi * p.maximum_speed_hz
+        return RotorTracker(motion.t_us, phase, disc, updater, fastest_rad_s, dispersion)
 
     def disc_map(self, tracker: RotorTracker) -> DiscMap:
         """Table of a tracker's disc's pixels."""
@@ -91,7 +106,13 @@ class TrackerBank:
         return DiscMap.of(tracker.ellipse, self._size, p.rings, p.hub_radius, p.rim_radius)
 
     def add(self, tracker: RotorTracker) -> None:
-        """Follow a rotor from the next slice on."""
+        """Follow a rotor from the next slice on.
+
+        Others on whose discs it lies have looked different until now: with its events.
+        """
+        for other in self._trackers:
+            if _overlap(tracker.ellipse, other.ellipse):
+                other.template.fade()
         slot = self._trackers[tracker] = self._table.free_slot()
         self._table.put(slot, self.disc_map(tracker))
 
@@ -137,3 +158,8 @@ class TrackerBank:
         for tracker, slot in self._trackers.items():
             if tracker.take(self._counters.counts[slot], length_us, is_last, live):
                 self._table.put(slot, self.disc_map(tracker))
+
+
+def _overlap(one: Ellipse, other: Ellipse) -> bool:
+    """Whether two discs may overlap."""
+    return math.dist(one.center, other.center) < one.axes[0] + other.axes[0]

@@ -10,6 +10,7 @@ from evio_ros.errors import EventError
 from evio_ros.events import EventWindow
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.codecs.event_packet import EventPacket, EventPacketDecoder
+from evio_ros.sources.raw_columns import Triggers
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 from evio_ros.sources.time_order import TimeOrder
 from evio_ros.windowing import LONGEST_GAP_US, WindowAssembler
@@ -38,6 +39,12 @@ class PacketStream:
         self._decoder = EventPacketDecoder(self.statistics)
         self._order: TimeOrder | None = None
         self._newest_us = 0
+        self._triggers: list[Triggers] = []
+
+    def take_triggers(self) -> Triggers:
+        """External triggers of the packets since the last call, ahead of the windows."""
+        taken, self._triggers = self._triggers, []
+        return Triggers.concatenate(taken)
 
     def push(self, packet: EventPacket) -> Iterator[EventWindow]:
         """Add the next packet and yield the windows that it completes.
@@ -51,6 +58,9 @@ class PacketStream:
             # What follows may be of another geometry or encoding.
             self._decoder, self._order = EventPacketDecoder(self.statistics), None
             raise
+        if len(self._decoder.triggers):
+            self.statistics.triggers += len(self._decoder.triggers)
+            self._triggers.append(self._decoder.triggers)
         if not len(columns):
             return
         # The middle of a packet's times, so that no single event moves the clock.

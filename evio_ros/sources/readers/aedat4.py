@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,19 +42,27 @@ _NO_TABLE = -1
 
 
 class Aedat4File(PacketFile):
-    """A recording in an AEDAT4 file; of several streams of events the first.
+    """A recording in an AEDAT4 file.
 
     Args:
         path: name of the file.
         size: geometry; None for the file's.
+        stream: number or camera of the stream to read, of several; None for the first.
 
     Raises:
-        SourceError: where the header is broken or names no stream of events.
+        SourceError: where the header is broken or names no such stream of events.
     """
 
     format_name = "AEDAT4"
-    keeps = "events, geometry"
+    keeps = "events of one camera, geometry"
     loses = "frames, IMU, triggers"
+    options: ClassVar[tuple[str, ...]] = ("stream",)
+
+    def __init__(
+        self, path: str, size: SensorSize | None = None, stream: str | None = None
+    ) -> None:
+        self._wanted_stream = stream
+        super().__init__(path, size)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
@@ -99,23 +108,32 @@ class Aedat4File(PacketFile):
         raise SourceError(self.path, f"compression {compression} is not known", len(_VERSION_LINE))
 
     def _event_stream(self, description: str) -> tuple[int, SensorSize | None]:
-        """Number and geometry of the first stream of events, from the header's XML."""
-        # A node of a stream is named by its number, and the next such node ends it.
-        streams = re.split(r'<node name="(\d+)"', description)
-        for number, text in zip(streams[1::2], streams[2::2], strict=True):
-            if re.search(r'key="typeIdentifier"[^>]*>\s*EVTS\s*<', text) is None:
-                continue
-            sides = [
-                re.search(rf'key="{side}"[^>]*>\s*(\d{{1,9}})\s*<', text)
-                for side in ("sizeX", "sizeY")
-            ]
-            if not all(sides):
-                return int(number), None
-            try:
-                return int(number), SensorSize(*(int(side[1]) for side in sides if side))
-            except EventError as error:
-                raise SourceError(self.path, f"the geometry is impossible: {error}") from None
-        raise SourceError(self.path, "holds no stream of events", len(_VERSION_LINE))
+        """Number and geometry of the stream of events to read, from the header's XML."""
+        streams = _event_streams(description)
+        if not streams:
+            raise SourceError(self.path, "holds no stream of events", len(_VERSION_LINE))
+        wanted = self._wanted_stream
+        shown = [f"{number} ({camera})" if camera else number for number, camera, _ in streams]
+        chosen = [each for each in streams if wanted is None or wanted in each[:2]]
+        if not chosen or (wanted is not None and len(chosen) > 1):
+            which = "several streams" if chosen else "no stream"
+            raise SourceError(self.path, f"has {which} {wanted!r}; it holds {', '.join(shown)}")
+        number, _, text = chosen[0]
+        self.details.update(stream=number, streams=shown)
+        if len(streams) > 1 and wanted is None:
+            self.remarks.append(
+                f"holds events of {len(streams)} streams, {', '.join(shown)}; the first is read, "
+                "another by ?stream=NUMBER"
+            )
+        sides = [
+            re.search(rf'key="{side}"[^>]*>\s*(\d{{1,9}})\s*<', text) for side in ("sizeX", "sizeY")
+        ]
+        if not all(sides):
+            return int(number), None
+        try:
+            return int(number), SensorSize(*(int(side[1]) for side in sides if side))
+        except EventError as error:
+            raise SourceError(self.path, f"the geometry is impossible: {error}") from None
 
     def _find_packets(self, offset: int) -> NDArray[np.int64]:
         """Offsets and lengths of the stream's packets, (n, 2); what is cut off is counted."""
@@ -154,6 +172,18 @@ class Aedat4File(PacketFile):
             np.ascontiguousarray(events["y"]).view(np.uint16),
             events["on"] != 0,
         )
+
+
+def _event_streams(description: str) -> list[tuple[str, str, str]]:
+    """Number, camera and description of each stream of events; the camera may be unnamed."""
+    # A node of a stream is named by its number, and the next such node ends it.
+    parts = re.split(r'<node name="(\d+)"', description)
+    found = []
+    for number, text in zip(parts[1::2], parts[2::2], strict=True):
+        if re.search(r'key="typeIdentifier"[^>]*>\s*EVTS\s*<', text):
+            camera = re.search(r'key="source"[^>]*>\s*([^<]*?)\s*<', text)
+            found.append((number, camera[1][:40] if camera else "", text))
+    return found
 
 
 def _place(table: bytes, field: int) -> int | None:

@@ -122,6 +122,7 @@ class Bag(Recording):
         except Exception as error:  # the library lets through whatever its parsers raise
             raise SourceError(self.path, f"cannot be read as a bag: {_line(error)}") from None
         self.topic, self._type = self._choose_topic()
+        self.details.update(topic=self.topic, type=self._type)
         self._index: list[_Entry] = []
         self._indexed = False
         self._go_to(None)
@@ -252,6 +253,7 @@ class Bag(Recording):
             for connection in reader.connections
         }
         usable = {t: kind for t, kind in topics.items() if kind in EVENT_TYPES}
+        self.details["topics"] = sorted(usable)
         if self._wanted_topic is not None:
             usable = {t: kind for t, kind in usable.items() if t == self._wanted_topic}
         if len(usable) == 1:

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.polarity import PolarityConvention
+from evio_ros.sources.raw_columns import RawColumns, Triggers
 from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
 from evio_ros.sources.readers.event_table import EventTable
 from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
 
 __all__ = ["TableRecording", "one_line"]
 
+_LONG_AGO_US = -(1 << 62)
 _UNIT_SAMPLE = 1 << 18
 """Events from which the unit of time is told; they are read twice."""
 
@@ -33,6 +35,11 @@ class TableRecording(ColumnRecording):
     _table: EventTable
     _unit: TimeUnit = "us"
     _offset_us: int = 0
+    _stored_triggers: Triggers = Triggers.empty()
+    """External triggers beside the events, in order of time; times as of `_read_range`."""
+    _met_triggers: Triggers = Triggers.empty()
+    _passed_us: int = _LONG_AGO_US
+    """Time up to which events, and triggers with them, have been read."""
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
@@ -58,6 +65,10 @@ class TableRecording(ColumnRecording):
         if table.reason:
             self.remarks.append(table.reason)
         self._unit = self._wanted_unit or unit or table.unit or self._guess_unit()
+        first, middle = 0, max(table.event_count // 2, 0)
+        parts = [self._columns(place, PIECE_EVENTS)[3] for place in (first, middle)]
+        self._convention = PolarityConvention(np.concatenate(parts))
+        self.details.update(time_unit=self._unit, polarity=self._convention.name)
         self._remark_on_fractions()
 
     def _guess_unit(self) -> TimeUnit:
@@ -75,10 +86,42 @@ class TableRecording(ColumnRecording):
         if any(side.dtype.kind == "f" and (side % 1 != 0).any() for side in (x, y)):
             self.remarks.append("coordinates have fractions, which are cut off")
 
+    @property
+    def _piece_triggers(self) -> Triggers:
+        return self._met_triggers
+
+    def _read_piece(self) -> RawColumns | None:
+        columns = super()._read_piece()
+        if columns is None or not len(self._stored_triggers):
+            return columns
+        # Those before the first event come with it, those after the last one with that.
+        t, reached_us = self._stored_triggers.t, int(columns.t.max())
+        is_last = self._next >= self.event_count
+        self._met_triggers = self._stored_triggers.select(
+            (t > self._passed_us) & ((t <= reached_us) | is_last)
+        )
+        self._passed_us = max(self._passed_us, reached_us)
+        return columns
+
+    def _go_to(self, t_us: int | None) -> None:
+        super()._go_to(t_us)
+        if len(self._stored_triggers):
+            self._passed_us = self._time_near(self._next - 1) if self._next else _LONG_AGO_US
+
+    def _store_triggers(self, t: NDArray[Any], edge: NDArray[Any], channel: NDArray[Any]) -> None:
+        """Keep external triggers that lie beside the events; times in µs."""
+        if not len(t) == len(edge) == len(channel):
+            self.remarks.append("external triggers are left out: their columns differ in length")
+            return
+        columns = (t.astype(np.int64), (edge > 0).astype(np.uint8), channel.astype(np.uint8))
+        self._stored_triggers = Triggers(*columns).select(np.argsort(columns[0], kind="stable"))
+
     def _read_range(self, first: int, count: int) -> RawColumns:
         t, x, y, polarity = self._columns(first, count)
         t_us = to_microseconds(t, self._unit)
-        return raw_columns(t_us + self._offset_us if self._offset_us else t_us, x, y, polarity)
+        if self._offset_us:
+            t_us = t_us + self._offset_us
+        return raw_columns(t_us, x, y, self._convention.on_events(polarity))
 
     def _columns(self, first: int, count: int) -> tuple[NDArray[Any], ...]:
         try:

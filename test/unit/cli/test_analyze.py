@@ -33,7 +33,7 @@ def analyzed(fan_recording, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("analyzed")
     analyze(
-        str(fan_recording),
+        [str(fan_recording)],
         json_path=str(folder / "fan.jsonl"),
         csv_path=folder / "fan.csv",
         plot_path=folder / "fan.png",

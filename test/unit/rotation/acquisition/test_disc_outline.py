@@ -64,6 +64,18 @@ def test_regions_of_other_shapes_have_no_outline():
         assert outline_ellipse(region_of(mask)) is None
 
 
+@pytest.mark.parametrize("radius_px", [24.0, 80.0])
+def test_what_the_border_of_the_view_cuts_has_no_outline(radius_px):
+    x, y = cell_places()
+    disc = Ellipse((161.0, 119.0), (radius_px, radius_px), 0.0)
+    is_inside = disc.disc_coordinates(x, y)[0] < 1.0
+    assert outline_ellipse(region_of(is_inside)) is not None
+    # A square cut out of it, its right half and its upper two thirds.
+    square = (np.abs(x - 161) < 0.7 * radius_px) & (np.abs(y - 119) < 0.7 * radius_px)
+    for view in (square, x > 161, y < 119 + radius_px / 3):
+        assert outline_ellipse(region_of(is_inside & view)) is None
+
+
 def test_power_along_lines_is_that_of_its_definition():
     random = np.random.default_rng(0)
     bins, columns = 64, 9

@@ -93,6 +93,25 @@ def test_few_events_are_a_rotor_at_rest_and_many_a_lost_one() -> None:
     assert 0.0 < lock.creep_rad_s(EVENTS // 2, 0.005) <= 0.5 * speed
 
 
+def test_a_part_of_each_turn_without_edges_is_no_standstill() -> None:
+    """A third of each turn is out of view: known after a turn, and not believed for much longer."""
+    lock = LockDetector()
+    for slices in range(70):
+        is_hidden = slices % 21 >= 14
+        if is_hidden:
+            assert lock.is_lull(TURNED_RAD) == (slices > 21 or slices % 21 < 19), slices
+        else:
+            lock.update(GAIN, EVENTS, TURNED_RAD, 1.0)
+    turned = 0.0
+    while lock.is_lull(TURNED_RAD):
+        turned += TURNED_RAD
+    assert 7 * TURNED_RAD < turned < 14 * TURNED_RAD
+
+
+def test_a_rotor_that_is_always_seen_stands_still_at_once() -> None:
+    assert not _seen(50).is_lull(TURNED_RAD)
+
+
 def test_confidence_is_the_share_of_estimates_that_are_right() -> None:
     """Weak rotors in noise, whose speed jumps: a jump makes windows wrong for a while."""
     confidence, right = [], []

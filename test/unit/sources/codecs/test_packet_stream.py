@@ -39,6 +39,19 @@ def test_windows_hold_the_events_in_order_and_without_gaps():
         assert after.start_us == before.end_us
 
 
+def test_external_triggers_are_taken_apart():
+    packets = packets_of(EVENTS)
+    rising = struct.pack("<H", 0xA << 12 | 3 << 8 | 1)
+    packets[2] = Packet(packets[2].events + rising, 2)
+    stream = PacketStream(2_000)
+    pushed(stream, packets)
+    found = stream.take_triggers()
+    assert (found.edge.tolist(), found.channel.tolist()) == ([1], [3])
+    assert found.t.tolist() == [EVENTS[299][0]]
+    assert stream.statistics.triggers == 1
+    assert len(stream.take_triggers()) == 0
+
+
 @pytest.mark.parametrize("jump_us", [-5_000_000, 12_000_000])
 def test_a_clock_that_jumps_starts_the_stream_afresh(jump_us):
     later = [(t + 6_000_000, *rest) for t, *rest in EVENTS]

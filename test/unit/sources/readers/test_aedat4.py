@@ -84,3 +84,57 @@ def test_broken_headers_are_one_error(change, reason, tmp_path):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(SourceError, match=reason):
         open_source(str(path))
+
+
+def table(field, items, count):
+    """A FlatBuffers table whose only field is a vector."""
+    layout = struct.pack(f"<HH{field + 1}H", 6 + 2 * field, 8, *[0] * field, 4)
+    layout += bytes(-len(layout) % 4)
+    vector = struct.pack("<I", count) + items
+    return struct.pack("<I", 4 + len(layout)) + layout + struct.pack("<iI", len(layout), 4) + vector
+
+
+def two_cameras(path):
+    """A file of two cameras of different sizes, written by the format's description."""
+    attribute = '<attr key="{}" type="string">{}</attr>'
+    nodes = ""
+    for number, (camera, size, kind) in enumerate(
+        [("left", SIZE, "EVTS"), ("left", SIZE, "IMUS"), ("right", (64, 48), "EVTS")]
+    ):
+        width, height = (size.width, size.height) if size is SIZE else size
+        told = {"typeIdentifier": kind, "source": camera, "sizeX": width, "sizeY": height}
+        lines = "".join(attribute.format(*item) for item in told.items())
+        nodes += f'<node name="{number}" path="/{number}/">{lines}</node>'
+    header = table(2, nodes.encode(), len(nodes))
+    data = b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(header)) + header
+    for stream, events in ((0, [(10, 5, 6, 1)]), (2, [(11, 7, 8, 0), (12, 7, 9, 1)])):
+        packed = b"".join(struct.pack("<qhhB3x", *event) for event in events)
+        packet = table(0, packed, len(events))
+        packet = struct.pack("<I", len(packet)) + packet
+        data += struct.pack("<ii", stream, len(packet)) + packet
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "events", "size"),
+    [
+        ("", [(10, 5, 6, 1)], "640x480"),
+        ("?stream=0", [(10, 5, 6, 1)], "640x480"),
+        ("?stream=2", [(11, 7, 8, 0), (12, 7, 9, 1)], "64x48"),
+        ("?stream=right", [(11, 7, 8, 0), (12, 7, 9, 1)], "64x48"),
+    ],
+)
+def test_one_of_several_cameras_is_read(tmp_path, wanted, events, size):
+    two_cameras(tmp_path / "a.aedat4")
+    with open_source(f"{tmp_path / 'a.aedat4'}{wanted}") as source:
+        assert events_of(source.batches()) == events
+        assert str(source.size) == size
+        assert source.details["streams"] == ["0 (left)", "2 (right)"]
+        assert any("?stream=" in remark for remark in source.remarks) == (not wanted)
+
+
+@pytest.mark.parametrize("wanted", ["1", "middle"])
+def test_a_camera_that_is_not_there_is_refused(tmp_path, wanted):
+    two_cameras(tmp_path / "a.aedat4")
+    with pytest.raises(SourceError, match=rf"no stream '{wanted}'; it holds 0 \(left\), 2"):
+        open_source(f"{tmp_path / 'a.aedat4'}?stream={wanted}")
