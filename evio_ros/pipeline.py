@@ -121,7 +121,9 @@ def _measure_steps(
     for step in steps:
         if region is not None:
             step = EventWindow(step.start_us, step.length_us, crop(step.events, region))
-        yield Measurement(step.end_us, window_us, step, detector.process(step))
+        rotors = detector.process(step)
+        explanations = detector.explanations if isinstance(detector, RotationDetector) else ()
+        yield Measurement(step.end_us, window_us, step, rotors, explanations)
 
 
 def _whole_windows(

@@ -69,6 +69,12 @@ def analyze(
             help="Measure as a live camera would, and not the windows before a rotor was found.",
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Say of every place without a rotor what stopped the search for one."
+        ),
+    ] = False,
     json_path: Annotated[
         str | None,
         typer.Option(
@@ -113,10 +119,14 @@ def analyze(
     from evio_ros.sources.registry import open_recording
 
     parameters = _parameters(window_ms, step_ms, method, blades)
+    if explain and method != _PHASE:
+        raise ParameterError(f"--explain: {method} can't say why; only {_PHASE} can")
     if out is not None:
         from evio_ros.cli.analyze_many import analyze_many
         from evio_ros.cli.recording_job import AnalysisOptions
 
+        if explain:
+            raise ParameterError("--out: can't explain; analyze one recording by itself")
         if (json_path, csv_path, plot_path) != (None, None, None):
             raise ParameterError("--out: gives a file for each recording; no --json, --csv, --plot")
         options = AnalysisOptions(parameters, start, duration, roi, time_unit, not causal)
@@ -142,7 +152,8 @@ def analyze(
             advance(measurement.t_us - start_us)
         if draw is not None:
             draw(summary, name)
-    summary.print(source.statistics, file=sys.stderr if json_path == "-" else sys.stdout)
+    output = sys.stderr if json_path == "-" else sys.stdout
+    summary.print(source.statistics, output, explain)
 
 
 def _the_only(recordings: Sequence[str], dask: str | None) -> str:
@@ -221,6 +232,7 @@ def _span(
     if end_us - start_us < parameters.window_us:
         raise ParameterError(
             f"--window-ms: {parameters.window_us * 1e-3:g} ms is longer than "
-            f"the {(end_us - start_us) * 1e-3:g} ms to measure"
+            f"the {(end_us - start_us) * 1e-3:g} ms to measure; give a shorter one, but to find a "
+            "rotor takes 250 ms"
         )
     return start_us, end_us

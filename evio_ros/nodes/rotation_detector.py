@@ -34,6 +34,8 @@ __all__ = ["RotationDetectorNode", "main"]
 
 _BYTES_PER_PIXEL = 24
 """Measured: 14 at most while regions are searched, and some for the pixels of tracked rotors."""
+_OF_LATE_US = 2_000_000
+"""Why nothing was found is told of places that were searched no longer ago."""
 
 
 class RotationDetectorNode(EvioNode):
@@ -97,7 +99,10 @@ class RotationDetectorNode(EvioNode):
         received = self._received
         late = self._slices.late_events if self._slices is not None else 0
         rotors = [] if self.is_stale else self._rotors
+        explanations = self._explanations()
         view = f"{len(rotors)} rotors in view" if received.messages else "waiting for events"
+        if explanations and not rotors:
+            view += f", most likely because {explanations[0]}"
         return Report(
             "; ".join(filter(None, (view, received.problem))),
             {
@@ -108,11 +113,20 @@ class RotationDetectorNode(EvioNode):
                 **self._delay.values(),
                 **self._counters(),
                 **rotor_values(rotors),
+                **{f"no_rotor_{number}": why for number, why in enumerate(explanations)},
             },
             warning=received.is_troubled or bool(late),
             hardware_id=received.camera,
             rates=("messages", "events", "windows"),
         )
+
+    def _explanations(self) -> list[str]:
+        """Why no rotor was found in the places that were searched of late."""
+        if self._detector is None:
+            return []
+        explanations = self._detector.explanations
+        latest_us = max((each.t_us for each in explanations), default=0)
+        return [str(each) for each in explanations if latest_us - each.t_us < _OF_LATE_US]
 
     def _counters(self) -> dict[str, int]:
         """What happened to the detector at work."""

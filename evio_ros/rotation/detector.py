@@ -6,16 +6,19 @@ searched for between the steps (`acquisition.schedule`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
+from evio_ros.explanation import Explanation, Reason, Rejection
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.schedule import SearchSchedule
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
 from evio_ros.rotation.dead_time import DeadTime
 from evio_ros.rotation.detector_parameters import DetectorSettings, RotationDetectorParameters
 from evio_ros.rotation.known_discs import KnownDiscs
+from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
@@ -164,6 +167,15 @@ class RotationDetector:
         self.statistics.regions_searched = self._schedule.regions_searched
 
     @property
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Why no rotor was found, or is tracked any more, in other places, as far as is known.
+
+        The latest of each place, of eight places at most; the most telling first. Where no place
+        was active and no rotor is tracked, it is one of the whole view, and none before any events.
+        """
+        return self._schedule.explanations
+
+    @property
     def trackers(self) -> TrackerBank:
         """The trackers of the rotors that are tracked now, to be read only."""
         return self._bank
@@ -214,10 +226,21 @@ class RotationDetector:
 
     def _drop_lost(self) -> None:
         for tracker in self._bank:
-            if (
-                tracker.unseen_us > self._patience_us
-                or tracker.resting_us > self.settings.tracking.rest_us
-                or tracker.doubtful_us > _DOUBTFUL_US
-            ):
+            rejection = self._why_lost(tracker)
+            if rejection is not None:
                 self._bank.remove(tracker)
                 self.statistics.rotors_lost += 1
+                window_us, box = self.parameters.window_us, tracker.ellipse.box
+                self._schedule.note(Explanation(rejection, tracker.t_us, window_us, box))
+
+    def _why_lost(self, tracker: RotorTracker) -> Rejection | None:
+        """Why a rotor is given up; None where it is not."""
+        speed_hz = tracker.usual_speed / (2 * math.pi)
+        for reason, us, most_us in (
+            (Reason.LOST, tracker.unseen_us, self._patience_us),
+            (Reason.AT_REST, tracker.resting_us, self.settings.tracking.rest_us),
+            (Reason.DOUBTFUL, tracker.doubtful_us, _DOUBTFUL_US),
+        ):
+            if us > most_us:
+                return Rejection(reason, 1e-6 * us, 1e-6 * most_us, speed_hz=speed_hz)
+        return None

@@ -40,7 +40,6 @@ ALLOWED = {
 
 MOST_IMPORTS = 10
 MANY_IMPORTS = {
-    "rotation.acquisition.schedule": "what is searched for meets what is tracked",
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
     "cli.recording_job": "one recording from its file to its results, wherever that is done",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
@@ -48,6 +47,12 @@ MANY_IMPORTS = {
     "nodes.driver": "a node: recordings, cameras and other drivers' packets meet here",
     "nodes.representation": "a node: every kind's topic and parameters meet here",
     "nodes.rotation_detector": "a node: all groups of the detector's parameters meet here",
+    "rotation.acquisition.schedule": "when, where and why: events, back-off and search meet here",
+    "rotation.acquisition.search": "all ways to propose a rotor meet its verification here",
+    "rotation.acquisition.pull_in": "events, spectrum and the tracker's parts meet here",
+    "rotation.acquisition.verification": "a candidate meets all that tracks it here",
+    "rotation.detector": "the detector: its stages and all groups of its parameters meet here",
+    "rotation.tracking.rotor_tracker": "the loop: all filters of a rotor meet here",
     "rotation.classical.detector": "the classical chain: regions, outlines, methods, smoothing",
     "sources.readers.bag": "every type of message that a bag can hold meets here",
     "sources.readers.hdf5": "every layout of HDF5 meets here",

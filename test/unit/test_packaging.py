@@ -264,7 +264,7 @@ def test_the_source_distribution_holds_all_that_pip_needs(tmp_path):
         files = {member.name.partition("/")[2] for member in members}
         entry_points = archive.extractfile(f"{path.name[:-7]}/evio_ros.egg-info/entry_points.txt")
         assert entry_points is not None
-        assert "evio = evio_ros.cli.main:main" in entry_points.read().decode()
+        assert "evio = evio_ros.cli.start:main" in entry_points.read().decode()
     modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
     # The empty file tells type checkers that the package is annotated.
     expected = {*modules, "evio_ros/py.typed"}

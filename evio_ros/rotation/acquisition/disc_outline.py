@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import Work
@@ -88,7 +89,7 @@ def _is_cut(cells: NDArray[np.int64]) -> bool:
 
 def turning_candidate(
     events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse, tracking: TrackerParameters
-) -> Work[RotorCandidate | None]:
+) -> Work[RotorCandidate | Rejection]:
     """Whether something turns in a disc, and how fast.
 
     Args:
@@ -99,7 +100,7 @@ def turning_candidate(
 
     Returns:
         The candidate, of order 1; its coherence is the share of power that is not noise. Unless it
-        has made `LEAST_TURNS`, more of the events must be seen to be sure.
+        has made `LEAST_TURNS`, more of the events must be seen to be sure. Else why it is none.
     """
     # Beyond the rim of an outline lies what is no disc.
     disc = DiscMap.of(ellipse, events.size, tracking.rings, tracking.hub_radius, 1.0)
@@ -110,8 +111,10 @@ def turning_candidate(
     frequencies, power = yield from _speed_spectrum(harmonics, span_us * 1e-6, _FASTEST_HZ)
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])
-    if power[best] < max(_LEAST_POWER, _LEAST_ASYMMETRY * opposite):
-        return None
+    if power[best] < _LEAST_POWER:
+        return Rejection(Reason.NOT_TURNING, float(power[best]), _LEAST_POWER)
+    if power[best] < _LEAST_ASYMMETRY * opposite:
+        return Rejection(Reason.NOT_TURNING, float(power[best]) / opposite, _LEAST_ASYMMETRY)
     return RotorCandidate(ellipse, float(frequencies[best]), 1, float(1 - 1 / power[best]))
 
 

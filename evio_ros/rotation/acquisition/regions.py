@@ -24,10 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition.grid_dbscan import grid_dbscan
 
-__all__ = ["DISC_REACH", "LEVELS", "Region", "RegionParameters", "find_regions"]
+__all__ = [
+    "DISC_REACH",
+    "LEVELS",
+    "Region",
+    "RegionParameters",
+    "find_regions",
+    "why_no_region",
+]
 
 _CORE_CELLS = 4
 """So many active cells, itself included, make a cell's neighbourhood dense: DBSCAN's MinPts, twice
@@ -111,6 +119,13 @@ class Region:
     def cell_centers(self) -> NDArray[np.float64]:
         """(n, 2) x and y of the cells' centres in pixels."""
         return (self.cells[:, ::-1] + 0.5) * self.cell_px - 0.5
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Bounding box (x0, y0, x1, y1) in pixels, the last ones not included."""
+        y0, x0 = (self.cells.min(axis=0) * self.cell_px).tolist()
+        y1, x1 = ((self.cells.max(axis=0) + 1) * self.cell_px).tolist()
+        return x0, y0, x1, y1
 
     def share_on(self, disc: Ellipse) -> float:
         """Share of the cells that lie on a disc or within its reach."""
@@ -198,6 +213,38 @@ def _regions_at(
     regions = [region for region in regions if region.events >= least_events]
     regions.sort(key=lambda region: region.events, reverse=True)
     return regions
+
+
+def why_no_region(grid: NDArray[np.int32], span_us: int, parameters: RegionParameters) -> Rejection:
+    """Why `find_regions` finds none, with no disc left out.
+
+    The number that is told is that of the busiest cell, or of the largest group of active cells.
+    """
+    if not grid.any():
+        return Rejection(Reason.NO_EVENTS, 0.0)
+    least = _least_events(grid, span_us, parameters)[-1]
+    cells = np.argwhere(grid >= least)
+    if not len(cells):
+        return _why_not_active(grid, span_us, parameters, least)
+    labels = _cluster(cells, parameters)
+    sizes = np.bincount(labels[labels >= 0])
+    largest = int(sizes.max(initial=0))
+    if largest < parameters.minimum_cells:
+        return Rejection(Reason.SMALL, max(largest, 1), parameters.minimum_cells)
+    events = np.bincount(labels[labels >= 0], grid[tuple(cells[labels >= 0].T)])
+    rate_hz = float(events[sizes >= parameters.minimum_cells].max()) * 1e6 / span_us
+    return Rejection(Reason.FAINT_REGION, rate_hz, parameters.region_rate_hz)
+
+
+def _why_not_active(
+    grid: NDArray[np.int32], span_us: int, parameters: RegionParameters, least: float
+) -> Rejection:
+    """Why no cell has the least number of events of an active one."""
+    busiest = float(grid.max())
+    lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
+    if busiest < lowest:
+        return Rejection(Reason.FAINT, busiest * 1e6 / span_us, lowest * 1e6 / span_us)
+    return Rejection(Reason.NOT_OUTSTANDING, busiest / least, 1.0)
 
 
 def _is_one_of(regions: Iterable[Region], region: Region, shape: tuple[int, ...]) -> bool:

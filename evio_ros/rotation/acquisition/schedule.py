@@ -17,8 +17,16 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.explanation import (
+    Explanation,
+    Reason,
+    Rejection,
+    in_order,
+    with_explanation,
+    without_place,
+)
 from evio_ros.rotation.acquisition.backoff import Backoff
-from evio_ros.rotation.acquisition.regions import LEVELS, Region, find_regions
+from evio_ros.rotation.acquisition.regions import LEVELS, Region, find_regions, why_no_region
 from evio_ros.rotation.acquisition.search import (
     Candidates,
     Found,
@@ -44,6 +52,8 @@ UNIT_US = 2_500
 a millisecond of one core, so trackers keep more than half of it."""
 _IDLE_UNIT_US = 1_250
 """The same while none is. Then new regions are searched to the end at once, as nothing waits."""
+_OF_LATE_US = 2_000_000
+"""More than twice the longest wait from one search of an active place to the next."""
 _REACQUISITION_US = 15_000
 """Length of the events in which the motion of a lost rotor is looked for, and time from one look to
 the next: a fan's blade passes in about this time."""
@@ -77,10 +87,11 @@ class SearchSchedule:
         self._search = RotorSearch(size, settings)
         self.slow = SlowSearch(size, bank, settings)
         self._regions_searched = 0
+        self._explanations: tuple[Explanation, ...] = ()
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events, and what was searched in vain."""
+        """Forget all events, and when to search again; explanations stay."""
         self.slow.reset()
         p = self._detector
         steps = math.ceil(p.acquisition_us / p.step_us)
@@ -94,6 +105,8 @@ class SearchSchedule:
         self._later: list[EventWindow] = []
         self._is_new = False
         self._until_look_us = steps * p.step_us
+        # Time in which the events of regions were counted.
+        self._counted_us = 0
         # Sensor time of a step that has ended and was not searched for, and what is left of others.
         self._due_us = self._budget_us = 0
 
@@ -110,6 +123,36 @@ class SearchSchedule:
     def regions_searched(self) -> int:
         """Number of searches that were begun."""
         return self._regions_searched + self.slow.regions_searched
+
+    @property
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Why nothing was found in the places searched last, the most telling first.
+
+        Where none was searched of late, and no rotor is tracked, one of the whole view is added.
+        """
+        known = in_order(self._explanations)
+        if len(self._bank) or not self._recent:
+            return known
+        if any(self._now_us - each.t_us < _OF_LATE_US for each in known):
+            return known
+        return (*known, self._explain_view())
+
+    def _explain_view(self) -> Explanation:
+        """Why no place in the whole view is searched."""
+        counts, span_us = self._events.total()
+        missing_us = self._detector.acquisition_us - span_us
+        rejection = (
+            Rejection(Reason.SHORT, 1e-6 * span_us, 1e-6 * self._detector.acquisition_us)
+            if missing_us > 0 and counts.any()
+            else why_no_region(counts, span_us, self._regions)
+        )
+        box = (0, 0, self._size.width, self._size.height)
+        rate_hz = 1e6 * int(counts.sum()) / max(span_us, 1)
+        return Explanation(rejection, self._now_us, span_us, box, rate_hz)
+
+    def note(self, explanation: Explanation) -> None:
+        """Keep why no rotor is tracked in some place."""
+        self._explanations = with_explanation(self._explanations, explanation)
 
     def add(self, part: EventWindow) -> None:
         """Take in a slice that the bank has taken in, and counted in `unassigned`."""
@@ -194,18 +237,26 @@ class SearchSchedule:
         while self._queue:
             region = self._queue.pop(0)
             active_us = self._events.active_us(region.cells)
-            missing_us = self._detector.acquisition_us // 2 - active_us
-            if missing_us > 0:
-                self._backoff(region).wait(region, self._now_us + missing_us)
+            least_us = self._detector.acquisition_us // 2
+            if active_us < least_us:
+                brief = Rejection(Reason.BRIEF, 1e-6 * active_us, 1e-6 * least_us)
+                self._explain(region, active_us, brief)
+                self._backoff(region).wait(region, self._now_us + least_us - active_us)
                 continue
             self._is_new = not self._failures(region)
             self._regions_searched += 1
             return self._search_region(region, active_us)
         return None
 
+    def _explain(self, region: Region, active_us: int, rejection: Rejection) -> None:
+        """Keep why no rotor was found in a region that has been active for some time."""
+        rate_hz = 1e6 * region.events / max(self._counted_us, 1)
+        self.note(Explanation(rejection, self._now_us, active_us, region.box, rate_hz))
+
     def _active_regions(self) -> list[Region]:
         """Regions to search: new ones before those that failed of old, then by their events."""
         counts, span_us = self._events.total()
+        self._counted_us = span_us
         discs = [tracker.ellipse for tracker in self._bank]
         now_us = self._now_us
         regions = find_regions(counts, span_us, self._regions, discs)
@@ -234,8 +285,14 @@ class SearchSchedule:
         )
         outcome = yield from self._search.search(request)
         self._beside = outcome.beside
-        if isinstance(outcome, Found) and self._search.is_still_seen(outcome, self._later):
-            return outcome
+        if isinstance(outcome, Found):
+            rejection = self._search.why_not_seen(outcome, self._later)
+            if rejection is None:
+                self._explanations = without_place(self._explanations, outcome.tracker.ellipse.box)
+                return outcome
+        else:
+            rejection = outcome.rejection
+        self._explain(region, active_us, rejection)
         if isinstance(outcome, RetryAfter):
             self._backoff(region).wait(region, self._now_us + outcome.wait_us)
         else:

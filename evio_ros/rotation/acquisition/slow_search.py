@@ -214,7 +214,7 @@ class SlowSearch:
             by_outline=False,
         )
         outcome = yield from past.search.search(request)
-        if isinstance(outcome, Found) and past.search.is_still_seen(outcome, self._later):
+        if isinstance(outcome, Found) and past.search.why_not_seen(outcome, self._later) is None:
             return outcome
         if isinstance(outcome, RetryAfter):
             backoff.wait(region, past.now + outcome.wait_us)

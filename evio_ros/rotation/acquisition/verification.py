@@ -8,11 +8,13 @@ beside one, fails to explain its events (`tracking.lock_detector`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.explanation import Rejection
 from evio_ros.rotation.acquisition.pull_in import pull_in
 from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWindow
 from evio_ros.rotation.acquisition.winding import RotorCandidate
@@ -50,19 +52,30 @@ class Verifier:
         # Counted by the bank, and not asked for.
         self._unassigned = np.zeros(self._bank.grid_shape, np.int32)
 
-    def verify(self, candidate: RotorCandidate, events: RegionEvents) -> Work[RotorTracker | None]:
-        """A tracker of a candidate at the end of some events; None where it is no rotor."""
+    def verify(
+        self, candidate: RotorCandidate, events: RegionEvents
+    ) -> Work[RotorTracker | Rejection]:
+        """A tracker of a candidate at the end of some events; why not where it is no rotor."""
+        outcome = yield from self._verify(candidate, events)
+        if isinstance(outcome, Rejection) and math.isnan(outcome.speed_hz):
+            return replace(outcome, speed_hz=candidate.frequency_hz)
+        return outcome
+
+    def _verify(
+        self, candidate: RotorCandidate, events: RegionEvents
+    ) -> Work[RotorTracker | Rejection]:
         lock = yield from pull_in(events, candidate, self._tracking)
-        if lock is None:
-            return None
+        if isinstance(lock, Rejection):
+            return lock
         tracker = yield from self.track(lock.window, candidate, lock.template, lock.motion)
-        if not tracker.is_seen():
-            return None
+        rejection = tracker.why_not_seen()
+        if rejection is not None:
+            return rejection
         ellipse, template, motion = tracker.retraced(lock.window.start_us)
         candidate = replace(candidate, ellipse=ellipse)
         dispersion = tracker.known_dispersion()
         tracker = yield from self.track(lock.window, candidate, template, motion, dispersion)
-        return tracker if tracker.is_credible() else None
+        return tracker.why_not_credible() or tracker
 
     def track(
         self,

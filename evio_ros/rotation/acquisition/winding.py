@@ -26,6 +26,7 @@ from scipy.ndimage import median_filter
 from evio_ros.cell_counts import cell_time_series
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition.phase_vortex import (
     best_starts,
@@ -60,6 +61,8 @@ _NOISE_AMPLITUDE = 2.0
 """Cells weigh by the square of their amplitude above this. Noise has 0.9 in each polarity."""
 _STANDING_SHARE = 0.5
 """What stands, with the same phase everywhere, has no more than this share of what winds."""
+_LEAST_PERIODS = 3.0
+"""A line must have so many periods in the time searched to stand out of what is slower."""
 _ONE_SIDED = 0.7
 """Length of the mean direction from hub to cells beyond which they lie to one side of it; half a
 disc has 0.64."""
@@ -166,7 +169,7 @@ def acquire(
     span_us: int,
     region: Region,
     parameters: AcquisitionParameters,
-) -> Work[list[RotorCandidate]]:
+) -> Work[list[RotorCandidate] | Rejection]:
     """Search a region for what winds about a hub.
 
     Args:
@@ -176,7 +179,7 @@ def acquire(
         parameters: thresholds.
 
     Returns:
-        Candidates, the most coherent first; empty where nothing turns.
+        Candidates, the most coherent first; where there are none, why not: by the strongest line.
     """
     region = _coarse(region, parameters.maximum_cells)
     points = region.cell_centers()
@@ -190,14 +193,19 @@ def acquire(
         yield
     spectrum = yield from _normalised_spectrum(series)
     frequencies = np.fft.rfftfreq(2 * bins, parameters.time_bin_us * 1e-6)
-    candidates = []
-    for line in _spectral_lines(spectrum, frequencies, parameters):
+    lines = _spectral_lines(spectrum, frequencies, parameters)
+    if isinstance(lines, Rejection):
+        return lines
+    candidates, rejections = [], []
+    for line in lines:
         yield
-        candidate = _wind(spectrum, line, points, float(frequencies[line]), parameters)
-        if candidate is not None and candidate.coherence >= parameters.minimum_coherence:
-            candidates.append(candidate)
+        found = _wind(spectrum, line, points, float(frequencies[line]), parameters)
+        if isinstance(found, Rejection):
+            rejections.append(found)
+        else:
+            candidates.append(found)
     candidates.sort(key=lambda candidate: candidate.coherence, reverse=True)
-    return candidates
+    return candidates or rejections[0]
 
 
 def _coarse(region: Region, maximum: int) -> Region:
@@ -251,17 +259,32 @@ def _mean_power(spectrum):
 
 def _spectral_lines(
     spectrum: NDArray[np.complex64], frequencies: _Real, parameters: AcquisitionParameters
-) -> list[int]:
-    """Indices of the strongest lines of the region's common power spectrum."""
+) -> list[int] | Rejection:
+    """Indices of the strongest lines of the region's common power spectrum, or why none is."""
     power = _mean_power(spectrum)
     floor = np.maximum(median_filter(power, _FLOOR_BINS, mode="nearest"), 1e-12)
     prominence = power / floor
     is_peak = np.zeros(len(power), bool)
     is_peak[1:-1] = (power[1:-1] > power[:-2]) & (power[1:-1] >= power[2:])
-    is_peak &= (prominence >= parameters.line_prominence) & (frequencies >= parameters.minimum_hz)
+    is_peak &= frequencies >= parameters.minimum_hz
+    if not (is_peak & (prominence >= parameters.line_prominence)).any():
+        return _no_line(power, prominence * is_peak, frequencies, parameters)
+    is_peak &= prominence >= parameters.line_prominence
     peaks = np.flatnonzero(is_peak)
     strongest = peaks[np.argsort(power[peaks])[::-1]]
     return [int(line) for line in strongest[: parameters.lines]]
+
+
+def _no_line(
+    power: _Real, prominence: _Real, frequencies: _Real, parameters: AcquisitionParameters
+) -> Rejection:
+    """Why no line stands out: most of the power is slow, or there is no rhythm at all."""
+    # The spectrum is padded to twice the time.
+    slowest_hz = max(2 * _LEAST_PERIODS * float(frequencies[1]), parameters.minimum_hz)
+    strongest = int(power.argmax())
+    if frequencies[strongest] < slowest_hz and power[strongest] > parameters.line_prominence:
+        return Rejection(Reason.SLOW, float(frequencies[strongest]), slowest_hz)
+    return Rejection(Reason.NO_RHYTHM, float(prominence.max()), parameters.line_prominence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,21 +327,28 @@ def _wind(
     points: _Real,
     line_hz: float,
     parameters: AcquisitionParameters,
-) -> RotorCandidate | None:
+) -> RotorCandidate | Rejection:
     """Find the order, hub and flattening around which the phasors of a line wind best."""
     phasors = spectrum[:, :, index]
     line = _Line.of(phasors, points)
     weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - _NOISE_AMPLITUDE, 0.0) ** 2
-    if np.count_nonzero(weight) < _LEAST_CELLS:
-        return None
+    cells = np.count_nonzero(weight)
+    if cells < _LEAST_CELLS:
+        return Rejection(Reason.FEW_CELLS, cells, _LEAST_CELLS, line_hz)
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
     shears = np.stack((np.zeros(2), _shear_of(spread)))
     starts = line.starts(centroid, _grid_of_shifts(spread), shears, parameters.maximum_order)
     best, order = starts[0][:2]
     other_sense = max(start[0] for start in starts if start[1] * order < 0)
-    if best < max(_START_SHARE * parameters.minimum_coherence, _ONE_SENSE * other_sense):
-        return None
+    least = _START_SHARE * parameters.minimum_coherence
+    if best < max(least, _ONE_SENSE * other_sense):
+        standing = line.standing(centroid, shears[0])
+        if standing > max(_STANDING_SHARE, best):
+            return Rejection(Reason.FLICKER, standing, _STANDING_SHARE, line_hz)
+        if best < least:
+            return Rejection(Reason.NO_HUB, best, least, line_hz)
+        return Rejection(Reason.BOTH_SENSES, best / other_sense, _ONE_SENSE, line_hz)
     promising = [
         start
         for start in starts[:_ORDERS_TRIED]
@@ -326,24 +356,32 @@ def _wind(
         and line_hz <= parameters.maximum_speed_hz * abs(start[1])
     ]
     if not promising:
-        return None
+        speed_hz = line_hz / abs(order)
+        return Rejection(Reason.TOO_FAST, speed_hz, parameters.maximum_speed_hz, line_hz)
     fits = [_refine(line, centroid, spread, start[1:]) for start in promising]
     fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED
-    if _one_sided(points, fit, weight) > _SEEN_IN_PART:
+    beside = _one_sided(points, fit, weight)
+    if beside > _SEEN_IN_PART:
         overtone = _overtone(spectrum, index, points)
         if overtone is not None:
             near = [_refine(line, centroid, spread, start) for start in _neighbours(fit, centroid)]
             fits = [fit for fit in fits + near if _winds_twice(overtone, fit)]
             if not fits:
-                return None
+                return Rejection(Reason.ONE_SIDED, beside, _SEEN_IN_PART, line_hz)
             fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED_FOR_SURE
     coherence, order, center, shear = fit
+    if coherence < parameters.minimum_coherence:
+        return Rejection(Reason.NO_HUB, coherence, parameters.minimum_coherence, line_hz)
     standing = line.standing(center, shear)
-    if standing > _STANDING_SHARE * coherence or _one_sided(points, fit, weight) > one_sided:
-        return None
+    if standing > _STANDING_SHARE * coherence:
+        return Rejection(Reason.FLICKER, standing, _STANDING_SHARE * coherence, line_hz)
+    beside = _one_sided(points, fit, weight)
+    if beside > one_sided:
+        return Rejection(Reason.ONE_SIDED, beside, one_sided, line_hz)
     ellipse = _outline(points, weight, center, shear)
-    if ellipse.axes[0] > _FLATTEST * ellipse.axes[1]:
-        return None
+    long, wide = ellipse.axes
+    if long > _FLATTEST * wide:
+        return Rejection(Reason.EDGE_ON, long / wide, _FLATTEST, line_hz)
     return RotorCandidate(ellipse, line_hz / order, abs(order), coherence)
 
 

@@ -21,6 +21,7 @@ from dataclasses import replace
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventBatch, EventWindow
+from evio_ros.explanation import Box, Explanation, in_order, with_explanation, without_place
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.looking_back.backward_tracking import BackwardTracking, KnownRotor
 from evio_ros.rotation.looking_back.path_estimate import PathEstimates
@@ -133,8 +134,10 @@ class _HeldMeasurements:
         if not self._is_whole or self._is_sure():
             return
         steps = [_step_of(measurement).events for measurement in self._held]
-        for path in find_paths(EventBatch.concatenate(self._detector.size, steps)):
+        paths, explanations = find_paths(EventBatch.concatenate(self._detector.size, steps))
+        for path in paths:
             self._fill_in(PathEstimates(path, self._free_identity()))
+        self._explain([path.ellipse.box for path in paths], explanations)
 
     def _next(self) -> Measurement:
         measurement = self._held.popleft()
@@ -185,6 +188,20 @@ class _HeldMeasurements:
             if not agreeing:
                 self._held[place] = replace(measurement, rotors=others)
                 self._put(place, estimate)
+
+    def _explain(self, found: Iterable[Box], explanations: Iterable[Explanation]) -> None:
+        """Have the last measurement say why nothing was found in the other places."""
+        known = self._held[-1].explanations
+        for explanation in explanations:
+            known = tuple(
+                old
+                for old in known
+                if not (old.reason.is_settled_by_looking_back and old.is_at(explanation.box))
+            )
+            known = with_explanation(known, explanation)
+        for box in found:
+            known = without_place(known, box)
+        self._held[-1] = replace(self._held[-1], explanations=in_order(known))
 
     def _put(self, place: int, estimate: RotorEstimate) -> None:
         measurement = self._held[place]

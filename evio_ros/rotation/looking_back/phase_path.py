@@ -40,6 +40,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.looking_back.event_count_time import COUNT_SPAN, CountedEvents
 from evio_ros.rotation.looking_back.path_smoother import SmoothPath, smooth_path
 from evio_ros.rotation.looking_back.phase_scores import PhaseScores
@@ -115,7 +116,7 @@ class PhasePath:
         return float(self.phase[-1] - self.phase[0]) / (2 * math.pi)
 
 
-def fit_path(counted: CountedEvents, ellipse: Ellipse, turns: float) -> PhasePath | None:
+def fit_path(counted: CountedEvents, ellipse: Ellipse, turns: float) -> PhasePath | Rejection:
     """Fit the path and the hub of what may turn.
 
     Args:
@@ -124,22 +125,26 @@ def fit_path(counted: CountedEvents, ellipse: Ellipse, turns: float) -> PhasePat
         turns: about how many it makes over the events, signed.
 
     Returns:
-        The path; None where it does not turn by `_FEWEST_TURNS`, or one half of it foretells
-        nothing of the other.
+        The path; why there is none where it does not turn by `_FEWEST_TURNS`, or one half of it
+        foretells nothing of the other.
     """
     seen = seen_pixels(counted)
     bins = int(np.clip(abs(turns) * BINS_PER_TURN, FEWEST_BINS, MOST_BINS))
     binned = BinnedEvents.of(counted, ellipse, seen, bins)
     phase = _rough_path(binned, 2 * math.pi * turns * (np.arange(bins) + 0.5) / bins)
     for _ in range(2):
-        if abs(phase[-1] - phase[0]) < 2 * math.pi * _FEWEST_TURNS:
-            return None
+        turned = abs(phase[-1] - phase[0]) / (2 * math.pi)
+        if turned < _FEWEST_TURNS:
+            return Rejection(Reason.MOVED_PAST, turned, _FEWEST_TURNS)
         counted, phase = _evened(counted, binned, phase)
         binned = BinnedEvents.of(counted, ellipse, seen, bins)
         phase = _rough_path(binned, phase, _FIRST_BLURS[-2:])
     turns = abs(phase[-1] - phase[0]) / (2 * math.pi)
-    if turns < _FEWEST_TURNS or not _is_hopeful(binned, phase):
-        return None
+    if turns < _FEWEST_TURNS:
+        return Rejection(Reason.MOVED_PAST, turns, _FEWEST_TURNS)
+    hopeless = _why_hopeless(binned, phase)
+    if hopeless is not None:
+        return hopeless
     most = min(MOST_BINS, max(len(counted) // _FEWEST_EVENTS, FEWEST_BINS))
     fine = int(np.clip(turns * FINE_BINS_PER_TURN, FEWEST_BINS, most))
     centers = (np.arange(fine) + 0.5) / fine
@@ -268,11 +273,16 @@ def _refined(
     )
 
 
-def _is_hopeful(binned: BinnedEvents, phase: _Real) -> bool:
-    """Whether a rough path is worth refining."""
-    gain = float(gains(binned, binned.density(phase, BLUR), phase).sum())
+def _why_hopeless(binned: BinnedEvents, phase: _Real) -> Rejection | None:
+    """Why a rough path is not worth refining; None where it is."""
     events = max(float(binned.events.sum()), 1.0)
-    return gain > HOPEFUL_GAIN * events and _foretold(binned, phase) > HOPEFUL_SHARE * gain / events
+    gain = float(gains(binned, binned.density(phase, BLUR), phase).sum()) / events
+    if not gain > HOPEFUL_GAIN:
+        return Rejection(Reason.NO_PATH, gain, HOPEFUL_GAIN)
+    foretold = _foretold(binned, phase)
+    if not foretold > HOPEFUL_SHARE * gain:
+        return Rejection(Reason.UNLIKE, max(foretold / gain, 0.0), HOPEFUL_SHARE)
+    return None
 
 
 def _foretold(binned: BinnedEvents, phase: _Real) -> float:

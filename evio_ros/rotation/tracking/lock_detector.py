@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["LockDetector", "is_wrong_disc"]
+from evio_ros.explanation import Reason, Rejection
+
+__all__ = ["LockDetector", "why_wrong_disc"]
 
 _QUIET_SHARE = 0.25
 """Share of the expected gain below which a rotor is not seen turning. Fitted to simulated
@@ -92,11 +94,15 @@ class LockDetector:
         # By how much it turned unseen just now, at most in this turn, and in this turn at all.
         self._lull_rad = self._lulls_rad = self._turn_rad = 0.0
 
-    def is_locked(self) -> bool:
-        """Whether enough was seen to take what is followed for a rotor."""
-        return (
-            self.slices >= _LEAST_SLICES and self.match > _LEAST_MATCH and self.gain > _LEAST_GAIN
-        )
+    def why_not_locked(self) -> Rejection | None:
+        """Why what is followed is not taken for a rotor; None where enough of it was seen."""
+        if self.slices < _LEAST_SLICES:
+            return Rejection(Reason.FEW_SLICES, self.slices, _LEAST_SLICES)
+        if not self.match > _LEAST_MATCH:
+            return Rejection(Reason.NO_MATCH, self.match, _LEAST_MATCH)
+        if not self.gain > _LEAST_GAIN:
+            return Rejection(Reason.LITTLE_GAIN, self.gain, _LEAST_GAIN)
+        return None
 
     def is_match(self) -> bool:
         """Whether what is seen resembles the template at all."""
@@ -181,6 +187,8 @@ class LockDetector:
         return _CREEP_SHARE * events / max(self._events_per_rad * length_s, 1e-9)
 
 
-def is_wrong_disc(over_dispersion: float) -> bool:
-    """Whether a disc is more likely a wrong one, see `LockDetector.probability`."""
-    return over_dispersion > _WRONG_DISC
+def why_wrong_disc(over_dispersion: float) -> Rejection | None:
+    """Why a disc is more likely a wrong one than not, see `LockDetector.probability`."""
+    if over_dispersion > _WRONG_DISC:
+        return Rejection(Reason.WRONG_DISC, over_dispersion, _WRONG_DISC)
+    return None

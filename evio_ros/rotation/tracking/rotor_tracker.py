@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.known_discs import KnownDisc
 from evio_ros.rotation.tracking.disc_filter import DiscFilter
 from evio_ros.rotation.tracking.likelihood import (
@@ -24,7 +25,7 @@ from evio_ros.rotation.tracking.likelihood import (
     match_template,
     score_of,
 )
-from evio_ros.rotation.tracking.lock_detector import LockDetector, is_wrong_disc
+from evio_ros.rotation.tracking.lock_detector import LockDetector, why_wrong_disc
 from evio_ros.rotation.tracking.over_dispersion import OverDispersion
 from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.slice_counts import CoherentSlices
@@ -178,7 +179,7 @@ class RotorTracker:
         self._disc.predict(slices.length_s)
         self._errors.add_disc(self.t_us, self._disc)
         self._lock.update(match.gain, slices.events, slices.live_rad, template.contrast)
-        is_doubtful = is_wrong_disc(self._over_dispersion())
+        is_doubtful = why_wrong_disc(self._over_dispersion()) is not None
         self.doubtful_us = self.doubtful_us + slices.length_us if is_doubtful else 0
         self._update_template(slices)
         return self._disc.remap()
@@ -300,24 +301,33 @@ class RotorTracker:
         self._lock.restart()
         self._dispersion.interrupt()
 
-    def is_seen(self) -> bool:
-        """Whether something turns as expected from slice to slice."""
-        return (
-            not self.stopped
-            and self.unseen_us == 0
-            and self._lock.is_locked()
-            and self.template.contrast > _LEAST_CONTRAST
-        )
+    def why_not_seen(self) -> Rejection | None:
+        """Why nothing turns as expected from slice to slice; None where it does."""
+        unlocked, contrast = self._lock.why_not_locked(), self.template.contrast
+        if unlocked is not None:
+            return unlocked
+        if not contrast > _LEAST_CONTRAST:
+            return Rejection(Reason.LOW_CONTRAST, contrast, _LEAST_CONTRAST)
+        if self.stopped:
+            return Rejection(Reason.STOOD_STILL, 1e-6 * self.resting_us)
+        if self.unseen_us:
+            return Rejection(Reason.NOT_FOLLOWED, 1e-6 * self.unseen_us)
+        return None
 
-    def is_credible(self) -> bool:
-        """Whether it is a rotor as well: its speed is known, and its disc explains the events."""
+    def why_not_credible(self) -> Rejection | None:
+        """Why it is no rotor, even if it is seen; None where its speed and disc are known."""
+        unseen = self.why_not_seen()
+        if unseen is not None:
+            return unseen
         speed, variance = float(self._phase.state[1]), float(self._phase.covariance[1, 1])
         relative_std = math.sqrt(variance) / max(abs(speed), 1e-9)
-        return (
-            self.is_seen()
-            and relative_std < RIGHT_ERROR
-            and not is_wrong_disc(self._over_dispersion())
-        )
+        if not relative_std < RIGHT_ERROR:
+            return Rejection(Reason.UNSURE_SPEED, relative_std, RIGHT_ERROR)
+        return why_wrong_disc(self._over_dispersion())
+
+    def is_credible(self) -> bool:
+        """Whether it is a rotor: it is seen, its speed is known, its disc explains the events."""
+        return self.why_not_credible() is None
 
     def known_disc(self) -> KnownDisc:
         """The disc as it is believed to be now."""

@@ -12,6 +12,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.explanation import Reason
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
@@ -415,3 +416,108 @@ def test_a_stop_before_a_quiet_sensor_is_none_of_lost_events(noise_hz):
         assert estimates[t_us].rpm == pytest.approx(0.0, abs=0.5)
     turned = estimates[980_000].turns - estimates[480_000].turns
     assert turned == pytest.approx(first.turns(20_000), abs=0.02)
+
+
+def lamp(duration_us: int, hz: float = 100.0) -> EventBatch:
+    """A disc that is lit and dark by turns, all of it at once, and noise."""
+    events = events_of([replace(IdealRotor(0.0), edge_std_rad=9.0)], duration_us)
+    is_lit = np.sin(2e-6 * math.pi * hz * events.t) > 0.5
+    columns = (events.t, events.x, events.y, events.polarity)
+    return EventBatch(SIZE, *(column[is_lit] for column in columns))
+
+
+def swaying(duration_us: int) -> EventBatch:
+    """Noise in a square that moves to and fro along the rows, four times a second."""
+    events = events_of([], duration_us, noise_hz=3e6)
+    middle = 160 + 30 * np.sin(2e-6 * math.pi * 4 * events.t)
+    inside = (np.abs(events.x - middle) < 30) & (np.abs(events.y.astype(int) - 120) < 30)
+    columns = (events.t, events.x, events.y, events.polarity)
+    return EventBatch(SIZE, *(column[inside] for column in columns))
+
+
+FLAT = Ellipse((160.3, 119.6), (60.0, 6.0), 0.0)
+SCENES = {
+    "nothing": (EventBatch.empty(SIZE), Reason.NO_EVENTS),
+    "short": (events_of([IdealRotor(20.0)], 150_000), Reason.SHORT),
+    "dim": (events_of([IdealRotor(20.0, event_rate_hz=4e3)], noise_hz=1e3), Reason.FAINT),
+    "tiny": (
+        events_of([IdealRotor(20.0, ellipse=Ellipse((80.0, 60.0), (3.0, 3.0), 0.0))]),
+        Reason.SMALL,
+    ),
+    "lamp": (lamp(500_000), Reason.FLICKER),
+    "noise in a place": (
+        events_of([replace(IdealRotor(0.0, ellipse=FLAT), edge_std_rad=9.0)]),
+        Reason.NO_RHYTHM,
+    ),
+    "to and fro": (swaying(500_000), Reason.SLOW),
+    "too slow": (events_of([IdealRotor(1.5, 1, duty=0.05)], 600_000), Reason.TOO_SLOW),
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_why_nothing_is_found(scene):
+    events, reason = SCENES[scene]
+    parameters = RotationDetectorParameters()
+    detector = RotationDetector(SIZE, parameters)
+    assert detector.explanations == ()
+    end_us = int(events.t[-1]) + 1 if len(events) else 500_000
+    for step in windows([events], SIZE, parameters.step_us, start_us=0, end_us=end_us):
+        assert detector.process(step) == []
+    (explanation, *_) = detector.explanations
+    assert explanation.reason is reason
+    assert explanation.t_us <= end_us + parameters.step_us
+    if not reason.is_of_view:
+        x0, y0, x1, y1 = explanation.box
+        assert x0 <= 160 < x1
+        assert y0 <= 120 < y1
+
+
+def test_the_numbers_of_a_slow_disc_are_those_of_its_turn():
+    events = events_of([IdealRotor(-1.5, 1, duty=0.05)], 600_000)
+    detector = RotationDetector(SIZE)
+    for step in windows([events], SIZE, 50_000, start_us=0):
+        detector.process(step)
+    (explanation,) = detector.explanations
+    assert explanation.rejection.speed_hz == pytest.approx(-1.5, rel=0.2)
+    # At the most 0.5 s are looked at.
+    assert explanation.rejection.value == pytest.approx(0.75, rel=0.2)
+    assert explanation.rate_hz == pytest.approx(1e6, rel=0.1)
+    assert explanation.box == pytest.approx((100, 60, 220, 180), abs=8)
+
+
+def test_a_rotor_that_is_found_needs_no_explanation_and_a_lamp_beside_it_does():
+    rotor = IdealRotor(19.2, ellipse=Ellipse((70.3, 60.6), (45.0, 45.0), 0.0))
+    blinking = lamp(600_000)
+    x = (blinking.x.astype(int) + 90).clip(0, SIZE.width - 1).astype(np.uint16)
+    both = [
+        events_of([rotor], 600_000),
+        EventBatch(SIZE, blinking.t, x, blinking.y, blinking.polarity),
+    ]
+    t = np.concatenate([events.t for events in both])
+    order = np.argsort(t, kind="stable")
+    columns = [
+        np.concatenate([getattr(events, name) for events in both])[order]
+        for name in ("x", "y", "polarity")
+    ]
+    detector = RotationDetector(SIZE)
+    for step in windows([EventBatch(SIZE, t[order], *columns)], SIZE, 50_000, start_us=0):
+        rotors = detector.process(step)
+    assert len(rotors) == 1
+    assert [each.reason for each in detector.explanations] == [Reason.FLICKER]
+    (x0, _, x1, _) = detector.explanations[0].box
+    assert x0 > 150
+    assert x1 > 300
+
+
+def test_a_rotor_that_is_gone_is_explained():
+    turning = events_of([IdealRotor(19.2)], 400_000)
+    gone = events_of([], 400_000, seed=1)
+    after = EventBatch(SIZE, gone.t + 400_000, gone.x, gone.y, gone.polarity)
+    events = EventBatch.concatenate(SIZE, [turning, after])
+    detector = RotationDetector(SIZE, tracking=TrackerParameters(rest_us=200_000))
+    for step in windows([events], SIZE, 50_000, start_us=0):
+        detector.process(step)
+    assert detector.statistics.rotors_lost == 1
+    explanation = detector.explanations[0]
+    assert explanation.reason in (Reason.AT_REST, Reason.LOST)
+    assert explanation.box == pytest.approx((100, 60, 220, 180), abs=8)

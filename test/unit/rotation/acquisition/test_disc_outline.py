@@ -11,6 +11,7 @@ from work_results import result_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.disc_outline import (
     _power_along_lines,
     outline_ellipse,
@@ -96,7 +97,7 @@ def test_a_mark_on_a_disc_turns(frequency_hz):
     events = events_of([rotor], SPAN_US)
     work = turning_candidate(events, 0, SPAN_US, rotor.ellipse, TrackerParameters())
     candidate = result_of(work)
-    assert candidate is not None
+    assert not isinstance(candidate, Rejection)
     assert candidate.frequency_hz == pytest.approx(frequency_hz, abs=0.2e6 / SPAN_US)
     assert (candidate.ellipse, candidate.order) == (rotor.ellipse, 1)
     assert 0.5 < candidate.coherence <= 1.0
@@ -109,4 +110,6 @@ def test_noise_does_not_turn_and_neither_does_a_lamp():
     lamp = EventBatch(SIZE, noise.t[keep], noise.x[keep], noise.y[keep], noise.polarity[keep])
     for events in (noise, lamp, EventBatch.empty(SIZE)):
         work = turning_candidate(events, 0, SPAN_US, disc, TrackerParameters())
-        assert result_of(work) is None
+        rejection = result_of(work)
+        assert rejection.reason is Reason.NOT_TURNING
+        assert rejection.value < rejection.limit

@@ -10,6 +10,7 @@ from spun_disc import SpunDisc
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement
 from evio_ros.events import EventBatch, EventWindow
+from evio_ros.explanation import Reason
 from evio_ros.pipeline import measure_batches, measure_source
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
@@ -67,6 +68,19 @@ def test_turns_and_angle_go_on_over_the_moment_it_was_found(looked_back):
         apart = (after.angle_rad - before.angle_rad) / (2 * np.pi) - turned
         # Any of the blades may be the one that is named.
         assert BLADES * apart == pytest.approx(round(BLADES * apart), abs=0.05)
+
+
+def test_a_disc_that_does_not_come_round_is_explained():
+    disc = SpunDisc(rpm=150.0, sectors=1)
+    events = disc.events()
+    turns = disc.turns(disc.start_us + disc.length_us)
+    assert turns < 0.7
+    end_us = int(events.t[-1]) + 1
+    *_, last = measure_batches([events], events.size, PARAMETERS, 0, end_us, look_back=True)
+    (explanation,) = last.explanations
+    assert explanation.reason is Reason.NOT_ROUND
+    assert explanation.rejection.value == pytest.approx(turns, abs=0.1)
+    assert explanation.rejection.limit > 1.0
 
 
 def test_looking_back_stops_at_a_gap(fan_recording):

@@ -7,9 +7,10 @@ import pytest
 from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.explanation import Reason
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
-from evio_ros.rotation.tracking.lock_detector import LockDetector, is_wrong_disc
+from evio_ros.rotation.tracking.lock_detector import LockDetector, why_wrong_disc
 from evio_ros.windowing import windows
 
 GAIN, EVENTS, TURNED_RAD = 100.0, 100, 0.3
@@ -26,7 +27,7 @@ def _seen(slices: int, share: float = 1.0) -> LockDetector:
 
 def test_much_that_fits_is_a_rotor() -> None:
     assert _seen(500).probability(2.0) > 0.999
-    assert _seen(500).is_locked()
+    assert _seen(500).why_not_locked() is None
 
 
 def test_little_is_doubtful_and_grows() -> None:
@@ -37,13 +38,13 @@ def test_little_is_doubtful_and_grows() -> None:
     # than 2500 in all.
     assert _seen(15).probability(1.0) == pytest.approx(0.5, abs=0.3)
     assert _seen(30).probability(1.0) > 0.9
-    assert not _seen(2).is_locked()
+    assert _seen(2).why_not_locked().reason is Reason.FEW_SLICES
 
 
 def test_events_that_do_not_match_are_none() -> None:
     lock = _seen(500, 0.1)
     assert lock.probability(1.0) == 0.0
-    assert not lock.is_locked()
+    assert lock.why_not_locked().reason is Reason.NO_MATCH
     assert not lock.is_match()
 
 
@@ -55,7 +56,10 @@ def test_scatter_that_events_do_not_explain_is_a_wrong_disc() -> None:
     assert chances[1] > 0.95
     assert chances[2] > 0.5 > chances[3]
     assert chances[4] < 1e-3
-    assert [is_wrong_disc(excess) for excess in (75.0, 115.0, 300.0)] == [False, False, True]
+    assert why_wrong_disc(75.0) is why_wrong_disc(115.0) is None
+    rejection = why_wrong_disc(300.0)
+    assert (rejection.reason, rejection.value) == (Reason.WRONG_DISC, 300.0)
+    assert 115.0 < rejection.limit < 300.0
 
 
 def test_a_rotor_that_stops_turning_as_expected_is_lost_at_once() -> None:

@@ -126,5 +126,5 @@ def test_a_speed_that_no_rotor_has_is_a_loss_of_lock() -> None:
         times_us = range(start_us, start_us + SLICE_US)
         bank.follow(events, times_us, True, unassigned)
     assert tracker.unseen_us > 0
-    assert not tracker.is_seen()
+    assert tracker.why_not_seen() is not None
     assert tracker.estimate() is None
