@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from evio_ros.crop import crop
 from evio_ros.errors import ParameterError
@@ -120,7 +121,7 @@ def _measure_steps(
 ) -> Iterator[Measurement]:
     for step in steps:
         if region is not None:
-            step = EventWindow(step.start_us, step.length_us, crop(step.events, region))
+            step = replace(step, events=crop(step.events, region))
         yield Measurement(step.end_us, window_us, step, detector.process(step))
 
 

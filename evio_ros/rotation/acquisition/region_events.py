@@ -34,6 +34,7 @@ class SearchWindow:
         events: those of a region that belong to no rotor yet.
         slices: times in µs of the slices that lie within it as a whole.
         live: share of each slice for which there is data.
+        shares: share of each slice's events that was taken.
     """
 
     start_us: int
@@ -41,6 +42,7 @@ class SearchWindow:
     events: EventBatch
     slices: tuple[range, ...]
     live: tuple[float, ...]
+    shares: tuple[float, ...]
 
     @property
     def span_us(self) -> int:
@@ -72,6 +74,7 @@ class RegionEvents:
         self.start_us, self.end_us = slices[0].start_us, slices[-1].end_us
         self._times_us = tuple(range(part.start_us, part.end_us) for part in slices)
         self._live = tuple(part.live for part in slices)
+        self._shares = tuple(part.share for part in slices)
         self._not_seen = list(slices)
         points = region.cell_centers()
         low = np.maximum(points.min(axis=0) - _MARGIN_PX, 0.0).astype(np.int64)
@@ -101,8 +104,10 @@ class RegionEvents:
         parts = [events for end_us, events in reversed(self._picked) if end_us > start_us]
         events = EventBatch.concatenate(self._size, parts).between(start_us, self.end_us)
         whole = tuple(times for times in self._times_us if times.start >= start_us)
-        live = self._live[len(self._live) - len(whole) :]
-        return SearchWindow(start_us, self.end_us, events, whole, live)
+        first = len(self._times_us) - len(whole)
+        return SearchWindow(
+            start_us, self.end_us, events, whole, self._live[first:], self._shares[first:]
+        )
 
     def last_slices(self, span_us: int) -> Work[SearchWindow]:
         """The latest slices, as many as together are no longer than `span_us`; at least one."""

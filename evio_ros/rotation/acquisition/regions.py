@@ -92,7 +92,7 @@ class Region:
 
 def find_regions(
     grid: NDArray[np.int32],
-    span_us: int,
+    span_us: float,
     parameters: RegionParameters,
     discs: Iterable[Ellipse] = (),
 ) -> list[Region]:

@@ -174,7 +174,7 @@ class RotorSearch:
         """
         for part in later:
             times_us = range(part.start_us, part.end_us)
-            self._verifier.extend(found.events.of_slice(part), times_us, part.live)
+            self._verifier.extend(found.events.of_slice(part), times_us, part.live, part.share)
         return found.tracker.is_credible()
 
     def _first_rotor(
