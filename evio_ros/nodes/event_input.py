@@ -12,7 +12,13 @@ from evio_ros.events import EventWindow
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
-from evio_ros.ros.event_subscription import EventSubscription, ReceptionStatistics, SensorClock
+from evio_ros.ros.event_subscription import (
+    Choice,
+    EventSubscription,
+    ReceptionStatistics,
+    SensorClock,
+)
+from evio_ros.ros.message_queue import MessageQueue
 from evio_ros.ros.quality_of_service import EventsQualityParameters, packets_quality
 from evio_ros.sources.codecs.packet_stream import PacketStream
 
@@ -46,26 +52,37 @@ class _PacketSubscription:
         node: the node.
         window_us: length of the windows.
         take: called with every window and the clock that the first packet showed.
+        choose: see `Choice`; None to take all events.
 
     Attributes:
         statistics: what has come so far.
+        queue: the packets that wait.
     """
 
     def __init__(
-        self, node: EvioNode, window_us: int, take: Callable[[EventWindow, SensorClock], None]
+        self,
+        node: EvioNode,
+        window_us: int,
+        take: Callable[[EventWindow, SensorClock], None],
+        choose: Choice | None,
     ) -> None:
         self.statistics = ReceptionStatistics()
         self._node = node
         self._take = take
+        self._choose = choose
         self._stream = PacketStream(window_us)
         self._clock: SensorClock | None = None
-        node.create_subscription(EventPacket, EVENTS_TOPIC, self._receive, packets_quality())
+        self.queue = MessageQueue(
+            node, EventPacket, EVENTS_TOPIC, packets_quality(), self._receive, _size_of
+        )
 
     def _receive(self, packet: EventPacket) -> None:
         self.statistics.messages += 1
         try:
             for window in self._stream.push(packet):
                 self.statistics.events += len(window.events)
+                if self._choose is not None:
+                    window = window.thinned(*self._choose(len(window.events)))
                 self._take(window, self._clock_of(window, packet))
         except EventError as error:
             self.statistics.refused += 1
@@ -83,16 +100,25 @@ class _PacketSubscription:
         return self._clock
 
 
+def _size_of(packet: EventPacket) -> int:
+    """Bytes of a packet's events."""
+    return len(packet.events)
+
+
 def subscribe_to_events(
-    node: EvioNode, take: Callable[[EventWindow, SensorClock], None]
+    node: EvioNode,
+    take: Callable[[EventWindow, SensorClock], None],
+    choose: Choice | None = None,
 ) -> EventSubscription | _PacketSubscription:
     """Subscribe a node to events as its parameters `input` and `qos` say.
 
     Args:
         node: a node with these two groups of parameters.
         take: called with every window and the clock of its message.
+        choose: see `Choice`; None to take all events.
     """
     form = node.parameters.get(EventInputParameters, "input")
     if form.packets:
-        return _PacketSubscription(node, form.packet_window_us, take)
-    return EventSubscription(node, node.parameters.get(EventsQualityParameters, "qos"), take)
+        return _PacketSubscription(node, form.packet_window_us, take, choose)
+    quality = node.parameters.get(EventsQualityParameters, "qos")
+    return EventSubscription(node, quality, take, choose)

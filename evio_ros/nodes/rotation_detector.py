@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from evio_ros.events import EventWindow, SensorSize
 from evio_ros.msg import RotationStateArray
 from evio_ros.nodes.event_input import EventInputParameters, subscribe_to_events
 from evio_ros.parameters import Parameters, parameter
+from evio_ros.playback.load_control import LoadControl, OverloadParameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_subscription import SensorClock
@@ -59,6 +59,7 @@ class RotationDetectorNode(EvioNode):
         "tracking": TrackerParameters,
         "calibration": _CalibrationParameters,
         "input": EventInputParameters,
+        "overload": OverloadParameters,
         "qos": EventsQualityParameters,
     }
 
@@ -69,7 +70,7 @@ class RotationDetectorNode(EvioNode):
         self._events_of_step = 0
         self._known_discs = self._read_known_discs()
         self._rotors = 0
-        self._busy_s = 0.0
+        self._load = LoadControl(self.parameters.get(OverloadParameters, "overload"))
         self.parameters.on_change(self._start_afresh)
         self._publisher = self.create_publisher(
             RotationStateArray, "~/rotation_states", results_quality()
@@ -78,7 +79,7 @@ class RotationDetectorNode(EvioNode):
         warm_up(self._make_detector(SensorSize(1, 1)))
         self.create_service(Trigger, "~/recalibrate", self._recalibrate)
         self.create_service(Trigger, "~/save_calibration", self._save_calibration)
-        self._events = subscribe_to_events(self, self._take)
+        self._events = subscribe_to_events(self, self._take, lambda n: self._load.choose(n))
 
     def report(self) -> Report:
         """Rotors in view, counters, and what was lost on the way."""
@@ -89,10 +90,11 @@ class RotationDetectorNode(EvioNode):
             {
                 **received.values(),
                 "events_dropped_late": late,
-                "busy_s": round(self._busy_s, 3),
+                **self._events.queue.values(),
+                **self._load.values(),
                 **self._counters(),
             },
-            warning=bool(received.lost or received.refused or late),
+            warning=bool(received.lost or received.refused or late or self._load.is_thinning),
         )
 
     def _counters(self) -> dict[str, int]:
@@ -102,17 +104,18 @@ class RotationDetectorNode(EvioNode):
     def _start_afresh(self) -> None:
         """Have the next message make a detector with the parameters as they are now."""
         self._detector = self._slices = None
+        self._load = LoadControl(self.parameters.get(OverloadParameters, "overload"))
 
     def _take(self, window: EventWindow, clock: SensorClock) -> None:
-        started_s = time.monotonic()
         size = window.events.size
         if self._detector is None or self._slices is None or self._detector.size != size:
             self._detector = self._make_detector(size)
             self._slices = WindowAssembler(size, self._detector.parameters.slice_lengths_us)
+            self._detector.may_search = self._may_search
             self._events_of_step = 0
+        self._load.note_arrival(window.end_us, self._events.queue.came_s)
         for part in self._slices.push_window(window):
             self._follow(part, self._detector, clock)
-        self._busy_s += time.monotonic() - started_s
 
     def _make_detector(self, size: SensorSize) -> RotationDetector:
         known = self._known_discs
@@ -152,6 +155,7 @@ class RotationDetectorNode(EvioNode):
     def _follow(self, part: EventWindow, detector: RotationDetector, clock: SensorClock) -> None:
         """Give the detector a slice of a step; with the last one its rotors are known."""
         rotors = detector.take(part)
+        self._load.end_search()
         self._events_of_step += len(part.events)
         if rotors is None:
             return
@@ -163,6 +167,16 @@ class RotationDetectorNode(EvioNode):
         )
         self._events_of_step = 0
         detector.search()
+        self._load.end_search()
+        queue = self._events.queue
+        self._load.end_step(detector.parameters.step_us, queue.busy_s, queue.waiting_s)
+
+    def _may_search(self) -> bool:
+        """Whether a work unit of the search may be done now, see `LoadControl.may_search`."""
+        queue, detector = self._events.queue, self._detector
+        queue.fetch()
+        is_idle = detector is None or not len(detector.trackers)
+        return self._load.may_search(is_idle, len(queue), queue.waiting_s)
 
 
 def _write(known: KnownDiscs, file: str) -> tuple[bool, str]:

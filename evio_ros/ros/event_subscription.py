@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -13,16 +15,26 @@ from evio_ros.events import EventWindow
 from evio_ros.msg import EventArray, EventReceipt
 from evio_ros.ros.event_messages import from_message, stamp_of
 from evio_ros.ros.event_publisher import EVENTS_TOPIC, RECEIPTS_TOPIC
+from evio_ros.ros.message_queue import MessageQueue
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
     events_quality,
     receipts_quality,
 )
+from evio_ros.ros.raw_event_array import RawEventArray, read_event_array
+from evio_ros.windowing import LONGEST_GAP_US
 
-__all__ = ["EventSubscription", "ReceptionStatistics", "SensorClock"]
+__all__ = ["Choice", "EventSubscription", "ReceptionStatistics", "SensorClock"]
 
 _CONNECTION_POLL_S = 0.05
+_MESSAGES_A_RECEIPT = 2
+"""A receipt takes as long to send as a result. A driver that waits for them sends four messages
+ahead, so that it need not hear of each."""
 _READY = -1
+
+Choice = Callable[[int], tuple[NDArray[np.int64] | None, float]]
+"""Asked with each message's number of events: indices of those to be taken, None for all, and what
+share of them they are."""
 
 
 @dataclass(slots=True)
@@ -77,9 +89,11 @@ class EventSubscription:
         quality: reliability and depth.
         take: called with every window and the clock of its message. When it returns, the driver is
             told that the node is ready for more.
+        choose: see `Choice`; None to take all events.
 
     Attributes:
         statistics: what has come so far.
+        queue: the messages that wait.
     """
 
     def __init__(
@@ -87,49 +101,92 @@ class EventSubscription:
         node: Node,
         quality: EventsQualityParameters,
         take: Callable[[EventWindow, SensorClock], None],
+        choose: Choice | None = None,
     ) -> None:
         self.statistics = ReceptionStatistics()
         self._node = node
         self._take = take
+        self._choose = choose
         self._next_seq: int | None = None
+        # End of the last window, and whether messages after it were lost or refused.
+        self._end_us: int | None = None
+        self._is_missing = False
         self._receipts = node.create_publisher(EventReceipt, RECEIPTS_TOPIC, receipts_quality())
         self._name = node.get_fully_qualified_name()
-        self._subscription = node.create_subscription(
-            EventArray, EVENTS_TOPIC, self._receive, events_quality(quality)
+        self.queue = MessageQueue(
+            node, EventArray, EVENTS_TOPIC, events_quality(quality), self._receive, len, raw=True
         )
         self._drivers = 0
+        # The last message that was worked on, how many were since the last receipt.
+        self._seq = self._unreceipted = 0
         node.create_timer(_CONNECTION_POLL_S, self._greet)
 
     def _greet(self) -> None:
-        """Tell a driver that has just been connected: it knows of us before we know of it."""
-        drivers = self._subscription.get_publisher_count()
+        """Tell a driver that has just been connected: it knows of us before we know of it.
+
+        And tell of messages that were taken when no more have come.
+        """
+        self._acknowledge()
+        drivers = self.queue.subscription.get_publisher_count()
         if drivers > self._drivers:
             self._receipts.publish(EventReceipt(node=self._name, seq=_READY))
         self._drivers = drivers
 
-    def _receive(self, message: EventArray) -> None:
-        self._count(message.seq)
+    def _receive(self, data: bytes) -> None:
+        message = read_event_array(data)
+        self._is_missing |= self._count(message.seq) > 0
         try:
-            window = from_message(message)
+            window = self._window_of(message)
         except EventError as error:
             self.statistics.refused += 1
+            self._is_missing = True
             self._node.get_logger().warning(
                 f"events message {message.seq} refused: {error}", throttle_duration_sec=5.0
             )
         else:
-            self.statistics.events += len(window.events)
-            stamp = message.header.stamp
-            stamp_ns = 1_000_000_000 * stamp.sec + stamp.nanosec
-            clock = SensorClock(stamp_ns - 1000 * window.start_us, message.header.frame_id)
+            self.statistics.events += len(message.t)
+            clock = SensorClock(message.stamp_ns - 1000 * window.start_us, message.frame_id)
+            if self._is_missing:
+                self._take_missing(window, clock)
             self._take(window, clock)
-        self._receipts.publish(EventReceipt(node=self._name, seq=message.seq))
+            self._end_us, self._is_missing = window.end_us, False
+        self._seq = message.seq
+        self._unreceipted += 1
+        if self._unreceipted >= _MESSAGES_A_RECEIPT:
+            self._acknowledge()
 
-    def _count(self, seq: int) -> None:
+    def _acknowledge(self) -> None:
+        """Tell the driver of the messages that were taken since it was told last."""
+        if self._unreceipted:
+            self._unreceipted = 0
+            self._receipts.publish(EventReceipt(node=self._name, seq=self._seq))
+
+    def _window_of(self, message: RawEventArray) -> EventWindow:
+        """A message's events, as many of them as are wanted."""
+        if self._choose is None:
+            return from_message(message)
+        return from_message(message, *self._choose(len(message.t)))
+
+    def _take_missing(self, window: EventWindow, clock: SensorClock) -> None:
+        """Pass on that nothing is known of the time between the last window and one.
+
+        Where that is longer than windows may be apart, or time has gone back, whoever takes them
+        starts afresh anyhow.
+        """
+        if self._end_us is not None and 0 < window.start_us - self._end_us <= LONGEST_GAP_US:
+            size = window.events.size
+            self._take(EventWindow.of_missing(size, self._end_us, window.start_us), clock)
+
+    def _count(self, seq: int) -> int:
+        """Count a message; how many were lost before it."""
+        lost = 0
         statistics = self.statistics
         statistics.messages += 1
         if self._next_seq is not None:
             if seq < self._next_seq:
                 statistics.restarts += 1
             else:
-                statistics.lost += seq - self._next_seq
+                lost = seq - self._next_seq
+        statistics.lost += lost
         self._next_seq = seq + 1
+        return lost

@@ -1,0 +1,129 @@
+"""A queue of a subscription's messages that is seen and bounded by who works on them.
+
+The middleware says neither how many messages wait in it nor for how long. So all that waits there
+is taken over before each message is worked on, and whenever the work allows for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+__all__ = ["MessageQueue"]
+
+_TURN_S = 0.05
+"""After so long other callbacks of the node have their turn."""
+_MOST_BYTES = 1 << 28
+_LONGEST_WAIT_S = 1.2
+"""What waits takes no more memory than the first, and waits no longer than the second where other
+messages come after it; the oldest is dropped first."""
+
+
+class MessageQueue:
+    """Subscribes to a topic and hands on its messages one after the other.
+
+    Args:
+        node: the node.
+        message_type, topic, quality: what is subscribed to.
+        take: called with each message.
+        size_of: bytes of a message, about.
+        raw: whether messages are handed on as the bytes that came over the wire.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        message_type: type,
+        topic: str,
+        quality: QoSProfile,
+        take: Callable[[Any], None],
+        size_of: Callable[[Any], int],
+        raw: bool = False,
+    ) -> None:
+        self._take = take
+        self._size_of = size_of
+        # Messages, their sizes, and when they were taken over.
+        self._waiting: deque[tuple[Any, int, float]] = deque()
+        self._bytes = 0
+        self._busy_s = 0.0
+        self._began_s: float | None = None
+        self._waited_s = self._came_s = 0.0
+        self.subscription = node.create_subscription(
+            message_type, topic, self._receive, quality, raw=raw
+        )
+        self._more = node.create_guard_condition(self._work)
+
+    @property
+    def came_s(self) -> float:
+        """When the message that is worked on came, by the monotonic clock."""
+        return self._came_s
+
+    def __len__(self) -> int:
+        """Number of messages that are known to wait."""
+        return len(self._waiting)
+
+    @property
+    def waiting_s(self) -> float:
+        """For how long the oldest message has waited, or the one that is worked on had."""
+        since_s = self._waiting[0][2] if self._waiting else time.monotonic()
+        return max(time.monotonic() - since_s, self._waited_s)
+
+    @property
+    def busy_s(self) -> float:
+        """Time by the clock for which there was work on messages, until now."""
+        since_s = time.monotonic() - self._began_s if self._began_s is not None else 0.0
+        return self._busy_s + since_s
+
+    def values(self) -> dict[str, object]:
+        """Time at work and what waits, as a report names them."""
+        return {
+            "busy_s": round(self.busy_s, 3),
+            "messages_waiting": len(self),
+            "messages_waiting_s": round(self.waiting_s, 3),
+        }
+
+    def fetch(self) -> None:
+        """Take over what waits in the middleware; it is called while a message is worked on."""
+        handle, kind = self.subscription.handle, self.subscription.msg_type
+        with handle:
+            while (taken := handle.take_message(kind, self.subscription.raw)) is not None:
+                self._append(taken[0])
+
+    def _append(self, message: Any) -> None:
+        size = self._size_of(message)
+        self._waiting.append((message, size, time.monotonic()))
+        self._bytes += size
+        self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Drop messages that wait for too long, or for which there is no room, but the latest."""
+        too_old_s = time.monotonic() - _LONGEST_WAIT_S
+        while len(self._waiting) > 1 and (
+            self._bytes > _MOST_BYTES or self._waiting[0][2] < too_old_s
+        ):
+            self._bytes -= self._waiting.popleft()[1]
+
+    def _receive(self, message: Any) -> None:
+        self._append(message)
+        self._work()
+
+    def _work(self) -> None:
+        """Hand on what waits, as long as other callbacks may wait."""
+        self._began_s = begin_s = time.monotonic()
+        while self._waiting and time.monotonic() - begin_s < _TURN_S:
+            self._drop_oldest()
+            message, size, self._came_s = self._waiting.popleft()
+            self._bytes -= size
+            self._waited_s = time.monotonic() - self._came_s
+            self._take(message)
+            self.fetch()
+        self._busy_s += time.monotonic() - begin_s
+        self._began_s = None
+        self._waited_s = 0.0
+        if self._waiting:
+            self._more.trigger()
