@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -290,7 +291,10 @@ class EventWindow:
             )
 
 
-def overlaps(spans: Iterable[range], start_us: int, end_us: int) -> tuple[range, ...]:
-    """What some spans of time have in common with start_us <= t < end_us."""
-    within = (range(max(span.start, start_us), min(span.stop, end_us)) for span in spans)
-    return tuple(span for span in within if span)
+def overlaps(spans: Sequence[range], start_us: int, end_us: int) -> tuple[range, ...]:
+    """What some spans of time, in order and apart, have in common with start_us <= t < end_us."""
+    first = bisect_right(spans, start_us, key=lambda span: span.stop)
+    after = bisect_left(spans, end_us, lo=first, key=lambda span: span.start)
+    return tuple(
+        range(max(span.start, start_us), min(span.stop, end_us)) for span in spans[first:after]
+    )

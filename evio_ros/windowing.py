@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize, overlaps
 
-__all__ = ["LONGEST_GAP_US", "WindowAssembler", "split_window", "windows"]
+__all__ = [
+    "LONGEST_GAP_US",
+    "WindowAssembler",
+    "split_missing",
+    "split_window",
+    "windows",
+    "with_missing",
+]
 
 LONGEST_GAP_US = 1_000_000
 
@@ -193,6 +202,27 @@ def windows(
                 return
             yield window
     yield from assembler.flush(end_us, covered_only)
+
+
+def with_missing(given: Iterable[EventWindow], missing: Sequence[range]) -> Iterator[EventWindow]:
+    """Windows that know what is missing of them.
+
+    Args:
+        given: windows.
+        missing: spans of time, in order and apart; it may grow until a window is given.
+    """
+    for window in given:
+        spans = overlaps(missing, window.start_us, window.end_us)
+        yield replace(window, missing=spans) if spans else window
+
+
+def split_missing(window: EventWindow) -> Iterator[EventWindow]:
+    """Split a window into shorter ones, of each of which all or nothing is missing."""
+    bounds = {window.start_us, window.end_us}
+    for span in overlaps(window.missing, window.start_us, window.end_us):
+        bounds |= {span.start, span.stop}
+    for start_us, end_us in itertools.pairwise(sorted(bounds)):
+        yield window.part(start_us, end_us - start_us)
 
 
 def split_window(window: EventWindow, maximum_events: int) -> Iterator[EventWindow]:

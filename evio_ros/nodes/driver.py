@@ -72,6 +72,7 @@ class Driver(EvioNode):
             message,
             {
                 "messages": self._publisher.messages,
+                "messages_skipped": self._publisher.skipped,
                 "events": self._publisher.events,
                 "paused": self._player.paused,
                 "behind_s": round(self._player.behind_s, 3),

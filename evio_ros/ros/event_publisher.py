@@ -17,6 +17,7 @@ from evio_ros.ros.quality_of_service import (
     events_quality,
     receipts_quality,
 )
+from evio_ros.windowing import split_missing
 
 __all__ = ["EVENTS_TOPIC", "RECEIPTS_TOPIC", "EventPublisher"]
 
@@ -41,6 +42,7 @@ class EventPublisher:
 
     Attributes:
         messages, events: numbers sent.
+        skipped: numbers of messages that were left out for events that are missing.
         forsaken: names of nodes that are no longer waited for because they do not answer.
     """
 
@@ -53,7 +55,10 @@ class EventPublisher:
     ) -> None:
         self.messages = 0
         self.events = 0
+        self.skipped = 0
         self.forsaken: set[str] = set()
+        # Number of the last message.
+        self._sent = -1
         self._node = node
         self._frame_id = frame_id
         self._offset_ns: int | None = None
@@ -85,12 +90,24 @@ class EventPublisher:
         self._offset_ns = self._node.get_clock().now().nanoseconds - 1000 * sensor_time_us
 
     def publish(self, window: EventWindow) -> None:
-        """Send a window; its stamp is the ROS time of its start."""
+        """Send a window; its stamp is the ROS time of its start.
+
+        Nothing is sent of what is missing of it, but a number is left out, as if a message had been
+        lost: so whoever takes the events knows.
+        """
+        for part in split_missing(window) if window.missing else (window,):
+            if part.missing:
+                self.skipped += 1
+            else:
+                self._send(part)
+
+    def _send(self, window: EventWindow) -> None:
         if self._offset_ns is None:
             self.start_clock(window.end_us)
         assert self._offset_ns is not None
         stamp_ns = self._offset_ns + 1000 * window.start_us
-        self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
+        seq = self._sent = self.messages + self.skipped
+        self._publisher.publish(to_message(window, seq, self._frame_id, stamp_ns))
         if self._also is not None:
             self._also(window, stamp_ns)
         self.messages += 1
@@ -126,7 +143,7 @@ class EventPublisher:
         slow = []
         with self._received:
             for name in receivers:
-                behind = self.messages - 1 - self._receipts.get(name, -1)
+                behind = self._sent - self._receipts.get(name, -1)
                 if behind <= in_flight:
                     self._answered_at[name] = time.monotonic()
                     continue
@@ -146,7 +163,7 @@ class EventPublisher:
         return self._node.resolve_topic_name(topic)
 
     def _note_receipt(self, receipt: EventReceipt) -> None:
-        if receipt.seq >= self.messages:
+        if receipt.seq > self._sent:
             return  # kept from an earlier driver
         with self._received:
             self._receipts[receipt.node] = receipt.seq

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from builders import SMALL, batch_at
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import EventArray
 from evio_ros.srv import Seek
@@ -14,8 +15,9 @@ from rcl_interfaces.srv import SetParameters
 from ros_probe import Probe, diagnostics_of, status_of
 from std_srvs.srv import SetBool, Trigger
 
-from evio_ros.events import EventBatch
+from evio_ros.events import EventBatch, EventWindow
 from evio_ros.ros.event_messages import from_message
+from evio_ros.ros.event_publisher import EventPublisher
 from evio_ros.ros.event_subscription import EventSubscription
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import EventsQualityParameters
@@ -252,3 +254,20 @@ def test_why_a_driver_ends_is_in_the_diagnostics(recording, tmp_path):
             assert driver.exit_code == 2, driver.output()
             probe.wait_until(lambda: status_of(reports, "/driver").level == DiagnosticStatus.ERROR)
             assert f"driver: {status_of(reports, '/driver').message}" in driver.output()
+
+
+def test_a_number_is_left_out_where_events_are_missing():
+    with Probe() as probe:
+        messages = probe.collect(EventArray, "events")
+        publisher = EventPublisher(probe.node, "camera", EventsQualityParameters())
+        probe.wait_for_publisher("events")
+        publisher.publish(EventWindow(0, 10, batch_at([1, 9])))
+        publisher.publish(EventWindow(10, 20, batch_at([11, 29]), missing=(range(15, 28),)))
+        publisher.publish(EventWindow.of_missing(SMALL, 30, 40))
+        publisher.publish(EventWindow(40, 10, batch_at([])))
+        probe.wait_until(lambda: len(messages) == 4)
+    assert [message.seq for message in messages] == [0, 1, 3, 5]
+    spans = [(message.time_base, message.duration) for message in messages]
+    assert spans == [(0, 10), (10, 5), (28, 2), (40, 10)]
+    assert [list(message.t) for message in messages] == [[1, 9], [1], [1], []]
+    assert (publisher.messages, publisher.skipped) == (4, 2)

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventWindow, SensorSize
-from evio_ros.windowing import LONGEST_GAP_US, WindowAssembler, split_window, windows
+from evio_ros.windowing import (
+    LONGEST_GAP_US,
+    WindowAssembler,
+    split_missing,
+    split_window,
+    windows,
+    with_missing,
+)
 
 LENGTHS = st.integers(1, 100)
 
@@ -225,3 +232,21 @@ def test_parts_of_a_split_window_keep_its_share_and_what_is_missing():
     assert len(parts) > 1
     assert sum(part.missing_us for part in parts) == 30
     assert {part.share for part in parts} == {0.5}
+
+
+def test_windows_are_split_where_something_is_missing():
+    window = EventWindow(0, 100, batch_at([0, 5, 70]), missing=(range(10, 20), range(90, 120)))
+    parts = list(split_missing(window))
+    assert [(part.start_us, part.end_us) for part in parts] == [
+        *((0, 10), (10, 20), (20, 90), (90, 100)),
+    ]
+    assert [part.missing_us for part in parts] == [0, 10, 0, 10]
+    assert [len(part.events) for part in parts] == [2, 0, 1, 0]
+    (whole,) = split_missing(EventWindow(0, 100, batch_at([0])))
+    assert (whole.start_us, whole.end_us) == (0, 100)
+
+
+def test_windows_are_told_what_is_missing_of_them():
+    given = [EventWindow(start, 10, batch_at([])) for start in range(0, 50, 10)]
+    marked = list(with_missing(given, [range(3, 8), range(8, 9), range(25, 40)]))
+    assert [window.missing_us for window in marked] == [6, 0, 5, 10, 0]
