@@ -19,9 +19,10 @@ __all__ = ["MessageQueue"]
 _TURN_S = 0.05
 """After so long other callbacks of the node have their turn."""
 _MOST_BYTES = 1 << 28
-_LONGEST_WAIT_S = 1.2
-"""What waits takes no more memory than the first, and waits no longer than the second where other
-messages come after it; the oldest is dropped first."""
+_LONGEST_WAIT_S = 1.0
+_DROP_EVERY_S = 0.25
+"""What waits takes no more memory than the first. Where the oldest message has waited for longer
+than the second every other one is dropped, no more often than the third."""
 
 
 class MessageQueue:
@@ -50,6 +51,7 @@ class MessageQueue:
         # Messages, their sizes, and when they were taken over.
         self._waiting: deque[tuple[Any, int, float]] = deque()
         self._bytes = 0
+        self._dropped_s = 0.0
         self._busy_s = 0.0
         self._began_s: float | None = None
         self._waited_s = self._came_s = 0.0
@@ -98,15 +100,22 @@ class MessageQueue:
         size = self._size_of(message)
         self._waiting.append((message, size, time.monotonic()))
         self._bytes += size
-        self._drop_oldest()
+        self._drop_some()
 
-    def _drop_oldest(self) -> None:
-        """Drop messages that wait for too long, or for which there is no room, but the latest."""
-        too_old_s = time.monotonic() - _LONGEST_WAIT_S
-        while len(self._waiting) > 1 and (
-            self._bytes > _MOST_BYTES or self._waiting[0][2] < too_old_s
-        ):
-            self._bytes -= self._waiting.popleft()[1]
+    def _drop_some(self) -> None:
+        """Drop every second message where they wait for too long, or there is no room for them.
+
+        Of a long gap less could be told than of many short ones.
+        """
+        now_s = time.monotonic()
+        is_late = self._waiting[0][2] < now_s - _LONGEST_WAIT_S
+        is_due = now_s - self._dropped_s > _DROP_EVERY_S
+        if len(self._waiting) < 3 or not (self._bytes > _MOST_BYTES or (is_late and is_due)):
+            return
+        self._dropped_s = now_s
+        kept = [it for number, it in enumerate(self._waiting) if number % 2 == 0]
+        self._waiting = deque(kept)
+        self._bytes = sum(size for _, size, _ in kept)
 
     def _receive(self, message: Any) -> None:
         self._append(message)
@@ -116,7 +125,7 @@ class MessageQueue:
         """Hand on what waits, as long as other callbacks may wait."""
         self._began_s = begin_s = time.monotonic()
         while self._waiting and time.monotonic() - begin_s < _TURN_S:
-            self._drop_oldest()
+            self._drop_some()
             message, size, self._came_s = self._waiting.popleft()
             self._bytes -= size
             self._waited_s = time.monotonic() - self._came_s
