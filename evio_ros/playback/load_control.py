@@ -10,6 +10,7 @@ when all events have been taken for a while without a queue.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import deque
@@ -30,8 +31,11 @@ _LEAST_WANTED_LOAD = 0.3
 _DRAIN_S = 0.4
 """A queue is worked off in about so long: for each second that messages have waited the wanted load
 is lower by its inverse."""
-_FULL_LOAD = 0.9
-"""A queue is worked off by itself where the load is below this."""
+_FULL_LOAD, _HALF_LOAD = 0.9, 0.5
+"""A queue goes away by itself where the load is below the first; in the time that it took to build
+up where the load is below the second."""
+_FEWEST_MESSAGES = 8
+"""Where fewer wait, they may come from a driver that waits itself: it sends four ahead."""
 _STEPS, _FEWEST_STEPS = 9, 3
 """The load is the median of so many steps: a single search or disturbance is none. After the share
 was changed it is changed again after the second number of steps at the earliest."""
@@ -41,9 +45,11 @@ _DEAD_BAND = 0.1
 """Relative changes of the share below this are not made."""
 _HOLD_S = 1.0
 """All events have been taken for so long when thinning ends."""
+_DROPPED_AFTER = 2.5
+"""Messages are to be dropped when they have waited for so many times as long as they may."""
 _PACE_S = 0.25
 """The pace is that of so much time, at least."""
-_SEARCH_SHARE, _IDLE_SEARCH_SHARE = 0.2, 0.6
+_SEARCH_SHARE, _IDLE_SEARCH_SHARE = 0.15, 0.6
 """Share of the time for searches while events are thinned and messages wait; and while no rotor is
 tracked, as little else is to be done then."""
 _MOST_SEARCH_S = 0.02
@@ -63,7 +69,7 @@ class OverloadParameters(Parameters):
         "taken, and for twice as long while the first rotor is searched for.",
     )
     least_share: float = parameter(
-        0.02,
+        0.05,
         minimum=0.001,
         maximum=1.0,
         doc="At least this share of the events is taken; 1.0 takes all, however late.",
@@ -101,6 +107,11 @@ class LoadControl:
         self._is_searching = False
 
     @property
+    def longest_wait_s(self) -> float:
+        """Messages that wait for longer than this should be dropped."""
+        return math.inf if self._least_share >= 1.0 else _DROPPED_AFTER * self._wait_s
+
+    @property
     def load(self) -> float:
         """Time that work takes over the time in which it comes; 0 while nothing is known."""
         return statistics.median(self._costs) * self._pace() if self._costs else 0.0
@@ -128,13 +139,14 @@ class LoadControl:
         share = taken / passed if passed else 1.0
         return {"load": round(self.load, 3), "share_taken": round(share, 4)}
 
-    def end_step(self, step_us: int, busy_s: float, waiting_s: float) -> None:
+    def end_step(self, step_us: int, busy_s: float, waiting_s: float, messages: int) -> None:
         """Take note of a step that was worked on, and choose the share for the next windows.
 
         Args:
             step_us: its length.
             busy_s: time worked on messages since the beginning.
             waiting_s: for how long messages had waited, or have.
+            messages: number of messages that wait.
         """
         spent_s, self._busy_s = busy_s - self._busy_s, busy_s
         self._costs.append(1e6 * spent_s / step_us)
@@ -142,8 +154,8 @@ class LoadControl:
             return
         load = self.load
         if not self.is_thinning:
-            is_late = waiting_s > self._wait_s
-            if not (is_late and (load > _FULL_LOAD or waiting_s > 2 * self._wait_s)):
+            full = _FULL_LOAD if waiting_s < 2 * self._wait_s else _HALF_LOAD
+            if messages < _FEWEST_MESSAGES or waiting_s < self._wait_s or load < full:
                 return
             self.is_thinning, self._unthinned_s = True, self._now_s()
         self._choose(load, waiting_s)
@@ -165,7 +177,7 @@ class LoadControl:
         self._search_s -= elapsed_s if self._is_searching else 0.0
         share = _IDLE_SEARCH_SHARE if is_idle else _SEARCH_SHARE
         self._search_s = min(self._search_s + share * elapsed_s, _MOST_SEARCH_S)
-        is_late = waiting_s > 2 * self._wait_s
+        is_late = messages >= _FEWEST_MESSAGES and waiting_s > 2 * self._wait_s
         is_free = not messages or not (self.is_thinning or is_late)
         self._is_searching = is_free or self._search_s > 0.0
         return self._is_searching

@@ -133,7 +133,14 @@ class EventSubscription:
         self._drivers = drivers
 
     def _receive(self, data: bytes) -> None:
-        message = read_event_array(data)
+        try:
+            message = read_event_array(data)
+        except EventError as error:
+            self.statistics.refused += 1
+            self._node.get_logger().warning(
+                f"events message refused: {error}", throttle_duration_sec=5.0
+            )
+            return
         self._is_missing |= self._count(message.seq) > 0
         try:
             window = self._window_of(message)

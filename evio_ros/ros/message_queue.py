@@ -6,6 +6,7 @@ is taken over before each message is worked on, and whenever the work allows for
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,10 +20,11 @@ __all__ = ["MessageQueue"]
 _TURN_S = 0.05
 """After so long other callbacks of the node have their turn."""
 _MOST_BYTES = 1 << 28
-_LONGEST_WAIT_S = 1.0
 _DROP_EVERY_S = 0.25
-"""What waits takes no more memory than the first. Where the oldest message has waited for longer
-than the second every other one is dropped, no more often than the third."""
+_FEWEST_DROPPED_OF = 8
+"""What waits takes no more memory than the first. Where messages have waited for too long every
+second one is dropped, but no more often than this, and only of so many: a driver that waits itself
+for them to be taken sends fewer ahead."""
 
 
 class MessageQueue:
@@ -34,6 +36,10 @@ class MessageQueue:
         take: called with each message.
         size_of: bytes of a message, about.
         raw: whether messages are handed on as the bytes that came over the wire.
+
+    Attributes:
+        longest_wait_s: messages that have waited for longer are dropped, see `_drop_some`.
+        subscription: the subscription.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class MessageQueue:
         size_of: Callable[[Any], int],
         raw: bool = False,
     ) -> None:
+        self.longest_wait_s = math.inf
         self._take = take
         self._size_of = size_of
         # Messages, their sizes, and when they were taken over.
@@ -108,9 +115,11 @@ class MessageQueue:
         Of a long gap less could be told than of many short ones.
         """
         now_s = time.monotonic()
-        is_late = self._waiting[0][2] < now_s - _LONGEST_WAIT_S
+        is_late = self._waiting[0][2] < now_s - self.longest_wait_s
         is_due = now_s - self._dropped_s > _DROP_EVERY_S
-        if len(self._waiting) < 3 or not (self._bytes > _MOST_BYTES or (is_late and is_due)):
+        if len(self._waiting) < _FEWEST_DROPPED_OF or not (
+            self._bytes > _MOST_BYTES or (is_late and is_due)
+        ):
             return
         self._dropped_s = now_s
         kept = [it for number, it in enumerate(self._waiting) if number % 2 == 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -56,7 +57,8 @@ class Node:
             number += 1
             control.note_arrival(number * MESSAGE_US, taken_s)
             oldest_s = self.now_s - waiting[0] if waiting else waited_s
-            control.end_step(MESSAGE_US, self.busy_s, max(waited_s, oldest_s))
+            late_s = max(waited_s, oldest_s)
+            control.end_step(MESSAGE_US, self.busy_s, late_s, len(waiting))
             rows.append((self.now_s, share, waited_s))
         columns = np.array(rows).T
         return dict(zip(("t_s", "share", "waited_s"), columns, strict=True))
@@ -104,15 +106,26 @@ def test_an_overload_that_grows_slowly_makes_no_long_queue():
 
 def test_more_than_can_be_helped_is_thinned_to_the_least_share():
     seen = Node({0.0: 50.0}, 4e-4, 6e-8).run(5.0)
-    assert seen["share"][-1] == pytest.approx(0.02)
+    assert seen["share"][-1] == pytest.approx(OverloadParameters().least_share)
 
 
 def test_a_node_that_is_to_take_all_events_does():
     control = LoadControl(OverloadParameters(least_share=1.0))
     for step in range(1, 50):
-        control.end_step(MESSAGE_US, 10.0 * step, 5.0)
+        control.end_step(MESSAGE_US, 10.0 * step, 5.0, 100)
     assert control.choose(5) == (None, 1.0)
     assert not control.is_thinning
+    assert control.longest_wait_s == math.inf
+
+
+def test_a_driver_that_waits_for_the_node_is_no_overload():
+    """It sends four messages ahead; the node works all the time, and at times for long."""
+    control = LoadControl(OverloadParameters())
+    for step in range(1, 50):
+        control.note_arrival(MESSAGE_US * step, 1.0 * step)
+        control.end_step(MESSAGE_US, 1.0 * step, 4.0, 4)
+    assert control.choose(5) == (None, 1.0)
+    assert control.may_search(False, 4, 4.0)
 
 
 def test_a_search_takes_its_share_of_the_time_while_messages_wait():
