@@ -61,12 +61,19 @@ class OverloadParameters(Parameters):
     """What a node does where events come faster than it can work on them."""
 
     longest_wait_us: int = parameter(
-        400_000,
+        800_000,
         unit="us",
         minimum=1_000,
         maximum=10_000_000,
         doc="Messages may wait for so long, by the clock, before only a share of the events is "
-        "taken, and for twice as long while the first rotor is searched for.",
+        "taken.",
+    )
+    longest_queue: int = parameter(
+        100,
+        unit="messages",
+        minimum=8,
+        maximum=100_000,
+        doc="So many messages may wait before only a share of the events is taken.",
     )
     least_share: float = parameter(
         0.05,
@@ -94,6 +101,7 @@ class LoadControl:
         self.share = 1.0
         self.is_thinning = False
         self._wait_s = 1e-6 * parameters.longest_wait_us
+        self._longest_queue = parameters.longest_queue
         self._least_share = parameters.least_share
         self._now_s = now_s
         self._thinner = Thinner()
@@ -155,7 +163,8 @@ class LoadControl:
         load = self.load
         if not self.is_thinning:
             full = _FULL_LOAD if waiting_s < 2 * self._wait_s else _HALF_LOAD
-            if messages < _FEWEST_MESSAGES or waiting_s < self._wait_s or load < full:
+            is_much = messages >= self._longest_queue or self._is_late(waiting_s, messages)
+            if not is_much or load < full:
                 return
             self.is_thinning, self._unthinned_s = True, self._now_s()
         self._choose(load, waiting_s)
@@ -177,7 +186,7 @@ class LoadControl:
         self._search_s -= elapsed_s if self._is_searching else 0.0
         share = _IDLE_SEARCH_SHARE if is_idle else _SEARCH_SHARE
         self._search_s = min(self._search_s + share * elapsed_s, _MOST_SEARCH_S)
-        is_late = messages >= _FEWEST_MESSAGES and waiting_s > 2 * self._wait_s
+        is_late = self._is_late(waiting_s, messages)
         is_free = not messages or not (self.is_thinning or is_late)
         self._is_searching = is_free or self._search_s > 0.0
         return self._is_searching
@@ -188,6 +197,10 @@ class LoadControl:
             now_s = self._now_s()
             self._search_s = max(self._search_s - (now_s - self._asked_s), -_MOST_SEARCH_S)
             self._asked_s, self._is_searching = now_s, False
+
+    def _is_late(self, waiting_s: float, messages: int) -> bool:
+        """Whether messages have waited for too long, and not at their own wish."""
+        return messages >= _FEWEST_MESSAGES and waiting_s > self._wait_s
 
     def _choose(self, load: float, waiting_s: float) -> None:
         wanted = max(_WANTED_LOAD - waiting_s / _DRAIN_S, _LEAST_WANTED_LOAD)

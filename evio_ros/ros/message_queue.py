@@ -38,7 +38,7 @@ class MessageQueue:
         raw: whether messages are handed on as the bytes that came over the wire.
 
     Attributes:
-        longest_wait_s: messages that have waited for longer are dropped, see `_drop_some`.
+        longest_wait_s: where messages have waited for longer, every second one is dropped.
         subscription: the subscription.
     """
 
