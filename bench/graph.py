@@ -41,7 +41,8 @@ FAN_MEV_S = 4.7
 APART_PX = 300
 WINDOW_US, STEP_US, MESSAGE_US = 20_000, 10_000, 10_000
 SETTLE_US = 500_000
-ANALYSED_US = 2_000_000
+ANALYSED_US = 4_000_000
+DAT_BYTES = 8
 RIGHT = 0.01
 START_S, QUIET_S = 60.0, 3.0
 
@@ -332,7 +333,8 @@ def main() -> int:
             path = folder / f"graph_{fans}_{seconds:g}.dat"
             if not path.exists():
                 compose(fans, seconds, path)
-            mev_s = path.stat().st_size / 8e6 / seconds
+            with open_recording(str(path)) as source:
+                mev_s = path.stat().st_size / DAT_BYTES / (source.end_us - source.start_us)
             analyze = analyze_cpu(path, min(ANALYSED_US, round(1e6 * seconds)))
             console.print(f"evio analyze takes {analyze:.2f} s for each second of {fans} fans")
             for rate in rates:

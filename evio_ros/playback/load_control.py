@@ -49,7 +49,7 @@ _DROPPED_AFTER = 2.5
 """Messages are to be dropped when they have waited for so many times as long as they may."""
 _PACE_S = 0.25
 """The pace is that of so much time, at least."""
-_SEARCH_SHARE, _IDLE_SEARCH_SHARE = 0.15, 0.6
+_SEARCH_SHARE, _IDLE_SEARCH_SHARE = 0.3, 0.6
 """Share of the time for searches while events are thinned and messages wait; and while no rotor is
 tracked, as little else is to be done then."""
 _MOST_SEARCH_S = 0.02

@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile
 
 __all__ = ["MessageQueue"]
 
-_TURN_S = 0.05
+_TURN_S = 0.02
 """After so long other callbacks of the node have their turn."""
 _MOST_BYTES = 1 << 28
 _DROP_EVERY_S = 0.25
