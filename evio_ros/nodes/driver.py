@@ -115,6 +115,7 @@ class Driver(EvioNode):
             message,
             {
                 "messages": self._publisher.messages,
+                "messages_skipped": self._publisher.skipped,
                 "events": self._publisher.events,
                 "paused": self._playing.paused,
                 "behind_s": round(self._playing.behind_s, 3),

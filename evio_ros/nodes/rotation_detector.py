@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import ClassVar
@@ -13,6 +12,7 @@ from evio_ros.msg import RotationStateArray
 from evio_ros.nodes.event_input import EventInputParameters, subscribe_to_events
 from evio_ros.nodes.known_discs_file import CalibrationParameters, KnownDiscsFile
 from evio_ros.parameters import Parameters
+from evio_ros.playback.load_control import LoadControl, OverloadParameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.delay_statistics import DelayStatistics
 from evio_ros.ros.diagnostics import Report
@@ -54,6 +54,7 @@ class RotationDetectorNode(EvioNode):
         "tracking": TrackerParameters,
         "calibration": CalibrationParameters,
         "input": EventInputParameters,
+        "overload": OverloadParameters,
         "qos": EventsQualityParameters,
     }
 
@@ -64,7 +65,7 @@ class RotationDetectorNode(EvioNode):
         self._events_of_step = 0
         self._rotors: list[RotorEstimate] = []
         self._log = RotorLog(self)
-        self._busy_s = 0.0
+        self._load = LoadControl(self.parameters.get(OverloadParameters, "overload"))
         self._windows = 0
         self._delay = DelayStatistics("window_end_to_state")
         self.parameters.on_change(self._start_afresh)
@@ -83,7 +84,11 @@ class RotationDetectorNode(EvioNode):
     def activate(self) -> None:
         """Subscribe to events; what was before is forgotten."""
         self._start_afresh()
-        self._received = subscribe_to_events(self, _BYTES_PER_PIXEL, self._take).statistics
+        self._events = subscribe_to_events(
+            self, _BYTES_PER_PIXEL, self._take, lambda n: self._load.choose(n)
+        )
+        self._events.queue.longest_wait_s = self._load.longest_wait_s
+        self._received = self._events.statistics
 
     def cleanup(self) -> None:
         """Forget the rotors, and free the detector's memory."""
@@ -109,13 +114,13 @@ class RotationDetectorNode(EvioNode):
                 **received.values(),
                 "events_dropped_late": late,
                 "windows": self._windows,
-                "busy_s": round(self._busy_s, 3),
+                **self._load.values(),
                 **self._delay.values(),
                 **self._counters(),
                 **rotor_values(rotors),
                 **{f"no_rotor_{number}": why for number, why in enumerate(explanations)},
             },
-            warning=received.is_troubled or bool(late),
+            warning=received.is_troubled or bool(late) or self._load.is_thinning,
             hardware_id=received.camera,
             rates=("messages", "events", "windows"),
         )
@@ -135,18 +140,19 @@ class RotationDetectorNode(EvioNode):
     def _start_afresh(self) -> None:
         """Have the next message make a detector with the parameters as they are now."""
         self._detector = self._slices = None
+        self._load = LoadControl(self.parameters.get(OverloadParameters, "overload"))
 
     def _take(self, window: EventWindow, clock: SensorClock) -> None:
-        started_s = time.monotonic()
         size = window.events.size
         if self._detector is None or self._slices is None or self._detector.size != size:
             self.get_logger().info(f"events of {size} pixels")
             self._detector = self._make_detector(size)
             self._slices = WindowAssembler(size, self._detector.parameters.slice_lengths_us)
+            self._detector.may_search = self._may_search
             self._events_of_step = 0
+        self._load.note_arrival(window.end_us, self._events.queue.came_s)
         for part in self._slices.push_window(window):
             self._follow(part, self._detector, clock)
-        self._busy_s += time.monotonic() - started_s
 
     def _make_detector(self, size: SensorSize) -> RotationDetector:
         return RotationDetector(
@@ -161,6 +167,7 @@ class RotationDetectorNode(EvioNode):
     def _follow(self, part: EventWindow, detector: RotationDetector, clock: SensorClock) -> None:
         """Give the detector a slice of a step; with the last one its rotors are known."""
         rotors = detector.take(part)
+        self._load.end_search()
         self._events_of_step += len(part.events)
         if rotors is None:
             return
@@ -175,6 +182,16 @@ class RotationDetectorNode(EvioNode):
         self._events_of_step = 0
         self._delay.note_age(header.stamp, self.get_clock())
         detector.search()
+        self._load.end_search()
+        queue = self._events.queue
+        self._load.end_step(detector.parameters.step_us, queue.busy_s, queue.waiting_s, len(queue))
+
+    def _may_search(self) -> bool:
+        """Whether a work unit of the search may be done now, see `LoadControl.may_search`."""
+        queue, detector = self._events.queue, self._detector
+        queue.fetch()
+        is_idle = detector is None or not len(detector.trackers)
+        return self._load.may_search(is_idle, len(queue), queue.waiting_s)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from evio_ros.errors import EvioError, ParameterError
 from evio_ros.events import EventWindow
 from evio_ros.playback.replay import Replay, ReplayParameters
 from evio_ros.sources.base import EventSource, SeekableSource
-from evio_ros.windowing import WindowAssembler, split_window
+from evio_ros.windowing import WindowAssembler, split_window, with_missing
 
 __all__ = ["LivePlayer", "Player", "described", "player_of"]
 
@@ -154,7 +154,7 @@ class LiveStream(LivePlayer):
         for batch in self._source.batches():
             if self.closed:
                 return
-            for window in windows.push(batch):
+            for window in with_missing(windows.push(batch), self._source.statistics.gaps):
                 self._pass_on(window)
 
 

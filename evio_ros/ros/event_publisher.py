@@ -22,6 +22,7 @@ from evio_ros.ros.quality_of_service import (
     receipts_quality,
 )
 from evio_ros.ros.topic_graph import publishers_of
+from evio_ros.windowing import split_missing
 
 __all__ = ["EVENTS_TOPIC", "RECEIPTS_TOPIC", "EventPublisher"]
 
@@ -50,6 +51,7 @@ class EventPublisher:
 
     Attributes:
         messages, events: numbers sent.
+        skipped: numbers of messages that were left out for events that are missing.
         forsaken: names of nodes that are no longer waited for because they do not answer.
     """
 
@@ -63,7 +65,10 @@ class EventPublisher:
     ) -> None:
         self.messages = 0
         self.events = 0
+        self.skipped = 0
         self.forsaken: set[str] = set()
+        # Number of the last message.
+        self._sent = -1
         self._node = node
         self._frame_id = frame_id
         self._sensor_clock: LiveClock | None = None
@@ -138,13 +143,25 @@ class EventPublisher:
         return self._sensor_clock.offset_ns(sensor_time_us) + 1000 * sensor_time_us
 
     def publish(self, window: EventWindow) -> None:
-        """Send a window; its stamp is the ROS time of its start."""
+        """Send a window; its stamp is the ROS time of its start.
+
+        Nothing is sent of what is missing of it, but a number is left out, as if a message had been
+        lost: so whoever takes the events knows.
+        """
+        for part in split_missing(window) if window.missing else (window,):
+            if part.missing:
+                self.skipped += 1
+            else:
+                self._send(part)
+
+    def _send(self, window: EventWindow) -> None:
         if self._sensor_clock is None:
             self.start_clock(window.end_us)
         stamp_ns = self.stamp_ns(window.start_us)
-        self._channel.send(LocalMessage(self.messages, window, stamp_ns, self._frame_id))
+        seq = self._sent = self.messages + self.skipped
+        self._channel.send(LocalMessage(seq, window, stamp_ns, self._frame_id))
         if self._publisher.get_subscription_count():
-            self._publisher.publish(to_message(window, self.messages, self._frame_id, stamp_ns))
+            self._publisher.publish(to_message(window, seq, self._frame_id, stamp_ns))
         if self._also is not None:
             self._also(window, stamp_ns)
         self._newest_ns = stamp_ns + 1000 * window.length_us
@@ -182,7 +199,7 @@ class EventPublisher:
         slow = []
         with self._received:
             for name, taken in receivers.items():
-                behind = self.messages - 1 - taken
+                behind = self._sent - taken
                 if behind <= in_flight:
                     self._answered_at[name] = time.monotonic()
                     continue
@@ -206,7 +223,7 @@ class EventPublisher:
         ]
 
     def _note_receipt(self, receipt: EventReceipt) -> None:
-        if receipt.seq >= self.messages:
+        if receipt.seq > self._sent:
             return  # kept from an earlier driver
         with self._received:
             self._receipts[receipt.node] = receipt.seq

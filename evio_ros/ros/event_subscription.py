@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -19,21 +21,30 @@ from evio_ros.ros.event_messages import from_message, stamp_of
 from evio_ros.ros.event_publisher import EVENTS_TOPIC, RECEIPTS_TOPIC
 from evio_ros.ros.geometry_limit import GeometryLimit
 from evio_ros.ros.local_events import LocalInbox, LocalMessage, is_composed, local_channel
+from evio_ros.ros.message_queue import MessageQueue, WorkQueue
 from evio_ros.ros.publisher_choice import MessageMark, PublisherChoice
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
     events_quality,
     receipts_quality,
 )
+from evio_ros.ros.raw_event_array import RawEventArray, read_event_array
 from evio_ros.ros.steady_timer import steady_timer
 from evio_ros.ros.topic_graph import publishers_of
+from evio_ros.windowing import LONGEST_GAP_US
 
-__all__ = ["EventSubscription", "ReceptionStatistics", "SensorClock", "follow_one"]
+__all__ = ["Choice", "EventSubscription", "ReceptionStatistics", "SensorClock", "follow_one"]
 
 _CONNECTION_POLL_S = 0.05
+_MESSAGES_A_RECEIPT = 2
+"""A receipt takes as long to send as a result. A driver that waits for them sends four messages
+ahead, so that it need not hear of each."""
 _READY = -1
 _TROUBLED_S = 10.0
-_SMOOTHING = 0.1
+
+Choice = Callable[[int], tuple[NDArray[np.int64] | None, float]]
+"""Asked with each message's number of events: indices of those to be taken, None for all, and what
+share of them they are."""
 
 
 @dataclass(slots=True)
@@ -64,9 +75,6 @@ class ReceptionStatistics:
     last_s: float = 0.0
     wait: DelayStatistics = field(default_factory=lambda: DelayStatistics("wait_in_queue"))
     camera: str = "none"
-    _wait_s: float = field(default=0.0, init=False)
-    _arrived_ns: int = field(default=0, init=False)
-    _interval_s: float = field(default=0.0, init=False)
     _trouble_s: float = field(default=-math.inf, init=False)
     _troubles: int = field(default=0, init=False)
 
@@ -78,22 +86,12 @@ class ReceptionStatistics:
             self._troubles, self._trouble_s = troubles, time.monotonic()
         return time.monotonic() - self._trouble_s < _TROUBLED_S
 
-    def note_arrival(self, info: Mapping[str, Any], frame_id: str) -> None:
-        """Note when a message came, by what the middleware says of it, and from which camera."""
+    def note_arrival(self, frame_id: str, arrived_ns: int | None = None) -> None:
+        """Note that a message came, from which camera, and when the middleware got it."""
         self.last_s = time.monotonic()
         self.camera = frame_id or "none"
-        arrived_ns = info["received_timestamp"]
-        self._wait_s = 1e-9 * max(0, time.time_ns() - arrived_ns)
-        self.wait.note(self._wait_s)
-        if self._arrived_ns:
-            interval_s = 1e-9 * max(0, arrived_ns - self._arrived_ns)
-            self._interval_s += _SMOOTHING * (interval_s - self._interval_s)
-        self._arrived_ns = arrived_ns
-
-    @property
-    def waiting(self) -> int:
-        """About how many messages wait, by Little's law: time of waiting over their interval."""
-        return round(self._wait_s / self._interval_s) if self._interval_s else 0
+        if arrived_ns is not None:
+            self.wait.note(1e-9 * max(0, time.time_ns() - arrived_ns))
 
     def ignore(self, node: Node, names: list[str]) -> None:
         """Count a message of a publisher that is not followed, and say whose it may be."""
@@ -111,7 +109,6 @@ class ReceptionStatistics:
             "messages_refused": self.refused,
             "messages_ignored": self.ignored,
             "driver_restarts": self.restarts,
-            "messages_waiting": self.waiting,
             **self.wait.values(),
         }
 
@@ -141,10 +138,12 @@ class EventSubscription:
         quality: reliability and depth.
         take: called with every window and the clock of its message. When it returns, the driver is
             told that the node is ready for more.
+        choose: see `Choice`; None to take all events.
         limit: the largest sensor; messages of larger ones are refused. None for none.
 
     Attributes:
         statistics: what has come so far.
+        queue: the messages that wait.
     """
 
     def __init__(
@@ -152,6 +151,7 @@ class EventSubscription:
         node: Node,
         quality: EventsQualityParameters,
         take: Callable[[EventWindow, SensorClock], None],
+        choose: Choice | None = None,
         limit: GeometryLimit | None = None,
     ) -> None:
         self.statistics = ReceptionStatistics()
@@ -159,68 +159,120 @@ class EventSubscription:
         self._limit = limit
         self._choice = follow_one(node)
         self._take = take
+        self._choose = choose
         self._next_seq: int | None = None
+        # End of the last window, and whether messages after it were lost or refused.
+        self._end_us: int | None = None
+        self._is_missing = False
         self._name = node.get_fully_qualified_name()
-        if is_composed():
-            self._subscribe_locally(quality.depth)
-        else:
-            self._subscribe(quality)
+        self.queue: WorkQueue = (
+            self._subscribe_locally(quality.depth) if is_composed() else self._subscribe(quality)
+        )
 
-    def _subscribe_locally(self, depth: int) -> None:
+    def _subscribe_locally(self, depth: int) -> WorkQueue:
         self._channel = local_channel(self._node, EVENTS_TOPIC)
         self._inbox = LocalInbox(self._node, depth, self._receive_locally)
         self._channel.join(self._inbox)
+        return self._inbox
 
-    def _subscribe(self, quality: EventsQualityParameters) -> None:
+    def _subscribe(self, quality: EventsQualityParameters) -> WorkQueue:
         node = self._node
         self._receipts = node.create_publisher(EventReceipt, RECEIPTS_TOPIC, receipts_quality())
-        # rclpy passes what the middleware knows of a message to who has two arguments.
-        receive: Callable[..., None] = self._receive
-        self._subscription = node.create_subscription(
-            EventArray, EVENTS_TOPIC, receive, events_quality(quality)
+        queue = MessageQueue(
+            node, EventArray, EVENTS_TOPIC, events_quality(quality), self._receive, len, raw=True
         )
+        self._subscription = queue.subscription
         self._drivers = 0
+        # The last message that was worked on, how many were since the last receipt.
+        self._seq = self._unreceipted = 0
         steady_timer(node, _CONNECTION_POLL_S, self._greet)
+        return queue
 
     def _greet(self) -> None:
-        """Tell a driver that has just been connected: it knows of us before we know of it."""
+        """Tell a driver that has just been connected: it knows of us before we know of it.
+
+        And tell of messages that were taken when no more have come.
+        """
+        self._acknowledge()
         drivers = self._subscription.get_publisher_count()
         if drivers > self._drivers:
             self._receipts.publish(EventReceipt(node=self._name, seq=_READY))
         self._drivers = drivers
 
-    def _receive(self, message: EventArray, info: dict[str, Any]) -> None:
-        self.statistics.note_arrival(info, message.header.frame_id)
+    def _receive(self, data: bytes, info: Mapping[str, Any]) -> None:
+        try:
+            message = read_event_array(data)
+        except EventError as error:
+            self.statistics.refused += 1
+            self._node.get_logger().warning(
+                f"events message refused: {error}", throttle_duration_sec=5.0
+            )
+            return
+        self.statistics.note_arrival(message.frame_id, info["received_timestamp"])
         if not self._choice.follows(_mark_of(message)):
             # A receipt would be taken for one of the first publisher's messages.
             self.statistics.ignore(self._node, self._choice.ignored)
             return
-        self._count(message.seq)
+        self._is_missing |= self._count(message.seq) > 0
         try:
-            if self._limit is not None:
-                self._limit.check(message.width, message.height)
-            window = from_message(message)
+            window = self._window_of(message)
         except EventError as error:
             self.statistics.refused += 1
+            self._is_missing = True
             self._node.get_logger().warning(
                 f"events message {message.seq} refused: {error}", throttle_duration_sec=5.0
             )
         else:
-            stamp = message.header.stamp
-            stamp_ns = 1_000_000_000 * stamp.sec + stamp.nanosec
-            self._pass_on(window, stamp_ns, message.header.frame_id)
-        self._receipts.publish(EventReceipt(node=self._name, seq=message.seq))
+            self._pass_on(window, message.stamp_ns, message.frame_id, len(message.t))
+        self._seq = message.seq
+        self._unreceipted += 1
+        if self._unreceipted >= _MESSAGES_A_RECEIPT:
+            self._acknowledge()
 
     def _receive_locally(self, message: LocalMessage) -> None:
-        self._count(message.seq)
-        self._pass_on(message.window, message.stamp_ns, message.frame_id)
+        self.statistics.note_arrival(message.frame_id)
+        self._is_missing |= self._count(message.seq) > 0
+        window, count = message.window, len(message.window.events)
+        if self._choose is not None:
+            window = window.thinned(*self._choose(count))
+        self._pass_on(window, message.stamp_ns, message.frame_id, count)
         self._channel.note_taken(self._inbox, message.seq)
 
-    def _pass_on(self, window: EventWindow, stamp_ns: int, frame_id: str) -> None:
-        self.statistics.events += len(window.events)
-        self._take(window, SensorClock(stamp_ns - 1000 * window.start_us, frame_id))
+    def _pass_on(self, window: EventWindow, stamp_ns: int, frame_id: str, count: int) -> None:
+        self.statistics.events += count
+        clock = SensorClock(stamp_ns - 1000 * window.start_us, frame_id)
+        if self._is_missing:
+            self._take_missing(window, clock)
+        self._take(window, clock)
+        self._end_us, self._is_missing = window.end_us, False
 
-    def _count(self, seq: int) -> None:
+    def _acknowledge(self) -> None:
+        """Tell the driver of the messages that were taken since it was told last."""
+        if self._unreceipted:
+            self._unreceipted = 0
+            self._receipts.publish(EventReceipt(node=self._name, seq=self._seq))
+
+    def _window_of(self, message: RawEventArray) -> EventWindow:
+        """A message's events, as many of them as are wanted."""
+        if self._limit is not None:
+            self._limit.check(message.width, message.height)
+        if self._choose is None:
+            return from_message(message)
+        return from_message(message, *self._choose(len(message.t)))
+
+    def _take_missing(self, window: EventWindow, clock: SensorClock) -> None:
+        """Pass on that nothing is known of the time between the last window and one.
+
+        Where that is longer than windows may be apart, or time has gone back, whoever takes them
+        starts afresh anyhow.
+        """
+        if self._end_us is not None and 0 < window.start_us - self._end_us <= LONGEST_GAP_US:
+            size = window.events.size
+            self._take(EventWindow.of_missing(size, self._end_us, window.start_us), clock)
+
+    def _count(self, seq: int) -> int:
+        """Count a message; how many were lost before it."""
+        lost = 0
         statistics = self.statistics
         statistics.messages += 1
         if not self._choice.ignored:
@@ -231,8 +283,10 @@ class EventSubscription:
             statistics.restarts += 1
             self._note_missed(seq)
         else:
-            statistics.lost += seq - self._next_seq
+            lost = seq - self._next_seq
+        statistics.lost += lost
         self._next_seq = seq + 1
+        return lost
 
     def _note_missed(self, messages: int) -> None:
         """Count and tell what a driver had sent before it was heard."""
@@ -248,8 +302,6 @@ def follow_one(node: Node) -> PublisherChoice:
     return PublisherChoice(lambda: publishers_of(node, EVENTS_TOPIC))
 
 
-def _mark_of(message: EventArray) -> MessageMark:
-    header = message.header
-    stamp_ns = 1_000_000_000 * header.stamp.sec + header.stamp.nanosec
-    camera = (header.frame_id, message.width, message.height)
-    return MessageMark(camera, message.seq, stamp_ns - 1000 * message.time_base)
+def _mark_of(message: RawEventArray) -> MessageMark:
+    camera = (message.frame_id, message.width, message.height)
+    return MessageMark(camera, message.seq, message.stamp_ns - 1000 * message.time_base)

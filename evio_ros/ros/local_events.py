@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from rclpy.node import Node
 
 from evio_ros.events import EventWindow
+from evio_ros.ros.message_queue import WorkQueue
 
 __all__ = ["LocalInbox", "LocalMessage", "compose", "is_composed", "local_channel"]
 
 _PATIENCE_S = 5.0
+_EVENT_BYTES = 13
+"""Of time, x, y and polarity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class LocalMessage:
     frame_id: str
 
 
-class LocalInbox:
+class LocalInbox(WorkQueue):
     """The messages that wait for one node; its executor takes them.
 
     Args:
@@ -52,13 +55,12 @@ class LocalInbox:
     """
 
     def __init__(self, node: Node, depth: int, take: Callable[[LocalMessage], None]) -> None:
+        super().__init__(node, take, lambda message: _EVENT_BYTES * len(message.window.events))
         self.name = node.get_fully_qualified_name()
         self.taken = -1
-        self._take = take
-        self._messages: deque[LocalMessage] = deque(maxlen=depth)
+        self._arrived: deque[LocalMessage] = deque(maxlen=depth)
         self._node = node
         self._made_s = time.monotonic()
-        self._condition = node.create_guard_condition(self._take_one)
 
     def is_ready(self) -> bool:
         """Whether all who listen to the node's own topics are connected, or seem not to come."""
@@ -71,18 +73,17 @@ class LocalInbox:
 
     def put(self, message: LocalMessage) -> None:
         """Leave a message; called by the driver's thread."""
-        self._messages.append(message)
-        self._condition.trigger()
+        self._arrived.append(message)
+        self._more.trigger()
 
-    def _take_one(self) -> None:
-        """Take one message; timers and services come between it and the next one."""
-        try:
-            message = self._messages.popleft()
-        except IndexError:
-            return
-        if self._messages:
-            self._condition.trigger()
-        self._take(message)
+    def fetch(self) -> None:
+        """Take over what the driver has left."""
+        while self._arrived:
+            self._append(self._arrived.popleft())
+
+    def _work(self) -> None:
+        self.fetch()
+        super()._work()
 
 
 class LocalChannel:

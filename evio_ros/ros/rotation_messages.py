@@ -120,9 +120,8 @@ def _deviation(message: RotationState, index: int) -> float:
 
 def _blades(estimate: RotorEstimate) -> list[Blade]:
     disc = Ellipse(estimate.center, estimate.axes, estimate.tilt_rad)
-    blades = []
-    for index in range(estimate.blade_count):
-        angle = (estimate.angle_rad + 2 * math.pi * index / estimate.blade_count) % (2 * math.pi)
-        x, y = disc.image_point(1.0, angle)
-        blades.append(Blade(index=index, angle=angle, x=float(x), y=float(y)))
-    return blades
+    count = estimate.blade_count
+    angles = (estimate.angle_rad + 2 * math.pi * np.arange(count) / max(count, 1)) % (2 * math.pi)
+    x, y = disc.image_point(1.0, angles)
+    tips = zip(angles.tolist(), x.tolist(), y.tolist(), strict=True)
+    return [Blade(index=i, angle=angle, x=x, y=y) for i, (angle, x, y) in enumerate(tips)]

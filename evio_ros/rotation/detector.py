@@ -7,6 +7,7 @@ searched for between the steps (`acquisition.schedule`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from evio_ros.estimate import RotorEstimate
@@ -65,6 +66,9 @@ class RotationDetector:
         parameters: those given.
         settings: all parameters, in the order in which they were given.
         statistics: counters of what happened.
+        may_search: asked before each work unit of a search, a millisecond; where it says no, the
+            rest is put off until it is asked again, and steps go on meanwhile. None never puts it
+            off.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class RotationDetector:
             tracking or TrackerParameters(),
         )
         self.statistics = _DetectorStatistics()
+        self.may_search: Callable[[], bool] | None = None
         self._next_identity = 0
         self._slice_lengths_us = p.slice_lengths_us
         self._patience_us = p.patience_us
@@ -132,8 +137,7 @@ class RotationDetector:
         start_us = step.start_us
         estimates: list[RotorEstimate] | None = None
         for length_us in self._slice_lengths_us:
-            events = step.events.between(start_us, start_us + length_us)
-            estimates = self._take(EventWindow(start_us, length_us, events))
+            estimates = self._take(step.part(start_us, length_us))
             start_us += length_us
         return estimates or []
 
@@ -158,9 +162,11 @@ class RotationDetector:
     def search(self) -> None:
         """Do the part of a step that searches for more rotors, once its estimates are passed on.
 
-        The next `process` does it first where it was not done; results are the same.
+        The next `process` does it first where it was not done; results are the same, unless
+        `may_search` puts it off.
         """
-        for found in (*self._schedule.search(), *self._schedule.slow.search()):
+        found_now = self._schedule.search(self.may_search)
+        for found in (*found_now, *self._schedule.slow.search(self.may_search)):
             found.tracker.identity = self._next_identity
             self._next_identity += 1
             self.statistics.rotors_found += 1
@@ -208,7 +214,8 @@ class RotationDetector:
         is_last = self._slices_of_step == len(self._slice_lengths_us)
         part = self._dead_time.mark(part)
         times_us = range(part.start_us, part.end_us)
-        self._bank.follow(part.events, times_us, is_last, self._schedule.unassigned, part.live)
+        unassigned = self._schedule.unassigned
+        self._bank.follow(part.events, times_us, is_last, unassigned, part.live, part.share)
         self._schedule.add(part)
         self.statistics.rotors_recovered += self._schedule.recover_lost()
         return self._complete_step() if is_last else None

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from builders import SMALL, batch_at
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from encoded_events import real_recording
 from evio_ros.msg import EventArray, ExternalTriggerArray
@@ -15,8 +16,9 @@ from rcl_interfaces.srv import SetParameters
 from ros_probe import Probe, diagnostics_of, status_of
 from std_srvs.srv import SetBool, Trigger
 
-from evio_ros.events import EventBatch
+from evio_ros.events import EventBatch, EventWindow
 from evio_ros.ros.event_messages import from_message
+from evio_ros.ros.event_publisher import EventPublisher
 from evio_ros.ros.event_subscription import EventSubscription
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import EventsQualityParameters
@@ -313,3 +315,20 @@ def set_string(probe: Probe, name: str, value: str) -> None:
     request = SetParameters.Request(parameters=[Parameter(name=name, value=wanted)])
     response = probe.call(SetParameters, "driver/set_parameters", request)
     assert all(result.successful for result in response.results), response.results
+
+
+def test_a_number_is_left_out_where_events_are_missing():
+    with Probe() as probe:
+        messages = probe.collect(EventArray, "events")
+        publisher = EventPublisher(probe.node, "camera", EventsQualityParameters())
+        probe.wait_for_publisher("events")
+        publisher.publish(EventWindow(0, 10, batch_at([1, 9])))
+        publisher.publish(EventWindow(10, 20, batch_at([11, 29]), missing=(range(15, 28),)))
+        publisher.publish(EventWindow.of_missing(SMALL, 30, 40))
+        publisher.publish(EventWindow(40, 10, batch_at([])))
+        probe.wait_until(lambda: len(messages) == 4)
+    assert [message.seq for message in messages] == [0, 1, 3, 5]
+    spans = [(message.time_base, message.duration) for message in messages]
+    assert spans == [(0, 10), (10, 5), (28, 2), (40, 10)]
+    assert [list(message.t) for message in messages] == [[1, 9], [1], [1], []]
+    assert (publisher.messages, publisher.skipped) == (4, 2)

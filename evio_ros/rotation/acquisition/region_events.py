@@ -43,6 +43,7 @@ class SearchWindow:
         events: those of a region that belong to no rotor yet.
         slices: times in µs of the slices that lie within it as a whole.
         live: share of each slice for which there is data.
+        shares: share of each slice's events that was taken.
     """
 
     start_us: int
@@ -50,6 +51,7 @@ class SearchWindow:
     events: EventBatch
     slices: tuple[range, ...]
     live: tuple[float, ...]
+    shares: tuple[float, ...]
 
     @property
     def span_us(self) -> int:
@@ -90,6 +92,7 @@ class RegionEvents:
         self._codes = codes[y0 : y1 + 1, x0 : x1 + 1].copy()
         self._picked: list[tuple[int, EventBatch]] = []
         self._stride = self._stride_for(slices)
+        self._shares = tuple(self.share_of_slice(part) for part in slices)
 
     @property
     def span_us(self) -> int:
@@ -110,8 +113,10 @@ class RegionEvents:
         parts = [events for end_us, events in reversed(self._picked) if end_us > start_us]
         events = EventBatch.concatenate(self._size, parts).between(start_us, self.end_us)
         whole = tuple(times for times in self._times_us if times.start >= start_us)
-        live = self._live[len(self._live) - len(whole) :]
-        return SearchWindow(start_us, self.end_us, events, whole, live)
+        first = len(self._times_us) - len(whole)
+        return SearchWindow(
+            start_us, self.end_us, events, whole, self._live[first:], self._shares[first:]
+        )
 
     def last_slices(self, span_us: int) -> Work[SearchWindow]:
         """The latest slices, as many as together are no longer than `span_us`; at least one."""
@@ -124,6 +129,10 @@ class RegionEvents:
         events = part.events
         places = _free_in_box(events.x, events.y, self._codes, self._box, self._stride)
         return _events_at(events, places)
+
+    def share_of_slice(self, part: EventWindow) -> float:
+        """What share of the region's events `of_slice` gives."""
+        return part.share / self._stride
 
     def _stride_for(self, slices: Sequence[EventWindow]) -> int:
         """One event of so many is taken; the fullest slice tells the region's share of all."""
@@ -139,7 +148,7 @@ def share_of(part: EventWindow, stride: int) -> EventWindow:
     if stride == 1:
         return part
     events = _events_at(part.events, _places_of_share(len(part.events), stride))
-    return replace(part, events=events)
+    return replace(part, events=events, share=part.share / stride)
 
 
 @njit(cache=True, nogil=True)

@@ -136,7 +136,7 @@ class Region:
 
 def find_regions(
     grid: NDArray[np.int32],
-    span_us: int,
+    span_us: float,
     parameters: RegionParameters,
     discs: Iterable[Ellipse] = (),
 ) -> list[Region]:
@@ -166,7 +166,7 @@ def find_regions(
 
 
 def _least_events(
-    grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
+    grid: NDArray[np.int32], span_us: float, parameters: RegionParameters
 ) -> tuple[float, ...]:
     """Events that an active cell has at least, at each level."""
     # Every fourth cell tells quantiles as well.
@@ -192,7 +192,7 @@ def _beyond_noise(quiet: NDArray[np.float64]) -> float:
 
 
 def _regions_at(
-    least: float, level: int, grid: NDArray[np.int32], span_us: int, parameters: RegionParameters
+    least: float, level: int, grid: NDArray[np.int32], span_us: float, parameters: RegionParameters
 ) -> list[Region]:
     """Regions of cells with so many events, the one with most events first."""
     cells = np.argwhere(grid >= least)
@@ -215,7 +215,9 @@ def _regions_at(
     return regions
 
 
-def why_no_region(grid: NDArray[np.int32], span_us: int, parameters: RegionParameters) -> Rejection:
+def why_no_region(
+    grid: NDArray[np.int32], span_us: float, parameters: RegionParameters
+) -> Rejection:
     """Why `find_regions` finds none, with no disc left out.
 
     The number that is told is that of the busiest cell, or of the largest group of active cells.
@@ -237,7 +239,7 @@ def why_no_region(grid: NDArray[np.int32], span_us: int, parameters: RegionParam
 
 
 def _why_not_active(
-    grid: NDArray[np.int32], span_us: int, parameters: RegionParameters, least: float
+    grid: NDArray[np.int32], span_us: float, parameters: RegionParameters, least: float
 ) -> Rejection:
     """Why no cell has the least number of events of an active one."""
     busiest = float(grid.max())

@@ -3,14 +3,15 @@
 Events of no tracker are counted in cells. Their active regions are looked for every 20 ms while no
 rotor is tracked, else every 100 ms, and searched one after the other. How much of a search is done
 in a step depends on the step's length and on nothing else, so results do not depend on the
-machine's speed. Regions that are searched in vain are left alone for a while, longer each time.
+machine's speed; only where events come faster than they can be worked on may a caller put a part
+off. Regions that are searched in vain are left alone for a while, longer each time.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,9 +107,11 @@ class SearchSchedule:
         self._is_new = False
         self._until_look_us = steps * p.step_us
         # Time in which the events of regions were counted.
-        self._counted_us = 0
+        self._counted_us = 0.0
         # Sensor time of a step that has ended and was not searched for, and what is left of others.
         self._due_us = self._budget_us = 0
+        # Whether the search of a step was begun and put off, and no rotor was tracked then.
+        self._is_put_off = self._is_idle = False
 
     def forget_known_discs(self) -> None:
         """Try no disc first any more."""
@@ -148,7 +151,7 @@ class SearchSchedule:
         )
         box = (0, 0, self._size.width, self._size.height)
         rate_hz = 1e6 * int(counts.sum()) / max(span_us, 1)
-        return Explanation(rejection, self._now_us, span_us, box, rate_hz)
+        return Explanation(rejection, self._now_us, round(span_us), box, rate_hz)
 
     def note(self, explanation: Explanation) -> None:
         """Keep why no rotor is tracked in some place."""
@@ -158,7 +161,7 @@ class SearchSchedule:
         """Take in a slice that the bank has taken in, and counted in `unassigned`."""
         self.slow.add(part)
         self._recent.append(part)
-        self._events.pass_time(part.length_us)
+        self._events.pass_time(part.length_us, part.share)
         if self._work is not None:
             self._later.append(part)
 
@@ -187,23 +190,27 @@ class SearchSchedule:
                     recovered += 1
         return recovered
 
-    def search(self) -> list[Found]:
+    def search(self, may_go_on: Callable[[], bool] | None = None) -> list[Found]:
         """Go on searching, by as many work units as the step that ended last allows.
+
+        Args:
+            may_go_on: asked before each unit; where it says no, the rest is left to the next call.
+                None always goes on.
 
         Returns:
             The rotors that were found and are in the bank now.
         """
-        due_us, self._due_us = self._due_us, 0
         found: list[Found] = []
-        if not due_us:
+        if not self._begin_search():
             return found
-        self._until_look_us -= due_us
-        self._budget_us += due_us
-        is_idle = not len(self._bank)
-        unit_us = _IDLE_UNIT_US if is_idle else UNIT_US
-        while (work := self._work or self._next_search()) is not None:
-            self._work = work
-            if self._budget_us < unit_us and not (is_idle and self._is_new):
+        unit_us = _IDLE_UNIT_US if self._is_idle else UNIT_US
+        while may_go_on is None or may_go_on():
+            self._work = work = self._work or self._next_search()
+            if work is None:
+                self._budget_us, self._is_put_off = 0, False
+                return found
+            if self._budget_us < unit_us and not (self._is_idle and self._is_new):
+                self._is_put_off = False
                 return found
             self._budget_us = max(self._budget_us - unit_us, 0)
             try:
@@ -215,8 +222,18 @@ class SearchSchedule:
                     self._bank.add(end.value.tracker)
                     # What remains beside it is looked at next.
                     self._until_look_us = 0
-        self._budget_us = 0
         return found
+
+    def _begin_search(self) -> bool:
+        """Grant the units of a step that has ended; whether there are any, or some were put off."""
+        due_us, self._due_us = self._due_us, 0
+        if due_us:
+            # What was put off is granted once, or ever more would be.
+            self._budget_us = due_us if self._is_put_off else self._budget_us + due_us
+            self._until_look_us -= due_us
+            self._is_idle = not len(self._bank)
+            self._is_put_off = True
+        return self._is_put_off
 
     @property
     def _now_us(self) -> int:

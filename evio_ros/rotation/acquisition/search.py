@@ -196,7 +196,8 @@ class RotorSearch:
         """
         for part in later:
             times_us = range(part.start_us, part.end_us)
-            self._verifier.extend(found.events.of_slice(part), times_us, part.live)
+            events, share = found.events.of_slice(part), found.events.share_of_slice(part)
+            self._verifier.extend(events, times_us, part.live, share)
         return found.tracker.why_not_credible()
 
     def _first_rotor(

@@ -10,6 +10,7 @@ latest events.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,7 +94,8 @@ class _Past:
             (activity_grid(s.events, self.regions.cell_px) for s in self.slices),
             start=np.zeros((), np.int32),
         )
-        found = find_regions(counts, self.kept_us // self.stride, self.regions)
+        taken_us = sum(part.length_us * part.share for part in self.slices)
+        found = find_regions(counts, taken_us, self.regions)
         now = self.now
         ready = [r for r in found if not self.backoffs[r.level].is_waiting(r, now)]
         ready.sort(key=lambda region: self.backoffs[region.level].failures(region, now))
@@ -150,8 +152,12 @@ class SlowSearch:
         """Let the next `search` do the part of a step."""
         self._due_us = self._step_us
 
-    def search(self) -> list[Found]:
+    def search(self, may_go_on: Callable[[], bool] | None = None) -> list[Found]:
         """Go on searching, by as many work units as the step that ended last allows.
+
+        Args:
+            may_go_on: asked before each unit; where it says no, the rest is left to the next call.
+                None always goes on.
 
         Returns:
             The rotor that was found, if any; it is in the bank now.
@@ -160,7 +166,7 @@ class SlowSearch:
         if len(self._bank):
             return []
         self._budget_us += due_us
-        while self._budget_us >= _UNIT_US:
+        while self._budget_us >= _UNIT_US and (may_go_on is None or may_go_on()):
             self._work = self._work or self._next_search()
             if self._work is None:
                 self._budget_us = 0
@@ -229,4 +235,5 @@ def _joined(parts: list[EventWindow]) -> EventWindow:
     length_us = parts[-1].end_us - start_us
     live = sum(part.live * part.length_us for part in parts) / length_us
     events = EventBatch.concatenate(size, [part.events for part in parts])
-    return EventWindow(start_us, length_us, events, live)
+    share = sum(part.share * part.length_us for part in parts) / length_us
+    return EventWindow(start_us, length_us, events, live, share=share)

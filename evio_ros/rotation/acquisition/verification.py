@@ -98,19 +98,22 @@ class Verifier:
         tracker = self._bank.tracker_of(candidate.ellipse, template, motion, dispersion)
         self._bank.add(tracker)
         for number, times_us in enumerate(window.slices, start=1):
-            live = window.live[number - 1]
+            live, share = window.live[number - 1], window.shares[number - 1]
             is_last = number == len(window.slices)
-            self._bank.follow(window.events, times_us, is_last, self._unassigned, live)
+            self._bank.follow(window.events, times_us, is_last, self._unassigned, live, share)
             if number % _SLICES_A_UNIT == 0:
                 yield
         return tracker
 
-    def extend(self, events: EventBatch, times_us: range, live: float = 1.0) -> None:
+    def extend(
+        self, events: EventBatch, times_us: range, live: float = 1.0, share: float = 1.0
+    ) -> None:
         """Let the tracker that was made last take in one more slice.
 
         Args:
             events: the slice's events.
             times_us: its time.
             live: share of it for which there is data.
+            share: share of its events that was taken.
         """
-        self._bank.follow(events, times_us, True, self._unassigned, live)
+        self._bank.follow(events, times_us, True, self._unassigned, live, share)

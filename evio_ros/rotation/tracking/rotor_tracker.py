@@ -130,7 +130,14 @@ class RotorTracker:
         # The best straight line through the slice.
         return phase, speed + 0.5 * acceleration * (1e-6 * length_us)
 
-    def take(self, counts: _Counts, length_us: int, is_last: bool, live: float = 1.0) -> bool:
+    def take(
+        self,
+        counts: _Counts,
+        length_us: int,
+        is_last: bool,
+        live: float = 1.0,
+        share: float = 1.0,
+    ) -> bool:
         """Add a slice counted with `expected`.
 
         Args:
@@ -138,15 +145,16 @@ class RotorTracker:
             length_us: length of the slice.
             is_last: whether an estimate will be asked for before the next slice.
             live: share of the slice for which there is data.
+            share: share of the slice's events that was taken.
 
         Returns:
             True where the disc has moved on the table.
         """
-        slices = CoherentSlices.of(counts, *self.expected(length_us), length_us, live)
+        slices = CoherentSlices.of(counts, *self.expected(length_us), length_us, live, share)
         self.t_us += length_us
         self._note_events(slices.events)
         if self.stopped:
-            self._rest(slices.events, length_us, live)
+            self._rest(slices.events, length_us, live, share)
             return False
         if self._held is not None:
             slices = self._held.joined(slices)
@@ -164,7 +172,7 @@ class RotorTracker:
         predicted, widest = self._phase.predicted_phase_variance(slices.lengths_us[0])
         template = self.template
         match = match_template(slices.folded, template.tables, self._template.blades, widest)
-        if self._lock.is_lost(match.gain, slices.live_rad):
+        if self._lock.is_lost(match.gain, slices.exposed_rad):
             self._coast(slices)
             return False
         self._note_seen(slices.end)
@@ -178,7 +186,7 @@ class RotorTracker:
             return False
         self._disc.predict(slices.length_s)
         self._errors.add_disc(self.t_us, self._disc)
-        self._lock.update(match.gain, slices.events, slices.live_rad, template.contrast)
+        self._lock.update(match.gain, slices.events, slices.exposed_rad, template.contrast)
         is_doubtful = why_wrong_disc(self._over_dispersion()) is not None
         self.doubtful_us = self.doubtful_us + slices.length_us if is_doubtful else 0
         self._update_template(slices)
@@ -223,7 +231,12 @@ class RotorTracker:
         middle_s = 0.5 * slices.length_s
         ahead = phase - speed * middle_s - (slices.phase + 0.5 * slices.turned_rad)
         drift = self._template.add(
-            self.t_us, slices.folded, ahead, slices.length_us, self._lock.slices
+            self.t_us,
+            slices.folded,
+            ahead,
+            slices.length_us,
+            self._lock.slices,
+            slices.live * slices.share,
         )
         if drift is not None:
             self._errors.add_drift(self.t_us, drift)
@@ -231,11 +244,11 @@ class RotorTracker:
     def _coast(self, slices: CoherentSlices) -> None:
         """The rotor was not seen turning: it stands still, or is lost."""
         self._dispersion.interrupt()
-        if not self._lock.is_standing(slices.events, slices.live_rad):
+        if not self._lock.is_standing(slices.events, slices.exposed_rad):
             self.unseen_us += slices.length_us
             self._phase.coast(slices.lengths_us)
             return
-        if self._lock.is_lull(slices.live_rad):
+        if self._lock.is_lull(slices.turned_rad * slices.live):
             self._phase.coast(slices.lengths_us)
             return
         self.stopped = True
@@ -244,7 +257,7 @@ class RotorTracker:
         phase = self._seen_phase if self._dead_us else slices.phase
         self._phase.restart(phase, 0.0, spread, 0)
         for length_us in slices.lengths_us:
-            self._rest(slices.events, length_us, slices.live)
+            self._rest(slices.events, length_us, slices.live, slices.share)
 
     def _lose(self, slices: CoherentSlices) -> None:
         """The filter has left all that a rotor may do: its motion is to be found anew."""
@@ -259,14 +272,14 @@ class RotorTracker:
         self._dead_us += sum(lengths_us)
         self._phase.coast(lengths_us)
 
-    def _rest(self, events: int, length_us: int, live: float) -> None:
+    def _rest(self, events: int, length_us: int, live: float, share: float) -> None:
         """Take in a slice in which the rotor stands still; notice when it starts again."""
         if not live:
             self._pass_dead((length_us,))
             return
-        length_s = 1e-6 * length_us
+        length_s, exposure = 1e-6 * length_us, live * share
         usual_rad = self.usual_speed * length_s
-        if self.resting_us > 0 and self._lock.is_stirring(events, usual_rad * live):
+        if self.resting_us > 0 and self._lock.is_stirring(events, usual_rad * exposure):
             self.unseen_us += length_us
             self._phase.coast((length_us,))
             return
@@ -274,7 +287,9 @@ class RotorTracker:
         self._note_seen(phase)
         self.resting_us += length_us
         # It may creep, but no faster than the events that are left allow.
-        creep = RESTING_SPEED * self.usual_speed + self._lock.creep_rad_s(events, length_s * live)
+        creep = RESTING_SPEED * self.usual_speed + self._lock.creep_rad_s(
+            events, length_s * exposure
+        )
         self._phase.update(length_us, phase, (RESTING_PHASE * usual_rad) ** 2, 0.0, creep**2)
 
     def resume(self, phase: float, speed: float, deviations: tuple[float, float, float]) -> None:

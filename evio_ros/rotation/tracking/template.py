@@ -234,6 +234,7 @@ class TemplateUpdater:
         self._maximum_blades = maximum_blades
         self._pending: _Real = np.zeros(template.tables.slope.shape)
         self._pending_us = 0
+        self._pending_exposed_us = 0.0
         self._start_us = start_us
         self._blade_rad: float | None = None
         self.blades = 0
@@ -246,6 +247,7 @@ class TemplateUpdater:
         ahead_rad: float,
         length_us: int,
         slices_seen: int,
+        exposure: float = 1.0,
     ) -> Drift | None:
         """Take in a slice; what the template's update has done where it was updated.
 
@@ -255,7 +257,9 @@ class TemplateUpdater:
             ahead_rad: by how much the rotor was ahead of the frame.
             length_us: length of the slice.
             slices_seen: number of slices in which the rotor was seen so far.
+            exposure: share of all its events that were taken.
         """
+        self._pending_exposed_us += length_us * exposure
         add_turned(self._pending, folded, -ahead_rad / BIN_RAD)
         self._pending_us += length_us
         shortest_us, longest_us = _UPDATE_US
@@ -277,12 +281,12 @@ class TemplateUpdater:
         drift = None
         # Without events there is nothing to learn, and nothing to be forgotten for it.
         if events > 0.0:
-            memory_events = self._memory_us / self._pending_us * events
+            memory_events = self._memory_us / self._pending_exposed_us * events
             turned, information = self.template.update(self._pending, memory_events)
             drift = Drift(common_angle(turned, information), self.template.first_share)
             self._count_blades()
         self._pending[:] = 0.0
-        self._pending_us = 0
+        self._pending_us, self._pending_exposed_us = 0, 0.0
         return drift
 
     def _count_blades(self) -> None:

@@ -132,6 +132,7 @@ class TrackerBank:
         is_last: bool,
         unassigned: NDArray[np.int32],
         live: float = 1.0,
+        share: float = 1.0,
     ) -> None:
         """Let all trackers take in a slice; discs that have moved are drawn anew.
 
@@ -141,6 +142,7 @@ class TrackerBank:
             is_last: whether estimates will be asked for before the next slice.
             unassigned: int32 grid of `grid_shape` to which the events of no tracker are added.
             live: share of the slice for which there is data.
+            share: share of the slice's events that was taken.
         """
         length_us = len(times_us)
         motions = np.zeros((max(self._trackers.values(), default=-1) + 1, 2))
@@ -156,7 +158,7 @@ class TrackerBank:
             unassigned,
         )
         for tracker, slot in self._trackers.items():
-            if tracker.take(self._counters.counts[slot], length_us, is_last, live):
+            if tracker.take(self._counters.counts[slot], length_us, is_last, live, share):
                 self._table.put(slot, self.disc_map(tracker))
 
 

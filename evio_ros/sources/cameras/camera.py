@@ -112,6 +112,8 @@ class Camera:
         self._offset_us = 0
         self._triggers: list[Triggers] = []
         self._newest_us = 0
+        # How many losses there were before the newest event.
+        self._lost = 0
         self._open()
 
     def batches(self) -> Iterator[EventBatch]:
@@ -129,7 +131,9 @@ class Camera:
             if events is None or not len(events):
                 yield from self._order.flush(ended=False)
                 continue
-            yield from self._order.push(self._columns(events))
+            columns = self._columns(events)
+            self._note_gap(int(columns.t[0]), int(columns.t.max()))
+            yield from self._order.push(columns)
 
     def take_triggers(self) -> Triggers:
         """External triggers since the last call; a camera's library tells edge and input."""
@@ -223,6 +227,15 @@ class Camera:
                 continue
             return
 
+    def _note_gap(self, first_us: int, newest_us: int) -> None:
+        """Take note of the time before a packet's first event where events before it were lost."""
+        counted = self.statistics
+        lost = counted.lost_packets + counted.overflows + counted.device_errors
+        if lost > self._lost and self._newest_us:
+            counted.note_gap(self._newest_us + 1, first_us)
+        self._lost = lost
+        self._newest_us = max(self._newest_us, newest_us)
+
     def _columns(self, events: np.ndarray) -> RawColumns:
         t = events["t"].astype(np.int64)
         if self._start_over_at is not None:
@@ -230,7 +243,6 @@ class Camera:
             self._offset_us = self._newest_us + away_us - int(t[0])
             self._start_over_at = None
         t += self._offset_us
-        self._newest_us = max(self._newest_us, int(t.max()))
         return RawColumns(
             t,
             np.ascontiguousarray(events["x"]),

@@ -40,6 +40,8 @@ class PacketStream:
         self._order: TimeOrder | None = None
         self._newest_us = 0
         self._triggers: list[Triggers] = []
+        # Of the events: the last of them, and how many packets were lost before it.
+        self._last_us = self._lost = 0
 
     def take_triggers(self) -> Triggers:
         """External triggers of the packets since the last call, ahead of the windows."""
@@ -48,6 +50,8 @@ class PacketStream:
 
     def push(self, packet: EventPacket) -> Iterator[EventWindow]:
         """Add the next packet and yield the windows that it completes.
+
+        The time between the packets before and after lost ones is marked as missing.
 
         Raises:
             EventError: where the packet cannot be decoded; the next one may be pushed all the same.
@@ -67,8 +71,12 @@ class PacketStream:
         time_us = int(np.median(columns.t))
         if self._order is None or abs(time_us - self._newest_us) > LONGEST_GAP_US:
             self._begin()
-        assert self._order is not None
+        elif self.statistics.lost_packets > self._lost and columns.t[0] > self._last_us + 1:
+            self._windows.mark_missing(self._last_us + 1, int(columns.t[0]))
+        self._lost = self.statistics.lost_packets
+        self._last_us = int(columns.t[-1])
         self._newest_us = time_us
+        assert self._order is not None
         for batch in self._order.push(columns):
             yield from self._windows.push(batch)
 

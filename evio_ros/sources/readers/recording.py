@@ -163,6 +163,11 @@ class Recording(ABC):
         """External triggers of the piece read last, at raw times; formats without any have none."""
         return Triggers.empty()
 
+    @property
+    def _piece_gaps(self) -> list[range]:
+        """Spans of raw time, before or in the piece read last, whose events are known as lost."""
+        return []
+
     def read_triggers(self) -> Triggers:
         """Edges of external triggers, in order of time; reads the whole recording.
 
@@ -190,6 +195,9 @@ class Recording(ABC):
         """Yield batches from the present position on; see `EventSource.batches`."""
         while (columns := self._read_piece()) is not None:
             self._note_triggers()
+            for gap in self._piece_gaps:
+                shift_us = self._order.shift_us
+                self.statistics.note_gap(gap.start + shift_us, gap.stop + shift_us)
             yield from self._from_sought_time(self._order.push(columns))
         yield from self._from_sought_time(self._order.flush())
 

@@ -17,6 +17,7 @@ from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
+from evio_ros.thinning import Thinner
 from evio_ros.windowing import WindowAssembler, windows
 
 
@@ -521,3 +522,69 @@ def test_a_rotor_that_is_gone_is_explained():
     explanation = detector.explanations[0]
     assert explanation.reason in (Reason.AT_REST, Reason.LOST)
     assert explanation.box == pytest.approx((100, 60, 220, 180), abs=8)
+
+
+@pytest.mark.parametrize("shares", [(1.0, 0.04, 1.0), (0.1, 1.0, 0.1), (0.3, 0.05, 0.6)])
+@pytest.mark.parametrize("frequency_hz", [19.1667, -95.0])
+def test_a_share_of_the_events_that_changes_does_not_lose_the_rotor(shares, frequency_hz):
+    rotor = IdealRotor(frequency_hz)
+    events, thinner = events_of([rotor], 1_500_000), Thinner()
+    detector = RotationDetector(SIZE, RotationDetectorParameters(window_us=20_000, step_us=20_000))
+    results = []
+    for step in windows([events], SIZE, 20_000, start_us=0, end_us=1_500_000):
+        share = shares[step.start_us // 500_000]
+        places = thinner.places(len(step.events), share) if share < 1.0 else None
+        results.append(detector.process(step.thinned(places, share)))
+    for (estimate,) in results[20:]:
+        truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+        assert estimate.id == 0
+        assert estimate.rpm == pytest.approx(truth, rel=1e-3)
+        assert estimate.confidence > 0.9
+    assert detector.statistics.rotors_recovered == 0
+
+
+@pytest.mark.parametrize("frequency_hz", [19.1667, -95.0])
+@pytest.mark.parametrize("gap_us", [3_000, 42_000, 400_000])
+def test_what_is_known_to_be_missing_is_passed_over(frequency_hz, gap_us):
+    rotor = IdealRotor(frequency_hz)
+    events, gap = events_of([rotor], 1_500_000), range(701_000, 701_000 + gap_us)
+    there = (events.t < gap.start) | (events.t >= gap.stop)
+    lossy = EventBatch(SIZE, *(column[there] for column in columns(events)))
+    detector = RotationDetector(SIZE, RotationDetectorParameters(window_us=20_000, step_us=20_000))
+    steps = windows([lossy], SIZE, 20_000, start_us=0, end_us=1_500_000)
+    found = [detector.process(replace(step, missing=(gap,))) for step in steps]
+    before = found[34][0]
+    for estimates in found[37 + gap_us // 20_000 :]:
+        (estimate,) = estimates
+        truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+        assert estimate.id == before.id
+        assert estimate.rpm == pytest.approx(truth, rel=1e-3)
+        turned = rotor.turns(estimate.t_us) - rotor.turns(before.t_us)
+        assert estimate.turns - before.turns == pytest.approx(turned, abs=0.02)
+    assert detector.statistics.gaps == 0
+
+
+def test_a_search_that_is_put_off_finds_the_rotor_later():
+    rotor = IdealRotor(19.1667)
+    events = events_of([rotor], 800_000)
+    detector = RotationDetector(SIZE, RotationDetectorParameters(window_us=20_000, step_us=20_000))
+    units = iter(range(10_000))
+    detector.may_search = lambda: next(units) % 5 > 0
+    steps = list(windows([events], SIZE, 20_000, start_us=0, end_us=800_000))
+    results = [detector.process(step) for step in steps]
+    first = next(number for number, found in enumerate(results) if found)
+    undisturbed = detect(events, window_us=20_000, step_us=20_000)
+    assert first > next(number for number, found in enumerate(undisturbed) if found)
+    for (estimate,) in results[first + 1 :]:
+        truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+        assert estimate.rpm == pytest.approx(truth, rel=1e-3)
+
+
+def test_a_search_that_may_always_go_on_changes_nothing():
+    events = events_of([IdealRotor(19.1667)], 500_000)
+    asked = RotationDetector(SIZE, RotationDetectorParameters(window_us=20_000, step_us=20_000))
+    asked.may_search = lambda: True
+    steps = windows([events], SIZE, 20_000, start_us=0)
+    results = [asked.process(step) for step in steps]
+    assert any(results)
+    assert results == detect(events, window_us=20_000, step_us=20_000)

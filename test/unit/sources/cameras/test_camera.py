@@ -247,3 +247,13 @@ def test_a_machine_without_usb_says_so(monkeypatch):
 def test_a_camera_is_no_recording():
     with pytest.raises(SourceError, match="is a live camera, not a recording"):
         open_recording("camera:evk4")
+
+
+def test_where_packets_were_lost_or_a_buffer_was_full_events_are_missing(plugged):
+    parts = [EVENTS[:100], EVENTS[150:200], EVENTS[200:300], EVENTS[350:400]]
+    script = [packet_of(part) for part in parts[:2]] + [packet_of(parts[2], [0]), TIMEOUT]
+    plugged(RecordedDevice(script))
+    with open_source("camera:evk4") as source:
+        take(source, 250)
+        (gap,) = source.statistics.gaps
+    assert (gap.start, gap.stop) == (EVENTS[199][0] + 1, EVENTS[200][0])

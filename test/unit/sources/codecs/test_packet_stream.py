@@ -98,3 +98,13 @@ def test_one_event_of_a_wrong_time_starts_nothing_afresh(place):
     assert stream.restarts == 0
     assert found <= set(EVENTS)
     assert len(found) > 3_500
+
+
+def test_the_time_of_lost_packets_is_missing():
+    packets = packets_of(EVENTS)
+    windows = pushed(PacketStream(2_000), packets[:11] + packets[14:])
+    gap = range(EVENTS[1099][0] + 1, EVENTS[1400][0])
+    assert sum(window.missing_us for window in windows) == len(gap)
+    for window in windows:
+        assert not any(t in gap for t, *_ in events_of([window.events]))
+    assert not any(window.missing for window in pushed(PacketStream(2_000), packets))
