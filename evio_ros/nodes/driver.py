@@ -13,23 +13,19 @@ from evio_ros.event_filter import FilterParameters, WindowFilter
 from evio_ros.events import EventWindow
 from evio_ros.nodes.driver_outputs import DriverOutputs, OutputParameters
 from evio_ros.nodes.driver_parameters import DriverParameters
-from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketRelay
+from evio_ros.nodes.driver_source import open_driver_source, source_values
 from evio_ros.nodes.playback_services import serve_playback
 from evio_ros.nodes.trigger_topic import TriggerPublisher
 from evio_ros.parameters import Parameters
-from evio_ros.playback.live import Player, described, player_of
+from evio_ros.playback.live import Player, described
 from evio_ros.playback.replay import ReplayParameters
-from evio_ros.playback.simulated_recording import played_path
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_publisher import EventPublisher
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters
-from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.cameras.camera import Camera
 from evio_ros.sources.cameras.camera_device import CameraParameters
-from evio_ros.sources.readers.recording import Recording
-from evio_ros.sources.registry import open_source
 
 __all__ = ["Driver", "main"]
 
@@ -61,7 +57,10 @@ class Driver(EvioNode):
         """Open the source and make the topics and services."""
         chosen = self.parameters.get(DriverParameters)
         replay = self.parameters.get(ReplayParameters, "replay")
-        self._source, self._player = self._open(chosen, replay)
+        camera = self.parameters.get(CameraParameters, "camera")
+        self._source, self._player = open_driver_source(
+            self, chosen, replay, camera, self._emit, self._ended
+        )
         self.get_logger().info(f"source: {described(self._source, replay.rate)}")
         filters = self.parameters.get(FilterParameters, "filter")
         self._filter = WindowFilter(filters, getattr(self._source, "size", None))
@@ -119,7 +118,7 @@ class Driver(EvioNode):
                 "events": self._publisher.events,
                 "paused": self._playing.paused,
                 "behind_s": round(self._playing.behind_s, 3),
-                **_source_values(counted),
+                **source_values(counted),
                 **{f"events_filtered_{name}": n for name, n in self._filter.dropped.items()},
             },
             warning=late or bool(forsaken) or bool(lost),
@@ -131,30 +130,6 @@ class Driver(EvioNode):
     def _playing(self) -> Player:
         assert self._player is not None, "the node is configured"
         return self._player
-
-    def _open(
-        self, chosen: DriverParameters, replay: ReplayParameters
-    ) -> tuple[Recording | Camera | PacketRelay, Player]:
-        """The source, for its counters, and what passes its windows on."""
-        if chosen.source.startswith(TOPIC_SCHEME):
-            topic = chosen.source.removeprefix(TOPIC_SCHEME)
-            relay = PacketRelay(self, topic, replay, self._emit)
-            return relay, relay
-        path = played_path(chosen.source, self._tell_simulated)
-        camera = self.parameters.get(CameraParameters, "camera")
-        source = open_source(path, size=chosen.size, camera=camera)
-        try:
-            return source, player_of(source, replay, self._emit, self._ended)
-        except ParameterError as error:
-            source.close()
-            raise ParameterError(f"replay.{error}") from None
-        except EvioError:
-            source.close()
-            raise
-
-    def _tell_simulated(self, done_us: int) -> None:
-        seconds = 1e-6 * done_us
-        self.get_logger().info(f"{seconds:.1f} s are simulated", throttle_duration_sec=2.0)
 
     def _start(self) -> None:
         chosen = self.parameters.get(DriverParameters)
@@ -210,23 +185,6 @@ class Driver(EvioNode):
                 self._source.change(self.parameters.get(CameraParameters, group))
         except ParameterError as error:
             self.get_logger().error(f"{group}.{error}; all goes on as it was")
-
-
-def _source_values(counted: SourceStatistics) -> dict[str, object]:
-    """What a source had to put right or leave out, as values of a report."""
-    return {
-        "events_out_of_order": counted.reordered,
-        "events_dropped_late": counted.late,
-        "events_dropped_outliers": counted.outliers,
-        "events_dropped_outside": counted.outside,
-        "words_invalid": counted.invalid,
-        "bytes_truncated": counted.truncated_bytes,
-        "packets_lost": counted.lost_packets,
-        "overflows": counted.overflows,
-        "device_errors": counted.device_errors,
-        "clock_restarts": counted.clock_restarts,
-        "triggers": counted.triggers,
-    }
 
 
 def main() -> None:
