@@ -19,10 +19,12 @@ __all__ = [
     "Rejection",
     "furthest",
     "in_order",
+    "of_late",
     "with_explanation",
     "without_place",
 ]
 
+_OF_LATE_US = 2_000_000
 Box = tuple[int, int, int, int]
 """A place in the image, (x0, y0, x1, y1) in pixels, the last ones not included."""
 
@@ -375,6 +377,12 @@ def in_order(explanations: Sequence[Explanation]) -> tuple[Explanation, ...]:
             reverse=True,
         )
     )
+
+
+def of_late(explanations: Sequence[Explanation]) -> list[Explanation]:
+    """Those of places that were searched no more than 2 s before the last, in the same order."""
+    latest_us = max((each.t_us for each in explanations), default=0)
+    return [each for each in explanations if latest_us - each.t_us < _OF_LATE_US]
 
 
 def _weight(explanation: Explanation) -> float:

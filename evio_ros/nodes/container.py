@@ -22,6 +22,7 @@ from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.local_events import compose
 from evio_ros.ros.process import complain, start_ros
+from evio_ros.ros.signal_watch import ended_by_signals
 
 __all__ = ["main"]
 
@@ -110,6 +111,12 @@ def _run(nodes: list[_SpunNode]) -> None:
 
 def main() -> None:
     """Run the nodes that the command line names."""
+    with ended_by_signals():
+        code = _main()
+    sys.exit(code)
+
+
+def _main() -> int:
     nodes: list[_SpunNode] = []
     code = 0
     try:
@@ -121,11 +128,12 @@ def main() -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         for each in nodes:
             each.stop()
         rclpy.try_shutdown()
-    sys.exit(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ TOPICS: dict[str, dict[str, str]] = {
         "representation/camera_info": "The calibration with the picture's stamp, where "
         "`image.camera_info_file` names one.",
     },
+    "state_recorder": {"rotation_states": "What is written."},
 }
 """Node and topic to what is sent on it."""
 
@@ -77,6 +78,7 @@ SERVICES: dict[str, dict[str, str]] = {
     },
     "fusion": {},
     "representation": {},
+    "state_recorder": {},
 }
 """Node and service to what it does."""
 
@@ -121,6 +123,9 @@ FAILURES: dict[str, dict[str, str]] = {
         **_EVENTS_FAILURES,
         "cv_bridge or OpenCV is not installed": "No picture is published; log and diagnostics say "
         "what to install. Tensors still come.",
+    },
+    "state_recorder": {
+        "the file cannot be written": "One line, exit code 2; what was written is complete.",
     },
 }
 """Node and what goes wrong to what the node does."""

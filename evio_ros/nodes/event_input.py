@@ -18,11 +18,10 @@ from evio_ros.ros.event_subscription import (
     EventSubscription,
     ReceptionStatistics,
     SensorClock,
-    follow_one,
 )
 from evio_ros.ros.geometry_limit import GeometryLimit
 from evio_ros.ros.message_queue import MessageQueue
-from evio_ros.ros.publisher_choice import MessageMark
+from evio_ros.ros.publisher_choice import MessageMark, follow_one
 from evio_ros.ros.quality_of_service import EventsQualityParameters, packets_quality
 from evio_ros.sources.codecs.packet_stream import PacketStream
 
@@ -83,7 +82,7 @@ class _PacketSubscription:
     ) -> None:
         self.statistics = ReceptionStatistics()
         self._limit = limit
-        self._choice = follow_one(node)
+        self._choice = follow_one(node, EVENTS_TOPIC)
         self._node = node
         self._take = take
         self._choose = choose
@@ -92,6 +91,9 @@ class _PacketSubscription:
         self.queue = MessageQueue(
             node, EventPacket, EVENTS_TOPIC, packets_quality(), self._receive, _size_of
         )
+
+    def close(self) -> None:
+        """Nothing is left to do: the topic is the node's to destroy."""
 
     def _receive(self, packet: EventPacket, info: Mapping[str, Any]) -> None:
         self.statistics.note_arrival(packet.header.frame_id, info["received_timestamp"])

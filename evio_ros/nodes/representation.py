@@ -58,7 +58,12 @@ class RepresentationNode(EvioNode):
 
     def activate(self) -> None:
         """Subscribe to events."""
-        self._received = subscribe_to_events(self, _BYTES_PER_PIXEL, self._take).statistics
+        self._events = subscribe_to_events(self, _BYTES_PER_PIXEL, self._take)
+        self._received = self._events.statistics
+
+    def deactivate(self) -> None:
+        """Take no more events."""
+        self._events.close()
 
     def cleanup(self) -> None:
         """Free the tensors."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
+from evio_ros.explanation import of_late
 from evio_ros.msg import RotationStateArray
 from evio_ros.nodes.event_input import EventInputParameters, subscribe_to_events
 from evio_ros.nodes.known_discs_file import CalibrationParameters, KnownDiscsFile
@@ -34,8 +35,6 @@ __all__ = ["RotationDetectorNode", "main"]
 
 _BYTES_PER_PIXEL = 24
 """Measured: 14 at most while regions are searched, and some for the pixels of tracked rotors."""
-_OF_LATE_US = 2_000_000
-"""Why nothing was found is told of places that were searched no longer ago."""
 
 
 class RotationDetectorNode(EvioNode):
@@ -90,6 +89,10 @@ class RotationDetectorNode(EvioNode):
         self._events.queue.longest_wait_s = self._load.longest_wait_s
         self._received = self._events.statistics
 
+    def deactivate(self) -> None:
+        """Take no more events."""
+        self._events.close()
+
     def cleanup(self) -> None:
         """Forget the rotors, and free the detector's memory."""
         self._start_afresh()
@@ -104,7 +107,7 @@ class RotationDetectorNode(EvioNode):
         received = self._received
         late = self._slices.late_events if self._slices is not None else 0
         rotors = [] if self.is_stale else self._rotors
-        explanations = self._explanations()
+        explanations = of_late(self._detector.explanations) if self._detector is not None else []
         view = f"{len(rotors)} rotors in view" if received.messages else "waiting for events"
         if explanations and not rotors:
             view += f", most likely because {explanations[0]}"
@@ -114,24 +117,17 @@ class RotationDetectorNode(EvioNode):
                 **received.values(),
                 "events_dropped_late": late,
                 "windows": self._windows,
+                **(self._events.queue.values() if self.is_active else {}),
                 **self._load.values(),
                 **self._delay.values(),
                 **self._counters(),
                 **rotor_values(rotors),
-                **{f"no_rotor_{number}": why for number, why in enumerate(explanations)},
+                **{f"no_rotor_{number}": str(why) for number, why in enumerate(explanations)},
             },
             warning=received.is_troubled or bool(late) or self._load.is_thinning,
             hardware_id=received.camera,
             rates=("messages", "events", "windows"),
         )
-
-    def _explanations(self) -> list[str]:
-        """Why no rotor was found in the places that were searched of late."""
-        if self._detector is None:
-            return []
-        explanations = self._detector.explanations
-        latest_us = max((each.t_us for each in explanations), default=0)
-        return [str(each) for each in explanations if latest_us - each.t_us < _OF_LATE_US]
 
     def _counters(self) -> dict[str, int]:
         """What happened to the detector at work."""

@@ -55,23 +55,24 @@ class StateRecorder(EvioNode):
     """Writes every message of `rotation_states`; the file is complete when the node ends."""
 
     TASK = "recording"
-    INPUT = "states"
+    INPUT = "rotation states"
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {"": _RecorderParameters}
 
     def __init__(self) -> None:
         super().__init__("state_recorder")
         self._windows = 0
+        self._end_us: int | None = None
         self._last_s = 0.0
+        self._output = self.parameters.get(_RecorderParameters).output
         self._open = ExitStack()
 
     def configure(self) -> None:
         """Open the file."""
-        self._output = self.parameters.get(_RecorderParameters).output
         make = _csv if self._output.lower().endswith(".csv") else _bag
         self._write = self._open.enter_context(make(Path(self._output)))
 
     def activate(self) -> None:
-        """Subscribe to states."""
+        """Begin to write."""
         quality = results_quality()
         quality.depth = _DEPTH
         self.create_subscription(RotationStateArray, _TOPIC, self._take, quality)
@@ -79,9 +80,7 @@ class StateRecorder(EvioNode):
     def cleanup(self) -> None:
         """Complete the file."""
         self._open.close()
-        if self._windows:
-            self.get_logger().info(f"{self._windows} windows in {self._output}")
-        self._windows = 0
+        self.get_logger().info(f"{self._windows} windows in {self._output}")
 
     def last_input_s(self) -> float | None:
         """When states last came."""
@@ -92,8 +91,11 @@ class StateRecorder(EvioNode):
         return Report(f"{self._windows} windows in {self._output}", {"windows": self._windows})
 
     def _take(self, message: RotationStateArray) -> None:
-        self._windows += 1
         self._last_s = time.monotonic()
+        if message.window_end == self._end_us:
+            return  # the detector is silent: fusion says so, and no window has passed
+        self._end_us = message.window_end
+        self._windows += 1
         try:
             self._write(message)
         except EvioError as error:

@@ -28,7 +28,15 @@ from evio_ros.ros.topic_graph import wrong_types
 __all__ = ["EvioNode"]
 
 _WATCH_S = 0.1
-_ENTITIES = ("subscriptions", "publishers", "services", "clients", "timers")
+_ENTITIES = {
+    "subscriptions": "destroy_subscription",
+    "publishers": "destroy_publisher",
+    "services": "destroy_service",
+    "clients": "destroy_client",
+    "timers": "destroy_timer",
+    "guards": "destroy_guard_condition",
+}
+"""What a node has, and how that is destroyed."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +248,10 @@ class EvioNode(LifecycleNode):
         self._statistics_due_s = time.monotonic() + self.life.statistics_period_s
         try:
             self.activate()
+        except BaseException:
+            self._destroy_since(self._activated)
+            raise
+        try:
             self.parameters.refuse_unused_overrides()
         except BaseException:
             self._deactivate()
@@ -269,7 +281,7 @@ class EvioNode(LifecycleNode):
     def _destroy_since(self, before: Mapping[str, set[Any]]) -> None:
         """Destroy what the node has now and had not before."""
         for kind, had in before.items():
-            destroy = getattr(self, f"destroy_{kind.removesuffix('s')}")
+            destroy = getattr(self, _ENTITIES[kind])
             for entity in self._those(kind) - had:
                 destroy(entity)
 

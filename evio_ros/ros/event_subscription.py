@@ -22,7 +22,7 @@ from evio_ros.ros.event_publisher import EVENTS_TOPIC, RECEIPTS_TOPIC
 from evio_ros.ros.geometry_limit import GeometryLimit
 from evio_ros.ros.local_events import LocalInbox, LocalMessage, is_composed, local_channel
 from evio_ros.ros.message_queue import MessageQueue, WorkQueue
-from evio_ros.ros.publisher_choice import MessageMark, PublisherChoice
+from evio_ros.ros.publisher_choice import MessageMark, follow_one
 from evio_ros.ros.quality_of_service import (
     EventsQualityParameters,
     events_quality,
@@ -30,10 +30,9 @@ from evio_ros.ros.quality_of_service import (
 )
 from evio_ros.ros.raw_event_array import RawEventArray, read_event_array
 from evio_ros.ros.steady_timer import steady_timer
-from evio_ros.ros.topic_graph import publishers_of
 from evio_ros.windowing import LONGEST_GAP_US
 
-__all__ = ["Choice", "EventSubscription", "ReceptionStatistics", "SensorClock", "follow_one"]
+__all__ = ["Choice", "EventSubscription", "ReceptionStatistics", "SensorClock"]
 
 _CONNECTION_POLL_S = 0.05
 _MESSAGES_A_RECEIPT = 2
@@ -157,7 +156,7 @@ class EventSubscription:
         self.statistics = ReceptionStatistics()
         self._node = node
         self._limit = limit
-        self._choice = follow_one(node)
+        self._choice = follow_one(node, EVENTS_TOPIC)
         self._take = take
         self._choose = choose
         self._next_seq: int | None = None
@@ -168,6 +167,11 @@ class EventSubscription:
         self.queue: WorkQueue = (
             self._subscribe_locally(quality.depth) if is_composed() else self._subscribe(quality)
         )
+
+    def close(self) -> None:
+        """Take no more of a driver in this process; a topic is the node's to destroy."""
+        if isinstance(self.queue, LocalInbox):
+            self._channel.leave(self.queue)
 
     def _subscribe_locally(self, depth: int) -> WorkQueue:
         self._channel = local_channel(self._node, EVENTS_TOPIC)
@@ -295,11 +299,6 @@ class EventSubscription:
             self._node.get_logger().warning(
                 f"events: came late, {messages} messages had been sent before"
             )
-
-
-def follow_one(node: Node) -> PublisherChoice:
-    """Whose events a node follows."""
-    return PublisherChoice(lambda: publishers_of(node, EVENTS_TOPIC))
 
 
 def _mark_of(message: RawEventArray) -> MessageMark:

@@ -99,8 +99,12 @@ class LocalChannel:
         self.taken = threading.Condition()
 
     def join(self, inbox: LocalInbox) -> None:
-        """Have a taker get the messages, in place of one of the same node that was before."""
-        self.inboxes = [other for other in self.inboxes if other.name != inbox.name] + [inbox]
+        """Have a taker get the messages."""
+        self.inboxes = [*self.inboxes, inbox]
+
+    def leave(self, inbox: LocalInbox) -> None:
+        """Have a taker get no more."""
+        self.inboxes = [other for other in self.inboxes if other is not inbox]
 
     def send(self, message: LocalMessage) -> None:
         """Hand a message to all who take it."""

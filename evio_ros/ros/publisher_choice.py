@@ -10,7 +10,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["MessageMark", "PublisherChoice"]
+from rclpy.node import Node
+
+from evio_ros.ros.topic_graph import publishers_of
+
+__all__ = ["MessageMark", "follow_one"]
 
 _SILENCE_S = 1.0
 """After so long without a message of the publisher that is followed, another takes its place."""
@@ -86,3 +90,8 @@ class PublisherChoice:
         # A loop or a seek: numbers go on, time does not. The other publisher's may go on by chance.
         is_others = self._other is not None and mark.seq == self._other.seq + 1
         return mark.seq == last.seq + 1 and not is_others
+
+
+def follow_one(node: Node, topic: str) -> PublisherChoice:
+    """Whose messages a node follows on a topic."""
+    return PublisherChoice(lambda: publishers_of(node, topic))

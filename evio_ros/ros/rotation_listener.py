@@ -13,7 +13,7 @@ from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
 
-__all__ = ["RotationListener"]
+__all__ = ["LocalNode", "RotationListener"]
 
 
 class LocalNode:

@@ -40,6 +40,10 @@ ALLOWED = {
 
 MOST_IMPORTS = 10
 MANY_IMPORTS = {
+    "nodes.driver_source": "every kind of source that a driver plays meets here",
+    "nodes.event_input": "both forms of events, and all that is checked of them, meet here",
+    "ros.event_subscription": "topic and process, choice, limit and losses meet here",
+    "rotation.tracking.tracker_bank": "a tracker is put together here",
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
     "cli.recording_job": "one recording from its file to its results, wherever that is done",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
@@ -61,6 +65,8 @@ MANY_IMPORTS = {
 """Modules that import more than `MOST_IMPORTS` of the package, and why."""
 
 ONE_IMPORTER = {
+    "nodes.driver_source": "what a driver plays, whatever else it does",
+    "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
     "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",

@@ -45,7 +45,6 @@ NOT_DECLARED = {
     "dv_processing": "compared with where somebody has installed it",
     "expelliarmus": "compared with where somebody has installed it",
 }
-BROUGHT_BY_ROS = {"yaml": "rclpy brings it; only nodes read calibrations"}
 NOT_IN_ROSDEP = {"backports.zstd": "rosdep has no key; rosbags brings it"}
 FOUND_BY_CMAKE = {"ament_cmake_pytest", "launch_testing_ament_cmake"}
 ROS_NOT_IMPORTED = {
@@ -109,8 +108,7 @@ AROUND_IT = foreign_imports("test", "bench", "tools", "launch", "scripts")
 
 
 def test_pip_installs_what_the_library_imports_and_nothing_else(manifest):
-    imported = LIBRARY - set(BROUGHT_BY_ROS)
-    wanted = {pip_name(name) for name in imported if not is_of_ros(name, manifest)}
+    wanted = {pip_name(name) for name in LIBRARY if not is_of_ros(name, manifest)}
     optional = [extra for extra in EXTRAS_OF if extra not in FOR_TESTS]
     assert names_of([*requirements(), *requirements(*optional)]) == wanted
 
