@@ -80,7 +80,6 @@ class RotationDetectorNode(EvioNode):
         self.create_service(Trigger, "~/recalibrate", self._recalibrate)
         self.create_service(Trigger, "~/save_calibration", self._save_calibration)
         self._events = subscribe_to_events(self, self._take, lambda n: self._load.choose(n))
-        self._events.queue.longest_wait_s = self._load.longest_wait_s
 
     def report(self) -> Report:
         """Rotors in view, counters, and what was lost on the way."""
@@ -171,6 +170,7 @@ class RotationDetectorNode(EvioNode):
         self._load.end_search()
         queue = self._events.queue
         self._load.end_step(detector.parameters.step_us, queue.busy_s, queue.waiting_s, len(queue))
+        queue.longest_wait_s = self._load.longest_wait_s
 
     def _may_search(self) -> bool:
         """Whether a work unit of the search may be done now, see `LoadControl.may_search`."""
