@@ -10,11 +10,13 @@ proportion to the rate of what came.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["Thinner"]
+__all__ = ["Thinner", "kept_messages"]
 
 _U64 = np.uint64
 _STEP, _MIX_1, _MIX_2 = _U64(0x9E3779B97F4A7C15), _U64(0xBF58476D1CE4E5B9), _U64(0x94D049BB133111EB)
@@ -55,6 +57,22 @@ class Thinner:
         """Note a batch of which all events are taken."""
         self.taken += count
         self.passed += count
+
+
+def kept_messages(follow_gaps: Sequence[bool], is_urgent: bool) -> list[bool]:
+    """Which messages of a queue are kept where every second one is dropped.
+
+    Of a long gap less can be told than of many short ones, so no message next to a gap is dropped.
+
+    Args:
+        follow_gaps: for each message that waits whether the one before it was dropped or lost.
+        is_urgent: whether gaps may grow all the same.
+    """
+    kept = [True] * len(follow_gaps)
+    for number in range(1, len(kept) - 1):
+        touches_gap = follow_gaps[number] or follow_gaps[number + 1]
+        kept[number] = not kept[number - 1] or (touches_gap and not is_urgent)
+    return kept
 
 
 @njit(cache=True, nogil=True)

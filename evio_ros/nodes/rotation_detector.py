@@ -86,7 +86,6 @@ class RotationDetectorNode(EvioNode):
         self._events = subscribe_to_events(
             self, _BYTES_PER_PIXEL, self._take, lambda n: self._load.choose(n)
         )
-        self._events.queue.longest_wait_s = self._load.longest_wait_s
         self._received = self._events.statistics
 
     def deactivate(self) -> None:
@@ -181,6 +180,7 @@ class RotationDetectorNode(EvioNode):
         self._load.end_search()
         queue = self._events.queue
         self._load.end_step(detector.parameters.step_us, queue.busy_s, queue.waiting_s, len(queue))
+        queue.longest_wait_s = self._load.longest_wait_s
 
     def _may_search(self) -> bool:
         """Whether a work unit of the search may be done now, see `LoadControl.may_search`."""

@@ -28,6 +28,9 @@ __all__ = ["LoadControl", "OverloadParameters"]
 _WANTED_LOAD = 0.8
 """A fifth of the time is left for what varies."""
 _LEAST_WANTED_LOAD = 0.3
+_NOTABLE_WAIT_S, _LONGEST_FULL_S = 0.05, 1.0
+"""Events are thinned as well where messages have waited for longer than the first, at full load,
+for all of the second: that queue will not go away."""
 _DRAIN_S = 0.4
 """A queue is worked off in about so long: for each second that messages have waited the wanted load
 is lower by its inverse."""
@@ -45,8 +48,8 @@ _DEAD_BAND = 0.1
 """Relative changes of the share below this are not made."""
 _HOLD_S = 1.0
 """All events have been taken for so long when thinning ends."""
-_DROPPED_AFTER = 2.5
-"""Messages are to be dropped when they have waited for so many times as long as they may."""
+_DROPPED_AFTER_S = 0.15
+"""Messages that have waited for so long are to be dropped where the share can't get any smaller."""
 _PACE_S = 0.25
 """The pace is that of so much time, at least."""
 _SEARCH_SHARE, _IDLE_SEARCH_SHARE = 0.3, 0.6
@@ -110,14 +113,20 @@ class LoadControl:
         # When windows came, and until when they reach.
         self._came: deque[tuple[float, int]] = deque()
         self._unthinned_s = 0.0
+        self._not_full_s = now_s()
         # Time that searches may take, when that was worked out, and whether one goes on since.
         self._search_s = self._asked_s = 0.0
         self._is_searching = False
 
     @property
     def longest_wait_s(self) -> float:
-        """Messages that wait for longer than this should be dropped."""
-        return math.inf if self._least_share >= 1.0 else _DROPPED_AFTER * self._wait_s
+        """Messages that wait for longer than this should be dropped.
+
+        Sooner where even the least share of the events is too much.
+        """
+        if self._least_share >= 1.0:
+            return math.inf
+        return _DROPPED_AFTER_S if self.share <= self._least_share else 2.0 * self._wait_s
 
     @property
     def load(self) -> float:
@@ -164,7 +173,8 @@ class LoadControl:
         if not self.is_thinning:
             full = _FULL_LOAD if waiting_s < 2 * self._wait_s else _HALF_LOAD
             is_much = messages >= self._longest_queue or self._is_late(waiting_s, messages)
-            if not is_much or load < full:
+            is_lasting = self._is_lasting(load, waiting_s, messages)
+            if not (is_much and load >= full) and not is_lasting:
                 return
             self.is_thinning, self._unthinned_s = True, self._now_s()
         self._choose(load, waiting_s)
@@ -201,6 +211,14 @@ class LoadControl:
     def _is_late(self, waiting_s: float, messages: int) -> bool:
         """Whether messages have waited for too long, and not at their own wish."""
         return messages >= _FEWEST_MESSAGES and waiting_s > self._wait_s
+
+    def _is_lasting(self, load: float, waiting_s: float, messages: int) -> bool:
+        """Whether messages have waited at full load for long."""
+        now_s = self._now_s()
+        is_full = load >= _FULL_LOAD and waiting_s > _NOTABLE_WAIT_S
+        if not is_full or messages < _FEWEST_MESSAGES:
+            self._not_full_s = now_s
+        return now_s - self._not_full_s > _LONGEST_FULL_S
 
     def _choose(self, load: float, waiting_s: float) -> None:
         wanted = max(_WANTED_LOAD - waiting_s / _DRAIN_S, _LEAST_WANTED_LOAD)

@@ -10,21 +10,35 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+
+from evio_ros.thinning import kept_messages
 
 __all__ = ["MessageQueue", "WorkQueue"]
 
 _TURN_S = 0.02
 """After so long other callbacks of the node have their turn."""
 _MOST_BYTES = 1 << 28
-_DROP_EVERY_S = 0.25
+_DROP_EVERY_S, _URGENT_EVERY_S = 0.02, 0.25
+_URGENT = 4.0
 _FEWEST_DROPPED_OF = 8
-"""What waits takes no more memory than the first. Where messages have waited for too long every
-second one is dropped, but no more often than this, and only of so many: a driver that waits itself
-for them to be taken sends fewer ahead."""
+"""What waits takes no more memory than the first. Where messages have waited for too long, single
+ones are dropped, so often at the most; where for so many times as long, gaps may grow. But only
+where so many wait: a driver that waits itself for them to be taken sends fewer ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A message, its size, when it was taken over, and whether the one before it was dropped."""
+
+    message: Any
+    size: int
+    came_s: float
+    follows_gap: bool = False
 
 
 class WorkQueue:
@@ -45,8 +59,7 @@ class WorkQueue:
         self.longest_wait_s = math.inf
         self._take = take
         self._size_of = size_of
-        # Messages, their sizes, and when they were taken over.
-        self._waiting: deque[tuple[Any, int, float]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self._dropped_s = 0.0
         self._busy_s = 0.0
@@ -66,7 +79,7 @@ class WorkQueue:
     @property
     def waiting_s(self) -> float:
         """For how long the oldest message has waited, or the one that is worked on had."""
-        since_s = self._waiting[0][2] if self._waiting else time.monotonic()
+        since_s = self._waiting[0].came_s if self._waiting else time.monotonic()
         return max(time.monotonic() - since_s, self._waited_s)
 
     @property
@@ -88,36 +101,39 @@ class WorkQueue:
 
     def _append(self, message: Any) -> None:
         size = self._size_of(message)
-        self._waiting.append((message, size, time.monotonic()))
+        self._waiting.append(_Waiting(message, size, time.monotonic()))
         self._bytes += size
         self._drop_some()
 
     def _drop_some(self) -> None:
-        """Drop every second message where they wait for too long, or there is no room for them.
-
-        Of a long gap less could be told than of many short ones.
-        """
+        """Drop messages where they wait for too long, or there is no room for them."""
         now_s = time.monotonic()
-        is_late = self._waiting[0][2] < now_s - self.longest_wait_s
-        is_due = now_s - self._dropped_s > _DROP_EVERY_S
-        if len(self._waiting) < _FEWEST_DROPPED_OF or not (
-            self._bytes > _MOST_BYTES or (is_late and is_due)
-        ):
+        waiting_s = now_s - self._waiting[0].came_s
+        is_full = self._bytes > _MOST_BYTES
+        is_urgent = is_full or waiting_s > _URGENT * self.longest_wait_s
+        is_due = now_s - self._dropped_s > (_URGENT_EVERY_S if is_urgent else _DROP_EVERY_S)
+        is_late = waiting_s > self.longest_wait_s and is_due
+        if len(self._waiting) < _FEWEST_DROPPED_OF or not (is_full or is_late):
             return
         self._dropped_s = now_s
-        kept = [it for number, it in enumerate(self._waiting) if number % 2 == 0]
-        self._waiting = deque(kept)
-        self._bytes = sum(size for _, size, _ in kept)
+        kept = kept_messages([it.follows_gap for it in self._waiting], is_urgent)
+        before = [True, *kept[:-1]]
+        self._waiting = deque(
+            replace(it, follows_gap=it.follows_gap or not is_before_kept)
+            for it, is_kept, is_before_kept in zip(self._waiting, kept, before, strict=True)
+            if is_kept
+        )
+        self._bytes = sum(it.size for it in self._waiting)
 
     def _work(self) -> None:
         """Hand on what waits, as long as other callbacks may wait."""
         self._began_s = begin_s = time.monotonic()
         while self._waiting and time.monotonic() - begin_s < _TURN_S:
             self._drop_some()
-            message, size, self._came_s = self._waiting.popleft()
-            self._bytes -= size
-            self._waited_s = time.monotonic() - self._came_s
-            self._take(message)
+            first = self._waiting.popleft()
+            self._bytes -= first.size
+            self._came_s, self._waited_s = first.came_s, time.monotonic() - first.came_s
+            self._take(first.message)
             self.fetch()
         self._busy_s += time.monotonic() - begin_s
         self._began_s = None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evio_ros.thinning import Thinner
+from evio_ros.thinning import Thinner, kept_messages
 
 COUNT = 100_000
 SHARES = (0.93, 0.5, 0.31, 0.02)
@@ -52,3 +52,13 @@ def test_another_share_begins_with_the_next_event():
     thinner = Thinner()
     thinner.places(10, 0.1)
     assert len(thinner.places(1000, 0.5)) == pytest.approx(500, abs=1.0)
+
+
+def test_of_messages_every_second_one_is_dropped_and_none_next_to_a_gap():
+    assert kept_messages([False] * 7, is_urgent=False) == [True, False] * 3 + [True]
+    follow = [False, True, False, False, False, True, True]
+    assert kept_messages(follow, False) == [True, True, False, True, True, True, True]
+    assert kept_messages(follow, True) == [True, False] * 3 + [True]
+    assert kept_messages([], False) == []
+    assert kept_messages([True], True) == [True]
+    assert kept_messages([False, False], True) == [True, True]
