@@ -49,7 +49,7 @@ def main() -> int:
     takes = [read_take(options.takes, name) for name in (*FIT, *JUDGE)] if options.takes else []
     if options.picture:
         take, truth = next(pair for pair in takes if pair[0].name == JUDGE[0])
-        draw(take, simulated_take(take, truth)).savefig(options.picture, dpi=80)
+        draw(take, simulated_take(take, truth)).savefig(options.picture, dpi=50)
         return 0
     for name, heading, rows in _parts(options, takes):
         if options.markdown:

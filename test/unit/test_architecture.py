@@ -96,6 +96,7 @@ ONE_IMPORTER = {
     "rotation.dead_time": "a method of its own: when events are missing, whoever asks",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",
+    "simulation.realistic_presets": "scenes before another sensor, fitted to recordings",
     "sources.codecs.libcaer": "a bit layout, named once",
     "sources.event_runs": "kernels and the runs they tell; the clock decides",
     "sources.readers.record_file": "files of records of one length, whatever they hold",
