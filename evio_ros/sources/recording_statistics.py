@@ -17,12 +17,14 @@ _BIN_US = 10_000
 _LONGEST_GAP_US = 100_000
 _HOT_FACTOR = 50.0
 _LEAST_HOT_SHARE = 1e-5
+_MOST_PIXELS = 1 << 25
 
 
 @njit(cache=True, nogil=True)
 def _count(x, y, t, pixels, bins, start_us, bin_us):
     for i in range(x.size):
-        pixels[y[i], x[i]] += 1
+        if pixels.size:
+            pixels[y[i], x[i]] += 1
         bins[(t[i] - start_us) // bin_us] += 1
 
 
@@ -43,14 +45,16 @@ class RecordingStatistics:
     Attributes:
         events, on: numbers of all and of ON events.
         start_us, end_us: sensor time of the first event and just after the last.
-        pixels: int64 (height, width) events of each pixel.
+        pixels: int64 (height, width) events of each pixel; (0, 0) where there are more pixels than
+            any sensor has, as of coordinates in fixed point.
         gaps: times of more than 100 ms without any event.
     """
 
     def __init__(self, size: SensorSize) -> None:
         self.events = self.on = 0
         self.start_us = self.end_us = 0
-        self.pixels = np.zeros((size.height, size.width), np.int64)
+        shape = (size.height, size.width) if size.pixels <= _MOST_PIXELS else (0, 0)
+        self.pixels = np.zeros(shape, np.int64)
         self.gaps: list[Gap] = []
         self._bins = np.zeros(0, np.int64)
 
