@@ -67,21 +67,33 @@ class _Past:
     stride: int = 1
     until_look_us: int = 0
 
-    def add(self, part: EventWindow) -> None:
-        """Take in the next slice."""
-        self.until_look_us -= part.length_us
-        self.latest.append(share_of(part, self.stride))
-        self.events += len(self.latest[-1].events)
+    def add(self, part: EventWindow, taken: int) -> tuple[EventWindow, int]:
+        """Take in the next slice, of whose events one of `taken` was taken already.
+
+        Returns:
+            The slice with the share of its events that is kept, and of how many that is one.
+        """
+        if self.stride < taken:
+            self._thin(taken // self.stride)
+        kept, stride = share_of(part, self.stride // taken), self.stride
+        self.until_look_us -= kept.length_us
+        self.latest.append(kept)
+        self.events += len(kept.events)
         if len(self.latest) == self.factor:
             self.slices.append(_joined(self.latest))
             self.latest = []
             while self.kept_us > 2 * self.span_us:
                 self.events -= len(self.slices.popleft().events)
         while self.events > _MOST_EVENTS:
-            self.slices = deque(share_of(kept, 2) for kept in self.slices)
-            self.latest = [share_of(kept, 2) for kept in self.latest]
-            self.events = sum(len(kept.events) for kept in (*self.slices, *self.latest))
-            self.stride *= 2
+            self._thin(2)
+        return kept, stride
+
+    def _thin(self, stride: int) -> None:
+        """Keep one of `stride` events of what is kept."""
+        self.slices = deque(share_of(part, stride) for part in self.slices)
+        self.latest = [share_of(part, stride) for part in self.latest]
+        self.events = sum(len(part.events) for part in (*self.slices, *self.latest))
+        self.stride *= stride
 
     @property
     def kept_us(self) -> int:
@@ -143,10 +155,12 @@ class SlowSearch:
                 self.reset()
             return
         self._is_empty = False
-        for past in self._pasts:
-            past.add(part)
         if self._work is not None:
             self._later.append(part)
+        taken = 1
+        # Of longer pasts a smaller share is kept: what one leaves out the next need not look at.
+        for past in self._pasts:
+            part, taken = past.add(part, taken)
 
     def end_step(self) -> None:
         """Let the next `search` do the part of a step."""
