@@ -24,7 +24,7 @@ from evio_ros.rotation.acquisition.disc_outline import (
 )
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import DISC_REACH, Region
-from evio_ros.rotation.acquisition.verification import Verifier
+from evio_ros.rotation.acquisition.verification import Verifier, is_surely_rotor
 from evio_ros.rotation.acquisition.winding import RotorCandidate, acquire
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.detector_parameters import DetectorSettings
@@ -42,6 +42,8 @@ _SHORT_FROM = 3
 _PROMISING_WAIT_US = 80_000
 """What winds beyond doubt but could not be tracked is searched again after this time, and is no
 failure: it may be speeding up. A rotor that does so for a second is tried a dozen times."""
+_SOON_WAIT_US = 40_000
+"""What turns, but not yet by as much as it must, is searched again after this time."""
 _OUTLINE_POINTS = 32
 """Points of an outline that are tried against tracked discs: a fifth of a radius apart."""
 _SAME_RADIUS = 0.5
@@ -135,6 +137,7 @@ class RotorSearch:
     def search(self, request: SearchRequest) -> Work[Found | RetryAfter | Failed]:
         """Search a region for one rotor."""
         region = request.region
+        self._verifier.is_promising = False
         events = RegionEvents(self._size, request.slices, request.codes, region)
 
         old = [c for c in request.beside if region.share_on(c.ellipse) > _OWN_SHARE]
@@ -162,6 +165,8 @@ class RotorSearch:
             if tracker is not None:
                 return Found(tracker, events, beside)
             wait_us = slow_us or wait_us
+        if self._verifier.is_promising:
+            wait_us = _SOON_WAIT_US
 
         return RetryAfter(wait_us, beside) if wait_us else Failed(beside)
 
@@ -175,7 +180,7 @@ class RotorSearch:
         for part in later:
             times_us = range(part.start_us, part.end_us)
             self._verifier.extend(found.events.of_slice(part), times_us, part.live)
-        return found.tracker.is_credible()
+        return found.tracker.is_credible() or is_surely_rotor(found.tracker)
 
     def _first_rotor(
         self, candidates: Sequence[RotorCandidate], request: SearchRequest, events: RegionEvents

@@ -13,8 +13,8 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, RegionOfInterest
 from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
 from evio_ros.rotation.looking_back.count_time_search import candidates
-from evio_ros.rotation.looking_back.event_count_time import CountedEvents, active_span
-from evio_ros.rotation.looking_back.phase_path import PhasePath, fit_path, shear_left
+from evio_ros.rotation.phase_path.event_count_time import CountedEvents, active_span
+from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path, shear_left
 
 __all__ = ["find_paths"]
 
@@ -34,15 +34,6 @@ _LONGEST_COUNT_US = 2_000_000
 """Rates of a longer time are taken for those of this one."""
 _LEAST_TURNS = 1.05
 """It must have come round, for only that tells turning from moving past."""
-_LEAST_GAIN = 0.4
-"""Log likelihood that an event gains."""
-_LEAST_FORETOLD = 0.85
-"""Of the gain: what one half of the path foretells of the other."""
-_LEAST_STIFFNESS = 0.1
-"""Of the path over count time: what does not turn jumps."""
-_LARGEST_DISAGREEMENT = 0.05
-"""Standard deviation of the phase, rad, as rings and polarities disagree: the median over the
-path."""
 _CERTAIN = 0.9
 """Coherence of the winding beyond which no other hub is tried."""
 SAME_TURNS, RIVAL = 0.05, 0.9
@@ -168,11 +159,5 @@ def _turns_either_way(
 
 
 def _is_rotor(path: PhasePath) -> bool:
-    """Whether a path is that of a rotor, and not a way to describe some other motion."""
-    return (
-        abs(path.turns) >= _LEAST_TURNS
-        and path.gain >= _LEAST_GAIN
-        and path.foretold >= _LEAST_FORETOLD * path.gain
-        and path.smooth.stiffness >= _LEAST_STIFFNESS
-        and float(np.median(path.disagreement)) <= _LARGEST_DISAGREEMENT
-    )
+    """Whether a path is that of a rotor that has come round."""
+    return abs(path.turns) >= _LEAST_TURNS and path.is_rotor()
