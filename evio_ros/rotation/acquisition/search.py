@@ -25,7 +25,7 @@ from evio_ros.rotation.acquisition.disc_outline import (
 )
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import DISC_REACH, Region
-from evio_ros.rotation.acquisition.verification import Verifier
+from evio_ros.rotation.acquisition.verification import Verifier, is_surely_rotor
 from evio_ros.rotation.acquisition.winding import RotorCandidate, acquire
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.detector_parameters import DetectorSettings
@@ -43,6 +43,8 @@ _SHORT_FROM = 3
 _PROMISING_WAIT_US = 80_000
 """What winds beyond doubt but could not be tracked is searched again after this time, and is no
 failure: it may be speeding up. A rotor that does so for a second is tried a dozen times."""
+_SOON_WAIT_US = 40_000
+"""What turns, but not yet by as much as it must, is searched again after this time."""
 _OUTLINE_POINTS = 32
 """Points of an outline that are tried against tracked discs: a fifth of a radius apart."""
 _SAME_RADIUS = 0.5
@@ -150,6 +152,7 @@ class RotorSearch:
     def search(self, request: SearchRequest) -> Work[Found | RetryAfter | Failed]:
         """Search a region for one rotor."""
         region = request.region
+        self._verifier.is_promising = False
         events = RegionEvents(self._size, request.slices, request.codes, region)
         self._rejections = []
 
@@ -178,6 +181,8 @@ class RotorSearch:
             if tracker is not None:
                 return Found(tracker, events, beside)
             wait_us = slow_us or wait_us
+        if self._verifier.is_promising:
+            wait_us = _SOON_WAIT_US
 
         rejection = furthest(self._rejections)
         if wait_us:
@@ -198,7 +203,8 @@ class RotorSearch:
             times_us = range(part.start_us, part.end_us)
             events, share = found.events.of_slice(part), found.events.share_of_slice(part)
             self._verifier.extend(events, times_us, part.live, share)
-        return found.tracker.why_not_credible()
+        rejection = found.tracker.why_not_credible()
+        return None if is_surely_rotor(found.tracker) else rejection
 
     def _first_rotor(
         self, candidates: Sequence[RotorCandidate], request: SearchRequest, events: RegionEvents

@@ -22,7 +22,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.phase_vortex import best_starts, refined_hub
 from evio_ros.rotation.acquisition.regions import Region
-from evio_ros.rotation.looking_back.event_count_time import CountedEvents
+from evio_ros.rotation.phase_path.event_count_time import CountedEvents
 
 __all__ = ["candidates"]
 

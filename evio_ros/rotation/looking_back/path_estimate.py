@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
-from evio_ros.rotation.looking_back.phase_path import PhasePath
+from evio_ros.rotation.phase_path.phase_path import PhasePath
 from evio_ros.rotation.tracking.blades import blade_angle, blade_count
 from evio_ros.rotation.tracking.speed_uncertainty import within_probability
 

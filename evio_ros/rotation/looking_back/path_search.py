@@ -14,8 +14,8 @@ from evio_ros.events import EventBatch, RegionOfInterest
 from evio_ros.explanation import Explanation, Reason, Rejection, furthest
 from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
 from evio_ros.rotation.looking_back.count_time_search import candidates
-from evio_ros.rotation.looking_back.event_count_time import CountedEvents, active_span
-from evio_ros.rotation.looking_back.phase_path import PhasePath, fit_path, shear_left
+from evio_ros.rotation.phase_path.event_count_time import CountedEvents, active_span
+from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path, shear_left
 
 __all__ = ["find_paths"]
 
@@ -35,15 +35,6 @@ _LONGEST_COUNT_US = 2_000_000
 """Rates of a longer time are taken for those of this one."""
 _LEAST_TURNS = 1.05
 """It must have come round, for only that tells turning from moving past."""
-_LEAST_GAIN = 0.4
-"""Log likelihood that an event gains."""
-_LEAST_FORETOLD = 0.85
-"""Of the gain: what one half of the path foretells of the other."""
-_LEAST_STIFFNESS = 0.1
-"""Of the path over count time: what does not turn jumps."""
-_LARGEST_DISAGREEMENT = 0.05
-"""Standard deviation of the phase, rad, as rings and polarities disagree: the median over the
-path."""
 _CERTAIN = 0.9
 """Coherence of the winding beyond which no other hub is tried."""
 SAME_TURNS, RIVAL = 0.05, 0.9
@@ -182,18 +173,10 @@ def _why_either_way(
 
 
 def _why_no_rotor(path: PhasePath) -> Rejection | None:
-    """Why a path is a way to describe some other motion; None where it is that of a rotor."""
-    disagreement = float(np.median(path.disagreement))
-    if not path.gain >= _LEAST_GAIN:
-        return Rejection(Reason.NO_PATH, path.gain, _LEAST_GAIN)
-    if not path.foretold >= _LEAST_FORETOLD * path.gain:
-        return Rejection(Reason.UNLIKE, max(path.foretold / path.gain, 0.0), _LEAST_FORETOLD)
-    if not path.smooth.stiffness >= _LEAST_STIFFNESS:
-        return Rejection(Reason.JERKY, path.smooth.stiffness, _LEAST_STIFFNESS)
-    if not disagreement <= _LARGEST_DISAGREEMENT:
-        return Rejection(Reason.RINGS_DISAGREE, disagreement, _LARGEST_DISAGREEMENT)
-    if not abs(path.turns) >= _LEAST_TURNS:
+    """Why a path is not that of a rotor that has come round; None where it is."""
+    rejection = path.why_no_rotor()
+    if rejection is None and not abs(path.turns) >= _LEAST_TURNS:
         times_us = path.counted.t_us
         speed_hz = 1e6 * path.turns / max(float(times_us[-1] - times_us[0]), 1.0)
         return Rejection(Reason.NOT_ROUND, abs(path.turns), _LEAST_TURNS, speed_hz=speed_hz)
-    return None
+    return rejection

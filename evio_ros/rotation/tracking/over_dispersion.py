@@ -61,6 +61,10 @@ _LEAST_CONTRAST = 1e-3
 """Templates of less contrast count as this: they show nothing, and 0 would divide."""
 
 
+_Measured = tuple[float, float, float]
+"""Time of a phase, the phase, and the information on it."""
+
+
 class OverDispersion:
     """Factors by which the variances of a rotor's slices exceed what events explain.
 
@@ -76,7 +80,7 @@ class OverDispersion:
         self.sectors = _FIRST_SECTORS
         self._is_begun = False
         self._differences = 0
-        self._latest: deque[tuple[float, float, float]] = deque(maxlen=_DIFFERENCED)
+        self._latest: deque[_Measured] = deque(maxlen=_DIFFERENCED)
         self._events = 1.0
         self._manoeuvres_left = 0.0
 
@@ -134,16 +138,10 @@ class OverDispersion:
         self._latest.append((time_s, phase, information))
         if len(self._latest) < _DIFFERENCED:
             return
-        difference = spread = 0.0
-        for here, value, known in self._latest:
-            weight = 1.0
-            for there, _, _ in self._latest:
-                weight /= here - there if there != here else 1.0
-            difference += weight * value
-            spread += weight**2 / known
+        normalised = _squared_third_difference(*self._latest)
         self._differences += 1
         usual, first = _WHITE_WEIGHTS
-        bounded = min(difference**2 / spread, _LARGEST_NORMALISED * self.white)
+        bounded = min(normalised, _LARGEST_NORMALISED * self.white)
         self.white += max(usual, first / (2 + self._differences)) * (bounded - self.white)
         self.white = min(max(self.white, _PHASE_BOUNDS[0]), _PHASE_BOUNDS[1])
 
@@ -164,3 +162,17 @@ class OverDispersion:
         """
         scatter = self.white * self.sectors / max(1.0, self._events / _DENSE_EVENTS)
         return scatter / max(contrast, _LEAST_CONTRAST)
+
+
+def _squared_third_difference(
+    first: _Measured, second: _Measured, third: _Measured, fourth: _Measured
+) -> float:
+    """Square of the third divided difference of phases over the variance that information tells."""
+    (t0, y0, k0), (t1, y1, k1), (t2, y2, k2), (t3, y3, k3) = first, second, third, fourth
+    a, b, c, ab, bc, abc = t1 - t0, t2 - t1, t3 - t2, t2 - t0, t3 - t1, t3 - t0
+    w0 = -1.0 / (a * ab * abc)
+    w1 = 1.0 / (a * b * bc)
+    w2 = -1.0 / (ab * b * c)
+    w3 = 1.0 / (abc * bc * c)
+    difference = w0 * y0 + w1 * y1 + w2 * y2 + w3 * y3
+    return difference**2 / (w0 * w0 / k0 + w1 * w1 / k1 + w2 * w2 / k2 + w3 * w3 / k3)

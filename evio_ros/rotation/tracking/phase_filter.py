@@ -55,9 +55,9 @@ _WOBBLE_PASSAGE_S = 0.04
 _WOBBLE_RAD = 0.03
 """Where blades pass more slowly, a change of speed within one passage and an error of the disc's
 place look alike: errors of up to this angle do not tell which filter is best."""
-_MOST_BEHIND = 12.0
+_MOST_BEHIND = 6.0
 """A filter that is behind by more than this (log likelihood) starts again from the selected one:
-e^12 is past all doubt, and a filter that lost the rotor must be of use at the next change."""
+that is odds of 400, and a filter that lost the rotor must be of use at the next change."""
 _NOTICE_SLICES = 6
 """So many slices after it, a change of motion has been noticed. Fitted to simulated recordings."""
 MANOEUVRE_SPEED, MANOEUVRE_ACCELERATION = 0.02, 0.1

@@ -71,7 +71,6 @@ class RotorTracker:
         disc: filter of its disc.
         template: what it looks like.
         fastest_rad_s: a rotor that seems to turn faster is lost.
-        dispersion: what is known of the errors of its slices, if anything.
 
     Attributes:
         identity: number of the rotor, given by who takes it up.
@@ -90,7 +89,6 @@ class RotorTracker:
         disc: DiscFilter,
         template: TemplateUpdater,
         fastest_rad_s: float,
-        dispersion: OverDispersion | None = None,
     ) -> None:
         self.identity = _UNKNOWN
         self.t_us = start_us
@@ -100,7 +98,7 @@ class RotorTracker:
         self._phase, self._disc, self._template = phase, disc, template
         self._fastest_rad_s = fastest_rad_s
         self._lock = LockDetector()
-        self._dispersion = dispersion or OverDispersion()
+        self._dispersion = OverDispersion()
         self._errors = ErrorBudget(start_us, template.template.first_share)
         self._held: CoherentSlices | None = None
         # Ends and numbers of events of the window's slices.
@@ -344,6 +342,11 @@ class RotorTracker:
         """Whether it is a rotor: it is seen, its speed is known, its disc explains the events."""
         return self.why_not_credible() is None
 
+    @property
+    def probability(self) -> float:
+        """Probability that it is a rotor, whether or not its speed is known well."""
+        return self._lock.probability(self._over_dispersion())
+
     def known_disc(self) -> KnownDisc:
         """The disc as it is believed to be now."""
         return KnownDisc(self._disc.best_ellipse, self._disc.center_std_px, self._template.blades)
@@ -358,9 +361,9 @@ class RotorTracker:
         motion = self._phase.motion_before(t_us, ago_s)
         return self._disc.ellipse_before(ago_s), self.template.without_first_guess(), motion
 
-    def known_dispersion(self) -> OverDispersion:
-        """What is known of the errors of its slices, for a tracker that begins anew."""
-        return self._dispersion.continued()
+    def begin_with_noise_of(self, other: RotorTracker) -> None:
+        """Expect such errors of the slices as another tracker of the same disc has learned."""
+        self._dispersion = other._dispersion.continued()
 
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen in it."""
@@ -400,8 +403,7 @@ class RotorTracker:
 
     def _confidence(self, speed: float, std: float) -> float:
         allowed = RIGHT_ERROR * max(abs(speed), _SLOW_SHARE * self.usual_speed)
-        probability = self._lock.probability(self._over_dispersion())
-        return probability * within_probability(allowed, std)
+        return self.probability * within_probability(allowed, std)
 
     def _over_dispersion(self) -> float:
         """See `LockDetector.probability`."""

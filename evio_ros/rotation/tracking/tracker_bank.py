@@ -12,7 +12,6 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.tracking.disc_filter import DiscFilter
 from evio_ros.rotation.tracking.disc_map import DiscMap
-from evio_ros.rotation.tracking.over_dispersion import OverDispersion
 from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.pixel_table import PixelTable
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
@@ -76,21 +75,8 @@ class TrackerBank:
         """Rows and columns of the grid on which events of no rotor are counted."""
         return self._table.grid_shape
 
-    def tracker_of(
-        self,
-        ellipse: Ellipse,
-        template: Template,
-        motion: Motion,
-        dispersion: OverDispersion | None = None,
-    ) -> RotorTracker:
-        """A tracker of a disc that looks like a template, from a time on; it is not yet added.
-
-        Args:
-            ellipse: the disc.
-            template: what it looks like.
-            motion: when and how it turns.
-            dispersion: what is known of the errors of its slices.
-        """
+    def tracker_of(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:
+        """A tracker of a disc that looks like a template, from a time on; it is not yet added."""
         p = self._parameters
         updater = TemplateUpdater(template, p.template_memory_us, p.maximum_blades, motion.t_us)
         speed = max(abs(motion.state[1]), _SLOWEST_RAD_S)
@@ -98,7 +84,7 @@ class TrackerBank:
         phase = PhaseFilter(motion, passage_s, self._window_us)
         disc = DiscFilter(ellipse, p.agility_px_s, p.shear_agility, passage_s)
         fastest_rad_s = 2 * math.pi * p.maximum_speed_hz
-        return RotorTracker(motion.t_us, phase, disc, updater, fastest_rad_s, dispersion)
+        return RotorTracker(motion.t_us, phase, disc, updater, fastest_rad_s)
 
     def disc_map(self, tracker: RotorTracker) -> DiscMap:
         """Table of a tracker's disc's pixels."""

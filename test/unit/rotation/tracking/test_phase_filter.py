@@ -202,8 +202,8 @@ class DenseBank:
         best = int(self.likelihoods.argmax())
         self.likelihoods -= self.likelihoods[best]
         for b in range(len(NOISES)):
-            if self.likelihoods[b] < -12.0:
-                self.likelihoods[b] = -12.0
+            if self.likelihoods[b] < -6.0:
+                self.likelihoods[b] = -6.0
                 self.means[b], self.covariances[b] = self.means[best], self.covariances[best]
         self.past.append((before, measured, self.inflation, self.power(NOISES[best]), seconds))
         self.inflation = np.zeros((3, 3))
