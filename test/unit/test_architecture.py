@@ -43,7 +43,6 @@ MANY_IMPORTS = {
     "nodes.driver_source": "every kind of source that a driver plays meets here",
     "nodes.event_input": "both forms of events, and all that is checked of them, meet here",
     "ros.event_subscription": "topic and process, choice, limit and losses meet here",
-    "rotation.tracking.tracker_bank": "a tracker is put together here",
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
     "cli.recording_job": "one recording from its file to its results, wherever that is done",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
@@ -72,7 +71,6 @@ ONE_IMPORTER = {
     "evaluation.accuracy": "scoring, whoever made the estimates",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "nodes.driver_outputs": "all that a driver publishes besides events, with its parameters",
-    "nodes.driver_parameters": "the driver with its parameters would be no short node",
     "nodes.known_discs_file": "a file with its parameter and its services",
     "nodes.marker_topic": "one topic with its parameters and its shapes",
     "nodes.playback_services": "the services of a player, whatever is played",
@@ -107,7 +105,6 @@ ONE_IMPORTER = {
     "ros.live_clock": "a method with a source of its own: the drift between two clocks",
     "ros.input_watch": "when input is missing; its importer says what follows",
     "ros.node_parameters": "declarations to ROS parameters, whatever else a node does",
-    "ros.signal_watch": "how a process ends in the middle of its work, whatever it does",
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
