@@ -161,6 +161,7 @@ class PhaseFilter:
         window_us: as given.
         selected: number of the selected model; 0 is that of the calmest motors.
         wobble_rad: angle by which the pattern may seem to turn back and forth within a turn.
+        quick_share: 1 where blades pass quickly, less the more slowly they do.
     """
 
     def __init__(self, motion: Motion, passage_s: float, window_us: int) -> None:
@@ -174,8 +175,8 @@ class PhaseFilter:
             np.zeros(3),
         )
         self.selected = 0
-        quick = min(1.0, _WOBBLE_PASSAGE_S / passage_s) ** 3
-        self.wobble_rad = _WOBBLE_RAD * math.sqrt(1.0 - quick)
+        self.quick_share = min(1.0, _WOBBLE_PASSAGE_S / passage_s)
+        self.wobble_rad = _WOBBLE_RAD * math.sqrt(1.0 - self.quick_share**3)
         self._passage_s = passage_s
         self.window_us = window_us
         self._speed_scale = abs(motion.state[1])

@@ -204,7 +204,7 @@ class RotorTracker:
             self._phase.coast(slices.lengths_us)
             return
         dispersion, known = self._dispersion, float(score.information[0, 0])
-        dispersion.begin(known, self._phase.wobble_rad)
+        dispersion.begin(known, self._phase.wobble_rad, self._phase.quick_share)
         own_variance = dispersion.phase_variance(known)
         self._errors.add_slice(own_variance, disc_variance)
         variance = own_variance + disc_variance

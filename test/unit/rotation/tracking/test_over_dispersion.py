@@ -71,6 +71,18 @@ def test_innovations_are_noise_up_to_the_wobble_that_patterns_have() -> None:
     assert math.radians(0.5) < math.sqrt(dispersion.phase_variance(INFORMATION)) < math.radians(2)
 
 
+def test_less_of_a_wobble_is_noise_where_blades_pass_slowly() -> None:
+    quick, slow = OverDispersion(), OverDispersion()
+    quick.begin(INFORMATION, 0.0)
+    slow.begin(INFORMATION, 0.0, 0.1)
+    for slices in range(500):
+        for dispersion in (quick, slow):
+            dispersion.update_white(slices * SLICE_S, 0.0, INFORMATION)
+            dispersion.update_phase(9.0, slices)
+    shares = slow.phase_variance(INFORMATION) / quick.phase_variance(INFORMATION)
+    assert shares == pytest.approx(0.1)
+
+
 def test_white_noise_is_noise_however_large_it_is() -> None:
     dispersion = OverDispersion()
     rng = np.random.default_rng(7)
