@@ -131,6 +131,10 @@ class Reason(Enum):
         "winds about a hub that lies beside it: {value:.2f} one-sided, {limit:g} is allowed",
         "The whole disc must be seen.",
     )
+    CUT_OFF = (
+        "seems to turn{speed}, but the border of the view cuts it off: its hub is not known",
+        "The whole disc must be seen.",
+    )
     EDGE_ON = (
         "winds on a disc {value:.1f} times as long as wide, {limit:g} times is the most",
         "Look at the disc from farther in front.",

@@ -90,7 +90,7 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
         "counted": {
             name: value
             for name, value in asdict(source.statistics).items()
-            if name not in ("events", "restarts")
+            if name not in ("events", "restarts", "gaps")
         },
         "triggers": source.statistics.triggers,
         "lost_packets": source.statistics.lost_packets,
@@ -98,6 +98,9 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
         "clock_restarts": [
             {"t_us": restart.t_us, "gap_us": restart.gap_us}
             for restart in source.statistics.restarts
+        ],
+        "missing": [
+            {"t_us": span.start, "length_us": len(span)} for span in source.statistics.gaps
         ],
         "gaps": [{"t_us": gap.start_us, "length_us": gap.length_us} for gap in statistics.gaps],
         "hot_pixels": [list(pixel) for pixel in statistics.hot_pixels()],

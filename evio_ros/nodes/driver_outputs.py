@@ -43,12 +43,39 @@ class OutputParameters(Parameters):
         read_only=True,
         doc="Frame in which the camera stands; its place there is published on /tf_static.",
     )
-    x_m: float = parameter(0.0, unit="m", read_only=True, doc="Place of the camera.")
-    y_m: float = parameter(0.0, unit="m", read_only=True, doc="Place of the camera.")
-    z_m: float = parameter(0.0, unit="m", read_only=True, doc="Place of the camera.")
-    roll_rad: float = parameter(0.0, unit="rad", read_only=True, doc="Turn about x, the first.")
-    pitch_rad: float = parameter(0.0, unit="rad", read_only=True, doc="Turn about y, the second.")
-    yaw_rad: float = parameter(0.0, unit="rad", read_only=True, doc="Turn about z, the third.")
+    x_m: float = parameter(
+        0.0, unit="m", minimum=-1e6, maximum=1e6, read_only=True, doc="Place of the camera."
+    )
+    y_m: float = parameter(
+        0.0, unit="m", minimum=-1e6, maximum=1e6, read_only=True, doc="Place of the camera."
+    )
+    z_m: float = parameter(
+        0.0, unit="m", minimum=-1e6, maximum=1e6, read_only=True, doc="Place of the camera."
+    )
+    roll_rad: float = parameter(
+        0.0,
+        unit="rad",
+        minimum=-6.29,
+        maximum=6.29,
+        read_only=True,
+        doc="Turn about x, the first.",
+    )
+    pitch_rad: float = parameter(
+        0.0,
+        unit="rad",
+        minimum=-6.29,
+        maximum=6.29,
+        read_only=True,
+        doc="Turn about y, the second.",
+    )
+    yaw_rad: float = parameter(
+        0.0,
+        unit="rad",
+        minimum=-6.29,
+        maximum=6.29,
+        read_only=True,
+        doc="Turn about z, the third.",
+    )
 
 
 class DriverOutputs:

@@ -27,7 +27,7 @@ from evio_ros.rotation.angle_time import BIN_US, FEWEST_BINS, harmonics_of_event
 from evio_ros.rotation.tracking.disc_map import DiscMap
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
-__all__ = ["LEAST_TURNS", "outline_ellipse", "turning_candidate"]
+__all__ = ["LEAST_TURNS", "is_cut", "outline_ellipse", "turning_candidate"]
 
 _TEXTURE_ORDERS = 32
 """Angular orders that take part: more than of blades, as textures and marks are finer."""
@@ -50,12 +50,7 @@ _RIM_RADIUS = 1.1
 
 
 def outline_ellipse(region: Region) -> Ellipse | None:
-    """The ellipse that has the region's second moments; None where the region is no ellipse.
-
-    What the border of the view cuts is none either: the hub is not where the outline has it.
-    """
-    if _is_cut(region.cells):
-        return None
+    """The ellipse that has the region's second moments; None where the region is no ellipse."""
     points = region.cell_centers()
     values, vectors = np.linalg.eigh(np.cov(points.T))
     if values[0] <= 0.0:
@@ -71,12 +66,13 @@ def outline_ellipse(region: Region) -> Ellipse | None:
     return ellipse if min(inside, filling) >= _LEAST_FILLING else None
 
 
-def _is_cut(cells: NDArray[np.int64]) -> bool:
-    """Whether a side of cells (n, 2) is as straight as a cut.
+def is_cut(region: Region) -> bool:
+    """Whether a side of a region is as straight as a cut; the hub is not where its outline has it.
 
     At the depth d under its tangent, an ellipse of the extent 2 b is sqrt(1 - (1 - d / b)^2) of its
     width wide at most: so much of it lies in the outermost cells. A cut fills them all.
     """
+    cells = region.cells
     low, high = cells.min(axis=0), cells.max(axis=0)
     extent = high - low + 1
     for axis in (0, 1):

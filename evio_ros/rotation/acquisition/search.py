@@ -20,6 +20,7 @@ from evio_ros.events import EventWindow, SensorSize
 from evio_ros.explanation import Reason, Rejection, furthest
 from evio_ros.rotation.acquisition.disc_outline import (
     LEAST_TURNS,
+    is_cut,
     outline_ellipse,
     turning_candidate,
 )
@@ -177,7 +178,7 @@ class RotorSearch:
 
         if request.by_outline and not request.is_short:
             turning, slow_us = yield from self._turning_in(_outline_of(request), events)
-            tracker = yield from self._first_rotor(turning, request, events)
+            tracker = yield from self._first_rotor(turning, request, events, is_cut(region))
             if tracker is not None:
                 return Found(tracker, events, beside)
             wait_us = slow_us or wait_us
@@ -207,14 +208,24 @@ class RotorSearch:
         return None if is_surely_rotor(found.tracker) else rejection
 
     def _first_rotor(
-        self, candidates: Sequence[RotorCandidate], request: SearchRequest, events: RegionEvents
+        self,
+        candidates: Sequence[RotorCandidate],
+        request: SearchRequest,
+        events: RegionEvents,
+        by_path: bool = False,
     ) -> Work[RotorTracker | None]:
-        """Tracker of the first candidate that is a rotor, and none that is tracked already."""
+        """Tracker of the first candidate that is a rotor, and none that is tracked already.
+
+        Args:
+            candidates: tried in this order.
+            request, events: of the search.
+            by_path: whether their hubs are known too badly to be tracked but along a path.
+        """
         for candidate in candidates:
             if _is_one_of(request.tracked, candidate.ellipse):
                 self._reject(_PART_OF_TRACKED)
                 continue
-            outcome = yield from self._verifier.verify(candidate, events)
+            outcome = yield from self._verifier.verify(candidate, events, by_path)
             if isinstance(outcome, Rejection):
                 self._reject(outcome)
             elif _is_one_of(request.tracked, outcome.ellipse):

@@ -73,13 +73,20 @@ class Verifier:
         self._unassigned = np.zeros(self._bank.grid_shape, np.int32)
 
     def verify(
-        self, candidate: RotorCandidate, events: RegionEvents
+        self, candidate: RotorCandidate, events: RegionEvents, by_path: bool = False
     ) -> Work[RotorTracker | Rejection]:
         """A tracker of a candidate at the end of some events; why not where it is no rotor.
 
-        What does not hold its speed is tracked along the path of its phase.
+        What does not hold its speed is tracked along the path of its phase, which corrects the hub.
+
+        Args:
+            candidate: what may turn.
+            events: in which it was seen.
+            by_path: whether its hub is known too badly for anything else.
         """
-        steady = yield from self._verify_steady(candidate, events)
+        steady: RotorTracker | Rejection = Rejection(Reason.CUT_OFF, 0.0)
+        if not by_path:
+            steady = yield from self._verify_steady(candidate, events)
         if not isinstance(steady, Rejection):
             return steady
         along = yield from self._verify_path(candidate, events)

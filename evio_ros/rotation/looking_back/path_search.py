@@ -92,7 +92,11 @@ def _regions(events: EventBatch, span_us: int) -> list[Region]:
     grid = activity_grid(events, parameters.cell_px)
     # What turns slowly gives as many events, but in a longer time.
     span_us = min(span_us, _LONGEST_COUNT_US)
-    return find_regions(grid, span_us, parameters)
+    found = find_regions(grid, span_us, parameters)
+    if not found:
+        # A disc that fills the view, of which a part saw no edge, stands out from no other cell.
+        found = find_regions(np.pad(grid, ((0, 2 * len(grid)), (0, 0))), span_us, parameters)
+    return found
 
 
 def _inside(events: EventBatch, region: Region) -> EventBatch:

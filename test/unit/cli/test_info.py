@@ -53,6 +53,7 @@ def test_json_tells_what_was_written(evio, tmp_path):
         "dropped": 0,
         "clock_restarts": [],
         "gaps": [],
+        "missing": [],
         "hot_pixels": [[1, 2, 10_000]],
         "mean_rate_hz": pytest.approx(10_000 / 0.099991),
         # The last bin lasts to just after the last event: 1000 events in 9.991 ms.

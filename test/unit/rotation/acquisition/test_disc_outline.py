@@ -14,6 +14,7 @@ from evio_ros.events import EventBatch
 from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.disc_outline import (
     _power_along_lines,
+    is_cut,
     outline_ellipse,
     turning_candidate,
 )
@@ -65,15 +66,15 @@ def test_regions_of_other_shapes_have_no_outline():
 
 
 @pytest.mark.parametrize("radius_px", [24.0, 80.0])
-def test_what_the_border_of_the_view_cuts_has_no_outline(radius_px):
+def test_what_the_border_of_the_view_cuts_is_told(radius_px):
     x, y = cell_places()
     disc = Ellipse((161.0, 119.0), (radius_px, radius_px), 0.0)
     is_inside = disc.disc_coordinates(x, y)[0] < 1.0
-    assert outline_ellipse(region_of(is_inside)) is not None
+    assert not is_cut(region_of(is_inside))
     # A square cut out of it, its right half and its upper two thirds.
     square = (np.abs(x - 161) < 0.7 * radius_px) & (np.abs(y - 119) < 0.7 * radius_px)
     for view in (square, x > 161, y < 119 + radius_px / 3):
-        assert outline_ellipse(region_of(is_inside & view)) is None
+        assert is_cut(region_of(is_inside & view))
 
 
 def test_power_along_lines_is_that_of_its_definition():

@@ -11,6 +11,7 @@ from work_results import result_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Rejection
 from evio_ros.rotation.acquisition.path_lock import lock_along_path
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import Region
@@ -40,7 +41,8 @@ def test_hub_speed_and_phase_of_a_disc_that_slows_down(rpm: float) -> None:
     candidate = RotorCandidate(Ellipse((x + 3.0, y - 2.5), axes, 0.0), 0.85 * rpm / 60, 1, 1.0)
     lock = lock_of(disc.events(seed=3), candidate, 400_000)
     assert lock is not None
-    assert lock.is_rotor
+    assert not isinstance(lock, Rejection)
+    assert lock.rejection is None
     assert math.dist(lock.ellipse.center, disc.ellipse.center) < 0.5
     assert lock.turns == pytest.approx(disc.turns(400_000), abs=0.03)
     assert lock.frequency_hz == pytest.approx(disc.turns(400_000) / 0.2, rel=0.1)
@@ -57,6 +59,7 @@ def test_an_even_change_of_the_speed_is_told_from_an_uneven_one() -> None:
         mean_hz = disc.turns(end_us) / 0.3
         lock = lock_of(disc.events(seed=5), RotorCandidate(disc.ellipse, mean_hz, 1, 1.0), end_us)
         assert lock is not None
+        assert not isinstance(lock, Rejection)
         assert lock.is_even or not is_even
 
 
@@ -64,7 +67,7 @@ def test_noise_and_what_moves_past_are_no_rotor() -> None:
     disc = SpunDisc(events_per_turn=0)
     candidate = RotorCandidate(disc.ellipse, 5.0, 1, 1.0)
     lock = lock_of(disc.events(seed=1, noise_hz=200_000.0), candidate, 500_000)
-    assert lock is None or not lock.is_rotor
+    assert lock is None or isinstance(lock, Rejection) or lock.rejection is not None
 
 
 def test_too_few_events_and_too_many_turns_are_left_to_others() -> None:
