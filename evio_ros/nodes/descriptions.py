@@ -18,7 +18,8 @@ _EVENTS_FAILURES = {
     "message, pixels outside the sensor, polarity neither 0 nor 1, a sensor with more pixels than "
     "`input.maximum_pixels`, or one for which too little memory is free.",
     "messages are lost": "Gaps in their numbers are counted in `messages_lost`; WARN for ten "
-    "seconds.",
+    "seconds. Their time is known to be missing: rotors are predicted over it, and turns count on. "
+    "After a gap of more than a second all starts afresh.",
     "two drivers on one topic": "The first is followed. The other is named, ignored and counted in "
     "`messages_ignored`; WARN. It takes over when the first has been silent for a second.",
     "the driver ends or is silent": "STALE and a line in the log after `stale_after_s`.",
@@ -30,6 +31,8 @@ TOPICS: dict[str, dict[str, str]] = {
     "driver": {
         "events": "All events of the source, in windows.",
         "events/receipts": "Who has worked through which message.",
+        "triggers": "External triggers of a recording, camera or packets, each with the events of "
+        "its time.",
         "event_packets": "The events as EventPacket, where `packets` is true.",
         "/clock": "The end of each window, for nodes with `use_sim_time`, where "
         "`outputs.publish_clock` is true.",
@@ -108,6 +111,10 @@ FAILURES: dict[str, dict[str, str]] = {
     },
     "rotation_detector": {
         **_EVENTS_FAILURES,
+        "events come faster than they can be worked on": "An unbiased share of them is taken, "
+        "`share_taken`, and rotors stay locked; WARN. See `overload.*`.",
+        "no rotor is found": "The message tells the most likely reason, `no_rotor_<n>` that of "
+        "each place that was searched.",
         "the file of known discs is broken": "The node is not configured; exit code 2.",
     },
     "fusion": {
@@ -144,11 +151,18 @@ VALUES: dict[str, str] = {
     "driver_restarts": "how often the numbers of messages began anew",
     "estimates_refused": "rotors whose numbers cannot be true",
     "events": "events taken or sent",
+    "events_filtered_<filter>": "events that a filter of the driver has left out",
     "events_dropped_late": "events that came too late for their window",
     "messages": "messages taken or sent",
     "messages_ignored": "messages of a publisher that is not followed",
     "messages_lost": "gaps in the numbers of messages",
-    "messages_waiting": "messages that wait for the node, about: waiting time over interval",
+    "messages_missed": "messages that had been sent before the node was heard of",
+    "messages_skipped": "numbers left out for events that are known to be missing",
+    "messages_waiting": "messages that wait for the node",
+    "messages_waiting_s": "how long the oldest of them has waited",
+    "load": "time that events take to work on over the time in which they come",
+    "share_taken": "share of the events that was worked on; below 1 under overload",
+    "no_rotor_<n>": "why no rotor was found in a place, with the numbers that decided",
     "messages_refused": "messages that break the rules",
     "paused": "whether the replay stands still by request",
     "windows": "windows of a detector, sent or taken",
