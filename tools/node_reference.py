@@ -102,6 +102,7 @@ def _arguments(folder: Path) -> list[str]:
         "driver:packets": "true",
         "driver:outputs.publish_clock": "true",
         "driver:outputs.camera_info_file": f"'{calibration}'",
+        "state_recorder:output": f"'{folder / 'states.csv'}'",
         "representation:image.camera_info_file": f"'{calibration}'",
     }
     return ["--ros-args", *(word for item in values.items() for word in ("-p", ":=".join(item)))]
