@@ -6,6 +6,7 @@ Topics, types and qualities are asked of running nodes, the sentences come from
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
 import tempfile
@@ -127,6 +128,9 @@ def _node(name: str, kind: type[EvioNode]) -> Iterator[str]:
     finally:
         node.close()
         node.destroy_node()
+        # A node's callbacks refer to it: until the cycle is gone, others still see the node.
+        del node
+        gc.collect()
 
 
 def _topics(name: str, node: EvioNode) -> Iterator[str]:
