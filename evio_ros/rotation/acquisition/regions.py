@@ -152,11 +152,12 @@ def find_regions(
         Regions, those of higher levels first, of each level the one with most events first.
     """
     discs = tuple(discs)
-    grid = _without(grid, discs, parameters.cell_px)
+    is_free = _beside(discs, grid.shape, parameters.cell_px)
+    grid = np.where(is_free, grid, 0)
     regions: list[Region] = []
     before = math.inf
     # Beside a rotor that is tracked, something stands out from something.
-    levels = _least_events(grid, span_us, parameters)[: LEVELS - bool(discs)]
+    levels = _least_events(grid, span_us, parameters, is_free)[: LEVELS - bool(discs)]
     for level, least in enumerate(levels):
         if least < before:
             lower = _regions_at(least, level, grid, span_us, parameters)
@@ -166,12 +167,19 @@ def find_regions(
 
 
 def _least_events(
-    grid: NDArray[np.int32], span_us: float, parameters: RegionParameters
+    grid: NDArray[np.int32],
+    span_us: float,
+    parameters: RegionParameters,
+    is_free: NDArray[np.bool_] | None = None,
 ) -> tuple[float, ...]:
-    """Events that an active cell has at least, at each level."""
+    """Events that an active cell has at least, at each level, by the cells that are free."""
     # Every fourth cell tells quantiles as well.
     sample = grid[::2, ::2]
+    if is_free is not None:
+        sample = sample[is_free[::2, ::2]]
     lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
+    if not sample.size:
+        return lowest, lowest, lowest
     contrast = max(parameters.contrast * float(np.median(sample)), lowest)
     quiet = np.quantile(sample, _QUIET_SHARES)
     noise = min(max(_beyond_noise(quiet), lowest), contrast)
@@ -259,10 +267,10 @@ def _is_one_of(regions: Iterable[Region], region: Region, shape: tuple[int, ...]
     )
 
 
-def _without(grid: NDArray[np.int32], discs: Iterable[Ellipse], cell_px: int) -> NDArray[np.int32]:
-    """The grid with no events in the cells of some discs."""
-    grid = grid.copy()
-    rows, columns = grid.shape
+def _beside(discs: Iterable[Ellipse], shape: tuple[int, ...], cell_px: int) -> NDArray[np.bool_]:
+    """Which cells of a grid lie on none of some discs."""
+    rows, columns = shape
+    is_free = np.ones(shape, np.bool_)
     for disc in discs:
         half_width, half_height = disc.scaled(DISC_REACH).half_extent()
         y0 = int(np.clip((disc.center[1] - half_height) // cell_px, 0, rows))
@@ -272,8 +280,8 @@ def _without(grid: NDArray[np.int32], discs: Iterable[Ellipse], cell_px: int) ->
         row, column = np.mgrid[y0:y1, x0:x1]
         x, y = (column + 0.5) * cell_px - 0.5, (row + 0.5) * cell_px - 0.5
         radius, _ = disc.disc_coordinates(x, y)
-        grid[y0:y1, x0:x1][radius < DISC_REACH] = 0
-    return grid
+        is_free[y0:y1, x0:x1][radius < DISC_REACH] = False
+    return is_free
 
 
 def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[np.int64]:

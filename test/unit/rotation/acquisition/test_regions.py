@@ -107,6 +107,16 @@ def test_cells_of_tracked_discs_are_left_out_and_the_grid_is_not_changed():
     assert find_regions(grid, SECOND_US, PARAMETERS, [Ellipse((-500.0, 0.0), (9.0, 9.0), 0.0)])
 
 
+def test_noise_is_told_by_the_cells_beside_tracked_discs():
+    """They cover two thirds of the view; the rest shows noise alone, or a disc of its own."""
+    noise = np.random.default_rng(0).poisson(200.0, SHAPE).astype(np.int32)
+    tracked = [Ellipse((x, 120.0), (64.0, 90.0), 0.0) for x in (40.0, 120.0, 200.0)]
+    assert find_regions(noise, SECOND_US, PARAMETERS, tracked) == []
+    noise[20:40, 72:78] += 200
+    (other,) = find_regions(noise, SECOND_US, PARAMETERS, tracked)
+    assert other.box == (288, 80, 312, 160)
+
+
 def test_the_share_of_a_region_on_a_disc():
     row, column = (cells.reshape(-1) for cells in np.indices(SHAPE))
     region = Region(np.stack((row, column), axis=1), 1, 4)
