@@ -172,16 +172,13 @@ def _least_events(
     parameters: RegionParameters,
     is_free: NDArray[np.bool_] | None = None,
 ) -> tuple[float, ...]:
-    """Events that an active cell has at least, at each level, by the cells that are free."""
+    """Events that an active cell has at least, at each level; only free cells tell noise."""
     # Every fourth cell tells quantiles as well.
     sample = grid[::2, ::2]
-    if is_free is not None:
-        sample = sample[is_free[::2, ::2]]
     lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
-    if not sample.size:
-        return lowest, lowest, lowest
     contrast = max(parameters.contrast * float(np.median(sample)), lowest)
-    quiet = np.quantile(sample, _QUIET_SHARES)
+    free = sample if is_free is None else sample[is_free[::2, ::2]]
+    quiet = np.quantile(free, _QUIET_SHARES) if free.size else np.zeros(len(_QUIET_SHARES))
     noise = min(max(_beyond_noise(quiet), lowest), contrast)
     return contrast, noise, lowest if quiet[-1] >= lowest else noise
 
