@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventBatch, EventWindow
@@ -26,6 +27,7 @@ from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.looking_back.backward_tracking import BackwardTracking, KnownRotor
 from evio_ros.rotation.looking_back.path_estimate import PathEstimates
 from evio_ros.rotation.looking_back.path_search import find_paths
+from evio_ros.rotation.phase_path.phase_path import PhasePath
 
 __all__ = ["add_earlier_windows"]
 
@@ -136,7 +138,7 @@ class _HeldMeasurements:
         steps = [_step_of(measurement).events for measurement in self._held]
         paths, explanations = find_paths(EventBatch.concatenate(self._detector.size, steps))
         for path in paths:
-            self._fill_in(PathEstimates(path, self._free_identity()))
+            self._fill_in(self._estimates_of(path))
         self._explain([path.ellipse.box for path in paths], explanations)
 
     def _next(self) -> Measurement:
@@ -153,6 +155,21 @@ class _HeldMeasurements:
     def _is_full(self, measurement: Measurement) -> bool:
         """Whether a measurement's window lies in the events that are held."""
         return measurement.t_us - self._window_us >= _step_of(self._held[0]).start_us
+
+    def _estimates_of(self, path: PhasePath) -> PathEstimates:
+        """Estimates along a path; a rotor that was tracked on its disc keeps number and turns."""
+        tracked = [
+            rotor
+            for measurement in self._held
+            for rotor in measurement.rotors
+            if _is_on(rotor, path.ellipse)
+        ]
+        if not tracked:
+            return PathEstimates(path, self._free_identity())
+        best = max(tracked, key=lambda rotor: rotor.confidence)
+        estimates = PathEstimates(path, best.id)
+        since = estimates.phase(best.t_us) - float(path.phase[0])
+        return PathEstimates(path, best.id, best.turns - since / (2 * math.pi))
 
     def _free_identity(self) -> int:
         identity = max(self._known, default=-1) + 1
@@ -230,3 +247,7 @@ def _steps_until(held: Iterable[Measurement], end_us: int) -> list[EventWindow]:
 
 def _is_same_disc(one: RotorEstimate, other: RotorEstimate) -> bool:
     return math.dist(one.center, other.center) < max(one.axes[0], other.axes[0])
+
+
+def _is_on(rotor: RotorEstimate, disc: Ellipse) -> bool:
+    return math.dist(rotor.center, disc.center) < max(rotor.axes[0], disc.axes[0])

@@ -131,6 +131,11 @@ def test_a_disc_that_comes_to_rest_is_measured_as_a_whole():
     rotors = {r.t_us: r for m in found for r in m.rotors}
     assert set(ends) <= set(rotors)
     assert rotors[ends[0]].looked_back
+    # Tracked or looked back on, it is one rotor, and its turns count on.
+    assert len({rotor.id for rotor in rotors.values()}) == 1
+    for end_us in ends[1:]:
+        turned = disc.turns(end_us) - disc.turns(ends[0])
+        assert rotors[end_us].turns - rotors[ends[0]].turns == pytest.approx(turned, abs=0.03)
     for end_us in ends:
         rpm = disc.mean_rpm(end_us - 100_000, end_us)
         assert rotors[end_us].rpm == pytest.approx(rpm, rel=0.05)
