@@ -101,7 +101,8 @@ class Diagnostics:
         self._publish(report, {**self._rates.of(report), **self._load.values()})
 
     def _publish(self, report: Report, more: dict[str, object]) -> None:
-        values = {**report.values, **more}
+        memory = {"process_memory_mb": round(_resident_bytes() / 1e6, 1)}
+        values = {**report.values, **more, **memory}
         status = DiagnosticStatus(
             level=report.level,
             name=self._name,
@@ -146,7 +147,6 @@ class _Load:
         busy_s, passed_s = (now - then for now, then in zip(self._before, before, strict=True))
         return {
             "process_cpu_percent": round(100.0 * busy_s / max(passed_s, 1e-3), 1),
-            "process_memory_mb": round(_resident_bytes() / 1e6, 1),
         }
 
 
