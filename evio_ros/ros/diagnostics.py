@@ -142,7 +142,7 @@ class _Load:
         self._before = (time.process_time(), time.monotonic())
 
     def values(self) -> dict[str, object]:
-        """CPU since asked for before, in per cent of one core, and resident memory."""
+        """CPU since asked for before, in per cent of one core."""
         before, self._before = self._before, (time.process_time(), time.monotonic())
         busy_s, passed_s = (now - then for now, then in zip(self._before, before, strict=True))
         return {
