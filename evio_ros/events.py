@@ -211,6 +211,12 @@ class EventBatch:
             self.polarity[start:stop],
         )
 
+    def at(self, places: NDArray[np.int64]) -> EventBatch:
+        """Copy of the events at some indices, which never decrease."""
+        return EventBatch.trusted(
+            self.size, self.t[places], self.x[places], self.y[places], self.polarity[places]
+        )
+
     def between(self, start_us: int, end_us: int) -> EventBatch:
         """Events with start_us <= t < end_us as views, found by bisection."""
         start, stop = np.searchsorted(self.t, (start_us, end_us))
@@ -271,15 +277,7 @@ class EventWindow:
         """
         if places is None:
             return self
-        events = self.events
-        taken = EventBatch.trusted(
-            events.size,
-            events.t[places],
-            events.x[places],
-            events.y[places],
-            events.polarity[places],
-        )
-        return replace(self, events=taken, share=self.share * share)
+        return replace(self, events=self.events.at(places), share=self.share * share)
 
     def check(self, size: SensorSize, length_us: int) -> None:
         """Check a window that someone gave.

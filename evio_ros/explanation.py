@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 __all__ = [
+    "OF_LATE_US",
     "Box",
     "Explanation",
     "Reason",
@@ -24,7 +25,8 @@ __all__ = [
     "without_place",
 ]
 
-_OF_LATE_US = 2_000_000
+OF_LATE_US = 2_000_000
+"""More than twice the longest wait from one search of an active place to the next."""
 Box = tuple[int, int, int, int]
 """A place in the image, (x0, y0, x1, y1) in pixels, the last ones not included."""
 
@@ -386,7 +388,7 @@ def in_order(explanations: Sequence[Explanation]) -> tuple[Explanation, ...]:
 def of_late(explanations: Sequence[Explanation]) -> list[Explanation]:
     """Those of places that were searched no more than 2 s before the last, in the same order."""
     latest_us = max((each.t_us for each in explanations), default=0)
-    return [each for each in explanations if latest_us - each.t_us < _OF_LATE_US]
+    return [each for each in explanations if latest_us - each.t_us < OF_LATE_US]
 
 
 def _weight(explanation: Explanation) -> float:

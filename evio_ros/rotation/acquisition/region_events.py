@@ -8,7 +8,7 @@ Sensors are read out in rows, so that every third event, say, would be of some p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -128,7 +128,7 @@ class RegionEvents:
         """The region's events of one slice, any slice."""
         events = part.events
         places = _free_in_box(events.x, events.y, self._codes, self._box, self._stride)
-        return _events_at(events, places)
+        return events.at(places)
 
     def share_of_slice(self, part: EventWindow) -> float:
         """What share of the region's events `of_slice` gives."""
@@ -147,8 +147,7 @@ def share_of(part: EventWindow, stride: int) -> EventWindow:
     """A slice with one of `stride` of its events."""
     if stride == 1:
         return part
-    events = _events_at(part.events, _places_of_share(len(part.events), stride))
-    return replace(part, events=events, share=part.share / stride)
+    return part.thinned(_places_of_share(len(part.events), stride), 1 / stride)
 
 
 @njit(cache=True, nogil=True)
@@ -191,10 +190,3 @@ def _free_in_box(x, y, codes, box, stride):
             places[free] = place
             free += 1
     return places[:free]
-
-
-def _events_at(events: EventBatch, places: NDArray[np.int64]) -> EventBatch:
-    """Copy of the events at some indices."""
-    return EventBatch.trusted(
-        events.size, events.t[places], events.x[places], events.y[places], events.polarity[places]
-    )

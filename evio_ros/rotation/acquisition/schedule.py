@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.explanation import (
+    OF_LATE_US,
     Explanation,
     Reason,
     Rejection,
@@ -53,8 +54,6 @@ UNIT_US = 2_500
 a millisecond of one core, so trackers keep more than half of it."""
 _IDLE_UNIT_US = 1_250
 """The same while none is. Then new regions are searched to the end at once, as nothing waits."""
-_OF_LATE_US = 2_000_000
-"""More than twice the longest wait from one search of an active place to the next."""
 _REACQUISITION_US = 15_000
 """Length of the events in which the motion of a lost rotor is looked for, and time from one look to
 the next: a fan's blade passes in about this time."""
@@ -136,7 +135,7 @@ class SearchSchedule:
         known = in_order(self._explanations)
         if len(self._bank) or not self._recent:
             return known
-        if any(self._now_us - each.t_us < _OF_LATE_US for each in known):
+        if any(self._now_us - each.t_us < OF_LATE_US for each in known):
             return known
         return (*known, self._explain_view())
 

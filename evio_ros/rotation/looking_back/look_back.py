@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement, RotorEstimate
@@ -162,13 +164,12 @@ class _HeldMeasurements:
             rotor
             for measurement in self._held
             for rotor in measurement.rotors
-            if _is_on(rotor, path.ellipse)
+            if _is_same_disc(rotor, path.ellipse)
         ]
         if not tracked:
             return PathEstimates(path, self._free_identity())
         best = max(tracked, key=lambda rotor: rotor.confidence)
-        estimates = PathEstimates(path, best.id)
-        since = estimates.phase(best.t_us) - float(path.phase[0])
+        since = float(path.phase_at(np.array([best.t_us], np.float64))[0] - path.phase[0])
         return PathEstimates(path, best.id, best.turns - since / (2 * math.pi))
 
     def _free_identity(self) -> int:
@@ -245,9 +246,5 @@ def _steps_until(held: Iterable[Measurement], end_us: int) -> list[EventWindow]:
     return steps[::-1]
 
 
-def _is_same_disc(one: RotorEstimate, other: RotorEstimate) -> bool:
+def _is_same_disc(one: RotorEstimate, other: RotorEstimate | Ellipse) -> bool:
     return math.dist(one.center, other.center) < max(one.axes[0], other.axes[0])
-
-
-def _is_on(rotor: RotorEstimate, disc: Ellipse) -> bool:
-    return math.dist(rotor.center, disc.center) < max(rotor.axes[0], disc.axes[0])
