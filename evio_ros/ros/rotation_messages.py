@@ -14,8 +14,10 @@ from evio_ros.msg import Blade, RotationState, RotationStateArray
 
 __all__ = ["covariance_fault", "estimate_of", "rotor_values", "state_array"]
 
+_RAD_PER_S_PER_RPM = 2.0 * math.pi / 60.0
 _UNKNOWN_VARIANCE = -1.0
 _COVARIANCE_SIDE = 6
+_BLADE_SIDE = 4
 _LARGEST_VARIANCE = 1e18
 _CENTER = 2
 """Row of the centre's x in the covariance."""
@@ -29,6 +31,8 @@ def state_message(estimate: RotorEstimate, header: Header) -> RotationState:
     message.window_length = estimate.window_us
     message.event_count = estimate.events
     message.rpm, message.rpm_std = estimate.rpm, estimate.rpm_std
+    message.angular_velocity = estimate.rpm * _RAD_PER_S_PER_RPM
+    message.angular_velocity_std = estimate.rpm_std * _RAD_PER_S_PER_RPM
     message.angle, message.angle_std = estimate.angle_rad, estimate.angle_std_rad
     message.turns = estimate.turns
     message.blade_count = estimate.blade_count
@@ -124,4 +128,8 @@ def _blades(estimate: RotorEstimate) -> list[Blade]:
     angles = (estimate.angle_rad + 2 * math.pi * np.arange(count) / max(count, 1)) % (2 * math.pi)
     x, y = disc.image_point(1.0, angles)
     tips = zip(angles.tolist(), x.tolist(), y.tolist(), strict=True)
-    return [Blade(index=i, angle=angle, x=x, y=y) for i, (angle, x, y) in enumerate(tips)]
+    unknown = np.diag([_UNKNOWN_VARIANCE] * _BLADE_SIDE).ravel()
+    return [
+        Blade(index=i, angle=angle, x=x, y=y, covariance=unknown)
+        for i, (angle, x, y) in enumerate(tips)
+    ]
