@@ -109,7 +109,6 @@ ONE_IMPORTER = {
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",
     "ros.live_clock": "a method with a source of its own: the drift between two clocks",
     "ros.input_watch": "when input is missing; its importer says what follows",
-    "web.column_frame": "the binary layout of live messages, as browsers read it",
     "web.guard": "who is let in, whatever is served",
     "web.live_stream": "clients that keep up and those that do not, whatever is sent",
     "web.history_api": "what of the past can be asked, and in which forms",
