@@ -129,8 +129,11 @@ class RotationDetectorNode(EvioNode):
         )
 
     def _counters(self) -> dict[str, int]:
-        """What happened to the detector at work."""
-        return asdict(self._detector.statistics) if self._detector is not None else {}
+        """What happened to the detector at work; its events are those left after thinning."""
+        if self._detector is None:
+            return {}
+        counters = asdict(self._detector.statistics)
+        return {"events_measured": counters.pop("events"), **counters}
 
     def _start_afresh(self) -> None:
         """Have the next message make a detector with the parameters as they are now."""
