@@ -16,6 +16,7 @@ from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
 from evio_ros.cli.devices import devices
 from evio_ros.cli.info import info
+from evio_ros.cli.models import models
 from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
 from evio_ros.errors import EvioError
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for verb in (analyze, info, convert, render, simulate, demo, devices):
     app.command()(verb)
+app.add_typer(models, name="models")
 
 
 def _print_version(wanted: bool) -> None:
