@@ -14,6 +14,7 @@ from evio_ros import __version__
 from evio_ros.cli.analyze import analyze
 from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
+from evio_ros.cli.detect import detect
 from evio_ros.cli.devices import devices
 from evio_ros.cli.info import info
 from evio_ros.cli.models import models
@@ -34,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, convert, render, simulate, demo, devices):
+for verb in (analyze, info, convert, render, simulate, demo, detect, devices):
     app.command()(verb)
 app.add_typer(models, name="models")
 

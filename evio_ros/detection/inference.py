@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import io
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -116,7 +118,7 @@ def _eager(network: RvtNetwork, _: int) -> Inference:
 def _traced(network: RvtNetwork, _: int) -> Inference:
     import torch
 
-    with torch.inference_mode():
+    with torch.inference_mode(), _quiet():
         traced = torch.jit.trace(network, _example(network), check_trace=False)
         return _Torch(network, "cpu", torch.jit.optimize_for_inference(torch.jit.freeze(traced)))
 
@@ -193,7 +195,7 @@ def _exported(network: RvtNetwork) -> bytes:
     histogram, states = _example(network)
     names = [f"state_{i}" for i in range(len(states))]
     out = io.BytesIO()
-    with torch.inference_mode():
+    with torch.inference_mode(), _quiet():
         torch.onnx.export(
             network,
             (histogram, states),
@@ -204,6 +206,14 @@ def _exported(network: RvtNetwork) -> bytes:
             dynamo=False,
         )
     return out.getvalue()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Shapes are constant here, which is all that tracing warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _example(network: RvtNetwork) -> tuple[Tensor, list[Tensor]]:

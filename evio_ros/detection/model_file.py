@@ -163,7 +163,7 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
     state = content.get("state_dict", content) if isinstance(content, dict) else {}
     weights = {
         key.removeprefix(_PREFIX): value
-        for key, value in state.items()
+        for key, value in (state.items() if isinstance(state, dict) else ())
         if isinstance(key, str) and isinstance(value, torch.Tensor)
     }
     if not weights:
