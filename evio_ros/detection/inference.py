@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from evio_ros.detection.rvt_network import RvtNetwork
 
-__all__ = ["BACKENDS", "Inference", "best_backend", "inference_of"]
+__all__ = ["BACKENDS", "inference_of"]
 
 _Single = NDArray[np.float32]
 _OPSET = 17
 
 
-class Inference(Protocol):
+class _Inference(Protocol):
     """A network with its recurrent state."""
 
     def step(self, histogram: NDArray[np.uint8]) -> _Single:
@@ -44,7 +44,7 @@ class Inference(Protocol):
 
 def inference_of(
     configuration: RvtConfiguration, weights: dict[str, Tensor], backend: str, threads: int = 0
-) -> Inference:
+) -> _Inference:
     """Make a network ready to run.
 
     Args:
@@ -65,7 +65,7 @@ def inference_of(
         raise ParameterError(
             f"networks need PyTorch and evlib: pip install 'evio_ros[rvt]' ({error})"
         ) from error
-    name = best_backend() if backend == "auto" else backend
+    name = _best_backend() if backend == "auto" else backend
     if name not in BACKENDS:
         raise ParameterError(f"backend: {backend!r} is none of auto, {', '.join(BACKENDS)}")
     if threads:
@@ -79,7 +79,7 @@ def inference_of(
         raise ParameterError(f"backend: {name} is not installed ({error})") from error
 
 
-def best_backend() -> str:
+def _best_backend() -> str:
     """The fastest backend, as measured, of those that are installed."""
     import torch
 
@@ -98,7 +98,7 @@ class _Torch:
         self._states = network.first_states()
 
     def step(self, histogram: NDArray[np.uint8]) -> _Single:
-        """See `Inference.step`."""
+        """See `_Inference.step`."""
         import torch
 
         with torch.inference_mode():
@@ -107,15 +107,15 @@ class _Torch:
             return predictions[0].cpu().numpy()
 
     def reset(self) -> None:
-        """See `Inference.reset`."""
+        """See `_Inference.reset`."""
         self._states = self._network.first_states()
 
 
-def _eager(network: RvtNetwork, _: int) -> Inference:
+def _eager(network: RvtNetwork, _: int) -> _Inference:
     return _Torch(network, "cpu", network)
 
 
-def _traced(network: RvtNetwork, _: int) -> Inference:
+def _traced(network: RvtNetwork, _: int) -> _Inference:
     import torch
 
     with torch.inference_mode(), _quiet():
@@ -123,7 +123,7 @@ def _traced(network: RvtNetwork, _: int) -> Inference:
         return _Torch(network, "cpu", torch.jit.optimize_for_inference(torch.jit.freeze(traced)))
 
 
-def _cuda(network: RvtNetwork, _: int) -> Inference:
+def _cuda(network: RvtNetwork, _: int) -> _Inference:
     import torch
 
     if not torch.cuda.is_available():
@@ -148,16 +148,16 @@ class _Onnx:
         self._states = list(self._first)
 
     def step(self, histogram: NDArray[np.uint8]) -> _Single:
-        """See `Inference.step`."""
+        """See `_Inference.step`."""
         predictions, *self._states = self._run([histogram[None].astype(np.float32), *self._states])
         return predictions[0]
 
     def reset(self) -> None:
-        """See `Inference.reset`."""
+        """See `_Inference.reset`."""
         self._states = list(self._first)
 
 
-def _onnxruntime(network: RvtNetwork, threads: int) -> Inference:
+def _onnxruntime(network: RvtNetwork, threads: int) -> _Inference:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -169,7 +169,7 @@ def _onnxruntime(network: RvtNetwork, threads: int) -> Inference:
     return _Onnx(network, lambda values: session.run(None, dict(zip(names, values, strict=True))))
 
 
-def _openvino(network: RvtNetwork, threads: int) -> Inference:
+def _openvino(network: RvtNetwork, threads: int) -> _Inference:
     import openvino
 
     # Left alone, it picks bfloat16 on some processors, which errs by up to 0.1 in the score.
@@ -224,7 +224,7 @@ def _example(network: RvtNetwork) -> tuple[Tensor, list[Tensor]]:
     return states[0].new_zeros((1, configuration.channels, size.height, size.width)), states
 
 
-BACKENDS: dict[str, Callable[..., Inference]] = {
+BACKENDS: dict[str, Callable[..., _Inference]] = {
     "eager": _eager,
     "traced": _traced,
     "openvino": _openvino,

@@ -16,13 +16,13 @@ from evio_ros.detection.model_file import (
 from evio_ros.detection.rvt_configuration import RvtConfiguration
 from evio_ros.errors import ParameterError, SourceError
 
-__all__ = ["StoredModel", "find_model", "import_checkpoint", "model_folders", "stored_models"]
+__all__ = ["find_model", "import_checkpoint", "model_folders", "stored_models"]
 
 _SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredModel:
+class _StoredModel:
     """A model file.
 
     Attributes:
@@ -42,16 +42,16 @@ def model_folders() -> list[Path]:
     return [Path(data) / "evio_ros" / "models", Path(__file__).with_name("models")]
 
 
-def stored_models() -> list[StoredModel]:
+def stored_models() -> list[_StoredModel]:
     """All model files in the folders, by name; files that cannot be read are left out."""
-    found: dict[str, StoredModel] = {}
+    found: dict[str, _StoredModel] = {}
     for folder in model_folders():
         for path in sorted(folder.glob(f"*{_SUFFIX}")):
             try:
                 configuration = read_configuration(path)
             except SourceError:
                 continue
-            found.setdefault(path.stem, StoredModel(path.stem, path, configuration))
+            found.setdefault(path.stem, _StoredModel(path.stem, path, configuration))
     return [found[name] for name in sorted(found)]
 
 
@@ -81,7 +81,7 @@ def import_checkpoint(
     name: str | None = None,
     classes: tuple[str, ...] | None = None,
     half: bool = False,
-) -> StoredModel:
+) -> _StoredModel:
     """Convert a published checkpoint, once, to a model file of the user's own folder.
 
     Args:
@@ -114,4 +114,4 @@ def import_checkpoint(
             for key, value in weights.items()
         }
     write_model(path, configuration, weights)
-    return StoredModel(name, path, configuration)
+    return _StoredModel(name, path, configuration)

@@ -15,7 +15,7 @@ from typing import Any
 from evio_ros.errors import ParameterError
 from evio_ros.events import SensorSize
 
-__all__ = ["GEN1", "GEN4", "VARIANTS", "RvtConfiguration", "RvtVariant"]
+__all__ = ["GEN1", "GEN4", "STRIDES", "VARIANTS", "RvtConfiguration"]
 
 STRIDES = (8, 16, 32)
 """Pixels between the places at which boxes are predicted, for each of the three levels."""
@@ -23,7 +23,7 @@ _DEEPEST_STRIDE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class RvtVariant:
+class _Variant:
     """A size of the network.
 
     Attributes:
@@ -38,9 +38,9 @@ class RvtVariant:
 
 
 VARIANTS = {
-    "tiny": RvtVariant(32, 32, 0.33),
-    "small": RvtVariant(48, 24, 0.33),
-    "base": RvtVariant(64, 32, 0.67),
+    "tiny": _Variant(32, 32, 0.33),
+    "small": _Variant(48, 24, 0.33),
+    "base": _Variant(64, 32, 0.67),
 }
 """The published sizes by name: 4.4, 9.9 and 18.5 million parameters."""
 
@@ -91,7 +91,7 @@ class RvtConfiguration:
             )
 
     @property
-    def dimensions(self) -> RvtVariant:
+    def dimensions(self) -> _Variant:
         """Numbers of channels and the depth."""
         return VARIANTS[self.variant]
 

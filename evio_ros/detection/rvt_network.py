@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from evio_ros.detection.rvt_configuration import STRIDES, RvtConfiguration
 from evio_ros.errors import ParameterError
 
-__all__ = ["RvtNetwork", "published_name"]
+__all__ = ["RvtNetwork"]
 
 _FEATURE_STAGES = (2, 3, 4)
 """Stages whose maps the feature pyramid takes."""
@@ -108,7 +108,7 @@ class RvtNetwork(nn.Module):
 
     def published_weights(self) -> dict[str, Tensor]:
         """All weights by the names of the published files."""
-        return {published_name(name): value for name, value in self.state_dict().items()}
+        return {_published_name(name): value for name, value in self.state_dict().items()}
 
     def load_published(self, weights: Mapping[str, Tensor]) -> None:
         """Take weights by the names of the published files.
@@ -117,7 +117,7 @@ class RvtNetwork(nn.Module):
             ParameterError: where one is missing, too many, of another shape, or not finite.
         """
         own = self.state_dict()
-        names = {published_name(name): name for name in own}
+        names = {_published_name(name): name for name in own}
         missing, extra = (
             sorted(names.keys() - weights.keys()),
             sorted(weights.keys() - names.keys()),
@@ -163,7 +163,7 @@ class _SlicedLstm(nn.Module):
         return show * torch.tanh(cell), cell
 
 
-def published_name(name: str) -> str:
+def _published_name(name: str) -> str:
     """The name that the published files give to one of the network's weights."""
     for pattern, published in _RENAMED:
         name = re.sub(pattern, published, name)

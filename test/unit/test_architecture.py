@@ -15,8 +15,8 @@ from code_map import ROOT, CodeMap, at_the_top, part_of, top_level_names, tree
 
 CODE = CodeMap.of()
 
-STAGES = {"fusion", "representations", "rotation", "simulation", "sources"}
-COMPOSITIONS = {"evaluation", "front_door", "pipeline", "playback"}
+STAGES = {"detection", "fusion", "representations", "rotation", "simulation", "sources"}
+COMPOSITIONS = {"evaluation", "front_door", "object_detection", "pipeline", "playback"}
 """Stages put together."""
 SKIN = {"cli", "nodes", "ros"}
 GROUND = {part_of(name) for name in CODE.modules} - STAGES - COMPOSITIONS - SKIN - {"__init__"}
@@ -32,7 +32,7 @@ ALLOWED = {
     "__init__": GROUND | STAGES | COMPOSITIONS,
     "cli": GROUND | STAGES | COMPOSITIONS | {"__init__", "cli", "ros"},
     "ros": GROUND | GENERATED | {"ros"},
-    "nodes": GROUND | GENERATED | STAGES | {"nodes", "playback", "ros"},
+    "nodes": GROUND | GENERATED | STAGES | {"nodes", "object_detection", "playback", "ros"},
 }
 """The parts that the modules of a part may import."""
 
@@ -40,6 +40,7 @@ MOST_IMPORTS = 10
 MANY_IMPORTS = {
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
+    "object_detection": "the whole chain: input, network, boxes and tracks meet here",
     "nodes.driver": "a node: recordings, cameras and other drivers' packets meet here",
     "nodes.representation": "a node: every kind's topic and parameters meet here",
     "nodes.rotation_detector": "a node: all groups of the detector's parameters meet here",
@@ -85,9 +86,7 @@ ONE_IMPORTER = {
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
-NO_IMPORTER = {
-    "representations.network_geometry": "for networks that take the tensors; none runs here yet",
-}
+NO_IMPORTER: dict[str, str] = {}
 
 HEAVY = {"cv2", "evlib", "h5py", "matplotlib", "numba", "rclpy", "scipy", "sklearn", "torch"}
 
