@@ -94,6 +94,32 @@ class RvtNetwork(nn.Module):
         boxes = torch.cat((centers, sizes, raw[..., 4:]), dim=-1)
         return boxes, [state for pair in after for state in pair]
 
+    def loss(
+        self, inputs: Tensor, labels: list[Tensor], states: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What a training makes small, over windows that follow one another.
+
+        Args:
+            inputs: (windows, n, channels, rows, columns), not scaled.
+            labels: for each window (n, most, 5): class, centre x and y, width and height in pixels;
+                rows of zeros where there are fewer objects.
+            states: as of `forward`.
+
+        Returns:
+            The loss of YOLOX (overlap, object, class), and the states after the last window.
+        """
+        levels: list[list[Tensor]] = [[] for _ in STRIDES]
+        pairs = list(zip(states[::2], states[1::2], strict=True))
+        for window in inputs:
+            features, pairs = self.backbone(window, pairs)
+            for level, stage in zip(levels, _FEATURE_STAGES, strict=True):
+                level.append(features[stage])
+        joined = {
+            stage: torch.cat(level) for level, stage in zip(levels, _FEATURE_STAGES, strict=True)
+        }
+        _, losses = self.head(self.fpn(joined), torch.cat(labels))
+        return losses["loss"], [state for pair in pairs for state in pair]
+
     def first_states(self, n: int = 1) -> list[Tensor]:
         """States before anything was seen: zeros."""
         size = self.configuration.input_size
