@@ -15,7 +15,8 @@ def _entities(arguments: Arguments) -> list:
     if arguments.is_chosen("use_rvt", auto=lambda: can_detect and bool(stored_models())):
         # Where it stays idle, nobody is to wait until it takes events.
         (takers if can_detect else others).append("rvt_detector")
-    return arguments.with_driver(takers, others)
+    shown = arguments.dashboard() if arguments.is_true("dashboard") else []
+    return [*arguments.with_driver(takers, others), *shown]
 
 
 def generate_launch_description() -> LaunchDescription:

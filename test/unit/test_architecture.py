@@ -24,6 +24,7 @@ COMPOSITIONS = {
     "pipeline",
     "playback",
     "training",
+    "web",
 }
 """Stages put together."""
 SKIN = {"cli", "nodes", "ros"}
@@ -41,9 +42,10 @@ ALLOWED = {
     "kernels": GROUND | STAGES | {"pipeline", "playback"},
     "training": GROUND | STAGES | {"object_detection", "training"},
     "__init__": GROUND | STAGES | COMPOSITIONS,
+    "web": GROUND | STAGES | {"pipeline", "playback", "web"},
     "cli": GROUND | STAGES | COMPOSITIONS | {"__init__", "cli", "ros"},
     "ros": GROUND | GENERATED | {"ros"},
-    "nodes": GROUND | GENERATED | STAGES | {"nodes", "object_detection", "playback", "ros"},
+    "nodes": GROUND | GENERATED | STAGES | {"nodes", "object_detection", "playback", "ros", "web"},
 }
 """The parts that the modules of a part may import."""
 
@@ -59,6 +61,8 @@ MANY_IMPORTS = {
     "kernels": "everything that is compiled meets here",
     "object_detection": "the whole chain: input, network, boxes and tracks meet here",
     "nodes.driver": "a node: recordings, cameras and other drivers' packets meet here",
+    "nodes.dashboard": "a node: graph, history, server and their parameters meet here",
+    "web.api": "the application: all routes and streams meet here",
     "nodes.representation": "a node: every kind's topic and parameters meet here",
     "nodes.rotation_detector": "a node: all groups of the detector's parameters meet here",
     "nodes.rvt_detector": "a node: network, tracks, both kinds of input and parameters meet here",
@@ -84,6 +88,8 @@ ONE_IMPORTER = {
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "nodes.driver_outputs": "all that a driver publishes besides events, with its parameters",
     "nodes.known_discs_file": "a file with its parameter and its services",
+    "nodes.graph_control": "services and parameters of the graph, whoever asks",
+    "nodes.graph_view": "topics of the graph, wherever they are shown",
     "nodes.marker_topic": "one topic with its parameters and its shapes",
     "nodes.playback_services": "the services of a player, whatever is played",
     "nodes.image_topic": "one topic with its parameters and its drawing",
@@ -120,6 +126,12 @@ ONE_IMPORTER = {
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",
     "ros.live_clock": "a method with a source of its own: the drift between two clocks",
     "ros.input_watch": "when input is missing; its importer says what follows",
+    "web.column_frame": "the binary layout of live messages, as browsers read it",
+    "web.guard": "who is let in, whatever is served",
+    "web.live_stream": "clients that keep up and those that do not, whatever is sent",
+    "web.history_api": "what of the past can be asked, and in which forms",
+    "web.metrics": "Prometheus's text, whatever it tells",
+    "web.rotor_events": "what events on a disc tell, computed when somebody asks",
     "ros.node_parameters": "declarations to ROS parameters, whatever else a node does",
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
