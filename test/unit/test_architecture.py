@@ -15,7 +15,15 @@ from code_map import ROOT, CodeMap, at_the_top, part_of, top_level_names, tree
 
 CODE = CodeMap.of()
 
-STAGES = {"detection", "fusion", "representations", "rotation", "simulation", "sources"}
+STAGES = {
+    "detection",
+    "fusion",
+    "motion",
+    "representations",
+    "rotation",
+    "simulation",
+    "sources",
+}
 COMPOSITIONS = {
     "evaluation",
     "front_door",
@@ -83,6 +91,8 @@ MANY_IMPORTS = {
 
 ONE_IMPORTER = {
     "nodes.driver_source": "what a driver plays, whatever else it does",
+    "motion.dense_flow": "a library of its own, loaded where it is asked for",
+    "motion.translation": "a method with a source of its own: one motion from dense flow",
     "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
     "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
@@ -143,7 +153,9 @@ ONE_IMPORTER = {
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
-NO_IMPORTER: dict[str, str] = {}
+NO_IMPORTER = {
+    "motion.image_motion": "for the fusion node, which measures no motion yet",
+}
 
 TABLES = {"nodes.descriptions"}
 """Modules of nodes/ that hold nothing but sentences."""
