@@ -212,6 +212,7 @@ VALUES: dict[str, str] = {
     "duration_s": "length of the recording",
     "rate": "speed of the replay",
     "history_mb, _rows, _rows_dropped": "size of the history, what was written and what not",
+    "postgres_rows, _rows_waiting, _rows_dropped": "the same for PostgreSQL",
     "paused": "whether the replay stands still by request",
     "backend": "what runs the network",
     "memory_resets": "times that network and tracks started afresh",
