@@ -16,7 +16,7 @@ from code_map import ROOT, CodeMap, at_the_top, part_of, top_level_names, tree
 CODE = CodeMap.of()
 
 STAGES = {"fusion", "representations", "rotation", "simulation", "sources"}
-COMPOSITIONS = {"evaluation", "front_door", "kernels", "pipeline", "playback"}
+COMPOSITIONS = {"evaluation", "front_door", "kernels", "pipeline", "playback", "web"}
 """Stages put together."""
 SKIN = {"cli", "nodes", "ros"}
 GROUND = {part_of(name) for name in CODE.modules} - STAGES - COMPOSITIONS - SKIN - {"__init__"}
@@ -32,9 +32,10 @@ ALLOWED = {
     "front_door": GROUND | STAGES | {"pipeline"},
     "kernels": GROUND | STAGES | {"pipeline", "playback"},
     "__init__": GROUND | STAGES | COMPOSITIONS,
+    "web": GROUND | STAGES | {"pipeline", "playback", "web"},
     "cli": GROUND | STAGES | COMPOSITIONS | {"__init__", "cli", "ros"},
     "ros": GROUND | GENERATED | {"ros"},
-    "nodes": GROUND | GENERATED | STAGES | {"nodes", "playback", "ros"},
+    "nodes": GROUND | GENERATED | STAGES | {"nodes", "playback", "ros", "web"},
 }
 """The parts that the modules of a part may import."""
 
@@ -104,6 +105,11 @@ ONE_IMPORTER = {
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",
     "ros.live_clock": "a method with a source of its own: the drift between two clocks",
     "ros.input_watch": "when input is missing; its importer says what follows",
+    "web.column_frame": "the binary layout of live messages, as browsers read it",
+    "web.guard": "who is let in, whatever is served",
+    "web.live_stream": "clients that keep up and those that do not, whatever is sent",
+    "web.models": "what the API answers; its description is made of it",
+    "web.rotor_events": "what events on a disc tell, computed when somebody asks",
     "ros.node_parameters": "declarations to ROS parameters, whatever else a node does",
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
