@@ -9,9 +9,10 @@ def _entities(arguments: Arguments) -> list:
     takers = ["rotation_detector"]
     if arguments.is_true("representation"):
         takers.append("representation")
-    return arguments.with_driver(takers, ["fusion"])
+    shown = arguments.dashboard() if arguments.is_true("dashboard") else []
+    return [*arguments.with_driver(takers, ["fusion"]), *shown]
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Launch the driver, the rotation detector, the fusion node and, if asked, representations."""
+    """Launch driver, rotation detector, fusion and, if asked, representations and dashboard."""
     return description("full", _entities)

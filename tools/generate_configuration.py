@@ -12,6 +12,7 @@ from pathlib import Path
 from node_reference import reference_text
 from security_policy import policy_text
 
+from evio_ros.nodes.dashboard import Dashboard
 from evio_ros.nodes.driver import Driver
 from evio_ros.nodes.fusion import Fusion
 from evio_ros.nodes.representation import RepresentationNode
@@ -30,6 +31,7 @@ NODES: dict[str, type[EvioNode]] = {
     "fusion": Fusion,
     "representation": RepresentationNode,
     "state_recorder": StateRecorder,
+    "dashboard": Dashboard,
 }
 YAML_HEADER = """\
 # Parameters of the nodes, all with their default values. Copy this file, keep what you change, and

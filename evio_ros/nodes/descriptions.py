@@ -66,6 +66,13 @@ TOPICS: dict[str, dict[str, str]] = {
         "`image.camera_info_file` names one.",
     },
     "state_recorder": {"rotation_states": "What is written."},
+    "dashboard": {
+        "rotation_states": "Rotors that are shown and kept.",
+        "rvt_detector/tracks": "Objects that are shown, where vision_msgs is installed.",
+        "/diagnostics": "How all nodes are doing.",
+        "events": "A share of them is shown; subscribed to while somebody looks.",
+        "representation/image": "Shown as it is; subscribed to while somebody looks.",
+    },
 }
 """Node and topic to what is sent on it."""
 
@@ -82,6 +89,7 @@ SERVICES: dict[str, dict[str, str]] = {
     "fusion": {},
     "representation": {},
     "state_recorder": {},
+    "dashboard": {},
 }
 """Node and service to what it does."""
 
@@ -134,6 +142,13 @@ FAILURES: dict[str, dict[str, str]] = {
     "state_recorder": {
         "the file cannot be written": "One line, exit code 2; what was written is complete.",
     },
+    "dashboard": {
+        "the port is in use": "One line, exit code 2.",
+        "the history is broken, or another dashboard's": "One line, exit code 2.",
+        "the disk is full": "WARN; what is not kept is counted; it goes on when there is room.",
+        "the graph does not run": "`problem` of /api/status says so; commands are answered 503.",
+        "a client does not read": "It is dropped after five seconds; nobody else waits for it.",
+    },
 }
 """Node and what goes wrong to what the node does."""
 
@@ -164,6 +179,10 @@ VALUES: dict[str, str] = {
     "share_taken": "share of the events that was worked on; below 1 under overload",
     "no_rotor_<n>": "why no rotor was found in a place, with the numbers that decided",
     "messages_refused": "messages that break the rules",
+    "position_s": "how far the replay has come, from the first event",
+    "duration_s": "length of the recording",
+    "rate": "speed of the replay",
+    "history_mb, _rows, _rows_dropped": "size of the history, what was written and what not",
     "paused": "whether the replay stands still by request",
     "windows": "windows of a detector, sent or taken",
     "windows_silent": "empty arrays sent while the detector was silent",

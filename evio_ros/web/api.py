@@ -5,19 +5,24 @@ app = create_app(source, WebParameters(), page=page)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, HTTPException, Path, WebSocket
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.web.data_source import ControlError, DashboardSource
 from evio_ros.web.guard import Guard
+from evio_ros.web.history import History
+from evio_ros.web.history_api import history_routes
 from evio_ros.web.live_stream import Broadcast, EventFrames, StateFrames
+from evio_ros.web.live_view import LiveView
+from evio_ros.web.metrics import metrics_text
 from evio_ros.web.models import (
     AngleTimeModel,
     DoneModel,
@@ -81,6 +86,7 @@ class ParameterBody(BaseModel):
 def create_app(
     source: DashboardSource,
     parameters: WebParameters,
+    history: History | None = None,
     routers: Sequence[APIRouter] = (),
     page: ASGIApp | None = None,
 ) -> FastAPI:
@@ -89,7 +95,8 @@ def create_app(
     Args:
         source: what is shown and commanded.
         parameters: whom it lets in, and how much it sends.
-        routers: further routes, e.g. of the history and of video.
+        history: what is kept of the past; None for nothing.
+        routers: further routes, e.g. of video.
         page: answers all other addresses; None for none. It has no part in the API, so that an
             unknown address of the API stays unknown.
     """
@@ -102,11 +109,16 @@ def create_app(
     )
     app.include_router(_status_routes(source, parameters))
     app.include_router(_control_routes(source))
-    app.include_router(_stream_routes(source, parameters))
+    streams = _streams(source.view, parameters)
+    refused: Counter[int] = Counter()
+    app.include_router(_stream_routes(source.view, streams))
+    app.include_router(_metrics_routes(source, parameters, history, streams, refused))
+    if history is not None:
+        app.include_router(history_routes(history))
     for router in routers:
         app.include_router(router)
     app.add_exception_handler(ControlError, _tell_control_error)
-    app.add_middleware(Guard, parameters=parameters)
+    app.add_middleware(Guard, parameters=parameters, refused=refused)
     if page is not None:
         app.mount("", page)
     return app
@@ -192,25 +204,61 @@ def _control_routes(source: DashboardSource) -> APIRouter:
     return router
 
 
-def _stream_routes(source: DashboardSource, parameters: WebParameters) -> APIRouter:
-    """What goes on; binary messages as `column_frame` tells."""
-    router = APIRouter()
-    view, rate_hz, most = source.view, parameters.rate_hz, parameters.clients
+def _streams(view: LiveView, parameters: WebParameters) -> dict[str, Broadcast]:
+    """The live streams by name."""
 
-    def event_frames() -> Callable[[], bytes | None]:
+    def events() -> EventFrames:
         return EventFrames(view, parameters.events_a_message)
 
-    states = Broadcast(lambda: StateFrames(view), rate_hz, most)
-    events = Broadcast(event_frames, rate_hz, most)
+    rate_hz, most = parameters.rate_hz, parameters.clients
+    return {
+        "states": Broadcast(lambda: StateFrames(view), rate_hz, most),
+        "events": Broadcast(events, rate_hz, most),
+    }
+
+
+def _stream_routes(view: LiveView, streams: Mapping[str, Broadcast]) -> APIRouter:
+    """What goes on; binary messages as `column_frame` tells."""
+    router = APIRouter()
 
     @router.websocket("/ws/states")
     async def stream_states(socket: WebSocket) -> None:
-        await states.serve(socket)
+        await streams["states"].serve(socket)
 
     @router.websocket("/ws/events")
     async def stream_events(socket: WebSocket) -> None:
         with view.watching("events"):
-            await events.serve(socket)
+            await streams["events"].serve(socket)
+
+    return router
+
+
+def _metrics_routes(
+    source: DashboardSource,
+    parameters: WebParameters,
+    history: History | None,
+    streams: Mapping[str, Broadcast],
+    refused: Counter[int],
+) -> APIRouter:
+    """Numbers for Prometheus."""
+    router = APIRouter(tags=["status"])
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    def metrics() -> PlainTextResponse:
+        """Rotors, levels of the nodes, clients and history, for Prometheus."""
+        counts = {
+            "windows_total": ("Windows that have come.", source.view.states),
+            "refused_requests_total": ("Requests that were not let in.", refused.total()),
+        }
+        for name, stream in streams.items():
+            counts[f"{name}_clients"] = ("Clients of the stream.", stream.clients)
+            counts[f"{name}_dropped_clients_total"] = ("Clients too slow.", stream.dropped)
+        if history is not None:
+            counts["history_bytes"] = ("Size of the history.", history.bytes())
+            counts["history_rows_total"] = ("Rows written.", history.written)
+            counts["history_dropped_rows_total"] = ("Rows that were lost.", history.dropped)
+        text = metrics_text(status_of(source, parameters.stale_after_s), counts)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     return router
 

@@ -10,10 +10,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import ipaddress
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -30,6 +32,8 @@ _LARGEST_BODY = 64 * 1024
 _LONGEST_QUERY = 4096
 _BURST_S = 4.0
 _ADDRESSES = 1024
+_SEND_S = 30.0
+"""A client that takes no part of an answer for so long is dropped."""
 _REFUSED = 1008
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
@@ -48,17 +52,15 @@ class Guard:
     Args:
         app: what is guarded.
         parameters: who is let in.
-
-    Attributes:
-        refused: requests refused so far, by status.
+        refused: counts requests that are refused, by status.
     """
 
-    def __init__(self, app: ASGIApp, parameters: WebParameters) -> None:
+    def __init__(self, app: ASGIApp, parameters: WebParameters, refused: Counter[int]) -> None:
         self._app = app
         self._token = parameters.secret()
         self._names = parameters.names | {"localhost", parameters.host.lower()}
         self._rate = _RateLimit(parameters.requests_a_second)
-        self.refused: dict[int, int] = {}
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is let in, and answer the rest."""
@@ -71,7 +73,11 @@ class Guard:
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         else:
-            await self._app(scope, _Limited(receive), _with_headers(send))
+            await self._pass_on(scope, _Limited(receive), _with_headers(send))
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(TimeoutError):
+            await self._app(scope, receive, send)
 
     def _answer(self, scope: Scope) -> Response | None:
         """What is answered instead; None where the request is let in."""
@@ -130,7 +136,7 @@ class Guard:
 
     async def _refuse(self, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
         if answer.status_code >= 400:
-            self.refused[answer.status_code] = self.refused.get(answer.status_code, 0) + 1
+            self._refused[answer.status_code] += 1
         if scope["type"] == "http":
             await answer(scope, receive, _with_headers(send))
         elif "websocket.http.response" in scope.get("extensions", {}):
@@ -179,7 +185,7 @@ def _with_headers(send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
-        await send(message)
+        await asyncio.wait_for(send(message), _SEND_S)
 
     return sending
 

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -158,6 +158,11 @@ class LiveView:
         self._viewers = {"events": 0, "picture": 0}
         self._asked_s = dict.fromkeys(self._viewers, -math.inf)
         self._arrivals: deque[tuple[float, int]] = deque(maxlen=1000)
+        self._listeners: list[Callable[[StateSample], None]] = []
+
+    def on_state(self, listener: Callable[[StateSample], None]) -> None:
+        """Have every window passed on, in the writer's thread; the listener must not block."""
+        self._listeners.append(listener)
 
     # What writers call.
 
@@ -169,6 +174,8 @@ class LiveView:
             self._state_s = now_s
             self._states += 1
             self._arrivals.append((now_s, sample.events))
+        for listener in self._listeners:
+            listener(sample)
 
     def put_events(self, sample: EventSample) -> None:
         """Show events; of those before, the last second is kept while time goes on."""
