@@ -19,6 +19,7 @@ from evio_ros.cli.info import info
 from evio_ros.cli.interruption import said_on_end, unwinding
 from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
+from evio_ros.cli.view import view
 from evio_ros.errors import EvioError
 
 __all__ = ["main"]
@@ -35,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, convert, render, simulate, demo, devices):
+for verb in (analyze, view, info, convert, render, simulate, demo, devices):
     app.command()(verb)
 app.command("compile")(compile_all)
 

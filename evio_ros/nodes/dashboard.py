@@ -47,7 +47,7 @@ class Dashboard(EvioNode):
     def configure(self) -> None:
         """Listen on the port, open the history and begin to answer."""
         try:
-            from evio_ros.web.api import create_app
+            from evio_ros.web.dashboard_app import create_dashboard
             from evio_ros.web.web_server import WebServer
         except ImportError as error:
             raise EvioError(
@@ -61,7 +61,7 @@ class Dashboard(EvioNode):
             self._history = self._open.enter_context(History(path, megabytes))
             self._view.on_state(self._history.put)
         source = GraphControl(self, self._view)
-        app = create_app(source, parameters, self._history)
+        app = create_dashboard(source, parameters, self._history)
         self._server = WebServer(app, parameters)
         self._open.callback(self._server.close)
         self._server.start()

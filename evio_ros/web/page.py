@@ -108,6 +108,9 @@ def _chart(name: str, x: str, y: str, height_px: int, is_log: bool = False) -> A
 
     grid = "rgba(128, 136, 150, 0.18)"
     axis: dict[str, Any] = {"zeroline": False, "gridcolor": grid, "linecolor": grid, "ticks": ""}
+    y_axis = {**axis, "title": {"text": y}, "type": "log" if is_log else "linear"}
+    if is_log:
+        y_axis["dtick"] = 1
     layout = {
         "height": height_px,
         "margin": _MARGIN,
@@ -115,16 +118,10 @@ def _chart(name: str, x: str, y: str, height_px: int, is_log: bool = False) -> A
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": {**axis, "title": {"text": x}},
-        "yaxis": {
-            **axis,
-            "title": {"text": y},
-            "type": "log" if is_log else "linear",
-        },
+        "yaxis": y_axis,
         "showlegend": False,
         "uirevision": "live",
     }
-    if is_log:
-        layout["yaxis"] |= {"dtick": 1}
     return dcc.Graph(
         id=name,
         figure={"data": [], "layout": layout},

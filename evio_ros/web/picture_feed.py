@@ -17,7 +17,8 @@ from evio_ros.web.live_view import EventSample, LiveView
 
 __all__ = ["PictureFeed", "picture_of"]
 
-_EVENT_FRAME_US = 40_000
+_EVENT_FRAME_US = 50_000
+_LONGEST_SAMPLE_US = 1_000_000
 _MOST_EVENTS = 255
 _MOST_GAIN = 8.0
 _REPEAT_S = 0.5
@@ -37,7 +38,10 @@ def picture_of(view: LiveView) -> Picture | None:
     if size is None:
         return None
     newest_us = view.newest_events_us() or 0
-    picture = _drawn(view.samples_after(newest_us - _EVENT_FRAME_US), size)
+    samples = view.samples_after(newest_us - _LONGEST_SAMPLE_US)
+    # Samples may be longer than the frame: the last one is shown whatever its length.
+    recent = [one for one in samples if one.start_us >= newest_us - _EVENT_FRAME_US]
+    picture = _drawn(recent or samples[-1:], size)
     state = view.state
     if state is not None:
         # Without OpenCV the events alone are shown.

@@ -92,16 +92,17 @@ class RecordingSource:
     def playback(self) -> PlaybackState:
         """How far it is."""
         source = self._source
-        is_seekable = isinstance(source, SeekableSource)
-        length_us = source.end_us - source.start_us if is_seekable else None
+        length_us = None
+        if isinstance(source, SeekableSource):
+            length_us = source.end_us - source.start_us
         position_us = self._player.position_us
         return PlaybackState(
             source=self._path,
-            is_seekable=is_seekable,
+            is_seekable=length_us is not None,
             is_paused=self._player.paused,
             position_us=position_us if length_us is None else min(position_us, length_us),
             duration_us=length_us,
-            rate=self._replay.rate if is_seekable else None,
+            rate=self._replay.rate if length_us is not None else None,
         )
 
     def pause(self, is_paused: bool) -> str:
@@ -238,9 +239,7 @@ class RecordingSource:
         for number, reason in enumerate(of_late(self._detector.explanations)):
             values[f"no_rotor_{number}"] = str(reason)
         self.view.put_report(
-            NodeReport(
-                f"{_NODE}: playback", level, message, self._path, values, time.monotonic()
-            )
+            NodeReport(f"{_NODE}: playback", level, message, self._path, values, time.monotonic())
         )
 
 

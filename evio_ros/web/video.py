@@ -11,7 +11,6 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from evio_ros.errors import EvioError
 from evio_ros.web.live_view import LiveView
 from evio_ros.web.picture_feed import PictureFeed
 
@@ -80,7 +79,9 @@ def video_routes(view: LiveView) -> APIRouter:
         except ImportError:
             raise HTTPException(503, "MJPEG needs OpenCV: pip install 'evio_ros[vision]'") from None
         kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
-        return StreamingResponse(_parts(watched), media_type=kind, headers={"cache-control": "no-store"})
+        return StreamingResponse(
+            _parts(watched), media_type=kind, headers={"cache-control": "no-store"}
+        )
 
     return router
 
@@ -91,7 +92,9 @@ async def _parts(feed: PictureFeed) -> AsyncIterator[bytes]:
     async with feed.watching():
         while True:
             number, jpeg = await feed.jpeg_after(number)
-            head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            head = (
+                f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            )
             yield head.encode() + jpeg + b"\r\n"
 
 
