@@ -179,6 +179,7 @@ VALUES: dict[str, str] = {
     "driver_restarts": "how often the numbers of messages began anew",
     "estimates_refused": "rotors whose numbers cannot be true",
     "events": "events taken or sent",
+    "events_measured": "events that the detector worked on: all, or a share under overload",
     "events_filtered_<filter>": "events that a filter of the driver has left out",
     "events_dropped_late": "events that came too late for their window",
     "messages": "messages taken or sent",
