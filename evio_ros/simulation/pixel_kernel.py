@@ -13,7 +13,7 @@ import math
 
 from numba import njit, prange
 
-__all__ = ["TEXTURE_SIDE", "advance_pixels", "initial_light"]
+__all__ = ["TEXTURE_SIDE", "advance_pixels", "initial_light", "see"]
 
 _STEP_PX = 0.15
 """How far a blade's edge or a disc's texture may move over a pixel between two looks."""
@@ -24,6 +24,10 @@ _LONGEST_ROTOR_STEP_S = 1e-3
 _SHORTEST_STEP_S = 5e-7
 _REFERENCE_RADIUS = 0.7
 """Where a swept blade's angle is that of the truth."""
+_FACETS = 5
+"""Facets of a shiny hub: each shines when it faces the light."""
+_HIGHLIGHT = 4.0
+"""How narrow the highlight is, in angle around the hub and for a facet."""
 TEXTURE_SIDE = 512
 
 
@@ -76,10 +80,10 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
     radius = math.hypot(along, across)
     if radius > 1.0:
         return light, _LONGEST_ROTOR_STEP_S
-    phase, half_angle, half_width, sweep, disc_light, hub, texture, grain = numbers
+    phase, half_angle, half_width, sweep, disc_light, hub, texture, grain, edge, glint = numbers
     if disc_light >= 0.0:
         light = disc_light
-    if radius <= hub:
+    if radius <= hub and glint <= 0.0:
         return 0.5 * light, _LONGEST_ROTOR_STEP_S
     turns, frequency = _motion(knots, time_s)
     angle = math.atan2(across, along) + tilt - phase - 2 * math.pi * turns
@@ -87,14 +91,18 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
     # How far an edge, which is radial, moves across itself for each radian.
     radius_px = max(a * b * radius**2 / math.hypot(a * along, b * across), 0.3)
     fine = _STEP_PX / (speed * radius_px)
+    if radius <= hub:
+        lit = math.exp(_HIGHLIGHT * (math.cos(math.atan2(across, along)) - 1))
+        facet = math.exp(_HIGHLIGHT * (math.cos(_FACETS * angle) - 1))
+        return 0.5 * light * (1 + glint * lit * facet), fine
     wait = _LONGEST_ROTOR_STEP_S
     if texture > 0.0:
         u = radius * math.cos(angle) * a / grain
         v = radius * math.sin(angle) * a / grain
         light *= math.exp(texture * _texture(noise, u, v))
         wait = fine
-    # A blade's edge is soft over the width of a pixel.
-    soft = 0.5 / radius_px
+    # A blade's edge is soft over the width of a pixel, or more out of focus.
+    soft = 0.5 * edge / radius_px
     for index in range(len(blades)):
         middle, width, blade_light = blades[index]
         if width <= 0.0:
@@ -138,9 +146,9 @@ def _see_texture(x, y, light, numbers, shifts, time_s, noise):
 
 
 @njit(cache=True, nogil=True)
-def _see(x, y, scene, visible, time_s, noise):
+def see(x, y, scene, visible, time_s, noise):
     """Log light at a pixel, and for how long it can be taken as constant."""
-    background, rotors, blades, shapes, knots, textures, shifts, lamps = scene
+    background, rotors, blades, shapes, knots, textures, shifts, lamps, mains = scene
     light, wait = background, _LONGEST_STEP_S
     visible_rotors, visible_textures = visible
     for index in visible_textures:
@@ -168,6 +176,10 @@ def _see(x, y, scene, visible, time_s, noise):
             noise,
         )
         wait = min(wait, until)
+    mains_hz, depth = mains[0], mains[1]
+    if depth > 0.0:
+        light *= 1 + depth * math.sin(2 * math.pi * mains_hz * time_s)
+        wait = min(wait, 1 / (64 * mains_hz))
     return math.log(max(light, 1e-4)), max(wait, _SHORTEST_STEP_S)
 
 
@@ -230,7 +242,7 @@ def advance_pixels(
     for pixel in prange(len(x)):
         time_s, count = start_s, 0
         while time_s < end_s:
-            light, wait = _see(
+            light, wait = see(
                 x[pixel], y[pixel], scene, (visible[0][pixel], visible[1][pixel]), time_s, noise
             )
             until_s = min(time_s + wait, end_s)
@@ -254,6 +266,6 @@ def advance_pixels(
 def initial_light(x, y, scene, visible, noise, light):
     """Fill float64 (n,) with the log light of pixels at time 0."""
     for pixel in prange(len(x)):
-        light[pixel], _ = _see(
+        light[pixel], _ = see(
             x[pixel], y[pixel], scene, (visible[0][pixel], visible[1][pixel]), 0.0, noise
         )

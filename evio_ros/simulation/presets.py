@@ -11,10 +11,11 @@ import numpy as np
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
 from evio_ros.simulation.camera import SensorParameters
+from evio_ros.simulation.realistic_presets import REALISTIC_SCENES
 from evio_ros.simulation.scene import BladePattern, Lamp, MovingTexture, Path, Rotor, Scene
 from evio_ros.simulation.speed import SpeedProfile
 
-__all__ = ["PRESETS", "Preset", "preset"]
+__all__ = ["PRESETS", "REALISTIC_PRESETS", "Preset", "preset"]
 
 _FASTEST_RPM = 1_000_000
 _FAN_BLADES = BladePattern(blades=3)
@@ -354,22 +355,27 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
 }
 
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
+"""Scenes before a modern camera in good light, of which docs/accuracy.md tells."""
+REALISTIC_PRESETS: tuple[str, ...] = tuple(REALISTIC_SCENES)
+"""Scenes before a rude sensor, of which docs/realism.md tells."""
 
 
 def preset(name: str, duration_s: float | None = None, rpm: float | None = None) -> Preset:
     """A scene by its name.
 
     Args:
-        name: one of `PRESETS`.
+        name: one of `PRESETS` or `REALISTIC_PRESETS`.
         duration_s: length for which the scene is laid out; None for its usual one.
-        rpm: speed of its first rotor at the beginning; all others are scaled alike. None for as is.
+        rpm: speed of its first rotor at the beginning, or at most if it rests then; all others are
+            scaled alike. None for as is.
 
     Raises:
         ParameterError: where there is no such scene, or nothing in it turns.
     """
-    if name not in _PRESETS:
-        raise ParameterError(f"scene: {name!r} is not one of {', '.join(PRESETS)}")
-    description, usual_s, make = _PRESETS[name]
+    scenes = _PRESETS | REALISTIC_SCENES
+    if name not in scenes:
+        raise ParameterError(f"scene: {name!r} is not one of {', '.join(scenes)}")
+    description, usual_s, make = scenes[name]
     seconds = usual_s if duration_s is None else duration_s
     if not 0 < seconds <= 3600:
         raise ParameterError(f"duration: {seconds:g} s is not above 0 and at most 3600")
@@ -379,7 +385,9 @@ def preset(name: str, duration_s: float | None = None, rpm: float | None = None)
             raise ParameterError(f"rpm: {rpm:g} is not in -{_FASTEST_RPM} to {_FASTEST_RPM}")
         if not scene.rotors:
             raise ParameterError(f"rpm: nothing turns in scene {name}")
-        factor = rpm / scene.rotors[0].speed.rpm[0]
+        first = scene.rotors[0].speed
+        # Of one that starts from rest, its greatest speed is meant.
+        factor = rpm / (first.rpm[0] or max(first.rpm, key=abs))
         rotors = [replace(rotor, speed=rotor.speed.scaled(factor)) for rotor in scene.rotors]
         scene = replace(scene, rotors=tuple(rotors))
     return Preset(scene, camera, seconds, description)

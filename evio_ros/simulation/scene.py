@@ -32,6 +32,9 @@ class BladePattern:
         hub_radius: radius of the hub, which shows nothing that turns.
         texture: contrast of a fine texture on the disc: standard deviation of its log reflectance.
         texture_grain_px: size of the texture's grains.
+        edge_px: width over which a blade's edge is soft: that of a pixel, or more out of focus.
+        glint: how much brighter than the hub itself its facets are when they face the light; 0 for
+            a dull hub. The highlight stays where it is, on the side of +x.
     """
 
     blades: int = 3
@@ -44,6 +47,8 @@ class BladePattern:
     hub_radius: float = 0.18
     texture: float = 0.0
     texture_grain_px: float = 3.0
+    edge_px: float = 1.0
+    glint: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,8 @@ class Scene:
         lamps: light added to what is behind them.
         background: reflectance of the background.
         hidden: (x0, y0, x1, y1) rectangles of still things before everything else.
+        flicker_hz: frequency at which all light flickers, as under lamps on the mains.
+        flicker_depth: amplitude of this flicker as a share of the mean, below 1; 0 for none.
     """
 
     name: str
@@ -148,3 +155,5 @@ class Scene:
     lamps: tuple[Lamp, ...] = ()
     background: float = 0.6
     hidden: tuple[tuple[int, int, int, int], ...] = ()
+    flicker_hz: float = 100.0
+    flicker_depth: float = 0.0

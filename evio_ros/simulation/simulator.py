@@ -12,7 +12,9 @@ from scipy.ndimage import gaussian_filter
 
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.simulation.camera import SensorParameters
+from evio_ros.simulation.photoreceptor_kernel import advance_photoreceptors
 from evio_ros.simulation.pixel_kernel import TEXTURE_SIDE, advance_pixels, initial_light
+from evio_ros.simulation.readout_kernel import read_out
 from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 
 __all__ = ["simulate"]
@@ -22,6 +24,8 @@ _SLICE_US = 10_000
 _FIRST_CAPACITY = 16
 _JITTER_LIMIT = 5.0
 """Standard deviations at which latency jitter is cut off."""
+_STARTING = 0.5
+"""Largest share of a threshold that noisy pixels start from."""
 _Real = NDArray[np.float64]
 
 
@@ -32,8 +36,9 @@ class _Pixels:
     x: _Real
     y: _Real
     visible: tuple[NDArray[np.int16], NDArray[np.int16]]  # rotors and textures, (n, most)
-    thresholds: _Real  # (2, n)
-    state: _Real  # (3, n)
+    own: _Real  # (2, n) thresholds, or (5, n): see `advance_photoreceptors`
+    state: _Real  # (3, n) or (5, n)
+    seeds: NDArray[np.uint64]  # (n,) of noise; (0,) where the photoreceptor has none
     most: int = _FIRST_CAPACITY  # events of one pixel in a slice; grows when more come
 
 
@@ -53,22 +58,72 @@ def simulate(scene: Scene, camera: SensorParameters, duration_us: int) -> Iterat
     noise = _smooth_noise(random)
     tables = _tables(scene, camera.seed, duration_us)
     pixels = _moving_pixels(scene, camera, random, duration_us)
-    light = np.empty(len(pixels.x))
-    initial_light(pixels.x, pixels.y, tables, pixels.visible, noise, light)
-    # Until now the state held how far a pixel is between its thresholds.
-    pixels.state[1] = light + pixels.state[1] * pixels.thresholds.min(axis=0)
-    pixels.state[0] = light
+    _settle(pixels, camera, tables, noise)
     hot = random.integers(0, camera.size.pixels, camera.hot_pixels)
     margin_us = _JITTER_LIMIT * camera.jitter_us
+    readout = _Readout(camera)
+    rates = _noise_rates(camera)
     waiting = np.empty((4, 0))
     for index in range(math.ceil((duration_us + margin_us) / _SLICE_US)):
         signal = _signal_events(pixels, tables, noise, camera, index)
-        stray = _noise_events(camera, hot, index)
+        stray = _noise_events(camera, hot, rates, index)
         events = np.concatenate((waiting, signal, stray), axis=1)
         # A later slice's event can still come before those of the margin.
         ready = events[0] < (index + 1) * _SLICE_US - margin_us
         waiting = events[:, ~ready]
-        yield _batch(events[:, ready], camera.size, duration_us)
+        sent = readout.send(events[:, ready], (index + 1) * _SLICE_US - margin_us)
+        yield _batch(sent, camera.size, duration_us)
+
+
+class _Readout:
+    """Sends events line by line where the camera does, see `read_out`; else as they are."""
+
+    def __init__(self, camera: SensorParameters) -> None:
+        self._camera = camera
+        self._asks = np.zeros(camera.size.pixels, np.bool_)
+        self._free_us = -math.inf
+        self._unread = np.empty((4, 0))
+
+    def send(self, events: _Real, until_us: float) -> _Real:
+        """Events (t [us], x, y, polarity) with their time stamps; all before until_us are there."""
+        line_us, event_us = self._camera.readout_line_us, self._camera.readout_event_us
+        if not line_us:
+            return events
+        events = np.concatenate((self._unread, events), axis=1)
+        events = events[:, np.argsort(events[0], kind="stable")]
+        t_us, x, y = events[0].copy(), events[1].astype(np.int64), events[2].astype(np.int64)
+        lines = y if self._camera.readout_line == "row" else x
+        stamps = np.empty(len(t_us))
+        self._free_us = read_out(
+            t_us,
+            lines,
+            y * self._camera.width + x,
+            line_us,
+            event_us,
+            self._free_us,
+            until_us,
+            self._asks,
+            stamps,
+        )
+        self._unread = events[:, stamps == -2.0]
+        events[0] = stamps
+        return events[:, stamps >= 0]
+
+
+def _settle(
+    pixels: _Pixels, camera: SensorParameters, tables: tuple, noise: NDArray[np.float32]
+) -> None:
+    """Let pixels have seen the scene as it is at time 0 for long."""
+    light = np.empty(len(pixels.x))
+    initial_light(pixels.x, pixels.y, tables, pixels.visible, noise, light)
+    # Pixels start anywhere between their thresholds, as they do in a running camera.
+    start = pixels.state[1] * pixels.own[:2].min(axis=0)
+    if not camera.has_photoreceptors:
+        pixels.state[0], pixels.state[1] = light, light + start
+        return
+    reached = np.log(np.exp(light) + camera.dark_light)
+    # Noise has made those fire that were near a threshold.
+    pixels.state[:4] = reached, np.zeros(len(light)), reached, reached + _STARTING * start
 
 
 def _smooth_noise(random: np.random.Generator) -> NDArray[np.float32]:
@@ -81,31 +136,25 @@ def _signal_events(
     pixels: _Pixels, tables: tuple, noise: NDArray[np.float32], camera: SensorParameters, index: int
 ) -> _Real:
     """Events (t [us], x, y, polarity) that one slice's light makes, latency jitter added."""
-    sensor = (1 / (2 * math.pi * camera.cutoff_hz), 1e-6 * camera.refractory_us)
     span = (1e-6 * _SLICE_US * index, 1e-6 * _SLICE_US * (index + 1))
     count = len(pixels.x)
-    before = pixels.state.copy()
+    before, seeds_before = pixels.state.copy(), pixels.seeds.copy()
+    where = (pixels.x, pixels.y, tables, pixels.visible)
     while True:
         times, signs = np.empty((count, pixels.most)), np.empty((count, pixels.most), np.bool_)
         counts = np.zeros(count, np.int64)
-        advance_pixels(
-            pixels.x,
-            pixels.y,
-            tables,
-            pixels.visible,
-            sensor,
-            noise,
-            pixels.state,
-            pixels.thresholds,
-            *span,
-            times,
-            signs,
-            counts,
-        )
+        made = (*span, times, signs, counts)
+        if camera.has_photoreceptors:
+            numbers = _photoreceptor_numbers(camera)
+            own = (pixels.own, pixels.seeds)
+            advance_photoreceptors(*where, *numbers, noise, pixels.state, *own, *made)
+        else:
+            sensor = (1 / (2 * math.pi * camera.cutoff_hz), 1e-6 * camera.refractory_us)
+            advance_pixels(*where, sensor, noise, pixels.state, pixels.own, *made)
         if counts.max(initial=0) <= pixels.most:
             break
         pixels.most = int(counts.max())
-        pixels.state[:] = before
+        pixels.state[:], pixels.seeds[:] = before, seeds_before
     filled = np.arange(pixels.most) < counts[:, None]
     pixel = np.repeat(np.arange(count), counts)
     random = np.random.default_rng((camera.seed, 1, index))
@@ -114,13 +163,41 @@ def _signal_events(
     return np.stack((t_us, pixels.x[pixel], pixels.y[pixel], signs[filled]))
 
 
-def _noise_events(camera: SensorParameters, hot: NDArray[np.int64], index: int) -> _Real:
+def _photoreceptor_numbers(
+    camera: SensorParameters,
+) -> tuple[tuple[float, float, float, float, float], NDArray[np.float64]]:
+    """`sensor` and `lags_s` of `advance_photoreceptors`."""
+    sensor = (
+        camera.dark_light,
+        camera.cutoff_growth,
+        1 / (2 * math.pi * camera.buffer_hz) if camera.buffer_hz else 0.0,
+        camera.shot_noise,
+        camera.shot_noise_growth,
+    )
+    return sensor, 1e-6 * np.array((camera.on_lag_us, camera.off_lag_us))
+
+
+def _noise_rates(camera: SensorParameters) -> _Real | None:
+    """Cumulative share of each pixel in the noise, log-normal; None where all are alike."""
+    if not camera.noise_spread:
+        return None
+    random = np.random.default_rng((camera.seed, 5))
+    rates = np.cumsum(np.exp(camera.noise_spread * random.normal(size=camera.size.pixels)))
+    return rates / rates[-1]
+
+
+def _noise_events(
+    camera: SensorParameters, hot: NDArray[np.int64], rates: _Real | None, index: int
+) -> _Real:
     """Noise of all pixels and of the hot ones in one slice: (t [us], x, y, polarity)."""
     random = np.random.default_rng((camera.seed, 2, index))
     slice_s = 1e-6 * _SLICE_US
     scattered = random.poisson(camera.noise_hz * camera.size.pixels * slice_s)
     of_hot = random.poisson(camera.hot_pixel_hz * slice_s, len(hot))
-    places = random.integers(0, camera.size.pixels, scattered)
+    if rates is None:
+        places = random.integers(0, camera.size.pixels, scattered)
+    else:
+        places = np.searchsorted(rates, random.random(scattered), side="right")
     pixel = np.concatenate((places, np.repeat(hot, of_hot)))
     t_us = _SLICE_US * (index + random.random(len(pixel)))
     y, x = np.divmod(pixel, camera.width)
@@ -153,6 +230,8 @@ def _moving_pixels(
         touched |= mask
     for lamp in scene.lamps:
         touched |= np.hypot(x - lamp.center[0], y - lamp.center[1]) <= lamp.radius_px
+    if scene.flicker_depth or camera.shot_noise or camera.leak_hz:
+        touched[:] = True
     for x0, y0, x1, y1 in scene.hidden:
         touched[y0:y1, x0:x1] = False
     # Drawn for all pixels, so that a longer recording, which touches more, begins alike.
@@ -160,12 +239,31 @@ def _moving_pixels(
     start = random.uniform(-1.0, 1.0, (camera.height, camera.width))
     thresholds = np.maximum(spread, 0.2)[:, touched]
     thresholds *= np.array((camera.threshold_on, camera.threshold_off))[:, None]
-    state = np.zeros((3, int(touched.sum())))
-    # Pixels start anywhere between their thresholds, as they do in a running camera.
+    state = np.zeros((3, thresholds.shape[1]))
+    seeds = np.empty(0, np.uint64)
+    if camera.has_photoreceptors:
+        state = np.zeros((5, thresholds.shape[1]))
+        thresholds, seeds = _photoreceptors(camera, thresholds, touched)
+    # Until the light is known, how far a pixel is between its thresholds.
     state[1] = start[touched]
     visible = (_listed(rotors, touched), _listed(textures, touched))
     x, y = x[touched].astype(np.float64), y[touched].astype(np.float64)
-    return _Pixels(x, y, visible, thresholds, state)
+    return _Pixels(x, y, visible, thresholds, state, seeds)
+
+
+def _photoreceptors(
+    camera: SensorParameters, thresholds: _Real, touched: NDArray[np.bool_]
+) -> tuple[_Real, NDArray[np.uint64]]:
+    """What each touched pixel is like, as `advance_photoreceptors` needs it: `own` and `seeds`."""
+    random = np.random.default_rng((camera.seed, 4))
+    spread = np.exp(camera.pixel_spread * random.normal(size=(2, *touched.shape)))[:, touched]
+    seeds = random.integers(0, 2**64, touched.shape, np.uint64)[touched]
+    odd = np.nonzero(touched)[1] % 2 == 1
+    thresholds = thresholds * np.where(odd, camera.odd_threshold, 1.0)
+    refractory_s = 1e-6 * camera.refractory_us * np.where(odd, camera.odd_refractory, 1.0)
+    cutoff_rad_s = 2 * math.pi * camera.cutoff_hz * spread[0]
+    leak = camera.leak_hz * thresholds[0] * spread[1]
+    return np.stack((*thresholds, refractory_s, cutoff_rad_s, leak)), seeds
 
 
 def _swept(rotor: Rotor, shape: tuple[int, ...], duration_us: int) -> NDArray[np.bool_]:
@@ -215,15 +313,15 @@ def _tables(scene: Scene, seed: int, duration_us: int) -> tuple:
     """The scene as numbers for the kernel.
 
     Returns:
-        background; rotors (n, 8), blades (n, most, 3) as middle, width and light, shapes
+        background; rotors (n, 10), blades (n, most, 3) as middle, width and light, shapes
         (n, milliseconds, 5), speed knots (n, most, 4); textures (n, 8), their shifts (n,
-        milliseconds, 2); lamps (n, 5).
+        milliseconds, 2); lamps (n, 5); frequency and depth of the flicker of all light.
     """
     milliseconds = math.ceil(duration_us / 1000) + 2 * _SLICE_US // 1000 + 2
     most_blades = max([rotor.pattern.blades for rotor in scene.rotors], default=0)
     knots = [rotor.speed.knots() for rotor in scene.rotors]
     most_knots = max(map(len, knots), default=1)
-    rotors = np.array([_rotor_numbers(rotor) for rotor in scene.rotors]).reshape(-1, 8)
+    rotors = np.array([_rotor_numbers(rotor) for rotor in scene.rotors]).reshape(-1, 10)
     blades = np.zeros((len(rotors), max(most_blades, 1), 3))
     for index, rotor in enumerate(scene.rotors):
         if rotor.pattern.blades:
@@ -250,6 +348,7 @@ def _tables(scene: Scene, seed: int, duration_us: int) -> tuple:
         textures,
         shifts,
         np.array(lamps).reshape(-1, 5),
+        np.array((scene.flicker_hz, scene.flicker_depth)),
     )
 
 
@@ -264,6 +363,8 @@ def _rotor_numbers(rotor: Rotor) -> tuple[float, ...]:
         pattern.hub_radius,
         pattern.texture,
         pattern.texture_grain_px,
+        pattern.edge_px,
+        pattern.glint,
     )
 
 
