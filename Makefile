@@ -11,7 +11,7 @@ help:
 	@echo "make demo RECORDING=path    measure your own recording"
 	@echo "make test                   style, types, build, unit and node tests"
 	@echo "make bench                  speed and accuracy figures"
-	@echo "make configuration          write config/evio.yaml and docs/parameters.md anew"
+	@echo "make configuration          write config/evio.yaml, docs/parameters.md and docs/nodes.md anew"
 	@echo "make clean                  remove all that make made"
 
 setup:

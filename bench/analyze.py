@@ -12,8 +12,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.pipeline import measure_source
+from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.registry import open_recording
 

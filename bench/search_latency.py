@@ -3,9 +3,10 @@
 python bench/search_latency.py
 
 Four rotors of a drone, and one, beside a swaying tree in which rotors are looked for in vain again
-and again. The detector is given slice after slice, as its node does. Processor time of one core, of
-all steps after the first rotor was found: from the last event until the estimates are out, and of
-the whole step with the part of the search that follows.
+and again. The detector is given slice after slice, as its node does. Processor time of one core: of
+the step in which rotors are found first, which waits for their search; and of all steps after it,
+from the last event until the estimates are out, and of the whole step with the part of the search
+that follows.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evio_ros.evaluation.simulated_recording import cached_preset
 from evio_ros.events import EventWindow
+from evio_ros.playback.simulated_recording import cached_preset
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.simulation.presets import Preset, preset
@@ -45,12 +46,14 @@ def scene_with(rotors: int) -> Preset:
 
 def step_times_ms(
     slices: list[EventWindow], parameters: RotationDetectorParameters
-) -> tuple[list[float], list[float], int]:
+) -> tuple[list[float], list[float], list[float], int]:
     """Processor time from a step's last event until its estimates are out, and of the whole step.
 
-    Of each step after the one in which a rotor was found first; and the number of regions searched.
+    First that of the step in which rotors were found first, alone; then both of each step after it;
+    and the number of regions searched.
     """
     detector = RotationDetector(slices[0].events.size, parameters)
+    first: list[float] = []
     until_out: list[float] = []
     whole: list[float] = []
     is_found, searched_before = False, 0
@@ -69,8 +72,9 @@ def step_times_ms(
             whole.append(1e3 * step_s)
         elif estimates:
             is_found, searched_before = True, detector.statistics.regions_searched
+            first.append(1e3 * step_s)
         step_s = 0.0
-    return until_out, whole, detector.statistics.regions_searched - searched_before
+    return first, until_out, whole, detector.statistics.regions_searched - searched_before
 
 
 def rows(rotors: int, path: Path) -> list[list[str]]:
@@ -84,7 +88,8 @@ def rows(rotors: int, path: Path) -> list[list[str]]:
         # Once for numba, once for the clock.
         for _ in range(2):
             *times, searched = step_times_ms(slices, parameters)
-        for part, part_times in zip(("last event to estimates", "whole step"), times, strict=True):
+        parts = ("first search", "last event to estimates", "whole step")
+        for part, part_times in zip(parts, times, strict=True):
             figures = (np.median(part_times), np.percentile(part_times, 99), max(part_times))
             made.append(
                 [f"{rotors}", f"{rate:.1f}", f"{step_us // 1000} ms", f"{searched}", part]

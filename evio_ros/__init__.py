@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         events_to_polars,
     )
     from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
+    from evio_ros.explanation import Explanation
     from evio_ros.front_door import measure
     from evio_ros.rotation.detector import RotationDetector
     from evio_ros.rotation.detector_parameters import RotationDetectorParameters
@@ -40,6 +41,7 @@ __all__ = [
     "EventError",
     "EventWindow",
     "EvioError",
+    "Explanation",
     "Measurement",
     "ParameterError",
     "RegionOfInterest",
@@ -71,6 +73,7 @@ _MODULES = {
         "events_to_polars",
     ),
     "events": ("EventBatch", "EventWindow", "RegionOfInterest", "SensorSize"),
+    "explanation": ("Explanation",),
     "front_door": ("measure",),
     "rotation.detector": ("RotationDetector",),
     "rotation.detector_parameters": ("RotationDetectorParameters",),

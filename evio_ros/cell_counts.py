@@ -52,6 +52,7 @@ def cell_time_series(
     start_us: int,
     bin_us: float,
     bins: int,
+    series: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Count the events of some cells over time, polarities apart.
 
@@ -62,6 +63,7 @@ def cell_time_series(
         start_us: sensor time of the first bin's start.
         bin_us: length of a bin.
         bins: number of bins.
+        series: counts so far, to which the events are added; None for a new array.
 
     Returns:
         float32 (2, n, bins), OFF first.
@@ -70,7 +72,8 @@ def cell_time_series(
     columns = -(-events.size.width // cell_px)
     number = np.full((rows, columns), -1, np.int32)
     number[cells[:, 0], cells[:, 1]] = np.arange(len(cells), dtype=np.int32)
-    series = np.zeros((2, len(cells), bins), np.float32)
+    if series is None:
+        series = np.zeros((2, len(cells), bins), np.float32)
     _count_cells_and_time(
         events.x, events.y, events.t, events.polarity, cell_px, number, start_us, bin_us, series
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch, RegionOfInterest
 
-__all__ = ["crop"]
+__all__ = ["BLOCK", "copy_marked", "crop", "select_events"]
 
-_BLOCK = 4096
+BLOCK = 4096
 """Events that are marked and copied together; small enough for the first-level cache."""
 _LARGEST_COORDINATE = (1 << 16) - 1
 
@@ -36,12 +37,24 @@ def crop(batch: EventBatch, region: RegionOfInterest) -> EventBatch:
         np.uint16(region.y0),
         np.uint16(min(region.y1 - 1, _LARGEST_COORDINATE) - region.y0),
     )
+    return select_events(batch, _select, bounds)
+
+
+def select_events(batch: EventBatch, select: Callable[..., int], *arguments: object) -> EventBatch:
+    """Copy the events that a compiled function picks.
+
+    Args:
+        batch: events; untouched.
+        select: takes the columns t, x, y and polarity, the arguments, and four columns that are as
+            long; fills these from their beginning, and returns how many events there are.
+        arguments: for `select`.
+    """
     columns = (batch.t, batch.x, batch.y, batch.polarity)
     # Memory that is not written to is never really there, and shrinking gives the rest back.
     chosen: tuple[NDArray[Any], ...] = tuple(
         np.empty(len(batch), column.dtype) for column in columns
     )
-    number = _select(columns, bounds, chosen)
+    number = select(columns, *arguments, chosen)
     for column in chosen:
         column.resize(number, refcheck=False)
     return EventBatch.trusted(batch.size, *chosen)
@@ -71,19 +84,26 @@ def _pick(column, positions, number, chosen):
 
 
 @njit(cache=True, nogil=True)
+def copy_marked(columns, start, stop, marks, positions, chosen, done):
+    """Copy the events start to stop - 1 whose marks, from 0 on, are 1; returns their number."""
+    t, x, y, polarity = columns
+    number = _list_marked(marks, stop - start, positions)
+    _pick(t[start:stop], positions, number, chosen[0][done:])
+    _pick(x[start:stop], positions, number, chosen[1][done:])
+    _pick(y[start:stop], positions, number, chosen[2][done:])
+    _pick(polarity[start:stop], positions, number, chosen[3][done:])
+    return number
+
+
+@njit(cache=True, nogil=True)
 def _select(columns, bounds, chosen):
     """Copy what is inside; block by block, so that all is read while it is in the cache."""
-    t, x, y, polarity = columns
-    marks = np.empty(_BLOCK, np.uint8)
-    positions = np.empty(_BLOCK, np.int32)
+    _, x, y, _ = columns
+    marks = np.empty(BLOCK, np.uint8)
+    positions = np.empty(BLOCK, np.int32)
     done = np.int64(0)
-    for start in range(0, x.size, _BLOCK):
-        block = slice(start, min(start + _BLOCK, x.size))
-        _mark(x[block], y[block], bounds, marks)
-        number = _list_marked(marks, block.stop - start, positions)
-        _pick(t[block], positions, number, chosen[0][done:])
-        _pick(x[block], positions, number, chosen[1][done:])
-        _pick(y[block], positions, number, chosen[2][done:])
-        _pick(polarity[block], positions, number, chosen[3][done:])
-        done += number
+    for start in range(0, x.size, BLOCK):
+        stop = min(start + BLOCK, x.size)
+        _mark(x[start:stop], y[start:stop], bounds, marks)
+        done += copy_marked(columns, start, stop, marks, positions, chosen, done)
     return done

@@ -68,3 +68,14 @@ class Ellipse:
         cosine, sine = math.cos(self.tilt_rad), math.sin(self.tilt_rad)
         a, b = self.axes
         return math.hypot(a * cosine, b * sine), math.hypot(a * sine, b * cosine)
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Upright bounding box (x0, y0, x1, y1) in whole pixels, the last ones not included."""
+        (x, y), (half_width, half_height) = self.center, self.half_extent()
+        return (
+            math.floor(x - half_width),
+            math.floor(y - half_height),
+            math.ceil(x + half_width),
+            math.ceil(y + half_height),
+        )

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from evio_ros.events import EventWindow
+from evio_ros.explanation import Explanation
 
 __all__ = ["RIGHT_ERROR", "Measurement", "RotorEstimate"]
 
@@ -70,9 +71,13 @@ class Measurement:
         window_us: length of the window.
         step: the events that came since the window before; None where they are not at hand.
         rotors: the most confident first; empty where no rotor is seen.
+        explanations: why none was found in other places up to then, the most telling first: see
+            `RotationDetector.explanations`. Those of looking back at a whole recording come with
+            its last measurement.
     """
 
     t_us: int
     window_us: int
     step: EventWindow | None
     rotors: list[RotorEstimate]
+    explanations: tuple[Explanation, ...] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import EventError
 
-__all__ = ["EventBatch", "EventWindow", "RegionOfInterest", "SensorSize"]
+__all__ = ["EventBatch", "EventWindow", "RegionOfInterest", "SensorSize", "overlaps"]
 
 _BoolColumn = NDArray[np.bool_]
 _CoordinateColumn = NDArray[np.uint16]
@@ -64,6 +65,14 @@ class RegionOfInterest:
             raise EventError(
                 f"region ({self.x0}, {self.y0})-({self.x1}, {self.y1}) is empty or negative"
             )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `x0,y0,x1,y1`; raises EventError where that is not four whole numbers."""
+        corners = text.replace(" ", "").split(",")
+        if len(corners) != 4 or not all(corner.isdecimal() for corner in corners):
+            raise EventError(f"{text!r} is not x0,y0,x1,y1")
+        return cls(*map(int, corners))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,6 +211,12 @@ class EventBatch:
             self.polarity[start:stop],
         )
 
+    def at(self, places: NDArray[np.int64]) -> EventBatch:
+        """Copy of the events at some indices, which never decrease."""
+        return EventBatch.trusted(
+            self.size, self.t[places], self.x[places], self.y[places], self.polarity[places]
+        )
+
     def between(self, start_us: int, end_us: int) -> EventBatch:
         """Events with start_us <= t < end_us as views, found by bisection."""
         start, stop = np.searchsorted(self.t, (start_us, end_us))
@@ -217,17 +232,52 @@ class EventWindow:
         events: its events.
         live: share of the interval for which there is data; less than 1 where events are known to
             be missing.
+        missing: spans of sensor time, within the interval or reaching into it, whose events are
+            known to be missing: they do not overlap, and are in order.
+        share: share of the events that were taken, at random and alike everywhere; less than 1
+            where events come faster than they can be worked on.
     """
 
     start_us: int
     length_us: int
     events: EventBatch
     live: float = 1.0
+    missing: tuple[range, ...] = ()
+    share: float = 1.0
+
+    @classmethod
+    def of_missing(cls, size: SensorSize, start_us: int, end_us: int) -> Self:
+        """A window of which all events are missing."""
+        span = range(start_us, end_us)
+        return cls(start_us, len(span), EventBatch.empty(size), missing=(span,))
 
     @property
     def end_us(self) -> int:
         """First microsecond after the window."""
         return self.start_us + self.length_us
+
+    @property
+    def missing_us(self) -> int:
+        """How much of the interval is known to be missing."""
+        return sum(len(span) for span in overlaps(self.missing, self.start_us, self.end_us))
+
+    def part(self, start_us: int, length_us: int) -> EventWindow:
+        """A shorter interval of the window, with views of its events."""
+        end_us = start_us + length_us
+        events = self.events.between(start_us, end_us)
+        missing = overlaps(self.missing, start_us, end_us)
+        return EventWindow(start_us, length_us, events, missing=missing, share=self.share)
+
+    def thinned(self, places: NDArray[np.int64] | None, share: float) -> EventWindow:
+        """The same with some of its events only.
+
+        Args:
+            places: their indices, never decreasing; None for all.
+            share: what share of all events of the window they are.
+        """
+        if places is None:
+            return self
+        return replace(self, events=self.events.at(places), share=self.share * share)
 
     def check(self, size: SensorSize, length_us: int) -> None:
         """Check a window that someone gave.
@@ -245,3 +295,12 @@ class EventWindow:
             raise EventError(
                 f"an event at {t[0]} or {t[-1]} us lies outside {self.start_us} to {self.end_us} us"
             )
+
+
+def overlaps(spans: Sequence[range], start_us: int, end_us: int) -> tuple[range, ...]:
+    """What some spans of time, in order and apart, have in common with start_us <= t < end_us."""
+    first = bisect_right(spans, start_us, key=lambda span: span.stop)
+    after = bisect_left(spans, end_us, lo=first, key=lambda span: span.start)
+    return tuple(
+        range(max(span.start, start_us), min(span.stop, end_us)) for span in spans[first:after]
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from evio_ros.crop import crop
 from evio_ros.errors import ParameterError
@@ -13,7 +14,7 @@ from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.looking_back.look_back import add_earlier_windows
 from evio_ros.sources.base import ClockRestart, EventSource, SeekableSource
-from evio_ros.windowing import windows
+from evio_ros.windowing import windows, with_missing
 
 __all__ = ["measure_batches", "measure_source"]
 
@@ -52,9 +53,17 @@ def measure_source(
         raise ParameterError("start_us, end_us: a live source is measured from now on")
     elif look_back:
         raise ParameterError("look_back: only a recording can be looked back on")
-    restarts = source.statistics.restarts
+    restarts, gaps = source.statistics.restarts, source.statistics.gaps
     return measure_batches(
-        source.batches(), source.size, parameters, start_us, end_us, region, restarts, look_back
+        source.batches(),
+        source.size,
+        parameters,
+        start_us,
+        end_us,
+        region,
+        restarts,
+        look_back,
+        gaps,
     )
 
 
@@ -67,6 +76,7 @@ def measure_batches(
     region: RegionOfInterest | None = None,
     restarts: Sequence[ClockRestart] = (),
     look_back: bool = False,
+    gaps: Sequence[range] = (),
 ) -> Iterator[Measurement]:
     """Measure every rotor in batches that follow one another in time.
 
@@ -82,6 +92,8 @@ def measure_batches(
         look_back: whether to measure the windows before a rotor was found as well, see
             `looking_back.look_back`; the classical methods do not. Results come a second or more
             later then, up to 80 s of a short recording. Without, they are those of a live camera.
+        gaps: spans of time whose events are known to be missing, in order and apart; those that
+            show up while batches come count too. Rotors are taken to turn on within them.
 
     Returns:
         One measurement for each step, from the first whole window on. A window that reaches past
@@ -97,7 +109,7 @@ def measure_batches(
         )
     steps = windows(batches, size, parameters.step_us, start_us, end_us, covered_only=True)
     detector = _detector(size, parameters)
-    live = _without_gaps(steps, restarts)
+    live = _without_gaps(with_missing(steps, gaps), restarts)
     measurements = _measure_steps(live, detector, parameters.window_us, region)
     if look_back and isinstance(detector, RotationDetector):
         measurements = add_earlier_windows(measurements, detector)
@@ -120,8 +132,10 @@ def _measure_steps(
 ) -> Iterator[Measurement]:
     for step in steps:
         if region is not None:
-            step = EventWindow(step.start_us, step.length_us, crop(step.events, region))
-        yield Measurement(step.end_us, window_us, step, detector.process(step))
+            step = replace(step, events=crop(step.events, region))
+        rotors = detector.process(step)
+        explanations = detector.explanations if isinstance(detector, RotationDetector) else ()
+        yield Measurement(step.end_us, window_us, step, rotors, explanations)
 
 
 def _whole_windows(

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from evio_ros.errors import EventError, ParameterError
-from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.events import EventBatch, EventWindow, SensorSize, overlaps
 
-__all__ = ["LONGEST_GAP_US", "WindowAssembler", "split_window", "windows"]
+__all__ = [
+    "LONGEST_GAP_US",
+    "WindowAssembler",
+    "split_missing",
+    "split_window",
+    "windows",
+    "with_missing",
+]
 
 LONGEST_GAP_US = 1_000_000
 
@@ -48,6 +57,13 @@ class WindowAssembler:
         self._last_us = 0
         self._complete_until_us = 0
         self._pending: list[EventBatch] = []
+        self._missing: list[range] = []
+        # Spans of which a share of the events was taken.
+        self._thinned: list[tuple[range, float]] = []
+
+    def mark_missing(self, start_us: int, end_us: int) -> None:
+        """Note that no event of a span, after all spans noted before, has come or will come."""
+        self._missing.append(range(start_us, end_us))
 
     def push(self, batch: EventBatch) -> Iterator[EventWindow]:
         """Add a batch and yield the windows that it completes.
@@ -89,9 +105,12 @@ class WindowAssembler:
         since_last_us = window.start_us - self._complete_until_us
         if self._start_us is None or not 0 <= since_last_us <= LONGEST_GAP_US:
             self.late_events += sum(map(len, self._pending))
-            self._pending = []
+            self._pending, self._missing, self._thinned = [], [], []
             if self._start_us != window.start_us:
                 self._start_us, self._turn = window.start_us, 0
+        self._missing += window.missing
+        if window.share < 1.0:
+            self._thinned.append((range(window.start_us, window.end_us), window.share))
         yield from self.push(window.events)
         self._complete_until_us = window.end_us
         while (
@@ -130,7 +149,27 @@ class WindowAssembler:
         self._pending = rest
         self._start_us = end_us
         self._turn = (self._turn + 1) % len(self._lengths_us)
-        return EventWindow(start_us, length_us, EventBatch.concatenate(self.size, inside))
+        missing = overlaps(self._missing, start_us, end_us)
+        self._missing = [span for span in self._missing if span.stop > end_us]
+        return EventWindow(
+            start_us,
+            length_us,
+            EventBatch.concatenate(self.size, inside),
+            missing=missing,
+            share=self._share_of(start_us, end_us),
+        )
+
+    def _share_of(self, start_us: int, end_us: int) -> float:
+        """Share of a window's events that was taken, by time."""
+        if not self._thinned:
+            return 1.0
+        left_out_us = sum(
+            (1.0 - share) * len(span)
+            for thinned, share in self._thinned
+            for span in overlaps((thinned,), start_us, end_us)
+        )
+        self._thinned = [it for it in self._thinned if it[0].stop > end_us]
+        return 1.0 - left_out_us / (end_us - start_us)
 
 
 def windows(
@@ -165,6 +204,27 @@ def windows(
     yield from assembler.flush(end_us, covered_only)
 
 
+def with_missing(given: Iterable[EventWindow], missing: Sequence[range]) -> Iterator[EventWindow]:
+    """Windows that know what is missing of them.
+
+    Args:
+        given: windows.
+        missing: spans of time, in order and apart; it may grow until a window is given.
+    """
+    for window in given:
+        spans = overlaps(missing, window.start_us, window.end_us)
+        yield replace(window, missing=spans) if spans else window
+
+
+def split_missing(window: EventWindow) -> Iterator[EventWindow]:
+    """Split a window into shorter ones, of each of which all or nothing is missing."""
+    bounds = {window.start_us, window.end_us}
+    for span in overlaps(window.missing, window.start_us, window.end_us):
+        bounds |= {span.start, span.stop}
+    for start_us, end_us in itertools.pairwise(sorted(bounds)):
+        yield window.part(start_us, end_us - start_us)
+
+
 def split_window(window: EventWindow, maximum_events: int) -> Iterator[EventWindow]:
     """Split a window that holds more than `maximum_events` into shorter ones that follow on.
 
@@ -172,12 +232,15 @@ def split_window(window: EventWindow, maximum_events: int) -> Iterator[EventWind
     """
     t = window.events.t
     first, start_us = 0, window.start_us
+    if len(t) <= maximum_events:
+        yield window
+        return
     while len(t) - first > maximum_events:
         # The part ends before the first event that is one too many.
         end_us = max(int(t[first + maximum_events]), start_us + 1)
         last = int(np.searchsorted(t, end_us))
         if last == len(t):
             break
-        yield EventWindow(start_us, end_us - start_us, window.events.slice(first, last))
+        yield window.part(start_us, end_us - start_us)
         first, start_us = last, end_us
-    yield EventWindow(start_us, window.end_us - start_us, window.events.slice(first, len(t)))
+    yield window.part(start_us, window.end_us - start_us)

@@ -1,17 +1,10 @@
-"""The driver alone: a recording in, /events out."""
+"""The driver alone: a recording or camera in, /events out."""
 
-from launch import LaunchContext, LaunchDescription
-from launch.actions import OpaqueFunction
+from launch import LaunchDescription
 
-from evio_ros.ros.launch_actions import ARGUMENTS, arguments, dds_profile, node
-
-
-def _driver(context: LaunchContext) -> list:
-    return [node(context, "driver")]
+from evio_ros.ros.launch_actions import description
 
 
 def generate_launch_description() -> LaunchDescription:
     """Launch the driver."""
-    return LaunchDescription(
-        [*arguments(*ARGUMENTS), *dds_profile(), OpaqueFunction(function=_driver)]
-    )
+    return description("driver", lambda arguments: arguments.with_driver([], []))

@@ -1,22 +1,17 @@
-"""Everything: a recording in, /rotation_state out."""
+"""Everything: a recording or camera in, /rotation_state out."""
 
-from launch import LaunchContext, LaunchDescription
-from launch.actions import OpaqueFunction
+from launch import LaunchDescription
 
-from evio_ros.ros.launch_actions import ARGUMENTS, arguments, dds_profile, is_wanted, node
+from evio_ros.ros.launch_actions import Arguments, description
 
 
-def _nodes(context: LaunchContext) -> list:
+def _entities(arguments: Arguments) -> list:
     takers = ["rotation_detector"]
-    if is_wanted(context, "representation"):
+    if arguments.is_true("representation"):
         takers.append("representation")
-    # The replay begins when all who take events are there.
-    driver = node(context, "driver", {"wait_for_subscribers": len(takers)})
-    return [*(node(context, name) for name in (*takers, "fusion")), driver]
+    return arguments.with_driver(takers, ["fusion"])
 
 
 def generate_launch_description() -> LaunchDescription:
     """Launch the driver, the rotation detector, the fusion node and, if asked, representations."""
-    return LaunchDescription(
-        [*arguments(*ARGUMENTS), *dds_profile(), OpaqueFunction(function=_nodes)]
-    )
+    return description("full", _entities)

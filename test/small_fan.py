@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.evaluation.simulated_recording import record
+from evio_ros.playback.simulated_recording import record
 from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.presets import Preset
 from evio_ros.simulation.scene import BladePattern, Rotor, Scene

@@ -22,8 +22,8 @@ from PIL import Image
 
 from evio_ros.cell_counts import activity_grid
 from evio_ros.estimate import RotorEstimate
-from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.events import EventBatch
+from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.simulation.presets import PRESETS

@@ -1,4 +1,4 @@
-"""Write config/evio.yaml and docs/parameters.md from the nodes' parameter declarations.
+"""Write config/evio.yaml and the docs parameters.md, nodes.md and launch.md from the code.
 
 Run it after a change of a declaration (`make configuration`); a test compares the files.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from node_reference import reference_text
+
 from evio_ros.nodes.driver import Driver
 from evio_ros.nodes.fusion import Fusion
 from evio_ros.nodes.representation import RepresentationNode
 from evio_ros.nodes.rotation_detector import RotationDetectorNode
+from evio_ros.nodes.state_recorder import StateRecorder
 from evio_ros.parameters import ParameterDescription
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.launch_arguments import LAUNCH_FILES
 
 __all__ = ["FILES", "NODES"]
 
@@ -23,6 +27,7 @@ NODES: dict[str, type[EvioNode]] = {
     "rotation_detector": RotationDetectorNode,
     "fusion": Fusion,
     "representation": RepresentationNode,
+    "state_recorder": StateRecorder,
 }
 YAML_HEADER = """\
 # Parameters of the nodes, all with their default values. Copy this file, keep what you change, and
@@ -40,16 +45,42 @@ marked "at start" are read once; all others can be changed while the node runs:
 A value out of range is refused, and nothing is changed. Made by `make configuration` from the
 declarations in the code.
 """
+LAUNCH_HEADER = """\
+# Launch files
+
+    ros2 launch evio_ros full.launch.py source:=fan.raw rate:=0.5
+
+An argument that is left empty leaves what the parameters file says. Made by `make configuration`
+from the declarations in the code.
+
+Names follow those of Nav2 where it has the same: `namespace`, `params_file`, `use_sim_time` and
+`log_level` mean what they mean there; `composed` and `respawn` are its `use_composition` and
+`use_respawn`.
+
+What happens when a node ends:
+
+- **The driver at the end of its recording** ends the launch, with exit status 0.
+- **A mistake that a user can mend** (a file that is not there, a parameter out of range) is said in
+  one line and ends the launch with exit status 1: the node would only say it again.
+- **A crash**: the node is started again, unless `respawn:=false`; one that crashes five times in
+  a minute is given up, with exit status 1.
+
+The replay begins when all nodes of the launch that take events are ready. Others that have
+subscribed, e.g. `ros2 bag record`, are connected but not counted. A node that comes later says how
+many messages it has missed, and counts them as `messages_missed` in its diagnostics.
+
+With `composed:=true` the nodes share one process, each with a thread of its own. Events go from the
+driver to the others as they are, and over DDS to whoever else has subscribed; all topics, services
+and parameters are those of the nodes apart.
+"""
 
 
 def yaml_text() -> str:
     """The text of config/evio.yaml."""
     parts = [YAML_HEADER]
     for name, node in NODES.items():
-        if not node.PARAMETERS:
-            continue
         parts.append(f"\n/**/{name}:\n  ros__parameters:\n")
-        for prefix, kind in node.PARAMETERS.items():
+        for prefix, kind in node.parameter_groups():
             indent = "    "
             if prefix:
                 parts.append(f"{indent}{prefix}:\n")
@@ -64,16 +95,27 @@ def table_text() -> str:
     """The text of docs/parameters.md."""
     parts = [TABLE_HEADER]
     for name, node in NODES.items():
-        if not node.PARAMETERS:
-            continue
         parts.append(f"\n## {name}\n\n")
         parts.append("| parameter | default | range | what it is |\n|---|---|---|---|\n")
         parts += _rows(node)
     return "".join(parts)
 
 
+def launch_text() -> str:
+    """The text of docs/launch.md."""
+    parts = [LAUNCH_HEADER]
+    for name, (purpose, arguments) in LAUNCH_FILES.items():
+        parts.append(f"\n## {name}.launch.py\n\n{purpose}\n\n")
+        parts.append("| argument | default | what it is |\n|---|---|---|\n")
+        parts += [
+            f"| `{argument}` | {default} | {text} |\n"
+            for argument, (default, text) in arguments.items()
+        ]
+    return "".join(parts)
+
+
 def _rows(node: type[EvioNode]) -> Iterator[str]:
-    for prefix, kind in node.PARAMETERS.items():
+    for prefix, kind in node.parameter_groups():
         for description in kind.describe():
             full = f"{prefix}.{description.name}" if prefix else description.name
             unit = f" {description.unit}" if description.unit else ""
@@ -111,7 +153,12 @@ def _yaml_value(value: bool | int | float | str) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-FILES = {"config/evio.yaml": yaml_text, "docs/parameters.md": table_text}
+FILES = {
+    "config/evio.yaml": yaml_text,
+    "docs/parameters.md": table_text,
+    "docs/nodes.md": lambda: reference_text(NODES),
+    "docs/launch.md": launch_text,
+}
 
 
 def main() -> None:

@@ -43,6 +43,7 @@ def main() -> int:
         if uses_wheels:
             mend_include_directories(VENV, PYTHON)
         build(uses_wheels)
+        compile_kernels()
     except (SetupError, OSError) as error:
         print(f"setup: {error}", file=sys.stderr)
         return EXIT_ERROR
@@ -142,8 +143,22 @@ def build(uses_wheels: bool) -> None:
     command = [colcon, "--log-base", "log", "build", "--merge-install", "--symlink-install"]
     command += ["--install-base", str(VENV), "--paths", ".", *map(str, missing)]
     command += ["--cmake-args", f"-DPython3_EXECUTABLE={PYTHON}", "-DBUILD_TESTING=OFF"]
+    command.append("-DEVIO_COMPILE_KERNELS=OFF")  # a step of its own, which shows how far it is
     run("build the messages and the package", command, environment)
     mark_done("build", digest)
+
+
+def compile_kernels() -> None:
+    """Compile what the package computes with, so that nothing waits for it later."""
+    modules = sorted((ROOT / "evio_ros").rglob("*.py"))
+    digest = digest_of(modules)
+    if is_done("kernels", digest):
+        return
+    print("setup: compile the kernels ...", flush=True)
+    done = subprocess.run([str(VENV / "bin" / "evio"), "compile"], cwd=ROOT)
+    if done.returncode:
+        raise SetupError(f"failed to compile: evio compile ended with {done.returncode}")
+    mark_done("kernels", digest)
 
 
 def build_environment(uses_wheels: bool) -> dict[str, str]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
-from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.registry import open_source

@@ -35,7 +35,10 @@ _PHASE = "phase"
 
 
 def analyze(
-    recording: Annotated[str, typer.Argument(help="The recording to measure.", show_default=False)],
+    recordings: Annotated[
+        list[str],
+        typer.Argument(help="The recording to measure; several with --out.", show_default=False),
+    ],
     window_ms: Annotated[float, typer.Option(help="Length of the measured window.")] = 100.0,
     step_ms: Annotated[
         float | None,
@@ -66,6 +69,12 @@ def analyze(
             help="Measure as a live camera would, and not the windows before a rotor was found.",
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Say of every place without a rotor what stopped the search for one."
+        ),
+    ] = False,
     json_path: Annotated[
         str | None,
         typer.Option(
@@ -83,10 +92,26 @@ def analyze(
             help="Draw the rotors, their last turns, and speed over time.",
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write a file of JSON lines for each recording, and a table of all; what is there "
+            "from an earlier run, of the same content and options, is not measured again.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="With --out, how many are measured at a time.")
+    ] = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="With --out, the Dask scheduler that takes them."),
+    ] = None,
 ) -> None:
-    """Measure speed, phase and blades of every rotor in RECORDING.
+    """Measure speed, phase and blades of every rotor in RECORDINGS.
 
-    Rotors are found by themselves. A summary is printed; --json, --csv and --plot keep the details.
+    Rotors are found by themselves. A summary is printed; --json, --csv and --plot keep the details
+    of one recording, --out those of many.
     """
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.cli.progress import progress_bar
@@ -94,6 +119,20 @@ def analyze(
     from evio_ros.sources.registry import open_recording
 
     parameters = _parameters(window_ms, step_ms, method, blades)
+    if explain and method != _PHASE:
+        raise ParameterError(f"--explain: {method} can't say why; only {_PHASE} can")
+    if out is not None:
+        from evio_ros.cli.analyze_many import analyze_many
+        from evio_ros.cli.recording_job import AnalysisOptions
+
+        if explain:
+            raise ParameterError("--out: can't explain; analyze one recording by itself")
+        if (json_path, csv_path, plot_path) != (None, None, None):
+            raise ParameterError("--out: gives a file for each recording; no --json, --csv, --plot")
+        options = AnalysisOptions(parameters, start, duration, roi, time_unit, not causal)
+        analyze_many(recordings, out, options, jobs, dask)
+        return
+    recording = _the_only(recordings, dask)
     _refuse_overwriting(recording, [json_path, csv_path, plot_path])
     name = Path(recording).name
     with ExitStack() as stack:
@@ -113,7 +152,14 @@ def analyze(
             advance(measurement.t_us - start_us)
         if draw is not None:
             draw(summary, name)
-    summary.print(source.statistics, file=sys.stderr if json_path == "-" else sys.stdout)
+    output = sys.stderr if json_path == "-" else sys.stdout
+    summary.print(source.statistics, output, explain)
+
+
+def _the_only(recordings: Sequence[str], dask: str | None) -> str:
+    if len(recordings) > 1 or dask is not None:
+        raise ParameterError("--out: name the folder for the results of several recordings")
+    return recordings[0]
 
 
 def _refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) -> None:
@@ -130,7 +176,7 @@ def _refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) ->
 def _open_files(
     stack: ExitStack, json_path: str | None, csv_path: Path | None
 ) -> list[Callable[[Measurement], None]]:
-    from evio_ros.cli.measurement_files import open_csv, open_json_lines
+    from evio_ros.measurement_files import open_csv, open_json_lines
 
     sinks = []
     if json_path is not None:
@@ -186,6 +232,7 @@ def _span(
     if end_us - start_us < parameters.window_us:
         raise ParameterError(
             f"--window-ms: {parameters.window_us * 1e-3:g} ms is longer than "
-            f"the {(end_us - start_us) * 1e-3:g} ms to measure"
+            f"the {(end_us - start_us) * 1e-3:g} ms to measure; give a shorter one, but to find a "
+            "rotor takes 250 ms"
         )
     return start_us, end_us

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evio_ros.cli.section import Duration, Region, Start, TimeUnit, region_of, section_of
 from evio_ros.errors import ParameterError
+
+if TYPE_CHECKING:
+    from evio_ros.event_filter import EventFilter
+    from evio_ros.sources.base import SeekableSource
 
 __all__ = ["convert"]
 
@@ -32,6 +36,17 @@ def convert(
     duration: Duration = None,
     roi: Region = None,
     time_unit: TimeUnit = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="NAME=VALUE",
+            help="Leave out events; may be given again. background_activity_time_us=2000: what no "
+            "event of the 8 pixels around supports within that time; hot_pixels=learn, or a file "
+            "of lines `x y`; region=x0,y0,x1,y1; mask=FILE, a picture that is black where events "
+            "are left out.",
+        ),
+    ] = None,
 ) -> None:
     """Copy RECORDING, or a part of it, into OUTPUT in another format.
 
@@ -51,19 +66,56 @@ def convert(
     with open_recording(recording, time_unit=time_unit) as source:
         start_us, end_us = section_of(source, start, duration)
         region = region_of(roi, source.size)
+        event_filter = _filter_of(filters or [], source, start_us, end_us)
         with (
             open_writer(output, source.size, name) as writer,
             progress_bar(Path(recording).name, end_us - start_us) as advance,
         ):
-            events, triggers = copy_events(source, writer, start_us, end_us, region, advance)
+            events, triggers = copy_events(
+                source, writer, start_us, end_us, region, advance, event_filter
+            )
             if not events:
                 raise ParameterError(f"{recording}: no event in the part asked for")
         typer.echo(
             f"{output}: {events} events in {(end_us - start_us) * 1e-6:g} s at {source.size}, "
             f"{writer.format_name} ({time.monotonic() - started:.1f} s to convert)"
         )
+        for name, number in event_filter.dropped.items() if event_filter else ():
+            if number:
+                typer.echo(f"{recording}: {number} events left out by {name}", err=True)
         lost = source.statistics.triggers - triggers
         if lost:
             typer.echo(f"{recording}: the copy does not hold {lost} external triggers", err=True)
         for remark in [*source.remarks, *remarks_of(source.statistics)]:
             typer.echo(f"{recording}: {remark}", err=True)
+
+
+def _filter_of(
+    given: list[str], source: SeekableSource, start_us: int, end_us: int
+) -> EventFilter | None:
+    """The filter that --filter asks for; hot pixels are learned from all that is copied."""
+    from evio_ros.event_filter import LEARN, EventFilter, FilterParameters
+
+    parameters = FilterParameters.from_mapping(dict(map(_name_and_value, given)))
+    if not parameters.is_on:
+        return None
+    event_filter = EventFilter(source.size, parameters)
+    if parameters.hot_pixels == LEARN:
+        source.seek(start_us)
+        event_filter.learn(batch.between(start_us, end_us) for batch in source.batches())
+    return event_filter
+
+
+def _name_and_value(text: str) -> tuple[str, object]:
+    from evio_ros.event_filter import FilterParameters
+    from evio_ros.parameters import refuse_unknown
+
+    name, mark, value = text.partition("=")
+    types = {description.name: description.type for description in FilterParameters.describe()}
+    refuse_unknown(name, types)
+    if not mark:
+        raise ParameterError(f"--filter: {text!r} is not NAME=VALUE")
+    try:
+        return name, types[name](value)
+    except ValueError:
+        raise ParameterError(f"--filter: {name}: {value!r} is no number") from None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.estimate import Measurement
     from evio_ros.events import SensorSize
+    from evio_ros.explanation import Explanation
     from evio_ros.ros.node_process import NodeProcess
     from evio_ros.ros.rotation_listener import RotationListener
 
@@ -94,7 +95,7 @@ def _require_ros() -> None:
 def _simulated(scene: str, duration: float) -> Path:
     """A simulated recording from the cache, made if it is not there."""
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.evaluation.simulated_recording import cached_recording
+    from evio_ros.playback.simulated_recording import cached_recording
 
     with progress_bar(f"simulating {scene}", round(1e6 * duration)) as advance:
         return cached_recording(scene, duration, advance=advance)
@@ -190,9 +191,9 @@ def _report(
 ) -> None:
     """Print the result, and write the CSV file and the plot."""
     from evio_ros.cli.demo_table import truth_table
-    from evio_ros.cli.measurement_files import open_csv
     from evio_ros.cli.measurement_plot import open_plot
     from evio_ros.cli.measurement_summary import MeasurementSummary
+    from evio_ros.measurement_files import open_csv
     from evio_ros.simulation.truth import Truth, truth_path
 
     output.mkdir(parents=True, exist_ok=True)
@@ -205,6 +206,8 @@ def _report(
             summary.add(measurement)
         _add_events(summary, section.path, measurements)
         draw(summary, section.path.name)
+    if not summary.rotors:
+        summary.explanations = _explanations(section)
     summary.print_rotors(console)
     known = truth_path(section.path)
     if known.exists():
@@ -215,6 +218,17 @@ def _report(
             f"{missing} windows are missing: this computer did not keep up; try --rate 0.5"
         )
     console.print(f"every window: {csv_path}\nthe plot:     {plot_path}")
+
+
+def _explanations(section: _Section) -> tuple[Explanation, ...]:
+    """Why no rotor is found, as the library says of the same events."""
+    from evio_ros.front_door import measure
+    from evio_ros.sources.registry import open_recording
+
+    end_us = section.start_us + section.length_us
+    with open_recording(str(section.path)) as source:
+        measurements = list(measure(source, start_us=section.start_us, end_us=end_us))
+    return measurements[-1].explanations if measurements else ()
 
 
 def _missing_windows(measurements: list[Measurement], start_us: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,8 @@ __all__ = ["info"]
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _SPARKLINE_WIDTH = 60
+_SETTLED = ("stream", "streams", "topic", "topics", "type", "time_unit", "polarity")
+"""What a recording may leave open, and how it was read."""
 
 
 def info(
@@ -81,6 +84,14 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
         "events": statistics.events,
         "on": statistics.on,
         "off": statistics.events - statistics.on,
+        "time_unit": "us",
+        "polarity": "one bit",
+        **source.details,
+        "counted": {
+            name: value
+            for name, value in asdict(source.statistics).items()
+            if name not in ("events", "restarts", "gaps")
+        },
         "triggers": source.statistics.triggers,
         "lost_packets": source.statistics.lost_packets,
         "dropped": source.statistics.dropped,
@@ -88,6 +99,11 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
             {"t_us": restart.t_us, "gap_us": restart.gap_us}
             for restart in source.statistics.restarts
         ],
+        "missing": [
+            {"t_us": span.start, "length_us": len(span)} for span in source.statistics.gaps
+        ],
+        "gaps": [{"t_us": gap.start_us, "length_us": gap.length_us} for gap in statistics.gaps],
+        "hot_pixels": [list(pixel) for pixel in statistics.hot_pixels()],
         "mean_rate_hz": statistics.events / seconds if seconds else 0.0,
         "peak_rate_hz": float(rates.max(initial=0.0)),
         "suspicious": _suspicions(source, statistics),
@@ -128,9 +144,16 @@ def _print(facts: dict[str, Any], statistics: RecordingStatistics) -> None:
         ("mean rate", f"{facts['mean_rate_hz'] * 1e-6:.3f} Mev/s"),
         ("peak rate", f"{facts['peak_rate_hz'] * 1e-6:.3f} Mev/s in 10 ms"),
         ("rate", _sparkline(statistics)),
+        *((name, _one_line(facts[name])) for name in _SETTLED if name in facts),
         ("suspicious", f"\n{'':12}".join(facts["suspicious"]) or "nothing"),
     ):
         console.print(f"[bold]{name:12}[/]{value}")
+
+
+def _one_line(value: str | list[str]) -> str:
+    from rich.markup import escape
+
+    return escape(value if isinstance(value, str) else ", ".join(value))
 
 
 def _sparkline(statistics: RecordingStatistics) -> str:

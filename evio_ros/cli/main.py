@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -12,12 +11,14 @@ import typer
 
 from evio_ros import __version__
 from evio_ros.cli.analyze import analyze
+from evio_ros.cli.compile import compile_all
 from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
 from evio_ros.cli.detect import detect
 from evio_ros.cli.devices import devices
 from evio_ros.cli.evaluate import evaluate
 from evio_ros.cli.info import info
+from evio_ros.cli.interruption import said_on_end, unwinding
 from evio_ros.cli.models import models
 from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
@@ -27,8 +28,9 @@ from evio_ros.errors import EvioError
 __all__ = ["main"]
 
 _EXIT_ERROR = 2
+_SIGNALLED = 128
+"""Less than the exit code of what a signal ends, by the signal's number."""
 _OLDEST_TYPER = (0, 16)
-_EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="evio",
@@ -39,6 +41,7 @@ app = typer.Typer(
 )
 for verb in (analyze, info, convert, render, simulate, demo, detect, devices, train, evaluate):
     app.command()(verb)
+app.command("compile")(compile_all)
 app.add_typer(models, name="models")
 
 
@@ -72,22 +75,27 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal that knows no bars and boxes shows question marks instead.
         sys.stdout.reconfigure(errors="replace")
-    # Like Ctrl-C, so that what is half done is undone.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    sys.exit(_run())
+    code = _run()
+    if code > _SIGNALLED:
+        # Python would take down what was broken off, which may fail.
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run() -> int:
     try:
-        code = _run_app()
-        sys.stdout.flush()
+        with unwinding():
+            code = _run_app()
+            sys.stdout.flush()
     except EvioError as error:
         return _fail(str(error))
-    except KeyboardInterrupt:
-        return _EXIT_INTERRUPTED
+    except SystemExit as end:  # by a signal
+        code = _code_of(end)
     except OSError as error:
         _discard_output()
         return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    if code > _SIGNALLED:
+        return _fail(said_on_end(code - _SIGNALLED), code)
     return code
 
 
@@ -98,8 +106,12 @@ def _run_app() -> int:
     try:
         app(prog_name="evio")
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+        return _code_of(end)
     return 0
+
+
+def _code_of(end: SystemExit) -> int:
+    return end.code if isinstance(end.code, int) else 0
 
 
 def _discard_output() -> None:
@@ -107,6 +119,6 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(text: str) -> int:
-    print(f"evio: {text}", file=sys.stderr)
-    return _EXIT_ERROR
+def _fail(text: str, code: int = _EXIT_ERROR) -> int:
+    print(f"evio: {text}", file=sys.stderr, flush=True)
+    return code

@@ -14,6 +14,7 @@ from evio_ros.cell_counts import activity_grid
 from evio_ros.cli.angle_time_strip import AngleTimeStrip
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
+from evio_ros.explanation import Explanation
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.source_remarks import remarks_of
 
@@ -38,6 +39,7 @@ class MeasurementSummary:
         rotors: estimates in order of time, by the rotor's id.
         windows: number of windows.
         start_us: sensor time at which the first window starts.
+        explanations: why nothing was found in other places, as the latest measurement says.
         picture: int32 (height, width) events of each pixel; None where it is not kept.
         strips: the last turns of each rotor, by its id, where a picture is kept.
     """
@@ -46,6 +48,7 @@ class MeasurementSummary:
         self.rotors: dict[int, list[RotorEstimate]] = {}
         self.windows = 0
         self.start_us = 0
+        self.explanations: tuple[Explanation, ...] = ()
         self.picture: NDArray[np.int32] | None = None
         if keep_picture:
             self.picture = np.zeros((size.height, size.width), np.int32)
@@ -56,6 +59,7 @@ class MeasurementSummary:
         if not self.windows:
             self.start_us = measurement.t_us - measurement.window_us
         self.windows += 1
+        self.explanations = measurement.explanations
         for rotor in measurement.rotors:
             self.rotors.setdefault(rotor.id, []).append(rotor)
         if measurement.step is not None:
@@ -74,10 +78,18 @@ class MeasurementSummary:
         for rotor in rotors:
             self.strips.setdefault(rotor.id, AngleTimeStrip()).add(step, rotor)
 
-    def print(self, statistics: SourceStatistics, file: TextIO) -> None:
-        """Print the table of rotors and what was wrong with the recording."""
+    def print(self, statistics: SourceStatistics, file: TextIO, explain: bool = False) -> None:
+        """Print the table of rotors and what was wrong with the recording.
+
+        Args:
+            statistics: of the recording.
+            file: where to.
+            explain: whether to print why nothing was found in other places.
+        """
         console = Console(file=file)
         self.print_rotors(console)
+        if explain:
+            self._print_explanations(console)
         for remark in remarks_of(statistics):
             console.print(f"{remark}.", highlight=False)
 
@@ -85,23 +97,42 @@ class MeasurementSummary:
         """Print the table of rotors."""
         if not self.rotors:
             console.print(f"No rotor seen in {self.windows} windows.")
+            for explanation in self.explanations[:1]:
+                text = f"Most likely because: {explanation}"
+                console.print(text, highlight=False, markup=False, soft_wrap=True)
             return
-        confident = {
-            identity: [each for each in estimates if each.confidence >= _LEAST_CONFIDENCE]
-            for identity, estimates in sorted(self.rotors.items())
-        }
-        shown = {name: kept or self.rotors[name] for name, kept in confident.items()}
+        shown = self.shown_rotors()
         console.print(self._table(shown))
         others = {name: len(self.rotors[name]) - len(kept) for name, kept in shown.items()}
         text = ", ".join(f"{count} of rotor {name}" for name, count in others.items() if count)
         console.print(f"Left out, for a confidence below {_LEAST_CONFIDENCE}: {text or 'none'}.")
-        for name in (name for name, kept in confident.items() if not kept):
+        for name in (name for name, kept in shown.items() if not _confident(kept)):
             console.print(
                 f"Rotor {name}: none of its speeds reaches that; its row is of all of them."
             )
         later = sum(each.looked_back for kept in shown.values() for each in kept)
         if later:
             console.print(f"{later} of those seen were measured with later events too.")
+
+    def _print_explanations(self, console: Console) -> None:
+        """Print each place in which nothing was found, and why."""
+        if not self.explanations:
+            console.print("There was no other place to search.")
+            return
+        table = Table(title="where no rotor was found")
+        for heading in ("place", "until", "what stopped the search"):
+            table.add_column(heading)
+        for each in self.explanations:
+            until = f"{1e-6 * (each.t_us - self.start_us):.2f} s"
+            table.add_row(each.place, until, f"{each.what}. {each.advice}".rstrip())
+        console.print(table, markup=False)
+
+    def shown_rotors(self) -> dict[int, list[RotorEstimate]]:
+        """By the rotor's id the estimates that are more likely right than wrong, or all if none."""
+        return {
+            identity: _confident(estimates) or estimates
+            for identity, estimates in sorted(self.rotors.items())
+        }
 
     def _table(self, shown: dict[int, list[RotorEstimate]]) -> Table:
         title = f"{len(shown)} rotors in {self.windows} windows; speeds in rpm"
@@ -111,6 +142,10 @@ class MeasurementSummary:
         for identity, estimates in shown.items():
             table.add_row(str(identity), *_row(estimates), str(len(estimates)))
         return table
+
+
+def _confident(estimates: list[RotorEstimate]) -> list[RotorEstimate]:
+    return [each for each in estimates if each.confidence >= _LEAST_CONFIDENCE]
 
 
 def _row(estimates: list[RotorEstimate]) -> tuple[str, ...]:

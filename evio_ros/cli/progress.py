@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["progress_bar", "step_bar"]
+__all__ = ["counter_bar", "progress_bar", "step_bar"]
+
+_LINE_EVERY_S = 5.0
 
 
 @contextmanager
@@ -27,7 +30,48 @@ def progress_bar(title: str, length_us: int) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(escape(title), total=length_us)
-        yield lambda done_us: bar.update(task, completed=done_us)
+        with _compilation_shown(bar, task, escape(title)):
+            yield lambda done_us: bar.update(task, completed=done_us, description=escape(title))
+
+
+@contextmanager
+def _compilation_shown(bar: Progress, task: TaskID, title: str) -> Iterator[None]:
+    """Say beside the title that kernels are compiled, which happens once and takes long."""
+    from evio_ros.compilation import compilation_told
+
+    def tell(compiled: int) -> None:
+        bar.update(task, description=f"{title}, compiling kernels for the first time: {compiled}")
+
+    with compilation_told(tell):
+        yield
+
+
+@contextmanager
+def counter_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on the error stream, or lines now and then where that is no terminal.
+
+    Args:
+        title: what is counted.
+        total: about how many there will be.
+
+    Yields:
+        A function that takes how many there have been.
+    """
+    console = Console(file=sys.stderr)
+    if console.is_terminal:
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task(escape(title), total=total)
+            yield lambda done: bar.update(task, completed=min(done, total))
+        return
+    shown_s = time.monotonic()
+
+    def show(done: int) -> None:
+        nonlocal shown_s
+        if time.monotonic() - shown_s > _LINE_EVERY_S:
+            shown_s = time.monotonic()
+            console.print(f"{title}: {done} of about {total}")
+
+    yield show
 
 
 @contextmanager

@@ -18,10 +18,10 @@ def _list_scenes(wanted: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from evio_ros.simulation.presets import PRESETS, preset
+    from evio_ros.simulation.presets import PRESETS, REALISTIC_PRESETS, preset
 
     table = Table("scene", "length", "what it shows", title="scenes of evio simulate")
-    for name in PRESETS:
+    for name in (*PRESETS, *REALISTIC_PRESETS):
         chosen = preset(name)
         table.add_row(name, f"{chosen.duration_s:g} s", chosen.description)
     Console().print(table)
@@ -57,7 +57,7 @@ def simulate(
     Writes a DAT file, and beside it NAME.truth.json with the exact motion of every rotor.
     """
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.evaluation.simulated_recording import record
+    from evio_ros.playback.simulated_recording import record
     from evio_ros.simulation.presets import preset
     from evio_ros.simulation.truth import truth_path
 

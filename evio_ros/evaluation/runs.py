@@ -12,8 +12,8 @@ from evio_ros.evaluation.accuracy import score
 from evio_ros.evaluation.methods import ACQUISITION_US, METHODS, TOLD, Step, detector
 from evio_ros.evaluation.results import Row
 from evio_ros.evaluation.scores import RotorScore
-from evio_ros.evaluation.simulated_recording import cached_recording
 from evio_ros.events import EventBatch
+from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.registry import open_recording
 

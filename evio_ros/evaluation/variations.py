@@ -15,7 +15,7 @@ from evio_ros.evaluation.honesty import Honesty
 from evio_ros.evaluation.results import Row
 from evio_ros.evaluation.runs import Job, errors_of
 from evio_ros.evaluation.scores import RotorScore
-from evio_ros.evaluation.simulated_recording import cached_recording
+from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.simulation.presets import preset
 
 __all__ = ["VariedJob", "pooled", "run_varied"]

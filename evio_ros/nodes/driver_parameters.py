@@ -18,8 +18,8 @@ class DriverParameters(Parameters):
     source: str = parameter(
         "",
         read_only=True,
-        doc="A recording, camera:MODEL for a live camera, or topic:NAME for the EventPacket "
-        "messages of another driver.",
+        doc="A recording, camera:MODEL for a live camera, topic:NAME for the EventPacket messages "
+        "of another driver, or scene:fan, or scene:NAME as of evio simulate, for a simulated one.",
     )
     width: int = parameter(
         0,
@@ -47,6 +47,12 @@ class DriverParameters(Parameters):
         read_only=True,
         doc="The replay begins when so many subscribers are connected.",
     )
+    wait_for: str = parameter(
+        "",
+        read_only=True,
+        doc="Nodes that must be ready to take events before the replay begins, with commas "
+        "between: names in the namespace of the driver, or full ones.",
+    )
     exit_at_end: bool = parameter(
         True, doc="End the node at the end; False waits there for a seek or restart."
     )
@@ -65,6 +71,11 @@ class DriverParameters(Parameters):
             raise ParameterError(
                 f"width, height: {self.width} and {self.height}; give both or neither"
             )
+
+    @property
+    def takers(self) -> list[str]:
+        """The names in `wait_for`."""
+        return [name.strip() for name in self.wait_for.split(",") if name.strip()]
 
     @property
     def size(self) -> SensorSize | None:

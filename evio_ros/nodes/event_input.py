@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from event_camera_msgs.msg import EventPacket
 
@@ -12,7 +13,15 @@ from evio_ros.events import EventWindow
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
-from evio_ros.ros.event_subscription import EventSubscription, ReceptionStatistics, SensorClock
+from evio_ros.ros.event_subscription import (
+    Choice,
+    EventSubscription,
+    ReceptionStatistics,
+    SensorClock,
+)
+from evio_ros.ros.geometry_limit import GeometryLimit
+from evio_ros.ros.message_queue import MessageQueue
+from evio_ros.ros.publisher_choice import MessageMark, follow_one
 from evio_ros.ros.quality_of_service import EventsQualityParameters, packets_quality
 from evio_ros.sources.codecs.packet_stream import PacketStream
 
@@ -37,6 +46,15 @@ class EventInputParameters(Parameters):
         read_only=True,
         doc="Events of packets are worked on when so much time is complete.",
     )
+    maximum_pixels: int = parameter(
+        16_000_000,
+        unit="px",
+        minimum=1,
+        maximum=1 << 32,
+        read_only=True,
+        doc="Messages of sensors with more pixels are refused, and those for which too little "
+        "memory is free.",
+    )
 
 
 class _PacketSubscription:
@@ -45,27 +63,52 @@ class _PacketSubscription:
     Args:
         node: the node.
         window_us: length of the windows.
+        limit: the largest sensor; packets of larger ones are refused.
         take: called with every window and the clock that the first packet showed.
+        choose: see `Choice`; None to take all events.
 
     Attributes:
         statistics: what has come so far.
+        queue: the packets that wait.
     """
 
     def __init__(
-        self, node: EvioNode, window_us: int, take: Callable[[EventWindow, SensorClock], None]
+        self,
+        node: EvioNode,
+        window_us: int,
+        limit: GeometryLimit,
+        take: Callable[[EventWindow, SensorClock], None],
+        choose: Choice | None,
     ) -> None:
         self.statistics = ReceptionStatistics()
+        self._limit = limit
+        self._choice = follow_one(node, EVENTS_TOPIC)
         self._node = node
         self._take = take
+        self._choose = choose
         self._stream = PacketStream(window_us)
         self._clock: SensorClock | None = None
-        node.create_subscription(EventPacket, EVENTS_TOPIC, self._receive, packets_quality())
+        self.queue = MessageQueue(
+            node, EventPacket, EVENTS_TOPIC, packets_quality(), self._receive, _size_of
+        )
 
-    def _receive(self, packet: EventPacket) -> None:
+    def close(self) -> None:
+        """Nothing is left to do: the topic is the node's to destroy."""
+
+    def _receive(self, packet: EventPacket, info: Mapping[str, Any]) -> None:
+        self.statistics.note_arrival(packet.header.frame_id, info["received_timestamp"])
+        camera = (packet.header.frame_id, packet.width, packet.height)
+        if not self._choice.follows(MessageMark(camera, packet.seq, None)):
+            self.statistics.ignore(self._node, self._choice.ignored)
+            return
+        self.statistics.problem = self.statistics.problem if self._choice.ignored else ""
         self.statistics.messages += 1
         try:
+            self._limit.check(packet.width, packet.height)
             for window in self._stream.push(packet):
                 self.statistics.events += len(window.events)
+                if self._choose is not None:
+                    window = window.thinned(*self._choose(len(window.events)))
                 self._take(window, self._clock_of(window, packet))
         except EventError as error:
             self.statistics.refused += 1
@@ -83,16 +126,28 @@ class _PacketSubscription:
         return self._clock
 
 
+def _size_of(packet: EventPacket) -> int:
+    """Bytes of a packet's events."""
+    return len(packet.events)
+
+
 def subscribe_to_events(
-    node: EvioNode, take: Callable[[EventWindow, SensorClock], None]
+    node: EvioNode,
+    bytes_per_pixel: int,
+    take: Callable[[EventWindow, SensorClock], None],
+    choose: Choice | None = None,
 ) -> EventSubscription | _PacketSubscription:
     """Subscribe a node to events as its parameters `input` and `qos` say.
 
     Args:
         node: a node with these two groups of parameters.
+        bytes_per_pixel: memory that the node takes for a sensor.
         take: called with every window and the clock of its message.
+        choose: see `Choice`; None to take all events.
     """
     form = node.parameters.get(EventInputParameters, "input")
+    limit = GeometryLimit(form.maximum_pixels, bytes_per_pixel)
     if form.packets:
-        return _PacketSubscription(node, form.packet_window_us, take)
-    return EventSubscription(node, node.parameters.get(EventsQualityParameters, "qos"), take)
+        return _PacketSubscription(node, form.packet_window_us, limit, take, choose)
+    quality = node.parameters.get(EventsQualityParameters, "qos")
+    return EventSubscription(node, quality, take, choose, limit)

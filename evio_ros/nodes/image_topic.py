@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
 from rclpy.node import Node
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from evio_ros.events import SensorSize
 from evio_ros.msg import RotationStateArray
@@ -17,7 +18,7 @@ from evio_ros.representations.picture import LOOKS, draw_picture, representation
 from evio_ros.representations.rotor_overlay import draw_rotors
 from evio_ros.representations.tensor_stream import TensorStream
 from evio_ros.ros.event_subscription import SensorClock
-from evio_ros.ros.quality_of_service import results_quality
+from evio_ros.ros.quality_of_service import pictures_quality, results_quality
 from evio_ros.ros.rotation_messages import estimate_of
 
 __all__ = ["ImageParameters", "ImageTopic"]
@@ -51,14 +52,38 @@ class ImageParameters(Parameters):
         doc="Time constant of activity and time_surface.",
     )
     rotors: bool = parameter(True, doc="Draw the rotors of rotation_states, where they come.")
+    jpeg_quality: int = parameter(
+        80, unit="%", minimum=1, maximum=100, doc="Quality of representation/image/compressed."
+    )
+    camera_info_file: str = parameter(
+        "",
+        read_only=True,
+        doc="Calibration, a YAML file as camera_calibration writes it; published with every "
+        "picture on representation/camera_info.",
+    )
 
 
 class ImageTopic(TopicOnDemand):
-    """`representation/image`, made by cv_bridge; its stamp is the ROS time of the window's end."""
+    """`representation/image`, made by cv_bridge; its stamp is the ROS time of the window's end.
 
-    def __init__(self, node: Node) -> None:
+    With it, as image_transport and image_pipeline have it, `image/compressed` and `camera_info`.
+
+    Args:
+        node: the node.
+        camera_info: calibration of the camera; None for none.
+    """
+
+    def __init__(self, node: Node, camera_info: CameraInfo | None) -> None:
         super().__init__(node, "image", Image)
         self._rotors: RotationStateArray | None = None
+        self._compressed = node.create_publisher(
+            CompressedImage, "representation/image/compressed", pictures_quality()
+        )
+        self._camera_info = camera_info
+        if camera_info is not None:
+            self._camera_infos = node.create_publisher(
+                CameraInfo, "representation/camera_info", pictures_quality()
+            )
         node.create_subscription(
             RotationStateArray, _ROTORS_TOPIC, self._note_rotors, results_quality()
         )
@@ -70,6 +95,12 @@ class ImageTopic(TopicOnDemand):
             node.get_logger().error(self.problem)
         else:
             self._bridge = CvBridge()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody has subscribed to either form and it can be published."""
+        is_wanted_compressed = not self.problem and self._compressed.get_subscription_count() > 0
+        return super().is_wanted or is_wanted_compressed
 
     def change(self, parameters: ImageParameters) -> None:
         """Take over parameters; the next event begins a new stream."""
@@ -100,6 +131,25 @@ class ImageTopic(TopicOnDemand):
             draw_rotors(map(estimate_of, shown), self._picture)
         self._image.header = clock.header(end_us)
         return self._image
+
+    def _publish(self, message: Image) -> None:
+        if super().is_wanted:
+            super()._publish(message)
+        if self._compressed.get_subscription_count():
+            self._compressed.publish(self._jpeg(message))
+        if self._camera_info is not None:
+            self._camera_info.header = message.header
+            self._camera_infos.publish(self._camera_info)
+
+    def _jpeg(self, message: Image) -> CompressedImage:
+        import cv2
+
+        quality = [cv2.IMWRITE_JPEG_QUALITY, self._parameters.jpeg_quality]
+        _, data = cv2.imencode(".jpg", self._picture[..., ::-1], quality)
+        # The words that image_transport's subscribers look for.
+        made = CompressedImage(header=message.header, format="rgb8; jpeg compressed bgr8")
+        made.data = array("B", data.tobytes())
+        return made
 
     def _note_rotors(self, message: RotationStateArray) -> None:
         self._rotors = message

@@ -17,6 +17,7 @@ from evio_ros.ros.quality_of_service import packets_quality
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.codecs.event_packet import EventPacketEncoder
 from evio_ros.sources.codecs.packet_stream import PacketStream
+from evio_ros.sources.raw_columns import Triggers
 
 __all__ = ["TOPIC_SCHEME", "PacketPublisher", "PacketRelay"]
 
@@ -96,6 +97,10 @@ class PacketRelay(LivePlayer):
     def statistics(self) -> SourceStatistics:
         """What was decoded, lost and dropped."""
         return self._stream.statistics
+
+    def take_triggers(self) -> Triggers:
+        """External triggers of the packets since the last call."""
+        return self._stream.take_triggers()
 
     def start(self) -> None:
         """Subscribe."""

@@ -15,18 +15,24 @@ from evio_ros.parameters import Parameters
 from evio_ros.representations.base import RepresentationParameters
 from evio_ros.representations.registry import KINDS
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.camera_info import read_camera_info
 from evio_ros.ros.diagnostics import Report
-from evio_ros.ros.event_subscription import SensorClock
+from evio_ros.ros.event_subscription import ReceptionStatistics, SensorClock
+from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters
 
 __all__ = ["RepresentationNode", "main"]
+
+_BYTES_PER_PIXEL = 120
+"""The most that one kind takes with default parameters: its counts and its message."""
 
 
 class RepresentationNode(EvioNode):
     """Publishes `representation/<kind>` and `representation/image`, each while it is wanted."""
 
     TASK = "representations"
+    INPUT = "events"
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
         "window_us": TensorWindowParameters,
         "image": ImageParameters,
@@ -38,20 +44,42 @@ class RepresentationNode(EvioNode):
     def __init__(self) -> None:
         super().__init__("representation")
         self._busy_s = 0.0
-        self._topics: list[TopicOnDemand] = [
-            *(TensorTopic(self, kind) for kind in KINDS),
-            ImageTopic(self),
-        ]
-        self._change_parameters()
+        self._topics: list[TopicOnDemand] = []
         self.parameters.on_change(self._change_parameters)
-        self._events = subscribe_to_events(self, self._take)
+
+    def configure(self) -> None:
+        """Make the topics and have everything compiled."""
+        file = self.parameters.get(ImageParameters, "image").camera_info_file
+        image = ImageTopic(self, read_camera_info(file) if file else None)
+        self._topics = [*(TensorTopic(self, kind) for kind in KINDS), image]
+        with compilation_logged(self):
+            self._change_parameters()
+        self._received = ReceptionStatistics()
+
+    def activate(self) -> None:
+        """Subscribe to events."""
+        self._events = subscribe_to_events(self, _BYTES_PER_PIXEL, self._take)
+        self._received = self._events.statistics
+
+    def deactivate(self) -> None:
+        """Take no more events."""
+        self._events.close()
+
+    def cleanup(self) -> None:
+        """Free the tensors."""
+        self._topics = []
+
+    def last_input_s(self) -> float | None:
+        """When events last came."""
+        return self._received.last_s
 
     def report(self) -> Report:
         """What is published, and what was lost on the way."""
-        received = self._events.statistics
+        received = self._received
         late = sum(topic.late_events for topic in self._topics)
         wanted = [topic.name for topic in self._topics if topic.is_wanted]
         problems = [topic.problem for topic in self._topics if topic.problem]
+        problems += [received.problem] if received.problem else []
         message = f"publishing {', '.join(wanted)}" if wanted else "nobody has subscribed"
         waiting = [] if received.messages else ["waiting for events"]
         return Report(
@@ -62,7 +90,9 @@ class RepresentationNode(EvioNode):
                 **{f"published_{topic.name}": topic.published for topic in self._topics},
                 "busy_s": round(self._busy_s, 3),
             },
-            warning=bool(received.lost or received.refused or late or problems),
+            warning=received.is_troubled or bool(late or problems),
+            hardware_id=received.camera,
+            rates=("messages", "events"),
         )
 
     def _change_parameters(self) -> None:

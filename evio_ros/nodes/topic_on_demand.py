@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import qos_profile_sensor_data
 
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.representations.base import Representation, TensorArray, represent
 from evio_ros.representations.tensor_stream import TensorStream
 from evio_ros.ros.event_subscription import SensorClock
+from evio_ros.ros.quality_of_service import pictures_quality
 
 __all__ = ["WARM_UP_SIZE", "TopicOnDemand", "warm_up"]
 
@@ -36,7 +37,7 @@ class TopicOnDemand:
         self._stream: TensorStream | None = None
         self._late_events = 0
         self._publisher: Publisher = node.create_publisher(
-            message, f"representation/{name}", qos_profile_sensor_data
+            message, f"representation/{name}", pictures_quality()
         )
 
     @property
@@ -59,8 +60,11 @@ class TopicOnDemand:
             self._close()
             self._stream = self._open(size)
         for start_us in self._stream.push(window):
-            self._publisher.publish(self._message(self._stream, start_us, clock))
+            self._publish(self._message(self._stream, start_us, clock))
             self.published += 1
+
+    def _publish(self, message: Any) -> None:
+        self._publisher.publish(message)
 
     def _close(self) -> None:
         """Let go of the stream and its memory; the next event makes a new one."""

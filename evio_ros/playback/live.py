@@ -10,9 +10,9 @@ from evio_ros.errors import EvioError, ParameterError
 from evio_ros.events import EventWindow
 from evio_ros.playback.replay import Replay, ReplayParameters
 from evio_ros.sources.base import EventSource, SeekableSource
-from evio_ros.windowing import WindowAssembler, split_window
+from evio_ros.windowing import WindowAssembler, split_window, with_missing
 
-__all__ = ["LivePlayer", "Player", "player_of"]
+__all__ = ["LivePlayer", "Player", "described", "player_of"]
 
 
 class Player(Protocol):
@@ -154,7 +154,7 @@ class LiveStream(LivePlayer):
         for batch in self._source.batches():
             if self.closed:
                 return
-            for window in windows.push(batch):
+            for window in with_missing(windows.push(batch), self._source.statistics.gaps):
                 self._pass_on(window)
 
 
@@ -168,3 +168,18 @@ def player_of(
     if isinstance(source, SeekableSource):
         return Replay(source, parameters, emit, ended)
     return LiveStream(source, parameters, emit, ended)
+
+
+def described(source: object, rate: float) -> str:
+    """A source in a line: name, geometry, length and pace of a recording.
+
+    Args:
+        source: a source with a path.
+        rate: speed of the replay, 0 for as fast as events are taken.
+    """
+    path = str(getattr(source, "path", source))
+    if not isinstance(source, SeekableSource):
+        return path
+    pace = f"at {rate:g} times its speed" if rate else "as fast as it is taken"
+    length_s = 1e-6 * (source.end_us - source.start_us)
+    return f"{path}, {source.size} pixels, {length_s:.3f} s, {pace}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evio_ros.errors import EvioError, ParameterError
 from evio_ros.events import EventWindow
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.sources.base import SeekableSource
-from evio_ros.windowing import split_window, windows
+from evio_ros.windowing import split_window, windows, with_missing
 
 __all__ = ["Replay", "ReplayParameters"]
 
@@ -198,10 +198,11 @@ class Replay:
     def _windows(self, start_us: int, parameters: ReplayParameters) -> Iterator[EventWindow]:
         size = self._source.size
         batches = self._source.batches()
-        for window in windows(batches, size, parameters.window_us, start_us, self._end_us):
+        cut = windows(batches, size, parameters.window_us, start_us, self._end_us)
+        for window in with_missing(cut, self._source.statistics.gaps):
             if window.end_us > self._end_us:
                 events = window.events.between(window.start_us, self._end_us)
-                window = EventWindow(window.start_us, window.length_us, events)
+                window = replace(window, events=events)
             yield from split_window(window, parameters.maximum_events)
 
     def _wait(self, pace: _Pace, t_us: int) -> bool:

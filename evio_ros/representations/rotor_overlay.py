@@ -13,16 +13,21 @@ __all__ = ["draw_rotors"]
 
 _COLORS = ((80, 230, 120), (255, 240, 110), (255, 120, 200), (130, 240, 255))
 _SUBPIXEL_BITS = 4
+_FARTHEST_PX = 1e6
 
 
 def draw_rotors(rotors: Iterable[RotorEstimate], picture: Picture) -> None:
     """Draw every rotor into `picture`, uint8 (rows, columns, 3), in a colour of its number.
 
+    What no rotor in a picture can be, NaN or far away, is not drawn.
+
     Raises:
         EvioError: where OpenCV is not installed.
     """
     for rotor in rotors:
-        _draw(rotor, picture)
+        lengths = (*rotor.center, *rotor.axes)
+        if all(abs(value) <= _FARTHEST_PX for value in lengths) and min(rotor.axes) >= 0.0:
+            _draw(rotor, picture)
 
 
 def _draw(rotor: RotorEstimate, picture: Picture) -> None:

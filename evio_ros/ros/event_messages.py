@@ -6,10 +6,12 @@ from array import array
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
 
 from evio_ros.errors import EventError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.msg import EventArray
+from evio_ros.ros.raw_event_array import RawEventArray
 
 __all__ = ["from_message", "stamp_of", "to_message"]
 
@@ -53,18 +55,30 @@ def to_message(window: EventWindow, seq: int, frame_id: str, stamp_ns: int) -> E
     return message
 
 
-def from_message(message: EventArray) -> EventWindow:
+def from_message(
+    message: EventArray | RawEventArray,
+    places: NDArray[np.int64] | None = None,
+    share: float = 1.0,
+) -> EventWindow:
     """Check a message and give its events as views of its memory (times are copied).
+
+    Args:
+        message: the message.
+        places: indices of those events that are wanted, a copy of them then; None for all.
+        share: what share of all that is.
 
     Raises:
         EventError: where the columns differ in length, polarity is neither 0 nor 1, a time is
             outside the message's interval, or anything breaks the rules of `EventBatch`.
     """
     polarity = np.frombuffer(message.polarity, np.uint8)
+    t = np.frombuffer(message.t, np.uint32)
+    x, y = np.frombuffer(message.x, np.uint16), np.frombuffer(message.y, np.uint16)
+    if places is not None and len(t) == len(x) == len(y) == len(polarity):
+        t, x, y, polarity = t[places], x[places], y[places], polarity[places]
     if len(polarity) and int(polarity.max()) > 1:
         index = int((polarity > 1).argmax())
         raise EventError(f"polarity of event {index} is {polarity[index]}, not 0 or 1")
-    t = np.frombuffer(message.t, np.uint32)
     if len(t) and int(t.max()) >= message.duration:
         index = int((t >= message.duration).argmax())
         raise EventError(
@@ -73,8 +87,8 @@ def from_message(message: EventArray) -> EventWindow:
     events = EventBatch(
         SensorSize(message.width, message.height),
         np.add(t, message.time_base, dtype=np.int64),
-        np.frombuffer(message.x, np.uint16),
-        np.frombuffer(message.y, np.uint16),
+        x,
+        y,
         polarity.view(np.bool_),
     )
-    return EventWindow(message.time_base, message.duration, events)
+    return EventWindow(message.time_base, message.duration, events, share=share)

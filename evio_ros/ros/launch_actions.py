@@ -3,45 +3,65 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from launch import LaunchContext, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable, Shutdown
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+    TimerAction,
+)
+from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
 from evio_ros.errors import EvioError
+from evio_ros.ros.launch_arguments import LAUNCH_FILES, Declared
+from evio_ros.ros.parameters_file import names_source, read_parameters_file, written_parameters
 from evio_ros.ros.share import share_file, use_dds_profile
 
-__all__ = ["ARGUMENTS", "arguments", "dds_profile", "is_wanted", "node"]
+__all__ = ["Arguments", "description"]
 
-ARGUMENTS: dict[str, tuple[str, str]] = {
-    "source": ("", "The recording to play."),
-    "rate": ("", "Speed of the replay: 1.0 is real time, 0.0 as fast as it goes."),
-    "loop": ("", "true: begin again at the end."),
-    "representation": (
-        "false",
-        "true: also run the representation node, for tensors and pictures.",
-    ),
-    "namespace": ("", "Namespace of all nodes; one for each camera."),
-    "config": ("", "YAML file with the nodes' parameters; by default the package's evio.yaml."),
-    "log_level": ("info", "debug, info, warn, error or fatal."),
-}
-"""Launch arguments: name to default and description. An empty value leaves what `config` says."""
+_NODES = ("driver", "rotation_detector", "fusion", "representation", "state_recorder")
+"""The nodes of the package, by the name of their executables."""
 
-_DRIVER_PARAMETERS = {"source": "source", "rate": "replay.rate", "loop": "replay.loop"}
-"""Launch arguments that set a parameter of the driver."""
+_BUILT_IN = "scene:fan"
+_EXIT_ERROR = 2
+"""Exit code of a node that has said what is wrong, and would say so again."""
+_RESPAWN_S = 0.2
+_CRASHES, _CRASHES_S = 5, 60.0
+"""A node that crashes so often in so many seconds is not started again."""
+_NO_SOURCE = (
+    "no source is named, so a simulated fan is played, over and over; "
+    "name your own: source:=fan.dat, or source:=camera:evk4"
+)
+
+_Entities = list[LaunchDescriptionEntity]
 
 
-def arguments(*names: str) -> list[DeclareLaunchArgument]:
-    """Declare some of `ARGUMENTS`."""
-    return [
+def description(name: str, entities: Callable[[Arguments], _Entities]) -> LaunchDescription:
+    """The launch description of one of `LAUNCH_FILES`: its arguments, DDS profile and nodes.
+
+    Args:
+        name: of the launch file.
+        entities: gives what is to be launched when the arguments' values are known.
+    """
+    _, declared = LAUNCH_FILES[name]
+    arguments = [
         DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-        if name in names
+        for name, (default, text) in declared.items()
     ]
+    launched = OpaqueFunction(function=lambda context: entities(Arguments.of(context, declared)))
+    return LaunchDescription([*arguments, *_dds_profile(), launched])
 
 
-def dds_profile() -> list[SetEnvironmentVariable]:
+def _dds_profile() -> list[SetEnvironmentVariable]:
     """Name the package's Fast DDS profile, unless the environment names one."""
     chosen = dict(os.environ)
     use_dds_profile(chosen)
@@ -52,44 +72,190 @@ def dds_profile() -> list[SetEnvironmentVariable]:
     ]
 
 
-def node(
-    context: LaunchContext, name: str, given: Mapping[str, object] | None = None
-) -> LaunchDescriptionEntity:
-    """One node of this package; the whole launch ends with it.
+@dataclass(frozen=True)
+class Arguments:
+    """The values of launch arguments, and nodes made by them.
 
-    Args:
-        context: where the launch arguments are.
-        name: the node's executable and name.
-        given: parameters that the launch file itself sets.
+    An empty value leaves what the parameters file says.
 
-    Raises:
-        EvioError: where the driver has no source.
+    Attributes:
+        values: by the arguments' names.
+        file: the parameters file.
+        file_names_source: whether the file names a source for the driver.
     """
-    values = {key: context.launch_configurations.get(key, "") for key in ARGUMENTS}
-    parameters: list[object] = [values["config"] or str(share_file("config/evio.yaml"))]
-    if name == "driver":
-        parameters.append(_driver_parameters(values))
-    if given:
-        parameters.append(dict(given))
-    return Node(
-        package="evio_ros",
-        executable=name,
-        name=name,
-        namespace=values["namespace"],
-        parameters=parameters,
-        arguments=["--ros-args", "--log-level", values["log_level"] or "info"],
-        output="screen",
-        on_exit=Shutdown(reason=f"{name} has ended"),
-    )
+
+    values: Mapping[str, str]
+    file: str
+    file_names_source: bool
+
+    @classmethod
+    def of(cls, context: LaunchContext, declared: Declared) -> Arguments:
+        """The values that a launch context holds.
+
+        Raises:
+            EvioError: where the parameters file cannot be read.
+        """
+        found = {name: context.launch_configurations.get(name, "") for name in declared}
+        file = found["params_file"] or found["config"] or str(share_file("config/evio.yaml"))
+        return cls(found, file, names_source(read_parameters_file(file)))
+
+    def is_true(self, name: str) -> bool:
+        """Whether an argument is true.
+
+        Raises:
+            EvioError: where it is neither true nor false.
+        """
+        return _truth(name, self.values.get(name) or "false")
+
+    def nodes(
+        self, names: Sequence[str], given: Mapping[str, Mapping[str, object]] | None = None
+    ) -> _Entities:
+        """Nodes of this package; all of them in one process where `composed` is true.
+
+        Args:
+            names: the nodes.
+            given: parameters that the launch file itself sets, by the node's name.
+        """
+        common = {"use_sim_time": self.is_true("use_sim_time")}
+        parameters = {name: {**common, **(given or {}).get(name, {})} for name in names}
+        if self.is_true("composed"):
+            return [self._process("container", parameters, names)]
+        return [self._process(name, {name: parameters[name]}) for name in names]
+
+    def driver(self, takers: Sequence[str]) -> tuple[_Entities, dict[str, object]]:
+        """What to say of the source, and the parameters of the driver.
+
+        Args:
+            takers: the nodes that must be ready before the replay begins.
+        """
+        given: dict[str, object] = {"wait_for": ",".join(takers)}
+        for name, parameter in (("rate", "replay.rate"), ("loop", "replay.loop")):
+            if self.values.get(name):
+                given[parameter] = _value(name, self.values[name])
+        if self.values.get("packets"):
+            given["packets"] = self.is_true("packets")
+        source = self.values["source"]
+        if source:
+            # Relative to where the user launches; nodes may run elsewhere.
+            given["source"] = os.path.abspath(source) if os.path.exists(source) else source
+        elif not self.file_names_source:
+            return [LogInfo(msg=_NO_SOURCE)], {"replay.loop": True, **given, "source": _BUILT_IN}
+        return [], given
+
+    def with_driver(self, takers: Sequence[str], others: Sequence[str]) -> _Entities:
+        """A driver, the nodes that take its events, and others."""
+        said, given = self.driver(takers)
+        return [*said, *self.nodes(("driver", *takers, *others), {"driver": given})]
+
+    def offline(self) -> _Entities:
+        """All that measures a recording into the file `output`, in one process."""
+        output = os.path.abspath(self.values["output"])
+        takers = ["rotation_detector"]
+        said, driver = self.driver(takers)
+        driver |= {"replay.rate": 0.0, "replay.loop": False}
+        given: dict[str, dict[str, object]] = {
+            "driver": driver,
+            "state_recorder": {"output": output},
+        }
+        names = ("driver", *takers, "fusion", "state_recorder")
+        parameters = {name: given.get(name, {}) for name in names}
+        return [*said, self._process("container", parameters, names)]
+
+    def with_events(self, takers: Sequence[str], others: Sequence[str]) -> _Entities:
+        """Nodes that take the events of another driver, and others."""
+        given = {"input.packets": self.is_true("packets")} if self.values["packets"] else {}
+        return self.nodes((*takers, *others), dict.fromkeys(takers, given))
+
+    def _process(
+        self,
+        executable: str,
+        nodes: Mapping[str, Mapping[str, object]],
+        first: Sequence[str] = (),
+    ) -> Node:
+        """A process of one or several nodes."""
+        given = written_parameters(nodes)
+        arguments = [*first, "--ros-args", "--params-file", self.file, "--params-file", given]
+        arguments += self._log_levels(tuple(nodes))
+        options: dict[str, Any] = {} if executable == "container" else {"name": executable}
+        ending = _Ending(executable, self.is_true("respawn"))
+
+        def make() -> Node:
+            return Node(
+                package="evio_ros",
+                executable=executable,
+                namespace=self.values.get("namespace", ""),
+                remappings=self._remappings(),
+                arguments=arguments,
+                output="screen",
+                on_exit=ending.entities,
+                **options,
+            )
+
+        ending.make = make
+        return make()
+
+    def _remappings(self) -> list[tuple[str, str]]:
+        topic = self.values.get("events", "")
+        return [("events", topic), ("events/receipts", f"{topic}/receipts")] if topic else []
+
+    def _log_levels(self, names: Sequence[str]) -> list[str]:
+        """ROS arguments for the log levels that concern some nodes."""
+        namespace = self.values.get("namespace", "").strip("/").replace("/", ".")
+        options = []
+        for entry in filter(None, self.values["log_level"].split(",")):
+            name, _, level = entry.strip().rpartition(":=")
+            if name and name not in _NODES:
+                raise EvioError(f"log_level: {name!r} is not one of {', '.join(_NODES)}")
+            if not name or name in names:
+                logger = f"{namespace}.{name}" if namespace else name
+                options += ["--log-level", f"{logger}:={level}" if name else level]
+        return options
 
 
-def is_wanted(context: LaunchContext, argument: str) -> bool:
-    """Whether a launch argument is true.
+@dataclass
+class _Ending:
+    """What follows when a process ends: the end of all, a new start, or a failure.
 
-    Raises:
-        EvioError: where it is neither true nor false.
+    Attributes:
+        name: executable of the process.
+        respawn: whether it is started again after a crash.
+        make: makes the process anew.
+        crashes_s: when it crashed.
     """
-    return _truth(argument, context.launch_configurations.get(argument, "false"))
+
+    name: str
+    respawn: bool
+    make: Callable[[], Node] = field(init=False)
+    crashes_s: list[float] = field(default_factory=list)
+
+    def entities(self, event: ProcessExited, context: LaunchContext) -> _Entities:
+        """What is to be done after the process has ended."""
+        if context.is_shutdown:
+            return []
+        if event.returncode == 0:
+            return [Shutdown(reason=f"{self.name} has ended")]
+        how = f"{self.name} has {_ending(event.returncode)}"
+        if event.returncode == _EXIT_ERROR or not self.respawn:
+            return [OpaqueFunction(function=lambda _: _fail(how))]
+        now_s = time.monotonic()
+        self.crashes_s = [then_s for then_s in self.crashes_s if now_s - then_s < _CRASHES_S]
+        self.crashes_s.append(now_s)
+        if len(self.crashes_s) >= _CRASHES:
+            how += f", {_CRASHES} times within {_CRASHES_S:g} s"
+            return [OpaqueFunction(function=lambda _: _fail(how))]
+        again = TimerAction(period=_RESPAWN_S, actions=[self.make()])
+        return [LogInfo(msg=f"{how}; it is started again"), again]
+
+
+def _fail(how: str) -> None:
+    """End the launch with an exit status that is not 0."""
+    raise EvioError(how)
+
+
+def _ending(returncode: int) -> str:
+    if returncode < 0:
+        return f"been ended by {signal.Signals(-returncode).name}"
+    return f"failed with exit code {returncode}"
 
 
 def _truth(argument: str, text: str) -> bool:
@@ -98,23 +264,10 @@ def _truth(argument: str, text: str) -> bool:
     return text.lower() == "true"
 
 
-def _driver_parameters(values: Mapping[str, str]) -> dict[str, object]:
-    if not values["source"] and not values["config"]:
-        raise EvioError("name a recording: source:=fan.dat")
-    given: dict[str, object] = {}
-    for argument, parameter in _DRIVER_PARAMETERS.items():
-        if values[argument]:
-            given[parameter] = _value(argument, values[argument])
-    return given
-
-
 def _value(argument: str, text: str) -> object:
-    if argument == "rate":
-        try:
-            return float(text)
-        except ValueError:
-            raise EvioError(f"rate: {text!r} is not a number") from None
     if argument == "loop":
         return _truth(argument, text)
-    # Relative to where the user launches; nodes may run elsewhere.
-    return os.path.abspath(text) if os.path.exists(text) else text
+    try:
+        return float(text)
+    except ValueError:
+        raise EvioError(f"{argument}: {text!r} is not a number") from None

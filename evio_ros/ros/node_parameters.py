@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ P = TypeVar("P", bound=Parameters)
 _LARGEST_INTEGER = (1 << 63) - 1
 _LARGEST_FLOAT = 1.7976931348623157e308
 _BUILT_IN = ("use_sim_time", "start_type_description_service")
+_QUALITY = "qos_overrides."
 
 
 def _descriptor_of(description: ParameterDescription) -> ParameterDescriptor:
@@ -34,6 +35,8 @@ def _descriptor_of(description: ParameterDescription) -> ParameterDescriptor:
         name=description.name,
         description=description.doc + unit,
         read_only=description.read_only,
+        # rclpy refuses 1 for 1.0 where the type is fixed; `Parameters` takes it, and nothing else.
+        dynamic_typing=description.type is float,
         additional_constraints=", ".join(description.choices),
     )
     low, high = description.minimum, description.maximum
@@ -59,19 +62,28 @@ class NodeParameters:
 
     Args:
         node: the node.
-        groups: prefix (empty for none) to class; a parameter is named `prefix.field`.
+        groups: prefix (empty for none) and class; a parameter is named `prefix.field`.
 
     Raises:
         ParameterError: where a value is wrong, or a value is given for a name that does not exist
             (rclpy would ignore it silently).
     """
 
-    def __init__(self, node: Node, groups: Mapping[str, type[Parameters]]) -> None:
-        self._groups = dict(groups)
+    def __init__(self, node: Node, groups: Sequence[tuple[str, type[Parameters]]]) -> None:
+        self._node = node
+        self._groups = list(groups)
         self._on_change: Callable[[], None] | None = None
-        self._refuse_unknown(node)
+        self._refuse_unknown()
+        self._floats = {
+            _full_name(prefix, description.name)
+            for prefix, kind in self._groups
+            for description in kind.describe()
+            if description.type is float
+        }
+        overrides = node._parameter_overrides
+        overrides.update({each.name: each for each in map(self._as_float, overrides.values())})
         given: dict[str, object] = {}
-        for prefix, kind in self._groups.items():
+        for prefix, kind in self._groups:
             for description in kind.describe():
                 name = _full_name(prefix, description.name)
                 try:
@@ -86,42 +98,67 @@ class NodeParameters:
 
     def get(self, kind: type[P], prefix: str = "") -> P:
         """The present values of one group."""
-        instance = self._instances[prefix]
-        assert isinstance(instance, kind)
-        return instance
+        for (group, _), instance in zip(self._groups, self._instances, strict=True):
+            if group == prefix and isinstance(instance, kind):
+                return instance
+        raise KeyError(f"{prefix}: no {kind.__name__}")
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Have `callback` called after every change."""
         self._on_change = callback
 
+    def refuse_unused_overrides(self) -> None:
+        """Refuse `qos_overrides` of topics that the node, which is active now, does not have.
+
+        Raises:
+            ParameterError: where there is one; rclpy would ignore it silently.
+        """
+        overrides = {name for name in self._node._parameter_overrides if name.startswith(_QUALITY)}
+        known = {name for name in self._node._parameters if name.startswith(_QUALITY)}
+        for name in sorted(overrides):
+            refuse_unknown(name, known)
+
+    def changes(self, wanted: Sequence[Parameter]) -> list[Parameter]:
+        """What is to be set of what somebody wants to set.
+
+        A whole number stands for a float. A parameter that is read only at start and keeps its
+        value is left out, so that what was dumped can be loaded.
+        """
+        return [each for each in map(self._as_float, wanted) if not self._is_kept(each)]
+
+    def _as_float(self, parameter: Parameter) -> Parameter:
+        if parameter.name in self._floats and parameter.type_ == Parameter.Type.INTEGER:
+            return Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
+        return parameter
+
+    def _is_kept(self, parameter: Parameter) -> bool:
+        node, name = self._node, parameter.name
+        return (
+            node.has_parameter(name)
+            and node.describe_parameter(name).read_only
+            and node.get_parameter(name).value == parameter.value
+        )
+
     def _names(self) -> set[str]:
         return {
             _full_name(prefix, description.name)
-            for prefix, kind in self._groups.items()
+            for prefix, kind in self._groups
             for description in kind.describe()
         }
 
-    def _refuse_unknown(self, node: Node) -> None:
+    def _refuse_unknown(self) -> None:
         known = self._names()
-        for name in node._parameter_overrides:
-            if not name.startswith(("qos_overrides.", *_BUILT_IN)):
+        for name in self._node._parameter_overrides:
+            if not name.startswith((_QUALITY, *_BUILT_IN)):
                 refuse_unknown(name, known)
 
-    def _build(self, values: Mapping[str, object]) -> dict[str, Parameters]:
-        return {
-            prefix: kind.from_mapping(
-                {
-                    description.name: values[_full_name(prefix, description.name)]
-                    for description in kind.describe()
-                }
-            )
-            for prefix, kind in self._groups.items()
-        }
+    def _build(self, values: Mapping[str, object]) -> list[Parameters]:
+        return [_made(prefix, kind, values) for prefix, kind in self._groups]
 
     def _change(self, changed: list[Parameter]) -> SetParametersResult:
         values = {
             _full_name(prefix, name): value
-            for prefix, instance in self._instances.items()
+            for (prefix, _), instance in zip(self._groups, self._instances, strict=True)
             for name, value in asdict(instance).items()
         }
         ours = {
@@ -134,6 +171,15 @@ class NodeParameters:
         if ours and self._on_change is not None:
             self._on_change()
         return SetParametersResult(successful=True)
+
+
+def _made(prefix: str, kind: type[Parameters], values: Mapping[str, object]) -> Parameters:
+    """One group from the values of all, by full name; errors carry the full name too."""
+    names = [description.name for description in kind.describe()]
+    try:
+        return kind.from_mapping({name: values[_full_name(prefix, name)] for name in names})
+    except ParameterError as error:
+        raise ParameterError(_full_name(prefix, str(error))) from None
 
 
 def _full_name(prefix: str, name: str) -> str:

@@ -8,15 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.parameters_file import parameters_files, read_parameters_file
+from evio_ros.ros.signal_watch import ended_by_signals
 
-__all__ = ["run_node"]
+__all__ = ["complain", "run_node", "start_ros"]
 
 _EXIT_ERROR = 2
+"""Exit code of a node that cannot start or go on for a reason that a user can mend."""
 
 
 def run_node(make: Callable[[], EvioNode]) -> None:
@@ -25,31 +29,61 @@ def run_node(make: Callable[[], EvioNode]) -> None:
     Exit code 0 after the end, Ctrl-C or SIGTERM; 2 where the node cannot start or fails for a
     reason that a user can mend.
     """
-    # While the node is made, which may compile for long, a signal interrupts Python at once; rclpy
+    with ended_by_signals():
+        code = _run(make)
+    sys.exit(code)
+
+
+def start_ros() -> None:
+    """Let rclpy read the command line.
+
+    Raises:
+        EvioError: where it cannot, in one line.
+    """
+    # While a node is made, which may compile for long, a signal interrupts Python at once; rclpy
     # would only take note of it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    sys.exit(_run(make))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # SIGINT too: a shell has those that it starts in the background ignore it.
+        signal.signal(number, signal.default_int_handler)
+    for path in parameters_files(sys.argv):
+        read_parameters_file(path)
+    try:
+        rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # rclpy raises errors of its C library, which have no common type
+        raise EvioError(_first_line(error)) from None
+
+
+def complain(error: EvioError) -> int:
+    """Print why a process ends; gives its exit code."""
+    print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+    return _EXIT_ERROR
 
 
 def _run(make: Callable[[], EvioNode]) -> int:
     node = None
     try:
+        start_ros()
         node = make()
         install_signal_handlers(SignalHandlerOptions.ALL)
         rclpy.spin_until_future_complete(node, node.done)
         if node.done.done():
             node.done.result()
     except EvioError as error:
-        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
-        return _EXIT_ERROR
+        return complain(error)
+    except ParameterException as error:
+        return complain(EvioError(_first_line(error)))
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         # Ctrl-C reaches a node twice, from the terminal and from launch: let the clean-up finish.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

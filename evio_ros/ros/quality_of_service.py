@@ -11,7 +11,9 @@ from evio_ros.parameters import Parameters, parameter
 __all__ = [
     "EventsQualityParameters",
     "events_quality",
+    "kept_quality",
     "packets_quality",
+    "pictures_quality",
     "receipts_quality",
     "results_quality",
 ]
@@ -51,9 +53,19 @@ def packets_quality() -> QoSProfile:
 
 def receipts_quality() -> QoSProfile:
     """For receipts: the last one is kept for a driver that is connected later."""
+    return kept_quality()
+
+
+def kept_quality() -> QoSProfile:
+    """For what is sent once: it is kept for subscribers that are connected later."""
     quality = _keep_last(1, reliable=True)
     quality.durability = DurabilityPolicy.TRANSIENT_LOCAL
     return quality
+
+
+def pictures_quality() -> QoSProfile:
+    """For tensors and pictures: reliable, as rviz and `ros2 topic echo` may ask; few are kept."""
+    return _keep_last(5, reliable=True)
 
 
 def results_quality() -> QoSProfile:

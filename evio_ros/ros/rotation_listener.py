@@ -13,7 +13,7 @@ from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
 
-__all__ = ["RotationListener"]
+__all__ = ["LocalNode", "RotationListener"]
 
 
 class LocalNode:
@@ -57,6 +57,7 @@ class RotationListener(LocalNode):
     def __init__(self, namespace: str = "") -> None:
         super().__init__("rotation_listener", namespace)
         self._came: list[Measurement] = []
+        self._end_us: int | None = None
         self._subscription = self.node.create_subscription(
             RotationStateArray, "rotation_states", self._take, results_quality()
         )
@@ -73,5 +74,8 @@ class RotationListener(LocalNode):
         return came
 
     def _take(self, message: RotationStateArray) -> None:
+        if message.window_end == self._end_us:
+            return  # the detector is silent: fusion says so, and no window has passed
+        self._end_us = message.window_end
         rotors = [estimate_of(state) for state in message.states]
         self._came.append(Measurement(message.window_end, message.window_length, None, rotors))

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
+import numpy as np
 from std_msgs.msg import Header
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import Blade, RotationState, RotationStateArray
 
-__all__ = ["estimate_of", "state_array"]
+__all__ = ["covariance_fault", "estimate_of", "rotor_values", "state_array"]
 
+_RAD_PER_S_PER_RPM = 2.0 * math.pi / 60.0
 _UNKNOWN_VARIANCE = -1.0
 _COVARIANCE_SIDE = 6
+_BLADE_SIDE = 4
+_LARGEST_VARIANCE = 1e18
 _CENTER = 2
 """Row of the centre's x in the covariance."""
 
@@ -26,6 +31,8 @@ def state_message(estimate: RotorEstimate, header: Header) -> RotationState:
     message.window_length = estimate.window_us
     message.event_count = estimate.events
     message.rpm, message.rpm_std = estimate.rpm, estimate.rpm_std
+    message.angular_velocity = estimate.rpm * _RAD_PER_S_PER_RPM
+    message.angular_velocity_std = estimate.rpm_std * _RAD_PER_S_PER_RPM
     message.angle, message.angle_std = estimate.angle_rad, estimate.angle_std_rad
     message.turns = estimate.turns
     message.blade_count = estimate.blade_count
@@ -73,6 +80,27 @@ def estimate_of(message: RotationState) -> RotorEstimate:
     )
 
 
+def rotor_values(estimates: Iterable[RotorEstimate]) -> dict[str, object]:
+    """The state of each rotor in words, as values of a report."""
+    return {
+        f"rotor_{one.id}": f"{one.rpm:.1f} rpm, std {one.rpm_std:.2g}, "
+        f"confidence {one.confidence:.3f}, {one.events} events"
+        for one in estimates
+    }
+
+
+def covariance_fault(message: RotationState) -> str:
+    """The word covariance where it is none: NaN, infinite, a variance below 0 that is not -1."""
+    covariance = np.asarray(message.covariance, dtype=np.float64)
+    variances = covariance[:: _COVARIANCE_SIDE + 1]
+    is_variance = (variances >= 0.0) | (variances == _UNKNOWN_VARIANCE)
+    return (
+        ""
+        if is_variance.all() and (np.abs(covariance) <= _LARGEST_VARIANCE).all()
+        else "covariance"
+    )
+
+
 def _covariance(estimate: RotorEstimate) -> list[float]:
     """Variances of angle, speed and centre; that of the velocity is not estimated."""
     covariance = [0.0] * _COVARIANCE_SIDE**2
@@ -96,9 +124,12 @@ def _deviation(message: RotationState, index: int) -> float:
 
 def _blades(estimate: RotorEstimate) -> list[Blade]:
     disc = Ellipse(estimate.center, estimate.axes, estimate.tilt_rad)
-    blades = []
-    for index in range(estimate.blade_count):
-        angle = (estimate.angle_rad + 2 * math.pi * index / estimate.blade_count) % (2 * math.pi)
-        x, y = disc.image_point(1.0, angle)
-        blades.append(Blade(index=index, angle=angle, x=float(x), y=float(y)))
-    return blades
+    count = estimate.blade_count
+    angles = (estimate.angle_rad + 2 * math.pi * np.arange(count) / max(count, 1)) % (2 * math.pi)
+    x, y = disc.image_point(1.0, angles)
+    tips = zip(angles.tolist(), x.tolist(), y.tolist(), strict=True)
+    unknown = np.diag([_UNKNOWN_VARIANCE] * _BLADE_SIDE).ravel()
+    return [
+        Blade(index=i, angle=angle, x=x, y=y, covariance=unknown)
+        for i, (angle, x, y) in enumerate(tips)
+    ]

@@ -1,6 +1,7 @@
 """Times for which a sensor's events are missing: absence of data is no absence of motion.
 
-Packets get lost on the way, and not every source says so. Pixels are independent of one another:
+Packets get lost on the way. Where a source says so, windows carry the spans that are missing; not
+every source does. Pixels are independent of one another:
 with noise, and edges that move somewhere, all of them together are hardly ever silent. If events
 are Poisson, twenty mean intervals pass without one by chance once in e^20 events.
 """
@@ -47,38 +48,50 @@ class DeadTime:
         # Means over the past; 0 while nothing is known.
         self._interval_us = self._silence_us = 0.0
         # Since an interval was learned last.
-        self._since_us = self._since_events = self._since_silence_us = 0
+        self._since_us = 0.0
+        self._since_events = self._since_silence_us = 0
         self._dead_us = 0
 
     def mark(self, part: EventWindow) -> EventWindow:
         """The next slice with its live share; slices follow one another.
 
-        A silence is told once it is long enough, and counts as dead from that slice on.
+        A silence is told once it is long enough, and counts as dead from that slice on; what the
+        slice says is missing is dead however long it is.
         """
         begin_us = part.start_us if self._last_us is None else self._last_us
         times_us = part.start_us, part.end_us
-        longest_us, dead_us = _silences(part.events.t, begin_us, times_us, self._limit_us())
+        limit_us = self._limit_us(part.share)
+        longest_us, dead_us = _silences(part.events.t, begin_us, times_us, limit_us)
         if len(part.events):
             self._last_us = int(part.events.t[-1])
-        self._learn(part, longest_us)
-        self._dead_us = self._dead_us + part.length_us if 2 * dead_us > part.length_us else 0
-        if not dead_us or self._dead_us > _LONGEST_US:
-            return part
-        return replace(part, live=1.0 - dead_us / part.length_us)
+        missing_us = part.missing_us
+        if missing_us:
+            # What lies before a gap is no part of the silence after it.
+            gap_end_us = min(part.missing[-1].stop, part.end_us)
+            self._last_us = max(begin_us if self._last_us is None else self._last_us, gap_end_us)
+        else:
+            self._learn(part, longest_us)
+        is_silent = 2 * (dead_us - missing_us) > part.length_us
+        self._dead_us = self._dead_us + part.length_us if is_silent else 0
+        if self._dead_us > _LONGEST_US:
+            dead_us = 0
+        dead_us = max(dead_us, missing_us)
+        return replace(part, live=1.0 - dead_us / part.length_us) if dead_us else part
 
-    def _limit_us(self) -> float:
-        """Length beyond which a silence is dead time."""
+    def _limit_us(self, share: float) -> float:
+        """Length beyond which a silence is dead time, where a share of the events was taken."""
         if not self._interval_us:
             return math.inf
-        return max(float(_SHORTEST_US), _INTERVALS * self._interval_us, SILENCES * self._silence_us)
+        interval_us = self._interval_us / share
+        return max(float(_SHORTEST_US), _INTERVALS * interval_us, SILENCES * self._silence_us)
 
     def _learn(self, part: EventWindow, longest_us: int) -> None:
-        """Take in how far apart a slice's events are.
+        """Take in how far apart a slice's events are, had all of them been taken.
 
         Dead time counts: where a scene has become still, what is usual must change. Lengths are
         averaged, not rates, so that a burst of events makes no silences of what surrounds it.
         """
-        self._since_us += part.length_us
+        self._since_us += part.length_us * part.share
         self._since_events += len(part.events)
         self._since_silence_us = max(self._since_silence_us, longest_us)
         if self._since_events < _FEWEST_EVENTS:
@@ -87,7 +100,8 @@ class DeadTime:
         silence_us = min(self._since_silence_us, LONGEST_USUAL_US)
         self._interval_us += weight * (self._since_us / self._since_events - self._interval_us)
         self._silence_us += weight * (silence_us - self._silence_us)
-        self._since_us = self._since_events = self._since_silence_us = 0
+        self._since_us = 0.0
+        self._since_events = self._since_silence_us = 0
 
 
 @njit(cache=True, nogil=True)

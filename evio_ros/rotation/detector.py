@@ -6,16 +6,20 @@ searched for between the steps (`acquisition.schedule`).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
+from evio_ros.explanation import Explanation, Reason, Rejection
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.schedule import SearchSchedule
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
 from evio_ros.rotation.dead_time import DeadTime
 from evio_ros.rotation.detector_parameters import DetectorSettings, RotationDetectorParameters
 from evio_ros.rotation.known_discs import KnownDiscs
+from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
@@ -62,6 +66,9 @@ class RotationDetector:
         parameters: those given.
         settings: all parameters, in the order in which they were given.
         statistics: counters of what happened.
+        may_search: asked before each work unit of a search, a millisecond; where it says no, the
+            rest is put off until it is asked again, and steps go on meanwhile. None never puts it
+            off.
     """
 
     def __init__(
@@ -84,6 +91,7 @@ class RotationDetector:
             tracking or TrackerParameters(),
         )
         self.statistics = _DetectorStatistics()
+        self.may_search: Callable[[], bool] | None = None
         self._next_identity = 0
         self._slice_lengths_us = p.slice_lengths_us
         self._patience_us = p.patience_us
@@ -129,8 +137,7 @@ class RotationDetector:
         start_us = step.start_us
         estimates: list[RotorEstimate] | None = None
         for length_us in self._slice_lengths_us:
-            events = step.events.between(start_us, start_us + length_us)
-            estimates = self._take(EventWindow(start_us, length_us, events))
+            estimates = self._take(step.part(start_us, length_us))
             start_us += length_us
         return estimates or []
 
@@ -155,13 +162,24 @@ class RotationDetector:
     def search(self) -> None:
         """Do the part of a step that searches for more rotors, once its estimates are passed on.
 
-        The next `process` does it first where it was not done; results are the same.
+        The next `process` does it first where it was not done; results are the same, unless
+        `may_search` puts it off.
         """
-        for found in self._schedule.search():
+        found_now = self._schedule.search(self.may_search)
+        for found in (*found_now, *self._schedule.slow.search(self.may_search)):
             found.tracker.identity = self._next_identity
             self._next_identity += 1
             self.statistics.rotors_found += 1
         self.statistics.regions_searched = self._schedule.regions_searched
+
+    @property
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Why no rotor was found, or is tracked any more, in other places, as far as is known.
+
+        The latest of each place, of eight places at most; the most telling first. Where no place
+        was active and no rotor is tracked, it is one of the whole view, and none before any events.
+        """
+        return self._schedule.explanations
 
     @property
     def trackers(self) -> TrackerBank:
@@ -196,7 +214,8 @@ class RotationDetector:
         is_last = self._slices_of_step == len(self._slice_lengths_us)
         part = self._dead_time.mark(part)
         times_us = range(part.start_us, part.end_us)
-        self._bank.follow(part.events, times_us, is_last, self._schedule.unassigned, part.live)
+        unassigned = self._schedule.unassigned
+        self._bank.follow(part.events, times_us, is_last, unassigned, part.live, part.share)
         self._schedule.add(part)
         self.statistics.rotors_recovered += self._schedule.recover_lost()
         return self._complete_step() if is_last else None
@@ -214,10 +233,21 @@ class RotationDetector:
 
     def _drop_lost(self) -> None:
         for tracker in self._bank:
-            if (
-                tracker.unseen_us > self._patience_us
-                or tracker.resting_us > self.settings.tracking.rest_us
-                or tracker.doubtful_us > _DOUBTFUL_US
-            ):
+            rejection = self._why_lost(tracker)
+            if rejection is not None:
                 self._bank.remove(tracker)
                 self.statistics.rotors_lost += 1
+                window_us, box = self.parameters.window_us, tracker.ellipse.box
+                self._schedule.note(Explanation(rejection, tracker.t_us, window_us, box))
+
+    def _why_lost(self, tracker: RotorTracker) -> Rejection | None:
+        """Why a rotor is given up; None where it is not."""
+        speed_hz = tracker.usual_speed / (2 * math.pi)
+        for reason, us, most_us in (
+            (Reason.LOST, tracker.unseen_us, self._patience_us),
+            (Reason.AT_REST, tracker.resting_us, self.settings.tracking.rest_us),
+            (Reason.DOUBTFUL, tracker.doubtful_us, _DOUBTFUL_US),
+        ):
+            if us > most_us:
+                return Rejection(reason, 1e-6 * us, 1e-6 * most_us, speed_hz=speed_hz)
+        return None

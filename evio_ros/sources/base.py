@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -52,6 +53,8 @@ class SourceStatistics:
         clock_restarts: times that the sensor's clock started anew.
         triggers: edges of external triggers.
         restarts: where the clock started anew, in order of time.
+        gaps: spans of time whose events are known to be missing, in order and apart; those of
+            events that are still to be given out among them.
     """
 
     events: int = 0
@@ -67,6 +70,14 @@ class SourceStatistics:
     clock_restarts: int = 0
     triggers: int = 0
     restarts: list[ClockRestart] = field(default_factory=list)
+    gaps: list[range] = field(default_factory=list)
+
+    def note_gap(self, start_us: int, end_us: int) -> None:
+        """Take note that the events of a span are missing, unless it is known or empty."""
+        place = bisect_right(self.gaps, start_us, key=lambda gap: gap.stop)
+        is_known = place < len(self.gaps) and self.gaps[place].start < end_us
+        if start_us < end_us and not is_known:
+            self.gaps.insert(place, range(start_us, end_us))
 
     @property
     def dropped(self) -> int:

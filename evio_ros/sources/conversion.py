@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from evio_ros.crop import crop
+from evio_ros.event_filter import EventFilter
 from evio_ros.events import EventBatch, RegionOfInterest, SensorSize
 from evio_ros.sources.base import SeekableSource, TriggerSource
 from evio_ros.sources.raw_columns import FARTHEST_TRIGGER_US, Triggers
@@ -22,6 +23,7 @@ def convert(
     end_us: int,
     region: RegionOfInterest | None = None,
     advance: Callable[[int], None] | None = None,
+    event_filter: EventFilter | None = None,
 ) -> tuple[int, int]:
     """Write the events of start_us <= t < end_us, in order of time.
 
@@ -34,6 +36,7 @@ def convert(
         start_us, end_us: sensor times.
         region: only the events inside are written; their coordinates stay those of the sensor.
         advance: called now and then with the microseconds that are done.
+        event_filter: leaves out events, noise for instance.
 
     Returns:
         Numbers of events and of external triggers written.
@@ -50,6 +53,8 @@ def convert(
             batch = batch.between(start_us, end_us)
         if region is not None:
             batch = crop(batch, region)
+        if event_filter is not None:
+            batch = event_filter.apply(batch)
         triggers.append(batch, reached_us)
         events += len(batch)
         if advance is not None:

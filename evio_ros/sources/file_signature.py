@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["describe_file"]
+__all__ = ["describe_file", "describe_header"]
 
 _BEGINNINGS = (
     (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
@@ -15,6 +15,12 @@ _BEGINNINGS = (
     (b"MM\0*", "a TIFF picture"),
     (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
     (b"OggS", "an Ogg video or sound"),
+    (b"fLaC", "a FLAC sound"),
+    (b"ID3", "an MP3 sound"),
+    (b"\x00\x00\x01\xba", "an MPEG video"),
+    (b"v/1\x01", "an OpenEXR picture"),
+    (b"ply\n", "a PLY point cloud"),
+    (b"# .PCD", "a PCD point cloud"),
     (b"%PDF", "a PDF document"),
     (b"\x7fELF", "a program"),
     (b"MATLAB 5.0 MAT-file", "a MATLAB file; save its columns by scipy.io.loadmat and numpy.savez"),
@@ -28,14 +34,26 @@ _BEGINNINGS = (
     (b"\x28\xb5\x2f\xfd", "a file packed by zstd; unpack it first"),
     (b"\x04\x22\x4d\x18", "a file packed by lz4; unpack it first"),
     (b"CDF\x01", "a netCDF file"),
+    (b"\x0e\x03\x13\x01", "an HDF4 file; h4toh5 makes HDF5 of it"),
+    (b"#ROSRECORD", "a bag of ROS before version 1.2; rosbag migrates it"),
     (b"\xff\xfe", "text in UTF-16; save it in UTF-8"),
     (b"\xfe\xff", "text in UTF-16; save it in UTF-8"),
     (b"\xd4\xc3\xb2\xa1", "recorded network traffic"),
+    (b"\n\r\r\n", "recorded network traffic"),
+    (b"ULog\x01\x12\x35", "a flight log of PX4"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself; run git lfs pull"),
     (b"<!DOCTYPE html", "a web page, as of a download that failed"),
     (b"<html", "a web page, as of a download that failed"),
+    (b"<?xml", "XML, which is no form of events that is known here"),
+    (b"%YAML", "YAML, which is no form of events that is known here"),
+    (b"{\\rtf", "an RTF document"),
 )
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_DAT_TYPES = {
+    14: "a DAT file of external triggers (type 14), without events",
+    40: "a DAT file of boxes of detected objects (type 40), without events",
+}
+_CONVERTERS = "Metavision's metavision_file_to_hdf5 can make HDF5 of it, which is read here"
 _AEDAT = re.compile(rb"#!AER-DAT(\d\.\d)")
 
 
@@ -54,7 +72,7 @@ def describe_file(start: bytes) -> str | None:
     if start[4:8] == b"ftyp":
         return "an MP4 or QuickTime video"
     if start[:4] == b"RIFF":
-        return f"a {start[8:12].decode('latin-1').strip()} video, sound or picture"
+        return f"a RIFF file of {start[8:12].decode('latin-1').strip()}: video, sound or picture"
     if start[257:262] == b"ustar":
         return "a tar archive; unpack it first"
     if start[:2] == b"PK":
@@ -65,4 +83,37 @@ def describe_file(start: bytes) -> str | None:
         return "a Python pickle, which is never read, since that can run any code; use numpy.savez"
     if start.lstrip()[:1] in (b"{", b"["):
         return "JSON, which is no form of events that is known here"
+    if start and not any(start):
+        return "nothing but zeros, as of a copy that failed"
+    return _describe_text(start)
+
+
+def _describe_text(start: bytes) -> str | None:
+    """Text that is no lines of events; None where it is no text."""
+    first = start.lstrip().split(b"\n", 1)[0].strip()
+    if b"%" in first[:1] or not first or any(byte < 9 or 13 < byte < 32 for byte in start):
+        return None
+    try:
+        shown = first[:60].decode()
+    except UnicodeDecodeError:
+        return None
+    return f"text, which begins with {shown!r}; lines of t, x, y, p are needed"
+
+
+def describe_header(event_format: str | None, data: bytes) -> str | None:
+    """What a file with a Prophesee header is that is not read, and who reads it.
+
+    Args:
+        event_format: what the header names, as EVT4; None for none.
+        data: the bytes after it; those of a DAT file begin with type and size of its records.
+    """
+    if event_format is not None:
+        return f"a RAW file of the format {event_format.upper()[:40]}; {_CONVERTERS}"
+    if len(data) < 2:
+        return None
+    kind, length = data[0], data[1]
+    if kind in _DAT_TYPES:
+        return _DAT_TYPES[kind]
+    if kind < 64 and 8 <= length <= 64 and length % 4 == 0:
+        return f"a DAT file of records of type {kind} and {length} bytes; {_CONVERTERS}"
     return None

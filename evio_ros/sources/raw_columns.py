@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FARTHEST_TRIGGER_US", "RawColumns", "Triggers"]
+__all__ = ["FARTHEST_TRIGGER_US", "RawColumns", "StoredTriggers", "Triggers"]
 
 FARTHEST_TRIGGER_US = 1_000_000
 """External triggers may come before the first event or after the last, but not longer."""
@@ -99,3 +99,29 @@ class Triggers:
     def select(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Triggers:
         """The edges that an index, a mask or a slice picks."""
         return Triggers(self.t[which], self.edge[which], self.channel[which])
+
+
+class StoredTriggers:
+    """External triggers that lie apart from a file's events, given out with the events around them.
+
+    Args:
+        triggers: in any order.
+    """
+
+    def __init__(self, triggers: Triggers) -> None:
+        self._all = triggers.select(np.argsort(triggers.t, kind="stable"))
+        self._passed = 0
+        self.met = Triggers.empty()
+        """Those of the piece that was read last."""
+
+    def go_to(self, t_us: int | None) -> None:
+        """Go on with those after a time; None for the first."""
+        found = 0 if t_us is None else int(np.searchsorted(self._all.t, t_us, side="right"))
+        self._passed, self.met = found, Triggers.empty()
+
+    def read_until(self, t_us: int | None) -> None:
+        """Meet those up to a time, None for all that are left."""
+        t = self._all.t
+        end = len(t) if t_us is None else int(np.searchsorted(t, t_us, side="right"))
+        self.met = self._all.select(slice(self._passed, end))
+        self._passed = max(self._passed, end)

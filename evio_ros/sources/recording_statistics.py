@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from evio_ros.event_filter import find_hot_pixels
 from evio_ros.events import EventBatch, SensorSize
 
 __all__ = ["RecordingStatistics"]
@@ -16,12 +17,14 @@ _BIN_US = 10_000
 _LONGEST_GAP_US = 100_000
 _HOT_FACTOR = 50.0
 _LEAST_HOT_SHARE = 1e-5
+_MOST_PIXELS = 1 << 25
 
 
 @njit(cache=True, nogil=True)
 def _count(x, y, t, pixels, bins, start_us, bin_us):
     for i in range(x.size):
-        pixels[y[i], x[i]] += 1
+        if pixels.size:
+            pixels[y[i], x[i]] += 1
         bins[(t[i] - start_us) // bin_us] += 1
 
 
@@ -42,14 +45,16 @@ class RecordingStatistics:
     Attributes:
         events, on: numbers of all and of ON events.
         start_us, end_us: sensor time of the first event and just after the last.
-        pixels: int64 (height, width) events of each pixel.
+        pixels: int64 (height, width) events of each pixel; (0, 0) where there are more pixels than
+            any sensor has, as of coordinates in fixed point.
         gaps: times of more than 100 ms without any event.
     """
 
     def __init__(self, size: SensorSize) -> None:
         self.events = self.on = 0
         self.start_us = self.end_us = 0
-        self.pixels = np.zeros((size.height, size.width), np.int64)
+        shape = (size.height, size.width) if size.pixels <= _MOST_PIXELS else (0, 0)
+        self.pixels = np.zeros(shape, np.int64)
         self.gaps: list[Gap] = []
         self._bins = np.zeros(0, np.int64)
 
@@ -84,11 +89,7 @@ class RecordingStatistics:
 
     def hot_pixels(self) -> list[tuple[int, int, int]]:
         """(x, y, events) of pixels that fire far more than any neighbour, the hottest first."""
-        padded = np.pad(self.pixels, 1)
-        rows, columns = self.pixels.shape
-        shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-        around = np.max([padded[i : i + rows, j : j + columns] for i, j in shifts], axis=0)
-        lonely = self.pixels > _HOT_FACTOR * (around + 1)
+        lonely = find_hot_pixels(self.pixels, _HOT_FACTOR)
         y, x = np.nonzero(lonely & (self.pixels > _LEAST_HOT_SHARE * self.events))
         order = np.argsort(self.pixels[y, x])[::-1]
         return [(int(x[i]), int(y[i]), int(self.pixels[y[i], x[i]])) for i in order]

@@ -10,7 +10,7 @@ from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.cameras.camera import SCHEME, Camera, open_camera
 from evio_ros.sources.cameras.camera_device import CameraParameters
-from evio_ros.sources.file_signature import describe_file
+from evio_ros.sources.file_signature import describe_file, describe_header
 from evio_ros.sources.readers.bag import Bag, is_bag
 from evio_ros.sources.readers.file_start import FileStart, read_file_start
 from evio_ros.sources.readers.recording import Recording
@@ -146,13 +146,14 @@ def _check_time_unit(path: str, options: dict[str, str]) -> None:
 
 def _unknown(start: FileStart, tried: list[str]) -> str:
     """Why a file is refused: what it is, as far as its beginning tells."""
-    named = describe_file(start.data)
+    header = start.header
+    if header is None:
+        named = describe_file(start.data)
+    else:
+        named = describe_header(header.event_format, start.data[header.length :])
     if named is not None:
         return f"is no recording that can be read: it is {named}"
     text = f"is no recording that can be read (tried {', '.join(tried)})"
-    if start.header is None:
+    if header is None:
         return f"{text}: its first bytes are {start.data[:8].hex(' ')}"
-    declared = start.header.event_format
-    if declared is not None:
-        return f"{text}: its header names the format {declared.upper()[:40]}"
     return f"{text}: its header names no format and no contrast events follow it"

@@ -40,7 +40,7 @@ def generate_test_description():
     with DatWriter(RECORDING, SIZE) as writer:
         writer.append(events_of([ROTOR], 2_000_000, noise_hz=2e4))
     full = PythonLaunchDescriptionSource(str(share_file("launch/full.launch.py")))
-    arguments = {"source": str(RECORDING), "namespace": "cam1", "rate": "0.5"}
+    arguments = {"source": str(RECORDING), "namespace": "cam1", "rate": "0.5", "loop": "true"}
     included = launch.actions.IncludeLaunchDescription(full, launch_arguments=arguments.items())
     return launch.LaunchDescription([included, launch_testing.actions.ReadyToTest()])
 

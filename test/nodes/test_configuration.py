@@ -27,7 +27,7 @@ def test_the_values_of_the_yaml_file_pass_the_checks_with_their_types():
     assert set(content) <= {f"/**/{name}" for name in generate_configuration.NODES}
     for name, node in generate_configuration.NODES.items():
         values = content.get(f"/**/{name}", {}).get("ros__parameters", {})
-        for prefix, kind in node.PARAMETERS.items():
+        for prefix, kind in node.parameter_groups():
             section = values[prefix] if prefix else values
             for description in kind.describe():
                 assert type(section[description.name]) is description.type

@@ -13,7 +13,7 @@ from node_recording import DURATION_US, ROTOR
 
 # A namespace of its own, whoever else tests on this machine.
 NAMESPACE = ("--namespace", f"demo_{os.getpid()}")
-EVIO = [sys.executable, "-c", "from evio_ros.cli.main import main; main()"]
+EVIO = [sys.executable, "-c", "from evio_ros.cli.start import main; main()"]
 
 
 def processes_of(marker: str) -> list[str]:

@@ -11,7 +11,7 @@ from node_recording import DURATION_US
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_probe import Probe, diagnostics_of
 from rotor_events import SIZE
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from evio_ros.errors import EventError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
@@ -130,6 +130,40 @@ def test_picture_shows_the_events_and_the_rotors(desk, recording):
     # The ellipse is where the rotor's rim is: rows 60 to 180 about column 160.
     assert (np.abs(changed[:, 1] - 160) <= 62).all()
     assert {60, 120, 180} <= set(changed[:, 0].tolist())
+
+
+def test_reliable_subscribers_get_pictures_compressed_ones_and_the_calibration(recording, tmp_path):
+    pytest.importorskip("cv_bridge", reason="cv_bridge is not installed")
+    import cv2
+
+    calibration = tmp_path / "camera.yaml"
+    identity = "{data: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]}"
+    calibration.write_text(
+        f"image_width: {SIZE.width}\nimage_height: {SIZE.height}\ncamera_matrix: {identity}\n"
+        f"rectification_matrix: {identity}\ndistortion_coefficients: {{data: []}}\n"
+        "projection_matrix: {data: [2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0]}\n"
+    )
+    parameters = {"image.camera_info_file": str(calibration), "image.jpeg_quality": 95}
+    with Probe() as probe, NodeProcess("representation", parameters) as node:
+        desk = Desk(probe)
+        reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        base = "representation/image"
+        compressed = probe.collect(CompressedImage, f"{base}/compressed", reliable)
+        infos = probe.collect(CameraInfo, "representation/camera_info", reliable)
+        desk.report_with("message", lambda text: "image" in text)
+        pictures = probe.collect(Image, base, reliable)
+        probe.wait_for_publisher(base)
+        probe.spin_for(0.5)
+        desk.send(recorded_windows(recording, 40_000)[0], 0)
+        probe.wait_until(lambda: all(map(len, (pictures, compressed, infos))))
+        assert node.exit_code is None
+    assert pictures[0].header == compressed[0].header == infos[0].header
+    assert compressed[0].format == "rgb8; jpeg compressed bgr8"
+    assert (infos[0].width, infos[0].p[5]) == (SIZE.width, 2.0)
+    shown = np.frombuffer(pictures[0].data, np.uint8).reshape(SIZE.height, SIZE.width, 3)
+    decoded = cv2.imdecode(np.frombuffer(compressed[0].data, np.uint8), cv2.IMREAD_COLOR)
+    # JPEG halves the resolution of colour; red and blue changed over would differ by far more.
+    assert np.abs(decoded[..., ::-1].astype(float) - shown).mean() < 12
 
 
 def test_bad_messages_late_events_and_new_sensors_are_survived_and_counted(desk):

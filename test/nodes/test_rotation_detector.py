@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import itertools
 from array import array
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import EventArray, EventReceipt, RotationStateArray
 from node_recording import DURATION_US, ROTOR
 from rclpy.qos import QoSProfile
-from ros_probe import Probe, diagnostics_of
+from ros_probe import Probe, diagnostics_of, status_of
 from rotor_events import SIZE, events_of
 from std_srvs.srv import Trigger
 
@@ -19,6 +21,7 @@ from evio_ros.ros.quality_of_service import receipts_quality
 from evio_ros.rotation.known_discs import KnownDiscs
 
 STATES = "rotation_detector/rotation_states"
+NODE = "/rotation_detector"
 STEP_US = 50_000
 
 
@@ -169,3 +172,133 @@ def test_events_at_one_time_and_one_hot_pixel_are_no_rotor(direct):
         send(window_message(seq, events=frozen))
     probe.wait_until(lambda: len(results) == 6)
     assert [len(result.states) for result in results] == [0] * 6
+
+
+def test_sensors_without_room_are_refused_before_memory_is_taken(direct):
+    _, send, report_with = direct
+    send(window_message(0))
+    before = float(report_with("messages", "1")["process_memory_mb"])
+    pixel = np.array([65_000], np.uint16)
+    for seq in range(1, 21):
+        for size in (SensorSize(65_535, 65_535), SensorSize(4001, 4000)):
+            events = EventBatch(
+                size, np.array([10_000 * seq]), pixel % 4000, pixel % 4000, np.array([True])
+            )
+            send(window_message(2 * seq - (size.width > 5000), size, events))
+    values = report_with("messages_refused", "40")
+    assert float(values["process_memory_mb"]) < before + 50.0
+    assert values["messages_lost"] == "0"
+
+
+def test_a_second_driver_is_named_ignored_and_takes_over_when_the_first_is_silent():
+    with (
+        Probe() as probe,
+        Probe("second") as second,
+        NodeProcess("rotation_detector", {"stale_after_s": 0.5}) as detector,
+    ):
+        reports = probe.collect(DiagnosticArray, "/diagnostics")
+        first, other = (
+            one.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
+            for one in (probe, second)
+        )
+        for one in (first, other):
+            probe.wait_until(lambda one=one: one.get_subscription_count() == 1)
+        probe.spin_for(0.5)
+
+        def values() -> dict[str, str]:
+            return diagnostics_of(reports, "/rotation_detector")
+
+        for seq in range(20):
+            first.publish(window_message(1000 + seq))
+            other.publish(window_message(seq))
+            probe.spin_for(0.05)
+        probe.wait_until(lambda: int(values().get("messages", "0")) >= 20)
+        probe.spin_for(1.1)
+        assert values()["messages_ignored"] == "20", values()
+        assert (values()["messages"], values()["messages_lost"]) == ("20", "0")
+        assert status_of(reports, "/rotation_detector").level >= DiagnosticStatus.WARN
+        assert "another publisher of events is ignored: " in values()["message"]
+        assert "/second" in values()["message"]
+        # The first is silent: its state is stale, then the second is followed.
+        probe.wait_until(
+            lambda: status_of(reports, "/rotation_detector").level == DiagnosticStatus.STALE
+        )
+        for seq in range(20, 40):
+            other.publish(window_message(seq))
+            probe.spin_for(0.1)
+        probe.wait_until(lambda: values()["driver_restarts"] == "1")
+        assert int(values()["messages"]) > 25
+        assert values()["messages_lost"] == "0"
+        assert "the state is stale" in detector.output()
+
+
+def test_lost_messages_are_passed_over_and_turns_count_on(direct):
+    """Every tenth message of 10 ms."""
+    probe, send, report_with = direct
+    results = probe.collect(RotationStateArray, STATES)
+    probe.wait_for_publisher(STATES)
+    events = events_of([ROTOR], 1_200_000)
+    for seq in range(120):
+        if seq % 10 != 7:
+            part = events.between(10_000 * seq, 10_000 * (seq + 1))
+            send(window_message(seq, events=part))
+    report_with("messages_lost", "12")
+    assert report_with("gaps", "0")["rotors_found"] == "1"
+    probe.wait_until(lambda: len(results) == 24)
+    late = [state for result in results[10:] for state in result.states]
+    assert len(late) == 14
+    for state in late:
+        truth = ROTOR.mean_rpm(state.window_end - state.window_length, state.window_end)
+        assert state.rpm == pytest.approx(truth, rel=2e-3)
+        turned = ROTOR.turns(state.window_end) - ROTOR.turns(late[0].window_end)
+        assert state.turns - late[0].turns == pytest.approx(turned, abs=0.02)
+
+
+def test_a_gap_of_seconds_starts_afresh_and_is_counted(direct):
+    _, send, report_with = direct
+    for seq in (*range(10), *range(300, 310)):
+        send(window_message(seq))
+    assert report_with("messages_lost", "290")["gaps"] == "1"
+
+
+def test_more_events_than_can_be_taken_are_thinned_and_the_rotor_is_kept():
+    """Messages that, once the rotor is found, come as fast as they can be sent."""
+    rotor = events_of([replace(ROTOR, event_rate_hz=2e6)], 1_500_000)
+    copies = 8
+    parameters = {"step_us": 10_000, "window_us": 20_000, "overload.longest_wait_us": 2_000}
+    with (
+        Probe() as probe,
+        NodeProcess("rotation_detector", parameters) as detector,
+    ):
+        publisher = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
+        reports = probe.collect(DiagnosticArray, "/diagnostics")
+        results = probe.collect(RotationStateArray, STATES)
+        probe.wait_until(lambda: publisher.get_subscription_count() == 1)
+        probe.wait_for_publisher(STATES)
+        messages = []
+        for seq in range(150):
+            part = rotor.between(10_000 * seq, 10_000 * (seq + 1))
+            columns = (np.repeat(it, copies) for it in (part.t, part.x, part.y, part.polarity))
+            messages.append(window_message(seq, events=EventBatch(SIZE, *columns)))
+        for message in messages:
+            publisher.publish(message)
+            if message.seq < 60:
+                probe.wait_until(lambda: len(results) >= message.seq)  # noqa: B023
+        probe.wait_until(lambda: bool(results) and results[-1].window_end >= 1_490_000)
+        told = len(reports)
+        probe.wait_until(lambda: "share_taken" in diagnostics_of(reports[told:], NODE))
+        shares = [
+            float(value.value)
+            for report in reports
+            for status in report.status
+            for value in status.values
+            if value.key == "share_taken"
+        ]
+        assert detector.exit_code is None, detector.output()
+    assert min(shares) < 1.0
+    late = [result for result in results if result.window_end > 900_000]
+    seen = [state for result in late for state in result.states if state.confidence > 0.5]
+    assert len(seen) > 0.5 * len(late)
+    for state in seen:
+        truth = ROTOR.mean_rpm(state.window_end - state.window_length, state.window_end)
+        assert state.rpm == pytest.approx(truth, rel=2e-3)

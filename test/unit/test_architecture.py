@@ -16,7 +16,15 @@ from code_map import ROOT, CodeMap, at_the_top, part_of, top_level_names, tree
 CODE = CodeMap.of()
 
 STAGES = {"detection", "fusion", "representations", "rotation", "simulation", "sources"}
-COMPOSITIONS = {"evaluation", "front_door", "object_detection", "pipeline", "playback"}
+COMPOSITIONS = {
+    "evaluation",
+    "front_door",
+    "kernels",
+    "object_detection",
+    "pipeline",
+    "playback",
+    "training",
+}
 """Stages put together."""
 SKIN = {"cli", "nodes", "ros"}
 GROUND = {part_of(name) for name in CODE.modules} - STAGES - COMPOSITIONS - SKIN - {"__init__"}
@@ -28,7 +36,10 @@ ALLOWED = {
     **dict.fromkeys(GROUND, GROUND),
     **{stage: GROUND | {stage} for stage in STAGES},
     **{part: GROUND | STAGES | {part} for part in COMPOSITIONS},
+    "evaluation": GROUND | STAGES | {"evaluation", "playback"},
     "front_door": GROUND | STAGES | {"pipeline"},
+    "kernels": GROUND | STAGES | {"pipeline", "playback"},
+    "training": GROUND | STAGES | {"object_detection", "training"},
     "__init__": GROUND | STAGES | COMPOSITIONS,
     "cli": GROUND | STAGES | COMPOSITIONS | {"__init__", "cli", "ros"},
     "ros": GROUND | GENERATED | {"ros"},
@@ -38,13 +49,25 @@ ALLOWED = {
 
 MOST_IMPORTS = 10
 MANY_IMPORTS = {
+    "nodes.driver_source": "every kind of source that a driver plays meets here",
+    "nodes.event_input": "both forms of events, and all that is checked of them, meet here",
+    "ros.event_subscription": "topic and process, choice, limit and losses meet here",
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
+    "cli.recording_job": "one recording from its file to its results, wherever that is done",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
+    "kernels": "everything that is compiled meets here",
     "object_detection": "the whole chain: input, network, boxes and tracks meet here",
     "nodes.driver": "a node: recordings, cameras and other drivers' packets meet here",
     "nodes.representation": "a node: every kind's topic and parameters meet here",
     "nodes.rotation_detector": "a node: all groups of the detector's parameters meet here",
+    "rotation.acquisition.schedule": "when, where and why: events, back-off and search meet here",
+    "rotation.acquisition.search": "all ways to propose a rotor meet its verification here",
+    "rotation.acquisition.pull_in": "events, spectrum and the tracker's parts meet here",
+    "rotation.acquisition.path_lock": "events, path, template and first motion meet here",
+    "rotation.acquisition.verification": "what both ways of pull-in propose is tracked here",
+    "rotation.detector": "the detector: its stages and all groups of its parameters meet here",
     "rotation.classical.detector": "the classical chain: regions, outlines, methods, smoothing",
+    "rotation.tracking.rotor_tracker": "the loop: filters, template, lock and budget meet here",
     "sources.readers.bag": "every type of message that a bag can hold meets here",
     "sources.readers.hdf5": "every layout of HDF5 meets here",
     "representations.torch_members": "every kind on PyTorch: one line from each kind's module",
@@ -52,17 +75,23 @@ MANY_IMPORTS = {
 """Modules that import more than `MOST_IMPORTS` of the package, and why."""
 
 ONE_IMPORTER = {
+    "nodes.driver_source": "what a driver plays, whatever else it does",
+    "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
+    "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
-    "nodes.driver_parameters": "the driver with its parameters would be no short node",
+    "nodes.driver_outputs": "all that a driver publishes besides events, with its parameters",
+    "nodes.known_discs_file": "a file with its parameter and its services",
+    "nodes.marker_topic": "one topic with its parameters and its shapes",
+    "nodes.playback_services": "the services of a player, whatever is played",
     "nodes.image_topic": "one topic with its parameters and its drawing",
-    "nodes.packet_topic": "one topic in both directions",
     "nodes.tensor_topic": "one topic with its parameters",
-    "rotation.acquisition.backoff": "when to search again what failed, whatever a search is",
+    "nodes.trigger_topic": "one topic, whatever the source",
     "rotation.acquisition.disc_outline": "a method with a source of its own: discs without blades",
     "rotation.acquisition.grid_dbscan": "a method with a source of its own: clusters of cells",
+    "rotation.acquisition.path_lock": "a method of its own: the first motion along a path",
     "rotation.acquisition.pull_in": "a method with a source of its own: the first motion",
-    "rotation.acquisition.search": "what a search is; its importer says when and where",
+    "rotation.acquisition.slow_search": "when and where to search longer pasts",
     "rotation.acquisition.spectrum": "a method with a source of its own: the angle-time spectrum",
     "rotation.acquisition.unassigned_events": "counts with a memory, whatever they are for",
     "rotation.acquisition.verification": "what a rotor must show, whoever proposes it",
@@ -72,21 +101,25 @@ ONE_IMPORTER = {
     "rotation.looking_back.count_time_search": "a method of its own: phase vortex in count time",
     "rotation.looking_back.path_estimate": "speeds and their errors, whoever found the path",
     "rotation.looking_back.path_search": "what a rotor must show; its importer says when to search",
-    "rotation.looking_back.path_smoother": "a method with a source of its own: Whittaker smoothing",
-    "rotation.looking_back.phase_scores": "score and information by kernels; its importer iterates",
+    "rotation.phase_path.path_smoother": "a method with a source of its own: Whittaker smoothing",
+    "rotation.phase_path.phase_scores": "score and information by kernels; its importer iterates",
     "rotation.dead_time": "a method of its own: when events are missing, whoever asks",
+    "training.average_precision": "COCO's measure, whatever has made the boxes",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
+    "rotation.tracking.over_dispersion": "a method of its own: noise learned from a rotor itself",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",
     "sources.codecs.libcaer": "a bit layout, named once",
     "sources.event_runs": "kernels and the runs they tell; the clock decides",
     "sources.readers.record_file": "files of records of one length, whatever they hold",
     "sources.readers.streamed_recording": "what a library reads from the beginning on alone",
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",
+    "ros.live_clock": "a method with a source of its own: the drift between two clocks",
+    "ros.input_watch": "when input is missing; its importer says what follows",
     "ros.node_parameters": "declarations to ROS parameters, whatever else a node does",
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
-NO_IMPORTER: dict[str, str] = {}
+NO_IMPORTER = {"ros.detection_messages": "for nodes that find or take objects; none is here yet"}
 
 HEAVY = {"cv2", "evlib", "h5py", "matplotlib", "numba", "rclpy", "scipy", "sklearn", "torch"}
 

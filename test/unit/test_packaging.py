@@ -41,6 +41,7 @@ NOT_IMPORTED = {
     "onnx": "what PyTorch exports networks with",
     "pyarrow": "brought by evlib; named to keep to versions that go with numpy 1",
     "ruff": "a command of `make test`",
+    "types-pyyaml": "types for mypy",
 }
 NOT_DECLARED = {
     "dv_processing": "compared with where somebody has installed it",
@@ -49,6 +50,7 @@ NOT_DECLARED = {
     "omegaconf": "what the official network needs, where somebody compares with it",
 }
 NOT_IN_ROSDEP = {"backports.zstd": "rosdep has no key; rosbags brings it"}
+FOUND_BY_CMAKE = {"ament_cmake_pytest", "launch_testing_ament_cmake"}
 ROS_NOT_IMPORTED = {
     "rosidl_default_runtime": "what the generated messages need",
     "ros2launch": "the command that runs launch/",
@@ -136,7 +138,7 @@ def test_rosdep_installs_what_library_and_nodes_import_and_nothing_else(manifest
 
 
 def test_rosdep_installs_for_tests_what_they_import(manifest):
-    for key in declared(manifest, "test_depend"):
+    for key in declared(manifest, "test_depend") - FOUND_BY_CMAKE:
         assert key.removeprefix("python3-") in AROUND_IT, f"{key} is not imported"
 
 
@@ -144,6 +146,18 @@ def test_cmake_finds_what_the_manifest_names_for_the_build(manifest):
     cmake = (ROOT / "CMakeLists.txt").read_text()
     found = set(re.findall(r"find_package\((\w+) REQUIRED\)", cmake))
     assert found == declared(manifest, "buildtool_depend", "depend")
+
+
+def test_cmake_runs_the_tests_where_it_finds_what_the_manifest_names_for_that(manifest):
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    block = cmake[cmake.index("if(BUILD_TESTING)") :]
+    assert set(re.findall(r"find_package\((\w+) QUIET\)", block)) == FOUND_BY_CMAKE
+    assert declared(manifest, "test_depend") >= FOUND_BY_CMAKE
+    for path in re.findall(r"test/(?:unit|nodes)", block):
+        assert (ROOT / path).is_dir()
+    (names,) = re.findall(r"foreach\(name ([\w ]+)\)", block)
+    found = {path.name for path in (ROOT / "test" / "launch").glob("test_*_launch.py")}
+    assert found == {f"test_{name}_launch.py" for name in names.split()}
 
 
 def test_every_extra_that_is_named_exists():
@@ -255,7 +269,7 @@ def test_the_source_distribution_holds_all_that_pip_needs(tmp_path):
         files = {member.name.partition("/")[2] for member in members}
         entry_points = archive.extractfile(f"{path.name[:-7]}/evio_ros.egg-info/entry_points.txt")
         assert entry_points is not None
-        assert "evio = evio_ros.cli.main:main" in entry_points.read().decode()
+        assert "evio = evio_ros.cli.start:main" in entry_points.read().decode()
     modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
     # The empty file tells type checkers that the package is annotated.
     expected = {*modules, "evio_ros/py.typed"}

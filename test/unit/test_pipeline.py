@@ -4,8 +4,8 @@ import pytest
 from small_fan import BLADES, DISC, RPM
 
 from evio_ros.errors import ParameterError
-from evio_ros.events import RegionOfInterest
-from evio_ros.pipeline import measure_source
+from evio_ros.events import EventBatch, RegionOfInterest
+from evio_ros.pipeline import measure_batches, measure_source
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.registry import open_source
 
@@ -83,3 +83,19 @@ def test_a_region_leaves_out_all_other_events(fan_recording):
     assert all(not measurement.rotors for measurement in found)
     for measurement in found:
         assert len(measurement.step.events.x) == (measurement.step.events.x >= 85).sum()
+
+
+def test_a_rotor_turns_on_where_events_are_known_to_be_missing(whole, fan_recording):
+    start_us, end_us, every = whole
+    gap = range(start_us + 405_000, start_us + 440_000)
+    with open_source(str(fan_recording)) as source:
+        once = EventBatch.concatenate(source.size, list(source.batches()))
+    batches = [once.between(start_us, gap.start), once.between(gap.stop, end_us)]
+    found = list(measure_batches(batches, once.size, PARAMETERS, start_us, end_us, gaps=[gap]))
+    assert [each.t_us for each in found] == [each.t_us for each in every]
+    after = [each.rotors for each in found if each.t_us > gap.stop]
+    assert after
+    for (rotor,) in after:
+        assert rotor.id == 0
+        assert rotor.rpm == pytest.approx(RPM, rel=1e-3)
+    assert sum(each.step.missing_us for each in found) == len(gap)

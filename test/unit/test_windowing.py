@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventWindow, SensorSize
-from evio_ros.windowing import LONGEST_GAP_US, WindowAssembler, split_window, windows
+from evio_ros.windowing import (
+    LONGEST_GAP_US,
+    WindowAssembler,
+    split_missing,
+    split_window,
+    windows,
+    with_missing,
+)
 
 LENGTHS = st.integers(1, 100)
 
@@ -184,3 +191,62 @@ def test_split_windows_follow_on_and_hold_all_events(times, maximum, margin_us):
         assert part.length_us >= 1
         assert all(part.start_us <= t < part.end_us for t in part.events.t.tolist())
         assert len(part.events) <= maximum or part.events.t[0] == part.events.t[-1]
+
+
+def test_windows_say_what_is_missing_of_them():
+    assembler = WindowAssembler(SMALL, 10)
+    found = [*assembler.push(batch_at([0, 3]))]
+    assembler.mark_missing(5, 13)
+    assembler.mark_missing(13, 31)
+    found += [*assembler.push(batch_at([31, 45]))]
+    assert [window.missing_us for window in found] == [5, 10, 10, 1]
+    assert [window.part(window.start_us, 5).missing_us for window in found] == [0, 5, 5, 1]
+
+
+def test_a_window_of_missing_events_is_cut_into_such_ones():
+    assembler = WindowAssembler(SMALL, 10)
+    windows_of = [
+        EventWindow(0, 10, batch_at([1, 9])),
+        EventWindow.of_missing(SMALL, 10, 25),
+        EventWindow(25, 5, batch_at([26])),
+    ]
+    found = [it for window in windows_of for it in assembler.push_window(window)]
+    assert [window.missing_us for window in found] == [0, 10, 5]
+    assert [len(window.events) for window in found] == [2, 0, 1]
+
+
+def test_windows_know_the_share_of_events_that_was_taken():
+    assembler = WindowAssembler(SMALL, 10)
+    windows_of = [
+        EventWindow(0, 15, batch_at([1])),
+        EventWindow(15, 10, batch_at([16]), share=0.5),
+        EventWindow(25, 15, batch_at([26]), share=0.2),
+    ]
+    found = [it for window in windows_of for it in assembler.push_window(window)]
+    assert [window.share for window in found] == pytest.approx([1.0, 0.75, 0.35, 0.2])
+
+
+def test_parts_of_a_split_window_keep_its_share_and_what_is_missing():
+    window = EventWindow(0, 100, batch_at(range(0, 50)), missing=(range(60, 90),), share=0.5)
+    parts = list(split_window(window, 20))
+    assert len(parts) > 1
+    assert sum(part.missing_us for part in parts) == 30
+    assert {part.share for part in parts} == {0.5}
+
+
+def test_windows_are_split_where_something_is_missing():
+    window = EventWindow(0, 100, batch_at([0, 5, 70]), missing=(range(10, 20), range(90, 120)))
+    parts = list(split_missing(window))
+    assert [(part.start_us, part.end_us) for part in parts] == [
+        *((0, 10), (10, 20), (20, 90), (90, 100)),
+    ]
+    assert [part.missing_us for part in parts] == [0, 10, 0, 10]
+    assert [len(part.events) for part in parts] == [2, 0, 1, 0]
+    (whole,) = split_missing(EventWindow(0, 100, batch_at([0])))
+    assert (whole.start_us, whole.end_us) == (0, 100)
+
+
+def test_windows_are_told_what_is_missing_of_them():
+    given = [EventWindow(start, 10, batch_at([])) for start in range(0, 50, 10)]
+    marked = list(with_missing(given, [range(3, 8), range(8, 9), range(25, 40)]))
+    assert [window.missing_us for window in marked] == [6, 0, 5, 10, 0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
 from evio_ros.rotation.acquisition.regions import Region
 
@@ -26,6 +27,9 @@ _WAITING_SHARE = 0.7
 """Share of a region's cells that must wait for the region to wait."""
 _MOST_FAILURES = 30
 """Beyond these the wait no longer grows; keeps the power from overflowing."""
+
+
+_Index = NDArray[np.int64]
 
 
 class Backoff:
@@ -66,12 +70,12 @@ class Backoff:
         self._end_us[rows, columns] = now_us + min(wait_us, _LONGEST_WAIT_US)
 
 
-def _with_neighbours(
-    cells: NDArray[np.int64], shape: tuple[int, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _with_neighbours(cells: NDArray[np.int64], shape: tuple[int, ...]) -> tuple[_Index, _Index]:
     """Rows and columns of cells and of those within `_REACH_CELLS` of them."""
-    reach = np.arange(-_REACH_CELLS, _REACH_CELLS + 1)
-    around = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(1, -1, 2)
-    wide = (cells[:, None] + around).reshape(-1, 2)
-    inside = ((wide >= 0) & (wide < shape)).all(axis=1)
-    return wide[inside, 0], wide[inside, 1]
+    first = np.maximum(cells.min(axis=0) - _REACH_CELLS, 0)
+    after = np.minimum(cells.max(axis=0) + _REACH_CELLS + 1, shape)
+    near = np.zeros(after - first, np.uint8)
+    near[cells[:, 0] - first[0], cells[:, 1] - first[1]] = 1
+    near = maximum_filter(near, 2 * _REACH_CELLS + 1, mode="constant")
+    rows, columns = np.nonzero(near)
+    return rows + first[0], columns + first[1]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import Work
@@ -26,7 +27,7 @@ from evio_ros.rotation.angle_time import BIN_US, FEWEST_BINS, harmonics_of_event
 from evio_ros.rotation.tracking.disc_map import DiscMap
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
-__all__ = ["LEAST_TURNS", "outline_ellipse", "turning_candidate"]
+__all__ = ["LEAST_TURNS", "is_cut", "outline_ellipse", "turning_candidate"]
 
 _TEXTURE_ORDERS = 32
 """Angular orders that take part: more than of blades, as textures and marks are finer."""
@@ -65,9 +66,26 @@ def outline_ellipse(region: Region) -> Ellipse | None:
     return ellipse if min(inside, filling) >= _LEAST_FILLING else None
 
 
+def is_cut(region: Region) -> bool:
+    """Whether a side of a region is as straight as a cut; the hub is not where its outline has it.
+
+    At the depth d under its tangent, an ellipse of the extent 2 b is sqrt(1 - (1 - d / b)^2) of its
+    width wide at most: so much of it lies in the outermost cells. A cut fills them all.
+    """
+    cells = region.cells
+    low, high = cells.min(axis=0), cells.max(axis=0)
+    extent = high - low + 1
+    for axis in (0, 1):
+        round_share = math.sqrt(1.0 - (1.0 - 2.0 / max(extent[axis], 2)) ** 2)
+        most = 0.5 * (1.0 + round_share) * extent[1 - axis]
+        if max((cells[:, axis] == side[axis]).sum() for side in (low, high)) > most:
+            return True
+    return False
+
+
 def turning_candidate(
     events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse, tracking: TrackerParameters
-) -> Work[RotorCandidate | None]:
+) -> Work[RotorCandidate | Rejection]:
     """Whether something turns in a disc, and how fast.
 
     Args:
@@ -78,7 +96,7 @@ def turning_candidate(
 
     Returns:
         The candidate, of order 1; its coherence is the share of power that is not noise. Unless it
-        has made `LEAST_TURNS`, more of the events must be seen to be sure.
+        has made `LEAST_TURNS`, more of the events must be seen to be sure. Else why it is none.
     """
     # Beyond the rim of an outline lies what is no disc.
     disc = DiscMap.of(ellipse, events.size, tracking.rings, tracking.hub_radius, 1.0)
@@ -89,8 +107,10 @@ def turning_candidate(
     frequencies, power = yield from _speed_spectrum(harmonics, span_us * 1e-6, _FASTEST_HZ)
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])
-    if power[best] < max(_LEAST_POWER, _LEAST_ASYMMETRY * opposite):
-        return None
+    if power[best] < _LEAST_POWER:
+        return Rejection(Reason.NOT_TURNING, float(power[best]), _LEAST_POWER)
+    if power[best] < _LEAST_ASYMMETRY * opposite:
+        return Rejection(Reason.NOT_TURNING, float(power[best]) / opposite, _LEAST_ASYMMETRY)
     return RotorCandidate(ellipse, float(frequencies[best]), 1, float(1 - 1 / power[best]))
 
 

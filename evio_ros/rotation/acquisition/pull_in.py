@@ -15,6 +15,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWindow
 from evio_ros.rotation.acquisition.spectrum import SpectrumFit, fit_line, line_power
 from evio_ros.rotation.acquisition.winding import RotorCandidate
@@ -71,8 +72,8 @@ class _InitialLock:
 
 def pull_in(
     events: RegionEvents, candidate: RotorCandidate, parameters: TrackerParameters
-) -> Work[_InitialLock | None]:
-    """Measure a candidate over the latest of some events; None where it does not turn.
+) -> Work[_InitialLock | Rejection]:
+    """Measure a candidate over the latest of some events; says why where it does not turn.
 
     Args:
         events: the events.
@@ -96,8 +97,9 @@ def pull_in(
     harmonics = yield from harmonics_of_events(
         window.events, disc, window.start_us, length_us, bins, ORDERS
     )
-    if harmonics[:, :, 0].real.sum() < _LEAST_EVENTS:
-        return None
+    on_disc = float(harmonics[:, :, 0].real.sum())
+    if on_disc < _LEAST_EVENTS:
+        return Rejection(Reason.FEW_EVENTS, on_disc, _LEAST_EVENTS)
     near = candidate.frequency_hz + _SPEEDS / length_s
     near = near[np.abs(near - candidate.frequency_hz) < 0.5 * speed_hz]
     power = []
@@ -107,7 +109,7 @@ def pull_in(
     fit = fit_line(harmonics, length_s, float(near[np.argmax(np.concatenate(power))]))
     yield
     if not math.isfinite(fit.frequency_std_hz) or fit.signal_to_noise < _LEAST_SIGNAL_TO_NOISE:
-        return None
+        return Rejection(Reason.UNEVEN, fit.signal_to_noise, _LEAST_SIGNAL_TO_NOISE)
     return _InitialLock(
         _template_of(fit, ring_radii(parameters.rings, parameters.hub_radius)),
         _motion_of(fit, window.start_us, 0.5 * length_s),

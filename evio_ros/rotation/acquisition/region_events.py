@@ -1,4 +1,9 @@
-"""Events of a region that belong to no rotor yet, of as many of the latest slices as are wanted."""
+"""Events of a region that belong to no rotor yet, of as many of the latest slices as are wanted.
+
+A search needs no more than some hundred thousand events. Of more, an unbiased share is taken: one
+of each block of so many that follow one another, by the block's number (stratified sampling).
+Sensors are read out in rows, so that every third event, say, would be of some pixels more often.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +19,19 @@ from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.tracking.disc_map import FREE
 
-__all__ = ["RegionEvents", "SearchWindow"]
+__all__ = ["RegionEvents", "SearchWindow", "share_of"]
 
 _MARGIN_PX = 10.0
 """Border about a region's cells whose events are looked at too: blade tips make so few events that
 their cells may not be active."""
-_MOST_EVENTS = 2_000_000
-"""Of more events only every second, third ... one is looked at, so that they take 26 MB at most."""
+_MOST_EVENTS, _MOST_LOOKED_AT = 2_000_000, 8_000_000
+"""Of more events, of the region's and of all together, one of two, three ... is taken, so that a
+search costs no more however fast they come. They take 26 MB at most."""
 _EVENTS_A_UNIT = 400_000
 """So many events are picked from in one work unit, which takes a millisecond."""
+_HASH = 0x9E3779B1
+"""Knuth's multiplier for hashing, 2^32 over the golden ratio: The Art of Computer Programming 3,
+6.4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,7 @@ class SearchWindow:
         events: those of a region that belong to no rotor yet.
         slices: times in µs of the slices that lie within it as a whole.
         live: share of each slice for which there is data.
+        shares: share of each slice's events that was taken.
     """
 
     start_us: int
@@ -41,6 +51,7 @@ class SearchWindow:
     events: EventBatch
     slices: tuple[range, ...]
     live: tuple[float, ...]
+    shares: tuple[float, ...]
 
     @property
     def span_us(self) -> int:
@@ -80,7 +91,8 @@ class RegionEvents:
         self._box = (x0, y0, x1, y1)
         self._codes = codes[y0 : y1 + 1, x0 : x1 + 1].copy()
         self._picked: list[tuple[int, EventBatch]] = []
-        self._stride = 0
+        self._stride = self._stride_for(slices)
+        self._shares = tuple(self.share_of_slice(part) for part in slices)
 
     @property
     def span_us(self) -> int:
@@ -94,15 +106,17 @@ class RegionEvents:
         while self._not_seen and start_us < self._not_seen[-1].end_us:
             part = self._not_seen.pop()
             self._picked.append((part.end_us, self.of_slice(part)))
-            looked_at += len(part.events)
+            looked_at += len(part.events) // self._stride
             if looked_at > _EVENTS_A_UNIT:
                 looked_at = 0
                 yield
         parts = [events for end_us, events in reversed(self._picked) if end_us > start_us]
         events = EventBatch.concatenate(self._size, parts).between(start_us, self.end_us)
         whole = tuple(times for times in self._times_us if times.start >= start_us)
-        live = self._live[len(self._live) - len(whole) :]
-        return SearchWindow(start_us, self.end_us, events, whole, live)
+        first = len(self._times_us) - len(whole)
+        return SearchWindow(
+            start_us, self.end_us, events, whole, self._live[first:], self._shares[first:]
+        )
 
     def last_slices(self, span_us: int) -> Work[SearchWindow]:
         """The latest slices, as many as together are no longer than `span_us`; at least one."""
@@ -113,21 +127,59 @@ class RegionEvents:
     def of_slice(self, part: EventWindow) -> EventBatch:
         """The region's events of one slice, any slice."""
         events = part.events
-        places = _free_in_box(events.x, events.y, self._codes, self._box)
-        if not self._stride:
-            self._stride = max(-(-len(places) * len(self._times_us) // _MOST_EVENTS), 1)
-        return _events_at(events, places[:: self._stride])
+        places = _free_in_box(events.x, events.y, self._codes, self._box, self._stride)
+        return events.at(places)
+
+    def share_of_slice(self, part: EventWindow) -> float:
+        """What share of the region's events `of_slice` gives."""
+        return part.share / self._stride
+
+    def _stride_for(self, slices: Sequence[EventWindow]) -> int:
+        """One event of so many is taken; the fullest slice tells the region's share of all."""
+        events = max((part.events for part in slices), key=len)
+        inside = len(_free_in_box(events.x, events.y, self._codes, self._box, 1))
+        total = sum(len(part.events) for part in slices)
+        taken = total * inside // max(len(events), 1)
+        return max(-(-taken // _MOST_EVENTS), -(-total // _MOST_LOOKED_AT), 1)
+
+
+def share_of(part: EventWindow, stride: int) -> EventWindow:
+    """A slice with one of `stride` of its events."""
+    if stride == 1:
+        return part
+    return part.thinned(_places_of_share(len(part.events), stride), 1 / stride)
 
 
 @njit(cache=True, nogil=True)
-def _free_in_box(x, y, codes, box):
-    """Indices of events at free pixels of a box, whose codes are given."""
-    places = np.empty(x.size, np.int64)
+def _places_of_share(count, stride):
+    """Indices of one of `stride` events."""
+    places = np.empty(count // stride + 1, np.int64)
+    taken = 0
+    for block in range(0, count, stride):
+        places[taken] = block + _offset(block, stride)
+        taken += int(places[taken] < count)
+    return places[:taken]
+
+
+@njit(cache=True, nogil=True)
+def _offset(block, stride):
+    """Which event of a block is taken, by the number of the block's first."""
+    # The upper half of the product's lower half is the hash.
+    return ((block * _HASH & 0xFFFFFFFF) >> 16) * stride >> 16
+
+
+@njit(cache=True, nogil=True)
+def _free_in_box(x, y, codes, box, stride):
+    """Indices of events at free pixels of a box; of `stride` events one is looked at."""
+    places = np.empty(x.size // stride + 1, np.int64)
     inside = 0
     x0, y0 = np.int32(box[0]), np.int32(box[1])
     width, height = np.uint32(box[2] - box[0]), np.uint32(box[3] - box[1])
     # Without a branch: where the box begins and ends can't be foretold from event to event.
-    for i in range(x.size):
+    for block in range(0, x.size, stride):
+        i = block + _offset(block, stride)
+        if i >= x.size:
+            break
         places[inside] = i
         # What lies before the box wraps round to a large number.
         is_column = np.uint32(np.int32(x[i]) - x0) <= width
@@ -138,10 +190,3 @@ def _free_in_box(x, y, codes, box):
             places[free] = place
             free += 1
     return places[:free]
-
-
-def _events_at(events: EventBatch, places: NDArray[np.int64]) -> EventBatch:
-    """Copy of the events at some indices."""
-    return EventBatch.trusted(
-        events.size, events.t[places], events.x[places], events.y[places], events.polarity[places]
-    )

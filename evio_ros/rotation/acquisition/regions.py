@@ -1,12 +1,22 @@
 """Active regions of the image: clusters of the active cells of a grid.
 
-Cells are active where their event rate stands out from the median cell's. DBSCAN (Ester, Kriegel,
-Sander and Xu, KDD 1996) or the mean shift (Comaniciu and Meer, IEEE PAMI 2002) joins them to
-regions. It runs over cells, so its cost does not grow with the number of events.
+What a cell must have to be active is asked at three levels, from the highest down, as in a tree of
+components (Jones, Computer Vision and Image Understanding 1999):
+
+    contrast   many times the events of the median cell, which shows noise in most scenes;
+    noise      more events than noise explains, whose rate the quietest cells tell;
+    any        more events than a still scene makes, where even the quietest cells have them: what
+               turns may fill the view, and then no cell shows noise alone.
+
+Where noise is low they are one. A region of a lower level that is one of a higher level too is
+left out. DBSCAN (Ester, Kriegel, Sander and Xu, KDD 1996) or the mean shift (Comaniciu and Meer,
+IEEE PAMI 2002) joins cells to regions. It runs over cells, so its cost does not grow with the
+number of events.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,10 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition.grid_dbscan import grid_dbscan
 
-__all__ = ["DISC_REACH", "Region", "RegionParameters", "find_regions"]
+__all__ = [
+    "DISC_REACH",
+    "LEVELS",
+    "Region",
+    "RegionParameters",
+    "find_regions",
+    "why_no_region",
+]
 
 _CORE_CELLS = 4
 """So many active cells, itself included, make a cell's neighbourhood dense: DBSCAN's MinPts, twice
@@ -27,6 +45,18 @@ DISC_REACH = 1.25
 percent lies within, with the events of its blur."""
 _LEAST_CELL_EVENTS = 2.0
 """A cell with fewer events is not active, however short the time: one is noise."""
+LEVELS = 3
+"""Number of levels; the first is that of the greatest contrast."""
+_QUIET_SHARES = (0.1, 0.25)
+"""Shares of the cells whose greatest count tells rate and scatter of the noise. Corners alone, of a
+square view that a disc fills to its border, are a fifth."""
+_QUIET_SCORES = (-1.2816, -0.6745)
+"""The same quantiles of the normal distribution with unit variance."""
+_NOISE_SCORE = 4.0
+"""A cell stands out from noise by so many of its standard deviations: of 60 000 cells two do by
+chance, far apart."""
+_SAME_SHARE = 0.8
+"""A region is one of a higher level where that one has so much of its cells."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +94,11 @@ class RegionParameters(Parameters):
         doc="No more than this many regions are searched after one look for active ones.",
     )
 
+    def slower(self, factor: int) -> RegionParameters:
+        """Parameters for what makes so many times fewer events a second."""
+        rates = {"cell_rate_hz": self.cell_rate_hz, "region_rate_hz": self.region_rate_hz}
+        return self.replaced({name: rate / factor for name, rate in rates.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -73,15 +108,24 @@ class Region:
         cells: int64 (n, 2), row and column of each cell.
         events: number of events in the cells.
         cell_px: side of a cell in pixels.
+        level: level at which its cells are active, 0 for the highest.
     """
 
     cells: NDArray[np.int64]
     events: int
     cell_px: int
+    level: int = 0
 
     def cell_centers(self) -> NDArray[np.float64]:
         """(n, 2) x and y of the cells' centres in pixels."""
         return (self.cells[:, ::-1] + 0.5) * self.cell_px - 0.5
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Bounding box (x0, y0, x1, y1) in pixels, the last ones not included."""
+        y0, x0 = (self.cells.min(axis=0) * self.cell_px).tolist()
+        y1, x1 = ((self.cells.max(axis=0) + 1) * self.cell_px).tolist()
+        return x0, y0, x1, y1
 
     def share_on(self, disc: Ellipse) -> float:
         """Share of the cells that lie on a disc or within its reach."""
@@ -92,7 +136,7 @@ class Region:
 
 def find_regions(
     grid: NDArray[np.int32],
-    span_us: int,
+    span_us: float,
     parameters: RegionParameters,
     discs: Iterable[Ellipse] = (),
 ) -> list[Region]:
@@ -105,35 +149,125 @@ def find_regions(
         discs: discs of rotors that are tracked; their cells are left out.
 
     Returns:
-        Regions, the one with most events first.
+        Regions, those of higher levels first, of each level the one with most events first.
     """
-    grid = _without(grid, discs, parameters.cell_px)
-    # Every fourth cell tells the median as well.
-    typical = float(np.median(grid[::2, ::2]))
-    least = max(
-        parameters.cell_rate_hz * span_us * 1e-6, parameters.contrast * typical, _LEAST_CELL_EVENTS
-    )
+    discs = tuple(discs)
+    is_free = _beside(discs, grid.shape, parameters.cell_px)
+    grid = np.where(is_free, grid, 0)
+    regions: list[Region] = []
+    before = math.inf
+    # Beside a rotor that is tracked, something stands out from something.
+    levels = _least_events(grid, span_us, parameters, is_free)[: LEVELS - bool(discs)]
+    for level, least in enumerate(levels):
+        if least < before:
+            lower = _regions_at(least, level, grid, span_us, parameters)
+            regions += [region for region in lower if not _is_one_of(regions, region, grid.shape)]
+            before = least
+    return regions
+
+
+def _least_events(
+    grid: NDArray[np.int32],
+    span_us: float,
+    parameters: RegionParameters,
+    is_free: NDArray[np.bool_] | None = None,
+) -> tuple[float, ...]:
+    """Events that an active cell has at least, at each level; only free cells tell noise."""
+    # Every fourth cell tells quantiles as well.
+    sample = grid[::2, ::2]
+    lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
+    contrast = max(parameters.contrast * float(np.median(sample)), lowest)
+    free = sample if is_free is None else sample[is_free[::2, ::2]]
+    quiet = np.quantile(free, _QUIET_SHARES) if free.size else np.zeros(len(_QUIET_SHARES))
+    noise = min(max(_beyond_noise(quiet), lowest), contrast)
+    return contrast, noise, lowest if quiet[-1] >= lowest else noise
+
+
+def _beyond_noise(quiet: NDArray[np.float64]) -> float:
+    """Events of a cell that are more than noise explains, from the quantiles of the quietest.
+
+    Roots of Poisson counts have the variance 1 / 4 whatever their mean (Anscombe, Biometrika 1948),
+    so two quantiles of the quietest cells tell mean and scatter of the roots of all that show noise
+    alone. The scatter is not below Poisson's, and above it where pixels differ.
+    """
+    roots = np.sqrt(quiet + 0.375)
+    low, high = _QUIET_SCORES
+    deviation = max(float(roots[1] - roots[0]) / (high - low), 0.5)
+    return (float(roots[0]) + (_NOISE_SCORE - low) * deviation) ** 2 - 0.375
+
+
+def _regions_at(
+    least: float, level: int, grid: NDArray[np.int32], span_us: float, parameters: RegionParameters
+) -> list[Region]:
+    """Regions of cells with so many events, the one with most events first."""
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:
         return []
-    labels = _cluster(cells, parameters)
+    if len(cells) > (1.0 - _QUIET_SHARES[-1]) * grid.size:
+        # So many hang together; looking at the neighbours of each takes long.
+        clusters = [cells]
+    else:
+        labels = _cluster(cells, parameters)
+        clusters = [cells[labels == label] for label in range(labels.max() + 1)]
     regions = [
-        _region(cells[labels == label], grid, parameters) for label in range(labels.max() + 1)
+        Region(cluster, int(grid[cluster[:, 0], cluster[:, 1]].sum()), parameters.cell_px, level)
+        for cluster in clusters
+        if len(cluster) >= parameters.minimum_cells
     ]
     least_events = parameters.region_rate_hz * span_us * 1e-6
-    regions = [
-        region
-        for region in regions
-        if len(region.cells) >= parameters.minimum_cells and region.events >= least_events
-    ]
+    regions = [region for region in regions if region.events >= least_events]
     regions.sort(key=lambda region: region.events, reverse=True)
     return regions
 
 
-def _without(grid: NDArray[np.int32], discs: Iterable[Ellipse], cell_px: int) -> NDArray[np.int32]:
-    """The grid with no events in the cells of some discs."""
-    grid = grid.copy()
-    rows, columns = grid.shape
+def why_no_region(
+    grid: NDArray[np.int32], span_us: float, parameters: RegionParameters
+) -> Rejection:
+    """Why `find_regions` finds none, with no disc left out.
+
+    The number that is told is that of the busiest cell, or of the largest group of active cells.
+    """
+    if not grid.any():
+        return Rejection(Reason.NO_EVENTS, 0.0)
+    least = _least_events(grid, span_us, parameters)[-1]
+    cells = np.argwhere(grid >= least)
+    if not len(cells):
+        return _why_not_active(grid, span_us, parameters, least)
+    labels = _cluster(cells, parameters)
+    sizes = np.bincount(labels[labels >= 0])
+    largest = int(sizes.max(initial=0))
+    if largest < parameters.minimum_cells:
+        return Rejection(Reason.SMALL, max(largest, 1), parameters.minimum_cells)
+    events = np.bincount(labels[labels >= 0], grid[tuple(cells[labels >= 0].T)])
+    rate_hz = float(events[sizes >= parameters.minimum_cells].max()) * 1e6 / span_us
+    return Rejection(Reason.FAINT_REGION, rate_hz, parameters.region_rate_hz)
+
+
+def _why_not_active(
+    grid: NDArray[np.int32], span_us: float, parameters: RegionParameters, least: float
+) -> Rejection:
+    """Why no cell has the least number of events of an active one."""
+    busiest = float(grid.max())
+    lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
+    if busiest < lowest:
+        return Rejection(Reason.FAINT, busiest * 1e6 / span_us, lowest * 1e6 / span_us)
+    return Rejection(Reason.NOT_OUTSTANDING, busiest / least, 1.0)
+
+
+def _is_one_of(regions: Iterable[Region], region: Region, shape: tuple[int, ...]) -> bool:
+    """Whether a region is one of others of higher levels, which lie within it or beside it."""
+    is_inside = np.zeros(shape, np.bool_)
+    is_inside[region.cells[:, 0], region.cells[:, 1]] = True
+    return any(
+        is_inside[other.cells[:, 0], other.cells[:, 1]].sum() >= _SAME_SHARE * len(region.cells)
+        for other in regions
+    )
+
+
+def _beside(discs: Iterable[Ellipse], shape: tuple[int, ...], cell_px: int) -> NDArray[np.bool_]:
+    """Which cells of a grid lie on none of some discs."""
+    rows, columns = shape
+    is_free = np.ones(shape, np.bool_)
     for disc in discs:
         half_width, half_height = disc.scaled(DISC_REACH).half_extent()
         y0 = int(np.clip((disc.center[1] - half_height) // cell_px, 0, rows))
@@ -143,8 +277,8 @@ def _without(grid: NDArray[np.int32], discs: Iterable[Ellipse], cell_px: int) ->
         row, column = np.mgrid[y0:y1, x0:x1]
         x, y = (column + 0.5) * cell_px - 0.5, (row + 0.5) * cell_px - 0.5
         radius, _ = disc.disc_coordinates(x, y)
-        grid[y0:y1, x0:x1][radius < DISC_REACH] = 0
-    return grid
+        is_free[y0:y1, x0:x1][radius < DISC_REACH] = False
+    return is_free
 
 
 def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[np.int64]:
@@ -156,9 +290,3 @@ def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[
         bandwidth = parameters.mean_shift_px / parameters.cell_px
         return MeanShift(bandwidth=bandwidth, bin_seeding=True).fit_predict(cells)
     return grid_dbscan(cells, parameters.neighbourhood_px / parameters.cell_px, _CORE_CELLS)
-
-
-def _region(
-    cells: NDArray[np.int64], grid: NDArray[np.int32], parameters: RegionParameters
-) -> Region:
-    return Region(cells, int(grid[cells[:, 0], cells[:, 1]].sum()), parameters.cell_px)

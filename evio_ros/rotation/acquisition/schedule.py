@@ -3,22 +3,32 @@
 Events of no tracker are counted in cells. Their active regions are looked for every 20 ms while no
 rotor is tracked, else every 100 ms, and searched one after the other. How much of a search is done
 in a step depends on the step's length and on nothing else, so results do not depend on the
-machine's speed. Regions that are searched in vain are left alone for a while, longer each time.
+machine's speed; only where events come faster than they can be worked on may a caller put a part
+off. Regions that are searched in vain are left alone for a while, longer each time.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.explanation import (
+    OF_LATE_US,
+    Explanation,
+    Reason,
+    Rejection,
+    in_order,
+    with_explanation,
+    without_place,
+)
 from evio_ros.rotation.acquisition.backoff import Backoff
-from evio_ros.rotation.acquisition.regions import Region, find_regions
+from evio_ros.rotation.acquisition.regions import LEVELS, Region, find_regions, why_no_region
 from evio_ros.rotation.acquisition.search import (
     Candidates,
     Found,
@@ -26,6 +36,7 @@ from evio_ros.rotation.acquisition.search import (
     RotorSearch,
     SearchRequest,
 )
+from evio_ros.rotation.acquisition.slow_search import SlowSearch
 from evio_ros.rotation.acquisition.unassigned_events import UnassignedEvents
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.detector_parameters import DetectorSettings
@@ -58,7 +69,7 @@ class SearchSchedule:
         settings: all parameters.
 
     Attributes:
-        regions_searched: number of searches that were begun.
+        slow: the search for slow rotors in longer pasts, fed along with this one.
     """
 
     def __init__(
@@ -74,24 +85,32 @@ class SearchSchedule:
         self._detector = settings.detector
         self._regions = settings.regions
         self._search = RotorSearch(size, settings)
-        self.regions_searched = 0
+        self.slow = SlowSearch(size, bank, settings)
+        self._regions_searched = 0
+        self._explanations: tuple[Explanation, ...] = ()
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events, and what was searched in vain."""
+        """Forget all events, and when to search again; explanations stay."""
+        self.slow.reset()
         p = self._detector
         steps = math.ceil(p.acquisition_us / p.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps * len(p.slice_lengths_us))
         self._events = UnassignedEvents(self._bank.grid_shape, 2 * p.acquisition_us, LOOK_US)
-        self._backoff = Backoff(self._bank.grid_shape)
+        # What is searched in vain at one level is not yet searched at others.
+        self._backoffs = tuple(Backoff(self._bank.grid_shape) for _ in range(LEVELS))
         self._beside: Candidates = ()
         self._queue: list[Region] = []
         self._work: Work[Found | None] | None = None
         self._later: list[EventWindow] = []
         self._is_new = False
         self._until_look_us = steps * p.step_us
+        # Time in which the events of regions were counted.
+        self._counted_us = 0.0
         # Sensor time of a step that has ended and was not searched for, and what is left of others.
         self._due_us = self._budget_us = 0
+        # Whether the search of a step was begun and put off, and no rotor was tracked then.
+        self._is_put_off = self._is_idle = False
 
     def forget_known_discs(self) -> None:
         """Try no disc first any more."""
@@ -102,16 +121,53 @@ class SearchSchedule:
         """Grid of cells to which the bank adds the next slice's events that are no rotor's."""
         return self._events.latest
 
+    @property
+    def regions_searched(self) -> int:
+        """Number of searches that were begun."""
+        return self._regions_searched + self.slow.regions_searched
+
+    @property
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Why nothing was found in the places searched last, the most telling first.
+
+        Where none was searched of late, and no rotor is tracked, one of the whole view is added.
+        """
+        known = in_order(self._explanations)
+        if len(self._bank) or not self._recent:
+            return known
+        if any(self._now_us - each.t_us < OF_LATE_US for each in known):
+            return known
+        return (*known, self._explain_view())
+
+    def _explain_view(self) -> Explanation:
+        """Why no place in the whole view is searched."""
+        counts, span_us = self._events.total()
+        missing_us = self._detector.acquisition_us - span_us
+        rejection = (
+            Rejection(Reason.SHORT, 1e-6 * span_us, 1e-6 * self._detector.acquisition_us)
+            if missing_us > 0 and counts.any()
+            else why_no_region(counts, span_us, self._regions)
+        )
+        box = (0, 0, self._size.width, self._size.height)
+        rate_hz = 1e6 * int(counts.sum()) / max(span_us, 1)
+        return Explanation(rejection, self._now_us, round(span_us), box, rate_hz)
+
+    def note(self, explanation: Explanation) -> None:
+        """Keep why no rotor is tracked in some place."""
+        self._explanations = with_explanation(self._explanations, explanation)
+
     def add(self, part: EventWindow) -> None:
         """Take in a slice that the bank has taken in, and counted in `unassigned`."""
+        self.slow.add(part)
         self._recent.append(part)
-        self._events.pass_time(part.length_us)
+        self._events.pass_time(part.length_us, part.share)
         if self._work is not None:
             self._later.append(part)
 
     def end_step(self) -> None:
         """Let the next `search` do the part of a step."""
         self._due_us = self._detector.step_us
+        self.slow.end_step()
 
     def recover_lost(self) -> int:
         """Look for the motion of lost rotors in the latest events; the number of those found."""
@@ -133,23 +189,27 @@ class SearchSchedule:
                     recovered += 1
         return recovered
 
-    def search(self) -> list[Found]:
+    def search(self, may_go_on: Callable[[], bool] | None = None) -> list[Found]:
         """Go on searching, by as many work units as the step that ended last allows.
+
+        Args:
+            may_go_on: asked before each unit; where it says no, the rest is left to the next call.
+                None always goes on.
 
         Returns:
             The rotors that were found and are in the bank now.
         """
-        due_us, self._due_us = self._due_us, 0
         found: list[Found] = []
-        if not due_us:
+        if not self._begin_search():
             return found
-        self._until_look_us -= due_us
-        self._budget_us += due_us
-        is_idle = not len(self._bank)
-        unit_us = _IDLE_UNIT_US if is_idle else UNIT_US
-        while (work := self._work or self._next_search()) is not None:
-            self._work = work
-            if self._budget_us < unit_us and not (is_idle and self._is_new):
+        unit_us = _IDLE_UNIT_US if self._is_idle else UNIT_US
+        while may_go_on is None or may_go_on():
+            self._work = work = self._work or self._next_search()
+            if work is None:
+                self._budget_us, self._is_put_off = 0, False
+                return found
+            if self._budget_us < unit_us and not (self._is_idle and self._is_new):
+                self._is_put_off = False
                 return found
             self._budget_us = max(self._budget_us - unit_us, 0)
             try:
@@ -161,8 +221,18 @@ class SearchSchedule:
                     self._bank.add(end.value.tracker)
                     # What remains beside it is looked at next.
                     self._until_look_us = 0
-        self._budget_us = 0
         return found
+
+    def _begin_search(self) -> bool:
+        """Grant the units of a step that has ended; whether there are any, or some were put off."""
+        due_us, self._due_us = self._due_us, 0
+        if due_us:
+            # What was put off is granted once, or ever more would be.
+            self._budget_us = due_us if self._is_put_off else self._budget_us + due_us
+            self._until_look_us -= due_us
+            self._is_idle = not len(self._bank)
+            self._is_put_off = True
+        return self._is_put_off
 
     @property
     def _now_us(self) -> int:
@@ -183,24 +253,38 @@ class SearchSchedule:
         while self._queue:
             region = self._queue.pop(0)
             active_us = self._events.active_us(region.cells)
-            missing_us = self._detector.acquisition_us // 2 - active_us
-            if missing_us > 0:
-                self._backoff.wait(region, self._now_us + missing_us)
+            least_us = self._detector.acquisition_us // 2
+            if active_us < least_us:
+                brief = Rejection(Reason.BRIEF, 1e-6 * active_us, 1e-6 * least_us)
+                self._explain(region, active_us, brief)
+                self._backoff(region).wait(region, self._now_us + least_us - active_us)
                 continue
-            self._is_new = not self._backoff.failures(region, self._now_us)
-            self.regions_searched += 1
+            self._is_new = not self._failures(region)
+            self._regions_searched += 1
             return self._search_region(region, active_us)
         return None
+
+    def _explain(self, region: Region, active_us: int, rejection: Rejection) -> None:
+        """Keep why no rotor was found in a region that has been active for some time."""
+        rate_hz = 1e6 * region.events / max(self._counted_us, 1)
+        self.note(Explanation(rejection, self._now_us, active_us, region.box, rate_hz))
 
     def _active_regions(self) -> list[Region]:
         """Regions to search: new ones before those that failed of old, then by their events."""
         counts, span_us = self._events.total()
+        self._counted_us = span_us
         discs = [tracker.ellipse for tracker in self._bank]
-        now_us, backoff = self._now_us, self._backoff
+        now_us = self._now_us
         regions = find_regions(counts, span_us, self._regions, discs)
-        ready = [region for region in regions if not backoff.is_waiting(region, now_us)]
-        ready.sort(key=lambda region: backoff.failures(region, now_us))
+        ready = [r for r in regions if not self._backoff(r).is_waiting(r, now_us)]
+        ready.sort(key=self._failures)
         return ready[: self._regions.maximum_regions]
+
+    def _backoff(self, region: Region) -> Backoff:
+        return self._backoffs[region.level]
+
+    def _failures(self, region: Region) -> int:
+        return self._backoff(region).failures(region, self._now_us)
 
     def _search_region(self, region: Region, active_us: int) -> Work[Found | None]:
         """Search a region as it is when the work begins, and take note of the outcome."""
@@ -213,14 +297,20 @@ class SearchSchedule:
             tracked=tuple(tracker.ellipse for tracker in self._bank),
             known=self._known,
             beside=self._beside,
-            failures=self._backoff.failures(region, self._now_us),
+            failures=self._failures(region),
         )
         outcome = yield from self._search.search(request)
         self._beside = outcome.beside
-        if isinstance(outcome, Found) and self._search.is_still_seen(outcome, self._later):
-            return outcome
-        if isinstance(outcome, RetryAfter):
-            self._backoff.wait(region, self._now_us + outcome.wait_us)
+        if isinstance(outcome, Found):
+            rejection = self._search.why_not_seen(outcome, self._later)
+            if rejection is None:
+                self._explanations = without_place(self._explanations, outcome.tracker.ellipse.box)
+                return outcome
         else:
-            self._backoff.fail(region, self._now_us)
+            rejection = outcome.rejection
+        self._explain(region, active_us, rejection)
+        if isinstance(outcome, RetryAfter):
+            self._backoff(region).wait(region, self._now_us + outcome.wait_us)
+        else:
+            self._backoff(region).fail(region, self._now_us)
         return None

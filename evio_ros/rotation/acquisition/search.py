@@ -17,14 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventWindow, SensorSize
+from evio_ros.explanation import Reason, Rejection, furthest
 from evio_ros.rotation.acquisition.disc_outline import (
     LEAST_TURNS,
+    is_cut,
     outline_ellipse,
     turning_candidate,
 )
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import DISC_REACH, Region
-from evio_ros.rotation.acquisition.verification import Verifier
+from evio_ros.rotation.acquisition.verification import Verifier, is_surely_rotor
 from evio_ros.rotation.acquisition.winding import RotorCandidate, acquire
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.detector_parameters import DetectorSettings
@@ -42,10 +44,14 @@ _SHORT_FROM = 3
 _PROMISING_WAIT_US = 80_000
 """What winds beyond doubt but could not be tracked is searched again after this time, and is no
 failure: it may be speeding up. A rotor that does so for a second is tried a dozen times."""
+_SOON_WAIT_US = 40_000
+"""What turns, but not yet by as much as it must, is searched again after this time."""
 _OUTLINE_POINTS = 32
 """Points of an outline that are tried against tracked discs: a fifth of a radius apart."""
 _SAME_RADIUS = 0.5
 """Two discs are one where the hub of one lies nearer to the other's than this, in radii."""
+
+_PART_OF_TRACKED = Rejection(Reason.PART_OF_TRACKED)
 
 Candidates = tuple[RotorCandidate, ...]
 
@@ -63,6 +69,7 @@ class SearchRequest:
         known: discs known from before.
         beside: candidates that were seen with a rotor that was found, and may turn beside it.
         failures: how often the region was searched in vain of late.
+        by_outline: whether rotors without blades are searched for, by the region's outline.
     """
 
     region: Region
@@ -72,6 +79,7 @@ class SearchRequest:
     known: tuple[Ellipse, ...]
     beside: Candidates
     failures: int
+    by_outline: bool = True
 
     @property
     def is_short(self) -> bool:
@@ -101,10 +109,12 @@ class RetryAfter:
     Attributes:
         wait_us: when to search again.
         beside: candidates for the next search.
+        rejection: what stopped the search.
     """
 
     wait_us: int
     beside: Candidates
+    rejection: Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +123,11 @@ class Failed:
 
     Attributes:
         beside: candidates for the next search.
+        rejection: what stopped the search.
     """
 
     beside: Candidates
+    rejection: Rejection
 
 
 class RotorSearch:
@@ -123,19 +135,27 @@ class RotorSearch:
 
     Args:
         size: geometry of the sensor.
-        settings: length of the events, thresholds, how to track.
+        settings: thresholds, how to track.
+        span_us: length of the events in which rotors are searched for; None for that of the
+            settings.
     """
 
-    def __init__(self, size: SensorSize, settings: DetectorSettings) -> None:
+    def __init__(
+        self, size: SensorSize, settings: DetectorSettings, span_us: int | None = None
+    ) -> None:
         self._size = size
-        self._span_us = settings.detector.acquisition_us
+        self._span_us = span_us or settings.detector.acquisition_us
         self._settings = settings
         self._verifier = Verifier(size, settings)
+        # Of the search that is going on.
+        self._rejections: list[Rejection] = []
 
     def search(self, request: SearchRequest) -> Work[Found | RetryAfter | Failed]:
         """Search a region for one rotor."""
         region = request.region
+        self._verifier.is_promising = False
         events = RegionEvents(self._size, request.slices, request.codes, region)
+        self._rejections = []
 
         old = [c for c in request.beside if region.share_on(c.ellipse) > _OWN_SHARE]
         tracker = yield from self._first_rotor(old, request, events)
@@ -156,45 +176,71 @@ class RotorSearch:
         if any(self._is_certain(candidate) for candidate in winding):
             wait_us = _PROMISING_WAIT_US
 
-        if not request.is_short:
+        if request.by_outline and not request.is_short:
             turning, slow_us = yield from self._turning_in(_outline_of(request), events)
-            tracker = yield from self._first_rotor(turning, request, events)
+            tracker = yield from self._first_rotor(turning, request, events, is_cut(region))
             if tracker is not None:
                 return Found(tracker, events, beside)
             wait_us = slow_us or wait_us
+        if self._verifier.is_promising:
+            wait_us = _SOON_WAIT_US
 
-        return RetryAfter(wait_us, beside) if wait_us else Failed(beside)
+        rejection = furthest(self._rejections)
+        if wait_us:
+            return RetryAfter(wait_us, beside, rejection)
+        return Failed(beside, rejection)
 
-    def is_still_seen(self, found: Found, later: Iterable[EventWindow]) -> bool:
-        """Let the rotor found last take in the slices since the request; whether it is one still.
+    def why_not_seen(self, found: Found, later: Iterable[EventWindow]) -> Rejection | None:
+        """Let the rotor found last take in the slices since the request.
 
         Args:
             found: the result of the latest search.
             later: slices that passed during the search; afterwards its tracker is up to date.
+
+        Returns:
+            Why it is no rotor any more; None where it is one still.
         """
         for part in later:
             times_us = range(part.start_us, part.end_us)
-            self._verifier.extend(found.events.of_slice(part), times_us, part.live)
-        return found.tracker.is_credible()
+            events, share = found.events.of_slice(part), found.events.share_of_slice(part)
+            self._verifier.extend(events, times_us, part.live, share)
+        rejection = found.tracker.why_not_credible()
+        return None if is_surely_rotor(found.tracker) else rejection
 
     def _first_rotor(
-        self, candidates: Sequence[RotorCandidate], request: SearchRequest, events: RegionEvents
+        self,
+        candidates: Sequence[RotorCandidate],
+        request: SearchRequest,
+        events: RegionEvents,
+        by_path: bool = False,
     ) -> Work[RotorTracker | None]:
-        """Tracker of the first candidate that is a rotor, and none that is tracked already."""
+        """Tracker of the first candidate that is a rotor, and none that is tracked already.
+
+        Args:
+            candidates: tried in this order.
+            request, events: of the search.
+            by_path: whether their hubs are known too badly to be tracked but along a path.
+        """
         for candidate in candidates:
             if _is_one_of(request.tracked, candidate.ellipse):
+                self._reject(_PART_OF_TRACKED)
                 continue
-            tracker = yield from self._verifier.verify(candidate, events)
-            if tracker is not None and not _is_one_of(request.tracked, tracker.ellipse):
-                return tracker
+            outcome = yield from self._verifier.verify(candidate, events, by_path)
+            if isinstance(outcome, Rejection):
+                self._reject(outcome)
+            elif _is_one_of(request.tracked, outcome.ellipse):
+                self._reject(_PART_OF_TRACKED)
+            else:
+                return outcome
         return None
 
     def _winding_in(
         self, request: SearchRequest, events: RegionEvents
     ) -> Work[list[RotorCandidate]]:
         """What winds about a hub lately, and for longer where that is not all beyond doubt."""
-        latest = yield from self._winding(self._span_us // _SHORT_SHARE, request, events)
+        latest, why_none = yield from self._winding(self._span_us // _SHORT_SHARE, request, events)
         if request.is_short:
+            self._reject(why_none)
             return latest
         certain = [candidate for candidate in latest if self._is_certain(candidate)]
         if certain:
@@ -202,15 +248,16 @@ class RotorSearch:
             outside = (1.0 - region.share_on(certain[0].ellipse)) * len(region.cells)
             if outside < self._settings.regions.minimum_cells:
                 return latest
-        longer = yield from self._winding(self._span_us, request, events)
+        longer, why_none = yield from self._winding(self._span_us, request, events)
+        self._reject(why_none)
         # Where a rotor moves, what it did of late comes first.
         others = latest[len(certain) :] + longer
         return certain + sorted(others, key=lambda candidate: candidate.coherence, reverse=True)
 
     def _winding(
         self, span_us: int, request: SearchRequest, events: RegionEvents
-    ) -> Work[list[RotorCandidate]]:
-        """What winds about a hub in the latest events, the most coherent first."""
+    ) -> Work[tuple[list[RotorCandidate], Rejection | None]]:
+        """What winds about a hub in the latest events, the most coherent first, or why nothing."""
         window = yield from events.last(span_us)
         found = yield from acquire(
             window.events,
@@ -219,8 +266,16 @@ class RotorSearch:
             request.region,
             self._settings.acquisition,
         )
+        if isinstance(found, Rejection):
+            return [], found
         # Under a tracked disc nothing was seen.
-        return [c for c in found if not _are_within(request.tracked, *c.ellipse.center)]
+        others = [c for c in found if not _are_within(request.tracked, *c.ellipse.center)]
+        return others, None if others else _PART_OF_TRACKED
+
+    def _reject(self, rejection: Rejection | None) -> None:
+        """Keep why something is no rotor, where that is so."""
+        if rejection is not None:
+            self._rejections.append(rejection)
 
     def _is_certain(self, candidate: RotorCandidate) -> bool:
         return candidate.coherence >= self._settings.acquisition.certain_coherence
@@ -236,16 +291,22 @@ class RotorSearch:
                 found = yield from turning_candidate(
                     window.events, window.start_us, window.span_us, disc, self._settings.tracking
                 )
-                if found is None:
+                if isinstance(found, Rejection):
+                    self._reject(found)
                     break
-                turn_us = int(1e6 * LEAST_TURNS / max(abs(found.frequency_hz), 1e-3))
+                speed_hz = found.frequency_hz
+                turn_us = int(1e6 * LEAST_TURNS / max(abs(speed_hz), 1e-3))
                 if turn_us <= window.span_us:
                     turning.append(found)
                     break
             else:
                 # Events of twice the span are kept.
-                if turn_us <= 2 * self._span_us:
+                is_kept = turn_us <= 2 * self._span_us
+                if is_kept:
                     wait_us = turn_us - events.span_us
+                turns = LEAST_TURNS * events.span_us / turn_us
+                reason = Reason.NOT_ROUND if is_kept else Reason.TOO_SLOW
+                self._reject(Rejection(reason, turns, LEAST_TURNS, speed_hz=speed_hz))
         return turning, wait_us
 
 

@@ -29,34 +29,42 @@ class UnassignedEvents:
     def __init__(self, shape: tuple[int, int], span_us: int, part_us: int) -> None:
         self._span_us = span_us
         self._part_us = part_us
-        self._parts: deque[tuple[int, NDArray[np.int32]]] = deque()
+        # Time, the same times the share of the events that was taken, and counts.
+        self._parts: deque[tuple[int, float, NDArray[np.int32]]] = deque()
         # Of the parts alone, without the latest.
         self._sum: NDArray[np.int32] = np.zeros(shape, np.int32)
         self._sum_us = 0
         self._latest_us = 0
+        self._latest_taken_us = 0.0
         self.latest: NDArray[np.int32] = np.zeros(shape, np.int32)
 
-    def pass_time(self, length_us: int) -> None:
-        """Let a slice pass that was counted."""
+    def pass_time(self, length_us: int, share: float = 1.0) -> None:
+        """Let a slice pass of which a share of the events was taken and counted."""
         self._latest_us += length_us
+        self._latest_taken_us += length_us * share
         if self._latest_us >= self._part_us:
-            self._parts.append((self._latest_us, self.latest))
+            self._parts.append((self._latest_us, self._latest_taken_us, self.latest))
             self._sum += self.latest
             self._sum_us += self._latest_us
             self.latest = np.zeros_like(self.latest)
-            self._latest_us = 0
+            self._latest_us, self._latest_taken_us = 0, 0.0
         while self._parts and self._sum_us + self._latest_us - self._parts[0][0] >= self._span_us:
-            oldest_us, oldest = self._parts.popleft()
+            oldest_us, _, oldest = self._parts.popleft()
             self._sum -= oldest
             self._sum_us -= oldest_us
 
-    def total(self) -> tuple[NDArray[np.int32], int]:
-        """Copy of all counts, and the time in µs in which they were counted."""
-        return self._sum + self.latest, self._sum_us + self._latest_us
+    def total(self) -> tuple[NDArray[np.int32], float]:
+        """Copy of all counts, and the time in µs in which they were counted.
+
+        Where not all events were taken, the time in which so many would have come had they been.
+        """
+        taken_us = sum(part_us for _, part_us, _ in self._parts) + self._latest_taken_us
+        return self._sum + self.latest, taken_us
 
     def active_us(self, cells: NDArray[np.int64]) -> int:
         """How long ago some cells (n, 2), rows and columns, began to be active."""
-        parts = [*self._parts, (self._latest_us, self.latest)]
-        rates = [int(grid[cells[:, 0], cells[:, 1]].sum()) / max(us, 1) for us, grid in parts]
+        parts = [*self._parts, (self._latest_us, self._latest_taken_us, self.latest)]
+        counts = [int(grid[cells[:, 0], cells[:, 1]].sum()) for _, _, grid in parts]
+        rates = [count / max(part[1], 1) for count, part in zip(counts, parts, strict=True)]
         began = next(i for i, rate in enumerate(rates) if rate >= _ACTIVE_SHARE * max(rates))
-        return sum(us for us, _ in parts[began:])
+        return sum(us for us, _, _ in parts[began:])

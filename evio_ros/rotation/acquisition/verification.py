@@ -8,11 +8,14 @@ beside one, fails to explain its events (`tracking.lock_detector`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.explanation import Reason, Rejection, furthest
+from evio_ros.rotation.acquisition.path_lock import lock_along_path
 from evio_ros.rotation.acquisition.pull_in import pull_in
 from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWindow
 from evio_ros.rotation.acquisition.winding import RotorCandidate
@@ -23,10 +26,26 @@ from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 from evio_ros.rotation.tracking.template import Template
 from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 
-__all__ = ["Verifier"]
+__all__ = ["Verifier", "is_surely_rotor"]
 
+_LEAST_TURNS = 0.9
+"""What has turned by less along its path may as well have moved past."""
+_SURE = 0.9
+"""Probability from which what was tracked along its path is taken for a rotor."""
 _SLICES_A_UNIT = 3
 """So many slices of a tracker are one work unit, a millisecond."""
+
+
+def is_surely_rotor(tracker: RotorTracker) -> bool:
+    """Whether a rotor is seen; the speed of one that changes it all the time is not known well."""
+    return tracker.why_not_seen() is None and tracker.probability > _SURE
+
+
+def _with_speed(rejection: Rejection, candidate: RotorCandidate) -> Rejection:
+    """A rejection that tells a speed: its own, or the candidate's."""
+    if math.isnan(rejection.speed_hz):
+        return replace(rejection, speed_hz=candidate.frequency_hz)
+    return rejection
 
 
 class Verifier:
@@ -35,9 +54,13 @@ class Verifier:
     Args:
         size: geometry of the sensor.
         settings: slices and window, cells, rings and agility.
+
+    Attributes:
+        is_promising: set where something turns, but more events must be seen.
     """
 
     def __init__(self, size: SensorSize, settings: DetectorSettings) -> None:
+        self.is_promising = False
         self._tracking = settings.tracking
         self._bank = TrackerBank(
             size,
@@ -49,21 +72,72 @@ class Verifier:
         # Counted by the bank, and not asked for.
         self._unassigned = np.zeros(self._bank.grid_shape, np.int32)
 
-    def verify(self, candidate: RotorCandidate, events: RegionEvents) -> Work[RotorTracker | None]:
-        """A tracker of a candidate at the end of some events; None where it is no rotor."""
-        lock = yield from pull_in(events, candidate, self._tracking)
-        if lock is None:
-            return None
+    def verify(
+        self, candidate: RotorCandidate, events: RegionEvents, by_path: bool = False
+    ) -> Work[RotorTracker | Rejection]:
+        """A tracker of a candidate at the end of some events; why not where it is no rotor.
+
+        What does not hold its speed is tracked along the path of its phase, which corrects the hub.
+
+        Args:
+            candidate: what may turn.
+            events: in which it was seen.
+            by_path: whether its hub is known too badly for anything else.
+        """
+        steady: RotorTracker | Rejection = Rejection(Reason.CUT_OFF, 0.0)
+        if not by_path:
+            steady = yield from self._verify_steady(candidate, events)
+        if not isinstance(steady, Rejection):
+            return steady
+        along = yield from self._verify_path(candidate, events)
+        if not isinstance(along, Rejection):
+            return along or _with_speed(steady, candidate)
+        return _with_speed(furthest((along, steady)), candidate)
+
+    def _verify_path(
+        self, candidate: RotorCandidate, events: RegionEvents
+    ) -> Work[RotorTracker | Rejection | None]:
+        """As `verify`; None where there is no path to speak of."""
+        lock = yield from lock_along_path(events, candidate, self._tracking)
+        if lock is None or isinstance(lock, Rejection):
+            return lock
+        if abs(lock.turns) < _LEAST_TURNS:
+            self.is_promising = True
+            turns = abs(lock.turns)
+            return Rejection(Reason.NOT_ROUND, turns, _LEAST_TURNS, speed_hz=lock.frequency_hz)
+        if lock.rejection is not None:
+            self.is_promising = True
+            return lock.rejection
+        candidate = replace(candidate, ellipse=lock.ellipse, frequency_hz=lock.frequency_hz)
+        if lock.is_even:
+            steady = yield from self._verify_steady(candidate, events)
+            if not isinstance(steady, Rejection):
+                return steady
         tracker = yield from self.track(lock.window, candidate, lock.template, lock.motion)
-        if not tracker.is_seen():
-            return None
-        ellipse, template, motion = tracker.retraced(lock.window.start_us)
+        return tracker if is_surely_rotor(tracker) else tracker.why_not_credible()
+
+    def _verify_steady(
+        self, candidate: RotorCandidate, events: RegionEvents
+    ) -> Work[RotorTracker | Rejection]:
+        lock = yield from pull_in(events, candidate, self._tracking)
+        if isinstance(lock, Rejection):
+            return lock
+        first = yield from self.track(lock.window, candidate, lock.template, lock.motion)
+        rejection = first.why_not_seen()
+        if rejection is not None:
+            return rejection
+        ellipse, template, motion = first.retraced(lock.window.start_us)
         candidate = replace(candidate, ellipse=ellipse)
-        tracker = yield from self.track(lock.window, candidate, template, motion)
-        return tracker if tracker.is_credible() else None
+        tracker = yield from self.track(lock.window, candidate, template, motion, first)
+        return tracker.why_not_credible() or tracker
 
     def track(
-        self, window: SearchWindow, candidate: RotorCandidate, template: Template, motion: Motion
+        self,
+        window: SearchWindow,
+        candidate: RotorCandidate,
+        template: Template,
+        motion: Motion,
+        before: RotorTracker | None = None,
     ) -> Work[RotorTracker]:
         """A new tracker that has taken in all slices of a window.
 
@@ -72,24 +146,30 @@ class Verifier:
             candidate: whose disc is tracked.
             template: first guess of its template.
             motion: at the start of the window.
+            before: has learned the errors of its slices.
         """
         self._bank.clear()
         tracker = self._bank.tracker_of(candidate.ellipse, template, motion)
+        if before is not None:
+            tracker.begin_with_noise_of(before)
         self._bank.add(tracker)
         for number, times_us in enumerate(window.slices, start=1):
-            live = window.live[number - 1]
+            live, share = window.live[number - 1], window.shares[number - 1]
             is_last = number == len(window.slices)
-            self._bank.follow(window.events, times_us, is_last, self._unassigned, live)
+            self._bank.follow(window.events, times_us, is_last, self._unassigned, live, share)
             if number % _SLICES_A_UNIT == 0:
                 yield
         return tracker
 
-    def extend(self, events: EventBatch, times_us: range, live: float = 1.0) -> None:
+    def extend(
+        self, events: EventBatch, times_us: range, live: float = 1.0, share: float = 1.0
+    ) -> None:
         """Let the tracker that was made last take in one more slice.
 
         Args:
             events: the slice's events.
             times_us: its time.
             live: share of it for which there is data.
+            share: share of its events that was taken.
         """
-        self._bank.follow(events, times_us, True, self._unassigned, live)
+        self._bank.follow(events, times_us, True, self._unassigned, live, share)

@@ -15,7 +15,7 @@ method is this project's own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -26,6 +26,7 @@ from scipy.ndimage import median_filter
 from evio_ros.cell_counts import cell_time_series
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition.phase_vortex import (
     best_starts,
@@ -60,19 +61,38 @@ _NOISE_AMPLITUDE = 2.0
 """Cells weigh by the square of their amplitude above this. Noise has 0.9 in each polarity."""
 _STANDING_SHARE = 0.5
 """What stands, with the same phase everywhere, has no more than this share of what winds."""
+_LEAST_PERIODS = 3.0
+"""A line must have so many periods in the time searched to stand out of what is slower."""
 _ONE_SIDED = 0.7
 """Length of the mean direction from hub to cells beyond which they lie to one side of it; half a
 disc has 0.64."""
+_SEEN_IN_PART = 0.25
+"""Beyond this length the border of the view, or something before the disc, hides a part of it. Then
+phases wind almost as well about wrong hubs, by one more or less than the right number."""
+_OVERTONE_SHARE = 0.88
+_OVERTONE_POWER = 10.0
+"""About a wrong hub those of twice the frequency do not wind twice as often: they have 0.8 of the
+coherence or less, about the right one 0.95 or more. That is asked where they are so strong, against
+noise, that it does not lower their coherence."""
+_ONE_SIDED_FOR_SURE = 0.85
+"""Where they do, the hub may lie beyond the border by a third of the radius."""
 _RIM_SHARE = 0.97
 """Share of the active cells' weight within the rim: noise outside does not widen the disc."""
+_EVENTS_A_UNIT = 100_000
+"""So many events are counted in one work unit, some milliseconds."""
 _CELLS_A_UNIT = 200
 """So many cells' spectra are one work unit, a millisecond."""
 _FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
 
+_LEAST_HZ = 0.1
+"""Least blade-pass frequency: 2 rpm of three blades."""
+
 _Real = NDArray[np.float64]
 _Start = tuple[float, int, _Real, _Real]
 """Coherence, order, shift of the hub from the centroid, shear."""
+_Fit = tuple[float, int, _Real, _Real]
+"""Coherence, order, hub, shear."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +106,7 @@ class AcquisitionParameters(Parameters):
         doc="Bin of the cells' event rates; lines up to half its rate.",
     )
     minimum_hz: float = parameter(
-        5.0, unit="Hz", minimum=0.1, doc="Slowest blade-pass frequency that is searched for."
+        5.0, unit="Hz", minimum=_LEAST_HZ, doc="Slowest blade-pass frequency that is searched for."
     )
     maximum_speed_hz: float = parameter(
         2000.0,
@@ -117,6 +137,14 @@ class AcquisitionParameters(Parameters):
         1500, minimum=16, doc="In regions of more cells, neighbours are taken together."
     )
 
+    def slower(self, factor: int) -> AcquisitionParameters:
+        """Parameters for what turns so many times as slowly, down to the least of `minimum_hz`."""
+        return replace(
+            self,
+            time_bin_us=self.time_bin_us * factor,
+            minimum_hz=max(self.minimum_hz / factor, _LEAST_HZ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RotorCandidate:
@@ -141,7 +169,7 @@ def acquire(
     span_us: int,
     region: Region,
     parameters: AcquisitionParameters,
-) -> Work[list[RotorCandidate]]:
+) -> Work[list[RotorCandidate] | Rejection]:
     """Search a region for what winds about a hub.
 
     Args:
@@ -151,34 +179,53 @@ def acquire(
         parameters: thresholds.
 
     Returns:
-        Candidates, the most coherent first; empty where nothing turns.
+        Candidates, the most coherent first; where there are none, why not: by the strongest line.
     """
     region = _coarse(region, parameters.maximum_cells)
     points = region.cell_centers()
     bins = max(int(span_us / parameters.time_bin_us), _FEWEST_BINS)
-    series = cell_time_series(
-        events, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins
-    )
-    yield
+    series = np.zeros((2, len(region.cells), bins), np.float32)
+    for first in range(0, max(len(events), 1), _EVENTS_A_UNIT):
+        part = events.slice(first, first + _EVENTS_A_UNIT)
+        cell_time_series(
+            part, region.cell_px, region.cells, start_us, parameters.time_bin_us, bins, series
+        )
+        yield
     spectrum = yield from _normalised_spectrum(series)
     frequencies = np.fft.rfftfreq(2 * bins, parameters.time_bin_us * 1e-6)
-    candidates = []
-    for line in _spectral_lines(spectrum, frequencies, parameters):
+    lines = _spectral_lines(spectrum, frequencies, parameters)
+    if isinstance(lines, Rejection):
+        return lines
+    candidates, rejections = [], []
+    for line in lines:
         yield
-        candidate = _wind(spectrum[:, :, line], points, float(frequencies[line]), parameters)
-        if candidate is not None and candidate.coherence >= parameters.minimum_coherence:
-            candidates.append(candidate)
+        found = _wind(spectrum, line, points, float(frequencies[line]), parameters)
+        if isinstance(found, Rejection):
+            rejections.append(found)
+        else:
+            candidates.append(found)
     candidates.sort(key=lambda candidate: candidate.coherence, reverse=True)
-    return candidates
+    return candidates or rejections[0]
 
 
 def _coarse(region: Region, maximum: int) -> Region:
     """The region in cells so large that there are no more than some number of them."""
-    cells, factor = region.cells, 1
-    while len(cells) > maximum:
+    # Of n cells, n / factor^2 are left at least.
+    factor = max(math.ceil(math.sqrt(len(region.cells) / maximum)), 1)
+    while len(cells := _taken_together(region.cells, factor)) > maximum:
         factor += 1
-        cells = np.unique(region.cells // factor, axis=0)
     return Region(cells, region.events, factor * region.cell_px)
+
+
+def _taken_together(cells: NDArray[np.int64], factor: int) -> NDArray[np.int64]:
+    """Cells so many times as large that hold some cells."""
+    if factor == 1:
+        return cells
+    # A grid tells which of them differ in a hundredth of the time that sorting takes.
+    coarse = cells // factor
+    is_taken = np.zeros(coarse.max(axis=0) + 1, np.bool_)
+    is_taken[coarse[:, 0], coarse[:, 1]] = True
+    return np.argwhere(is_taken)
 
 
 def _normalised_spectrum(series: NDArray[np.float32]) -> Work[NDArray[np.complex64]]:
@@ -212,17 +259,32 @@ def _mean_power(spectrum):
 
 def _spectral_lines(
     spectrum: NDArray[np.complex64], frequencies: _Real, parameters: AcquisitionParameters
-) -> list[int]:
-    """Indices of the strongest lines of the region's common power spectrum."""
+) -> list[int] | Rejection:
+    """Indices of the strongest lines of the region's common power spectrum, or why none is."""
     power = _mean_power(spectrum)
     floor = np.maximum(median_filter(power, _FLOOR_BINS, mode="nearest"), 1e-12)
     prominence = power / floor
     is_peak = np.zeros(len(power), bool)
     is_peak[1:-1] = (power[1:-1] > power[:-2]) & (power[1:-1] >= power[2:])
-    is_peak &= (prominence >= parameters.line_prominence) & (frequencies >= parameters.minimum_hz)
+    is_peak &= frequencies >= parameters.minimum_hz
+    if not (is_peak & (prominence >= parameters.line_prominence)).any():
+        return _no_line(power, prominence * is_peak, frequencies, parameters)
+    is_peak &= prominence >= parameters.line_prominence
     peaks = np.flatnonzero(is_peak)
     strongest = peaks[np.argsort(power[peaks])[::-1]]
     return [int(line) for line in strongest[: parameters.lines]]
+
+
+def _no_line(
+    power: _Real, prominence: _Real, frequencies: _Real, parameters: AcquisitionParameters
+) -> Rejection:
+    """Why no line stands out: most of the power is slow, or there is no rhythm at all."""
+    # The spectrum is padded to twice the time.
+    slowest_hz = max(2 * _LEAST_PERIODS * float(frequencies[1]), parameters.minimum_hz)
+    strongest = int(power.argmax())
+    if frequencies[strongest] < slowest_hz and power[strongest] > parameters.line_prominence:
+        return Rejection(Reason.SLOW, float(frequencies[strongest]), slowest_hz)
+    return Rejection(Reason.NO_RHYTHM, float(prominence.max()), parameters.line_prominence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,21 +322,33 @@ class _Line:
 
 
 def _wind(
-    phasors: NDArray[np.complex64], points: _Real, line_hz: float, parameters: AcquisitionParameters
-) -> RotorCandidate | None:
-    """Find the order, hub and flattening around which the phasors wind best."""
+    spectrum: NDArray[np.complex64],
+    index: int,
+    points: _Real,
+    line_hz: float,
+    parameters: AcquisitionParameters,
+) -> RotorCandidate | Rejection:
+    """Find the order, hub and flattening around which the phasors of a line wind best."""
+    phasors = spectrum[:, :, index]
     line = _Line.of(phasors, points)
     weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - _NOISE_AMPLITUDE, 0.0) ** 2
-    if np.count_nonzero(weight) < _LEAST_CELLS:
-        return None
+    cells = np.count_nonzero(weight)
+    if cells < _LEAST_CELLS:
+        return Rejection(Reason.FEW_CELLS, cells, _LEAST_CELLS, line_hz)
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
     shears = np.stack((np.zeros(2), _shear_of(spread)))
     starts = line.starts(centroid, _grid_of_shifts(spread), shears, parameters.maximum_order)
     best, order = starts[0][:2]
     other_sense = max(start[0] for start in starts if start[1] * order < 0)
-    if best < max(_START_SHARE * parameters.minimum_coherence, _ONE_SENSE * other_sense):
-        return None
+    least = _START_SHARE * parameters.minimum_coherence
+    if best < max(least, _ONE_SENSE * other_sense):
+        standing = line.standing(centroid, shears[0])
+        if standing > max(_STANDING_SHARE, best):
+            return Rejection(Reason.FLICKER, standing, _STANDING_SHARE, line_hz)
+        if best < least:
+            return Rejection(Reason.NO_HUB, best, least, line_hz)
+        return Rejection(Reason.BOTH_SENSES, best / other_sense, _ONE_SENSE, line_hz)
     promising = [
         start
         for start in starts[:_ORDERS_TRIED]
@@ -282,15 +356,32 @@ def _wind(
         and line_hz <= parameters.maximum_speed_hz * abs(start[1])
     ]
     if not promising:
-        return None
+        speed_hz = line_hz / abs(order)
+        return Rejection(Reason.TOO_FAST, speed_hz, parameters.maximum_speed_hz, line_hz)
     fits = [_refine(line, centroid, spread, start[1:]) for start in promising]
-    coherence, order, center, shear = max(fits, key=lambda fit: fit[0])
+    fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED
+    beside = _one_sided(points, fit, weight)
+    if beside > _SEEN_IN_PART:
+        overtone = _overtone(spectrum, index, points)
+        if overtone is not None:
+            near = [_refine(line, centroid, spread, start) for start in _neighbours(fit, centroid)]
+            fits = [fit for fit in fits + near if _winds_twice(overtone, fit)]
+            if not fits:
+                return Rejection(Reason.ONE_SIDED, beside, _SEEN_IN_PART, line_hz)
+            fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED_FOR_SURE
+    coherence, order, center, shear = fit
+    if coherence < parameters.minimum_coherence:
+        return Rejection(Reason.NO_HUB, coherence, parameters.minimum_coherence, line_hz)
     standing = line.standing(center, shear)
-    if standing > _STANDING_SHARE * coherence or not _surrounds(points, center, shear, weight):
-        return None
+    if standing > _STANDING_SHARE * coherence:
+        return Rejection(Reason.FLICKER, standing, _STANDING_SHARE * coherence, line_hz)
+    beside = _one_sided(points, fit, weight)
+    if beside > one_sided:
+        return Rejection(Reason.ONE_SIDED, beside, one_sided, line_hz)
     ellipse = _outline(points, weight, center, shear)
-    if ellipse.axes[0] > _FLATTEST * ellipse.axes[1]:
-        return None
+    long, wide = ellipse.axes
+    if long > _FLATTEST * wide:
+        return Rejection(Reason.EDGE_ON, long / wide, _FLATTEST, line_hz)
     return RotorCandidate(ellipse, line_hz / order, abs(order), coherence)
 
 
@@ -307,9 +398,7 @@ def _grid_of_shifts(spread: _Real) -> _Real:
     return np.stack([root @ np.array((i, j)) for i in _START_STEPS for j in _START_STEPS])
 
 
-def _refine(
-    line: _Line, centroid: _Real, spread: _Real, start: tuple[int, _Real, _Real]
-) -> tuple[float, int, _Real, _Real]:
+def _refine(line: _Line, centroid: _Real, spread: _Real, start: tuple[int, _Real, _Real]) -> _Fit:
     order, shift, shear = start
     reach = math.sqrt(float(np.trace(spread)))
     coherence, center, refined = refined_hub(
@@ -318,10 +407,35 @@ def _refine(
     return coherence, order, center, refined
 
 
-def _surrounds(points: _Real, center: _Real, shear: _Real, weight: _Real) -> bool:
-    """Whether the active cells lie around the hub and not to one side of it."""
+def _one_sided(points: _Real, fit: _Fit, weight: _Real) -> float:
+    """Whether the active cells lie around the hub, 0, or to one side of it, up to 1."""
+    _, _, center, shear = fit
     angle = disc_angle(points, center[0], center[1], shear[0], shear[1])
-    return float(np.abs(np.average(np.exp(1j * angle), weights=weight))) < _ONE_SIDED
+    return float(np.abs(np.average(np.exp(1j * angle), weights=weight)))
+
+
+def _overtone(spectrum: NDArray[np.complex64], index: int, points: _Real) -> _Line | None:
+    """The line at twice a line's frequency; None where there is no strong one."""
+    # A line's place is known to half a bin.
+    near = np.ascontiguousarray(spectrum[:, :, 2 * index - 1 : 2 * index + 2])
+    power = _mean_power(near)
+    if power.max(initial=0.0) < _OVERTONE_POWER:
+        return None
+    return _Line.of(near[:, :, power.argmax()], points)
+
+
+def _neighbours(fit: _Fit, centroid: _Real) -> list[tuple[int, _Real, _Real]]:
+    """Where to start from for one more winding, and one less."""
+    _, order, center, shear = fit
+    return [(near, center - centroid, shear) for near in (order - 1, order + 1) if near]
+
+
+def _winds_twice(overtone: _Line, fit: _Fit) -> bool:
+    """Whether phases at twice the frequency wind twice as often about the same hub."""
+    coherence, order, center, shear = fit
+    highest = 2 * abs(order)
+    power = winding_power(overtone.phasors, overtone.points, center, shear, highest)
+    return bool(power[highest + 2 * order] >= _OVERTONE_SHARE * coherence * overtone.scale)
 
 
 def _outline(points: _Real, weight: _Real, center: _Real, shear: _Real) -> Ellipse:

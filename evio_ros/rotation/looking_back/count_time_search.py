@@ -19,9 +19,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.phase_vortex import best_starts, refined_hub
 from evio_ros.rotation.acquisition.regions import Region
-from evio_ros.rotation.looking_back.event_count_time import CountedEvents
+from evio_ros.rotation.phase_path.event_count_time import CountedEvents
 
 __all__ = ["candidates"]
 
@@ -67,8 +68,11 @@ class _WindingDisc:
     coherence: float
 
 
-def candidates(counted: CountedEvents, region: Region) -> list[_WindingDisc]:
-    """What winds about a hub in a region over all events, the most coherent first."""
+def candidates(counted: CountedEvents, region: Region) -> list[_WindingDisc] | Rejection:
+    """What winds about a hub in a region over all events, the most coherent first.
+
+    Where nothing does, why not.
+    """
     points = region.cell_centers()
     cell = _cell_of_events(counted, region)
     weight = np.bincount(cell[cell >= 0], minlength=len(points)).astype(np.float64)
@@ -87,6 +91,9 @@ def candidates(counted: CountedEvents, region: Region) -> list[_WindingDisc]:
         disc = Ellipse((float(center[0]), float(center[1])), (radius, radius), 0.0)
         found.append(_WindingDisc(disc, cycles / order, abs(order), float(coherence)))
     found.sort(key=lambda candidate: -candidate.coherence)
+    if not found or found[0].coherence < _LEAST_COHERENCE:
+        coherence = found[0].coherence if found else 0.0
+        return Rejection(Reason.NO_HUB, coherence, _LEAST_COHERENCE)
     distinct: list[_WindingDisc] = []
     for candidate in found:
         if candidate.coherence >= _LEAST_COHERENCE and not any(

@@ -18,13 +18,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
+from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventBatch, EventWindow
+from evio_ros.explanation import Box, Explanation, in_order, with_explanation, without_place
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.looking_back.backward_tracking import BackwardTracking, KnownRotor
 from evio_ros.rotation.looking_back.path_estimate import PathEstimates
 from evio_ros.rotation.looking_back.path_search import find_paths
+from evio_ros.rotation.phase_path.phase_path import PhasePath
 
 __all__ = ["add_earlier_windows"]
 
@@ -133,8 +138,10 @@ class _HeldMeasurements:
         if not self._is_whole or self._is_sure():
             return
         steps = [_step_of(measurement).events for measurement in self._held]
-        for path in find_paths(EventBatch.concatenate(self._detector.size, steps)):
-            self._fill_in(PathEstimates(path, self._free_identity()))
+        paths, explanations = find_paths(EventBatch.concatenate(self._detector.size, steps))
+        for path in paths:
+            self._fill_in(self._estimates_of(path))
+        self._explain([path.ellipse.box for path in paths], explanations)
 
     def _next(self) -> Measurement:
         measurement = self._held.popleft()
@@ -150,6 +157,20 @@ class _HeldMeasurements:
     def _is_full(self, measurement: Measurement) -> bool:
         """Whether a measurement's window lies in the events that are held."""
         return measurement.t_us - self._window_us >= _step_of(self._held[0]).start_us
+
+    def _estimates_of(self, path: PhasePath) -> PathEstimates:
+        """Estimates along a path; a rotor that was tracked on its disc keeps number and turns."""
+        tracked = [
+            rotor
+            for measurement in self._held
+            for rotor in measurement.rotors
+            if _is_same_disc(rotor, path.ellipse)
+        ]
+        if not tracked:
+            return PathEstimates(path, self._free_identity())
+        best = max(tracked, key=lambda rotor: rotor.confidence)
+        since = float(path.phase_at(np.array([best.t_us], np.float64))[0] - path.phase[0])
+        return PathEstimates(path, best.id, best.turns - since / (2 * math.pi))
 
     def _free_identity(self) -> int:
         identity = max(self._known, default=-1) + 1
@@ -186,6 +207,20 @@ class _HeldMeasurements:
                 self._held[place] = replace(measurement, rotors=others)
                 self._put(place, estimate)
 
+    def _explain(self, found: Iterable[Box], explanations: Iterable[Explanation]) -> None:
+        """Have the last measurement say why nothing was found in the other places."""
+        known = self._held[-1].explanations
+        for explanation in explanations:
+            known = tuple(
+                old
+                for old in known
+                if not (old.reason.is_settled_by_looking_back and old.is_at(explanation.box))
+            )
+            known = with_explanation(known, explanation)
+        for box in found:
+            known = without_place(known, box)
+        self._held[-1] = replace(self._held[-1], explanations=in_order(known))
+
     def _put(self, place: int, estimate: RotorEstimate) -> None:
         measurement = self._held[place]
         rotors = sorted([*measurement.rotors, estimate], key=lambda rotor: -rotor.confidence)
@@ -211,5 +246,5 @@ def _steps_until(held: Iterable[Measurement], end_us: int) -> list[EventWindow]:
     return steps[::-1]
 
 
-def _is_same_disc(one: RotorEstimate, other: RotorEstimate) -> bool:
+def _is_same_disc(one: RotorEstimate, other: RotorEstimate | Ellipse) -> bool:
     return math.dist(one.center, other.center) < max(one.axes[0], other.axes[0])

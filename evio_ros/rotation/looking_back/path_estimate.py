@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
-from evio_ros.rotation.looking_back.phase_path import PhasePath
+from evio_ros.rotation.phase_path.phase_path import PhasePath
 from evio_ros.rotation.tracking.blades import blade_angle, blade_count
 from evio_ros.rotation.tracking.speed_uncertainty import within_probability
 
@@ -41,11 +41,13 @@ class PathEstimates:
     Args:
         path: of the rotor.
         identity: number of the rotor.
+        turns: that it has made when the path begins.
     """
 
-    def __init__(self, path: PhasePath, identity: int) -> None:
+    def __init__(self, path: PhasePath, identity: int, turns: float = 0.0) -> None:
         self.path = path
         self.identity = identity
+        self._turns = turns
         bins = len(path.phase)
         self._centers = (np.arange(bins) + 0.5) / bins
         pattern = _pattern(path)
@@ -85,7 +87,7 @@ class PathEstimates:
             blade_count=self._blades,
             angle_rad=(phase + self._blade_angle) % (2 * math.pi),
             angle_std_rad=math.hypot(float(late @ path.disagreement), WOBBLE_RAD),
-            turns=(phase - path.phase[0]) / (2 * math.pi),
+            turns=self._turns + (phase - path.phase[0]) / (2 * math.pi),
             center=path.ellipse.center,
             axes=path.ellipse.axes,
             tilt_rad=path.ellipse.tilt_rad,

@@ -11,10 +11,11 @@ from evio_ros.cell_counts import activity_grid
 from evio_ros.crop import crop
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, RegionOfInterest
+from evio_ros.explanation import Explanation, Reason, Rejection, furthest
 from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
 from evio_ros.rotation.looking_back.count_time_search import candidates
-from evio_ros.rotation.looking_back.event_count_time import CountedEvents, active_span
-from evio_ros.rotation.looking_back.phase_path import PhasePath, fit_path, shear_left
+from evio_ros.rotation.phase_path.event_count_time import CountedEvents, active_span
+from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path, shear_left
 
 __all__ = ["find_paths"]
 
@@ -34,15 +35,6 @@ _LONGEST_COUNT_US = 2_000_000
 """Rates of a longer time are taken for those of this one."""
 _LEAST_TURNS = 1.05
 """It must have come round, for only that tells turning from moving past."""
-_LEAST_GAIN = 0.4
-"""Log likelihood that an event gains."""
-_LEAST_FORETOLD = 0.85
-"""Of the gain: what one half of the path foretells of the other."""
-_LEAST_STIFFNESS = 0.1
-"""Of the path over count time: what does not turn jumps."""
-_LARGEST_DISAGREEMENT = 0.05
-"""Standard deviation of the phase, rad, as rings and polarities disagree: the median over the
-path."""
 _CERTAIN = 0.9
 """Coherence of the winding beyond which no other hub is tried."""
 SAME_TURNS, RIVAL = 0.05, 0.9
@@ -53,28 +45,38 @@ _OTHER_SENSE = 0.7
 """Turning the other way must explain less than this share of the gain."""
 
 
-def find_paths(events: EventBatch) -> list[PhasePath]:
+def find_paths(events: EventBatch) -> tuple[list[PhasePath], list[Explanation]]:
     """The rotors of a recording, at most one in each active region, each disc once.
 
     Args:
         events: all of a recording of a few turns.
+
+    Returns:
+        The rotors, and why other regions have none.
     """
     if len(events) < _FEWEST_EVENTS:
-        return []
+        return [], []
     start_us, end_us = active_span(events.t)
     busy = events.between(start_us, end_us)
     found: list[PhasePath] = []
+    explanations: list[Explanation] = []
     for region in _regions(busy, end_us - start_us)[:_REGIONS]:
-        inside = _inside(events, region)
-        if len(inside) < _FEWEST_EVENTS or any(
-            region.share_on(path.ellipse) > _MOST_ON_DISC for path in found
-        ):
+        if any(region.share_on(path.ellipse) > _MOST_ON_DISC for path in found):
             continue
-        counted = CountedEvents.of(inside.between(*active_span(inside.t)), _MOST_EVENTS)
-        path = _best_path(counted, region)
-        if path is not None and not any(_is_same(path.ellipse, one.ellipse) for one in found):
+        path = _path_in(region, _inside(events, region))
+        if isinstance(path, Rejection):
+            rate_hz = 1e6 * region.events / max(end_us - start_us, 1)
+            explanations.append(Explanation(path, end_us, end_us - start_us, region.box, rate_hz))
+        elif not any(_is_same(path.ellipse, one.ellipse) for one in found):
             found.append(path)
-    return found
+    return found, explanations
+
+
+def _path_in(region: Region, inside: EventBatch) -> PhasePath | Rejection:
+    if len(inside) < _FEWEST_EVENTS:
+        return Rejection(Reason.FEW_EVENTS, len(inside), _FEWEST_EVENTS)
+    counted = CountedEvents.of(inside.between(*active_span(inside.t)), _MOST_EVENTS)
+    return _best_path(counted, region)
 
 
 def _is_same(one: Ellipse, other: Ellipse) -> bool:
@@ -92,7 +94,7 @@ def _regions(events: EventBatch, span_us: int) -> list[Region]:
     span_us = min(span_us, _LONGEST_COUNT_US)
     found = find_regions(grid, span_us, parameters)
     if not found:
-        # A disc that fills the view stands out from no median: compare with cells beside it.
+        # A disc that fills the view, of which a part saw no edge, stands out from no other cell.
         found = find_regions(np.pad(grid, ((0, 2 * len(grid)), (0, 0))), span_us, parameters)
     return found
 
@@ -104,23 +106,27 @@ def _inside(events: EventBatch, region: Region) -> EventBatch:
     return crop(events, RegionOfInterest(x0, y0, x1, y1))
 
 
-def _best_path(counted: CountedEvents, region: Region) -> PhasePath | None:
+def _best_path(counted: CountedEvents, region: Region) -> PhasePath | Rejection:
     found = candidates(counted, region)
+    if isinstance(found, Rejection):
+        return found
     paths: list[PhasePath] = []
+    rejections: list[Rejection] = []
     for candidate in found:
         path = fit_path(counted, candidate.disc, candidate.turns)
-        if path is None or not _is_rotor(path):
-            continue
-        paths.append(path)
-        if candidate.coherence >= _CERTAIN:
-            break
+        rejection = path if isinstance(path, Rejection) else _why_no_rotor(path)
+        if rejection is not None:
+            rejections.append(rejection)
+        elif isinstance(path, PhasePath):
+            paths.append(path)
+            if candidate.coherence >= _CERTAIN:
+                break
     if not paths:
-        return None
+        return furthest(rejections)
     best = max(paths, key=lambda path: path.foretold)
     others = [(other.disc, other.turns) for other in found if other.turns * best.turns < 0]
-    if any(_is_rival(path, best) for path in paths) or _turns_either_way(counted, best, others):
-        return None
-    return _flattened(counted, best)
+    rejection = _why_ambiguous(paths, best) or _why_either_way(counted, best, others)
+    return rejection or _flattened(counted, best)
 
 
 def _flattened(counted: CountedEvents, path: PhasePath) -> PhasePath:
@@ -131,7 +137,7 @@ def _flattened(counted: CountedEvents, path: PhasePath) -> PhasePath:
         if math.hypot(*shear) < least:
             return path
         flatter = fit_path(counted, _sheared(path.ellipse, shear), path.turns)
-        if flatter is None or flatter.foretold < path.foretold:
+        if isinstance(flatter, Rejection) or flatter.foretold < path.foretold:
             return path
         path, least = flatter, ENOUGH_SHEAR
     return path
@@ -148,31 +154,33 @@ def _sheared(ellipse: Ellipse, change: NDArray[np.float64]) -> Ellipse:
     return Ellipse(ellipse.center, axes, (tilt + math.pi / 2) % math.pi - math.pi / 2)
 
 
-def _is_rival(path: PhasePath, best: PhasePath) -> bool:
+def _why_ambiguous(paths: list[PhasePath], best: PhasePath) -> Rejection | None:
     """Whether another number of turns explains the events about as well."""
-    is_other = abs(path.turns / best.turns - 1) > SAME_TURNS
-    return is_other and path.foretold > RIVAL * best.foretold
+    for path in paths:
+        is_other = abs(path.turns / best.turns - 1) > SAME_TURNS
+        if is_other and path.foretold > RIVAL * best.foretold:
+            return Rejection(Reason.AMBIGUOUS, path.foretold / best.foretold, RIVAL)
+    return None
 
 
-def _turns_either_way(
+def _why_either_way(
     counted: CountedEvents, path: PhasePath, others: list[tuple[Ellipse, float]]
-) -> bool:
+) -> Rejection | None:
     """Whether a turn in the other sense explains the events about as well."""
     for disc, turns in ((path.ellipse, -path.turns), *others[:1]):
         other = fit_path(counted, disc, turns)
-        if other is None or other.turns * path.turns > 0 or not _is_rotor(other):
+        if isinstance(other, Rejection) or other.turns * path.turns > 0 or _why_no_rotor(other):
             continue
         if other.foretold > _OTHER_SENSE * path.foretold:
-            return True
-    return False
+            return Rejection(Reason.EITHER_WAY, other.foretold / path.foretold, _OTHER_SENSE)
+    return None
 
 
-def _is_rotor(path: PhasePath) -> bool:
-    """Whether a path is that of a rotor, and not a way to describe some other motion."""
-    return (
-        abs(path.turns) >= _LEAST_TURNS
-        and path.gain >= _LEAST_GAIN
-        and path.foretold >= _LEAST_FORETOLD * path.gain
-        and path.smooth.stiffness >= _LEAST_STIFFNESS
-        and float(np.median(path.disagreement)) <= _LARGEST_DISAGREEMENT
-    )
+def _why_no_rotor(path: PhasePath) -> Rejection | None:
+    """Why a path is not that of a rotor that has come round; None where it is."""
+    rejection = path.why_no_rotor()
+    if rejection is None and not abs(path.turns) >= _LEAST_TURNS:
+        times_us = path.counted.t_us
+        speed_hz = 1e6 * path.turns / max(float(times_us[-1] - times_us[0]), 1.0)
+        return Rejection(Reason.NOT_ROUND, abs(path.turns), _LEAST_TURNS, speed_hz=speed_hz)
+    return rejection

@@ -234,17 +234,58 @@ def _update(state, covariance, gradient, information, over_dispersion, offset, o
     for i in range(GEOMETRY):
         for j in range(GEOMETRY):
             score[i] -= inner[i, j] * state[j]
-    # Covariance after the measurement, in information form: P - P H' (I + A P)^-1 A H P.
-    prior = covariance[:GEOMETRY, :GEOMETRY].copy()
-    gain_inner = np.linalg.solve(np.eye(GEOMETRY) + inner @ prior, inner)
-    columns = covariance[:, :GEOMETRY].copy()
-    change = columns @ (score - gain_inner @ (prior @ score))
+    # Covariance after the measurement, in information form: P - P H' (I + A P)^-1 A H P. Loops, as
+    # numba compiles its linear algebra for many seconds.
+    prior_score = np.empty(GEOMETRY)
+    system = np.eye(GEOMETRY)
+    for i in range(GEOMETRY):
+        prior_score[i] = 0.0
+        for j in range(GEOMETRY):
+            prior_score[i] += covariance[i, j] * score[j]
+            for k in range(GEOMETRY):
+                system[i, j] += inner[i, k] * covariance[k, j]
+    _solve(system, inner)
+    for i in range(GEOMETRY):
+        for j in range(GEOMETRY):
+            score[i] -= inner[i, j] * prior_score[j]
+    half = np.zeros((2 * GEOMETRY, GEOMETRY))
     for i in range(2 * GEOMETRY):
-        state[i] += change[i]
-    smaller = columns @ gain_inner @ columns.T
+        for j in range(GEOMETRY):
+            state[i] += covariance[i, j] * score[j]
+            for k in range(GEOMETRY):
+                half[i, j] += covariance[i, k] * inner[k, j]
+    columns = covariance[:, :GEOMETRY].copy()
     for i in range(2 * GEOMETRY):
         for j in range(2 * GEOMETRY):
-            covariance[i, j] -= 0.5 * (smaller[i, j] + smaller[j, i])
+            for k in range(GEOMETRY):
+                change = half[i, k] * columns[j, k] + half[j, k] * columns[i, k]
+                covariance[i, j] -= 0.5 * change
+
+
+@njit(cache=True, nogil=True)
+def _solve(system, right):
+    """Make `right` (n, m) the solution of system (n, n) x = right, by elimination with pivots."""
+    size = len(system)
+    for i in range(size):
+        pivot = i
+        for k in range(i + 1, size):
+            if abs(system[k, i]) > abs(system[pivot, i]):
+                pivot = k
+        for j in range(size):
+            system[i, j], system[pivot, j] = system[pivot, j], system[i, j]
+        for j in range(right.shape[1]):
+            right[i, j], right[pivot, j] = right[pivot, j], right[i, j]
+        for k in range(i + 1, size):
+            factor = system[k, i] / system[i, i]
+            for j in range(i + 1, size):
+                system[k, j] -= factor * system[i, j]
+            for j in range(right.shape[1]):
+                right[k, j] -= factor * right[i, j]
+    for i in range(size - 1, -1, -1):
+        for j in range(right.shape[1]):
+            for k in range(i + 1, size):
+                right[i, j] -= system[i, k] * right[k, j]
+            right[i, j] /= system[i, i]
 
 
 def deformed(ellipse: Ellipse, x: float, y: float, shear_0: float, shear_1: float) -> Ellipse:

@@ -53,7 +53,6 @@ __all__ = [
     "GEOMETRY",
     "LARGEST_STEP_RAD",
     "Match",
-    "OverDispersion",
     "Score",
     "match_template",
     "score_of",
@@ -91,25 +90,8 @@ _LAG = np.stack(
 )
 """By how much the pattern lags in each sector for a shift x, y at radius 1 and a shear 0, 1."""
 
-FIRST_PHASE_DISPERSION, FIRST_SECTOR_DISPERSION = 3.0, 2.0
-"""Over-dispersion before any is measured. Fitted to simulated recordings."""
-_PHASE_BOUNDS = (0.02, 1e3)
-_SECTOR_BOUNDS = (1.0, 40.0)
-"""Bounds of what is measured; sectors hold too few edges to be better than their events explain.
-Fitted to simulated recordings."""
-_SETTLED_SLICES = 3
-"""Innovations before this many slices are those of the first guess."""
-_LARGEST_NORMALISED = 9.0
-"""A squared innovation over its variance counts for no more than this, three standard
-deviations."""
-_PHASE_WEIGHTS = 0.02, 0.5
-_SECTOR_WEIGHTS = 0.05, 1.0
-"""Weight of a slice in the averages: the first in the long run, the second over the number of
-slices so far while these are few. Fitted to simulated recordings."""
 _LEAST_FREEDOM = 4
 """Sectors beyond the number of unknowns that must be seen for their scatter to mean anything."""
-_LEAST_CONTRAST = 1e-3
-"""Templates of less contrast count as this: they show nothing, and 0 would divide."""
 
 
 class Match(NamedTuple):
@@ -191,45 +173,6 @@ def score_of(
             (offset_rad, slices.phase, slices.turned_rad),
         )
     )
-
-
-class OverDispersion:
-    """How much larger the errors of slices are than their numbers of events explain.
-
-    Events of one pixel come in bursts, pixels are discrete and no disc is quite flat: errors are
-    larger than Poisson statistics say; where edges are crisp, smaller. Method: adaptive measurement
-    noise, by matching the innovations' variance with that which was expected (Mehra, Approaches to
-    adaptive filtering, IEEE Transactions on Automatic Control 17, 1972).
-
-    Attributes:
-        phase: factor for the variance of a slice's phase.
-        sectors: factor for that of a sector's, about the best disc.
-    """
-
-    def __init__(self) -> None:
-        self.phase = FIRST_PHASE_DISPERSION
-        self.sectors = FIRST_SECTOR_DISPERSION
-
-    def update_phase(self, normalised: float, slices: int) -> None:
-        """Take in a squared innovation over its variance, after `slices` slices."""
-        if slices < _SETTLED_SLICES:
-            return
-        usual, first = _PHASE_WEIGHTS
-        weight = max(usual, first / (1 + slices))
-        self.phase *= 1 + weight * (min(normalised, _LARGEST_NORMALISED) - 1)
-        self.phase = min(max(self.phase, _PHASE_BOUNDS[0]), _PHASE_BOUNDS[1])
-
-    def update_sectors(self, score: Score, slices: int) -> None:
-        """Take in the scatter of the sectors, after `slices` slices."""
-        measured = score.over_dispersion()
-        if measured is not None:
-            bounded = min(max(measured, _SECTOR_BOUNDS[0]), _SECTOR_BOUNDS[1])
-            usual, first = _SECTOR_WEIGHTS
-            self.sectors += max(usual, first / (1 + slices)) * (bounded - self.sectors)
-
-    def over_contrast(self, contrast: float) -> float:
-        """Both factors multiplied, over a template's contrast: large where the disc is wrong."""
-        return self.phase * self.sectors / max(contrast, _LEAST_CONTRAST)
 
 
 @njit(cache=True, nogil=True)

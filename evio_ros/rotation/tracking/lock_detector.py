@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["LockDetector", "is_wrong_disc"]
+from evio_ros.explanation import Reason, Rejection
+
+__all__ = ["LockDetector", "why_wrong_disc"]
 
 _QUIET_SHARE = 0.25
 """Share of the expected gain below which a rotor is not seen turning. Fitted to simulated
@@ -58,6 +60,11 @@ simulated recordings."""
 STIRRING_SHARE, STIRRING_EVENTS = 0.1, 10
 """Share of the usual events, and number on top of them, above which a rotor that stood still turns
 again: noise events are fewer. Fitted to simulated recordings."""
+_FIRST_LULL_RAD = math.pi / 2
+_LULL_MARGIN = 1.5
+"""By how much a rotor may turn without being seen in its first turn, and over what it did in the
+turn before: where a part of the disc is hidden or beyond the border, no edge may be in view for a
+part of each turn."""
 _CREEP_SHARE = 0.5
 """A rotor that stands still may creep at this share of the speed that its events allow, as a
 standard deviation: at twice that at the most."""
@@ -71,6 +78,7 @@ class LockDetector:
             where the template is right, 0 where events do not fit it.
         slices: number of slices in which the rotor was seen.
         gain: all log likelihood gained.
+        longest_lull_rad: by how much the rotor may turn without being seen.
     """
 
     def __init__(self) -> None:
@@ -82,12 +90,19 @@ class LockDetector:
         # Of the latest slices, with exponential forgetting.
         self._expected = 0.0
         self._gained = 0.0
+        self.longest_lull_rad = _FIRST_LULL_RAD
+        # By how much it turned unseen just now, at most in this turn, and in this turn at all.
+        self._lull_rad = self._lulls_rad = self._turn_rad = 0.0
 
-    def is_locked(self) -> bool:
-        """Whether enough was seen to take what is followed for a rotor."""
-        return (
-            self.slices >= _LEAST_SLICES and self.match > _LEAST_MATCH and self.gain > _LEAST_GAIN
-        )
+    def why_not_locked(self) -> Rejection | None:
+        """Why what is followed is not taken for a rotor; None where enough of it was seen."""
+        if self.slices < _LEAST_SLICES:
+            return Rejection(Reason.FEW_SLICES, self.slices, _LEAST_SLICES)
+        if not self.match > _LEAST_MATCH:
+            return Rejection(Reason.NO_MATCH, self.match, _LEAST_MATCH)
+        if not self.gain > _LEAST_GAIN:
+            return Rejection(Reason.LITTLE_GAIN, self.gain, _LEAST_GAIN)
+        return None
 
     def is_match(self) -> bool:
         """Whether what is seen resembles the template at all."""
@@ -129,6 +144,7 @@ class LockDetector:
         weight = max(_SLOWEST_WEIGHT, 1.0 / (1 + self.slices))
         self.slices += 1
         self.gain += gain
+        self._note_lull(abs(turned_rad))
         typical = events * contrast
         if typical > LEAST_TYPICAL_GAIN:
             told = _MATCH_WEIGHT * min(typical / TYPICAL_GAIN, 1.0)
@@ -145,6 +161,23 @@ class LockDetector:
         """Whether there are far fewer events than a rotor makes that turns by so much."""
         return events < _STANDING_SHARE * self._events_per_rad * abs(turned_rad)
 
+    def is_lull(self, turned_rad: float) -> bool:
+        """Whether too few events say nothing, as in the turn before; to be asked at each slice."""
+        self._lull_rad += abs(turned_rad)
+        if self._lull_rad > self.longest_lull_rad:
+            return False
+        self.restart()
+        return True
+
+    def _note_lull(self, turned_rad: float) -> None:
+        """Remember for a turn by how much the rotor turned without being seen."""
+        self._lulls_rad = max(self._lulls_rad, self._lull_rad)
+        self._turn_rad += turned_rad + self._lull_rad
+        self._lull_rad = 0.0
+        if self._turn_rad > 2 * math.pi:
+            self.longest_lull_rad = _LULL_MARGIN * self._lulls_rad
+            self._lulls_rad = self._turn_rad = 0.0
+
     def is_stirring(self, events: int, usual_rad: float) -> bool:
         """Whether a rotor that stood still turns again, which usually turns by so much."""
         return events > STIRRING_SHARE * self._events_per_rad * usual_rad + STIRRING_EVENTS
@@ -154,6 +187,8 @@ class LockDetector:
         return _CREEP_SHARE * events / max(self._events_per_rad * length_s, 1e-9)
 
 
-def is_wrong_disc(over_dispersion: float) -> bool:
-    """Whether a disc is more likely a wrong one, see `LockDetector.probability`."""
-    return over_dispersion > _WRONG_DISC
+def why_wrong_disc(over_dispersion: float) -> Rejection | None:
+    """Why a disc is more likely a wrong one than not, see `LockDetector.probability`."""
+    if over_dispersion > _WRONG_DISC:
+        return Rejection(Reason.WRONG_DISC, over_dispersion, _WRONG_DISC)
+    return None

@@ -49,9 +49,15 @@ _MEMORY_SLICES = 30.0
 _MEMORY_PASSAGES = 3.0
 """The log likelihood of a filter remembers so many slices, or passages of a blade where these are
 longer. Fitted to simulated recordings."""
-_MOST_BEHIND = 12.0
+_AGILE = 2
+"""Filters from this one on follow changes within a turn."""
+_WOBBLE_PASSAGE_S = 0.04
+_WOBBLE_RAD = 0.03
+"""Where blades pass more slowly, a change of speed within one passage and an error of the disc's
+place look alike: errors of up to this angle do not tell which filter is best."""
+_MOST_BEHIND = 6.0
 """A filter that is behind by more than this (log likelihood) starts again from the selected one:
-e^12 is past all doubt, and a filter that lost the rotor must be of use at the next change."""
+that is odds of 400, and a filter that lost the rotor must be of use at the next change."""
 _NOTICE_SLICES = 6
 """So many slices after it, a change of motion has been noticed. Fitted to simulated recordings."""
 MANOEUVRE_SPEED, MANOEUVRE_ACCELERATION = 0.02, 0.1
@@ -107,6 +113,8 @@ class WindowMotion(NamedTuple):
         end_phase, end_variance: phase at its end, rad, and its variance.
         end_speed: speed at its end, rad/s.
         is_calm: whether the model of the calmest motors is selected at its end.
+        wobble_rad: error of the phase that the selected model takes for motion: one that follows
+            changes within a turn follows the wobble of an imperfect pattern too.
     """
 
     length_us: int
@@ -118,6 +126,7 @@ class WindowMotion(NamedTuple):
     end_variance: float
     end_speed: float
     is_calm: bool
+    wobble_rad: float
 
 
 class _Bank(NamedTuple):
@@ -151,6 +160,8 @@ class PhaseFilter:
     Attributes:
         window_us: as given.
         selected: number of the selected model; 0 is that of the calmest motors.
+        wobble_rad: angle by which the pattern may seem to turn back and forth within a turn.
+        quick_share: 1 where blades pass quickly, less the more slowly they do.
     """
 
     def __init__(self, motion: Motion, passage_s: float, window_us: int) -> None:
@@ -159,11 +170,13 @@ class PhaseFilter:
             np.tile(np.array(motion.state), (bank, 1)),
             np.tile(np.diag(np.square(motion.deviations)), (bank, 1, 1)),
             np.zeros(bank),
-            np.minimum(_PROCESS_NOISES, _PROCESS_NOISES[-1] * calm_share(passage_s)),
+            np.array(_PROCESS_NOISES),
             np.zeros(3),
             np.zeros(3),
         )
         self.selected = 0
+        self.quick_share = min(1.0, _WOBBLE_PASSAGE_S / passage_s)
+        self.wobble_rad = _WOBBLE_RAD * math.sqrt(1.0 - self.quick_share**3)
         self._passage_s = passage_s
         self.window_us = window_us
         self._speed_scale = abs(motion.state[1])
@@ -306,6 +319,7 @@ class PhaseFilter:
             self.selected,
             self._speed_scale,
             math.exp(-1.0 / memory),
+            self.wobble_rad**2,
             (phase, phase_variance, speed, speed_variance),
             (self._now_us, length_us),
             self._history[self._count : self._count + 1],
@@ -336,6 +350,7 @@ class PhaseFilter:
             max(float(self.covariance[0, 0]), 0.0),
             speed,
             self.selected == 0,
+            self.wobble_rad if self.selected >= _AGILE else 0.0,
         )
 
     def _first_since(self, span_us: int) -> int:
@@ -417,8 +432,10 @@ def _jerk_power(process_noise, speed_scale):
 
 
 @njit(cache=True, nogil=True)
-def _take_slice(bank, selected, speed_scale, forgetting, measured, times_us, row):
+def _take_slice(bank, selected, speed_scale, forgetting, wobble, measured, times_us, row):
     """One slice for every filter, written down in row[0].
+
+    The filters are compared by innovations of which a variance `wobble` more is expected.
 
     Returns:
         Squared innovation over its variance of the model that was selected; the model that is
@@ -439,11 +456,11 @@ def _take_slice(bank, selected, speed_scale, forgetting, measured, times_us, row
             bank.states[b], bank.covariances[b], measured, bank.inflation, noise, dt
         )
         if expected < math.inf:
-            normalised = innovation**2 / expected
-            likelihood = -0.5 * (normalised + math.log(expected))
+            allowed = expected + wobble
+            likelihood = -0.5 * (innovation**2 / allowed + math.log(allowed))
             bank.likelihoods[b] = forgetting * bank.likelihoods[b] + likelihood
             if b == selected:
-                squared = normalised
+                squared = innovation**2 / expected
     best = _select(bank)
     here.noise = _jerk_power(bank.process_noises[best], speed_scale)
     bank.inflation[:] = 0.0

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.known_discs import KnownDisc
 from evio_ros.rotation.tracking.disc_filter import DiscFilter
 from evio_ros.rotation.tracking.likelihood import (
     LARGEST_STEP_RAD,
     Match,
-    OverDispersion,
     Score,
     match_template,
     score_of,
 )
-from evio_ros.rotation.tracking.lock_detector import LockDetector, is_wrong_disc
+from evio_ros.rotation.tracking.lock_detector import LockDetector, why_wrong_disc
+from evio_ros.rotation.tracking.over_dispersion import OverDispersion
 from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.slice_counts import CoherentSlices
 from evio_ros.rotation.tracking.speed_uncertainty import ErrorBudget, within_probability
@@ -39,9 +40,6 @@ _COHERENT_RAD = 0.35
 """A rotor that turns by less in a slice is measured over several, by coherent integration: a sector
 has 0.39 rad, and until an edge has passed it an error of the disc can't be told. Fitted to
 simulated recordings."""
-_LARGEST_DISTANCE = 36.0
-"""Squared Mahalanobis distance of an innovation from what the model with most process noise
-predicts, beyond which it is a manoeuvre: six standard deviations."""
 STOPPED_PHASE, STOPPED_SPEED = 0.3, 0.01
 """What is uncertain of a rotor that was just seen to stand still: its phase as a share of the angle
 that it was to turn, its speed as a share of the usual one. Fitted to simulated recordings."""
@@ -72,6 +70,7 @@ class RotorTracker:
         phase: filter of its motion.
         disc: filter of its disc.
         template: what it looks like.
+        fastest_rad_s: a rotor that seems to turn faster is lost.
 
     Attributes:
         identity: number of the rotor, given by who takes it up.
@@ -84,7 +83,12 @@ class RotorTracker:
     """
 
     def __init__(
-        self, start_us: int, phase: PhaseFilter, disc: DiscFilter, template: TemplateUpdater
+        self,
+        start_us: int,
+        phase: PhaseFilter,
+        disc: DiscFilter,
+        template: TemplateUpdater,
+        fastest_rad_s: float,
     ) -> None:
         self.identity = _UNKNOWN
         self.t_us = start_us
@@ -92,6 +96,7 @@ class RotorTracker:
         self.unseen_us = self.resting_us = self.doubtful_us = 0
         self.usual_speed = abs(float(phase.state[1]))
         self._phase, self._disc, self._template = phase, disc, template
+        self._fastest_rad_s = fastest_rad_s
         self._lock = LockDetector()
         self._dispersion = OverDispersion()
         self._errors = ErrorBudget(start_us, template.template.first_share)
@@ -123,7 +128,14 @@ class RotorTracker:
         # The best straight line through the slice.
         return phase, speed + 0.5 * acceleration * (1e-6 * length_us)
 
-    def take(self, counts: _Counts, length_us: int, is_last: bool, live: float = 1.0) -> bool:
+    def take(
+        self,
+        counts: _Counts,
+        length_us: int,
+        is_last: bool,
+        live: float = 1.0,
+        share: float = 1.0,
+    ) -> bool:
         """Add a slice counted with `expected`.
 
         Args:
@@ -131,15 +143,16 @@ class RotorTracker:
             length_us: length of the slice.
             is_last: whether an estimate will be asked for before the next slice.
             live: share of the slice for which there is data.
+            share: share of the slice's events that was taken.
 
         Returns:
             True where the disc has moved on the table.
         """
-        slices = CoherentSlices.of(counts, *self.expected(length_us), length_us, live)
+        slices = CoherentSlices.of(counts, *self.expected(length_us), length_us, live, share)
         self.t_us += length_us
         self._note_events(slices.events)
         if self.stopped:
-            self._rest(slices.events, length_us, live)
+            self._rest(slices.events, length_us, live, share)
             return False
         if self._held is not None:
             slices = self._held.joined(slices)
@@ -157,7 +170,7 @@ class RotorTracker:
         predicted, widest = self._phase.predicted_phase_variance(slices.lengths_us[0])
         template = self.template
         match = match_template(slices.folded, template.tables, self._template.blades, widest)
-        if self._lock.is_lost(match.gain, slices.live_rad):
+        if self._lock.is_lost(match.gain, slices.exposed_rad):
             self._coast(slices)
             return False
         self._note_seen(slices.end)
@@ -166,10 +179,13 @@ class RotorTracker:
             return False
         score = score_of(slices, template, match.offset_rad, 1.0 / self.ellipse.axes[0])
         self._correct(slices, match, score, predicted, widest)
+        if abs(float(self._phase.state[1])) > self._fastest_rad_s:
+            self._lose(slices)
+            return False
         self._disc.predict(slices.length_s)
         self._errors.add_disc(self.t_us, self._disc)
-        self._lock.update(match.gain, slices.events, slices.live_rad, template.contrast)
-        is_doubtful = is_wrong_disc(self._over_dispersion())
+        self._lock.update(match.gain, slices.events, slices.exposed_rad, template.contrast)
+        is_doubtful = why_wrong_disc(self._over_dispersion()) is not None
         self.doubtful_us = self.doubtful_us + slices.length_us if is_doubtful else 0
         self._update_template(slices)
         return self._disc.remap()
@@ -184,29 +200,27 @@ class RotorTracker:
     ) -> None:
         """Correct the phase and the disc by what slices have shown."""
         beyond, disc_variance = self._disc.phase_given(score)
-        variance = math.inf
-        if disc_variance < math.inf:
-            variance = self._dispersion.phase / score.information[0, 0]
-            self._errors.add_slice(variance, disc_variance)
-            variance += disc_variance
         if abs(beyond) > LARGEST_STEP_RAD:
             self._phase.coast(slices.lengths_us)
             return
+        dispersion, known = self._dispersion, float(score.information[0, 0])
+        dispersion.begin(known, self._phase.wobble_rad, self._phase.quick_share)
+        own_variance = dispersion.phase_variance(known)
+        self._errors.add_slice(own_variance, disc_variance)
+        variance = own_variance + disc_variance
         offset = match.offset_rad + beyond
-        distance = offset**2 / (widest_variance + variance)
-        is_manoeuvre = match.is_manoeuvre or distance > _LARGEST_DISTANCE
-        if is_manoeuvre:
+        expected = offset**2 / (predicted_variance + variance)
+        if dispersion.is_manoeuvre(offset**2 / (widest_variance + variance)):
             self._phase.inflate(offset, slices.speed, slices.length_s)
         middle, line = slices.middle()
-        measured = line + match.offset_rad + beyond
-        normalised = self._phase.update_coherent(slices.lengths_us, middle, measured, variance)
-        self._errors.add_innovation(math.copysign(math.sqrt(normalised), offset))
-        self._dispersion.update_sectors(score, self._lock.slices)
-        if not is_manoeuvre:
-            self._dispersion.update_phase(normalised, self._lock.slices)
-            self._disc.update(
-                score, -match.offset_rad, predicted_variance, self._dispersion.sectors
-            )
+        measured = line + offset
+        self._phase.update_coherent(slices.lengths_us, middle, measured, variance)
+        self._errors.add_innovation(math.copysign(math.sqrt(expected), offset))
+        dispersion.update_phase(expected, self._lock.slices)
+        after_us = sum(slices.lengths_us[middle + 1 :]) + 0.5 * slices.lengths_us[middle]
+        dispersion.update_white(1e-6 * (self.t_us - after_us), measured, known)
+        dispersion.update_sectors(score, slices.events, self._lock.slices)
+        self._disc.update(score, -match.offset_rad, predicted_variance, dispersion.sectors)
 
     def _update_template(self, slices: CoherentSlices) -> None:
         """Let the template learn from slices, at the phase that they were found to have."""
@@ -215,15 +229,24 @@ class RotorTracker:
         middle_s = 0.5 * slices.length_s
         ahead = phase - speed * middle_s - (slices.phase + 0.5 * slices.turned_rad)
         drift = self._template.add(
-            self.t_us, slices.folded, ahead, slices.length_us, self._lock.slices
+            self.t_us,
+            slices.folded,
+            ahead,
+            slices.length_us,
+            self._lock.slices,
+            slices.live * slices.share,
         )
         if drift is not None:
             self._errors.add_drift(self.t_us, drift)
 
     def _coast(self, slices: CoherentSlices) -> None:
         """The rotor was not seen turning: it stands still, or is lost."""
-        if not self._lock.is_standing(slices.events, slices.live_rad):
+        self._dispersion.interrupt()
+        if not self._lock.is_standing(slices.events, slices.exposed_rad):
             self.unseen_us += slices.length_us
+            self._phase.coast(slices.lengths_us)
+            return
+        if self._lock.is_lull(slices.turned_rad * slices.live):
             self._phase.coast(slices.lengths_us)
             return
         self.stopped = True
@@ -232,21 +255,29 @@ class RotorTracker:
         phase = self._seen_phase if self._dead_us else slices.phase
         self._phase.restart(phase, 0.0, spread, 0)
         for length_us in slices.lengths_us:
-            self._rest(slices.events, length_us, slices.live)
+            self._rest(slices.events, length_us, slices.live, slices.share)
+
+    def _lose(self, slices: CoherentSlices) -> None:
+        """The filter has left all that a rotor may do: its motion is to be found anew."""
+        speed = math.copysign(self.usual_speed, slices.speed)
+        spread = math.pi, self.usual_speed, self.usual_speed / slices.length_s
+        self._phase.restart(slices.end, speed, spread, 0)
+        self._dispersion.interrupt()
+        self.unseen_us += slices.length_us
 
     def _pass_dead(self, lengths_us: tuple[int, ...]) -> None:
         """Let slices pass for which there is no data: the rotor goes on as it did."""
         self._dead_us += sum(lengths_us)
         self._phase.coast(lengths_us)
 
-    def _rest(self, events: int, length_us: int, live: float) -> None:
+    def _rest(self, events: int, length_us: int, live: float, share: float) -> None:
         """Take in a slice in which the rotor stands still; notice when it starts again."""
         if not live:
             self._pass_dead((length_us,))
             return
-        length_s = 1e-6 * length_us
+        length_s, exposure = 1e-6 * length_us, live * share
         usual_rad = self.usual_speed * length_s
-        if self.resting_us > 0 and self._lock.is_stirring(events, usual_rad * live):
+        if self.resting_us > 0 and self._lock.is_stirring(events, usual_rad * exposure):
             self.unseen_us += length_us
             self._phase.coast((length_us,))
             return
@@ -254,7 +285,9 @@ class RotorTracker:
         self._note_seen(phase)
         self.resting_us += length_us
         # It may creep, but no faster than the events that are left allow.
-        creep = RESTING_SPEED * self.usual_speed + self._lock.creep_rad_s(events, length_s * live)
+        creep = RESTING_SPEED * self.usual_speed + self._lock.creep_rad_s(
+            events, length_s * exposure
+        )
         self._phase.update(length_us, phase, (RESTING_PHASE * usual_rad) ** 2, 0.0, creep**2)
 
     def resume(self, phase: float, speed: float, deviations: tuple[float, float, float]) -> None:
@@ -279,25 +312,40 @@ class RotorTracker:
         self.unseen_us = self.resting_us = 0
         self._held = None
         self._lock.restart()
+        self._dispersion.interrupt()
 
-    def is_seen(self) -> bool:
-        """Whether something turns as expected from slice to slice."""
-        return (
-            not self.stopped
-            and self.unseen_us == 0
-            and self._lock.is_locked()
-            and self.template.contrast > _LEAST_CONTRAST
-        )
+    def why_not_seen(self) -> Rejection | None:
+        """Why nothing turns as expected from slice to slice; None where it does."""
+        unlocked, contrast = self._lock.why_not_locked(), self.template.contrast
+        if unlocked is not None:
+            return unlocked
+        if not contrast > _LEAST_CONTRAST:
+            return Rejection(Reason.LOW_CONTRAST, contrast, _LEAST_CONTRAST)
+        if self.stopped:
+            return Rejection(Reason.STOOD_STILL, 1e-6 * self.resting_us)
+        if self.unseen_us:
+            return Rejection(Reason.NOT_FOLLOWED, 1e-6 * self.unseen_us)
+        return None
 
-    def is_credible(self) -> bool:
-        """Whether it is a rotor as well: its speed is known, and its disc explains the events."""
+    def why_not_credible(self) -> Rejection | None:
+        """Why it is no rotor, even if it is seen; None where its speed and disc are known."""
+        unseen = self.why_not_seen()
+        if unseen is not None:
+            return unseen
         speed, variance = float(self._phase.state[1]), float(self._phase.covariance[1, 1])
         relative_std = math.sqrt(variance) / max(abs(speed), 1e-9)
-        return (
-            self.is_seen()
-            and relative_std < RIGHT_ERROR
-            and not is_wrong_disc(self._over_dispersion())
-        )
+        if not relative_std < RIGHT_ERROR:
+            return Rejection(Reason.UNSURE_SPEED, relative_std, RIGHT_ERROR)
+        return why_wrong_disc(self._over_dispersion())
+
+    def is_credible(self) -> bool:
+        """Whether it is a rotor: it is seen, its speed is known, its disc explains the events."""
+        return self.why_not_credible() is None
+
+    @property
+    def probability(self) -> float:
+        """Probability that it is a rotor, whether or not its speed is known well."""
+        return self._lock.probability(self._over_dispersion())
 
     def known_disc(self) -> KnownDisc:
         """The disc as it is believed to be now."""
@@ -313,6 +361,10 @@ class RotorTracker:
         motion = self._phase.motion_before(t_us, ago_s)
         return self._disc.ellipse_before(ago_s), self.template.without_first_guess(), motion
 
+    def begin_with_noise_of(self, other: RotorTracker) -> None:
+        """Expect such errors of the slices as another tracker of the same disc has learned."""
+        self._dispersion = other._dispersion.continued()
+
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen in it."""
         if self.unseen_us > 0 or not self._lock.is_match():
@@ -324,7 +376,11 @@ class RotorTracker:
         if self._first_phase is None:
             self._first_phase = phase
         ellipse = self._disc.best_ellipse
-        std = math.sqrt(self._errors.speed_variance(self.t_us, window, self._dispersion.sectors))
+        variance = self._errors.speed_variance(self.t_us, window, self._dispersion.sectors)
+        if 0 < self.resting_us < window.length_us:
+            # It may have turned on where nothing was seen of it.
+            variance += (self._lock.longest_lull_rad / (1e-6 * window.length_us)) ** 2
+        std = math.sqrt(variance)
         start_us = self.t_us - window.length_us
         return RotorEstimate(
             id=self.identity,
@@ -347,8 +403,7 @@ class RotorTracker:
 
     def _confidence(self, speed: float, std: float) -> float:
         allowed = RIGHT_ERROR * max(abs(speed), _SLOW_SHARE * self.usual_speed)
-        probability = self._lock.probability(self._over_dispersion())
-        return probability * within_probability(allowed, std)
+        return self.probability * within_probability(allowed, std)
 
     def _over_dispersion(self) -> float:
         """See `LockDetector.probability`."""

@@ -141,6 +141,7 @@ class CoherentSlices(NamedTuple):
         length_us, length_s: of all slices.
         turned_rad: by how much the rotor was expected to turn.
         live: share of the time for which there is data.
+        share: share of the events that was taken.
     """
 
     counts: NDArray[np.int32]
@@ -153,6 +154,7 @@ class CoherentSlices(NamedTuple):
     length_s: float
     turned_rad: float
     live: float
+    share: float
 
     @classmethod
     def of(
@@ -162,6 +164,7 @@ class CoherentSlices(NamedTuple):
         speed: float,
         length_us: int,
         live: float = 1.0,
+        share: float = 1.0,
     ) -> CoherentSlices:
         """A single slice; its counts are not copied."""
         rings, _, polarities, bins = counts.shape
@@ -171,13 +174,26 @@ class CoherentSlices(NamedTuple):
         events = fold_sectors(counts, phase, turned_rad, folded)
         lengths_us = (length_us,)
         return cls(
-            counts, folded, events, phase, speed, lengths_us, length_us, length_s, turned_rad, live
+            counts,
+            folded,
+            events,
+            phase,
+            speed,
+            lengths_us,
+            length_us,
+            length_s,
+            turned_rad,
+            live,
+            share,
         )
 
     @property
-    def live_rad(self) -> float:
-        """By how much the rotor was expected to turn while there is data."""
-        return self.turned_rad * self.live
+    def exposed_rad(self) -> float:
+        """By how much the rotor was expected to turn while there is data, times the share taken.
+
+        A rotor's events are in proportion to it.
+        """
+        return self.turned_rad * self.live * self.share
 
     @property
     def end(self) -> float:
@@ -199,6 +215,7 @@ class CoherentSlices(NamedTuple):
             length_s=slices * mean_s,
             turned_rad=self.speed * slices * mean_s,
             live=(self.live * self.length_us + later.live * later.length_us) / length_us,
+            share=(self.share * self.length_us + later.share * later.length_us) / length_us,
         )
 
     def kept(self) -> CoherentSlices:

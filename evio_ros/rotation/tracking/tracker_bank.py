@@ -83,7 +83,8 @@ class TrackerBank:
         passage_s = 2 * math.pi / (max(updater.blades, 1) * speed)
         phase = PhaseFilter(motion, passage_s, self._window_us)
         disc = DiscFilter(ellipse, p.agility_px_s, p.shear_agility, passage_s)
-        return RotorTracker(motion.t_us, phase, disc, updater)
+        fastest_rad_s = 2 * math.pi * p.maximum_speed_hz
+        return RotorTracker(motion.t_us, phase, disc, updater, fastest_rad_s)
 
     def disc_map(self, tracker: RotorTracker) -> DiscMap:
         """Table of a tracker's disc's pixels."""
@@ -91,7 +92,13 @@ class TrackerBank:
         return DiscMap.of(tracker.ellipse, self._size, p.rings, p.hub_radius, p.rim_radius)
 
     def add(self, tracker: RotorTracker) -> None:
-        """Follow a rotor from the next slice on."""
+        """Follow a rotor from the next slice on.
+
+        Others on whose discs it lies have looked different until now: with its events.
+        """
+        for other in self._trackers:
+            if _overlap(tracker.ellipse, other.ellipse):
+                other.template.fade()
         slot = self._trackers[tracker] = self._table.free_slot()
         self._table.put(slot, self.disc_map(tracker))
 
@@ -111,6 +118,7 @@ class TrackerBank:
         is_last: bool,
         unassigned: NDArray[np.int32],
         live: float = 1.0,
+        share: float = 1.0,
     ) -> None:
         """Let all trackers take in a slice; discs that have moved are drawn anew.
 
@@ -120,6 +128,7 @@ class TrackerBank:
             is_last: whether estimates will be asked for before the next slice.
             unassigned: int32 grid of `grid_shape` to which the events of no tracker are added.
             live: share of the slice for which there is data.
+            share: share of the slice's events that was taken.
         """
         length_us = len(times_us)
         motions = np.zeros((max(self._trackers.values(), default=-1) + 1, 2))
@@ -135,5 +144,10 @@ class TrackerBank:
             unassigned,
         )
         for tracker, slot in self._trackers.items():
-            if tracker.take(self._counters.counts[slot], length_us, is_last, live):
+            if tracker.take(self._counters.counts[slot], length_us, is_last, live, share):
                 self._table.put(slot, self.disc_map(tracker))
+
+
+def _overlap(one: Ellipse, other: Ellipse) -> bool:
+    """Whether two discs may overlap."""
+    return math.dist(one.center, other.center) < one.axes[0] + other.axes[0]

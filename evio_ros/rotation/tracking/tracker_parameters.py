@@ -17,6 +17,12 @@ class TrackerParameters(Parameters):
         4, minimum=1, maximum=16, doc="Rings of a disc, each with its own template."
     )
     maximum_blades: int = parameter(10, minimum=2, maximum=16, doc="Largest number of blades.")
+    maximum_speed_hz: float = parameter(
+        2500.0,
+        unit="Hz",
+        minimum=1.0,
+        doc="Turns a second beyond which a rotor counts as lost, and is found anew.",
+    )
     hub_radius: float = parameter(
         0.15,
         minimum=0.0,

@@ -16,6 +16,7 @@ from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.cameras import camera_device
 from evio_ros.sources.cameras.camera_device import CameraParameters
+from evio_ros.sources.raw_columns import Triggers
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 from evio_ros.sources.time_order import RawColumns, TimeOrder
 
@@ -24,6 +25,8 @@ __all__ = ["SCHEME", "Camera", "open_camera"]
 SCHEME = "camera:"
 _PACKET_TIMEOUT_S = 0.1
 RETRY_S = 0.5
+_EDGE_NAMES = ("rising", "polarity")
+"""By which field the library tells a rising edge from a falling one."""
 
 
 def open_camera(
@@ -107,7 +110,10 @@ class Camera:
         self._device: Any = None
         self._start_over_at: float | None = None
         self._offset_us = 0
+        self._triggers: list[Triggers] = []
         self._newest_us = 0
+        # How many losses there were before the newest event.
+        self._lost = 0
         self._open()
 
     def batches(self) -> Iterator[EventBatch]:
@@ -119,11 +125,30 @@ class Camera:
                 if not self._closed.is_set():
                     self._reopen()
                 continue
+            if packet is not None and packet.trigger_events is not None:
+                self._note_triggers(packet.trigger_events)
             events = None if packet is None else packet.polarity_events
             if events is None or not len(events):
                 yield from self._order.flush(ended=False)
                 continue
-            yield from self._order.push(self._columns(events))
+            columns = self._columns(events)
+            self._note_gap(int(columns.t[0]), int(columns.t.max()))
+            yield from self._order.push(columns)
+
+    def take_triggers(self) -> Triggers:
+        """External triggers since the last call; a camera's library tells edge and input."""
+        taken, self._triggers = self._triggers, []
+        return Triggers.concatenate(taken)
+
+    def _note_triggers(self, events: np.ndarray) -> None:
+        names = events.dtype.names or ()
+        # Of iniVation's cameras, with a single input, polarity 2 is a pulse: it has risen.
+        told = next((name for name in _EDGE_NAMES if name in names), None)
+        edge = np.ones(len(events)) if told is None else events[told] > 0
+        channel = events["id"] if "id" in names else np.zeros(len(events))
+        t = events["t"].astype(np.int64) + self._offset_us
+        self._triggers.append(Triggers(t, edge.astype(np.uint8), channel.astype(np.uint8)))
+        self.statistics.triggers += len(events)
 
     def change(self, parameters: CameraParameters) -> None:
         """Take over biases, region and limit while the camera runs.
@@ -202,6 +227,15 @@ class Camera:
                 continue
             return
 
+    def _note_gap(self, first_us: int, newest_us: int) -> None:
+        """Take note of the time before a packet's first event where events before it were lost."""
+        counted = self.statistics
+        lost = counted.lost_packets + counted.overflows + counted.device_errors
+        if lost > self._lost and self._newest_us:
+            counted.note_gap(self._newest_us + 1, first_us)
+        self._lost = lost
+        self._newest_us = max(self._newest_us, newest_us)
+
     def _columns(self, events: np.ndarray) -> RawColumns:
         t = events["t"].astype(np.int64)
         if self._start_over_at is not None:
@@ -209,7 +243,6 @@ class Camera:
             self._offset_us = self._newest_us + away_us - int(t[0])
             self._start_over_at = None
         t += self._offset_us
-        self._newest_us = max(self._newest_us, int(t.max()))
         return RawColumns(
             t,
             np.ascontiguousarray(events["x"]),

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from evio_ros.errors import ParameterError, SourceError
+from evio_ros.errors import EventError, ParameterError, SourceError
 from evio_ros.events import RegionOfInterest, SensorSize
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.sources.optional_library import optional_library
@@ -88,10 +88,10 @@ class CameraParameters(Parameters):
         """The region of `roi`; None for the whole sensor."""
         if not self.roi:
             return None
-        corners = self.roi.replace(" ", "").split(",")
-        if len(corners) != 4 or not all(corner.isdigit() for corner in corners):
-            raise ParameterError(f"roi: {self.roi!r} is not x0,y0,x1,y1")
-        return RegionOfInterest(*map(int, corners))
+        try:
+            return RegionOfInterest.parse(self.roi)
+        except EventError as error:
+            raise ParameterError(f"roi: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ _BLANK_BUT_TAB[TAB] = False
 _UNSIGNED_MINUS_ONE = (255, (1 << 16) - 1, (1 << 32) - 1)
 """Polarities that are -1 without its sign, or 1 as a bright pixel."""
 _POWERS = 10 ** np.arange(19, dtype=np.int64)
+_ROOM_FOR_A_DIGIT = (1 << 62) // 10
+ZERO = ord("0")
 _ASCII_ZEROS = np.uint64(0x3030303030303030)
 _ABOVE_NINE = np.uint64(0x7676767676767676)
 _HIGH_BITS = np.uint64(0x8080808080808080)
@@ -175,7 +177,7 @@ def _scaled(mantissa, exponent, exact):
 
 @njit(inline="always")
 def _plain(text, base, position, delimiter, point, is_time):
-    """Read a number of digits alone, or of time with a fraction, which most are.
+    """Read a number of digits alone, or with .0 behind, or of time with a fraction, as most are.
 
     Returns it as `_number` does, and whether it was one that a delimiter or a blank ends.
     """
@@ -198,6 +200,14 @@ def _plain(text, base, position, delimiter, point, is_time):
                 mantissa = mantissa * _POWERS[digits] + _eight_digits(word, digits)
                 exponent = -np.int64(digits)
                 after += 1 + np.int64(digits)
+                # What has room beside ten digits before the point is read, up to ns.
+                if digits == 8 and mantissa < _ROOM_FOR_A_DIGIT and 48 <= text[after] <= 57:
+                    mantissa = mantissa * 10 + (text[after] - 48)
+                    exponent -= 1
+                    after += 1
+        elif text[after] == point and text[after + 1] == ZERO:
+            # A whole number that was a float, as 120.0
+            after += 2
     byte = text[after]
     return mantissa, exponent, after, after > position and (byte == delimiter or byte <= SPACE)
 

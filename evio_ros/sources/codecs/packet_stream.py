@@ -10,6 +10,7 @@ from evio_ros.errors import EventError
 from evio_ros.events import EventWindow
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.codecs.event_packet import EventPacket, EventPacketDecoder
+from evio_ros.sources.raw_columns import Triggers
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 from evio_ros.sources.time_order import TimeOrder
 from evio_ros.windowing import LONGEST_GAP_US, WindowAssembler
@@ -38,9 +39,19 @@ class PacketStream:
         self._decoder = EventPacketDecoder(self.statistics)
         self._order: TimeOrder | None = None
         self._newest_us = 0
+        self._triggers: list[Triggers] = []
+        # Of the events: the last of them, and how many packets were lost before it.
+        self._last_us = self._lost = 0
+
+    def take_triggers(self) -> Triggers:
+        """External triggers of the packets since the last call, ahead of the windows."""
+        taken, self._triggers = self._triggers, []
+        return Triggers.concatenate(taken)
 
     def push(self, packet: EventPacket) -> Iterator[EventWindow]:
         """Add the next packet and yield the windows that it completes.
+
+        The time between the packets before and after lost ones is marked as missing.
 
         Raises:
             EventError: where the packet cannot be decoded; the next one may be pushed all the same.
@@ -51,14 +62,21 @@ class PacketStream:
             # What follows may be of another geometry or encoding.
             self._decoder, self._order = EventPacketDecoder(self.statistics), None
             raise
+        if len(self._decoder.triggers):
+            self.statistics.triggers += len(self._decoder.triggers)
+            self._triggers.append(self._decoder.triggers)
         if not len(columns):
             return
         # The middle of a packet's times, so that no single event moves the clock.
         time_us = int(np.median(columns.t))
         if self._order is None or abs(time_us - self._newest_us) > LONGEST_GAP_US:
             self._begin()
-        assert self._order is not None
+        elif self.statistics.lost_packets > self._lost and columns.t[0] > self._last_us + 1:
+            self._windows.mark_missing(self._last_us + 1, int(columns.t[0]))
+        self._lost = self.statistics.lost_packets
+        self._last_us = int(columns.t[-1])
         self._newest_us = time_us
+        assert self._order is not None
         for batch in self._order.push(columns):
             yield from self._windows.push(batch)
 

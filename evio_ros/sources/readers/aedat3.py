@@ -170,8 +170,11 @@ class Aedat3File(PacketFile):
         if wanted is not None and wanted not in map(str, present):
             raise SourceError(self.path, f"has no stream {wanted!r}; its sources are {shown}")
         self._source = present[0] if wanted is None else int(wanted)
+        self.details.update(stream=str(self._source), streams=[str(number) for number in present])
         if len(present) > 1 and wanted is None:
-            self.remarks.append(f"holds several sources, {shown}; the first is read")
+            self.remarks.append(
+                f"holds several sources, {shown}; the first is read, another by ?stream=NUMBER"
+            )
         return packets[packets[:, 4] == self._source]
 
     def _read_packet(self, number: int) -> RawColumns:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.optional_library import optional_library
-from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.packet_file import PacketFile
 
@@ -38,22 +39,32 @@ _EVENT = np.dtype(
     }
 )
 _NO_TABLE = -1
+_EDGES = {1: 1, 2: 0, 3: 1}
+"""Edge of the kinds of triggers at a camera's input: rising, falling, and a pulse, which rises."""
 
 
 class Aedat4File(PacketFile):
-    """A recording in an AEDAT4 file; of several streams of events the first.
+    """A recording in an AEDAT4 file.
 
     Args:
         path: name of the file.
         size: geometry; None for the file's.
+        stream: number or camera of the stream to read, of several; None for the first.
 
     Raises:
-        SourceError: where the header is broken or names no stream of events.
+        SourceError: where the header is broken or names no such stream of events.
     """
 
     format_name = "AEDAT4"
-    keeps = "events, geometry"
-    loses = "frames, IMU, triggers"
+    keeps = "events and external triggers of one camera, geometry"
+    loses = "frames, IMU, signals that the camera generates"
+    options: ClassVar[tuple[str, ...]] = ("stream",)
+
+    def __init__(
+        self, path: str, size: SensorSize | None = None, stream: str | None = None
+    ) -> None:
+        self._wanted_stream = stream
+        super().__init__(path, size)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
@@ -76,7 +87,19 @@ class Aedat4File(PacketFile):
         self._packets = self._find_packets(offset)
         if not len(self._packets):
             raise SourceError(self.path, "has a header but no events", offset)
+        if self._trigger_packets:
+            self._stored_triggers = StoredTriggers(self._all_triggers())
         return size
+
+    def _all_triggers(self) -> Triggers:
+        """The external triggers of all packets up to one that is broken."""
+        found: list[Triggers] = []
+        try:
+            for packet in self._trigger_packets:
+                found.append(self._read_triggers(*packet))
+        except SourceError as error:
+            self.remarks.append(f"external triggers are cut off at byte {error.offset}")
+        return Triggers.concatenate(found)
 
     def _header(self, offset: int) -> tuple[bytes, int]:
         """The header's table, and the offset after it."""
@@ -99,30 +122,48 @@ class Aedat4File(PacketFile):
         raise SourceError(self.path, f"compression {compression} is not known", len(_VERSION_LINE))
 
     def _event_stream(self, description: str) -> tuple[int, SensorSize | None]:
-        """Number and geometry of the first stream of events, from the header's XML."""
-        # A node of a stream is named by its number, and the next such node ends it.
-        streams = re.split(r'<node name="(\d+)"', description)
-        for number, text in zip(streams[1::2], streams[2::2], strict=True):
-            if re.search(r'key="typeIdentifier"[^>]*>\s*EVTS\s*<', text) is None:
-                continue
-            sides = [
-                re.search(rf'key="{side}"[^>]*>\s*(\d{{1,9}})\s*<', text)
-                for side in ("sizeX", "sizeY")
-            ]
-            if not all(sides):
-                return int(number), None
-            try:
-                return int(number), SensorSize(*(int(side[1]) for side in sides if side))
-            except EventError as error:
-                raise SourceError(self.path, f"the geometry is impossible: {error}") from None
-        raise SourceError(self.path, "holds no stream of events", len(_VERSION_LINE))
+        """Number and geometry of the stream of events to read, from the header's XML."""
+        streams = _streams_of(description, "EVTS")
+        if not streams:
+            raise SourceError(self.path, "holds no stream of events", len(_VERSION_LINE))
+        wanted = self._wanted_stream
+        shown = [f"{number} ({camera})" if camera else number for number, camera, _ in streams]
+        chosen = [each for each in streams if wanted is None or wanted in each[:2]]
+        if not chosen or (wanted is not None and len(chosen) > 1):
+            which = "several streams" if chosen else "no stream"
+            raise SourceError(self.path, f"has {which} {wanted!r}; it holds {', '.join(shown)}")
+        number, camera, text = chosen[0]
+        self._trigger_streams = {
+            int(found)
+            for found, name, _ in _streams_of(description, "TRIG")
+            if camera in ("", name)
+        }
+        self.details.update(stream=number, streams=shown)
+        if len(streams) > 1 and wanted is None:
+            self.remarks.append(
+                f"holds events of {len(streams)} streams, {', '.join(shown)}; the first is read, "
+                "another by ?stream=NUMBER"
+            )
+        sides = [
+            re.search(rf'key="{side}"[^>]*>\s*(\d{{1,9}})\s*<', text) for side in ("sizeX", "sizeY")
+        ]
+        if not all(sides):
+            return int(number), None
+        try:
+            return int(number), SensorSize(*(int(side[1]) for side in sides if side))
+        except EventError as error:
+            raise SourceError(self.path, f"the geometry is impossible: {error}") from None
 
     def _find_packets(self, offset: int) -> NDArray[np.int64]:
-        """Offsets and lengths of the stream's packets, (n, 2); what is cut off is counted."""
+        """Offsets and lengths of the stream's packets, (n, 2); what is cut off is counted.
+
+        Those of external triggers become `_trigger_packets`.
+        """
         end = self._file_bytes()
         if offset <= self._table_offset <= end:
             end = self._table_offset
         packets = []
+        self._trigger_packets: list[tuple[int, int]] = []
         while offset + _PACKET_HEADER_BYTES <= end:
             stream, length = struct.unpack("<ii", self._read_at(offset, _PACKET_HEADER_BYTES))
             data = offset + _PACKET_HEADER_BYTES
@@ -132,21 +173,15 @@ class Aedat4File(PacketFile):
                 break
             if stream == self._stream:
                 packets.append((data, length))
+            elif stream in self._trigger_streams:
+                self._trigger_packets.append((data, length))
             offset = data + length
         self.statistics.truncated_bytes = end - offset
         return np.array(packets, np.int64).reshape(-1, 2)
 
     def _read_packet(self, number: int) -> RawColumns:
         offset, length = (int(value) for value in self._packets[number])
-        try:
-            data = self._unpack(bytes(self._read_at(offset, length)))
-            # The table is preceded by its length.
-            events = _structs(data[4:], 0, _EVENT)
-        except SourceError:
-            raise
-        except Exception as error:  # whatever the decompressors raise
-            text = " ".join(str(error).split()) or type(error).__name__
-            raise SourceError(self.path, f"a packet is broken: {text}", offset) from None
+        events = self._unpacked(offset, length, lambda table: _structs(table, 0, _EVENT))
         return RawColumns(
             np.ascontiguousarray(events["t"]),
             # Negative coordinates become large ones, which are outside any geometry.
@@ -155,14 +190,60 @@ class Aedat4File(PacketFile):
             events["on"] != 0,
         )
 
+    def _read_triggers(self, offset: int, length: int) -> Triggers:
+        """The edges at the camera's input, of a packet of triggers."""
+        rows = self._unpacked(offset, length, _trigger_rows)
+        times = np.array([t for t, kind in rows if kind in _EDGES], np.int64)
+        edges = np.array([_EDGES[kind] for _, kind in rows if kind in _EDGES], np.uint8)
+        return Triggers(times, edges, np.zeros(len(times), np.uint8))
 
-def _place(table: bytes, field: int) -> int | None:
-    """Where a field of a buffer's root table lies; None where it has its default value.
+    def _unpacked(self, offset: int, length: int, read: Callable[[bytes], Any]) -> Any:
+        """What a function reads from a packet's table."""
+        try:
+            # The table is preceded by its length.
+            return read(self._unpack(bytes(self._read_at(offset, length)))[4:])
+        except SourceError:
+            raise
+        except Exception as error:  # whatever the decompressors raise
+            text = " ".join(str(error).split()) or type(error).__name__
+            raise SourceError(self.path, f"a packet is broken: {text}", offset) from None
+
+
+def _streams_of(description: str, kind: str) -> list[tuple[str, str, str]]:
+    """Number, camera and description of each stream of a kind; the camera may be unnamed."""
+    # A node of a stream is named by its number, and the next such node ends it.
+    parts = re.split(r'<node name="(\d+)"', description)
+    found = []
+    for number, text in zip(parts[1::2], parts[2::2], strict=True):
+        if re.search(rf'key="typeIdentifier"[^>]*>\s*{kind}\s*<', text):
+            camera = re.search(r'key="source"[^>]*>\s*([^<]*?)\s*<', text)
+            found.append((number, camera[1][:40] if camera else "", text))
+    return found
+
+
+def _trigger_rows(table: bytes) -> list[tuple[int, int]]:
+    """Time and kind of each trigger of a packet's table."""
+    place, count = _vector(table, 0, 4)
+    rows = []
+    for entry in range(place, place + 4 * count, 4):
+        inner = entry + struct.unpack_from("<I", table, entry)[0]
+        t, kind = (
+            0 if found is None else struct.unpack_from(form, table, found)[0]
+            for found, form in ((_place(table, 0, inner), "<q"), (_place(table, 1, inner), "<b"))
+        )
+        rows.append((t, kind))
+    return rows
+
+
+def _place(table: bytes, field: int, root: int | None = None) -> int | None:
+    """Where a field of a table lies, by default the root one; None where it has its default value.
 
     Raises:
         struct.error: where the buffer is broken.
     """
-    (root,) = struct.unpack_from("<I", table, 0)
+    if root is None:
+        (root,) = struct.unpack_from("<I", table, 0)
+        assert root is not None
     (back,) = struct.unpack_from("<i", table, root)
     layout = root - back
     if layout < 0:

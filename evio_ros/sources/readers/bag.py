@@ -107,6 +107,10 @@ class Bag(Recording):
         self._following: _Decoded | None = None
         self._position: Iterator[_Decoded] = iter(())
         self._triggers = Triggers.empty()
+        self._gaps: list[range] = []
+        # Until when events are known, and whether messages after it were lost.
+        self._after_us: int | None = None
+        self._is_missing = False
         self._wanted_topic = topic
         super().__init__(path, size)
 
@@ -122,6 +126,7 @@ class Bag(Recording):
         except Exception as error:  # the library lets through whatever its parsers raise
             raise SourceError(self.path, f"cannot be read as a bag: {_line(error)}") from None
         self.topic, self._type = self._choose_topic()
+        self.details.update(topic=self.topic, type=self._type)
         self._index: list[_Entry] = []
         self._indexed = False
         self._go_to(None)
@@ -137,6 +142,7 @@ class Bag(Recording):
         """The events of a few messages; where time goes back between messages a piece ends."""
         parts: list[RawColumns] = []
         triggers: list[Triggers] = []
+        self._gaps = []
         received_us, newest_us, events = None, None, 0
         while events < _PIECE_EVENTS:
             following, self._following = self._following, None
@@ -165,8 +171,13 @@ class Bag(Recording):
     def _piece_triggers(self) -> Triggers:
         return self._triggers
 
+    @property
+    def _piece_gaps(self) -> list[range]:
+        return self._gaps
+
     def _go_to(self, t_us: int | None) -> None:
         self._following = None
+        self._after_us, self._is_missing = None, False
         if t_us is not None:
             self._extend_index(t_us)
             for entry in reversed(self._index):
@@ -182,10 +193,27 @@ class Bag(Recording):
         """Stamps, events and triggers of the messages of `_messages`."""
         decoder = self._decoder
         for stamp, message in self._messages(stamp_ns, repeated):
+            lost = decoder.statistics.lost_packets
             try:
-                yield stamp, decoder.decode(message), decoder.triggers
+                columns = decoder.decode(message)
             except (EventError, ValueError) as error:
                 raise SourceError(self.path, f"{self.topic}: {error}") from None
+            self._is_missing |= decoder.statistics.lost_packets > lost
+            self._note_gap(message, columns)
+            yield stamp, columns, decoder.triggers
+
+    def _note_gap(self, message: Any, columns: RawColumns) -> None:
+        """Take note of the time between the messages, or events, before and after lost ones."""
+        if self._type == EVENT_ARRAY:
+            first_us = int(message.time_base)
+            after_us = first_us + int(message.duration)
+        elif len(columns):
+            first_us, after_us = int(columns.t[0]), int(columns.t[-1]) + 1
+        else:
+            return
+        if self._is_missing and self._after_us is not None:
+            self._gaps.append(range(self._after_us, first_us))
+        self._after_us, self._is_missing = after_us, False
 
     def _open_readers(self) -> list[Any]:
         """Readers of the bag, or of its storage files where the bag's metadata are of no use."""
@@ -252,6 +280,7 @@ class Bag(Recording):
             for connection in reader.connections
         }
         usable = {t: kind for t, kind in topics.items() if kind in EVENT_TYPES}
+        self.details["topics"] = sorted(usable)
         if self._wanted_topic is not None:
             usable = {t: kind for t, kind in usable.items() if t == self._wanted_topic}
         if len(usable) == 1:

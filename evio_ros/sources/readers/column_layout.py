@@ -40,7 +40,7 @@ _MOST_COLUMNS = 16
 _LARGEST_COORDINATE = 1 << 14
 _LEAST_RISING = 0.9
 """Share of steps of a column that must not go back for it to be time."""
-_POLARITIES = ({0, 1}, {-1, 1}, {-1, 0}, {1, 255}, {1, (1 << 16) - 1}, {1, (1 << 32) - 1})
+_POLARITIES = ({0, 1}, {-1, 1}, {-1, 0}, {1, 255}, {0, 255}, {1, (1 << 16) - 1}, {1, (1 << 32) - 1})
 """Pairs of values that a column of polarities holds; the large ones are -1 without its sign."""
 
 

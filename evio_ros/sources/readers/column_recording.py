@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.sources.polarity import polarity as on_events
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
 
@@ -26,16 +25,16 @@ def raw_columns(
     t: NDArray[np.int64],
     x: NDArray[Any],
     y: NDArray[Any],
-    polarity: NDArray[Any],
+    polarity: NDArray[np.bool_],
 ) -> RawColumns:
     """Columns of any numeric type as raw columns.
 
     Args:
         t: int64 µs.
         x, y: pixel; what uint16 cannot hold is marked so that it is counted as outside.
-        polarity: any convention that `evio_ros.sources.polarity.polarity` knows.
+        polarity: True for ON.
     """
-    return RawColumns(t, _coordinates(x), _coordinates(y), on_events(polarity))
+    return RawColumns(t, _coordinates(x), _coordinates(y), polarity)
 
 
 def _coordinates(values: NDArray[Any]) -> NDArray[np.uint16]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.number_text import PADDING_BYTES, parse_lines
-from evio_ros.sources.polarity import polarity as on_events
+from evio_ros.sources.polarity import PolarityConvention
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
@@ -36,6 +36,7 @@ _FEWEST_TIMES = 64
 _UNIT_SAMPLE = 1 << 18
 """Lines from which the unit of time is told; they are read twice."""
 _FRACTION_DIGITS = 7
+_POLARITY_SAMPLE_BYTES = 1 << 16
 _TIME_EXPONENTS: dict[TimeUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 """Powers of ten that make µs of each unit."""
 _NEWLINE = ord("\n")
@@ -90,9 +91,22 @@ class CsvFile(EventFile):
         if layout.columns.reason:
             self.remarks.append(layout.columns.reason)
         self._time_exponent = 0
+        self._convention = self._polarity_convention()
         unit = self._wanted_unit or layout.unit or self._guess_unit(layout)
         self._time_exponent = _TIME_EXPONENTS[unit]
+        self.details.update(time_unit=unit, polarity=self._convention.name)
         self._next = layout.offset
+
+    def _polarity_convention(self) -> PolarityConvention:
+        """What polarities at the beginning and in the middle mean."""
+        middle = self._line_after((self._data_offset + self._end) // 2)
+        values = []
+        for first in {self._data_offset, middle}:
+            length = min(_POLARITY_SAMPLE_BYTES, self._end - first)
+            text = bytes(self._read_at(first, length)) if length > 0 else b""
+            whole = len(text) if first + length == self._end else text.rfind(b"\n") + 1
+            values.append(self._parse_columns(whole)[1])
+        return PolarityConvention(np.concatenate(values))
 
     def _guess_unit(self, layout: TextLayout) -> TimeUnit:
         usual: TimeUnit = "s" if layout.time_is_fractional else "us"
@@ -162,6 +176,12 @@ class CsvFile(EventFile):
 
     def _parse(self, length: int) -> tuple[RawColumns, int]:
         """Events of so many bytes of the buffer, and the offset of a line that is none or -1."""
+        columns, polarity, bad = self._parse_columns(length)
+        on = self._convention.on_events(polarity)
+        return RawColumns(columns.t, columns.x, columns.y, on), bad
+
+    def _parse_columns(self, length: int) -> tuple[RawColumns, NDArray[np.int64], int]:
+        """As `_parse`, with polarities as numbers beside it."""
         text = np.frombuffer(self._buffer, np.uint8)
         after, text[length] = text[length], _NEWLINE
         columns = RawColumns.empty(length // _SHORTEST_LINE + 2)
@@ -180,10 +200,7 @@ class CsvFile(EventFile):
         )
         text[length] = after
         part = slice(0, count)
-        events = RawColumns(
-            columns.t[part], columns.x[part], columns.y[part], on_events(polarity[part])
-        )
-        return events, bad
+        return columns.select(part), polarity[part], bad
 
     def _line_after(self, offset: int) -> int:
         """Where the next line begins at or after an offset."""

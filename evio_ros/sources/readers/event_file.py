@@ -8,6 +8,7 @@ import shutil
 import stat
 import tempfile
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,7 +31,7 @@ def open_regular_file(path: str) -> BinaryIO:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise SourceError(path, "is a directory, not a recording")
+            raise SourceError(path, f"is a directory, not a recording; {_contents(path)}")
         if not stat.S_ISREG(mode):
             raise SourceError(path, "is not a regular file")
         file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - the caller closes it
@@ -116,3 +117,10 @@ class EventFile(Recording):
         except ValueError:
             raise SourceError(self.path, "was read after it had been closed") from None
         return view
+
+
+def _contents(folder: str) -> str:
+    """What a folder holds, by the endings of its files."""
+    endings = Counter(os.path.splitext(name)[1] or "no ending" for name in os.listdir(folder))
+    listed = ", ".join(f"{count} of {ending}" for ending, count in endings.most_common(4))
+    return f"name one of its files, {listed}" if listed else "it is empty"

@@ -38,6 +38,8 @@ __all__ = ["Hdf5File"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _USUAL_PLACES = ("events", "CD/events", "CD", "")
+_TRIGGERS = "EXT_TRIGGER/events"
+_MOST_TRIGGERS = 1 << 24
 _LARGEST_CHUNK_BYTES = 1 << 28
 _MOST_OBJECTS = 4096
 _DEEPEST = 8
@@ -59,8 +61,8 @@ class Hdf5File(TableRecording):
     """
 
     format_name = "HDF5"
-    keeps = "events, geometry, t_offset; one of several cameras"
-    loses = "frames, IMU, triggers, rectification"
+    keeps = "events, geometry, t_offset; one of several cameras; external triggers of Metavision"
+    loses = "frames, IMU, rectification"
     options: ClassVar[tuple[str, ...]] = ("stream", "time_unit")
 
     def __init__(
@@ -92,6 +94,7 @@ class Hdf5File(TableRecording):
             holders = list(self._holders(place))
             self._offset_us = _time_offset(holders)
             self._remark_on_rectification(place)
+            self._find_triggers()
             return named_geometry(holders)
         except SourceError:
             raise
@@ -114,8 +117,24 @@ class Hdf5File(TableRecording):
                 f"holds events in {len(found)} places; {place or '/'} is read, "
                 f"others by ?stream={', '.join(others[:6])}"
             )
+        self.details.update(stream=place or "/", streams=[name or "/" for name in found])
         self._set_table(found[place], _unit_of(self._hdf5[place or "/"]))
         return place
+
+    def _find_triggers(self) -> None:
+        """Read external triggers as Metavision's files, and our own, have them."""
+        try:
+            dataset = self._hdf5.get(_TRIGGERS)
+            names = getattr(getattr(dataset, "dtype", None), "names", None) or ()
+            if not {"p", "t", "id"} <= set(names):
+                return
+            if dataset.is_virtual or dataset.external or len(dataset.shape) != 1:
+                raise EventError("it is not flat, or lies in another file")
+            records = dataset[:_MOST_TRIGGERS]
+        except Exception as error:  # the library lets through whatever it meets
+            self.remarks.append(f"{_TRIGGERS} cannot be read: {one_line(error)}")
+            return
+        self._store_triggers(records["t"] + self._offset_us, records["p"], records["id"])
 
     def _choose(self, found: dict[str, EventTable]) -> str | None:
         wanted = self._wanted_stream

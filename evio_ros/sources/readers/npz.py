@@ -31,6 +31,8 @@ __all__ = ["NpzFile"]
 
 _LOCAL_HEADER_BYTES = 30
 _MOST_MEMBERS = 256
+_TRIGGER_COLUMNS = {"trigger_t", "trigger_edge", "trigger_channel"}
+_MOST_TRIGGERS = 1 << 24
 _LARGEST_GEOMETRY = 4
 
 
@@ -44,7 +46,7 @@ class NpzFile(TableRecording):
     """
 
     format_name = "NPZ"
-    keeps = "events, geometry"
+    keeps = "events, geometry, external triggers of our own files"
     loses = "all other arrays; pickled ones are never read"
 
     def __init__(
@@ -73,7 +75,16 @@ class NpzFile(TableRecording):
             self._set_table(self._find_events(archive, members), self._unit_in(archive, members))
         except EventError as error:
             raise SourceError(self.path, str(error)) from None
+        if members.keys() >= _TRIGGER_COLUMNS:
+            self._read_triggers(archive, members)
         return self._declared_size(archive, members)
+
+    def _read_triggers(self, archive: zipfile.ZipFile, members: dict[str, str]) -> None:
+        """Read external triggers, as our own files have them."""
+        arrays = [self._open(archive, members[name]) for name in sorted(_TRIGGER_COLUMNS)]
+        if all(len(array.shape) == 1 and array.dtype.kind in "iu" for array in arrays):
+            channel, edge, t = (array[:_MOST_TRIGGERS] for array in arrays)
+            self._store_triggers(t, edge, channel)
 
     def _find_events(self, archive: zipfile.ZipFile, members: dict[str, str]) -> EventTable:
         """The columns, or the first array of records or matrix that can be events.

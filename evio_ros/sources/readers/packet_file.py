@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
@@ -20,6 +21,12 @@ class PacketFile(EventFile):
     _packets: NDArray[np.int64]
     _next = 0
     """Number of the packet that is read next."""
+    _stored_triggers: StoredTriggers | None = None
+
+    @property
+    def _piece_triggers(self) -> Triggers:
+        stored = self._stored_triggers
+        return Triggers.empty() if stored is None else stored.met
 
     @abstractmethod
     def _read_packet(self, number: int) -> RawColumns:
@@ -30,6 +37,11 @@ class PacketFile(EventFile):
             return None
         columns = self._read_packet(self._next)
         self._next += 1
+        if self._stored_triggers is not None:
+            # Those after the last event come with it.
+            is_last = self._next == len(self._packets)
+            if is_last or len(columns):
+                self._stored_triggers.read_until(None if is_last else int(columns.t.max()))
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
@@ -43,3 +55,7 @@ class PacketFile(EventFile):
             else:
                 low = middle + 1
         self._next = max(low - 1, 0)
+        if self._stored_triggers is not None:
+            self._stored_triggers = copy(self._stored_triggers)
+            times = self._read_packet(self._next - 1).t if self._next else np.empty(0, np.int64)
+            self._stored_triggers.go_to(int(times[-1]) if len(times) else None)

@@ -24,7 +24,7 @@ class PropheseeHeader:
         fields: the lines' first words in lower case, and the rest of each line.
         length: bytes of the header; the data begin at this offset.
         size: geometry that the header names; None where it names none.
-        event_format: "evt2", "evt21" or "evt3" of a RAW file; None where it is not named.
+        event_format: "evt2", "evt21", "evt3" or another of a RAW file; None where none is named.
         time_offset_us: sensor time of the file's time 0; our own writers declare it where times
             are longer than the format's fields.
     """
@@ -107,9 +107,15 @@ def _time_offset(fields: Mapping[str, str], path: str) -> int:
     return int(text)
 
 
+_VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3"}
+
+
 def _event_format(fields: Mapping[str, str]) -> str | None:
     """RAW format from `evt 3.0` or `format EVT3;...`."""
     named = fields.get("format", "").split(";")[0].lower()
     if named.startswith("evt"):
         return named
-    return {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3"}.get(fields.get("evt", ""))
+    version = fields.get("evt", "")
+    if version in _VERSIONS:
+        return _VERSIONS[version]
+    return f"evt{version}" if re.fullmatch(r"\d+(\.\d+)?", version) else None

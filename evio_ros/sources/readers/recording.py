@@ -32,6 +32,8 @@ _STANDARD_SIZES = (
     SensorSize(640, 480),
     SensorSize(1280, 720),
 )
+_LARGEST_SIDE = 8192
+"""More pixels than a side of any event camera has."""
 _SAMPLED_PIECES = 16
 _MOST_STRAY = 32
 """Events outside the header's geometry, in the first piece, below which it is believed."""
@@ -70,6 +72,8 @@ class Recording(ABC):
         size: geometry of the sensor.
         size_is_declared: False where the geometry was guessed from the events.
         remarks: what was found at opening that a user should know, one sentence each.
+        details: what the format leaves open and how it was settled, by name: time_unit, polarity,
+            stream or topic, and streams or topics for all that there are.
         statistics: what was read and dropped since the recording was opened.
     """
 
@@ -87,6 +91,7 @@ class Recording(ABC):
         self.path = path
         self.statistics = SourceStatistics()
         self.remarks: list[str] = []
+        self.details: dict[str, str | list[str]] = {}
         self._skip_before_us: int | None = None
         self._triggers_read: list[Triggers] | None = None
         try:
@@ -158,6 +163,11 @@ class Recording(ABC):
         """External triggers of the piece read last, at raw times; formats without any have none."""
         return Triggers.empty()
 
+    @property
+    def _piece_gaps(self) -> list[range]:
+        """Spans of raw time, before or in the piece read last, whose events are known as lost."""
+        return []
+
     def read_triggers(self) -> Triggers:
         """Edges of external triggers, in order of time; reads the whole recording.
 
@@ -185,14 +195,18 @@ class Recording(ABC):
         """Yield batches from the present position on; see `EventSource.batches`."""
         while (columns := self._read_piece()) is not None:
             self._note_triggers()
+            for gap in self._piece_gaps:
+                shift_us = self._order.shift_us
+                self.statistics.note_gap(gap.start + shift_us, gap.stop + shift_us)
             yield from self._from_sought_time(self._order.push(columns))
         yield from self._from_sought_time(self._order.flush())
 
     def take_triggers(self) -> Triggers:
         """External triggers that `batches` has come by since the last call.
 
-        They are kept from the first call on. They may be up to a piece ahead of the batches; their
-        times are shifted as those of the events where the sensor's clock has started anew.
+        They are kept from the first call on, and forgotten by `seek`. They may be up to a piece
+        ahead of the batches; their times are shifted as those of the events where the sensor's
+        clock has started anew.
         """
         taken, self._triggers_read = self._triggers_read, []
         return Triggers.concatenate(taken or [])
@@ -211,6 +225,8 @@ class Recording(ABC):
         self._go_to(None if from_beginning else t_us)
         self._order.restart(at_beginning=from_beginning)
         self._skip_before_us = t_us
+        if self._triggers_read is not None:
+            self._triggers_read = []
 
     def __enter__(self) -> Self:
         return self
@@ -323,7 +339,16 @@ class Recording(ABC):
                 f"the header's geometry {declared} leaves out {share:.0%} of the first events; "
                 f"{guessed} is guessed from the events"
             )
+        if max(guessed.width, guessed.height) > _LARGEST_SIDE:
+            self.remarks.append(self._fixed_point_remark(declared, guessed))
         return guessed
+
+    def _fixed_point_remark(self, declared: SensorSize | None, guessed: SensorSize) -> str:
+        reach = f"coordinates reach {guessed.width - 1} and {guessed.height - 1}"
+        if declared is None:
+            return f"{reach}, more than sensors have pixels; they may be in fixed point"
+        factor = 1 << max(round(np.log2(guessed.width / declared.width)), 1)
+        return f"{reach}; they may be in fixed point, {factor} times the {declared} pixels"
 
     def _share_outside(self, size: SensorSize) -> float:
         """Share of the first events outside a geometry; 0 where they may be a few stray ones."""

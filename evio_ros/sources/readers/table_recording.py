@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.polarity import PolarityConvention
+from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
 from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
 from evio_ros.sources.readers.event_table import EventTable
 from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
@@ -33,6 +35,7 @@ class TableRecording(ColumnRecording):
     _table: EventTable
     _unit: TimeUnit = "us"
     _offset_us: int = 0
+    _stored_triggers: StoredTriggers | None = None
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
@@ -58,6 +61,10 @@ class TableRecording(ColumnRecording):
         if table.reason:
             self.remarks.append(table.reason)
         self._unit = self._wanted_unit or unit or table.unit or self._guess_unit()
+        first, middle = 0, max(table.event_count // 2, 0)
+        parts = [self._columns(place, PIECE_EVENTS)[3] for place in (first, middle)]
+        self._convention = PolarityConvention(np.concatenate(parts))
+        self.details.update(time_unit=self._unit, polarity=self._convention.name)
         self._remark_on_fractions()
 
     def _guess_unit(self) -> TimeUnit:
@@ -75,10 +82,39 @@ class TableRecording(ColumnRecording):
         if any(side.dtype.kind == "f" and (side % 1 != 0).any() for side in (x, y)):
             self.remarks.append("coordinates have fractions, which are cut off")
 
+    @property
+    def _piece_triggers(self) -> Triggers:
+        stored = self._stored_triggers
+        return Triggers.empty() if stored is None else stored.met
+
+    def _read_piece(self) -> RawColumns | None:
+        columns = super()._read_piece()
+        if self._stored_triggers is not None and columns is not None:
+            # Those after the last event come with it.
+            is_last = self._next >= self.event_count
+            self._stored_triggers.read_until(None if is_last else int(columns.t.max()))
+        return columns
+
+    def _go_to(self, t_us: int | None) -> None:
+        super()._go_to(t_us)
+        if self._stored_triggers is not None:
+            self._stored_triggers = copy(self._stored_triggers)
+            self._stored_triggers.go_to(self._time_near(self._next - 1) if self._next else None)
+
+    def _store_triggers(self, t: NDArray[Any], edge: NDArray[Any], channel: NDArray[Any]) -> None:
+        """Keep external triggers that lie beside the events; times in µs."""
+        if not len(t) == len(edge) == len(channel):
+            self.remarks.append("external triggers are left out: their columns differ in length")
+            return
+        columns = (t.astype(np.int64), (edge > 0).astype(np.uint8), channel.astype(np.uint8))
+        self._stored_triggers = StoredTriggers(Triggers(*columns))
+
     def _read_range(self, first: int, count: int) -> RawColumns:
         t, x, y, polarity = self._columns(first, count)
         t_us = to_microseconds(t, self._unit)
-        return raw_columns(t_us + self._offset_us if self._offset_us else t_us, x, y, polarity)
+        if self._offset_us:
+            t_us = t_us + self._offset_us
+        return raw_columns(t_us, x, y, self._convention.on_events(polarity))
 
     def _columns(self, first: int, count: int) -> tuple[NDArray[Any], ...]:
         try:

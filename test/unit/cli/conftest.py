@@ -19,10 +19,9 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def evio(monkeypatch, capsys) -> Iterator[Callable[..., Outcome]]:
+def evio(monkeypatch, capsys) -> Callable[..., Outcome]:
     """Runs `evio` in this process, where what it imports is already loaded."""
     monkeypatch.setenv("COLUMNS", "100")
-    handler = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["evio", *map(str, arguments)])
@@ -31,8 +30,7 @@ def evio(monkeypatch, capsys) -> Iterator[Callable[..., Outcome]]:
             main()
         return Outcome(end.value.code, *capsys.readouterr())
 
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+    return run
 
 
 @pytest.fixture
@@ -43,7 +41,10 @@ def start_evio() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         command = [sys.executable, str(EXECUTABLE), *map(str, arguments)]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        # What is started in the background ignores Ctrl-C, and so does all that it starts.
+        heard = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(command, text=True, **{**streams, **options})
+        signal.signal(signal.SIGINT, heard)
         started.append(process)
         return process
 

@@ -33,7 +33,7 @@ def analyzed(fan_recording, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("analyzed")
     analyze(
-        str(fan_recording),
+        [str(fan_recording)],
         json_path=str(folder / "fan.jsonl"),
         csv_path=folder / "fan.csv",
         plot_path=folder / "fan.png",
@@ -152,6 +152,23 @@ def test_roi_leaves_out_all_other_pixels(evio, fan_recording):
     assert [row["id"] for row in lines(out)] == [None] * 10
 
 
+def test_no_rotor_is_explained_in_one_line(evio, fan_recording):
+    beside = ("--roi", 85, 0, 100, 80)
+    _, out, _ = evio("analyze", fan_recording, *beside)
+    first, why = out.splitlines()
+    assert first == "No rotor seen in 10 windows."
+    assert why.startswith("Most likely because: in the whole view, 100x80 px, ")
+
+
+def test_every_place_without_a_rotor_is_explained_where_that_is_asked_for(evio, fan_recording):
+    _, out, _ = evio("analyze", fan_recording, "--explain", "--roi", 85, 0, 100, 80)
+    assert "where no rotor was found" in out
+    assert "what stopped the search" in out
+    _, out, _ = evio("analyze", fan_recording, "--explain")
+    assert "1 rotors in 10 windows" in out
+    assert "There was no other place to search." in out
+
+
 @pytest.mark.parametrize("method", ["welch", "autocorrelation", "period_filter"])
 def test_a_classical_method_can_be_chosen(evio, fan_recording, method):
     pytest.importorskip("cv2", reason="the outlines of the classical methods need OpenCV")
@@ -181,6 +198,7 @@ def test_window_and_step(evio, fan_recording, options, window_us, step_us):
     ("options", "message"),
     [
         (("--method", "fft"), "--method: 'fft' is not one of phase, welch, autocorrelation"),
+        (("--explain", "--method", "welch"), "--explain: welch can't say why; only phase can"),
         (("--blades", 3), "--blades: phase counts the blades itself"),
         (("--window-ms", 100, "--step-ms", 30), "window_us: 100000 is not a multiple of step_us"),
         (("--window-ms", 1), "window_us: 1000 is below the minimum 5000 us"),

@@ -107,3 +107,38 @@ def test_what_the_copy_lacks_is_said(evio, tmp_path):
     assert "100 events" in out
     assert "1 events outside the geometry dropped" in err
     assert "cut off in mid-record: 1 bytes too many at the end" in err
+
+
+def test_filters_leave_out_what_they_name(evio, tmp_path):
+    rows = [(t, 3, 3) for t in range(0, 3_000_000, 1000)]  # a hot pixel
+    rows += [(t + k, 10 + k, 10) for t in range(0, 3_000_000, 100_000) for k in range(4)]
+    rows += [(500_500, 30, 30), (1_500_500, 31, 5)]  # alone
+    rows.sort()
+    lines = "\n".join(f"{t},{x},{y},1" for t, x, y in rows)
+    (tmp_path / "in.csv").write_text(f"t,x,y,p\n{lines}\n")
+    asked = ("--filter", "hot_pixels=learn", "--filter", "background_activity_time_us=2000")
+    asked += ("--filter", "region=0,0,100,20", "--time-unit", "us")
+    code, _, err = evio("convert", tmp_path / "in.csv", tmp_path / "out.csv", *asked)
+    assert code == 0
+    assert "3000 events left out by hot_pixels" in err
+    assert "1 events left out by region" in err
+    # The first of each four has no support, nor has the one that is alone.
+    assert "31 events left out by background_activity" in err
+    with open_source(str(tmp_path / "out.csv")) as source:
+        assert sum(map(len, source.batches())) == 90
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("noise=1", "noise: no such parameter"),
+        ("hot_pixels", "'hot_pixels' is not NAME=VALUE"),
+        ("background_activity_time_us=2ms", "background_activity_time_us: '2ms' is no number"),
+        ("region=0,0,9999,1", "region: (9999, 1) is outside the sensor"),
+        ("mask=nothere.png", "mask: nothere.png cannot be read"),
+    ],
+)
+def test_filters_that_cannot_be_are_refused(evio, recording, tmp_path, asked, words):
+    code, _, err = evio("convert", recording, tmp_path / "out.dat", "--filter", asked)
+    assert (code, words in err) == (2, True), err
+    assert not (tmp_path / "out.dat").exists()

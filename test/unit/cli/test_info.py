@@ -11,6 +11,10 @@ from evio_ros.sources.writers.dat import DatWriter
 
 SIZE = SensorSize(64, 48)
 RECORD_BYTES = 8
+COUNTERS = {
+    *("reordered", "late", "outliers", "outside", "invalid", "truncated_bytes", "lost_packets"),
+    *("overflows", "device_errors", "clock_restarts", "triggers"),
+}
 
 
 def write(path, t, x=1, y=2, on=True):
@@ -41,10 +45,16 @@ def test_json_tells_what_was_written(evio, tmp_path):
         "events": 10_000,
         "on": 10_000,
         "off": 0,
+        "time_unit": "us",
+        "polarity": "one bit",
+        "counted": dict.fromkeys(COUNTERS, 0),
         "triggers": 0,
         "lost_packets": 0,
         "dropped": 0,
         "clock_restarts": [],
+        "gaps": [],
+        "missing": [],
+        "hot_pixels": [[1, 2, 10_000]],
         "mean_rate_hz": pytest.approx(10_000 / 0.099991),
         # The last bin lasts to just after the last event: 1000 events in 9.991 ms.
         "peak_rate_hz": pytest.approx(1000 / 0.009991),
@@ -184,3 +194,35 @@ def test_triggers_are_listed(evio, tmp_path):
         ["falling", "1", "4105"],
     ]
     assert facts(evio, path)["triggers"] == 2
+
+
+def test_json_tells_gaps_and_every_counter(evio, tmp_path):
+    path = write(tmp_path / "a.dat", [0, 10, 300_010, 300_020])
+    with path.open("ab") as file:
+        stray = np.array([300_030, 70 | 3 << 14 | 1 << 28], "<u4")  # x = 70 is outside
+        file.write(stray.tobytes() + b"\x01\x02\x03")
+    told = facts(evio, path)
+    assert told["gaps"] == [{"t_us": 10, "length_us": 300_000}]
+    counted = {name: number for name, number in told["counted"].items() if number}
+    assert counted == {"outside": 1, "truncated_bytes": 3}
+
+
+def test_what_a_file_leaves_open_is_told(evio, tmp_path):
+    rows = [f"{k * 1000},{k % 7},{k % 5},{255 * (k % 2)}" for k in range(3000)]
+    (tmp_path / "a.csv").write_text("\n".join(["t_ns,x,y,p", *rows]))
+    told = facts(evio, tmp_path / "a.csv")
+    assert (told["time_unit"], told["polarity"]) == ("ns", "0, 255")
+    assert (told["events"], told["on"], told["duration_us"]) == (3000, 1500, 3000)
+    out = evio("info", tmp_path / "a.csv").out
+    assert "0, 255" in out
+
+
+def test_fixed_point_coordinates_are_suspicious(evio, tmp_path):
+    x, y = np.arange(4000) % 640 * 32, np.arange(4000) % 480 * 32
+    columns = {"t": np.arange(4000) * 10, "x": x, "y": y, "p": x % 64 > 0}
+    np.savez(tmp_path / "a.npz", **columns)
+    (told,) = [text for text in facts(evio, tmp_path / "a.npz")["suspicious"] if "reach" in text]
+    assert told.endswith("more than sensors have pixels; they may be in fixed point")
+    np.savez(tmp_path / "b.npz", **columns, width=640, height=480)
+    (told,) = [text for text in facts(evio, tmp_path / "b.npz")["suspicious"] if "reach" in text]
+    assert told.endswith("they may be in fixed point, 32 times the 640x480 pixels")

@@ -5,7 +5,7 @@ import pytest
 import evio_ros
 from evio_ros.cli.main import app
 
-VERBS = [command.callback.__name__ for command in app.registered_commands]
+VERBS = [command.name or command.callback.__name__ for command in app.registered_commands]
 
 
 def test_help_names_every_verb_and_what_it_is_for(evio):
@@ -13,8 +13,8 @@ def test_help_names_every_verb_and_what_it_is_for(evio):
     assert code == 0
     assert "event camera" in out
     assert {"analyze", "info", "simulate", "demo"} <= set(VERBS)
-    for command in app.registered_commands:
-        assert command.callback.__name__ in out
+    for command, verb in zip(app.registered_commands, VERBS, strict=True):
+        assert f" {verb} " in out
         assert command.callback.__doc__
 
 

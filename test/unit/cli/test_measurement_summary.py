@@ -11,6 +11,7 @@ from rich.console import Console
 from evio_ros.cli.measurement_summary import MeasurementSummary
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import SensorSize
+from evio_ros.explanation import Explanation, Reason, Rejection
 
 
 def estimate(identity: int, rpm: float, confidence: float, blades: int = 3) -> RotorEstimate:
@@ -91,6 +92,19 @@ def test_blades_that_are_not_known():
 
 def test_no_rotor():
     assert printed([], []) == "No rotor seen in 2 windows.\n"
+
+
+def test_no_rotor_has_its_most_likely_reason_on_one_line_however_long():
+    rejection = Rejection(Reason.NO_HUB, 0.2, 0.45, line_hz=19.0)
+    explanation = Explanation(rejection, 100_000, 100_000, (10, 20, 30, 40), 5000.0)
+    summary = MeasurementSummary(SensorSize(64, 48))
+    summary.add(Measurement(100_000, 100_000, None, [], (explanation,)))
+    text = io.StringIO()
+    summary.print_rotors(Console(file=text, width=40))
+    assert text.getvalue().splitlines() == [
+        "No rotor seen in 1 windows.",
+        f"Most likely because: {explanation}",
+    ]
 
 
 def test_four_fast_rotors_fit_a_usual_terminal():

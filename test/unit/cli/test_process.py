@@ -34,23 +34,27 @@ def names(folder):
 
 
 def wait_for_partial_file(folder):
-    deadline = time.monotonic() + 60
+    # The first time, kernels are compiled before anything is written.
+    deadline = time.monotonic() + 240
     while not any(path.stat().st_size for path in folder.glob("*.part")):
         assert time.monotonic() < deadline, f"only {names(folder)} appeared"
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_analysis_leaves_no_file(start_evio, long_recording, tmp_path, number, code):
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_an_interrupted_analysis_leaves_no_file(
+    start_evio, long_recording, tmp_path, number, code, said
+):
     (tmp_path / "fan.csv").write_text("older")
     outputs = ("--json", tmp_path / "fan.jsonl", "--csv", tmp_path / "fan.csv")
     process = start_evio("analyze", long_recording, "--causal", *outputs)
     wait_for_partial_file(tmp_path)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert "Traceback" not in err
-    assert out == ""
+    assert (process.returncode, out, err) == (code, "", f"evio: {said}\n")
     assert names(tmp_path) == ["fan.csv"]
     assert (tmp_path / "fan.csv").read_text() == "older"
 
@@ -60,8 +64,7 @@ def test_an_interrupted_simulation_leaves_no_file(start_evio, tmp_path):
     wait_for_partial_file(tmp_path)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in err
+    assert (process.returncode, err) == (130, "evio: interrupted\n")
     assert names(tmp_path) == []
 
 

@@ -12,7 +12,7 @@ from evio_ros.events import EventBatch, SensorSize
 from evio_ros.representations.picture import LOOKS
 from evio_ros.sources.writers.dat import DatWriter
 
-EVIO = [sys.executable, "-c", "from evio_ros.cli.main import main; main()"]
+EVIO = [sys.executable, "-c", "from evio_ros.cli.start import main; main()"]
 SIZE = SensorSize(12, 8)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evio_ros.simulation.presets import PRESETS
+from evio_ros.simulation.presets import PRESETS, REALISTIC_PRESETS
 from evio_ros.simulation.truth import Truth
 from evio_ros.sources.registry import open_source
 
@@ -26,7 +26,7 @@ def test_writes_a_recording_and_its_truth(evio, tmp_path):
 def test_list_shows_every_scene(evio):
     code, out, _ = evio("simulate", "--list")
     assert code == 0
-    for name in PRESETS:
+    for name in (*PRESETS, *REALISTIC_PRESETS):
         assert name in out
 
 

@@ -115,3 +115,27 @@ def test_time_may_go_back_once_all_is_forgotten() -> None:
     assert (live_shares(range(0, 100_000, 20), 100_000, dead_time) == 1.0).all()
     dead_time.clear()
     assert (live_shares(range(0, 100_000, 1_500), 100_000, dead_time) == 1.0).all()
+
+
+def test_what_is_said_to_be_missing_is_dead_however_short_or_long() -> None:
+    times = at_random(1e5, 2_000_000)
+    spans = (range(502_000, 502_300), range(800_000, 1_300_000))
+    events = batch_at(sorted(t for t in times if not any(t in span for span in spans)))
+    dead_time = DeadTime()
+    for start_us in range(0, 2_000_000, SLICE_US):
+        between = events.between(start_us, start_us + SLICE_US)
+        marked = dead_time.mark(EventWindow(start_us, SLICE_US, between, missing=spans))
+        dead_us = sum(t in span for span in spans for t in range(start_us, start_us + SLICE_US))
+        assert marked.live == pytest.approx(1 - dead_us / SLICE_US, abs=0.02)
+
+
+def test_events_that_are_thinned_are_no_dead_time() -> None:
+    """One of a hundred of 1e5 a second, from one slice to the next."""
+    events = batch_at(sorted(at_random(1e5, 1_000_000)))
+    thin = batch_at(sorted(at_random(1e3, 1_000_000)))
+    dead_time = DeadTime()
+    for start_us in range(0, 1_000_000, SLICE_US):
+        is_thin = start_us >= 500_000
+        between = (thin if is_thin else events).between(start_us, start_us + SLICE_US)
+        part = EventWindow(start_us, SLICE_US, between, share=0.01 if is_thin else 1.0)
+        assert dead_time.mark(part).live == 1.0

@@ -12,10 +12,12 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError, ParameterError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.explanation import Reason
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
+from evio_ros.thinning import Thinner
 from evio_ros.windowing import WindowAssembler, windows
 
 
@@ -415,3 +417,174 @@ def test_a_stop_before_a_quiet_sensor_is_none_of_lost_events(noise_hz):
         assert estimates[t_us].rpm == pytest.approx(0.0, abs=0.5)
     turned = estimates[980_000].turns - estimates[480_000].turns
     assert turned == pytest.approx(first.turns(20_000), abs=0.02)
+
+
+def lamp(duration_us: int, hz: float = 100.0) -> EventBatch:
+    """A disc that is lit and dark by turns, all of it at once, and noise."""
+    events = events_of([replace(IdealRotor(0.0), edge_std_rad=9.0)], duration_us)
+    is_lit = np.sin(2e-6 * math.pi * hz * events.t) > 0.5
+    columns = (events.t, events.x, events.y, events.polarity)
+    return EventBatch(SIZE, *(column[is_lit] for column in columns))
+
+
+def swaying(duration_us: int) -> EventBatch:
+    """Noise in a square that moves to and fro along the rows, four times a second."""
+    events = events_of([], duration_us, noise_hz=3e6)
+    middle = 160 + 30 * np.sin(2e-6 * math.pi * 4 * events.t)
+    inside = (np.abs(events.x - middle) < 30) & (np.abs(events.y.astype(int) - 120) < 30)
+    columns = (events.t, events.x, events.y, events.polarity)
+    return EventBatch(SIZE, *(column[inside] for column in columns))
+
+
+FLAT = Ellipse((160.3, 119.6), (60.0, 6.0), 0.0)
+SCENES = {
+    "nothing": (EventBatch.empty(SIZE), Reason.NO_EVENTS),
+    "short": (events_of([IdealRotor(20.0)], 150_000), Reason.SHORT),
+    "dim": (events_of([IdealRotor(20.0, event_rate_hz=4e3)], noise_hz=1e3), Reason.FAINT),
+    "tiny": (
+        events_of([IdealRotor(20.0, ellipse=Ellipse((80.0, 60.0), (3.0, 3.0), 0.0))]),
+        Reason.SMALL,
+    ),
+    "lamp": (lamp(500_000), Reason.FLICKER),
+    "noise in a place": (
+        events_of([replace(IdealRotor(0.0, ellipse=FLAT), edge_std_rad=9.0)]),
+        Reason.NO_RHYTHM,
+    ),
+    "to and fro": (swaying(500_000), Reason.SLOW),
+    "too slow": (events_of([IdealRotor(1.5, 1, duty=0.05)], 600_000), Reason.TOO_SLOW),
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_why_nothing_is_found(scene):
+    events, reason = SCENES[scene]
+    parameters = RotationDetectorParameters()
+    detector = RotationDetector(SIZE, parameters)
+    assert detector.explanations == ()
+    end_us = int(events.t[-1]) + 1 if len(events) else 500_000
+    for step in windows([events], SIZE, parameters.step_us, start_us=0, end_us=end_us):
+        assert detector.process(step) == []
+    (explanation, *_) = detector.explanations
+    assert explanation.reason is reason
+    assert explanation.t_us <= end_us + parameters.step_us
+    if not reason.is_of_view:
+        x0, y0, x1, y1 = explanation.box
+        assert x0 <= 160 < x1
+        assert y0 <= 120 < y1
+
+
+def test_the_numbers_of_a_slow_disc_are_those_of_its_turn():
+    events = events_of([IdealRotor(-1.5, 1, duty=0.05)], 600_000)
+    detector = RotationDetector(SIZE)
+    for step in windows([events], SIZE, 50_000, start_us=0):
+        detector.process(step)
+    (explanation,) = detector.explanations
+    assert explanation.rejection.speed_hz == pytest.approx(-1.5, rel=0.2)
+    # At the most 0.5 s are looked at.
+    assert explanation.rejection.value == pytest.approx(0.75, rel=0.2)
+    assert explanation.rate_hz == pytest.approx(1e6, rel=0.1)
+    assert explanation.box == pytest.approx((100, 60, 220, 180), abs=8)
+
+
+def test_a_rotor_that_is_found_needs_no_explanation_and_a_lamp_beside_it_does():
+    rotor = IdealRotor(19.2, ellipse=Ellipse((70.3, 60.6), (45.0, 45.0), 0.0))
+    blinking = lamp(600_000)
+    x = (blinking.x.astype(int) + 90).clip(0, SIZE.width - 1).astype(np.uint16)
+    both = [
+        events_of([rotor], 600_000),
+        EventBatch(SIZE, blinking.t, x, blinking.y, blinking.polarity),
+    ]
+    t = np.concatenate([events.t for events in both])
+    order = np.argsort(t, kind="stable")
+    columns = [
+        np.concatenate([getattr(events, name) for events in both])[order]
+        for name in ("x", "y", "polarity")
+    ]
+    detector = RotationDetector(SIZE)
+    for step in windows([EventBatch(SIZE, t[order], *columns)], SIZE, 50_000, start_us=0):
+        rotors = detector.process(step)
+    assert len(rotors) == 1
+    assert [each.reason for each in detector.explanations] == [Reason.FLICKER]
+    (x0, _, x1, _) = detector.explanations[0].box
+    assert x0 > 150
+    assert x1 > 300
+
+
+def test_a_rotor_that_is_gone_is_explained():
+    turning = events_of([IdealRotor(19.2)], 400_000)
+    gone = events_of([], 400_000, seed=1)
+    after = EventBatch(SIZE, gone.t + 400_000, gone.x, gone.y, gone.polarity)
+    events = EventBatch.concatenate(SIZE, [turning, after])
+    detector = RotationDetector(SIZE, tracking=TrackerParameters(rest_us=200_000))
+    for step in windows([events], SIZE, 50_000, start_us=0):
+        detector.process(step)
+    assert detector.statistics.rotors_lost == 1
+    explanation = detector.explanations[0]
+    assert explanation.reason in (Reason.AT_REST, Reason.LOST)
+    assert explanation.box == pytest.approx((100, 60, 220, 180), abs=8)
+
+
+@pytest.mark.parametrize("shares", [(1.0, 0.04, 1.0), (0.1, 1.0, 0.1), (0.3, 0.05, 0.6)])
+@pytest.mark.parametrize("frequency_hz", [19.1667, -95.0])
+def test_a_share_of_the_events_that_changes_does_not_lose_the_rotor(shares, frequency_hz):
+    rotor = IdealRotor(frequency_hz)
+    events, thinner = events_of([rotor], 1_500_000), Thinner()
+    detector = RotationDetector(SIZE, RotationDetectorParameters(window_us=20_000, step_us=20_000))
+    results = []
+    for step in windows([events], SIZE, 20_000, start_us=0, end_us=1_500_000):
+        share = shares[step.start_us // 500_000]
+        places = thinner.places(len(step.events), share) if share < 1.0 else None
+        results.append(detector.process(step.thinned(places, share)))
+    for (estimate,) in results[20:]:
+        truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+        assert estimate.id == 0
+        assert estimate.rpm == pytest.approx(truth, rel=1e-3)
+        assert estimate.confidence > 0.9
+    assert detector.statistics.rotors_recovered == 0
+
+
+@pytest.mark.parametrize("frequency_hz", [19.1667, -95.0])
+@pytest.mark.parametrize("gap_us", [3_000, 42_000, 400_000])
+def test_what_is_known_to_be_missing_is_passed_over(frequency_hz, gap_us):
+    rotor = IdealRotor(frequency_hz)
+    events, gap = events_of([rotor], 1_500_000), range(701_000, 701_000 + gap_us)
+    there = (events.t < gap.start) | (events.t >= gap.stop)
+    lossy = EventBatch(SIZE, *(column[there] for column in columns(events)))
+    detector = RotationDetector(SIZE, RotationDetectorParameters(window_us=20_000, step_us=20_000))
+    steps = windows([lossy], SIZE, 20_000, start_us=0, end_us=1_500_000)
+    found = [detector.process(replace(step, missing=(gap,))) for step in steps]
+    before = found[34][0]
+    for estimates in found[37 + gap_us // 20_000 :]:
+        (estimate,) = estimates
+        truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+        assert estimate.id == before.id
+        assert estimate.rpm == pytest.approx(truth, rel=1e-3)
+        turned = rotor.turns(estimate.t_us) - rotor.turns(before.t_us)
+        assert estimate.turns - before.turns == pytest.approx(turned, abs=0.02)
+    assert detector.statistics.gaps == 0
+
+
+def test_a_search_that_is_put_off_finds_the_rotor_later():
+    rotor = IdealRotor(19.1667)
+    events = events_of([rotor], 800_000)
+    detector = RotationDetector(SIZE, RotationDetectorParameters(window_us=20_000, step_us=20_000))
+    units = iter(range(10_000))
+    detector.may_search = lambda: next(units) % 5 > 0
+    steps = list(windows([events], SIZE, 20_000, start_us=0, end_us=800_000))
+    results = [detector.process(step) for step in steps]
+    first = next(number for number, found in enumerate(results) if found)
+    undisturbed = detect(events, window_us=20_000, step_us=20_000)
+    assert first > next(number for number, found in enumerate(undisturbed) if found)
+    for (estimate,) in results[first + 1 :]:
+        truth = rotor.mean_rpm(estimate.t_us - estimate.window_us, estimate.t_us)
+        assert estimate.rpm == pytest.approx(truth, rel=1e-3)
+
+
+def test_a_search_that_may_always_go_on_changes_nothing():
+    events = events_of([IdealRotor(19.1667)], 500_000)
+    asked = RotationDetector(SIZE, RotationDetectorParameters(window_us=20_000, step_us=20_000))
+    asked.may_search = lambda: True
+    steps = windows([events], SIZE, 20_000, start_us=0)
+    results = [asked.process(step) for step in steps]
+    assert any(results)
+    assert results == detect(events, window_us=20_000, step_us=20_000)

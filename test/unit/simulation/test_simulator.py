@@ -172,3 +172,52 @@ def test_batches_are_in_order_of_time_and_end_in_time():
     assert (np.diff(t) >= 0).all()
     assert t[0] >= 0
     assert 34_000 < t[-1] < 35_000
+
+
+def test_noise_spreads_over_the_pixels_as_set():
+    """Log-normal rates: of counts so high that Poisson's spread of 5 % adds little."""
+    camera = IDEAL.replaced({"noise_hz": 400.0, "noise_spread": 0.5})
+    events = events_of(DARK, camera, 1_000_000)
+    counts = np.bincount(events.y.astype(int) * 64 + events.x, minlength=64 * 48)
+    assert len(events) == pytest.approx(400 * 64 * 48, rel=0.01)
+    assert np.log(counts).std() == pytest.approx(0.5, abs=0.03)
+
+
+def test_under_flickering_light_all_pixels_fire_alike():
+    """As before a lamp: log light swings by log(1.5 / 0.5), 10.99 thresholds, up and down."""
+    scene = replace(DARK, flicker_hz=50.0, flicker_depth=0.5)
+    camera = IDEAL.replaced({"threshold_on": 0.1, "threshold_off": 0.1})
+    events = events_of(scene, camera, 60_000).between(20_000, 60_000)
+    counts = np.bincount(events.y.astype(int) * 64 + events.x, minlength=64 * 48)
+    # Two periods, each up and down by 10 thresholds; for one pixel in a hundred only 9 fit.
+    assert set(counts) <= {36, 40}
+    assert counts.mean() == pytest.approx(40, abs=0.2)
+
+
+def test_a_shiny_hub_flashes_on_the_side_of_the_light():
+    """Five facets: of an edgeless disc, only the hub makes events, five times a turn."""
+    pattern = BladePattern(0, disc_reflectance=0.3, hub_radius=0.5, glint=5.0)
+    disc = Path.fixed(Ellipse((31.6, 24.3), (20.0, 20.0), 0.0))
+    scene = Scene("hub", (Rotor(disc, SpeedProfile.constant(1200.0), pattern),))
+    events = events_of(scene, IDEAL, 200_000)
+    assert len(events) > 1000
+    assert np.hypot(events.x - 31.6, events.y - 24.3).max() < 10.5
+    assert (events.x > 31.6).mean() > 0.95
+    rate = np.bincount(events.t[events.polarity] // 500, minlength=400)
+    spectrum = np.abs(np.fft.rfft(rate - rate.mean()))
+    assert np.argmax(spectrum) / 0.2 == pytest.approx(100.0)
+
+
+def test_an_edge_out_of_focus_takes_longer():
+    """Light changes over the time in which the soft edge passes a pixel."""
+    spans = []
+    for edge_px in (1.0, 4.0):
+        scene = Scene("rotor", (rotor(1200.0, edge_px=edge_px),))
+        camera = IDEAL.replaced({"threshold_on": 0.1, "threshold_off": 0.1})
+        events = events_of(scene, camera, 50_000).between(10_000, 50_000)
+        pixel = events.y.astype(int) * 64 + events.x
+        order = np.lexsort((events.t, pixel))
+        same = np.diff(pixel[order]) == 0
+        same &= np.diff(events.polarity[order].astype(int)) == 0
+        spans.append(np.median(np.diff(events.t[order])[same]))
+    assert spans[1] == pytest.approx(4 * spans[0], rel=0.25)

@@ -96,3 +96,30 @@ def test_a_recording_without_triggers_has_none(tmp_path, name):
         writer.append(batch_of(random_events(100)))
     with open_recording(str(tmp_path / "a")) as source:
         assert len(source.read_triggers()) == 0
+
+
+@pytest.mark.parametrize("kind", ["npz", "hdf5"])
+def test_triggers_come_back_from_copies(tmp_path, kind):
+    path = str(tmp_path / f"b.{kind}")
+    copied(evt3_with_triggers(tmp_path / "a.raw"), path, kind)
+    assert found_in(path) == TRIGGERS
+    with open_recording(str(path)) as source:
+        source.take_triggers()
+        source.seek(30_000)
+        for _ in source.batches():
+            pass
+        times = source.take_triggers().t.tolist()
+    # Those of the piece in which a sought time lies may come as well.
+    assert [t for t in times if t >= 30_000] == [t for t, *_ in TRIGGERS if t >= 30_000]
+
+
+def test_triggers_that_cannot_be_read_are_told(tmp_path):
+    path = tmp_path / "b.h5"
+    copied(evt3_with_triggers(tmp_path / "a.raw"), path, "hdf5")
+    with h5py.File(path, "a") as file:
+        records = file["EXT_TRIGGER/events"][:]
+        del file["EXT_TRIGGER/events"]
+        file["EXT_TRIGGER/events"] = records.reshape(-1, 1)
+    with open_recording(str(path)) as source:
+        assert len(source.read_triggers()) == 0
+        assert any("EXT_TRIGGER/events cannot be read" in remark for remark in source.remarks)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evio_ros.sources.polarity import polarity
+from evio_ros.sources.polarity import PolarityConvention
 
 ON = [True, False, False, True, False]
+
+
+def polarity(values):
+    return PolarityConvention(values).on_events(values)
 
 
 @pytest.mark.parametrize(
@@ -36,3 +40,41 @@ def test_a_strided_column_becomes_contiguous():
 
 def test_an_empty_column_is_empty():
     assert polarity(np.empty(0, np.uint32)).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("bright", "kind"),
+    [
+        (255, "B"),
+        (255, "i"),
+        (255, "d"),
+        (65535, "H"),
+        (4294967295, "I"),
+        (18446744073709551615, "Q"),
+    ],
+)
+def test_black_and_white_are_off_and_on(bright, kind):
+    values = np.array([bright if on else 0 for on in ON], kind)
+    assert polarity(values).tolist() == ON
+
+
+def test_the_sample_decides_for_the_rest():
+    wrapped = PolarityConvention(np.array([255, 1, 255], np.uint8))
+    assert wrapped.on_events(np.array([255, 255, 0], np.uint8)).tolist() == [False, False, False]
+    bright = PolarityConvention(np.array([255, 0, 255], np.uint8))
+    assert bright.on_events(np.array([255, 255, 0], np.uint8)).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ([0, 1, 1], "0, 1"),
+        ([-1, 1], "-1, 1"),
+        ([True, False], "False, True"),
+        ([255, 1], "255, 1"),
+        ([0, 255], "0, 255"),
+        ([1], "0, 1"),
+    ],
+)
+def test_a_convention_has_a_name(values, name):
+    assert PolarityConvention(np.array(values)).name == name

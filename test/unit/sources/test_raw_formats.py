@@ -208,10 +208,19 @@ def test_zeros_after_dat_events_are_dropped(written):
         assert source.statistics.late == 100_000
 
 
-def test_dat_of_another_event_type_is_refused_by_name_of_all_formats(written):
-    path = written(b"% Version 2\n% end\n\x0e\x08" + bytes(80))
-    with pytest.raises(SourceError, match=r"tried Prophesee DAT, Prophesee EVT2"):
-        open_source(path)
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        (b"% Version 2\n% end\n\x0e\x08", r"it is a DAT file of external triggers \(type 14\)"),
+        (b"% Version 2\n% end\n\x05\x10", "it is a DAT file of records of type 5 and 16 bytes"),
+        (b"% evt 4.0\n% end\n", "it is a RAW file of the format .*4.*; Metavision's"),
+        (b"% format EVT4;width=640;height=480\n% end\n", "a RAW file of the format EVT4.*HDF5"),
+        (b"% Version 2\n% end\n\xff\xff", r"tried Prophesee DAT, Prophesee EVT2"),
+    ],
+)
+def test_other_contents_behind_a_header_are_refused_by_name(written, head, named):
+    with pytest.raises(SourceError, match=named):
+        open_source(written(head + bytes(80)))
 
 
 def test_dat_of_an_old_version_is_refused(written):

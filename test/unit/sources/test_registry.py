@@ -35,7 +35,7 @@ def archive(kind) -> bytes:
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "a PNG picture"),
         (b"\xff\xd8\xff\xe0" + bytes(99), "a JPEG picture"),
         (b"\0\0\0\x18ftypmp42" + bytes(99), "an MP4 or QuickTime video"),
-        (b"RIFF\x10\0\0\0AVI LIST", "a AVI video, sound or picture"),
+        (b"RIFF\x10\0\0\0AVI LIST", "a RIFF file of AVI: video, sound or picture"),
         (b"\x1aE\xdf\xa3" + bytes(99), "a Matroska or WebM video"),
         (b"#!AER-DAT7.5\r\n" + bytes(99), "AEDAT 7.5, a version that is not known here"),
         (b"MATLAB 5.0 MAT-file, Platform: GLNXA64", "a MATLAB file; save its columns by scipy"),
@@ -49,6 +49,11 @@ def archive(kind) -> bytes:
         (b"version https://git-lfs.github.com/spec/v1\n", "run git lfs pull"),
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"%PDF-1.7\n" + bytes(99), "a PDF document"),
+        (b"#ROSRECORD V1.1\n" + bytes(99), "a bag of ROS before version 1.2"),
+        (b"\x0e\x03\x13\x01" + bytes(99), "an HDF4 file"),
+        (b'<?xml version="1.0"?><events/>', "XML"),
+        (b"Hello,\nworld\n", "text, which begins with 'Hello,'"),
+        (bytes(5000), "nothing but zeros"),
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
@@ -102,3 +107,12 @@ def test_the_documentation_says_what_each_reader_keeps():
     assert with_table(DOCUMENT.read_text()) == DOCUMENT.read_text()
     for kind in format_classes():
         assert f"| {kind.format_name} | {kind.keeps} | {kind.loses} |" in DOCUMENT.read_text()
+
+
+def test_a_folder_that_is_no_bag_is_told_by_its_files(tmp_path):
+    with pytest.raises(SourceError, match="is a directory, not a recording; it is empty"):
+        open_source(str(tmp_path))
+    for name in ("1.png", "2.png", "a.raw"):
+        (tmp_path / name).touch()
+    with pytest.raises(SourceError, match=r"name one of its files, 2 of \.png, 1 of \.raw"):
+        open_source(str(tmp_path))

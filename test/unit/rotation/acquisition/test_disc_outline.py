@@ -11,8 +11,10 @@ from work_results import result_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.disc_outline import (
     _power_along_lines,
+    is_cut,
     outline_ellipse,
     turning_candidate,
 )
@@ -63,6 +65,18 @@ def test_regions_of_other_shapes_have_no_outline():
         assert outline_ellipse(region_of(mask)) is None
 
 
+@pytest.mark.parametrize("radius_px", [24.0, 80.0])
+def test_what_the_border_of_the_view_cuts_is_told(radius_px):
+    x, y = cell_places()
+    disc = Ellipse((161.0, 119.0), (radius_px, radius_px), 0.0)
+    is_inside = disc.disc_coordinates(x, y)[0] < 1.0
+    assert not is_cut(region_of(is_inside))
+    # A square cut out of it, its right half and its upper two thirds.
+    square = (np.abs(x - 161) < 0.7 * radius_px) & (np.abs(y - 119) < 0.7 * radius_px)
+    for view in (square, x > 161, y < 119 + radius_px / 3):
+        assert is_cut(region_of(is_inside & view))
+
+
 def test_power_along_lines_is_that_of_its_definition():
     random = np.random.default_rng(0)
     bins, columns = 64, 9
@@ -84,7 +98,7 @@ def test_a_mark_on_a_disc_turns(frequency_hz):
     events = events_of([rotor], SPAN_US)
     work = turning_candidate(events, 0, SPAN_US, rotor.ellipse, TrackerParameters())
     candidate = result_of(work)
-    assert candidate is not None
+    assert not isinstance(candidate, Rejection)
     assert candidate.frequency_hz == pytest.approx(frequency_hz, abs=0.2e6 / SPAN_US)
     assert (candidate.ellipse, candidate.order) == (rotor.ellipse, 1)
     assert 0.5 < candidate.coherence <= 1.0
@@ -97,4 +111,6 @@ def test_noise_does_not_turn_and_neither_does_a_lamp():
     lamp = EventBatch(SIZE, noise.t[keep], noise.x[keep], noise.y[keep], noise.polarity[keep])
     for events in (noise, lamp, EventBatch.empty(SIZE)):
         work = turning_candidate(events, 0, SPAN_US, disc, TrackerParameters())
-        assert result_of(work) is None
+        rejection = result_of(work)
+        assert rejection.reason is Reason.NOT_TURNING
+        assert rejection.value < rejection.limit

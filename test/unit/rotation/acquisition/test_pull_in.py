@@ -8,6 +8,7 @@ from rotor_events import SIZE, IdealRotor, events_of
 from work_results import result_of
 
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.pull_in import pull_in
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import Region
@@ -34,7 +35,7 @@ def test_a_candidate_is_pulled_in_to_its_speed_and_phase(frequency_hz, wrong_hz)
     events = of_the_whole_image(events_of([rotor], 250_000))
     candidate = RotorCandidate(rotor.ellipse, frequency_hz + wrong_hz, 3, 0.9)
     lock = result_of(pull_in(events, candidate, TrackerParameters()))
-    assert lock is not None
+    assert not isinstance(lock, Rejection)
     phase, speed, _ = lock.motion.state
     assert speed == pytest.approx(2 * math.pi * frequency_hz, rel=3e-3)
     # The events are whole slices of 2.5 turns, but of 50 ms at least.
@@ -52,6 +53,9 @@ def test_a_candidate_is_pulled_in_to_its_speed_and_phase(frequency_hz, wrong_hz)
 def test_noise_and_too_few_events_are_not_pulled_in():
     rotor = IdealRotor(19.1667, event_rate_hz=1_000.0)
     candidate = RotorCandidate(rotor.ellipse, 19.1667, 3, 0.9)
-    for events in (events_of([], 250_000, noise_hz=2e6), events_of([rotor], 250_000, noise_hz=0.0)):
+    noise, few = events_of([], 250_000, noise_hz=2e6), events_of([rotor], 250_000, noise_hz=0.0)
+    for events, reason in ((noise, Reason.UNEVEN), (few, Reason.FEW_EVENTS)):
         work = pull_in(of_the_whole_image(events), candidate, TrackerParameters())
-        assert result_of(work) is None
+        rejection = result_of(work)
+        assert rejection.reason is reason
+        assert rejection.value < rejection.limit

@@ -8,6 +8,7 @@ from rotor_events import SIZE, events_of
 from work_results import result_of
 
 from evio_ros.events import EventBatch, EventWindow
+from evio_ros.rotation.acquisition import region_events
 from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWindow
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.tracking.disc_map import FREE, SHARED
@@ -112,3 +113,30 @@ def test_each_slice_keeps_the_share_of_it_that_was_live(steps):
     assert [times.start for times in latest.slices] == [60_000, 80_000]
     assert latest.live == (0.5, 1.0)
     assert whole.live == shares
+
+
+@pytest.mark.parametrize("limit", ["_MOST_EVENTS", "_MOST_LOOKED_AT"])
+@pytest.mark.parametrize("pixels", [2, 3, 4, 7])
+def test_of_many_events_a_share_is_taken_that_prefers_none(limit, pixels, monkeypatch):
+    monkeypatch.setattr(region_events, limit, 20_000)
+    # Pixels are read out by turns, at a steady rate.
+    count = 200_000
+    number = np.arange(count)
+    events = EventBatch(
+        SIZE,
+        number // 2,
+        (80 + number % pixels).astype(np.uint16),
+        np.full(count, 50, np.uint16),
+        number % pixels == 0,
+    )
+    slices = list(windows([events], SIZE, 20_000, start_us=0))
+    codes = np.full((SIZE.height, SIZE.width), FREE, np.int32)
+    picked = result_of(RegionEvents(SIZE, slices, codes, REGION).last(100_000)).events
+    assert 15_000 < len(picked) <= 20_000
+    of_pixel = np.bincount(picked.x - 80)
+    assert of_pixel == pytest.approx(len(picked) / pixels, abs=5 * np.sqrt(len(picked) / pixels))
+    of_time = np.histogram(picked.t, 10, (0, 100_000))[0]
+    assert of_time == pytest.approx(len(picked) / 10, rel=0.02)
+    again = result_of(RegionEvents(SIZE, slices, codes, REGION).last(100_000)).events
+    assert np.array_equal(again.t, picked.t)
+    assert np.array_equal(again.x, picked.x)

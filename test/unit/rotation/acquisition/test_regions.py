@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
+from evio_ros.rotation.acquisition.regions import LEVELS, Region, RegionParameters, find_regions
 
 PARAMETERS = RegionParameters()
 SHAPE = (60, 80)
@@ -36,7 +36,60 @@ def test_what_is_small_or_quiet_or_no_more_than_the_rest_is_no_region():
     assert find_regions(grid_of(tiny), SECOND_US, PARAMETERS) == []
     block = (slice(5, 10), slice(10, 15))
     assert find_regions(grid_of(block, events=79), SECOND_US, PARAMETERS) == []
-    assert find_regions(np.full(SHAPE, 500, np.int32), SECOND_US, PARAMETERS) == []
+
+
+def test_what_is_alike_everywhere_is_a_region_of_the_last_level_alone():
+    (view,) = find_regions(np.full(SHAPE, 500, np.int32), SECOND_US, PARAMETERS)
+    assert view.level == LEVELS - 1
+    assert len(view.cells) == 60 * 80
+    assert find_regions(np.full(SHAPE, 79, np.int32), SECOND_US, PARAMETERS) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("noise", [3.0, 80.0, 900.0])
+def test_a_disc_as_bright_as_its_noise_stands_out_and_noise_alone_does_not(noise, seed):
+    random = np.random.default_rng(seed)
+    y, x = np.indices((180, 320)) * 4 + 1.5
+    is_on_disc = DISC.disc_coordinates(x, y)[0] < 1.0
+    grid = random.poisson(noise * (1.0 + is_on_disc)).astype(np.int32)
+    dark = random.poisson(noise, grid.shape).astype(np.int32)
+    found = find_regions(grid, SECOND_US // 10, PARAMETERS)
+    assert [r.level for r in find_regions(dark, SECOND_US // 10, PARAMETERS)] == [LEVELS - 1] * (
+        noise > 8.0
+    )
+    if noise > 40.0:
+        region = found[0]
+        assert region.level == 1
+        assert is_on_disc[region.cells[:, 0], region.cells[:, 1]].mean() > 0.97
+        assert len(region.cells) > 0.8 * is_on_disc.sum()
+
+
+def test_a_disc_that_leaves_the_corners_free_or_nothing_is_a_region():
+    random = np.random.default_rng(0)
+    row, column = np.indices((32, 32)) - 15.5
+    for radius in (16.0, 30.0):
+        is_on_disc = np.hypot(row, column) < radius
+        grid = random.poisson(np.where(is_on_disc, 700.0, 4.0)).astype(np.int32)
+        region = find_regions(grid, SECOND_US // 4, PARAMETERS)[0]
+        assert len(region.cells) == is_on_disc.sum()
+        assert is_on_disc[region.cells[:, 0], region.cells[:, 1]].all()
+
+
+def test_pixels_that_differ_more_than_by_chance_are_no_region_of_a_higher_level():
+    random = np.random.default_rng(0)
+    # Rates of cells differ by a factor of e or more.
+    rates = 200.0 * np.exp(0.5 * random.normal(size=(180, 320)))
+    found = find_regions(random.poisson(rates).astype(np.int32), SECOND_US, PARAMETERS)
+    assert [region.level for region in found] == [LEVELS - 1]
+
+
+def test_a_region_is_one_of_its_highest_level():
+    # Noise of 20 Hz a cell: no level asks for more than the absolute least.
+    random = np.random.default_rng(0)
+    grid = random.poisson(5.0, (180, 320)).astype(np.int32)
+    grid[20:40, 30:60] = 500
+    (region,) = find_regions(grid, SECOND_US // 4, PARAMETERS)
+    assert region.level == 0
 
 
 def test_cells_of_tracked_discs_are_left_out_and_the_grid_is_not_changed():
@@ -52,6 +105,16 @@ def test_cells_of_tracked_discs_are_left_out_and_the_grid_is_not_changed():
     (left,) = find_regions(grid, SECOND_US, PARAMETERS, [DISC])
     assert left.events == 25 * 400
     assert find_regions(grid, SECOND_US, PARAMETERS, [Ellipse((-500.0, 0.0), (9.0, 9.0), 0.0)])
+
+
+def test_noise_is_told_by_the_cells_beside_tracked_discs():
+    """They cover a third of the view; the rest shows noise alone, or a disc of its own."""
+    noise = np.random.default_rng(0).poisson(200.0, SHAPE).astype(np.int32)
+    tracked = [Ellipse((x, 120.0), (64.0, 90.0), 0.0) for x in (40.0,)]
+    assert find_regions(noise, SECOND_US, PARAMETERS, tracked) == []
+    noise[20:40, 72:78] += 200
+    (other,) = find_regions(noise, SECOND_US, PARAMETERS, tracked)
+    assert other.box == (288, 80, 312, 160)
 
 
 def test_the_share_of_a_region_on_a_disc():

@@ -14,6 +14,7 @@ from work_results import result_of
 from evio_ros.cell_counts import activity_grid
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Reason
 from evio_ros.rotation.acquisition.regions import RegionParameters, find_regions
 from evio_ros.rotation.acquisition.search import (
     Failed,
@@ -71,12 +72,12 @@ def test_a_found_rotor_takes_in_what_came_meanwhile(search):
     assert isinstance(outcome, Found)
     last = events.between(SPAN_US, SPAN_US + 50_000)
     later = list(windows([last], SIZE, 5_000, SPAN_US))
-    assert search.is_still_seen(outcome, later)
+    assert search.why_not_seen(outcome, later) is None
     assert outcome.tracker.t_us == SPAN_US + 50_000
     gone = [dataclasses.replace(part, events=EventBatch.empty(SIZE)) for part in later]
     outcome = result_of(search.search(request_of(events.between(0, SPAN_US))))
     assert isinstance(outcome, Found)
-    assert not search.is_still_seen(outcome, gone)
+    assert search.why_not_seen(outcome, gone).reason is Reason.STOOD_STILL
 
 
 def test_the_outcome_depends_on_the_request_alone(search):
@@ -97,6 +98,7 @@ def test_a_tracked_rotor_is_not_found_again(search):
         search.search(request_of(events_of([ROTOR], SPAN_US), tracked=(ROTOR.ellipse,)))
     )
     assert not isinstance(outcome, Found)
+    assert outcome.rejection.reason is Reason.PART_OF_TRACKED
 
 
 def test_of_two_rotors_the_other_is_a_candidate_for_the_next_search(search):
@@ -120,7 +122,8 @@ def test_candidates_that_fail_are_dropped_and_those_elsewhere_are_kept(search):
     assert isinstance(found, Found)
     assert found.beside == (here, elsewhere)
     failed = result_of(search.search(request_of(noise, turning, beside=(here, elsewhere))))
-    assert failed == Failed((elsewhere,))
+    assert isinstance(failed, Failed)
+    assert failed.beside == (elsewhere,)
 
 
 def test_a_slow_disc_is_searched_again_when_it_has_turned_once(search):
@@ -128,6 +131,10 @@ def test_a_slow_disc_is_searched_again_when_it_has_turned_once(search):
     outcome = result_of(search.search(request_of(events_of([rotor], 300_000))))
     assert isinstance(outcome, RetryAfter)
     assert 300_000 + outcome.wait_us == pytest.approx(1e6 / 2.6, rel=0.1)
+    rejection = outcome.rejection
+    assert rejection.reason is Reason.NOT_ROUND
+    assert rejection.value == pytest.approx(2.6 * 0.3, rel=0.15)
+    assert rejection.speed_hz == pytest.approx(2.6, rel=0.15)
 
 
 def test_a_known_disc_is_tried_where_nothing_winds_and_the_region_is_no_disc(search):

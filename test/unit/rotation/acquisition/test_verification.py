@@ -7,6 +7,7 @@ from rotor_events import SIZE, IdealRotor, events_of
 from work_results import result_of
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.explanation import Rejection
 from evio_ros.rotation.acquisition.pull_in import pull_in
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import Region
@@ -33,7 +34,7 @@ def test_a_disc_around_two_rotors_is_seen_to_turn_but_not_believed():
 
     def tracked(candidate: RotorCandidate) -> RotorTracker:
         lock = result_of(pull_in(region_events, candidate, TrackerParameters()))
-        assert lock is not None
+        assert not isinstance(lock, Rejection)
         work = verifier.track(lock.window, candidate, lock.template, lock.motion)
         tracker = result_of(work)
         assert tracker.t_us == 300_000
@@ -45,7 +46,9 @@ def test_a_disc_around_two_rotors_is_seen_to_turn_but_not_believed():
     assert right.doubtful_us == 0
     assert not false.is_credible()
     assert false.doubtful_us > 0
-    assert result_of(verifier.verify(both, region_events)) is None
+    rejection = result_of(verifier.verify(both, region_events))
+    assert rejection.reason.is_convincing
+    assert rejection.speed_hz == -19.8
     verified = result_of(verifier.verify(one, region_events))
-    assert verified is not None
+    assert not isinstance(verified, Rejection)
     assert math.dist(verified.ellipse.center, LEFT.center) < 2.0

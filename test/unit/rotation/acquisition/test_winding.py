@@ -10,6 +10,7 @@ from work_results import result_of
 from evio_ros.cell_counts import activity_grid
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
+from evio_ros.explanation import Reason
 from evio_ros.rotation.acquisition.regions import RegionParameters, find_regions
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters, acquire
 
@@ -47,7 +48,9 @@ def test_cells_are_taken_together_where_there_are_many(maximum_cells):
 
 def test_rotors_faster_than_wanted_are_left_out():
     events = events_of([IdealRotor(95.0, 2)], SPAN_US)
-    assert candidates_of(events, maximum_speed_hz=90.0) == [[]]
+    (rejection,) = candidates_of(events, maximum_speed_hz=90.0)
+    assert (rejection.reason, rejection.limit) == (Reason.TOO_FAST, 90.0)
+    assert rejection.value == pytest.approx(95.0, abs=2.0)
     ((best, *_),) = candidates_of(events, maximum_speed_hz=100.0)
     assert best.frequency_hz == pytest.approx(95.0, abs=2.0)
 
@@ -66,6 +69,16 @@ def test_finds_two_flat_rotors_and_their_shape():
         assert nearest.ellipse.tilt_rad == pytest.approx(rotor.ellipse.tilt_rad, abs=0.1)
 
 
+@pytest.mark.parametrize("hub_x", [-15.0, 0.5, 40.0])
+@pytest.mark.parametrize("blades", [2, 3, 5])
+def test_a_rotor_whose_hub_lies_near_the_border_or_beyond_it_is_found(hub_x, blades):
+    rotor = IdealRotor(18.0, blades, Ellipse((hub_x, 119.6), (60.0, 60.0), 0.0))
+    ((best, *_),) = candidates_of(events_of([rotor], SPAN_US))
+    assert best.frequency_hz == pytest.approx(18.0, abs=4.0 / best.order)
+    assert best.order % blades == 0
+    assert math.dist(best.ellipse.center, rotor.ellipse.center) < 4.0
+
+
 def test_a_flickering_lamp_is_no_rotor():
     rng = np.random.default_rng(1)
     count = 200_000
@@ -80,13 +93,16 @@ def test_a_flickering_lamp_is_no_rotor():
         (110 + radius * np.sin(angle))[order].astype(np.uint16),
         on[order],
     )
-    regions = candidates_of(lamp)
-    assert len(regions) == 1
-    assert regions == [[]]
+    (rejection,) = candidates_of(lamp)
+    assert rejection.reason is Reason.FLICKER
+    assert rejection.line_hz == pytest.approx(100.0, abs=2.0)
+    assert rejection.value > 0.9
 
 
-def test_noise_has_no_region():
-    assert candidates_of(events_of([], SPAN_US, noise_hz=1e6)) == []
+def test_in_noise_nothing_winds():
+    assert candidates_of(events_of([], SPAN_US, noise_hz=2e5)) == []
+    (rejection,) = candidates_of(events_of([], SPAN_US, noise_hz=1e6))
+    assert rejection.reason is Reason.NO_RHYTHM
 
 
 def test_no_events_give_no_region():

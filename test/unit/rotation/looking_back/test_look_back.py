@@ -10,6 +10,7 @@ from spun_disc import SpunDisc
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement
 from evio_ros.events import EventBatch, EventWindow
+from evio_ros.explanation import Reason
 from evio_ros.pipeline import measure_batches, measure_source
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
@@ -69,6 +70,19 @@ def test_turns_and_angle_go_on_over_the_moment_it_was_found(looked_back):
         assert BLADES * apart == pytest.approx(round(BLADES * apart), abs=0.05)
 
 
+def test_a_disc_that_does_not_come_round_is_explained():
+    disc = SpunDisc(rpm=150.0, sectors=1)
+    events = disc.events()
+    turns = disc.turns(disc.start_us + disc.length_us)
+    assert turns < 0.7
+    end_us = int(events.t[-1]) + 1
+    *_, last = measure_batches([events], events.size, PARAMETERS, 0, end_us, look_back=True)
+    (explanation,) = last.explanations
+    assert explanation.reason is Reason.NOT_ROUND
+    assert explanation.rejection.value == pytest.approx(turns, abs=0.1)
+    assert explanation.rejection.limit > 1.0
+
+
 def test_looking_back_stops_at_a_gap(fan_recording):
     with open_source(str(fan_recording)) as source:
         once = EventBatch.concatenate(source.size, list(source.batches()))
@@ -114,8 +128,14 @@ def test_a_disc_that_comes_to_rest_is_measured_as_a_whole():
     steps = list(of_disc(disc))
     found = list(add_earlier_windows((m for m, _ in steps), steps[0][1]))
     ends = range(disc.start_us + 150_000, disc.start_us + disc.length_us - 99_999, 50_000)
-    rotors = {r.t_us: r for m in found for r in m.rotors if r.looked_back}
+    rotors = {r.t_us: r for m in found for r in m.rotors}
     assert set(ends) <= set(rotors)
+    assert rotors[ends[0]].looked_back
+    # Tracked or looked back on, it is one rotor, and its turns count on.
+    assert len({rotor.id for rotor in rotors.values()}) == 1
+    for end_us in ends[1:]:
+        turned = disc.turns(end_us) - disc.turns(ends[0])
+        assert rotors[end_us].turns - rotors[ends[0]].turns == pytest.approx(turned, abs=0.03)
     for end_us in ends:
         rpm = disc.mean_rpm(end_us - 100_000, end_us)
         assert rotors[end_us].rpm == pytest.approx(rpm, rel=0.05)

@@ -27,7 +27,7 @@ DISCS = {
 @pytest.mark.parametrize("name", DISCS)
 def test_a_disc_that_comes_to_rest_is_measured(name):
     disc = DISCS[name]
-    (path,) = find_paths(disc.events(seed=3))
+    ((path,), _) = find_paths(disc.events(seed=3))
     assert path.ellipse.center == pytest.approx(disc.ellipse.center, abs=1.0)
     estimates = PathEstimates(path, 0)
     ends = range(disc.start_us + 110_000, disc.start_us + disc.length_us - 90_000, 25_000)
@@ -45,7 +45,7 @@ def test_a_disc_that_comes_to_rest_is_measured(name):
 
 def test_turns_and_angle_follow_the_disc():
     disc = DISCS["half"]
-    (path,) = find_paths(disc.events(seed=4))
+    ((path,), _) = find_paths(disc.events(seed=4))
     estimates = PathEstimates(path, 7)
     early, late = (estimates.estimate(end_us, WINDOW_US) for end_us in (350_000, 500_000))
     turned = disc.turns(500_000) - disc.turns(350_000)
@@ -57,7 +57,7 @@ def test_turns_and_angle_follow_the_disc():
 
 def test_a_slow_disc_is_found_in_a_long_recording():
     disc = SpunDisc(rpm=24.0, start_us=1_000_000, length_us=12_000_000)
-    (path,) = find_paths(disc.events(seed=8, noise_hz=500.0))
+    ((path,), _) = find_paths(disc.events(seed=8, noise_hz=500.0))
     estimates = PathEstimates(path, 0)
     turned = (estimates.phase(10_000_000) - estimates.phase(1_500_000)) / (2 * np.pi)
     truth = disc.turns(10_000_000) - disc.turns(1_500_000)
@@ -66,7 +66,7 @@ def test_a_slow_disc_is_found_in_a_long_recording():
 
 def test_nothing_is_said_of_windows_that_are_not_covered():
     disc = DISCS["half"]
-    (path,) = find_paths(disc.events(seed=5))
+    ((path,), _) = find_paths(disc.events(seed=5))
     estimates = PathEstimates(path, 0)
     assert estimates.estimate(disc.start_us - 50_000, WINDOW_US) is None
     assert estimates.estimate(disc.start_us + disc.length_us + 150_000, WINDOW_US) is None
@@ -97,12 +97,14 @@ def test_what_does_not_turn_is_no_rotor(scene):
     t, x, y, on = scene(np.random.default_rng(0))
     size = SpunDisc().events().size
     events = EventBatch(size, t, x.astype(np.uint16), y.astype(np.uint16), on)
-    assert find_paths(events) == []
+    paths, explanations = find_paths(events)
+    assert paths == []
+    assert len(explanations) == 1
 
 
 @pytest.mark.parametrize("number", [0, 10, 1_000])
 def test_few_events_hold_no_rotor(number):
-    assert find_paths(DISCS["half"].events().slice(0, number)) == []
+    assert find_paths(DISCS["half"].events().slice(0, number)) == ([], [])
 
 
 @pytest.mark.skipif(not TAKES.is_dir(), reason="the real takes are not there")
@@ -112,7 +114,7 @@ def test_real_takes_are_measured(take):
         size, batches = source.size, list(source.batches())
     events = EventBatch.concatenate(size, batches)
     truth = json.loads((TAKES / f"{take}.truth.json").read_text())
-    (path,) = find_paths(events)
+    ((path,), _) = find_paths(events)
     # The truth's own hub is good to a pixel, near the cut's edge to two.
     assert np.hypot(*np.subtract(path.ellipse.center, truth["hub"])) < 2.0
     estimates = PathEstimates(path, 0)

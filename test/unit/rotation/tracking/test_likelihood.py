@@ -7,7 +7,6 @@ import pytest
 from blade_counts import EVEN, RINGS, blade_counts
 
 from evio_ros.rotation.tracking.likelihood import (
-    OverDispersion,
     Score,
     match_template,
     score_of,
@@ -217,28 +216,6 @@ def test_a_part_of_a_turn_is_measured_as_plain_loops_measure_it(turned):
 
 def _score(scatter: float) -> Score:
     return Score(np.zeros(5), np.zeros((5, 5)), scatter, 45, 0.0)
-
-
-def test_over_dispersion_follows_what_sectors_and_innovations_show():
-    dispersion = OverDispersion()
-    rng = np.random.default_rng(6)
-    for slices in range(3000):
-        dispersion.update_sectors(_score(5.0 * rng.chisquare(40)), slices)
-        # Innovations of which the variance was expected four times too small.
-        dispersion.update_phase(4.0 * rng.normal() ** 2 / dispersion.phase, slices)
-    assert dispersion.sectors == pytest.approx(5.0, rel=0.15)
-    assert dispersion.phase == pytest.approx(4.0, rel=0.4)
-    assert dispersion.over_contrast(0.5) == pytest.approx(
-        dispersion.phase * dispersion.sectors / 0.5
-    )
-
-
-def test_an_outlier_is_bounded():
-    usual, hit = OverDispersion(), OverDispersion()
-    for slices in range(100):
-        usual.update_phase(1.0, slices)
-        hit.update_phase(1e9 if slices == 50 else 1.0, slices)
-    assert hit.phase < 1.5 * usual.phase
 
 
 def test_too_few_sectors_tell_nothing():

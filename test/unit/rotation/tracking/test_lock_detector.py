@@ -7,9 +7,10 @@ import pytest
 from rotor_events import SIZE, IdealRotor, events_of
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.explanation import Reason
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
-from evio_ros.rotation.tracking.lock_detector import LockDetector, is_wrong_disc
+from evio_ros.rotation.tracking.lock_detector import LockDetector, why_wrong_disc
 from evio_ros.windowing import windows
 
 GAIN, EVENTS, TURNED_RAD = 100.0, 100, 0.3
@@ -26,7 +27,7 @@ def _seen(slices: int, share: float = 1.0) -> LockDetector:
 
 def test_much_that_fits_is_a_rotor() -> None:
     assert _seen(500).probability(2.0) > 0.999
-    assert _seen(500).is_locked()
+    assert _seen(500).why_not_locked() is None
 
 
 def test_little_is_doubtful_and_grows() -> None:
@@ -37,13 +38,13 @@ def test_little_is_doubtful_and_grows() -> None:
     # than 2500 in all.
     assert _seen(15).probability(1.0) == pytest.approx(0.5, abs=0.3)
     assert _seen(30).probability(1.0) > 0.9
-    assert not _seen(2).is_locked()
+    assert _seen(2).why_not_locked().reason is Reason.FEW_SLICES
 
 
 def test_events_that_do_not_match_are_none() -> None:
     lock = _seen(500, 0.1)
     assert lock.probability(1.0) == 0.0
-    assert not lock.is_locked()
+    assert lock.why_not_locked().reason is Reason.NO_MATCH
     assert not lock.is_match()
 
 
@@ -55,7 +56,10 @@ def test_scatter_that_events_do_not_explain_is_a_wrong_disc() -> None:
     assert chances[1] > 0.95
     assert chances[2] > 0.5 > chances[3]
     assert chances[4] < 1e-3
-    assert [is_wrong_disc(excess) for excess in (75.0, 115.0, 300.0)] == [False, False, True]
+    assert why_wrong_disc(75.0) is why_wrong_disc(115.0) is None
+    rejection = why_wrong_disc(300.0)
+    assert (rejection.reason, rejection.value) == (Reason.WRONG_DISC, 300.0)
+    assert 115.0 < rejection.limit < 300.0
 
 
 def test_a_rotor_that_stops_turning_as_expected_is_lost_at_once() -> None:
@@ -87,6 +91,25 @@ def test_few_events_are_a_rotor_at_rest_and_many_a_lost_one() -> None:
     # Half of its events allow it to creep at no more than half of its speed.
     speed = TURNED_RAD / 0.005
     assert 0.0 < lock.creep_rad_s(EVENTS // 2, 0.005) <= 0.5 * speed
+
+
+def test_a_part_of_each_turn_without_edges_is_no_standstill() -> None:
+    """A third of each turn is out of view: known after a turn, and not believed for much longer."""
+    lock = LockDetector()
+    for slices in range(70):
+        is_hidden = slices % 21 >= 14
+        if is_hidden:
+            assert lock.is_lull(TURNED_RAD) == (slices > 21 or slices % 21 < 19), slices
+        else:
+            lock.update(GAIN, EVENTS, TURNED_RAD, 1.0)
+    turned = 0.0
+    while lock.is_lull(TURNED_RAD):
+        turned += TURNED_RAD
+    assert 7 * TURNED_RAD < turned < 14 * TURNED_RAD
+
+
+def test_a_rotor_that_is_always_seen_stands_still_at_once() -> None:
+    assert not _seen(50).is_lull(TURNED_RAD)
 
 
 def test_confidence_is_the_share_of_estimates_that_are_right() -> None:

@@ -111,3 +111,20 @@ def test_a_rotor_at_rest_keeps_its_place_while_nothing_is_seen():
     assert tracker.stopped
     assert estimates[440_000].rpm == pytest.approx(0.0, abs=0.1)
     assert estimates[END_US].turns == pytest.approx(estimates[400_000].turns, abs=0.01)
+
+
+def test_a_speed_that_no_rotor_has_is_a_loss_of_lock() -> None:
+    """Turning at 20 Hz where 5 Hz is the most: not reported, and never believed."""
+    bank = TrackerBank(SIZE, 1, 8, WINDOW_US, TrackerParameters(maximum_speed_hz=5.0))
+    speed = 2 * math.pi * ROTOR.frequency_hz
+    motion = Motion(0, (ROTOR.angle(0), speed, 0.0), (0.05, 0.01 * speed, 10.0))
+    tracker = bank.tracker_of(ROTOR.ellipse, template_of(ROTOR), motion)
+    bank.add(tracker)
+    unassigned = np.zeros(bank.grid_shape, np.int32)
+    events = events_of([ROTOR], 100_000)
+    for start_us in range(0, 100_000, SLICE_US):
+        times_us = range(start_us, start_us + SLICE_US)
+        bank.follow(events, times_us, True, unassigned)
+    assert tracker.unseen_us > 0
+    assert tracker.why_not_seen() is not None
+    assert tracker.estimate() is None

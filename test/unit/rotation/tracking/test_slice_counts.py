@@ -182,10 +182,10 @@ def test_the_middle_slice_holds_the_middle(lengths_us, middle, middle_us):
 def test_the_live_share_of_slices_is_weighted_by_their_lengths():
     counts = np.zeros((1, SECTORS, 2, ANGLE_BINS), np.int32)
     slices = CoherentSlices.of(counts, 0.0, 2.0, 3_000, 0.5)
-    assert slices.live_rad == pytest.approx(0.5 * 6e-3)
+    assert slices.exposed_rad == pytest.approx(0.5 * 6e-3)
     slices = slices.joined(CoherentSlices.of(counts, slices.end, 2.0, 1_000, 0.0))
     assert slices.live == pytest.approx(1.5 / 4)
-    assert slices.live_rad == pytest.approx(2.0 * 1.5e-3)
+    assert slices.exposed_rad == pytest.approx(2.0 * 1.5e-3)
     # Where there is data for all, that is so to the last digit.
     lengths_us = 3_336, 3_336, 3_335, 7, 5_000
     slices = CoherentSlices.of(counts, 0.0, 2.0, 4_001)

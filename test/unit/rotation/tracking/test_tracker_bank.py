@@ -141,3 +141,30 @@ def test_the_map_of_a_disc_is_that_of_the_parameters():
     assert (disc.codes >= 0).sum() == pytest.approx(
         math.pi * 60.0**2 * (PARAMETERS.rim_radius**2 - PARAMETERS.hub_radius**2), rel=0.03
     )
+
+
+def test_a_rotor_found_on_a_discs_pixels_makes_its_template_a_first_guess() -> None:
+    """What was learned until then was learned with the other's events."""
+    bank = bank_of(100_000)
+    here, far = IdealRotor(40.0), IdealRotor(40.0)
+    x, y = here.ellipse.center
+    beside = Ellipse((x + here.ellipse.axes[0], y), here.ellipse.axes, 0.0)
+    first = tracker_of(bank, here)
+    bank.add(first)
+    follow(bank, [here], (5_000,), 40)
+    events, share = first.template.events, first.template.first_share
+    assert share < 0.5
+    bank.add(bank.tracker_of(beside, template_of(far), Motion(0, (0.0, 1.0, 0.0), (1.0, 1.0, 1.0))))
+    assert first.template.first_share == pytest.approx(1.0)
+    assert first.template.events < 0.2 * events
+
+
+def test_a_rotor_found_elsewhere_changes_no_template() -> None:
+    bank = bank_of(100_000)
+    first = tracker_of(bank, IdealRotor(40.0))
+    bank.add(first)
+    events = first.template.events
+    x, y = first.ellipse.center
+    away = Ellipse((x + 4 * first.ellipse.axes[0], y), first.ellipse.axes, 0.0)
+    bank.add(bank.tracker_of(away, first.template, Motion(0, (0.0, 1.0, 0.0), (1.0, 1.0, 1.0))))
+    assert first.template.events == events

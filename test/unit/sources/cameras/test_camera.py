@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 nd = pytest.importorskip("neuromorphic_drivers")
@@ -72,6 +73,27 @@ def test_packets_of_every_kind_become_batches(plugged, model, kind):
         assert source.size == size_of(model)
         assert take(source, len(events)) == events
         assert source.statistics.events == len(events)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "rows", "channels"),
+    [
+        (nd.Evt3Packet, {"id": "u1", "rising": "?"}, [(60, 2, True), (70, 0, False)], [2, 0]),
+        (nd.DvxplorerPacket, {"polarity": "u1"}, [(60, 2), (70, 0)], [0, 0]),
+    ],
+)
+def test_external_triggers_are_kept_and_counted(plugged, kind, fields, rows, channels):
+    triggered = packet_of(EVENTS[:10], kind=kind)
+    triggered.trigger_events = np.array(rows, [("t", "<u8"), *fields.items()])
+    plugged(RecordedDevice([triggered, packet_of(EVENTS[10:], kind=kind), TIMEOUT]))
+    with open_source("camera:evk4") as source:
+        take(source, len(EVENTS))
+        found = source.take_triggers()
+        assert source.statistics.triggers == 2
+        assert len(source.take_triggers()) == 0
+    assert found.t.tolist() == [60, 70]
+    assert found.edge.tolist() == [1, 0]
+    assert found.channel.tolist() == channels
 
 
 def test_overflows_and_lost_packets_are_counted(plugged):
@@ -225,3 +247,13 @@ def test_a_machine_without_usb_says_so(monkeypatch):
 def test_a_camera_is_no_recording():
     with pytest.raises(SourceError, match="is a live camera, not a recording"):
         open_recording("camera:evk4")
+
+
+def test_where_packets_were_lost_or_a_buffer_was_full_events_are_missing(plugged):
+    parts = [EVENTS[:100], EVENTS[150:200], EVENTS[200:300], EVENTS[350:400]]
+    script = [packet_of(part) for part in parts[:2]] + [packet_of(parts[2], [0]), TIMEOUT]
+    plugged(RecordedDevice(script))
+    with open_source("camera:evk4") as source:
+        take(source, 250)
+        (gap,) = source.statistics.gaps
+    assert (gap.start, gap.stop) == (EVENTS[199][0] + 1, EVENTS[200][0])

@@ -59,6 +59,27 @@ def test_floats_as_python_writes_them(value, form):
     assert parse(f"{text} 1 2 1", exponent=6)[0] == [(nearest(Fraction(text) * 10**6), 1, 2, 1)]
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 4 * 10**9),
+    st.integers(0, 10**9 - 1),
+    st.integers(0, 60_000),
+    st.sampled_from(["{}.0", "{}.00", "{}", "{}."]),
+    st.sampled_from([("\t", "."), (";", ","), (" ", ".")]),
+)
+def test_coordinates_that_were_floats_and_times_to_the_nanosecond(seconds, ns, x, form, marks):
+    delimiter, point = marks
+    fields = [f"{seconds}.{ns:09d}", form.format(x), form.format(7), form.format(1)]
+    text = delimiter.join(field.replace(".", point) for field in fields)
+    (found,), bad = parse(text, delimiter=delimiter, point=point, exponent=6)
+    assert (found, bad) == ((nearest(Fraction(seconds * 10**9 + ns, 1000)), x, 7, 1), -1)
+
+
+@pytest.mark.parametrize("text", ["1 2.5 3 1", "1 2.05 3 1", "1 2 3 0.5", "1 2.0x 3 1"])
+def test_coordinates_with_fractions_are_no_event(text):
+    assert parse(text) == ([], 0)
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(

@@ -39,6 +39,19 @@ def test_windows_hold_the_events_in_order_and_without_gaps():
         assert after.start_us == before.end_us
 
 
+def test_external_triggers_are_taken_apart():
+    packets = packets_of(EVENTS)
+    rising = struct.pack("<H", 0xA << 12 | 3 << 8 | 1)
+    packets[2] = Packet(packets[2].events + rising, 2)
+    stream = PacketStream(2_000)
+    pushed(stream, packets)
+    found = stream.take_triggers()
+    assert (found.edge.tolist(), found.channel.tolist()) == ([1], [3])
+    assert found.t.tolist() == [EVENTS[299][0]]
+    assert stream.statistics.triggers == 1
+    assert len(stream.take_triggers()) == 0
+
+
 @pytest.mark.parametrize("jump_us", [-5_000_000, 12_000_000])
 def test_a_clock_that_jumps_starts_the_stream_afresh(jump_us):
     later = [(t + 6_000_000, *rest) for t, *rest in EVENTS]
@@ -85,3 +98,13 @@ def test_one_event_of_a_wrong_time_starts_nothing_afresh(place):
     assert stream.restarts == 0
     assert found <= set(EVENTS)
     assert len(found) > 3_500
+
+
+def test_the_time_of_lost_packets_is_missing():
+    packets = packets_of(EVENTS)
+    windows = pushed(PacketStream(2_000), packets[:11] + packets[14:])
+    gap = range(EVENTS[1099][0] + 1, EVENTS[1400][0])
+    assert sum(window.missing_us for window in windows) == len(gap)
+    for window in windows:
+        assert not any(t in gap for t, *_ in events_of([window.events]))
+    assert not any(window.missing for window in pushed(PacketStream(2_000), packets))

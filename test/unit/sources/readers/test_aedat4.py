@@ -84,3 +84,109 @@ def test_broken_headers_are_one_error(change, reason, tmp_path):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(SourceError, match=reason):
         open_source(str(path))
+
+
+def table(field, items, count):
+    """A FlatBuffers table whose only field is a vector."""
+    layout = struct.pack(f"<HH{field + 1}H", 6 + 2 * field, 8, *[0] * field, 4)
+    layout += bytes(-len(layout) % 4)
+    vector = struct.pack("<I", count) + items
+    return struct.pack("<I", 4 + len(layout)) + layout + struct.pack("<iI", len(layout), 4) + vector
+
+
+def trigger_table(rows):
+    """A FlatBuffers table of a vector of tables, each of a time and a kind."""
+    inner = b"".join(struct.pack("<HHHHiqbxxx", 8, 20, 4, 12, 8, *row) for row in rows)
+    size = struct.calcsize("<HHHHiqbxxx")
+    first = 4 * len(rows)
+    places = [first + size * k + 8 - 4 * k for k in range(len(rows))]
+    return table(0, struct.pack(f"<{len(rows)}I", *places) + inner, len(rows))
+
+
+def two_cameras(path):
+    """A file of two cameras of different sizes, written by the format's description."""
+    attribute = '<attr key="{}" type="string">{}</attr>'
+    nodes = ""
+    for number, (camera, size, kind) in enumerate(
+        [
+            ("left", SIZE, "EVTS"),
+            ("left", SIZE, "IMUS"),
+            ("right", (64, 48), "EVTS"),
+            ("right", SIZE, "TRIG"),
+        ]
+    ):
+        width, height = (size.width, size.height) if size is SIZE else size
+        told = {"typeIdentifier": kind, "source": camera, "sizeX": width, "sizeY": height}
+        lines = "".join(attribute.format(*item) for item in told.items())
+        nodes += f'<node name="{number}" path="/{number}/">{lines}</node>'
+    header = table(2, nodes.encode(), len(nodes))
+    data = b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(header)) + header
+    edges = trigger_table([(5, 2), (11, 1), (11, 6), (99, 3)])
+    edges = struct.pack("<I", len(edges)) + edges
+    data += struct.pack("<ii", 3, len(edges)) + edges
+    for stream, events in ((0, [(10, 5, 6, 1)]), (2, [(11, 7, 8, 0), (12, 7, 9, 1)])):
+        packed = b"".join(struct.pack("<qhhB3x", *event) for event in events)
+        packet = table(0, packed, len(events))
+        packet = struct.pack("<I", len(packet)) + packet
+        data += struct.pack("<ii", stream, len(packet)) + packet
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "events", "size"),
+    [
+        ("", [(10, 5, 6, 1)], "640x480"),
+        ("?stream=0", [(10, 5, 6, 1)], "640x480"),
+        ("?stream=2", [(11, 7, 8, 0), (12, 7, 9, 1)], "64x48"),
+        ("?stream=right", [(11, 7, 8, 0), (12, 7, 9, 1)], "64x48"),
+    ],
+)
+def test_one_of_several_cameras_is_read(tmp_path, wanted, events, size):
+    two_cameras(tmp_path / "a.aedat4")
+    with open_source(f"{tmp_path / 'a.aedat4'}{wanted}") as source:
+        assert events_of(source.batches()) == events
+        assert str(source.size) == size
+        assert source.details["streams"] == ["0 (left)", "2 (right)"]
+        assert any("?stream=" in remark for remark in source.remarks) == (not wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "triggers"), [("left", []), ("right", [(5, 0, 0), (11, 1, 0), (99, 1, 0)])]
+)
+def test_external_triggers_are_those_of_the_camera(tmp_path, wanted, triggers):
+    two_cameras(tmp_path / "a.aedat4")
+    with open_source(f"{tmp_path / 'a.aedat4'}?stream={wanted}") as source:
+        found = source.read_triggers()
+        rows = zip(found.t.tolist(), found.edge.tolist(), found.channel.tolist(), strict=True)
+        assert list(rows) == triggers
+        assert sum(map(len, source.batches())) > 0
+        assert source.statistics.triggers == len(triggers)
+
+
+def test_triggers_of_dv_processing_are_read(tmp_path):
+    dv = pytest.importorskip("dv_processing")
+    path = tmp_path / "a.aedat4"
+    configuration = dv.io.MonoCameraWriter.Config("DVXplorer_ABC")
+    configuration.addEventStream((SIZE.width, SIZE.height))
+    configuration.addTriggerStream()
+    writer = dv.io.MonoCameraWriter(dv.Path(str(path)), configuration)
+    store = dv.EventStore()
+    for t, x, y, p in EVENTS[:1000]:
+        store.push_back(t, x, y, bool(p))
+    writer.writeEvents(store)
+    at = EVENTS[500][0]
+    writer.writeTrigger(dv.Trigger(at, dv.TriggerType.EXTERNAL_SIGNAL_RISING_EDGE))
+    writer.writeTrigger(dv.Trigger(at + 7, dv.TriggerType.EXTERNAL_SIGNAL_FALLING_EDGE))
+    writer.writeTrigger(dv.Trigger(at + 9, dv.TriggerType.APS_FRAME_START))
+    del writer
+    with open_source(str(path)) as source:
+        found = source.read_triggers()
+    assert found.t.tolist() == [at, at + 7]
+    assert found.edge.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("wanted", ["1", "middle"])
+def test_a_camera_that_is_not_there_is_refused(tmp_path, wanted):
+    two_cameras(tmp_path / "a.aedat4")
+    with pytest.raises(SourceError, match=rf"no stream '{wanted}'; it holds 0 \(left\), 2"):
+        open_source(f"{tmp_path / 'a.aedat4'}?stream={wanted}")

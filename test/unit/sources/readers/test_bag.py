@@ -155,8 +155,14 @@ def test_lost_messages_are_counted(kind, tmp_path):
     with open_source(thinned) as source:
         found = events_of(source.batches())
         assert source.statistics.lost_packets == 3
+        gaps = source.statistics.gaps
     windows = {(event[0] - events[0][0]) // 10_000 for event in set(events) - set(found)}
     assert windows == {3, 4, 9}
+    lost_us = {event[0] for event in set(events) - set(found)}
+    found_us = {event[0] for event in found}
+    assert len(gaps) == 2
+    assert all(any(t in gap for gap in gaps) for t in lost_us - found_us)
+    assert not any(t in gap for gap in gaps for t in found_us)
     assert set(found) <= set(events)
 
 

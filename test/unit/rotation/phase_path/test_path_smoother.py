@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evio_ros.rotation.looking_back.path_smoother import smooth_path
+from evio_ros.rotation.phase_path.path_smoother import smooth_path
 
 
 def parabola(n=200):

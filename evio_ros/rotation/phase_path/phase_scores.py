@@ -11,8 +11,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.rotation.looking_back.event_count_time import COUNT_SPAN, CountedEvents
-from evio_ros.rotation.looking_back.turning_frame import ANGLES, SHAPE, BinnedEvents, correlated
+from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN, CountedEvents
+from evio_ros.rotation.phase_path.turning_frame import ANGLES, SHAPE, BinnedEvents, correlated
 from evio_ros.rotation.tracking.disc_map import ANGLE_BITS, ANGLE_MASK, ANGLE_STEPS
 
 __all__ = ["PhaseScores"]

@@ -33,6 +33,7 @@ theta)), theta being where the edges are.
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,17 +41,18 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.rotation.looking_back.event_count_time import COUNT_SPAN, CountedEvents
-from evio_ros.rotation.looking_back.path_smoother import SmoothPath, smooth_path
-from evio_ros.rotation.looking_back.phase_scores import PhaseScores
-from evio_ros.rotation.looking_back.turning_frame import (
+from evio_ros.explanation import Reason, Rejection
+from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN, CountedEvents
+from evio_ros.rotation.phase_path.path_smoother import SmoothPath, smooth_path
+from evio_ros.rotation.phase_path.phase_scores import PhaseScores
+from evio_ros.rotation.phase_path.turning_frame import (
     ANGLES,
     BinnedEvents,
     gains,
     seen_pixels,
 )
 
-__all__ = ["PhasePath", "fit_path", "shear_left"]
+__all__ = ["PhasePath", "fit_path", "fit_path_by_units", "shear_left"]
 
 _Real = NDArray[np.float64]
 
@@ -81,6 +83,17 @@ HOPEFUL_GAIN, HOPEFUL_SHARE = 0.2, 0.5
 """A rough path is refined where an event gains this, and one half foretells this share of it."""
 _LEAST_STEP = 0.2
 """Of the usual one: slower ones do not tell the shear."""
+_LEAST_GAIN = 0.4
+"""Log likelihood that an event of a rotor gains."""
+_LEAST_FORETOLD = 0.85
+"""Of the gain: what one half of the path foretells of the other."""
+_LEAST_STIFFNESS = 0.1
+"""Of the path over count time: what does not turn jumps."""
+_LARGEST_DISAGREEMENT = 0.05
+"""Standard deviation of the phase, rad, as rings and polarities disagree: the median over the
+path."""
+
+_Fit = Generator[None, None, "PhasePath | Rejection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +127,25 @@ class PhasePath:
         """Turns over the whole path, signed."""
         return float(self.phase[-1] - self.phase[0]) / (2 * math.pi)
 
+    def why_no_rotor(self) -> Rejection | None:
+        """Why it is a way to describe some other motion; None where it is that of a rotor."""
+        disagreement = float(np.median(self.disagreement))
+        if not self.gain >= _LEAST_GAIN:
+            return Rejection(Reason.NO_PATH, self.gain, _LEAST_GAIN)
+        if not self.foretold >= _LEAST_FORETOLD * self.gain:
+            return Rejection(Reason.UNLIKE, max(self.foretold / self.gain, 0.0), _LEAST_FORETOLD)
+        if not self.smooth.stiffness >= _LEAST_STIFFNESS:
+            return Rejection(Reason.JERKY, self.smooth.stiffness, _LEAST_STIFFNESS)
+        if not disagreement <= _LARGEST_DISAGREEMENT:
+            return Rejection(Reason.RINGS_DISAGREE, disagreement, _LARGEST_DISAGREEMENT)
+        return None
 
-def fit_path(counted: CountedEvents, ellipse: Ellipse, turns: float) -> PhasePath | None:
+    def phase_at(self, t_us: _Real) -> _Real:
+        """Phase at sensor times; before and after the events it stands still."""
+        return _at_count_times(self.phase, self.counted.at(t_us))
+
+
+def fit_path(counted: CountedEvents, ellipse: Ellipse, turns: float) -> PhasePath | Rejection:
     """Fit the path and the hub of what may turn.
 
     Args:
@@ -124,26 +154,48 @@ def fit_path(counted: CountedEvents, ellipse: Ellipse, turns: float) -> PhasePat
         turns: about how many it makes over the events, signed.
 
     Returns:
-        The path; None where it does not turn by `_FEWEST_TURNS`, or one half of it foretells
-        nothing of the other.
+        The path; why there is none where it does not turn by `_FEWEST_TURNS`, or one half of it
+        foretells nothing of the other.
+    """
+    work = fit_path_by_units(counted, ellipse, turns)
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            path: PhasePath | Rejection = done.value
+            return path
+
+
+def fit_path_by_units(
+    counted: CountedEvents, ellipse: Ellipse, turns: float, slack: float = 1.0
+) -> _Fit:
+    """As `fit_path`, but yields after each part of a few milliseconds for 20 000 events.
+
+    Args:
+        counted, ellipse, turns: as of `fit_path`.
+        slack: factor for the changes of phase and hub that are small enough to end it.
     """
     seen = seen_pixels(counted)
     bins = int(np.clip(abs(turns) * BINS_PER_TURN, FEWEST_BINS, MOST_BINS))
     binned = BinnedEvents.of(counted, ellipse, seen, bins)
-    phase = _rough_path(binned, 2 * math.pi * turns * (np.arange(bins) + 0.5) / bins)
+    phase = yield from _rough_path(binned, 2 * math.pi * turns * (np.arange(bins) + 0.5) / bins)
     for _ in range(2):
-        if abs(phase[-1] - phase[0]) < 2 * math.pi * _FEWEST_TURNS:
-            return None
+        turned = abs(phase[-1] - phase[0]) / (2 * math.pi)
+        if turned < _FEWEST_TURNS:
+            return Rejection(Reason.MOVED_PAST, turned, _FEWEST_TURNS)
         counted, phase = _evened(counted, binned, phase)
         binned = BinnedEvents.of(counted, ellipse, seen, bins)
-        phase = _rough_path(binned, phase, _FIRST_BLURS[-2:])
+        phase = yield from _rough_path(binned, phase, _FIRST_BLURS[-2:])
     turns = abs(phase[-1] - phase[0]) / (2 * math.pi)
-    if turns < _FEWEST_TURNS or not _is_hopeful(binned, phase):
-        return None
+    if turns < _FEWEST_TURNS:
+        return Rejection(Reason.MOVED_PAST, turns, _FEWEST_TURNS)
+    hopeless = _why_hopeless(binned, phase)
+    if hopeless is not None:
+        return hopeless
     most = min(MOST_BINS, max(len(counted) // _FEWEST_EVENTS, FEWEST_BINS))
     fine = int(np.clip(turns * FINE_BINS_PER_TURN, FEWEST_BINS, most))
     centers = (np.arange(fine) + 0.5) / fine
-    return _refined(counted, seen, ellipse, _at_count_times(phase, centers))
+    return (yield from _refined(counted, seen, ellipse, _at_count_times(phase, centers), slack))
 
 
 def _evened(
@@ -184,7 +236,7 @@ def shear_left(path: PhasePath) -> _Real:
 
 def _rough_path(
     binned: BinnedEvents, phase: _Real, blurs: tuple[float, ...] = _FIRST_BLURS
-) -> _Real:
+) -> Generator[None, None, _Real]:
     """Phases by dynamic programming, from a first guess."""
     step = 2 * math.pi / ANGLES
     sense = 1 if phase[-1] > phase[0] else -1
@@ -193,6 +245,7 @@ def _rough_path(
         likelihood, given_off = binned.log_likelihood(density)
         lattice = _most_likely_path(_TEMPER * likelihood, given_off * step, binned.events, sense)
         phase = _moving_average(lattice * step)
+        yield
     return phase
 
 
@@ -232,14 +285,19 @@ def _most_likely_path(likelihood, given_off, events, sense):
 
 
 def _refined(
-    counted: CountedEvents, seen: NDArray[np.bool_], start: Ellipse, phase: _Real
-) -> PhasePath:
+    counted: CountedEvents,
+    seen: NDArray[np.bool_],
+    start: Ellipse,
+    phase: _Real,
+    slack: float,
+) -> Generator[None, None, PhasePath]:
     bins = len(phase)
     reach = LARGEST_STEP_RADII * start.axes[0]
     ellipse, dispersion = start, 1 / _TEMPER
     for _ in range(_ROUNDS):
         binned = BinnedEvents.of(counted, ellipse, seen, bins)
         density = binned.density(phase, BLUR)
+        yield
         scores = PhaseScores.of(counted, binned, ellipse, phase, density)
         offset, weight = scores.offsets()
         smooth = smooth_path(
@@ -252,7 +310,8 @@ def _refined(
         step = np.clip(step, -reach, reach)
         x, y = np.add(ellipse.center, step)
         ellipse = replace(ellipse, center=(float(x), float(y)))
-        if change < ENOUGH_RAD and np.abs(step).max() < ENOUGH_PX:
+        yield
+        if change < slack * ENOUGH_RAD and np.abs(step).max() < slack * ENOUGH_PX:
             break
     covariance = np.linalg.inv(precision)
     return PhasePath(
@@ -268,11 +327,16 @@ def _refined(
     )
 
 
-def _is_hopeful(binned: BinnedEvents, phase: _Real) -> bool:
-    """Whether a rough path is worth refining."""
-    gain = float(gains(binned, binned.density(phase, BLUR), phase).sum())
+def _why_hopeless(binned: BinnedEvents, phase: _Real) -> Rejection | None:
+    """Why a rough path is not worth refining; None where it is."""
     events = max(float(binned.events.sum()), 1.0)
-    return gain > HOPEFUL_GAIN * events and _foretold(binned, phase) > HOPEFUL_SHARE * gain / events
+    gain = float(gains(binned, binned.density(phase, BLUR), phase).sum()) / events
+    if not gain > HOPEFUL_GAIN:
+        return Rejection(Reason.NO_PATH, gain, HOPEFUL_GAIN)
+    foretold = _foretold(binned, phase)
+    if not foretold > HOPEFUL_SHARE * gain:
+        return Rejection(Reason.UNLIKE, max(foretold / gain, 0.0), HOPEFUL_SHARE)
+    return None
 
 
 def _foretold(binned: BinnedEvents, phase: _Real) -> float:

@@ -6,8 +6,8 @@ import pytest
 from small_fan import RPM, small_fan
 
 from evio_ros.errors import SourceError
-from evio_ros.evaluation import simulated_recording
-from evio_ros.evaluation.simulated_recording import cached_recording, record
+from evio_ros.playback import simulated_recording
+from evio_ros.playback.simulated_recording import cached_recording, record
 from evio_ros.simulation.presets import preset
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.registry import open_source

@@ -8,12 +8,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from evio_ros.ellipse import Ellipse
+from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.presets import Preset, preset
+from evio_ros.simulation.scene import BladePattern, Rotor, Scene
+from evio_ros.simulation.scene import Path as DiscPath
 from evio_ros.simulation.simulator import simulate
+from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.writers.dat import DatWriter
 
-__all__ = ["cached_preset", "cached_recording", "record"]
+__all__ = [
+    "cached_preset",
+    "cached_recording",
+    "played_path",
+    "record",
+]
+
+_SCHEME = "scene:"
+"""What the name of a simulated source begins with."""
+_BUILT_IN = "fan"
+"""The scene for those who name none: a fan, seen by a camera so small that it is soon simulated."""
+_BUILT_IN_S = 2.0
 
 SIMULATOR_VERSION = 3
 """Raised whenever the same scene gives other events, so that caches are made anew."""
@@ -86,3 +102,31 @@ def cached_preset(name: str, chosen: Preset, advance: Callable[[int], None] | No
     if not path.exists():
         record(chosen, path, advance)
     return path
+
+
+def played_path(source: str, advance: Callable[[int], None] | None = None) -> str:
+    """Where the recording of a scene is, `scene:fan` or `scene:NAME`; other sources as they are.
+
+    Args:
+        source: what a user names as source.
+        advance: see `record`.
+
+    Raises:
+        ParameterError: where there is no such scene.
+    """
+    if not source.startswith(_SCHEME):
+        return source
+    name = source.removeprefix(_SCHEME)
+    if name == _BUILT_IN:
+        return str(cached_preset(name, _built_in_fan(), advance))
+    return str(cached_recording(name, advance=advance))
+
+
+def _built_in_fan() -> Preset:
+    rotor = Rotor(
+        DiscPath.fixed(Ellipse((80.3, 60.6), (40.0, 40.0), 0.0)),
+        SpeedProfile.constant(1153.7),
+        BladePattern(blades=3),
+    )
+    camera = SensorParameters(width=160, height=120, hot_pixels=2)
+    return Preset(Scene(_BUILT_IN, (rotor,)), camera, _BUILT_IN_S, "a fan at 1153.7 rpm")

@@ -13,7 +13,7 @@ from typing import Any
 from evio_ros.atomic_file import OutputFile, atomic_file
 from evio_ros.estimate import Measurement, RotorEstimate
 
-__all__ = ["open_csv", "open_json_lines"]
+__all__ = ["json_lines", "open_csv", "open_json_lines"]
 
 _Sink = Callable[[Measurement], None]
 
@@ -79,9 +79,13 @@ def open_json_lines(path: str) -> Iterator[_Sink]:
 
 
 def _write_json(measurement: Measurement, file: OutputFile) -> None:
-    for row in _rows(measurement):
-        file.write(json.dumps(row) + "\n")
+    file.write(json_lines(measurement))
     file.flush()
+
+
+def json_lines(measurement: Measurement) -> str:
+    """The lines of one measurement as `open_json_lines` writes them."""
+    return "".join(json.dumps(row) + "\n" for row in _rows(measurement))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.angle_time import angle_time_histogram
-from evio_ros.rotation.looking_back.event_count_time import COUNT_SPAN, CountedEvents
+from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN, CountedEvents
 from evio_ros.rotation.tracking.disc_map import ANGLE_BITS, ANGLE_MASK, ANGLE_STEPS, DiscMap
 
 __all__ = ["ANGLES", "SHAPE", "BinnedEvents", "correlated", "gains", "seen_pixels"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.rotation.looking_back.event_count_time import COUNT_SPAN, CountedEvents, active_span
+from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN, CountedEvents, active_span
 
 
 def batch(times):

@@ -1,0 +1,352 @@
+"""The nodes as processes over DDS, paced faster and faster: what is lost, how late, how well.
+
+python bench/graph.py
+python bench/graph.py --seconds 60 --rates 1 2 4 8 --recording fan.dat
+
+A driver, a rotation detector and a fusion node play a simulated fan of 4.7 million events a second,
+and two of them, at several times its pace. Beside them, in a run of its own just before, a plain
+rclpy node takes the same messages and does nothing with them: what it loses no node can have. Times
+until a result is there are from when the window's last event was due to be sent. The detector's
+processor time, for each second of sensor time, is compared with that of `evio analyze`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event as ProcessEvent
+from pathlib import Path
+
+import numpy as np
+from evio_ros.evaluation.simulated_recording import cached_recording
+from rich.console import Console
+from rich.table import Table
+
+from evio_ros.events import EventBatch
+from evio_ros.pipeline import measure_source
+from evio_ros.ros.node_process import NodeProcess
+from evio_ros.ros.share import use_dds_profile
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.sources.registry import open_recording
+from evio_ros.sources.writers.dat import DatWriter
+
+SCENE, RPM, TURNS = "fan_constant", 1153.7, 19
+FAN_MEV_S = 4.7
+APART_PX = 300
+WINDOW_US, STEP_US, MESSAGE_US = 20_000, 10_000, 10_000
+SETTLE_US = 500_000
+ANALYSED_US = 4_000_000
+DAT_BYTES = 8
+RIGHT = 0.01
+START_S, QUIET_S = 60.0, 3.0
+
+
+@dataclass
+class Run:
+    """What came of one replay.
+
+    Attributes:
+        rate: times real time.
+        begin_us, end_us: sensor time that was played.
+        relay_lost, messages: messages that the plain node lost, of how many.
+        late_ms: latency of each window's result after the first 500 ms.
+        rpm: speeds of all rotors in each window after the first 500 ms.
+        driver_cpu_s, detector_cpu_s: processor time of the two nodes.
+        behind_s: how late the driver was at the worst.
+        values: the detector's last diagnostics.
+        share: least share of events taken that the detector reported.
+    """
+
+    rate: float
+    begin_us: int
+    end_us: int
+    relay_lost: int = 0
+    messages: int = 0
+    late_ms: list[float] = field(default_factory=list)
+    rpm: list[list[float]] = field(default_factory=list)
+    driver_cpu_s: float = 0.0
+    detector_cpu_s: float = 0.0
+    behind_s: float = 0.0
+    values: dict[str, str] = field(default_factory=dict)
+    share: float = 1.0
+
+    @property
+    def played_s(self) -> float:
+        """Sensor time."""
+        return 1e-6 * (self.end_us - self.begin_us)
+
+    def locked(self, rotors: int) -> float:
+        """Share of the windows after the first 500 ms in which all rotors were right."""
+        due = (self.end_us - self.begin_us - SETTLE_US) // STEP_US
+        right = [sum(abs(abs(v) / RPM - 1) < RIGHT for v in rpm) >= rotors for rpm in self.rpm]
+        return sum(right) / max(due, 1)
+
+    @property
+    def error(self) -> float:
+        """Relative error of the median speed."""
+        speeds = [abs(v) for rpm in self.rpm for v in rpm]
+        return abs(float(np.median(speeds)) / RPM - 1) if speeds else float("nan")
+
+
+def compose(fans: int, seconds: float, path: Path) -> None:
+    """Write a recording of one or two fans: whole turns of a simulated one, again and again."""
+    period_us = round(60e6 / RPM * TURNS)
+    with open_recording(str(cached_recording(SCENE, 1e-6 * period_us + 0.05))) as source:
+        size = source.size
+        once = EventBatch.concatenate(size, list(source.batches())).between(0, period_us)
+    chance = np.random.default_rng(0)
+    # A third of a turn later the fan looks the same: more events without a sharper edge.
+    more = chance.random(len(once)) < FAN_MEV_S * period_us / len(once) - 1
+    t = np.concatenate((once.t, (once.t[more] + round(20e6 / RPM)) % period_us))
+    x, y, polarity = (
+        np.concatenate((column, column[more])) for column in (once.x, once.y, once.polarity)
+    )
+    columns = [(t, x.astype(np.int64), y, polarity)]
+    if fans == 2:
+        columns = [(t, x + side * APART_PX, y, polarity) for side in (-1, 1)]
+    t, x, y, polarity = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    order = np.argsort(t, kind="stable")
+    order = order[(x[order] >= 0) & (x[order] < size.width)]
+    t, x, y, polarity = t[order], x[order].astype(np.uint16), y[order], polarity[order]
+    with DatWriter(path, size) as writer:
+        for start_us in range(0, round(1e6 * seconds), period_us):
+            writer.append(EventBatch(size, t + start_us, x, y, polarity))
+
+
+def relay(
+    total: int, ready: ProcessEvent, done: ProcessEvent, answer: multiprocessing.Queue
+) -> None:
+    """Take messages, and say in the end how many did not come."""
+    import rclpy
+    from evio_ros.msg import EventArray
+
+    from evio_ros.ros.quality_of_service import EventsQualityParameters, events_quality
+
+    rclpy.init(args=[])
+    node = rclpy.create_node("relay")
+    seqs: list[int] = []
+    publisher = node.create_publisher(
+        EventArray, "relayed", events_quality(EventsQualityParameters())
+    )
+
+    def pass_on(message: EventArray) -> None:
+        seqs.append(message.seq)
+        publisher.publish(message)
+
+    quality = events_quality(EventsQualityParameters())
+    node.create_subscription(EventArray, "events", pass_on, quality)
+    ready.set()
+    while not done.is_set() and len(seqs) < total:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    answer.put(len(seqs))
+    rclpy.shutdown()
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def driver_of(path: Path, run: Run) -> NodeProcess:
+    """The driver node on its way."""
+    return NodeProcess(
+        "driver",
+        {
+            "source": str(path),
+            "replay.rate": run.rate,
+            "replay.window_us": MESSAGE_US,
+            "replay.duration_us": run.end_us - run.begin_us,
+        },
+    )
+
+
+def run_relay(path: Path, run: Run) -> None:
+    """Play to the plain node."""
+    context = multiprocessing.get_context("spawn")
+    ready, done, answer = context.Event(), context.Event(), context.Queue()
+    run.messages = (run.end_us - run.begin_us) // MESSAGE_US
+    process = context.Process(target=relay, args=(run.messages, ready, done, answer))
+    process.start()
+    ready.wait(START_S)
+    with driver_of(path, run) as driver:
+        driver.wait(START_S + 3 * run.played_s / run.rate)
+    done.set()
+    run.relay_lost = run.messages - answer.get(timeout=START_S)
+    process.join()
+
+
+class Listener:
+    """Takes results and diagnostics while a replay runs."""
+
+    def __init__(self, run: Run) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+        from evio_ros.msg import RotationStateArray
+
+        from evio_ros.ros.quality_of_service import results_quality
+        from evio_ros.ros.rotation_listener import LocalNode
+
+        self.run = run
+        self.begin_s: float | None = None
+        self.latest_s = time.monotonic()
+        self.last_end_us = 0
+        self.ready: set[str] = set()
+        self.local = LocalNode("graph_bench")
+        node = self.local.node
+        node.create_subscription(
+            RotationStateArray, "rotation_states", self.take, results_quality()
+        )
+        node.create_subscription(DiagnosticArray, "/diagnostics", self.note, 100)
+
+    def take(self, message) -> None:
+        """A window's rotors."""
+        run = self.run
+        now_s, end_us = time.time(), message.window_end
+        self.latest_s, self.last_end_us = time.monotonic(), end_us
+        stamp_s = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        # Stamps go with sensor time, at any rate, from when the first message was due.
+        first_us = run.begin_us + MESSAGE_US
+        first_s = stamp_s - 1e-6 * (end_us - first_us)
+        due_s = first_s + 1e-6 * (end_us - first_us) / run.rate
+        if end_us > run.begin_us + SETTLE_US:
+            run.late_ms.append(1e3 * (now_s - due_s))
+            run.rpm.append([state.rpm for state in message.states if state.confidence >= 0.5])
+
+    def note(self, message) -> None:
+        """How nodes are doing."""
+        for status in message.status:
+            name = status.name.partition(": ")[0]
+            self.ready.add(name)
+            values = {value.key: value.value for value in status.values}
+            if name == "/rotation_detector":
+                self.run.values = values
+                self.run.share = min(self.run.share, float(values.get("share_taken", 1.0)))
+            elif name == "/driver":
+                self.run.behind_s = max(self.run.behind_s, float(values.get("behind_s", 0.0)))
+
+
+def run_graph(path: Path, run: Run) -> None:
+    """Play to the detector and the fusion node."""
+    parameters = {"window_us": WINDOW_US, "step_us": STEP_US}
+    with NodeProcess("rotation_detector", parameters) as detector, NodeProcess("fusion"):
+        listener = Listener(run)
+        spin(listener, START_S, lambda: {"/rotation_detector", "/fusion"} <= listener.ready)
+        used_s = cpu_s(detector.pid)
+        with driver_of(path, run) as driver:
+            before_s = driver_s = 0.0
+            end_s = time.monotonic() + START_S + 3 * run.played_s / run.rate
+            while driver.exit_code is None and time.monotonic() < end_s:
+                listener.local.spin_once(0.05)
+                driver_s = cpu_s(driver.pid) or driver_s
+                if not listener.last_end_us:
+                    before_s = driver_s
+            run.driver_cpu_s = driver_s - before_s
+        listener.latest_s = time.monotonic()
+        spin(listener, START_S, lambda: time.monotonic() - listener.latest_s > QUIET_S)
+        run.detector_cpu_s = cpu_s(detector.pid) - used_s
+        listener.local.__exit__()
+
+
+def spin(listener: Listener, at_most_s: float, until) -> None:
+    """Spin for a time, or until a condition holds."""
+    end_s = time.monotonic() + at_most_s
+    while time.monotonic() < end_s and not until():
+        listener.local.spin_once(0.05)
+
+
+def analyze_cpu(path: Path, length_us: int) -> float:
+    """Processor time of `evio analyze` for each second of sensor time, without its start."""
+    parameters = RotationDetectorParameters(window_us=WINDOW_US, step_us=STEP_US)
+    with open_recording(str(path)) as source:
+        for _ in measure_source(source, parameters, 0, 400_000):
+            pass
+        start = time.process_time()
+        for _ in measure_source(source, parameters, 0, length_us):
+            pass
+    return (time.process_time() - start) / (1e-6 * length_us)
+
+
+def row_of(run: Run, fans: int, mev_s: float, analyze: float) -> list[str]:
+    """A line of the table."""
+    p50, p99 = np.percentile(run.late_ms, (50, 99)) if run.late_ms else (np.nan, np.nan)
+    detector = run.detector_cpu_s / run.played_s
+    return [
+        f"{fans}",
+        f"{run.rate:g}",
+        f"{mev_s * run.rate:.1f}",
+        f"{run.relay_lost} of {run.messages}",
+        run.values.get("messages_lost", "?"),
+        f"{run.share:.2f}",
+        f"{100 * run.locked(fans):.1f} %",
+        f"{run.error:.0e}",
+        f"{p50:.1f}",
+        f"{p99:.1f}",
+        f"{1e3 * run.behind_s:.0f}",
+        f"{run.driver_cpu_s / run.played_s:.2f}",
+        f"{detector:.2f}",
+        f"{detector / analyze:.1f}",
+        f"{run.values.get('regions_searched', '?')}/{run.values.get('gaps', '?')}",
+    ]
+
+
+COLUMNS = (
+    *("fans", "rate", "Mev/s", "relay lost", "lost", "share taken", "locked", "error"),
+    *("p50 ms", "p99 ms", "driver late ms", "driver CPU", "detector CPU", "x analyze"),
+    "searches/gaps",
+)
+
+
+def main() -> int:
+    """Run the benchmark; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--rates", type=float, nargs="*", default=[1.0, 2.0, 4.0, 8.0], help="of one fan")
+    add("--two-rates", type=float, nargs="*", default=[4.0], help="of two fans")
+    add("--seconds", type=float, default=2.0, help="of each replay, by the clock")
+    add("--no-relay", action="store_true", help="leave out the plain node")
+    add("--folder", help="where the recordings are kept; by default they are removed")
+    options = parser.parse_args()
+    use_dds_profile(os.environ)
+    # Other nodes on this network are to be left alone.
+    os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    table = Table(title=f"The graph, windows of {WINDOW_US // 1000} ms every {STEP_US // 1000} ms")
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    console = Console(width=None if sys.stdout.isatty() else 170)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(options.folder or temporary)
+        for fans, rates in ((1, options.rates), (2, options.two_rates)):
+            if not rates:
+                continue
+            seconds = options.seconds * max(rates)
+            path = folder / f"graph_{fans}_{seconds:g}.dat"
+            if not path.exists():
+                compose(fans, seconds, path)
+            with open_recording(str(path)) as source:
+                mev_s = path.stat().st_size / DAT_BYTES / (source.end_us - source.start_us)
+            analyze = analyze_cpu(path, min(ANALYSED_US, round(1e6 * seconds)))
+            console.print(f"evio analyze takes {analyze:.2f} s for each second of {fans} fans")
+            for rate in rates:
+                run = Run(rate, 0, round(1e6 * options.seconds * rate))
+                if not options.no_relay:
+                    run_relay(path, run)
+                run_graph(path, run)
+                table.add_row(*row_of(run, fans, mev_s, analyze))
+    console.print(table)
+    console.print(f"load: {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,288 @@
+"""How well rotation is measured on real recordings of a disc that a hand spins.
+
+python bench/real_takes.py                          as they are, and re-timed to known speeds
+python bench/real_takes.py FOLDER --kind as-it-is   the recordings of another folder, as they are
+python bench/real_takes.py --look-back              with the windows before the disc was found
+python bench/real_takes.py --details                a row for each recording, and each bad estimate
+
+A folder holds recordings `NAME.aedat4`, each with the angle of its disc in `NAME.truth.json`, and
+`retime.py`, which makes recordings of an exactly known speed from one real turn. Right speeds of
+recordings as they are come from that angle and are good to 1 or 2 %; an estimate is called wrong
+there where it is off by 15 %, and elsewhere by 1 %. What does not turn, or slower than 60 rpm, is
+not asked for. `NAME_cropN.aedat4` is a cut of a recording, in which the disc may not be found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import itertools
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from evio_ros.estimate import RotorEstimate
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.pipeline import measure_batches
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.sources.registry import open_recording
+
+FOLDER = Path(__file__).parents[2] / "shared" / "recordings" / "half_disc"
+AS_IT_IS = "as-it-is"
+CUT = "cut"
+SPEEDS_RPM = (617.3, 1234.0, 300.0)
+SHARES = (1.0, 1 / 3, 0.1)
+RETIMED_S = 1.5
+WINDOW_US, STEP_US = 100_000, 50_000
+SETTLED_US = 300_000
+"""Re-timed rotors are asked for in windows that end after this time."""
+LEAST_RPM = 60.0
+SURE = 0.5
+WRONG, WRONG_AS_IT_IS = 0.01, 0.15
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Hub, and the angle of the disc over time.
+
+    Attributes:
+        hub: x and y in pixels.
+        times_us: times from the first event on, rising.
+        angles_rad: angle at each.
+    """
+
+    hub: tuple[float, float]
+    times_us: NDArray[np.float64]
+    angles_rad: NDArray[np.float64]
+
+    def rpm(self, start_us: float, end_us: float) -> float:
+        """Mean speed between two times; not a number where they are not covered."""
+        if start_us < self.times_us[0] or end_us > self.times_us[-1]:
+            return math.nan
+        first, last = np.interp((start_us, end_us), self.times_us, self.angles_rad)
+        return float((last - first) / (end_us - start_us) * 60e6 / (2 * math.pi))
+
+
+@dataclass(frozen=True)
+class Take:
+    """A recording with its truth.
+
+    Attributes:
+        name: of the file.
+        kind: `AS_IT_IS`, `CUT`, or the speed and share of events that it was re-timed to.
+        events: all of them, from time 0 on.
+        truth: what is right.
+    """
+
+    name: str
+    kind: str
+    events: EventBatch
+    truth: Truth
+
+
+@dataclass
+class Outcome:
+    """What was found in recordings.
+
+    Attributes:
+        due: windows in which the disc is asked for.
+        found: those in which anything was reported.
+        sure: those in which something was reported with confidence `SURE`.
+        found_errors: relative errors of all estimates in due windows, sure or not.
+        errors: relative errors of the sure ones.
+        ratios: the same over their own standard deviations.
+        hub_px: distances of the hubs of all of them from the true one.
+        estimates: number of estimates in windows whose right speed is known.
+        wrong: lines about those that are wrong and sure.
+    """
+
+    due: int = 0
+    found: int = 0
+    sure: int = 0
+    found_errors: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    hub_px: list[float] = field(default_factory=list)
+    estimates: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Take in what was found in other recordings."""
+        for part in fields(self):
+            setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
+
+
+def takes(
+    folder: Path, names: list[str] | None = None, kinds: list[str] | None = None
+) -> Iterator[Take]:
+    """The recordings of a folder, as they are and re-timed.
+
+    Args:
+        folder: where they lie.
+        names: of the recordings; None for all.
+        kinds: `AS_IT_IS`, `CUT` or those of `kind_of`; None for all.
+    """
+    retime = _retime_of(folder / "retime.py")
+    for path in sorted(folder.glob("*.aedat4")):
+        name = path.stem
+        if names and name not in names:
+            continue
+        original = name.split("_crop")[0]
+        record = json.loads((folder / f"{original}.truth.json").read_text())
+        times, angles = np.array(record["t_us"]), np.array(record["angle_rad"])
+        hub = float(record["hub"][0]), float(record["hub"][1])
+        events = _from_zero(path)
+        kind = AS_IT_IS if name == original else CUT
+        if kinds is None or kind in kinds:
+            yield Take(name, kind, events, Truth(hub, times, angles))
+        for rpm, share in itertools.product(SPEEDS_RPM, SHARES) if kind == AS_IT_IS else ():
+            if kinds is None or kind_of(rpm, share) in kinds:
+                yield _retimed(name, events, record, rpm, share, retime)
+
+
+def kind_of(rpm: float, share: float) -> str:
+    """Name of a speed and a share of the events."""
+    return f"{rpm:g} rpm, {share:.0%}"
+
+
+def measured(take: Take, look_back: bool = False) -> Iterator[tuple[int, list[RotorEstimate]]]:
+    """End of each window, and what the detector says of it."""
+    events, end_us = take.events, int(take.events.t[-1]) + 1
+    parameters = RotationDetectorParameters(window_us=WINDOW_US, step_us=STEP_US)
+    for measurement in measure_batches(
+        [events], events.size, parameters, 0, end_us, look_back=look_back
+    ):
+        yield measurement.t_us, measurement.rotors
+
+
+def judged(take: Take, look_back: bool = False) -> Outcome:
+    """Compare the detector's estimates with the truth."""
+    outcome = Outcome()
+    limit = WRONG_AS_IT_IS if take.kind in (AS_IT_IS, CUT) else WRONG
+    for end_us, estimates in measured(take, look_back):
+        rpm = take.truth.rpm(end_us - WINDOW_US, end_us)
+        is_due = abs(rpm) >= LEAST_RPM
+        if take.kind not in (AS_IT_IS, CUT):
+            is_due &= end_us > SETTLED_US
+        sure = [estimate for estimate in estimates if estimate.confidence >= SURE]
+        outcome.due += is_due
+        outcome.found += is_due and bool(estimates)
+        outcome.sure += is_due and bool(sure)
+        for estimate in estimates:
+            right = take.truth.rpm(end_us - estimate.window_us, end_us)
+            if not abs(right) >= LEAST_RPM:
+                continue
+            outcome.estimates += 1
+            error = abs(estimate.rpm / right - 1)
+            away = math.dist(estimate.center, take.truth.hub)
+            if is_due:
+                outcome.found_errors.append(error)
+                outcome.hub_px.append(away)
+            if estimate.confidence < SURE:
+                continue
+            if is_due:
+                outcome.errors.append(error)
+                outcome.ratios.append(abs(estimate.rpm - right) / estimate.rpm_std)
+            if error > limit:
+                outcome.wrong.append(
+                    f"{take.name} {take.kind} at {end_us / 1e6:.2f} s: {estimate.rpm:.1f} +- "
+                    f"{estimate.rpm_std:.2g} rpm, right {right:.1f}, confidence "
+                    f"{estimate.confidence:.3f}, hub {away:.1f} px off"
+                )
+    return outcome
+
+
+def table_of(outcomes: dict[str, Outcome]) -> Table:
+    """A row for each kind."""
+    columns = "windows", "found", "median", "hub px", "sure", "median", "p95", "largest"
+    table = Table("", *columns, "1 s", "2 s", "wrong and sure")
+    for kind, outcome in outcomes.items():
+        errors, ratios = np.array(outcome.errors), np.array(outcome.ratios)
+        found, shown = ["-"] * 2, ["-"] * 5
+        if outcome.found_errors:
+            found = [f"{np.median(outcome.found_errors):.1e}", f"{np.median(outcome.hub_px):.2f}"]
+        if len(errors):
+            figures = [*np.percentile(errors, (50, 95)), errors.max()]
+            shown = [f"{figure:.1e}" for figure in figures]
+            shown += [f"{(ratios < bound).mean():.0%}" for bound in (1, 2)]
+        counts = [str(n) for n in (outcome.due, outcome.found)]
+        wrong = f"{len(outcome.wrong)} of {outcome.estimates}"
+        table.add_row(kind, *counts, *found, str(outcome.sure), *shown, wrong)
+    return table
+
+
+def main() -> int:
+    """Print the table; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
+    parser.add_argument("--kind", action="append", help="as-it-is, cut or e.g. '617.3 rpm, 100%%'")
+    parser.add_argument("--take", action="append", help="name of a recording; may be repeated")
+    parser.add_argument("--look-back", action="store_true", help="as `evio analyze` does")
+    parser.add_argument("--details", action="store_true", help="a row for each recording")
+    options = parser.parse_args()
+    if not options.folder.is_dir():
+        print(f"no recordings at {options.folder}: nothing to measure", file=sys.stderr)
+        return 0
+    outcomes: dict[str, Outcome] = {}
+    for take in takes(options.folder, options.take, options.kind):
+        outcome = judged(take, options.look_back)
+        if options.details:
+            outcomes[f"{take.name} {take.kind}"] = outcome
+        outcomes.setdefault(take.kind, Outcome()).add(outcome)
+        print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    total = Outcome()
+    for name in {take_kind for take_kind in outcomes if "_" not in take_kind}:
+        total.add(outcomes[name])
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table_of(dict(sorted(outcomes.items())) | {"all": total}))
+    for line in total.wrong if options.details else []:
+        print(line)
+    return 0
+
+
+def _from_zero(path: Path) -> EventBatch:
+    with open_recording(str(path)) as source:
+        events = EventBatch.concatenate(source.size, list(source.batches()))
+    return EventBatch(events.size, events.t - events.t[0], events.x, events.y, events.polarity)
+
+
+def _retime_of(script: Path) -> Callable[..., Any]:
+    spec = importlib.util.spec_from_file_location("retime", script)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{script} is missing")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    retimed: Callable[..., Any] = module.retimed
+    return retimed
+
+
+def _retimed(
+    name: str,
+    events: EventBatch,
+    record: dict[str, Any],
+    rpm: float,
+    share: float,
+    retime: Callable[..., Any],
+) -> Take:
+    columns = {"t": events.t, "x": events.x, "y": events.y, "p": events.polarity.astype(np.uint8)}
+    columns |= {"width": np.array(events.size.width), "height": np.array(events.size.height)}
+    made, right = retime(columns, record, rpm, math.ceil(RETIMED_S * rpm / 60), share)
+    size = SensorSize(int(made["width"]), int(made["height"]))
+    batch = EventBatch(size, made["t"], made["x"], made["y"], made["p"] > 0)
+    times = np.array((0.0, float(batch.t[-1]) + 1))
+    truth = Truth(tuple(record["hub"]), times, times * (right * 2 * math.pi / 60e6))
+    return Take(name, kind_of(rpm, share), batch, truth)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

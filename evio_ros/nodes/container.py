@@ -1,0 +1,140 @@
+"""Several nodes in one process: `container driver rotation_detector fusion --ros-args ...`.
+
+Each node has an executor and a thread of its own; compiled kernels run side by side. Events go from
+the driver to the others as they are; over DDS they are published for whoever else has subscribed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.utilities import remove_ros_args
+
+from evio_ros.errors import EvioError
+from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.local_events import compose
+from evio_ros.ros.process import complain, start_ros
+from evio_ros.ros.signal_watch import ended_by_signals
+
+__all__ = ["main"]
+
+_NODES = {
+    "driver": ("evio_ros.nodes.driver", "Driver"),
+    "rotation_detector": ("evio_ros.nodes.rotation_detector", "RotationDetectorNode"),
+    "fusion": ("evio_ros.nodes.fusion", "Fusion"),
+    "state_recorder": ("evio_ros.nodes.state_recorder", "StateRecorder"),
+    "representation": ("evio_ros.nodes.representation", "RepresentationNode"),
+}
+"""Module and class of every node by its name."""
+
+_POLL_S = 0.05
+_LAST_RESULTS_S = 0.3
+"""After the end of a recording, what its last events give is on its way for so long."""
+
+
+class _SpunNode:
+    """A node with an executor in a thread of its own.
+
+    Attributes:
+        node: the node.
+        error: what ended the executor, None while it runs.
+    """
+
+    def __init__(self, node: EvioNode) -> None:
+        self.node = node
+        self.error: Exception | None = None
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._spin, name=node.get_name(), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, then the node."""
+        self._executor.shutdown()
+        self._thread.join()
+        self.node.close()
+        self.node.destroy_node()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        except Exception as error:
+            self.error = error
+
+
+def _classes(names: list[str]) -> list[Callable[[], EvioNode]]:
+    """The nodes' classes; the driver comes first, whatever the order of the names."""
+    if not names:
+        raise EvioError(f"name the nodes to run, of {', '.join(_NODES)}")
+    for name in names:
+        if name not in _NODES:
+            raise EvioError(f"{name!r} is not one of {', '.join(_NODES)}")
+    return [
+        getattr(importlib.import_module(module), kind)
+        for name, (module, kind) in _NODES.items()
+        if name in names
+    ]
+
+
+def _run(nodes: list[_SpunNode]) -> None:
+    """Make and spin nodes until one of them has done its work or fails.
+
+    Args:
+        nodes: receives the nodes, which the caller stops.
+    """
+    names = remove_ros_args(sys.argv)[1:]
+    if "driver" in names:
+        compose()
+    start_ros()
+    made = [make() for make in _classes(names)]
+    nodes += [_SpunNode(node) for node in made]
+    while True:
+        for each in nodes:
+            if each.error is not None:
+                raise each.error
+            if each.node.done.done():
+                each.node.done.result()
+                time.sleep(_LAST_RESULTS_S)
+                return
+        time.sleep(_POLL_S)
+
+
+def main() -> None:
+    """Run the nodes that the command line names."""
+    with ended_by_signals():
+        code = _main()
+    sys.exit(code)
+
+
+def _main() -> int:
+    nodes: list[_SpunNode] = []
+    code = 0
+    try:
+        _run(nodes)
+    except EvioError as error:
+        code = complain(error)
+    except ParameterException as error:
+        code = complain(EvioError(str(error)))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        for each in nodes:
+            each.stop()
+        rclpy.try_shutdown()
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""What topics, services and values of the nodes are, and what happens when something goes wrong.
+
+`make configuration` writes docs/nodes.md from this and from the running nodes; a test sees to it
+that every topic and service has its sentence.
+"""
+
+from __future__ import annotations
+
+__all__ = ["EVERYWHERE", "FAILURES", "LEVELS", "SERVICES", "TOPICS", "VALUES"]
+
+_EVENTS = {
+    "events": "Events; EventPacket instead where `input.packets` says so.",
+    "events/receipts": "Tells the driver that a message has been worked through.",
+}
+_EVENTS_FAILURES = {
+    "a message breaks the rules": "It is refused as a whole and counted in `messages_refused`; "
+    "WARN for ten seconds. Columns of different length, t that decreases or lies outside the "
+    "message, pixels outside the sensor, polarity neither 0 nor 1, a sensor with more pixels than "
+    "`input.maximum_pixels`, or one for which too little memory is free.",
+    "messages are lost": "Gaps in their numbers are counted in `messages_lost`; WARN for ten "
+    "seconds. Their time is known to be missing: rotors are predicted over it, and turns count on. "
+    "After a gap of more than a second all starts afresh.",
+    "two drivers on one topic": "The first is followed. The other is named, ignored and counted in "
+    "`messages_ignored`; WARN. It takes over when the first has been silent for a second.",
+    "the driver ends or is silent": "STALE and a line in the log after `stale_after_s`.",
+    "the driver starts anew, loops or seeks": "The node starts afresh; `driver_restarts` where the "
+    "numbers of messages begin anew.",
+}
+
+TOPICS: dict[str, dict[str, str]] = {
+    "driver": {
+        "events": "All events of the source, in windows.",
+        "events/receipts": "Who has worked through which message.",
+        "triggers": "External triggers of a recording, camera or packets, each with the events of "
+        "its time.",
+        "event_packets": "The events as EventPacket, where `packets` is true.",
+        "/clock": "The end of each window, for nodes with `use_sim_time`, where "
+        "`outputs.publish_clock` is true.",
+        "camera_info": "The calibration, where `outputs.camera_info_file` names one.",
+        "/tf_static": "The camera's frame in `outputs.parent_frame`, where that is given and "
+        "tf2_msgs is installed.",
+    },
+    "rotation_detector": {
+        **_EVENTS,
+        "~/rotation_states": "All rotors of every window, an empty array where none is seen.",
+    },
+    "fusion": {
+        "rotation_detector/rotation_states": "All rotors of every window, from a detector.",
+        "rotation_states": "All rotors of every window whose numbers can be true.",
+        "rotation_state": "The most confident of them; nothing where there is none.",
+        "rotor_markers": "The rotors as rims, reference blades and labels, for rviz and Foxglove, "
+        "where visualization_msgs is installed.",
+    },
+    "representation": {
+        **_EVENTS,
+        "rotation_states": "Rotors to draw into the picture.",
+        "representation/activity": "Events of each pixel, fading.",
+        "representation/event_frame": "Events of each pixel in a window.",
+        "representation/mixed_density": "Stack of ever shorter parts of a window.",
+        "representation/stacked_histogram": "Events of each pixel and time bin.",
+        "representation/time_surface": "How recent each pixel's last event is.",
+        "representation/voxel_grid": "Events of each pixel, spread over time bins.",
+        "representation/image": "A picture for the eye; its stamp is the window's end.",
+        "representation/image/compressed": "The same as JPEG, by image_transport's convention.",
+        "representation/camera_info": "The calibration with the picture's stamp, where "
+        "`image.camera_info_file` names one.",
+    },
+    "state_recorder": {"rotation_states": "What is written."},
+}
+"""Node and topic to what is sent on it."""
+
+SERVICES: dict[str, dict[str, str]] = {
+    "driver": {
+        "~/pause": "Stand still, or go on.",
+        "~/seek": "Go on from another time of the recording.",
+        "~/restart": "Go on from the beginning.",
+    },
+    "rotation_detector": {
+        "~/recalibrate": "Forget all discs, and find them anew.",
+        "~/save_calibration": "Keep the discs in the file that `calibration.file` names.",
+    },
+    "fusion": {},
+    "representation": {},
+    "state_recorder": {},
+}
+"""Node and service to what it does."""
+
+EVERYWHERE = {
+    "a parameter is unknown, of another type or out of range": "At the start: one line, exit code "
+    "2. Later: the change is refused with the reason, and nothing is changed.",
+    "`qos_overrides` names no topic of the node, or no policy": "One line, exit code 2.",
+    "messages of another type come on a topic": "They cannot be taken; WARN with the sender's name "
+    "and type.",
+    "SIGINT or SIGTERM": "The node ends with exit code 0, at any moment. In the middle of a long "
+    "computation it ends after 3 s with 128 plus the signal's number.",
+    "a transition of the life cycle fails": "The reason is logged and is the diagnostics' message, "
+    "level ERROR. A node that starts by itself ends with exit code 2; one that is driven by a "
+    "manager stays as it was.",
+    "nobody publishes /clock under `use_sim_time`": "Nodes work and report by the machine's time.",
+}
+"""What goes wrong to what every node does."""
+
+FAILURES: dict[str, dict[str, str]] = {
+    "driver": {
+        "the source cannot be opened, or fails": "One line, exit code 2, ERROR as the last report.",
+        "the source has faults": "Events are put right or dropped, and counted by cause; WARN.",
+        "a camera gives nothing": "STALE and a line in the log after `stale_after_s`.",
+        "a subscriber is slow": "At rate 0 the replay waits. At other rates it falls behind the "
+        "clock: `behind_s`, WARN from half a second.",
+        "a subscriber does not answer": "After 5 s it is named, WARN, and no longer waited for.",
+    },
+    "rotation_detector": {
+        **_EVENTS_FAILURES,
+        "events come faster than they can be worked on": "An unbiased share of them is taken, "
+        "`share_taken`, and rotors stay locked; WARN. See `overload.*`.",
+        "no rotor is found": "The message tells the most likely reason, `no_rotor_<n>` that of "
+        "each place that was searched.",
+        "the file of known discs is broken": "The node is not configured; exit code 2.",
+    },
+    "fusion": {
+        "the numbers of a rotor cannot be true": "It is left out and counted in "
+        "`refused_<field>`; WARN. NaN, infinite, rpm_std or a variance below 0, 1e300, a "
+        "confidence outside 0 to 1.",
+        "the detector ends or is silent": "After `stale_after_s`, and no earlier than three of the "
+        "detector's intervals: STALE, a line in the log, and empty arrays at the usual rate, with "
+        "the time of sending as stamp and the last window's end.",
+        "two detectors on one topic": "What both say is passed on; WARN with their names.",
+    },
+    "representation": {
+        **_EVENTS_FAILURES,
+        "cv_bridge or OpenCV is not installed": "No picture is published; log and diagnostics say "
+        "what to install. Tensors still come.",
+    },
+    "state_recorder": {
+        "the file cannot be written": "One line, exit code 2; what was written is complete.",
+    },
+}
+"""Node and what goes wrong to what the node does."""
+
+LEVELS = {
+    "OK": "All is well.",
+    "WARN": "Something was lost, refused or is not as it should be.",
+    "STALE": "The input stays away: what was published last holds no longer.",
+    "ERROR": "The node could not be configured, or ends; the message says why.",
+}
+"""Level of the diagnostics to what it means."""
+
+VALUES: dict[str, str] = {
+    "behind_s": "how late the newest window was",
+    "busy_s": "time spent on events since the start",
+    "driver_restarts": "how often the numbers of messages began anew",
+    "estimates_refused": "rotors whose numbers cannot be true",
+    "events": "events taken or sent",
+    "events_filtered_<filter>": "events that a filter of the driver has left out",
+    "events_dropped_late": "events that came too late for their window",
+    "messages": "messages taken or sent",
+    "messages_ignored": "messages of a publisher that is not followed",
+    "messages_lost": "gaps in the numbers of messages",
+    "messages_missed": "messages that had been sent before the node was heard of",
+    "messages_skipped": "numbers left out for events that are known to be missing",
+    "messages_waiting": "messages that wait for the node",
+    "messages_waiting_s": "how long the oldest of them has waited",
+    "load": "time that events take to work on over the time in which they come",
+    "share_taken": "share of the events that was worked on; below 1 under overload",
+    "no_rotor_<n>": "why no rotor was found in a place, with the numbers that decided",
+    "messages_refused": "messages that break the rules",
+    "paused": "whether the replay stands still by request",
+    "windows": "windows of a detector, sent or taken",
+    "windows_silent": "empty arrays sent while the detector was silent",
+    "<messages, events or windows>_per_s": "increase a second",
+    "process_cpu_percent": "CPU time of the process, per cent of one core",
+    "process_memory_mb": "resident memory of the process",
+    "wait_in_queue_p50_ms, _p99_ms": "from a message's arrival to the node's taking it",
+    "window_end_to_state_p50_ms, _p99_ms": "from the stamp of a window's end to its result; tells "
+    "something for live sources and replays in real time",
+    "published_<topic>": "messages sent on a topic of the representation node",
+    "rotor_<id>": "a rotor's speed, standard deviation, confidence and events",
+    "refused_<field>": "rotors refused for a field",
+}
+"""Value of the diagnostics to what it is."""

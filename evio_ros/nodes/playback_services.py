@@ -1,0 +1,46 @@
+"""The driver's services: pause, seek and restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+from evio_ros.errors import ParameterError
+from evio_ros.playback.live import Player
+from evio_ros.srv import Seek
+
+__all__ = ["serve_playback"]
+
+
+def serve_playback(node: Node, player: Player) -> None:
+    """Offer `~/pause`, `~/seek` and `~/restart` of a player."""
+
+    def pause(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        player.pause(request.data)
+        response.success = True
+        response.message = "paused" if request.data else "playing"
+        return response
+
+    def seek(request: Seek.Request, response: Seek.Response) -> Seek.Response:
+        return _try(lambda: player.seek(request.t), f"at {request.t} us", response)
+
+    def restart(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return _try(player.restart, "at the beginning", response)
+
+    node.create_service(SetBool, "~/pause", pause)
+    node.create_service(Seek, "~/seek", seek)
+    node.create_service(Trigger, "~/restart", restart)
+
+
+def _try(action: Callable[[], None], done: str, response: Any) -> Any:
+    """Do it, and say in a service's response how it went."""
+    try:
+        action()
+    except ParameterError as error:
+        response.success, response.message = False, str(error)
+    else:
+        response.success, response.message = True, done
+    return response

@@ -1,0 +1,84 @@
+"""Reading a file of ROS parameters for its mistakes, which ROS tells in eighty lines."""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evio_ros.errors import EvioError
+
+__all__ = ["names_source", "parameters_files", "read_parameters_file", "written_parameters"]
+
+
+def parameters_files(arguments: Sequence[str]) -> list[str]:
+    """The files that a node's command line names."""
+    return [value for option, value in pairwise(arguments) if option == "--params-file"]
+
+
+def read_parameters_file(path: str) -> dict[str, Any]:
+    """What a file of ROS parameters says.
+
+    Raises:
+        EvioError: one line, where the file cannot be read or is no file of parameters.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yaml.safe_load(file)
+    except OSError as error:
+        raise EvioError(f"{path}: cannot be opened: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise EvioError(f"{path}: is no text in UTF-8") from None
+    except yaml.YAMLError as error:
+        raise EvioError(f"{path}:{_place_and_problem(error)}") from None
+    if not isinstance(content, dict):
+        raise EvioError(f"{path}: holds no parameters; config/evio.yaml shows how they are written")
+    for node, section in content.items():
+        if not _is_section(section):
+            raise EvioError(f"{path}: {node}: the key ros__parameters is missing below it")
+    return content
+
+
+def written_parameters(nodes: Mapping[str, Mapping[str, object]]) -> str:
+    """A file of parameters that lasts as long as this process.
+
+    Args:
+        nodes: parameters by the nodes' names, whatever their namespace.
+    """
+    sections = {f"/**/{name}": {"ros__parameters": dict(given)} for name, given in nodes.items()}
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="evio_parameters_", suffix=".yaml", delete=False, encoding="utf-8"
+    ) as file:
+        yaml.safe_dump(sections, file)
+    atexit.register(Path(file.name).unlink, missing_ok=True)
+    return file.name
+
+
+def names_source(content: Mapping[str, Any]) -> bool:
+    """Whether parameters name a source for a driver."""
+    return any(
+        bool((section["ros__parameters"] or {}).get("source"))
+        if "ros__parameters" in section
+        else names_source(section)
+        for section in content.values()
+    )
+
+
+def _is_section(section: object) -> bool:
+    """Whether this is what stands below a node's name, or below a namespace."""
+    if not isinstance(section, dict) or not section:
+        return False
+    return "ros__parameters" in section or all(map(_is_section, section.values()))
+
+
+def _place_and_problem(error: yaml.YAMLError) -> str:
+    """Line, column and problem on one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{mark.line + 1}:{mark.column + 1}: {error.problem}"
+    return " " + " ".join(str(error).split())

@@ -1,0 +1,59 @@
+"""Ending a process that a signal has asked to end, whatever it is doing.
+
+Python runs a signal's handler between two steps of its own. A long compiled kernel, or memory that
+is being filled, is one step: SIGINT and SIGTERM would have to wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["ended_by_signals"]
+
+_GRACE_S = 3.0
+"""How long an orderly end may take; launch sends SIGTERM after 5 s."""
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within, end the process where it has not ended by itself 3 s after SIGINT or SIGTERM.
+
+    It exits with 128 plus the signal's number, as shells have it. To be entered from the main
+    thread, before handlers are installed that do not go on to Python's.
+    """
+    # Python's handler in C writes the signal's number here at once.
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    over = threading.Event()
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(heard, over), name="signals", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(before)
+        told.close()
+
+
+def _watch(heard: socket.socket, over: threading.Event) -> None:
+    with heard:
+        while True:
+            numbers = heard.recv(64)
+            if not numbers:
+                return
+            asked = [number for number in numbers if number in _ENDING]
+            if asked and not over.wait(_GRACE_S):
+                print(
+                    f"{sys.argv[0].rpartition('/')[2]}: did not end within {_GRACE_S:g} s of "
+                    f"{signal.Signals(asked[0]).name}; ended in the middle of its work",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                os._exit(128 + asked[0])

@@ -1,0 +1,32 @@
+"""Who is on a topic, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.node import Node
+
+__all__ = ["publishers_of", "wrong_types"]
+
+
+def publishers_of(node: Node, topic: str) -> list[str]:
+    """Full names of the nodes that publish `topic`, remapped as the node's own topics are; sorted.
+
+    A node that publishes it twice is named twice.
+    """
+    found = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
+    return sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found)
+
+
+def wrong_types(node: Node) -> list[str]:
+    """Publishers whose messages the node cannot take because they have another type, in words."""
+    found = []
+    for subscription in node.subscriptions:
+        topic = subscription.topic_name
+        kind: Any = subscription.msg_type
+        expected = f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
+        for one in node.get_publishers_info_by_topic(topic):
+            if one.topic_type != expected:
+                who = f"{one.node_namespace.rstrip('/')}/{one.node_name}"
+                found.append(f"{topic}: {who} publishes {one.topic_type}, not {expected}")
+    return found

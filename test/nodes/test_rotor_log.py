@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from evio_ros.estimate import RotorEstimate
+from evio_ros.ros.rotor_log import RotorLog
+
+ROTOR = RotorEstimate(
+    id=3,
+    t_us=0,
+    window_us=50_000,
+    rpm=1150.0,
+    rpm_std=0.1,
+    blade_count=3,
+    angle_rad=0.0,
+    angle_std_rad=0.1,
+    turns=0.0,
+    center=(40.2, 30.6),
+    axes=(20.0, 20.0),
+    tilt_rad=0.0,
+    velocity=(0.0, 0.0),
+    confidence=1.0,
+    events=100,
+    center_std=(0.1, 0.1),
+)
+
+
+class Lines(list):
+    """A node whose log is this list."""
+
+    def get_logger(self):
+        return self
+
+    def info(self, line: str) -> None:
+        self.append(line)
+
+
+def told(*windows: tuple[int, bool]) -> list[str]:
+    """What is told of windows: their ends in ms, and whether the rotor was seen."""
+    lines = Lines()
+    log = RotorLog(lines)
+    for end_ms, is_seen in windows:
+        seen = [replace(ROTOR, t_us=1000 * end_ms)] if is_seen else []
+        log.note(1000 * end_ms, seen)
+    return lines
+
+
+FOUND = "rotor 3 found: 1150.0 rpm, centre (40, 31) px"
+LOST = "rotor 3 lost, last at 1150.0 rpm"
+
+
+def test_a_rotor_is_told_when_it_comes_and_when_it_has_been_away_for_half_a_second():
+    assert told((50, False), (100, True), (150, True)) == [FOUND]
+    assert told((100, True), (150, False), (200, True)) == [FOUND]
+    assert told((100, True), (600, False)) == [FOUND]
+    assert told((100, True), (601, False), (651, True)) == [FOUND, LOST, FOUND]
+
+
+def test_when_time_goes_back_everything_begins_anew():
+    assert told((1000, True), (50, False)) == [FOUND, LOST]

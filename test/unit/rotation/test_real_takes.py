@@ -1,0 +1,63 @@
+"""Recordings of a real disc that a hand spins, and one of its turns re-timed to known speeds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+BENCH = Path(__file__).parents[3] / "bench"
+FOLDER = BENCH.parents[1] / "shared" / "recordings" / "half_disc"
+TAKES = sorted(path.name.removesuffix(".truth.json") for path in FOLDER.glob("*.truth.json"))
+
+pytestmark = pytest.mark.skipif(not TAKES, reason="the recordings are not beside the checkout")
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(BENCH))
+    import real_takes
+
+    yield real_takes
+    sys.path.remove(str(BENCH))
+
+
+def test_most_takes_are_found_where_they_turn(bench: ModuleType) -> None:
+    """A hand spins the disc up within a tenth of a second; it rests half a second later."""
+    found = 0
+    for take in bench.takes(FOLDER, TAKES, [bench.AS_IT_IS]):
+        outcome = bench.judged(take)
+        found += outcome.found > 0
+        assert not outcome.wrong
+        assert np.max(outcome.hub_px, initial=0.0) < 3.0
+    assert found >= 4
+
+
+def test_looking_back_measures_all_of_a_take(bench: ModuleType) -> None:
+    total = bench.Outcome()
+    for take in bench.takes(FOLDER, TAKES, [bench.AS_IT_IS]):
+        total.add(bench.judged(take, look_back=True))
+    assert total.sure >= 0.6 * total.due
+    assert np.median(total.errors) < 0.03
+    assert max(total.errors) < 0.15
+
+
+@pytest.mark.parametrize("kind", ["617.3 rpm, 100%", "1234 rpm, 33%", "1234 rpm, 10%"])
+def test_a_known_speed_is_measured(bench: ModuleType, kind: str) -> None:
+    total = bench.Outcome()
+    for take in bench.takes(FOLDER, TAKES[:5], [kind]):
+        total.add(bench.judged(take))
+    errors = sorted(total.errors)
+    assert total.sure >= 0.95 * total.due
+    assert errors[len(errors) // 2] < 3e-4
+    assert errors[round(0.95 * len(errors))] < 2e-3
+    assert not total.wrong
+
+
+def test_a_cut_of_a_disc_is_right_or_nothing(bench: ModuleType) -> None:
+    for take in bench.takes(FOLDER, None, [bench.CUT]):
+        assert not bench.judged(take).wrong
