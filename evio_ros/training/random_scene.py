@@ -35,7 +35,7 @@ _LEAST_STRENGTH = 1.3
 """A passing blade changes the filtered log light by so many thresholds at least."""
 _SLOWEST_RPM, _FASTEST_RPM = 150.0, 12_000.0
 _MOST_PASSES_S = 8e5
-"""Passages of blades over pixels a second: large rotors turn slowly, and cost no more to simulate."""
+"""Of blades over pixels: large rotors turn slowly, and cost no more to simulate."""
 _TRIES = 40
 _PX_S = 80.0
 """No texture moves faster."""
@@ -103,10 +103,18 @@ def random_scene(random: np.random.Generator, size: SensorSize, seconds: float) 
         textures += body
     drones = (tuple(range(len(rotors))),) if kind == "drone" and rotors else ()
     lamps = tuple(_lamp(random, size) for _ in range(int(random.random() < 0.2)))
-    flicker = {"flicker_hz": float(random.choice((100.0, 120.0))), "flicker_depth": 0.0}
+    mains_hz, depth = float(random.choice((100.0, 120.0))), 0.0
     if random.random() < 0.015:
-        flicker["flicker_depth"] = float(random.uniform(0.02, 0.25))
-    scene = Scene(kind, tuple(rotors), tuple(textures), lamps, background, **flicker)
+        depth = float(random.uniform(0.02, 0.25))
+    scene = Scene(
+        kind,
+        tuple(rotors),
+        tuple(textures),
+        lamps,
+        background,
+        flicker_hz=mains_hz,
+        flicker_depth=depth,
+    )
     return LabelledScene(scene, camera, drones)
 
 
@@ -197,7 +205,9 @@ def _drone(
         return [], []
     pattern, rpm = drawn
     radius = _log_uniform(random, 2.5, 0.12 * size.height)
-    carrier = _path(random, size, radius, random.uniform(0.0, 1.0) ** 2 * 120.0, shake, upright=True)
+    carrier = _path(
+        random, size, radius, random.uniform(0.0, 1.0) ** 2 * 120.0, shake, upright=True
+    )
     spacing = radius * random.uniform(1.5, 2.6)
     turn = random.uniform(0, math.pi / 2)
     flat = carrier.shapes[0].axes[1] / carrier.shapes[0].axes[0]
