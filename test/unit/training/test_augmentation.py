@@ -38,17 +38,17 @@ def test_boxes_go_where_the_events_go(seed):
         np.testing.assert_array_equal(found, kept)
 
 
-def test_what_has_left_the_image_is_not_labelled():
+def test_what_is_hardly_seen_is_not_labelled():
     lost = 0
     for seed in range(60):
         made = varied(blocks(seed), np.random.default_rng(seed))
         for window, found in zip(made.inputs, made.boxes, strict=True):
             for kind in (0, 1):
                 mask = (window == kind + 1).any(axis=0)
-                sides = mask.any(axis=0).sum(), mask.any(axis=1).sum()
-                expected = min(sides) >= 6 and 2 * sides[0] * sides[1] >= 12 * 14
-                assert bool((found[:, 0] == kind).any()) == expected
-                lost += not expected
+                share = mask.sum() / (12 * 14)
+                labelled = bool((found[:, 0] == kind).any())
+                assert labelled if share > 0.7 else not labelled or share > 0.3
+                lost += not labelled
     assert lost
 
 
