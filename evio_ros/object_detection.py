@@ -22,7 +22,7 @@ from evio_ros.representations.stacked_histogram import StackedHistogram, Stacked
 
 __all__ = ["DetectedObjects", "ObjectDetectionParameters", "ObjectDetector"]
 
-_MOST_DOWNSAMPLE = 4
+_MOST_DOWNSAMPLE = 8
 
 
 @dataclass(frozen=True)
