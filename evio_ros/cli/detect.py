@@ -24,8 +24,11 @@ def detect(
     recording: Annotated[str, typer.Argument(help="The recording to look at.", show_default=False)],
     model: Annotated[
         str,
-        typer.Option(help="Name or file of the network; see `evio models`.", show_default=False),
-    ],
+        typer.Option(
+            help="Name or file of the network, see `evio models`.",
+            show_default="the one that comes with evio",
+        ),
+    ] = "",
     start: Start = 0.0,
     duration: Duration = None,
     time_unit: TimeUnit = None,
@@ -48,27 +51,30 @@ def detect(
     A line is printed for each track: what it is, when it was seen, how certain.
     """
     from evio_ros.cli.progress import progress_bar
-    from evio_ros.detection.model_store import find_model
+    from evio_ros.detection.network import NetworkParameters, open_network
     from evio_ros.object_detection import ObjectDetectionParameters, ObjectDetector
     from evio_ros.sources.registry import open_recording
     from evio_ros.windowing import windows
 
-    parameters = ObjectDetectionParameters(least_score=score, backend=backend)
+    parameters = ObjectDetectionParameters(least_score=score)
     seen: dict[int, _Sighting] = {}
     with ExitStack() as stack:
         source = stack.enter_context(open_recording(recording, time_unit=time_unit))
-        detector = ObjectDetector(source.size, find_model(model), parameters)
+        _, network = open_network(NetworkParameters(model, backend))
+        if network.remark:
+            typer.echo(f"evio: {network.remark}; {network.backend} is taken", err=True)
+        detector = ObjectDetector(source.size, network, parameters)
         start_us, end_us = section_of(source, start, duration)
         source.seek(start_us)
         file = _open_lines(stack, json_path)
-        length_us = detector.configuration.window_us
+        length_us = detector.window_us
         advance = stack.enter_context(progress_bar(Path(recording).name, end_us - start_us))
         cut = windows(source.batches(), source.size, length_us, start_us, end_us, covered_only=True)
         for window in cut:
             found = detector.process(window)
             _note(seen, found, start_us)
             if file is not None:
-                file.write(json.dumps(_row(found, detector)) + "\n")
+                file.write(json.dumps(_row(found)) + "\n")
             advance(window.end_us - start_us)
     _print(seen, detector, file=sys.stderr if json_path == "-" else sys.stdout)
 
@@ -102,8 +108,8 @@ def _note(seen: dict[int, _Sighting], found: DetectedObjects, start_us: int) -> 
         one.score = max(one.score, track.score)
 
 
-def _row(found: DetectedObjects, detector: ObjectDetector) -> dict[str, Any]:
-    classes = detector.configuration.classes
+def _row(found: DetectedObjects) -> dict[str, Any]:
+    classes = found.classes
     boxes = found.boxes
     return {
         "t_us": found.t_us,
@@ -133,12 +139,12 @@ def _rounded(numbers: list[float]) -> list[float]:
 
 def _print(seen: dict[int, _Sighting], detector: ObjectDetector, file: Any) -> None:
     statistics = detector.statistics
+    classes = detector.network.configuration.classes
     if not seen:
         typer.echo(f"No object seen in {statistics.windows} windows.", file=file)
     for number, one in sorted(seen.items()):
         typer.echo(
-            f"track {number}: {detector.configuration.classes[one.label]}, {one.first_s:.2f} to "
-            f"{one.last_s:.2f} s, seen in {one.windows} of {statistics.windows} windows, score up "
-            f"to {one.score:.2f}",
+            f"track {number}: {classes[one.label]}, {one.first_s:.2f} to {one.last_s:.2f} s, "
+            f"seen in {one.windows} of {statistics.windows} windows, score up to {one.score:.2f}",
             file=file,
         )

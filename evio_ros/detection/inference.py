@@ -17,21 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.detection.rvt_configuration import RvtConfiguration
-from evio_ros.errors import ParameterError
+from evio_ros.errors import EvioError, ParameterError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from evio_ros.detection.rvt_network import RvtNetwork
 
-__all__ = ["BACKENDS", "inference_of"]
+__all__ = ["BACKENDS", "Network", "inference_of", "missing_packages"]
 
 _Single = NDArray[np.float32]
 _OPSET = 17
+_PACKAGES = ("torch", "evlib", "safetensors", "norfair", "cv2")
+_CUDA, _EAGER, _OPENVINO, _TRACED = "cuda", "eager", "openvino", "traced"
 
 
 class _Inference(Protocol):
     """A network with its recurrent state."""
+
+    @property
+    def states(self) -> list[_Single]:
+        """Hidden and cell state of each stage in turn, (1, channels, rows, columns)."""
+        ...
 
     def step(self, histogram: NDArray[np.uint8]) -> _Single:
         """Predictions, (places, 5 + classes), for the next input, (channels, rows, columns)."""
@@ -42,20 +49,73 @@ class _Inference(Protocol):
         ...
 
 
+class Network:
+    """A network that is ready to run, with the recurrent state of one stream of events.
+
+    Args:
+        configuration: what network.
+        inference: runs it.
+        backend: what that is.
+        remark: what else was tried first and why it was not taken; empty for nothing.
+
+    Attributes:
+        configuration, backend, remark: as given.
+    """
+
+    def __init__(
+        self, configuration: RvtConfiguration, inference: _Inference, backend: str, remark: str = ""
+    ) -> None:
+        self.configuration = configuration
+        self.backend = backend
+        self.remark = remark
+        self._inference = inference
+
+    def step(self, histogram: NDArray[np.uint8]) -> _Single:
+        """Predictions for the next input.
+
+        Args:
+            histogram: uint8 (channels, rows, columns) of the network's input.
+
+        Returns:
+            float32 (places, 5 + classes), see `RvtNetwork.forward`.
+
+        Raises:
+            EvioError: where a graphics card has no memory left.
+        """
+        return self._inference.step(histogram)
+
+    def features(self, stage: int) -> _Single:
+        """What the network remembers: hidden state of a stage, 0 to 3, (channels, rows, columns).
+
+        A cell of stage s is 4 * 2**s pixels wide.
+        """
+        return self._inference.states[2 * stage][0]
+
+    def reset(self) -> None:
+        """Forget the state."""
+        self._inference.reset()
+
+
+def missing_packages() -> list[str]:
+    """What networks and tracks need and is not installed."""
+    return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+
+
 def inference_of(
     configuration: RvtConfiguration, weights: dict[str, Tensor], backend: str, threads: int = 0
-) -> _Inference:
+) -> Network:
     """Make a network ready to run.
 
     Args:
         configuration: what network.
         weights: by their published names.
-        backend: a name of `BACKENDS`, or "auto" for the best that is installed.
+        backend: a name of `BACKENDS`; or "auto" for the fastest, as measured, of those that are
+            installed and work.
         threads: of the processor, 0 for the library's choice.
 
     Raises:
-        ParameterError: where the backend is unknown or its library is missing, or the weights do
-            not fit the network.
+        ParameterError: where the backend is unknown, its library is missing or fails, or the
+            weights do not fit the network.
     """
     try:
         import torch
@@ -65,27 +125,44 @@ def inference_of(
         raise ParameterError(
             f"networks need PyTorch and evlib: pip install 'evio_ros[rvt]' ({error})"
         ) from error
-    name = _best_backend() if backend == "auto" else backend
-    if name not in BACKENDS:
+    if backend != "auto" and backend not in BACKENDS:
         raise ParameterError(f"backend: {backend!r} is none of auto, {', '.join(BACKENDS)}")
     if threads:
         torch.set_num_threads(threads)
-    network = RvtNetwork(configuration)
-    network.load_published(weights)
-    network.requires_grad_(False)
-    try:
-        return BACKENDS[name](network, threads)
-    except ImportError as error:
-        raise ParameterError(f"backend: {name} is not installed ({error})") from error
+    failures: list[str] = []
+    for name in _backends_to_try() if backend == "auto" else [backend]:
+        network = RvtNetwork(configuration)
+        network.load_published(weights)
+        network.requires_grad_(False)
+        try:
+            inference = BACKENDS[name](network, threads)
+            inference.step(np.zeros(_shape_of(configuration), np.uint8))
+            inference.reset()
+        # Libraries of other makers: whatever they fail with, another backend may work.
+        except Exception as error:
+            failures.append(f"{name} cannot be used: {_first_line(error)}")
+            continue
+        return Network(configuration, inference, name, "; ".join(failures))
+    raise ParameterError(f"backend: {'; '.join(failures)}")
 
 
-def _best_backend() -> str:
-    """The fastest backend, as measured, of those that are installed."""
+def _shape_of(configuration: RvtConfiguration) -> tuple[int, int, int]:
+    size = configuration.input_size
+    return configuration.channels, size.height, size.width
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _backends_to_try() -> list[str]:
+    """Backends from the fastest, as measured, to one that always works."""
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "openvino" if importlib.util.find_spec("openvino") else "traced"
+    names = [_CUDA] if torch.cuda.is_available() else []
+    names += [_OPENVINO] if importlib.util.find_spec("openvino") else []
+    return [*names, _TRACED, _EAGER]
 
 
 class _Torch:
@@ -97,14 +174,22 @@ class _Torch:
         self._step = step
         self._states = network.first_states()
 
+    @property
+    def states(self) -> list[_Single]:
+        """See `_Inference.states`."""
+        return [state.cpu().numpy() for state in self._states]
+
     def step(self, histogram: NDArray[np.uint8]) -> _Single:
         """See `_Inference.step`."""
         import torch
 
-        with torch.inference_mode():
-            tensor = torch.from_numpy(histogram).to(self._device).float().unsqueeze(0)
-            predictions, self._states = self._step(tensor, self._states)
-            return predictions[0].cpu().numpy()
+        try:
+            with torch.inference_mode():
+                tensor = torch.from_numpy(histogram).to(self._device).float().unsqueeze(0)
+                predictions, self._states = self._step(tensor, self._states)
+                return predictions[0].cpu().numpy()
+        except torch.cuda.OutOfMemoryError as error:
+            raise EvioError(f"no memory on the CUDA device: {_first_line(error)}") from error
 
     def reset(self) -> None:
         """See `_Inference.reset`."""
@@ -127,11 +212,8 @@ def _cuda(network: RvtNetwork, _: int) -> _Inference:
     import torch
 
     if not torch.cuda.is_available():
-        raise ParameterError("backend: there is no CUDA device for PyTorch here")
-    try:
-        return _Torch(network.cuda(), "cuda", network)
-    except torch.cuda.OutOfMemoryError as error:
-        raise ParameterError(f"backend: no memory on the CUDA device ({error})") from error
+        raise ParameterError("there is no CUDA device for PyTorch here")
+    return _Torch(network.cuda(), "cuda", network)
 
 
 class _Onnx:
@@ -145,16 +227,16 @@ class _Onnx:
     def __init__(self, network: RvtNetwork, run: Callable[[list[_Single]], list[_Single]]) -> None:
         self._first = [state.numpy() for state in network.first_states()]
         self._run = run
-        self._states = list(self._first)
+        self.states = list(self._first)
 
     def step(self, histogram: NDArray[np.uint8]) -> _Single:
         """See `_Inference.step`."""
-        predictions, *self._states = self._run([histogram[None].astype(np.float32), *self._states])
+        predictions, *self.states = self._run([histogram[None].astype(np.float32), *self.states])
         return predictions[0]
 
     def reset(self) -> None:
         """See `_Inference.reset`."""
-        self._states = list(self._first)
+        self.states = list(self._first)
 
 
 def _onnxruntime(network: RvtNetwork, threads: int) -> _Inference:
@@ -225,10 +307,10 @@ def _example(network: RvtNetwork) -> tuple[Tensor, list[Tensor]]:
 
 
 BACKENDS: dict[str, Callable[..., _Inference]] = {
-    "eager": _eager,
-    "traced": _traced,
-    "openvino": _openvino,
+    _EAGER: _eager,
+    _TRACED: _traced,
+    _OPENVINO: _openvino,
     "onnxruntime": _onnxruntime,
-    "cuda": _cuda,
+    _CUDA: _cuda,
 }
 """Ways to run a network, by name."""

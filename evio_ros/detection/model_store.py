@@ -19,6 +19,7 @@ from evio_ros.errors import ParameterError, SourceError
 __all__ = ["find_model", "import_checkpoint", "model_folders", "stored_models"]
 
 _SUFFIX = ".safetensors"
+_OWN_FOLDER = Path(__file__).with_name("models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class _StoredModel:
 def model_folders() -> list[Path]:
     """Folders with model files, the user's own first, then those that come with the package."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return [Path(data) / "evio_ros" / "models", Path(__file__).with_name("models")]
+    return [Path(data) / "evio_ros" / "models", _OWN_FOLDER]
 
 
 def stored_models() -> list[_StoredModel]:
@@ -58,9 +59,14 @@ def stored_models() -> list[_StoredModel]:
 def find_model(name: str) -> Path:
     """The model file of a name, or at a path.
 
+    Args:
+        name: empty for the first that comes with the package, else the first of the user's.
+
     Raises:
         SourceError: where there is none.
     """
+    if not name:
+        return _default_model()
     path = Path(name).expanduser()
     if path.suffix == _SUFFIX or path.parent != Path("."):
         if path.exists():
@@ -73,6 +79,16 @@ def find_model(name: str) -> Path:
     known = ", ".join(model.name for model in stored_models()) or "none"
     raise SourceError(
         name, f"no model of this name; known: {known}; `evio models import` adds checkpoints"
+    )
+
+
+def _default_model() -> Path:
+    paths = [model.path for model in stored_models()]
+    ours = [path for path in paths if path.parent == _OWN_FOLDER]
+    for path in (*ours, *paths):
+        return path
+    raise SourceError(
+        "model", "none is named, and none is stored; `evio models import` adds checkpoints"
     )
 
 

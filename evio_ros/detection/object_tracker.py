@@ -99,7 +99,8 @@ class Track:
         velocity: float64 (2,): of the centre, pixels a second.
         score: of the box seen last.
         label: number of the class.
-        is_seen: whether a box of this window belongs to it; else it is predicted.
+        seen_us: sensor time of that box.
+        is_seen: whether that is of this window; else the track is predicted.
     """
 
     id: int
@@ -107,6 +108,7 @@ class Track:
     velocity: _Real
     score: float
     label: int
+    seen_us: int
     is_seen: bool
 
 
@@ -241,6 +243,7 @@ def _track(one: TrackedObject, t_us: int) -> Track:
         velocity=velocity,
         score=float(last.scores[0]),
         label=int(one.label),
+        seen_us=last.data,
         is_seen=last.data == t_us,
     )
 

@@ -46,6 +46,11 @@ LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
                 "false",
                 "true: also run the representation node, for tensors and pictures.",
             ),
+            "use_rvt": (
+                "auto",
+                "true: also run the RVT detector, for boxes and tracks of objects; auto: where "
+                "PyTorch is installed and a model is at hand.",
+            ),
             "composed": (
                 "false",
                 "true: all nodes in one process, which hands events over without copies.",
@@ -56,6 +61,10 @@ LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
     "driver": ("The driver alone: a recording or camera in, /events out.", {**_PLAYED, **_COMMON}),
     "rotation_detector": (
         "The rotation detector and the fusion node, for events that another driver publishes.",
+        {**_TAKEN, **_COMMON},
+    ),
+    "rvt_detector": (
+        "The RVT detector, for events that another driver publishes.",
         {**_TAKEN, **_COMMON},
     ),
     "representation": (
