@@ -21,7 +21,7 @@ from evio_ros.tracked_object import TrackedObject
 
 __all__ = ["DetectedObjects", "ObjectDetectionParameters", "ObjectDetector"]
 
-_MOST_DOWNSAMPLE = 4
+_MOST_DOWNSAMPLE = 8
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +17,11 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(help="Their seed; trainings use 0 unless told.", min=0)
     ] = 1_000_000,
-    length: Annotated[int, typer.Option(help="Windows of a scene.", min=1)] = 20,
+    length: Annotated[int, typer.Option(help="Windows of a scene.", min=1)] = 10,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Keep the scenes there for the next time.", show_default="not kept"),
+    ] = None,
     score: Annotated[
         float, typer.Option(help="From which a box counts as an alarm.", min=0.0, max=1.0)
     ] = 0.3,
@@ -34,7 +39,15 @@ def evaluate(
     configuration, weights = read_model(find_model(model))
     with step_bar("scenes", scenes) as advance:
         quality = evaluate_model(
-            configuration, weights, scenes, length, seed, score, backend, lambda n: advance(n, "")
+            configuration,
+            weights,
+            scenes,
+            length,
+            seed,
+            score,
+            backend,
+            folder,
+            lambda number: advance(number, ""),
         )
     if as_json:
         facts = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evio_ros.detection.boxes import kept_boxes
 from evio_ros.detection.inference import inference_of
 from evio_ros.detection.rvt_configuration import RvtConfiguration
 from evio_ros.training.average_precision import DetectionQuality, quality_of
-from evio_ros.training.sequences import random_sequence
+from evio_ros.training.sequences import kept_sequence, random_sequence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,7 @@ def evaluate_model(
     seed: int,
     least_score: float,
     backend: str = "auto",
+    folder: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> DetectionQuality:
     """Average precision and false alarms of a network over random scenes.
@@ -40,6 +42,7 @@ def evaluate_model(
         seed: of the scenes.
         least_score: from which a box is reported, for false alarms.
         backend: what runs it.
+        folder: where the sequences are kept for the next time; None to keep none.
         advance: called with the number of scenes that are done.
 
     Raises:
@@ -48,7 +51,11 @@ def evaluate_model(
     inference = inference_of(configuration, weights, backend)
     truth, found, is_empty = [], [], []
     for number in range(scenes):
-        sequence = random_sequence((seed, number), configuration, length)
+        sequence = (
+            random_sequence((seed, number), configuration, length)
+            if folder is None
+            else kept_sequence(folder, seed, number, configuration, length)
+        )
         inference.reset()
         for histogram, boxes in zip(sequence.inputs, sequence.boxes, strict=True):
             predictions = inference.step(histogram)
