@@ -50,7 +50,7 @@ class Dashboard(EvioNode):
     def configure(self) -> None:
         """Listen on the port, open the history and begin to answer."""
         try:
-            from evio_ros.web.api import create_app
+            from evio_ros.web.dashboard_app import create_dashboard
             from evio_ros.web.web_server import WebServer
         except ImportError as error:
             raise EvioError(
@@ -69,7 +69,7 @@ class Dashboard(EvioNode):
             self._postgres = self._open.enter_context(sink)
             self._view.on_state(sink.put)
         source = GraphControl(self, self._view)
-        app = create_app(source, parameters, self._history)
+        app = create_dashboard(source, parameters, self._history)
         self._server = WebServer(app, parameters)
         self._open.callback(self._server.close)
         self._server.start()
