@@ -183,6 +183,7 @@ VALUES: dict[str, str] = {
     "duration_s": "length of the recording",
     "rate": "speed of the replay",
     "history_mb, _rows, _rows_dropped": "size of the history, what was written and what not",
+    "postgres_rows, _rows_waiting, _rows_dropped": "the same for PostgreSQL",
     "paused": "whether the replay stands still by request",
     "windows": "windows of a detector, sent or taken",
     "windows_silent": "empty arrays sent while the detector was silent",
