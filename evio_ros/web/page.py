@@ -36,12 +36,12 @@ def create_page(title: str, prefix: str = "/") -> ASGIApp:
         from fastapi import FastAPI
     except ImportError as error:
         raise EvioError(f"the page needs {error.name}: pip install 'evio_ros[web]'") from None
-    server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    server: Any = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app = Dash(
         __name__,
         server=server,
         title=title,
-        update_title=None,
+        update_title="",
         routes_pathname_prefix="/",
         requests_pathname_prefix=prefix,
         assets_folder=str(_FOLDER / "assets"),

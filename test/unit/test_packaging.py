@@ -38,7 +38,6 @@ ROSDEP_KEYS = {
 }
 
 NOT_IMPORTED = {
-    "pyarrow": "brought by evlib; named to keep to versions that go with numpy 1",
     "ruff": "a command of `make test`",
     "types-pyyaml": "types for mypy",
 }

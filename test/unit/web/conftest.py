@@ -2,5 +2,5 @@ from __future__ import annotations
 
 import pytest
 
-for module in ("fastapi", "uvicorn", "websockets"):
-    pytest.importorskip(module, reason="the dashboard's server: pip install 'evio_ros[web]'")
+for module in ("fastapi", "schemathesis", "uvicorn", "websockets"):
+    pytest.importorskip(module, reason="pip install 'evio_ros[test,web]'")

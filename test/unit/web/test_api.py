@@ -5,6 +5,9 @@ import time
 
 import numpy as np
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from web_desk import Desk, ask, rotor, sample, served
 
 from evio_ros.events import EventBatch, SensorSize
@@ -175,7 +178,6 @@ def test_metrics_are_in_prometheus_format(desk, port):
 
 def test_the_api_keeps_to_its_own_description(desk, tmp_path):
     """Every operation, tried with values that its description allows and others."""
-    schemathesis = pytest.importorskip("schemathesis", reason="it is not installed")
     desk.view.put_state(sample(5000, rotor()))
     parameters = WebParameters(port=0, requests_a_second=10_000.0, host_names="testserver")
     with History(tmp_path / "history.sqlite", 10) as history:
@@ -189,9 +191,6 @@ def test_the_api_keeps_to_its_own_description(desk, tmp_path):
 
 
 def _try(operation, tried):
-    from hypothesis import HealthCheck, given, settings
-    from schemathesis.specs.openapi.checks import positive_data_acceptance
-
     @given(case=operation.as_strategy())
     @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
     def attempt(case):

@@ -220,6 +220,8 @@ def test_the_controls_act(browser, desk):
 def test_a_chosen_rotor_is_the_one_whose_spectrum_is_shown(browser, desk):
     with Turning(desk), opened(browser, desk) as page:
         page.click("[data-rotor='4']")
+        # Charts that cannot be seen are not drawn.
+        page.locator("#spectrum-chart").scroll_into_view_if_needed()
         wait_for(
             page, "document.getElementById('spectrum-rotor').textContent.startsWith('rotor 4')"
         )
