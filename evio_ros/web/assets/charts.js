@@ -71,6 +71,12 @@
     return look;
   }
 
+  /** Axes have numbers as soon as there are data. */
+  function number(layout) {
+    layout.xaxis.showticklabels = layout.yaxis.showticklabels = true;
+    return layout;
+  }
+
   class Charts {
     constructor() {
       this.speeds = new Map();
@@ -185,6 +191,7 @@
       layout.xaxis.autorange = false;
       layout.yaxis.title.text = relative ? "rpm from the median" : "rpm";
       if (low <= high) {
+        number(layout);
         // Absolute speeds do not fill the height with noise.
         const least = relative ? 1e-6 : 0.004 * Math.max(Math.abs(low), Math.abs(high));
         const pad = Math.max(0.08 * (high - low), (least - (high - low)) / 2);
@@ -198,13 +205,14 @@
       const plot = this.plot("rate-chart");
       if (!plot) return;
       const found = rows(this.rate, this.newestUs, this.span());
+      if (!found.length) return;
       plot.layout.xaxis.range = [-this.span(), 0];
       plot.layout.xaxis.autorange = false;
       const accent = evio.style("--accent");
       Plotly.react(plot, [{
         type: "scatter", mode: "lines", x: found.map((row) => row && row[0]), y: found.map((row) => row && row[1]),
         fill: "tozeroy", fillcolor: alpha(accent, 0.15), line: { color: accent, width: 1.6 }, hoverinfo: "x+y",
-      }], plot.layout);
+      }], number(plot.layout));
     }
 
     async drawAngle(now) {
@@ -214,6 +222,7 @@
       const id = this.chosen;
       const told = await this.ask("angle", `api/rotors/${id}/angle_time`);
       if (!told || id !== this.chosen) return;
+      number(plot.layout);
       const times = told.counts.length, angles = told.counts[0].length;
       const length = (told.end_us - told.start_us) / 1e3;
       const z = Array.from({ length: angles }, (_, a) => told.counts.map((row) => row[a]));
@@ -236,6 +245,7 @@
       const id = this.chosen;
       const told = await this.ask("spectrum", `api/rotors/${id}/spectrum`);
       if (!told || id !== this.chosen) return;
+      number(plot.layout);
       const pass = told.blade_pass_hz;
       const most = pass ? Math.min(Math.max(5 * pass, 50), 2000) : 500;
       const x = [], y = [];
