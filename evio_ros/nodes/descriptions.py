@@ -44,6 +44,15 @@ TOPICS: dict[str, dict[str, str]] = {
         **_EVENTS,
         "~/rotation_states": "All rotors of every window, an empty array where none is seen.",
     },
+    "rvt_detector": {
+        **_EVENTS,
+        "representation/stacked_histogram": "Taken instead of events where `input.tensors` says "
+        "so, with windows of the length that the network takes.",
+        "~/detections": "Boxes of every window; none gives an empty array. The stamp is the "
+        "window's end.",
+        "~/tracks": "Objects over time: `id` is the track, the stamp of each the end of the window "
+        "that saw it last, so that it is seen now where that is the array's.",
+    },
     "fusion": {
         "rotation_detector/rotation_states": "All rotors of every window, from a detector.",
         "rotation_states": "All rotors of every window whose numbers can be true.",
@@ -54,6 +63,8 @@ TOPICS: dict[str, dict[str, str]] = {
     "representation": {
         **_EVENTS,
         "rotation_states": "Rotors to draw into the picture.",
+        "rvt_detector/detections": "Boxes to draw into the picture.",
+        "rvt_detector/tracks": "Tracks to draw into the picture.",
         "representation/activity": "Events of each pixel, fading.",
         "representation/event_frame": "Events of each pixel in a window.",
         "representation/mixed_density": "Stack of ever shorter parts of a window.",
@@ -86,6 +97,7 @@ SERVICES: dict[str, dict[str, str]] = {
         "~/recalibrate": "Forget all discs, and find them anew.",
         "~/save_calibration": "Keep the discs in the file that `calibration.file` names.",
     },
+    "rvt_detector": {},
     "fusion": {},
     "representation": {},
     "state_recorder": {},
@@ -124,6 +136,22 @@ FAILURES: dict[str, dict[str, str]] = {
         "no rotor is found": "The message tells the most likely reason, `no_rotor_<n>` that of "
         "each place that was searched.",
         "the file of known discs is broken": "The node is not configured; exit code 2.",
+    },
+    "rvt_detector": {
+        **_EVENTS_FAILURES,
+        "PyTorch, evlib, safetensors, norfair or OpenCV is not installed": "One line; the node "
+        "stays idle, WARN.",
+        "there is no model, or its file is broken, hostile, of another network or holds numbers "
+        "that are not finite": "The node is not configured; one line, exit code 2.",
+        "a backend does not work": "Where it was asked for by name, the node is not configured. "
+        "`auto` takes the next best, with one line.",
+        "the network is slower than the stream": "Whole windows are skipped, once messages have "
+        "waited for `overload.longest_wait_us`: `windows_behind`. The network goes on with what it "
+        "remembers, and tracks are predicted over the time; after more than `most_skipped` windows "
+        "both start afresh: `memory_resets`.",
+        "time goes back or jumps on": "Network and tracks start afresh.",
+        "a sensor is too large for the network, or its memory is full": "The window is left out "
+        "and counted in `windows_failed`; WARN.",
     },
     "fusion": {
         "the numbers of a rotor cannot be true": "It is left out and counted in "
@@ -166,6 +194,7 @@ VALUES: dict[str, str] = {
     "driver_restarts": "how often the numbers of messages began anew",
     "estimates_refused": "rotors whose numbers cannot be true",
     "events": "events taken or sent",
+    "events_measured": "events that the detector worked on: all, or a share under overload",
     "events_filtered_<filter>": "events that a filter of the driver has left out",
     "events_dropped_late": "events that came too late for their window",
     "messages": "messages taken or sent",
@@ -185,6 +214,14 @@ VALUES: dict[str, str] = {
     "history_mb, _rows, _rows_dropped": "size of the history, what was written and what not",
     "postgres_rows, _rows_waiting, _rows_dropped": "the same for PostgreSQL",
     "paused": "whether the replay stands still by request",
+    "backend": "what runs the network",
+    "memory_resets": "times that network and tracks started afresh",
+    "predictions_refused": "windows for which the network gave numbers that are not finite",
+    "windows_behind": "windows that were skipped because the network is slower than the stream",
+    "windows_failed": "windows that could not be worked on",
+    "windows_skipped": "windows missing between two, whatever the reason",
+    "window_end_to_boxes_p50_ms, _p99_ms": "from the stamp of a window's end to its boxes",
+    "object_<id>": "a track's class and score, and whether it is seen or predicted",
     "windows": "windows of a detector, sent or taken",
     "windows_silent": "empty arrays sent while the detector was silent",
     "<messages, events or windows>_per_s": "increase a second",

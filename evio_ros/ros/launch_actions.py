@@ -28,7 +28,15 @@ from evio_ros.ros.share import share_file, use_dds_profile
 
 __all__ = ["Arguments", "description"]
 
-_NODES = ("driver", "rotation_detector", "fusion", "representation", "state_recorder", "dashboard")
+_NODES = (
+    "driver",
+    "rotation_detector",
+    "rvt_detector",
+    "fusion",
+    "representation",
+    "state_recorder",
+    "dashboard",
+)
 """The nodes of the package, by the name of their executables."""
 
 _BUILT_IN = "scene:fan"
@@ -107,6 +115,19 @@ class Arguments:
         """
         return _truth(name, self.values.get(name) or "false")
 
+    def is_chosen(self, name: str, auto: Callable[[], bool]) -> bool:
+        """Whether an argument is true, or is `auto` and that says yes.
+
+        Raises:
+            EvioError: where it is neither true, false nor auto.
+        """
+        value = self.values.get(name) or "auto"
+        if value.lower() == "auto":
+            return auto()
+        if value.lower() not in ("true", "false"):
+            raise EvioError(f"{name}: {value!r} is not true, false or auto")
+        return self.is_true(name)
+
     def nodes(
         self, names: Sequence[str], given: Mapping[str, Mapping[str, object]] | None = None
     ) -> _Entities:
@@ -117,6 +138,8 @@ class Arguments:
             given: parameters that the launch file itself sets, by the node's name.
         """
         common = {"use_sim_time": self.is_true("use_sim_time")}
+        if self.values.get("autostart"):
+            common["autostart"] = self.is_true("autostart")
         parameters = {name: {**common, **(given or {}).get(name, {})} for name in names}
         if self.is_true("composed"):
             return [self._process("container", parameters, names)]

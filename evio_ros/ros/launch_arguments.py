@@ -23,6 +23,7 @@ _COMMON: Declared = {
     "use_sim_time": ("false", "true: stamps by the time of /clock."),
     "events": ("", "Topic of the events, where it is not `events` in the namespace."),
     "respawn": ("true", "true: a node that crashes is started again."),
+    "autostart": ("", "false: nodes wait to be configured and activated, by a lifecycle manager."),
 }
 _PLAYED: Declared = {
     "source": (
@@ -52,6 +53,11 @@ LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
                 "false",
                 "true: also run the representation node, for tensors and pictures.",
             ),
+            "use_rvt": (
+                "auto",
+                "true: also run the RVT detector, for boxes and tracks of objects; auto: where "
+                "PyTorch is installed and a model is at hand.",
+            ),
             "dashboard": (
                 "false",
                 "true: also serve the page and API of the dashboard, in a process of its own.",
@@ -67,6 +73,10 @@ LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
     "driver": ("The driver alone: a recording or camera in, /events out.", {**_PLAYED, **_COMMON}),
     "rotation_detector": (
         "The rotation detector and the fusion node, for events that another driver publishes.",
+        {**_TAKEN, **_COMMON},
+    ),
+    "rvt_detector": (
+        "The RVT detector, for events that another driver publishes.",
         {**_TAKEN, **_COMMON},
     ),
     "representation": (

@@ -14,8 +14,6 @@ __all__ = [
     "AngleTimeModel",
     "DoneModel",
     "ParameterModel",
-    "PlaybackModel",
-    "ReportModel",
     "RotorModel",
     "SpectrumModel",
     "StatusModel",

@@ -15,7 +15,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.web.live_view import LiveView
 
-__all__ = ["AngleTime", "Spectrum", "angle_time_of", "spectrum_of"]
+__all__ = ["angle_time_of", "spectrum_of"]
 
 _ANGLE_BINS, _TIME_BINS = 90, 60
 _TURNS_SHOWN = 4.0

@@ -114,7 +114,10 @@ class Verifier:
             if not isinstance(steady, Rejection):
                 return steady
         tracker = yield from self.track(lock.window, candidate, lock.template, lock.motion)
-        return tracker if is_surely_rotor(tracker) else tracker.why_not_credible()
+        if is_surely_rotor(tracker):
+            return tracker
+        self.is_promising = True
+        return tracker.why_not_credible()
 
     def _verify_steady(
         self, candidate: RotorCandidate, events: RegionEvents

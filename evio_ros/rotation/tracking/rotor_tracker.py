@@ -105,6 +105,7 @@ class RotorTracker:
         self._events: deque[tuple[int, int]] = deque()
         self._first_phase: float | None = None
         self._seen_phase, self._seen_us = float(phase.state[0]), start_us
+        self._seen_speed = float(phase.state[1])
         # For how long there has been no data since it was seen.
         self._dead_us = 0
 
@@ -246,14 +247,17 @@ class RotorTracker:
             self.unseen_us += slices.length_us
             self._phase.coast(slices.lengths_us)
             return
-        if self._lock.is_lull(slices.turned_rad * slices.live):
+        # What braked when it was seen last, and would turn back by now, has come to rest.
+        is_at_rest = slices.speed * self._seen_speed < 0.0
+        if self._lock.is_lull(slices.turned_rad * slices.live) and not is_at_rest:
             self._phase.coast(slices.lengths_us)
             return
         self.stopped = True
         spread = STOPPED_PHASE * abs(slices.turned_rad), STOPPED_SPEED * self.usual_speed, 0.0
         # Where it is still after dead time, that may have been its standstill already.
-        phase = self._seen_phase if self._dead_us else slices.phase
-        self._phase.restart(phase, 0.0, spread, 0)
+        phase = self._seen_phase if self._dead_us or is_at_rest else slices.phase
+        unseen_us = self.t_us - slices.length_us - self._seen_us if is_at_rest else 0
+        self._phase.restart(phase, 0.0, spread, unseen_us)
         for length_us in slices.lengths_us:
             self._rest(slices.events, length_us, slices.live, slices.share)
 
@@ -413,6 +417,7 @@ class RotorTracker:
         """The rotor was seen, and will be at a phase at the end of the slice."""
         self.unseen_us = self._dead_us = 0
         self._seen_phase, self._seen_us = phase, self.t_us
+        self._seen_speed = float(self._phase.state[1])
 
     def _note_events(self, events: int) -> None:
         """Add a slice's events to those of the window."""

@@ -1,0 +1,317 @@
+"""Training a network on simulated sequences, resumable at any step.
+
+Sequences run in parallel streams; a stream keeps the network's state from one chunk of windows to
+the next, as at work, and gradients reach back over a chunk (truncated back-propagation through
+time). AdamW (Loshchilov and Hutter, ICLR 2019) under a one-cycle schedule (Smith and Topin, 2018),
+as the published networks were trained; the weights that are kept are their exponential average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evio_ros.atomic_file import atomic_path
+from evio_ros.detection.rvt_configuration import RvtConfiguration
+from evio_ros.detection.rvt_network import RvtNetwork
+from evio_ros.errors import SourceError
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.training.augmentation import overlaid, varied
+from evio_ros.training.sequences import Sequence, kept_sequence
+
+__all__ = ["Trainer", "TrainingParameters"]
+
+_MOST_BOXES = 16
+_LONGEST_GRADIENT = 1.0
+_WARM_UP = 0.05
+"""Share of the steps in which the learning rate rises."""
+
+
+@dataclass(frozen=True)
+class TrainingParameters(Parameters):
+    """How a network is trained."""
+
+    steps: int = parameter(6000, minimum=1, doc="Steps of the optimiser.")
+    streams: int = parameter(6, minimum=1, maximum=256, doc="Sequences that run in parallel.")
+    chunk: int = parameter(
+        2, unit="windows", minimum=1, maximum=100, doc="Gradients reach back so far."
+    )
+    length: int = parameter(
+        5,
+        unit="windows",
+        minimum=1,
+        maximum=1000,
+        doc="Length of a sequence; what is left over after whole chunks is not used.",
+    )
+    sequences: int = parameter(
+        1000, minimum=1, doc="Different sequences; they are simulated once and kept."
+    )
+    first_sequences: int = parameter(
+        200, minimum=1, doc="So many are seen from the start, the others little by little."
+    )
+    reuse: int = parameter(
+        8, minimum=1, doc="A further sequence is simulated for so many that are seen."
+    )
+    overlaid: float = parameter(
+        0.3, minimum=0.0, maximum=1.0, doc="Share of sequences before which another one is laid."
+    )
+    carried: float = parameter(
+        0.5,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Share of sequences that begin with the memory of the one before.",
+    )
+    learning_rate: float = parameter(1e-3, minimum=0.0, doc="The highest of the cycle.")
+    weight_decay: float = parameter(0.01, minimum=0.0, doc="Of AdamW.")
+    average: float = parameter(
+        0.998, minimum=0.0, maximum=1.0, doc="Share of the averaged weights that a step leaves."
+    )
+    seed: int = parameter(0, minimum=0, doc="Seed of scenes, weights and their order.")
+
+
+class Trainer:
+    """A training that can be stopped and taken up again.
+
+    Args:
+        configuration: of the network.
+        parameters: how.
+        folder: where sequences and the training's state are kept.
+        device: of PyTorch.
+        simulators: processes that simulate sequences ahead; 0 for none. What is learned does not
+            depend on it.
+        first_weights: by their published names, to go on from; None for random ones.
+
+    Raises:
+        SourceError: where the folder holds a training with other parameters.
+        ParameterError: where the first weights do not fit.
+    """
+
+    def __init__(
+        self,
+        configuration: RvtConfiguration,
+        parameters: TrainingParameters,
+        folder: str | PathLike[str],
+        device: str = "cpu",
+        simulators: int = 1,
+        first_weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.configuration = configuration
+        self.parameters = p = parameters
+        self.step = 0
+        self._folder = Path(folder)
+        self._device = device
+        self._simulators = simulators
+        torch.manual_seed(p.seed)
+        self.network = RvtNetwork(configuration).to(device)
+        if first_weights is not None:
+            self.network.load_published(first_weights)
+        self._average = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self._optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay
+        )
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser, p.learning_rate, total_steps=p.steps + 1, pct_start=_WARM_UP
+        )
+        self._memories = [self.network.first_states() for _ in range(p.streams)]
+        self._resume()
+
+    @property
+    def _state_file(self) -> Path:
+        return self._folder / "training.pt"
+
+    def run(self) -> Iterator[float]:
+        """Train to the end; yields the loss of each step.
+
+        Raises:
+            SourceError: where the folder cannot be written.
+        """
+        p = self.parameters
+        with _pool_of(self._simulators) as pool:
+            streams = [
+                _Stream(p, self.configuration, self._folder, number, self.step, pool)
+                for number in range(p.streams)
+            ]
+            self.network.train()
+            while self.step < p.steps:
+                loss = self._train(streams)
+                self.step += 1
+                yield loss
+        self.network.eval()
+
+    def averaged_weights(self) -> dict[str, Tensor]:
+        """The averaged weights by their published names."""
+        network = RvtNetwork(self.configuration)
+        network.load_state_dict(self._average)
+        return network.published_weights()
+
+    def save(self) -> None:
+        """Keep all that a later run needs to go on."""
+        state = {
+            "parameters": asdict(self.parameters),
+            "configuration": self.configuration.to_text(),
+            "step": self.step,
+            "memories": self._memories,
+            "network": self.network.state_dict(),
+            "average": self._average,
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self._state_file) as path:
+            torch.save(state, fspath(path))
+
+    def _resume(self) -> None:
+        if not self._state_file.exists():
+            return
+        state: dict[str, Any] = torch.load(
+            self._state_file, map_location=self._device, weights_only=True
+        )
+        same = state["configuration"] == self.configuration.to_text()
+        if not same or state["parameters"] != asdict(self.parameters):
+            raise SourceError(
+                self._state_file,
+                "is of a training with other parameters; name another folder or the same ones",
+            )
+        self.step = state["step"]
+        self._memories = state["memories"]
+        self.network.load_state_dict(state["network"])
+        self._average = state["average"]
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+
+    def _train(self, streams: list[_Stream]) -> float:
+        """One step: a chunk of every stream."""
+        chunks = [stream.next() for stream in streams]
+        for number, chunk in enumerate(chunks):
+            if chunk.forgets:
+                self._memories[number] = self.network.first_states()
+        inputs = torch.stack([chunk.inputs for chunk in chunks], dim=1).to(self._device).float()
+        rows = zip(*(chunk.labels for chunk in chunks), strict=True)
+        labels = [torch.stack(row).to(self._device) for row in rows]
+        states = [torch.cat(parts) for parts in zip(*self._memories, strict=True)]
+        loss, after = self.network.loss(inputs, labels, states)
+        self._optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
+        self._optimiser.step()
+        self._schedule.step()
+        self._memories = [
+            [state[i : i + 1].detach().clone() for state in after] for i in range(len(streams))
+        ]
+        self._take_average()
+        return float(loss.detach())
+
+    def _take_average(self) -> None:
+        # At first the average follows more quickly: it would remember random weights.
+        kept = min(self.parameters.average, (1 + self.step) / (10 + self.step))
+        for name, value in self.network.state_dict().items():
+            if value.is_floating_point():
+                self._average[name].lerp_(value.detach(), 1 - kept)
+            else:
+                self._average[name].copy_(value)
+
+
+class _AtOnce(Executor):
+    """Does what is asked for at once."""
+
+    def submit(self, function: Callable[..., Any], /, *values: Any, **named: Any) -> Future[Any]:
+        """The result of a call."""
+        done: Future[Any] = Future()
+        done.set_result(function(*values, **named))
+        return done
+
+
+def _pool_of(simulators: int) -> Executor:
+    # A fork would take PyTorch's threads for its own.
+    return ProcessPoolExecutor(simulators, get_context("spawn")) if simulators else _AtOnce()
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Windows of one stream.
+
+    Attributes:
+        inputs: uint8 (windows, channels, rows, columns).
+        labels: of each window (most, 5), see `RvtNetwork.loss`.
+        forgets: whether the network's memory is lost before them.
+    """
+
+    inputs: Tensor
+    labels: list[Tensor]
+    forgets: bool
+
+
+class _Stream:
+    """One sequence after the other, chunk by chunk; where it is follows from the step alone."""
+
+    def __init__(
+        self,
+        parameters: TrainingParameters,
+        configuration: RvtConfiguration,
+        folder: Path,
+        number: int,
+        step: int,
+        pool: Executor,
+    ) -> None:
+        self._parameters, self._configuration = parameters, configuration
+        self._folder, self._number, self._pool = folder, number, pool
+        self._index, self._place = divmod(step, parameters.length // parameters.chunk)
+        self._waiting = self._submit(self._index)
+        self._take()
+
+    def next(self) -> _Chunk:
+        """The chunk that follows."""
+        p = self._parameters
+        if self._place == p.length // p.chunk:
+            self._index, self._place = self._index + 1, 0
+            self._take()
+        part = slice(self._place * p.chunk, (self._place + 1) * p.chunk)
+        forgets = self._forgets and not self._place
+        self._place += 1
+        inputs = torch.from_numpy(np.ascontiguousarray(self._sequence.inputs[part]))
+        return _Chunk(inputs, [_labels(found) for found in self._sequence.boxes[part]], forgets)
+
+    def _take(self) -> None:
+        found = [future.result() for future in self._waiting]
+        self._waiting = self._submit(self._index + 1)
+        random = self._random(2, self._index)
+        self._sequence = varied(found[0], random)
+        for other in found[1:]:
+            self._sequence = overlaid(
+                self._sequence, varied(other, random), self._configuration.cutoff
+            )
+        kept = random.random() < self._parameters.carried
+        self._forgets = not kept or not self._index
+
+    def _submit(self, index: int) -> list[Future[Sequence]]:
+        """Ask for one of the sequences that are known by now, or for two that are overlaid."""
+        p = self._parameters
+        random = self._random(1, index)
+        known = min(p.sequences, p.first_sequences + index * p.streams // p.reuse)
+        size = 2 if random.random() < p.overlaid else 1
+        return [
+            self._pool.submit(
+                kept_sequence, self._folder, p.seed, number, self._configuration, p.length
+            )
+            for number in random.integers(known, size=size).tolist()
+        ]
+
+    def _random(self, purpose: int, index: int) -> np.random.Generator:
+        return np.random.default_rng((self._parameters.seed, purpose, self._number, index))
+
+
+def _labels(found: np.ndarray) -> Tensor:
+    labels = torch.zeros(_MOST_BOXES, 5)
+    for row, (kind, x0, y0, x1, y1) in enumerate(found[:_MOST_BOXES].tolist()):
+        values = (kind, 0.5 * (x0 + x1), 0.5 * (y0 + y1), x1 - x0, y1 - y0)
+        labels[row] = torch.tensor(values)
+    return labels
