@@ -36,12 +36,12 @@ def create_page(title: str, prefix: str = "/") -> ASGIApp:
         from fastapi import FastAPI
     except ImportError as error:
         raise EvioError(f"the page needs {error.name}: pip install 'evio_ros[web]'") from None
-    server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    server: Any = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app = Dash(
         __name__,
         server=server,
         title=title,
-        update_title=None,
+        update_title="",
         routes_pathname_prefix="/",
         requests_pathname_prefix=prefix,
         assets_folder=str(_FOLDER / "assets"),
@@ -108,7 +108,9 @@ def _chart(name: str, x: str, y: str, height_px: int, is_log: bool = False) -> A
 
     grid = "rgba(128, 136, 150, 0.18)"
     axis: dict[str, Any] = {"zeroline": False, "gridcolor": grid, "linecolor": grid, "ticks": ""}
+    # Numbers come with the data.
     y_axis = {**axis, "title": {"text": y}, "type": "log" if is_log else "linear"}
+    y_axis["showticklabels"] = False
     if is_log:
         y_axis["dtick"] = 1
     layout = {
@@ -117,7 +119,7 @@ def _chart(name: str, x: str, y: str, height_px: int, is_log: bool = False) -> A
         "font": {"size": 11, "color": "#8a909c"},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "xaxis": {**axis, "title": {"text": x}},
+        "xaxis": {**axis, "title": {"text": x}, "showticklabels": False},
         "yaxis": y_axis,
         "showlegend": False,
         "uirevision": "live",

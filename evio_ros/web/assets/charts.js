@@ -6,6 +6,7 @@
   const RING = 600; // a minute at 10 Hz
   const MOST_ROTORS = 16;
   const SPEED_MS = 250, ANGLE_MS = 500, SPECTRUM_MS = 1000;
+  const LEAST_SPAN_S = 2;
   const GAP = 4; // so many usual steps apart, points are not joined
 
   class Ring {
@@ -71,6 +72,12 @@
     return look;
   }
 
+  /** Axes have numbers as soon as there are data. */
+  function number(layout) {
+    layout.xaxis.showticklabels = layout.yaxis.showticklabels = true;
+    return layout;
+  }
+
   class Charts {
     constructor() {
       this.speeds = new Map();
@@ -130,7 +137,12 @@
       }
     }
 
-    span() { return Number(evio.byId("span")?.value ?? 60); }
+    /** Seconds to show: as many as are asked for, as soon as there are so many. */
+    span() {
+      const asked = Number(evio.byId("span")?.value ?? 60);
+      const oldest = this.rate.length ? (this.newestUs - this.rate.at(0, 0)) / 1e6 : 0;
+      return Math.min(asked, Math.max(Math.ceil(oldest), LEAST_SPAN_S));
+    }
 
     /** A plot that can be seen, in the colours of the theme. */
     plot(id) {
@@ -185,6 +197,7 @@
       layout.xaxis.autorange = false;
       layout.yaxis.title.text = relative ? "rpm from the median" : "rpm";
       if (low <= high) {
+        number(layout);
         // Absolute speeds do not fill the height with noise.
         const least = relative ? 1e-6 : 0.004 * Math.max(Math.abs(low), Math.abs(high));
         const pad = Math.max(0.08 * (high - low), (least - (high - low)) / 2);
@@ -198,13 +211,14 @@
       const plot = this.plot("rate-chart");
       if (!plot) return;
       const found = rows(this.rate, this.newestUs, this.span());
+      if (!found.length) return;
       plot.layout.xaxis.range = [-this.span(), 0];
       plot.layout.xaxis.autorange = false;
       const accent = evio.style("--accent");
       Plotly.react(plot, [{
         type: "scatter", mode: "lines", x: found.map((row) => row && row[0]), y: found.map((row) => row && row[1]),
         fill: "tozeroy", fillcolor: alpha(accent, 0.15), line: { color: accent, width: 1.6 }, hoverinfo: "x+y",
-      }], plot.layout);
+      }], number(plot.layout));
     }
 
     async drawAngle(now) {
@@ -214,6 +228,7 @@
       const id = this.chosen;
       const told = await this.ask("angle", `api/rotors/${id}/angle_time`);
       if (!told || id !== this.chosen) return;
+      number(plot.layout);
       const times = told.counts.length, angles = told.counts[0].length;
       const length = (told.end_us - told.start_us) / 1e3;
       const z = Array.from({ length: angles }, (_, a) => told.counts.map((row) => row[a]));
@@ -224,7 +239,7 @@
         x: Array.from({ length: times }, (_, i) => ((i + 0.5) / times - 1) * length),
         y: Array.from({ length: angles }, (_, a) => ((a + 0.5) * 360) / angles),
         colorscale: [[0, zero], [0.35, alpha(evio.color(id), 0.75)], [1, evio.style("--ink")]],
-        zmin: 0,
+        zmin: 0, zmax: Math.max(1, ...told.counts.map((row) => Math.max(...row))),
       }], { ...plot.layout, yaxis: { ...plot.layout.yaxis, range: [0, 360], autorange: false },
             xaxis: { ...plot.layout.xaxis, range: [-length, 0], autorange: false } });
     }
@@ -236,6 +251,7 @@
       const id = this.chosen;
       const told = await this.ask("spectrum", `api/rotors/${id}/spectrum`);
       if (!told || id !== this.chosen) return;
+      number(plot.layout);
       const pass = told.blade_pass_hz;
       const most = pass ? Math.min(Math.max(5 * pass, 50), 2000) : 500;
       const x = [], y = [];
