@@ -68,8 +68,8 @@ _OF_ROS = re.compile(
 )
 _NOT_EVERYWHERE = {
     ("driver", "/tf_static"): "| out | tf2_msgs/TFMessage | reliable, kept, depth 1 ",
-    ("dashboard", "events"): "| in | evio_ros/EventArray | best effort, depth 20 ",
-    ("dashboard", "representation/image"): "| in | sensor_msgs/Image | best effort, depth 20 ",
+    ("dashboard", "events"): "| in | evio_ros/EventArray | best effort, depth 50 ",
+    ("dashboard", "representation/image"): "| in | sensor_msgs/Image | best effort, depth 50 ",
 }
 """Topics of packages that not every installation has, and those that nobody looks at, as rows show
 them."""
