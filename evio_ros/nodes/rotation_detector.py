@@ -129,11 +129,8 @@ class RotationDetectorNode(EvioNode):
         )
 
     def _counters(self) -> dict[str, int]:
-        """What happened to the detector at work; its events are those left after thinning."""
-        if self._detector is None:
-            return {}
-        counters = asdict(self._detector.statistics)
-        return {"events_measured": counters.pop("events"), **counters}
+        """What happened to the detector at work."""
+        return asdict(self._detector.statistics) if self._detector is not None else {}
 
     def _start_afresh(self) -> None:
         """Have the next message make a detector with the parameters as they are now."""

@@ -11,7 +11,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 from evio_ros.ros.event_messages import stamp_of
 from evio_ros.tracked_object import TrackedObject
 
-__all__ = ["detection_array", "objects_of"]
+__all__ = ["detection_array", "object_values", "objects_of"]
 
 _FARTHEST_PX = 1e6
 
@@ -52,6 +52,15 @@ def objects_of(message: Detection2DArray, offset_ns: int) -> tuple[list[TrackedO
     found = [_object(one, now_us, offset_ns) for one in message.detections]
     usable = [one for one in found if one is not None]
     return usable, len(found) - len(usable)
+
+
+def object_values(objects: Iterable[TrackedObject]) -> dict[str, object]:
+    """Each object in words, as values of a report."""
+    return {
+        f"object_{one.id}": f"{one.class_name}, score {one.score:.2f}, "
+        + ("seen" if one.is_seen else "predicted")
+        for one in objects
+    }
 
 
 def _header(t_us: int, offset_ns: int, frame_id: str) -> Header:
