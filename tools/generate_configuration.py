@@ -10,10 +10,12 @@ from pathlib import Path
 
 from node_reference import reference_text
 
+from evio_ros.nodes.dashboard import Dashboard
 from evio_ros.nodes.driver import Driver
 from evio_ros.nodes.fusion import Fusion
 from evio_ros.nodes.representation import RepresentationNode
 from evio_ros.nodes.rotation_detector import RotationDetectorNode
+from evio_ros.nodes.rvt_detector import RvtDetectorNode
 from evio_ros.nodes.state_recorder import StateRecorder
 from evio_ros.parameters import ParameterDescription
 from evio_ros.ros.base_node import EvioNode
@@ -25,9 +27,11 @@ ROOT = Path(__file__).resolve().parent.parent
 NODES: dict[str, type[EvioNode]] = {
     "driver": Driver,
     "rotation_detector": RotationDetectorNode,
+    "rvt_detector": RvtDetectorNode,
     "fusion": Fusion,
     "representation": RepresentationNode,
     "state_recorder": StateRecorder,
+    "dashboard": Dashboard,
 }
 YAML_HEADER = """\
 # Parameters of the nodes, all with their default values. Copy this file, keep what you change, and

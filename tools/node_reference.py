@@ -67,9 +67,12 @@ _OF_ROS = re.compile(
     r"/(rosout|parameter_events|diagnostics)$|/(get|set|list|describe|change)_\w+$"
 )
 _NOT_EVERYWHERE = {
-    ("driver", "/tf_static"): "| out | tf2_msgs/TFMessage | reliable, kept, depth 1 "
+    ("driver", "/tf_static"): "| out | tf2_msgs/TFMessage | reliable, kept, depth 1 ",
+    ("dashboard", "events"): "| in | evio_ros/EventArray | best effort, depth 20 ",
+    ("dashboard", "representation/image"): "| in | sensor_msgs/Image | best effort, depth 20 ",
 }
-"""Topics of packages that not every installation has, as rows show them."""
+"""Topics of packages that not every installation has, and those that nobody looks at, as rows show
+them."""
 
 
 def reference_text(nodes: dict[str, type[EvioNode]]) -> str:
@@ -104,6 +107,8 @@ def _arguments(folder: Path) -> list[str]:
         "driver:outputs.publish_clock": "true",
         "driver:outputs.camera_info_file": f"'{calibration}'",
         "state_recorder:output": f"'{folder / 'states.csv'}'",
+        "dashboard:web.port": "0",
+        "dashboard:history.file": "none",
         "representation:image.camera_info_file": f"'{calibration}'",
     }
     return ["--ros-args", *(word for item in values.items() for word in ("-p", ":=".join(item)))]

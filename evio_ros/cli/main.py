@@ -14,11 +14,15 @@ from evio_ros.cli.analyze import analyze
 from evio_ros.cli.compile import compile_all
 from evio_ros.cli.convert import convert
 from evio_ros.cli.demo import demo
+from evio_ros.cli.detect import detect
 from evio_ros.cli.devices import devices
+from evio_ros.cli.evaluate import evaluate
 from evio_ros.cli.info import info
 from evio_ros.cli.interruption import said_on_end, unwinding
+from evio_ros.cli.models import models
 from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
+from evio_ros.cli.train import train
 from evio_ros.errors import EvioError
 
 __all__ = ["main"]
@@ -35,9 +39,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, convert, render, simulate, demo, devices):
+for verb in (analyze, info, convert, render, simulate, demo, detect, devices, train, evaluate):
     app.command()(verb)
 app.command("compile")(compile_all)
+app.add_typer(models, name="models")
 
 
 def _print_version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["counter_bar", "progress_bar"]
+__all__ = ["counter_bar", "progress_bar", "step_bar"]
 
 _LINE_EVERY_S = 5.0
 
@@ -72,3 +72,25 @@ def counter_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
             console.print(f"{title}: {done} of about {total}")
 
     yield show
+
+
+@contextmanager
+def step_bar(title: str, steps: int) -> Iterator[Callable[[int, str], None]]:
+    """Show a bar on the error stream, if that is a terminal.
+
+    Yields:
+        A function that takes the steps that are done and a few words on them.
+    """
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield lambda done, words: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[words]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(escape(title), total=steps, words="")
+        yield lambda done, words: bar.update(task, completed=done, words=words)

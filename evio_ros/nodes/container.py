@@ -29,6 +29,7 @@ __all__ = ["main"]
 _NODES = {
     "driver": ("evio_ros.nodes.driver", "Driver"),
     "rotation_detector": ("evio_ros.nodes.rotation_detector", "RotationDetectorNode"),
+    "rvt_detector": ("evio_ros.nodes.rvt_detector", "RvtDetectorNode"),
     "fusion": ("evio_ros.nodes.fusion", "Fusion"),
     "state_recorder": ("evio_ros.nodes.state_recorder", "StateRecorder"),
     "representation": ("evio_ros.nodes.representation", "RepresentationNode"),

@@ -44,16 +44,32 @@ TOPICS: dict[str, dict[str, str]] = {
         **_EVENTS,
         "~/rotation_states": "All rotors of every window, an empty array where none is seen.",
     },
+    "rvt_detector": {
+        **_EVENTS,
+        "representation/stacked_histogram": "Taken instead of events where `input.tensors` says "
+        "so, with windows of the length that the network takes.",
+        "~/detections": "Boxes of every window; none gives an empty array. The stamp is the "
+        "window's end.",
+        "~/tracks": "Objects over time: `id` is the track, the stamp of each the end of the window "
+        "that saw it last, so that it is seen now where that is the array's.",
+    },
     "fusion": {
         "rotation_detector/rotation_states": "All rotors of every window, from a detector.",
-        "rotation_states": "All rotors of every window whose numbers can be true.",
-        "rotation_state": "The most confident of them; nothing where there is none.",
+        "rvt_detector/tracks": "Objects whose class and track rotors within them are given, where "
+        "vision_msgs is installed.",
+        "rotation_states": "All rotors, the most confident first, at the end of every window, or "
+        "predicted to now, `publish_rate_hz` times a second.",
+        "rotation_state": "The primary one, as `primary.rule` has it; nothing where there is none.",
+        "~/joint_states": "A joint `rotor_<id>` for each: radians turned since it was first seen, "
+        "and rad/s.",
         "rotor_markers": "The rotors as rims, reference blades and labels, for rviz and Foxglove, "
         "where visualization_msgs is installed.",
     },
     "representation": {
         **_EVENTS,
         "rotation_states": "Rotors to draw into the picture.",
+        "rvt_detector/detections": "Boxes to draw into the picture.",
+        "rvt_detector/tracks": "Tracks to draw into the picture.",
         "representation/activity": "Events of each pixel, fading.",
         "representation/event_frame": "Events of each pixel in a window.",
         "representation/mixed_density": "Stack of ever shorter parts of a window.",
@@ -66,6 +82,13 @@ TOPICS: dict[str, dict[str, str]] = {
         "`image.camera_info_file` names one.",
     },
     "state_recorder": {"rotation_states": "What is written."},
+    "dashboard": {
+        "rotation_states": "Rotors that are shown and kept.",
+        "rvt_detector/tracks": "Objects that are shown, where vision_msgs is installed.",
+        "/diagnostics": "How all nodes are doing.",
+        "events": "A share of them is shown; subscribed to while somebody looks.",
+        "representation/image": "Shown as it is; subscribed to while somebody looks.",
+    },
 }
 """Node and topic to what is sent on it."""
 
@@ -79,9 +102,11 @@ SERVICES: dict[str, dict[str, str]] = {
         "~/recalibrate": "Forget all discs, and find them anew.",
         "~/save_calibration": "Keep the discs in the file that `calibration.file` names.",
     },
+    "rvt_detector": {},
     "fusion": {},
     "representation": {},
     "state_recorder": {},
+    "dashboard": {},
 }
 """Node and service to what it does."""
 
@@ -117,6 +142,22 @@ FAILURES: dict[str, dict[str, str]] = {
         "each place that was searched.",
         "the file of known discs is broken": "The node is not configured; exit code 2.",
     },
+    "rvt_detector": {
+        **_EVENTS_FAILURES,
+        "PyTorch, evlib, safetensors, norfair or OpenCV is not installed": "One line; the node "
+        "stays idle, WARN.",
+        "there is no model, or its file is broken, hostile, of another network or holds numbers "
+        "that are not finite": "The node is not configured; one line, exit code 2.",
+        "a backend does not work": "Where it was asked for by name, the node is not configured. "
+        "`auto` takes the next best, with one line.",
+        "the network is slower than the stream": "Whole windows are skipped, once messages have "
+        "waited for `overload.longest_wait_us`: `windows_behind`. The network goes on with what it "
+        "remembers, and tracks are predicted over the time; after more than `most_skipped` windows "
+        "both start afresh: `memory_resets`.",
+        "time goes back or jumps on": "Network and tracks start afresh.",
+        "a sensor is too large for the network, or its memory is full": "The window is left out "
+        "and counted in `windows_failed`; WARN.",
+    },
     "fusion": {
         "the numbers of a rotor cannot be true": "It is left out and counted in "
         "`refused_<field>`; WARN. NaN, infinite, rpm_std or a variance below 0, 1e300, a "
@@ -124,7 +165,17 @@ FAILURES: dict[str, dict[str, str]] = {
         "the detector ends or is silent": "After `stale_after_s`, and no earlier than three of the "
         "detector's intervals: STALE, a line in the log, and empty arrays at the usual rate, with "
         "the time of sending as stamp and the last window's end.",
-        "two detectors on one topic": "What both say is passed on; WARN with their names.",
+        "a rotor is hidden, or what is said of it cannot be its motion": "It is predicted, "
+        "SOURCE_PREDICTION, with growing covariance and falling confidence, for up to "
+        "`rotors.coast_s`; `estimates_gated` counts. A second estimate that agrees with the first "
+        "is believed. It keeps its id and turns for `rotors.forget_after_s`.",
+        "windows come late or twice": "Within `filter.latest_us` late ones are put in their place, "
+        "`estimates_late_windows`; later and double ones are dropped and counted.",
+        "the sensor's clock jumps": "Rotors are kept by their place, `estimates_clock_jumps`, and "
+        "phases are found anew.",
+        "stamps are of another clock, as a bag's": "States are predicted from when windows come; "
+        "`stamps_of_another_clock`.",
+        "two detectors on one topic": "What both say is taken for one; WARN with their names.",
     },
     "representation": {
         **_EVENTS_FAILURES,
@@ -133,6 +184,13 @@ FAILURES: dict[str, dict[str, str]] = {
     },
     "state_recorder": {
         "the file cannot be written": "One line, exit code 2; what was written is complete.",
+    },
+    "dashboard": {
+        "the port is in use": "One line, exit code 2.",
+        "the history is broken, or another dashboard's": "One line, exit code 2.",
+        "the disk is full": "WARN; what is not kept is counted; it goes on when there is room.",
+        "the graph does not run": "`problem` of /api/status says so; commands are answered 503.",
+        "a client does not read": "It is dropped after five seconds; nobody else waits for it.",
     },
 }
 """Node and what goes wrong to what the node does."""
@@ -151,6 +209,7 @@ VALUES: dict[str, str] = {
     "driver_restarts": "how often the numbers of messages began anew",
     "estimates_refused": "rotors whose numbers cannot be true",
     "events": "events taken or sent",
+    "events_measured": "events that the detector worked on: all, or a share under overload",
     "events_filtered_<filter>": "events that a filter of the driver has left out",
     "events_dropped_late": "events that came too late for their window",
     "messages": "messages taken or sent",
@@ -164,7 +223,19 @@ VALUES: dict[str, str] = {
     "share_taken": "share of the events that was worked on; below 1 under overload",
     "no_rotor_<n>": "why no rotor was found in a place, with the numbers that decided",
     "messages_refused": "messages that break the rules",
+    "position_s": "how far the replay has come, from the first event",
+    "duration_s": "length of the recording",
+    "rate": "speed of the replay",
+    "history_mb, _rows, _rows_dropped": "size of the history, what was written and what not",
     "paused": "whether the replay stands still by request",
+    "backend": "what runs the network",
+    "memory_resets": "times that network and tracks started afresh",
+    "predictions_refused": "windows for which the network gave numbers that are not finite",
+    "windows_behind": "windows that were skipped because the network is slower than the stream",
+    "windows_failed": "windows that could not be worked on",
+    "windows_skipped": "windows missing between two, whatever the reason",
+    "window_end_to_boxes_p50_ms, _p99_ms": "from the stamp of a window's end to its boxes",
+    "object_<id>": "a track's class and score, and whether it is seen or predicted",
     "windows": "windows of a detector, sent or taken",
     "windows_silent": "empty arrays sent while the detector was silent",
     "<messages, events or windows>_per_s": "increase a second",

@@ -14,7 +14,7 @@ from evio_ros.events import EventWindow
 from evio_ros.nodes.driver_outputs import DriverOutputs, OutputParameters
 from evio_ros.nodes.driver_parameters import DriverParameters
 from evio_ros.nodes.driver_source import open_driver_source, source_values
-from evio_ros.nodes.playback_services import serve_playback
+from evio_ros.nodes.playback_services import playback_values, serve_playback
 from evio_ros.nodes.trigger_topic import TriggerPublisher
 from evio_ros.parameters import Parameters
 from evio_ros.playback.live import Player, described
@@ -116,8 +116,7 @@ class Driver(EvioNode):
                 "messages": self._publisher.messages,
                 "messages_skipped": self._publisher.skipped,
                 "events": self._publisher.events,
-                "paused": self._playing.paused,
-                "behind_s": round(self._playing.behind_s, 3),
+                **playback_values(self._playing, self._source, self._pace),
                 **source_values(counted),
                 **{f"events_filtered_{name}": n for name, n in self._filter.dropped.items()},
             },
@@ -125,6 +124,10 @@ class Driver(EvioNode):
             hardware_id=self._source.path,
             rates=("messages", "events"),
         )
+
+    @property
+    def _pace(self) -> float:
+        return self.parameters.get(ReplayParameters, "replay").rate
 
     @property
     def _playing(self) -> Player:
@@ -153,7 +156,7 @@ class Driver(EvioNode):
         except ParameterError as error:
             self.finish(error)
             return
-        if not (self._source.is_live or self.parameters.get(ReplayParameters, "replay").rate):
+        if not (self._source.is_live or self._pace):
             self._publisher.wait_for_receivers(lambda: self._playing.closed)
         self._publisher.publish(window)
         self._triggers.publish(window, fresh)

@@ -25,7 +25,7 @@ from evio_ros.ros.publisher_choice import MessageMark, follow_one
 from evio_ros.ros.quality_of_service import EventsQualityParameters, packets_quality
 from evio_ros.sources.codecs.packet_stream import PacketStream
 
-__all__ = ["EventInputParameters", "subscribe_to_events"]
+__all__ = ["EventInputParameters", "EventSubscriber", "subscribe_to_events"]
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,16 @@ def _size_of(packet: EventPacket) -> int:
     return len(packet.events)
 
 
+EventSubscriber = EventSubscription | _PacketSubscription
+"""What subscribes a node to events, in either form."""
+
+
 def subscribe_to_events(
     node: EvioNode,
     bytes_per_pixel: int,
     take: Callable[[EventWindow, SensorClock], None],
     choose: Choice | None = None,
-) -> EventSubscription | _PacketSubscription:
+) -> EventSubscriber:
     """Subscribe a node to events as its parameters `input` and `qos` say.
 
     Args:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from statistics import median
 from typing import ClassVar
 
-from evio_ros.fusion.selection import fault_of, most_confident
+from std_msgs.msg import Header
+
+from evio_ros.fusion.primary import PrimaryParameters
+from evio_ros.fusion.rotor_bank import BankParameters, RotorBank, warm_up
+from evio_ros.fusion.rotor_model import FilterParameters
+from evio_ros.fusion.sensor_now import PublishingParameters, SensorNow
 from evio_ros.msg import RotationState, RotationStateArray
-from evio_ros.nodes.marker_topic import MarkerParameters, MarkerTopic
+from evio_ros.nodes.fusion_objects import ObjectInput
+from evio_ros.nodes.fusion_outputs import FusionOutputs
+from evio_ros.nodes.marker_topic import MarkerParameters
 from evio_ros.parameters import Parameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.delay_statistics import DelayStatistics
 from evio_ros.ros.diagnostics import Report
+from evio_ros.ros.event_messages import stamp_of
+from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import covariance_fault, estimate_of, rotor_values
@@ -28,39 +37,51 @@ _INTERVALS = 16
 
 
 class Fusion(EvioNode):
-    """Passes on all usable rotors of each window, and the most confident one by itself.
+    """Follows all rotors, and tells their states and that of the primary one by itself.
 
-    While no windows come it sends an empty array at the rate at which they came, with the time of
-    sending as stamp and the last window's end: nobody takes a rotor for turning that is not seen.
+    While no windows come it sends empty arrays at the rate at which they came: nobody takes a rotor
+    for turning that is not seen.
     """
 
     TASK = "fusion"
     INPUT = "rotation states"
-    PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {"markers": MarkerParameters}
+    PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
+        "": PublishingParameters,
+        "filter": FilterParameters,
+        "rotors": BankParameters,
+        "primary": PrimaryParameters,
+        "markers": MarkerParameters,
+    }
 
     def __init__(self) -> None:
         super().__init__("fusion")
-        self._windows = 0
-        self._refused: Counter[str] = Counter()
+        self._windows = self._silent_windows = 0
         self._last: RotationStateArray | None = None
         self._last_input_s = 0.0
-        self._last_sent_s = 0.0
-        self._silent_windows = 0
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+        self._now = SensorNow()
+        self._rate_hz = self.parameters.get(PublishingParameters).publish_rate_hz
         self._delay = DelayStatistics("window_end_to_state")
+        self._work = DelayStatistics("fusing")
+        self._start_afresh()
+        self.parameters.on_change(self._adapt)
 
     def configure(self) -> None:
-        """Make the topics."""
-        self._best = self.create_publisher(RotationState, "rotation_state", results_quality())
-        self._all = self.create_publisher(RotationStateArray, "rotation_states", results_quality())
-        self._markers = MarkerTopic(self)
+        """Make the topics, and have everything compiled before windows come."""
+        self._outputs = FusionOutputs(self)
+        with compilation_logged(self):
+            warm_up()
 
     def activate(self) -> None:
-        """Listen to the detector."""
+        """Listen to the detectors."""
         self._last = None
         self._intervals.clear()
+        self._start_afresh()
         self.create_subscription(RotationStateArray, _STATES_TOPIC, self._take, results_quality())
+        self._objects = ObjectInput(self, lambda: self._now.offset_ns, self._bank.note_objects)
         self.every(_TICK_S, self._tell_silence)
+        if self._rate_hz:
+            self.every(1.0 / self._rate_hz, self._predict)
 
     def last_input_s(self) -> float | None:
         """When a detector last spoke."""
@@ -71,10 +92,13 @@ class Fusion(EvioNode):
         return max(self.life.stale_after_s, 3.0 * self._interval_s())
 
     def report(self) -> Report:
-        """Rotors in view, each with its state, and refused estimates by cause."""
-        states = self._last.states if self._last is not None and not self.is_stale else []
+        """Rotors in view, each with its state, and what became of estimates."""
+        states = self._outputs.sent.states if self._last is not None and not self.is_stale else []
+        predicted = sum(state.sources & RotationState.SOURCE_PREDICTION > 0 for state in states)
         detectors = publishers_of(self, _STATES_TOPIC)
         message = f"{len(states)} rotors in view" if self._windows else "waiting for a detector"
+        if predicted and not self._rate_hz:
+            message += f", {predicted} of them predicted"
         if len(detectors) > 1:
             message += f"; more than one detector: {', '.join(detectors)}"
         return Report(
@@ -82,15 +106,24 @@ class Fusion(EvioNode):
             {
                 "windows": self._windows,
                 "windows_silent": self._silent_windows,
-                "estimates_refused": self._refused.total(),
-                **{f"refused_{cause}": number for cause, number in self._refused.items()},
+                **self._bank.values(),
+                "stamps_of_another_clock": self._now.unusable,
                 **self._delay.values(),
+                **self._work.values(),
                 **rotor_values(map(estimate_of, states)),
             },
-            warning=bool(self._refused) or len(detectors) > 1,
+            warning=self._bank.refused.total() > 0 or len(detectors) > 1,
             hardware_id=(self._last and self._last.header.frame_id) or "none",
             rates=("windows",),
         )
+
+    def _start_afresh(self) -> None:
+        get = self.parameters.get
+        self._bank = RotorBank(get(FilterParameters, "filter"), get(BankParameters, "rotors"))
+
+    def _adapt(self) -> None:
+        get = self.parameters.get
+        self._bank.adapt(get(FilterParameters, "filter"), get(BankParameters, "rotors"))
 
     def _take(self, message: RotationStateArray) -> None:
         now_s = time.monotonic()
@@ -99,25 +132,31 @@ class Fusion(EvioNode):
             self._intervals.append(interval_s)
         self._last_input_s = now_s
         self._windows += 1
-        usable = []
-        for state in message.states:
-            fault = covariance_fault(state) or fault_of(estimate_of(state))
-            if fault:
-                self._refused[fault] += 1
-            else:
-                usable.append(state)
-        message.states = usable
-        self._last = message
-        self._send(message)
+        sound = [estimate_of(one) for one in message.states if not covariance_fault(one)]
+        self._bank.refused["covariance"] += len(message.states) - len(sound)
+        if self._bank.update(message.window_end, sound):
+            self._last = message
+            stamp = message.header.stamp
+            stamp_ns = 1_000_000_000 * stamp.sec + stamp.nanosec
+            self._now.note(message.window_end, stamp_ns, self.get_clock().now().nanoseconds, now_s)
+            if not message.header.frame_id and message.states:
+                message.header.frame_id = message.states[0].header.frame_id
+            if not self._rate_hz:
+                end_us, length_us = message.window_end, message.window_length
+                states = self._bank.states(end_us, length_us)
+                count = message.event_count
+                self._outputs.send(states, message.header, end_us, length_us, count)
         self._delay.note_age(message.header.stamp, self.get_clock())
+        self._work.note(time.monotonic() - now_s)
 
-    def _send(self, message: RotationStateArray) -> None:
-        self._last_sent_s = time.monotonic()
-        self._all.publish(message)
-        self._markers.show(message)
-        best = most_confident([estimate_of(state) for state in message.states])
-        if best is not None:
-            self._best.publish(message.states[best])
+    def _predict(self) -> None:
+        """Send the states predicted for now."""
+        now_s = time.monotonic()
+        if self._last is None or now_s - self._last_input_s >= self.stale_after_s():
+            return
+        t_us, stamp_ns = self._now.at(now_s)
+        header = Header(stamp=stamp_of(stamp_ns), frame_id=self._last.header.frame_id)
+        self._outputs.send(self._bank.states(t_us), header, t_us, 0, self._last.event_count)
 
     def _interval_s(self) -> float:
         return median(self._intervals) if self._intervals else 0.0
@@ -127,14 +166,12 @@ class Fusion(EvioNode):
         now_s = time.monotonic()
         if self._last is None or now_s - self._last_input_s < self.stale_after_s():
             return
-        if now_s - self._last_sent_s < self._interval_s():
+        pace_s = 1.0 / self._rate_hz if self._rate_hz else self._interval_s()
+        if now_s - self._outputs.sent_s < pace_s:
             return
         self._silent_windows += 1
-        last = self._last
-        empty = RotationStateArray(window_end=last.window_end, window_length=last.window_length)
-        empty.header.frame_id = last.header.frame_id
-        empty.header.stamp = self.get_clock().now().to_msg()
-        self._send(empty)
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._last.header.frame_id)
+        self._outputs.send([], header, self._last.window_end, self._last.window_length, 0)
 
 
 def main() -> None:

@@ -10,21 +10,17 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from evio_ros.events import SensorSize
-from evio_ros.msg import RotationStateArray
+from evio_ros.nodes.picture_overlay import PictureOverlay
 from evio_ros.nodes.topic_on_demand import WARM_UP_SIZE, TopicOnDemand, warm_up
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.representations.base import Representation
 from evio_ros.representations.picture import LOOKS, draw_picture, representation_of
-from evio_ros.representations.rotor_overlay import draw_rotors
 from evio_ros.representations.tensor_stream import TensorStream
 from evio_ros.ros.event_subscription import SensorClock
-from evio_ros.ros.quality_of_service import pictures_quality, results_quality
-from evio_ros.ros.rotation_messages import estimate_of
+from evio_ros.ros.quality_of_service import pictures_quality
 
 __all__ = ["ImageParameters", "ImageTopic"]
 
-_ROTORS_TOPIC = "rotation_states"
-_ROTORS_FRESH_US = 500_000
 _NO_CV_BRIDGE = (
     "representation/image is not published: {module} is not installed "
     "(apt install ros-$ROS_DISTRO-cv-bridge, or pip install cv-bridge opencv-python-headless)"
@@ -52,6 +48,11 @@ class ImageParameters(Parameters):
         doc="Time constant of activity and time_surface.",
     )
     rotors: bool = parameter(True, doc="Draw the rotors of rotation_states, where they come.")
+    objects: bool = parameter(
+        True,
+        doc="Draw boxes and tracks of rvt_detector/detections and rvt_detector/tracks, where they "
+        "come.",
+    )
     jpeg_quality: int = parameter(
         80, unit="%", minimum=1, maximum=100, doc="Quality of representation/image/compressed."
     )
@@ -75,7 +76,7 @@ class ImageTopic(TopicOnDemand):
 
     def __init__(self, node: Node, camera_info: CameraInfo | None) -> None:
         super().__init__(node, "image", Image)
-        self._rotors: RotationStateArray | None = None
+        self._overlay = PictureOverlay(node)
         self._compressed = node.create_publisher(
             CompressedImage, "representation/image/compressed", pictures_quality()
         )
@@ -84,9 +85,6 @@ class ImageTopic(TopicOnDemand):
             self._camera_infos = node.create_publisher(
                 CameraInfo, "representation/camera_info", pictures_quality()
             )
-        node.create_subscription(
-            RotationStateArray, _ROTORS_TOPIC, self._note_rotors, results_quality()
-        )
         try:
             import cv2  # noqa: F401 - draws the rotors
             from cv_bridge import CvBridge
@@ -125,10 +123,10 @@ class ImageTopic(TopicOnDemand):
         end_us = start_us + stream.window_us
         stream.representation.read(self._tensor)
         draw_picture(self._parameters.look, self._tensor, self._picture)
-        if self._parameters.rotors and self._rotors is not None:
-            age_us = abs(end_us - self._rotors.window_end)
-            shown = self._rotors.states if age_us <= _ROTORS_FRESH_US else []
-            draw_rotors(map(estimate_of, shown), self._picture)
+        if self._parameters.objects:
+            self._overlay.draw_objects(self._picture, end_us, clock.offset_ns)
+        if self._parameters.rotors:
+            self._overlay.draw_rotors(self._picture, end_us)
         self._image.header = clock.header(end_us)
         return self._image
 
@@ -150,6 +148,3 @@ class ImageTopic(TopicOnDemand):
         made = CompressedImage(header=message.header, format="rgb8; jpeg compressed bgr8")
         made.data = array("B", data.tobytes())
         return made
-
-    def _note_rotors(self, message: RotationStateArray) -> None:
-        self._rotors = message

@@ -1,4 +1,4 @@
-"""The driver's services: pause, seek and restart."""
+"""The driver's services, pause, seek and restart, and what its report tells of the replay."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from std_srvs.srv import SetBool, Trigger
 
 from evio_ros.errors import ParameterError
 from evio_ros.playback.live import Player
+from evio_ros.sources.base import SeekableSource
 from evio_ros.srv import Seek
 
-__all__ = ["serve_playback"]
+__all__ = ["playback_values", "serve_playback"]
 
 
 def serve_playback(node: Node, player: Player) -> None:
@@ -33,6 +34,25 @@ def serve_playback(node: Node, player: Player) -> None:
     node.create_service(SetBool, "~/pause", pause)
     node.create_service(Seek, "~/seek", seek)
     node.create_service(Trigger, "~/restart", restart)
+
+
+def playback_values(player: Player, source: object, rate: float) -> dict[str, object]:
+    """Where a replay is and how fast it goes, as values of a report.
+
+    Args:
+        player: what passes on the source's windows.
+        source: what is played; only recordings have a length and a speed.
+        rate: speed of the replay.
+    """
+    values: dict[str, object] = {
+        "paused": player.paused,
+        "behind_s": round(player.behind_s, 3),
+        "position_s": round(1e-6 * player.position_us, 6),
+    }
+    if isinstance(source, SeekableSource):
+        values["duration_s"] = round(1e-6 * (source.end_us - source.start_us), 6)
+        values["rate"] = rate
+    return values
 
 
 def _try(action: Callable[[], None], done: str, response: Any) -> Any:

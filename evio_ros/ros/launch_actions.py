@@ -28,7 +28,15 @@ from evio_ros.ros.share import share_file, use_dds_profile
 
 __all__ = ["Arguments", "description"]
 
-_NODES = ("driver", "rotation_detector", "fusion", "representation", "state_recorder")
+_NODES = (
+    "driver",
+    "rotation_detector",
+    "rvt_detector",
+    "fusion",
+    "representation",
+    "state_recorder",
+    "dashboard",
+)
 """The nodes of the package, by the name of their executables."""
 
 _BUILT_IN = "scene:fan"
@@ -107,6 +115,19 @@ class Arguments:
         """
         return _truth(name, self.values.get(name) or "false")
 
+    def is_chosen(self, name: str, auto: Callable[[], bool]) -> bool:
+        """Whether an argument is true, or is `auto` and that says yes.
+
+        Raises:
+            EvioError: where it is neither true, false nor auto.
+        """
+        value = self.values.get(name) or "auto"
+        if value.lower() == "auto":
+            return auto()
+        if value.lower() not in ("true", "false"):
+            raise EvioError(f"{name}: {value!r} is not true, false or auto")
+        return self.is_true(name)
+
     def nodes(
         self, names: Sequence[str], given: Mapping[str, Mapping[str, object]] | None = None
     ) -> _Entities:
@@ -117,6 +138,8 @@ class Arguments:
             given: parameters that the launch file itself sets, by the node's name.
         """
         common = {"use_sim_time": self.is_true("use_sim_time")}
+        if self.values.get("autostart"):
+            common["autostart"] = self.is_true("autostart")
         parameters = {name: {**common, **(given or {}).get(name, {})} for name in names}
         if self.is_true("composed"):
             return [self._process("container", parameters, names)]
@@ -165,6 +188,17 @@ class Arguments:
         """Nodes that take the events of another driver, and others."""
         given = {"input.packets": self.is_true("packets")} if self.values["packets"] else {}
         return self.nodes((*takers, *others), dict.fromkeys(takers, given))
+
+    def dashboard(self) -> _Entities:
+        """The dashboard, in a process of its own: what it does holds up no other node."""
+        given: dict[str, object] = {"use_sim_time": self.is_true("use_sim_time")}
+        if self.values.get("host"):
+            given["web.host"] = self.values["host"]
+        if self.values.get("port"):
+            given["web.port"] = _whole("port", self.values["port"])
+        if self.values.get("token_file"):
+            given["web.token_file"] = os.path.abspath(self.values["token_file"])
+        return [self._process("dashboard", {"dashboard": given})]
 
     def _process(
         self,
@@ -262,6 +296,12 @@ def _truth(argument: str, text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise EvioError(f"{argument}: {text!r} is not true or false")
     return text.lower() == "true"
+
+
+def _whole(argument: str, text: str) -> int:
+    if not text.isdecimal():
+        raise EvioError(f"{argument}: {text!r} is not a whole number")
+    return int(text)
 
 
 def _value(argument: str, text: str) -> object:

@@ -23,6 +23,7 @@ _COMMON: Declared = {
     "use_sim_time": ("false", "true: stamps by the time of /clock."),
     "events": ("", "Topic of the events, where it is not `events` in the namespace."),
     "respawn": ("true", "true: a node that crashes is started again."),
+    "autostart": ("", "false: nodes wait to be configured and activated, by a lifecycle manager."),
 }
 _PLAYED: Declared = {
     "source": (
@@ -37,6 +38,12 @@ _TAKEN: Declared = {
     "packets": ("", "true: `events` is a topic of event_camera_msgs/EventPacket messages."),
 }
 
+_DASHBOARD: Declared = {
+    "host": ("", "Address to listen on; anything but this machine's own needs a token."),
+    "port": ("", "Port to listen on."),
+    "token_file": ("", "File whose first line whoever asks must know."),
+}
+
 LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
     "full": (
         "Everything: a recording or camera in, /rotation_state out.",
@@ -46,6 +53,16 @@ LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
                 "false",
                 "true: also run the representation node, for tensors and pictures.",
             ),
+            "use_rvt": (
+                "auto",
+                "true: also run the RVT detector, for boxes and tracks of objects; auto: where "
+                "PyTorch is installed and a model is at hand.",
+            ),
+            "dashboard": (
+                "false",
+                "true: also serve the page and API of the dashboard, in a process of its own.",
+            ),
+            **_DASHBOARD,
             "composed": (
                 "false",
                 "true: all nodes in one process, which hands events over without copies.",
@@ -58,9 +75,17 @@ LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
         "The rotation detector and the fusion node, for events that another driver publishes.",
         {**_TAKEN, **_COMMON},
     ),
+    "rvt_detector": (
+        "The RVT detector, for events that another driver publishes.",
+        {**_TAKEN, **_COMMON},
+    ),
     "representation": (
         "The representation node, for events that another driver publishes.",
         {**_TAKEN, **_COMMON},
+    ),
+    "dashboard": (
+        "The page and API for a graph that runs already.",
+        {**_DASHBOARD, **_COMMON},
     ),
     "offline": (
         "A recording in, its rotation states out into a file, as fast as it goes; ends by itself.",

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import Blade, RotationState, RotationStateArray
+from evio_ros.rotor_state import BladeState, RotorState
 
-__all__ = ["covariance_fault", "estimate_of", "rotor_values", "state_array"]
+__all__ = [
+    "covariance_fault",
+    "estimate_of",
+    "fused_array",
+    "joint_state",
+    "rotor_values",
+    "state_array",
+]
 
 _RAD_PER_S_PER_RPM = 2.0 * math.pi / 60.0
 _UNKNOWN_VARIANCE = -1.0
@@ -55,6 +64,57 @@ def state_array(
     message.window_end, message.window_length = window_end, window_length
     message.event_count = events
     message.states = [state_message(estimate, header) for estimate in estimates]
+    return message
+
+
+def fused_array(
+    states: Iterable[RotorState], header: Header, window_end: int, window_length: int, events: int
+) -> RotationStateArray:
+    """Make the message of all fused rotors at one time; none gives an empty array."""
+    message = RotationStateArray(header=header)
+    message.window_end, message.window_length = window_end, window_length
+    message.event_count = events
+    message.states = [_fused_message(state, header) for state in states]
+    return message
+
+
+def joint_state(states: Sequence[RotorState], header: Header) -> JointState:
+    """Make the message of one joint for each rotor: radians turned since it was seen, rad/s."""
+    message = JointState(header=header)
+    message.name = [f"rotor_{state.id}" for state in states]
+    message.position = [2 * math.pi * state.turns for state in states]
+    message.velocity = [_RAD_PER_S_PER_RPM * state.rpm for state in states]
+    return message
+
+
+def _fused_message(state: RotorState, header: Header) -> RotationState:
+    message = RotationState(header=header)
+    message.id, message.window_end = state.id, state.t_us
+    message.window_length, message.event_count = state.window_us, state.events
+    message.rpm, message.rpm_std, message.rpm_rate = state.rpm, state.rpm_std, state.rpm_rate
+    message.angular_velocity = state.rpm * _RAD_PER_S_PER_RPM
+    message.angular_velocity_std = state.rpm_std * _RAD_PER_S_PER_RPM
+    message.angle, message.turns = state.angle_rad, state.turns
+    message.angle_std = math.sqrt(state.covariance[0, 0])
+    message.blade_count = state.blade_count
+    message.center_x, message.center_y = state.center
+    message.axis_major, message.axis_minor = state.axes
+    message.tilt = state.tilt_rad
+    message.velocity_x, message.velocity_y = state.velocity
+    message.covariance = state.covariance.ravel()
+    message.confidence = state.confidence
+    message.sources = int(state.sources)
+    message.blades = [_blade_message(blade) for blade in state.blades]
+    message.group, message.class_id, message.track_id = state.group, state.class_id, state.track_id
+    message.normal, message.normal_covariance = state.normal, state.normal_covariance
+    return message
+
+
+def _blade_message(blade: BladeState) -> Blade:
+    message = Blade(index=blade.index, angle=blade.angle_rad)
+    message.x, message.y = blade.tip
+    message.velocity_x, message.velocity_y = blade.velocity
+    message.covariance = blade.covariance.ravel()
     return message
 
 

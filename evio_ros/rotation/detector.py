@@ -34,7 +34,7 @@ class _DetectorStatistics:
     """What happened so far.
 
     Attributes:
-        steps, events: steps and events taken in.
+        steps, events_measured: steps and events taken in.
         gaps: steps that did not begin where the one before ended.
         regions_searched: regions in which rotors were searched for.
         rotors_found, rotors_lost: rotors taken up and given up.
@@ -42,7 +42,7 @@ class _DetectorStatistics:
     """
 
     steps: int = 0
-    events: int = 0
+    events_measured: int = 0
     gaps: int = 0
     regions_searched: int = 0
     rotors_found: int = 0
@@ -209,7 +209,7 @@ class RotationDetector:
             self.statistics.gaps += 1
             self.reset()
         self._end_us = part.end_us
-        self.statistics.events += len(part.events)
+        self.statistics.events_measured += len(part.events)
         self._slices_of_step += 1
         is_last = self._slices_of_step == len(self._slice_lengths_us)
         part = self._dead_time.mark(part)

@@ -106,6 +106,13 @@ def test_a_composed_launch_is_one_process_with_all_parameters():
     assert parameters_of(container, "fusion") == {"use_sim_time": False}
 
 
+def test_nodes_can_be_left_to_a_lifecycle_manager():
+    _, driver, detector, fusion = made(["rotation_detector"], autostart="false")
+    assert parameters_of(driver, "driver")["autostart"] is False
+    assert parameters_of(detector, "rotation_detector")["autostart"] is False
+    assert parameters_of(fusion, "fusion")["autostart"] is False
+
+
 def test_log_levels_of_single_nodes():
     driver, detector, _ = made(
         ["rotation_detector"], source="x", namespace="cam", log_level="warn,driver:=debug"

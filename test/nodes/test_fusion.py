@@ -39,7 +39,7 @@ def test_all_usable_rotors_pass_and_the_most_confident_stands_alone():
         assert status.level == DiagnosticStatus.WARN
         probe.spin_for(0.2)
         assert fusion.exit_code is None
-    assert [state.id for state in everything[0].states] == [1, 2]
+    assert [state.id for state in everything[0].states] == [2, 1]
     assert everything[0].window_end == 100
     assert (everything[1].window_end, len(everything[1].states)) == (200, 0)
     assert [(state.id, state.rpm) for state in best] == [(2, -1200.0)]
@@ -137,6 +137,7 @@ def test_rotors_are_shown_as_markers_where_they_are(desk):
     shown = probe.collect(markers.MarkerArray, "rotor_markers")
     probe.wait_for_publisher("rotor_markers")
     rotor = RotationState(id=3, rpm=-900.4, center_x=100.0, center_y=50.0, angle=math.pi / 2)
+    rotor.confidence = 0.9
     rotor.axis_major = rotor.axis_minor = 20.0
     rotor.header.frame_id = "camera"
 

@@ -284,7 +284,7 @@ def test_steps_of_any_length_lose_no_event_and_measure_alike(step_us):
     taken = [estimates for part in parts if (estimates := by_slices.take(part)) is not None]
     assert taken == results
     assert by_slices.statistics == whole.statistics
-    assert whole.statistics.events == len(events)
+    assert whole.statistics.events_measured == len(events)
     assert whole.statistics.steps == len(results) == end_us // step_us
     for end, (estimate,) in enumerate(results[-2:], start=len(results) - 1):
         window = events.between(end * step_us - parameters.window_us, end * step_us)

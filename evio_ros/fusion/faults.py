@@ -1,13 +1,12 @@
-"""Choosing among estimates of the same window."""
+"""What no rotor can be."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from evio_ros.estimate import RotorEstimate
 
-__all__ = ["fault_of", "most_confident"]
+__all__ = ["fault_of"]
 
 _LARGEST_RPM = 1e7
 _LARGEST_TURNS = 1e12
@@ -41,10 +40,3 @@ def fault_of(estimate: RotorEstimate) -> str:
         if not 0.0 <= value <= largest:
             return name
     return ""
-
-
-def most_confident(estimates: Sequence[RotorEstimate]) -> int | None:
-    """Index of the estimate of greatest confidence, the first of equals; None without any."""
-    if not estimates:
-        return None
-    return max(range(len(estimates)), key=lambda index: estimates[index].confidence)

@@ -1,0 +1,202 @@
+"""Speed of the recurrent vision transformer by backend, and its equality with the official code.
+
+    python bench/rvt.py                       # speed of the tiny network at 640x384
+    python bench/rvt.py --official PATH       # differences to a checkout of github.com/uzh-rpg/RVT
+
+Speed: median time of a 50 ms window, per backend that is installed, beside eager PyTorch in the
+same run; then what preparing the input and choosing the boxes take. Equality needs the official
+code's own dependencies (omegaconf, einops); torchvision is not used by what is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import types
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evio_ros.detection.rvt_configuration import GEN1, GEN4, VARIANTS, RvtConfiguration
+from evio_ros.errors import ParameterError
+from evio_ros.events import EventBatch, EventWindow
+from evio_ros.representations.base import represent
+from evio_ros.representations.network_geometry import NetworkGeometry
+from evio_ros.representations.stacked_histogram import StackedHistogram
+from evio_ros.simulation.presets import preset
+from evio_ros.simulation.simulator import simulate
+
+if TYPE_CHECKING:
+    import torch
+
+    from evio_ros.detection.rvt_network import RvtNetwork
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
+
+STEPS = 5
+WINDOW_US = 50_000
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--official", type=Path, help="a checkout of the official code")
+    parser.add_argument("--windows", type=int, default=20, help="windows that are timed")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    try:
+        import evlib  # noqa: F401
+        import torch
+    except ImportError as error:
+        print(f"skipped: networks need the extra rvt ({error})")
+        return
+    torch.set_num_threads(arguments.threads)
+    if arguments.official:
+        print_equality(arguments.official)
+    else:
+        print_speed(arguments.windows, arguments.threads)
+
+
+def print_speed(windows: int, threads: int) -> None:
+    """Print the time of each backend, and of what is before and behind it."""
+    from evio_ros.detection.boxes import kept_boxes
+    from evio_ros.detection.inference import BACKENDS, inference_of
+
+    window = simulated_window()
+    prepare = preparation(window, GEN4)
+    weights = patterned_network(GEN4).published_weights()
+    reference = None
+    print(f"{'tiny at ' + str(GEN4.input_size):>24}  ms a window  of eager")
+    for backend in BACKENDS:
+        try:
+            inference = inference_of(GEN4, weights, backend, threads)
+        except ParameterError as error:
+            print(f"{backend:>24}  {error}")
+            continue
+        histogram = prepare()
+        predictions = inference.step(histogram)
+        took = median_ms(partial(inference.step, histogram), windows)
+        reference = reference or took
+        print(f"{backend:>24}  {took:11.1f}  {took / reference:8.2f}")
+    chosen = median_ms(lambda: kept_boxes(predictions, 0.3, 0.45, 100), windows)
+    prepared = median_ms(prepare, windows)
+    print(f"{'input of ' + str(len(window.events)) + ' events':>24}  {prepared:11.1f}")
+    print(f"{'boxes of ' + str(len(predictions)):>24}  {chosen:11.1f}")
+
+
+def median_ms(run: Callable[[], object], times: int) -> float:
+    """Median of the milliseconds that something takes."""
+    took = []
+    for _ in range(times):
+        started = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - started)
+    return 1e3 * float(np.median(took))
+
+
+def simulated_window() -> EventWindow:
+    """50 ms of a fan before 1280x720 pixels."""
+    made = preset("fan_constant", 0.05)
+    batches = list(simulate(made.scene, made.camera, WINDOW_US))
+    events = EventBatch.concatenate(batches[0].size, batches)
+    return EventWindow(0, WINDOW_US, events)
+
+
+def preparation(window: EventWindow, configuration: RvtConfiguration) -> Callable[[], np.ndarray]:
+    """What makes the network's input of a window."""
+    size = window.events.size
+    geometry = NetworkGeometry.padded(size, downsample=configuration.downsample)
+    histogram = StackedHistogram(size)
+    network = geometry.network
+    out = np.zeros((configuration.channels, network.height, network.width), np.uint8)
+
+    def prepare() -> np.ndarray:
+        geometry.apply(represent(histogram, window), out)
+        return out
+
+    return prepare
+
+
+def patterned_network(configuration: RvtConfiguration) -> RvtNetwork:
+    """A network with weights that are the same everywhere."""
+    import torch
+    from rvt_weights import patterned
+
+    from evio_ros.detection.rvt_network import RvtNetwork
+
+    network = RvtNetwork(configuration).double()
+    own = network.published_weights()
+    made = patterned({name: tuple(value.shape) for name, value in own.items()})
+    network.load_published({name: torch.from_numpy(value) for name, value in made.items()})
+    return network.float()
+
+
+def print_equality(official: Path) -> None:
+    """Print the largest differences of each network."""
+    import torch
+
+    print("largest difference to the official network over", STEPS, "recurrent steps")
+    print(f"{'network':>8} {'input':>8}  {'float64':>20}  {'float32':>20}")
+    print(f"{'':>8} {'':>8}  {'px':>9} {'score':>10}  {'px':>9} {'score':>10}")
+    for variant in VARIANTS:
+        for base in (GEN1, GEN4):
+            configuration = replace(base, variant=variant)
+            cells = []
+            for kind in (torch.float64, torch.float32):
+                pixels, score = difference(official, configuration, kind)
+                cells.append(f"{pixels:9.1e} {score:10.1e}")
+            print(f"{variant:>8} {configuration.input_size!s:>8}  " + "  ".join(cells), flush=True)
+
+
+def difference(
+    official: Path, configuration: RvtConfiguration, kind: torch.dtype
+) -> tuple[float, float]:
+    """Largest differences of boxes, pixels, and of scores."""
+    import torch
+    from rvt_weights import counts
+
+    own = patterned_network(configuration)
+    other = official_network(official, configuration)
+    other.load_state_dict(own.published_weights())
+    own, other = own.to(kind), other.to(kind)
+    size = configuration.input_size
+    states, others, pixels, score = own.first_states(), None, 0.0, 0.0
+    with torch.inference_mode():
+        for step in range(STEPS):
+            histogram = torch.from_numpy(counts(20, size.height, size.width, step))[None].to(kind)
+            found, states = own(histogram, states)
+            wanted, _, others = other(histogram, others)
+            apart = (found - wanted).abs()[0]
+            pixels = max(pixels, float(apart[:, :4].max()))
+            score = max(score, float(apart[:, 4:].max()))
+    return pixels, score
+
+
+def official_network(official: Path, configuration: RvtConfiguration) -> torch.nn.Module:
+    """The official detector; torchvision, which it imports for training alone, may be missing."""
+    for name in ("torchvision", "torchvision.ops"):
+        sys.modules.setdefault(name, types.ModuleType(name))
+    sys.modules["torchvision"].ops = sys.modules["torchvision.ops"]
+    if str(official) not in sys.path:
+        sys.path.insert(0, str(official))
+    from models.detection.yolox_extension.models.detector import YoloXDetector
+    from omegaconf import OmegaConf
+
+    model = OmegaConf.load(official / "config/model/maxvit_yolox/default.yaml").model
+    dimensions = configuration.dimensions
+    model.backbone.embed_dim = dimensions.embedding
+    model.backbone.stage.attention.dim_head = dimensions.head
+    model.backbone.stage.attention.partition_size = list(configuration.partition)
+    model.backbone.partition_split_32 = configuration.partition_split
+    model.fpn.depth = dimensions.pyramid_depth
+    model.head.num_classes = len(configuration.classes)
+    return YoloXDetector(model).eval()
+
+
+if __name__ == "__main__":
+    main()

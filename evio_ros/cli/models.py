@@ -1,0 +1,59 @@
+"""`evio models`: networks that find objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["models"]
+
+models = typer.Typer(help="List and import the networks that find objects.", no_args_is_help=True)
+
+
+@models.command("list")
+def list_models() -> None:
+    """List the models that are at hand: name, network, input, classes, file."""
+    from evio_ros.detection.model_store import model_folders, stored_models
+
+    found = stored_models()
+    for model in found:
+        one = model.configuration
+        typer.echo(
+            f"{model.name}  {one.variant}, {one.input_size}, {', '.join(one.classes)}  {model.path}"
+        )
+    if not found:
+        folders = ", ".join(map(str, model_folders()))
+        typer.echo(f"no model in {folders}; `evio models import CHECKPOINT` adds one")
+
+
+@models.command("import")
+def import_model(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A published checkpoint (.ckpt).", show_default=False)
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model.", show_default="the file's")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of its classes in the network's order, joined by commas.",
+            show_default="those of the published networks",
+        ),
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Keep float16 numbers: half the size.")
+    ] = False,
+) -> None:
+    """Convert CHECKPOINT to a model file. Nothing in the checkpoint is run."""
+    from evio_ros.detection.model_store import import_checkpoint
+
+    named = tuple(one.strip() for one in classes.split(",")) if classes else None
+    model = import_checkpoint(checkpoint, name, named, half)
+    one = model.configuration
+    typer.echo(
+        f"{model.name}: {one.variant} network, input {one.input_size}, classes "
+        f"{', '.join(one.classes)}; written to {model.path}"
+    )

@@ -1,0 +1,80 @@
+"""`evio train`: train a network that finds rotors and drones on simulated scenes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evio_ros.errors import ParameterError
+
+__all__ = ["train"]
+
+_SAVE_EVERY_S = 120.0
+
+
+def train(
+    model: Annotated[Path, typer.Argument(help="The model file to write.", show_default=False)],
+    folder: Annotated[
+        Path,
+        typer.Option(help="Where scenes and the training's state are kept, to go on later."),
+    ] = Path("training"),
+    variant: Annotated[str, typer.Option(help="Size of the network: tiny, small, base.")] = "tiny",
+    width: Annotated[int, typer.Option(help="Columns of the network's input.")] = 320,
+    height: Annotated[int, typer.Option(help="Rows of the network's input.")] = 192,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.", min=1)] = 6000,
+    streams: Annotated[int, typer.Option(help="Sequences in parallel.", min=1)] = 4,
+    sequences: Annotated[int, typer.Option(help="Different scenes.", min=1)] = 1000,
+    learning_rate: Annotated[float, typer.Option(help="The highest of the cycle.")] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    simulators: Annotated[int, typer.Option(help="Processes that simulate scenes.", min=1)] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train a network on simulated scenes and write it to MODEL.
+
+    Ctrl-C keeps what is done; the same command goes on from there.
+    """
+    from evio_ros.cli.progress import step_bar
+    from evio_ros.detection.model_file import write_model
+    from evio_ros.detection.rvt_configuration import RvtConfiguration
+    from evio_ros.events import SensorSize
+    from evio_ros.training.random_scene import CLASSES
+
+    try:
+        from evio_ros.training.trainer import Trainer, TrainingParameters
+    except ImportError as error:
+        raise ParameterError(
+            f"trainings need PyTorch and evlib: pip install 'evio_ros[train]' ({error})"
+        ) from error
+    configuration = RvtConfiguration(variant, CLASSES, SensorSize(width, height), 1)
+    parameters = TrainingParameters(
+        steps=steps,
+        streams=streams,
+        sequences=sequences,
+        learning_rate=learning_rate,
+        seed=seed,
+        simulators=simulators,
+    )
+    trainer = Trainer(configuration, parameters, folder, device)
+    if trainer.step:
+        typer.echo(f"{folder}: going on at step {trainer.step} of {steps}")
+    saved_s = time.monotonic()
+    smooth = 0.0
+    try:
+        with step_bar("training", steps) as advance:
+            for loss in trainer.run():
+                smooth = loss if not smooth else 0.99 * smooth + 0.01 * loss
+                advance(trainer.step, f"loss {smooth:.2f}")
+                if time.monotonic() - saved_s > _SAVE_EVERY_S:
+                    trainer.save()
+                    saved_s = time.monotonic()
+    finally:
+        trainer.save()
+    weights = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in trainer.averaged_weights().items()
+    }
+    write_model(model, configuration, weights)
+    typer.echo(f"{model}: {variant} network after {steps} steps, loss {smooth:.2f}")

@@ -1,0 +1,94 @@
+"""Boxes that a network has found, and the choice of those that are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import ParameterError
+
+__all__ = ["Boxes", "kept_boxes"]
+
+_Real = NDArray[np.float64]
+_OBJECT, _FIRST_CLASS = 4, 5
+"""Columns of a network's prediction: probability of an object, and of the classes given one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Boxes of one moment, the most certain first.
+
+    Attributes:
+        corners: float64 (n, 4): x0, y0, x1, y1 in pixels, pixel i from i to i + 1.
+        scores: float64 (n,): probability of an object of the class.
+        labels: int64 (n,): number of the class.
+    """
+
+    corners: _Real
+    scores: _Real
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def kept_boxes(
+    predictions: NDArray[np.floating], least_score: float, most_overlap: float, most: int
+) -> Boxes:
+    """Choose among all predicted boxes: greedy non-maximum suppression within each class.
+
+    The most certain box is kept, and those of its class that it overlaps by more than
+    `most_overlap` (intersection over union) are dropped; and so on with the rest.
+
+    Args:
+        predictions: (places, 5 + classes) as of `RvtNetwork`: centre x and y, width and height in
+            pixels, the probability of an object, and that of each class given one.
+        least_score: boxes that are less probable are dropped, 0 to 1.
+        most_overlap: 0 to 1.
+        most: so many of the most certain ones are kept at most.
+
+    Returns:
+        The boxes kept; those with a number that is not finite are none.
+
+    Raises:
+        ParameterError: where the shape is another, or OpenCV is missing.
+    """
+    if predictions.ndim != 2 or predictions.shape[1] <= _FIRST_CLASS:
+        raise ParameterError(f"predictions are {predictions.shape}, not (places, 5 + classes)")
+    classes = predictions[:, _FIRST_CLASS:]
+    labels = classes.argmax(axis=1)
+    scores = predictions[:, _OBJECT] * classes[np.arange(len(labels)), labels]
+    with np.errstate(invalid="ignore"):
+        usable = (scores >= least_score) & np.isfinite(predictions).all(axis=1)
+    places = np.flatnonzero(usable)
+    corners = _corners(predictions[places, :_OBJECT].astype(np.float64))
+    scores, labels = scores[places].astype(np.float64), labels[places].astype(np.int64)
+    kept = _suppressed(corners, scores, labels, most_overlap)[:most]
+    return Boxes(corners[kept], scores[kept], labels[kept])
+
+
+def _corners(centered: _Real) -> _Real:
+    half = 0.5 * centered[:, 2:]
+    return np.concatenate((centered[:, :2] - half, centered[:, :2] + half), axis=1)
+
+
+def _suppressed(
+    corners: _Real, scores: _Real, labels: NDArray[np.int64], most_overlap: float
+) -> NDArray[np.int64]:
+    """Numbers of the boxes that are kept, the most certain first."""
+    if not len(scores):
+        return np.empty(0, np.int64)
+    try:
+        # The plain API of OpenCV has it; PyTorch alone has not.
+        from cv2.dnn import NMSBoxesBatched
+    except ImportError as error:
+        raise ParameterError(
+            "boxes are suppressed by OpenCV: pip install 'evio_ros[rvt]'"
+        ) from error
+    sizes = corners[:, 2:] - corners[:, :2]
+    boxes = np.concatenate((corners[:, :2], sizes), axis=1)
+    chosen = NMSBoxesBatched(boxes.tolist(), scores.tolist(), labels.tolist(), 0.0, most_overlap)
+    kept = np.asarray(chosen, np.int64).reshape(-1)
+    return kept[np.argsort(-scores[kept], kind="stable")]

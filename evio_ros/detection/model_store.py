@@ -1,0 +1,133 @@
+"""Where model files lie, and what their names are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from evio_ros.detection.model_file import (
+    configuration_of_weights,
+    read_checkpoint,
+    read_configuration,
+    write_model,
+)
+from evio_ros.detection.rvt_configuration import RvtConfiguration
+from evio_ros.errors import ParameterError, SourceError
+
+__all__ = ["find_model", "import_checkpoint", "model_folders", "stored_models"]
+
+_SUFFIX = ".safetensors"
+_OWN_FOLDER = Path(__file__).with_name("models")
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredModel:
+    """A model file.
+
+    Attributes:
+        name: what it is asked for by.
+        path: of the file.
+        configuration: of its network.
+    """
+
+    name: str
+    path: Path
+    configuration: RvtConfiguration
+
+
+def model_folders() -> list[Path]:
+    """Folders with model files, the user's own first, then those that come with the package."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return [Path(data) / "evio_ros" / "models", _OWN_FOLDER]
+
+
+def stored_models() -> list[_StoredModel]:
+    """All model files in the folders, by name; files that cannot be read are left out."""
+    found: dict[str, _StoredModel] = {}
+    for folder in model_folders():
+        for path in sorted(folder.glob(f"*{_SUFFIX}")):
+            try:
+                configuration = read_configuration(path)
+            except SourceError:
+                continue
+            found.setdefault(path.stem, _StoredModel(path.stem, path, configuration))
+    return [found[name] for name in sorted(found)]
+
+
+def find_model(name: str) -> Path:
+    """The model file of a name, or at a path.
+
+    Args:
+        name: empty for the first that comes with the package, else the first of the user's.
+
+    Raises:
+        SourceError: where there is none.
+    """
+    if not name:
+        return _default_model()
+    path = Path(name).expanduser()
+    if path.suffix == _SUFFIX or path.parent != Path("."):
+        if path.exists():
+            return path
+        raise SourceError(name, "no such model file")
+    for folder in model_folders():
+        stored = folder / f"{name}{_SUFFIX}"
+        if stored.exists():
+            return stored
+    known = ", ".join(model.name for model in stored_models()) or "none"
+    raise SourceError(
+        name, f"no model of this name; known: {known}; `evio models import` adds checkpoints"
+    )
+
+
+def _default_model() -> Path:
+    paths = [model.path for model in stored_models()]
+    ours = [path for path in paths if path.parent == _OWN_FOLDER]
+    for path in (*ours, *paths):
+        return path
+    raise SourceError(
+        "model", "none is named, and none is stored; `evio models import` adds checkpoints"
+    )
+
+
+def import_checkpoint(
+    checkpoint: str | PathLike[str],
+    name: str | None = None,
+    classes: tuple[str, ...] | None = None,
+    half: bool = False,
+) -> _StoredModel:
+    """Convert a published checkpoint, once, to a model file of the user's own folder.
+
+    Args:
+        checkpoint: a file of PyTorch Lightning; nothing in it is run.
+        name: of the model; None for the file's.
+        classes: names of its classes; None for those of the published network with as many.
+        half: whether to keep the weights as float16, half as large.
+
+    Raises:
+        SourceError: where the checkpoint cannot be used, or the model file not be written.
+        ParameterError: where its weights are of no network of the family, or the name is none.
+    """
+    from evio_ros.detection.rvt_network import RvtNetwork
+
+    name = name or Path(checkpoint).stem
+    if not name or Path(name).name != name or name.startswith("."):
+        raise ParameterError(f"name: {name!r} is no plain file name")
+    weights = read_checkpoint(checkpoint)
+    configuration = configuration_of_weights(weights, classes)
+    # Whatever does not fit is refused now and not when a robot starts.
+    RvtNetwork(configuration).load_published(weights)
+    path = model_folders()[0] / f"{name}{_SUFFIX}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(path.parent, error.strerror or str(error)) from error
+    if half:
+        weights = {
+            key: value.half() if value.is_floating_point() else value
+            for key, value in weights.items()
+        }
+    write_model(path, configuration, weights)
+    return _StoredModel(name, path, configuration)

@@ -1,0 +1,145 @@
+"""What defines a network of the RVT family besides its weights.
+
+Gehrig and Scaramuzza, "Recurrent Vision Transformers for Object Detection with Event Cameras", CVPR
+2023, table 1 and the published configurations. Dimensions that weights do not tell (the width of
+an attention head, the partition) load without complaint when they are wrong and give wrong boxes,
+so they are kept with the weights.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from evio_ros.errors import ParameterError
+from evio_ros.events import SensorSize
+
+__all__ = ["GEN1", "GEN4", "STRIDES", "VARIANTS", "RvtConfiguration"]
+
+STRIDES = (8, 16, 32)
+"""Pixels between the places at which boxes are predicted, for each of the three levels."""
+_DEEPEST_STRIDE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """A size of the network.
+
+    Attributes:
+        embedding: channels of the first stage; each stage has twice those of the one before.
+        head: channels of an attention head.
+        pyramid_depth: bottlenecks of a block of the feature pyramid, as a share of three.
+    """
+
+    embedding: int
+    head: int
+    pyramid_depth: float
+
+
+VARIANTS = {
+    "tiny": _Variant(32, 32, 0.33),
+    "small": _Variant(48, 24, 0.33),
+    "base": _Variant(64, 32, 0.67),
+}
+"""The published sizes by name: 4.4, 9.9 and 18.5 million parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class RvtConfiguration:
+    """A network of the RVT family, but for its weights.
+
+    Attributes:
+        variant: a name of `VARIANTS`.
+        classes: names of the classes, in the network's order.
+        input_size: geometry of the network's input, zeros where the sensor is smaller.
+        partition_split: into so many times so many parts the deepest map is divided for attention.
+        downsample: one pixel in so many is kept along each axis of the sensor it was trained with.
+        bins: time bins of each polarity.
+        cutoff: count at which an element of the input stays.
+        window_us: time that an input spans.
+
+    Raises:
+        ParameterError: where a field is out of range or does not fit the others.
+    """
+
+    variant: str
+    classes: tuple[str, ...]
+    input_size: SensorSize
+    partition_split: int
+    downsample: int = 1
+    bins: int = 10
+    cutoff: int = 10
+    window_us: int = 50_000
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise ParameterError(
+                f"variant: {self.variant!r} is none of {', '.join(sorted(VARIANTS))}"
+            )
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise ParameterError(f"classes: {self.classes} are no distinct names")
+        for name in ("partition_split", "downsample", "bins", "cutoff", "window_us"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ParameterError(f"{name}: {value!r} is no whole number above 0")
+        unit = _DEEPEST_STRIDE * self.partition_split
+        if self.input_size.width % unit or self.input_size.height % unit:
+            raise ParameterError(
+                f"input_size: the sides of {self.input_size} are no multiples of {unit}, "
+                f"{_DEEPEST_STRIDE} times partition_split"
+            )
+
+    @property
+    def dimensions(self) -> _Variant:
+        """Numbers of channels and the depth."""
+        return VARIANTS[self.variant]
+
+    @property
+    def partition(self) -> tuple[int, int]:
+        """Rows and columns over which attention reaches, at every stage."""
+        unit = _DEEPEST_STRIDE * self.partition_split
+        return self.input_size.height // unit, self.input_size.width // unit
+
+    @property
+    def channels(self) -> int:
+        """Channels of the input: OFF by time bins, then ON."""
+        return 2 * self.bins
+
+    def to_text(self) -> str:
+        """One line of JSON, as model files carry it."""
+        return json.dumps(
+            {
+                "variant": self.variant,
+                "classes": list(self.classes),
+                "input_size": [self.input_size.width, self.input_size.height],
+                "partition_split": self.partition_split,
+                "downsample": self.downsample,
+                "bins": self.bins,
+                "cutoff": self.cutoff,
+                "window_us": self.window_us,
+            }
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> RvtConfiguration:
+        """The inverse of `to_text`.
+
+        Raises:
+            ParameterError: where the text is no such line, or a value does not fit.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            width, height = fields.pop("input_size")
+            classes = tuple(str(name) for name in fields.pop("classes"))
+            return cls(classes=classes, input_size=SensorSize(width, height), **fields)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ParameterError(f"no configuration of a network: {error}") from error
+
+
+GEN1 = RvtConfiguration("tiny", ("car", "pedestrian"), SensorSize(320, 256), 1)
+"""The published tiny network for Prophesee's Gen1 data set: 304x240 pixels."""
+GEN4 = RvtConfiguration(
+    "tiny", ("pedestrian", "two-wheeler", "car"), SensorSize(640, 384), 2, downsample=2
+)
+"""The published tiny network for the 1 Mpx data set: 1280x720 pixels, one in four of them."""

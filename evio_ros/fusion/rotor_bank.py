@@ -1,0 +1,431 @@
+"""All rotors in view: estimates in, rotor states at any time out.
+
+Method: global nearest neighbours with track management (Bar-Shalom, Willett and Tian, Tracking and
+Data Fusion, 2011, sections 3 and 7): estimates are assigned to the rotors expected in their window,
+those left over begin rotors, which are told once there is evidence enough, and rotors that are not
+seen are predicted for a while, remembered for longer, and given up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.estimate import RotorEstimate
+from evio_ros.fusion.association import Expected, assign, object_at
+from evio_ros.fusion.blade_filter import BladeFilters
+from evio_ros.fusion.confidence import RotorFeatures, fading_confidence
+from evio_ros.fusion.faults import fault_of
+from evio_ros.fusion.rotor_filter import HubVelocity, Outcome, RotorFilter
+from evio_ros.fusion.rotor_model import FilterParameters, RotorMotion
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.rotor_state import RotorState, Source
+from evio_ros.tracked_object import TrackedObject
+
+__all__ = ["BankParameters", "RotorBank", "warm_up"]
+
+_RPM_PER_RAD_S = 30.0 / math.pi
+_LEAST_EVIDENCE = 0.02
+"""Evidence of an estimate that claims less confidence: it was seen, after all."""
+_TENTATIVE_S = 0.3
+"""How long a rotor without enough evidence is remembered."""
+_ROTATION_DETECTOR, _RVT_DETECTOR, _MOTION, _PREDICTION = (int(one) for one in Source)
+_LEAST_REACH_PX = 5.0
+_REACH_STDS = 3.0
+_GATED_MEMORY = 0.9
+"""Share of the estimates that were gated: ten count."""
+
+
+@dataclass(frozen=True)
+class BankParameters(Parameters):
+    """When rotors begin and end."""
+
+    birth_evidence: float = parameter(
+        0.5,
+        minimum=0.0,
+        maximum=100.0,
+        doc="A rotor is told once the confidences of its estimates add up to this.",
+    )
+    coast_s: float = parameter(
+        1.0,
+        unit="s",
+        minimum=0.0,
+        maximum=60.0,
+        doc="A rotor that is not seen is predicted for so long, and no longer than it was seen.",
+    )
+    forget_after_s: float = parameter(
+        3.0,
+        unit="s",
+        minimum=0.1,
+        maximum=3600.0,
+        doc="A rotor that is not seen for so long is given up; one found there later is another.",
+    )
+    reach: float = parameter(
+        0.7,
+        minimum=0.05,
+        maximum=5.0,
+        doc="An estimate belongs to a rotor no farther away than this share of its semi-axis, or "
+        "three standard deviations.",
+    )
+    maximum_rotors: int = parameter(
+        64, minimum=1, maximum=1000, doc="No more rotors than this are followed at once."
+    )
+    object_memory_s: float = parameter(
+        0.5,
+        unit="s",
+        minimum=0.0,
+        maximum=60.0,
+        doc="Objects of the RVT detector count for so long.",
+    )
+
+
+class _Rotor:
+    """One rotor: its filters, and what is known of it besides its motion."""
+
+    def __init__(
+        self, identity: int, estimate: RotorEstimate, parameters: FilterParameters
+    ) -> None:
+        self.id = identity
+        self.filter = RotorFilter(estimate, parameters)
+        self.begin_turns = estimate.turns - estimate.angle_rad / (2 * math.pi)
+        self.first_us = self.seen_us = estimate.t_us
+        self.evidence = 0.0
+        self.is_told = False
+        self.estimates = 0
+        self.gated = 0.0
+        self.moved_us = -1
+        self.object: TrackedObject | None = None
+        self.blades = BladeFilters(estimate.blade_count)
+        self.take(estimate)
+
+    def take(self, estimate: RotorEstimate) -> None:
+        """Note an estimate that the filter has taken in."""
+        self.estimates += 1
+        self.evidence += max(estimate.confidence, _LEAST_EVIDENCE)
+        if self.estimates > 1 and estimate.t_us < self.seen_us:
+            return
+        self.newest = estimate
+        self.seen_us = estimate.t_us
+        if estimate.blade_count not in (0, self.blades.blade_count):
+            self.blades = BladeFilters(estimate.blade_count)
+        self.blades.update(self.filter.at(estimate.t_us), estimate.tilt_rad)
+
+    def expected(self, t_us: int, reach: float) -> Expected:
+        """Where it is looked for in a window."""
+        motion = self.filter.at(t_us)
+        std = math.sqrt(max(motion.covariance[2, 2], motion.covariance[3, 3]))
+        axis = motion.axes[0]
+        reach_px = max(reach * axis, min(_REACH_STDS * std, 2 * axis), _LEAST_REACH_PX)
+        rpm = motion.speed_rad_s * _RPM_PER_RAD_S
+        newest = self.newest
+        return Expected(*motion.center, reach_px, rpm, newest.blade_count, newest.id)
+
+
+class RotorBank:
+    """Fuses the estimates of a detector, window by window.
+
+    Args:
+        filter_parameters: how rotors move.
+        parameters: when they begin and end.
+        confidence: probability that a speed is right to 1 %.
+
+    Attributes:
+        t_us: end of the newest window; None before the first.
+        refused: estimates that no rotor can have given, by what is wrong.
+        outcomes: what became of the others, by the names of `Outcome`, besides "born",
+            "given_up", "beyond_limit", "clock_jumps" and "late_windows".
+    """
+
+    def __init__(
+        self,
+        filter_parameters: FilterParameters,
+        parameters: BankParameters,
+        confidence: Callable[[RotorFeatures], float] = fading_confidence,
+    ) -> None:
+        self._filter_parameters = filter_parameters
+        self._parameters = parameters
+        self._confidence = confidence
+        self._rotors: list[_Rotor] = []
+        self._used: set[int] = set()
+        self._objects: list[TrackedObject] = []
+        self.t_us: int | None = None
+        self.refused: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._rotors)
+
+    @property
+    def repaired(self) -> int:
+        """How often a covariance of the present rotors had lost its sign to rounding."""
+        return sum(rotor.filter.repaired for rotor in self._rotors)
+
+    def values(self) -> dict[str, object]:
+        """What became of all estimates, as values of a report."""
+        refused = {f"refused_{cause}": count for cause, count in self.refused.items() if count}
+        outcomes = {f"estimates_{name}": count for name, count in self.outcomes.items()}
+        return {"estimates_refused": self.refused.total(), **refused, **outcomes}
+
+    def adapt(self, filter_parameters: FilterParameters, parameters: BankParameters) -> None:
+        """Go on with other parameters."""
+        self._filter_parameters, self._parameters = filter_parameters, parameters
+        for rotor in self._rotors:
+            rotor.filter.parameters = filter_parameters
+
+    def update(self, t_us: int, estimates: Sequence[RotorEstimate]) -> bool:
+        """Take in a window.
+
+        Args:
+            t_us: its end, sensor time; a window may come late, see `FilterParameters.latest_us`.
+            estimates: all rotors of it.
+
+        Returns:
+            Whether it is the newest; False for one that came late.
+        """
+        is_newest = self._note_time(t_us)
+        usable = self._usable(t_us, estimates)
+        present = [rotor for rotor in self._rotors if rotor.first_us <= t_us]
+        expected = [rotor.expected(t_us, self._parameters.reach) for rotor in present]
+        pairs = assign(expected, usable)
+        for row, column in pairs:
+            self._take(present[row], usable[column])
+        taken = {column for _, column in pairs}
+        for column, estimate in enumerate(usable):
+            if column not in taken:
+                self._begin(estimate)
+        self._give_up()
+        return is_newest
+
+    def note_objects(self, objects: Sequence[TrackedObject]) -> None:
+        """Take in the objects that the RVT detector follows in a window."""
+        self._objects = list(objects)
+        for rotor in self._rotors:
+            seen = object_at(rotor.filter.at(max(rotor.filter.t_us, rotor.seen_us)).center, objects)
+            if seen is not None:
+                rotor.object = seen
+
+    def note_velocity(self, identity: int, measured: HubVelocity) -> None:
+        """Take in a velocity of a rotor's hub that was measured by itself."""
+        for rotor in self._rotors:
+            if rotor.id == identity:
+                outcome = rotor.filter.apply(measured)
+                self.outcomes[f"velocity_{outcome.value}"] += 1
+                if outcome is Outcome.ACCEPTED:
+                    rotor.moved_us = measured.t_us
+
+    def states(self, t_us: int, window_us: int | None = None) -> list[RotorState]:
+        """All rotors that are told, at a time at or after the newest window.
+
+        Args:
+            t_us: sensor time.
+            window_us: length of the window that ends then, over which the speed is the mean; None
+                for the speed at that time.
+
+        Returns:
+            The most confident first. Those not measured at `t_us` are predicted, which their
+            sources say.
+        """
+        told = [rotor for rotor in self._rotors if self._is_told(rotor, t_us)]
+        states = [self._state(rotor, t_us, window_us) for rotor in told]
+        return sorted(states, key=lambda state: -state.confidence)
+
+    def _note_time(self, t_us: int) -> bool:
+        """Follow the sensor's time; a clock that was set takes the rotors along."""
+        if self.t_us is None:
+            self.t_us = t_us
+            return True
+        since_us = t_us - self.t_us
+        if -self._filter_parameters.latest_us <= since_us <= 0:
+            self.outcomes["late_windows"] += since_us < 0
+            return since_us == 0
+        if not 0 < since_us <= 1e6 * self._parameters.forget_after_s:
+            self.outcomes["clock_jumps"] += 1
+            for rotor in self._rotors:
+                rotor.filter.move_clock(since_us)
+                rotor.first_us += since_us
+                rotor.seen_us += since_us
+                rotor.blades = BladeFilters(rotor.newest.blade_count)
+        self.t_us = t_us
+        return True
+
+    def _usable(self, t_us: int, estimates: Sequence[RotorEstimate]) -> list[RotorEstimate]:
+        """The estimates that a rotor can have given, no more than are followed, at one time."""
+        usable = []
+        for estimate in estimates:
+            fault = fault_of(estimate)
+            if fault:
+                self.refused[fault] += 1
+            else:
+                usable.append(replace(estimate, t_us=t_us) if estimate.t_us != t_us else estimate)
+        most = self._parameters.maximum_rotors
+        if len(usable) > most:
+            self.outcomes["beyond_limit"] += len(usable) - most
+            usable = sorted(usable, key=lambda one: -one.confidence)[:most]
+        return usable
+
+    def _take(self, rotor: _Rotor, estimate: RotorEstimate) -> None:
+        """Let a rotor have its estimate."""
+        outcome = rotor.filter.apply(estimate)
+        self.outcomes[outcome.value] += 1
+        if outcome in (Outcome.DUPLICATE, Outcome.TOO_LATE):
+            return
+        is_gated = outcome is Outcome.GATED
+        rotor.gated += (1.0 - _GATED_MEMORY) * (is_gated - rotor.gated)
+        if not is_gated:
+            rotor.take(estimate)
+
+    def _begin(self, estimate: RotorEstimate) -> None:
+        """Begin a rotor with an estimate that belongs to none."""
+        if len(self._rotors) >= self._parameters.maximum_rotors:
+            self.outcomes["beyond_limit"] += 1
+            return
+        identity = estimate.id
+        if identity in self._used:
+            identity = max(self._used) + 1
+        rotor = _Rotor(identity, estimate, self._filter_parameters)
+        self._rotors.append(rotor)
+
+    def _give_up(self) -> None:
+        """Let rotors go that were not seen for too long."""
+        assert self.t_us is not None
+        kept = []
+        for rotor in self._rotors:
+            if rotor.evidence >= self._parameters.birth_evidence and not rotor.is_told:
+                rotor.is_told = True
+                self.outcomes["born"] += 1
+            memory_s = self._parameters.forget_after_s if rotor.is_told else _TENTATIVE_S
+            if self.t_us - rotor.seen_us <= 1e6 * memory_s:
+                kept.append(rotor)
+            else:
+                self.outcomes["given_up"] += rotor.is_told
+        self._rotors = kept
+
+    def _is_told(self, rotor: _Rotor, t_us: int) -> bool:
+        unseen_us = t_us - rotor.seen_us
+        most_us = min(1e6 * self._parameters.coast_s, rotor.seen_us - rotor.first_us)
+        return rotor.is_told and (unseen_us <= 0 or unseen_us <= most_us)
+
+    def _state(self, rotor: _Rotor, t_us: int, window_us: int | None) -> RotorState:
+        motion, newest = rotor.filter.at(t_us), rotor.newest
+        is_measured = newest.t_us == t_us
+        length_us = window_us or 0
+        covariance = _covariance_of(motion, 1e-6 * length_us)
+        rpm = (motion.speed_rad_s - 0.5e-6 * length_us * motion.rate_rad_s2) * _RPM_PER_RAD_S
+        rpm_std = math.sqrt(covariance[1, 1])
+        if is_measured and window_us is not None:
+            # The detector's own mean over its window is the best there is.
+            share = newest.rpm_std / rpm_std
+            covariance[1, :] *= share
+            covariance[:, 1] *= share
+            rpm, rpm_std, length_us = newest.rpm, newest.rpm_std, newest.window_us
+        seen = self._object_of(rotor)
+        return RotorState(
+            id=rotor.id,
+            t_us=t_us,
+            window_us=length_us,
+            events=newest.events if is_measured else 0,
+            rpm=rpm,
+            rpm_std=rpm_std,
+            rpm_rate=motion.rate_rad_s2 * _RPM_PER_RAD_S,
+            angle_rad=motion.phase_rad % (2 * math.pi),
+            turns=rotor.begin_turns + motion.phase_rad / (2 * math.pi),
+            blade_count=newest.blade_count or rotor.blades.blade_count,
+            center=motion.center,
+            axes=motion.axes,
+            tilt_rad=newest.tilt_rad,
+            velocity=motion.velocity,
+            covariance=covariance,
+            confidence=self._confidence_of(rotor, motion, rpm, rpm_std, seen),
+            sources=self._sources_of(rotor, is_measured, seen),
+            blades=rotor.blades.at(motion, newest.tilt_rad),
+            class_id=seen.class_name if seen else "",
+            track_id=seen.id if seen else "",
+        )
+
+    def _sources_of(self, rotor: _Rotor, is_measured: bool, seen: TrackedObject | None) -> Source:
+        bits = 0 if is_measured else _PREDICTION
+        if is_measured or rotor.seen_us == self.t_us:
+            bits |= _ROTATION_DETECTOR
+        if rotor.moved_us == self.t_us:
+            bits |= _MOTION
+        return Source(bits if seen is None else bits | _RVT_DETECTOR)
+
+    def _object_of(self, rotor: _Rotor) -> TrackedObject | None:
+        seen = rotor.object
+        if seen is None or self.t_us is None:
+            return None
+        is_late = self.t_us - seen.seen_us > 1e6 * self._parameters.object_memory_s
+        return None if is_late else seen
+
+    def _confidence_of(
+        self,
+        rotor: _Rotor,
+        motion: RotorMotion,
+        rpm: float,
+        rpm_std: float,
+        seen: TrackedObject | None,
+    ) -> float:
+        rotation_distance, hub_distance = rotor.filter.distances
+        features = RotorFeatures(
+            detector_confidence=rotor.newest.confidence,
+            age_s=1e-6 * max(motion.t_us - rotor.seen_us, 0),
+            rpm=rpm,
+            rpm_std=rpm_std,
+            angle_std_rad=math.sqrt(motion.covariance[0, 0]),
+            estimates=rotor.estimates,
+            gated=rotor.gated,
+            rotation_distance=rotation_distance,
+            hub_distance=hub_distance,
+            rate_walk=rotor.filter.rate_walk,
+            events=rotor.newest.events,
+            blade_count=rotor.newest.blade_count,
+            axis_minor_px=motion.axes[1],
+            object_score=seen.score if seen else 0.0,
+        )
+        return min(max(self._confidence(features), 0.0), 1.0)
+
+
+def _covariance_of(motion: RotorMotion, window_s: float) -> NDArray[np.float64]:
+    """(6, 6) of angle, mean rpm over a window, hub and its velocity."""
+    covariance = motion.covariance[:6, :6].copy()
+    half_s = 0.5 * window_s
+    if half_s:
+        with_rate = motion.covariance[6, :6]
+        covariance[1] -= half_s * with_rate
+        covariance[:, 1] = covariance[1]
+        covariance[1, 1] += half_s * (half_s * motion.covariance[6, 6] - with_rate[1])
+    covariance[1] *= _RPM_PER_RAD_S
+    covariance[:, 1] *= _RPM_PER_RAD_S
+    return covariance
+
+
+def warm_up() -> None:
+    """Have all that fusing needs compiled and imported, before the first window comes."""
+    bank = RotorBank(FilterParameters(), BankParameters())
+    first = RotorEstimate(
+        id=0,
+        t_us=0,
+        window_us=100_000,
+        rpm=60.0,
+        rpm_std=0.1,
+        blade_count=2,
+        angle_rad=0.0,
+        angle_std_rad=0.01,
+        turns=0.0,
+        center=(50.0, 50.0),
+        axes=(20.0, 10.0),
+        tilt_rad=0.0,
+        velocity=(0.0, 0.0),
+        confidence=1.0,
+        events=1,
+    )
+    for window in range(3):
+        t_us = 100_000 * window
+        bank.update(t_us, [replace(first, t_us=t_us, angle_rad=0.2 * math.pi * window)])
+        bank.note_velocity(0, HubVelocity(t_us, (0.0, 0.0), np.eye(2)))
+        bank.states(t_us + 50_000)

@@ -1,0 +1,428 @@
+"""One rotor's motion, filtered over the estimates of a detector; `rotor_model` has the model.
+
+Method: an unscented Kalman filter, see `unscented`, with innovation gating. A detector's estimates
+are themselves filtered, so that errors of neighbouring ones are alike. Where they last, the filter
+has them as states (Gauss-Markov processes; Bar-Shalom, Li and Kirubarajan, Estimation with
+Applications to Tracking and Navigation, 2001, section 8.2 on coloured noise); where windows
+overlap, the noise of the mean speed is inflated by the overlap. How much speed and hub may change
+is learned from the innovations, between bounds (the same, section 11.5 on adaptive process noise).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtri
+
+from evio_ros.estimate import RotorEstimate
+from evio_ros.fusion.rotor_model import (
+    PHASE,
+    ROTATION_ROWS,
+    SPEED,
+    UNKNOWN_CENTER_PX,
+    FilterParameters,
+    RotorMotion,
+    State,
+    begin,
+    expected_phase,
+    expected_values,
+    expected_velocity,
+    measured_values,
+    predicted,
+    scale_of,
+    slow_phase_rad,
+)
+from evio_ros.fusion.unscented import (
+    corrected,
+    distance_of,
+    positive_definite,
+    sigma_points,
+    weigh,
+)
+
+__all__ = ["HubVelocity", "Outcome", "RotorFilter"]
+
+_Real = NDArray[np.float64]
+
+_LEARNING_PER_S, _LEARNING = 2.0, 0.3
+"""How fast the process noise follows innovations: logarithm of its power for each excess of their
+mean normalised square over 1, in a second and at the most."""
+_SURPRISE, _LARGEST_SURPRISE, _ALERT = 3.0, 10.0, 0.6
+"""Mean normalised squares beyond which the process noise follows at once, the most that counts, and
+the logarithm of its power for each excess over the former."""
+_FIRST_WALK = 0.25
+"""First process noise between the least and the greatest, by logarithm."""
+_SCALE_TIME_S = 1.0
+"""A rotor that brakes may change for so long as one of its former speed does."""
+_MANOEUVRES = (0.03, 0.2, 1.0)
+"""Shares of the greatest process noise that are tried on an estimate which is far off."""
+_AGREEING_SPEED, _AGREEING_RATE, _AGREEING_PLACE = 0.1, 2.0, 0.25
+"""Rejected estimates confirm each other where their speeds differ by no more than this share, and
+this share of the usual speed for each second between them; and their hubs by this share of a."""
+_SAME_BLADE = 0.75
+"""An angle that is off by more pitches than this is that of another blade."""
+
+
+class Outcome(Enum):
+    """What became of a measurement."""
+
+    ACCEPTED = "accepted"
+    MANOEUVRE = "manoeuvre"
+    RESTARTED = "restarted"
+    GATED = "gated"
+    DUPLICATE = "duplicate"
+    TOO_LATE = "too_late"
+
+
+class HubVelocity(NamedTuple):
+    """A velocity of the hub measured by itself, e.g. by optical flow.
+
+    Attributes:
+        t_us: sensor time for which it holds.
+        velocity: (x, y) in pixels a second.
+        covariance: (2, 2) of it.
+    """
+
+    t_us: int
+    velocity: tuple[float, float]
+    covariance: _Real
+
+
+class _Walks(NamedTuple):
+    """Process noises as learned so far: of the rate of speed and of the hub's velocity."""
+
+    rate: float
+    hub: float
+
+
+class _Moment(NamedTuple):
+    """The filter after a measurement.
+
+    Attributes:
+        t_us: time of the measurement.
+        state: after it.
+        walks: process noises.
+        scale: speed that the process noise of the rate goes with, rad/s.
+        slow_rad: deviation of the phase's lasting error.
+        detector_id: the rotor's number with the detector.
+        offset_rad: what is added to the detector's angles, a multiple of the blades' pitch.
+        rejected: the newest estimate where it was not taken in.
+        distances: squared Mahalanobis distances of the innovations of rotation and hub, over the
+            number of their values.
+        outcome: what became of the measurement.
+    """
+
+    t_us: int
+    state: State
+    walks: _Walks
+    scale: float
+    slow_rad: float
+    detector_id: int
+    offset_rad: float
+    rejected: RotorEstimate | None = None
+    distances: tuple[float, float] = (1.0, 1.0)
+    outcome: Outcome = Outcome.ACCEPTED
+
+
+class _Correction(NamedTuple):
+    """What a measurement would do to a state, as of `weigh`."""
+
+    innovation: _Real
+    expected: _Real
+    gain: _Real
+
+    def distances(self) -> tuple[float, float]:
+        """Squared Mahalanobis distances of rotation and of the rest, over the number of values."""
+        split, last = ROTATION_ROWS, len(self.innovation)
+        rotation = distance_of(self.innovation, self.expected, 0, split)
+        rest = distance_of(self.innovation, self.expected, split, last)
+        return rotation / split, rest / (last - split)
+
+
+_Measured = RotorEstimate | HubVelocity
+
+
+class RotorFilter:
+    """Filters one rotor; measurements may come late, see `FilterParameters.latest_us`.
+
+    Args:
+        estimate: the first.
+        parameters: see there.
+
+    Attributes:
+        parameters: as given; others may take their place.
+        repaired: how often a covariance had lost its sign to rounding.
+    """
+
+    def __init__(self, estimate: RotorEstimate, parameters: FilterParameters) -> None:
+        self.parameters = parameters
+        self.repaired = 0
+        first = _begin(estimate, parameters, estimate.angle_rad, 0.0)
+        self._history: list[tuple[_Measured, _Moment]] = [(estimate, first)]
+        self._told: RotorMotion | None = None
+
+    @property
+    def t_us(self) -> int:
+        """Time of the newest measurement."""
+        return self._newest.t_us
+
+    @property
+    def distances(self) -> tuple[float, float]:
+        """Mean normalised squares of the newest innovations of rotation and of the hub."""
+        return self._newest.distances
+
+    @property
+    def rate_walk(self) -> float:
+        """Process noise of the rate of speed as learned so far, see `FilterParameters`."""
+        return self._newest.walks.rate
+
+    def apply(self, measured: RotorEstimate | HubVelocity) -> Outcome:
+        """Take in a measurement at its own time.
+
+        Those that came before it, of later times, are taken in again after it.
+        """
+        place = bisect_right(self._history, measured.t_us, key=_time_of)
+        if place == 0 or measured.t_us < self.t_us - self.parameters.latest_us:
+            return Outcome.TOO_LATE
+        if any(_is_same(measured, kept) for kept, _ in self._history[max(place - 4, 0) : place]):
+            return Outcome.DUPLICATE
+        self._told = None
+        later = [kept for kept, _ in self._history[place:]]
+        del self._history[place:]
+        for one in (measured, *later):
+            moment = self._newest
+            after = self._moved if isinstance(one, HubVelocity) else self._after
+            self._history.append((one, after(moment, one)))  # type: ignore[arg-type]
+        outcome = self._history[place][1].outcome
+        self._forget()
+        return outcome
+
+    def move_clock(self, by_us: int) -> None:
+        """Go on with a clock that was set by so much; nothing older can come any more."""
+        measured, moment = self._history[-1]
+        self._told = None
+        self._history = [(measured, moment._replace(t_us=moment.t_us + by_us))]
+
+    def at(self, t_us: int) -> RotorMotion:
+        """The rotor at a time, predicted from the measurements up to then."""
+        if self._told is None or self._told.t_us != t_us:
+            place = bisect_right(self._history, t_us, key=_time_of)
+            moment = self._history[max(place - 1, 0)][1]
+            self._told = RotorMotion.of(self._predict(moment, t_us, moment.walks), t_us)
+        return self._told
+
+    @property
+    def _newest(self) -> _Moment:
+        return self._history[-1][1]
+
+    def _predict(self, moment: _Moment, t_us: int, walks: _Walks) -> State:
+        """The state at a time after a moment, with process noises of one's own choice."""
+        dt = 1e-6 * max(t_us - moment.t_us, 0)
+        if not dt:
+            return moment.state
+        p = self.parameters
+        powers = walks.hub**2, p.size_walk**2, (walks.rate * moment.scale) ** 2
+        slow = p.slow_center_px**2, moment.slow_rad**2
+        kept = math.exp(-dt / p.slow_time_s)
+        return State(*predicted(*moment.state, dt, powers, slow, kept))
+
+    def _after(self, moment: _Moment, measured: RotorEstimate) -> _Moment:
+        """The filter after an estimate that follows on a moment."""
+        p, t_us = self.parameters, measured.t_us
+        state = self._predict(moment, t_us, moment.walks)
+        offset = _offset_of(measured, moment, state)
+        values, variances = measured_values(measured, p, t_us - moment.t_us)
+        values[0] += offset
+        window_s = 1e-6 * measured.window_us
+        correction = _weighed(state, values, variances, window_s)
+        distances = correction.distances()
+        gates = _gates(len(values), p.gate_probability)
+        walks, outcome = moment.walks, Outcome.ACCEPTED
+        for share in _MANOEUVRES:
+            if _is_within(distances, gates):
+                break
+            outcome = Outcome.MANOEUVRE
+            walks = _more_agile(walks, share, p, distances, gates)
+            state = self._predict(moment, t_us, walks)
+            correction = _weighed(state, values, variances, window_s)
+            distances = correction.distances()
+        if not _is_within(distances, gates):
+            return self._after_strange(moment, measured, offset)
+        dt = 1e-6 * (t_us - moment.t_us)
+        return _Moment(
+            t_us,
+            self._sound(corrected(*state, *correction)),
+            _learned(walks, distances, dt, p),
+            max(scale_of(measured), moment.scale * math.exp(-dt / _SCALE_TIME_S)),
+            slow_phase_rad(measured, p),
+            measured.id,
+            offset,
+            None,
+            distances,
+            outcome,
+        )
+
+    def _after_strange(self, moment: _Moment, measured: RotorEstimate, offset: float) -> _Moment:
+        """An estimate that the rotor's motion does not explain: a second one that agrees is right.
+
+        One by itself is not taken in, and the rotor goes on as predicted.
+        """
+        before = moment.rejected
+        state = self._predict(moment, measured.t_us, moment.walks)
+        if before is None or not _agree(before, measured, moment.scale):
+            return moment._replace(
+                t_us=measured.t_us, state=state, rejected=measured, outcome=Outcome.GATED
+            )
+        near = float(state.mean[PHASE])
+        phase = near + math.remainder(measured.angle_rad + offset - near, 2 * math.pi)
+        begun = _begin(measured, self.parameters, phase, offset)
+        dt = 1e-6 * max(measured.t_us - before.t_us, 1)
+        rate = (measured.rpm - before.rpm) * (math.pi / 30) / dt
+        begun.state.mean[SPEED : SPEED + 2] += 0.5e-6 * measured.window_us * rate, rate
+        return begun._replace(scale=max(begun.scale, moment.scale), outcome=Outcome.RESTARTED)
+
+    def _moved(self, moment: _Moment, measured: HubVelocity) -> _Moment:
+        """The filter after a velocity of the hub; one that is far off is left out."""
+        state = self._predict(moment, measured.t_us, moment.walks)
+        points = sigma_points(*state)
+        noise = positive_definite(np.array(measured.covariance, np.float64))[0]
+        value = np.array(measured.velocity, np.float64)
+        correction = _Correction(*weigh(points, expected_velocity(points), value, noise, 0))
+        distance = distance_of(correction.innovation, correction.expected, 0, len(value))
+        outcome = Outcome.GATED
+        if distance <= _gate(len(value), self.parameters.gate_probability):
+            state, outcome = self._sound(corrected(*state, *correction)), Outcome.ACCEPTED
+        return moment._replace(t_us=measured.t_us, state=state, outcome=outcome)
+
+    def _sound(self, state: tuple[_Real, _Real]) -> State:
+        """The state with a covariance that is one."""
+        covariance, is_repaired = positive_definite(state[1])
+        self.repaired += is_repaired
+        return State(state[0], covariance)
+
+    def _forget(self) -> None:
+        """Drop what is too old for a measurement to come before."""
+        oldest_us = self.t_us - self.parameters.latest_us
+        first = bisect_right(self._history, oldest_us, key=_time_of) - 1
+        if first > 0:
+            del self._history[:first]
+
+
+def _begin(
+    estimate: RotorEstimate, parameters: FilterParameters, phase: float, offset: float
+) -> _Moment:
+    """The filter after the first estimate."""
+    p = parameters
+    walks = _Walks(
+        p.calm_rate_walk ** (1 - _FIRST_WALK) * p.agile_rate_walk**_FIRST_WALK,
+        p.calm_hub_walk ** (1 - _FIRST_WALK) * p.agile_hub_walk**_FIRST_WALK,
+    )
+    return _Moment(
+        estimate.t_us,
+        begin(estimate, p, phase),
+        walks,
+        scale_of(estimate),
+        slow_phase_rad(estimate, p),
+        estimate.id,
+        offset,
+    )
+
+
+def _weighed(state: State, values: _Real, variances: _Real, window_s: float) -> _Correction:
+    """What an estimate would do to the state predicted for its time."""
+    points = sigma_points(*state)
+    expected = expected_values(points, window_s, len(values))
+    return _Correction(*weigh(points, expected, values, np.diag(variances), 1))
+
+
+def _offset_of(estimate: RotorEstimate, moment: _Moment, state: State) -> float:
+    """What to add to the detector's angle, so that blades keep their numbers.
+
+    The detector numbers the blades anew when it finds a rotor anew, and may take another blade for
+    the first while it learns what they look like.
+    """
+    pitch = 2 * math.pi / max(estimate.blade_count, 1)
+    missing = math.remainder(
+        expected_phase(state) - estimate.angle_rad - moment.offset_rad, 2 * math.pi
+    )
+    if estimate.id == moment.detector_id and abs(missing) < _SAME_BLADE * pitch:
+        return moment.offset_rad
+    return moment.offset_rad + pitch * round(missing / pitch)
+
+
+def _agree(first: RotorEstimate, second: RotorEstimate, scale: float) -> bool:
+    """Whether two estimates tell of the same motion of a rotor that turns at `scale` rad/s."""
+    apart_s = 1e-6 * abs(second.t_us - first.t_us)
+    bound = _AGREEING_SPEED * max(abs(first.rpm), abs(second.rpm))
+    bound += _AGREEING_RATE * apart_s * scale * (30 / math.pi)
+    reach = max(_AGREEING_PLACE * first.axes[0], 4 * UNKNOWN_CENTER_PX)
+    is_near = math.dist(first.center, second.center) <= reach
+    return is_near and abs(first.rpm - second.rpm) <= bound
+
+
+def _is_same(measured: _Measured, kept: _Measured) -> bool:
+    """Whether a measurement has been taken in before."""
+    if isinstance(measured, HubVelocity) or isinstance(kept, HubVelocity):
+        return type(measured) is type(kept) and measured.t_us == kept.t_us
+    return (measured.t_us, measured.id) == (kept.t_us, kept.id)
+
+
+def _time_of(entry: tuple[_Measured, _Moment]) -> int:
+    return entry[1].t_us
+
+
+def _is_within(distances: tuple[float, float], gates: tuple[float, float]) -> bool:
+    return distances[0] <= gates[0] and distances[1] <= gates[1]
+
+
+def _more_agile(
+    walks: _Walks,
+    share: float,
+    parameters: FilterParameters,
+    distances: tuple[float, float],
+    gates: tuple[float, float],
+) -> _Walks:
+    """Process noises of at least a share of the greatest, where innovations are beyond the gate."""
+    rate, hub = share * parameters.agile_rate_walk, share * parameters.agile_hub_walk
+    return _Walks(
+        max(walks.rate, rate) if not distances[0] <= gates[0] else walks.rate,
+        max(walks.hub, hub) if not distances[1] <= gates[1] else walks.hub,
+    )
+
+
+def _learned(
+    walks: _Walks, surprises: tuple[float, float], dt: float, parameters: FilterParameters
+) -> _Walks:
+    """Process noises after innovations of such mean normalised squares."""
+    p = parameters
+    rate = walks.rate * math.exp(0.5 * _growth(surprises[0], dt))
+    hub = walks.hub * math.exp(0.5 * _growth(surprises[1], dt))
+    return _Walks(
+        min(max(rate, p.calm_rate_walk), p.agile_rate_walk),
+        min(max(hub, p.calm_hub_walk), p.agile_hub_walk),
+    )
+
+
+def _growth(surprise: float, dt: float) -> float:
+    """Change of the logarithm of a process noise's power."""
+    bounded = min(surprise, _LARGEST_SURPRISE)
+    change = min(_LEARNING_PER_S * dt, _LEARNING) * (bounded - 1.0)
+    return change + _ALERT * max(bounded - _SURPRISE, 0.0)
+
+
+def _gates(values: int, probability: float) -> tuple[float, float]:
+    """Bounds of the distances of `_Correction`."""
+    rest = values - ROTATION_ROWS
+    return _gate(ROTATION_ROWS, probability) / ROTATION_ROWS, _gate(rest, probability) / rest
+
+
+@lru_cache(maxsize=64)
+def _gate(values: int, probability: float) -> float:
+    """Squared Mahalanobis distance below which so large a share lies."""
+    return float(chdtri(values, 1.0 - probability))

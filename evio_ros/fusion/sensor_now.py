@@ -1,0 +1,68 @@
+"""When states are published, and what time it is then by the sensor's clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evio_ros.parameters import Parameters, parameter
+
+__all__ = ["PublishingParameters", "SensorNow"]
+
+_OLDEST_S = 5.0
+"""Stamps that are older are those of another clock: a recording's, or one of another machine."""
+
+
+@dataclass(frozen=True)
+class PublishingParameters(Parameters):
+    """When states are published."""
+
+    publish_rate_hz: float = parameter(
+        0.0,
+        unit="Hz",
+        minimum=0.0,
+        maximum=1000.0,
+        read_only=True,
+        doc="States are predicted to the time of publishing, so often; 0.0 publishes those of "
+        "each window, when it comes.",
+    )
+
+
+class SensorNow:
+    """Tells the sensor's time between windows.
+
+    A window's stamp is the ROS time of its end: what has passed since is how late it is. Where the
+    stamp is of another clock, the window is taken to have ended when it came.
+
+    Attributes:
+        unusable: number of stamps of another clock.
+    """
+
+    def __init__(self) -> None:
+        self.unusable = 0
+        self._end_us = self._stamp_ns = 0
+        self._ended_s = 0.0
+
+    def note(self, end_us: int, stamp_ns: int, now_ns: int, now_s: float) -> None:
+        """Take in the newest window.
+
+        Args:
+            end_us: its end, sensor time.
+            stamp_ns: ROS time of its end.
+            now_ns: ROS time now.
+            now_s: time now by a clock that nobody sets.
+        """
+        age_s = 1e-9 * (now_ns - stamp_ns)
+        if not 0.0 <= age_s <= _OLDEST_S:
+            self.unusable += 1
+            age_s = 0.0
+        self._end_us, self._stamp_ns, self._ended_s = end_us, stamp_ns, now_s - age_s
+
+    def at(self, now_s: float) -> tuple[int, int]:
+        """Sensor time, and the stamp that goes with it, at a time of the clock that nobody sets."""
+        since_us = max(round(1e6 * (now_s - self._ended_s)), 0)
+        return self._end_us + since_us, self._stamp_ns + 1000 * since_us
+
+    @property
+    def offset_ns(self) -> int:
+        """ROS time minus sensor time of the newest window."""
+        return self._stamp_ns - 1000 * self._end_us

@@ -1,0 +1,126 @@
+"""The dashboard node: what the graph says, as a web page and an API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from evio_ros.errors import EvioError
+from evio_ros.nodes.graph_control import GraphControl
+from evio_ros.nodes.graph_view import GraphView
+from evio_ros.parameters import Parameters
+from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.diagnostics import Report
+from evio_ros.ros.process import run_node
+from evio_ros.web.history import History, HistoryParameters
+from evio_ros.web.live_view import LiveView
+from evio_ros.web.web_parameters import WebParameters
+
+if TYPE_CHECKING:
+    from evio_ros.web.web_server import WebServer
+
+__all__ = ["Dashboard", "main"]
+
+_NONE = "none"
+
+
+class Dashboard(EvioNode):
+    """Serves what others publish; it publishes nothing but its diagnostics."""
+
+    TASK = "dashboard"
+    INPUT = "rotation states"
+    PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
+        "web": WebParameters,
+        "history": HistoryParameters,
+    }
+
+    def __init__(self) -> None:
+        super().__init__("dashboard")
+        self._open = ExitStack()
+        self._graph: GraphView | None = None
+        self._history: History | None = None
+        self._server: WebServer | None = None
+
+    def configure(self) -> None:
+        """Listen on the port, open the history and begin to answer."""
+        try:
+            from evio_ros.web.api import create_app
+            from evio_ros.web.web_server import WebServer
+        except ImportError as error:
+            raise EvioError(
+                f"the dashboard needs {error.name}: pip install 'evio_ros[web]'"
+            ) from None
+        parameters = self.parameters.get(WebParameters, "web")
+        self._view = LiveView()
+        path = _history_path(self.parameters.get(HistoryParameters, "history").file, self)
+        if path is not None:
+            megabytes = self.parameters.get(HistoryParameters, "history").megabytes
+            self._history = self._open.enter_context(History(path, megabytes))
+            self._view.on_state(self._history.put)
+        source = GraphControl(self, self._view)
+        app = create_app(source, parameters, self._history)
+        self._server = WebServer(app, parameters)
+        self._open.callback(self._server.close)
+        self._server.start()
+        self.get_logger().info(f"the dashboard is at {self._server.address}")
+
+    def activate(self) -> None:
+        """Listen to the graph."""
+        self._graph = GraphView(self, self._view)
+
+    def deactivate(self) -> None:
+        """Listen no more."""
+        self._graph = None
+
+    def cleanup(self) -> None:
+        """Stop answering, and complete the history."""
+        self._open.close()
+        self._history = self._server = None
+
+    def last_input_s(self) -> float | None:
+        """When rotation states last came."""
+        return self._graph.last_s if self._graph is not None else None
+
+    def report(self) -> Report:
+        """Where it is found, and what could not be kept."""
+        history, graph = self._history, self._graph
+        values: dict[str, object] = {"windows": graph.windows if graph else 0}
+        values["messages_refused"] = graph.refused if graph else 0
+        message = self._server.address if self._server is not None else "closed"
+        problem = ""
+        if history is not None:
+            problem = history.problem
+            values["history_rows"], values["history_rows_dropped"] = (
+                history.written,
+                history.dropped,
+            )
+            values["history_mb"] = round(history.bytes() * 1e-6, 3)
+        return Report(
+            f"{message}; {problem}" if problem else message,
+            values,
+            warning=bool(problem),
+            rates=("windows",),
+        )
+
+
+def _history_path(name: str, node: EvioNode) -> Path | None:
+    """The file of the history; None for none."""
+    if name == _NONE:
+        return None
+    if name:
+        return Path(name)
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    own = node.get_fully_qualified_name().strip("/").replace("/", "_")
+    return Path(state).expanduser() / "evio_ros" / f"{own}.sqlite"
+
+
+def main() -> None:
+    """Run the node."""
+    run_node(Dashboard)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""What the graph says, shown on the dashboard: states, events, pictures, detections, diagnostics.
+
+Events and pictures are subscribed to only while somebody looks, events by best effort and without
+receipts: a dashboard that is slow holds up nobody. Of every message as many events are taken over
+as the view keeps.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from evio_ros.errors import EventError
+from evio_ros.msg import EventArray, RotationState, RotationStateArray
+from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.event_messages import from_message
+from evio_ros.ros.event_publisher import EVENTS_TOPIC
+from evio_ros.ros.geometry_limit import GeometryLimit
+from evio_ros.ros.quality_of_service import results_quality
+from evio_ros.ros.raw_event_array import read_event_array
+from evio_ros.ros.rotation_messages import estimate_of
+from evio_ros.web.live_view import (
+    Detection,
+    EventSample,
+    LiveView,
+    NodeReport,
+    RotorState,
+    StateSample,
+)
+
+__all__ = ["GraphView"]
+
+_LOOK_S = 0.1
+_DEPTH = 20
+_LARGEST = GeometryLimit(16_000_000, 0)
+_LEVELS = {
+    DiagnosticStatus.OK: "ok",
+    DiagnosticStatus.WARN: "warn",
+    DiagnosticStatus.ERROR: "error",
+    DiagnosticStatus.STALE: "stale",
+}
+_TRACKS_TOPIC = "rvt_detector/tracks"
+
+
+class GraphView:
+    """Subscribes a node to what is shown.
+
+    Args:
+        node: the node.
+        view: where it is shown.
+
+    Attributes:
+        windows: windows that have come.
+        refused: messages that break the rules.
+        last_s: when a window last came, by `time.monotonic`; 0.0 for never.
+    """
+
+    def __init__(self, node: EvioNode, view: LiveView) -> None:
+        self.windows = self.refused = 0
+        self.last_s = 0.0
+        self._node = node
+        self._view = view
+        self._end_us: int | None = None
+        self._offset = 0
+        self._wanted: dict[str, Any] = {}
+        node.create_subscription(
+            RotationStateArray, "rotation_states", self._take_states, results_quality()
+        )
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._take_reports, 100)
+        try:
+            from vision_msgs.msg import Detection2DArray
+        except ImportError:
+            pass  # nobody here publishes it
+        else:
+            node.create_subscription(
+                Detection2DArray, _TRACKS_TOPIC, self._take_tracks, results_quality()
+            )
+        node.every(_LOOK_S, self._follow_demand)
+
+    def _follow_demand(self) -> None:
+        """Subscribe to what somebody looks at, and to nothing else."""
+        quality = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
+        for what, kind, topic, take, options in (
+            ("events", EventArray, EVENTS_TOPIC, self._take_events, {"raw": True}),
+            ("picture", Image, "representation/image", self._take_picture, {}),
+        ):
+            is_wanted = self._view.is_wanted(what)
+            if is_wanted and what not in self._wanted:
+                self._wanted[what] = self._node.create_subscription(
+                    kind, topic, take, quality, **options
+                )
+            elif not is_wanted and what in self._wanted:
+                self._node.destroy_subscription(self._wanted.pop(what))
+
+    def _take_states(self, message: RotationStateArray) -> None:
+        if message.window_end == self._end_us:
+            return  # the detector is silent: fusion says so, and no window has passed
+        self._end_us = message.window_end
+        self.windows += 1
+        self.last_s = time.monotonic()
+        stamp = message.header.stamp
+        sample = StateSample(
+            message.window_end,
+            message.window_length,
+            message.event_count,
+            tuple(map(_rotor_of, message.states)),
+            stamp.sec + 1e-9 * stamp.nanosec or time.time(),
+        )
+        self._view.put_state(sample)
+
+    def _take_events(self, data: bytes) -> None:
+        try:
+            message = read_event_array(data)
+            _LARGEST.check(message.width, message.height)
+            most = max(1, round(1e-6 * message.duration * self._view.events_a_second))
+            step = max(1, -(-len(message.t) // most))
+            # From place to place, so that no row of a sensor is left out always.
+            self._offset = (self._offset + 1) % step
+            places = np.arange(self._offset, len(message.t), step)
+            window = from_message(message, places, 1.0 / step)
+        except EventError as error:
+            self.refused += 1
+            self._node.get_logger().warning(
+                f"events message refused: {error}", throttle_duration_sec=5.0
+            )
+            return
+        self._view.put_events(
+            EventSample(window.events, window.start_us, window.end_us, window.share)
+        )
+
+    def _take_picture(self, message: Image) -> None:
+        if message.encoding != "rgb8" or len(message.data) < message.height * message.step:
+            self.refused += 1
+            return
+        rows = np.frombuffer(message.data, np.uint8, message.height * message.step)
+        picture = rows.reshape(message.height, message.step)[:, : 3 * message.width]
+        self._view.put_picture(picture.reshape(message.height, message.width, 3))
+
+    def _take_tracks(self, message: Any) -> None:
+        self._view.put_detections(tuple(map(_detection_of, message.detections)))
+
+    def _take_reports(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self._view.put_report(
+                NodeReport(
+                    status.name,
+                    _LEVELS.get(status.level, "error"),
+                    status.message,
+                    status.hardware_id,
+                    {value.key: value.value for value in status.values},
+                    time.monotonic(),
+                )
+            )
+
+
+def _rotor_of(message: RotationState) -> RotorState:
+    return RotorState(
+        estimate_of(message),
+        message.rpm_rate,
+        message.group,
+        message.class_id,
+        message.track_id,
+        message.sources == RotationState.SOURCE_PREDICTION,
+    )
+
+
+def _detection_of(message: Any) -> Detection:
+    """A vision_msgs/Detection2D, with its likeliest class."""
+    best = max(message.results, key=lambda result: result.hypothesis.score, default=None)
+    center, box = message.bbox.center.position, message.bbox
+    return Detection(
+        (center.x, center.y),
+        (box.size_x, box.size_y),
+        best.hypothesis.score if best is not None else 0.0,
+        best.hypothesis.class_id if best is not None else "",
+        message.id,
+    )

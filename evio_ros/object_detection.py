@@ -1,0 +1,293 @@
+"""Events in, boxes and tracks out: the recurrent vision transformer over a sensor's windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.detection.appearance import APPEARANCE_STAGE, appearances
+from evio_ros.detection.boxes import Boxes, kept_boxes
+from evio_ros.detection.inference import Network
+from evio_ros.detection.object_tracker import ObjectTracker, Track, TrackingParameters
+from evio_ros.detection.rvt_configuration import RvtConfiguration
+from evio_ros.errors import EventError, ParameterError
+from evio_ros.events import EventWindow, SensorSize
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.representations.network_geometry import NetworkGeometry
+from evio_ros.representations.stacked_histogram import StackedHistogram, StackedHistogramParameters
+from evio_ros.tracked_object import TrackedObject
+
+__all__ = ["DetectedObjects", "ObjectDetectionParameters", "ObjectDetector"]
+
+_MOST_DOWNSAMPLE = 4
+
+
+@dataclass(frozen=True)
+class ObjectDetectionParameters(Parameters):
+    """What the network sees, and which of its boxes are kept."""
+
+    classes: str = parameter(
+        "",
+        read_only=True,
+        doc="Names of the classes that are wanted, with commas between; empty for all that the "
+        "network knows.",
+    )
+    window_us: int = parameter(
+        0,
+        unit="us",
+        minimum=0,
+        maximum=10_000_000,
+        read_only=True,
+        doc="Length of the windows; 0 for what the network was trained with.",
+    )
+    least_score: float = parameter(
+        0.3, minimum=0.0, maximum=1.0, doc="Boxes that are less probable are dropped."
+    )
+    most_overlap: float = parameter(
+        0.45,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Of two boxes of a class that overlap by more, intersection over union, one is kept.",
+    )
+    most_boxes: int = parameter(
+        100, minimum=1, maximum=1000, doc="No more boxes than these are kept in a window."
+    )
+    most_skipped: int = parameter(
+        10,
+        unit="windows",
+        minimum=0,
+        maximum=1000,
+        doc="After a longer gap the network's memory and all tracks are forgotten.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedObjects:
+    """What a window shows.
+
+    Attributes:
+        t_us: end of the window, sensor time.
+        classes: their names, by number.
+        boxes: in pixels of the sensor, cut at its border.
+        tracks: seen or expected.
+    """
+
+    t_us: int
+    classes: tuple[str, ...]
+    boxes: Boxes
+    tracks: list[Track]
+
+    def boxes_as_objects(self) -> list[TrackedObject]:
+        """The boxes, of no track."""
+        boxes = self.boxes
+        return [
+            TrackedObject(
+                self.t_us,
+                "",
+                _four(boxes.corners[i]),
+                self.classes[boxes.labels[i]],
+                float(boxes.scores[i]),
+                self.t_us,
+            )
+            for i in range(len(boxes))
+        ]
+
+    def tracks_as_objects(self) -> list[TrackedObject]:
+        """The tracks; a box that has shrunk to nothing is left out."""
+        return [
+            TrackedObject(
+                self.t_us,
+                str(track.id),
+                _four(track.corners),
+                self.classes[track.label],
+                track.score,
+                track.seen_us,
+            )
+            for track in self.tracks
+            if (track.corners[2:] > track.corners[:2]).all()
+        ]
+
+
+def _four(corners: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = corners.tolist()
+    return x0, y0, x1, y1
+
+
+@dataclass(slots=True)
+class _Statistics:
+    """What happened so far.
+
+    Attributes:
+        windows: taken in.
+        windows_skipped: that were missing between two.
+        memory_resets: times the memory was forgotten.
+        predictions_refused: windows for which the network said what are no finite numbers.
+    """
+
+    windows: int = 0
+    windows_skipped: int = 0
+    memory_resets: int = 0
+    predictions_refused: int = 0
+
+
+class ObjectDetector:
+    """Finds objects of a network's classes in windows of events, and follows them.
+
+    Args:
+        size: geometry of the sensor.
+        network: see `load_network`; its memory is forgotten.
+        parameters, tracking: details.
+
+    Raises:
+        ParameterError: where the sensor is larger than the network takes, a wanted class is none
+            of the network's, or a library is missing.
+
+    Attributes:
+        size, network, parameters: as given.
+        window_us: length of the windows that it takes.
+        statistics: counters of what happened.
+    """
+
+    def __init__(
+        self,
+        size: SensorSize,
+        network: Network,
+        parameters: ObjectDetectionParameters | None = None,
+        tracking: TrackingParameters | None = None,
+    ) -> None:
+        self.size = size
+        self.network = network
+        self.parameters = parameters or ObjectDetectionParameters()
+        self.statistics = _Statistics()
+        configuration = network.configuration
+        self.window_us = self.parameters.window_us or configuration.window_us
+        self._unwanted = _unwanted(self.parameters.classes, configuration)
+        self._geometry = _geometry_of(size, configuration)
+        self._histogram = StackedHistogram(
+            size, StackedHistogramParameters(bins=configuration.bins, cutoff=configuration.cutoff)
+        )
+        self._tensor = np.empty(self._histogram.shape, self._histogram.dtype)
+        shape = (configuration.channels, *_rows_columns(configuration.input_size))
+        self._input = np.zeros(shape, np.uint8)
+        self._tracker = ObjectTracker(tracking)
+        self._by_appearance = self._tracker.parameters.appearance_distance > 0.0
+        self._end_us: int | None = None
+        network.reset()
+
+    def process(self, window: EventWindow) -> DetectedObjects:
+        """Find objects in the next window.
+
+        Args:
+            window: of length `window_us`. Windows may be missing before it; after a long gap, or
+                where time goes back, all memory is forgotten.
+
+        Raises:
+            EventError: where the events are of another geometry, or outside the window.
+            EvioError: where the network cannot be run.
+            ParameterError: where the window is of another length.
+        """
+        if window.length_us != self.window_us:
+            raise ParameterError(f"window: {window.length_us} us, {self.window_us} are due")
+        self._histogram.begin(window.start_us, window.length_us)
+        self._histogram.push(window.events)
+        self._histogram.read(self._tensor)
+        return self._detect(self._tensor, window.start_us)
+
+    def process_tensor(self, tensor: NDArray[np.uint8], start_us: int) -> DetectedObjects:
+        """Find objects in the next window, whose stacked histogram somebody else has made.
+
+        Args:
+            tensor: uint8 (2 * bins, rows, columns) of the whole sensor, as of `StackedHistogram`
+                with as many bins as the network takes. Counts above the network's cutoff count as
+                that.
+            start_us: start of its window, which is `window_us` long.
+
+        Raises:
+            EventError: where shape or type are others.
+            EvioError: where the network cannot be run.
+        """
+        if tensor.shape != self._histogram.shape or tensor.dtype != np.uint8:
+            raise EventError(
+                f"the stacked histogram is {tensor.dtype} {tensor.shape}, the network takes uint8 "
+                f"{self._histogram.shape}"
+            )
+        cutoff = self.network.configuration.cutoff
+        return self._detect(np.minimum(tensor, np.uint8(cutoff)), start_us)
+
+    def _detect(self, tensor: NDArray[np.uint8], start_us: int) -> DetectedObjects:
+        self._note_gap(start_us)
+        self.statistics.windows += 1
+        self._geometry.apply(tensor, self._input)
+        predictions = self.network.step(self._input)
+        if not np.isfinite(predictions).all():
+            # What is not finite stays so in the network's memory.
+            self.statistics.predictions_refused += 1
+            self.network.reset()
+        found, seen_as = self._boxes(predictions)
+        tracks = self._tracker.update(start_us + self.window_us, found, seen_as)
+        classes = self.network.configuration.classes
+        return DetectedObjects(start_us + self.window_us, classes, found, tracks)
+
+    def reset(self) -> None:
+        """Forget the network's memory and all tracks, as after a jump in a recording."""
+        self.network.reset()
+        self._tracker.reset()
+        self._end_us = None
+        self.statistics.memory_resets += 1
+
+    def _note_gap(self, start_us: int) -> None:
+        if self._end_us is not None and start_us != self._end_us:
+            missing = (start_us - self._end_us) / self.window_us
+            if 0 < missing <= self.parameters.most_skipped:
+                self.statistics.windows_skipped += round(missing)
+            else:
+                self.reset()
+        self._end_us = start_us + self.window_us
+
+    def _boxes(self, predictions: NDArray[np.float32]) -> tuple[Boxes, NDArray[np.float64] | None]:
+        """The boxes in pixels of the sensor, and their appearances where tracks go by them."""
+        p = self.parameters
+        if self._unwanted.size:
+            predictions = predictions.copy()
+            predictions[:, -len(self.network.configuration.classes) :][:, self._unwanted] = 0.0
+        found = kept_boxes(predictions, p.least_score, p.most_overlap, p.most_boxes)
+        corners = self._geometry.boxes_to_sensor(found.corners)
+        corners[:, ::2] = np.clip(corners[:, ::2], 0, self.size.width)
+        corners[:, 1::2] = np.clip(corners[:, 1::2], 0, self.size.height)
+        inside = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+        boxes = Boxes(corners[inside], found.scores[inside], found.labels[inside])
+        if not self._by_appearance:
+            return boxes, None
+        return boxes, appearances(self.network.features(APPEARANCE_STAGE), found.corners[inside])
+
+
+def _rows_columns(size: SensorSize) -> tuple[int, int]:
+    return size.height, size.width
+
+
+def _unwanted(wanted: str, configuration: RvtConfiguration) -> NDArray[np.int64]:
+    """Numbers of the classes that are not asked for."""
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    for name in names:
+        if name not in configuration.classes:
+            raise ParameterError(
+                f"classes: {name!r} is none of the network's: {', '.join(configuration.classes)}"
+            )
+    unwanted = [i for i, one in enumerate(configuration.classes) if names and one not in names]
+    return np.array(unwanted, np.int64)
+
+
+def _geometry_of(size: SensorSize, configuration: RvtConfiguration) -> NetworkGeometry:
+    """The whole sensor, thinned as little as the network's input asks for."""
+    whole = NetworkGeometry.padded(size, multiple=1).region
+    network = configuration.input_size
+    for downsample in range(1, _MOST_DOWNSAMPLE + 1):
+        columns, rows = size.width // downsample, size.height // downsample
+        if 0 < columns <= network.width and 0 < rows <= network.height:
+            return NetworkGeometry(size, whole, downsample, network)
+    raise ParameterError(
+        f"a {size} sensor does not fit the network's input of {network}, even where only one pixel "
+        f"in {_MOST_DOWNSAMPLE} is kept along each axis"
+    )

@@ -1,0 +1,10 @@
+"""The page and API for a graph that runs already."""
+
+from launch import LaunchDescription
+
+from evio_ros.ros.launch_actions import description
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Launch the dashboard."""
+    return description("dashboard", lambda arguments: arguments.dashboard())
