@@ -83,6 +83,7 @@ MANY_IMPORTS = {
 
 ONE_IMPORTER = {
     "nodes.driver_source": "what a driver plays, whatever else it does",
+    "fusion.disc_normal": "a method with a source of its own: normals from ellipses",
     "motion.dense_flow": "a library of its own, loaded where it is asked for",
     "motion.translation": "a method with a source of its own: one motion from dense flow",
     "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
@@ -146,7 +147,6 @@ ONE_IMPORTER = {
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
 NO_IMPORTER = {
-    "fusion.disc_normal": "for the fusion node, which tells no normals yet",
     "fusion.vehicles": "for the fusion node, which tells no groups yet",
     "motion.image_motion": "for the fusion node, which measures no motion yet",
 }
