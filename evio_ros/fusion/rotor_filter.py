@@ -131,11 +131,20 @@ class _Moment(NamedTuple):
 
 
 class _Correction(NamedTuple):
-    """What a measurement would do to a state, as of `weigh`."""
+    """What a measurement would do to a state with such a root, as of `weigh`."""
 
+    root: _Real
     innovation: _Real
     expected: _Real
     gain: _Real
+    slopes: _Real
+    unexplained: _Real
+
+    def applied_to(self, state: State) -> tuple[_Real, _Real]:
+        """Mean and covariance with the measurement taken in."""
+        return corrected(
+            state.mean, self.root, self.innovation, self.gain, self.slopes, self.unexplained
+        )
 
     def distances(self) -> tuple[float, float]:
         """Squared Mahalanobis distances of rotation and of the rest, over the number of values."""
@@ -230,7 +239,7 @@ class RotorFilter:
         powers = walks.hub**2, p.size_walk**2, (walks.rate * moment.scale) ** 2
         slow = p.slow_center_px**2, moment.slow_rad**2
         kept = math.exp(-dt / p.slow_time_s)
-        return State(*predicted(*moment.state, dt, powers, slow, kept))
+        return self._sound(predicted(*moment.state, dt, powers, slow, kept))
 
     def _after(self, moment: _Moment, measured: RotorEstimate) -> _Moment:
         """The filter after an estimate that follows on a moment."""
@@ -257,7 +266,7 @@ class RotorFilter:
         dt = 1e-6 * (t_us - moment.t_us)
         return _Moment(
             t_us,
-            self._sound(corrected(*state, *correction)),
+            self._sound(correction.applied_to(state)),
             _learned(walks, distances, dt, p),
             max(scale_of(measured), moment.scale * math.exp(-dt / _SCALE_TIME_S)),
             slow_phase_rad(measured, p),
@@ -290,14 +299,14 @@ class RotorFilter:
     def _moved(self, moment: _Moment, measured: HubVelocity) -> _Moment:
         """The filter after a velocity of the hub; one that is far off is left out."""
         state = self._predict(moment, measured.t_us, moment.walks)
-        points = sigma_points(*state)
+        points, root = sigma_points(*state)
         noise = positive_definite(np.array(measured.covariance, np.float64))[0]
         value = np.array(measured.velocity, np.float64)
-        correction = _Correction(*weigh(points, expected_velocity(points), value, noise, 0))
+        correction = _Correction(root, *weigh(root, expected_velocity(points), value, noise, 0))
         distance = distance_of(correction.innovation, correction.expected, 0, len(value))
         outcome = Outcome.GATED
         if distance <= _gate(len(value), self.parameters.gate_probability):
-            state, outcome = self._sound(corrected(*state, *correction)), Outcome.ACCEPTED
+            state, outcome = self._sound(correction.applied_to(state)), Outcome.ACCEPTED
         return moment._replace(t_us=measured.t_us, state=state, outcome=outcome)
 
     def _sound(self, state: tuple[_Real, _Real]) -> State:
@@ -336,9 +345,9 @@ def _begin(
 
 def _weighed(state: State, values: _Real, variances: _Real, window_s: float) -> _Correction:
     """What an estimate would do to the state predicted for its time."""
-    points = sigma_points(*state)
+    points, root = sigma_points(*state)
     expected = expected_values(points, window_s, len(values))
-    return _Correction(*weigh(points, expected, values, np.diag(variances), 1))
+    return _Correction(root, *weigh(root, expected, values, np.diag(variances), 1))
 
 
 def _offset_of(estimate: RotorEstimate, moment: _Moment, state: State) -> float:

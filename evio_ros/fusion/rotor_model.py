@@ -367,4 +367,7 @@ def predicted(mean, covariance, dt, powers, slow, kept):
             if i != j:
                 noise[PHASE + j, PHASE + i] += powers[2] * jerk[place]
             place += 1
+    for i in range(_STATES):
+        for j in range(i):
+            noise[i, j] = noise[j, i] = 0.5 * (noise[i, j] + noise[j, i])
     return moved, noise
