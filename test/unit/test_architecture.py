@@ -15,15 +15,7 @@ from code_map import ROOT, CodeMap, at_the_top, part_of, top_level_names, tree
 
 CODE = CodeMap.of()
 
-STAGES = {
-    "detection",
-    "fusion",
-    "motion",
-    "representations",
-    "rotation",
-    "simulation",
-    "sources",
-}
+STAGES = {"detection", "fusion", "motion", "representations", "rotation", "simulation", "sources"}
 COMPOSITIONS = {
     "evaluation",
     "front_door",
@@ -93,6 +85,7 @@ MANY_IMPORTS = {
 
 ONE_IMPORTER = {
     "nodes.driver_source": "what a driver plays, whatever else it does",
+    "fusion.disc_normal": "a method with a source of its own: normals from ellipses",
     "motion.dense_flow": "a library of its own, loaded where it is asked for",
     "motion.translation": "a method with a source of its own: one motion from dense flow",
     "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
@@ -158,6 +151,7 @@ ONE_IMPORTER = {
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
 NO_IMPORTER = {
+    "fusion.vehicles": "for the fusion node, which tells no groups yet",
     "motion.image_motion": "for the fusion node, which measures no motion yet",
 }
 
