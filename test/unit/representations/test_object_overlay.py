@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("cv2", reason="drawing needs the extra vision")
 
-from evio_ros.representations.object_overlay import draw_objects  # noqa: E402
-from evio_ros.tracked_object import TrackedObject  # noqa: E402
+from evio_ros.representations.object_overlay import draw_objects
+from evio_ros.tracked_object import TrackedObject
 
 TRACK = TrackedObject(1000, "3", (20.0, 40.0, 60.0, 70.0), "drone", 0.9, 1000)
 
