@@ -3,12 +3,17 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import os
+import subprocess
+import sys
 from array import array
 
 import numpy as np
 import pytest
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import EventArray, EventReceipt, EventTensor
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from node_recording import DURATION_US
 from rclpy.qos import QoSProfile
 from ros_probe import Probe, diagnostics_of, status_of
@@ -19,9 +24,11 @@ from vision_msgs.msg import Detection2DArray
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.representations.base import represent
 from evio_ros.representations.stacked_histogram import StackedHistogram
+from evio_ros.ros.detection_messages import detection_array
 from evio_ros.ros.event_messages import from_message, to_message
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import receipts_quality
+from evio_ros.tracked_object import TrackedObject
 
 NODE = "/rvt_detector"
 BOXES, TRACKS = "rvt_detector/detections", "rvt_detector/tracks"
@@ -191,6 +198,73 @@ def test_a_network_that_is_slower_than_the_stream_skips_whole_windows(model):
         assert len(direct.boxes) == done
         # Neither is forgotten silently: gaps are passed over, or the memory is.
         assert int(values["windows_skipped"]) + int(values["memory_resets"]) > 0
+        assert detector.exit_code is None
+
+
+@needs_torch
+def test_a_manager_configures_activates_and_releases_it_again_and_again(model):
+    parameters = settings(model, autostart=False)
+    with Probe() as probe, NodeProcess("rvt_detector", parameters) as detector:
+        boxes = probe.collect(Detection2DArray, BOXES)
+        publisher = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
+
+        def take(transition):
+            request = ChangeState.Request(transition=Transition(id=transition))
+            done = probe.call(ChangeState, "rvt_detector/change_state", request, LOADED_S)
+            assert done.success, detector.output()
+
+        for _ in range(2):
+            take(Transition.TRANSITION_CONFIGURE)
+            take(Transition.TRANSITION_ACTIVATE)
+            probe.wait_for_publisher(BOXES)
+            probe.wait_until(lambda: publisher.get_subscription_count() == 1)
+            before = len(boxes)
+            probe.spin_for(0.3)
+            for seq in range(5):
+                publisher.publish(window_message(seq))
+            probe.wait_until(lambda before=before: len(boxes) == before + 1)
+            take(Transition.TRANSITION_DEACTIVATE)
+            probe.wait_until(lambda: publisher.get_subscription_count() == 0)
+            take(Transition.TRANSITION_CLEANUP)
+            probe.wait_until(lambda: probe.node.count_publishers(BOXES) == 0)
+        assert detector.exit_code is None
+
+
+@needs_torch
+def test_in_one_process_with_the_driver_it_sees_every_window(recording, model, tmp_path):
+    nodes = {
+        "driver": {"source": str(recording), "replay.rate": 0.0, "wait_for": "rvt_detector"},
+        "rvt_detector": settings(model),
+    }
+    sections = {f"/**/{name}": {"ros__parameters": given} for name, given in nodes.items()}
+    file = tmp_path / "parameters.yaml"
+    file.write_text(yaml.safe_dump(sections))
+    command = [sys.executable, "-m", "evio_ros.nodes.container", *nodes]
+    command += ["--ros-args", "--params-file", str(file)]
+    with Probe() as probe:
+        boxes = probe.collect(Detection2DArray, BOXES)
+        done = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        probe.wait_until(lambda: done.poll() is not None, LOADED_S)
+        assert done.returncode == 0, done.communicate()[1]
+        probe.wait_until(lambda: len(boxes) == DURATION_US // WINDOW_US)
+
+
+def test_tracks_are_cues_for_the_rotation_detector():
+    with Probe() as probe, NodeProcess("rotation_detector") as detector:
+        events = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
+        tracks = probe.node.create_publisher(Detection2DArray, TRACKS, QoSProfile(depth=10))
+        reports = probe.collect(DiagnosticArray, "/diagnostics")
+        for publisher in (events, tracks):
+            probe.wait_until(lambda it=publisher: it.get_subscription_count() == 1, LOADED_S)
+        objects = [
+            TrackedObject(50_000, str(i), (10.0, 10.0, 90.0, 90.0), name, score, 50_000)
+            for i, (name, score) in enumerate([("drone", 0.9), ("car", 0.9), ("rotor", 0.1)])
+        ]
+        tracks.publish(detection_array(objects, 50_000, 10**9, "camera"))
+        probe.spin_for(0.5)
+        for seq in range(10):
+            events.publish(window_message(seq))
+        probe.wait_until(lambda: diagnostics_of(reports, "/rotation_detector").get("cues") == "1")
         assert detector.exit_code is None
 
 
