@@ -92,6 +92,7 @@ ONE_IMPORTER = {
     "rotation.phase_path.path_smoother": "a method with a source of its own: Whittaker smoothing",
     "rotation.phase_path.phase_scores": "score and information by kernels; its importer iterates",
     "rotation.dead_time": "a method of its own: when events are missing, whoever asks",
+    "rotation.tracking.cyclic_error": "a method of its own: what each turn repeats",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
     "rotation.tracking.over_dispersion": "a method of its own: noise learned from a rotor itself",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",
