@@ -76,15 +76,19 @@ class LabelledScene:
         return np.array(kept, np.float64).reshape(-1, 5)
 
 
-def random_scene(random: np.random.Generator, size: SensorSize, seconds: float) -> LabelledScene:
+def random_scene(
+    random: np.random.Generator, size: SensorSize, seconds: float, kind: str | None = None
+) -> LabelledScene:
     """Draw a scene: up to three rotors or a drone, before clutter and noise, or clutter alone.
 
     Args:
         random: the only source of chance.
         size: geometry of the sensor.
         seconds: for so long things move.
+        kind: "rotors", "drone" or "clutter"; None to draw one.
     """
-    kind = str(random.choice(("rotors", "drone", "clutter"), p=(0.45, 0.33, 0.22)))
+    drawn = str(random.choice(("rotors", "drone", "clutter"), p=(0.45, 0.33, 0.22)))
+    kind = kind or drawn
     camera = _camera(random, size)
     shake = _Shake.drawn(random, seconds)
     background = float(random.uniform(0.2, 0.9))
