@@ -42,6 +42,7 @@ TOPICS: dict[str, dict[str, str]] = {
     },
     "rotation_detector": {
         **_EVENTS,
+        "rvt_detector/tracks": "Objects in whose boxes rotors are searched for first.",
         "~/rotation_states": "All rotors of every window, an empty array where none is seen.",
     },
     "rvt_detector": {
@@ -179,6 +180,7 @@ VALUES: dict[str, str] = {
     "driver_restarts": "how often the numbers of messages began anew",
     "estimates_refused": "rotors whose numbers cannot be true",
     "events": "events taken or sent",
+    "events_measured": "events that the detector worked on: all, or a share under overload",
     "events_filtered_<filter>": "events that a filter of the driver has left out",
     "events_dropped_late": "events that came too late for their window",
     "messages": "messages taken or sent",
@@ -194,6 +196,7 @@ VALUES: dict[str, str] = {
     "messages_refused": "messages that break the rules",
     "paused": "whether the replay stands still by request",
     "backend": "what runs the network",
+    "cues": "boxes of other detectors in which rotors were searched for first",
     "memory_resets": "times that network and tracks started afresh",
     "predictions_refused": "windows for which the network gave numbers that are not finite",
     "windows_behind": "windows that were skipped because the network is slower than the stream",

@@ -137,6 +137,8 @@ class Arguments:
             given: parameters that the launch file itself sets, by the node's name.
         """
         common = {"use_sim_time": self.is_true("use_sim_time")}
+        if self.values.get("autostart"):
+            common["autostart"] = self.is_true("autostart")
         parameters = {name: {**common, **(given or {}).get(name, {})} for name in names}
         if self.is_true("composed"):
             return [self._process("container", parameters, names)]

@@ -23,6 +23,7 @@ _COMMON: Declared = {
     "use_sim_time": ("false", "true: stamps by the time of /clock."),
     "events": ("", "Topic of the events, where it is not `events` in the namespace."),
     "respawn": ("true", "true: a node that crashes is started again."),
+    "autostart": ("", "false: nodes wait to be configured and activated, by a lifecycle manager."),
 }
 _PLAYED: Declared = {
     "source": (

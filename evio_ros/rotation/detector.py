@@ -7,7 +7,7 @@ searched for between the steps (`acquisition.schedule`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evio_ros.estimate import RotorEstimate
@@ -34,7 +34,7 @@ class _DetectorStatistics:
     """What happened so far.
 
     Attributes:
-        steps, events: steps and events taken in.
+        steps, events_measured: steps and events taken in.
         gaps: steps that did not begin where the one before ended.
         regions_searched: regions in which rotors were searched for.
         rotors_found, rotors_lost: rotors taken up and given up.
@@ -42,7 +42,7 @@ class _DetectorStatistics:
     """
 
     steps: int = 0
-    events: int = 0
+    events_measured: int = 0
     gaps: int = 0
     regions_searched: int = 0
     rotors_found: int = 0
@@ -172,6 +172,18 @@ class RotationDetector:
             self.statistics.rotors_found += 1
         self.statistics.regions_searched = self._schedule.regions_searched
 
+    def cue(self, boxes: Sequence[tuple[float, float, float, float]], until_us: int) -> None:
+        """Say where somebody else, e.g. a network, sees rotors that may not be tracked yet.
+
+        They are searched first, with lower thresholds for what is active, and only within the box,
+        whatever is around it. What is no rotor is refused all the same.
+
+        Args:
+            boxes: x0, y0, x1, y1 in pixels each; they take the place of those told before.
+            until_us: sensor time after which they hold no longer.
+        """
+        self._schedule.cue(boxes, until_us)
+
     @property
     def explanations(self) -> tuple[Explanation, ...]:
         """Why no rotor was found, or is tracked any more, in other places, as far as is known.
@@ -209,7 +221,7 @@ class RotationDetector:
             self.statistics.gaps += 1
             self.reset()
         self._end_us = part.end_us
-        self.statistics.events += len(part.events)
+        self.statistics.events_measured += len(part.events)
         self._slices_of_step += 1
         is_last = self._slices_of_step == len(self._slice_lengths_us)
         part = self._dead_time.mark(part)

@@ -106,6 +106,13 @@ def test_a_composed_launch_is_one_process_with_all_parameters():
     assert parameters_of(container, "fusion") == {"use_sim_time": False}
 
 
+def test_nodes_can_be_left_to_a_lifecycle_manager():
+    _, driver, detector, fusion = made(["rotation_detector"], autostart="false")
+    assert parameters_of(driver, "driver")["autostart"] is False
+    assert parameters_of(detector, "rotation_detector")["autostart"] is False
+    assert parameters_of(fusion, "fusion")["autostart"] is False
+
+
 def test_log_levels_of_single_nodes():
     driver, detector, _ = made(
         ["rotation_detector"], source="x", namespace="cam", log_level="warn,driver:=debug"
@@ -115,6 +122,24 @@ def test_log_levels_of_single_nodes():
     assert command_of(detector).count("--log-level") == 1
     with pytest.raises(EvioError, match="drivr"):
         made([], source="x", log_level="drivr:=debug")
+
+
+@pytest.mark.parametrize(
+    ("value", "can_detect", "chosen"),
+    [("auto", True, True), ("auto", False, False), ("true", False, True), ("false", True, False)],
+)
+def test_a_node_is_chosen_or_is_run_where_it_can_work(value, can_detect, chosen):
+    context = LaunchContext()
+    context.launch_configurations.update({**dict.fromkeys(DECLARED, ""), "use_rvt": value})
+    arguments = Arguments.of(context, DECLARED)
+    assert arguments.is_chosen("use_rvt", auto=lambda: can_detect) is chosen
+
+
+def test_a_choice_that_is_none_is_refused():
+    context = LaunchContext()
+    context.launch_configurations.update({**dict.fromkeys(DECLARED, ""), "use_rvt": "maybe"})
+    with pytest.raises(EvioError, match="use_rvt: 'maybe' is not true, false or auto"):
+        Arguments.of(context, DECLARED).is_chosen("use_rvt", auto=lambda: True)
 
 
 @pytest.mark.parametrize(

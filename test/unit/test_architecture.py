@@ -89,6 +89,7 @@ ONE_IMPORTER = {
     "nodes.image_topic": "one topic with its parameters and its drawing",
     "nodes.object_stream": "what a detector leaves out and why, without ROS",
     "nodes.picture_overlay": "what others have found, whatever picture it is drawn into",
+    "nodes.cue_input": "one topic with its parameters, and what of it are cues",
     "nodes.tensor_input": "one topic with its parameter, whoever takes it",
     "nodes.tensor_topic": "one topic with its parameters",
     "nodes.trigger_topic": "one topic, whatever the source",

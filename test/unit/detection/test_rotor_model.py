@@ -31,9 +31,11 @@ def model(tmp_path, monkeypatch):
 
 
 def found_in(scene, model):
-    from evio_ros.object_detection import ObjectDetectionParameters, ObjectDetector
+    from evio_ros.detection.network import NetworkParameters, open_network
+    from evio_ros.object_detection import ObjectDetector
 
-    detector = ObjectDetector(CAMERA.size, model, ObjectDetectionParameters(backend="eager"))
+    _, network = open_network(NetworkParameters(str(model), "eager"))
+    detector = ObjectDetector(CAMERA.size, network)
     batches = simulate(scene, CAMERA, DURATION_US)
     return [
         detector.process(window).boxes
