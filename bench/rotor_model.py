@@ -75,12 +75,12 @@ def takes(seconds: float) -> Iterator[tuple[str, SensorSize, Iterator[Shown]]]:
         labelled = LabelledScene(made.scene, made.camera, (DRONES[name],) if name in DRONES else ())
         yield name, made.camera.size, simulated(labelled, seconds)
     for path in sorted((RECORDINGS / DISCS).glob("*.aedat4")):
-        with open_source(path) as source:
+        with open_source(str(path)) as source:
             yield path.name, source.size, of_disc(source)
     for name in NEVER_TURNS:
         path = RECORDINGS / name
         if path.exists():
-            with open_source(path) as source:
+            with open_source(str(path)) as source:
                 nothing = np.empty((0, 5))
                 yield name, source.size, (Shown(window, nothing) for window in cut(source))
 
