@@ -54,7 +54,7 @@ def evaluate_model(
     """
     inference = inference_of(configuration, weights, backend)
     truth, found, is_empty = [], [], []
-    wanted = [(number, None) for number in range(scenes)]
+    wanted: list[tuple[int, str | None]] = [(number, None) for number in range(scenes)]
     wanted += [(number, "clutter") for number in range(empty_scenes)]
     for done, (number, kind) in enumerate(wanted, start=1):
         sequence = (
