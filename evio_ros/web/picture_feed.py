@@ -15,7 +15,7 @@ from evio_ros.representations.picture import Picture, draw_picture
 from evio_ros.representations.rotor_overlay import draw_rotors
 from evio_ros.web.live_view import EventSample, LiveView
 
-__all__ = ["PictureFeed", "picture_of"]
+__all__ = ["PictureFeed"]
 
 _EVENT_FRAME_US = 50_000
 _LONGEST_SAMPLE_US = 1_000_000

@@ -6,6 +6,7 @@
   const RING = 600; // a minute at 10 Hz
   const MOST_ROTORS = 16;
   const SPEED_MS = 250, ANGLE_MS = 500, SPECTRUM_MS = 1000;
+  const LEAST_SPAN_S = 2;
   const GAP = 4; // so many usual steps apart, points are not joined
 
   class Ring {
@@ -136,7 +137,12 @@
       }
     }
 
-    span() { return Number(evio.byId("span")?.value ?? 60); }
+    /** Seconds to show: as many as are asked for, as soon as there are so many. */
+    span() {
+      const asked = Number(evio.byId("span")?.value ?? 60);
+      const oldest = this.rate.length ? (this.newestUs - this.rate.at(0, 0)) / 1e6 : 0;
+      return Math.min(asked, Math.max(Math.ceil(oldest), LEAST_SPAN_S));
+    }
 
     /** A plot that can be seen, in the colours of the theme. */
     plot(id) {
@@ -233,7 +239,7 @@
         x: Array.from({ length: times }, (_, i) => ((i + 0.5) / times - 1) * length),
         y: Array.from({ length: angles }, (_, a) => ((a + 0.5) * 360) / angles),
         colorscale: [[0, zero], [0.35, alpha(evio.color(id), 0.75)], [1, evio.style("--ink")]],
-        zmin: 0,
+        zmin: 0, zmax: Math.max(1, ...told.counts.map((row) => Math.max(...row))),
       }], { ...plot.layout, yaxis: { ...plot.layout.yaxis, range: [0, 360], autorange: false },
             xaxis: { ...plot.layout.xaxis, range: [-length, 0], autorange: false } });
     }
