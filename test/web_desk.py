@@ -7,14 +7,16 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evio_ros.errors import EvioError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.web.data_source import ControlError, NodeParameter, PlaybackState
 from evio_ros.web.live_view import LiveView, RotorState, StateSample
 from evio_ros.web.web_parameters import WebParameters
-from evio_ros.web.web_server import WebServer
+
+if TYPE_CHECKING:
+    from evio_ros.web.web_server import WebServer
 
 TIMEOUT_S = 20.0
 
@@ -89,6 +91,8 @@ class Desk:
 @contextmanager
 def served(app: Any, parameters: WebParameters | None = None) -> Iterator[WebServer]:
     """A server on a free port."""
+    from evio_ros.web.web_server import WebServer
+
     server = WebServer(app, parameters or WebParameters(port=0))
     try:
         server.start()

@@ -25,13 +25,18 @@ CRASH, MISTAKE = 1, 2
 """Exit codes of Python after an exception and of a node that has said what is wrong."""
 
 
-def made(takers: list[str], **values: str) -> list:
-    """The entities of a launch with a driver."""
+def arguments_of(**values: str) -> Arguments:
+    """The arguments of full.launch.py."""
     context = LaunchContext()
     context.launch_configurations.update(
         {name: default for name, (default, _) in DECLARED.items()} | values
     )
-    return Arguments.of(context, DECLARED).with_driver(takers, ["fusion"])
+    return Arguments.of(context, DECLARED)
+
+
+def made(takers: list[str], **values: str) -> list:
+    """The entities of a launch with a driver."""
+    return arguments_of(**values).with_driver(takers, ["fusion"])
 
 
 def command_of(node: Node) -> str:
@@ -104,6 +109,18 @@ def test_a_composed_launch_is_one_process_with_all_parameters():
     assert command_of(container).startswith("driver rotation_detector fusion --ros-args")
     assert parameters_of(container, "driver")["replay.rate"] == 2.0
     assert parameters_of(container, "fusion") == {"use_sim_time": False}
+
+
+def test_the_dashboard_has_a_process_of_its_own_even_where_others_share_one():
+    (dashboard,) = arguments_of(
+        source="x", composed="true", port="9000", host="0.0.0.0", token_file="token"
+    ).dashboard()
+    assert command_of(dashboard).startswith("--ros-args")
+    given = parameters_of(dashboard, "dashboard")
+    assert (given["web.port"], given["web.host"]) == (9000, "0.0.0.0")
+    assert given["web.token_file"] == str(Path("token").absolute())
+    with pytest.raises(EvioError, match="port: 'http' is not a whole number"):
+        arguments_of(port="http").dashboard()
 
 
 def test_nodes_can_be_left_to_a_lifecycle_manager():

@@ -11,6 +11,7 @@ from evio_ros.msg import RotationState, RotationStateArray
 from node_recording import DURATION_US, ROTOR
 from ros_probe import Probe, diagnostics_of
 from rotor_events import SIZE
+from web_desk import ask, wait_until
 
 from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
@@ -25,9 +26,7 @@ from evio_ros.web.column_frame import decode_column_frame
 from evio_ros.windowing import windows
 
 pytest.importorskip("uvicorn", reason="the dashboard's server: pip install 'evio_ros[web]'")
-web_desk = pytest.importorskip("web_desk")
 connect = pytest.importorskip("websockets.sync.client").connect
-ask, wait_until = web_desk.ask, web_desk.wait_until
 
 EXIT_ERROR = 2
 
