@@ -1,4 +1,4 @@
-"""full.launch.py with the RVT detector on a machine without PyTorch: the graph runs all the same."""
+"""full.launch.py with the RVT detector where PyTorch is missing: the graph runs all the same."""
 
 from __future__ import annotations
 

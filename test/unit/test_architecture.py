@@ -81,6 +81,7 @@ ONE_IMPORTER = {
     "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
     "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
+    "detection.onnx_inference": "networks without PyTorch, whatever exported them",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "nodes.driver_outputs": "all that a driver publishes besides events, with its parameters",
     "nodes.known_discs_file": "a file with its parameter and its services",
