@@ -31,6 +31,8 @@ from evio_ros.windowing import windows
 NODE = "/representation"
 WINDOW_US = 50_000
 MESSAGE_US = 20_000
+OFFSET_NS = 10**9
+"""ROS time minus sensor time."""
 
 
 class Desk:
@@ -55,7 +57,7 @@ class Desk:
         return collected
 
     def send(self, window: EventWindow, seq: int) -> EventArray:
-        message = to_message(window, seq, "camera", stamp_ns=10**9 + 1000 * window.start_us)
+        message = to_message(window, seq, "camera", stamp_ns=OFFSET_NS + 1000 * window.start_us)
         self.send_message(message)
         return message
 
@@ -145,8 +147,7 @@ def test_picture_shows_boxes_and_tracks(desk, recording):
     desk.probe.wait_until(lambda: publisher.get_subscription_count() == 1)
     corners = (40.0, 100.0, 140.0, 160.0)
     track = TrackedObject(first.end_us, "1", corners, "drone", 0.9, first.end_us)
-    # The stamps of the events begin with sensor time 0.
-    publisher.publish(detection_array([track], first.end_us, 0, "camera"))
+    publisher.publish(detection_array([track], first.end_us, OFFSET_NS, "camera"))
     desk.probe.spin_for(0.5)
     desk.send(first, 0)
     desk.send(second, 1)
