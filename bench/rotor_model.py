@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros import open_source
-from evio_ros.detection.model_store import find_model
+from evio_ros.detection.network import NetworkParameters, open_network
 from evio_ros.errors import EvioError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.object_detection import ObjectDetectionParameters, ObjectDetector
@@ -75,12 +75,12 @@ def takes(seconds: float) -> Iterator[tuple[str, SensorSize, Iterator[Shown]]]:
         labelled = LabelledScene(made.scene, made.camera, (DRONES[name],) if name in DRONES else ())
         yield name, made.camera.size, simulated(labelled, seconds)
     for path in sorted((RECORDINGS / DISCS).glob("*.aedat4")):
-        with open_source(path) as source:
+        with open_source(str(path)) as source:
             yield path.name, source.size, of_disc(source)
     for name in NEVER_TURNS:
         path = RECORDINGS / name
         if path.exists():
-            with open_source(path) as source:
+            with open_source(str(path)) as source:
                 nothing = np.empty((0, 5))
                 yield name, source.size, (Shown(window, nothing) for window in cut(source))
 
@@ -118,11 +118,8 @@ def judge(
     name: str, size: SensorSize, shown: Iterator[Shown], arguments: argparse.Namespace
 ) -> None:
     """Print a take's row, and draw it where pictures are asked for."""
-    detector = ObjectDetector(
-        size,
-        find_model(arguments.model),
-        ObjectDetectionParameters(least_score=arguments.score),
-    )
+    _, network = open_network(NetworkParameters(arguments.model))
+    detector = ObjectDetector(size, network, ObjectDetectionParameters(least_score=arguments.score))
     count = turning = found = false = 0
     best = None
     for one in shown:
@@ -170,7 +167,7 @@ def draw(path: Path, shown: Shown, boxes, detector: ObjectDetector) -> None:
     ):
         color = ("green", "darkorange")[label % 2]
         axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec=color))
-        text = f"{detector.configuration.classes[label]} {score:.2f}"
+        text = f"{detector.network.configuration.classes[label]} {score:.2f}"
         axes.text(x0, y0 - 2, text, color=color, fontsize=7)
     axes.set_axis_off()
     figure.savefig(path, bbox_inches="tight", pad_inches=0.02)

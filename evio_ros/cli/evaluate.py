@@ -13,7 +13,10 @@ __all__ = ["evaluate"]
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Name or file of the network.", show_default=False)],
-    scenes: Annotated[int, typer.Option(help="Simulated scenes to look at.", min=1)] = 100,
+    scenes: Annotated[int, typer.Option(help="Simulated scenes of all kinds.", min=1)] = 100,
+    empty_scenes: Annotated[
+        int, typer.Option(help="Further scenes without objects, for false alarms.", min=0)
+    ] = 100,
     seed: Annotated[
         int, typer.Option(help="Their seed; trainings use 0 unless told.", min=0)
     ] = 1_000_000,
@@ -37,11 +40,12 @@ def evaluate(
     from evio_ros.training.evaluation import evaluate_model
 
     configuration, weights = read_model(find_model(model))
-    with step_bar("scenes", scenes) as advance:
+    with step_bar("scenes", scenes + empty_scenes) as advance:
         quality = evaluate_model(
             configuration,
             weights,
             scenes,
+            empty_scenes,
             length,
             seed,
             score,

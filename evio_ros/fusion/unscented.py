@@ -20,8 +20,9 @@ __all__ = ["corrected", "distance_of", "positive_definite", "sigma_points", "sol
 _Real = NDArray[np.float64]
 
 _BETA = 2.0
-_FLOOR = 1e-12
-"""Least eigenvalue of a covariance scaled to unit diagonal: beyond, rounding decides its sign."""
+_FLOOR, _LEAST_PIVOT = 1e-11, 1e-13
+"""Least eigenvalue that a repaired covariance scaled to unit diagonal has, and what is left of a
+variance at the least when all others are known: beyond, rounding decides its sign."""
 
 
 @njit(cache=True, nogil=True)
@@ -35,7 +36,8 @@ def _cholesky(covariance):
             for k in range(j):
                 total -= root[i, k] * root[j, k]
             if i == j:
-                root[i, i] = math.sqrt(total) if total > 0.0 else math.nan
+                is_sound = total > _LEAST_PIVOT * covariance[i, i]
+                root[i, i] = math.sqrt(total) if is_sound else math.nan
             else:
                 root[i, j] = total / root[j, j]
     return root
@@ -62,53 +64,71 @@ def solve_rows(covariance, rights):
 
 @njit(cache=True, nogil=True)
 def sigma_points(mean, covariance):
-    """(2 n + 1, n) points: the mean, and it plus and less each column of the square root."""
+    """Points about a state, and the square root that they are made of.
+
+    Returns:
+        (2 n + 1, n) points: the mean, and it plus and less sqrt(n) times each column of the root;
+        and the (n, n) root, of which not all is a number where the covariance is none.
+    """
     n = len(mean)
-    root = _cholesky(n * covariance)
+    root = _cholesky(covariance)
+    far = math.sqrt(n)
     points = np.empty((2 * n + 1, n))
     for j in range(n):
         points[0, j] = mean[j]
         for i in range(n):
-            points[1 + i, j] = mean[j] + root[j, i]
-            points[1 + n + i, j] = mean[j] - root[j, i]
-    return points
+            points[1 + i, j] = mean[j] + far * root[j, i]
+            points[1 + n + i, j] = mean[j] - far * root[j, i]
+    return points, root
 
 
 @njit(cache=True, nogil=True)
-def weigh(points, values, measured, noise, circular):
+def weigh(root, values, measured, noise, circular):
     """Weigh a measurement against a state.
 
     Args:
-        points: (2 n + 1, n) sigma points of the state.
-        values: (2 n + 1, k) what would be measured of each.
+        root: (n, n) root of the state's covariance.
+        values: (2 n + 1, k) what would be measured of each sigma point.
         measured: (k,).
         noise: (k, k) covariance of its errors.
         circular: the first so many values are angles, whose difference is taken on the circle.
 
     Returns:
-        Innovation (k,), its covariance (k, k), and the gain (n, k).
+        Innovation (k,), its covariance (k, k), the gain (n, k), the values' slopes (k, n) along the
+        columns of the root, and the covariance (k, k) of what these do not explain: the noise, and
+        how far the values are from linear.
     """
-    many, n = points.shape
+    n = len(root)
     k = len(measured)
     weight = 0.5 / n
     expected = np.zeros(k)
-    for i in range(1, many):
+    slopes = np.empty((k, n))
+    for j in range(k):
+        for i in range(n):
+            expected[j] += weight * (values[1 + i, j] + values[1 + n + i, j])
+            slopes[j, i] = (values[1 + i, j] - values[1 + n + i, j]) / (2 * math.sqrt(n))
+    unexplained = noise.copy()
+    for i in range(n + 1):
+        share = 2 * weight if i else _BETA
+        other = i + n if i else 0
         for j in range(k):
-            expected[j] += weight * values[i, j]
-    covariance = noise.copy()
+            off = share * (0.5 * (values[i, j] + values[other, j]) - expected[j])
+            for m in range(k):
+                mean = 0.5 * (values[i, m] + values[other, m])
+                unexplained[j, m] += off * (mean - expected[m])
+    covariance = unexplained.copy()
     cross = np.zeros((n, k))
-    for i in range(many):
-        share = weight if i else _BETA
-        for j in range(k):
-            off = share * (values[i, j] - expected[j])
-            for other in range(k):
-                covariance[j, other] += off * (values[i, other] - expected[other])
-            for state in range(n):
-                cross[state, j] += off * (points[i, state] - points[0, state])
+    for j in range(k):
+        for m in range(k):
+            for i in range(n):
+                covariance[j, m] += slopes[j, i] * slopes[m, i]
+        for state in range(n):
+            for i in range(state + 1):
+                cross[state, j] += root[state, i] * slopes[j, i]
     innovation = measured - expected
     for j in range(circular):
         innovation[j] -= 2 * math.pi * np.round(innovation[j] / (2 * math.pi))
-    return innovation, covariance, solve_rows(covariance, cross)
+    return innovation, covariance, solve_rows(covariance, cross), slopes, unexplained
 
 
 @njit(cache=True, nogil=True)
@@ -126,22 +146,31 @@ def distance_of(innovation, covariance, first, last):
 
 
 @njit(cache=True, nogil=True)
-def corrected(mean, covariance, innovation, expected, gain):
-    """Mean and covariance with a measurement taken in, as `weigh` tells."""
+def corrected(mean, root, innovation, gain, slopes, unexplained):
+    """Mean and covariance with a measurement taken in, as `weigh` tells.
+
+    The covariance is a sum of squares, Joseph's form: it stays one, however little the measurement
+    leaves of what was open.
+    """
     n, k = gain.shape
     result = mean.copy()
-    weighted = np.zeros((n, k))
+    left = root.copy()
+    spread = np.zeros((n, k))
     for i in range(n):
         for j in range(k):
             result[i] += gain[i, j] * innovation[j]
+            for m in range(n):
+                left[i, m] -= gain[i, j] * slopes[j, m]
             for m in range(k):
-                weighted[i, j] += gain[i, m] * expected[m, j]
+                spread[i, j] += gain[i, m] * unexplained[m, j]
     updated = np.empty((n, n))
     for i in range(n):
         for j in range(i + 1):
-            total = 0.5 * (covariance[i, j] + covariance[j, i])
+            total = 0.0
+            for m in range(n):
+                total += left[i, m] * left[j, m]
             for m in range(k):
-                total -= 0.5 * (weighted[i, m] * gain[j, m] + weighted[j, m] * gain[i, m])
+                total += 0.5 * (spread[i, m] * gain[j, m] + spread[j, m] * gain[i, m])
             updated[i, j] = updated[j, i] = total
     return result, updated
 
@@ -153,7 +182,7 @@ def positive_definite(covariance: _Real) -> tuple[_Real, bool]:
         covariance: (n, n).
 
     Returns:
-        With eigenvalues, as correlations, of at least 1e-12.
+        With eigenvalues, as correlations, of at least 1e-11 where it is another.
     """
     if np.isfinite(_cholesky(covariance)[-1, -1]):
         return covariance, False

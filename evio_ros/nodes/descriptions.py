@@ -42,6 +42,7 @@ TOPICS: dict[str, dict[str, str]] = {
     },
     "rotation_detector": {
         **_EVENTS,
+        "rvt_detector/tracks": "Objects in whose boxes rotors are searched for first.",
         "~/rotation_states": "All rotors of every window, an empty array where none is seen.",
     },
     "rvt_detector": {
@@ -55,8 +56,13 @@ TOPICS: dict[str, dict[str, str]] = {
     },
     "fusion": {
         "rotation_detector/rotation_states": "All rotors of every window, from a detector.",
-        "rotation_states": "All rotors of every window whose numbers can be true.",
-        "rotation_state": "The most confident of them; nothing where there is none.",
+        "rvt_detector/tracks": "Objects whose class and track rotors within them are given, where "
+        "vision_msgs is installed.",
+        "rotation_states": "All rotors, the most confident first, at the end of every window, or "
+        "predicted to now, `publish_rate_hz` times a second.",
+        "rotation_state": "The primary one, as `primary.rule` has it; nothing where there is none.",
+        "~/joint_states": "A joint `rotor_<id>` for each: radians turned since it was first seen, "
+        "and rad/s.",
         "rotor_markers": "The rotors as rims, reference blades and labels, for rviz and Foxglove, "
         "where visualization_msgs is installed.",
     },
@@ -160,7 +166,17 @@ FAILURES: dict[str, dict[str, str]] = {
         "the detector ends or is silent": "After `stale_after_s`, and no earlier than three of the "
         "detector's intervals: STALE, a line in the log, and empty arrays at the usual rate, with "
         "the time of sending as stamp and the last window's end.",
-        "two detectors on one topic": "What both say is passed on; WARN with their names.",
+        "a rotor is hidden, or what is said of it cannot be its motion": "It is predicted, "
+        "SOURCE_PREDICTION, with growing covariance and falling confidence, for up to "
+        "`rotors.coast_s`; `estimates_gated` counts. A second estimate that agrees with the first "
+        "is believed. It keeps its id and turns for `rotors.forget_after_s`.",
+        "windows come late or twice": "Within `filter.latest_us` late ones are put in their place, "
+        "`estimates_late_windows`; later and double ones are dropped and counted.",
+        "the sensor's clock jumps": "Rotors are kept by their place, `estimates_clock_jumps`, and "
+        "phases are found anew.",
+        "stamps are of another clock, as a bag's": "States are predicted from when windows come; "
+        "`stamps_of_another_clock`.",
+        "two detectors on one topic": "What both say is taken for one; WARN with their names.",
     },
     "representation": {
         **_EVENTS_FAILURES,
@@ -215,6 +231,7 @@ VALUES: dict[str, str] = {
     "postgres_rows, _rows_waiting, _rows_dropped": "the same for PostgreSQL",
     "paused": "whether the replay stands still by request",
     "backend": "what runs the network",
+    "cues": "boxes of other detectors in which rotors were searched for first",
     "memory_resets": "times that network and tracks started afresh",
     "predictions_refused": "windows for which the network gave numbers that are not finite",
     "windows_behind": "windows that were skipped because the network is slower than the stream",

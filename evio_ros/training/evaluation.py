@@ -27,6 +27,7 @@ def evaluate_model(
     configuration: RvtConfiguration,
     weights: dict[str, Tensor],
     scenes: int,
+    empty_scenes: int,
     length: int,
     seed: int,
     least_score: float,
@@ -38,7 +39,10 @@ def evaluate_model(
 
     Args:
         configuration, weights: the network.
-        scenes, length: number of scenes, and of windows in each.
+        scenes: number of scenes of all kinds.
+        empty_scenes: number of further scenes without objects; all windows count for average
+            precision, and those of scenes without objects for false alarms.
+        length: number of windows of each.
         seed: of the scenes.
         least_score: from which a box is reported, for false alarms.
         backend: what runs it.
@@ -50,19 +54,21 @@ def evaluate_model(
     """
     inference = inference_of(configuration, weights, backend)
     truth, found, is_empty = [], [], []
-    for number in range(scenes):
+    wanted: list[tuple[int, str | None]] = [(number, None) for number in range(scenes)]
+    wanted += [(number, "clutter") for number in range(empty_scenes)]
+    for done, (number, kind) in enumerate(wanted, start=1):
         sequence = (
-            random_sequence((seed, number), configuration, length)
+            random_sequence((seed, number), configuration, length, kind)
             if folder is None
-            else kept_sequence(folder, seed, number, configuration, length)
+            else kept_sequence(folder, seed, number, configuration, length, kind)
         )
         inference.reset()
         for histogram, boxes in zip(sequence.inputs, sequence.boxes, strict=True):
             predictions = inference.step(histogram)
             found.append(kept_boxes(predictions, _LEAST_SCORE, _MOST_OVERLAP, _MOST_BOXES))
             truth.append(boxes)
-        is_empty += [not any(len(boxes) for boxes in sequence.boxes)] * length
-        advance(number + 1)
+        is_empty += [sequence.name == "clutter"] * length
+        advance(done)
     return quality_of(
         truth, found, len(configuration.classes), configuration.window_us, least_score, is_empty
     )

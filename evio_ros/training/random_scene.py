@@ -34,6 +34,7 @@ _DRONE_MARGIN = 0.1
 _LEAST_STRENGTH = 1.3
 """A passing blade changes the filtered log light by so many thresholds at least."""
 _SLOWEST_RPM, _FASTEST_RPM = 150.0, 12_000.0
+_SLOW_DISC_RPM = (120.0, 900.0)
 _MOST_PASSES_S = 8e5
 """Of blades over pixels: large rotors turn slowly, and cost no more to simulate."""
 _TRIES = 40
@@ -76,15 +77,20 @@ class LabelledScene:
         return np.array(kept, np.float64).reshape(-1, 5)
 
 
-def random_scene(random: np.random.Generator, size: SensorSize, seconds: float) -> LabelledScene:
+def random_scene(
+    random: np.random.Generator, size: SensorSize, seconds: float, kind: str | None = None
+) -> LabelledScene:
     """Draw a scene: up to three rotors or a drone, before clutter and noise, or clutter alone.
 
     Args:
         random: the only source of chance.
         size: geometry of the sensor.
         seconds: for so long things move.
+        kind: "rotors", "drone", "clutter" or "disc", a marked disc that turns slowly; None to draw
+            one of the first three.
     """
-    kind = str(random.choice(("rotors", "drone", "clutter"), p=(0.45, 0.33, 0.22)))
+    drawn = str(random.choice(("rotors", "drone", "clutter"), p=(0.45, 0.33, 0.22)))
+    kind = kind or drawn
     camera = _camera(random, size)
     shake = _Shake.drawn(random, seconds)
     background = float(random.uniform(0.2, 0.9))
@@ -98,6 +104,8 @@ def random_scene(random: np.random.Generator, size: SensorSize, seconds: float) 
     if kind == "rotors":
         for _ in range(int(random.choice((1, 2, 3), p=(0.6, 0.25, 0.15)))):
             rotors += _single_rotor(random, camera, background, shake)
+    elif kind == "disc":
+        rotors = _slow_disc(random, camera, background, shake)
     elif kind == "drone":
         rotors, body = _drone(random, camera, background, shake)
         textures += body
@@ -158,6 +166,22 @@ def _single_rotor(
     rpm = _bounded(rpm, pattern, path)
     seconds = 1e-6 * float(shake.time_us[-1])
     return [Rotor(path, _speed(random, seconds, rpm), pattern, random.uniform(0, 6.28))]
+
+
+def _slow_disc(
+    random: np.random.Generator, camera: SensorParameters, background: float, shake: _Shake
+) -> list[Rotor]:
+    """A large marked disc that takes several windows for a turn; none where none was drawn."""
+    for _ in range(_TRIES):
+        pattern = _marked_disc(random)
+        rpm = _log_uniform(random, *_SLOW_DISC_RPM) * random.choice((-1, 1))
+        if _strength(pattern, abs(rpm), camera, background) < _LEAST_STRENGTH:
+            continue
+        radius = _log_uniform(random, 10.0, 0.6 * camera.size.height)
+        path = _path(random, camera.size, radius, 0.0, shake)
+        seconds = 1e-6 * float(shake.time_us[-1])
+        return [Rotor(path, _speed(random, seconds, rpm), pattern, random.uniform(0, 6.28))]
+    return []
 
 
 def _visible_pattern(

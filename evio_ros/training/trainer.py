@@ -61,6 +61,9 @@ class TrainingParameters(Parameters):
     reuse: int = parameter(
         8, minimum=1, doc="A further sequence is simulated for so many that are seen."
     )
+    disc_every: int = parameter(
+        6, minimum=0, doc="One sequence in so many shows a disc that turns slowly; 0 for none."
+    )
     overlaid: float = parameter(
         0.3, minimum=0.0, maximum=1.0, doc="Share of sequences before which another one is laid."
     )
@@ -300,7 +303,13 @@ class _Stream:
         size = 2 if random.random() < p.overlaid else 1
         return [
             self._pool.submit(
-                kept_sequence, self._folder, p.seed, number, self._configuration, p.length
+                kept_sequence,
+                self._folder,
+                p.seed,
+                number,
+                self._configuration,
+                p.length,
+                "disc" if p.disc_every and number % p.disc_every == p.disc_every - 1 else None,
             )
             for number in random.integers(known, size=size).tolist()
         ]

@@ -27,5 +27,5 @@ def create_dashboard(
     Raises:
         EvioError: where Dash is not installed.
     """
-    page = create_page(source.title)
+    page = create_page(source.title, has_history=history is not None)
     return create_app(source, parameters, history, [video_routes(source.view)], page)

@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 __all__ = ["create_page"]
 
 _FOLDER = Path(__file__).parent
-_SPANS_S = (10, 30, 60)
+_SPANS = {"10": "10 s", "30": "30 s", "60": "60 s"}
+_PAST_SPANS = {"600": "10 min", "3600": "1 h", "86400": "1 day"}
+"""Spans of the speeds in seconds: those that the page keeps, and those of the history."""
 _MARGIN = {"l": 58, "r": 12, "t": 8, "b": 36}
 
 
-def create_page(title: str, prefix: str = "/") -> ASGIApp:
+def create_page(title: str, has_history: bool = False, prefix: str = "/") -> ASGIApp:
     """Make the page, to be mounted behind the API.
 
     Args:
         title: of the browser's window, until the status tells another.
+        has_history: whether the API tells the past.
         prefix: path under which a browser sees the page, "/" at both ends.
 
     Raises:
@@ -51,23 +54,23 @@ def create_page(title: str, prefix: str = "/") -> ASGIApp:
     )
     # Callbacks by WebSocket: the page has none, and live streams of its own.
     app.backend.websocket_capability = False
-    app.layout = _layout()
+    app.layout = _layout(has_history)
     return server
 
 
-def _layout() -> Any:
+def _layout(has_history: bool) -> Any:
     """The charts, empty."""
     from dash import html
 
-    spans = [(str(span_s), f"{span_s} s") for span_s in _SPANS_S]
+    spans = _SPANS | (_PAST_SPANS if has_history else {})
     speed = _chart("speed-chart", "seconds ago", "rpm", 300)
     return html.Div(
         [
             _card(
                 "Speed",
                 speed,
-                _select("speed-kind", [("speed", "speed"), ("deviation", "from the median")]),
-                _select("span", spans, str(_SPANS_S[-1])),
+                _select("speed-kind", {"speed": "speed", "deviation": "from the median"}, "speed"),
+                _select("span", spans, "60"),
                 is_broad=True,
             ),
             _card(
@@ -93,12 +96,13 @@ def _card(name: str, chart: Any, *extra: Any, is_broad: bool = False) -> Any:
     return html.Div([head, chart], className="card broad" if is_broad else "card")
 
 
-def _select(name: str, options: list[tuple[str, str]], chosen: str | None = None) -> Any:
+def _select(name: str, options: dict[str, str], chosen: str) -> Any:
     from dash import html
 
     # Dash's own elements have no plain <select>, which suits a phone best.
     entries = [
-        html.Option(text, value=value, selected=value == chosen or None) for value, text in options
+        html.Option(text, value=value, selected=value == chosen or None)
+        for value, text in options.items()
     ]
     return html.Select(entries, id=name)
 

@@ -142,6 +142,24 @@ def test_log_levels_of_single_nodes():
 
 
 @pytest.mark.parametrize(
+    ("value", "can_detect", "chosen"),
+    [("auto", True, True), ("auto", False, False), ("true", False, True), ("false", True, False)],
+)
+def test_a_node_is_chosen_or_is_run_where_it_can_work(value, can_detect, chosen):
+    context = LaunchContext()
+    context.launch_configurations.update({**dict.fromkeys(DECLARED, ""), "use_rvt": value})
+    arguments = Arguments.of(context, DECLARED)
+    assert arguments.is_chosen("use_rvt", auto=lambda: can_detect) is chosen
+
+
+def test_a_choice_that_is_none_is_refused():
+    context = LaunchContext()
+    context.launch_configurations.update({**dict.fromkeys(DECLARED, ""), "use_rvt": "maybe"})
+    with pytest.raises(EvioError, match="use_rvt: 'maybe' is not true, false or auto"):
+        Arguments.of(context, DECLARED).is_chosen("use_rvt", auto=lambda: True)
+
+
+@pytest.mark.parametrize(
     ("name", "value"), [("rate", "fast"), ("loop", "yes"), ("respawn", "1"), ("composed", "on")]
 )
 def test_a_wrong_value_is_refused_by_name(name, value):

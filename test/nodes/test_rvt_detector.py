@@ -3,11 +3,17 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import os
+import subprocess
+import sys
+from array import array
 
 import numpy as np
 import pytest
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import EventArray, EventReceipt, EventTensor
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from node_recording import DURATION_US
 from rclpy.qos import QoSProfile
 from ros_probe import Probe, diagnostics_of, status_of
@@ -16,13 +22,20 @@ from rvt_weights import patterned
 from vision_msgs.msg import Detection2DArray
 
 from evio_ros.events import EventBatch, EventWindow, SensorSize
-from evio_ros.ros.event_messages import to_message
+from evio_ros.representations.base import represent
+from evio_ros.representations.stacked_histogram import StackedHistogram
+from evio_ros.ros.detection_messages import detection_array
+from evio_ros.ros.event_messages import from_message, to_message
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import receipts_quality
+from evio_ros.tracked_object import TrackedObject
 
 NODE = "/rvt_detector"
 BOXES, TRACKS = "rvt_detector/detections", "rvt_detector/tracks"
+HISTOGRAMS = "representation/stacked_histogram"
 WINDOW_US = 50_000
+LOADED_S = 120.0
+"""To import PyTorch alone takes a second of the processor."""
 NEEDED = ("torch", "evlib", "safetensors", "norfair", "cv2")
 
 needs_torch = pytest.mark.skipif(
@@ -40,7 +53,7 @@ def model(tmp_path_factory):
     from evio_ros.detection.rvt_configuration import RvtConfiguration
     from evio_ros.detection.rvt_network import RvtNetwork
 
-    configuration = RvtConfiguration("tiny", ("a", "b"), SensorSize(256, 256), 1)
+    configuration = RvtConfiguration("tiny", ("a", "b"), SensorSize(192, 128), 1)
     own = RvtNetwork(configuration).published_weights()
     made = patterned({name: tuple(value.shape) for name, value in own.items()})
     weights = {key: torch.from_numpy(value).to(own[key].dtype) for key, value in made.items()}
@@ -54,6 +67,7 @@ def settings(model, **more):
     return {
         "network.model": str(model),
         "network.backend": "eager",
+        "network.threads": 1,
         "least_score": 0.05,
         "tracking.windows_to_begin": 1,
         **more,
@@ -84,7 +98,7 @@ class Direct:
         self.receipts = probe.collect(EventReceipt, "events/receipts", receipts_quality())
         self.boxes = probe.collect(Detection2DArray, BOXES)
         self.tracks = probe.collect(Detection2DArray, TRACKS)
-        probe.wait_until(lambda: self.publisher.get_subscription_count() == 1)
+        probe.wait_until(lambda: self.publisher.get_subscription_count() == 1, LOADED_S)
         probe.wait_until(lambda: bool(self.receipts))
         probe.wait_for_publisher(BOXES)
         probe.wait_for_publisher(TRACKS)
@@ -110,6 +124,7 @@ def test_boxes_and_tracks_of_every_window_of_a_recording(recording, model):
         boxes = probe.collect(Detection2DArray, BOXES)
         tracks = probe.collect(Detection2DArray, TRACKS)
         reports = probe.collect(DiagnosticArray, "/diagnostics")
+        probe.wait_until(lambda: diagnostics_of(reports, NODE).get("backend") == "eager", LOADED_S)
         probe.wait_for_publisher(BOXES)
         probe.wait_for_publisher(TRACKS)
         source = {"source": str(recording), "replay.rate": 0.0, "wait_for": "rvt_detector"}
@@ -152,9 +167,9 @@ def test_losses_jumps_and_other_sensors_are_counted_and_survived(model):
         for seq in range(5):
             direct.send(window_message(seq, SensorSize(100, 60)))
         direct.wait_for(windows=5, driver_restarts=1)
-        # Back again, but larger than the network's input four times over.
+        # Back again, but far larger than the network's input.
         for seq in range(5):
-            direct.send(window_message(seq, SensorSize(1280, 720)))
+            direct.send(window_message(seq, SensorSize(3000, 500)))
         values = direct.wait_for(messages=30, windows_failed=5, windows=5)
         assert "does not fit the network's input" in detector.output()
         assert status_of(direct.reports, NODE).level == DiagnosticStatus.WARN
@@ -187,32 +202,115 @@ def test_a_network_that_is_slower_than_the_stream_skips_whole_windows(model):
 
 
 @needs_torch
-def test_stacked_histograms_give_what_events_give(recording, model):
-    def found(**more):
-        with Probe() as probe, NodeProcess("rvt_detector", settings(model, **more)):
-            boxes = probe.collect(Detection2DArray, BOXES)
-            probe.wait_for_publisher(BOXES)
-            source = {"source": str(recording), "replay.rate": 0.5, "wait_for": "representation"}
-            with NodeProcess("representation"), NodeProcess("driver", source) as driver:
-                probe.wait_until(lambda: driver.exit_code is not None)
-            probe.wait_until(lambda: len(boxes) >= DURATION_US // WINDOW_US - 1)
-        return boxes
+def test_a_manager_configures_activates_and_releases_it_again_and_again(model):
+    parameters = settings(model, autostart=False)
+    with Probe() as probe, NodeProcess("rvt_detector", parameters) as detector:
+        boxes = probe.collect(Detection2DArray, BOXES)
+        publisher = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
 
-    events, tensors = found(), found(**{"input.tensors": True})
-    for one, other in zip(events[:5], tensors[:5], strict=True):
-        assert len(one.detections) == len(other.detections) > 0
-        for a, b in zip(one.detections, other.detections, strict=True):
-            assert a.bbox.center.position.x == pytest.approx(b.bbox.center.position.x, abs=1e-3)
+        def take(transition):
+            request = ChangeState.Request(transition=Transition(id=transition))
+            done = probe.call(ChangeState, "rvt_detector/change_state", request, LOADED_S)
+            assert done.success, detector.output()
+
+        for _ in range(2):
+            take(Transition.TRANSITION_CONFIGURE)
+            take(Transition.TRANSITION_ACTIVATE)
+            probe.wait_for_publisher(BOXES)
+            probe.wait_until(lambda: publisher.get_subscription_count() == 1)
+            before = len(boxes)
+            probe.spin_for(0.3)
+            for seq in range(5):
+                publisher.publish(window_message(seq))
+            probe.wait_until(lambda before=before: len(boxes) == before + 1)
+            take(Transition.TRANSITION_DEACTIVATE)
+            probe.wait_until(lambda: publisher.get_subscription_count() == 0)
+            take(Transition.TRANSITION_CLEANUP)
+            probe.wait_until(lambda: probe.node.count_publishers(BOXES) == 0)
+        assert detector.exit_code is None
+
+
+@needs_torch
+def test_in_one_process_with_the_driver_it_sees_every_window(recording, model, tmp_path):
+    nodes = {
+        "driver": {"source": str(recording), "replay.rate": 0.0, "wait_for": "rvt_detector"},
+        "rvt_detector": settings(model),
+    }
+    sections = {f"/**/{name}": {"ros__parameters": given} for name, given in nodes.items()}
+    file = tmp_path / "parameters.yaml"
+    file.write_text(yaml.safe_dump(sections))
+    command = [sys.executable, "-m", "evio_ros.nodes.container", *nodes]
+    command += ["--ros-args", "--params-file", str(file)]
+    with Probe() as probe:
+        boxes = probe.collect(Detection2DArray, BOXES)
+        done = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        probe.wait_until(lambda: done.poll() is not None, LOADED_S)
+        assert done.returncode == 0, done.communicate()[1]
+        probe.wait_until(lambda: len(boxes) == DURATION_US // WINDOW_US)
+
+
+def test_tracks_are_cues_for_the_rotation_detector():
+    with Probe() as probe, NodeProcess("rotation_detector") as detector:
+        events = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
+        tracks = probe.node.create_publisher(Detection2DArray, TRACKS, QoSProfile(depth=10))
+        reports = probe.collect(DiagnosticArray, "/diagnostics")
+        for publisher in (events, tracks):
+            probe.wait_until(lambda it=publisher: it.get_subscription_count() == 1, LOADED_S)
+        objects = [
+            TrackedObject(50_000, str(i), (10.0, 10.0, 90.0, 90.0), name, score, 50_000)
+            for i, (name, score) in enumerate([("drone", 0.9), ("car", 0.9), ("rotor", 0.1)])
+        ]
+        tracks.publish(detection_array(objects, 50_000, 10**9, "camera"))
+        probe.spin_for(0.5)
+        for seq in range(10):
+            events.publish(window_message(seq))
+        probe.wait_until(lambda: diagnostics_of(reports, "/rotation_detector").get("cues") == "1")
+        assert detector.exit_code is None
+
+
+@needs_torch
+def test_stacked_histograms_give_what_events_give(model):
+    windows = 4
+    with Probe() as probe, NodeProcess("rvt_detector", settings(model)) as detector:
+        direct = Direct(probe, detector)
+        for seq in range(windows):
+            direct.send(window_message(seq, length_us=WINDOW_US))
+        probe.wait_until(lambda: len(direct.boxes) == windows)
+        of_events = list(direct.boxes)
+    parameters = settings(model, **{"input.tensors": True})
+    with Probe() as probe, NodeProcess("rvt_detector", parameters):
+        publisher = probe.node.create_publisher(EventTensor, HISTOGRAMS, QoSProfile(depth=10))
+        boxes = probe.collect(Detection2DArray, BOXES)
+        probe.wait_until(lambda: publisher.get_subscription_count() == 1, LOADED_S)
+        probe.wait_for_publisher(BOXES)
+        representation = StackedHistogram(SIZE)
+        for seq in range(windows):
+            message = window_message(seq, length_us=WINDOW_US)
+            tensor = represent(representation, from_message(message))
+            publisher.publish(
+                EventTensor(
+                    header=message.header,
+                    kind="stacked_histogram",
+                    dtype="uint8",
+                    shape=list(tensor.shape),
+                    data=array("B", tensor.tobytes()),
+                    window_start=message.time_base,
+                    window_length=message.duration,
+                )
+            )
+            probe.wait_until(lambda: len(boxes) == seq + 1)  # noqa: B023
+    assert sum(len(message.detections) for message in of_events) > 10
+    for one, other in zip(of_events, boxes, strict=True):
+        assert one == other
 
 
 @needs_torch
 def test_histograms_that_do_not_fit_are_refused_and_survived(model):
     parameters = settings(model, **{"input.tensors": True})
     with Probe() as probe, NodeProcess("rvt_detector", parameters) as detector:
-        topic = "representation/stacked_histogram"
-        publisher = probe.node.create_publisher(EventTensor, topic, QoSProfile(depth=10))
+        publisher = probe.node.create_publisher(EventTensor, HISTOGRAMS, QoSProfile(depth=10))
         reports = probe.collect(DiagnosticArray, "/diagnostics")
-        probe.wait_until(lambda: publisher.get_subscription_count() == 1)
+        probe.wait_until(lambda: publisher.get_subscription_count() == 1, LOADED_S)
 
         def send(number, refused, failed, **changes):
             message = EventTensor(
@@ -252,7 +350,7 @@ def test_histograms_that_do_not_fit_are_refused_and_survived(model):
         ({"classes": "a, zebra"}, "classes: 'zebra' is none of the network's: a, b"),
         ({"network.backend": "magic"}, "network.backend: 'magic' is not one of auto"),
         ({"tracking.distance": "magic"}, "tracking.distance: 'magic' is not one of center"),
-        ({"window_us": -1}, "window_us: -1"),
+        ({"window_us": -1}, "Parameter window_us out of range"),
         ({"network.backend": "cuda"}, "cuda cannot be used: there is no CUDA device"),
     ],
 )
@@ -263,7 +361,7 @@ def test_what_cannot_work_is_one_line_and_exit_code_2(model, parameters, said):
         if torch.cuda.is_available():
             pytest.skip("there is a CUDA device")
     with NodeProcess("rvt_detector", settings(model, **parameters)) as detector:
-        assert detector.wait(60.0) == 2, detector.output()
+        assert detector.wait(LOADED_S) == 2, detector.output()
         assert said in detector.output()
         assert "Traceback" not in detector.output()
 
@@ -287,7 +385,7 @@ def test_a_broken_model_file_is_one_line_and_exit_code_2(model, tmp_path, fault)
     else:
         write_model(path, configuration, {"a": torch.zeros(1)})
     with NodeProcess("rvt_detector", settings(path)) as detector:
-        assert detector.wait(60.0) == 2, detector.output()
+        assert detector.wait(LOADED_S) == 2, detector.output()
         told = {
             "truncated": "no safetensors file",
             "hostile": "no safetensors file",
@@ -318,4 +416,4 @@ def test_without_torch_the_node_says_so_once_and_stays_idle(tmp_path):
         assert detector.exit_code is None
         # Topics are there for who asks for them.
         assert probe.node.count_publishers(TRACKS) == 1
-    assert detector.output().count("idle: ") == 1
+        assert detector.output().count("idle: ") == 1

@@ -15,15 +15,7 @@ from code_map import ROOT, CodeMap, at_the_top, part_of, top_level_names, tree
 
 CODE = CodeMap.of()
 
-STAGES = {
-    "detection",
-    "fusion",
-    "motion",
-    "representations",
-    "rotation",
-    "simulation",
-    "sources",
-}
+STAGES = {"detection", "fusion", "motion", "representations", "rotation", "simulation", "sources"}
 COMPOSITIONS = {
     "evaluation",
     "front_door",
@@ -93,11 +85,13 @@ MANY_IMPORTS = {
 
 ONE_IMPORTER = {
     "nodes.driver_source": "what a driver plays, whatever else it does",
+    "fusion.disc_normal": "a method with a source of its own: normals from ellipses",
     "motion.dense_flow": "a library of its own, loaded where it is asked for",
     "motion.translation": "a method with a source of its own: one motion from dense flow",
     "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
     "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
+    "detection.onnx_inference": "networks without PyTorch, whatever exported them",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "fusion.association": "a method of its own: which estimate belongs to which rotor",
     "fusion.blade_filter": "a method of its own, with kernels: blades on an ellipse",
@@ -114,6 +108,7 @@ ONE_IMPORTER = {
     "nodes.image_topic": "one topic with its parameters and its drawing",
     "nodes.object_stream": "what a detector leaves out and why, without ROS",
     "nodes.picture_overlay": "what others have found, whatever picture it is drawn into",
+    "nodes.cue_input": "one topic with its parameters, and what of it are cues",
     "nodes.tensor_input": "one topic with its parameter, whoever takes it",
     "nodes.tensor_topic": "one topic with its parameters",
     "nodes.trigger_topic": "one topic, whatever the source",
@@ -134,6 +129,7 @@ ONE_IMPORTER = {
     "rotation.dead_time": "a method of its own: when events are missing, whoever asks",
     "training.average_precision": "COCO's measure, whatever has made the boxes",
     "training.augmentation": "variations of sequences, whoever learns from them",
+    "rotation.tracking.cyclic_error": "a method of its own: what each turn repeats",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
     "rotation.tracking.over_dispersion": "a method of its own: noise learned from a rotor itself",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",
@@ -158,6 +154,7 @@ ONE_IMPORTER = {
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
 NO_IMPORTER = {
+    "fusion.vehicles": "for the fusion node, which tells no groups yet",
     "motion.image_motion": "for the fusion node, which measures no motion yet",
 }
 

@@ -5,7 +5,8 @@
 (() => {
   const RING = 600; // a minute at 10 Hz
   const MOST_ROTORS = 16;
-  const SPEED_MS = 250, ANGLE_MS = 500, SPECTRUM_MS = 1000;
+  const KEPT_S = 60; // of longer spans the history tells
+  const SPEED_MS = 250, ANGLE_MS = 500, SPECTRUM_MS = 1000, PAST_MS = 5000;
   const LEAST_SPAN_S = 2;
   const GAP = 4; // so many usual steps apart, points are not joined
 
@@ -83,12 +84,13 @@
       this.speeds = new Map();
       this.rate = new Ring(3);
       this.newestUs = -Infinity;
-      this.drawnMs = this.angleMs = this.spectrumMs = 0;
+      this.drawnMs = this.angleMs = this.spectrumMs = this.pastMs = 0;
       this.chosen = null;
       this.seen = new Set();
-      this.busy = { angle: false, spectrum: false };
+      this.busy = { angle: false, spectrum: false, past: false };
       this.styled = new WeakSet();
-      evio.onTheme(() => { this.styled = new WeakSet(); this.drawnMs = 0; });
+      evio.onTheme(() => { this.styled = new WeakSet(); this.drawnMs = this.pastMs = 0; });
+      document.addEventListener("change", () => { this.drawnMs = this.pastMs = 0; });
     }
 
     clear() {
@@ -139,7 +141,7 @@
 
     /** Seconds to show: as many as are asked for, as soon as there are so many. */
     span() {
-      const asked = Number(evio.byId("span")?.value ?? 60);
+      const asked = Math.min(Number(evio.byId("span").value), KEPT_S);
       const oldest = this.rate.length ? (this.newestUs - this.rate.at(0, 0)) / 1e6 : 0;
       return Math.min(asked, Math.max(Math.ceil(oldest), LEAST_SPAN_S));
     }
@@ -155,45 +157,79 @@
       return plot;
     }
 
+    /** Draws the speeds of the last seconds, or of a longer span by what the history tells. */
     drawSpeed() {
       const plot = this.plot("speed-chart");
       if (!plot) return;
-      const relative = evio.byId("speed-kind").value === "deviation";
+      const askedS = Number(evio.byId("span").value);
+      if (askedS > KEPT_S) {
+        this.drawPast(plot, askedS);
+        return;
+      }
       const spanS = this.span();
-      const traces = [];
-      let low = Infinity, high = -Infinity;
+      const lines = [];
       for (const [id, ring] of [...this.speeds].sort((a, b) => a[0] - b[0])) {
         const found = rows(ring, this.newestUs, spanS);
-        if (!found.some(Boolean)) { this.speeds.delete(id); continue; }
+        if (!found.some(Boolean)) this.speeds.delete(id);
+        else lines.push([id, found.map((row) => row && [row[0], row[1], row[1] - 2 * row[2], row[1] + 2 * row[2]])]);
+      }
+      plot.layout.xaxis.title.text = "seconds ago";
+      this.drawLines(plot, lines, [-spanS, 0]);
+    }
+
+    /** The same of the history: means, and from the least to the greatest. */
+    async drawPast(plot, spanS) {
+      const now = performance.now();
+      if (this.busy.past || (this.pastMs && now - this.pastMs < PAST_MS)) return;
+      this.pastMs = now;
+      const untilS = Date.now() / 1e3;
+      const told = await this.ask("past", `api/history?since=${untilS - spanS}&until=${untilS}&points=${RING}`);
+      if (!told || Number(evio.byId("span").value) !== spanS) return;
+      const [unitS, unit] = spanS > 7200 ? [3600, "hours"] : [60, "minutes"];
+      const lines = told.rotors.map((one) => {
+        const found = [];
+        one.t_s.forEach((t, i) => {
+          if (i && t - one.t_s[i - 1] > 2.5 * told.step_s + 1) found.push(null);
+          if (one.rpm[i] !== null) found.push([(t - untilS) / unitS, one.rpm[i], one.rpm_min[i], one.rpm_max[i]]);
+        });
+        return [one.id, found];
+      });
+      plot.layout.xaxis.title.text = `${unit} ago`;
+      this.drawLines(plot, lines, [-spanS / unitS, 0]);
+    }
+
+    /** Draws lines with bands; rows are [x, y, low, high], null for a gap. */
+    drawLines(plot, lines, range) {
+      const relative = evio.byId("speed-kind").value === "deviation";
+      const traces = [];
+      let low = Infinity, high = -Infinity;
+      for (const [id, found] of lines) {
         const center = relative ? median(found.filter(Boolean).map((row) => row[1])) : 0;
-        const x = found.map((row) => row && row[0]);
-        const y = found.map((row) => row && row[1] - center);
         const band = { x: [], y: [] };
         let piece = [];
         for (const row of [...found, null]) {
           if (row) {
             piece.push(row);
-            low = Math.min(low, row[1] - center - 2 * row[2]);
-            high = Math.max(high, row[1] - center + 2 * row[2]);
+            low = Math.min(low, row[2] - center);
+            high = Math.max(high, row[3] - center);
           } else if (piece.length) {
             const back = piece.slice().reverse();
             band.x.push(...piece.map((one) => one[0]), ...back.map((one) => one[0]), null);
-            band.y.push(
-              ...piece.map((one) => one[1] - center + 2 * one[2]),
-              ...back.map((one) => one[1] - center - 2 * one[2]), null);
+            band.y.push(...piece.map((one) => one[3] - center), ...back.map((one) => one[2] - center), null);
             piece = [];
           }
         }
         const color = evio.color(id);
-        const common = { type: "scatter", mode: "lines", hoverinfo: "skip", showlegend: false };
-        traces.push({ ...common, ...band, fill: "toself", fillcolor: alpha(color, 0.25), line: { width: 0 } });
+        const common = { type: "scatter", mode: "lines" };
+        traces.push({ ...common, ...band, fill: "toself", fillcolor: alpha(color, 0.25), line: { width: 0 }, hoverinfo: "skip" });
         traces.push({
-          ...common, x, y, name: `rotor ${id}`, showlegend: true, hoverinfo: "x+y+name",
+          ...common, name: `rotor ${id}`, hoverinfo: "x+y+name",
+          x: found.map((row) => row && row[0]), y: found.map((row) => row && row[1] - center),
           line: { color, width: this.chosen === id ? 2.4 : 1.6 },
         });
       }
-      const layout = plot.layout;
-      layout.xaxis.range = [-spanS, 0];
+      const { layout } = plot;
+      layout.xaxis.range = range;
       layout.xaxis.autorange = false;
       layout.yaxis.title.text = relative ? "rpm from the median" : "rpm";
       if (low <= high) {

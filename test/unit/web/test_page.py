@@ -20,6 +20,7 @@ import pytest
 from web_desk import Desk, rotor, sample, served, wait_until
 
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.web.history import History
 from evio_ros.web.live_view import EventSample, NodeReport
 
 pytest.importorskip("dash", reason="the page: pip install 'evio_ros[web]'")
@@ -92,14 +93,20 @@ def desk() -> Desk:
 
 
 @contextmanager
-def opened(browser: Any, desk: Desk, size: tuple[int, int] = WIDE, **options: Any) -> Iterator[Any]:
+def opened(
+    browser: Any,
+    desk: Desk,
+    size: tuple[int, int] = WIDE,
+    history: History | None = None,
+    **options: Any,
+) -> Iterator[Any]:
     """The page; whatever it complains of, or asks of others, fails the test."""
     from evio_ros.web.dashboard_app import create_dashboard
     from evio_ros.web.web_parameters import WebParameters
 
     parameters = WebParameters(port=0)
     complaints: list[str] = []
-    with served(create_dashboard(desk, parameters), parameters) as server:
+    with served(create_dashboard(desk, parameters, history), parameters) as server:
         view = {"width": size[0], "height": size[1]}
         context = browser.new_context(viewport=view, **options)
         context.set_default_timeout(TAKE_MS)
@@ -170,6 +177,29 @@ def test_the_speeds_on_the_chart_are_those_of_the_state(browser, desk):
         bands = [one["y"] for one in traces if not one.get("name")]
         edges = sorted({round(y, 6) for y in bands[0] if y is not None})
         assert edges == [1200.21, 1200.29]  # two standard deviations of 0.02
+
+
+def test_longer_spans_show_what_the_history_tells(browser, desk, tmp_path):
+    now_s = time.time()
+    with History(tmp_path / "history.sqlite", 10) as history:
+        for number in range(300):
+            stamp_s = now_s - 300 + number
+            history.put(sample(number, rotor(2, 900.0 + number % 2), stamp_s=stamp_s))
+        wait_until(lambda: history.written >= 300)
+        with opened(browser, desk, history=history) as page:
+            page.select_option("#span", "600")
+            wait_for(page, "document.querySelector('#speed-chart .js-plotly-plot').data.length")
+            (x, y, title) = page.evaluate(
+                "(() => { const plot = document.querySelector('#speed-chart .js-plotly-plot');"
+                "const line = plot.data.find((one) => one.name === 'rotor 2');"
+                "return [line.x, line.y, plot.layout.xaxis.title.text]; })()"
+            )
+            assert title == "minutes ago"
+            assert -6.5 < min(x) < -4.9
+            assert np.mean(y) == pytest.approx(900.5, abs=0.1)
+        # Without a history there is nothing to choose.
+        with opened(browser, desk) as page:
+            assert page.locator("#span option").count() == 3
 
 
 def test_events_are_drawn_where_they_are_and_nowhere_else(browser, desk):
