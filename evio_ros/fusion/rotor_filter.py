@@ -51,13 +51,13 @@ __all__ = ["HubVelocity", "Outcome", "RotorFilter"]
 
 _Real = NDArray[np.float64]
 
-_LEARNING_PER_S, _LEARNING = 2.0, 0.3
+_LEARNING_PER_S, _LEARNING = 8.0, 0.5
 """How fast the process noise follows innovations: logarithm of its power for each excess of their
 mean normalised square over 1, in a second and at the most."""
 _SURPRISE, _LARGEST_SURPRISE, _ALERT = 3.0, 10.0, 0.6
 """Mean normalised squares beyond which the process noise follows at once, the most that counts, and
 the logarithm of its power for each excess over the former."""
-_FIRST_WALK = 0.25
+_FIRST_WALK = 0.1
 """First process noise between the least and the greatest, by logarithm."""
 _SCALE_TIME_S = 1.0
 """A rotor that brakes may change for so long as one of its former speed does."""

@@ -127,14 +127,14 @@ class FilterParameters(Parameters):
         doc="Standard deviation of a detector's velocity of the hub, which it does not tell.",
     )
     slow_time_s: float = parameter(
-        0.5,
+        1.0,
         unit="s",
         minimum=0.01,
         maximum=60.0,
         doc="How long errors of a detector's phase and hub last.",
     )
     quick_phase_share: float = parameter(
-        0.5,
+        0.2,
         minimum=0.01,
         maximum=100.0,
         doc="Error of a detector's phase that differs from window to window, over the deviation "

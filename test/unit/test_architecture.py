@@ -91,6 +91,7 @@ ONE_IMPORTER = {
     "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
     "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
+    "detection.onnx_inference": "networks without PyTorch, whatever exported them",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "fusion.association": "a method of its own: which estimate belongs to which rotor",
     "fusion.blade_filter": "a method of its own, with kernels: blades on an ellipse",
