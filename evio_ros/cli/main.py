@@ -23,6 +23,7 @@ from evio_ros.cli.models import models
 from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
 from evio_ros.cli.train import train
+from evio_ros.cli.view import view
 from evio_ros.errors import EvioError
 
 __all__ = ["main"]
@@ -39,7 +40,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, convert, render, simulate, demo, detect, devices, train, evaluate):
+for verb in (
+    analyze,
+    view,
+    info,
+    convert,
+    render,
+    simulate,
+    demo,
+    detect,
+    devices,
+    train,
+    evaluate,
+):
     app.command()(verb)
 app.command("compile")(compile_all)
 app.add_typer(models, name="models")

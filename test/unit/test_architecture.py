@@ -15,7 +15,7 @@ from code_map import ROOT, CodeMap, at_the_top, part_of, top_level_names, tree
 
 CODE = CodeMap.of()
 
-STAGES = {"detection", "fusion", "representations", "rotation", "simulation", "sources"}
+STAGES = {"detection", "fusion", "motion", "representations", "rotation", "simulation", "sources"}
 COMPOSITIONS = {
     "evaluation",
     "front_door",
@@ -55,15 +55,17 @@ MANY_IMPORTS = {
     "nodes.driver_source": "every kind of source that a driver plays meets here",
     "nodes.event_input": "both forms of events, and all that is checked of them, meet here",
     "ros.event_subscription": "topic and process, choice, limit and losses meet here",
+    "cli.view": "a verb: source, detector, pace, page and server meet here",
+    "web.recording_source": "what plays, measures and is shown meets here",
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
     "cli.recording_job": "one recording from its file to its results, wherever that is done",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
     "kernels": "everything that is compiled meets here",
     "object_detection": "the whole chain: input, network, boxes and tracks meet here",
     "nodes.driver": "a node: recordings, cameras and other drivers' packets meet here",
-    "nodes.fusion": "a node: filters, groups of parameters and four topics meet here",
     "nodes.dashboard": "a node: graph, history, server and their parameters meet here",
     "web.api": "the application: all routes and streams meet here",
+    "nodes.fusion": "a node: filters, groups of parameters and four topics meet here",
     "nodes.representation": "a node: every kind's topic and parameters meet here",
     "nodes.rotation_detector": "a node: all groups of the detector's parameters meet here",
     "nodes.rvt_detector": "a node: network, tracks, both kinds of input and parameters meet here",
@@ -83,9 +85,13 @@ MANY_IMPORTS = {
 
 ONE_IMPORTER = {
     "nodes.driver_source": "what a driver plays, whatever else it does",
+    "fusion.disc_normal": "a method with a source of its own: normals from ellipses",
+    "motion.dense_flow": "a library of its own, loaded where it is asked for",
+    "motion.translation": "a method with a source of its own: one motion from dense flow",
     "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
     "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
     "evaluation.accuracy": "scoring, whoever made the estimates",
+    "detection.onnx_inference": "networks without PyTorch, whatever exported them",
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "fusion.association": "a method of its own: which estimate belongs to which rotor",
     "fusion.blade_filter": "a method of its own, with kernels: blades on an ellipse",
@@ -102,12 +108,12 @@ ONE_IMPORTER = {
     "nodes.image_topic": "one topic with its parameters and its drawing",
     "nodes.object_stream": "what a detector leaves out and why, without ROS",
     "nodes.picture_overlay": "what others have found, whatever picture it is drawn into",
+    "nodes.cue_input": "one topic with its parameters, and what of it are cues",
     "nodes.tensor_input": "one topic with its parameter, whoever takes it",
     "nodes.tensor_topic": "one topic with its parameters",
     "nodes.trigger_topic": "one topic, whatever the source",
     "rotation.acquisition.disc_outline": "a method with a source of its own: discs without blades",
     "rotation.acquisition.grid_dbscan": "a method with a source of its own: clusters of cells",
-    "rotation.acquisition.path_lock": "a method of its own: the first motion along a path",
     "rotation.acquisition.pull_in": "a method with a source of its own: the first motion",
     "rotation.acquisition.slow_search": "when and where to search longer pasts",
     "rotation.acquisition.spectrum": "a method with a source of its own: the angle-time spectrum",
@@ -116,13 +122,14 @@ ONE_IMPORTER = {
     "rotation.classical.outline": "a method with a source of its own, and a library of its own",
     "rotation.classical.savitzky_golay": "a method with a source of its own",
     "rotation.looking_back.backward_tracking": "a method of its own: tracking in reversed time",
-    "rotation.looking_back.count_time_search": "a method of its own: phase vortex in count time",
     "rotation.looking_back.path_estimate": "speeds and their errors, whoever found the path",
     "rotation.looking_back.path_search": "what a rotor must show; its importer says when to search",
     "rotation.phase_path.path_smoother": "a method with a source of its own: Whittaker smoothing",
     "rotation.phase_path.phase_scores": "score and information by kernels; its importer iterates",
     "rotation.dead_time": "a method of its own: when events are missing, whoever asks",
     "training.average_precision": "COCO's measure, whatever has made the boxes",
+    "training.augmentation": "variations of sequences, whoever learns from them",
+    "rotation.tracking.cyclic_error": "a method of its own: what each turn repeats",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
     "rotation.tracking.over_dispersion": "a method of its own: noise learned from a rotor itself",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",
@@ -133,7 +140,10 @@ ONE_IMPORTER = {
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",
     "ros.live_clock": "a method with a source of its own: the drift between two clocks",
     "ros.input_watch": "when input is missing; its importer says what follows",
-    "web.column_frame": "the binary layout of live messages, as browsers read it",
+    "web.api": "the routes of the API, whatever else is served beside them",
+    "web.page": "the page, whoever serves it",
+    "web.picture_feed": "pictures for all viewers, however they are sent",
+    "web.video": "two ways to send video, whatever it shows",
     "web.guard": "who is let in, whatever is served",
     "web.live_stream": "clients that keep up and those that do not, whatever is sent",
     "web.history_api": "what of the past can be asked, and in which forms",
@@ -143,7 +153,10 @@ ONE_IMPORTER = {
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
-NO_IMPORTER: dict[str, str] = {}
+NO_IMPORTER = {
+    "fusion.vehicles": "for the fusion node, which tells no groups yet",
+    "motion.image_motion": "for the fusion node, which measures no motion yet",
+}
 
 TABLES = {"nodes.descriptions"}
 """Modules of nodes/ that hold nothing but sentences."""

@@ -1,0 +1,203 @@
+"""How a rotor's disc is tilted, from the ellipse as which it appears and the camera's intrinsics.
+
+Method: the rays through the ellipse form a cone; in the frame of its eigenvectors a circular
+section has one of two normals (Chen, Li and Tian, Camera calibration with two arbitrary coplanar
+circles, ECCV 2004, section 2). Which of the two is right, one disc cannot tell. The rotors of a
+vehicle have parallel axes, and the wrong normals of discs in different places of the image are not
+parallel. Lens distortion is not taken into account.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.errors import ParameterError
+
+__all__ = ["DiscNormal", "Intrinsics", "NormalChooser", "disc_normals"]
+
+_Real = NDArray[np.float64]
+_SHAPE_STD = 0.005
+"""Standard deviation of the shear of a disc's outline as the detector measures it: 0.0008 to 0.0025
+on simulated drones, more on discs that turn."""
+_CANT_RAD = 0.03
+"""Axes of one vehicle's rotors differ by so much, as a standard deviation."""
+_SETTLED, _DOUBTED = 3.0, 1.0
+"""Log likelihood ratio from which one side of the tilt is taken for right, and below which it is
+not any more."""
+_MEMORY = 0.1
+"""Weight of a new window; their errors are alike, so evidence is averaged, not summed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """A pinhole camera, all in pixels.
+
+    Attributes:
+        focal: (x, y) focal lengths.
+        principal: (x, y) where the optical axis meets the image.
+
+    Raises:
+        ParameterError: where a focal length is not above 0.
+    """
+
+    focal: tuple[float, float]
+    principal: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if not all(0 < one < math.inf for one in self.focal):
+            raise ParameterError(f"focal length {self.focal} px is not above 0")
+
+    @property
+    def matrix(self) -> _Real:
+        """(3, 3) from the optical frame (x right, y down, z ahead) to pixels."""
+        (fx, fy), (cx, cy) = self.focal, self.principal
+        return np.array(((fx, 0.0, cx), (0.0, fy, cy), (0.0, 0.0, 1.0)))
+
+
+class DiscNormal(NamedTuple):
+    """A unit normal towards the camera, in its optical frame, (3,), and its covariance (3, 3)."""
+
+    normal: _Real
+    covariance: _Real
+
+
+def disc_normals(
+    ellipse: Ellipse, intrinsics: Intrinsics, shape_std: float = _SHAPE_STD
+) -> tuple[DiscNormal, DiscNormal]:
+    """Both normals that a disc may have.
+
+    Args:
+        ellipse: its image.
+        intrinsics: of the camera.
+        shape_std: standard deviation of the outline's shear.
+
+    Returns:
+        Both with the covariance that the outline's uncertainty makes; for a disc that is seen face
+        on they are nearly one, and either uncertain by the square root of it.
+
+    Raises:
+        ParameterError: where the ellipse has no area.
+    """
+    if not (ellipse.axes[1] > 0 and np.isfinite([*ellipse.center, *ellipse.axes]).all()):
+        raise ParameterError(f"an ellipse of semi-axes {ellipse.axes} px has no normal")
+    nominal = _normals(_outline(ellipse), ellipse.center, intrinsics)
+    covariances = np.zeros((2, 3, 3))
+    for shear in np.eye(2):
+        for step in (-shape_std, shape_std):
+            (a, b), sheared = step * shear, _outline(ellipse)
+            sheared = sheared @ np.array(((1 + a, b), (b, 1 - a)))
+            moved = _normals(sheared, ellipse.center, intrinsics)
+            for index, normal in enumerate(nominal):
+                off = min((one - normal for one in moved), key=lambda one: float(one @ one))
+                covariances[index] += 0.5 * np.outer(off, off)
+    first, second = (DiscNormal(*pair) for pair in zip(nominal, covariances, strict=True))
+    return first, second
+
+
+def _outline(ellipse: Ellipse) -> _Real:
+    """(2, 2) from the unit circle to the ellipse about its centre."""
+    cosine, sine = math.cos(ellipse.tilt_rad), math.sin(ellipse.tilt_rad)
+    turn = np.array(((cosine, -sine), (sine, cosine)))
+    return turn @ np.diag(ellipse.axes) @ turn.T
+
+
+def _normals(outline: _Real, center: tuple[float, float], intrinsics: Intrinsics) -> list[_Real]:
+    to_image = np.eye(3)
+    to_image[:2, :2], to_image[:2, 2] = outline, center
+    from_rays = np.linalg.inv(to_image) @ intrinsics.matrix
+    cone = from_rays.T @ np.diag((1.0, 1.0, -1.0)) @ from_rays
+    values, vectors = np.linalg.eigh(cone)
+    least, middle, most = values.tolist()
+    across = math.sqrt(max(most - middle, 0.0) / (most - least))
+    along = math.sqrt((middle - least) / (most - least))
+    ray = np.linalg.solve(intrinsics.matrix, np.array((*center, 1.0)))
+    found = []
+    for side in (across, -across):
+        normal = side * vectors[:, 2] + along * vectors[:, 0]
+        found.append(-normal if normal @ ray > 0 else normal)
+    return found
+
+
+class _Tilt(NamedTuple):
+    """What is believed of a vehicle: its axis, and the log likelihood ratio to the other one."""
+
+    axis: _Real
+    evidence: float
+    is_settled: bool
+
+
+class NormalChooser:
+    """Settles over time which normal of each rotor of a vehicle is the right one."""
+
+    def __init__(self) -> None:
+        self._tilts: dict[int, _Tilt] = {}
+
+    def update(
+        self, groups: Mapping[int, int], candidates: Mapping[int, tuple[DiscNormal, DiscNormal]]
+    ) -> dict[int, DiscNormal]:
+        """Take in the normals of one window.
+
+        Args:
+            groups: number of each rotor's vehicle, 0 for none.
+            candidates: of each rotor that is seen, see `disc_normals`.
+
+        Returns:
+            The normals of rotors whose side of the tilt is settled.
+        """
+        members: dict[int, list[int]] = {}
+        for number in candidates:
+            if groups.get(number):
+                members.setdefault(groups[number], []).append(number)
+        self._tilts = {group: tilt for group, tilt in self._tilts.items() if group in members}
+        chosen = {}
+        for group, numbers in members.items():
+            pairs = [candidates[number] for number in numbers]
+            tilt = self._tilts[group] = _weighed(pairs, self._tilts.get(group))
+            if tilt.is_settled:
+                for number, pair in zip(numbers, pairs, strict=True):
+                    chosen[number] = pair[_nearer(pair, tilt.axis)]
+        return chosen
+
+
+def _weighed(pairs: list[tuple[DiscNormal, DiscNormal]], before: _Tilt | None) -> _Tilt:
+    """The tilt after one more window."""
+    best, cost = _best_axis([one.normal for pair in pairs for one in pair], pairs)
+    sides = [_nearer(pair, best) for pair in pairs]
+    other, other_cost = _best_axis(
+        [pair[1 - side].normal for pair, side in zip(pairs, sides, strict=True)], pairs
+    )
+    ratio = 0.5 * (other_cost - cost)
+    if before is None:
+        return _Tilt(best, ratio, False)
+    if np.linalg.norm(best - before.axis) > np.linalg.norm(other - before.axis):
+        best, other, ratio = other, best, -ratio
+    evidence = before.evidence + _MEMORY * (ratio - before.evidence)
+    if evidence < 0:
+        return _Tilt(other, -evidence, False)
+    return _Tilt(best, evidence, evidence > (_DOUBTED if before.is_settled else _SETTLED))
+
+
+def _best_axis(
+    axes: list[_Real], pairs: list[tuple[DiscNormal, DiscNormal]]
+) -> tuple[_Real, float]:
+    """The axis that agrees best with all discs, and the sum of its squared distances to them."""
+    costs = [sum(min(_distance(one, axis) for one in pair) for pair in pairs) for axis in axes]
+    best = int(np.argmin(costs))
+    return axes[best], float(costs[best])
+
+
+def _nearer(pair: tuple[DiscNormal, DiscNormal], axis: _Real) -> int:
+    return int(_distance(pair[1], axis) < _distance(pair[0], axis))
+
+
+def _distance(one: DiscNormal, axis: _Real) -> float:
+    """Squared Mahalanobis distance of a normal from a vehicle's axis."""
+    off = one.normal - axis
+    return float(off @ np.linalg.solve(one.covariance + _CANT_RAD**2 * np.eye(3), off))

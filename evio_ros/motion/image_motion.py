@@ -1,0 +1,214 @@
+"""Motion of the image from window to window: of each rotor's region, and of all the rest.
+
+The rest of the image moves as the camera turns, in reverse; a rotor's own motion is what its region
+does beyond that. Only the regions are worked on at full resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.motion.translation import UNKNOWN, Translation, translation_between
+from evio_ros.parameters import Parameters, parameter
+
+__all__ = ["ImageMotion", "ImageMotionEstimator", "MotionParameters", "Region"]
+
+_MARGIN = 1.25
+_MARGIN_PX = 5.0
+"""A region reaches so far beyond the rim: the rim shows most of its motion."""
+_FASTEST_PX_S = 400.0
+"""Pictures are cut so wide that a region may have come from this far."""
+_BACKGROUND_MARGIN = 1.5
+"""Of the rest of the image, what is closer to a hub is left out, in semi-axes."""
+_BACKGROUND_SMOOTHING_CELLS = 1.5
+_LEAST_SIDE = 16
+
+
+@dataclass(frozen=True)
+class MotionParameters(Parameters):
+    """How the motion of the image is measured."""
+
+    method: str = parameter(
+        "none",
+        choices=("none", "farneback", "dis"),
+        doc="Dense optical flow by which motion is measured; none: it is not, and no events are "
+        "taken in.",
+    )
+    frame_us: int = parameter(
+        50_000,
+        unit="us",
+        minimum=1_000,
+        maximum=1_000_000,
+        doc="Events of so much time make a picture; several blades must pass in it.",
+    )
+    baseline: int = parameter(
+        3,
+        minimum=1,
+        maximum=20,
+        doc="Flow is taken to the picture so many pictures later.",
+    )
+    smoothing_px: float = parameter(
+        4.0,
+        unit="px",
+        minimum=0.5,
+        maximum=50.0,
+        doc="Standard deviation of the smoothing of a rotor's picture.",
+    )
+    background_cell_px: int = parameter(
+        8,
+        unit="px",
+        minimum=1,
+        maximum=64,
+        doc="The rest of the image is worked on in cells of this side.",
+    )
+
+
+class Region(NamedTuple):
+    """Where a rotor is at the end of a window.
+
+    Attributes:
+        id: its number.
+        ellipse: its disc.
+        velocity: how its hub moves, px/s, as far as that is known.
+    """
+
+    id: int
+    ellipse: Ellipse
+    velocity: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMotion:
+    """Motion of the image over one window.
+
+    Attributes:
+        start_us, end_us: the window, sensor time; velocities are those at its middle.
+        background: of all but the regions; `UNKNOWN` where nothing else makes events.
+        regions: of each region by its number, in the image; less the background it is its own.
+    """
+
+    start_us: int
+    end_us: int
+    background: Translation
+    regions: dict[int, Translation]
+
+
+class _Picture(NamedTuple):
+    """Events of a window: of each pixel and of each cell, counted up to 255."""
+
+    start_us: int
+    pixels: NDArray[np.uint8]
+    cells: NDArray[np.uint8]
+
+
+class ImageMotionEstimator:
+    """Takes windows of events in turn and gives the motion from an earlier one to the latest.
+
+    Args:
+        size: geometry of the sensor.
+        parameters: how; its method must not be "none".
+    """
+
+    def __init__(self, size: SensorSize, parameters: MotionParameters) -> None:
+        self.size = size
+        self.parameters = parameters
+        self._pictures: deque[_Picture] = deque(maxlen=parameters.baseline + 1)
+
+    def process(self, window: EventWindow, regions: Sequence[Region]) -> ImageMotion | None:
+        """Take in the next window.
+
+        Args:
+            window: `frame_us` of events.
+            regions: the rotors at its end.
+
+        Returns:
+            The motion; None until there are windows enough, and after a gap.
+
+        Raises:
+            EventError: where the window is of another sensor or length.
+            EvioError: where OpenCV is not installed.
+        """
+        window.check(self.size, self.parameters.frame_us)
+        pictures = self._pictures
+        if pictures and window.start_us != pictures[-1].start_us + window.length_us:
+            pictures.clear()
+        pictures.append(self._picture(window))
+        if len(pictures) < pictures.maxlen:  # type: ignore[operator]
+            return None
+        before, after = pictures[0], pictures[-1]
+        found = {region.id: self._region(before, after, region) for region in regions}
+        background = self._background(before, after, regions)
+        return ImageMotion(before.start_us, window.end_us, background, found)
+
+    def reset(self) -> None:
+        """Forget everything, as if newly made."""
+        self._pictures.clear()
+
+    def _picture(self, window: EventWindow) -> _Picture:
+        side = self.parameters.background_cell_px
+        rows, columns = -(-self.size.height // side), -(-self.size.width // side)
+        pixels = np.zeros((self.size.height, self.size.width), np.uint8)
+        cells = np.zeros((rows, columns), np.uint8)
+        events: EventBatch = window.events
+        _count(events.x, events.y, side, pixels, cells)
+        return _Picture(window.start_us, pixels, cells)
+
+    def _region(self, before: _Picture, after: _Picture, region: Region) -> Translation:
+        """Motion of a rotor's region."""
+        p = self.parameters
+        seconds = 1e-6 * (after.start_us - before.start_us)
+        # The disc in the middle of the earlier picture.
+        ago = seconds + 0.5e-6 * p.frame_us
+        (x, y), (vx, vy) = region.ellipse.center, region.velocity
+        a, b = (_MARGIN * axis + _MARGIN_PX for axis in region.ellipse.axes)
+        disc = Ellipse((x - vx * ago, y - vy * ago), (a, b), region.ellipse.tilt_rad)
+        reach = math.ceil(a + min(math.hypot(vx, vy), _FASTEST_PX_S) * seconds + p.smoothing_px)
+        x0, y0 = max(int(disc.center[0]) - reach, 0), max(int(disc.center[1]) - reach, 0)
+        cut = slice(y0, y0 + 2 * reach), slice(x0, x0 + 2 * reach)
+        first, second = before.pixels[cut], after.pixels[cut]
+        if min(first.shape) < _LEAST_SIDE:
+            return UNKNOWN
+        rows, columns = np.mgrid[y0 : y0 + first.shape[0], x0 : x0 + first.shape[1]]
+        mask = disc.disc_coordinates(columns, rows)[0] < 1.0
+        return translation_between(first, second, mask, p.smoothing_px, seconds, p.method)
+
+    def _background(
+        self, before: _Picture, after: _Picture, regions: Sequence[Region]
+    ) -> Translation:
+        """Motion of the cells that no rotor is near."""
+        side = self.parameters.background_cell_px
+        if min(before.cells.shape) < _LEAST_SIDE:
+            return UNKNOWN
+        mask = np.ones(before.cells.shape, np.bool_)
+        for region in regions:
+            disc = region.ellipse.scaled(_BACKGROUND_MARGIN)
+            x0, y0, x1, y1 = (max(edge // side, 0) for edge in disc.box)
+            rows, columns = (side * (index + 0.5) for index in np.mgrid[y0 : y1 + 1, x0 : x1 + 1])
+            outside = disc.disc_coordinates(columns, rows)[0] > 1.0
+            part = mask[y0 : y1 + 1, x0 : x1 + 1]
+            part &= outside[: part.shape[0], : part.shape[1]]
+        # What turns must not be smeared into what is around it.
+        first, second = (np.where(mask, one.cells, 0).astype(np.uint8) for one in (before, after))
+        seconds = 1e-6 * (after.start_us - before.start_us)
+        smoothing, method = _BACKGROUND_SMOOTHING_CELLS, self.parameters.method
+        return translation_between(first, second, mask, smoothing, seconds, method, float(side))
+
+
+@njit(cache=True, nogil=True)
+def _count(x, y, side, pixels, cells):
+    for i in range(x.size):
+        row, column = y[i], x[i]
+        if pixels[row, column] < 255:
+            pixels[row, column] += np.uint8(1)
+        if cells[row // side, column // side] < 255:
+            cells[row // side, column // side] += np.uint8(1)
