@@ -96,7 +96,9 @@ def moment(seeds: int) -> Table:
         for track, blades in rotors_of(scene, seeds):
             angles = (track.predicted, track.held, track.passed)
             parts.append([from_usual(one, track.angle, blades) for one in angles])
-        predicted, held, passed = (np.degrees(np.concatenate(one)) for one in zip(*parts, strict=True))
+        predicted, held, passed = (
+            np.degrees(np.concatenate(one)) for one in zip(*parts, strict=True)
+        )
         medians = [np.median(one) for one in (predicted, held, passed)]
         texts = [f"{medians[0]:.3f}", f"{np.percentile(predicted, 95):.3f}"]
         texts += [f"{one:.3f}" for one in medians[1:]]
