@@ -69,8 +69,8 @@ _OF_ROS = re.compile(
 )
 _NOT_EVERYWHERE = {
     ("driver", "/tf_static"): "| out | tf2_msgs/TFMessage | reliable, kept, depth 1 ",
-    ("dashboard", "events"): "| in | evio_ros/EventArray | best effort, depth 20 ",
-    ("dashboard", "representation/image"): "| in | sensor_msgs/Image | best effort, depth 20 ",
+    ("dashboard", "events"): "| in | evio_ros/EventArray | best effort, depth 50 ",
+    ("dashboard", "representation/image"): "| in | sensor_msgs/Image | best effort, depth 50 ",
     ("rvt_detector", "events"): "| in | evio_ros/EventArray | reliable, depth 100 ",
     ("rvt_detector", "events/receipts"): "| out | evio_ros/EventReceipt | reliable, kept, depth 1 ",
     (

@@ -158,6 +158,9 @@ def test_the_replay_is_commanded_and_parameters_are_changed(desk, recording):
             change = {"node": "/driver", "name": name, "value": value}
             status, body, _ = ask(port, "/api/parameters", "POST", change)
             assert (status, name in body["detail"]) == (409, True)
+        path = {"node": "/driver", "name": "filter.mask", "value": "/etc/passwd"}
+        status, body, _ = ask(port, "/api/parameters", "POST", path)
+        assert (status, "not changed from here" in body["detail"]) == (409, True)
         own = {"node": "/dashboard", "name": "web.token", "value": "x"}
         assert ask(port, "/api/parameters", "POST", own)[0] == 409
         assert driver.exit_code is None
