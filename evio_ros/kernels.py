@@ -15,6 +15,7 @@ from evio_ros.compilation import compilation_told
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.fusion import rotor_bank
 from evio_ros.pipeline import measure_source
 from evio_ros.playback.simulated_recording import played_path
 from evio_ros.representations.base import RepresentationParameters, represent
@@ -95,7 +96,7 @@ def _detector() -> None:
 
 
 def _filters() -> None:
-    """Use the filters of a tracker as the tracker does."""
+    """Use the filters of a tracker as the tracker does, and those of fusion."""
     phase = PhaseFilter(Motion(0, (0.0, 100.0, 0.0), (0.1, 1.0, 10.0)), 0.02, 10_000)
     disc = DiscFilter(Ellipse((8.0, 8.0), (6.0, 6.0), 0.0), 1.0, 1.0, 0.02)
     score = Score(np.ones(5), np.eye(5), 1.0, 9, 0.5)
@@ -106,6 +107,7 @@ def _filters() -> None:
         disc.phase_given(score)
         disc.update(score, 0.0, 1e-4, 1.0)
     phase.window()
+    rotor_bank.warm_up()
 
 
 def _representations() -> None:

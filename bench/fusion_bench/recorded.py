@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from evio_ros.atomic_file import atomic_file
+from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch
 from evio_ros.pipeline import measure_batches
-from evio_ros.playback.simulated_recording import cached_recording
+from evio_ros.playback.simulated_recording import cached_preset, cached_recording
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.simulation.camera import SensorParameters
+from evio_ros.simulation.presets import Preset
+from evio_ros.simulation.scene import BladePattern, Rotor, Scene
+from evio_ros.simulation.scene import Path as DiscPath
+from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.registry import open_recording
 
-__all__ = ["Run", "simulated_run"]
+__all__ = ["Run", "long_run", "simulated_run"]
 
 _PACKET_US = 10_000
+_LONG_S = 60.0
 _VERSION = 1
 
 
@@ -45,60 +54,80 @@ class Run:
 
 
 def simulated_run(
-    scene: str,
-    duration_s: float | None = None,
-    seed: int = 0,
-    window_us: int = 100_000,
-    lost: float = 0.0,
+    scene: str, seed: int = 0, window_us: int = 100_000, duration_s: float | None = None
 ) -> Run:
     """The detector's windows of a simulated scene.
 
     Args:
         scene: name of a preset.
-        duration_s: length; None for the usual one.
         seed: of everything random.
         window_us: length of a window; a step is at most 50 ms.
-        lost: share of packets of 10 ms that never reached the detector, which is told so.
+        duration_s: length; None for the usual one.
     """
     path = cached_recording(scene, duration_s, seed=seed)
+    return _run(f"{scene} {seed}", path, window_us, 0.0)
+
+
+def long_run(rpm: tuple[float, float], lost: float) -> Run:
+    """A minute of a small fan, some packets of which are lost.
+
+    Args:
+        rpm: speed at the start and at the end.
+        lost: share of packets of 10 ms that never reach the detector, which is told so.
+    """
+    disc = Ellipse((40.3, 40.6), (24.0, 24.0), 0.0)
+    speed = SpeedProfile.through((0.0, rpm[0]), (_LONG_S, rpm[1]))
+    rotor = Rotor(DiscPath.fixed(disc), speed, BladePattern(blades=3))
+    camera = SensorParameters(width=80, height=80)
+    chosen = Preset(Scene("fan_minute", (rotor,)), camera, _LONG_S, "a minute of a small fan")
+    path = cached_preset("fan_minute", chosen)
+    return _run(f"{rpm[0]:g} to {rpm[1]:g} rpm, {lost:.0%} lost", path, 100_000, lost)
+
+
+def _run(name: str, path: Path, window_us: int, lost: float) -> Run:
     truth = Truth.read(truth_path(path))
     key = f"{path.stem}-{window_us}-{lost:g}-{_VERSION}"
     windows = _kept(key)
     if windows is None:
-        windows = list(_measured(path, window_us, lost, seed))
+        windows = list(_measured(path, window_us, lost))
         _keep(key, windows)
-    return Run(f"{scene} {seed}" + (f" lost {lost:.0%}" if lost else ""), windows, truth, window_us)
+    return Run(name, windows, truth, window_us)
 
 
-def _measured(
-    path: Path, window_us: int, lost: float, seed: int
-) -> Iterator[tuple[int, list[RotorEstimate]]]:
+def _measured(path: Path, window_us: int, lost: float) -> Iterator[tuple[int, list[RotorEstimate]]]:
     parameters = RotationDetectorParameters(
         window_us=window_us, step_us=window_us // -(-window_us // 50_000)
     )
     gaps: list[range] = []
-
-    def received(source: object) -> Iterator[EventBatch]:
-        for batch in source.batches():  # type: ignore[attr-defined]
-            if not len(batch):
-                continue
-            first = int(batch.t[0]) // _PACKET_US
-            last = int(batch.t[-1]) // _PACKET_US
-            for packet in range(first, last + 1):
-                begin_us, end_us = packet * _PACKET_US, (packet + 1) * _PACKET_US
-                if (packet * 2654435761 + seed) % 2**32 / 2**32 < lost:
-                    if not gaps or gaps[-1].start != begin_us:
-                        gaps.append(range(begin_us, end_us))
-                    continue
-                part = batch.between(begin_us, end_us)
-                if len(part):
-                    yield part
-
     with open_recording(str(path)) as source:
+        end_us = source.end_us
+        packets = range(source.start_us, end_us, _PACKET_US)
+        missing = np.random.default_rng(11).random(len(packets)) < lost
+        gaps = [
+            range(start, start + _PACKET_US)
+            for start, gone in zip(packets, missing, strict=True)
+            if gone
+        ]
+        batches = _received(source.batches(), gaps)
         for one in measure_batches(
-            received(source), source.size, parameters, source.start_us, source.end_us, gaps=gaps
+            batches, source.size, parameters, source.start_us, end_us, gaps=gaps
         ):
             yield one.t_us, one.rotors
+
+
+def _received(batches: Iterable[EventBatch], gaps: list[range]) -> Iterator[EventBatch]:
+    """Batches without the events of gaps."""
+    starts = np.array([gap.start for gap in gaps] or [np.iinfo(np.int64).max])
+    for batch in batches:
+        place = np.searchsorted(starts, batch.t, "right") - 1
+        is_lost = (place >= 0) & (batch.t < starts[np.maximum(place, 0)] + _PACKET_US)
+        if not is_lost.any():
+            yield batch
+            continue
+        kept = ~is_lost
+        yield EventBatch(
+            batch.size, batch.t[kept], batch.x[kept], batch.y[kept], batch.polarity[kept]
+        )
 
 
 def _folder() -> Path:

@@ -35,6 +35,8 @@ _LEAST_EVIDENCE = 0.02
 _TENTATIVE_S = 0.3
 """How long a rotor without enough evidence is remembered."""
 _ROTATION_DETECTOR, _RVT_DETECTOR, _MOTION, _PREDICTION = (int(one) for one in Source)
+_NUMBERS = 2**32
+"""Numbers of rotors are unsigned and of 32 bits in messages."""
 _LEAST_REACH_PX = 5.0
 _REACH_STDS = 3.0
 _GATED_MEMORY = 0.9
@@ -166,6 +168,7 @@ class RotorBank:
         self._confidence = confidence
         self._rotors: list[_Rotor] = []
         self._used: set[int] = set()
+        self._next = -1
         self._objects: list[TrackedObject] = []
         self.t_us: int | None = None
         self.refused: Counter[str] = Counter()
@@ -312,11 +315,16 @@ class RotorBank:
         if len(self._rotors) >= self._parameters.maximum_rotors:
             self.outcomes["beyond_limit"] += 1
             return
-        identity = estimate.id
-        if identity in self._used:
-            identity = max(self._used) + 1
-        rotor = _Rotor(identity, estimate, self._filter_parameters)
-        self._rotors.append(rotor)
+        self._rotors.append(_Rotor(self._free(estimate.id), estimate, self._filter_parameters))
+
+    def _free(self, wanted: int) -> int:
+        """The number that the detector uses where no rotor has had it, else a new one."""
+        identity = wanted
+        while identity in self._used:
+            self._next = (self._next + 1) % _NUMBERS
+            identity = self._next
+        self._used.add(identity)
+        return identity
 
     def _give_up(self) -> None:
         """Let rotors go that were not seen for too long."""

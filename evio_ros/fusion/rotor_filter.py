@@ -23,7 +23,6 @@ from scipy.special import chdtri
 from evio_ros.estimate import RotorEstimate
 from evio_ros.fusion.rotor_model import (
     PHASE,
-    ROTATION_ROWS,
     SPEED,
     UNKNOWN_CENTER_PX,
     FilterParameters,
@@ -31,8 +30,10 @@ from evio_ros.fusion.rotor_model import (
     State,
     begin,
     expected_phase,
+    expected_speed,
     expected_values,
     expected_velocity,
+    measured_speed,
     measured_values,
     predicted,
     scale_of,
@@ -50,13 +51,13 @@ __all__ = ["HubVelocity", "Outcome", "RotorFilter"]
 
 _Real = NDArray[np.float64]
 
-_LEARNING_PER_S, _LEARNING = 2.0, 0.3
+_LEARNING_PER_S, _LEARNING = 8.0, 0.5
 """How fast the process noise follows innovations: logarithm of its power for each excess of their
 mean normalised square over 1, in a second and at the most."""
 _SURPRISE, _LARGEST_SURPRISE, _ALERT = 3.0, 10.0, 0.6
 """Mean normalised squares beyond which the process noise follows at once, the most that counts, and
 the logarithm of its power for each excess over the former."""
-_FIRST_WALK = 0.25
+_FIRST_WALK = 0.1
 """First process noise between the least and the greatest, by logarithm."""
 _SCALE_TIME_S = 1.0
 """A rotor that brakes may change for so long as one of its former speed does."""
@@ -146,12 +147,40 @@ class _Correction(NamedTuple):
             state.mean, self.root, self.innovation, self.gain, self.slopes, self.unexplained
         )
 
-    def distances(self) -> tuple[float, float]:
-        """Squared Mahalanobis distances of rotation and of the rest, over the number of values."""
-        split, last = ROTATION_ROWS, len(self.innovation)
-        rotation = distance_of(self.innovation, self.expected, 0, split)
-        rest = distance_of(self.innovation, self.expected, split, last)
-        return rotation / split, rest / (last - split)
+    def distance(self, first: int = 0, last: int | None = None) -> float:
+        """Squared Mahalanobis distance of some values."""
+        last = len(self.innovation) if last is None else last
+        return float(distance_of(self.innovation, self.expected, first, last))
+
+
+class _Trial(NamedTuple):
+    """What an estimate would do with process noises of one's choice.
+
+    Attributes:
+        walks: the process noises.
+        state: at the window's end, with the speed taken in.
+        correction: by the other values.
+        distances: squared Mahalanobis distances of the innovations of rotation and hub, over the
+            number of their values.
+    """
+
+    walks: _Walks
+    state: State
+    correction: _Correction
+    distances: tuple[float, float]
+
+    def is_within(self, probability: float) -> bool:
+        """Whether the innovations are such that this share of right ones is no larger."""
+        return self.is_rotation_within(probability) and self.is_hub_within(probability)
+
+    def is_rotation_within(self, probability: float) -> bool:
+        """The same of the rotation alone."""
+        return self.distances[0] <= _gate(2, probability) / 2
+
+    def is_hub_within(self, probability: float) -> bool:
+        """The same of the hub alone."""
+        rest = len(self.correction.innovation) - 1
+        return self.distances[1] <= _gate(rest, probability) / rest
 
 
 _Measured = RotorEstimate | HubVelocity
@@ -232,50 +261,70 @@ class RotorFilter:
 
     def _predict(self, moment: _Moment, t_us: int, walks: _Walks) -> State:
         """The state at a time after a moment, with process noises of one's own choice."""
-        dt = 1e-6 * max(t_us - moment.t_us, 0)
-        if not dt:
-            return moment.state
-        p = self.parameters
+        return self._passed(moment.state, moment, t_us - moment.t_us, walks)
+
+    def _passed(self, state: State, moment: _Moment, span_us: int, walks: _Walks) -> State:
+        """A state after a span of time; all else is as it was at a moment."""
+        if span_us <= 0:
+            return state
+        p, dt = self.parameters, 1e-6 * span_us
         powers = walks.hub**2, p.size_walk**2, (walks.rate * moment.scale) ** 2
         slow = p.slow_center_px**2, moment.slow_rad**2
         kept = math.exp(-dt / p.slow_time_s)
-        return self._sound(predicted(*moment.state, dt, powers, slow, kept))
+        return self._sound(predicted(*state, dt, powers, slow, kept))
 
     def _after(self, moment: _Moment, measured: RotorEstimate) -> _Moment:
         """The filter after an estimate that follows on a moment."""
         p, t_us = self.parameters, measured.t_us
-        state = self._predict(moment, t_us, moment.walks)
-        offset = _offset_of(measured, moment, state)
-        values, variances = measured_values(measured, p, t_us - moment.t_us)
-        values[0] += offset
-        window_s = 1e-6 * measured.window_us
-        correction = _weighed(state, values, variances, window_s)
-        distances = correction.distances()
-        gates = _gates(len(values), p.gate_probability)
-        walks, outcome = moment.walks, Outcome.ACCEPTED
+        offset = _offset_of(measured, moment, self._predict(moment, t_us, moment.walks))
+        outcome = Outcome.ACCEPTED
+        trial = self._try(moment, measured, offset, moment.walks)
         for share in _MANOEUVRES:
-            if _is_within(distances, gates):
+            if trial.is_within(p.gate_probability):
                 break
             outcome = Outcome.MANOEUVRE
-            walks = _more_agile(walks, share, p, distances, gates)
-            state = self._predict(moment, t_us, walks)
-            correction = _weighed(state, values, variances, window_s)
-            distances = correction.distances()
-        if not _is_within(distances, gates):
+            trial = self._try(moment, measured, offset, _more_agile(trial, share, p))
+        if not trial.is_within(p.gate_probability):
             return self._after_strange(moment, measured, offset)
         dt = 1e-6 * (t_us - moment.t_us)
         return _Moment(
             t_us,
-            self._sound(correction.applied_to(state)),
-            _learned(walks, distances, dt, p),
+            self._sound(trial.correction.applied_to(trial.state)),
+            _learned(trial, dt, p),
             max(scale_of(measured), moment.scale * math.exp(-dt / _SCALE_TIME_S)),
             slow_phase_rad(measured, p),
             measured.id,
             offset,
             None,
-            distances,
+            trial.distances,
             outcome,
         )
+
+    def _try(
+        self, moment: _Moment, measured: RotorEstimate, offset: float, walks: _Walks
+    ) -> _Trial:
+        """Weigh an estimate: its mean speed in the middle of its window, the rest at its end."""
+        middle_us = measured.t_us - measured.window_us // 2
+        speed_us = max(middle_us, moment.t_us)
+        state = self._predict(moment, speed_us, walks)
+        lag_s = 1e-6 * (speed_us - middle_us)
+        power = (walks.rate * moment.scale) ** 2
+        since_us = measured.t_us - moment.t_us
+        speed, variance = measured_speed(measured, since_us, lag_s, power)
+        points, root = sigma_points(*state)
+        noise = np.array([[variance]])
+        first = _Correction(
+            root, *weigh(root, expected_speed(points, lag_s), np.array([speed]), noise, 0)
+        )
+        state = self._sound(first.applied_to(state))
+        state = self._passed(state, moment, measured.t_us - speed_us, walks)
+        values, variances = measured_values(measured, self.parameters)
+        values[0] += offset
+        points, root = sigma_points(*state)
+        expected = expected_values(points, len(values))
+        second = _Correction(root, *weigh(root, expected, values, np.diag(variances), 1))
+        rotation = 0.5 * (first.distance() + second.distance(0, 1))
+        return _Trial(walks, state, second, (rotation, second.distance(1) / (len(values) - 1)))
 
     def _after_strange(self, moment: _Moment, measured: RotorEstimate, offset: float) -> _Moment:
         """An estimate that the rotor's motion does not explain: a second one that agrees is right.
@@ -303,9 +352,8 @@ class RotorFilter:
         noise = positive_definite(np.array(measured.covariance, np.float64))[0]
         value = np.array(measured.velocity, np.float64)
         correction = _Correction(root, *weigh(root, expected_velocity(points), value, noise, 0))
-        distance = distance_of(correction.innovation, correction.expected, 0, len(value))
         outcome = Outcome.GATED
-        if distance <= _gate(len(value), self.parameters.gate_probability):
+        if correction.distance() <= _gate(len(value), self.parameters.gate_probability):
             state, outcome = self._sound(correction.applied_to(state)), Outcome.ACCEPTED
         return moment._replace(t_us=measured.t_us, state=state, outcome=outcome)
 
@@ -341,13 +389,6 @@ def _begin(
         estimate.id,
         offset,
     )
-
-
-def _weighed(state: State, values: _Real, variances: _Real, window_s: float) -> _Correction:
-    """What an estimate would do to the state predicted for its time."""
-    points, root = sigma_points(*state)
-    expected = expected_values(points, window_s, len(values))
-    return _Correction(root, *weigh(root, expected, values, np.diag(variances), 1))
 
 
 def _offset_of(estimate: RotorEstimate, moment: _Moment, state: State) -> float:
@@ -386,35 +427,25 @@ def _time_of(entry: tuple[_Measured, _Moment]) -> int:
     return entry[1].t_us
 
 
-def _is_within(distances: tuple[float, float], gates: tuple[float, float]) -> bool:
-    return distances[0] <= gates[0] and distances[1] <= gates[1]
-
-
-def _more_agile(
-    walks: _Walks,
-    share: float,
-    parameters: FilterParameters,
-    distances: tuple[float, float],
-    gates: tuple[float, float],
-) -> _Walks:
+def _more_agile(trial: _Trial, share: float, parameters: FilterParameters) -> _Walks:
     """Process noises of at least a share of the greatest, where innovations are beyond the gate."""
-    rate, hub = share * parameters.agile_rate_walk, share * parameters.agile_hub_walk
+    p, walks = parameters, trial.walks
+    is_turning = trial.is_rotation_within(p.gate_probability)
+    is_moving = trial.is_hub_within(p.gate_probability)
     return _Walks(
-        max(walks.rate, rate) if not distances[0] <= gates[0] else walks.rate,
-        max(walks.hub, hub) if not distances[1] <= gates[1] else walks.hub,
+        walks.rate if is_turning else max(walks.rate, share * p.agile_rate_walk),
+        walks.hub if is_moving else max(walks.hub, share * p.agile_hub_walk),
     )
 
 
-def _learned(
-    walks: _Walks, surprises: tuple[float, float], dt: float, parameters: FilterParameters
-) -> _Walks:
-    """Process noises after innovations of such mean normalised squares."""
-    p = parameters
-    rate = walks.rate * math.exp(0.5 * _growth(surprises[0], dt))
-    hub = walks.hub * math.exp(0.5 * _growth(surprises[1], dt))
+def _learned(trial: _Trial, dt: float, parameters: FilterParameters) -> _Walks:
+    """Process noises after innovations."""
+    p, (rotation, hub) = parameters, trial.distances
+    rate_walk = trial.walks.rate * math.exp(0.5 * _growth(rotation, dt))
+    hub_walk = trial.walks.hub * math.exp(0.5 * _growth(hub, dt))
     return _Walks(
-        min(max(rate, p.calm_rate_walk), p.agile_rate_walk),
-        min(max(hub, p.calm_hub_walk), p.agile_hub_walk),
+        min(max(rate_walk, p.calm_rate_walk), p.agile_rate_walk),
+        min(max(hub_walk, p.calm_hub_walk), p.agile_hub_walk),
     )
 
 
@@ -423,12 +454,6 @@ def _growth(surprise: float, dt: float) -> float:
     bounded = min(surprise, _LARGEST_SURPRISE)
     change = min(_LEARNING_PER_S * dt, _LEARNING) * (bounded - 1.0)
     return change + _ALERT * max(bounded - _SURPRISE, 0.0)
-
-
-def _gates(values: int, probability: float) -> tuple[float, float]:
-    """Bounds of the distances of `_Correction`."""
-    rest = values - ROTATION_ROWS
-    return _gate(ROTATION_ROWS, probability) / ROTATION_ROWS, _gate(rest, probability) / rest
 
 
 @lru_cache(maxsize=64)

@@ -7,8 +7,9 @@ The state has twelve elements, in rad, pixels and seconds:
     phase, speed, rate           the phase counts turns and is never wrapped; white jerk
     slow x, y, phase             errors of the detector's hub and phase that last
 
-A measurement is phase, mean speed over a window, hub x, y, its velocity x, y, and the semi-axes.
-docs/fusion.md has it written out.
+A detector's estimate is two measurements: the mean speed of its window, which is the speed in its
+middle; and at its end phase, hub x, y, its velocity x, y, and the semi-axes. docs/fusion.md has it
+written out.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from evio_ros.parameters import Parameters, parameter
 
 __all__ = [
     "PHASE",
-    "ROTATION_ROWS",
     "SPEED",
     "UNKNOWN_CENTER_PX",
     "FilterParameters",
@@ -50,10 +50,8 @@ _X, _VX, _A = 0, 2, 4
 PHASE = 6
 SPEED = 7
 _RATE, _SLOW_X, _SLOW_PHASE = 8, 9, 11
-ROTATION_ROWS = 2
-_VELOCITY_ROWS, _ALL_ROWS = 6, 8
-"""So many values of a measurement are those of the rotation, come before the semi-axes, and are
-there in all."""
+_UNSIZED_ROWS, _ALL_ROWS = 5, 7
+"""Values measured at a window's end, without and with the semi-axes."""
 
 _TOLD_ROWS, _TOLD_COLUMNS = np.ix_(*[[PHASE, SPEED, _X, _X + 1, _VX, _VX + 1, _RATE]] * 2)
 """Where in the state's covariance that of a `RotorMotion` is."""
@@ -129,14 +127,14 @@ class FilterParameters(Parameters):
         doc="Standard deviation of a detector's velocity of the hub, which it does not tell.",
     )
     slow_time_s: float = parameter(
-        0.5,
+        1.0,
         unit="s",
         minimum=0.01,
         maximum=60.0,
         doc="How long errors of a detector's phase and hub last.",
     )
     quick_phase_share: float = parameter(
-        0.5,
+        0.2,
         minimum=0.01,
         maximum=100.0,
         doc="Error of a detector's phase that differs from window to window, over the deviation "
@@ -217,23 +215,23 @@ def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -
         phase: its angle, with turns.
     """
     values, variances = measured_values(estimate, parameters)
-    speed = values[1]
     half_s = 0.5e-6 * estimate.window_us
+    speed, speed_variance = measured_speed(estimate, estimate.window_us, 0.0, 0.0)
     rate_variance = (_FIRST_RATE * scale_of(estimate)) ** 2
     is_sized = estimate.axes[1] > 0
     logs = [math.log(axis) if is_sized else 0.0 for axis in estimate.axes]
     size_variance = parameters.size_std**2 if is_sized else _UNKNOWN_SIZE**2
     slow_center = parameters.slow_center_px**2 + 1e-12
     slow_phase = slow_phase_rad(estimate, parameters) ** 2 + 1e-18
-    mean = np.array([*values[2:6], *logs, phase, speed, 0.0, 0.0, 0.0, 0.0])
+    mean = np.array([*values[1:5], *logs, phase, speed, 0.0, 0.0, 0.0, 0.0])
     covariance = np.diag(
         (
-            *(variances[2:4] + slow_center),
-            *variances[4:6],
+            *(variances[1:3] + slow_center),
+            *variances[3:5],
             size_variance,
             size_variance,
             variances[0] + slow_phase,
-            variances[1] + rate_variance * half_s**2,
+            speed_variance + rate_variance * half_s**2,
             rate_variance,
             slow_center,
             slow_center,
@@ -263,35 +261,46 @@ def slow_phase_rad(estimate: RotorEstimate, parameters: FilterParameters) -> flo
     return parameters.slow_phase_share * max(claimed, _LEAST_ANGLE_RAD)
 
 
-def measured_values(
-    estimate: RotorEstimate, parameters: FilterParameters, since_us: int | None = None
-) -> tuple[_Real, _Real]:
-    """Values and variances of an estimate: (8,), or (6,) where its size is unknown.
+def measured_speed(
+    estimate: RotorEstimate, since_us: int, lag_s: float, power: float
+) -> tuple[float, float]:
+    """Mean speed of an estimate's window, rad/s, and its variance.
+
+    Args:
+        estimate: the estimate.
+        since_us: time since the estimate before, whose window this one's may overlap.
+        lag_s: the speed is asked for so long after the window's middle.
+        power: of the white jerk.
+    """
+    overlap = min(max(estimate.window_us / max(since_us, 1), 1.0), _MOST_OVERLAP)
+    std = math.hypot(estimate.rpm_std * (math.pi / 30), _LEAST_SPEED * scale_of(estimate))
+    # White jerk moves the mean away from the speed in the middle, and that from the speed later.
+    wander = power * ((1e-6 * estimate.window_us) ** 3 / 320 + lag_s**3 / 3)
+    return estimate.rpm * (math.pi / 30), overlap * std * std + wander
+
+
+def measured_values(estimate: RotorEstimate, parameters: FilterParameters) -> tuple[_Real, _Real]:
+    """Values and variances at a window's end: (7,), or (5,) where the size is unknown.
 
     Args:
         estimate: the estimate.
         parameters: how far it is trusted.
-        since_us: time since the estimate before, whose window this one's may overlap.
     """
-    speed = estimate.rpm * (math.pi / 30)
     claimed = min(max(estimate.angle_std_rad, _LEAST_ANGLE_RAD), math.pi)
-    overlap = 1.0 if since_us is None else estimate.window_us / max(since_us, 1)
-    speed_std = math.hypot(estimate.rpm_std * (math.pi / 30), _LEAST_SPEED * scale_of(estimate))
     center_std = [
         max(std, _LEAST_CENTER_PX) if math.isfinite(std) else UNKNOWN_CENTER_PX
         for std in estimate.center_std
     ]
     velocity_std = parameters.velocity_std_px_s
-    values = [estimate.angle_rad, speed, *estimate.center, *estimate.velocity, *estimate.axes]
+    values = [estimate.angle_rad, *estimate.center, *estimate.velocity, *estimate.axes]
     deviations = [
         parameters.quick_phase_share * claimed,
-        speed_std * math.sqrt(min(max(overlap, 1.0), _MOST_OVERLAP)),
         *center_std,
         velocity_std,
         velocity_std,
         *(parameters.size_std * axis for axis in estimate.axes),
     ]
-    rows = _ALL_ROWS if estimate.axes[1] > 0 else _VELOCITY_ROWS
+    rows = _ALL_ROWS if estimate.axes[1] > 0 else _UNSIZED_ROWS
     return np.array(values[:rows]), np.square(deviations[:rows])
 
 
@@ -306,18 +315,26 @@ def expected_velocity(points: _Real) -> _Real:
 
 
 @njit(cache=True, nogil=True)
-def expected_values(points, window_s, rows):
-    """(m, rows) what a detector would say of a window, of each of (m, 12) states at its end."""
+def expected_speed(points, lag_s):
+    """(m, 1) speeds of (m, 12) states, so long before."""
+    values = np.empty((len(points), 1))
+    for i in range(len(points)):
+        values[i, 0] = points[i, SPEED] - lag_s * points[i, _RATE]
+    return values
+
+
+@njit(cache=True, nogil=True)
+def expected_values(points, rows):
+    """(m, rows) what a detector would say of each of (m, 12) states at the end of a window."""
     values = np.empty((len(points), rows))
     for i in range(len(points)):
         point = points[i]
         values[i, 0] = point[PHASE] + point[_SLOW_PHASE]
-        values[i, 1] = point[SPEED] - 0.5 * window_s * point[_RATE]
         for j in range(2):
-            values[i, 2 + j] = point[_X + j] + point[_SLOW_X + j]
-            values[i, 4 + j] = point[_VX + j]
-            if rows > _VELOCITY_ROWS:
-                values[i, 6 + j] = math.exp(min(point[_A + j], _LARGEST_LOG))
+            values[i, 1 + j] = point[_X + j] + point[_SLOW_X + j]
+            values[i, 3 + j] = point[_VX + j]
+            if rows > _UNSIZED_ROWS:
+                values[i, 5 + j] = math.exp(min(point[_A + j], _LARGEST_LOG))
     return values
 
 

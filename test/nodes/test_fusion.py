@@ -8,9 +8,13 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import RotationState, RotationStateArray
 from geometry_msgs.msg import Point
 from ros_probe import Probe, diagnostics_of, status_of
+from rotor_estimates import STEP_US, WINDOW_US, TurningFan
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Header
 
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import results_quality
+from evio_ros.ros.rotation_messages import state_array
 
 
 def test_all_usable_rotors_pass_and_the_most_confident_stands_alone():
@@ -155,3 +159,99 @@ def test_rotors_are_shown_as_markers_where_they_are(desk):
     assert (blade.points[1].x, blade.points[1].y) == pytest.approx((1.0, 0.7))
     xs = [point.x for point in rim.points]
     assert (min(xs), max(xs)) == pytest.approx((0.8, 1.2))
+
+
+class Detector:
+    """Publishes what a detector says of a fan, in time with the clock and 20 ms late."""
+
+    LATE_S = 0.02
+
+    def __init__(self, probe: Probe, fan: TurningFan) -> None:
+        self._probe, self._fan = probe, fan
+        self._publisher = probe.node.create_publisher(
+            RotationStateArray, "rotation_detector/rotation_states", results_quality()
+        )
+        probe.wait_until(lambda: self._publisher.get_subscription_count() == 1)
+        self.offset_s = time.time() - 1e-6 * WINDOW_US
+        self._end_us = WINDOW_US
+
+    def windows(self, count: int, seen: bool = True) -> None:
+        for _ in range(count):
+            end_s = self.offset_s + 1e-6 * self._end_us
+            self._probe.spin_for(max(end_s + self.LATE_S - time.time(), 0.0))
+            header = Header(frame_id="camera")
+            header.stamp.sec, header.stamp.nanosec = int(end_s), int(end_s % 1 * 1e9)
+            found = [self._fan.estimate(self._end_us)] if seen else []
+            self._publisher.publish(state_array(found, header, self._end_us, WINDOW_US, 100))
+            self._end_us += STEP_US
+
+
+def stamp_s(header: Header) -> float:
+    return header.stamp.sec + 1e-9 * header.stamp.nanosec
+
+
+def test_states_of_a_rate_of_their_own_are_those_of_the_moment_of_publishing():
+    fan = TurningFan(rate=10.0)
+    options = {"publish_rate_hz": 100.0, "stale_after_s": 5.0}
+    with Probe() as probe, NodeProcess("fusion", options) as fusion:
+        arrays, ages = [], []
+
+        def note(message: RotationStateArray) -> None:
+            arrays.append(message)
+            ages.append(time.time() - stamp_s(message.header))
+
+        joints = probe.collect(JointState, "fusion/joint_states")
+        probe.collect(RotationStateArray, "rotation_states")
+        probe.node.create_subscription(
+            RotationStateArray, "rotation_states", note, results_quality()
+        )
+        probe.wait_for_publisher("rotation_states")
+        detector = Detector(probe, fan)
+        detector.windows(40)
+        measured = list(arrays)
+        detector.windows(10, seen=False)
+        assert fusion.exit_code is None, fusion.output()
+    late = [message for message in measured[50:] if message.states]
+    assert len(late) > 50
+    assert sorted(ages)[len(ages) // 2] < 0.02
+    errors = []
+    for message in late:
+        (state,) = message.states
+        assert message.window_end == state.window_end
+        assert (message.window_length, state.window_length) == (0, 0)
+        assert state.sources & RotationState.SOURCE_PREDICTION
+        # The sensor's time is that of the stamp.
+        sensor_us = 1e6 * (stamp_s(message.header) - detector.offset_s)
+        assert message.window_end == pytest.approx(sensor_us, abs=100)
+        errors.append(abs(math.remainder(state.angle - fan.phase(state.window_end), 2 * math.pi)))
+        assert state.rpm_rate == pytest.approx(10.0 * 30 / math.pi, abs=5.0)
+        assert state.angular_velocity == pytest.approx(state.rpm * math.pi / 30)
+        assert len(state.blades) == 3
+    assert sorted(errors)[len(errors) // 2] < math.radians(0.5)
+    joint = joints[-1]
+    assert joint.name == ["rotor_0"]
+    assert joint.position[0] == pytest.approx(
+        fan.phase(1e6 * (stamp_s(joint.header) - detector.offset_s)), rel=0.01
+    )
+    # Hidden, it is predicted, and less and less sure.
+    hidden = [message.states[0] for message in arrays[-20:]]
+    confidences = [state.confidence for state in hidden]
+    assert confidences == sorted(confidences, reverse=True)
+    assert {state.sources for state in hidden} == {RotationState.SOURCE_PREDICTION}
+
+
+def test_a_hidden_rotor_is_predicted_at_each_window_and_diagnostics_say_so(desk):
+    probe, publisher, everything, reports = desk
+    fan = TurningFan()
+    for index in range(30):
+        end_us = WINDOW_US + index * STEP_US
+        found = [fan.estimate(end_us)] if index < 15 else []
+        publisher.publish(state_array(found, Header(), end_us, WINDOW_US, 1))
+        probe.spin_for(0.02)
+    probe.wait_until(lambda: len(everything) == 30)
+    assert [len(message.states) for message in everything] == [1] * 29 + [0]
+    last = everything[28].states[0]
+    assert last.sources == RotationState.SOURCE_PREDICTION
+    assert last.covariance[0] > 10 * everything[14].states[0].covariance[0]
+    assert last.confidence < 0.5 * everything[14].states[0].confidence
+    probe.wait_until(lambda: diagnostics_of(reports, "/fusion").get("estimates_accepted") == "14")

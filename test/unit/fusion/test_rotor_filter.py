@@ -54,9 +54,9 @@ def test_late_measurements_leave_the_state_that_they_would_have_left_in_order():
     estimates = [fan.estimate(t_us, random) for t_us in windows(12)]
     in_order, late = RotorFilter(estimates[0], P), RotorFilter(estimates[0], P)
     for one in estimates[1:]:
-        assert in_order.apply(one) is Outcome.ACCEPTED
+        assert in_order.apply(one) is not Outcome.GATED
     for index in (1, 2, 4, 5, 3, 6, 9, 8, 7, 10, 11):
-        assert late.apply(estimates[index]) is Outcome.ACCEPTED
+        assert late.apply(estimates[index]) is not Outcome.GATED
     first, second = in_order.at(in_order.t_us), late.at(in_order.t_us)
     assert np.hstack(second[:-1]) == pytest.approx(np.hstack(first[:-1]))
     assert second.covariance == pytest.approx(first.covariance)
@@ -157,24 +157,23 @@ def test_a_constant_rotor_is_filtered_as_a_kalman_filter_does():
     """All but the semi-axes is linear, so filterpy's linear filter must agree."""
     p = replace(P, calm_rate_walk=0.5, agile_rate_walk=0.5, calm_hub_walk=50, agile_hub_walk=50)
     random = np.random.default_rng(5)
-    fan = TurningFan(rpm=1150.0, rate=10.0)
-    estimates = [fan.estimate(t_us, random, axes=(0.0, 0.0)) for t_us in windows(8)]
-    scale = max(abs(one.rpm) for one in estimates) * math.pi / 30
+    # Speeds of a moment: mean ones are taken in before the rest, at the window's middle.
+    fan = TurningFan(rpm=1150.0, rate=10.0, estimate=replace(FAN, window_us=0, axes=(0.0, 0.0)))
+    estimates = [fan.estimate(t_us, random) for t_us in windows(8)]
     filter_ = RotorFilter(estimates[0], p)
     state = filter_._history[-1][1].state
     reference = KalmanFilter(12, 6)
     reference.x, reference.P = state.mean[:, None].copy(), state.covariance.copy()
-    dt, window = 1e-6 * STEP_US, 1e-6 * WINDOW_US
+    dt = 1e-6 * STEP_US
     kept = math.exp(-dt / p.slow_time_s)
     reference.F = np.eye(12)
     reference.F[[0, 1], [2, 3]] = reference.F[6, 7] = reference.F[7, 8] = dt
     reference.F[6, 8] = dt * dt / 2
     reference.F[[9, 10, 11], [9, 10, 11]] = kept
     reference.H = np.zeros((6, 12))
-    reference.H[[0, 0, 1, 1], [6, 11, 7, 8]] = 1, 1, 1, -window / 2
+    reference.H[[0, 0, 1], [6, 11, 7]] = 1
     reference.H[[2, 2, 3, 3, 4, 5], [0, 9, 1, 10, 2, 3]] = 1
     for one in estimates[1:]:
-        scale = max(abs(one.rpm) * math.pi / 30, filter_._history[-1][1].scale)
         jerk = (filter_._history[-1][1].scale * 0.5) ** 2
         noise = np.zeros((12, 12))
         noise[[0, 1], [0, 1]], noise[[2, 3], [2, 3]] = 2500 * dt**3 / 3, 2500 * dt
@@ -190,7 +189,7 @@ def test_a_constant_rotor_is_filtered_as_a_kalman_filter_does():
         slow = p.slow_phase_share * one.angle_std_rad
         noise[[9, 10], [9, 10]] = p.slow_center_px**2 * (1 - kept**2)
         noise[11, 11] = slow**2 * (1 - kept**2)
-        speed_std = one.rpm_std * math.pi / 30 * math.sqrt(WINDOW_US / STEP_US)
+        speed_std = one.rpm_std * math.pi / 30
         quick = p.quick_phase_share * one.angle_std_rad
         stds = [quick, speed_std, *one.center_std, p.velocity_std_px_s, p.velocity_std_px_s]
         reference.predict(Q=noise)
@@ -246,7 +245,8 @@ def test_covariances_are_honest_where_errors_are_as_told():
         nees.append(off @ np.linalg.solve(part, off))
     # 95 % of means of 100 chi-squares of three degrees of freedom lie between 2.54 and 3.50.
     assert 2.54 < np.mean(nees) < 3.5
-    assert np.mean(nis) == pytest.approx(1.0, abs=0.25)
+    # Less than 1: the noise of speeds is inflated for the half that neighbouring windows share.
+    assert 0.6 < np.mean(nis) < 1.1
 
 
 @pytest.mark.parametrize("window_us", [0, 5_000])

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from rotor_estimates import FAN
+
+from evio_ros.fusion.faults import fault_of
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({}, ""),
+        ({"angle_std_rad": math.inf, "center_std": (math.inf, 0.0)}, ""),
+        ({"rpm": math.nan}, "rpm"),
+        ({"rpm": -1e300}, "rpm"),
+        ({"rpm_std": math.inf}, "rpm_std"),
+        ({"center": (0.0, math.inf)}, "center"),
+        ({"axes": (3.0, -1.0)}, "axes"),
+        ({"velocity": (math.nan, 0.0)}, "velocity"),
+        ({"confidence": 1.1}, "confidence"),
+    ],
+)
+def test_the_first_value_that_no_rotor_can_have_is_named(changed, name):
+    assert fault_of(replace(FAN, **changed)) == name
