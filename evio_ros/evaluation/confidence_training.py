@@ -6,8 +6,9 @@ together or not at all. What is told of a forest comes from groups that it was n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,17 @@ from evio_ros.fusion.confidence_forest import INPUTS, ConfidenceForest, inputs_o
 from evio_ros.fusion.rotor_bank import BankParameters, RotorBank
 from evio_ros.fusion.rotor_model import FilterParameters
 
-__all__ = ["Examples", "examples_of", "expected_calibration_error", "predicted_apart", "train"]
+__all__ = [
+    "Examples",
+    "examples_of",
+    "expected_calibration_error",
+    "forest_of",
+    "predicted_apart",
+    "train",
+]
 
 _Real = NDArray[np.float64]
+_Places = NDArray[np.int64]
 _TREES = 80
 _LEAST_IN_LEAF = 12
 _DEEPEST = 7
@@ -110,7 +119,7 @@ def examples_of(recordings: Sequence[LabelledEstimates]) -> Examples:
     )
 
 
-def _followed(recording: LabelledEstimates):  # type: ignore[no-untyped-def]
+def _followed(recording: LabelledEstimates) -> Iterator[tuple[_Real, bool, float, bool]]:
     """Inputs, verdict, the detector's confidence, and whether a rotor is there, of each."""
     bank = RotorBank(FilterParameters(), BankParameters())
     verdicts = recording.verdicts()
@@ -126,9 +135,11 @@ def _followed(recording: LabelledEstimates):  # type: ignore[no-untyped-def]
         bank.update(estimates[0].t_us, estimates)
         for features in bank.measured():
             row, newest = inputs_of(features), features.newest
-            if row is None or newest is None or known[newest.id][0] is None:
+            if row is None or newest is None:
                 continue
-            yield row, known[newest.id][0], newest.confidence, known[newest.id][1]
+            verdict, is_there = known[newest.id]
+            if verdict is not None:
+                yield row, verdict, newest.confidence, is_there
 
 
 def train(examples: Examples, seed: int = 0) -> ConfidenceForest:
@@ -177,7 +188,7 @@ def expected_calibration_error(probability: _Real, right: NDArray[np.bool_]) -> 
     return float(np.abs(sums).sum() / max(counts.sum(), 1))
 
 
-def _folds(examples: Examples, seed: int):  # type: ignore[no-untyped-def]
+def _folds(examples: Examples, seed: int) -> Iterator[tuple[_Places, _Places]]:
     from sklearn.model_selection import StratifiedGroupKFold
 
     number = min(_FOLDS, len(set(examples.groups.tolist())))
@@ -201,7 +212,7 @@ def _grown(examples: Examples, seed: int) -> ConfidenceForest:
     return forest_of(model)
 
 
-def forest_of(model) -> ConfidenceForest:  # type: ignore[no-untyped-def]
+def forest_of(model: Any) -> ConfidenceForest:
     """The arrays of a RandomForestClassifier of scikit-learn for right and wrong."""
     # With one class alone there is but one column.
     is_right = list(model.classes_).index(True) if True in model.classes_ else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from numpy.typing import NDArray
 from evio_ros.atomic_file import atomic_path
 from evio_ros.errors import SourceError
 from evio_ros.fusion.confidence import RotorFeatures, fading_confidence
+from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["INPUTS", "ConfidenceForest", "inputs_of"]
+__all__ = ["INPUTS", "ConfidenceForest", "ConfidenceParameters", "confidence_of", "inputs_of"]
 
 _Real = NDArray[np.float64]
 INPUTS = (
@@ -51,6 +53,24 @@ _MODEL = Path(__file__).with_name("confidence_forest.npz")
 _LEAST = 1e-9
 """Logarithms are those of values between this and its inverse; an infinite deviation is unknown."""
 _LOGIT_MARGIN = 1e-6
+
+
+@dataclass(frozen=True)
+class ConfidenceParameters(Parameters):
+    """What tells how sure one may be of a speed."""
+
+    method: str = parameter(
+        "forest",
+        choices=("forest", "detector"),
+        doc="forest: a random forest over what detector and filter know; detector: what the "
+        "detector says. Either fades while a rotor is not seen.",
+        read_only=True,
+    )
+    file: str = parameter(
+        "",
+        doc="The forest, as `evio train-confidence` writes it; empty for that of the package.",
+        read_only=True,
+    )
 
 
 def inputs_of(features: RotorFeatures) -> _Real | None:
@@ -156,6 +176,17 @@ class ConfidenceForest:
             return fading_confidence(features)
         sure = float(self.probabilities(row[None])[0])
         return fading_confidence(features._replace(detector_confidence=sure))
+
+
+def confidence_of(parameters: ConfidenceParameters) -> Callable[[RotorFeatures], float]:
+    """What tells confidence, as parameters have it.
+
+    Raises:
+        SourceError: where the forest's file cannot be used.
+    """
+    if parameters.method == "detector":
+        return fading_confidence
+    return ConfidenceForest.read(parameters.file or _MODEL)
 
 
 def _fault_of(forest: ConfidenceForest) -> str:

@@ -449,9 +449,9 @@ def _covariance_of(motion: RotorMotion, window_s: float) -> NDArray[np.float64]:
     return covariance
 
 
-def warm_up() -> None:
+def warm_up(confidence: Callable[[RotorFeatures], float] = fading_confidence) -> None:
     """Have all that fusing needs compiled and imported, before the first window comes."""
-    bank = RotorBank(FilterParameters(), BankParameters())
+    bank = RotorBank(FilterParameters(), BankParameters(), confidence)
     first = RotorEstimate(
         id=0,
         t_us=0,

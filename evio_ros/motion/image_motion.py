@@ -72,7 +72,6 @@ class MotionParameters(Parameters):
         doc="The rest of the image is worked on in cells of this side.",
     )
 
-
     @property
     def is_asked_for(self) -> bool:
         """Whether motion is measured at all."""
@@ -117,7 +116,7 @@ class ImageMotion:
 
     def independent_covariance(self, number: int) -> NDArray[np.float64]:
         """(2, 2) of a region's velocity, by which all motions may be taken for independent."""
-        return self.overlap * np.array(self.regions[number].covariance)
+        return self.overlap * np.array(self.regions[number].covariance, np.float64)
 
 
 class _Picture(NamedTuple):

@@ -275,6 +275,6 @@ def test_the_source_distribution_holds_all_that_pip_needs(tmp_path):
         assert "evio = evio_ros.cli.start:main" in entry_points.read().decode()
     modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
     # The empty file tells type checkers that the package is annotated.
-    expected = {*modules, "evio_ros/py.typed"}
+    expected = {*modules, "evio_ros/py.typed", "evio_ros/fusion/confidence_forest.npz"}
     assert {name for name in files if name.startswith("evio_ros/")} == expected
     assert {"LICENSE", "README.md", "package.xml", "resource/evio_ros", "setup.py"} <= files
