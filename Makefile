@@ -9,6 +9,7 @@ help:
 	@echo "make setup                  make .venv with ROS 2 and the built package"
 	@echo "make demo                   simulate a fan and measure it with ROS 2 nodes"
 	@echo "make demo RECORDING=path    measure your own recording"
+	@echo "make demo WEB=1             the same over and over, shown in a browser"
 	@echo "make test                   style, types, build, unit and node tests"
 	@echo "make bench                  speed and accuracy figures"
 	@echo "make configuration          write config/evio.yaml, docs/parameters.md and docs/nodes.md anew"
@@ -18,7 +19,7 @@ setup:
 	@$(PYTHON) tools/setup_environment.py
 
 demo: setup
-	@$(RUN); evio demo $(if $(RECORDING),"$(RECORDING)")
+	@$(RUN); evio demo $(if $(RECORDING),"$(RECORDING)") $(if $(WEB),--web)
 
 test: setup
 	@$(RUN); ruff check .

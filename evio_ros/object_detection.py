@@ -21,7 +21,8 @@ from evio_ros.tracked_object import TrackedObject
 
 __all__ = ["DetectedObjects", "ObjectDetectionParameters", "ObjectDetector"]
 
-_MOST_DOWNSAMPLE = 4
+_MOST_DOWNSAMPLE = 8
+_HISTOGRAM_DOWNSAMPLE = 2
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,18 @@ class ObjectDetector:
         self.window_us = self.parameters.window_us or configuration.window_us
         self._unwanted = _unwanted(self.parameters.classes, configuration)
         self._geometry = _geometry_of(size, configuration)
+        # Where the histogram itself can leave out pixels, it is made of a quarter of them.
+        thinned = _HISTOGRAM_DOWNSAMPLE if self._geometry.downsample == _HISTOGRAM_DOWNSAMPLE else 1
         self._histogram = StackedHistogram(
-            size, StackedHistogramParameters(bins=configuration.bins, cutoff=configuration.cutoff)
+            size,
+            StackedHistogramParameters(
+                bins=configuration.bins, cutoff=configuration.cutoff, downsample=thinned
+            ),
+        )
+        self._geometry_of_thinned = (
+            _geometry_of(self._histogram.output_size, configuration)
+            if thinned > 1
+            else self._geometry
         )
         self._tensor = np.empty(self._histogram.shape, self._histogram.dtype)
         shape = (configuration.channels, *_rows_columns(configuration.input_size))
@@ -193,7 +204,8 @@ class ObjectDetector:
         self._histogram.begin(window.start_us, window.length_us)
         self._histogram.push(window.events)
         self._histogram.read(self._tensor)
-        return self._detect(self._tensor, window.start_us)
+        self._geometry_of_thinned.apply(self._tensor, self._input)
+        return self._detect(window.start_us)
 
     def process_tensor(self, tensor: NDArray[np.uint8], start_us: int) -> DetectedObjects:
         """Find objects in the next window, whose stacked histogram somebody else has made.
@@ -208,18 +220,21 @@ class ObjectDetector:
             EventError: where shape or type are others.
             EvioError: where the network cannot be run.
         """
-        if tensor.shape != self._histogram.shape or tensor.dtype != np.uint8:
+        configuration = self.network.configuration
+        shape = (configuration.channels, self.size.height, self.size.width)
+        if tensor.shape != shape or tensor.dtype != np.uint8:
             raise EventError(
                 f"the stacked histogram is {tensor.dtype} {tensor.shape}, the network takes uint8 "
-                f"{self._histogram.shape}"
+                f"{shape}"
             )
-        cutoff = self.network.configuration.cutoff
-        return self._detect(np.minimum(tensor, np.uint8(cutoff)), start_us)
+        self._geometry.apply(tensor, self._input)
+        np.minimum(self._input, np.uint8(configuration.cutoff), out=self._input)
+        return self._detect(start_us)
 
-    def _detect(self, tensor: NDArray[np.uint8], start_us: int) -> DetectedObjects:
+    def _detect(self, start_us: int) -> DetectedObjects:
+        """Find objects in the input that has been prepared."""
         self._note_gap(start_us)
         self.statistics.windows += 1
-        self._geometry.apply(tensor, self._input)
         predictions = self.network.step(self._input)
         if not np.isfinite(predictions).all():
             # What is not finite stays so in the network's memory.

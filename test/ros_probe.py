@@ -48,12 +48,14 @@ class Probe(LocalNode):
         while time.monotonic() < end_s:
             self.spin_once(0.02)
 
-    def call(self, service_type: type, name: str, request: Any) -> Any:
+    def call(
+        self, service_type: type, name: str, request: Any, timeout_s: float = TIMEOUT_S
+    ) -> Any:
         """Call a service and return its response."""
         client = self.node.create_client(service_type, name)
         self.wait_until(client.service_is_ready)
         future = client.call_async(request)
-        self.wait_until(future.done)
+        self.wait_until(future.done, timeout_s)
         self.node.destroy_client(client)
         return future.result()
 

@@ -1,14 +1,16 @@
-"""Write config/evio.yaml and the docs parameters.md, nodes.md and launch.md from the code.
+"""Write config/evio.yaml, the security policy and docs/{parameters,nodes,launch}.md from the code.
 
 Run it after a change of a declaration (`make configuration`); a test compares the files.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 from node_reference import reference_text
+from security_policy import policy_text
 
 from evio_ros.nodes.dashboard import Dashboard
 from evio_ros.nodes.driver import Driver
@@ -118,6 +120,12 @@ def launch_text() -> str:
     return "".join(parts)
 
 
+@functools.cache
+def nodes_text() -> str:
+    """The text of docs/nodes.md."""
+    return reference_text(NODES)
+
+
 def _rows(node: type[EvioNode]) -> Iterator[str]:
     for prefix, kind in node.parameter_groups():
         for description in kind.describe():
@@ -160,8 +168,9 @@ def _yaml_value(value: bool | int | float | str) -> str:
 FILES = {
     "config/evio.yaml": yaml_text,
     "docs/parameters.md": table_text,
-    "docs/nodes.md": lambda: reference_text(NODES),
+    "docs/nodes.md": nodes_text,
     "docs/launch.md": launch_text,
+    "config/security/policy.xml": lambda: policy_text(nodes_text()),
 }
 
 

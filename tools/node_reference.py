@@ -16,6 +16,7 @@ from pathlib import Path
 import rclpy
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
 
+from evio_ros.nodes import rvt_detector
 from evio_ros.nodes.descriptions import (
     EVERYWHERE,
     FAILURES,
@@ -68,8 +69,14 @@ _OF_ROS = re.compile(
 )
 _NOT_EVERYWHERE = {
     ("driver", "/tf_static"): "| out | tf2_msgs/TFMessage | reliable, kept, depth 1 ",
-    ("dashboard", "events"): "| in | evio_ros/EventArray | best effort, depth 20 ",
-    ("dashboard", "representation/image"): "| in | sensor_msgs/Image | best effort, depth 20 ",
+    ("dashboard", "events"): "| in | evio_ros/EventArray | best effort, depth 50 ",
+    ("dashboard", "representation/image"): "| in | sensor_msgs/Image | best effort, depth 50 ",
+    ("rvt_detector", "events"): "| in | evio_ros/EventArray | reliable, depth 100 ",
+    ("rvt_detector", "events/receipts"): "| out | evio_ros/EventReceipt | reliable, kept, depth 1 ",
+    (
+        "rvt_detector",
+        "representation/stacked_histogram",
+    ): "| in | evio_ros/EventTensor | reliable, depth 1 ",
 }
 """Topics of packages that not every installation has, and those that nobody looks at, as rows show
 them."""
@@ -84,6 +91,8 @@ def reference_text(nodes: dict[str, type[EvioNode]]) -> str:
     Raises:
         KeyError: where a topic or service has no sentence.
     """
+    # Whether PyTorch and a model are there must not change the text.
+    rvt_detector.missing_packages = lambda: ["torch"]
     parts = [_HEADER, _LIFE, *_diagnostics(), *_failures(EVERYWHERE)]
     with tempfile.TemporaryDirectory() as folder:
         rclpy.init(args=_arguments(Path(folder)))
@@ -127,8 +136,9 @@ def _node(name: str, kind: type[EvioNode]) -> Iterator[str]:
         if services:
             yield "\n| service | type | what it does |\n|---|---|---|\n"
             yield from services
-        values = ", ".join(f"`{key}`" for key in node.report().values)
-        yield f"\nDiagnostics: `/{name}: {node.TASK}`; values {values}, and those of all nodes.\n"
+        values = [f"`{key}`" for key in node.report().values]
+        told = ", ".join(values or ["as the table above tells them"])
+        yield f"\nDiagnostics: `/{name}: {node.TASK}`; values {told}, and those of all nodes.\n"
         yield from _failures(FAILURES[name])
     finally:
         node.close()

@@ -25,7 +25,7 @@ PYTHON = VENV / "bin" / "python"
 WHEELS = Path(__file__).with_name("ros_wheels.txt")
 INTERFACES = Path(__file__).with_name("interfaces")
 WHEEL_VERSIONS = ((3, 11), (3, 12))
-EXTRAS = "cameras,formats,reference,test,vision,web"
+EXTRAS = "cameras,formats,postgres,reference,test,video,vision,web"
 EXIT_ERROR = 2
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import re
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -56,11 +57,18 @@ def demo(
     namespace: Annotated[
         str, typer.Option(help="Namespace of the nodes, apart from others on the network.")
     ] = "evio_demo",
+    web: Annotated[
+        bool, typer.Option("--web", help="Play over and over, and show it in a browser.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(help="Port of the page; 0 for any that is free.", min=0, max=65535)
+    ] = 8088,
 ) -> None:
     """Measure a simulated fan, or your own RECORDING, with ROS 2 nodes.
 
     A driver, a rotation detector and a fusion node run as processes of their own and talk over DDS.
-    The measured speed is shown as it comes, and where the truth is known, compared with it.
+    The measured speed is shown as it comes, and where the truth is known, compared with it. With
+    --web a dashboard node serves a page and an API instead, until Ctrl-C.
     """
     from rich.console import Console
 
@@ -71,6 +79,8 @@ def demo(
     path = _simulated(scene, duration) if recording is None else Path(recording)
     section = _section(path, duration)
     console.print(f"The nodes publish in the namespace /{namespace}.")
+    if web:
+        _serve(section, rate, config, namespace, port, console)
     measurements = _play(section, rate, config, namespace, console)
     _report(section, measurements, output, console)
 
@@ -116,16 +126,8 @@ def _play(
     """Run the nodes until the recording has been played and measured."""
     from evio_ros.ros.node_process import NodeProcess
     from evio_ros.ros.rotation_listener import RotationListener
-    from evio_ros.ros.share import share_file, use_dds_profile
 
-    use_dds_profile(os.environ)
-    parameters_file = share_file("config/evio.yaml") if config is None else config
-    arguments = ("--params-file", str(parameters_file))
-    played = {
-        "source": str(section.path.resolve()),
-        "replay.rate": float(rate),
-        "replay.duration_us": section.length_us,
-    }
+    arguments, played = _arguments(config), _played(section, rate)
     with ExitStack() as stack:
         listener = stack.enter_context(RotationListener(namespace))
         nodes = [
@@ -141,6 +143,61 @@ def _play(
     if not measurements:
         raise EvioError(f"the nodes gave no result within {_QUIET_S:g} s of the recording's end")
     return measurements
+
+
+def _serve(
+    section: _Section,
+    rate: float,
+    config: Path | None,
+    namespace: str,
+    port: int,
+    console: Console,
+) -> NoReturn:
+    """Play over and over with a dashboard, until a signal raises or a node fails."""
+    from evio_ros.ros.node_process import NodeProcess
+
+    parameters: dict[str, dict[str, object]] = {
+        "dashboard": {"web.port": port},
+        "rotation_detector": {},
+        "fusion": {},
+        "driver": {
+            **_played(section, rate),
+            "replay.loop": True,
+            "wait_for": "rotation_detector",
+        },
+    }
+    arguments = _arguments(config)
+    address = ""
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(NodeProcess(name, given, arguments, namespace))
+            for name, given in parameters.items()
+        ]
+        while True:
+            _check(nodes)
+            if not address:
+                found = re.search(r"the dashboard is at (\S+)", nodes[0].output())
+                address = found[1] if found else ""
+                if address:
+                    console.print(f"{section.path.name} is shown at {address}; Ctrl-C ends it")
+            time.sleep(_POLL_S)
+
+
+def _arguments(config: Path | None) -> tuple[str, str]:
+    """What names the nodes' parameters file."""
+    from evio_ros.ros.share import share_file, use_dds_profile
+
+    use_dds_profile(os.environ)
+    return "--params-file", str(share_file("config/evio.yaml") if config is None else config)
+
+
+def _played(section: _Section, rate: float) -> dict[str, object]:
+    """The driver's parameters."""
+    return {
+        "source": str(section.path.resolve()),
+        "replay.rate": float(rate),
+        "replay.duration_us": section.length_us,
+    }
 
 
 def _listen(

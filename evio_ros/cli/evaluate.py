@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,11 +13,18 @@ __all__ = ["evaluate"]
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Name or file of the network.", show_default=False)],
-    scenes: Annotated[int, typer.Option(help="Simulated scenes to look at.", min=1)] = 100,
+    scenes: Annotated[int, typer.Option(help="Simulated scenes of all kinds.", min=1)] = 100,
+    empty_scenes: Annotated[
+        int, typer.Option(help="Further scenes without objects, for false alarms.", min=0)
+    ] = 100,
     seed: Annotated[
         int, typer.Option(help="Their seed; trainings use 0 unless told.", min=0)
     ] = 1_000_000,
-    length: Annotated[int, typer.Option(help="Windows of a scene.", min=1)] = 20,
+    length: Annotated[int, typer.Option(help="Windows of a scene.", min=1)] = 10,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Keep the scenes there for the next time.", show_default="not kept"),
+    ] = None,
     score: Annotated[
         float, typer.Option(help="From which a box counts as an alarm.", min=0.0, max=1.0)
     ] = 0.3,
@@ -32,9 +40,18 @@ def evaluate(
     from evio_ros.training.evaluation import evaluate_model
 
     configuration, weights = read_model(find_model(model))
-    with step_bar("scenes", scenes) as advance:
+    with step_bar("scenes", scenes + empty_scenes) as advance:
         quality = evaluate_model(
-            configuration, weights, scenes, length, seed, score, backend, lambda n: advance(n, "")
+            configuration,
+            weights,
+            scenes,
+            empty_scenes,
+            length,
+            seed,
+            score,
+            backend,
+            folder,
+            lambda number: advance(number, ""),
         )
     if as_json:
         facts = {

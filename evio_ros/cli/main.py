@@ -24,6 +24,7 @@ from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
 from evio_ros.cli.train import train
 from evio_ros.cli.train_confidence import train_confidence
+from evio_ros.cli.view import view
 from evio_ros.errors import EvioError
 
 __all__ = ["main"]
@@ -40,7 +41,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (analyze, info, convert, render, simulate, demo, detect, devices, train, evaluate):
+for verb in (
+    analyze,
+    view,
+    info,
+    convert,
+    render,
+    simulate,
+    demo,
+    detect,
+    devices,
+    train,
+    evaluate,
+):
     app.command()(verb)
 app.command("compile")(compile_all)
 app.command("train-confidence")(train_confidence)

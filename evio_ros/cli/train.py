@@ -21,23 +21,30 @@ def train(
         Path,
         typer.Option(help="Where scenes and the training's state are kept, to go on later."),
     ] = Path("training"),
-    variant: Annotated[str, typer.Option(help="Size of the network: tiny, small, base.")] = "tiny",
-    width: Annotated[int, typer.Option(help="Columns of the network's input.")] = 320,
-    height: Annotated[int, typer.Option(help="Rows of the network's input.")] = 192,
+    variant: Annotated[
+        str, typer.Option(help="Size of the network: nano, tiny, small, base.")
+    ] = "nano",
+    width: Annotated[int, typer.Option(help="Columns of the network's input.")] = 192,
+    height: Annotated[int, typer.Option(help="Rows of the network's input.")] = 128,
+    start_from: Annotated[
+        str | None,
+        typer.Option(help="Name or file of the network to go on from.", show_default="none"),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Steps of the optimiser.", min=1)] = 6000,
-    streams: Annotated[int, typer.Option(help="Sequences in parallel.", min=1)] = 4,
+    streams: Annotated[int, typer.Option(help="Sequences in parallel.", min=1)] = 6,
     sequences: Annotated[int, typer.Option(help="Different scenes.", min=1)] = 1000,
     learning_rate: Annotated[float, typer.Option(help="The highest of the cycle.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    simulators: Annotated[int, typer.Option(help="Processes that simulate scenes.", min=1)] = 1,
+    simulators: Annotated[int, typer.Option(help="Processes that simulate scenes.", min=0)] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a network on simulated scenes and write it to MODEL.
 
-    Ctrl-C keeps what is done; the same command goes on from there.
+    Ctrl-C keeps what is done; the same command goes on from there. On a GPU: --device cuda.
     """
     from evio_ros.cli.progress import step_bar
-    from evio_ros.detection.model_file import write_model
+    from evio_ros.detection.model_file import read_model, write_model
+    from evio_ros.detection.model_store import find_model
     from evio_ros.detection.rvt_configuration import RvtConfiguration
     from evio_ros.events import SensorSize
     from evio_ros.training.random_scene import CLASSES
@@ -55,9 +62,9 @@ def train(
         sequences=sequences,
         learning_rate=learning_rate,
         seed=seed,
-        simulators=simulators,
     )
-    trainer = Trainer(configuration, parameters, folder, device)
+    first = read_model(find_model(start_from))[1] if start_from else None
+    trainer = Trainer(configuration, parameters, folder, device, simulators, first)
     if trainer.step:
         typer.echo(f"{folder}: going on at step {trainer.step} of {steps}")
     saved_s = time.monotonic()

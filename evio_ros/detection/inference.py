@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from evio_ros.detection.onnx_inference import onnxruntime_of, openvino_of
 from evio_ros.detection.rvt_configuration import RvtConfiguration
 from evio_ros.errors import EvioError, ParameterError
 
@@ -24,11 +26,20 @@ if TYPE_CHECKING:
 
     from evio_ros.detection.rvt_network import RvtNetwork
 
-__all__ = ["BACKENDS", "Network", "inference_of", "missing_packages"]
+__all__ = [
+    "BACKENDS",
+    "Network",
+    "exports_to_try",
+    "inference_of",
+    "missing_packages",
+    "network_of_export",
+]
 
 _Single = NDArray[np.float32]
 _OPSET = 17
 _PACKAGES = ("torch", "evlib", "safetensors", "norfair", "cv2")
+_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""One of these is there where PyTorch can have a graphics card."""
 _CUDA, _EAGER, _OPENVINO, _TRACED = "cuda", "eager", "openvino", "traced"
 
 
@@ -102,7 +113,11 @@ def missing_packages() -> list[str]:
 
 
 def inference_of(
-    configuration: RvtConfiguration, weights: dict[str, Tensor], backend: str, threads: int = 0
+    configuration: RvtConfiguration,
+    weights: dict[str, Tensor],
+    backend: str,
+    threads: int = 0,
+    keep: Callable[[bytes], None] = lambda _: None,
 ) -> Network:
     """Make a network ready to run.
 
@@ -112,6 +127,7 @@ def inference_of(
         backend: a name of `BACKENDS`; or "auto" for the fastest, as measured, of those that are
             installed and work.
         threads: of the processor, 0 for the library's choice.
+        keep: called with the exported network where the backend runs one, for `network_of_export`.
 
     Raises:
         ParameterError: where the backend is unknown, its library is missing or fails, or the
@@ -135,15 +151,52 @@ def inference_of(
         network.load_published(weights)
         network.requires_grad_(False)
         try:
-            inference = BACKENDS[name](network, threads)
-            inference.step(np.zeros(_shape_of(configuration), np.uint8))
-            inference.reset()
+            if name in _EXPORTED:
+                exported = _exported(network)
+                inference = _EXPORTED[name](exported, threads)
+                keep(exported)
+            else:
+                inference = _TORCH[name](network)
+            return _tried(Network(configuration, inference, name, "; ".join(failures)))
         # Libraries of other makers: whatever they fail with, another backend may work.
         except Exception as error:
             failures.append(f"{name} cannot be used: {_first_line(error)}")
-            continue
-        return Network(configuration, inference, name, "; ".join(failures))
     raise ParameterError(f"backend: {'; '.join(failures)}")
+
+
+def network_of_export(
+    configuration: RvtConfiguration, exported: bytes, backend: str, threads: int = 0
+) -> Network:
+    """Make a network ready to run that `inference_of` has exported; PyTorch is not needed.
+
+    Args:
+        configuration: what network.
+        exported: what was kept of it.
+        backend: as of `exports_to_try`.
+        threads: of the processor, 0 for the library's choice.
+
+    Raises:
+        ParameterError: where the backend's library is missing or fails.
+    """
+    try:
+        return _tried(Network(configuration, _EXPORTED[backend](exported, threads), backend))
+    except Exception as error:
+        raise ParameterError(f"backend: {backend} cannot be used: {_first_line(error)}") from error
+
+
+def exports_to_try(backend: str) -> list[str]:
+    """Backends for which what was exported is to be kept, of a name of `BACKENDS` or "auto"."""
+    if backend != "auto":
+        return [backend] if backend in _EXPORTED else []
+    has_device = any(map(os.path.exists, _DEVICES))
+    return [_OPENVINO] if importlib.util.find_spec(_OPENVINO) and not has_device else []
+
+
+def _tried(network: Network) -> Network:
+    """A network that has run once, so that what is put off until then is done."""
+    network.step(np.zeros(_shape_of(network.configuration), np.uint8))
+    network.reset()
+    return network
 
 
 def _shape_of(configuration: RvtConfiguration) -> tuple[int, int, int]:
@@ -196,11 +249,11 @@ class _Torch:
         self._states = self._network.first_states()
 
 
-def _eager(network: RvtNetwork, _: int) -> _Inference:
+def _eager(network: RvtNetwork) -> _Inference:
     return _Torch(network, "cpu", network)
 
 
-def _traced(network: RvtNetwork, _: int) -> _Inference:
+def _traced(network: RvtNetwork) -> _Inference:
     import torch
 
     with torch.inference_mode(), _quiet():
@@ -208,66 +261,12 @@ def _traced(network: RvtNetwork, _: int) -> _Inference:
         return _Torch(network, "cpu", torch.jit.optimize_for_inference(torch.jit.freeze(traced)))
 
 
-def _cuda(network: RvtNetwork, _: int) -> _Inference:
+def _cuda(network: RvtNetwork) -> _Inference:
     import torch
 
     if not torch.cuda.is_available():
         raise ParameterError("there is no CUDA device for PyTorch here")
     return _Torch(network.cuda(), "cuda", network)
-
-
-class _Onnx:
-    """A network exported to ONNX, run by a session of some library.
-
-    Args:
-        network: for the first states.
-        run: from input and states to predictions and states.
-    """
-
-    def __init__(self, network: RvtNetwork, run: Callable[[list[_Single]], list[_Single]]) -> None:
-        self._first = [state.numpy() for state in network.first_states()]
-        self._run = run
-        self.states = list(self._first)
-
-    def step(self, histogram: NDArray[np.uint8]) -> _Single:
-        """See `_Inference.step`."""
-        predictions, *self.states = self._run([histogram[None].astype(np.float32), *self.states])
-        return predictions[0]
-
-    def reset(self) -> None:
-        """See `_Inference.reset`."""
-        self.states = list(self._first)
-
-
-def _onnxruntime(network: RvtNetwork, threads: int) -> _Inference:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        _exported(network), options, providers=["CPUExecutionProvider"]
-    )
-    names = [one.name for one in session.get_inputs()]
-    return _Onnx(network, lambda values: session.run(None, dict(zip(names, values, strict=True))))
-
-
-def _openvino(network: RvtNetwork, threads: int) -> _Inference:
-    import openvino
-
-    # Left alone, it picks bfloat16 on some processors, which errs by up to 0.1 in the score.
-    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
-    if threads:
-        settings["INFERENCE_NUM_THREADS"] = threads
-    core = openvino.Core()
-    model = core.compile_model(core.read_model(_exported(network), b""), "CPU", settings)
-    request = model.create_infer_request()
-    outputs = list(model.outputs)
-
-    def run(values: list[_Single]) -> list[_Single]:
-        result = request.infer(dict(enumerate(values)))
-        return [np.array(result[output]) for output in outputs]
-
-    return _Onnx(network, run)
 
 
 def _exported(network: RvtNetwork) -> bytes:
@@ -306,11 +305,16 @@ def _example(network: RvtNetwork) -> tuple[Tensor, list[Tensor]]:
     return states[0].new_zeros((1, configuration.channels, size.height, size.width)), states
 
 
-BACKENDS: dict[str, Callable[..., _Inference]] = {
+_TORCH: dict[str, Callable[[RvtNetwork], _Inference]] = {
     _EAGER: _eager,
     _TRACED: _traced,
-    _OPENVINO: _openvino,
-    "onnxruntime": _onnxruntime,
     _CUDA: _cuda,
 }
+"""What runs a network of PyTorch's."""
+_EXPORTED: dict[str, Callable[[bytes, int], _Inference]] = {
+    _OPENVINO: openvino_of,
+    "onnxruntime": onnxruntime_of,
+}
+"""What runs an exported one."""
+BACKENDS = (*_TORCH, *_EXPORTED)
 """Ways to run a network, by name."""

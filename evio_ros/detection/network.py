@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from evio_ros.detection.inference import BACKENDS, Network, inference_of
-from evio_ros.detection.model_file import read_model
+from evio_ros.atomic_file import atomic_file
+from evio_ros.detection.inference import (
+    BACKENDS,
+    Network,
+    exports_to_try,
+    inference_of,
+    network_of_export,
+)
+from evio_ros.detection.model_file import read_configuration, read_model
 from evio_ros.detection.model_store import find_model
+from evio_ros.errors import ParameterError, SourceError
 from evio_ros.parameters import Parameters, parameter
 
 __all__ = ["NetworkParameters", "open_network"]
+
+
+_EXPORT_FORM = "1"
+"""To be changed with `rvt_network` and the export, or what was kept of before would be taken."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +54,9 @@ class NetworkParameters(Parameters):
 def open_network(parameters: NetworkParameters) -> tuple[str, Network]:
     """Find a model file and make its network ready to run, which takes a second or more.
 
+    Where it is exported for OpenVINO or ONNX Runtime, that is kept in `$XDG_CACHE_HOME/evio_ros`,
+    by default `~/.cache/evio_ros`: the next time PyTorch need not be loaded.
+
     Returns:
         The model's name, and the network.
 
@@ -44,4 +65,44 @@ def open_network(parameters: NetworkParameters) -> tuple[str, Network]:
         ParameterError: where its weights do not fit, or a library is missing.
     """
     path = find_model(parameters.model)
-    return path.stem, inference_of(*read_model(path), parameters.backend, parameters.threads)
+    exports = exports_to_try(parameters.backend)
+    kept = _kept_export(path) if exports else None
+    for backend in exports:
+        # What is kept may be broken; it is made anew then.
+        with suppress(OSError, ParameterError):
+            if kept is not None:
+                exported = kept.read_bytes()
+                return path.stem, network_of_export(
+                    read_configuration(path), exported, backend, parameters.threads
+                )
+
+    def keep(exported: bytes) -> None:
+        # Without it the next start takes longer, no more.
+        with suppress(OSError, SourceError):
+            if kept is not None:
+                _keep(kept, exported)
+
+    return path.stem, inference_of(*read_model(path), parameters.backend, parameters.threads, keep)
+
+
+def _kept_export(path: Path) -> Path | None:
+    """Where the exported network of a model file is kept; None where that cannot be known."""
+    try:
+        versions = [version(name) for name in ("torch", "evlib")]
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, PackageNotFoundError):
+        return None
+    about = " ".join([_EXPORT_FORM, content, *versions])
+    digest = hashlib.sha256(about.encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "evio_ros" / "networks" / f"{path.stem}-{digest}.onnx"
+
+
+def _keep(kept: Path, exported: bytes) -> None:
+    """Keep an exported network, and those of earlier states of its model no longer."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    name = kept.stem.rpartition("-")[0]
+    for old in kept.parent.glob(f"{escape(name)}-{'?' * 16}.onnx"):
+        old.unlink(missing_ok=True)
+    with atomic_file(kept) as file:
+        file.write(exported)

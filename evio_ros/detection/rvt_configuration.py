@@ -38,11 +38,12 @@ class _Variant:
 
 
 VARIANTS = {
+    "nano": _Variant(16, 16, 0.33),
     "tiny": _Variant(32, 32, 0.33),
     "small": _Variant(48, 24, 0.33),
     "base": _Variant(64, 32, 0.67),
 }
-"""The published sizes by name: 4.4, 9.9 and 18.5 million parameters."""
+"""Sizes by name: 1.1 million parameters, and the published ones of 4.4, 9.9 and 18.5 million."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.process import run_node
 from evio_ros.web.history import History, HistoryParameters
 from evio_ros.web.live_view import LiveView
+from evio_ros.web.postgres import PostgresParameters, PostgresSink
 from evio_ros.web.web_parameters import WebParameters
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Dashboard(EvioNode):
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]] = {
         "web": WebParameters,
         "history": HistoryParameters,
+        "postgres": PostgresParameters,
     }
 
     def __init__(self) -> None:
@@ -42,12 +44,13 @@ class Dashboard(EvioNode):
         self._open = ExitStack()
         self._graph: GraphView | None = None
         self._history: History | None = None
+        self._postgres: PostgresSink | None = None
         self._server: WebServer | None = None
 
     def configure(self) -> None:
         """Listen on the port, open the history and begin to answer."""
         try:
-            from evio_ros.web.api import create_app
+            from evio_ros.web.dashboard_app import create_dashboard
             from evio_ros.web.web_server import WebServer
         except ImportError as error:
             raise EvioError(
@@ -60,8 +63,13 @@ class Dashboard(EvioNode):
             megabytes = self.parameters.get(HistoryParameters, "history").megabytes
             self._history = self._open.enter_context(History(path, megabytes))
             self._view.on_state(self._history.put)
+        postgres = self.parameters.get(PostgresParameters, "postgres")
+        if postgres.url:
+            sink = PostgresSink(postgres, self.get_fully_qualified_name())
+            self._postgres = self._open.enter_context(sink)
+            self._view.on_state(sink.put)
         source = GraphControl(self, self._view)
-        app = create_app(source, parameters, self._history)
+        app = create_dashboard(source, parameters, self._history)
         self._server = WebServer(app, parameters)
         self._open.callback(self._server.close)
         self._server.start()
@@ -78,7 +86,7 @@ class Dashboard(EvioNode):
     def cleanup(self) -> None:
         """Stop answering, and complete the history."""
         self._open.close()
-        self._history = self._server = None
+        self._history = self._postgres = self._server = None
 
     def last_input_s(self) -> float | None:
         """When rotation states last came."""
@@ -86,22 +94,25 @@ class Dashboard(EvioNode):
 
     def report(self) -> Report:
         """Where it is found, and what could not be kept."""
-        history, graph = self._history, self._graph
-        values: dict[str, object] = {"windows": graph.windows if graph else 0}
-        values["messages_refused"] = graph.refused if graph else 0
-        message = self._server.address if self._server is not None else "closed"
-        problem = ""
+        graph, history, postgres = self._graph, self._history, self._postgres
+        values: dict[str, object] = {
+            "windows": graph.windows if graph is not None else 0,
+            "messages_refused": graph.refused if graph is not None else 0,
+        }
         if history is not None:
-            problem = history.problem
-            values["history_rows"], values["history_rows_dropped"] = (
-                history.written,
-                history.dropped,
-            )
+            values["history_rows"] = history.written
+            values["history_rows_dropped"] = history.dropped
             values["history_mb"] = round(history.bytes() * 1e-6, 3)
+        if postgres is not None:
+            values["postgres_rows"] = postgres.written
+            values["postgres_rows_waiting"] = postgres.waiting
+            values["postgres_rows_dropped"] = postgres.dropped
+        problems = [kept.problem for kept in (history, postgres) if kept is not None]
+        address = self._server.address if self._server is not None else "closed"
         return Report(
-            f"{message}; {problem}" if problem else message,
+            "; ".join([address, *filter(None, problems)]),
             values,
-            warning=bool(problem),
+            warning=any(problems),
             rates=("windows",),
         )
 

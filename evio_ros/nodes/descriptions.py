@@ -42,6 +42,7 @@ TOPICS: dict[str, dict[str, str]] = {
     },
     "rotation_detector": {
         **_EVENTS,
+        "rvt_detector/tracks": "Objects in whose boxes rotors are searched for first.",
         "~/rotation_states": "All rotors of every window, an empty array where none is seen.",
     },
     "rvt_detector": {
@@ -234,8 +235,10 @@ VALUES: dict[str, str] = {
     "duration_s": "length of the recording",
     "rate": "speed of the replay",
     "history_mb, _rows, _rows_dropped": "size of the history, what was written and what not",
+    "postgres_rows, _rows_waiting, _rows_dropped": "the same for PostgreSQL",
     "paused": "whether the replay stands still by request",
     "backend": "what runs the network",
+    "cues": "boxes of other detectors in which rotors were searched for first",
     "memory_resets": "times that network and tracks started afresh",
     "predictions_refused": "windows for which the network gave numbers that are not finite",
     "windows_behind": "windows that were skipped because the network is slower than the stream",

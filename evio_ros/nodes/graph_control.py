@@ -104,6 +104,9 @@ class GraphControl:
             raise ControlError(f"{node} is none of {', '.join(map(self._full, _NODES))}")
         if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
             raise ControlError(f"{name}: {value} has more than 64 bits")
+        if isinstance(value, str) and not self._has_choices(node, name):
+            # It may name a file, and no request reaches the file system.
+            raise ControlError(f"{name}: a text is not changed from here; use `ros2 param set`")
         try:
             message = Parameter(name, value=value).to_parameter_msg()
             request = SetParametersAtomically.Request(parameters=[message])
@@ -114,6 +117,12 @@ class GraphControl:
         if not result.successful:
             raise ControlError(f"{name}: {result.reason}")
         return f"{name} is {value}"
+
+    def _has_choices(self, node: str, name: str) -> bool:
+        """Whether a parameter is one of some words that its node knows."""
+        request = DescribeParameters.Request(names=[name])
+        described = self._call(DescribeParameters, f"{node}/describe_parameters", request)
+        return any(one.additional_constraints for one in described.descriptors)
 
     def _parameters_of(self, node: str) -> list[NodeParameter]:
         found = self._call(ListParameters, f"{node}/list_parameters", ListParameters.Request())

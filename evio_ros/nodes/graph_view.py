@@ -21,6 +21,7 @@ from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.event_messages import from_message
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.geometry_limit import GeometryLimit
+from evio_ros.ros.polled_subscription import PolledSubscription
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.raw_event_array import read_event_array
 from evio_ros.ros.rotation_messages import estimate_of
@@ -36,7 +37,8 @@ from evio_ros.web.live_view import (
 __all__ = ["GraphView"]
 
 _LOOK_S = 0.1
-_DEPTH = 20
+_POLL_S = 0.05
+_QUALITY = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 _LARGEST = GeometryLimit(16_000_000, 0)
 _LEVELS = {
     DiagnosticStatus.OK: "ok",
@@ -67,7 +69,8 @@ class GraphView:
         self._view = view
         self._end_us: int | None = None
         self._offset = 0
-        self._wanted: dict[str, Any] = {}
+        self._events: PolledSubscription | None = None
+        self._pictures: Any = None
         node.create_subscription(
             RotationStateArray, "rotation_states", self._take_states, results_quality()
         )
@@ -81,21 +84,28 @@ class GraphView:
                 Detection2DArray, _TRACKS_TOPIC, self._take_tracks, results_quality()
             )
         node.every(_LOOK_S, self._follow_demand)
+        node.every(_POLL_S, self._poll)
 
     def _follow_demand(self) -> None:
         """Subscribe to what somebody looks at, and to nothing else."""
-        quality = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
-        for what, kind, topic, take, options in (
-            ("events", EventArray, EVENTS_TOPIC, self._take_events, {"raw": True}),
-            ("picture", Image, "representation/image", self._take_picture, {}),
-        ):
-            is_wanted = self._view.is_wanted(what)
-            if is_wanted and what not in self._wanted:
-                self._wanted[what] = self._node.create_subscription(
-                    kind, topic, take, quality, **options
-                )
-            elif not is_wanted and what in self._wanted:
-                self._node.destroy_subscription(self._wanted.pop(what))
+        if self._view.is_wanted("events") and self._events is None:
+            self._events = PolledSubscription(self._node, EventArray, EVENTS_TOPIC, _QUALITY)
+        elif self._events is not None and not self._view.is_wanted("events"):
+            self._events.close()
+            self._events = None
+        if self._view.is_wanted("picture") and self._pictures is None:
+            self._pictures = self._node.create_subscription(
+                Image, "representation/image", self._take_picture, _QUALITY
+            )
+        elif self._pictures is not None and not self._view.is_wanted("picture"):
+            self._node.destroy_subscription(self._pictures)
+            self._pictures = None
+
+    def _poll(self) -> None:
+        """Take the events that have come since the last time."""
+        if self._events is not None:
+            for data in self._events.take(_QUALITY.depth):
+                self._take_events(data)
 
     def _take_states(self, message: RotationStateArray) -> None:
         if message.window_end == self._end_us:

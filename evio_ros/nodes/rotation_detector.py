@@ -10,6 +10,7 @@ from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.explanation import of_late
 from evio_ros.msg import RotationStateArray
+from evio_ros.nodes.cue_input import CueInput, CueParameters
 from evio_ros.nodes.event_input import EventInputParameters, subscribe_to_events
 from evio_ros.nodes.known_discs_file import CalibrationParameters, KnownDiscsFile
 from evio_ros.parameters import Parameters
@@ -52,6 +53,7 @@ class RotationDetectorNode(EvioNode):
         "acquisition": AcquisitionParameters,
         "tracking": TrackerParameters,
         "calibration": CalibrationParameters,
+        "cues": CueParameters,
         "input": EventInputParameters,
         "overload": OverloadParameters,
         "qos": EventsQualityParameters,
@@ -83,6 +85,7 @@ class RotationDetectorNode(EvioNode):
     def activate(self) -> None:
         """Subscribe to events; what was before is forgotten."""
         self._start_afresh()
+        self._cues = CueInput(self)
         self._events = subscribe_to_events(
             self, _BYTES_PER_PIXEL, self._take, lambda n: self._load.choose(n)
         )
@@ -117,9 +120,10 @@ class RotationDetectorNode(EvioNode):
                 "events_dropped_late": late,
                 "windows": self._windows,
                 **(self._events.queue.values() if self.is_active else {}),
+                **({"cues": self._cues.boxes} if self.is_active else {}),
                 **self._load.values(),
                 **self._delay.values(),
-                **self._counters(),
+                **(asdict(self._detector.statistics) if self._detector is not None else {}),
                 **rotor_values(rotors),
                 **{f"no_rotor_{number}": str(why) for number, why in enumerate(explanations)},
             },
@@ -127,10 +131,6 @@ class RotationDetectorNode(EvioNode):
             hardware_id=received.camera,
             rates=("messages", "events", "windows"),
         )
-
-    def _counters(self) -> dict[str, int]:
-        """What happened to the detector at work."""
-        return asdict(self._detector.statistics) if self._detector is not None else {}
 
     def _start_afresh(self) -> None:
         """Have the next message make a detector with the parameters as they are now."""
@@ -145,6 +145,7 @@ class RotationDetectorNode(EvioNode):
             self._slices = WindowAssembler(size, self._detector.parameters.slice_lengths_us)
             self._detector.may_search = self._may_search
             self._events_of_step = 0
+        self._cues.hand_on(self._detector, clock)
         self._load.note_arrival(window.end_us, self._events.queue.came_s)
         for part in self._slices.push_window(window):
             self._follow(part, self._detector, clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class RvtDetectorNode(EvioNode):
     def __init__(self) -> None:
         super().__init__("rvt_detector")
         self._network: Network | None = None
-        self._stream: ObjectStream | None = None
+        self._stream: ObjectStream  # where there is a network
         self._events: EventSubscriber | None = None
         self._idle_because = ""
         self._received = ReceptionStatistics()
@@ -89,17 +90,19 @@ class RvtDetectorNode(EvioNode):
         )
         missing = missing_packages()
         if missing:
-            names = ", ".join(missing)
-            self._idle_because = f"idle: {names} not installed (pip install 'evio_ros[rvt]')"
+            what = f"{', '.join(missing)} not installed (pip install 'evio_ros[rvt]')"
+            self._idle_because = f"idle: {what}"
             self.get_logger().warning(self._idle_because)
             return
+        # Threads of PyTorch that wait for work would take it from the other nodes.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         began_s = time.monotonic()
         model, network = open_network(self.parameters.get(NetworkParameters, "network"))
         self._network = network
         self._start_afresh()
-        how = f"{model} on {network.backend}, loaded in {time.monotonic() - began_s:.1f} s"
-        known = f"classes {', '.join(network.configuration.classes)}"
-        self.get_logger().info("; ".join(filter(None, (how, known, network.remark))))
+        took_s, classes = time.monotonic() - began_s, ", ".join(network.configuration.classes)
+        how = f"{model} for {classes} on {network.backend}, loaded in {took_s:.1f} s"
+        self.get_logger().info("; ".join(filter(None, (how, network.remark))))
 
     def activate(self) -> None:
         """Subscribe to events or tensors; what was before is forgotten."""
@@ -120,7 +123,7 @@ class RvtDetectorNode(EvioNode):
 
     def cleanup(self) -> None:
         """Free the network."""
-        self._network = self._stream = None
+        self._network = None
 
     def last_input_s(self) -> float | None:
         """When input last came; None while the node is idle, as none is due."""
@@ -128,15 +131,14 @@ class RvtDetectorNode(EvioNode):
 
     def report(self) -> Report:
         """Objects in view, counters, and what was lost on the way."""
-        if self._network is None or self._stream is None:
+        if self._network is None:
             return Report(self._idle_because, warning=True)
         received, counters = self._received, self._stream.values()
         boxes, tracks = ([], []) if self.is_stale else (self._boxes, self._tracks)
-        view = f"{len(boxes)} boxes, {len(tracks)} tracks"
+        found = f"{len(boxes)} boxes, {len(tracks)} tracks"
+        view = found if received.messages else "waiting for input"
         return Report(
-            "; ".join(
-                filter(None, (view if received.messages else "waiting for input", received.problem))
-            ),
+            "; ".join(filter(None, (view, received.problem))),
             {
                 **received.values(),
                 **counters,
@@ -162,14 +164,12 @@ class RvtDetectorNode(EvioNode):
             )
 
     def _take(self, window: EventWindow, clock: SensorClock) -> None:
-        assert self._stream is not None
         for found in self._stream.push(window, self._is_behind):
             self._show(found, clock)
 
     def _take_histogram(
         self, tensor: NDArray[np.uint8], start_us: int, length_us: int, clock: SensorClock
     ) -> None:
-        assert self._stream is not None
         for found in self._stream.push_histogram(tensor, start_us, length_us):
             self._show(found, clock)
 

@@ -137,9 +137,7 @@ class Arguments:
             names: the nodes.
             given: parameters that the launch file itself sets, by the node's name.
         """
-        common = {"use_sim_time": self.is_true("use_sim_time")}
-        if self.values.get("autostart"):
-            common["autostart"] = self.is_true("autostart")
+        common = self._common()
         parameters = {name: {**common, **(given or {}).get(name, {})} for name in names}
         if self.is_true("composed"):
             return [self._process("container", parameters, names)]
@@ -191,7 +189,7 @@ class Arguments:
 
     def dashboard(self) -> _Entities:
         """The dashboard, in a process of its own: what it does holds up no other node."""
-        given: dict[str, object] = {"use_sim_time": self.is_true("use_sim_time")}
+        given = self._common()
         if self.values.get("host"):
             given["web.host"] = self.values["host"]
         if self.values.get("port"):
@@ -199,6 +197,13 @@ class Arguments:
         if self.values.get("token_file"):
             given["web.token_file"] = os.path.abspath(self.values["token_file"])
         return [self._process("dashboard", {"dashboard": given})]
+
+    def _common(self) -> dict[str, object]:
+        """The parameters that every node gets."""
+        common: dict[str, object] = {"use_sim_time": self.is_true("use_sim_time")}
+        if self.values.get("autostart"):
+            common["autostart"] = self.is_true("autostart")
+        return common
 
     def _process(
         self,

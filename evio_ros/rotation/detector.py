@@ -7,7 +7,7 @@ searched for between the steps (`acquisition.schedule`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evio_ros.estimate import RotorEstimate
@@ -171,6 +171,18 @@ class RotationDetector:
             self._next_identity += 1
             self.statistics.rotors_found += 1
         self.statistics.regions_searched = self._schedule.regions_searched
+
+    def cue(self, boxes: Sequence[tuple[float, float, float, float]], until_us: int) -> None:
+        """Say where somebody else, e.g. a network, sees rotors that may not be tracked yet.
+
+        They are searched first, with lower thresholds for what is active, and only within the box,
+        whatever is around it. What is no rotor is refused all the same.
+
+        Args:
+            boxes: x0, y0, x1, y1 in pixels each; they take the place of those told before.
+            until_us: sensor time after which they hold no longer.
+        """
+        self._schedule.cue(boxes, until_us)
 
     @property
     def explanations(self) -> tuple[Explanation, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evio_ros.detection.boxes import kept_boxes
 from evio_ros.detection.inference import inference_of
 from evio_ros.detection.rvt_configuration import RvtConfiguration
 from evio_ros.training.average_precision import DetectionQuality, quality_of
-from evio_ros.training.sequences import random_sequence
+from evio_ros.training.sequences import kept_sequence, random_sequence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,20 +27,26 @@ def evaluate_model(
     configuration: RvtConfiguration,
     weights: dict[str, Tensor],
     scenes: int,
+    empty_scenes: int,
     length: int,
     seed: int,
     least_score: float,
     backend: str = "auto",
+    folder: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> DetectionQuality:
     """Average precision and false alarms of a network over random scenes.
 
     Args:
         configuration, weights: the network.
-        scenes, length: number of scenes, and of windows in each.
+        scenes: number of scenes of all kinds.
+        empty_scenes: number of further scenes without objects; all windows count for average
+            precision, and those of scenes without objects for false alarms.
+        length: number of windows of each.
         seed: of the scenes.
         least_score: from which a box is reported, for false alarms.
         backend: what runs it.
+        folder: where the sequences are kept for the next time; None to keep none.
         advance: called with the number of scenes that are done.
 
     Raises:
@@ -47,15 +54,21 @@ def evaluate_model(
     """
     inference = inference_of(configuration, weights, backend)
     truth, found, is_empty = [], [], []
-    for number in range(scenes):
-        sequence = random_sequence((seed, number), configuration, length)
+    wanted: list[tuple[int, str | None]] = [(number, None) for number in range(scenes)]
+    wanted += [(number, "clutter") for number in range(empty_scenes)]
+    for done, (number, kind) in enumerate(wanted, start=1):
+        sequence = (
+            random_sequence((seed, number), configuration, length, kind)
+            if folder is None
+            else kept_sequence(folder, seed, number, configuration, length, kind)
+        )
         inference.reset()
         for histogram, boxes in zip(sequence.inputs, sequence.boxes, strict=True):
             predictions = inference.step(histogram)
             found.append(kept_boxes(predictions, _LEAST_SCORE, _MOST_OVERLAP, _MOST_BOXES))
             truth.append(boxes)
-        is_empty += [not any(len(boxes) for boxes in sequence.boxes)] * length
-        advance(number + 1)
+        is_empty += [sequence.name == "clutter"] * length
+        advance(done)
     return quality_of(
         truth, found, len(configuration.classes), configuration.window_us, least_score, is_empty
     )

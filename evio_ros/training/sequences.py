@@ -38,7 +38,7 @@ class Sequence:
 
 
 def random_sequence(
-    seed: tuple[int, ...], configuration: RvtConfiguration, length: int
+    seed: tuple[int, ...], configuration: RvtConfiguration, length: int, kind: str | None = None
 ) -> Sequence:
     """A sequence of a random scene as large as the network's input; equal seeds, equal sequences.
 
@@ -46,11 +46,12 @@ def random_sequence(
         seed: any whole numbers.
         configuration: of the network.
         length: number of windows.
+        kind: of scene, see `random_scene`.
     """
     random = np.random.default_rng(seed)
     seconds = 1e-6 * length * configuration.window_us
     return _labelled_sequence(
-        random_scene(random, configuration.input_size, seconds), configuration, length
+        random_scene(random, configuration.input_size, seconds, kind), configuration, length
     )
 
 
@@ -85,20 +86,25 @@ def _rows_columns(configuration: RvtConfiguration) -> tuple[int, int]:
 
 
 def kept_sequence(
-    folder: Path, seed: int, number: int, configuration: RvtConfiguration, length: int
+    folder: Path,
+    seed: int,
+    number: int,
+    configuration: RvtConfiguration,
+    length: int,
+    kind: str | None = None,
 ) -> Sequence:
     """A sequence from its file, or simulated and kept there.
 
     Args:
         folder: of the files.
         seed, number: of the scene.
-        configuration, length: as of `random_sequence`.
+        configuration, length, kind: as of `random_sequence`.
 
     Raises:
         SourceError: where the file cannot be written.
     """
     shape = f"{configuration.input_size}x{configuration.channels}_{length}"
-    path = folder / f"sequence_{shape}_{seed}_{number:06}.npz"
+    path = folder / f"{kind or 'sequence'}_{shape}_{seed}_{number:06}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
             inputs, boxes, ends = file["inputs"], file["boxes"], file["ends"]
@@ -107,7 +113,7 @@ def kept_sequence(
         pass
     except (KeyError, OSError, ValueError, BadZipFile):
         path.unlink()
-    made = random_sequence((seed, number), configuration, length)
+    made = random_sequence((seed, number), configuration, length, kind)
     folder.mkdir(parents=True, exist_ok=True)
     ends = np.cumsum([len(found) for found in made.boxes])
     with atomic_path(path) as partial, open(partial, "wb") as file:

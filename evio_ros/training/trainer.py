@@ -8,10 +8,9 @@ as the published networks were trained; the weights that are kept are their expo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import count
 from multiprocessing import get_context
 from os import PathLike, fspath
 from pathlib import Path
@@ -26,6 +25,7 @@ from evio_ros.detection.rvt_configuration import RvtConfiguration
 from evio_ros.detection.rvt_network import RvtNetwork
 from evio_ros.errors import SourceError
 from evio_ros.parameters import Parameters, parameter
+from evio_ros.training.augmentation import overlaid, varied
 from evio_ros.training.sequences import Sequence, kept_sequence
 
 __all__ = ["Trainer", "TrainingParameters"]
@@ -41,15 +41,37 @@ class TrainingParameters(Parameters):
     """How a network is trained."""
 
     steps: int = parameter(6000, minimum=1, doc="Steps of the optimiser.")
-    streams: int = parameter(4, minimum=1, maximum=256, doc="Sequences that run in parallel.")
+    streams: int = parameter(6, minimum=1, maximum=256, doc="Sequences that run in parallel.")
     chunk: int = parameter(
-        5, unit="windows", minimum=1, maximum=100, doc="Gradients reach back so far."
+        2, unit="windows", minimum=1, maximum=100, doc="Gradients reach back so far."
     )
     length: int = parameter(
-        20, unit="windows", minimum=1, maximum=1000, doc="Length of a sequence."
+        5,
+        unit="windows",
+        minimum=1,
+        maximum=1000,
+        doc="Length of a sequence; what is left over after whole chunks is not used.",
     )
     sequences: int = parameter(
         1000, minimum=1, doc="Different sequences; they are simulated once and kept."
+    )
+    first_sequences: int = parameter(
+        200, minimum=1, doc="So many are seen from the start, the others little by little."
+    )
+    reuse: int = parameter(
+        8, minimum=1, doc="A further sequence is simulated for so many that are seen."
+    )
+    disc_every: int = parameter(
+        6, minimum=0, doc="One sequence in so many shows a disc that turns slowly; 0 for none."
+    )
+    overlaid: float = parameter(
+        0.3, minimum=0.0, maximum=1.0, doc="Share of sequences before which another one is laid."
+    )
+    carried: float = parameter(
+        0.5,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Share of sequences that begin with the memory of the one before.",
     )
     learning_rate: float = parameter(1e-3, minimum=0.0, doc="The highest of the cycle.")
     weight_decay: float = parameter(0.01, minimum=0.0, doc="Of AdamW.")
@@ -57,9 +79,6 @@ class TrainingParameters(Parameters):
         0.998, minimum=0.0, maximum=1.0, doc="Share of the averaged weights that a step leaves."
     )
     seed: int = parameter(0, minimum=0, doc="Seed of scenes, weights and their order.")
-    simulators: int = parameter(
-        1, minimum=0, maximum=256, doc="Processes that simulate sequences ahead; 0 for none."
-    )
 
 
 class Trainer:
@@ -70,6 +89,13 @@ class Trainer:
         parameters: how.
         folder: where sequences and the training's state are kept.
         device: of PyTorch.
+        simulators: processes that simulate sequences ahead; 0 for none. What is learned does not
+            depend on it.
+        first_weights: by their published names, to go on from; None for random ones.
+
+    Raises:
+        SourceError: where the folder holds a training with other parameters.
+        ParameterError: where the first weights do not fit.
     """
 
     def __init__(
@@ -78,14 +104,19 @@ class Trainer:
         parameters: TrainingParameters,
         folder: str | PathLike[str],
         device: str = "cpu",
+        simulators: int = 1,
+        first_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.configuration = configuration
         self.parameters = p = parameters
         self.step = 0
         self._folder = Path(folder)
         self._device = device
+        self._simulators = simulators
         torch.manual_seed(p.seed)
         self.network = RvtNetwork(configuration).to(device)
+        if first_weights is not None:
+            self.network.load_published(first_weights)
         self._average = {k: v.clone() for k, v in self.network.state_dict().items()}
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay
@@ -93,6 +124,7 @@ class Trainer:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, p.learning_rate, total_steps=p.steps + 1, pct_start=_WARM_UP
         )
+        self._memories = [self.network.first_states() for _ in range(p.streams)]
         self._resume()
 
     @property
@@ -105,10 +137,14 @@ class Trainer:
         Raises:
             SourceError: where the folder cannot be written.
         """
-        with _pool_of(self.parameters.simulators) as pool:
-            streams = [_Stream(self, number, pool) for number in range(self.parameters.streams)]
+        p = self.parameters
+        with _pool_of(self._simulators) as pool:
+            streams = [
+                _Stream(p, self.configuration, self._folder, number, self.step, pool)
+                for number in range(p.streams)
+            ]
             self.network.train()
-            while self.step < self.parameters.steps:
+            while self.step < p.steps:
                 loss = self._train(streams)
                 self.step += 1
                 yield loss
@@ -126,6 +162,7 @@ class Trainer:
             "parameters": asdict(self.parameters),
             "configuration": self.configuration.to_text(),
             "step": self.step,
+            "memories": self._memories,
             "network": self.network.state_dict(),
             "average": self._average,
             "optimiser": self._optimiser.state_dict(),
@@ -148,6 +185,7 @@ class Trainer:
                 "is of a training with other parameters; name another folder or the same ones",
             )
         self.step = state["step"]
+        self._memories = state["memories"]
         self.network.load_state_dict(state["network"])
         self._average = state["average"]
         self._optimiser.load_state_dict(state["optimiser"])
@@ -156,18 +194,22 @@ class Trainer:
     def _train(self, streams: list[_Stream]) -> float:
         """One step: a chunk of every stream."""
         chunks = [stream.next() for stream in streams]
-        inputs = torch.stack([chunk[0] for chunk in chunks], dim=1).to(self._device).float()
-        rows = zip(*(chunk[1] for chunk in chunks), strict=True)
+        for number, chunk in enumerate(chunks):
+            if chunk.forgets:
+                self._memories[number] = self.network.first_states()
+        inputs = torch.stack([chunk.inputs for chunk in chunks], dim=1).to(self._device).float()
+        rows = zip(*(chunk.labels for chunk in chunks), strict=True)
         labels = [torch.stack(row).to(self._device) for row in rows]
-        states = [torch.cat(parts) for parts in zip(*(s.states for s in streams), strict=True)]
+        states = [torch.cat(parts) for parts in zip(*self._memories, strict=True)]
         loss, after = self.network.loss(inputs, labels, states)
         self._optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
         self._optimiser.step()
         self._schedule.step()
-        for i, stream in enumerate(streams):
-            stream.states = [state[i : i + 1].detach() for state in after]
+        self._memories = [
+            [state[i : i + 1].detach().clone() for state in after] for i in range(len(streams))
+        ]
         self._take_average()
         return float(loss.detach())
 
@@ -196,67 +238,84 @@ def _pool_of(simulators: int) -> Executor:
     return ProcessPoolExecutor(simulators, get_context("spawn")) if simulators else _AtOnce()
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Windows of one stream.
+
+    Attributes:
+        inputs: uint8 (windows, channels, rows, columns).
+        labels: of each window (most, 5), see `RvtNetwork.loss`.
+        forgets: whether the network's memory is lost before them.
+    """
+
+    inputs: Tensor
+    labels: list[Tensor]
+    forgets: bool
+
+
 class _Stream:
-    """One sequence after the other, chunk by chunk, with the network's state."""
+    """One sequence after the other, chunk by chunk; where it is follows from the step alone."""
 
-    def __init__(self, trainer: Trainer, number: int, pool: Executor) -> None:
-        p = trainer.parameters
-        self._trainer, self._pool = trainer, pool
-        chunks = p.length // p.chunk
-        # Where the training stood when it was stopped.
-        done, self._place = divmod(trainer.step, chunks)
-        order = np.random.default_rng((p.seed, 1, number))
-        self._numbers = (int(order.integers(p.sequences)) for _ in count())
-        self._flips = np.random.default_rng((p.seed, 2, number))
-        for _ in range(done):
-            next(self._numbers)
-            self._flips.random(2)
-        self._ahead = self._submit()
-        self._take_next()
+    def __init__(
+        self,
+        parameters: TrainingParameters,
+        configuration: RvtConfiguration,
+        folder: Path,
+        number: int,
+        step: int,
+        pool: Executor,
+    ) -> None:
+        self._parameters, self._configuration = parameters, configuration
+        self._folder, self._number, self._pool = folder, number, pool
+        self._index, self._place = divmod(step, parameters.length // parameters.chunk)
+        self._waiting = self._submit(self._index)
+        self._take()
 
-    def next(self) -> tuple[Tensor, list[Tensor]]:
-        """Inputs (windows, channels, rows, columns) and labels of each window of a chunk."""
-        p = self._trainer.parameters
+    def next(self) -> _Chunk:
+        """The chunk that follows."""
+        p = self._parameters
         if self._place == p.length // p.chunk:
-            self._place = 0
-            self._take_next()
+            self._index, self._place = self._index + 1, 0
+            self._take()
         part = slice(self._place * p.chunk, (self._place + 1) * p.chunk)
+        forgets = self._forgets and not self._place
         self._place += 1
-        inputs, boxes = self._inputs[part], self._boxes[part]
-        return torch.from_numpy(inputs.copy()), [_labels(found) for found in boxes]
+        inputs = torch.from_numpy(np.ascontiguousarray(self._sequence.inputs[part]))
+        return _Chunk(inputs, [_labels(found) for found in self._sequence.boxes[part]], forgets)
 
-    def _submit(self) -> Future[Sequence]:
-        trainer = self._trainer
-        return self._pool.submit(
-            kept_sequence,
-            trainer._folder,
-            trainer.parameters.seed,
-            next(self._numbers),
-            trainer.configuration,
-            trainer.parameters.length,
-        )
+    def _take(self) -> None:
+        found = [future.result() for future in self._waiting]
+        self._waiting = self._submit(self._index + 1)
+        random = self._random(2, self._index)
+        self._sequence = varied(found[0], random)
+        for other in found[1:]:
+            self._sequence = overlaid(
+                self._sequence, varied(other, random), self._configuration.cutoff
+            )
+        kept = random.random() < self._parameters.carried
+        self._forgets = not kept or not self._index
 
-    def _take_next(self) -> None:
-        sequence = self._ahead.result()
-        self._ahead = self._submit()
-        mirrored = self._flips.random(2) < 0.5
-        self._inputs, self._boxes = _mirrored(sequence, *mirrored.tolist())
-        self.states = self._trainer.network.first_states()
+    def _submit(self, index: int) -> list[Future[Sequence]]:
+        """Ask for one of the sequences that are known by now, or for two that are overlaid."""
+        p = self._parameters
+        random = self._random(1, index)
+        known = min(p.sequences, p.first_sequences + index * p.streams // p.reuse)
+        size = 2 if random.random() < p.overlaid else 1
+        return [
+            self._pool.submit(
+                kept_sequence,
+                self._folder,
+                p.seed,
+                number,
+                self._configuration,
+                p.length,
+                "disc" if p.disc_every and number % p.disc_every == p.disc_every - 1 else None,
+            )
+            for number in random.integers(known, size=size).tolist()
+        ]
 
-
-def _mirrored(sequence: Sequence, across: bool, down: bool) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The sequence as seen in a mirror."""
-    inputs, boxes = sequence.inputs, [found.copy() for found in sequence.boxes]
-    rows, columns = inputs.shape[2:]
-    if across:
-        inputs = inputs[..., ::-1]
-        for found in boxes:
-            found[:, [1, 3]] = columns - found[:, [3, 1]]
-    if down:
-        inputs = inputs[..., ::-1, :]
-        for found in boxes:
-            found[:, [2, 4]] = rows - found[:, [4, 2]]
-    return inputs, boxes
+    def _random(self, purpose: int, index: int) -> np.random.Generator:
+        return np.random.default_rng((self._parameters.seed, purpose, self._number, index))
 
 
 def _labels(found: np.ndarray) -> Tensor:

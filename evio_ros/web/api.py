@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, HTTPException, Path, WebSocket
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.web.data_source import ControlError, DashboardSource
@@ -118,10 +119,25 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.add_exception_handler(ControlError, _tell_control_error)
+    app.add_exception_handler(RequestValidationError, _tell_invalid)
     app.add_middleware(Guard, parameters=parameters, refused=refused)
     if page is not None:
-        app.mount("", page)
+        app.mount("", _Beside(page))
     return app
+
+
+class _Beside:
+    """A page beside the API: what begins as the API's addresses do is not the page's."""
+
+    def __init__(self, page: ASGIApp) -> None:
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = scope["path"].strip("/").partition("/")[0]
+        if scope["type"] == "http" and first in ("api", "ws", "metrics"):
+            await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+        else:
+            await self._page(scope, receive, send)
 
 
 def _status_routes(source: DashboardSource, parameters: WebParameters) -> APIRouter:
@@ -273,6 +289,14 @@ def _estimate(source: DashboardSource, rotor_id: int) -> RotorEstimate:
 
 def _no_rotor(rotor_id: int) -> HTTPException:
     return HTTPException(404, f"rotor {rotor_id} is not in view")
+
+
+async def _tell_invalid(_: Request, error: Exception) -> Response:
+    """Name what is wrong without repeating it: it may be what JSON cannot hold."""
+    assert isinstance(error, RequestValidationError)
+    kept = ("type", "loc", "msg")
+    detail = [{name: one[name] for name in kept} for one in error.errors()]
+    return JSONResponse({"detail": detail}, 422)
 
 
 async def _tell_control_error(_: Request, error: Exception) -> Response:

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _KEPT_EVENTS_US = 1_000_000
+_KEPT_SAMPLES = 10_000
 _KEPT_STATES = 500
 _EVENTS_A_SECOND = 200_000
 _RATE_SPAN_S = 2.0
@@ -149,7 +150,7 @@ class LiveView:
         self._recent: deque[StateSample] = deque(maxlen=_KEPT_STATES)
         self._state_s = 0.0
         self._states = 0
-        self._samples: deque[EventSample] = deque()
+        self._samples: deque[EventSample] = deque(maxlen=_KEPT_SAMPLES)
         self._size: SensorSize | None = None
         self._picture: NDArray[np.uint8] | None = None
         self._pictures = 0
@@ -181,7 +182,7 @@ class LiveView:
         """Show events; of those before, the last second is kept while time goes on."""
         with self._lock:
             samples = self._samples
-            if samples and sample.start_us < samples[-1].start_us:
+            if samples and sample.start_us < samples[-1].end_us:
                 samples.clear()
             if self._size != sample.events.size:
                 samples.clear()

@@ -8,14 +8,12 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from evio_ros.web.data_source import DashboardSource, NodeParameter, PlaybackState
-from evio_ros.web.live_view import NodeReport, RotorState
+from evio_ros.web.live_view import Detection, NodeReport, RotorState
 
 __all__ = [
     "AngleTimeModel",
     "DoneModel",
     "ParameterModel",
-    "PlaybackModel",
-    "ReportModel",
     "RotorModel",
     "SpectrumModel",
     "StatusModel",
@@ -115,6 +113,27 @@ class PlaybackModel(BaseModel):
         )
 
 
+class DetectionModel(BaseModel):
+    """One box of the object detector."""
+
+    center: tuple[float, float] = Field(description="Middle of the box (x, y) [px].")
+    size: tuple[float, float] = Field(description="Width and height of the box [px].")
+    score: float
+    class_id: str
+    track_id: str
+
+    @classmethod
+    def of(cls, one: Detection) -> DetectionModel:
+        """A detection's model."""
+        return cls(
+            center=one.center,
+            size=one.size,
+            score=one.score,
+            class_id=one.class_id,
+            track_id=one.track_id,
+        )
+
+
 class StatusModel(BaseModel):
     """Everything at this moment."""
 
@@ -128,6 +147,7 @@ class StatusModel(BaseModel):
     width: int | None = Field(description="Columns of the sensor [px].")
     height: int | None = Field(description="Rows of the sensor [px].")
     rotors: list[RotorModel]
+    detections: list[DetectionModel]
     health: list[ReportModel]
     playback: PlaybackModel | None
 
@@ -193,6 +213,7 @@ def status_of(source: DashboardSource, stale_after_s: float) -> StatusModel:
         width=size.width if size else None,
         height=size.height if size else None,
         rotors=[RotorModel.of(rotor) for rotor in rotors],
+        detections=[DetectionModel.of(one) for one in (() if is_stale else view.detections)],
         health=[ReportModel.of(report) for report in reports],
         playback=PlaybackModel.of(playback) if playback is not None else None,
     )

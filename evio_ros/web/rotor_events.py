@@ -15,7 +15,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.web.live_view import LiveView
 
-__all__ = ["AngleTime", "Spectrum", "angle_time_of", "spectrum_of"]
+__all__ = ["angle_time_of", "spectrum_of"]
 
 _ANGLE_BINS, _TIME_BINS = 90, 60
 _TURNS_SHOWN = 4.0
@@ -97,7 +97,9 @@ def _disc_events(
     """Times and angles of the newest events on a disc, and the time up to which they reach."""
     view.ask("events")
     end_us = view.newest_events_us() or 0
-    parts = [sample.events for sample in view.samples_after(end_us - span_us)]
+    # A sample that begins before the span may reach into it.
+    kept = view.samples_after(end_us - _LONGEST_US)
+    parts = [sample.events for sample in kept if sample.end_us > end_us - span_us]
     if not parts or not all(axis > 0 for axis in rotor.axes):
         return np.empty(0, np.int64), np.empty(0), end_us
     disc = Ellipse(rotor.center, rotor.axes, rotor.tilt_rad)

@@ -48,7 +48,7 @@ class WebParameters(Parameters):
         10.0, unit="Hz", minimum=0.1, maximum=60.0, read_only=True, doc="Messages of live streams."
     )
     events_a_message: int = parameter(
-        4000,
+        12_000,
         minimum=1,
         maximum=100_000,
         read_only=True,

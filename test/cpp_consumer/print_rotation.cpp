@@ -11,6 +11,8 @@
 #include <evio_ros/msg/detail/rotation_state__rosidl_typesupport_fastrtps_cpp.hpp>
 #include <evio_ros/msg/rotation_state.hpp>
 
+#include "cpp_subscriber/rotation_text.hpp"
+
 int main() {
   std::string bytes{std::istreambuf_iterator<char>{std::cin}, {}};
   eprosima::fastcdr::FastBuffer buffer(bytes.data(), bytes.size());
@@ -21,7 +23,6 @@ int main() {
     std::fprintf(stderr, "no rotation state\n");
     return 1;
   }
-  std::printf("%u %.3f %s %zu\n", state.id, state.rpm, state.header.frame_id.c_str(),
-              state.blades.size());
+  std::puts(rotation_text(state).c_str());
   return 0;
 }

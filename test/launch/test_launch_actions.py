@@ -25,13 +25,18 @@ CRASH, MISTAKE = 1, 2
 """Exit codes of Python after an exception and of a node that has said what is wrong."""
 
 
-def made(takers: list[str], **values: str) -> list:
-    """The entities of a launch with a driver."""
+def arguments_of(**values: str) -> Arguments:
+    """The arguments of full.launch.py."""
     context = LaunchContext()
     context.launch_configurations.update(
         {name: default for name, (default, _) in DECLARED.items()} | values
     )
-    return Arguments.of(context, DECLARED).with_driver(takers, ["fusion"])
+    return Arguments.of(context, DECLARED)
+
+
+def made(takers: list[str], **values: str) -> list:
+    """The entities of a launch with a driver."""
+    return arguments_of(**values).with_driver(takers, ["fusion"])
 
 
 def command_of(node: Node) -> str:
@@ -106,6 +111,18 @@ def test_a_composed_launch_is_one_process_with_all_parameters():
     assert parameters_of(container, "fusion") == {"use_sim_time": False}
 
 
+def test_the_dashboard_has_a_process_of_its_own_even_where_others_share_one():
+    (dashboard,) = arguments_of(
+        source="x", composed="true", port="9000", host="0.0.0.0", token_file="token"
+    ).dashboard()
+    assert command_of(dashboard).startswith("--ros-args")
+    given = parameters_of(dashboard, "dashboard")
+    assert (given["web.port"], given["web.host"]) == (9000, "0.0.0.0")
+    assert given["web.token_file"] == str(Path("token").absolute())
+    with pytest.raises(EvioError, match="port: 'http' is not a whole number"):
+        arguments_of(port="http").dashboard()
+
+
 def test_nodes_can_be_left_to_a_lifecycle_manager():
     _, driver, detector, fusion = made(["rotation_detector"], autostart="false")
     assert parameters_of(driver, "driver")["autostart"] is False
@@ -122,6 +139,24 @@ def test_log_levels_of_single_nodes():
     assert command_of(detector).count("--log-level") == 1
     with pytest.raises(EvioError, match="drivr"):
         made([], source="x", log_level="drivr:=debug")
+
+
+@pytest.mark.parametrize(
+    ("value", "can_detect", "chosen"),
+    [("auto", True, True), ("auto", False, False), ("true", False, True), ("false", True, False)],
+)
+def test_a_node_is_chosen_or_is_run_where_it_can_work(value, can_detect, chosen):
+    context = LaunchContext()
+    context.launch_configurations.update({**dict.fromkeys(DECLARED, ""), "use_rvt": value})
+    arguments = Arguments.of(context, DECLARED)
+    assert arguments.is_chosen("use_rvt", auto=lambda: can_detect) is chosen
+
+
+def test_a_choice_that_is_none_is_refused():
+    context = LaunchContext()
+    context.launch_configurations.update({**dict.fromkeys(DECLARED, ""), "use_rvt": "maybe"})
+    with pytest.raises(EvioError, match="use_rvt: 'maybe' is not true, false or auto"):
+        Arguments.of(context, DECLARED).is_chosen("use_rvt", auto=lambda: True)
 
 
 @pytest.mark.parametrize(

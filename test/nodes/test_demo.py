@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from node_recording import DURATION_US, ROTOR
+from web_desk import ask, wait_until
 
 # A namespace of its own, whoever else tests on this machine.
 NAMESPACE = ("--namespace", f"demo_{os.getpid()}")
@@ -75,3 +77,23 @@ def test_an_interrupted_demo_leaves_no_process_behind(recording, tmp_path, numbe
     while processes_of(marker) and time.monotonic() < end_s:
         time.sleep(0.1)
     assert processes_of(marker) == []
+
+
+def test_demo_shows_a_recording_in_a_browser_until_it_is_interrupted(recording, tmp_path):
+    pytest.importorskip("uvicorn", reason="the dashboard's server: pip install 'evio_ros[web]'")
+    command = [*EVIO, "demo", str(recording), "--web", "--port", "0", *NAMESPACE]
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    demo = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    text = ""
+    while "Ctrl-C" not in text:
+        line = demo.stdout.readline()
+        assert line, text
+        text += line
+    (port,) = re.findall(r"127\.0\.0\.1:(\d+)", text)
+    wait_until(lambda: ask(int(port), "/api/rotors")[1], timeout_s=120.0)
+    assert ask(int(port), "/api/status")[1]["title"] == NAMESPACE[1]
+    demo.send_signal(signal.SIGINT)
+    assert demo.wait(20) == 130
+    assert processes_of(str(recording)) == []

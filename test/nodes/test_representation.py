@@ -12,22 +12,27 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_probe import Probe, diagnostics_of
 from rotor_events import SIZE
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from vision_msgs.msg import Detection2DArray
 
 from evio_ros.errors import EventError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.representations.base import represent
 from evio_ros.representations.picture import draw_picture
 from evio_ros.representations.registry import KINDS, make
+from evio_ros.ros.detection_messages import detection_array
 from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import receipts_quality
 from evio_ros.ros.tensor_messages import TensorMessage, tensor_of
 from evio_ros.sources.registry import open_source
+from evio_ros.tracked_object import TrackedObject
 from evio_ros.windowing import windows
 
 NODE = "/representation"
 WINDOW_US = 50_000
 MESSAGE_US = 20_000
+OFFSET_NS = 10**9
+"""ROS time minus sensor time."""
 
 
 class Desk:
@@ -52,7 +57,7 @@ class Desk:
         return collected
 
     def send(self, window: EventWindow, seq: int) -> EventArray:
-        message = to_message(window, seq, "camera", stamp_ns=10**9 + 1000 * window.start_us)
+        message = to_message(window, seq, "camera", stamp_ns=OFFSET_NS + 1000 * window.start_us)
         self.send_message(message)
         return message
 
@@ -130,6 +135,32 @@ def test_picture_shows_the_events_and_the_rotors(desk, recording):
     # The ellipse is where the rotor's rim is: rows 60 to 180 about column 160.
     assert (np.abs(changed[:, 1] - 160) <= 62).all()
     assert {60, 120, 180} <= set(changed[:, 0].tolist())
+
+
+def test_picture_shows_boxes_and_tracks(desk, recording):
+    cv_bridge = pytest.importorskip("cv_bridge", reason="cv_bridge is not installed")
+    (pictures,) = desk.subscribe(Image, "image")
+    (first, second) = recorded_windows(recording, 40_000)[:2]
+    publisher = desk.probe.node.create_publisher(
+        Detection2DArray, "rvt_detector/tracks", QoSProfile(depth=10)
+    )
+    desk.probe.wait_until(lambda: publisher.get_subscription_count() == 1)
+    corners = (40.0, 100.0, 140.0, 160.0)
+    track = TrackedObject(first.end_us, "1", corners, "drone", 0.9, first.end_us)
+    publisher.publish(detection_array([track], first.end_us, OFFSET_NS, "camera"))
+    desk.probe.spin_for(0.5)
+    desk.send(first, 0)
+    desk.send(second, 1)
+    desk.probe.wait_until(lambda: len(pictures) == 2)
+    shown = cv_bridge.CvBridge().imgmsg_to_cv2(pictures[1], "rgb8")
+    expected = np.empty((SIZE.height, SIZE.width, 3), np.uint8)
+    draw_picture("event_frame", represent(make("event_frame", SIZE), second), expected)
+    is_changed = (shown != expected).any(axis=2)
+    # The sides of the box, and nothing within it or below it.
+    assert is_changed[160, 40:141].all()
+    assert is_changed[100:161, [40, 140]].all()
+    assert not is_changed[101:160, 41:140].any()
+    assert not is_changed[161:].any()
 
 
 def test_reliable_subscribers_get_pictures_compressed_ones_and_the_calibration(recording, tmp_path):

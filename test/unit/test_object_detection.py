@@ -9,11 +9,17 @@ from rvt_weights import patterned  # noqa: E402
 
 from evio_ros.detection.model_file import write_model  # noqa: E402
 from evio_ros.detection.network import NetworkParameters, open_network  # noqa: E402
+from evio_ros.detection.object_tracker import TrackingParameters  # noqa: E402
 from evio_ros.detection.rvt_configuration import RvtConfiguration  # noqa: E402
 from evio_ros.detection.rvt_network import RvtNetwork  # noqa: E402
 from evio_ros.errors import EventError, ParameterError, SourceError  # noqa: E402
 from evio_ros.events import EventBatch, EventWindow, SensorSize  # noqa: E402
 from evio_ros.object_detection import ObjectDetectionParameters, ObjectDetector  # noqa: E402
+from evio_ros.representations.base import represent  # noqa: E402
+from evio_ros.representations.stacked_histogram import (  # noqa: E402
+    StackedHistogram,
+    StackedHistogramParameters,
+)
 
 CONFIGURATION = RvtConfiguration("tiny", ("a", "b"), SensorSize(128, 64), 1, window_us=1000)
 ALL = ObjectDetectionParameters(least_score=0.0, most_boxes=1000, most_skipped=2)
@@ -80,6 +86,63 @@ def test_gaps_are_counted_and_long_ones_forget(network):
     assert detector.statistics.windows == 6
 
 
+@pytest.mark.parametrize("size", [SensorSize(100, 60), SensorSize(200, 120)])
+def test_a_histogram_that_others_made_gives_the_same(network, size):
+    first, second = window(0, size, 1, 20_000), window(1000, size, 2, 20_000)
+    detector = ObjectDetector(size, network, ALL)
+    expected = [detector.process(one).boxes for one in (first, second)]
+    detector = ObjectDetector(size, network, ALL)
+    # Counts of others may go on beyond what the network knows.
+    histogram = StackedHistogram(size, StackedHistogramParameters(cutoff=200))
+    for one, wanted in zip((first, second), expected, strict=True):
+        found = detector.process_tensor(represent(histogram, one), one.start_us).boxes
+        np.testing.assert_array_equal(found.corners, wanted.corners)
+    with pytest.raises(EventError, match="takes uint8"):
+        detector.process_tensor(np.zeros((20, 60, 99), np.uint8), 2000)
+    with pytest.raises(EventError, match="takes uint8"):
+        detector.process_tensor(np.zeros((20, size.height, size.width), np.float32), 2000)
+
+
+def test_only_wanted_classes_are_given_and_unknown_ones_refused(network):
+    size = SensorSize(100, 60)
+    wanted = ObjectDetectionParameters(classes=" b ", least_score=0.01)
+    boxes = ObjectDetector(size, network, wanted).process(window(0, size)).boxes_as_objects()
+    assert {one.class_name for one in boxes} == {"b"}
+    with pytest.raises(ParameterError, match="'zebra' is none of the network's: a, b"):
+        ObjectDetector(size, network, ObjectDetectionParameters(classes="a,zebra"))
+
+
+def test_tracks_by_appearance_and_without_are_both_objects(network):
+    size = SensorSize(100, 60)
+    for reach in (0.0, 0.5):
+        tracking = TrackingParameters(windows_to_begin=1, appearance_distance=reach)
+        detector = ObjectDetector(
+            size, network, ObjectDetectionParameters(least_score=0.05), tracking
+        )
+        objects = []
+        for start_us in (0, 1000, 2000):
+            objects = detector.process(window(start_us, size)).tracks_as_objects()
+        assert objects
+        assert {one.t_us for one in objects} == {3000}
+        assert all(one.id and one.corners[2] > one.corners[0] for one in objects)
+        assert any(one.is_seen for one in objects)
+
+
+def test_a_network_that_says_nonsense_once_is_forgotten_and_goes_on(network, monkeypatch):
+    size = SensorSize(100, 60)
+    detector = ObjectDetector(size, network, ALL)
+    before = detector.process(window(0, size)).boxes
+    step = network.step
+    monkeypatch.setattr(network, "step", lambda histogram: step(histogram) * np.float32("nan"))
+    assert len(detector.process(window(1000, size)).boxes) == 0
+    monkeypatch.setattr(network, "step", step)
+    assert detector.statistics.predictions_refused == 1
+    events = window(0, size).events
+    later = EventBatch(size, events.t + 2000, events.x, events.y, events.polarity)
+    after = detector.process(EventWindow(2000, 1000, later)).boxes
+    np.testing.assert_array_equal(after.corners, before.corners)
+
+
 def test_an_empty_window_is_taken(network):
     size = SensorSize(100, 60)
     found = ObjectDetector(size, network, ALL).process(window(0, size, events=0))
@@ -96,5 +159,5 @@ def test_what_does_not_fit_is_refused(network, tmp_path):
     assert detector.statistics.windows == 0
     with pytest.raises(ParameterError, match="1280x720 sensor does not fit"):
         ObjectDetector(SensorSize(1280, 720), network)
-    with pytest.raises(SourceError, match="no such file"):
+    with pytest.raises(SourceError, match="no such model file"):
         open_network(NetworkParameters(str(tmp_path / "none.safetensors")))

@@ -39,7 +39,6 @@ ROSDEP_KEYS = {
 
 NOT_IMPORTED = {
     "onnx": "what PyTorch exports networks with",
-    "pyarrow": "brought by evlib; named to keep to versions that go with numpy 1",
     "ruff": "a command of `make test`",
     "types-pyyaml": "types for mypy",
 }
@@ -249,7 +248,7 @@ def test_executables_run_and_lead_to_a_module(path):
 
 def test_a_wheel_holds_the_mark_of_an_annotated_package():
     assert (PACKAGE / "py.typed").exists()
-    assert "py.typed" in SETUP["options.package_data"]["evio_ros"]
+    assert "py.typed" in SETUP["options.package_data"]["evio_ros"].split()
     # colcon installs the whole folder but what a pattern leaves out.
     cmake = (ROOT / "CMakeLists.txt").read_text()
     (rule,) = re.findall(r"install\(\s*DIRECTORY \$\{PROJECT_NAME\}/[^)]*\)", cmake)
@@ -273,8 +272,10 @@ def test_the_source_distribution_holds_all_that_pip_needs(tmp_path):
         entry_points = archive.extractfile(f"{path.name[:-7]}/evio_ros.egg-info/entry_points.txt")
         assert entry_points is not None
         assert "evio = evio_ros.cli.start:main" in entry_points.read().decode()
-    modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
-    # The empty file tells type checkers that the package is annotated.
-    expected = {*modules, "evio_ros/py.typed", "evio_ros/fusion/confidence_forest.npz"}
+    # An empty file tells type checkers that the package is annotated; the page has its own files.
+    kinds = ("*.py", "py.typed", "*.html", "*.js", "*.css", "*.npz")
+    found = {path for kind in kinds for path in PACKAGE.rglob(kind)}
+    expected = {path.relative_to(ROOT).as_posix() for path in found}
+    assert {"evio_ros/py.typed", "evio_ros/web/page.html"} < expected
     assert {name for name in files if name.startswith("evio_ros/")} == expected
     assert {"LICENSE", "README.md", "package.xml", "resource/evio_ros", "setup.py"} <= files

@@ -28,12 +28,12 @@ from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS
 from evio_ros.rotation.tracking.template import Template
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
-__all__ = ["lock_along_path"]
+__all__ = ["FEWEST_EVENTS", "MOST_EVENTS", "lock_along_path"]
 
-_MOST_EVENTS = 20_000
+MOST_EVENTS = 20_000
 """Of more events only every second, third ... one is looked at: a disc of 60 pixels' radius is then
 known to a tenth of a pixel."""
-_FEWEST_EVENTS = 2_000
+FEWEST_EVENTS = 2_000
 """Fewer events hold no disc that has come round."""
 _SLACK = 30.0
 """The path need only be as good as a tracker's start: to 30 mrad and 0.15 px."""
@@ -95,14 +95,14 @@ def lock_along_path(
         often or too seldom for a path.
     """
     past = yield from events.last(events.span_us)
-    if len(past.events) < _FEWEST_EVENTS:
+    if len(past.events) < FEWEST_EVENTS:
         return None
     start_us, end_us = active_span(past.events.t)
     active = past.events.between(start_us, end_us)
     turns = candidate.frequency_hz * 1e-6 * (end_us - start_us)
-    if not _TURNS[0] <= abs(turns) <= _TURNS[1] or len(active) < _FEWEST_EVENTS:
+    if not _TURNS[0] <= abs(turns) <= _TURNS[1] or len(active) < FEWEST_EVENTS:
         return None
-    counted = CountedEvents.of(active, _MOST_EVENTS)
+    counted = CountedEvents.of(active, MOST_EVENTS)
     path = yield from fit_path_by_units(counted, _circle(candidate.ellipse), turns, _SLACK)
     if isinstance(path, Rejection):
         return path

@@ -29,10 +29,12 @@ from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.acquisition.grid_dbscan import grid_dbscan
 
 __all__ = [
+    "CUED_LEVEL",
     "DISC_REACH",
     "LEVELS",
     "Region",
     "RegionParameters",
+    "cued_region",
     "find_regions",
     "why_no_region",
 ]
@@ -47,6 +49,10 @@ _LEAST_CELL_EVENTS = 2.0
 """A cell with fewer events is not active, however short the time: one is noise."""
 LEVELS = 3
 """Number of levels; the first is that of the greatest contrast."""
+CUED_LEVEL = LEVELS
+"""Level of the regions that somebody else has pointed at."""
+_CUE_FACTOR = 3
+"""Where a box says that a rotor is there, so many times fewer events and cells are enough."""
 _QUIET_SHARES = (0.1, 0.25)
 """Shares of the cells whose greatest count tells rate and scatter of the noise. Corners alone, of a
 square view that a disc fills to its border, are a fifth."""
@@ -164,6 +170,42 @@ def find_regions(
             regions += [region for region in lower if not _is_one_of(regions, region, grid.shape)]
             before = least
     return regions
+
+
+def cued_region(
+    grid: NDArray[np.int32],
+    span_us: float,
+    parameters: RegionParameters,
+    box: tuple[float, float, float, float],
+    discs: Iterable[Ellipse] = (),
+) -> Region | None:
+    """What is active in a box in which somebody else, e.g. a network, has seen a rotor.
+
+    The box takes the place of the clustering, and of much of the contrast: what is around it does
+    not matter, and fewer events are enough.
+
+    Args:
+        grid, span_us, parameters, discs: as of `find_regions`.
+        box: x0, y0, x1, y1 in pixels; it may reach beyond the image.
+
+    Returns:
+        The active cells of the box as a region of `CUED_LEVEL`; None where there is too little.
+    """
+    eased = parameters.slower(_CUE_FACTOR)
+    rows, columns = grid.shape
+    x0, y0, x1, y1 = (value / parameters.cell_px for value in box)
+    row = slice(max(int(y0), 0), max(min(math.ceil(y1), rows), 0))
+    column = slice(max(int(x0), 0), max(min(math.ceil(x1), columns), 0))
+    seen = np.zeros_like(grid)
+    seen[row, column] = grid[row, column]
+    seen[~_beside(discs, grid.shape, parameters.cell_px)] = 0
+    least = max(eased.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
+    cells = np.argwhere(seen >= least)
+    events = int(seen[cells[:, 0], cells[:, 1]].sum())
+    least_cells = max(parameters.minimum_cells // _CUE_FACTOR, 1)
+    if len(cells) < least_cells or events < eased.region_rate_hz * span_us * 1e-6:
+        return None
+    return Region(cells, events, parameters.cell_px, CUED_LEVEL)
 
 
 def _least_events(

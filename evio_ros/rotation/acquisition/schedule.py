@@ -28,7 +28,13 @@ from evio_ros.explanation import (
     without_place,
 )
 from evio_ros.rotation.acquisition.backoff import Backoff
-from evio_ros.rotation.acquisition.regions import LEVELS, Region, find_regions, why_no_region
+from evio_ros.rotation.acquisition.regions import (
+    CUED_LEVEL,
+    Region,
+    cued_region,
+    find_regions,
+    why_no_region,
+)
 from evio_ros.rotation.acquisition.search import (
     Candidates,
     Found,
@@ -57,6 +63,10 @@ _IDLE_UNIT_US = 1_250
 _REACQUISITION_US = 15_000
 """Length of the events in which the motion of a lost rotor is looked for, and time from one look to
 the next: a fan's blade passes in about this time."""
+
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels."""
 
 
 class SearchSchedule:
@@ -91,15 +101,17 @@ class SearchSchedule:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events, and when to search again; explanations stay."""
+        """Forget all events, cues, and when to search again; explanations stay."""
         self.slow.reset()
         p = self._detector
         steps = math.ceil(p.acquisition_us / p.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps * len(p.slice_lengths_us))
         self._events = UnassignedEvents(self._bank.grid_shape, 2 * p.acquisition_us, LOOK_US)
         # What is searched in vain at one level is not yet searched at others.
-        self._backoffs = tuple(Backoff(self._bank.grid_shape) for _ in range(LEVELS))
+        self._backoffs = tuple(Backoff(self._bank.grid_shape) for _ in range(CUED_LEVEL + 1))
         self._beside: Candidates = ()
+        self._cues: tuple[Box, ...] = ()
+        self._cued_until_us = 0
         self._queue: list[Region] = []
         self._work: Work[Found | None] | None = None
         self._later: list[EventWindow] = []
@@ -115,6 +127,10 @@ class SearchSchedule:
     def forget_known_discs(self) -> None:
         """Try no disc first any more."""
         self._known = ()
+
+    def cue(self, boxes: Sequence[Box], until_us: int) -> None:
+        """Search some boxes first, and with lower thresholds, until a sensor time."""
+        self._cues, self._cued_until_us = tuple(boxes), until_us
 
     @property
     def unassigned(self) -> NDArray[np.int32]:
@@ -270,14 +286,16 @@ class SearchSchedule:
         self.note(Explanation(rejection, self._now_us, active_us, region.box, rate_hz))
 
     def _active_regions(self) -> list[Region]:
-        """Regions to search: new ones before those that failed of old, then by their events."""
+        """Regions to search: cued and new ones before those that failed, then by their events."""
         counts, span_us = self._events.total()
         self._counted_us = span_us
         discs = [tracker.ellipse for tracker in self._bank]
         now_us = self._now_us
-        regions = find_regions(counts, span_us, self._regions, discs)
+        cued = (cued_region(counts, span_us, self._regions, box, discs) for box in self._cues)
+        regions = [each for each in cued if each is not None and now_us < self._cued_until_us]
+        regions += find_regions(counts, span_us, self._regions, discs)
         ready = [r for r in regions if not self._backoff(r).is_waiting(r, now_us)]
-        ready.sort(key=self._failures)
+        ready.sort(key=lambda r: (r.level != CUED_LEVEL, self._failures(r)))
         return ready[: self._regions.maximum_regions]
 
     def _backoff(self, region: Region) -> Backoff:

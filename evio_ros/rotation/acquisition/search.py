@@ -2,7 +2,8 @@
 
 Candidates come, in this order, from what was seen beside a rotor that was found before; from discs
 that are known; from the phase vortex (`winding`), which shows blades; and from the region's outline
-(`disc_outline`), as textures and single marks wind about no hub. Each is verified by tracking it
+(`disc_outline`), as textures and single marks wind about no hub. Where the view cuts the disc, its
+outline tells no hub: there `count_time_search` does. Each is verified by tracking it
 through the past (`verification`); the first that is confirmed is the result.
 """
 
@@ -18,18 +19,21 @@ from numpy.typing import ArrayLike, NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.explanation import Reason, Rejection, furthest
+from evio_ros.rotation.acquisition.count_time_search import candidates
 from evio_ros.rotation.acquisition.disc_outline import (
     LEAST_TURNS,
     is_cut,
     outline_ellipse,
     turning_candidate,
 )
+from evio_ros.rotation.acquisition.path_lock import FEWEST_EVENTS, MOST_EVENTS
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import DISC_REACH, Region
 from evio_ros.rotation.acquisition.verification import Verifier, is_surely_rotor
 from evio_ros.rotation.acquisition.winding import RotorCandidate, acquire
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.detector_parameters import DetectorSettings
+from evio_ros.rotation.phase_path.event_count_time import CountedEvents, active_span
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 
 __all__ = ["Candidates", "Found", "RetryAfter", "RotorSearch", "SearchRequest"]
@@ -48,6 +52,9 @@ _SOON_WAIT_US = 40_000
 """What turns, but not yet by as much as it must, is searched again after this time."""
 _OUTLINE_POINTS = 32
 """Points of an outline that are tried against tracked discs: a fifth of a radius apart."""
+_MOST_CYCLES, _HIGHEST_ORDER = 6.0, 3
+"""Of a pattern by count time, in events of a disc that the view cuts: what turns more often, or has
+more blades, shows in the spectrum of its cells."""
 _SAME_RADIUS = 0.5
 """Two discs are one where the hub of one lies nearer to the other's than this, in radii."""
 
@@ -178,7 +185,10 @@ class RotorSearch:
 
         if request.by_outline and not request.is_short:
             turning, slow_us = yield from self._turning_in(_outline_of(request), events)
-            tracker = yield from self._first_rotor(turning, request, events, is_cut(region))
+            is_hub_beyond = is_cut(region)
+            if turning and is_hub_beyond:
+                turning = yield from self._evenly_winding_in(request, events)
+            tracker = yield from self._first_rotor(turning, request, events, is_hub_beyond)
             if tracker is not None:
                 return Found(tracker, events, beside)
             wait_us = slow_us or wait_us
@@ -253,6 +263,23 @@ class RotorSearch:
         # Where a rotor moves, what it did of late comes first.
         others = latest[len(certain) :] + longer
         return certain + sorted(others, key=lambda candidate: candidate.coherence, reverse=True)
+
+    def _evenly_winding_in(
+        self, request: SearchRequest, events: RegionEvents
+    ) -> Work[list[RotorCandidate]]:
+        """What winds about a hub by count time: whatever its speed, wherever its hub."""
+        window = yield from events.last(events.span_us)
+        if len(window.events) < FEWEST_EVENTS:
+            self._reject(Rejection(Reason.FEW_EVENTS, len(window.events), FEWEST_EVENTS))
+            return []
+        start_us, end_us = active_span(window.events.t)
+        counted = CountedEvents.of(window.events.between(start_us, end_us), MOST_EVENTS)
+        found = yield from candidates(counted, request.region, _MOST_CYCLES, _HIGHEST_ORDER)
+        if isinstance(found, Rejection):
+            self._reject(found)
+            return []
+        length_s = 1e-6 * (end_us - start_us)
+        return [RotorCandidate(c.disc, c.turns / length_s, c.order, c.coherence) for c in found]
 
     def _winding(
         self, span_us: int, request: SearchRequest, events: RegionEvents

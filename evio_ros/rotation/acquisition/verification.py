@@ -114,7 +114,10 @@ class Verifier:
             if not isinstance(steady, Rejection):
                 return steady
         tracker = yield from self.track(lock.window, candidate, lock.template, lock.motion)
-        return tracker if is_surely_rotor(tracker) else tracker.why_not_credible()
+        if is_surely_rotor(tracker):
+            return tracker
+        self.is_promising = True
+        return tracker.why_not_credible()
 
     def _verify_steady(
         self, candidate: RotorCandidate, events: RegionEvents
@@ -151,7 +154,7 @@ class Verifier:
         self._bank.clear()
         tracker = self._bank.tracker_of(candidate.ellipse, template, motion)
         if before is not None:
-            tracker.begin_with_noise_of(before)
+            tracker.begin_with_errors_of(before)
         self._bank.add(tracker)
         for number, times_us in enumerate(window.slices, start=1):
             live, share = window.live[number - 1], window.shares[number - 1]

@@ -12,8 +12,9 @@ from evio_ros.crop import crop
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, RegionOfInterest
 from evio_ros.explanation import Explanation, Reason, Rejection, furthest
+from evio_ros.rotation.acquisition.count_time_search import candidates
 from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
-from evio_ros.rotation.looking_back.count_time_search import candidates
+from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.phase_path.event_count_time import CountedEvents, active_span
 from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path, shear_left
 
@@ -107,7 +108,7 @@ def _inside(events: EventBatch, region: Region) -> EventBatch:
 
 
 def _best_path(counted: CountedEvents, region: Region) -> PhasePath | Rejection:
-    found = candidates(counted, region)
+    found = result_of(candidates(counted, region))
     if isinstance(found, Rejection):
         return found
     paths: list[PhasePath] = []

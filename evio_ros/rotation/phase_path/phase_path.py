@@ -87,6 +87,9 @@ _LEAST_GAIN = 0.4
 """Log likelihood that an event of a rotor gains."""
 _LEAST_FORETOLD = 0.85
 """Of the gain: what one half of the path foretells of the other."""
+_LEAST_SHOWN, _LEAST_COMPARED = 0.1, 0.5
+"""An angle was shown where this share of what angles saw in the mean fell on it; angles that both
+halves have shown must hold this share of the events. Set by hand."""
 _LEAST_STIFFNESS = 0.1
 """Of the path over count time: what does not turn jumps."""
 _LARGEST_DISAGREEMENT = 0.05
@@ -340,10 +343,23 @@ def _why_hopeless(binned: BinnedEvents, phase: _Real) -> Rejection | None:
 
 
 def _foretold(binned: BinnedEvents, phase: _Real) -> float:
-    """What an event gains from the density of the other half of the path."""
+    """What an event gains where the density is that of the other half of the path.
+
+    Where the view is cut, a half does not show the whole disc. So the angles that both halves have
+    shown tell which share of the gain is foretold; 0 where they hold too few of the events.
+    """
     is_early = np.abs(phase - phase[0]) < 0.5 * abs(phase[-1] - phase[0])
-    gained = 0.0
+    density = binned.density(phase, BLUR)
+    events = max(float(binned.events.sum()), 1.0)
+    foretold, gained, compared = 0.0, 0.0, 0.0
     for half in (is_early, ~is_early):
-        density = binned.density(phase, BLUR, ~half)
-        gained += float(gains(binned, density, phase)[half].sum())
-    return gained / max(float(binned.events.sum()), 1.0)
+        shown = binned.exposure(phase, BLUR, ~half)
+        is_shown = shown > _LEAST_SHOWN * shown.mean()
+        both = binned.within(phase, is_shown)
+        other = np.where(is_shown, binned.density(phase, BLUR, ~half), density)
+        foretold += float(gains(both, other, phase)[half].sum())
+        gained += float(gains(both, density, phase)[half].sum())
+        compared += float(both.events[half].sum())
+    if compared < _LEAST_COMPARED * events or not gained > 0.0:
+        return 0.0
+    return foretold / gained * float(gains(binned, density, phase).sum()) / events

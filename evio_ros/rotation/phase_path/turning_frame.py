@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -89,20 +89,44 @@ class BinnedEvents:
             used: (bins,) of which bins; None for all.
         """
         orders = np.arange(_ORDERS + 1)
-        rate = np.abs(np.gradient(phase))
-        smooth = np.exp(-0.5 * (orders * blur) ** 2)
-        visible = scipy.fft.rfft(self.visible, axis=1)[:, : _ORDERS + 1]
         turn = np.exp(1j * np.outer(phase, orders))
         if used is not None:
             turn = turn * used[:, None]
         folded = np.einsum("cbk,bk->ck", self.harmonics, turn)
-        exposed = visible * (turn * rate[:, None]).sum(axis=0)
-        events = np.maximum(_periodic(folded * smooth), 0.0)
-        pixels = np.maximum(_periodic(exposed * smooth), 0.0)
+        events = np.maximum(_periodic(folded * _smooth(blur)), 0.0)
+        pixels = self.exposure(phase, blur, used)
         mean = events.sum() / max(pixels.sum(), 1e-9)
         # What was hardly seen is taken for empty; no event is impossible.
         doubt = 0.02 * pixels.mean() + 1e-9
         return np.maximum((events + 0.05 * mean * doubt) / (pixels + doubt), 0.03 * mean + 1e-12)
+
+    def exposure(self, phase: _Real, blur: float, used: NDArray[np.bool_] | None = None) -> _Real:
+        """How much of each angle of the turning frame the visible pixels saw, (channels, ANGLES).
+
+        Args:
+            phase, blur, used: as of `density`.
+
+        Returns:
+            Pixels, times the angle by which they were passed in radians.
+        """
+        orders = np.arange(_ORDERS + 1)
+        passed = np.abs(np.gradient(phase))
+        if used is not None:
+            passed = passed * used
+        turn = (np.exp(1j * np.outer(phase, orders)) * passed[:, None]).sum(axis=0)
+        visible = scipy.fft.rfft(self.visible, axis=1)[:, : _ORDERS + 1]
+        return np.maximum(_periodic(visible * turn * _smooth(blur)), 0.0)
+
+    def within(self, phase: _Real, kept: NDArray[np.bool_]) -> BinnedEvents:
+        """The events at some angles of the turning frame alone.
+
+        Args:
+            phase: (bins,) of the rotor.
+            kept: bool (channels, ANGLES), which angles.
+        """
+        turned = np.rint(phase * (ANGLES / (2 * math.pi))).astype(np.int64)
+        places = (np.arange(ANGLES) - turned[:, None]) % ANGLES
+        return replace(self, counts=self.counts * kept[:, places])
 
     def log_likelihood(self, density: _Real) -> tuple[_Real, _Real]:
         """Of each bin at each phase, (bins, ANGLES), and events a radian given off, (ANGLES,)."""
@@ -123,6 +147,11 @@ def correlated(pixels: _Real, pattern: _Real) -> _Real:
     """Sum over channels and angles of pixels * pattern turned to each phase, (..., ANGLES)."""
     product = scipy.fft.rfft(pixels, axis=-1) * np.conj(scipy.fft.rfft(pattern, axis=-1))
     return scipy.fft.irfft(product.sum(axis=-2), ANGLES, axis=-1)
+
+
+def _smooth(blur: float) -> _Real:
+    """Share of each order that a blur leaves."""
+    return np.asarray(np.exp(-0.5 * (np.arange(_ORDERS + 1) * blur) ** 2))
 
 
 def _periodic(harmonics: NDArray[np.complex128]) -> _Real:

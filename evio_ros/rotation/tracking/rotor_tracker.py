@@ -17,6 +17,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
 from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.known_discs import KnownDisc
+from evio_ros.rotation.tracking.cyclic_error import CyclicError
 from evio_ros.rotation.tracking.disc_filter import DiscFilter
 from evio_ros.rotation.tracking.likelihood import (
     LARGEST_STEP_RAD,
@@ -99,12 +100,14 @@ class RotorTracker:
         self._fastest_rad_s = fastest_rad_s
         self._lock = LockDetector()
         self._dispersion = OverDispersion()
+        self._cyclic = CyclicError()
         self._errors = ErrorBudget(start_us, template.template.first_share)
         self._held: CoherentSlices | None = None
         # Ends and numbers of events of the window's slices.
         self._events: deque[tuple[int, int]] = deque()
         self._first_phase: float | None = None
         self._seen_phase, self._seen_us = float(phase.state[0]), start_us
+        self._seen_speed = float(phase.state[1])
         # For how long there has been no data since it was seen.
         self._dead_us = 0
 
@@ -208,26 +211,46 @@ class RotorTracker:
         own_variance = dispersion.phase_variance(known)
         self._errors.add_slice(own_variance, disc_variance)
         variance = own_variance + disc_variance
-        offset = match.offset_rad + beyond
+        middle, line = slices.middle()
+        seen = line + match.offset_rad + beyond
+        cyclic = self._cyclic.at(seen)
+        offset = match.offset_rad + beyond - cyclic
         expected = offset**2 / (predicted_variance + variance)
         if dispersion.is_manoeuvre(offset**2 / (widest_variance + variance)):
             self._phase.inflate(offset, slices.speed, slices.length_s)
-        middle, line = slices.middle()
         measured = line + offset
         self._phase.update_coherent(slices.lengths_us, middle, measured, variance)
         self._errors.add_innovation(math.copysign(math.sqrt(expected), offset))
         dispersion.update_phase(expected, self._lock.slices)
         after_us = sum(slices.lengths_us[middle + 1 :]) + 0.5 * slices.lengths_us[middle]
-        dispersion.update_white(1e-6 * (self.t_us - after_us), measured, known)
+        time_s = 1e-6 * (self.t_us - after_us)
+        dispersion.update_white(time_s, measured, known)
         dispersion.update_sectors(score, slices.events, self._lock.slices)
-        self._disc.update(score, -match.offset_rad, predicted_variance, dispersion.sectors)
+        ahead = cyclic - match.offset_rad
+        self._disc.update(score, ahead, predicted_variance, dispersion.sectors)
+        self._learn_cyclic(time_s, seen)
+
+    def _learn_cyclic(self, time_s: float, seen: float) -> None:
+        """Learn what comes again with each turn; phases that were measured are corrected by it."""
+        was_known = self._cyclic.is_known
+        # A calm model averages over the turns by itself.
+        is_wanted = was_known or self._phase.is_agile
+        change = self._cyclic.add(time_s, seen, is_wanted)
+        if change is None:
+            return
+        self._phase.correct_phases(change.at)
+        if not was_known:
+            # What was taken for motion, and for noise, is neither.
+            self._phase.inflate_speed(change.size_rad * abs(float(self._phase.state[1])))
+            self._dispersion.phase = self._dispersion.white
 
     def _update_template(self, slices: CoherentSlices) -> None:
         """Let the template learn from slices, at the phase that they were found to have."""
         phase, speed, _ = self._phase.state.tolist()
         self.usual_speed = max(abs(speed), _USUAL_KEPT * self.usual_speed)
         middle_s = 0.5 * slices.length_s
-        ahead = phase - speed * middle_s - (slices.phase + 0.5 * slices.turned_rad)
+        at_middle = phase - speed * middle_s
+        ahead = at_middle + self._cyclic.at(at_middle) - (slices.phase + 0.5 * slices.turned_rad)
         drift = self._template.add(
             self.t_us,
             slices.folded,
@@ -243,17 +266,22 @@ class RotorTracker:
         """The rotor was not seen turning: it stands still, or is lost."""
         self._dispersion.interrupt()
         if not self._lock.is_standing(slices.events, slices.exposed_rad):
+            self._cyclic.interrupt()
             self.unseen_us += slices.length_us
             self._phase.coast(slices.lengths_us)
             return
-        if self._lock.is_lull(slices.turned_rad * slices.live):
+        # What braked when it was seen last, and would turn back by now, has come to rest.
+        is_at_rest = slices.speed * self._seen_speed < 0.0
+        if self._lock.is_lull(slices.turned_rad * slices.live) and not is_at_rest:
             self._phase.coast(slices.lengths_us)
             return
         self.stopped = True
+        self._cyclic.interrupt()
         spread = STOPPED_PHASE * abs(slices.turned_rad), STOPPED_SPEED * self.usual_speed, 0.0
         # Where it is still after dead time, that may have been its standstill already.
-        phase = self._seen_phase if self._dead_us else slices.phase
-        self._phase.restart(phase, 0.0, spread, 0)
+        phase = self._seen_phase if self._dead_us or is_at_rest else slices.phase
+        unseen_us = self.t_us - slices.length_us - self._seen_us if is_at_rest else 0
+        self._phase.restart(phase, 0.0, spread, unseen_us)
         for length_us in slices.lengths_us:
             self._rest(slices.events, length_us, slices.live, slices.share)
 
@@ -263,6 +291,7 @@ class RotorTracker:
         spread = math.pi, self.usual_speed, self.usual_speed / slices.length_s
         self._phase.restart(slices.end, speed, spread, 0)
         self._dispersion.interrupt()
+        self._cyclic.interrupt()
         self.unseen_us += slices.length_us
 
     def _pass_dead(self, lengths_us: tuple[int, ...]) -> None:
@@ -313,6 +342,8 @@ class RotorTracker:
         self._held = None
         self._lock.restart()
         self._dispersion.interrupt()
+        # It may be off by a blade from now on.
+        self._cyclic = CyclicError()
 
     def why_not_seen(self) -> Rejection | None:
         """Why nothing turns as expected from slice to slice; None where it does."""
@@ -361,9 +392,10 @@ class RotorTracker:
         motion = self._phase.motion_before(t_us, ago_s)
         return self._disc.ellipse_before(ago_s), self.template.without_first_guess(), motion
 
-    def begin_with_noise_of(self, other: RotorTracker) -> None:
+    def begin_with_errors_of(self, other: RotorTracker) -> None:
         """Expect such errors of the slices as another tracker of the same disc has learned."""
         self._dispersion = other._dispersion.continued()
+        self._cyclic = other._cyclic.continued()
 
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen in it."""
@@ -380,6 +412,7 @@ class RotorTracker:
         if 0 < self.resting_us < window.length_us:
             # It may have turned on where nothing was seen of it.
             variance += (self._lock.longest_lull_rad / (1e-6 * window.length_us)) ** 2
+        variance += 2.0 * self._cyclic.variance / (1e-6 * window.length_us) ** 2
         std = math.sqrt(variance)
         start_us = self.t_us - window.length_us
         return RotorEstimate(
@@ -413,6 +446,7 @@ class RotorTracker:
         """The rotor was seen, and will be at a phase at the end of the slice."""
         self.unseen_us = self._dead_us = 0
         self._seen_phase, self._seen_us = phase, self.t_us
+        self._seen_speed = float(self._phase.state[1])
 
     def _note_events(self, events: int) -> None:
         """Add a slice's events to those of the window."""

@@ -295,7 +295,8 @@ class ErrorBudget:
             self._drift.since(drift_us)[0],
             self._drift.since(start_us)[1],
         )
-        return speed_variance(claim, window_s, slow) + 2 * (window.wobble_rad / window_s) ** 2
+        known = speed_variance(claim, window_s, slow)
+        return known + window.model_variance + 2 * (window.wobble_rad / window_s) ** 2
 
     def _motion_since(self, t_us: int) -> tuple[float, float]:
         """Root mean squares of shift and shear a second since a time, at least of the latest."""

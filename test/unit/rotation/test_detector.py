@@ -588,3 +588,32 @@ def test_a_search_that_may_always_go_on_changes_nothing():
     results = [asked.process(step) for step in steps]
     assert any(results)
     assert results == detect(events, window_us=20_000, step_us=20_000)
+
+
+@pytest.mark.parametrize("hold_us", [None, 100_000, 10_000_000])
+def test_a_rotor_too_small_to_be_searched_is_found_where_a_cue_says_it_is(hold_us):
+    """Nine cells of activity are no region; the cue must last until there are events enough."""
+    rotor = IdealRotor(19.1667, ellipse=Ellipse((100.0, 80.0), (5.0, 4.5), 0.2), event_rate_hz=5e4)
+    events = events_of([rotor], 700_000)
+    detector = RotationDetector(SIZE)
+    if hold_us is not None:
+        detector.cue([(85.0, 65.0, 115.0, 95.0)], hold_us)
+    found = []
+    for step in windows([events], SIZE, detector.parameters.step_us, 0, covered_only=True):
+        found = detector.process(step)
+    if hold_us != 10_000_000:
+        assert found == []
+        assert detector.statistics.regions_searched == 0
+        return
+    (estimate,) = found
+    assert estimate.rpm == pytest.approx(60 * rotor.frequency_hz, rel=1e-3)
+    assert estimate.blade_count == rotor.blades
+
+
+def test_a_cue_to_noise_finds_nothing():
+    events = events_of([], 600_000, noise_hz=1e6)
+    detector = RotationDetector(SIZE)
+    detector.cue([(0.0, 0.0, 200.0, 200.0), (-50.0, -50.0, 999.0, 999.0)], 10_000_000)
+    for step in windows([events], SIZE, detector.parameters.step_us, 0, covered_only=True):
+        assert detector.process(step) == []
+    assert detector.statistics.regions_searched > 0

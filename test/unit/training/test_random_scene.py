@@ -21,6 +21,18 @@ def test_all_kinds_come():
     assert kinds == {(False, False), (True, False), (True, True)}
 
 
+def test_a_kind_that_is_asked_for_comes():
+    for seed in range(20):
+        made = [
+            random_scene(np.random.default_rng(seed), SIZE, 0.05, kind)
+            for kind in ("clutter", "drone", "disc")
+        ]
+        assert [len(one.scene.rotors) for one in made[:2]] in ([0, 4], [0, 0])
+        for disc in made[2].scene.rotors:
+            assert disc.pattern.disc_reflectance is not None
+            assert max(map(abs, disc.speed.rpm)) < 1500
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_boxes_lie_in_the_image_and_hold_events(seed):
     labelled = random_scene(np.random.default_rng(seed), SIZE, 0.05)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.rotation.acquisition.regions import LEVELS, Region, RegionParameters, find_regions
+from evio_ros.rotation.acquisition.regions import (
+    LEVELS,
+    Region,
+    RegionParameters,
+    cued_region,
+    find_regions,
+)
 
 PARAMETERS = RegionParameters()
 SHAPE = (60, 80)
@@ -36,6 +42,49 @@ def test_what_is_small_or_quiet_or_no_more_than_the_rest_is_no_region():
     assert find_regions(grid_of(tiny), SECOND_US, PARAMETERS) == []
     block = (slice(5, 10), slice(10, 15))
     assert find_regions(grid_of(block, events=79), SECOND_US, PARAMETERS) == []
+
+
+def cells_of(region: Region | None) -> set[tuple[int, int]]:
+    """Row and column of each cell."""
+    return set(map(tuple, region.cells.tolist())) if region is not None else set()
+
+
+def test_a_cue_cuts_a_rotor_out_of_what_hangs_together_with_it():
+    rotor, clutter = (slice(10, 20), slice(10, 20)), (slice(10, 20), slice(20, 60))
+    grid = grid_of(rotor, clutter)
+    (everything,) = find_regions(grid, SECOND_US, PARAMETERS)
+    assert len(everything.cells) == 500
+    found = cued_region(grid, SECOND_US, PARAMETERS, (40.0, 40.0, 80.0, 80.0))
+    assert cells_of(found) == {(row, column) for row in range(10, 20) for column in range(10, 20)}
+    assert found.events == 50_000
+
+
+def test_where_a_cue_is_less_is_enough():
+    block, box = (slice(5, 10), slice(10, 15)), (32.0, 12.0, 68.0, 48.0)
+    faint = grid_of(block, events=79)
+    assert find_regions(faint, SECOND_US, PARAMETERS) == []
+    assert len(cells_of(cued_region(faint, SECOND_US, PARAMETERS, box))) == 25
+    few = grid_of((slice(5, 7), slice(10, 12)))
+    assert find_regions(few, SECOND_US, PARAMETERS) == []
+    assert len(cells_of(cued_region(few, SECOND_US, PARAMETERS, box))) == 4
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 30, 12), (-90, -90, -10, -10), (400, 300, 500, 400), (60, 40, 30, 20)]
+)
+def test_a_cue_to_where_nothing_is_gives_nothing(box):
+    grid = np.zeros(SHAPE, np.int32)
+    grid[5:10, 10:15] = 500
+    assert cued_region(grid, SECOND_US, PARAMETERS, box) is None
+
+
+def test_a_cue_leaves_out_rotors_that_are_tracked():
+    grid = np.full(SHAPE, 500, np.int32)
+    box = (0.0, 0.0, 320.0, 240.0)
+    found = cued_region(grid, SECOND_US, PARAMETERS, box, [DISC])
+    x, y = np.array([(4 * column + 1.5, 4 * row + 1.5) for row, column in cells_of(found)]).T
+    assert DISC.disc_coordinates(x, y)[0].min() >= 1.25
+    assert 0 < len(x) < 60 * 80
 
 
 def test_what_is_alike_everywhere_is_a_region_of_the_last_level_alone():

@@ -297,3 +297,28 @@ def test_a_slow_rotor_may_stop_within_a_turn():
         t = 1e-6 * length_us * (index + 0.5)
         filter_.update(length_us, speed * t - 0.5 * braking * t**2, 1e-6)
     assert filter_.state[1] == pytest.approx(speed - braking * 0.3, abs=0.5)
+
+
+def test_models_that_agree_add_no_variance_and_those_that_do_not_add_what_they_differ_by():
+    steady, _ = run(lambda t: 120.0 * t)
+    window = steady.window()
+    assert 0.0 <= window.model_variance < window.variance
+    # A speed that changes within the window, before it is clear which model is right.
+    changed, _ = run(lambda t: 120.0 * t + 6.0 * max(t - 0.95, 0.0))
+    right = 120.0 + 6.0 * 0.05 / 0.1
+    window = changed.window()
+    assert math.sqrt(window.variance + window.model_variance) > 0.5 * abs(window.speed - right)
+
+
+def test_a_known_error_is_taken_off_the_phases_of_the_past_too():
+    def error(phase: float) -> float:
+        return 0.05 * math.cos(phase)
+
+    filter_, _ = run(lambda t: 30.0 * t + error(30.0 * t), noise=1e-3)
+    filter_.correct_phases(error)
+    filter_.inflate_speed(0.05 * 30.0)
+    for index in range(200, 220):
+        filter_.update(SLICE_US, 30.0 * (index + 0.5) * SLICE_S, 1e-6)
+    window = filter_.window()
+    assert filter_.state[0] == pytest.approx(30.0 * 220 * SLICE_S, abs=5e-3)
+    assert window.speed == pytest.approx(30.0, abs=3 * math.sqrt(window.variance))

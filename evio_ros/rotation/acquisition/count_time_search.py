@@ -1,4 +1,4 @@
-"""Finding what turns in a region of a whole recording, however its speed changes.
+"""Finding what turns in a region, however its speed changes.
 
 In count time (`event_count_time`) a rotor turns almost evenly, so the phase vortex holds: with q
 cycles over the whole count time u = 0 to 1, the phasor of a cell,
@@ -22,6 +22,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.phase_vortex import best_starts, refined_hub
 from evio_ros.rotation.acquisition.regions import Region
+from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.phase_path.event_count_time import CountedEvents
 
 __all__ = ["candidates"]
@@ -68,10 +69,22 @@ class _WindingDisc:
     coherence: float
 
 
-def candidates(counted: CountedEvents, region: Region) -> list[_WindingDisc] | Rejection:
+def candidates(
+    counted: CountedEvents,
+    region: Region,
+    most_cycles: float = MOST_CYCLES,
+    highest_order: int = _HIGHEST_ORDER,
+) -> Work[list[_WindingDisc] | Rejection]:
     """What winds about a hub in a region over all events, the most coherent first.
 
-    Where nothing does, why not.
+    Args:
+        counted: the events.
+        region: where to look.
+        most_cycles: of a pattern, over all events.
+        highest_order: greatest angular order of a pattern.
+
+    Returns:
+        The candidates; why there are none where nothing winds.
     """
     points = region.cell_centers()
     cell = _cell_of_events(counted, region)
@@ -82,7 +95,10 @@ def candidates(counted: CountedEvents, region: Region) -> list[_WindingDisc] | R
     shifts = np.stack([root @ np.array((i, j)) for i in _HUB_GRID for j in _HUB_GRID])
     reach = math.sqrt(float(np.trace(spread)))
     found = []
-    for _, cycles, order, center in _starts(counted, cell, points, centroid + shifts):
+    limits = most_cycles, highest_order
+    starts = yield from _starts(counted, cell, points, centroid + shifts, limits)
+    for _, cycles, order, center in starts:
+        yield
         phasors, scale = _phasors(counted, cell, cycles, len(points))
         coherence, center, _ = refined_hub(
             phasors, points, scale, centroid, reach, order, center - centroid, np.zeros(2)
@@ -104,20 +120,24 @@ def candidates(counted: CountedEvents, region: Region) -> list[_WindingDisc] | R
 
 
 def _starts(
-    counted: CountedEvents, cell: NDArray[np.int64], points: _Real, hubs: _Real
-) -> list[tuple[float, float, int, _Real]]:
+    counted: CountedEvents,
+    cell: NDArray[np.int64],
+    points: _Real,
+    hubs: _Real,
+    limits: tuple[float, int],
+) -> Work[list[tuple[float, float, int, _Real]]]:
     """Coherence, cycles, order and hub of the most hopeful starts of each order."""
+    most_cycles, highest = limits
     stride = -(-len(points) // _CELLS_TRIED)
     some = np.ascontiguousarray(points[::stride])
     starts: dict[int, list[tuple[float, float, int, _Real]]] = {}
-    for cycles in _cycles():
+    for cycles in _cycles(most_cycles):
+        yield
         phasors = np.ascontiguousarray(_phasors(counted, cell, cycles, len(points))[0][:, ::stride])
         size = np.hypot(phasors[0::2], phasors[1::2])
         scale = float((size.sum(axis=1) ** 2).sum())
-        power, best, _ = best_starts(
-            phasors, some, np.zeros(2), hubs, np.zeros((1, 2)), _HIGHEST_ORDER
-        )
-        for i, order in enumerate(range(-_HIGHEST_ORDER, _HIGHEST_ORDER + 1)):
+        power, best, _ = best_starts(phasors, some, np.zeros(2), hubs, np.zeros((1, 2)), highest)
+        for i, order in enumerate(range(-highest, highest + 1)):
             if order and cycles / abs(order) >= FEWEST_TURNS:
                 start = (float(power[i]) / max(scale, 1e-9), cycles, order, hubs[best[i]])
                 starts.setdefault(order, []).append(start)
@@ -125,9 +145,9 @@ def _starts(
     return [start for of_order in ranked for start in of_order[:_REFINED]]
 
 
-def _cycles() -> list[float]:
+def _cycles(most: float) -> list[float]:
     cycles = [FEWEST_TURNS]
-    while cycles[-1] < MOST_CYCLES:
+    while cycles[-1] < most:
         cycles.append(min(cycles[-1] * CYCLE_RATIO, cycles[-1] + CYCLE_STEP))
     return cycles
 

@@ -1,0 +1,72 @@
+"""Where another detector sees rotors: cues for the rotation detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vision_msgs.msg import Detection2DArray
+
+from evio_ros.parameters import Parameters, parameter
+from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.detection_messages import objects_of
+from evio_ros.ros.event_subscription import SensorClock
+from evio_ros.ros.quality_of_service import results_quality
+from evio_ros.rotation.detector import RotationDetector
+
+__all__ = ["CueInput", "CueParameters"]
+
+_TOPIC = "rvt_detector/tracks"
+
+
+@dataclass(frozen=True)
+class CueParameters(Parameters):
+    """Which objects of rvt_detector/tracks are cues to search there first."""
+
+    classes: str = parameter(
+        "rotor,drone",
+        doc="Classes of objects in whose boxes rotors are searched for first, with lower "
+        "thresholds for what is active; commas between, empty for none.",
+    )
+    least_score: float = parameter(
+        0.3, minimum=0.0, maximum=1.0, doc="Objects that are less probable are no cues."
+    )
+    hold_us: int = parameter(
+        300_000,
+        unit="us",
+        minimum=1_000,
+        maximum=10_000_000,
+        doc="A cue holds for so long after its window's end.",
+    )
+
+
+class CueInput:
+    """Subscribes a node to cues, and hands the newest ones to its detector.
+
+    Args:
+        node: a node with the parameters `cues`.
+
+    Attributes:
+        boxes: number of cues that were handed on.
+    """
+
+    def __init__(self, node: EvioNode) -> None:
+        self.boxes = 0
+        self._node = node
+        self._newest: Detection2DArray | None = None
+        node.create_subscription(Detection2DArray, _TOPIC, self._note, results_quality())
+
+    def hand_on(self, detector: RotationDetector, clock: SensorClock) -> None:
+        """Tell the detector of what has come since the last call."""
+        message, self._newest = self._newest, None
+        p = self._node.parameters.get(CueParameters, "cues")
+        wanted = [name.strip() for name in p.classes.split(",") if name.strip()]
+        if message is None or not wanted:
+            return
+        objects, _ = objects_of(message, clock.offset_ns)
+        cues = [one for one in objects if one.class_name in wanted and one.score >= p.least_score]
+        if cues:
+            self.boxes += len(cues)
+            detector.cue([one.corners for one in cues], cues[0].t_us + p.hold_us)
+
+    def _note(self, message: Detection2DArray) -> None:
+        self._newest = message

@@ -1,0 +1,87 @@
+"""A PostgreSQL server of the tests' own, from the binaries that Debian's package installs."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Self
+
+__all__ = ["PostgresServer", "postgres_binaries"]
+
+
+def postgres_binaries() -> Path | None:
+    """The folder of the newest installed server's binaries; None where there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if found:
+        return found[-1].parent
+    initdb = shutil.which("initdb")
+    return Path(initdb).parent if initdb else None
+
+
+class PostgresServer:
+    """A server in a folder; a context manager that leaves it stopped.
+
+    The server refuses to run as root: then it runs as the user postgres, whom Debian's package
+    makes.
+
+    Args:
+        folder: an empty folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        binaries = postgres_binaries()
+        assert binaries is not None
+        self._binaries, self._folder = binaries, folder
+        self._data = folder / "data"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            for parent in (folder, *folder.parents[:3]):
+                if parent != Path("/tmp"):
+                    parent.chmod(parent.stat().st_mode | 0o011)
+        self._run(
+            "initdb", "-D", self._data, "-U", "evio", "-A", "trust", "-E", "UTF8", "--no-sync"
+        )
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"postgresql://evio@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"-p {self.port} -k {self._folder} -c fsync=off -c listen_addresses=127.0.0.1"
+        log = self._folder / "log"
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", log, "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if (self._data / "postmaster.pid").exists():
+            self.stop()
+
+    def _run(self, program: str, *arguments: object) -> None:
+        user = "postgres" if os.geteuid() == 0 else None
+        command = [str(self._binaries / program), *map(str, arguments)]
+        subprocess.run(
+            command,
+            check=True,
+            user=user,
+            extra_groups=[] if user else None,
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            stdout=subprocess.DEVNULL,
+        )

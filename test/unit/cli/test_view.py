@@ -1,0 +1,92 @@
+"""`evio view`: the page over a recording, until Ctrl-C."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+for module in ("dash", "uvicorn"):
+    pytest.importorskip(module, reason="the page: pip install 'evio_ros[web]'")
+
+TIMEOUT_S = 60.0
+
+
+@pytest.fixture
+def shown(start_evio, fan_recording) -> Callable[..., tuple[Any, str]]:
+    """Shows the fan; gives the process and the address that it tells."""
+
+    def show(*options: object) -> tuple[Any, str]:
+        process = start_evio("view", fan_recording, "--no-browser", "--port", 0, *options)
+        told = process.stderr.readline()
+        (address,) = re.findall(r"is shown at (\S+); Ctrl-C ends it$", told.strip())
+        return process, address
+
+    return show
+
+
+def get(address: str, path: str, **headers: str) -> tuple[int, bytes]:
+    url = urlsplit(address)
+    connection = http.client.HTTPConnection("127.0.0.1", url.port, timeout=TIMEOUT_S)
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    return response.status, content
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_it_shows_a_recording_until_it_is_ended(shown, number, code, said):
+    process, address = shown("--paused")
+    status, content = get(address, "/api/status")
+    assert status == 200
+    told = json.loads(content)
+    assert told["title"] == "fan.dat"
+    assert told["playback"]["is_paused"]
+    assert told["playback"]["duration_us"] == pytest.approx(600_000, rel=0.01)
+    status, page = get(address, "/")
+    assert status == 200
+    assert b"dash_renderer" in page
+    assert b"http://" not in page.replace(b"http://www.w3.org", b"")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, out, err) == (code, "", f"evio: {said}\n")
+
+
+def test_others_need_the_token_that_is_printed(shown):
+    _, address = shown("--host", "0.0.0.0")
+    (token,) = re.findall(r"\?token=(\w{32})$", address)
+    assert get(address, "/api/status")[0] == 401
+    assert get(address, "/api/status", authorization=f"Bearer {token}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("no_such.raw",), "no_such.raw: "),
+        (("scene:nothing",), "'nothing' is not one of"),
+        (("fan.dat", "--start", 1000), "past the recording's end"),
+        (("fan.dat", "--window-ms", "nan"), "--window-ms: nan is not a finite number"),
+        (("fan.dat", "--start", -1), "start_us: -1000000 is below the minimum 0"),
+        (("fan.dat", "--host", "no.such.host.invalid"), "cannot listen on no.such.host.invalid"),
+        (("fan.dat", "--token-file", "missing"), "missing"),
+    ],
+)
+def test_what_cannot_be_shown_is_said_in_one_line(
+    evio, fan_recording, monkeypatch, options, message
+):
+    monkeypatch.chdir(fan_recording.parent)
+    code, out, err = evio("view", "--no-browser", "--port", 0, *options)
+    assert (code, out) == (2, "")
+    assert err.startswith("evio: ")
+    assert err.count("\n") == 1
+    assert message in err

@@ -1,0 +1,34 @@
+import pytest
+
+pytest.importorskip("torch", reason="networks need the extra rvt")
+pytest.importorskip("evlib", reason="networks need the extra rvt")
+pytest.importorskip("faster_coco_eval", reason="average precision needs the extra train")
+
+from evio_ros.detection.rvt_configuration import RvtConfiguration
+from evio_ros.detection.rvt_network import RvtNetwork
+from evio_ros.events import SensorSize
+from evio_ros.training.evaluation import evaluate_model
+from evio_ros.training.random_scene import CLASSES
+
+CONFIGURATION = RvtConfiguration("nano", CLASSES, SensorSize(64, 64), 1, window_us=5000)
+
+
+def test_a_network_that_always_reports_gives_an_alarm_in_each_empty_window(tmp_path):
+    weights = RvtNetwork(CONFIGURATION).published_weights()
+    for name, value in weights.items():
+        if "obj_preds" in name or "cls_preds" in name:
+            value.fill_(5.0 if name.endswith("bias") else 0.0)
+    done = []
+    quality = evaluate_model(
+        CONFIGURATION, weights, 0, 2, 3, 7, 0.9, "eager", tmp_path, done.append
+    )
+    assert done == [1, 2]
+    assert quality.ap50 == (-1.0, -1.0)
+    # Windows of 5 ms.
+    assert quality.false_alarms_a_minute == pytest.approx(60 / 0.005)
+
+
+def test_untrained_networks_are_no_good(tmp_path):
+    weights = RvtNetwork(CONFIGURATION).published_weights()
+    quality = evaluate_model(CONFIGURATION, weights, 6, 0, 2, 7, 0.3, "eager", tmp_path)
+    assert all(ap50 < 0.2 for ap50 in quality.ap50)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+from web_desk import rotor, sample
+
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.web.live_view import EventSample, LiveView, NodeReport
+
+
+def events(start_us: int, size: SensorSize | None = None) -> EventSample:
+    """One event in 10 ms."""
+    t, place = np.array([start_us]), np.zeros(1, np.uint16)
+    batch = EventBatch(size or SensorSize(8, 8), t, place, place, np.ones(1, bool))
+    return EventSample(batch, start_us, start_us + 10_000, 1.0)
+
+
+def starts(view: LiveView) -> list[int]:
+    return [one.start_us for one in view.samples_after(-(1 << 62))]
+
+
+def test_of_events_the_last_second_is_kept():
+    view = LiveView()
+    for start_us in range(0, 3_000_000, 10_000):
+        view.put_events(events(start_us))
+    assert (starts(view)[0], starts(view)[-1]) == (1_990_000, 2_990_000)
+    assert [one.start_us for one in view.samples_after(2_980_000)] == [2_980_000, 2_990_000]
+    assert view.newest_events_us() == 3_000_000
+
+
+def test_events_from_before_or_of_another_sensor_begin_anew():
+    view = LiveView()
+    for start_us in (500_000, 510_000, 100_000):
+        view.put_events(events(start_us))
+    assert starts(view) == [100_000]
+    view.put_events(events(110_000, SensorSize(9, 9)))
+    assert starts(view) == [110_000]
+
+
+def test_a_publisher_whose_time_stands_still_fills_no_memory():
+    view = LiveView()
+    for _ in range(100):
+        view.put_events(events(0))
+    assert len(starts(view)) == 1
+
+
+def test_windows_are_told_once():
+    view = LiveView()
+    seen, fresh = view.states_after(0)
+    assert (seen, fresh, view.state, view.state_age_s()) == (0, [], None, None)
+    for t_us in range(700):
+        view.put_state(sample(t_us, rotor()))
+    seen, fresh = view.states_after(seen)
+    assert (seen, [one.t_us for one in fresh]) == (700, list(range(200, 700)))
+    assert view.states_after(seen) == (700, [])
+    assert view.states_after(698)[1] == fresh[-2:]
+
+
+def test_the_newest_report_of_each_node_counts():
+    view = LiveView()
+    for name, message in (("/b: x", "1"), ("/a: y", "2"), ("/b: x", "3")):
+        view.put_report(NodeReport(name, "ok", message))
+    assert [(one.name, one.message) for one in view.reports()] == [("/a: y", "2"), ("/b: x", "3")]
+
+
+def test_what_is_wanted_is_told_while_somebody_looks():
+    view = LiveView()
+    assert not view.is_wanted("events")
+    with view.watching("events"), view.watching("events"):
+        assert view.is_wanted("events")
+        assert not view.is_wanted("picture")
+    assert not view.is_wanted("events")
+    view.ask("picture")
+    assert view.is_wanted("picture")

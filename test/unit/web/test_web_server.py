@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+from web_desk import Desk, ask, served
+
+from evio_ros.errors import ParameterError
+from evio_ros.web.api import create_app
+from evio_ros.web.web_parameters import WebParameters
+from evio_ros.web.web_server import WebServer
+
+
+def test_a_port_in_use_is_said_in_one_line():
+    app = create_app(Desk(), WebParameters(port=0))
+    with served(app) as server:
+        taken = WebParameters(port=server.port)
+        with pytest.raises(ParameterError, match=rf"port {server.port}: Address already in use"):
+            WebServer(app, taken)
+        assert ask(server.port, "/api/status")[0] == 200
+
+
+def test_an_address_of_another_machine_is_refused():
+    parameters = WebParameters(host="203.0.113.7", token="x" * 16, port=0)
+    with pytest.raises(ParameterError, match=r"cannot listen on 203\.0\.113\.7"):
+        WebServer(create_app(Desk(), parameters), parameters)
+
+
+def test_the_port_is_free_again_after_the_end():
+    with served(create_app(Desk(), WebParameters(port=0))) as server:
+        port = server.port
+        held = socket.create_connection(("127.0.0.1", port))
+    held.close()
+    with served(create_app(Desk(), WebParameters(port=0)), WebParameters(port=port)) as server:
+        assert ask(port, "/api/status")[0] == 200
