@@ -2,7 +2,7 @@
 
 python bench/fusion.py                  all tables
 python bench/fusion.py --table speed    one of speed, moment, honesty, turns, hidden, velocity,
-                                        confidence, cost
+                                        confidence, real, cost
 python bench/fusion.py --seeds 4        more recordings of each scene
 
 The detector's windows are measured once and kept beside the simulated recordings. Angles are
@@ -28,7 +28,7 @@ from fusion_bench.figures import (
     honesty,
     return_errors,
 )
-from fusion_bench.recorded import Run, long_run, simulated_run
+from fusion_bench.recorded import Run, long_run, simulated_run, take_runs
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import chi2
@@ -96,7 +96,9 @@ def moment(seeds: int) -> Table:
         for track, blades in rotors_of(scene, seeds):
             angles = (track.predicted, track.held, track.passed)
             parts.append([from_usual(one, track.angle, blades) for one in angles])
-        predicted, held, passed = (np.degrees(np.concatenate(one)) for one in zip(*parts))
+        predicted, held, passed = (
+            np.degrees(np.concatenate(one)) for one in zip(*parts, strict=True)
+        )
         medians = [np.median(one) for one in (predicted, held, passed)]
         texts = [f"{medians[0]:.3f}", f"{np.percentile(predicted, 95):.3f}"]
         texts += [f"{one:.3f}" for one in medians[1:]]
@@ -142,8 +144,8 @@ def turns(seeds: int) -> Table:
     table = Table(
         "turns over 60 s", "turns", "largest error", "slips", "identities", "windows seen"
     )
-    for rpm in ((1150.0, 1150.0), (900.0, 1300.0)):
-        run = long_run(rpm, 0.05)
+    for ramp in (False, True):
+        run = long_run(ramp, 0.05)
         (track,) = fuse(run).tracks.values()
         assert run.truth is not None
         errors = np.array(track.turns) - track.turns[0]
@@ -216,6 +218,30 @@ def costs(seeds: int) -> Table:
     return table
 
 
+def real(seeds: int) -> Table:
+    """Real takes: the speed, and the angle at the moment of publishing."""
+    columns = "windows", "detector", "fused", "angle now, degrees", "last window as it is", "gated"
+    table = Table("real takes, relative error of the speed, median (p95)", *columns)
+    for run in take_runs():
+        fused = fuse(run)
+        (track,) = fused.tracks.values()
+        if len(track.errors) < 3:
+            continue
+        pairs = [np.percentile(values, (50, 95)) for values in (track.alone, track.errors)]
+        now = [
+            np.degrees(np.median(from_usual(values, track.angle, 1)))
+            for values in (track.predicted, track.passed)
+        ]
+        table.add_row(
+            run.name,
+            str(len(track.errors)),
+            *(f"{a:.1e} ({b:.1e})" for a, b in pairs),
+            *(f"{one:.1f}" for one in now),
+            str(fused.outcomes.get("gated", 0)),
+        )
+    return table
+
+
 TABLES: dict[str, Callable[[int], Table]] = {
     "speed": speed,
     "moment": moment,
@@ -224,6 +250,7 @@ TABLES: dict[str, Callable[[int], Table]] = {
     "hidden": hidden,
     "velocity": velocity,
     "confidence": confidence,
+    "real": real,
     "cost": costs,
 }
 

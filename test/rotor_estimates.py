@@ -32,6 +32,10 @@ FAN = RotorEstimate(
 )
 
 
+_QUICK = 0.2
+"""Share of the phase's deviation by which neighbouring estimates differ."""
+
+
 class TurningFan:
     """A fan of a known motion, whose phase is 1 at `WINDOW_US`, the end of the first window.
 
@@ -78,7 +82,7 @@ class TurningFan:
             e,
             t_us=t_us,
             rpm=self.rpm(t_us - 0.5 * e.window_us) + e.rpm_std * noise[0],
-            angle_rad=(phase + e.angle_std_rad * noise[1]) % (2 * math.pi),
+            angle_rad=(phase + _QUICK * e.angle_std_rad * noise[1]) % (2 * math.pi),
             turns=phase / (2 * math.pi),
             center=(x + e.center_std[0] * noise[2], y + e.center_std[1] * noise[3]),
             velocity=self.velocity,

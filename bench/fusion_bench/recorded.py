@@ -7,12 +7,15 @@ not depend on fusion, so it is measured once and read from the cache of simulate
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from real_takes import AS_IT_IS, FOLDER, SPEEDS_RPM, WINDOW_US, Take, kind_of, measured, takes
 
 from evio_ros.atomic_file import atomic_file
 from evio_ros.ellipse import Ellipse
@@ -26,14 +29,16 @@ from evio_ros.simulation.presets import Preset
 from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 from evio_ros.simulation.scene import Path as DiscPath
 from evio_ros.simulation.speed import SpeedProfile
-from evio_ros.simulation.truth import Truth, truth_path
+from evio_ros.simulation.truth import RotorTruth, Truth, truth_path
 from evio_ros.sources.registry import open_recording
 
-__all__ = ["Run", "long_run", "simulated_run"]
+__all__ = ["Run", "long_run", "simulated_run", "take_runs"]
 
 _PACKET_US = 10_000
-_LONG_S = 60.0
+_LONG_S, _LONG_RPM = 60.0, 1150.0
+_RAMP_RPM = 900.0, 1300.0
 _VERSION = 1
+_Retime = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -68,51 +73,102 @@ def simulated_run(
     return _run(f"{scene} {seed}", path, window_us, 0.0)
 
 
-def long_run(rpm: tuple[float, float], lost: float) -> Run:
-    """A minute of a small fan, some packets of which are lost.
+def long_run(ramp: bool, lost: float) -> Run:
+    """A minute of a small fan at 1150 rpm, some packets of which are lost.
 
     Args:
-        rpm: speed at the start and at the end.
+        ramp: whether its events are re-timed to a speed that rises from 900 to 1300 rpm.
         lost: share of packets of 10 ms that never reach the detector, which is told so.
     """
     disc = Ellipse((40.3, 40.6), (24.0, 24.0), 0.0)
-    speed = SpeedProfile.through((0.0, rpm[0]), (_LONG_S, rpm[1]))
+    speed = SpeedProfile.through((0.0, _LONG_RPM), (_LONG_S, _LONG_RPM))
     rotor = Rotor(DiscPath.fixed(disc), speed, BladePattern(blades=3))
     camera = SensorParameters(width=80, height=80)
     chosen = Preset(Scene("fan_minute", (rotor,)), camera, _LONG_S, "a minute of a small fan")
     path = cached_preset("fan_minute", chosen)
-    return _run(f"{rpm[0]:g} to {rpm[1]:g} rpm, {lost:.0%} lost", path, 100_000, lost)
+    if not ramp:
+        return _run(f"{_LONG_RPM:g} rpm, {lost:.0%} lost", path, 100_000, lost)
+    profile = SpeedProfile.through((0.0, _RAMP_RPM[0]), (_LONG_S, _RAMP_RPM[1]))
+    run = _run(
+        f"{_RAMP_RPM[0]:g} to {_RAMP_RPM[1]:g} rpm, {lost:.0%} lost", path, 100_000, lost, _to_ramp
+    )
+    assert run.truth is not None
+    truth = replace(run.truth, rotors=(replace(run.truth.rotors[0], speed=profile),))
+    return replace(run, truth=truth)
 
 
-def _run(name: str, path: Path, window_us: int, lost: float) -> Run:
+def _to_ramp(t_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Times at which the ramp has made the turns that the constant speed makes by given ones."""
+    first, last = (rpm / 60 for rpm in _RAMP_RPM)
+    turns = _LONG_RPM / 60 * 1e-6 * t_us
+    half = 0.5 * (last - first) / _LONG_S
+    return np.round(1e6 * (np.sqrt(first**2 + 4 * half * turns) - first) / (2 * half)).astype(int)
+
+
+def _same(t_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    return t_us
+
+
+def take_runs() -> Iterator[Run]:
+    """The detector's windows of the real takes of a disc that a hand spins, where they are there:
+    as they are, and re-timed to a known speed.
+    """
+    if not FOLDER.is_dir():
+        return
+    for take in takes(FOLDER, None, [AS_IT_IS, kind_of(SPEEDS_RPM[0], 1.0)]):
+        key = f"take-{take.name}-{take.kind.replace(' ', '_')}-{_VERSION}"
+        windows = _kept(key)
+        if windows is None:
+            windows = list(measured(take))
+            _keep(key, windows)
+        yield Run(f"{take.name}, {take.kind}", windows, _truth_of(take), WINDOW_US)
+
+
+def _truth_of(take: Take) -> Truth:
+    """The motion of a take's disc, as a profile with a knot every 20 ms."""
+    times_us, angles = take.truth.times_us, take.truth.angles_rad
+    knots = np.arange(times_us[0], times_us[-1], 20_000.0)
+    speeds = np.gradient(np.interp(knots, times_us, angles), knots) * 60e6 / (2 * math.pi)
+    profile = SpeedProfile.through(*zip((1e-6 * knots).tolist(), speeds.tolist(), strict=True))
+    disc = Ellipse(take.truth.hub, (40.0, 40.0), 0.0)
+    begin = float(np.interp(0.0, times_us, angles))
+    rotor = RotorTruth(0, 1, begin, profile, DiscPath.fixed(disc))
+    return Truth(take.name, int(times_us[-1]), (rotor,))
+
+
+def _run(name: str, path: Path, window_us: int, lost: float, retime: _Retime = _same) -> Run:
     truth = Truth.read(truth_path(path))
-    key = f"{path.stem}-{window_us}-{lost:g}-{_VERSION}"
+    key = f"{path.stem}-{window_us}-{lost:g}{'' if retime is _same else '-ramp'}-{_VERSION}"
     windows = _kept(key)
     if windows is None:
-        windows = list(_measured(path, window_us, lost))
+        windows = list(_measured(path, window_us, lost, retime))
         _keep(key, windows)
     return Run(name, windows, truth, window_us)
 
 
-def _measured(path: Path, window_us: int, lost: float) -> Iterator[tuple[int, list[RotorEstimate]]]:
+def _measured(
+    path: Path, window_us: int, lost: float, retime: _Retime
+) -> Iterator[tuple[int, list[RotorEstimate]]]:
     parameters = RotationDetectorParameters(
         window_us=window_us, step_us=window_us // -(-window_us // 50_000)
     )
-    gaps: list[range] = []
     with open_recording(str(path)) as source:
-        end_us = source.end_us
-        packets = range(source.start_us, end_us, _PACKET_US)
+        start_us, end_us = (int(t) for t in retime(np.array((source.start_us, source.end_us))))
+        end_us = min(end_us, round(1e6 * _LONG_S))
+        packets = range(start_us, end_us, _PACKET_US)
         missing = np.random.default_rng(11).random(len(packets)) < lost
         gaps = [
             range(start, start + _PACKET_US)
             for start, gone in zip(packets, missing, strict=True)
             if gone
         ]
-        batches = _received(source.batches(), gaps)
-        for one in measure_batches(
-            batches, source.size, parameters, source.start_us, end_us, gaps=gaps
-        ):
+        batches = _received((_retimed(batch, retime) for batch in source.batches()), gaps)
+        for one in measure_batches(batches, source.size, parameters, start_us, end_us, gaps=gaps):
             yield one.t_us, one.rotors
+
+
+def _retimed(batch: EventBatch, retime: _Retime) -> EventBatch:
+    return EventBatch(batch.size, retime(batch.t), batch.x, batch.y, batch.polarity)
 
 
 def _received(batches: Iterable[EventBatch], gaps: list[range]) -> Iterator[EventBatch]:

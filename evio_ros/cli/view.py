@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
 import threading
 import webbrowser
 from pathlib import Path
@@ -87,8 +89,7 @@ def view(
             shown.start()
             address = f"{server.address}?token={token}" if token else server.address
             typer.echo(f"{recording} is shown at {address}; Ctrl-C ends it", err=True)
-            if browser:
-                # Where there is none, the address is printed all the same.
+            if browser and _has_screen():
                 webbrowser.open(address)
             ended = threading.Event()
             while not ended.wait(_POLL_S):  # until a signal raises
@@ -96,6 +97,12 @@ def view(
         finally:
             shown.close()
             server.close()
+
+
+def _has_screen() -> bool:
+    """Whether a browser has where to open; one in the terminal would take it over."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, screens))
 
 
 def _web_parameters(host: str, port: int, token_file: Path | None) -> tuple[WebParameters, str]:

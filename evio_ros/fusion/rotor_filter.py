@@ -242,10 +242,16 @@ class RotorFilter:
         return outcome
 
     def move_clock(self, by_us: int) -> None:
-        """Go on with a clock that was set by so much; nothing older can come any more."""
+        """Go on with a clock that was set by so much: the phase may be any, all else stays.
+
+        Nothing older can come any more.
+        """
         measured, moment = self._history[-1]
         self._told = None
-        self._history = [(measured, moment._replace(t_us=moment.t_us + by_us))]
+        covariance = moment.state.covariance.copy()
+        covariance[PHASE, PHASE] += math.pi**2
+        state = State(moment.state.mean, covariance)
+        self._history = [(measured, moment._replace(t_us=moment.t_us + by_us, state=state))]
 
     def at(self, t_us: int) -> RotorMotion:
         """The rotor at a time, predicted from the measurements up to then."""
@@ -401,7 +407,9 @@ def _offset_of(estimate: RotorEstimate, moment: _Moment, state: State) -> float:
     missing = math.remainder(
         expected_phase(state) - estimate.angle_rad - moment.offset_rad, 2 * math.pi
     )
-    if estimate.id == moment.detector_id and abs(missing) < _SAME_BLADE * pitch:
+    is_known = math.sqrt(state.covariance[PHASE, PHASE]) < 0.5 * pitch
+    is_same = abs(missing) < _SAME_BLADE * pitch or not is_known
+    if estimate.id == moment.detector_id and is_same:
         return moment.offset_rad
     return moment.offset_rad + pitch * round(missing / pitch)
 

@@ -79,7 +79,7 @@ def _layout(has_history: bool) -> Any:
                 html.Small(id="angle-rotor"),
             ),
             _card(
-                "Spectrum on the disc",
+                "Spectrum",
                 _chart("spectrum-chart", "Hz", "power over noise", 260, is_log=True),
                 html.Small(id="spectrum-rotor"),
             ),

@@ -3,7 +3,7 @@
 
 (() => {
   const STATUS_MS = 500, SAID_MS = 6000;
-  const LOSS = /lost|missed|dropped|refused|ignored|invalid|truncated|overflow|device_errors|silent/;
+  const LOSS = /lost|missed|dropped|refused|ignored|invalid|truncated|overflow|device_errors/;
   const FIRST = ["messages_lost", "messages_missed", "events_dropped_late", "messages_refused"];
   const STATES = { live: "live", paused: "paused", ended: "at the end", stale: "no data", off: "no connection", wait: "waiting" };
 
