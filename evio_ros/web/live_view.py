@@ -32,6 +32,7 @@ __all__ = [
 _KEPT_EVENTS_US = 1_000_000
 _KEPT_SAMPLES = 10_000
 _KEPT_STATES = 500
+_KEPT_REPORTS = 200
 _EVENTS_A_SECOND = 200_000
 _RATE_SPAN_S = 2.0
 _WANTED_S = 5.0
@@ -205,7 +206,11 @@ class LiveView:
     def put_report(self, report: NodeReport) -> None:
         """Show how a node is doing."""
         with self._lock:
+            # The one that has been silent for longest makes room.
+            self._reports.pop(report.name, None)
             self._reports[report.name] = report
+            if len(self._reports) > _KEPT_REPORTS:
+                del self._reports[next(iter(self._reports))]
 
     def put_size(self, size: SensorSize) -> None:
         """Tell the sensor's geometry."""

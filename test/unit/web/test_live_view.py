@@ -62,6 +62,16 @@ def test_the_newest_report_of_each_node_counts():
     assert [(one.name, one.message) for one in view.reports()] == [("/a: y", "2"), ("/b: x", "3")]
 
 
+def test_reports_without_end_fill_no_memory_and_the_newest_stay():
+    view = LiveView()
+    for number in range(1000):
+        view.put_report(NodeReport("/steady: x", "ok", str(number)))
+        view.put_report(NodeReport(f"/{number}: x", "ok", ""))
+    names = {one.name for one in view.reports()}
+    assert len(names) < 500
+    assert {"/steady: x", "/999: x"} <= names
+
+
 def test_what_is_wanted_is_told_while_somebody_looks():
     view = LiveView()
     assert not view.is_wanted("events")
