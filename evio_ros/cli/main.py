@@ -23,6 +23,7 @@ from evio_ros.cli.models import models
 from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
 from evio_ros.cli.train import train
+from evio_ros.cli.train_confidence import train_confidence
 from evio_ros.cli.view import view
 from evio_ros.errors import EvioError
 
@@ -55,6 +56,7 @@ for verb in (
 ):
     app.command()(verb)
 app.command("compile")(compile_all)
+app.command("train-confidence")(train_confidence)
 app.add_typer(models, name="models")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from evio_ros.estimate import RIGHT_ERROR
+from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
 
 __all__ = ["RotorFeatures", "fading_confidence"]
 
@@ -36,6 +36,9 @@ class RotorFeatures(NamedTuple):
         blade_count: blades, 0 unknown.
         axis_minor_px: shorter semi-axis.
         object_score: score of the object seen there, 0 where none is.
+        newest: the newest estimate itself; None where it is not at hand.
+        unrest: mean relative change of the speed from estimate to estimate.
+        roughness: mean difference of such a change from the one before.
     """
 
     detector_confidence: float
@@ -52,6 +55,9 @@ class RotorFeatures(NamedTuple):
     blade_count: int
     axis_minor_px: float
     object_score: float
+    newest: RotorEstimate | None = None
+    unrest: float = 0.0
+    roughness: float = 0.0
 
 
 def fading_confidence(features: RotorFeatures) -> float:

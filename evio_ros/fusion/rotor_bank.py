@@ -41,6 +41,8 @@ _LEAST_REACH_PX = 5.0
 _REACH_STDS = 3.0
 _GATED_MEMORY = 0.9
 """Share of the estimates that were gated: ten count."""
+_CHANGE_MEMORY = 0.75
+"""Changes from estimate to estimate: four count."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ class _Rotor:
         self.evidence = 0.0
         self.is_told = False
         self.estimates = 0
+        self.newest = estimate
         self.gated = 0.0
+        self.unrest = self.roughness = self._change = 0.0
         self.moved_us = -1
         self.object: TrackedObject | None = None
         self.blades = BladeFilters(estimate.blade_count)
@@ -111,11 +115,21 @@ class _Rotor:
         self.evidence += max(estimate.confidence, _LEAST_EVIDENCE)
         if self.estimates > 1 and estimate.t_us < self.seen_us:
             return
+        if self.estimates > 1:
+            self._note_change(estimate.rpm - self.newest.rpm, abs(estimate.rpm))
         self.newest = estimate
         self.seen_us = estimate.t_us
         if estimate.blade_count not in (0, self.blades.blade_count):
             self.blades = BladeFilters(estimate.blade_count)
         self.blades.update(self.filter.at(estimate.t_us), estimate.tilt_rad)
+
+    def _note_change(self, change_rpm: float, rpm: float) -> None:
+        """Remember how much the speed changes, and how much that changes, from one to the next."""
+        share = 1.0 - _CHANGE_MEMORY
+        relative = change_rpm / max(rpm, 1e-9)
+        self.unrest += share * (abs(relative) - self.unrest)
+        self.roughness += share * (abs(relative - self._change) - self.roughness)
+        self._change = relative
 
     def expected(self, t_us: int, reach: float) -> Expected:
         """Where it is looked for in a window."""
@@ -236,6 +250,20 @@ class RotorBank:
         told = [rotor for rotor in self._rotors if self._is_told(rotor, t_us)]
         states = [self._state(rotor, t_us, window_us) for rotor in told]
         return sorted(states, key=lambda state: -state.confidence)
+
+    def measured(self) -> list[RotorFeatures]:
+        """What is known of each rotor that the newest window has measured, told or not."""
+        newest = [rotor for rotor in self._rotors if rotor.newest.t_us == self.t_us]
+        return [
+            _features_of(
+                rotor,
+                rotor.filter.at(rotor.newest.t_us),
+                rotor.newest.rpm,
+                rotor.newest.rpm_std,
+                0.0,
+            )
+            for rotor in newest
+        ]
 
     def _note_time(self, t_us: int) -> bool:
         """Follow the sensor's time; a clock that was set takes the rotors along."""
@@ -378,24 +406,33 @@ class RotorBank:
         rpm_std: float,
         seen: TrackedObject | None,
     ) -> float:
-        rotation_distance, hub_distance = rotor.filter.distances
-        features = RotorFeatures(
-            detector_confidence=rotor.newest.confidence,
-            age_s=1e-6 * max(motion.t_us - rotor.seen_us, 0),
-            rpm=rpm,
-            rpm_std=rpm_std,
-            angle_std_rad=math.sqrt(motion.covariance[0, 0]),
-            estimates=rotor.estimates,
-            gated=rotor.gated,
-            rotation_distance=rotation_distance,
-            hub_distance=hub_distance,
-            rate_walk=rotor.filter.rate_walk,
-            events=rotor.newest.events,
-            blade_count=rotor.newest.blade_count,
-            axis_minor_px=motion.axes[1],
-            object_score=seen.score if seen else 0.0,
-        )
+        features = _features_of(rotor, motion, rpm, rpm_std, seen.score if seen else 0.0)
         return min(max(self._confidence(features), 0.0), 1.0)
+
+
+def _features_of(
+    rotor: _Rotor, motion: RotorMotion, rpm: float, rpm_std: float, score: float
+) -> RotorFeatures:
+    rotation_distance, hub_distance = rotor.filter.distances
+    return RotorFeatures(
+        detector_confidence=rotor.newest.confidence,
+        age_s=1e-6 * max(motion.t_us - rotor.seen_us, 0),
+        rpm=rpm,
+        rpm_std=rpm_std,
+        angle_std_rad=math.sqrt(motion.covariance[0, 0]),
+        estimates=rotor.estimates,
+        gated=rotor.gated,
+        rotation_distance=rotation_distance,
+        hub_distance=hub_distance,
+        rate_walk=rotor.filter.rate_walk,
+        events=rotor.newest.events,
+        blade_count=rotor.newest.blade_count,
+        axis_minor_px=motion.axes[1],
+        object_score=score,
+        newest=rotor.newest,
+        unrest=rotor.unrest,
+        roughness=rotor.roughness,
+    )
 
 
 def _covariance_of(motion: RotorMotion, window_s: float) -> NDArray[np.float64]:
@@ -412,9 +449,9 @@ def _covariance_of(motion: RotorMotion, window_s: float) -> NDArray[np.float64]:
     return covariance
 
 
-def warm_up() -> None:
+def warm_up(confidence: Callable[[RotorFeatures], float] = fading_confidence) -> None:
     """Have all that fusing needs compiled and imported, before the first window comes."""
-    bank = RotorBank(FilterParameters(), BankParameters())
+    bank = RotorBank(FilterParameters(), BankParameters(), confidence)
     first = RotorEstimate(
         id=0,
         t_us=0,

@@ -21,7 +21,7 @@ from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.motion.translation import UNKNOWN, Translation, translation_between
 from evio_ros.parameters import Parameters, parameter
 
-__all__ = ["ImageMotion", "ImageMotionEstimator", "MotionParameters", "Region"]
+__all__ = ["ImageMotion", "ImageMotionEstimator", "MotionParameters", "Region", "warm_up"]
 
 _MARGIN = 1.25
 _MARGIN_PX = 5.0
@@ -72,6 +72,11 @@ class MotionParameters(Parameters):
         doc="The rest of the image is worked on in cells of this side.",
     )
 
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether motion is measured at all."""
+        return self.method != "none"
+
 
 class Region(NamedTuple):
     """Where a rotor is at the end of a window.
@@ -95,12 +100,23 @@ class ImageMotion:
         start_us, end_us: the window, sensor time; velocities are those at its middle.
         background: of all but the regions; `UNKNOWN` where nothing else makes events.
         regions: of each region by its number, in the image; less the background it is its own.
+        overlap: how many motions that follow one another share events.
     """
 
     start_us: int
     end_us: int
     background: Translation
     regions: dict[int, Translation]
+    overlap: int = 1
+
+    @property
+    def middle_us(self) -> int:
+        """Sensor time for which the velocities hold."""
+        return (self.start_us + self.end_us) // 2
+
+    def independent_covariance(self, number: int) -> NDArray[np.float64]:
+        """(2, 2) of a region's velocity, by which all motions may be taken for independent."""
+        return self.overlap * np.array(self.regions[number].covariance, np.float64)
 
 
 class _Picture(NamedTuple):
@@ -148,7 +164,9 @@ class ImageMotionEstimator:
         before, after = pictures[0], pictures[-1]
         found = {region.id: self._region(before, after, region) for region in regions}
         background = self._background(before, after, regions)
-        return ImageMotion(before.start_us, window.end_us, background, found)
+        return ImageMotion(
+            before.start_us, window.end_us, background, found, self.parameters.baseline
+        )
 
     def reset(self) -> None:
         """Forget everything, as if newly made."""
@@ -202,6 +220,19 @@ class ImageMotionEstimator:
         seconds = 1e-6 * (after.start_us - before.start_us)
         smoothing, method = _BACKGROUND_SMOOTHING_CELLS, self.parameters.method
         return translation_between(first, second, mask, smoothing, seconds, method, float(side))
+
+
+def warm_up(parameters: MotionParameters) -> None:
+    """Have all that measuring motion needs compiled, before the first events come."""
+    size = SensorSize(128, 128)
+    x, y = (side.ravel().astype(np.uint16) for side in np.mgrid[30:60:2, 30:60:2])
+    t = np.zeros(len(x), np.int64)
+    estimator = ImageMotionEstimator(size, parameters)
+    place = Region(1, Ellipse((45.0, 45.0), (15.0, 15.0), 0.0), (0.0, 0.0))
+    for index in range(parameters.baseline + 1):
+        start_us = index * parameters.frame_us
+        events = EventBatch(size, t + start_us, x, y, x % 2 == 0)
+        estimator.process(EventWindow(start_us, parameters.frame_us, events), [place])
 
 
 @njit(cache=True, nogil=True)

@@ -61,6 +61,10 @@ TOPICS: dict[str, dict[str, str]] = {
         "rotation_states": "All rotors, the most confident first, at the end of every window, or "
         "predicted to now, `publish_rate_hz` times a second.",
         "rotation_state": "The primary one, as `primary.rule` has it; nothing where there is none.",
+        "camera_info": "The camera's intrinsics; with them the normals of discs are told.",
+        "events": "Only where `motion.method` asks for motion.",
+        "~/motion": "Motion of every rotor's region and of the rest of the image, where "
+        "`motion.method` asks for it.",
         "~/joint_states": "A joint `rotor_<id>` for each: radians turned since it was first seen, "
         "and rad/s.",
         "rotor_markers": "The rotors as rims, reference blades and labels, for rviz and Foxglove, "
@@ -176,6 +180,9 @@ FAILURES: dict[str, dict[str, str]] = {
         "phases are found anew.",
         "stamps are of another clock, as a bag's": "States are predicted from when windows come; "
         "`stamps_of_another_clock`.",
+        "`confidence.file` is no forest": "The node ends with the reason.",
+        "`motion.method` is set and OpenCV is missing": "It cannot be configured, with what to "
+        "install.",
         "two detectors on one topic": "What both say is taken for one; WARN with their names.",
     },
     "representation": {

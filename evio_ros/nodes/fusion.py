@@ -8,15 +8,22 @@ from collections.abc import Mapping
 from statistics import median
 from typing import ClassVar
 
+from rclpy.time import Time
 from std_msgs.msg import Header
 
+from evio_ros.fusion.confidence_forest import ConfidenceParameters, confidence_of
 from evio_ros.fusion.primary import PrimaryParameters
 from evio_ros.fusion.rotor_bank import BankParameters, RotorBank, warm_up
 from evio_ros.fusion.rotor_model import FilterParameters
 from evio_ros.fusion.sensor_now import PublishingParameters, SensorNow
+from evio_ros.fusion.vehicles import VehicleParameters
+from evio_ros.motion.image_motion import MotionParameters
 from evio_ros.msg import RotationState, RotationStateArray
+from evio_ros.nodes.event_input import EventInputParameters
+from evio_ros.nodes.fusion_motion import MotionInput
 from evio_ros.nodes.fusion_objects import ObjectInput
 from evio_ros.nodes.fusion_outputs import FusionOutputs
+from evio_ros.nodes.fusion_vehicles import VehicleInput
 from evio_ros.nodes.marker_topic import MarkerParameters
 from evio_ros.parameters import Parameters
 from evio_ros.ros.base_node import EvioNode
@@ -25,7 +32,7 @@ from evio_ros.ros.diagnostics import Report
 from evio_ros.ros.event_messages import stamp_of
 from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
-from evio_ros.ros.quality_of_service import results_quality
+from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
 from evio_ros.ros.rotation_messages import covariance_fault, estimate_of, rotor_values
 from evio_ros.ros.topic_graph import publishers_of
 
@@ -37,11 +44,7 @@ _INTERVALS = 16
 
 
 class Fusion(EvioNode):
-    """Follows all rotors, and tells their states and that of the primary one by itself.
-
-    While no windows come it sends empty arrays at the rate at which they came: nobody takes a rotor
-    for turning that is not seen.
-    """
+    """Follows all rotors; while no windows come it sends empty arrays at their usual rate."""
 
     TASK = "fusion"
     INPUT = "rotation states"
@@ -50,6 +53,11 @@ class Fusion(EvioNode):
         "filter": FilterParameters,
         "rotors": BankParameters,
         "primary": PrimaryParameters,
+        "confidence": ConfidenceParameters,
+        "vehicles": VehicleParameters,
+        "motion": MotionParameters,
+        "input": EventInputParameters,
+        "qos": EventsQualityParameters,
         "markers": MarkerParameters,
     }
 
@@ -63,6 +71,7 @@ class Fusion(EvioNode):
         self._rate_hz = self.parameters.get(PublishingParameters).publish_rate_hz
         self._delay = DelayStatistics("window_end_to_state")
         self._work = DelayStatistics("fusing")
+        self._confidence = confidence_of(self.parameters.get(ConfidenceParameters, "confidence"))
         self._start_afresh()
         self.parameters.on_change(self._adapt)
 
@@ -70,7 +79,8 @@ class Fusion(EvioNode):
         """Make the topics, and have everything compiled before windows come."""
         self._outputs = FusionOutputs(self)
         with compilation_logged(self):
-            warm_up()
+            warm_up(self._confidence)
+            self._motion = MotionInput(self)
 
     def activate(self) -> None:
         """Listen to the detectors."""
@@ -79,9 +89,15 @@ class Fusion(EvioNode):
         self._start_afresh()
         self.create_subscription(RotationStateArray, _STATES_TOPIC, self._take, results_quality())
         self._objects = ObjectInput(self, lambda: self._now.offset_ns, self._bank.note_objects)
+        self._vehicles = VehicleInput(self, lambda: self._bank)
+        self._motion.activate(self._vehicles.regions, self._vehicles.take_motion)
         self.every(_TICK_S, self._tell_silence)
         if self._rate_hz:
             self.every(1.0 / self._rate_hz, self._predict)
+
+    def deactivate(self) -> None:
+        """Take no more events."""
+        self._motion.deactivate()
 
     def last_input_s(self) -> float | None:
         """When a detector last spoke."""
@@ -97,8 +113,7 @@ class Fusion(EvioNode):
         predicted = sum(state.sources & RotationState.SOURCE_PREDICTION > 0 for state in states)
         detectors = publishers_of(self, _STATES_TOPIC)
         message = f"{len(states)} rotors in view" if self._windows else "waiting for a detector"
-        if predicted and not self._rate_hz:
-            message += f", {predicted} of them predicted"
+        message += f", {predicted} of them predicted" if predicted and not self._rate_hz else ""
         if len(detectors) > 1:
             message += f"; more than one detector: {', '.join(detectors)}"
         return Report(
@@ -108,6 +123,7 @@ class Fusion(EvioNode):
                 "windows_silent": self._silent_windows,
                 **self._bank.values(),
                 "stamps_of_another_clock": self._now.unusable,
+                "motions": self._motion.windows,
                 **self._delay.values(),
                 **self._work.values(),
                 **rotor_values(map(estimate_of, states)),
@@ -118,12 +134,14 @@ class Fusion(EvioNode):
         )
 
     def _start_afresh(self) -> None:
-        get = self.parameters.get
-        self._bank = RotorBank(get(FilterParameters, "filter"), get(BankParameters, "rotors"))
+        self._bank = RotorBank(*self._settings(), self._confidence)
 
     def _adapt(self) -> None:
+        self._bank.adapt(*self._settings())
+
+    def _settings(self) -> tuple[FilterParameters, BankParameters]:
         get = self.parameters.get
-        self._bank.adapt(get(FilterParameters, "filter"), get(BankParameters, "rotors"))
+        return get(FilterParameters, "filter"), get(BankParameters, "rotors")
 
     def _take(self, message: RotationStateArray) -> None:
         now_s = time.monotonic()
@@ -136,16 +154,14 @@ class Fusion(EvioNode):
         self._bank.refused["covariance"] += len(message.states) - len(sound)
         if self._bank.update(message.window_end, sound):
             self._last = message
-            stamp = message.header.stamp
-            stamp_ns = 1_000_000_000 * stamp.sec + stamp.nanosec
+            stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
             self._now.note(message.window_end, stamp_ns, self.get_clock().now().nanoseconds, now_s)
             if not message.header.frame_id and message.states:
                 message.header.frame_id = message.states[0].header.frame_id
+            end_us, length_us = message.window_end, message.window_length
+            states = self._vehicles.noted(self._bank.states(end_us, length_us))
             if not self._rate_hz:
-                end_us, length_us = message.window_end, message.window_length
-                states = self._bank.states(end_us, length_us)
-                count = message.event_count
-                self._outputs.send(states, message.header, end_us, length_us, count)
+                self._outputs.send(states, message.header, end_us, length_us, message.event_count)
         self._delay.note_age(message.header.stamp, self.get_clock())
         self._work.note(time.monotonic() - now_s)
 
@@ -156,7 +172,8 @@ class Fusion(EvioNode):
             return
         t_us, stamp_ns = self._now.at(now_s)
         header = Header(stamp=stamp_of(stamp_ns), frame_id=self._last.header.frame_id)
-        self._outputs.send(self._bank.states(t_us), header, t_us, 0, self._last.event_count)
+        states = self._vehicles.completed(self._bank.states(t_us))
+        self._outputs.send(states, header, t_us, 0, self._last.event_count)
 
     def _interval_s(self) -> float:
         return median(self._intervals) if self._intervals else 0.0

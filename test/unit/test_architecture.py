@@ -85,8 +85,6 @@ MANY_IMPORTS = {
 
 ONE_IMPORTER = {
     "nodes.driver_source": "what a driver plays, whatever else it does",
-    "fusion.disc_normal": "a method with a source of its own: normals from ellipses",
-    "motion.dense_flow": "a library of its own, loaded where it is asked for",
     "motion.translation": "a method with a source of its own: one motion from dense flow",
     "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
     "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",
@@ -95,9 +93,9 @@ ONE_IMPORTER = {
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "fusion.association": "a method of its own: which estimate belongs to which rotor",
     "fusion.blade_filter": "a method of its own, with kernels: blades on an ellipse",
-    "fusion.confidence": "the rule that holds where no model is at hand",
     "fusion.faults": "what no rotor can be, whoever asks",
-    "fusion.rotor_filter": "one rotor's filter, whatever its importer does with many",
+    "nodes.fusion_motion": "one topic with its events and parameters",
+    "nodes.fusion_vehicles": "one topic, and what is made of it and of states",
     "nodes.fusion_objects": "one topic, of a package that may not be installed",
     "nodes.fusion_outputs": "all that fusion publishes, whatever it is made of",
     "nodes.driver_outputs": "all that a driver publishes besides events, with its parameters",
@@ -153,10 +151,7 @@ ONE_IMPORTER = {
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 
-NO_IMPORTER = {
-    "fusion.vehicles": "for the fusion node, which tells no groups yet",
-    "motion.image_motion": "for the fusion node, which measures no motion yet",
-}
+NO_IMPORTER: dict[str, str] = {}
 
 TABLES = {"nodes.descriptions"}
 """Modules of nodes/ that hold nothing but sentences."""

@@ -1,0 +1,77 @@
+"""`evio train-confidence`: train the forest that tells how sure fusion may be of a speed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evio_ros.errors import ParameterError
+
+if TYPE_CHECKING:
+    from evio_ros.evaluation.labelled_estimates import LabelledEstimates
+
+__all__ = ["train_confidence"]
+
+
+def train_confidence(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The forest's file.")] = Path(
+        "confidence_forest.npz"
+    ),
+    scenes: Annotated[
+        int, typer.Option(help="Scenes to simulate, a quarter of a minute each.", min=0)
+    ] = 100,
+    estimates: Annotated[
+        list[Path] | None,
+        typer.Option(help="Labelled estimates of an earlier run to train on as well."),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Where to keep the labelled estimates of the scenes.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the first scene, and of the forest.")] = 0,
+) -> None:
+    """Train the forest that tells how probable it is that a speed is right to 1 %.
+
+    Simulates scenes drawn at random, runs the rotation detector over them as they are and with
+    fewer events and more noise, lets fusion follow what it says, and trains on what was right. What
+    is printed is told by forests that were not trained on the scene in question.
+    """
+    from evio_ros.evaluation.confidence_training import (
+        examples_of,
+        expected_calibration_error,
+        predicted_apart,
+        train,
+    )
+    from evio_ros.evaluation.labelled_estimates import read_labelled, write_labelled
+
+    recordings = [one for path in estimates or [] for one in read_labelled(path)]
+    simulated = list(_simulated(seed, scenes))
+    if keep is not None:
+        write_labelled(keep, simulated)
+    recordings += simulated
+    if not recordings:
+        raise ParameterError("nothing to train on: --scenes is 0 and there are no --estimates")
+    examples = examples_of(recordings)
+    forest = train(examples, seed)
+    forest.write(output)
+    apart = predicted_apart(examples, seed)
+    typer.echo(
+        f"{output}: trained on {len(examples)} estimates of {len(recordings)} recordings, "
+        f"{examples.right.mean():.1%} of them right to 1 %"
+    )
+    for name, told in (("forest", apart), ("detector", examples.detector)):
+        error = expected_calibration_error(told, examples.right)
+        squares = float(((told - examples.right) ** 2).mean())
+        typer.echo(f"{name}: expected calibration error {error:.3f}, Brier score {squares:.4f}")
+
+
+def _simulated(first: int, count: int) -> Iterator[LabelledEstimates]:
+    from evio_ros.cli.progress import progress_bar
+    from evio_ros.evaluation.training_scenes import measured_scene
+
+    with progress_bar("simulating scenes", count) as advance:
+        for done in range(count):
+            yield from measured_scene(first + done)
+            advance(done + 1)

@@ -1,0 +1,250 @@
+"""Training the forest that tells how sure one may be of a speed, and judging it.
+
+Estimates of one scene, or of one disc before a camera, are much alike: they are trained on all
+together or not at all. What is told of a forest comes from groups that it was not trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.errors import ParameterError
+from evio_ros.evaluation.labelled_estimates import LabelledEstimates
+from evio_ros.fusion.confidence_forest import INPUTS, ConfidenceForest, inputs_of
+from evio_ros.fusion.rotor_bank import BankParameters, RotorBank
+from evio_ros.fusion.rotor_model import FilterParameters
+
+__all__ = [
+    "Examples",
+    "examples_of",
+    "expected_calibration_error",
+    "forest_of",
+    "predicted_apart",
+    "train",
+]
+
+_Real = NDArray[np.float64]
+_Places = NDArray[np.int64]
+_TREES = 80
+_LEAST_IN_LEAF = 12
+_DEEPEST = 7
+_INPUTS_A_NODE = 5
+_SURER = {
+    "detector_logit": 1,
+    "log_relative_std": -1,
+    "log_angle_std": -1,
+    "log_estimates": 1,
+    "gated": -1,
+    "log_rotation_distance": -1,
+    "log_hub_distance": -1,
+    "log_hub_std": -1,
+    "log_unrest": -1,
+    "log_roughness": -1,
+}
+"""Inputs of which more can only make surer, 1, or less sure, -1: few scenes teach no more."""
+_FOLDS = 5
+_CALIBRATION_POINTS = 64
+_CALIBRATION_LIMIT = 0.002
+"""No forest is surer than this of anything."""
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Estimates as the forest sees them, and whether they were right.
+
+    Attributes:
+        inputs: (n, len(INPUTS)).
+        right: (n,) whether an estimate was right to 1 %.
+        groups: (n,) what is to be trained on as a whole or not at all.
+        detector: (n,) the detector's own confidence.
+        of_rotor: (n,) whether it is an estimate of a rotor that is there.
+        weights: (n,) by which all recordings count alike, whatever their number of windows.
+    """
+
+    inputs: _Real
+    right: NDArray[np.bool_]
+    groups: NDArray[np.str_]
+    detector: _Real
+    of_rotor: NDArray[np.bool_]
+    weights: _Real
+
+    def __len__(self) -> int:
+        return len(self.right)
+
+    def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Examples:
+        """Some of them."""
+        return Examples(
+            self.inputs[places],
+            self.right[places],
+            self.groups[places],
+            self.detector[places],
+            self.of_rotor[places],
+            self.weights[places],
+        )
+
+
+def examples_of(recordings: Sequence[LabelledEstimates]) -> Examples:
+    """Let fusion follow the estimates of every recording, and keep what it knew of each.
+
+    Estimates that fusion does not take in, and those of rotors that hardly turn, are left out.
+
+    Raises:
+        ParameterError: where nothing is left.
+    """
+    rows, right, groups, detector, of_rotor, weights = [], [], [], [], [], []
+    for recording in recordings:
+        found = list(_followed(recording))
+        for row, verdict, confidence, is_there in found:
+            rows.append(row)
+            right.append(verdict)
+            groups.append(recording.group)
+            detector.append(confidence)
+            of_rotor.append(is_there)
+            weights.append(len(found) ** -0.5)
+    if not rows:
+        raise ParameterError("no estimates to train on: the detector has found nothing")
+    return Examples(
+        np.array(rows),
+        np.array(right),
+        np.array(groups),
+        np.array(detector),
+        np.array(of_rotor),
+        np.array(weights),
+    )
+
+
+def _followed(recording: LabelledEstimates) -> Iterator[tuple[_Real, bool, float, bool]]:
+    """Inputs, verdict, the detector's confidence, and whether a rotor is there, of each."""
+    bank = RotorBank(FilterParameters(), BankParameters())
+    verdicts = recording.verdicts()
+    for estimates, judged, truth_rpm in zip(
+        recording.windows, verdicts, recording.truth_rpm, strict=True
+    ):
+        if not estimates:
+            continue
+        known = {
+            one.id: (verdict, right == right)
+            for one, verdict, right in zip(estimates, judged, truth_rpm, strict=True)
+        }
+        bank.update(estimates[0].t_us, estimates)
+        for features in bank.measured():
+            row, newest = inputs_of(features), features.newest
+            if row is None or newest is None:
+                continue
+            verdict, is_there = known[newest.id]
+            if verdict is not None:
+                yield row, verdict, newest.confidence, is_there
+
+
+def train(examples: Examples, seed: int = 0) -> ConfidenceForest:
+    """Train a forest on all examples, calibrated on groups apart.
+
+    Args:
+        examples: of two groups at least, right ones and wrong ones.
+        seed: of everything random.
+
+    Raises:
+        ParameterError: where all examples are right, or all wrong, or of one group.
+    """
+    groups = len(set(examples.groups.tolist()))
+    if groups < 2 or examples.right.all() or not examples.right.any():
+        raise ParameterError(
+            f"{len(examples)} estimates of {groups} groups, {examples.right.sum()} of them right: "
+            "two groups are needed, with right and wrong estimates"
+        )
+    apart = np.zeros(len(examples))
+    for training, held_out in _folds(examples, seed):
+        apart[held_out] = _grown(examples.at(training), seed).outputs(examples.inputs[held_out])
+    forest = _grown(examples, seed)
+    calibration = _calibration(apart, examples)
+    return ConfidenceForest(
+        forest.roots, forest.inputs, forest.thresholds, forest.children, forest.shares, calibration
+    )
+
+
+def predicted_apart(examples: Examples, seed: int = 0) -> _Real:
+    """Probability of each example by forests that were not trained, or calibrated, on its group."""
+    found = np.zeros(len(examples))
+    for training, held_out in _folds(examples, seed):
+        forest = train(examples.at(training), seed)
+        found[held_out] = forest.probabilities(examples.inputs[held_out])
+    return found
+
+
+def expected_calibration_error(probability: _Real, right: NDArray[np.bool_]) -> float:
+    """Mean distance of probability and share of right ones, over ten equal ranges of probability.
+
+    Naeini, Cooper and Hauskrecht, AAAI 2015.
+    """
+    bins = np.minimum((probability * _BINS).astype(int), _BINS - 1)
+    counts = np.bincount(bins, minlength=_BINS)
+    sums = np.bincount(bins, probability - right, minlength=_BINS)
+    return float(np.abs(sums).sum() / max(counts.sum(), 1))
+
+
+def _folds(examples: Examples, seed: int) -> Iterator[tuple[_Places, _Places]]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    number = min(_FOLDS, len(set(examples.groups.tolist())))
+    folds = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    yield from folds.split(examples.inputs, examples.right, examples.groups)
+
+
+def _grown(examples: Examples, seed: int) -> ConfidenceForest:
+    """A forest that is not calibrated yet."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    model = RandomForestClassifier(
+        _TREES,
+        max_depth=_DEEPEST,
+        min_samples_leaf=_LEAST_IN_LEAF,
+        max_features=_INPUTS_A_NODE,
+        monotonic_cst=[_SURER.get(name, 0) for name in INPUTS],
+        random_state=seed,
+    )
+    model.fit(examples.inputs.astype(np.float32), examples.right, examples.weights)
+    return forest_of(model)
+
+
+def forest_of(model: Any) -> ConfidenceForest:
+    """The arrays of a RandomForestClassifier of scikit-learn for right and wrong."""
+    # With one class alone there is but one column.
+    is_right = list(model.classes_).index(True) if True in model.classes_ else None
+    roots, inputs, thresholds, children, shares = [], [], [], [], []
+    first = 0
+    for tree in (one.tree_ for one in model.estimators_):
+        roots.append(first)
+        is_leaf = tree.children_left < 0
+        inputs.append(np.where(is_leaf, -1, tree.feature))
+        thresholds.append(tree.threshold)
+        pairs = np.stack((tree.children_left, tree.children_right), axis=1)
+        children.append(np.where(is_leaf[:, None], 0, pairs + first))
+        value = tree.value[:, 0, :]
+        share = value / value.sum(axis=1, keepdims=True)
+        shares.append(np.zeros(len(share)) if is_right is None else share[:, is_right])
+        first += tree.node_count
+    return ConfidenceForest(
+        np.array(roots, np.int32),
+        np.concatenate(inputs).astype(np.int16),
+        np.concatenate(thresholds).astype(np.float64),
+        np.concatenate(children).astype(np.int32),
+        np.concatenate(shares).astype(np.float64),
+        np.array(((0.0, 1.0), (0.0, 1.0))),
+    )
+
+
+def _calibration(outputs: _Real, examples: Examples) -> _Real:
+    """Points (2, n) of a table from output to probability."""
+    from sklearn.isotonic import IsotonicRegression
+
+    model = IsotonicRegression(out_of_bounds="clip")
+    model.fit(outputs, examples.right.astype(float))
+    points = np.unique(np.quantile(outputs, np.linspace(0, 1, _CALIBRATION_POINTS)))
+    limit = _CALIBRATION_LIMIT
+    return np.stack((points, np.clip(model.predict(points), limit, 1 - limit)))

@@ -1,0 +1,230 @@
+"""How sure one may be of a fused speed: a random forest, calibrated, in plain arrays.
+
+The forest (Breiman, Random Forests, Machine Learning 2001) is trained by `evio train-confidence`
+with scikit-learn, which is not needed to use it: its trees are kept as arrays, without code, and
+walked by a compiled loop that gives what scikit-learn gives. Its output, the mean of the trees'
+shares, is made a probability by isotonic regression (Zadrozny and Elkan, KDD 2002), a table of
+points. What it was trained on and what it is worth, docs/confidence.md tells.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from evio_ros.atomic_file import atomic_path
+from evio_ros.errors import SourceError
+from evio_ros.fusion.confidence import RotorFeatures, fading_confidence
+from evio_ros.parameters import Parameters, parameter
+
+__all__ = ["INPUTS", "ConfidenceForest", "ConfidenceParameters", "confidence_of", "inputs_of"]
+
+_Real = NDArray[np.float64]
+INPUTS = (
+    "detector_logit",
+    "log_relative_std",
+    "log_angle_std",
+    "log_estimates",
+    "gated",
+    "log_rotation_distance",
+    "log_hub_distance",
+    "log_rate_walk",
+    "log_events_per_blade",
+    "log_events_per_px",
+    "blade_count",
+    "log_axis_minor",
+    "axis_ratio",
+    "log_turns_in_window",
+    "log_hub_std",
+    "hub_speed",
+    "log_unrest",
+    "log_roughness",
+)
+"""What the forest looks at, in order; `inputs_of` computes them."""
+_MODEL = Path(__file__).with_name("confidence_forest.npz")
+_LEAST = 1e-9
+"""Logarithms are those of values between this and its inverse; an infinite deviation is unknown."""
+_LOGIT_MARGIN = 1e-6
+
+
+@dataclass(frozen=True)
+class ConfidenceParameters(Parameters):
+    """What tells how sure one may be of a speed."""
+
+    method: str = parameter(
+        "forest",
+        choices=("forest", "detector"),
+        doc="forest: a random forest over what detector and filter know; detector: what the "
+        "detector says. Either fades while a rotor is not seen.",
+        read_only=True,
+    )
+    file: str = parameter(
+        "",
+        doc="The forest, as `evio train-confidence` writes it; empty for that of the package.",
+        read_only=True,
+    )
+
+
+def inputs_of(features: RotorFeatures) -> _Real | None:
+    """What the forest looks at, (len(INPUTS),); None where the newest estimate is not at hand.
+
+    Logarithms are those to the base 10; events are counted for each blade's passage, and for each
+    pixel of the disc and turn; the hub's deviation and speed are those over the semi-axis.
+    """
+    one = features.newest
+    if one is None:
+        return None
+    sure = min(max(features.detector_confidence, _LOGIT_MARGIN), 1.0 - _LOGIT_MARGIN)
+    rpm = max(abs(one.rpm), _LEAST)
+    turns = rpm / 60e6 * one.window_us
+    major, minor = (max(axis, _LEAST) for axis in one.axes)
+    values = (
+        math.log10(sure / (1.0 - sure)),
+        _log(one.rpm_std / rpm),
+        _log(one.angle_std_rad),
+        _log(features.estimates),
+        features.gated,
+        _log(features.rotation_distance),
+        _log(features.hub_distance),
+        _log(features.rate_walk),
+        _log(one.events / max(turns * max(one.blade_count, 1), _LEAST)),
+        _log(one.events / max(turns * math.pi * major * minor, _LEAST)),
+        float(one.blade_count),
+        _log(minor),
+        minor / major,
+        _log(turns),
+        _log(math.hypot(*one.center_std) / major),
+        math.hypot(*one.velocity) / major,
+        _log(features.unrest),
+        _log(features.roughness),
+    )
+    return np.array(values)
+
+
+@dataclass(frozen=True)
+class ConfidenceForest:
+    """A calibrated forest; called with what is known of a state, it gives its confidence.
+
+    Attributes:
+        roots: (trees,) int32, first node of each tree.
+        inputs: (nodes,) int16, the input that a node asks for; -1 for a leaf.
+        thresholds: (nodes,) float64; up to it a node leads to the left.
+        children: (nodes, 2) int32, nodes to the left and to the right.
+        shares: (nodes,) float64, share of right estimates of a node.
+        calibration: (2, points) float64: outputs of the forest, rising, and their probabilities.
+    """
+
+    roots: NDArray[np.int32]
+    inputs: NDArray[np.int16]
+    thresholds: _Real
+    children: NDArray[np.int32]
+    shares: _Real
+    calibration: _Real
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str] = _MODEL) -> ConfidenceForest:
+        """Read a forest; without a path, the one that comes with the package.
+
+        Raises:
+            SourceError: where the file is missing, or holds no forest for these inputs.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                names = tuple(str(name) for name in content["input_names"])
+                arrays = {field.name: content[field.name] for field in fields(cls)}
+        except OSError as error:
+            raise SourceError(path, f"cannot be read: {error.strerror or error}") from None
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise SourceError(path, f"holds no confidence forest: {error}") from None
+        forest = cls(**arrays)
+        fault = _fault_of(forest) if names == INPUTS else "it is for other inputs"
+        if fault:
+            raise SourceError(path, f"{fault}; train it anew: evio train-confidence")
+        return forest
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write a file that `read` reads.
+
+        Raises:
+            SourceError: where it cannot be written.
+        """
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        with atomic_path(path) as name, open(name, "wb") as file:
+            np.savez_compressed(file, input_names=np.array(INPUTS), **arrays)
+
+    def outputs(self, rows: _Real) -> _Real:
+        """Mean of the trees' shares, (n,), for inputs (n, len(INPUTS)), before calibration."""
+        trees = self.roots, self.inputs, self.thresholds, self.children, self.shares
+        return _walk(np.ascontiguousarray(rows, np.float32), *trees)
+
+    def probabilities(self, rows: _Real) -> _Real:
+        """Probability of being right to 1 %, (n,), for inputs (n, len(INPUTS))."""
+        return np.interp(self.outputs(rows), *self.calibration)
+
+    def __call__(self, features: RotorFeatures) -> float:
+        """Probability that a speed is right to 1 %; it fades as `fading_confidence` says."""
+        row = inputs_of(features)
+        if row is None:
+            return fading_confidence(features)
+        sure = float(self.probabilities(row[None])[0])
+        return fading_confidence(features._replace(detector_confidence=sure))
+
+
+def confidence_of(parameters: ConfidenceParameters) -> Callable[[RotorFeatures], float]:
+    """What tells confidence, as parameters have it.
+
+    Raises:
+        SourceError: where the forest's file cannot be used.
+    """
+    if parameters.method == "detector":
+        return fading_confidence
+    return ConfidenceForest.read(parameters.file or _MODEL)
+
+
+def _fault_of(forest: ConfidenceForest) -> str:
+    """What keeps arrays from being a forest; empty where nothing does."""
+    nodes = len(forest.inputs)
+    inner = forest.inputs >= 0
+    children = forest.children[inner] if forest.children.shape == (nodes, 2) else np.empty(0)
+    places = np.flatnonzero(inner)[:, None]
+    is_forest = (
+        forest.inputs.ndim == 1
+        and forest.thresholds.shape == forest.shares.shape == (nodes,)
+        and forest.children.shape == (nodes, 2)
+        and len(forest.roots) > 0
+        and bool(((forest.roots >= 0) & (forest.roots < nodes)).all())
+        and bool((forest.inputs < len(INPUTS)).all())
+        # Children come after their parents, so that every walk ends.
+        and bool(((children > places) & (children < nodes)).all())
+        and forest.calibration.ndim == 2
+        and len(forest.calibration) == 2
+        and bool(np.isfinite(forest.calibration).all() and np.isfinite(forest.shares).all())
+    )
+    return "" if is_forest else "its arrays are no forest"
+
+
+def _log(value: float) -> float:
+    return math.log10(min(max(value, _LEAST), 1.0 / _LEAST))
+
+
+@njit(cache=True, nogil=True)
+def _walk(rows, roots, inputs, thresholds, children, shares):
+    found = np.zeros(len(rows))
+    for row in range(len(rows)):
+        total = 0.0
+        for root in roots:
+            node = root
+            while inputs[node] >= 0:
+                right = not rows[row, inputs[node]] <= thresholds[node]
+                node = children[node, np.int64(right)]
+            total += shares[node]
+        found[row] = total / len(roots)
+    return found
