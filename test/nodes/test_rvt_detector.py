@@ -102,6 +102,7 @@ class Direct:
         probe.wait_until(lambda: bool(self.receipts))
         probe.wait_for_publisher(BOXES)
         probe.wait_for_publisher(TRACKS)
+        probe.spin_for(1.0)  # until the detector knows of the probe, too
 
     def send(self, message):
         self.publisher.publish(message)
@@ -127,6 +128,7 @@ def test_boxes_and_tracks_of_every_window_of_a_recording(recording, model):
         probe.wait_until(lambda: diagnostics_of(reports, NODE).get("backend") == "eager", LOADED_S)
         probe.wait_for_publisher(BOXES)
         probe.wait_for_publisher(TRACKS)
+        probe.spin_for(1.0)  # until the detector knows of the probe, too
         source = {"source": str(recording), "replay.rate": 0.0, "wait_for": "rvt_detector"}
         with NodeProcess("driver", source) as driver:
             probe.wait_until(lambda: driver.exit_code is not None)
@@ -261,10 +263,13 @@ def test_tracks_are_cues_for_the_rotation_detector():
             for i, (name, score) in enumerate([("drone", 0.9), ("car", 0.9), ("rotor", 0.1)])
         ]
         tracks.publish(detection_array(objects, 50_000, 10**9, "camera"))
-        probe.spin_for(0.5)
-        for seq in range(10):
-            events.publish(window_message(seq))
-        probe.wait_until(lambda: diagnostics_of(reports, "/rotation_detector").get("cues") == "1")
+        numbers = itertools.count()
+
+        def has_cue():
+            events.publish(window_message(next(numbers)))
+            return diagnostics_of(reports, "/rotation_detector").get("cues") == "1"
+
+        probe.wait_until(has_cue, LOADED_S)
         assert detector.exit_code is None
 
 
@@ -283,6 +288,7 @@ def test_stacked_histograms_give_what_events_give(model):
         boxes = probe.collect(Detection2DArray, BOXES)
         probe.wait_until(lambda: publisher.get_subscription_count() == 1, LOADED_S)
         probe.wait_for_publisher(BOXES)
+        probe.spin_for(1.0)
         representation = StackedHistogram(SIZE)
         for seq in range(windows):
             message = window_message(seq, length_us=WINDOW_US)
