@@ -273,7 +273,7 @@ def test_the_source_distribution_holds_all_that_pip_needs(tmp_path):
         assert entry_points is not None
         assert "evio = evio_ros.cli.start:main" in entry_points.read().decode()
     # An empty file tells type checkers that the package is annotated; the page has its own files.
-    kinds = ("*.py", "py.typed", "*.html", "*.js", "*.css", "*.npz")
+    kinds = ("*.py", "py.typed", "*.html", "*.js", "*.css", "*.npz", "*.safetensors", "models/*.md")
     found = {path for kind in kinds for path in PACKAGE.rglob(kind)}
     expected = {path.relative_to(ROOT).as_posix() for path in found}
     assert {"evio_ros/py.typed", "evio_ros/web/page.html"} < expected

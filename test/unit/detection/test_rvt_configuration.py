@@ -38,7 +38,7 @@ def test_published_inputs():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"variant": "huge"}, "none of base, small, tiny"),
+        ({"variant": "huge"}, "none of base, nano, small, tiny"),
         ({"classes": ()}, "no distinct names"),
         ({"classes": ("car", "car")}, "no distinct names"),
         ({"input_size": SensorSize(100, 64)}, "no multiples of 64"),
