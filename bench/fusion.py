@@ -4,6 +4,7 @@ python bench/fusion.py                  all tables
 python bench/fusion.py --table speed    one of speed, moment, honesty, turns, hidden, velocity,
                                         confidence, real, cost
 python bench/fusion.py --seeds 4        more recordings of each scene
+python bench/fusion.py --picture p.png  a drone and a real take, hidden for half a second
 
 The detector's windows are measured once and kept beside the simulated recordings. Angles are
 compared up to a constant for each rotor: a camera answers late by some 0.1 ms, and the blade that
@@ -16,6 +17,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from fusion_bench.figures import (
@@ -28,6 +30,7 @@ from fusion_bench.figures import (
     honesty,
     return_errors,
 )
+from fusion_bench.picture import draw
 from fusion_bench.recorded import Run, long_run, simulated_run, take_runs
 from rich.console import Console
 from rich.table import Table
@@ -260,7 +263,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--table", action="append", choices=TABLES, help="may be repeated")
     parser.add_argument("--seeds", type=int, default=1, help="recordings of each scene")
+    parser.add_argument("--picture", type=Path, help="draw a drone and a real take into a file")
     options = parser.parse_args()
+    if options.picture:
+        real_takes = [run for run in take_runs() if "617" in run.name][:1]
+        runs = [run_of("drone_flying", 0), *real_takes]
+        draw(runs, (HIDDEN_US, HIDDEN_FOR_US), options.picture)
+        return 0
     console = Console(width=None if sys.stdout.isatty() else 160)
     for name in options.table or TABLES:
         console.print(TABLES[name](options.seeds))

@@ -66,6 +66,9 @@ _MANOEUVRES = (0.03, 0.2, 1.0)
 _AGREEING_SPEED, _AGREEING_RATE, _AGREEING_PLACE = 0.1, 2.0, 0.25
 """Rejected estimates confirm each other where their speeds differ by no more than this share, and
 this share of the usual speed for each second between them; and their hubs by this share of a."""
+_AMBIGUOUS_RAD = 0.7
+"""Beyond this deviation, how far a phase is off may be so many turns more: it tells nothing of the
+speed."""
 _SAME_BLADE = 0.75
 """An angle that is off by more pitches than this is that of another blade."""
 
@@ -324,6 +327,8 @@ class RotorFilter:
         )
         state = self._sound(first.applied_to(state))
         state = self._passed(state, moment, measured.t_us - speed_us, walks)
+        if state.covariance[PHASE, PHASE] > _AMBIGUOUS_RAD**2:
+            state = _with_any_phase(state)
         values, variances = measured_values(measured, self.parameters)
         values[0] += offset
         points, root = sigma_points(*state)
@@ -395,6 +400,15 @@ def _begin(
         estimate.id,
         offset,
     )
+
+
+def _with_any_phase(state: State) -> State:
+    """A state whose phase is not tied to anything else."""
+    covariance = state.covariance.copy()
+    variance = covariance[PHASE, PHASE]
+    covariance[PHASE, :] = covariance[:, PHASE] = 0.0
+    covariance[PHASE, PHASE] = variance
+    return State(state.mean, covariance)
 
 
 def _offset_of(estimate: RotorEstimate, moment: _Moment, state: State) -> float:

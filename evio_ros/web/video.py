@@ -26,7 +26,7 @@ _MOST_PEERS = 4
 _CONNECT_S = 15.0
 _LONGEST_OFFER = 32_768
 _CLOCK_HZ = 90_000
-_BITRATE = 4_000_000
+_BITRATE = 2_000_000
 _BOUNDARY = "evio-frame"
 _PROBLEMS: dict[int | str, dict[str, object]] = {
     400: {"description": "The offer is no session description with video."},

@@ -105,16 +105,6 @@ class DiscFilter:
         return _times(_to_image(self.ellipse), *self._state[4:6].tolist())
 
     @property
-    def motion(self) -> tuple[float, float]:
-        """Speed of the disc in radii a second, and of its shape in units of shear a second.
-
-        Without what the filter's uncertainty alone makes of them, so near 0 for a disc at rest.
-        """
-        squares = self._state[GEOMETRY:] ** 2 - self._covariance.diagonal()[GEOMETRY:]
-        x, y, *shear = np.maximum(squares, 0.0).tolist()
-        return math.sqrt(x + y), math.sqrt(sum(shear))
-
-    @property
     def center_std_px(self) -> tuple[float, float]:
         """Standard deviations of the centre's x and y in pixels."""
         (xx, xy), (_, yy) = self._covariance[:2, :2].tolist()

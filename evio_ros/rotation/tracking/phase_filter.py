@@ -115,7 +115,6 @@ class WindowMotion(NamedTuple):
         slices: number of slices in it.
         speed, variance: mean speed, rad/s, and its variance by the selected models.
         model_variance: variance of the mean speeds by all models, each as likely as it is.
-        speed_change: change of the speed from its start to its end, rad/s.
         end_phase, end_variance: phase at its end, rad, and its variance.
         end_speed: speed at its end, rad/s.
         is_calm: whether the model of the calmest motors is selected at its end.
@@ -128,7 +127,6 @@ class WindowMotion(NamedTuple):
     speed: float
     variance: float
     model_variance: float
-    speed_change: float
     end_phase: float
     end_variance: float
     end_speed: float
@@ -380,7 +378,6 @@ class PhaseFilter:
             advance / length_s,
             max(variance / length_s**2, 0.0),
             spread / length_s**2,
-            speed - float(start["states"][self.selected, 1]),
             phase,
             max(float(self.covariance[0, 0]), 0.0),
             speed,

@@ -186,7 +186,6 @@ class RotorTracker:
             self._lose(slices)
             return False
         self._disc.predict(slices.length_s)
-        self._errors.add_disc(self.t_us, self._disc)
         self._lock.update(match.gain, slices.events, slices.exposed_rad, template.contrast)
         is_doubtful = why_wrong_disc(self._over_dispersion()) is not None
         self.doubtful_us = self.doubtful_us + slices.length_us if is_doubtful else 0

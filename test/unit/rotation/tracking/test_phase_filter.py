@@ -47,7 +47,6 @@ def test_a_steady_rotor_is_measured_as_well_as_its_phases_allow():
 def test_a_ramp_is_followed():
     filter_, scaled = run(lambda t: 120.0 * t + 10.0 * t * t)
     assert filter_.state[1] == pytest.approx(140.0, abs=0.05)
-    assert filter_.window().speed_change == pytest.approx(20.0 * 0.1, abs=0.1)
     assert np.sqrt(np.mean(scaled**2)) < 1.5
 
 

@@ -1,0 +1,230 @@
+"""Fit the weights of which the standard deviation of a speed is made.
+
+python bench/fit_deviation.py                       simulate, measure, fit, print: half an hour
+python bench/fit_deviation.py --scene fan_constant  --first-seed 41 --seeds 2
+
+The weights are those of `evio_ros.rotation.tracking.speed_uncertainty.Parts`. They are such that in
+each scene and length of window 68 and 95 % of the errors lie within one and two standard
+deviations. What is printed is put into `WEIGHTS` by hand. Recordings, their seeds and speeds are
+not those that bench/accuracy.py judges, nor are real ones among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import minimize
+
+import evio_ros.rotation.tracking.speed_uncertainty as uncertainty
+from evio_ros.estimate import RotorEstimate
+from evio_ros.evaluation.variations import speed_factor
+from evio_ros.events import EventBatch
+from evio_ros.pipeline import measure_batches
+from evio_ros.playback.simulated_recording import cached_recording
+from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
+from evio_ros.simulation.presets import preset
+from evio_ros.simulation.truth import Truth, truth_path
+from evio_ros.sources.registry import open_recording
+
+SCENES = (
+    "fan_constant",
+    "disc_mark",
+    "fan_steps",
+    "fan_turning",
+    "five_blades",
+    "disc_partly_hidden",
+    "fan_dim_noisy",
+    "rotors_overlapping",
+    "fan_ramp",
+)
+WINDOWS_US = (5_000, 20_000, 100_000, 400_000)
+_LONGEST_STEP_US = 50_000
+FIRST_SEED = 31
+DURATION_S = 1.4
+WITHIN = ((1.0, 0.683, 0.1, 1.0), (2.0, 0.954, 0.15, 4.0))
+"""Standard deviations, share of the errors that is to lie within, over how many of them a share is
+counted smoothly, and how much a difference of the shares weighs: there are few beyond two."""
+_LIKELIHOOD_WEIGHT = 0.005
+"""So much counts the likelihood beside the shares."""
+_USUAL_WEIGHT, _PULL = 0.25, 0.003
+"""Weights that all this leaves open are drawn to this one, by the square of their logarithms'
+difference."""
+_SAME_DISC_RADII = 0.5
+_RAD_S_PER_RPM = 2 * math.pi / 60
+
+_Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of the speeds of many windows.
+
+    Attributes:
+        group: (n,) index of the name in `names`.
+        names: scene and window.
+        error: (n,) rad/s.
+        parts: (n, weights) parts of the variance, (rad/s)^2.
+        rest: (n,) what of the variance has no weight.
+        variance: (n,) as it was claimed.
+    """
+
+    group: NDArray[np.int64]
+    names: list[str]
+    error: _Real
+    parts: _Real
+    rest: _Real
+    variance: _Real
+
+    def within(self, variance: _Real, deviations: float, smooth: float = 1e-9) -> _Real:
+        """Share of each group's errors within so many standard deviations."""
+        beyond = (np.abs(self.error) / np.sqrt(variance) - deviations) / smooth
+        inside = 1.0 / (1.0 + np.exp(np.clip(beyond, -700.0, 700.0)))
+        return np.bincount(self.group, inside) / np.bincount(self.group)
+
+    def loss(self, log_weights: _Real) -> float:
+        """How far shares are from right ones, and a little of the negative log likelihood."""
+        variance = np.maximum(self.parts @ np.exp(log_weights) + self.rest, 1e-16)
+        total = 0.0
+        for deviations, share, smooth, weight in WITHIN:
+            differing = self.within(variance, deviations, smooth) - share
+            total += weight * float((differing**2).mean())
+        surprise = 0.5 * (np.log(variance) + self.error**2 / variance)
+        of_group = np.bincount(self.group, surprise) / np.bincount(self.group)
+        total += _LIKELIHOOD_WEIGHT * float(of_group.mean())
+        return total + _PULL * float(((log_weights - math.log(_USUAL_WEIGHT)) ** 2).sum())
+
+
+def measured(scene: str, seed: int, duration_s: float, window_us: int) -> Iterator[list[float]]:
+    """Error, claimed variance and its parts for each estimate, in rad/s and its square."""
+    rotors = preset(scene, duration_s).scene.rotors
+    rpm = speed_factor(seed) * rotors[0].speed.rpm[0]
+    path = cached_recording(scene, duration_s, rpm, seed=seed)
+    truth = Truth.read(truth_path(path))
+    with open_recording(str(path)) as source:
+        events = EventBatch.concatenate(source.size, list(source.batches()))
+    step_us = min(window_us, _LONGEST_STEP_US)
+    parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
+    end_us = int(events.t[-1]) + 1
+    with _noted_parts() as noted:
+        for measurement in measure_batches(
+            [events], events.size, parameters, 0, end_us, look_back=False
+        ):
+            for estimate in measurement.rotors:
+                right = _right_rpm(truth, estimate)
+                if estimate.window_us == window_us and right is not None:
+                    error = (estimate.rpm - right) * _RAD_S_PER_RPM
+                    variance = (estimate.rpm_std * _RAD_S_PER_RPM) ** 2
+                    yield [error, variance, *noted[estimate.id, estimate.t_us]]
+
+
+def _right_rpm(truth: Truth, estimate: RotorEstimate) -> float | None:
+    """Mean speed of the rotor on whose disc an estimate lies."""
+    t_us = estimate.t_us
+    near = min(truth.rotors, key=lambda r: math.dist(r.ellipse(t_us).center, estimate.center))
+    away = math.dist(near.ellipse(t_us).center, estimate.center)
+    if away > _SAME_DISC_RADII * estimate.axes[0]:
+        return None
+    return near.mean_rpm(t_us - estimate.window_us, t_us)
+
+
+@contextmanager
+def _noted_parts() -> Iterator[dict[tuple[int | None, int], uncertainty.Parts]]:
+    """The parts of every estimate by its rotor and time, while this is entered."""
+    noted: dict[tuple[int | None, int], uncertainty.Parts] = {}
+    latest: list[uncertainty.Parts] = []
+    parts_of, estimate_of = uncertainty.variance_parts, RotorTracker.estimate
+
+    def note_parts(*arguments: object) -> tuple[uncertainty.Parts, float]:
+        parts, rest = parts_of(*arguments)  # type: ignore[arg-type]
+        latest[:] = [parts]
+        return parts, rest
+
+    def note_estimate(tracker: RotorTracker) -> RotorEstimate | None:
+        estimate = estimate_of(tracker)
+        if estimate is not None:
+            noted[estimate.id, estimate.t_us] = latest[0]
+        return estimate
+
+    uncertainty.variance_parts = note_parts
+    RotorTracker.estimate = note_estimate  # type: ignore[method-assign]
+    try:
+        yield noted
+    finally:
+        uncertainty.variance_parts = parts_of
+        RotorTracker.estimate = estimate_of  # type: ignore[method-assign]
+
+
+def gather(scenes: list[str], seeds: range, duration_s: float) -> Errors:
+    """Measure all scenes, seeds and windows."""
+    rows: list[list[float]] = []
+    group: list[int] = []
+    names: list[str] = []
+    for scene in scenes:
+        for window_us in WINDOWS_US:
+            found = [row for s in seeds for row in measured(scene, s, duration_s, window_us)]
+            if found:
+                group += [len(names)] * len(found)
+                names.append(f"{scene} {window_us // 1000} ms")
+                rows += found
+        print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    table = np.array(rows)
+    parts = table[:, 2:]
+    rest = np.maximum(table[:, 1] - parts @ np.array(uncertainty.WEIGHTS), 0.0)
+    return Errors(np.array(group), names, table[:, 0], parts, rest, table[:, 1])
+
+
+def fit(errors: Errors) -> _Real:
+    """The weights of least loss, from several starts."""
+    starts = np.log(uncertainty.WEIGHTS) + np.array([[0.0], [1.0], [-1.0]])
+    found = [
+        minimize(errors.loss, start, method="Nelder-Mead", options={"maxfev": 4000})
+        for start in starts
+    ]
+    return np.asarray(np.exp(min(found, key=lambda one: one.fun).x))
+
+
+def table_of(errors: Errors, weights: _Real) -> Table:
+    """Shares within one and two standard deviations, as they are and with some weights."""
+    table = Table("", "windows", "1 s", "fitted", "2 s", "fitted")
+    fitted = errors.parts @ weights + errors.rest
+    shares = [
+        errors.within(variance, deviations)
+        for deviations in (1.0, 2.0)
+        for variance in (errors.variance, fitted)
+    ]
+    for name, windows, *cells in zip(errors.names, np.bincount(errors.group), *shares, strict=True):
+        table.add_row(name, str(windows), *(f"{cell:.0%}" for cell in cells))
+    return table
+
+
+def main() -> int:
+    """Fit and print; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scene", action="append", help="default: those of which rotors are fast")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--duration", type=float, default=DURATION_S, help="seconds")
+    parser.add_argument("--judge", action="store_true", help="fit nothing, show the shares alone")
+    options = parser.parse_args()
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    errors = gather(options.scene or list(SCENES), seeds, options.duration)
+    weights = np.array(uncertainty.WEIGHTS) if options.judge else fit(errors)
+    Console(width=None if sys.stdout.isatty() else 100).print(table_of(errors, weights))
+    names = uncertainty.Parts._fields
+    print(", ".join(f"{name}={w:.2g}" for name, w in zip(names, weights, strict=True)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
