@@ -23,7 +23,6 @@ __all__ = [
     "Examples",
     "examples_of",
     "expected_calibration_error",
-    "forest_of",
     "predicted_apart",
     "train",
 ]

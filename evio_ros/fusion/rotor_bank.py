@@ -41,6 +41,8 @@ _LEAST_REACH_PX = 5.0
 _REACH_STDS = 3.0
 _GATED_MEMORY = 0.9
 """Share of the estimates that were gated: ten count."""
+_MOTION_COUNTS_US = 200_000
+"""So long a velocity of the hub counts as having taken part; it holds for some time ago."""
 _CHANGE_MEMORY = 0.75
 """Changes from estimate to estimate: four count."""
 
@@ -104,7 +106,7 @@ class _Rotor:
         self.newest = estimate
         self.gated = 0.0
         self.unrest = self.roughness = self._change = 0.0
-        self.moved_us = -1
+        self.moved_us = -(1 << 62)
         self.object: TrackedObject | None = None
         self.blades = BladeFilters(estimate.blade_count)
         self.take(estimate)
@@ -387,7 +389,7 @@ class RotorBank:
         bits = 0 if is_measured else _PREDICTION
         if is_measured or rotor.seen_us == self.t_us:
             bits |= _ROTATION_DETECTOR
-        if rotor.moved_us == self.t_us:
+        if self.t_us is not None and 0 <= self.t_us - rotor.moved_us <= _MOTION_COUNTS_US:
             bits |= _MOTION
         return Source(bits if seen is None else bits | _RVT_DETECTOR)
 
