@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import multiprocessing
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,9 @@ SCENES = (
     "fan_dim_noisy",
     "rotors_overlapping",
     "fan_ramp",
+    "two_blade_60000",
+    "drone_moving",
+    "drone_flying",
 )
 WINDOWS_US = (5_000, 20_000, 100_000, 400_000)
 _LONGEST_STEP_US = 50_000
@@ -164,24 +169,33 @@ def _noted_parts() -> Iterator[dict[tuple[int | None, int], uncertainty.Parts]]:
         RotorTracker.estimate = estimate_of  # type: ignore[method-assign]
 
 
-def gather(scenes: list[str], seeds: range, duration_s: float) -> Errors:
-    """Measure all scenes, seeds and windows."""
+def gather(scenes: list[str], seeds: range, duration_s: float, jobs: int) -> Errors:
+    """Measure all scenes, seeds and windows, in so many processes."""
     rows: list[list[float]] = []
     group: list[int] = []
     names: list[str] = []
-    for scene in scenes:
-        for window_us in WINDOWS_US:
-            found = [row for s in seeds for row in measured(scene, s, duration_s, window_us)]
-            if found:
-                group += [len(names)] * len(found)
-                names.append(f"{scene} {window_us // 1000} ms")
-                rows += found
-        print(".", end="", file=sys.stderr, flush=True)
+    task = partial(_of_scene, seeds=seeds, duration_s=duration_s)
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        for scene, of_windows in zip(scenes, pool.imap(task, scenes), strict=True):
+            for window_us, found in zip(WINDOWS_US, of_windows, strict=True):
+                if found:
+                    group += [len(names)] * len(found)
+                    names.append(f"{scene} {window_us // 1000} ms")
+                    rows += found
+            print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     table = np.array(rows)
     parts = table[:, 2:]
     rest = np.maximum(table[:, 1] - parts @ np.array(uncertainty.WEIGHTS), 0.0)
     return Errors(np.array(group), names, table[:, 0], parts, rest, table[:, 1])
+
+
+def _of_scene(scene: str, seeds: range, duration_s: float) -> list[list[list[float]]]:
+    """Rows of all windows' lengths."""
+    return [
+        [row for seed in seeds for row in measured(scene, seed, duration_s, window_us)]
+        for window_us in WINDOWS_US
+    ]
 
 
 def fit(errors: Errors) -> _Real:
@@ -215,10 +229,11 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--duration", type=float, default=DURATION_S, help="seconds")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--judge", action="store_true", help="fit nothing, show the shares alone")
     options = parser.parse_args()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    errors = gather(options.scene or list(SCENES), seeds, options.duration)
+    errors = gather(options.scene or list(SCENES), seeds, options.duration, options.jobs)
     weights = np.array(uncertainty.WEIGHTS) if options.judge else fit(errors)
     Console(width=None if sys.stdout.isatty() else 100).print(table_of(errors, weights))
     names = uncertainty.Parts._fields

@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import rclpy
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
@@ -91,10 +92,10 @@ def reference_text(nodes: dict[str, type[EvioNode]]) -> str:
     Raises:
         KeyError: where a topic or service has no sentence.
     """
-    # Whether PyTorch and a model are there must not change the text.
-    rvt_detector.missing_packages = lambda: ["torch"]
     parts = [_HEADER, _LIFE, *_diagnostics(), *_failures(EVERYWHERE)]
-    with tempfile.TemporaryDirectory() as folder:
+    # Whether PyTorch and a model are there must not change the text.
+    without = patch.object(rvt_detector, "missing_packages", lambda: ["torch"])
+    with without, tempfile.TemporaryDirectory() as folder:
         rclpy.init(args=_arguments(Path(folder)))
         try:
             for name, kind in nodes.items():

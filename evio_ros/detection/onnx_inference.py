@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OnnxInference", "onnxruntime_of", "openvino_of"]
+__all__ = ["onnxruntime_of", "openvino_of"]
 
 _Single = NDArray[np.float32]
 

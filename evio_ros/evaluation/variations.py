@@ -18,7 +18,7 @@ from evio_ros.evaluation.scores import RotorScore
 from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.simulation.presets import preset
 
-__all__ = ["VariedJob", "pooled", "run_varied"]
+__all__ = ["VariedJob", "pooled", "run_varied", "speed_factor"]
 
 _DURATION_S = 4.0
 SPEED_SPREAD = 0.16
