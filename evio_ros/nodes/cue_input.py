@@ -23,9 +23,10 @@ class CueParameters(Parameters):
     """Which objects of rvt_detector/tracks are cues to search there first."""
 
     classes: str = parameter(
-        "rotor,drone",
-        doc="Classes of objects in whose boxes rotors are searched for first, with lower "
-        "thresholds for what is active; commas between, empty for none.",
+        "",
+        doc="Classes of objects, e.g. rotor,drone, in whose boxes rotors are searched for first, "
+        "with lower thresholds for what is active; commas between, empty for none. More is found, "
+        "and speeds of rotors of a few pixels may be wrong.",
     )
     least_score: float = parameter(
         0.3, minimum=0.0, maximum=1.0, doc="Objects that are less probable are no cues."

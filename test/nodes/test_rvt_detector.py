@@ -252,7 +252,8 @@ def test_in_one_process_with_the_driver_it_sees_every_window(recording, model, t
 
 
 def test_tracks_are_cues_for_the_rotation_detector():
-    with Probe() as probe, NodeProcess("rotation_detector") as detector:
+    chosen = {"cues.classes": "rotor,drone"}
+    with Probe() as probe, NodeProcess("rotation_detector", chosen) as detector:
         events = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
         tracks = probe.node.create_publisher(Detection2DArray, TRACKS, QoSProfile(depth=10))
         reports = probe.collect(DiagnosticArray, "/diagnostics")

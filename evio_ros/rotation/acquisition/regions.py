@@ -51,7 +51,7 @@ LEVELS = 3
 """Number of levels; the first is that of the greatest contrast."""
 CUED_LEVEL = LEVELS
 """Level of the regions that somebody else has pointed at."""
-_CUE_FACTOR = 3
+_CUE_FACTOR = 2
 """Where a box says that a rotor is there, so many times fewer events and cells are enough."""
 _QUIET_SHARES = (0.1, 0.25)
 """Shares of the cells whose greatest count tells rate and scatter of the noise. Corners alone, of a
