@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evio_ros.errors import EvioError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.web.data_source import ControlError, NodeParameter, PlaybackState
-from evio_ros.web.live_view import LiveView, RotorState, StateSample
+from evio_ros.web.live_view import LiveView, ShownRotor, StateSample
 from evio_ros.web.web_parameters import WebParameters
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 20.0
 
 
-def rotor(number: int = 1, rpm: float = 1200.0, **changed: Any) -> RotorState:
+def rotor(number: int = 1, rpm: float = 1200.0, **changed: Any) -> ShownRotor:
     """A rotor of two blades on a disc of 40 by 30 pixels."""
     values: dict[str, Any] = {
         "id": number,
@@ -40,10 +40,10 @@ def rotor(number: int = 1, rpm: float = 1200.0, **changed: Any) -> RotorState:
         "confidence": 0.9,
         "events": 500,
     }
-    return RotorState(RotorEstimate(**{**values, **changed}))
+    return ShownRotor(RotorEstimate(**{**values, **changed}))
 
 
-def sample(t_us: int, *rotors: RotorState, stamp_s: float | None = None) -> StateSample:
+def sample(t_us: int, *rotors: ShownRotor, stamp_s: float | None = None) -> StateSample:
     """A window of 10 ms that 1000 events came in."""
     return StateSample(t_us, 10_000, 1000, rotors, time.time() if stamp_s is None else stamp_s)
 

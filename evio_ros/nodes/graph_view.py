@@ -30,7 +30,7 @@ from evio_ros.web.live_view import (
     EventSample,
     LiveView,
     NodeReport,
-    RotorState,
+    ShownRotor,
     StateSample,
 )
 
@@ -168,8 +168,8 @@ class GraphView:
             )
 
 
-def _rotor_of(message: RotationState) -> RotorState:
-    return RotorState(
+def _rotor_of(message: RotationState) -> ShownRotor:
+    return ShownRotor(
         estimate_of(message),
         message.rpm_rate,
         message.group,

@@ -25,7 +25,7 @@ __all__ = [
     "EventSample",
     "LiveView",
     "NodeReport",
-    "RotorState",
+    "ShownRotor",
     "StateSample",
 ]
 
@@ -40,7 +40,7 @@ _WANTED_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class RotorState:
+class ShownRotor:
     """One rotor of one window, with what the fusion adds to its estimate.
 
     Attributes:
@@ -75,7 +75,7 @@ class StateSample:
     t_us: int
     window_us: int
     events: int
-    rotors: tuple[RotorState, ...]
+    rotors: tuple[ShownRotor, ...]
     stamp_s: float
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from evio_ros.web.data_source import DashboardSource, NodeParameter, PlaybackState
-from evio_ros.web.live_view import Detection, NodeReport, RotorState
+from evio_ros.web.live_view import Detection, NodeReport, ShownRotor
 
 __all__ = [
     "AngleTimeModel",
@@ -44,7 +44,7 @@ class RotorModel(BaseModel):
     events: int = Field(description="Events of the window that belong to the rotor.")
 
     @classmethod
-    def of(cls, rotor: RotorState) -> RotorModel:
+    def of(cls, rotor: ShownRotor) -> RotorModel:
         """A rotor's model."""
         one = rotor.estimate
         return cls(

@@ -15,7 +15,7 @@ from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.base import EventSource, SeekableSource, SourceStatistics
 from evio_ros.thinning import Thinner
 from evio_ros.web.data_source import ControlError, NodeParameter, PlaybackState
-from evio_ros.web.live_view import EventSample, LiveView, NodeReport, RotorState, StateSample
+from evio_ros.web.live_view import EventSample, LiveView, NodeReport, ShownRotor, StateSample
 
 __all__ = ["RecordingSource"]
 
@@ -199,7 +199,7 @@ class RecordingSource:
                 t_us=window.end_us,
                 window_us=self._parameters.window_us,
                 events=len(window.events),
-                rotors=tuple(RotorState(rotor) for rotor in rotors),
+                rotors=tuple(ShownRotor(rotor) for rotor in rotors),
                 stamp_s=time.time(),
             )
         )

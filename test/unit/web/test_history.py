@@ -14,7 +14,7 @@ from web_desk import rotor, sample, wait_until
 
 from evio_ros.errors import ParameterError
 from evio_ros.web.history import History, HistoryRow
-from evio_ros.web.live_view import RotorState
+from evio_ros.web.live_view import ShownRotor
 
 BEGIN_S = 1_700_000_040
 """The beginning of a minute."""
@@ -56,7 +56,7 @@ def test_windows_come_back_as_they_were_put(path):
 
 
 def test_predictions_are_not_kept(path):
-    predicted = RotorState(rotor().estimate, is_predicted=True)
+    predicted = ShownRotor(rotor().estimate, is_predicted=True)
     filled(path, [sample(0, predicted, rotor(2), stamp_s=BEGIN_S)])
     with History(path, 10) as history:
         assert [row.rotor for page in history.rows(0, 1e11) for row in page] == [2]
