@@ -62,8 +62,8 @@ class ConfidenceParameters(Parameters):
     method: str = parameter(
         "forest",
         choices=("forest", "detector"),
-        doc="forest: a random forest over what detector and filter know; detector: what the "
-        "detector says. Either fades while a rotor is not seen.",
+        doc="What tells the confidence: forest, a random forest over what detector and filter "
+        "know, or detector, what the detector says. Either fades while a rotor is not seen.",
         read_only=True,
     )
     file: str = parameter(

@@ -60,8 +60,11 @@ def test_all_nodes_in_one_process_give_the_results_of_the_library(recording, tmp
         rows = [row for row in csv.DictReader(file) if row["id"]]
     found = [(int(row["t_us"]), float(row["rpm"]), float(row["angle_rad"])) for row in rows]
     assert len(expected) >= 5
-    # The library leaves out a last window that the recording does not fill.
-    assert found[: len(expected)] == expected
+    # The library leaves out a last window that the recording does not fill. Fusion passes speeds on
+    # and smooths angles.
+    assert [row[:2] for row in found[: len(expected)]] == [row[:2] for row in expected]
+    for (*_, angle_rad), (*_, right_rad) in zip(found, expected, strict=False):
+        assert angle_rad == pytest.approx(right_rad, abs=1e-3)
     assert len(found) <= len(expected) + 1
 
 
