@@ -39,6 +39,8 @@ MODELS = {
 UDEV_COMMAND = "sudo $(which neuromorphic-drivers-install-udev-rules)"
 """Lets every user of the machine open the cameras."""
 
+_CLOCKS = {"primary": "INTERNAL_WITH_OUTPUT_ENABLED", "secondary": "EXTERNAL"}
+"""The library's names of clocks that are shared."""
 _RATE_PERIOD_US = 200
 """Period in which the cameras' event-rate controllers count."""
 
@@ -66,6 +68,13 @@ class CameraParameters(Parameters):
         minimum=0,
         maximum=2_000_000_000,
         doc="The camera drops events above this rate; 0 for no limit.",
+    )
+    clock: str = parameter(
+        "own",
+        choices=("own", "primary", "secondary"),
+        read_only=True,
+        doc="Where several cameras are wired to share one clock: primary gives it to the others, "
+        "secondary takes it from the wire. EVK4 alone.",
     )
 
     def check_together(self) -> None:
@@ -175,6 +184,10 @@ def configuration_of(model: str, parameters: CameraParameters) -> Any:
         configuration.rate_limiter = module.RateLimiter(
             reference_period_us=_RATE_PERIOD_US, maximum_events_per_period=most
         )
+    if parameters.clock != "own":
+        if not hasattr(configuration, "clock"):
+            raise ParameterError(f"clock: {model} cannot share its clock")
+        configuration.clock = module.Clock[_CLOCKS[parameters.clock]]
     try:
         configuration.serialize()
     except Exception as error:  # whatever the library's packing raises

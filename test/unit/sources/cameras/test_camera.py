@@ -167,6 +167,11 @@ def test_a_running_camera_takes_other_settings_but_those_of_its_uri(plugged):
         assert len(opened[0][3].configurations) == 1
 
 
+@pytest.mark.parametrize(("clock", "number"), [("own", 0), ("primary", 1), ("secondary", 2)])
+def test_cameras_share_a_clock_as_wired(clock, number):
+    assert configuration_of("evk4", CameraParameters(clock=clock)).clock.value == number
+
+
 def _bits(words) -> int:
     return sum(int(word).bit_count() for word in words)
 
@@ -188,6 +193,8 @@ def test_the_davis_has_a_region_of_its_own_kind():
         ("camera:evk4?biases=spark=1", "biases: evk4 has no spark; it has pr, fo"),
         ("camera:evk4?biases=diff_on=99999", "biases: evk4 does not take diff_on=99999"),
         ("camera:dvxplorer?roi=0,0,9,9", "roi: dvxplorer has no region of interest"),
+        ("camera:evk4?clock=shared", "clock: .shared. is not one of own, primary, secondary"),
+        ("camera:davis346?clock=primary", "clock: davis346 cannot share its clock"),
         ("camera:triton?event_rate_limit_hz=9", "event_rate_limit_hz: triton has no limiter"),
     ],
 )
