@@ -57,7 +57,7 @@ class Parts(NamedTuple):
     disc: float
 
 
-WEIGHTS = Parts(filter=0.56, restless=0.25, models=0.27, lingering=0.47, disc=0.16)
+WEIGHTS = Parts(filter=0.41, restless=0.24, models=0.37, lingering=0.46, disc=0.10)
 """The fitted constants: factors of variances."""
 _SUMMED_POWER = 0.1
 """How the variance follows the sums of innovations; with the power that is left it follows the
