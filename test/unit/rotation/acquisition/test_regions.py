@@ -64,9 +64,9 @@ def test_where_a_cue_is_less_is_enough():
     faint = grid_of(block, events=79)
     assert find_regions(faint, SECOND_US, PARAMETERS) == []
     assert len(cells_of(cued_region(faint, SECOND_US, PARAMETERS, box))) == 25
-    few = grid_of((slice(5, 7), slice(10, 12)))
+    few = grid_of((slice(5, 7), slice(10, 13)))
     assert find_regions(few, SECOND_US, PARAMETERS) == []
-    assert len(cells_of(cued_region(few, SECOND_US, PARAMETERS, box))) == 4
+    assert len(cells_of(cued_region(few, SECOND_US, PARAMETERS, box))) == 6
 
 
 @pytest.mark.parametrize(
