@@ -179,11 +179,6 @@ class RotorBank:
     def __len__(self) -> int:
         return len(self._rotors)
 
-    @property
-    def repaired(self) -> int:
-        """How often a covariance of the present rotors had lost its sign to rounding."""
-        return sum(rotor.filter.repaired for rotor in self._rotors)
-
     def values(self) -> dict[str, object]:
         """What became of all estimates, as values of a report."""
         refused = {f"refused_{cause}": count for cause, count in self.refused.items() if count}

@@ -198,12 +198,10 @@ class RotorFilter:
 
     Attributes:
         parameters: as given; others may take their place.
-        repaired: how often a covariance had lost its sign to rounding.
     """
 
     def __init__(self, estimate: RotorEstimate, parameters: FilterParameters) -> None:
         self.parameters = parameters
-        self.repaired = 0
         first = _begin(estimate, parameters, estimate.angle_rad, 0.0)
         self._history: list[tuple[_Measured, _Moment]] = [(estimate, first)]
         self._told: RotorMotion | None = None
@@ -280,7 +278,7 @@ class RotorFilter:
         powers = walks.hub**2, p.size_walk**2, (walks.rate * moment.scale) ** 2
         slow = p.slow_center_px**2, moment.slow_rad**2
         kept = math.exp(-dt / p.slow_time_s)
-        return self._sound(predicted(*state, dt, powers, slow, kept))
+        return _sound(predicted(*state, dt, powers, slow, kept))
 
     def _after(self, moment: _Moment, measured: RotorEstimate) -> _Moment:
         """The filter after an estimate that follows on a moment."""
@@ -298,7 +296,7 @@ class RotorFilter:
         dt = 1e-6 * (t_us - moment.t_us)
         return _Moment(
             t_us,
-            self._sound(trial.correction.applied_to(trial.state)),
+            _sound(trial.correction.applied_to(trial.state)),
             _learned(trial, dt, p),
             max(scale_of(measured), moment.scale * math.exp(-dt / _SCALE_TIME_S)),
             slow_phase_rad(measured, p),
@@ -325,7 +323,7 @@ class RotorFilter:
         first = _Correction(
             root, *weigh(root, expected_speed(points, lag_s), np.array([speed]), noise, 0)
         )
-        state = self._sound(first.applied_to(state))
+        state = _sound(first.applied_to(state))
         state = self._passed(state, moment, measured.t_us - speed_us, walks)
         if state.covariance[PHASE, PHASE] > _AMBIGUOUS_RAD**2:
             state = _with_any_phase(state)
@@ -365,14 +363,8 @@ class RotorFilter:
         correction = _Correction(root, *weigh(root, expected_velocity(points), value, noise, 0))
         outcome = Outcome.GATED
         if correction.distance() <= _gate(len(value), self.parameters.gate_probability):
-            state, outcome = self._sound(correction.applied_to(state)), Outcome.ACCEPTED
+            state, outcome = _sound(correction.applied_to(state)), Outcome.ACCEPTED
         return moment._replace(t_us=measured.t_us, state=state, outcome=outcome)
-
-    def _sound(self, state: tuple[_Real, _Real]) -> State:
-        """The state with a covariance that is one."""
-        covariance, is_repaired = positive_definite(state[1])
-        self.repaired += is_repaired
-        return State(state[0], covariance)
 
     def _forget(self) -> None:
         """Drop what is too old for a measurement to come before."""
@@ -380,6 +372,11 @@ class RotorFilter:
         first = bisect_right(self._history, oldest_us, key=_time_of) - 1
         if first > 0:
             del self._history[:first]
+
+
+def _sound(state: tuple[_Real, _Real]) -> State:
+    """The state with a covariance that is one, whatever rounding has done to it."""
+    return State(state[0], positive_definite(state[1])[0])
 
 
 def _begin(

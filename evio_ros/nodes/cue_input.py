@@ -8,14 +8,12 @@ from vision_msgs.msg import Detection2DArray
 
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
-from evio_ros.ros.detection_messages import objects_of
+from evio_ros.ros.detection_messages import TRACKS_TOPIC, objects_of
 from evio_ros.ros.event_subscription import SensorClock
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.rotation.detector import RotationDetector
 
 __all__ = ["CueInput", "CueParameters"]
-
-_TOPIC = "rvt_detector/tracks"
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,16 @@ class CueInput:
         self.boxes = 0
         self._node = node
         self._newest: Detection2DArray | None = None
-        node.create_subscription(Detection2DArray, _TOPIC, self._note, results_quality())
+        node.create_subscription(Detection2DArray, TRACKS_TOPIC, self._note, results_quality())
 
     def hand_on(self, detector: RotationDetector, clock: SensorClock) -> None:
         """Tell the detector of what has come since the last call."""
         message, self._newest = self._newest, None
+        if message is None:
+            return
         p = self._node.parameters.get(CueParameters, "cues")
         wanted = [name.strip() for name in p.classes.split(",") if name.strip()]
-        if message is None or not wanted:
+        if not wanted:
             return
         objects, _ = objects_of(message, clock.offset_ns)
         cues = [one for one in objects if one.class_name in wanted and one.score >= p.least_score]

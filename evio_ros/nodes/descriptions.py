@@ -56,8 +56,7 @@ TOPICS: dict[str, dict[str, str]] = {
     },
     "fusion": {
         "rotation_detector/rotation_states": "All rotors of every window, from a detector.",
-        "rvt_detector/tracks": "Objects whose class and track rotors within them are given, where "
-        "vision_msgs is installed.",
+        "rvt_detector/tracks": "Objects whose class and track rotors within them are given.",
         "rotation_states": "All rotors, the most confident first, at the end of every window, or "
         "predicted to now, `publish_rate_hz` times a second.",
         "rotation_state": "The primary one, as `primary.rule` has it; nothing where there is none.",
@@ -89,7 +88,7 @@ TOPICS: dict[str, dict[str, str]] = {
     "state_recorder": {"rotation_states": "What is written."},
     "dashboard": {
         "rotation_states": "Rotors that are shown and kept.",
-        "rvt_detector/tracks": "Objects that are shown, where vision_msgs is installed.",
+        "rvt_detector/tracks": "Objects that are shown.",
         "/diagnostics": "How all nodes are doing.",
         "events": "A share of them is shown; subscribed to while somebody looks.",
         "representation/image": "Shown as it is; subscribed to while somebody looks.",

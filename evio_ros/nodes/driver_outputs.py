@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
@@ -22,6 +23,16 @@ __all__ = ["DriverOutputs", "OutputParameters"]
 _CAMERA_INFO_TOPIC = "camera_info"
 _CLOCK_TOPIC = "/clock"
 _TF_TOPIC = "/tf_static"
+
+
+def _place() -> Any:
+    return parameter(
+        0.0, unit="m", minimum=-1e6, maximum=1e6, read_only=True, doc="Place of the camera."
+    )
+
+
+def _turn(doc: str) -> Any:
+    return parameter(0.0, unit="rad", minimum=-6.29, maximum=6.29, read_only=True, doc=doc)
 
 
 @dataclass(frozen=True)
@@ -43,39 +54,12 @@ class OutputParameters(Parameters):
         read_only=True,
         doc="Frame in which the camera stands; its place there is published on /tf_static.",
     )
-    x_m: float = parameter(
-        0.0, unit="m", minimum=-1e6, maximum=1e6, read_only=True, doc="Place of the camera."
-    )
-    y_m: float = parameter(
-        0.0, unit="m", minimum=-1e6, maximum=1e6, read_only=True, doc="Place of the camera."
-    )
-    z_m: float = parameter(
-        0.0, unit="m", minimum=-1e6, maximum=1e6, read_only=True, doc="Place of the camera."
-    )
-    roll_rad: float = parameter(
-        0.0,
-        unit="rad",
-        minimum=-6.29,
-        maximum=6.29,
-        read_only=True,
-        doc="Turn about x, the first.",
-    )
-    pitch_rad: float = parameter(
-        0.0,
-        unit="rad",
-        minimum=-6.29,
-        maximum=6.29,
-        read_only=True,
-        doc="Turn about y, the second.",
-    )
-    yaw_rad: float = parameter(
-        0.0,
-        unit="rad",
-        minimum=-6.29,
-        maximum=6.29,
-        read_only=True,
-        doc="Turn about z, the third.",
-    )
+    x_m: float = _place()
+    y_m: float = _place()
+    z_m: float = _place()
+    roll_rad: float = _turn("Turn about x, the first.")
+    pitch_rad: float = _turn("Turn about y, the second.")
+    yaw_rad: float = _turn("Turn about z, the third.")
 
 
 class DriverOutputs:

@@ -12,6 +12,7 @@ from evio_ros.errors import EventError
 from evio_ros.events import EventWindow
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.event_messages import nanoseconds_of
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.event_subscription import (
     Choice,
@@ -120,7 +121,7 @@ class _PacketSubscription:
     def _clock_of(self, window: EventWindow, packet: EventPacket) -> SensorClock:
         """The distance of sensor time and ROS time, as it was when the stream began."""
         if self._clock is None or self.statistics.restarts != self._stream.restarts:
-            stamp_ns = 1_000_000_000 * packet.header.stamp.sec + packet.header.stamp.nanosec
+            stamp_ns = nanoseconds_of(packet.header.stamp)
             self._clock = SensorClock(stamp_ns - 1000 * window.end_us, packet.header.frame_id)
             self.statistics.restarts = self._stream.restarts
         return self._clock

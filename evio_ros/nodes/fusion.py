@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from statistics import median
 from typing import ClassVar
 
-from rclpy.time import Time
 from std_msgs.msg import Header
 
 from evio_ros.fusion.confidence_forest import ConfidenceParameters, confidence_of
@@ -29,7 +28,7 @@ from evio_ros.parameters import Parameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.delay_statistics import DelayStatistics
 from evio_ros.ros.diagnostics import Report
-from evio_ros.ros.event_messages import stamp_of
+from evio_ros.ros.event_messages import nanoseconds_of, stamp_of
 from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
@@ -154,7 +153,7 @@ class Fusion(EvioNode):
         self._bank.refused["covariance"] += len(message.states) - len(sound)
         if self._bank.update(message.window_end, sound):
             self._last = message
-            stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
+            stamp_ns = nanoseconds_of(message.header.stamp)
             self._now.note(message.window_end, stamp_ns, self.get_clock().now().nanoseconds, now_s)
             if not message.header.frame_id and message.states:
                 message.header.frame_id = message.states[0].header.frame_id

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from vision_msgs.msg import Detection2DArray
+
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.detection_messages import TRACKS_TOPIC, objects_of
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.tracked_object import TrackedObject
 
 __all__ = ["ObjectInput"]
 
-_TRACKS_TOPIC = "rvt_detector/tracks"
-
 
 class ObjectInput:
-    """Subscribes to the tracks of objects, where vision_msgs is installed.
+    """Subscribes to the tracks of objects.
 
     Args:
         node: fusion.
@@ -33,16 +34,9 @@ class ObjectInput:
     ) -> None:
         self.refused = 0
         self._offset_ns, self._note = offset_ns, take
-        try:
-            from vision_msgs.msg import Detection2DArray
-        except ImportError:
-            node.get_logger().info("no objects: vision_msgs is not installed")
-        else:
-            node.create_subscription(Detection2DArray, _TRACKS_TOPIC, self._take, results_quality())
+        node.create_subscription(Detection2DArray, TRACKS_TOPIC, self._take, results_quality())
 
-    def _take(self, message: object) -> None:
-        from evio_ros.ros.detection_messages import objects_of
-
+    def _take(self, message: Detection2DArray) -> None:
         objects, refused = objects_of(message, self._offset_ns())
         self.refused += refused
         self._note(objects)

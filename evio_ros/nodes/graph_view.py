@@ -14,6 +14,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2D, Detection2DArray
 
 from evio_ros.errors import EventError
 from evio_ros.msg import EventArray, RotationState, RotationStateArray
@@ -36,6 +37,7 @@ from evio_ros.web.live_view import (
 
 __all__ = ["GraphView"]
 
+_TRACKS_TOPIC = "rvt_detector/tracks"
 _LOOK_S = 0.1
 _POLL_S = 0.05
 _QUALITY = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -46,7 +48,6 @@ _LEVELS = {
     DiagnosticStatus.ERROR: "error",
     DiagnosticStatus.STALE: "stale",
 }
-_TRACKS_TOPIC = "rvt_detector/tracks"
 
 
 class GraphView:
@@ -75,14 +76,9 @@ class GraphView:
             RotationStateArray, "rotation_states", self._take_states, results_quality()
         )
         node.create_subscription(DiagnosticArray, "/diagnostics", self._take_reports, 100)
-        try:
-            from vision_msgs.msg import Detection2DArray
-        except ImportError:
-            pass  # nobody here publishes it
-        else:
-            node.create_subscription(
-                Detection2DArray, _TRACKS_TOPIC, self._take_tracks, results_quality()
-            )
+        node.create_subscription(
+            Detection2DArray, _TRACKS_TOPIC, self._take_tracks, results_quality()
+        )
         node.every(_LOOK_S, self._follow_demand)
         node.every(_POLL_S, self._poll)
 
@@ -151,7 +147,7 @@ class GraphView:
         picture = rows.reshape(message.height, message.step)[:, : 3 * message.width]
         self._view.put_picture(picture.reshape(message.height, message.width, 3))
 
-    def _take_tracks(self, message: Any) -> None:
+    def _take_tracks(self, message: Detection2DArray) -> None:
         self._view.put_detections(tuple(map(_detection_of, message.detections)))
 
     def _take_reports(self, message: DiagnosticArray) -> None:
@@ -179,8 +175,8 @@ def _rotor_of(message: RotationState) -> ShownRotor:
     )
 
 
-def _detection_of(message: Any) -> Detection:
-    """A vision_msgs/Detection2D, with its likeliest class."""
+def _detection_of(message: Detection2D) -> Detection:
+    """A box, with its likeliest class."""
     best = max(message.results, key=lambda result: result.hypothesis.score, default=None)
     center, box = message.bbox.center.position, message.bbox
     return Detection(

@@ -11,14 +11,13 @@ from evio_ros.msg import RotationStateArray
 from evio_ros.representations.object_overlay import draw_objects
 from evio_ros.representations.picture import Picture
 from evio_ros.representations.rotor_overlay import draw_rotors
-from evio_ros.ros.detection_messages import objects_of
+from evio_ros.ros.detection_messages import DETECTIONS_TOPIC, TRACKS_TOPIC, objects_of
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
 
 __all__ = ["PictureOverlay"]
 
 _ROTORS_TOPIC = "rotation_states"
-_BOXES_TOPIC, _TRACKS_TOPIC = "rvt_detector/detections", "rvt_detector/tracks"
 _FRESH_US = 500_000
 
 
@@ -35,7 +34,7 @@ class PictureOverlay:
         node.create_subscription(
             RotationStateArray, _ROTORS_TOPIC, self._note_rotors, results_quality()
         )
-        for topic in (_BOXES_TOPIC, _TRACKS_TOPIC):
+        for topic in (DETECTIONS_TOPIC, TRACKS_TOPIC):
             note = partial(self._objects.__setitem__, topic)
             node.create_subscription(Detection2DArray, topic, note, results_quality())
 

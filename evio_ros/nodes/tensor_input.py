@@ -15,6 +15,7 @@ from evio_ros.msg import EventTensor
 from evio_ros.nodes.event_input import EventInputParameters
 from evio_ros.parameters import parameter
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.event_messages import nanoseconds_of
 from evio_ros.ros.event_subscription import ReceptionStatistics, SensorClock
 from evio_ros.ros.tensor_messages import tensor_of
 
@@ -62,8 +63,7 @@ def subscribe_to_histograms(node: EvioNode, take: _Take) -> ReceptionStatistics:
             return
         statistics.messages += 1
         statistics.events += message.event_count
-        stamp = message.header.stamp
-        offset_ns = 1_000_000_000 * stamp.sec + stamp.nanosec - 1000 * message.window_start
+        offset_ns = nanoseconds_of(message.header.stamp) - 1000 * message.window_start
         clock = SensorClock(offset_ns, message.header.frame_id)
         take(tensor, message.window_start, message.window_length, clock)
 

@@ -8,10 +8,15 @@ from collections.abc import Iterable
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from evio_ros.ros.event_messages import stamp_of
+from evio_ros.ros.event_messages import nanoseconds_of, stamp_of
 from evio_ros.tracked_object import TrackedObject
 
-__all__ = ["detection_array", "object_values", "objects_of"]
+__all__ = ["DETECTIONS_TOPIC", "TRACKS_TOPIC", "detection_array", "object_values", "objects_of"]
+
+DETECTIONS_TOPIC = "rvt_detector/detections"
+"""Where the RVT detector tells its boxes."""
+TRACKS_TOPIC = "rvt_detector/tracks"
+"""Where it tells the objects that it follows."""
 
 _FARTHEST_PX = 1e6
 
@@ -68,8 +73,7 @@ def _header(t_us: int, offset_ns: int, frame_id: str) -> Header:
 
 
 def _sensor_time_us(header: Header, offset_ns: int) -> int:
-    stamp_ns = 1_000_000_000 * header.stamp.sec + header.stamp.nanosec
-    return int((stamp_ns - offset_ns) // 1000)
+    return (nanoseconds_of(header.stamp) - offset_ns) // 1000
 
 
 def _detection(one: TrackedObject, header: Header) -> Detection2D:

@@ -60,21 +60,23 @@ def state_array(
     estimates: list[RotorEstimate], header: Header, window_end: int, window_length: int, events: int
 ) -> RotationStateArray:
     """Make the message of all rotors of one window; none gives an empty array."""
-    message = RotationStateArray(header=header)
-    message.window_end, message.window_length = window_end, window_length
-    message.event_count = events
-    message.states = [state_message(estimate, header) for estimate in estimates]
-    return message
+    states = [state_message(estimate, header) for estimate in estimates]
+    return _array(states, header, window_end, window_length, events)
 
 
 def fused_array(
     states: Iterable[RotorState], header: Header, window_end: int, window_length: int, events: int
 ) -> RotationStateArray:
     """Make the message of all fused rotors at one time; none gives an empty array."""
-    message = RotationStateArray(header=header)
+    messages = [_fused_message(state, header) for state in states]
+    return _array(messages, header, window_end, window_length, events)
+
+
+def _array(
+    states: list[RotationState], header: Header, window_end: int, window_length: int, events: int
+) -> RotationStateArray:
+    message = RotationStateArray(header=header, states=states, event_count=events)
     message.window_end, message.window_length = window_end, window_length
-    message.event_count = events
-    message.states = [_fused_message(state, header) for state in states]
     return message
 
 

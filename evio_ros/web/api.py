@@ -210,7 +210,7 @@ def _control_routes(source: DashboardSource) -> APIRouter:
     @router.get("/parameters")
     def parameters() -> list[ParameterModel]:
         """The parameters of the nodes."""
-        return [ParameterModel.of(one) for one in source.parameters()]
+        return [ParameterModel.model_validate(one) for one in source.parameters()]
 
     @router.post("/parameters")
     def set_parameter(body: ParameterBody) -> DoneModel:

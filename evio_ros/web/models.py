@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from evio_ros.web.data_source import DashboardSource, NodeParameter, PlaybackState
-from evio_ros.web.live_view import Detection, NodeReport, ShownRotor
+from evio_ros.web.data_source import DashboardSource
+from evio_ros.web.live_view import NodeReport, ShownRotor
 
 __all__ = [
     "AngleTimeModel",
@@ -19,6 +18,12 @@ __all__ = [
     "StatusModel",
     "status_of",
 ]
+
+
+class _Mirror(BaseModel):
+    """A model that `model_validate` makes of anything with attributes of the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
 
 
 class RotorModel(BaseModel):
@@ -69,7 +74,7 @@ class RotorModel(BaseModel):
         )
 
 
-class ReportModel(BaseModel):
+class ReportModel(_Mirror):
     """What a node says of itself."""
 
     name: str
@@ -78,19 +83,8 @@ class ReportModel(BaseModel):
     hardware_id: str
     values: dict[str, str]
 
-    @classmethod
-    def of(cls, report: NodeReport) -> ReportModel:
-        """A report's model."""
-        return cls(
-            name=report.name,
-            level=report.level,
-            message=report.message,
-            hardware_id=report.hardware_id,
-            values=dict(report.values),
-        )
 
-
-class PlaybackModel(BaseModel):
+class PlaybackModel(_Mirror):
     """How far a replay is."""
 
     source: str
@@ -100,20 +94,8 @@ class PlaybackModel(BaseModel):
     duration_us: int | None
     rate: float | None = Field(description="1.0 is real time, 0.0 as fast as it goes.")
 
-    @classmethod
-    def of(cls, state: PlaybackState) -> PlaybackModel:
-        """A replay's model."""
-        return cls(
-            source=state.source,
-            is_seekable=state.is_seekable,
-            is_paused=state.is_paused,
-            position_us=state.position_us,
-            duration_us=state.duration_us,
-            rate=state.rate,
-        )
 
-
-class DetectionModel(BaseModel):
+class DetectionModel(_Mirror):
     """One box of the object detector."""
 
     center: tuple[float, float] = Field(description="Middle of the box (x, y) [px].")
@@ -121,17 +103,6 @@ class DetectionModel(BaseModel):
     score: float
     class_id: str
     track_id: str
-
-    @classmethod
-    def of(cls, one: Detection) -> DetectionModel:
-        """A detection's model."""
-        return cls(
-            center=one.center,
-            size=one.size,
-            score=one.score,
-            class_id=one.class_id,
-            track_id=one.track_id,
-        )
 
 
 class StatusModel(BaseModel):
@@ -152,7 +123,7 @@ class StatusModel(BaseModel):
     playback: PlaybackModel | None
 
 
-class ParameterModel(BaseModel):
+class ParameterModel(_Mirror):
     """One parameter of a node."""
 
     node: str
@@ -162,12 +133,6 @@ class ParameterModel(BaseModel):
     minimum: float | None
     maximum: float | None
     is_read_only: bool
-
-    @classmethod
-    def of(cls, one: NodeParameter) -> ParameterModel:
-        """A parameter's model."""
-        values: dict[str, Any] = {name: getattr(one, name) for name in cls.model_fields}
-        return cls(**values)
 
 
 class DoneModel(BaseModel):
@@ -213,9 +178,11 @@ def status_of(source: DashboardSource, stale_after_s: float) -> StatusModel:
         width=size.width if size else None,
         height=size.height if size else None,
         rotors=[RotorModel.of(rotor) for rotor in rotors],
-        detections=[DetectionModel.of(one) for one in (() if is_stale else view.detections)],
-        health=[ReportModel.of(report) for report in reports],
-        playback=PlaybackModel.of(playback) if playback is not None else None,
+        detections=[
+            DetectionModel.model_validate(one) for one in (() if is_stale else view.detections)
+        ],
+        health=[ReportModel.model_validate(report) for report in reports],
+        playback=PlaybackModel.model_validate(playback) if playback is not None else None,
     )
 
 

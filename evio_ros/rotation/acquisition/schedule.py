@@ -291,8 +291,9 @@ class SearchSchedule:
         self._counted_us = span_us
         discs = [tracker.ellipse for tracker in self._bank]
         now_us = self._now_us
-        cued = (cued_region(counts, span_us, self._regions, box, discs) for box in self._cues)
-        regions = [each for each in cued if each is not None and now_us < self._cued_until_us]
+        boxes = self._cues if now_us < self._cued_until_us else ()
+        cued = (cued_region(counts, span_us, self._regions, box, discs) for box in boxes)
+        regions = [each for each in cued if each is not None]
         regions += find_regions(counts, span_us, self._regions, discs)
         ready = [r for r in regions if not self._backoff(r).is_waiting(r, now_us)]
         ready.sort(key=lambda r: (r.level != CUED_LEVEL, self._failures(r)))
