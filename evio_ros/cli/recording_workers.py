@@ -16,6 +16,9 @@ from evio_ros.errors import ParameterError
 __all__ = ["outcomes_here", "outcomes_on_dask"]
 
 _CONNECT_S = 10
+_THREADS_OF_LINEAR_ALGEBRA = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""One in each process: threads of several that wait for work would take the cores from each other.
+"""
 
 
 def outcomes_here(jobs: Sequence[RecordingJob], processes: int) -> Generator[Outcome, None, None]:
@@ -31,6 +34,9 @@ def outcomes_here(jobs: Sequence[RecordingJob], processes: int) -> Generator[Out
     Yields:
         Outcomes in the order in which they are ready.
     """
+    # Libraries read these when a process loads them; what the user has set is kept.
+    for name in _THREADS_OF_LINEAR_ALGEBRA:
+        os.environ.setdefault(name, "1")
     waiting = list(reversed(jobs))
     idle = [_new_worker() for _ in range(min(processes, len(jobs)))]
     running: dict[Future[Outcome], tuple[ProcessPoolExecutor, RecordingJob]] = {}

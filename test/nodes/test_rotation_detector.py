@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import EventArray, EventReceipt, RotationStateArray
 from node_recording import DURATION_US, ROTOR
 from rclpy.qos import QoSProfile
+from rclpy.serialization import serialize_message
 from ros_probe import Probe, diagnostics_of, status_of
 from rotor_events import SIZE, events_of
 from std_srvs.srv import Trigger
@@ -263,28 +264,27 @@ def test_a_gap_of_seconds_starts_afresh_and_is_counted(direct):
 
 def test_more_events_than_can_be_taken_are_thinned_and_the_rotor_is_kept():
     """Messages that, once the rotor is found, come as fast as they can be sent."""
-    rotor = events_of([replace(ROTOR, event_rate_hz=2e6)], 1_500_000)
-    copies = 8
-    parameters = {"step_us": 10_000, "window_us": 20_000, "overload.longest_wait_us": 2_000}
+    rotor = events_of([replace(ROTOR, event_rate_hz=2e6)], 4_000_000)
+    window = {"step_us": 10_000, "window_us": 20_000}
+    parameters = {**window, "overload.longest_wait_us": 100_000, "qos.depth": 400}
     with (
         Probe() as probe,
         NodeProcess("rotation_detector", parameters) as detector,
     ):
-        publisher = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=100))
+        publisher = probe.node.create_publisher(EventArray, "events", QoSProfile(depth=400))
         reports = probe.collect(DiagnosticArray, "/diagnostics")
         results = probe.collect(RotationStateArray, STATES)
         probe.wait_until(lambda: publisher.get_subscription_count() == 1)
         probe.wait_for_publisher(STATES)
-        messages = []
-        for seq in range(150):
-            part = rotor.between(10_000 * seq, 10_000 * (seq + 1))
-            columns = (np.repeat(it, copies) for it in (part.t, part.x, part.y, part.polarity))
-            messages.append(window_message(seq, events=EventBatch(SIZE, *columns)))
-        for message in messages:
+        messages = [
+            serialize_message(window_message(seq, events=rotor.between(10_000 * seq, end_us)))
+            for seq, end_us in enumerate(range(10_000, 4_000_001, 10_000))
+        ]
+        for seq, message in enumerate(messages):
             publisher.publish(message)
-            if message.seq < 60:
-                probe.wait_until(lambda: len(results) >= message.seq)  # noqa: B023
-        probe.wait_until(lambda: bool(results) and results[-1].window_end >= 1_490_000)
+            if seq < 60:
+                probe.wait_until(lambda: len(results) >= seq)  # noqa: B023
+        probe.wait_until(lambda: bool(results) and results[-1].window_end >= 3_990_000)
         told = len(reports)
         probe.wait_until(lambda: "share_taken" in diagnostics_of(reports[told:], NODE))
         shares = [

@@ -234,8 +234,9 @@ def test_a_manager_configures_activates_and_releases_it_again_and_again(model):
 
 @needs_torch
 def test_in_one_process_with_the_driver_it_sees_every_window(recording, model, tmp_path):
+    awaited = {"wait_for": "rvt_detector", "wait_for_subscribers": 2}  # this probe, too
     nodes = {
-        "driver": {"source": str(recording), "replay.rate": 0.0, "wait_for": "rvt_detector"},
+        "driver": {"source": str(recording), "replay.rate": 0.0, **awaited},
         "rvt_detector": settings(model),
     }
     sections = {f"/**/{name}": {"ros__parameters": given} for name, given in nodes.items()}
@@ -244,6 +245,7 @@ def test_in_one_process_with_the_driver_it_sees_every_window(recording, model, t
     command = [sys.executable, "-m", "evio_ros.nodes.container", *nodes]
     command += ["--ros-args", "--params-file", str(file)]
     with Probe() as probe:
+        probe.collect(EventArray, "events")
         boxes = probe.collect(Detection2DArray, BOXES)
         done = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         probe.wait_until(lambda: done.poll() is not None, LOADED_S)
