@@ -7,10 +7,12 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rotor_estimates import FAN
+
 from evio_ros.errors import EvioError
-from evio_ros.estimate import RotorEstimate
 from evio_ros.web.data_source import ControlError, NodeParameter, PlaybackState
 from evio_ros.web.live_view import LiveView, ShownRotor, StateSample
 from evio_ros.web.web_parameters import WebParameters
@@ -23,24 +25,10 @@ TIMEOUT_S = 20.0
 
 def rotor(number: int = 1, rpm: float = 1200.0, **changed: Any) -> ShownRotor:
     """A rotor of two blades on a disc of 40 by 30 pixels."""
-    values: dict[str, Any] = {
-        "id": number,
-        "t_us": 0,
-        "window_us": 10_000,
-        "rpm": rpm,
-        "rpm_std": 0.5,
-        "blade_count": 2,
-        "angle_rad": 0.25,
-        "angle_std_rad": 0.01,
-        "turns": 7.5,
-        "center": (100.0, 80.0),
-        "axes": (40.0, 30.0),
-        "tilt_rad": 0.0,
-        "velocity": (0.0, 0.0),
-        "confidence": 0.9,
-        "events": 500,
-    }
-    return ShownRotor(RotorEstimate(**{**values, **changed}))
+    disc = {"center": (100.0, 80.0), "axes": (40.0, 30.0), "tilt_rad": 0.0}
+    seen = {"rpm": rpm, "rpm_std": 0.5, "angle_rad": 0.25, "turns": 7.5, "confidence": 0.9}
+    first = replace(FAN, id=number, t_us=0, blade_count=2, **seen, **disc)
+    return ShownRotor(replace(first, **changed))
 
 
 def sample(t_us: int, *rotors: ShownRotor, stamp_s: float | None = None) -> StateSample:

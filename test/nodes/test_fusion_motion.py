@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from evio_ros.msg import EventArray, ImageMotionArray, RotationState, RotationStateArray
 from rclpy.qos import QoSProfile
 from ros_probe import Probe
+from rotor_estimates import FAN
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
@@ -31,23 +33,19 @@ def rotor(number: int, t_us: int) -> RotorEstimate:
     """A rotor at 1200 rpm that drifts."""
     turns = 20.0 * 1e-6 * t_us
     x, y = (p + v * 1e-6 * t_us for p, v in zip(PLACES[number], VELOCITY, strict=True))
-    return RotorEstimate(
+    return replace(
+        FAN,
         id=number,
         t_us=t_us,
         window_us=STEP_US,
         rpm=1200.0,
-        rpm_std=0.1,
         blade_count=2,
         angle_rad=2 * math.pi * (turns % 1.0),
-        angle_std_rad=0.002,
         turns=turns,
         center=(x, y),
         axes=AXES,
         tilt_rad=TILT,
         velocity=VELOCITY,
-        confidence=0.99,
-        events=5000,
-        center_std=(0.2, 0.2),
     )
 
 

@@ -2,27 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from evio_ros.estimate import RotorEstimate
+from rotor_estimates import FAN
+
 from evio_ros.ros.rotor_log import RotorLog
 
-ROTOR = RotorEstimate(
-    id=3,
-    t_us=0,
-    window_us=50_000,
-    rpm=1150.0,
-    rpm_std=0.1,
-    blade_count=3,
-    angle_rad=0.0,
-    angle_std_rad=0.1,
-    turns=0.0,
-    center=(40.2, 30.6),
-    axes=(20.0, 20.0),
-    tilt_rad=0.0,
-    velocity=(0.0, 0.0),
-    confidence=1.0,
-    events=100,
-    center_std=(0.1, 0.1),
-)
+ROTOR = replace(FAN, id=3, center=(40.2, 30.6))
 
 
 class Lines(list):

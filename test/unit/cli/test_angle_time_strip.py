@@ -1,9 +1,11 @@
 """The strip of a rotor's last turns: where events land, and what is dropped."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from rotor_estimates import FAN
 
 from evio_ros.cli.angle_time_strip import AngleTimeStrip
 from evio_ros.estimate import RotorEstimate
@@ -15,24 +17,9 @@ STEP_US = 50_000
 
 
 def estimate(t_us: int, rpm: float, angle_rad: float = 0.0, **changes) -> RotorEstimate:
-    values = {
-        "id": 0,
-        "t_us": t_us,
-        "window_us": STEP_US,
-        "rpm": rpm,
-        "rpm_std": 0.1,
-        "blade_count": 2,
-        "angle_rad": angle_rad,
-        "angle_std_rad": 0.01,
-        "turns": 1.0,
-        "center": CENTER,
-        "axes": (RADIUS, RADIUS),
-        "tilt_rad": 0.0,
-        "velocity": (0.0, 0.0),
-        "confidence": 1.0,
-        "events": 1,
-    }
-    return RotorEstimate(**(values | changes))
+    disc = {"center": CENTER, "axes": (RADIUS, RADIUS), "tilt_rad": 0.0}
+    seen = {"t_us": t_us, "window_us": STEP_US, "rpm": rpm, "angle_rad": angle_rad}
+    return replace(FAN, **{**disc, **seen, "blade_count": 2, **changes})
 
 
 def step_of(start_us: int, t, x, y, polarity=None) -> EventWindow:

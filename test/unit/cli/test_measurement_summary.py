@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from rotor_estimates import FAN
 
 from evio_ros.cli.measurement_summary import MeasurementSummary
 from evio_ros.estimate import Measurement, RotorEstimate
@@ -15,23 +16,8 @@ from evio_ros.explanation import Explanation, Reason, Rejection
 
 
 def estimate(identity: int, rpm: float, confidence: float, blades: int = 3) -> RotorEstimate:
-    return RotorEstimate(
-        id=identity,
-        t_us=100_000,
-        window_us=100_000,
-        rpm=rpm,
-        rpm_std=0.25,
-        blade_count=blades,
-        angle_rad=0.0,
-        angle_std_rad=0.01,
-        turns=1.0,
-        center=(12.0, 34.0),
-        axes=(9.0, 9.0),
-        tilt_rad=0.0,
-        velocity=(0.0, 0.0),
-        confidence=confidence,
-        events=1000,
-    )
+    changed = {"id": identity, "rpm": rpm, "confidence": confidence, "blade_count": blades}
+    return replace(FAN, rpm_std=0.25, center=(12.0, 34.0), **changed)
 
 
 def printed(*windows: list[RotorEstimate]) -> str:

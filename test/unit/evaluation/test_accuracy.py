@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from rotor_estimates import FAN
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.estimate import RotorEstimate
 from evio_ros.evaluation.accuracy import score
 from evio_ros.simulation.scene import Path
 from evio_ros.simulation.speed import SpeedProfile
@@ -16,23 +16,7 @@ from evio_ros.simulation.truth import RotorTruth, Truth
 
 WINDOW_US = 100_000
 DISC = Ellipse((100.0, 80.0), (40.0, 40.0), 0.0)
-ESTIMATE = RotorEstimate(
-    id=0,
-    t_us=0,
-    window_us=WINDOW_US,
-    rpm=600.0,
-    rpm_std=1.0,
-    blade_count=3,
-    angle_rad=0.0,
-    angle_std_rad=0.01,
-    turns=0.0,
-    center=(100.0, 80.0),
-    axes=(40.0, 40.0),
-    tilt_rad=0.0,
-    velocity=(0.0, 0.0),
-    confidence=0.9,
-    events=1000,
-)
+ESTIMATE = replace(FAN, rpm=600.0, rpm_std=1.0, confidence=0.9, center=DISC.center, axes=DISC.axes)
 
 
 def truth_of(*speeds: SpeedProfile) -> Truth:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rotor_estimates import FAN
 
 from evio_ros.errors import ParameterError
-from evio_ros.estimate import RotorEstimate
 from evio_ros.evaluation.confidence_training import (
     examples_of,
     expected_calibration_error,
@@ -25,24 +25,7 @@ from evio_ros.events import EventBatch
 from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.truth import Truth
 
-FIRST = RotorEstimate(
-    id=1,
-    t_us=50_000,
-    window_us=50_000,
-    rpm=1200.0,
-    rpm_std=1.0,
-    blade_count=3,
-    angle_rad=0.0,
-    angle_std_rad=0.01,
-    turns=0.0,
-    center=(80.0, 70.0),
-    axes=(40.0, 30.0),
-    tilt_rad=0.0,
-    velocity=(0.0, 0.0),
-    confidence=0.9,
-    events=3000,
-    center_std=(0.5, 0.5),
-)
+FIRST = replace(FAN, id=1, t_us=50_000, window_us=50_000, rpm=1200.0, center=(80.0, 70.0))
 
 
 def recording(number, is_right):

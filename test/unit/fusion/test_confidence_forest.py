@@ -5,30 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rotor_estimates import FAN
 from sklearn.ensemble import RandomForestClassifier
 
 from evio_ros.errors import SourceError
-from evio_ros.estimate import RotorEstimate
 from evio_ros.evaluation.confidence_training import forest_of
 from evio_ros.fusion.confidence import RotorFeatures, fading_confidence
 from evio_ros.fusion.confidence_forest import INPUTS, ConfidenceForest, inputs_of
 
-ESTIMATE = RotorEstimate(
-    id=1,
-    t_us=500_000,
-    window_us=100_000,
+ESTIMATE = replace(
+    FAN,
+    events=6000,
     rpm=-1200.0,
     rpm_std=0.12,
-    blade_count=3,
-    angle_rad=0.3,
-    angle_std_rad=0.001,
-    turns=4.0,
-    center=(100.0, 80.0),
     axes=(40.0, 20.0),
-    tilt_rad=0.1,
     velocity=(3.0, 4.0),
-    confidence=0.99,
-    events=6000,
     center_std=(0.3, 0.4),
 )
 FEATURES = RotorFeatures(

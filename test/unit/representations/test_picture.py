@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from rotor_estimates import FAN
 
-from evio_ros.estimate import RotorEstimate
 from evio_ros.representations.picture import draw_picture
 from evio_ros.representations.rotor_overlay import draw_rotors
 
@@ -38,10 +39,7 @@ def test_pictures_that_do_not_fit_are_refused():
 
 def test_a_rotor_is_drawn_as_its_ellipse():
     pytest.importorskip("cv2", reason="OpenCV is not installed")
-    values = {"id": 2, "t_us": 0, "window_us": 1, "rpm": -900.0, "rpm_std": 1.0, "blade_count": 3}
-    values |= {"angle_rad": 0.0, "angle_std_rad": 0.0, "turns": 0.0, "velocity": (0.0, 0.0)}
-    values |= {"confidence": 1.0, "events": 1}
-    rotor = RotorEstimate(**values, center=(100.0, 80.0), axes=(50.0, 20.0), tilt_rad=math.pi / 2)
+    rotor = replace(FAN, center=(100.0, 80.0), axes=(50.0, 20.0), tilt_rad=math.pi / 2)
     picture = np.zeros((160, 200, 3), np.uint8)
     draw_rotors([rotor], picture)
     drawn = picture.any(axis=2)
