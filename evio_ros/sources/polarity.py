@@ -17,8 +17,8 @@ class PolarityConvention:
     """How a recording stores ON and OFF, told from a sample of it.
 
     Known are OFF/ON stored as 0/1, -1/1, False/True; as -1/1 in an unsigned column, where OFF is
-    the largest value of 8, 16, 32 or 64 bits; and as 0/255, black and white, or the largest value
-    of another width, which is ON where the sample holds no 1.
+    the largest value of 8, 16, 32 or 64 bits; as 0/255, black and white, or the largest value of
+    another width, which is ON where the sample holds no 1; and as 1/2, counted from 1.
 
     Args:
         sample: (n,) values from all over the recording.
@@ -27,22 +27,36 @@ class PolarityConvention:
         name: the values of OFF and ON, as "-1, 1".
         on: the value of ON where any other is OFF; None where what is above 0 is ON, but for
             the largest values of an unsigned type.
+        is_known: whether the sample holds no values but those.
     """
 
     def __init__(self, sample: NDArray[Any]) -> None:
         self.on: int | None = None
+        self.is_known = True
+        self._values = np.empty(0)
         if sample.dtype == np.bool_:
             self.name = "False, True"
             return
-        present = {int(value) for value in np.unique(sample)}
+        self._values = np.unique(sample[np.isfinite(sample)])
+        present = {int(value) for value in self._values}
         large = present & {(1 << bits) - 1 for bits in _WRAPPED_BITS}
         if large and present == {0, *large} and len(large) == 1:
             (self.on,) = large
             self.name = f"0, {self.on}"
         elif large:
             self.name = f"{max(large)}, 1"
+        elif present == {1, 2}:
+            self.on = 2
+            self.name = "1, 2"
         else:
             self.name = "-1, 1" if min(present, default=0) < 0 else "0, 1"
+            self.is_known = present <= {-1, 0, 1} and bool((self._values % 1 == 0).all())
+
+    @property
+    def remark(self) -> str:
+        """What a user should know where the values are none of those that are known."""
+        shown = ", ".join(f"{value:g}" for value in self._values[:6].tolist())
+        return f"polarities are {shown}, which is unusual; those above 0 are taken for ON"
 
     def on_events(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Which events are ON; bool (n,), contiguous.

@@ -10,7 +10,7 @@ penalties, in powers of ten beyond what is plausible:
 | mean rate | 1e3 to 1e7 events/s | decades outside |
 | smallest step | 0.5 µs and more: cameras tell no less than 1 µs | decades below |
 | all steps are whole ms | no: cameras tell µs | 0.9 |
-| integers tell parts of a µs | no: cameras tell whole ones | 1 |
+| steps are not whole µs | no: cameras tell whole ones | 1 |
 | convention | integers are µs, fractions s | see `_UNUSUAL` |
 
 The least penalty wins, convention where two are equal. Times of the Unix epoch, 2010 to 2040,
@@ -162,7 +162,7 @@ def _penalty(measured: _Steps, unit: TimeUnit) -> float:
         total += _decades_outside(measured.smallest * us, (_SMALLEST_STEP_US, math.inf))
     if _are_whole(measured.steps * us, 1000.0):
         total += _WHOLE_MS_PENALTY
-    if us < 1 and measured.kind == "integers" and not _are_whole(measured.steps * us, 1.0):
+    if not _are_whole(measured.steps * us, 1.0):
         total += _PARTS_OF_US_PENALTY
     return total
 

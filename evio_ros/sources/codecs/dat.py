@@ -11,9 +11,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
+from evio_ros.sources.codecs.wrapped_time import unwrap
 from evio_ros.sources.raw_columns import RawColumns
 
-__all__ = ["EVENT_TYPES", "RECORD_BYTES", "WRAP_US", "decode_records", "encode_records", "unwrap"]
+__all__ = ["EVENT_TYPES", "RECORD_BYTES", "WRAP_US", "decode_records", "encode_records"]
 
 RECORD_BYTES = 8
 EVENT_TYPES = (0, 12)
@@ -46,18 +47,6 @@ def _range(values):
     return lowest, highest
 
 
-@njit(cache=True, nogil=True)
-def unwrap(t, before):
-    """Bring each time to within half a wrap of the one before.
-
-    So a single wrong time does no harm to the next: the step to it and the step back cancel.
-    """
-    half, mask = np.int64(WRAP_US // 2), np.int64(WRAP_US - 1)
-    for i in range(t.size):
-        before += ((t[i] - before + half) & mask) - half
-        t[i] = before
-
-
 def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumns, int]:
     """Events of records, and the number of invalid records left out.
 
@@ -70,7 +59,7 @@ def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumn
     largest = _decode(words, base, columns.t, columns.x, columns.y, columns.polarity)
     lowest, highest = _range(columns.t)
     if highest - lowest > WRAP_US // 2 or abs(int(columns.t[0]) - before_us) > WRAP_US // 2:
-        unwrap(columns.t, before_us)
+        unwrap(columns.t, before_us, WRAP_US)
     if largest <= 1:
         return columns, 0
     valid = columns.select(words[1::2] >> _POLARITY_SHIFT <= 1)

@@ -26,8 +26,9 @@ _OUTSIDE = (1 << 16) - 1
 """Stands for a coordinate that uint16 cannot hold; it is outside any usual geometry."""
 TAB, NEWLINE, RETURN, SPACE, QUOTE, HASH, PERCENT, MINUS, PLUS = b'\t\n\r "#%-+'
 _BRACKETS = b"()[]{}"
-LETTER_E, LETTER_T, LETTER_F, LETTER_O, LETTER_N = b"etfon"
+LETTER_E, LETTER_T, LETTER_F, LETTER_O, LETTER_N, LETTER_P = b"etfonp"
 _LOWER_CASE = 0x20
+_MOST_SECONDS = 1 << 42
 _BLANK = np.zeros(256, np.bool_)
 _BLANK[: SPACE + 1] = True
 _BLANK[NEWLINE] = False
@@ -87,7 +88,7 @@ def _number(text, position, end, point):
     Returns its first digits as an integer, the power of ten that it is to be multiplied by, where
     it ends, and NUMBER or NO_NUMBER.
     """
-    negative = text[position] == MINUS
+    start, negative = position, text[position] == MINUS
     if negative or text[position] == PLUS:
         position += 1
     mantissa, exponent, digits, kept = np.int64(0), 0, 0, 0
@@ -108,6 +109,8 @@ def _number(text, position, end, point):
             break
         position += 1
     if digits == 0:
+        if position > start:
+            return np.int64(-1 if negative else 1), 0, position, NUMBER
         return _word(text, position, end)
     if position < end and text[position] | _LOWER_CASE == LETTER_E:
         power, position = _exponent(text, position + 1, end)
@@ -133,21 +136,28 @@ def _exponent(text, position, end):
 
 @njit(cache=True, nogil=True)
 def _word(text, position, end):
-    """True, False, on and off, in letters of any case, as 1 and 0."""
+    """Words for ON and OFF, in letters of any case, as 1 and 0.
+
+    They are true and false, on and off, t and f, positive and negative, pos and neg.
+    """
     start = position
     while position < end and 97 <= text[position] | _LOWER_CASE <= 122:
         position += 1
     length = position - start
     value = -1
-    if length > 1:
+    if length > 0:
         first, second = text[start] | _LOWER_CASE, text[start + 1] | _LOWER_CASE
-        if first == LETTER_T and length == 4:
+        if first == LETTER_T and (length == 4 or length == 1):
             value = 1
-        elif first == LETTER_F and length == 5:
+        elif first == LETTER_F and (length == 5 or length == 1):
             value = 0
         elif first == LETTER_O and second == LETTER_N and length == 2:
             value = 1
         elif first == LETTER_O and second == LETTER_F and length == 3:
+            value = 0
+        elif first == LETTER_P and second == LETTER_O and (length == 3 or length == 8):
+            value = 1
+        elif first == LETTER_N and second == LETTER_E and (length == 3 or length == 8):
             value = 0
     if value < 0:
         return np.int64(0), 0, end, NO_NUMBER
@@ -269,18 +279,22 @@ def _coordinate(value):
 
 
 @njit(cache=True, nogil=True)
-def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, polarity):
+def parse_lines(
+    text, length, places, delimiter, point, time_exponent, t, x, y, polarity, largest_sign=1
+):
     """Parse lines of numbers.
 
     Args:
         text: uint8 array; `PADDING_BYTES` after `length` must exist, the first of them a newline.
         length: bytes of text.
-        places: int64 (k,): for each field 0 to 3 for t, x, y, p, or -1 for one to leave alone.
+        places: int64 (k,): for each field 0 to 3 for t, x, y, p, 4 for whole seconds to add to t,
+            or -1 for one to leave alone.
         delimiter: byte between fields; blanks beside it do not count. A space means any blanks.
         point: byte before the fraction of a number.
         time_exponent: t becomes what the text says times 10**time_exponent.
         t, polarity: int64, filled with as many numbers as there are lines.
         x, y: uint16, likewise.
+        largest_sign: of a polarity; 2 where they are counted from 1.
 
     Returns:
         The number of events, and the offset of the first line that is no event or -1.
@@ -288,7 +302,7 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
     base = text.ctypes.data
     blank = _BLANK_BUT_TAB if delimiter == TAB else _BLANK
     last = places.size - 1
-    values = np.zeros(4, np.int64)
+    values = np.zeros(5, np.int64)
     count, position = 0, _first_line(text, 0, length, blank)
     while position < length:
         start = position
@@ -303,7 +317,9 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
                 if not is_plain:
                     first = _beyond_blanks(text, position, blank)
                     value, exponent, after, kind = _number(text, first, length, point)
-                    if kind == NO_NUMBER:
+                    # A sign alone is a polarity, and nothing else.
+                    is_sign = after == first + 1 and text[first] in (MINUS, PLUS)
+                    if kind == NO_NUMBER or (is_sign and place != 3):
                         return count, start
                 exponent += time_exponent if place == 0 else 0
                 if exponent != 0:
@@ -327,9 +343,11 @@ def parse_lines(text, length, places, delimiter, point, time_exponent, t, x, y, 
         elif text[position] != NEWLINE:
             position = _line_end(text, position, delimiter, blank)
         sign = values[3]
-        if position < 0 or not (-1 <= sign <= 1 or sign in _UNSIGNED_MINUS_ONE):
+        if position < 0 or not (-1 <= sign <= largest_sign or sign in _UNSIGNED_MINUS_ONE):
             return count, start
-        t[count], polarity[count] = values[0], sign
+        if abs(values[4]) > _MOST_SECONDS:
+            return count, start
+        t[count], polarity[count] = values[0] + values[4] * 1_000_000, sign
         x[count], y[count] = _coordinate(values[1]), _coordinate(values[2])
         count += 1
         position += 1

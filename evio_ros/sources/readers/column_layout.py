@@ -1,7 +1,8 @@
 """Which column of a table holds t, x, y and p: by its name, or by what its values can be.
 
 Tables of events come with columns in any order, with names of many spellings, or with none. A name
-may hold the unit of time, as `t_us`, `timestamp [s]` or `time(ns)`.
+may hold the unit of time, as `t_us`, `timestamp [s]` or `time(ns)`. Times may lie in two columns,
+of whole seconds and of what is left of them, as ROS has them.
 """
 
 from __future__ import annotations
@@ -16,31 +17,69 @@ from numpy.typing import NDArray
 
 from evio_ros.sources.time_unit import TimeUnit
 
-__all__ = ["ROLES", "Layout", "layout_by_values", "named_columns", "role_of", "unit_named"]
+__all__ = [
+    "ROLES",
+    "Layout",
+    "is_pixel_pair",
+    "layout_by_values",
+    "named_columns",
+    "role_of",
+    "unit_named",
+]
 
 ROLES = ("t", "x", "y", "p")
 _STEMS = {
     "t": "t ts time times timestamp timestamps tstamp stamp sensortime",
-    "x": "x xs xpos posx xposition xaddr xaddress xcoord xcoordinate xpixel pixelx col column u",
-    "y": "y ys ypos posy yposition yaddr yaddress ycoord ycoordinate ypixel pixely row v",
+    "x": "x xs col column u",
+    "y": "y ys row v",
     "p": "p ps pol pols polarity polarities on onoff ison sign",
 }
-_ROLE_OF_STEM = {stem: role for role, stems in _STEMS.items() for stem in stems.split()}
+_PIXEL_WORDS = "pos position addr address coord coordinate pixel loc location"
+"""Words before or after x and y, which may stand in the plural."""
+_PAIRS = {"xy", "xys"} | {
+    word + ending for word in _PIXEL_WORDS.split() for ending in ("", "s", "xy")
+}
+_ROLE_OF_STEM = {stem: role for role, stems in _STEMS.items() for stem in stems.split()} | {
+    joined: side
+    for side in "xy"
+    for word in _PIXEL_WORDS.split()
+    for plural in (word, f"{word}s", f"{word}es")
+    for joined in (side + plural, plural + side, plural.removesuffix("s") + f"{side}s")
+}
 _UNITS: dict[TimeUnit, str] = {
     "s": "s sec secs second seconds",
     "ms": "ms msec msecs millis millisecond milliseconds",
-    "us": "us \N{MICRO SIGN}s \N{GREEK SMALL LETTER MU}s usec usecs microsecond microseconds",
-    "ns": "ns nsec nsecs nanos nanosecond nanoseconds",
+    "us": (
+        "us \N{MICRO SIGN}s \N{GREEK SMALL LETTER MU}s usec usecs microsec microsecs microsecond "
+        "microseconds"
+    ),
+    "ns": "ns nsec nsecs nanos nanosec nanosecs nanosecond nanoseconds",
 }
 _UNIT_OF_NAME: dict[str, TimeUnit] = {
     name: unit for unit, names in _UNITS.items() for name in names.split()
 }
+_SECONDS = re.compile(r"(.*?)secs?(?:onds?)?")
+_PARTS_OF_SECONDS: dict[TimeUnit, re.Pattern[str]] = {
+    "ns": re.compile(r"(.*?)(?:nsecs?|nanosecs?|nanoseconds?)"),
+    "us": re.compile(r"(.*?)(?:usecs?|microsecs?|microseconds?)"),
+}
+"""Names of the two columns that times may lie in, without blanks and marks."""
+_EPOCH_S = (1e9, 2.3e9)
+"""Whole seconds of the Unix epoch, 2001 to 2042."""
 _PREFIXES = ("events", "event", "ev", "dvs", "cd")
 _MOST_COLUMNS = 16
 _LARGEST_COORDINATE = 1 << 14
 _LEAST_RISING = 0.9
 """Share of steps of a column that must not go back for it to be time."""
-_POLARITIES = ({0, 1}, {-1, 1}, {-1, 0}, {1, 255}, {0, 255}, {1, (1 << 16) - 1}, {1, (1 << 32) - 1})
+_POLARITIES = (
+    {0, 1},
+    {-1, 1},
+    {-1, 0},
+    {1, 255},
+    {0, 255},
+    {1, (1 << 16) - 1},
+    {1, (1 << 32) - 1},
+)
 """Pairs of values that a column of polarities holds; the large ones are -1 without its sign."""
 
 
@@ -65,11 +104,14 @@ class Layout:
         places: numbers of the columns of t, x, y and p.
         unit: unit of time that a name holds; None where none does.
         reason: what was taken for what, where the values had to tell; empty where names did.
+        seconds: number of the column of whole seconds, where that of t holds the rest of them, in
+            `unit`; None where times lie in one column.
     """
 
     places: tuple[int, int, int, int]
     unit: TimeUnit | None = None
     reason: str = ""
+    seconds: int | None = None
 
 
 def role_of(name: str) -> _ColumnName | None:
@@ -77,7 +119,7 @@ def role_of(name: str) -> _ColumnName | None:
     text = name.strip().strip("\"'").lower()
     found = re.fullmatch(r"(.*?)[\s_]*[\[({<](.*?)[\])}>]", text)
     stem, unit = (found[1], _UNIT_OF_NAME.get(found[2].strip())) if found else (text, None)
-    joined = re.sub(r"[\s_.\-/]+", "", stem)
+    joined = _joined(stem)
     for prefix in ("", *_PREFIXES):
         rest = joined.removeprefix(prefix)
         role = _ROLE_OF_STEM.get(rest)
@@ -89,6 +131,15 @@ def role_of(name: str) -> _ColumnName | None:
     return None
 
 
+def _joined(name: str) -> str:
+    return re.sub(r"[\s_.\-/]+", "", name.strip().strip("\"'").lower())
+
+
+def is_pixel_pair(name: str) -> bool:
+    """Whether an array of this name may hold x and y beside one another."""
+    return _joined(name.lower().split("_")[-1]) in _PAIRS
+
+
 def unit_named(text: str) -> TimeUnit | None:
     """The unit of time s, ms, us or ns that a word means; None where it means none."""
     return _UNIT_OF_NAME.get(text.strip().lower())
@@ -96,8 +147,12 @@ def unit_named(text: str) -> TimeUnit | None:
 
 def named_columns(names: Iterable[str]) -> Layout | None:
     """The layout that names tell; None where a role has no column. The first of a role counts."""
+    names = list(names)
+    pair = _seconds_pair(names)
     places: dict[str, int] = {}
-    unit = None
+    unit, seconds = None, None
+    if pair is not None:
+        seconds, places["t"], unit = pair
     for number, name in enumerate(names):
         said = role_of(name)
         if said is not None and said.role not in places:
@@ -106,7 +161,19 @@ def named_columns(names: Iterable[str]) -> Layout | None:
     if len(places) < len(ROLES):
         return None
     t, x, y, p = (places[role] for role in ROLES)
-    return Layout((t, x, y, p), unit)
+    return Layout((t, x, y, p), unit, seconds=seconds)
+
+
+def _seconds_pair(names: Sequence[str]) -> tuple[int, int, TimeUnit] | None:
+    """Numbers of the columns of whole seconds and of their parts, and the unit of these."""
+    joined = [_joined(name) for name in names]
+    seconds = {found[1]: k for k, name in enumerate(joined) if (found := _SECONDS.fullmatch(name))}
+    for k, name in enumerate(joined):
+        for unit, pattern in _PARTS_OF_SECONDS.items():
+            found = pattern.fullmatch(name)
+            if found and found[1] in seconds and (not found[1] or role_of(found[1])):
+                return seconds[found[1]], k, unit
+    return None
 
 
 def layout_by_values(
@@ -132,6 +199,11 @@ def layout_by_values(
     fixed = {name.role: k for k, name in reversed(list(enumerate(said))) if name is not None}
     if len(fractions) == columns:
         fractions = ()
+    pair = None if fractions or "t" in fixed else _seconds_by_values(sample[:, :columns])
+    if pair is not None:
+        sample = sample.copy()
+        sample[:, pair[1]] += sample[:, pair[0]] * (1e9 if pair[2] == "ns" else 1e6)
+        fixed["t"], fixed["seconds"] = pair[1], pair[0]
     kinds = [_Values.of(sample[:, k], k in fractions) for k in range(columns)]
     best: tuple[tuple[float, ...], tuple[int, int, int, int]] | None = None
     for t, p in permutations(range(columns), 2):
@@ -146,9 +218,37 @@ def layout_by_values(
     if best is None:
         return None
     unit = next((name.unit for name in said if name is not None and name.unit), None)
-    order = sorted(zip(best[1], ROLES, strict=True))
-    shown = " ".join(role for _, role in order)
-    return Layout(best[1], unit, f"the columns have no names; taken for {shown} by their values")
+    order = list(zip(best[1], ROLES, strict=True))
+    seconds = None
+    if pair is not None:
+        seconds, _, unit = pair
+        order = [(seconds, "seconds"), (best[1][0], f"{unit} of t"), *order[1:]]
+    shown = " ".join(role for _, role in sorted(order))
+    reason = f"the columns have no names; taken for {shown} by their values"
+    return Layout(best[1], unit, reason, seconds)
+
+
+def _seconds_by_values(sample: NDArray[np.float64]) -> tuple[int, int, TimeUnit] | None:
+    """As `_seconds_pair`, of two columns beside one another, by their values.
+
+    Whole seconds go up by 1 where the rest goes back; or they are those of the Unix epoch.
+    """
+    rows, columns = sample.shape
+    for k in range(columns - 1 if columns > len(ROLES) and rows > 1 else 0):
+        seconds, rest = sample[:, k], sample[:, k + 1]
+        if not np.isfinite(sample[:, k : k + 2]).all() or (seconds % 1).any() or (rest % 1).any():
+            continue
+        steps, most = np.diff(seconds), float(rest.max())
+        if rest.min() < 0 or most >= 1e9 or most < 1e3 or not np.isin(steps, (0, 1)).all():
+            continue
+        unit: TimeUnit = "ns" if most >= 1e6 else "us"
+        turns = steps > 0
+        are_turns = bool((np.diff(rest)[turns] < 0).all()) and bool(turns.any())
+        is_epoch = _EPOCH_S[0] <= seconds[0] <= _EPOCH_S[1]
+        rises = float(np.mean(np.diff(rest)[~turns] >= 0)) if not turns.all() else 0.0
+        if rises >= _LEAST_RISING and (are_turns or (is_epoch and not turns.any())):
+            return k, k + 1, unit
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +290,7 @@ class _Values:
 
 
 def _is_polarity(values: set[int]) -> bool:
-    return any(values <= pair for pair in _POLARITIES) or values == {-1, 0, 1}
+    return any(values <= pair for pair in _POLARITIES) or values in ({-1, 0, 1}, {1, 2})
 
 
 def _with_coordinates(
@@ -221,6 +321,8 @@ def _score(places: tuple[int, int, int, int], kinds: list[_Values]) -> tuple[flo
     return (
         # Nothing but time has fractions.
         not kinds[t].is_whole,
+        # Rows that are numbered are no times, where another column can be.
+        not (kinds[t].is_index and len(kinds) > len(ROLES)),
         # A column of one value may be anything.
         kinds[p].distinct > 1,
         kinds[x].largest > 1 or kinds[y].largest > 1,

@@ -85,6 +85,7 @@ class CsvFile(EventFile):
 
     def _set_layout(self, layout: TextLayout) -> None:
         self._layout, self._places = layout, layout.places
+        self._largest_sign = layout.largest_sign
         self._buffer = bytearray(_PIECE_BYTES + PADDING_BYTES)
         self._data_offset, self._next = layout.offset, layout.offset
         self._events_at = layout.offset
@@ -92,9 +93,13 @@ class CsvFile(EventFile):
             self.remarks.append(layout.columns.reason)
         self._time_exponent = 0
         self._convention = self._polarity_convention()
-        unit = self._wanted_unit or layout.unit or self._guess_unit(layout)
+        # Of times in two columns the one of whole seconds tells the other's unit.
+        wanted = None if layout.columns.seconds is not None else self._wanted_unit
+        unit = wanted or layout.unit or self._guess_unit(layout)
         self._time_exponent = _TIME_EXPONENTS[unit]
         self.details.update(time_unit=unit, polarity=self._convention.name)
+        if not self._convention.is_known:
+            self.remarks.append(self._convention.remark)
         self._next = layout.offset
 
     def _polarity_convention(self) -> PolarityConvention:
@@ -197,6 +202,7 @@ class CsvFile(EventFile):
             columns.x,
             columns.y,
             polarity,
+            self._largest_sign,
         )
         text[length] = after
         part = slice(0, count)

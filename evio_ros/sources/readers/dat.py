@@ -15,8 +15,8 @@ from evio_ros.sources.codecs.dat import (
     RECORD_BYTES,
     WRAP_US,
     decode_records,
-    unwrap,
 )
+from evio_ros.sources.codecs.wrapped_time import unwrap
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
@@ -30,6 +30,7 @@ _PIECE_EVENTS = 1 << 16
 _MOST_INVALID = 0.1
 _FEWEST_ZEROS = 64
 _INDEX_ENTRIES = 512
+_AGREEING_EVENTS = 3
 
 
 class DatFile(EventFile):
@@ -120,7 +121,8 @@ class DatFile(EventFile):
         self._next += len(columns) + invalid
         self.statistics.invalid += invalid
         if len(columns):
-            self._newest = int(columns.t[-1])
+            # The time of one event alone may be wrong.
+            self._newest = int(np.median(columns.t[-_AGREEING_EVENTS:]))
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
@@ -145,7 +147,7 @@ class DatFile(EventFile):
         last_piece = max(self._records - _PIECE_EVENTS, 0)
         records = np.unique(np.linspace(0, last_piece, _INDEX_ENTRIES).astype(np.int64))
         times = self._raw_times(records)
-        unwrap(times, self._first_us)
+        unwrap(times, self._first_us, WRAP_US)
         return records, times
 
     def _raw_times(self, records: NDArray[np.int64]) -> NDArray[np.int64]:

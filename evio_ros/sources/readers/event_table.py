@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,13 +13,21 @@ from evio_ros.errors import EventError
 from evio_ros.sources.readers.column_layout import (
     ROLES,
     Layout,
+    is_pixel_pair,
     layout_by_values,
     named_columns,
     role_of,
 )
-from evio_ros.sources.time_unit import TimeUnit
+from evio_ros.sources.time_unit import TIME_UNITS, TimeUnit
 
-__all__ = ["EventTable", "column_table", "matrix_table", "record_table"]
+__all__ = [
+    "EventTable",
+    "column_table",
+    "columns_of",
+    "matrix_table",
+    "record_table",
+    "unnamed_table",
+]
 
 _SAMPLED_ROWS = 4096
 _NUMBERS = "iufb"
@@ -59,39 +67,88 @@ class EventTable(Protocol):
         """What was taken for what, where the values had to tell."""
         ...
 
+    @property
+    def has_seconds(self) -> bool:
+        """Whether times are put together from a column of whole seconds and one of the rest."""
+        ...
+
     def read(self, part: slice) -> tuple[NDArray[Any], ...]:
         """Columns t, x, y, p of a range of events, of the array's own types."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _ColumnTable:
-    """An array for each of t, x, y and p; one of two columns may hold x and y."""
+class Column:
+    """One column of an array of one or two axes.
 
-    arrays: tuple[_Array, ...]
+    Attributes:
+        array: the array.
+        place: which of the columns, or rows where `is_turned` is set; None for a flat array.
+        is_turned: whether the events lie along the second axis.
+    """
+
+    array: _Array
+    place: int | None = None
+    is_turned: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values, as a tuple."""
+        return (self.array.shape[1 if self.is_turned else 0],)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+        return self.array.dtype
+
+    def __getitem__(self, part: Any) -> NDArray[Any]:
+        if self.place is None:
+            return self.array[part]
+        block = self.array[:, part].T if self.is_turned else self.array[part]
+        return block[:, self.place]
+
+
+def columns_of(array: _Array | Column, count: int) -> list[Column]:
+    """The columns of an array that has so many of them; none where it has not."""
+    shape = array.shape
+    if len(shape) == 1 and count == 1:
+        return [Column(array)]
+    if len(shape) == 2 and count in shape:
+        is_turned = shape[1] != count
+        return [Column(array, k, is_turned) for k in range(count)]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class _ColumnTable:
+    """An array for each of t, x, y and p, and where there is a fifth for whole seconds."""
+
+    columns: tuple[Column, ...]
     unit: TimeUnit | None = None
     reason: str = ""
 
     @property
     def event_count(self) -> int:
         """Number of events."""
-        return int(self.arrays[0].shape[0])
+        return int(self.columns[0].shape[0])
+
+    @property
+    def has_seconds(self) -> bool:
+        """Whether there is a column of whole seconds."""
+        return len(self.columns) > len(ROLES)
 
     def read(self, part: slice) -> tuple[NDArray[Any], ...]:
         """Columns t, x, y, p of a range of events."""
-        columns = [array[part] for array in self.arrays]
-        if len(columns) == len(ROLES):
-            return tuple(columns)
-        t, xy, p = columns
-        return t, xy[:, 0], xy[:, 1], p
+        t, x, y, p, *seconds = (column[part] for column in self.columns)
+        return _with_seconds(t, seconds, self.unit), x, y, p
 
 
 @dataclass(frozen=True, slots=True)
 class _RecordTable:
-    """One array of records; `names` are the fields of t, x, y and p."""
+    """One array of records; `paths` lead to the fields of t, x, y and p, and of whole seconds."""
 
     array: _Array
-    names: tuple[str, ...]
+    paths: tuple[tuple[str | int, ...], ...]
     unit: TimeUnit | None = None
     reason: str = ""
 
@@ -100,10 +157,16 @@ class _RecordTable:
         """Number of events."""
         return int(self.array.shape[0])
 
+    @property
+    def has_seconds(self) -> bool:
+        """Whether there is a field of whole seconds."""
+        return len(self.paths) > len(ROLES)
+
     def read(self, part: slice) -> tuple[NDArray[Any], ...]:
         """Columns t, x, y, p of a range of events."""
         records = self.array[part].reshape(-1)
-        return tuple(records[name] for name in self.names)
+        t, x, y, p, *seconds = (_field(records, path) for path in self.paths)
+        return _with_seconds(t, seconds, self.unit), x, y, p
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,39 +192,88 @@ class _MatrixTable:
         """What was taken for what."""
         return self.layout.reason
 
+    @property
+    def has_seconds(self) -> bool:
+        """Whether there is a column of whole seconds."""
+        return self.layout.seconds is not None
+
     def read(self, part: slice) -> tuple[NDArray[Any], ...]:
         """Columns t, x, y, p of a range of events."""
         rows = self.array[:, part].T if self.is_flat else self.array[part]
-        return tuple(rows[:, place] for place in self.layout.places)
+        t, x, y, p = (rows[:, place] for place in self.layout.places)
+        seconds = [] if self.layout.seconds is None else [rows[:, self.layout.seconds]]
+        return _with_seconds(t, seconds, self.layout.unit), x, y, p
 
 
-def column_table(arrays: Mapping[str, _Array]) -> _ColumnTable | None:
+def _with_seconds(
+    t: NDArray[Any], seconds: list[NDArray[Any]], unit: TimeUnit | None
+) -> NDArray[Any]:
+    """Times in `unit`, with the column of whole seconds where there is one."""
+    if not seconds or unit is None:
+        return t
+    return t.astype(np.int64) + seconds[0].astype(np.int64) * round(1e6 / TIME_UNITS[unit])
+
+
+def _field(records: NDArray[Any], path: tuple[str | int, ...]) -> NDArray[Any]:
+    """A field, or a part of it."""
+    for step in path:
+        records = records[step] if isinstance(step, str) else records[:, step]
+    return records
+
+
+def column_table(arrays: Mapping[str, _Array | Column]) -> _ColumnTable | None:
     """The table that arrays of the right names make; None where one of the four is missing.
 
+    One array may hold x and y. Arrays may stand in one column or lie in one row, as MATLAB's do.
+
     Raises:
-        EventError: where they are of no numbers, differ in length or are not flat.
+        EventError: where they are of no numbers, or differ in length.
     """
-    names = list(arrays)
+    named: dict[str, _Array | Column] = dict(arrays)
+    if named_columns(named) is None:
+        pairs = [name for name in named if is_pixel_pair(name)]
+        if pairs and len(columns := columns_of(arrays[pairs[0]], 2)) == 2:
+            named |= zip("xy", columns, strict=True)
+    names = list(named)
     layout = named_columns(names)
-    if layout is not None:
-        chosen = [names[place] for place in layout.places]
-    else:
-        pairs = [name for name in names if name.lower().split("_")[-1] in ("xy", "xys")]
-        said = {name: role_of(name) for name in reversed(names)}
-        roles = {found.role: name for name, found in said.items() if found is not None}
-        units = [found.unit for found in said.values() if found is not None and found.unit]
-        if not pairs or not {"t", "p"} <= roles.keys():
-            return None
-        chosen = [roles["t"], pairs[0], roles["p"]]
-        layout = Layout((0, 1, 1, 2), units[0] if units else None)
-    shapes = {name: arrays[name].shape for name in chosen}
-    wanted = [(2,) if len(chosen) == 3 and k == 1 else () for k in range(len(chosen))]
-    rows = {shape[:1] for shape in shapes.values()}
-    if len(rows) > 1 or [shape[1:] for shape in shapes.values()] != wanted:
+    if layout is None:
+        return None
+    places = [*layout.places, *([] if layout.seconds is None else [layout.seconds])]
+    chosen = [names[place] for place in places]
+    columns = [column for name in chosen for column in _flat(named[name])]
+    if len(columns) < len(chosen) or len({column.shape for column in columns}) > 1:
+        shapes = {name: named[name].shape for name in chosen}
         raise EventError(f"columns differ in length or are not flat: {shapes}")
-    for name in chosen:
-        _check_numbers(name, arrays[name].dtype)
-    return _ColumnTable(tuple(arrays[name] for name in chosen), layout.unit)
+    for name, column in zip(chosen, columns, strict=True):
+        _check_numbers(name, column.dtype)
+    return _ColumnTable(tuple(columns), layout.unit)
+
+
+def unnamed_table(arrays: Mapping[str, _Array]) -> _ColumnTable | None:
+    """The table that flat arrays of one length make, whose values tell what they are.
+
+    Args:
+        arrays: in their order; those of other shapes are left alone.
+    """
+    flat = [
+        Column(array)
+        for array in arrays.values()
+        if len(array.shape) == 1 and array.dtype.kind in _NUMBERS and array.shape[0] > 1
+    ]
+    if len(flat) < len(ROLES) or len({column.shape for column in flat}) > 1:
+        return None
+    rows = slice(0, _SAMPLED_ROWS)
+    sample = np.stack([np.asarray(column[rows], np.float64) for column in flat], axis=1)
+    layout = layout_by_values(sample)
+    if layout is None:
+        return None
+    places = [*layout.places, *([] if layout.seconds is None else [layout.seconds])]
+    return _ColumnTable(tuple(flat[place] for place in places), layout.unit, layout.reason)
+
+
+def _flat(array: _Array | Column) -> list[Column]:
+    """An array as one column; none where it has several."""
+    return [array] if isinstance(array, Column) else columns_of(array, 1)
 
 
 def record_table(array: _Array) -> _RecordTable | None:
@@ -170,16 +282,55 @@ def record_table(array: _Array) -> _RecordTable | None:
     Raises:
         EventError: where a field is of no numbers, or the array is not flat.
     """
-    names = array.dtype.names or ()
-    layout = named_columns(names)
+    if array.dtype.names is None:
+        return None
+    fields = dict(_fields_of(array.dtype))
+    names = list(fields)
+    layout = named_columns(names) or _block_layout(array, fields)
     if layout is None:
         return None
     if len(array.shape) not in (1, 2) or array.shape[1:] not in ((), (1,)):
         raise EventError(f"records are not flat but {array.shape}")
-    chosen = tuple(names[place] for place in layout.places)
+    places = [*layout.places, *([] if layout.seconds is None else [layout.seconds])]
+    chosen = [names[place] for place in places]
     for name in chosen:
-        _check_numbers(name, array.dtype[name])
-    return _RecordTable(array, chosen, layout.unit)
+        _check_numbers(name, fields[name][1])
+    return _RecordTable(
+        array, tuple(fields[name][0] for name in chosen), layout.unit, layout.reason
+    )
+
+
+_Fields = dict[str, tuple[tuple[str | int, ...], np.dtype]]
+"""Names of a record's fields, how they are reached, and their types."""
+
+
+def _block_layout(array: _Array, fields: _Fields) -> Layout | None:
+    """The layout of the records that pandas writes, whose columns have lost their names."""
+    if not any(name.startswith("values_block_") for name in fields):
+        return None
+    if any(kind.kind not in _NUMBERS for _, kind in fields.values()):
+        return None
+    records = array[0:_SAMPLED_ROWS].reshape(-1)
+    sample = [np.asarray(_field(records, path), np.float64) for path, _ in fields.values()]
+    return layout_by_values(np.stack(sample, axis=1))
+
+
+def _fields_of(kind: np.dtype) -> Iterator[tuple[str, tuple[tuple[str | int, ...], np.dtype]]]:
+    """Names, paths and types of a record's fields; x and y may lie in one of them."""
+    for name in kind.names or ():
+        field = kind[name]
+        if is_pixel_pair(name) and field.subdtype is not None and field.shape == (2,):
+            for place, side in enumerate("xy"):
+                yield side, ((name, place), field.subdtype[0])
+        elif field.subdtype is not None and len(field.shape) == 1 and field.shape[0] <= 16:
+            for place in range(field.shape[0]):
+                yield f"{name} {place}", ((name, place), field.subdtype[0])
+        elif field.names is not None:
+            for inner in field.names:
+                known = inner if role_of(inner) else f"{name}_{inner}"
+                yield known, ((name, inner), field[inner])
+        else:
+            yield name, ((name,), field)
 
 
 def matrix_table(array: _Array, names: list[str] | None = None) -> _MatrixTable | None:

@@ -10,6 +10,7 @@ Compression by the filters of hdf5plugin is undone where that is installed; Prop
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +27,7 @@ from evio_ros.sources.readers.column_layout import unit_named
 from evio_ros.sources.readers.event_table import (
     EventTable,
     column_table,
+    columns_of,
     matrix_table,
     record_table,
 )
@@ -37,11 +39,13 @@ from evio_ros.sources.time_unit import TimeUnit
 __all__ = ["Hdf5File"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SMALLEST_BLOCK = 512
 _USUAL_PLACES = ("events", "CD/events", "CD", "")
 _TRIGGERS = "EXT_TRIGGER/events"
 _MOST_TRIGGERS = 1 << 24
 _LARGEST_CHUNK_BYTES = 1 << 28
 _MOST_OBJECTS = 4096
+_MOST_COLUMNS = 16
 _DEEPEST = 8
 _ECF_FILTER = 0x8ECF
 _RECTIFICATION = "rectify_map"
@@ -79,7 +83,9 @@ class Hdf5File(TableRecording):
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins as HDF5 files do."""
-        return start.data.startswith(_SIGNATURE)
+        # A block of another program's may come before, as in MATLAB's files.
+        places = [0, *(_SMALLEST_BLOCK << k for k in range(8))]
+        return any(start.data.startswith(_SIGNATURE, place) for place in places)
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -150,7 +156,8 @@ class Hdf5File(TableRecording):
             raise SourceError(self.path, f"has {which} {wanted!r}; it holds {present}")
         usual = [name for name in _USUAL_PLACES if name in found]
         left = [name for name in found if "left" in name.split("/")]
-        return next(iter([*usual, *left, *found]), None)
+        places = [*usual, *left, *found]
+        return next((name for name in places if found[name].event_count), next(iter(places), None))
 
     def _tables(self, refused: list[str]) -> Iterator[tuple[str, EventTable]]:
         """Places in the file that hold events, and the events."""
@@ -168,8 +175,8 @@ class Hdf5File(TableRecording):
                         for key, dataset in datasets.items()
                         if key.startswith(prefix) and "/" not in key.removeprefix(prefix)
                     }
-                    table = column_table(children)
-                    used = [] if table is None else list(table.arrays)
+                    table = column_table(children | _pandas_columns(children))
+                    used = [] if table is None else [column.array for column in table.columns]
                 else:
                     table = self._dataset_table(name, item, is_only=len(datasets) == 1)
                     used = [item]
@@ -195,8 +202,7 @@ class Hdf5File(TableRecording):
             _require_filters(dataset, self.path)
         if dataset.is_virtual or dataset.external:
             raise SourceError(self.path, f"{dataset.name} lies in another file")
-        fields = dataset.dtype.fields or {"": (dataset.dtype, 0)}
-        if any(field[0].kind not in "iufb" for field in fields.values()):
+        if any(kind.kind not in "iufb" for kind in _kinds_in(dataset.dtype)):
             raise SourceError(self.path, f"{dataset.name} is of {dataset.dtype}, not of numbers")
         chunk = int(np.prod(dataset.chunks or (0,), dtype=object)) * dataset.dtype.itemsize
         if chunk > _LARGEST_CHUNK_BYTES:
@@ -245,6 +251,7 @@ class _EcfTable:
 
     unit: TimeUnit | None = "us"
     reason = ""
+    has_seconds = False
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
@@ -312,6 +319,28 @@ def _walk(root: Any) -> Iterator[tuple[str, Any]]:
                     continue
                 if isinstance(child, h5py.Group | h5py.Dataset):
                     waiting.append((f"{name}/{key}" if name else key, child))
+
+
+def _kinds_in(kind: np.dtype) -> Iterator[np.dtype]:
+    """The types of numbers that an element is made of."""
+    for name in kind.names or ():
+        yield from _kinds_in(kind[name].base)
+    if kind.names is None:
+        yield kind
+
+
+def _pandas_columns(datasets: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a table as pandas writes it: matrices, and the names of their columns."""
+    found: dict[str, Any] = {}
+    for name, names in datasets.items():
+        values = datasets.get(name.replace("_items", "_values"))
+        if not re.fullmatch(r"block\d+_items", name) or values is None:
+            continue
+        if names.dtype.kind != "S" or len(names.shape) != 1 or names.shape[0] > _MOST_COLUMNS:
+            continue
+        columns = columns_of(values, names.shape[0])
+        found |= zip((word.decode("utf-8", "replace") for word in names[()]), columns, strict=False)
+    return found
 
 
 def _is_ecf(dataset: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,20 +11,40 @@ import numpy as np
 from evio_ros.events import SensorSize
 from evio_ros.sources.readers.text_layout import geometry_in
 
-__all__ = ["GEOMETRY_NAMES", "geometry_of", "named_geometry"]
+__all__ = ["geometry_of", "is_geometry_name", "named_geometry"]
 
 _SIDES = (
     ("width", "height"),
-    ("sensor_width", "sensor_height"),
-    ("image_width", "image_height"),
-    ("size_x", "size_y"),
+    ("sensorwidth", "sensorheight"),
+    ("imagewidth", "imageheight"),
+    ("framewidth", "frameheight"),
+    ("sizex", "sizey"),
     ("w", "h"),
 )
-_PAIRS = ("geometry", "sensor_resolution", "sensor_size", "resolution", "sensor_geometry", "size")
-GEOMETRY_NAMES = frozenset([*_PAIRS, *(name for pair in _SIDES for name in pair)])
-"""What a geometry may be called."""
+_PAIRS = (
+    "geometry",
+    "sensorresolution",
+    "sensorsize",
+    "resolution",
+    "sensorgeometry",
+    "imagesize",
+    "imageresolution",
+    "framesize",
+    "size",
+)
+_NAMES = frozenset([*_PAIRS, *(name for pair in _SIDES for name in pair)])
+"""What a geometry may be called, without blanks and marks."""
 _PLACES = ("", "calib/")
 """Where M3ED has it, among others."""
+
+
+def is_geometry_name(name: str) -> bool:
+    """Whether a geometry may be called so, in letters of any case."""
+    return _plain(name) in _NAMES
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-]+", "", name.lower())
 
 
 def named_geometry(holders: Iterable[Any]) -> SensorSize | None:
@@ -40,9 +61,8 @@ def named_geometry(holders: Iterable[Any]) -> SensorSize | None:
         if size is not None:
             return size
         for place in _PLACES:
-            found = {name: _child(holder, place + name) for name in GEOMETRY_NAMES}
-            values = {name: value for name, value in found.items() if value is not None}
-            size = geometry_of(values)
+            found = {name: _child(holder, place + name) for name in _children(holder, place)}
+            size = geometry_of({name: value for name, value in found.items() if value is not None})
             if size is not None:
                 return size
     return None
@@ -51,23 +71,32 @@ def named_geometry(holders: Iterable[Any]) -> SensorSize | None:
 def geometry_of(values: Mapping[str, Any]) -> SensorSize | None:
     """The geometry that named values tell, as width and height or as a pair of numbers or a text.
 
-    Of a pair the larger number is the width: some write height first, and sensors lie on their
-    longer side.
+    Of a pair of numbers the larger one is the width: some write height first, and sensors lie on
+    their longer side. Of a text, as 720x1280, it is the first one.
 
     Raises:
         EventError: where it is impossible.
     """
+    plain = {_plain(name): value for name, value in values.items() if is_geometry_name(name)}
     for width, height in _SIDES:
-        if width in values and height in values:
-            sides = _numbers(values[width]), _numbers(values[height])
+        if width in plain and height in plain:
+            sides = _numbers(plain[width]), _numbers(plain[height])
             if len(sides[0]) == len(sides[1]) == 1:
                 return SensorSize(sides[0][0], sides[1][0])
     for name in _PAIRS:
-        if name in values:
-            numbers = _numbers(values[name])
+        if name in plain:
+            numbers = _numbers(plain[name])
             if len(numbers) >= 2:
-                return SensorSize(max(numbers[:2]), min(numbers[:2]))
+                is_text = isinstance(_single(plain[name]), bytes | str)
+                first, second = numbers[:2] if is_text else sorted(numbers[:2], reverse=True)
+                return SensorSize(first, second)
     return None
+
+
+def _children(holder: Any, place: str) -> list[str]:
+    """Names in a group, or in one below it, that a geometry may have."""
+    group = holder.get(place) if place and hasattr(holder, "keys") else holder
+    return [name for name in group if is_geometry_name(name)] if hasattr(group, "keys") else []
 
 
 def _child(holder: Any, name: str) -> Any:
@@ -83,10 +112,15 @@ def _child(holder: Any, name: str) -> Any:
     return value if isinstance(value, bytes | str) else np.ravel(value)
 
 
+def _single(value: Any) -> Any:
+    """The value in an array of one."""
+    is_array = isinstance(value, np.ndarray) and value.size == 1
+    return value.ravel()[0] if is_array else value
+
+
 def _numbers(value: Any) -> list[int]:
     """The whole numbers in a value; none where it is something else."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.ravel()[0]
+    value = _single(value)
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):

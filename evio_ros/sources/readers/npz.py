@@ -18,11 +18,11 @@ import numpy as np
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.readers.column_layout import role_of, unit_named
+from evio_ros.sources.readers.column_layout import is_pixel_pair, role_of, unit_named
 from evio_ros.sources.readers.event_file import open_regular_file
-from evio_ros.sources.readers.event_table import EventTable, column_table
+from evio_ros.sources.readers.event_table import EventTable, column_table, unnamed_table
 from evio_ros.sources.readers.file_start import FileStart
-from evio_ros.sources.readers.named_geometry import GEOMETRY_NAMES, geometry_of
+from evio_ros.sources.readers.named_geometry import geometry_of, is_geometry_name
 from evio_ros.sources.readers.npy import NpyArray, array_table
 from evio_ros.sources.readers.table_recording import TableRecording, one_line
 from evio_ros.sources.time_unit import TimeUnit
@@ -93,7 +93,9 @@ class NpzFile(TableRecording):
             EventError, SourceError: where there are none, or they are broken.
         """
         columns = [
-            name for name in members if role_of(name) or name.lower().endswith(("xy", "xys"))
+            name
+            for name in members
+            if (role_of(name) or is_pixel_pair(name)) and not is_geometry_name(name)
         ]
         table: EventTable | None = None
         if len(columns) > 2:
@@ -102,7 +104,7 @@ class NpzFile(TableRecording):
             return table
         refused: list[SourceError | EventError] = []
         for name in sorted(members, key=lambda name: "event" not in name.lower()):
-            if name in GEOMETRY_NAMES or name in columns:
+            if is_geometry_name(name) or name in columns:
                 continue
             try:
                 table = array_table(self._open(archive, members[name]))
@@ -113,6 +115,10 @@ class NpzFile(TableRecording):
                 return table
         if refused:
             raise refused[0]
+        arrays = {name: self._open(archive, member) for name, member in members.items()}
+        table = unnamed_table(arrays)
+        if table is not None:
+            return table
         present = ", ".join(sorted(members)[:12])
         raise SourceError(
             self.path, f"has no arrays t, x, y, p and no table of them; it has {present}"
@@ -162,7 +168,7 @@ class NpzFile(TableRecording):
         self, archive: zipfile.ZipFile, members: dict[str, str]
     ) -> SensorSize | None:
         values = {}
-        for name in GEOMETRY_NAMES & members.keys():
+        for name in filter(is_geometry_name, members):
             array = self._open(archive, members[name])
             if int(np.prod(array.shape, dtype=object)) <= _LARGEST_GEOMETRY:
                 values[name] = array[()]

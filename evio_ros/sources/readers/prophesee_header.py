@@ -92,7 +92,7 @@ def _size(fields: Mapping[str, str], path: str) -> SensorSize | None:
     height = options.get("height", fields.get("height"))
     if found:
         width, height = found.groups()
-    if width is None or height is None:
+    if width is None or height is None or (set(width + height) == {"0"}):
         return None
     try:
         return SensorSize(int(width), int(height))
@@ -107,12 +107,14 @@ def _time_offset(fields: Mapping[str, str], path: str) -> int:
     return int(text)
 
 
-_VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3"}
+_VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3", "2": "evt2", "3": "evt3"}
 
 
 def _event_format(fields: Mapping[str, str]) -> str | None:
     """RAW format from `evt 3.0` or `format EVT3;...`."""
-    named = fields.get("format", "").split(";")[0].lower()
+    named = fields.get("format", "").split(";")[0].strip().lower()
+    if named.removeprefix("evt") in _VERSIONS:
+        return _VERSIONS[named.removeprefix("evt")]
     if named.startswith("evt"):
         return named
     version = fields.get("evt", "")

@@ -6,10 +6,10 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
+from evio_ros.sources.codecs.wrapped_time import unwrap
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
@@ -17,21 +17,9 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 __all__ = ["RecordFile"]
 
 _PIECE_RECORDS = 1 << 16
+_AGREEING_RECORDS = 3
 _INDEX_PIECES = 16
 """Pieces between entries of the index of times."""
-
-
-@njit(cache=True, nogil=True)
-def _unwrap(t, newest, wrap):
-    """Bring each time to within half a wrap of the one before; returns the last.
-
-    So a single wrong time does no harm to the next: the step to it and the step back cancel.
-    """
-    half = wrap // 2
-    for i in range(t.size):
-        newest += (t[i] - newest + half) % wrap - half
-        t[i] = newest
-    return newest
 
 
 class RecordFile(EventFile):
@@ -95,5 +83,6 @@ class RecordFile(EventFile):
         data = np.frombuffer(self._read_at(offset, count * self.record_bytes), np.uint8)
         columns = self._decode(data.reshape(count, self.record_bytes))
         if not first and len(columns):
-            newest = int(columns.t[0])
-        return columns, first + count, int(_unwrap(columns.t, newest, self._wrap_us))
+            # The time of one event alone may be wrong.
+            newest = int(np.median(columns.t[:_AGREEING_RECORDS]))
+        return columns, first + count, int(unwrap(columns.t, newest, self._wrap_us))

@@ -360,13 +360,32 @@ class Recording(ABC):
         return outside / len(first) if outside > max(_MOST_STRAY, 0.01 * len(first)) else 0.0
 
     def _guess_size(self) -> SensorSize:
-        """The smallest usual sensor that holds the events at the recording's beginning."""
-        width = height = 1
-        for columns in islice(self.raw_pieces(), _SAMPLED_PIECES):
-            width = max(width, int(columns.x.max()) + 1)
-            height = max(height, int(columns.y.max()) + 1)
+        """The smallest usual sensor that holds the events at the recording's beginning.
+
+        A few events beyond all usual sensors, negative coordinates among them, do not count.
+        """
+        pieces = list(islice(self.raw_pieces(), _SAMPLED_PIECES))
         self._go_to(None)
-        for size in _STANDARD_SIZES:
-            if width <= size.width and height <= size.height:
-                return size
-        return SensorSize(width, height)
+        size = _size_of(pieces)
+        largest = _STANDARD_SIZES[-1]
+        if size.width > largest.width or size.height > largest.height:
+            inside = [columns.select(_are_inside(columns, largest)) for columns in pieces]
+            events = sum(map(len, pieces))
+            stray = events - sum(map(len, inside))
+            if stray <= min(_MOST_STRAY, 0.01 * events):
+                size = _size_of(inside)
+        for usual in _STANDARD_SIZES:
+            if size.width <= usual.width and size.height <= usual.height:
+                return usual
+        return size
+
+
+def _size_of(pieces: list[RawColumns]) -> SensorSize:
+    """The smallest geometry that holds all events."""
+    width = max((int(columns.x.max()) + 1 for columns in pieces if len(columns)), default=1)
+    height = max((int(columns.y.max()) + 1 for columns in pieces if len(columns)), default=1)
+    return SensorSize(width, height)
+
+
+def _are_inside(columns: RawColumns, size: SensorSize) -> NDArray[np.bool_]:
+    return (columns.x < size.width) & (columns.y < size.height)

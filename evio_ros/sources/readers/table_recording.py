@@ -60,11 +60,15 @@ class TableRecording(ColumnRecording):
         self._table = table
         if table.reason:
             self.remarks.append(table.reason)
-        self._unit = self._wanted_unit or unit or table.unit or self._guess_unit()
+        # Of times in two columns the one of whole seconds tells the other's unit.
+        settled = table.unit if table.has_seconds else self._wanted_unit or unit or table.unit
+        self._unit = settled or self._guess_unit()
         first, middle = 0, max(table.event_count // 2, 0)
         parts = [self._columns(place, PIECE_EVENTS)[3] for place in (first, middle)]
         self._convention = PolarityConvention(np.concatenate(parts))
         self.details.update(time_unit=self._unit, polarity=self._convention.name)
+        if not self._convention.is_known:
+            self.remarks.append(self._convention.remark)
         self._remark_on_fractions()
 
     def _guess_unit(self) -> TimeUnit:

@@ -32,6 +32,8 @@ _MOST_COMMENTS = 1000
 _LONGEST_LINE = 1 << 12
 _MOST_FIELDS = 64
 _MOST_ROWS = 1500
+_FEWEST_SIGNS = 8
+"""Fewer lines do not tell that polarities are counted from 1."""
 _LEAST_READABLE = 0.9
 _LEAST_READABLE_NAMED = 0.5
 """Share of the first lines that must be numbers, without and with names of the columns."""
@@ -42,7 +44,11 @@ _PAIR = (
 )
 _UNIT = r"\b(?:t_unit|time[ _]unit)s?\b\W{1,3}(\w+)"
 _ALONE = r"\W*(\d{1,5})\s*[x\u00d7,;\s]\s*(\d{1,5})\W*"
-_TRUTHS = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
+_TRUTHS = {
+    **dict.fromkeys(("true", "on", "t", "pos", "positive", "+"), 1.0),
+    **dict.fromkeys(("false", "off", "f", "neg", "negative"), 0.0),
+    "-": -1.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +79,18 @@ class TextLayout:
 
     @property
     def places(self) -> NDArray[np.int64]:
-        """For each field 0 to 3 for t, x, y or p, or -1."""
+        """For each field 0 to 3 for t, x, y or p, 4 for whole seconds beside t, or -1."""
         places = np.full(self.fields, -1, np.int64)
         places[list(self.columns.places)] = np.arange(4)
+        if self.columns.seconds is not None:
+            places[self.columns.seconds] = 4
         return places
+
+    @property
+    def largest_sign(self) -> int:
+        """The largest polarity: 2 where they are counted from 1, else 1."""
+        signs = self.sample[:, self.columns.places[3]]
+        return 2 if len(signs) >= _FEWEST_SIGNS and set(signs.tolist()) == {1.0, 2.0} else 1
 
     @property
     def times(self) -> NDArray[np.float64]:

@@ -47,6 +47,9 @@ FORMS = {
     "t;p;x;y": "{t};{p};{x};{y}\n",
     "x|y|p|t": "{x}|{y}|{p}|{t}\n",
     "numbered rows": "{i},{t},{x},{y},{p}\n",
+    "numbered rows, time last": "{i},{x},{y},{p},{t}\n",
+    "seconds and ns": "{sec} {nsec} {x} {y} {p}\n",
+    "seconds of the epoch and us": "{x},{y},{epoch_s},{us},{p}\n",
     "delimiter at the end": "{t},{x},{y},{p},\n",
     "blanks": "  {t}   {x}\t{y}  {p}  \n",
     "in brackets": "({t}, {x}, {y}, {p})\n",
@@ -55,6 +58,10 @@ FORMS = {
     "polarity -1": "{t} {x} {y} {sign}\n",
     "polarity 255": "{t} {x} {y} {byte}\n",
     "polarity of 32 bits": "{t} {x} {y} {word}\n",
+    "polarity 1 and 2": "{t} {x} {y} {from1}\n",
+    "polarity T": "{x},{y},{on:.1},{t}\n",
+    "polarity in words": "{t} {x} {y} {said}\n",
+    "polarity + and -": "{t} {x} {y} {mark}\n",
     "polarity True": "{x},{y},{on},{t}\n",
     "seconds": "{s:.6f} {x} {y} {p}\n",
     "seconds as Python has them": "{s!r} {x} {y} {sign}\n",
@@ -64,6 +71,7 @@ FORMS = {
     "ns": "{ns} {x} {y} {p}\n",
     "epoch in us": "{epoch} {x} {y} {p}\n",
     # With names, units and remarks.
+    "names of seconds and ns": "x,y,ts.secs,ts.nsecs,polarity\n|{x},{y},{sec},{nsec},{p}\n",
     "names": "t,x,y,p\n|{t},{x},{y},{p}\n",
     "names in another order": "polarity;y;x;timestamp\n|{p};{y};{x};{t}\n",
     "names with blanks": "x y pol ts\n|{x} {y} {p} {t}\n",
@@ -106,7 +114,14 @@ def written(form: str, events: list[Event]) -> str:
             sign=2 * p - 1,
             byte=1 if p else 255,
             word=1 if p else 4294967295,
-            on=p == 1,
+            on=str(p == 1),
+            from1=p + 1,
+            said="positive" if p else "negative",
+            mark="+" if p else "-",
+            sec=t // 10**6,
+            nsec=t % 10**6 * 1000,
+            epoch_s=1_573_195_687 + t // 10**6,
+            us=t % 10**6,
         )
         for i, (t, x, y, p) in enumerate(events)
     ]
@@ -121,7 +136,7 @@ def test_whatever_tools_write_is_read(name, tmp_path):
         assert source.size == SIZE
         found = events_of(source.batches())
         assert source.statistics.dropped == 0
-    if name == "epoch in us":
+    if "epoch" in name:
         found = [(t - 1_573_195_687_000_000, x, y, p) for t, x, y, p in found]
     assert found == EVENTS
 
@@ -256,3 +271,18 @@ def test_a_last_line_that_is_cut_off_is_counted(tmp_path):
 def test_a_table_of_something_else_is_no_recording(tmp_path):
     with pytest.raises(SourceError, match="is no recording that can be read"):
         read(tmp_path / "a", "name,age\nAnn,7\n")
+
+
+def test_seconds_with_six_digits_are_no_ms_however_few_events_there_are(tmp_path):
+    events = random_events(600, start_us=1000, mean_step_us=20_000.0)
+    assert read(tmp_path / "a", written("{s:.6f} {x} {y} {p}\n", events)) == events
+
+
+def test_whole_seconds_go_up_on_the_way(tmp_path):
+    events = random_events(600, start_us=999_000, mean_step_us=5_000.0)
+    assert read(tmp_path / "a", written("{sec} {nsec} {x} {y} {p}\n", events)) == events
+
+
+def test_a_camera_number_is_no_seconds(tmp_path):
+    events = random_events(600, start_us=1000, mean_step_us=4_000.0)
+    assert read(tmp_path / "a", written("1 {t} {x} {y} {p}\n", events)) == events

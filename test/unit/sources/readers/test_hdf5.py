@@ -173,6 +173,8 @@ def test_an_attribute_names_the_unit(file, where):
         ),
         lambda file: file["events"].attrs.update(width=640, height=480),
         lambda file: file.create_dataset("resolution", data=(480, 640)),
+        lambda file: file.attrs.update(Width=640, Height=480),
+        lambda file: file.attrs.update({"Image Size": (480, 640)}),
     ],
 )
 def test_geometry_wherever_it_is_named(file, name):
@@ -238,3 +240,83 @@ def test_the_field_cases_are_read(name):
 def test_the_field_case_of_a_wrapped_polarity():
     with open_source(field_case("03_polarity_wrapped/off_is_minus_one_u4.h5")) as source:
         assert sum(event[3] for event in events_of(source.batches())) == 2576
+
+
+def test_a_text_names_the_width_first(file):
+    columns(file)
+    file.attrs["geometry"] = "720x1280"
+    assert read(file)[1].size == SensorSize(720, 1280)
+
+
+@pytest.mark.parametrize("is_row", [False, True])
+def test_matlab_has_columns_and_rows_behind_a_block_of_its_own(is_row, tmp_path):
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        for name, values in {"ts": T, "x": X, "y": Y, "pol": P}.items():
+            column = values.astype(np.float64)[:, None]
+            file[f"TD/{name}"] = column.T if is_row else column
+        assert read(file)[0] == EVENTS
+
+
+def test_the_fixed_form_of_pandas(file):
+    # Columns of one type are one matrix, whose names lie beside it.
+    group = file.create_group("frame")
+    group["axis0"] = np.array([b"t", b"x", b"y", b"p"])
+    group["axis1"] = np.arange(len(EVENTS))
+    group["block0_items"], group["block0_values"] = np.array([b"t"]), T[:, None]
+    group["block1_items"] = np.array([b"y", b"x", b"p"])
+    group["block1_values"] = np.stack((Y, X, P), axis=1).astype(np.int16)
+    assert read(file)[0] == EVENTS
+
+
+def test_the_table_form_of_pandas(file):
+    kind = [("index", "<i8"), ("values_block_0", "<i8", (4,))]
+    rows = np.zeros(len(EVENTS), kind)
+    rows["index"] = np.arange(len(EVENTS))
+    rows["values_block_0"] = np.stack((T, X, Y, P), axis=1)
+    file["frame/table"] = rows
+    found, source = read(file)
+    assert found == EVENTS
+    assert "by their values" in source.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "pixels"),
+    [
+        (("t", "xy", "p"), np.stack((X, Y), axis=1)),
+        (("times", "coords", "polarity"), np.stack((X, Y))),
+        (("ts", "event_locations", "pol"), np.stack((X, Y), axis=1)),
+    ],
+)
+def test_x_and_y_in_one_array(file, names, pixels):
+    for name, values in zip(names, (T, pixels, P), strict=True):
+        file[f"events/{name}"] = values
+    assert read(file)[0] == EVENTS
+
+
+def test_times_in_two_columns(file):
+    t = T + 1_573_195_687_900_000
+    for name, values in {"secs": t // 10**6, "nsecs": t % 10**6 * 1000, "x": X, "y": Y}.items():
+        file[name] = values
+    file["polarity"] = P
+    assert read(file)[0] == list(zip(t, X, Y, P, strict=True))
+
+
+def test_a_camera_without_events_is_left_out(file):
+    for name, values in {"t": T, "x": X, "y": Y, "p": P}.items():
+        file[f"cam0/{name}"], file[f"cam1/{name}"] = values[:0], values
+    found, source = read(file)
+    assert (found, source.details["stream"]) == (EVENTS, "cam1")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32])
+def test_polarities_counted_from_1(file, kind):
+    columns(file, p=(P + 1).astype(kind))
+    assert read(file)[0] == EVENTS
+
+
+def test_unknown_polarities_are_told(file):
+    columns(file, p=np.where(P, 7, -7))
+    found, source = read(file)
+    assert found == EVENTS
+    said = "polarities are -7, 7, which is unusual; those above 0 are taken for ON"
+    assert said in source.remarks

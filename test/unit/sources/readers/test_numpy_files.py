@@ -175,3 +175,43 @@ def test_the_field_cases_are_read(name):
     found, _ = read(field_case(f"33_numpy_files/{name}"))
     assert [event[0] for event in found] == list(range(1000, 100_981, 20))
     assert sum(event[3] for event in found) == 2576
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        [("t", "<i8"), ("xy", "<u2", (2,)), ("p", "u1")],
+        [("t", "<i8"), ("pixel", [("x", "<u2"), ("y", "<u2")]), ("p", "u1")],
+    ],
+)
+def test_records_in_which_x_and_y_lie_together(kind, tmp_path):
+    made = np.zeros(len(EVENTS), kind)
+    made["t"], made["p"] = T, P
+    if "xy" in made.dtype.names:
+        made["xy"] = np.stack((X, Y), axis=1)
+    else:
+        made["pixel"]["x"], made["pixel"]["y"] = X, Y
+    saved(tmp_path / "a", made)
+    assert read(tmp_path / "a")[0] == EVENTS
+
+
+def test_numbered_rows_are_no_times(tmp_path):
+    saved(tmp_path / "a", np.stack((np.arange(len(T)), T, X, Y, P), axis=1))
+    assert read(tmp_path / "a")[0] == EVENTS
+
+
+@pytest.mark.parametrize("order", ["txyp", "xypt"])
+def test_arrays_without_names(order, tmp_path):
+    values = {"t": T, "x": X, "y": Y, "p": P}
+    with (tmp_path / "a").open("wb") as file:
+        np.savez(file, *(values[role] for role in order))
+    found, source = read(tmp_path / "a")
+    assert found == EVENTS
+    assert f"taken for {' '.join(order)} by their values" in source.remarks[0]
+
+
+def test_polarities_that_are_no_numbers_are_off(tmp_path):
+    polarity = np.where(P, 1.0, np.nan)
+    with (tmp_path / "a").open("wb") as file:
+        np.savez(file, t=T, x=X, y=Y, p=polarity)
+    assert read(tmp_path / "a")[0] == EVENTS

@@ -210,3 +210,26 @@ def test_an_event_array_bag_keeps_its_messages_whole(tmp_path):
     with open_recording(str(tmp_path / "a")) as source:
         pieces = list(source.raw_pieces())
     assert pieces[0].received_us == GOOD[0][0]
+
+
+@pytest.mark.parametrize("bit", [20, 30, 31])
+@pytest.mark.parametrize("start_us", [1_000_000, (1 << 31) + 1_000_000])
+@pytest.mark.parametrize("place", [1, 2500, 4998])
+def test_any_bit_of_a_dat_time_may_be_flipped(tmp_path, bit, start_us, place):
+    events = [(start_us + 20 * i, i % 640, i % 480, i % 2) for i in range(5_000)]
+    wrong = list(events)
+    wrong[place] = (events[place][0] ^ 1 << bit, *events[place][1:])
+    path = write(tmp_path / "r", "dat", wrong)
+    check(path, events[:place] + events[place + 1 :], 1)
+
+
+def test_coordinates_below_zero_make_no_huge_sensor(tmp_path):
+    kind = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "u1")])
+    records = np.array(GOOD, kind)
+    records["x"][5], records["y"][9] = -3, -1
+    np.save(tmp_path / "r.npy", records)
+    with open_recording(str(tmp_path / "r.npy")) as source:
+        assert (source.size.width, source.size.height) == (640, 480)
+        kept = [event for i, event in enumerate(GOOD) if i not in (5, 9)]
+        assert events_of(source.batches()) == kept
+        assert source.statistics.outside == 2
