@@ -37,6 +37,7 @@ from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 from evio_ros.simulation.presets import preset
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.registry import open_recording
+from evio_ros.units import RAD_S_PER_RPM
 
 SCENES = (
     "fan_constant",
@@ -67,7 +68,6 @@ _USUAL_WEIGHT, _PULL = 0.25, 0.003
 """Weights that all this leaves open are drawn to this one, by the square of their logarithms'
 difference."""
 _SAME_DISC_RADII = 0.5
-_RAD_S_PER_RPM = 2 * math.pi / 60
 
 _Real = NDArray[np.float64]
 
@@ -129,8 +129,8 @@ def measured(scene: str, seed: int, duration_s: float, window_us: int) -> Iterat
             for estimate in measurement.rotors:
                 right = _right_rpm(truth, estimate)
                 if estimate.window_us == window_us and right is not None:
-                    error = (estimate.rpm - right) * _RAD_S_PER_RPM
-                    variance = (estimate.rpm_std * _RAD_S_PER_RPM) ** 2
+                    error = (estimate.rpm - right) * RAD_S_PER_RPM
+                    variance = (estimate.rpm_std * RAD_S_PER_RPM) ** 2
                     yield [error, variance, *noted[estimate.id, estimate.t_us]]
 
 

@@ -1,8 +1,8 @@
 """What fusion adds to the rotation detector: tables against the truth of simulated scenes.
 
-python bench/fusion.py                  all tables
+python bench/fusion.py                  all tables but node, which needs ROS
 python bench/fusion.py --table speed    one of speed, moment, honesty, turns, hidden, velocity,
-                                        confidence, real, cost
+                                        confidence, real, cost, node
 python bench/fusion.py --seeds 4        more recordings of each scene
 python bench/fusion.py --picture p.png  a drone and a real take, hidden for half a second
 
@@ -14,6 +14,7 @@ the detector calls the first has its own angle.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -29,6 +30,7 @@ from fusion_bench.figures import (
     fuse,
     honesty,
     return_errors,
+    window_of,
 )
 from fusion_bench.picture import draw
 from fusion_bench.recorded import Run, long_run, simulated_run, take_runs
@@ -221,6 +223,27 @@ def costs(seeds: int) -> Table:
     return table
 
 
+def node(seeds: int) -> Table:
+    """The node as a process of its own, whose states this one listens to."""
+    # Not where ROS is not installed.
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    from evio_ros.ros.share import use_dds_profile
+
+    use_dds_profile(os.environ)
+    from fusion_bench.node_cost import node_cost
+
+    columns = "share of a core", "there and back, ms, median (p99)", "windows answered"
+    table = Table("windows at 100 Hz through the node", *columns)
+    for rotors in (0, 1, 5, 10):
+        windows = [window_of(k, rotors, 100.0) for k in range(1100)]
+        share, (p50, p99), answered = node_cost(windows, 100.0)
+        table.add_row(
+            f"{rotors} rotors", f"{share:.1%}", f"{p50:.2f} ({p99:.2f})", f"{answered:.1%}"
+        )
+    return table
+
+
 def real(seeds: int) -> Table:
     """Real takes: the speed, and the angle at the moment of publishing."""
     columns = "windows", "detector", "fused", "angle now, degrees", "last window as it is", "gated"
@@ -255,6 +278,7 @@ TABLES: dict[str, Callable[[int], Table]] = {
     "confidence": confidence,
     "real": real,
     "cost": costs,
+    "node": node,
 }
 
 
@@ -271,7 +295,7 @@ def main() -> int:
         draw(runs, (HIDDEN_US, HIDDEN_FOR_US), options.picture)
         return 0
     console = Console(width=None if sys.stdout.isatty() else 160)
-    for name in options.table or TABLES:
+    for name in options.table or [name for name in TABLES if name != "node"]:
         console.print(TABLES[name](options.seeds))
     return 0
 

@@ -15,7 +15,7 @@ from evio_ros.compilation import compilation_told
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
-from evio_ros.fusion import rotor_bank
+from evio_ros.fusion.warm_up import warm_up as warm_up_fusion
 from evio_ros.pipeline import measure_source
 from evio_ros.playback.simulated_recording import played_path
 from evio_ros.representations.base import RepresentationParameters, represent
@@ -107,7 +107,7 @@ def _filters() -> None:
         disc.phase_given(score)
         disc.update(score, 0.0, 1e-4, 1.0)
     phase.window()
-    rotor_bank.warm_up()
+    warm_up_fusion()
 
 
 def _representations() -> None:

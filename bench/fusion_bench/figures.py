@@ -11,13 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
+from evio_ros.fusion.confidence_forest import ConfidenceForest
 from evio_ros.fusion.rotor_bank import BankParameters, RotorBank
 from evio_ros.fusion.rotor_model import FilterParameters
+from evio_ros.fusion.vehicles import VehicleObserver
 from evio_ros.rotor_state import RotorState, Source
 from evio_ros.simulation.truth import RotorTruth
+from evio_ros.units import RAD_S_PER_RPM
 from fusion_bench.recorded import Run
 
-__all__ = ["Fused", "calibration", "cost", "fuse", "honesty", "occluded", "return_errors"]
+__all__ = [
+    "Fused",
+    "calibration",
+    "cost",
+    "fuse",
+    "honesty",
+    "occluded",
+    "return_errors",
+    "window_of",
+]
 
 _Real = NDArray[np.float64]
 
@@ -132,7 +144,7 @@ def _note_predictions(
     track: Track, rotor: RotorTruth, bank: RotorBank, state: RotorState, next_us: int
 ) -> None:
     """Angles between the time when a window's results come and when those of the next do."""
-    turned = math.pi / 30 * state.rpm * 1e-6
+    turned = RAD_S_PER_RPM * state.rpm * 1e-6
     for t_us in range(state.t_us + LATENCY_US, next_us + LATENCY_US, RATE_US):
         found = [one for one in bank.states(t_us) if one.id == state.id]
         if not found:
@@ -227,21 +239,26 @@ def cost(rotors: int = 10, rate_hz: float = 100.0, windows: int = 100) -> tuple[
         The least CPU time of seven runs over the time that they stand for, as a share; and the
         median time of a window from estimates to states, s.
     """
-    made = [_window(k, rotors, rate_hz) for k in range(windows)]
+    made = [window_of(k, rotors, rate_hz) for k in range(windows)]
     best, times = math.inf, []
+    forest = ConfidenceForest.read()
     for _ in range(7):
-        bank = RotorBank(FilterParameters(), BankParameters())
+        bank = RotorBank(FilterParameters(), BankParameters(), forest)
+        vehicles = VehicleObserver()
         begin_s = time.process_time()
         for t_us, estimates in made:
             start_s = time.perf_counter()
             bank.update(t_us, estimates)
-            bank.states(t_us, 100_000)
+            states = bank.states(t_us, 100_000)
+            vehicles.note(states)
+            vehicles.completed(states)
             times.append(time.perf_counter() - start_s)
         best = min(best, time.process_time() - begin_s)
     return best / (windows / rate_hz), float(np.median(times))
 
 
-def _window(number: int, rotors: int, rate_hz: float) -> tuple[int, list[RotorEstimate]]:
+def window_of(number: int, rotors: int, rate_hz: float) -> tuple[int, list[RotorEstimate]]:
+    """End and estimates of a window of so many rotors, so many of which end in a second."""
     t_us = round(1e6 * number / rate_hz) + 100_000
     estimates = []
     for rotor in range(rotors):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,8 +20,9 @@ __all__ = ["info"]
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _SPARKLINE_WIDTH = 60
-_SETTLED = ("stream", "streams", "topic", "topics", "type", "time_unit", "polarity")
-"""What a recording may leave open, and how it was read."""
+_SETTLED = ("stream", "streams", "topic", "topics", "type", "time_unit", "polarity", "biases")
+"""What a recording may leave open, and how it was read; and what lies beside it."""
+_LONGEST_BIAS_FILE = 1 << 16
 
 
 def info(
@@ -87,6 +89,7 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
         "time_unit": "us",
         "polarity": "one bit",
         **source.details,
+        **_biases_beside(source.path),
         "counted": {
             name: value
             for name, value in asdict(source.statistics).items()
@@ -108,6 +111,21 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
         "peak_rate_hz": float(rates.max(initial=0.0)),
         "suspicious": _suspicions(source, statistics),
     }
+
+
+def _biases_beside(path: str) -> dict[str, list[str]]:
+    """The camera's biases, of the file that Metavision's tools write beside a recording.
+
+    Lines of it are a value, a percent sign and a name, as `299 % bias_fo`.
+    """
+    beside = Path(path).with_suffix(".bias")
+    try:
+        with beside.open("rb") as file:
+            text = file.read(_LONGEST_BIAS_FILE).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return {}
+    found = re.findall(r"(?m)^[ \t]*(-?\d{1,9})[ \t]*%[ \t]*(\w{1,40})", text)
+    return {"biases": [f"{name} {value}" for value, name in found]} if found else {}
 
 
 def _suspicions(source: Recording, statistics: RecordingStatistics) -> list[str]:

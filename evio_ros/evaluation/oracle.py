@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch
 from evio_ros.simulation.truth import RotorTruth
+from evio_ros.units import RPM_PER_RAD_S
 
 __all__ = ["Oracle"]
 
@@ -76,14 +77,13 @@ class Oracle:
             return None
         covariance = np.linalg.inv(fisher)
         speed_error = -(np.linalg.inv((design * slope**2) @ design.T) @ (design @ slope))[1]
-        to_rpm = 60 / (2 * math.pi)
         ellipse = self.truth.ellipse(end_us)
         return RotorEstimate(
             id=self.truth.id,
             t_us=end_us,
             window_us=window_us,
-            rpm=self.truth.mean_rpm(start_us, end_us) + to_rpm * float(speed_error),
-            rpm_std=to_rpm * math.sqrt(covariance[1, 1]),
+            rpm=self.truth.mean_rpm(start_us, end_us) + RPM_PER_RAD_S * float(speed_error),
+            rpm_std=RPM_PER_RAD_S * math.sqrt(covariance[1, 1]),
             blade_count=self.truth.blade_count,
             angle_rad=float(self.truth.angle_rad(end_us)) % (2 * math.pi),
             angle_std_rad=math.sqrt(covariance[0, 0]),

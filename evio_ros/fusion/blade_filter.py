@@ -55,13 +55,17 @@ class BladeFilters:
         if not self._told or (self._was is not None and motion.t_us <= self._was.t_us):
             return
         disc = _disc_of(motion, tilt_rad)
-        places, noises, _ = _geometry(disc, motion.speed_rad_s, motion.covariance, self._told)
         if self._was is None:
-            self._tips, self._covariances = places, noises
+            places = _geometry(disc, motion.speed_rad_s, motion.covariance, self._told)
+            self._tips, self._covariances, _ = places
         else:
-            tips, covariances = _turned(self._tips, self._covariances, self._disc, disc)
-            self._tips, self._covariances = _filtered(
-                tips, covariances + noises, places, _NOISE_FACTOR * noises
+            self._tips, self._covariances = _updated(
+                self._tips,
+                self._covariances,
+                self._disc,
+                disc,
+                motion.speed_rad_s,
+                motion.covariance,
             )
         self._was, self._disc = motion, disc
 
@@ -69,10 +73,15 @@ class BladeFilters:
         """The blades of a rotor at a time, predicted from the last update."""
         if self._was is None:
             return ()
-        disc = _disc_of(motion, tilt_rad)
-        tips, covariances = _turned(self._tips, self._covariances, self._disc, disc)
-        _, _, along = _geometry(disc, motion.speed_rad_s, motion.covariance, self._told)
-        _grow(covariances, along, self._was.covariance, motion.covariance)
+        tips, covariances = _predicted(
+            self._tips,
+            self._covariances,
+            self._disc,
+            _disc_of(motion, tilt_rad),
+            motion.speed_rad_s,
+            self._was.covariance,
+            motion.covariance,
+        )
         x0, y0 = motion.center
         vx0, vy0 = motion.velocity
         pitch = 2 * math.pi / self._told
@@ -92,6 +101,29 @@ def _disc_of(motion: RotorMotion, tilt_rad: float) -> tuple[float, float, float,
     """Semi-axes and tilt of the disc's image, and the angle of the first blade from the longer."""
     a, b = motion.axes
     return max(a, _LEAST_AXIS_PX), max(b, _LEAST_AXIS_PX), tilt_rad, motion.phase_rad - tilt_rad
+
+
+@njit(cache=True, nogil=True)
+def _updated(tips, covariances, was, now, speed, covariance):
+    """Positions, velocities and covariances of tips after a rotor is measured.
+
+    Args:
+        tips, covariances: (n, 4) and (n, 4, 4) when it was measured before.
+        was, now: its disc then and now, as of `_disc_of`.
+        speed, covariance: rad/s, and as of `RotorMotion`.
+    """
+    places, noises, _ = _geometry(now, speed, covariance, len(tips))
+    tips, covariances = _turned(tips, covariances, was, now)
+    return _filtered(tips, covariances + noises, places, _NOISE_FACTOR * noises)
+
+
+@njit(cache=True, nogil=True)
+def _predicted(tips, covariances, was, now, speed, before, covariance):
+    """The same at a later time; `before` is the rotor's covariance when it was measured."""
+    _, _, along = _geometry(now, speed, covariance, len(tips))
+    tips, covariances = _turned(tips, covariances, was, now)
+    _grow(covariances, along, before, covariance)
+    return tips, covariances
 
 
 @njit(cache=True, nogil=True)

@@ -82,31 +82,27 @@ def inputs_of(features: RotorFeatures) -> _Real | None:
     one = features.newest
     if one is None:
         return None
-    sure = min(max(features.detector_confidence, _LOGIT_MARGIN), 1.0 - _LOGIT_MARGIN)
-    rpm = max(abs(one.rpm), _LEAST)
-    turns = rpm / 60e6 * one.window_us
-    major, minor = (max(axis, _LEAST) for axis in one.axes)
     values = (
-        math.log10(sure / (1.0 - sure)),
-        _log(one.rpm_std / rpm),
-        _log(one.angle_std_rad),
-        _log(features.estimates),
+        features.detector_confidence,
+        one.rpm,
+        one.rpm_std,
+        one.angle_std_rad,
+        features.estimates,
         features.gated,
-        _log(features.rotation_distance),
-        _log(features.hub_distance),
-        _log(features.rate_walk),
-        _log(one.events / max(turns * max(one.blade_count, 1), _LEAST)),
-        _log(one.events / max(turns * math.pi * major * minor, _LEAST)),
-        float(one.blade_count),
-        _log(minor),
-        minor / major,
-        _log(turns),
-        _log(math.hypot(*one.center_std) / major),
-        math.hypot(*one.velocity) / major,
-        _log(features.unrest),
-        _log(features.roughness),
+        features.rotation_distance,
+        features.hub_distance,
+        features.rate_walk,
+        one.events,
+        1e-6 * one.window_us,
+        one.blade_count,
+        *one.axes,
+        *one.center_std,
+        *one.velocity,
+        features.unrest,
+        features.roughness,
     )
-    return np.array(values)
+    row: _Real = _inputs(tuple(map(float, values)))
+    return row
 
 
 @dataclass(frozen=True)
@@ -211,7 +207,41 @@ def _fault_of(forest: ConfidenceForest) -> str:
     return "" if is_forest else "its arrays are no forest"
 
 
-def _log(value: float) -> float:
+@njit(cache=True, nogil=True)
+def _inputs(values):
+    """What `inputs_of` gives, from the values that it takes, in its order."""
+    confidence, rpm, rpm_std, angle_std, estimates, gated = values[:6]
+    rotation_distance, hub_distance, rate_walk, events, window_s, blades = values[6:12]
+    sure = min(max(confidence, _LOGIT_MARGIN), 1.0 - _LOGIT_MARGIN)
+    rpm = max(abs(rpm), _LEAST)
+    turns = rpm / 60.0 * window_s
+    major, minor = max(values[12], _LEAST), max(values[13], _LEAST)
+    return np.array(
+        (
+            math.log10(sure / (1.0 - sure)),
+            _log(rpm_std / rpm),
+            _log(angle_std),
+            _log(estimates),
+            gated,
+            _log(rotation_distance),
+            _log(hub_distance),
+            _log(rate_walk),
+            _log(events / max(turns * max(blades, 1.0), _LEAST)),
+            _log(events / max(turns * math.pi * major * minor, _LEAST)),
+            blades,
+            _log(minor),
+            minor / major,
+            _log(turns),
+            _log(math.hypot(values[14], values[15]) / major),
+            math.hypot(values[16], values[17]) / major,
+            _log(values[18]),
+            _log(values[19]),
+        )
+    )
+
+
+@njit(cache=True, nogil=True)
+def _log(value):
     return math.log10(min(max(value, _LEAST), 1.0 / _LEAST))
 
 

@@ -13,9 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evio_ros.estimate import RotorEstimate
 from evio_ros.fusion.association import Expected, assign, object_at
 from evio_ros.fusion.blade_filter import BladeFilters
@@ -27,9 +24,8 @@ from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotor_state import RotorState, Source
 from evio_ros.tracked_object import TrackedObject
 
-__all__ = ["BankParameters", "RotorBank", "warm_up"]
+__all__ = ["BankParameters", "RotorBank"]
 
-_RPM_PER_RAD_S = 30.0 / math.pi
 _LEAST_EVIDENCE = 0.02
 """Evidence of an estimate that claims less confidence: it was seen, after all."""
 _TENTATIVE_S = 0.3
@@ -98,7 +94,7 @@ class _Rotor:
     ) -> None:
         self.id = identity
         self.filter = RotorFilter(estimate, parameters)
-        self.begin_turns = estimate.turns - estimate.angle_rad / (2 * math.pi)
+        self.begin_turns = estimate.turns - self.filter.at(estimate.t_us).turns
         self.first_us = self.seen_us = estimate.t_us
         self.evidence = 0.0
         self.is_told = False
@@ -139,9 +135,8 @@ class _Rotor:
         std = math.sqrt(max(motion.covariance[2, 2], motion.covariance[3, 3]))
         axis = motion.axes[0]
         reach_px = max(reach * axis, min(_REACH_STDS * std, 2 * axis), _LEAST_REACH_PX)
-        rpm = motion.speed_rad_s * _RPM_PER_RAD_S
         newest = self.newest
-        return Expected(*motion.center, reach_px, rpm, newest.blade_count, newest.id)
+        return Expected(*motion.center, reach_px, motion.rpm, newest.blade_count, newest.id)
 
 
 class RotorBank:
@@ -347,8 +342,7 @@ class RotorBank:
         motion, newest = rotor.filter.at(t_us), rotor.newest
         is_measured = newest.t_us == t_us
         length_us = window_us or 0
-        covariance = _covariance_of(motion, 1e-6 * length_us)
-        rpm = (motion.speed_rad_s - 0.5e-6 * length_us * motion.rate_rad_s2) * _RPM_PER_RAD_S
+        rpm, covariance = motion.mean_rpm(length_us)
         rpm_std = math.sqrt(covariance[1, 1])
         if is_measured and window_us is not None:
             # The detector's own mean over its window is the best there is.
@@ -364,9 +358,9 @@ class RotorBank:
             events=newest.events if is_measured else 0,
             rpm=rpm,
             rpm_std=rpm_std,
-            rpm_rate=motion.rate_rad_s2 * _RPM_PER_RAD_S,
+            rpm_rate=motion.rpm_rate,
             angle_rad=motion.phase_rad % (2 * math.pi),
-            turns=rotor.begin_turns + motion.phase_rad / (2 * math.pi),
+            turns=rotor.begin_turns + motion.turns,
             blade_count=newest.blade_count or rotor.blades.blade_count,
             center=motion.center,
             axes=motion.axes,
@@ -430,44 +424,3 @@ def _features_of(
         unrest=rotor.unrest,
         roughness=rotor.roughness,
     )
-
-
-def _covariance_of(motion: RotorMotion, window_s: float) -> NDArray[np.float64]:
-    """(6, 6) of angle, mean rpm over a window, hub and its velocity."""
-    covariance = motion.covariance[:6, :6].copy()
-    half_s = 0.5 * window_s
-    if half_s:
-        with_rate = motion.covariance[6, :6]
-        covariance[1] -= half_s * with_rate
-        covariance[:, 1] = covariance[1]
-        covariance[1, 1] += half_s * (half_s * motion.covariance[6, 6] - with_rate[1])
-    covariance[1] *= _RPM_PER_RAD_S
-    covariance[:, 1] *= _RPM_PER_RAD_S
-    return covariance
-
-
-def warm_up(confidence: Callable[[RotorFeatures], float] = fading_confidence) -> None:
-    """Have all that fusing needs compiled and imported, before the first window comes."""
-    bank = RotorBank(FilterParameters(), BankParameters(), confidence)
-    first = RotorEstimate(
-        id=0,
-        t_us=0,
-        window_us=100_000,
-        rpm=60.0,
-        rpm_std=0.1,
-        blade_count=2,
-        angle_rad=0.0,
-        angle_std_rad=0.01,
-        turns=0.0,
-        center=(50.0, 50.0),
-        axes=(20.0, 10.0),
-        tilt_rad=0.0,
-        velocity=(0.0, 0.0),
-        confidence=1.0,
-        events=1,
-    )
-    for window in range(3):
-        t_us = 100_000 * window
-        bank.update(t_us, [replace(first, t_us=t_us, angle_rad=0.2 * math.pi * window)])
-        bank.note_velocity(0, HubVelocity(t_us, (0.0, 0.0), np.eye(2)))
-        bank.states(t_us + 50_000)

@@ -22,30 +22,26 @@ from scipy.special import chdtri
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.fusion.rotor_model import (
-    PHASE,
-    SPEED,
     UNKNOWN_CENTER_PX,
     FilterParameters,
     RotorMotion,
     State,
     begin,
     expected_phase,
-    expected_speed,
-    expected_values,
-    expected_velocity,
     measured_speed,
     measured_values,
-    predicted,
     scale_of,
     slow_phase_rad,
 )
-from evio_ros.fusion.unscented import (
-    corrected,
-    distance_of,
-    positive_definite,
-    sigma_points,
-    weigh,
+from evio_ros.fusion.rotor_steps import (
+    PHASE,
+    SPEED,
+    Noise,
+    estimate_taken_in,
+    predicted,
+    velocity_taken_in,
 )
+from evio_ros.units import RAD_S_PER_RPM, RPM_PER_RAD_S
 
 __all__ = ["HubVelocity", "Outcome", "RotorFilter"]
 
@@ -66,9 +62,6 @@ _MANOEUVRES = (0.03, 0.2, 1.0)
 _AGREEING_SPEED, _AGREEING_RATE, _AGREEING_PLACE = 0.1, 2.0, 0.25
 """Rejected estimates confirm each other where their speeds differ by no more than this share, and
 this share of the usual speed for each second between them; and their hubs by this share of a."""
-_AMBIGUOUS_RAD = 0.7
-"""Beyond this deviation, how far a phase is off may be so many turns more: it tells nothing of the
-speed."""
 _SAME_BLADE = 0.75
 """An angle that is off by more pitches than this is that of another blade."""
 
@@ -134,43 +127,21 @@ class _Moment(NamedTuple):
     outcome: Outcome = Outcome.ACCEPTED
 
 
-class _Correction(NamedTuple):
-    """What a measurement would do to a state with such a root, as of `weigh`."""
-
-    root: _Real
-    innovation: _Real
-    expected: _Real
-    gain: _Real
-    slopes: _Real
-    unexplained: _Real
-
-    def applied_to(self, state: State) -> tuple[_Real, _Real]:
-        """Mean and covariance with the measurement taken in."""
-        return corrected(
-            state.mean, self.root, self.innovation, self.gain, self.slopes, self.unexplained
-        )
-
-    def distance(self, first: int = 0, last: int | None = None) -> float:
-        """Squared Mahalanobis distance of some values."""
-        last = len(self.innovation) if last is None else last
-        return float(distance_of(self.innovation, self.expected, first, last))
-
-
 class _Trial(NamedTuple):
     """What an estimate would do with process noises of one's choice.
 
     Attributes:
         walks: the process noises.
-        state: at the window's end, with the speed taken in.
-        correction: by the other values.
+        state: after the estimate.
         distances: squared Mahalanobis distances of the innovations of rotation and hub, over the
             number of their values.
+        hub_values: the number of those of the hub.
     """
 
     walks: _Walks
     state: State
-    correction: _Correction
     distances: tuple[float, float]
+    hub_values: int
 
     def is_within(self, probability: float) -> bool:
         """Whether the innovations are such that this share of right ones is no larger."""
@@ -182,8 +153,7 @@ class _Trial(NamedTuple):
 
     def is_hub_within(self, probability: float) -> bool:
         """The same of the hub alone."""
-        rest = len(self.correction.innovation) - 1
-        return self.distances[1] <= _gate(rest, probability) / rest
+        return self.distances[1] <= _gate(self.hub_values, probability) / self.hub_values
 
 
 _Measured = RotorEstimate | HubVelocity
@@ -205,6 +175,7 @@ class RotorFilter:
         first = _begin(estimate, parameters, estimate.angle_rad, 0.0)
         self._history: list[tuple[_Measured, _Moment]] = [(estimate, first)]
         self._told: RotorMotion | None = None
+        self._predicted: tuple[_Moment, int, State] | None = None
 
     @property
     def t_us(self) -> int:
@@ -226,7 +197,7 @@ class RotorFilter:
 
         Those that came before it, of later times, are taken in again after it.
         """
-        place = bisect_right(self._history, measured.t_us, key=_time_of)
+        place = self._place_after(measured.t_us)
         if place == 0 or measured.t_us < self.t_us - self.parameters.latest_us:
             return Outcome.TOO_LATE
         if any(_is_same(measured, kept) for kept, _ in self._history[max(place - 4, 0) : place]):
@@ -257,33 +228,42 @@ class RotorFilter:
     def at(self, t_us: int) -> RotorMotion:
         """The rotor at a time, predicted from the measurements up to then."""
         if self._told is None or self._told.t_us != t_us:
-            place = bisect_right(self._history, t_us, key=_time_of)
-            moment = self._history[max(place - 1, 0)][1]
-            self._told = RotorMotion.of(self._predict(moment, t_us, moment.walks), t_us)
+            moment = self._history[max(self._place_after(t_us) - 1, 0)][1]
+            self._told = RotorMotion.of(self._predict(moment, t_us), t_us)
         return self._told
 
     @property
     def _newest(self) -> _Moment:
         return self._history[-1][1]
 
-    def _predict(self, moment: _Moment, t_us: int, walks: _Walks) -> State:
-        """The state at a time after a moment, with process noises of one's own choice."""
-        return self._passed(moment.state, moment, t_us - moment.t_us, walks)
+    def _place_after(self, t_us: int) -> int:
+        """Where in the history a measurement of a time belongs: mostly at the end."""
+        if self._newest.t_us <= t_us:
+            return len(self._history)
+        return bisect_right(self._history, t_us, key=_time_of)
 
-    def _passed(self, state: State, moment: _Moment, span_us: int, walks: _Walks) -> State:
-        """A state after a span of time; all else is as it was at a moment."""
-        if span_us <= 0:
-            return state
-        p, dt = self.parameters, 1e-6 * span_us
-        powers = walks.hub**2, p.size_walk**2, (walks.rate * moment.scale) ** 2
-        slow = p.slow_center_px**2, moment.slow_rad**2
-        kept = math.exp(-dt / p.slow_time_s)
-        return _sound(predicted(*state, dt, powers, slow, kept))
+    def _predict(self, moment: _Moment, t_us: int) -> State:
+        """The state at a time after a moment."""
+        if t_us <= moment.t_us:
+            return moment.state
+        known = self._predicted
+        if known is None or known[0] is not moment or known[1] != t_us:
+            noise = self._noise(moment, moment.walks)
+            state = State(*predicted(*moment.state, 1e-6 * (t_us - moment.t_us), noise))
+            self._predicted = known = moment, t_us, state
+        return known[2]
+
+    def _noise(self, moment: _Moment, walks: _Walks) -> Noise:
+        """What drives a state, with process noises of one's own choice."""
+        p = self.parameters
+        jerk = walks.rate * moment.scale
+        slow = p.slow_center_px * p.slow_center_px, moment.slow_rad * moment.slow_rad
+        return walks.hub * walks.hub, p.size_walk * p.size_walk, jerk * jerk, *slow, p.slow_time_s
 
     def _after(self, moment: _Moment, measured: RotorEstimate) -> _Moment:
         """The filter after an estimate that follows on a moment."""
         p, t_us = self.parameters, measured.t_us
-        offset = _offset_of(measured, moment, self._predict(moment, t_us, moment.walks))
+        offset = _offset_of(measured, moment, self._predict(moment, t_us))
         outcome = Outcome.ACCEPTED
         trial = self._try(moment, measured, offset, moment.walks)
         for share in _MANOEUVRES:
@@ -296,7 +276,7 @@ class RotorFilter:
         dt = 1e-6 * (t_us - moment.t_us)
         return _Moment(
             t_us,
-            _sound(trial.correction.applied_to(trial.state)),
+            trial.state,
             _learned(trial, dt, p),
             max(scale_of(measured), moment.scale * math.exp(-dt / _SCALE_TIME_S)),
             slow_phase_rad(measured, p),
@@ -310,30 +290,22 @@ class RotorFilter:
     def _try(
         self, moment: _Moment, measured: RotorEstimate, offset: float, walks: _Walks
     ) -> _Trial:
-        """Weigh an estimate: its mean speed in the middle of its window, the rest at its end."""
+        """Take an estimate in: its mean speed in the middle of its window, the rest at its end."""
         middle_us = measured.t_us - measured.window_us // 2
         speed_us = max(middle_us, moment.t_us)
-        state = self._predict(moment, speed_us, walks)
         lag_s = 1e-6 * (speed_us - middle_us)
-        power = (walks.rate * moment.scale) ** 2
+        times = 1e-6 * (speed_us - moment.t_us), 1e-6 * (measured.t_us - speed_us), lag_s
+        noise = self._noise(moment, walks)
         since_us = measured.t_us - moment.t_us
-        speed, variance = measured_speed(measured, since_us, lag_s, power)
-        points, root = sigma_points(*state)
-        noise = np.array([[variance]])
-        first = _Correction(
-            root, *weigh(root, expected_speed(points, lag_s), np.array([speed]), noise, 0)
-        )
-        state = _sound(first.applied_to(state))
-        state = self._passed(state, moment, measured.t_us - speed_us, walks)
-        if state.covariance[PHASE, PHASE] > _AMBIGUOUS_RAD**2:
-            state = _with_any_phase(state)
+        speed = measured_speed(measured, since_us, lag_s, (walks.rate * moment.scale) ** 2)
         values, variances = measured_values(measured, self.parameters)
         values[0] += offset
-        points, root = sigma_points(*state)
-        expected = expected_values(points, len(values))
-        second = _Correction(root, *weigh(root, expected, values, np.diag(variances), 1))
-        rotation = 0.5 * (first.distance() + second.distance(0, 1))
-        return _Trial(walks, state, second, (rotation, second.distance(1) / (len(values) - 1)))
+        mean, covariance, rotation, hub = estimate_taken_in(
+            *moment.state, times, noise, speed, values, variances
+        )
+        hub_values = len(values) - 1
+        distances = 0.5 * rotation, hub / hub_values
+        return _Trial(walks, State(mean, covariance), distances, hub_values)
 
     def _after_strange(self, moment: _Moment, measured: RotorEstimate, offset: float) -> _Moment:
         """An estimate that the rotor's motion does not explain: a second one that agrees is right.
@@ -341,7 +313,7 @@ class RotorFilter:
         One by itself is not taken in, and the rotor goes on as predicted.
         """
         before = moment.rejected
-        state = self._predict(moment, measured.t_us, moment.walks)
+        state = self._predict(moment, measured.t_us)
         if before is None or not _agree(before, measured, moment.scale):
             return moment._replace(
                 t_us=measured.t_us, state=state, rejected=measured, outcome=Outcome.GATED
@@ -350,33 +322,28 @@ class RotorFilter:
         phase = near + math.remainder(measured.angle_rad + offset - near, 2 * math.pi)
         begun = _begin(measured, self.parameters, phase, offset)
         dt = 1e-6 * max(measured.t_us - before.t_us, 1)
-        rate = (measured.rpm - before.rpm) * (math.pi / 30) / dt
+        rate = (measured.rpm - before.rpm) * RAD_S_PER_RPM / dt
         begun.state.mean[SPEED : SPEED + 2] += 0.5e-6 * measured.window_us * rate, rate
         return begun._replace(scale=max(begun.scale, moment.scale), outcome=Outcome.RESTARTED)
 
     def _moved(self, moment: _Moment, measured: HubVelocity) -> _Moment:
         """The filter after a velocity of the hub; one that is far off is left out."""
-        state = self._predict(moment, measured.t_us, moment.walks)
-        points, root = sigma_points(*state)
-        noise = positive_definite(np.array(measured.covariance, np.float64))[0]
+        state = self._predict(moment, measured.t_us)
         value = np.array(measured.velocity, np.float64)
-        correction = _Correction(root, *weigh(root, expected_velocity(points), value, noise, 0))
+        noise = np.array(measured.covariance, np.float64)
+        mean, covariance, distance = velocity_taken_in(*state, value, noise)
         outcome = Outcome.GATED
-        if correction.distance() <= _gate(len(value), self.parameters.gate_probability):
-            state, outcome = _sound(correction.applied_to(state)), Outcome.ACCEPTED
+        if distance <= _gate(len(value), self.parameters.gate_probability):
+            state, outcome = State(mean, covariance), Outcome.ACCEPTED
         return moment._replace(t_us=measured.t_us, state=state, outcome=outcome)
 
     def _forget(self) -> None:
         """Drop what is too old for a measurement to come before."""
         oldest_us = self.t_us - self.parameters.latest_us
-        first = bisect_right(self._history, oldest_us, key=_time_of) - 1
-        if first > 0:
-            del self._history[:first]
-
-
-def _sound(state: tuple[_Real, _Real]) -> State:
-    """The state with a covariance that is one, whatever rounding has done to it."""
-    return State(state[0], positive_definite(state[1])[0])
+        first = 0
+        while first + 1 < len(self._history) and self._history[first + 1][1].t_us <= oldest_us:
+            first += 1
+        del self._history[:first]
 
 
 def _begin(
@@ -397,15 +364,6 @@ def _begin(
         estimate.id,
         offset,
     )
-
-
-def _with_any_phase(state: State) -> State:
-    """A state whose phase is not tied to anything else."""
-    covariance = state.covariance.copy()
-    variance = covariance[PHASE, PHASE]
-    covariance[PHASE, :] = covariance[:, PHASE] = 0.0
-    covariance[PHASE, PHASE] = variance
-    return State(state.mean, covariance)
 
 
 def _offset_of(estimate: RotorEstimate, moment: _Moment, state: State) -> float:
@@ -429,7 +387,7 @@ def _agree(first: RotorEstimate, second: RotorEstimate, scale: float) -> bool:
     """Whether two estimates tell of the same motion of a rotor that turns at `scale` rad/s."""
     apart_s = 1e-6 * abs(second.t_us - first.t_us)
     bound = _AGREEING_SPEED * max(abs(first.rpm), abs(second.rpm))
-    bound += _AGREEING_RATE * apart_s * scale * (30 / math.pi)
+    bound += _AGREEING_RATE * apart_s * scale * RPM_PER_RAD_S
     reach = max(_AGREEING_PLACE * first.axes[0], 4 * UNKNOWN_CENTER_PX)
     is_near = math.dist(first.center, second.center) <= reach
     return is_near and abs(first.rpm - second.rpm) <= bound

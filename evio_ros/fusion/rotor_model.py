@@ -19,44 +19,38 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.estimate import RotorEstimate
+from evio_ros.fusion.rotor_steps import (
+    PHASE,
+    RATE,
+    SLOW_PHASE,
+    SLOW_X,
+    SPEED,
+    UNSIZED_ROWS,
+    X,
+    covariance_told,
+    mean_covariance,
+)
 from evio_ros.fusion.unscented import positive_definite
 from evio_ros.parameters import Parameters, parameter
+from evio_ros.units import RAD_S_PER_RPM, RPM_PER_RAD_S, TURN_RAD
 
 __all__ = [
-    "PHASE",
-    "SPEED",
     "UNKNOWN_CENTER_PX",
     "FilterParameters",
     "RotorMotion",
     "State",
     "begin",
     "expected_phase",
-    "expected_speed",
-    "expected_values",
-    "expected_velocity",
     "measured_speed",
     "measured_values",
-    "predicted",
     "scale_of",
     "slow_phase_rad",
 ]
 
 _Real = NDArray[np.float64]
-
-_STATES = 12
-_X, _VX, _A = 0, 2, 4
-PHASE = 6
-SPEED = 7
-_RATE, _SLOW_X, _SLOW_PHASE = 8, 9, 11
-_UNSIZED_ROWS, _ALL_ROWS = 5, 7
-"""Values measured at a window's end, without and with the semi-axes."""
-
-_TOLD_ROWS, _TOLD_COLUMNS = np.ix_(*[[PHASE, SPEED, _X, _X + 1, _VX, _VX + 1, _RATE]] * 2)
-"""Where in the state's covariance that of a `RotorMotion` is."""
 
 _SLOWEST_RAD_S = 1.0
 """Slower rotors may change as one of this speed does, a sixth of a turn a second."""
@@ -201,11 +195,40 @@ class RotorMotion(NamedTuple):
     @classmethod
     def of(cls, state: State, t_us: int) -> RotorMotion:
         """The motion that a state at a time tells of."""
-        x, y, vx, vy, log_a, log_b, phase, speed, rate = state.mean[:_SLOW_X].tolist()
+        x, y, vx, vy, log_a, log_b, phase, speed, rate = state.mean[:SLOW_X].tolist()
         a, b = (math.exp(min(log, _LARGEST_LOG)) for log in (log_a, log_b))
-        axes = max(a, b), min(a, b)
-        covariance = state.covariance[_TOLD_ROWS, _TOLD_COLUMNS]
+        axes = (a, b) if a >= b else (b, a)
+        covariance = covariance_told(state.covariance)
         return cls(t_us, (x, y), (vx, vy), axes, phase, speed, rate, covariance)
+
+    @property
+    def rpm(self) -> float:
+        """Speed in turns a minute."""
+        return self.speed_rad_s * RPM_PER_RAD_S
+
+    @property
+    def rpm_rate(self) -> float:
+        """Change of the speed in turns a minute each second."""
+        return self.rate_rad_s2 * RPM_PER_RAD_S
+
+    @property
+    def turns(self) -> float:
+        """Turns of the reference blade."""
+        return self.phase_rad / TURN_RAD
+
+    def mean_rpm(self, window_us: int) -> tuple[float, _Real]:
+        """Mean speed of the time before, and (6, 6) covariance.
+
+        Args:
+            window_us: length of that time; 0 for the speed now.
+
+        Returns:
+            Turns a minute; covariance of angle [rad], it, center x, y [px] and velocity x, y
+            [px/s].
+        """
+        window_s = 1e-6 * window_us
+        covariance = mean_covariance(self.covariance, window_s)
+        return self.rpm - 0.5 * window_s * self.rpm_rate, covariance
 
 
 def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -> State:
@@ -242,10 +265,10 @@ def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -
     )
     # The speed is that of the window's middle; what is measured is off by the lasting errors.
     ties = (
-        (SPEED, _RATE, rate_variance * half_s),
-        (_X, _SLOW_X, -slow_center),
-        (_X + 1, _SLOW_X + 1, -slow_center),
-        (PHASE, _SLOW_PHASE, -slow_phase),
+        (SPEED, RATE, rate_variance * half_s),
+        (X, SLOW_X, -slow_center),
+        (X + 1, SLOW_X + 1, -slow_center),
+        (PHASE, SLOW_PHASE, -slow_phase),
     )
     for first, second, value in ties:
         covariance[first, second] = covariance[second, first] = value
@@ -254,7 +277,7 @@ def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -
 
 def scale_of(estimate: RotorEstimate) -> float:
     """Speed that an estimate's process noise goes with, rad/s."""
-    return max(abs(estimate.rpm) * (math.pi / 30), _SLOWEST_RAD_S)
+    return max(abs(estimate.rpm) * RAD_S_PER_RPM, _SLOWEST_RAD_S)
 
 
 def slow_phase_rad(estimate: RotorEstimate, parameters: FilterParameters) -> float:
@@ -275,10 +298,10 @@ def measured_speed(
         power: of the white jerk.
     """
     overlap = min(max(estimate.window_us / max(since_us, 1), 1.0), _MOST_OVERLAP)
-    std = math.hypot(estimate.rpm_std * (math.pi / 30), _LEAST_SPEED * scale_of(estimate))
+    std = math.hypot(estimate.rpm_std * RAD_S_PER_RPM, _LEAST_SPEED * scale_of(estimate))
     # White jerk moves the mean away from the speed in the middle, and that from the speed later.
     wander = power * ((1e-6 * estimate.window_us) ** 3 / 320 + lag_s**3 / 3)
-    return estimate.rpm * (math.pi / 30), overlap * std * std + wander
+    return estimate.rpm * RAD_S_PER_RPM, overlap * std * std + wander
 
 
 def measured_values(estimate: RotorEstimate, parameters: FilterParameters) -> tuple[_Real, _Real]:
@@ -302,91 +325,11 @@ def measured_values(estimate: RotorEstimate, parameters: FilterParameters) -> tu
         velocity_std,
         *(parameters.size_std * axis for axis in estimate.axes),
     ]
-    rows = _ALL_ROWS if estimate.axes[1] > 0 else _UNSIZED_ROWS
-    return np.array(values[:rows]), np.square(deviations[:rows])
+    if estimate.axes[1] <= 0:
+        values, deviations = values[:UNSIZED_ROWS], deviations[:UNSIZED_ROWS]
+    return np.array(values), np.square(deviations)
 
 
 def expected_phase(state: State) -> float:
     """The phase that a detector would tell, lasting error and all."""
-    return float(state.mean[PHASE] + state.mean[_SLOW_PHASE])
-
-
-def expected_velocity(points: _Real) -> _Real:
-    """(m, 2) velocities of the hub of (m, 12) states."""
-    return np.ascontiguousarray(points[:, _VX : _VX + 2])
-
-
-@njit(cache=True, nogil=True)
-def expected_speed(points, lag_s):
-    """(m, 1) speeds of (m, 12) states, so long before."""
-    values = np.empty((len(points), 1))
-    for i in range(len(points)):
-        values[i, 0] = points[i, SPEED] - lag_s * points[i, _RATE]
-    return values
-
-
-@njit(cache=True, nogil=True)
-def expected_values(points, rows):
-    """(m, rows) what a detector would say of each of (m, 12) states at the end of a window."""
-    values = np.empty((len(points), rows))
-    for i in range(len(points)):
-        point = points[i]
-        values[i, 0] = point[PHASE] + point[_SLOW_PHASE]
-        for j in range(2):
-            values[i, 1 + j] = point[_X + j] + point[_SLOW_X + j]
-            values[i, 3 + j] = point[_VX + j]
-            if rows > _UNSIZED_ROWS:
-                values[i, 5 + j] = math.exp(min(point[_A + j], _LARGEST_LOG))
-    return values
-
-
-@njit(cache=True, nogil=True)
-def predicted(mean, covariance, dt, powers, slow, kept):
-    """Mean and covariance after dt seconds.
-
-    The step is linear, and the unscented transform of a linear step is exact: it is written out.
-
-    Args:
-        mean, covariance: (12,) and (12, 12).
-        dt: seconds.
-        powers: of the hub's acceleration, the sizes' walk and the phase's jerk.
-        slow: variances of the lasting errors of hub and phase.
-        kept: share of these that is left.
-    """
-    moved = mean.copy()
-    noise = covariance.copy()
-    # Rows, then columns.
-    for turn in range(2):
-        for j in range(_STATES):
-            row = noise[:, j] if turn == 0 else noise[j]
-            for x in range(2):
-                row[_X + x] += dt * row[_VX + x]
-            row[PHASE] += dt * (row[SPEED] + 0.5 * dt * row[_RATE])
-            row[SPEED] += dt * row[_RATE]
-            for x in range(_SLOW_X, _STATES):
-                row[x] *= kept
-    for x in range(2):
-        moved[_X + x] += dt * moved[_VX + x]
-        noise[_X + x, _X + x] += powers[0] * dt**3 / 3
-        noise[_X + x, _VX + x] += powers[0] * dt**2 / 2
-        noise[_VX + x, _X + x] += powers[0] * dt**2 / 2
-        noise[_VX + x, _VX + x] += powers[0] * dt
-        noise[_A + x, _A + x] += powers[1] * dt
-        noise[_SLOW_X + x, _SLOW_X + x] += slow[0] * (1.0 - kept * kept)
-    noise[_SLOW_PHASE, _SLOW_PHASE] += slow[1] * (1.0 - kept * kept)
-    moved[PHASE] += dt * (moved[SPEED] + 0.5 * dt * moved[_RATE])
-    moved[SPEED] += dt * moved[_RATE]
-    for x in range(_SLOW_X, _STATES):
-        moved[x] *= kept
-    jerk = (dt**5 / 20, dt**4 / 8, dt**3 / 6, dt**3 / 3, dt**2 / 2, dt)
-    place = 0
-    for i in range(3):
-        for j in range(i, 3):
-            noise[PHASE + i, PHASE + j] += powers[2] * jerk[place]
-            if i != j:
-                noise[PHASE + j, PHASE + i] += powers[2] * jerk[place]
-            place += 1
-    for i in range(_STATES):
-        for j in range(i):
-            noise[i, j] = noise[j, i] = 0.5 * (noise[i, j] + noise[j, i])
-    return moved, noise
+    return float(state.mean[PHASE] + state.mean[SLOW_PHASE])

@@ -20,6 +20,7 @@ __all__ = ["corrected", "distance_of", "positive_definite", "sigma_points", "sol
 _Real = NDArray[np.float64]
 
 _BETA = 2.0
+_TINY = float(np.finfo(np.float64).tiny)
 _FLOOR, _LEAST_PIVOT = 1e-11, 1e-13
 """Least eigenvalue that a repaired covariance scaled to unit diagonal has, and what is left of a
 variance at the least when all others are known: beyond, rounding decides its sign."""
@@ -175,7 +176,8 @@ def corrected(mean, root, innovation, gain, slopes, unexplained):
     return result, updated
 
 
-def positive_definite(covariance: _Real) -> tuple[_Real, bool]:
+@njit(cache=True, nogil=True)
+def positive_definite(covariance):
     """The nearest covariance that is symmetric and positive definite, and whether it is another.
 
     Args:
@@ -187,7 +189,7 @@ def positive_definite(covariance: _Real) -> tuple[_Real, bool]:
     if np.isfinite(_cholesky(covariance)[-1, -1]):
         return covariance, False
     symmetric = 0.5 * (covariance + covariance.T)
-    deviations = np.sqrt(np.maximum(np.diag(symmetric), np.finfo(float).tiny))
+    deviations = np.sqrt(np.maximum(np.diag(symmetric), _TINY))
     values, vectors = np.linalg.eigh(symmetric / np.outer(deviations, deviations))
     floored = (vectors * np.maximum(values, _FLOOR)) @ vectors.T
     repaired = floored * np.outer(deviations, deviations)

@@ -8,13 +8,13 @@ image that a turning camera makes is taken off where it is known.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
@@ -25,7 +25,7 @@ from evio_ros.rotor_state import RotorState
 __all__ = ["RotorVelocity", "VehicleObserver", "VehicleParameters", "Vehicles"]
 
 _Real = NDArray[np.float64]
-_Pair = tuple[int, int]
+_NEVER_US = -(1 << 62)
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,10 @@ class Vehicles:
 
     def __init__(self, parameters: VehicleParameters | None = None) -> None:
         self.parameters = parameters or VehicleParameters()
-        self._evidence: dict[_Pair, float] = {}
-        self._joined: set[_Pair] = set()
-        self._seen_us: dict[int, int] = {}
+        self._known: list[int] = []
+        self._seen_us = np.empty(0, np.int64)
+        self._evidence = np.empty((0, 0))
+        self._joined = np.empty((0, 0), np.bool_)
         self._groups: dict[int, int] = {}
         self._next = 1
 
@@ -111,45 +112,45 @@ class Vehicles:
         Returns:
             The number of each rotor's vehicle; 0 for a rotor by itself.
         """
-        self._forget(t_us)
-        moving = [_less(rotor, camera) for rotor in rotors if _is_finite(rotor)]
-        for first, second in itertools.combinations(sorted(moving, key=lambda one: one.id), 2):
-            if first.id != second.id:
-                self._weigh(first, second, t_us)
-        for rotor in rotors:
-            self._seen_us[rotor.id] = max(t_us, self._seen_us.get(rotor.id, t_us))
-        self._groups = self._number(_components(self._seen_us, self._joined))
+        p = self.parameters
+        is_changed = self._forget(t_us)
+        if rotors:
+            rows = self._rows_of([rotor.id for rotor in rotors])
+            is_changed |= _weigh(
+                (self._evidence, self._joined, self._seen_us),
+                rows,
+                np.array([rotor.velocity for rotor in rotors], np.float64) - np.array(camera),
+                np.array([rotor.covariance for rotor in rotors], np.float64),
+                t_us,
+                (p.difference_px_s, p.difference_share, p.correlation_s, p.evidence),
+            )
+        if is_changed:
+            self._groups = self._number(_components(self._known, self._joined))
         return {rotor.id: self._groups.get(rotor.id, 0) for rotor in rotors}
 
-    def _weigh(self, first: RotorVelocity, second: RotorVelocity, t_us: int) -> None:
-        p = self.parameters
-        pair = first.id, second.id
-        known = [self._seen_us[number] for number in pair if number in self._seen_us]
-        elapsed_s = 1e-6 * (t_us - max(known)) if known else p.correlation_s
-        if elapsed_s <= 0:
-            return
-        ratio = _log_ratio(first, second, p.difference_px_s, p.difference_share)
-        # One velocity that is far off is a mistake rather than a proof.
-        ratio = min(max(ratio, -p.evidence), p.evidence)
-        gained = min(elapsed_s / p.correlation_s, 1.0) * ratio
-        # What was gained long ago must not outweigh for ever what is seen now.
-        limit = 2 * p.evidence
-        total = min(max(self._evidence.get(pair, 0.0) + gained, -limit), limit)
-        self._evidence[pair] = total
-        if total > p.evidence:
-            self._joined.add(pair)
-        elif total < -p.evidence:
-            self._joined.discard(pair)
+    def _forget(self, t_us: int) -> bool:
+        """Drop rotors that were not seen for long; returns whether there were any."""
+        is_kept = self._seen_us >= t_us - 1e6 * self.parameters.forget_s
+        if is_kept.all():
+            return False
+        kept = np.flatnonzero(is_kept)
+        self._known = [self._known[row] for row in kept]
+        self._seen_us = self._seen_us[kept]
+        self._evidence = self._evidence[np.ix_(kept, kept)]
+        self._joined = self._joined[np.ix_(kept, kept)]
+        return True
 
-    def _forget(self, t_us: int) -> None:
-        oldest_us = t_us - 1e6 * self.parameters.forget_s
-        gone = {number for number, seen_us in self._seen_us.items() if seen_us < oldest_us}
-        for number in gone:
-            del self._seen_us[number]
-        self._evidence = {
-            pair: evidence for pair, evidence in self._evidence.items() if not gone & set(pair)
-        }
-        self._joined = {pair for pair in self._joined if not gone & set(pair)}
+    def _rows_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
+        """Rows of rotors in what is known of pairs; new ones get rows of their own."""
+        new = [number for number in dict.fromkeys(numbers) if number not in self._known]
+        if new:
+            self._known += new
+            self._seen_us = np.append(self._seen_us, np.full(len(new), _NEVER_US))
+            around = ((0, len(new)), (0, len(new)))
+            self._evidence = np.pad(self._evidence, around)
+            self._joined = np.pad(self._joined, around)
+        place = {number: row for row, number in enumerate(self._known)}
+        return np.array([place[number] for number in numbers])
 
     def _number(self, components: Sequence[set[int]]) -> dict[int, int]:
         """A number for each component: the one that most of its rotors had, or a new one."""
@@ -214,52 +215,104 @@ class VehicleObserver:
     def _completed(self, state: RotorState) -> RotorState:
         group, normal = self._groups.get(state.id, 0), self._normals.get(state.id)
         if normal is None:
-            return replace(state, group=group)
+            return state if state.group == group else replace(state, group=group)
         x, y, z = normal.normal.tolist()
         covariance = tuple(normal.covariance.ravel().tolist())
         return replace(state, group=group, normal=(x, y, z), normal_covariance=covariance)
 
 
-def _is_finite(rotor: RotorVelocity) -> bool:
-    return bool(np.isfinite(rotor.velocity).all() and np.isfinite(rotor.covariance).all())
+@njit(cache=True, nogil=True)
+def _weigh(pairs, rows, velocities, covariances, t_us, limits):
+    """Take in, in place, what the velocities of one moment say of pairs.
+
+    Args:
+        pairs: (n, n) evidence and whether they are joined, and (n,) when rotors were last seen.
+        rows: (m,) rotors that are seen.
+        velocities, covariances: (m, 2) and (m, 2, 2) of them, px/s.
+        t_us: the moment.
+        limits: difference in px/s and as a share, correlation time in s, and evidence, as of
+            `VehicleParameters`.
+
+    Returns:
+        Whether pairs were joined or parted.
+    """
+    evidence, joined, seen_us = pairs
+    difference_px_s, difference_share, correlation_s, needed = limits
+    is_changed = False
+    for i in range(len(rows)):
+        for j in range(i):
+            first, second = rows[i], rows[j]
+            last_us = max(seen_us[first], seen_us[second])
+            elapsed_s = correlation_s if last_us == _NEVER_US else 1e-6 * (t_us - last_us)
+            if elapsed_s <= 0.0 or first == second:
+                continue
+            ratio = _log_ratio(
+                velocities[i],
+                velocities[j],
+                covariances[i] + covariances[j],
+                difference_px_s,
+                difference_share,
+            )
+            # One velocity that is far off is a mistake rather than a proof.
+            ratio = min(max(ratio, -needed), needed)
+            gained = min(elapsed_s / correlation_s, 1.0) * ratio
+            # What was gained long ago must not outweigh for ever what is seen now.
+            total = min(max(evidence[first, second] + gained, -2 * needed), 2 * needed)
+            is_joined = total > needed or (joined[first, second] and total >= -needed)
+            is_changed |= is_joined != joined[first, second]
+            evidence[first, second] = evidence[second, first] = total
+            joined[first, second] = joined[second, first] = is_joined
+    for row in rows:
+        seen_us[row] = max(t_us, seen_us[row])
+    return is_changed
 
 
-def _less(rotor: RotorVelocity, camera: Sequence[float]) -> RotorVelocity:
-    x, y = (float(a) - float(b) for a, b in zip(rotor.velocity, camera, strict=True))
-    return rotor._replace(velocity=(x, y))
+@njit(cache=True, nogil=True)
+def _log_ratio(a, b, noise, difference_px_s, share):
+    """Log likelihood of one velocity over that of two; 0 where something is not finite.
 
-
-def _log_ratio(
-    first: RotorVelocity, second: RotorVelocity, difference_px_s: float, share: float
-) -> float:
-    """Log likelihood of one velocity over that of two."""
-    a, b = np.array(first.velocity), np.array(second.velocity)
-    off = a - b
-    noise = np.array(first.covariance) + np.array(second.covariance)
-    speed = math.sqrt(0.5 * float(a @ a + b @ b))
+    Args:
+        a, b: (2,) velocities, px/s.
+        noise: (2, 2) covariance of their difference.
+        difference_px_s, share: see `VehicleParameters`.
+    """
+    speed_square = 0.5 * (a[0] ** 2 + a[1] ** 2 + b[0] ** 2 + b[1] ** 2)
     # A speed below what noise makes tells nothing of how fast they are.
-    moved = max(speed**2 - 0.5 * float(np.trace(noise)), 0.0)
-    together = noise + (difference_px_s**2 + (share**2) * moved) * np.eye(2)
-    apart = together + moved * np.eye(2)
-    return _log_normal(off, together) - _log_normal(off, apart)
+    moved = max(speed_square - 0.5 * (noise[0, 0] + noise[1, 1]), 0.0)
+    together = difference_px_s**2 + share**2 * moved
+    off = a - b
+    ratio = _log_normal(off, noise, together) - _log_normal(off, noise, together + moved)
+    return ratio if math.isfinite(ratio) else 0.0
 
 
-def _log_normal(value: _Real, covariance: _Real) -> float:
-    sign, log_determinant = np.linalg.slogdet(covariance)
-    if sign <= 0:
-        return 0.0
-    return -0.5 * float(value @ np.linalg.solve(covariance, value) + log_determinant)
+@njit(cache=True, nogil=True)
+def _log_normal(value, noise, added):
+    """Log density, but for a constant, of (2,) under a covariance with so much more variance.
+
+    Not a number where that is no covariance.
+    """
+    xx, yy = noise[0, 0] + added, noise[1, 1] + added
+    xy = 0.5 * (noise[0, 1] + noise[1, 0])
+    determinant = xx * yy - xy * xy
+    if not determinant > 0.0:
+        return math.nan
+    x, y = value
+    square = (yy * x * x - 2.0 * xy * x * y + xx * y * y) / determinant
+    return -0.5 * (square + math.log(determinant))
 
 
-def _components(numbers: Mapping[int, object], pairs: set[_Pair]) -> list[set[int]]:
+def _components(numbers: Sequence[int], joined: NDArray[np.bool_]) -> list[set[int]]:
     """Connected components of at least two."""
-    left = set(numbers)
+    left = set(range(len(numbers)))
     found = []
     while left:
         component = {left.pop()}
-        while more := {one for pair in pairs if component & set(pair) for one in pair} - component:
-            component |= more
+        reached = component
+        while reached:
+            near = np.flatnonzero(joined[list(reached)].any(axis=0))
+            reached = set(near.tolist()) - component
+            component = component | reached
         left -= component
         if len(component) > 1:
-            found.append(component)
+            found.append({numbers[row] for row in component})
     return found

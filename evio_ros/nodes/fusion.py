@@ -12,12 +12,13 @@ from std_msgs.msg import Header
 
 from evio_ros.fusion.confidence_forest import ConfidenceParameters, confidence_of
 from evio_ros.fusion.primary import PrimaryParameters
-from evio_ros.fusion.rotor_bank import BankParameters, RotorBank, warm_up
+from evio_ros.fusion.rotor_bank import BankParameters, RotorBank
 from evio_ros.fusion.rotor_model import FilterParameters
 from evio_ros.fusion.sensor_now import PublishingParameters, SensorNow
 from evio_ros.fusion.vehicles import VehicleParameters
+from evio_ros.fusion.warm_up import warm_up
 from evio_ros.motion.image_motion import MotionParameters
-from evio_ros.msg import RotationState, RotationStateArray
+from evio_ros.msg import RotationStateArray
 from evio_ros.nodes.event_input import EventInputParameters
 from evio_ros.nodes.fusion_motion import MotionInput
 from evio_ros.nodes.fusion_objects import ObjectInput
@@ -32,13 +33,15 @@ from evio_ros.ros.event_messages import nanoseconds_of, stamp_of
 from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
-from evio_ros.ros.rotation_messages import covariance_fault, estimate_of, rotor_values
+from evio_ros.ros.rotation_messages import rotor_values, sound_estimates
+from evio_ros.ros.steady_timer import restart_timer
 from evio_ros.ros.topic_graph import publishers_of
+from evio_ros.rotor_state import Source
 
 __all__ = ["Fusion", "main"]
 
 _STATES_TOPIC = "rotation_detector/rotation_states"
-_TICK_S = 0.02
+_LEAST_PAUSE_S = 0.02
 _INTERVALS = 16
 
 
@@ -72,7 +75,7 @@ class Fusion(EvioNode):
         self._work = DelayStatistics("fusing")
         self._confidence = confidence_of(self.parameters.get(ConfidenceParameters, "confidence"))
         self._start_afresh()
-        self.parameters.on_change(self._adapt)
+        self.parameters.on_change(lambda: self._bank.adapt(*self._settings()))
 
     def configure(self) -> None:
         """Make the topics, and have everything compiled before windows come."""
@@ -90,7 +93,7 @@ class Fusion(EvioNode):
         self._objects = ObjectInput(self, lambda: self._now.offset_ns, self._bank.note_objects)
         self._vehicles = VehicleInput(self, lambda: self._bank)
         self._motion.activate(self._vehicles.regions, self._vehicles.take_motion)
-        self.every(_TICK_S, self._tell_silence)
+        self._silence = self.every(self.stale_after_s(), self._tell_silence)
         if self._rate_hz:
             self.every(1.0 / self._rate_hz, self._predict)
 
@@ -108,8 +111,8 @@ class Fusion(EvioNode):
 
     def report(self) -> Report:
         """Rotors in view, each with its state, and what became of estimates."""
-        states = self._outputs.sent.states if self._last is not None and not self.is_stale else []
-        predicted = sum(state.sources & RotationState.SOURCE_PREDICTION > 0 for state in states)
+        states = self._outputs.states if self._last is not None and not self.is_stale else []
+        predicted = sum(Source.PREDICTION in state.sources for state in states)
         detectors = publishers_of(self, _STATES_TOPIC)
         message = f"{len(states)} rotors in view" if self._windows else "waiting for a detector"
         message += f", {predicted} of them predicted" if predicted and not self._rate_hz else ""
@@ -125,7 +128,7 @@ class Fusion(EvioNode):
                 "motions": self._motion.windows,
                 **self._delay.values(),
                 **self._work.values(),
-                **rotor_values(map(estimate_of, states)),
+                **rotor_values(states),
             },
             warning=self._bank.refused.total() > 0 or len(detectors) > 1,
             hardware_id=(self._last and self._last.header.frame_id) or "none",
@@ -134,9 +137,6 @@ class Fusion(EvioNode):
 
     def _start_afresh(self) -> None:
         self._bank = RotorBank(*self._settings(), self._confidence)
-
-    def _adapt(self) -> None:
-        self._bank.adapt(*self._settings())
 
     def _settings(self) -> tuple[FilterParameters, BankParameters]:
         get = self.parameters.get
@@ -149,7 +149,8 @@ class Fusion(EvioNode):
             self._intervals.append(interval_s)
         self._last_input_s = now_s
         self._windows += 1
-        sound = [estimate_of(one) for one in message.states if not covariance_fault(one)]
+        restart_timer(self._silence, self.stale_after_s())
+        sound = sound_estimates(message.states)
         self._bank.refused["covariance"] += len(message.states) - len(sound)
         if self._bank.update(message.window_end, sound):
             self._last = message
@@ -178,12 +179,10 @@ class Fusion(EvioNode):
         return median(self._intervals) if self._intervals else 0.0
 
     def _tell_silence(self) -> None:
-        """Send an empty array where the state is stale and one is due."""
-        now_s = time.monotonic()
-        if self._last is None or now_s - self._last_input_s < self.stale_after_s():
-            return
+        """Send an empty array: the state is stale and one is due."""
         pace_s = 1.0 / self._rate_hz if self._rate_hz else self._interval_s()
-        if now_s - self._outputs.sent_s < pace_s:
+        restart_timer(self._silence, max(pace_s, _LEAST_PAUSE_S))
+        if self._last is None:
             return
         self._silent_windows += 1
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._last.header.frame_id)

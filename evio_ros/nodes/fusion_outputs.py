@@ -1,8 +1,10 @@
-"""What fusion publishes: all rotors, the primary one by itself, joints and markers."""
+"""What fusion publishes: all rotors, the primary one by itself, joints and markers.
+
+Messages are made only for topics that somebody subscribes to.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from sensor_msgs.msg import JointState
@@ -13,7 +15,7 @@ from evio_ros.msg import RotationState, RotationStateArray
 from evio_ros.nodes.marker_topic import MarkerTopic
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.quality_of_service import results_quality
-from evio_ros.ros.rotation_messages import fused_array, joint_state
+from evio_ros.ros.rotation_messages import fused_array, fused_message, joint_state
 from evio_ros.rotor_state import RotorState
 
 __all__ = ["FusionOutputs"]
@@ -26,13 +28,11 @@ class FusionOutputs:
         node: a node with `PrimaryParameters` under the prefix "primary", and those of markers.
 
     Attributes:
-        sent: the newest array.
-        sent_s: when it was sent, by `time.monotonic`.
+        states: those sent last.
     """
 
     def __init__(self, node: EvioNode) -> None:
-        self.sent = RotationStateArray()
-        self.sent_s = 0.0
+        self.states: Sequence[RotorState] = []
         self._node = node
         self._best = node.create_publisher(RotationState, "rotation_state", results_quality())
         self._all = node.create_publisher(RotationStateArray, "rotation_states", results_quality())
@@ -52,15 +52,22 @@ class FusionOutputs:
             length_us: length of the window that ends then; 0 for states of a moment.
             events: events of the window.
         """
-        self.sent_s = time.monotonic()
-        self.sent = fused_array(states, header, end_us, length_us, events)
-        self._all.publish(self.sent)
+        self.states = states
+        primary = self._chosen(states, end_us)
+        is_marked = self._markers.is_wanted
+        if is_marked or self._all.get_subscription_count():
+            message = fused_array(states, header, end_us, length_us, events)
+            self._all.publish(message)
+            if is_marked:
+                self._markers.show(message)
+        if primary is not None and self._best.get_subscription_count():
+            self._best.publish(fused_message(primary, header))
+        if states and self._joints.get_subscription_count():
+            self._joints.publish(joint_state(states, header))
+
+    def _chosen(self, states: Sequence[RotorState], end_us: int) -> RotorState | None:
+        """The primary rotor, by the rule as it is now."""
         rule = self._node.parameters.get(PrimaryParameters, "primary")
         if rule != self._primary.parameters:
             self._primary = PrimaryRotor(rule)
-        primary = self._primary.choose(states, end_us)
-        if primary is not None:
-            self._best.publish(self.sent.states[states.index(primary)])
-        if states and self._joints.get_subscription_count():
-            self._joints.publish(joint_state(states, header))
-        self._markers.show(self.sent)
+        return self._primary.choose(states, end_us)

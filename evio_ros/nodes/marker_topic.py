@@ -49,9 +49,14 @@ class MarkerTopic:
         else:
             self._publisher = node.create_publisher(MarkerArray, "rotor_markers", results_quality())
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody subscribes."""
+        return self._publisher is not None and self._publisher.get_subscription_count() > 0
+
     def show(self, message: RotationStateArray) -> None:
         """Show the rotors of a window, and only these."""
-        if self._publisher is None or not self._publisher.get_subscription_count():
+        if self._publisher is None:
             return
         from visualization_msgs.msg import Marker, MarkerArray
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 import numpy as np
 from sensor_msgs.msg import JointState
@@ -13,17 +14,18 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import Blade, RotationState, RotationStateArray
 from evio_ros.rotor_state import BladeState, RotorState
+from evio_ros.units import RAD_S_PER_RPM, TURN_RAD
 
 __all__ = [
-    "covariance_fault",
     "estimate_of",
     "fused_array",
+    "fused_message",
     "joint_state",
     "rotor_values",
+    "sound_estimates",
     "state_array",
 ]
 
-_RAD_PER_S_PER_RPM = 2.0 * math.pi / 60.0
 _UNKNOWN_VARIANCE = -1.0
 _COVARIANCE_SIDE = 6
 _BLADE_SIDE = 4
@@ -40,8 +42,8 @@ def state_message(estimate: RotorEstimate, header: Header) -> RotationState:
     message.window_length = estimate.window_us
     message.event_count = estimate.events
     message.rpm, message.rpm_std = estimate.rpm, estimate.rpm_std
-    message.angular_velocity = estimate.rpm * _RAD_PER_S_PER_RPM
-    message.angular_velocity_std = estimate.rpm_std * _RAD_PER_S_PER_RPM
+    message.angular_velocity = estimate.rpm * RAD_S_PER_RPM
+    message.angular_velocity_std = estimate.rpm_std * RAD_S_PER_RPM
     message.angle, message.angle_std = estimate.angle_rad, estimate.angle_std_rad
     message.turns = estimate.turns
     message.blade_count = estimate.blade_count
@@ -68,7 +70,7 @@ def fused_array(
     states: Iterable[RotorState], header: Header, window_end: int, window_length: int, events: int
 ) -> RotationStateArray:
     """Make the message of all fused rotors at one time; none gives an empty array."""
-    messages = [_fused_message(state, header) for state in states]
+    messages = [fused_message(state, header) for state in states]
     return _array(messages, header, window_end, window_length, events)
 
 
@@ -84,40 +86,58 @@ def joint_state(states: Sequence[RotorState], header: Header) -> JointState:
     """Make the message of one joint for each rotor: radians turned since it was seen, rad/s."""
     message = JointState(header=header)
     message.name = [f"rotor_{state.id}" for state in states]
-    message.position = [2 * math.pi * state.turns for state in states]
-    message.velocity = [_RAD_PER_S_PER_RPM * state.rpm for state in states]
+    message.position = [TURN_RAD * state.turns for state in states]
+    message.velocity = [RAD_S_PER_RPM * state.rpm for state in states]
     return message
 
 
-def _fused_message(state: RotorState, header: Header) -> RotationState:
-    message = RotationState(header=header)
-    message.id, message.window_end = state.id, state.t_us
-    message.window_length, message.event_count = state.window_us, state.events
-    message.rpm, message.rpm_std, message.rpm_rate = state.rpm, state.rpm_std, state.rpm_rate
-    message.angular_velocity = state.rpm * _RAD_PER_S_PER_RPM
-    message.angular_velocity_std = state.rpm_std * _RAD_PER_S_PER_RPM
-    message.angle, message.turns = state.angle_rad, state.turns
-    message.angle_std = math.sqrt(state.covariance[0, 0])
-    message.blade_count = state.blade_count
-    message.center_x, message.center_y = state.center
-    message.axis_major, message.axis_minor = state.axes
-    message.tilt = state.tilt_rad
-    message.velocity_x, message.velocity_y = state.velocity
-    message.covariance = state.covariance.ravel()
-    message.confidence = state.confidence
-    message.sources = int(state.sources)
-    message.blades = [_blade_message(blade) for blade in state.blades]
-    message.group, message.class_id, message.track_id = state.group, state.class_id, state.track_id
-    message.normal, message.normal_covariance = state.normal, state.normal_covariance
-    return message
+def fused_message(state: RotorState, header: Header) -> RotationState:
+    """Make the message of one fused rotor; the header's stamp is the ROS time of its state."""
+    # All at once: the defaults of what is left out take as long as the rest.
+    return RotationState(
+        header=header,
+        id=state.id,
+        window_end=state.t_us,
+        window_length=state.window_us,
+        event_count=state.events,
+        rpm=state.rpm,
+        rpm_std=state.rpm_std,
+        rpm_rate=state.rpm_rate,
+        angular_velocity=state.rpm * RAD_S_PER_RPM,
+        angular_velocity_std=state.rpm_std * RAD_S_PER_RPM,
+        angle=state.angle_rad,
+        angle_std=math.sqrt(state.covariance[0, 0]),
+        turns=state.turns,
+        blade_count=state.blade_count,
+        center_x=state.center[0],
+        center_y=state.center[1],
+        axis_major=state.axes[0],
+        axis_minor=state.axes[1],
+        tilt=state.tilt_rad,
+        velocity_x=state.velocity[0],
+        velocity_y=state.velocity[1],
+        covariance=state.covariance.ravel(),
+        confidence=state.confidence,
+        sources=int(state.sources),
+        blades=[_blade_message(blade) for blade in state.blades],
+        group=state.group,
+        class_id=state.class_id,
+        track_id=state.track_id,
+        normal=state.normal,
+        normal_covariance=state.normal_covariance,
+    )
 
 
 def _blade_message(blade: BladeState) -> Blade:
-    message = Blade(index=blade.index, angle=blade.angle_rad)
-    message.x, message.y = blade.tip
-    message.velocity_x, message.velocity_y = blade.velocity
-    message.covariance = blade.covariance.ravel()
-    return message
+    return Blade(
+        index=blade.index,
+        angle=blade.angle_rad,
+        x=blade.tip[0],
+        y=blade.tip[1],
+        velocity_x=blade.velocity[0],
+        velocity_y=blade.velocity[1],
+        covariance=blade.covariance.ravel(),
+    )
 
 
 def estimate_of(message: RotationState) -> RotorEstimate:
@@ -142,25 +162,27 @@ def estimate_of(message: RotationState) -> RotorEstimate:
     )
 
 
-def rotor_values(estimates: Iterable[RotorEstimate]) -> dict[str, object]:
+def rotor_values(rotors: Iterable[RotorEstimate | RotorState]) -> dict[str, object]:
     """The state of each rotor in words, as values of a report."""
     return {
         f"rotor_{one.id}": f"{one.rpm:.1f} rpm, std {one.rpm_std:.2g}, "
         f"confidence {one.confidence:.3f}, {one.events} events"
-        for one in estimates
+        for one in rotors
     }
 
 
-def covariance_fault(message: RotationState) -> str:
-    """The word covariance where it is none: NaN, infinite, a variance below 0 that is not -1."""
-    covariance = np.asarray(message.covariance, dtype=np.float64)
-    variances = covariance[:: _COVARIANCE_SIDE + 1]
-    is_variance = (variances >= 0.0) | (variances == _UNKNOWN_VARIANCE)
-    return (
-        ""
-        if is_variance.all() and (np.abs(covariance) <= _LARGEST_VARIANCE).all()
-        else "covariance"
-    )
+def sound_estimates(messages: Sequence[RotationState]) -> list[RotorEstimate]:
+    """The estimates in messages whose covariance is one.
+
+    That is, all of it is finite, and no variance is below 0 but for -1, which means unknown.
+    """
+    if not messages:
+        return []
+    covariances = np.array([message.covariance for message in messages], np.float64)
+    variances = covariances[:, :: _COVARIANCE_SIDE + 1]
+    are_variances = (variances >= 0.0) | (variances == _UNKNOWN_VARIANCE)
+    is_usual = (np.abs(covariances) <= _LARGEST_VARIANCE).all(axis=1)
+    return [estimate_of(one) for one in compress(messages, are_variances.all(axis=1) & is_usual)]
 
 
 def _covariance(estimate: RotorEstimate) -> list[float]:

@@ -21,6 +21,7 @@ from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
 from evio_ros.rotation.phase_path.phase_path import PhasePath
 from evio_ros.rotation.tracking.blades import blade_angle, blade_count
 from evio_ros.rotation.tracking.speed_uncertainty import within_probability
+from evio_ros.units import RPM_PER_RAD_S
 
 __all__ = ["PathEstimates"]
 
@@ -32,7 +33,6 @@ and oblique, lie within a standard deviation."""
 _BLADE_ORDERS = 32
 _MAXIMUM_BLADES = 10
 """Angular orders that tell the blades, and the greatest number of them."""
-_RPM = 60 / (2 * math.pi)
 
 
 class PathEstimates:
@@ -75,7 +75,7 @@ class PathEstimates:
         std = math.sqrt(variance)
         if std >= abs(turned):
             return None
-        rpm_per_rad = _RPM * 1e6 / window_us
+        rpm_per_rad = RPM_PER_RAD_S * 1e6 / window_us
         phase = float(late @ path.phase)
         first, last = np.searchsorted(path.counted.t_us, (start_us, end_us))
         return RotorEstimate(

@@ -32,6 +32,7 @@ from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.slice_counts import CoherentSlices
 from evio_ros.rotation.tracking.speed_uncertainty import ErrorBudget, within_probability
 from evio_ros.rotation.tracking.template import Template, TemplateUpdater
+from evio_ros.units import RPM_PER_RAD_S
 
 __all__ = ["RotorTracker"]
 
@@ -418,8 +419,8 @@ class RotorTracker:
             id=self.identity,
             t_us=self.t_us,
             window_us=window.length_us,
-            rpm=60 / (2 * math.pi) * window.speed,
-            rpm_std=60 / (2 * math.pi) * std,
+            rpm=RPM_PER_RAD_S * window.speed,
+            rpm_std=RPM_PER_RAD_S * std,
             blade_count=self._template.blades,
             angle_rad=(phase + self._template.blade_angle()) % (2 * math.pi),
             angle_std_rad=math.sqrt(window.end_variance),

@@ -134,7 +134,7 @@ class DvsMessageDecoder:
         statistics: where lost messages are counted.
 
     Attributes:
-        size: geometry of the messages; None before the first.
+        size: geometry of the messages; None before the first that has one.
         time_us: sensor time of the last message's first event; -1 before the first.
         triggers: none; such messages hold no external triggers.
     """
@@ -163,8 +163,14 @@ class DvsMessageDecoder:
             self._next_seq = message.seq + 1
             if expected is not None:
                 self.statistics.lost_packets += max(message.seq - expected, 0)
+        self._check_size(message)
+        self.time_us = message.time_us
+
+    def _check_size(self, message: _DvsMessage) -> None:
+        """Refuse a change of geometry; a message may leave it at 0, as empty ones do."""
+        if message.width == message.height == 0:
+            return
         size = SensorSize(message.width, message.height)
         if self.size is not None and size != self.size:
             raise EventError(f"a message of geometry {size} after {self.size}")
         self.size = size
-        self.time_us = message.time_us

@@ -25,6 +25,9 @@ from evio_ros.sources.readers.record_file import RecordFile
 __all__ = ["Aedat1File", "Aedat2File"]
 
 _HEADER_END = b"#End Of ASCII Header"
+_OLDEST_HEADER = b"# This is a raw AE data file"
+"""How files begin that were written before there were versions."""
+_OLDEST_HEADER_BYTES = 1 << 10
 _LONGEST_HEADER_BYTES = 1 << 20
 _LEAST_PLAUSIBLE = 0.999
 """Share of the first addresses that must fit a camera for it to be taken for that one."""
@@ -123,13 +126,17 @@ class Aedat2File(RecordFile):
     keeps = "events, geometry of the camera that is named"
     loses = "frames, IMU, edges of inputs, the dump of preferences"
     version = b"#!AER-DAT2.0"
+    data_format = b"int32 address, int32 timestamp"
     record_bytes = 8
     address_bytes = 4
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
-        """Whether the file begins with the version line."""
-        return start.data.startswith(cls.version)
+        """Whether the file begins with the version line, or with jAER's older header."""
+        if start.data.startswith(cls.version):
+            return True
+        is_unversioned = start.data.startswith(_OLDEST_HEADER)
+        return is_unversioned and cls.data_format in start.data[:_OLDEST_HEADER_BYTES]
 
     def _prepare(self) -> SensorSize | None:
         header, self._data_offset = self._read_header()
@@ -219,6 +226,7 @@ class Aedat1File(Aedat2File):
 
     format_name = "AEDAT 1.0"
     version = b"#!AER-DAT1.0"
+    data_format = b"int16 address, int32 timestamp"
     record_bytes = 6
     address_bytes = 2
 

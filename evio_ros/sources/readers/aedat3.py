@@ -3,7 +3,8 @@
 Source: iniVation's documentation, "AEDAT 3.1". A text header, then packets of events of one type
 and one source: a header of 28 bytes and so many events of one length, little-endian. Contrast
 events are of type 1: bit 0 tells whether it is valid, bit 1 the polarity, bits 2 to 16 the row and
-17 to 31 the column, then 31 bits of time in µs. In version 3.0 rows are counted from below.
+17 to 31 the column, then 31 bits of time in µs. In version 3.0 rows are counted from below. Special
+events are of type 0; bits 1 to 7 tell which, edges of external triggers among them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.packet_file import PacketFile
 
@@ -27,7 +28,13 @@ _VERSION = b"#!AER-DAT3."
 _HEADER_END = b"#!END-HEADER"
 _LONGEST_HEADER_BYTES = 1 << 20
 _LARGEST_PACKET_BYTES = 1 << 28
-_POLARITY_EVENTS = 1
+_SPECIAL_EVENTS, _POLARITY_EVENTS = 0, 1
+_EDGES = {
+    **{2: (1, 0), 3: (0, 0), 4: (1, 0)},
+    **{6: (1, 1), 7: (0, 1), 8: (1, 1)},
+    **{9: (1, 2), 10: (0, 2), 11: (1, 2)},
+}
+"""Edge and channel of each kind of special event that is one; a pulse rises."""
 _MOST_TYPES = 256
 _SAMPLES = 64
 _LAST_PACKETS = 16
@@ -69,8 +76,8 @@ class Aedat3File(PacketFile):
     """
 
     format_name = "AEDAT 3"
-    keeps = "events of one source, geometry"
-    loses = "frames, IMU, special events"
+    keeps = "events and external triggers of one source, geometry"
+    loses = "frames, IMU, special events of the camera itself"
     options: ClassVar[tuple[str, ...]] = ("stream",)
 
     def __init__(
@@ -95,7 +102,9 @@ class Aedat3File(PacketFile):
         sources = re.findall(r"(?m)^#?\s*Source (\d{1,5}):(.*)$", text)
         cameras = {int(number): name.strip() for number, name in sources}
         packets = self._find_packets(offset)
-        self._packets = self._of_one_source(packets, cameras, offset)
+        events = packets[packets[:, 5] == _POLARITY_EVENTS]
+        self._packets = self._of_one_source(events, cameras, offset)
+        self._find_triggers(packets[packets[:, 5] == _SPECIAL_EVENTS])
         camera = cameras.get(self._source, "").lower()
         size = next((size for name, size in _SIZES.items() if name in camera), None)
         if self._flips and size is None:
@@ -128,9 +137,10 @@ class Aedat3File(PacketFile):
         return start[:offset], offset
 
     def _find_packets(self, offset: int) -> NDArray[np.int64]:
-        """Offset, events, bytes an event, overflows and source of the packets of contrast events.
+        """Offset, events, bytes an event, overflows, source and kind of packets, (n, 6).
 
-        What is cut off at the end, and what no packet can be, is counted.
+        They are those of contrast events and of special events. What is cut off at the end, and
+        what no packet can be, is counted.
         """
         end = self._file_bytes()
         found = []
@@ -148,15 +158,17 @@ class Aedat3File(PacketFile):
             data = offset + PACKET.itemsize
             if data + count * event_bytes > end:
                 count = (end - data) // event_bytes
-            if packet["kind"] == _POLARITY_EVENTS and event_bytes >= EVENT.itemsize and count:
+            kind = int(packet["kind"])
+            if kind in (_POLARITY_EVENTS, _SPECIAL_EVENTS) and event_bytes >= EVENT.itemsize:
                 overflow = max(int(packet["overflow"]), 0)
-                found.append((data, count, event_bytes, overflow, int(packet["source"])))
+                source = int(packet["source"])
+                found += [(data, count, event_bytes, overflow, source, kind)] if count else []
             if data + int(packet["events"]) * event_bytes > end:
                 offset = data + count * event_bytes
                 break
             offset = data + count * event_bytes
         self.statistics.truncated_bytes = end - offset
-        return np.array(found, np.int64).reshape(-1, 5)
+        return np.array(found, np.int64).reshape(-1, 6)
 
     def _of_one_source(
         self, packets: NDArray[np.int64], cameras: dict[int, str], offset: int
@@ -177,16 +189,33 @@ class Aedat3File(PacketFile):
             )
         return packets[packets[:, 4] == self._source]
 
-    def _read_packet(self, number: int) -> RawColumns:
-        offset, count, event_bytes, overflow, _ = self._packets[number].tolist()
+    def _find_triggers(self, packets: NDArray[np.int64]) -> None:
+        """Read the external triggers among the special events of the source that is read."""
+        parts = []
+        for packet in packets[packets[:, 4] == self._source].tolist():
+            time, data = self._valid_events(packet)
+            kinds = (data >> 1 & 0x7F).tolist()
+            edges = [(t, *_EDGES[k]) for t, k in zip(time, kinds, strict=True) if k in _EDGES]
+            if edges:
+                t, edge, channel = np.array(edges, np.int64).T
+                parts.append(Triggers(t, edge.astype(np.uint8), channel.astype(np.uint8)))
+        if parts:
+            self._stored_triggers = StoredTriggers(Triggers.concatenate(parts))
+
+    def _valid_events(self, packet: list[int]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Times in µs, and the other words, of those events of a packet that are valid."""
+        offset, count, event_bytes, overflow, _, _ = packet
         data = np.frombuffer(self._read_at(offset, count * event_bytes), np.uint8)
         records = data.reshape(count, event_bytes)[:, : EVENT.itemsize]
         events = np.ascontiguousarray(records).view(EVENT)[:, 0]
         events = events[(events["data"] & 1) == 1]
-        address = events["data"]
+        return (overflow << 31) + events["time"].astype(np.int64), events["data"]
+
+    def _read_packet(self, number: int) -> RawColumns:
+        time, address = self._valid_events(self._packets[number].tolist())
         y = ((address >> 2) & 0x7FFF).astype(np.uint16)
         return RawColumns(
-            (overflow << 31) + events["time"].astype(np.int64),
+            time,
             (address >> 17).astype(np.uint16),
             (self._height - 1 - y).astype(np.uint16) if self._flips else y,
             ((address >> 1) & 1) == 1,

@@ -39,6 +39,8 @@ _EVENT = np.dtype(
     }
 )
 _NO_TABLE = -1
+_Stream = tuple[str, str, str]
+"""Number, camera and description of a stream."""
 _EDGES = {1: 1, 2: 0, 3: 1}
 """Edge of the kinds of triggers at a camera's input: rising, falling, and a pulse, which rises."""
 
@@ -83,10 +85,18 @@ class Aedat4File(PacketFile):
                 self.path, f"the header is broken: {error}", len(_VERSION_LINE)
             ) from None
         self._unpack = self._unpacker(compression)
-        self._stream, size = self._event_stream(description)
-        self._packets = self._find_packets(offset)
-        if not len(self._packets):
+        for chosen, shown in self._event_streams(description):
+            self._stream, size = self._take_stream(chosen, shown, description)
+            self._packets = self._find_packets(offset)
+            if len(self._packets):
+                break
+        else:
             raise SourceError(self.path, "has a header but no events", offset)
+        if len(shown) > 1 and self._wanted_stream is None:
+            self.remarks.append(
+                f"holds events of {len(shown)} streams, {', '.join(shown)}; {self._stream} is "
+                "read, another by ?stream=NUMBER"
+            )
         if self._trigger_packets:
             self._stored_triggers = StoredTriggers(self._all_triggers())
         return size
@@ -121,8 +131,8 @@ class Aedat4File(PacketFile):
             return lambda data: zstd.ZstdDecompressor().decompress(data, _LARGEST_PACKET_BYTES)
         raise SourceError(self.path, f"compression {compression} is not known", len(_VERSION_LINE))
 
-    def _event_stream(self, description: str) -> tuple[int, SensorSize | None]:
-        """Number and geometry of the stream of events to read, from the header's XML."""
+    def _event_streams(self, description: str) -> list[tuple[_Stream, list[str]]]:
+        """Streams of events that may be read, from the header's XML, and names of all there are."""
         streams = _streams_of(description, "EVTS")
         if not streams:
             raise SourceError(self.path, "holds no stream of events", len(_VERSION_LINE))
@@ -132,18 +142,19 @@ class Aedat4File(PacketFile):
         if not chosen or (wanted is not None and len(chosen) > 1):
             which = "several streams" if chosen else "no stream"
             raise SourceError(self.path, f"has {which} {wanted!r}; it holds {', '.join(shown)}")
-        number, camera, text = chosen[0]
+        return [(each, shown) for each in chosen]
+
+    def _take_stream(
+        self, stream: _Stream, shown: list[str], description: str
+    ) -> tuple[int, SensorSize | None]:
+        """Number and geometry of a stream, whose camera's triggers are to be read, too."""
+        number, camera, text = stream
         self._trigger_streams = {
             int(found)
             for found, name, _ in _streams_of(description, "TRIG")
             if camera in ("", name)
         }
         self.details.update(stream=number, streams=shown)
-        if len(streams) > 1 and wanted is None:
-            self.remarks.append(
-                f"holds events of {len(streams)} streams, {', '.join(shown)}; the first is read, "
-                "another by ?stream=NUMBER"
-            )
         sides = [
             re.search(rf'key="{side}"[^>]*>\s*(\d{{1,9}})\s*<', text) for side in ("sizeX", "sizeY")
         ]
@@ -209,7 +220,7 @@ class Aedat4File(PacketFile):
             raise SourceError(self.path, f"a packet is broken: {text}", offset) from None
 
 
-def _streams_of(description: str, kind: str) -> list[tuple[str, str, str]]:
+def _streams_of(description: str, kind: str) -> list[_Stream]:
     """Number, camera and description of each stream of a kind; the camera may be unnamed."""
     # A node of a stream is named by its number, and the next such node ends it.
     parts = re.split(r'<node name="(\d+)"', description)

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +42,8 @@ MCAP, SQLITE, ROSBAG1 = b"\x89MCAP0\r\n", b"SQLite format 3\0", b"#ROSBAG V"
 _PIECE_EVENTS = 1 << 15
 _INDEX_BYTES = 1 << 21
 _NO_TIME = -1
+_MOST_UNSIZED = 256
+"""Messages at the beginning that are looked at for a geometry."""
 
 
 def is_bag(path: str) -> bool:
@@ -130,11 +133,20 @@ class Bag(Recording):
         self._index: list[_Entry] = []
         self._indexed = False
         self._go_to(None)
-        first = next(self._messages(0, 0), None)
-        if first is None:
+        return self._declared_size()
+
+    def _declared_size(self) -> SensorSize | None:
+        """The geometry that the first messages name; None where they leave it at 0."""
+        message = None
+        for _, message in islice(self._messages(0, 0), _MOST_UNSIZED):
+            if not message.width == message.height == 0:
+                break
+        if message is None:
             raise SourceError(self.path, f"holds no message on {self.topic}")
+        if message.width == message.height == 0:
+            return None
         try:
-            return SensorSize(int(first[1].width), int(first[1].height))
+            return SensorSize(int(message.width), int(message.height))
         except EventError as error:
             raise SourceError(self.path, f"the geometry is impossible: {error}") from None
 
@@ -282,7 +294,11 @@ class Bag(Recording):
         usable = {t: kind for t, kind in topics.items() if kind in EVENT_TYPES}
         self.details["topics"] = sorted(usable)
         if self._wanted_topic is not None:
-            usable = {t: kind for t, kind in usable.items() if t == self._wanted_topic}
+            wanted = self._wanted_topic
+            named = [t for t in usable if t == wanted]
+            # A part of a name, as right, may be enough.
+            named = named or [t for t in usable if f"/{wanted.strip('/')}/" in f"{t}/"]
+            usable = {t: usable[t] for t in named}
         if len(usable) == 1:
             return next(iter(usable.items()))
         present = ", ".join(f"{t} ({kind})" for t, kind in sorted(topics.items())) or "no topics"

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import stat
 import tempfile
-import zlib
 from collections import Counter
 from pathlib import Path
 from typing import BinaryIO
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
+from evio_ros.sources.readers.packed_file import (
+    BROKEN,
+    START_BYTES,
+    packing_of,
+    unpacked_stream,
+)
 from evio_ros.sources.readers.recording import Recording
 
-__all__ = ["EventFile", "open_regular_file"]
+__all__ = ["EventFile", "is_packed", "open_as_it_is", "open_regular_file"]
 
-_GZIP = b"\x1f\x8b"
 _UNPACKED_PIECE = 1 << 20
 
 
 def open_regular_file(path: str) -> BinaryIO:
-    """Open a file for reading; one packed by gzip is unpacked into a temporary file.
+    """Open a file for reading; one that is packed is unpacked into a temporary file.
 
     Raises:
-        SourceError: where it is missing, empty, unreadable, a directory, a device or a pipe.
+        SourceError: where it is missing, empty, unreadable, a directory, a device or a pipe, or
+            cannot be unpacked.
     """
+    file = open_as_it_is(path)
+    packing = packing_of(os.pread(file.fileno(), START_BYTES, 0))
+    if packing is None:
+        return file
+    with file:
+        return _unpacked(file, packing, path)
+
+
+def is_packed(path: str) -> bool:
+    """Whether `open_regular_file` would unpack a file; raises as it does."""
+    with open_as_it_is(path) as file:
+        return packing_of(file.read(START_BYTES)) is not None
+
+
+def open_as_it_is(path: str) -> BinaryIO:
+    """Open a file for reading, packed or not; raises as `open_regular_file`."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
@@ -42,14 +62,11 @@ def open_regular_file(path: str) -> BinaryIO:
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
         raise SourceError(path, "is empty", 0)
-    if os.pread(file.fileno(), len(_GZIP), 0) == _GZIP:
-        with file:
-            return _unpacked(file, path)
     return file
 
 
-def _unpacked(file: BinaryIO, path: str) -> BinaryIO:
-    """What a file packed by gzip holds, in a temporary file.
+def _unpacked(file: BinaryIO, packing: str, path: str) -> BinaryIO:
+    """What a packed file holds, in a temporary file.
 
     Raises:
         SourceError: where it is broken, empty, or larger than half of what is free.
@@ -57,15 +74,16 @@ def _unpacked(file: BinaryIO, path: str) -> BinaryIO:
     room = shutil.disk_usage(tempfile.gettempdir()).free // 2
     target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
     try:
-        with gzip.open(file) as source:
-            while piece := source.read(_UNPACKED_PIECE):
-                room -= len(piece)
-                if room < 0:
-                    raise SourceError(path, "is packed by gzip and too large to be unpacked here")
-                target.write(piece)
-    except (OSError, EOFError, zlib.error) as error:
+        source = unpacked_stream(file, packing, path)
+        while piece := source.read(_UNPACKED_PIECE):
+            room -= len(piece)
+            if room < 0:
+                reason = f"is packed by {packing} and too large to be unpacked here"
+                raise SourceError(path, reason)
+            target.write(piece)
+    except BROKEN as error:
         target.close()
-        raise SourceError(path, f"is packed by gzip and broken: {error}") from None
+        raise SourceError(path, f"is packed by {packing} and broken: {error}") from None
     except SourceError:
         target.close()
         raise

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import os
-import zlib
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from io import BytesIO
+from typing import BinaryIO
 
 from evio_ros.errors import SourceError
-from evio_ros.sources.readers.event_file import open_regular_file
+from evio_ros.sources.readers.event_file import open_as_it_is
+from evio_ros.sources.readers.packed_file import BROKEN, START_BYTES, packing_of, unpacked_stream
 from evio_ros.sources.readers.prophesee_header import (
     LONGEST_HEADER_BYTES,
     PropheseeHeader,
@@ -38,23 +37,26 @@ def read_file_start(path: str) -> FileStart:
     """Read the beginning of a file.
 
     Raises:
-        SourceError: where it cannot be opened or has a broken Prophesee header.
+        SourceError: where it cannot be opened or unpacked, or has a broken Prophesee header.
     """
-    try:
-        with _start_of(path) as file:
-            data = file.read(LONGEST_HEADER_BYTES)
-            header = read_header(file, path) if data[:1] == b"%" else None
-    except (EOFError, zlib.error) as error:
-        raise SourceError(path, f"is packed by gzip and broken: {error}") from None
+    with open_as_it_is(path) as file:
+        packing = packing_of(file.read(START_BYTES))
+        file.seek(0)
+        data = file.read(LONGEST_HEADER_BYTES) if packing is None else _inside(file, packing, path)
+    header = read_header(BytesIO(data), path) if data[:1] == b"%" else None
     return FileStart(path, data, header if header and header.length else None)
 
 
-def _start_of(path: str) -> BinaryIO:
-    """The file, or what it holds where it is packed by gzip, without unpacking all of it."""
+def _inside(file: BinaryIO, packing: str, path: str) -> bytes:
+    """The beginning of what a packed file holds, without unpacking all of it."""
+    data = b""
     try:
-        packed = gzip.open(path) if os.path.isfile(path) else None  # noqa: SIM115
-        if packed is not None and packed.peek(1):
-            return cast(BinaryIO, packed)
-    except (OSError, EOFError, ValueError, zlib.error):
-        pass
-    return open_regular_file(path)
+        stream = unpacked_stream(file, packing, path)
+        while len(data) < LONGEST_HEADER_BYTES:
+            piece = stream.read(LONGEST_HEADER_BYTES - len(data))
+            if not piece:
+                break
+            data += piece
+    except BROKEN as error:
+        raise SourceError(path, f"is packed by {packing} and broken: {error}") from None
+    return data

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from evio_ros.sources.codecs.ecf import decode_ecf
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.column_layout import unit_named
+from evio_ros.sources.readers.event_file import is_packed, open_regular_file
 from evio_ros.sources.readers.event_table import (
     EventTable,
     column_table,
@@ -77,6 +78,7 @@ class Hdf5File(TableRecording):
         time_unit: TimeUnit | None = None,
     ) -> None:
         self._hdf5: Any = None
+        self._unpacked: BinaryIO | None = None
         self._wanted_stream = stream
         super().__init__(path, size, time_unit)
 
@@ -91,11 +93,15 @@ class Hdf5File(TableRecording):
         """Close the file; may be called twice."""
         if self._hdf5 is not None:
             self._hdf5.close()
+        if self._unpacked is not None:
+            self._unpacked.close()
 
     def _prepare(self) -> SensorSize | None:
         h5py = optional_library("h5py", "h5py", self.path)
         try:
-            self._hdf5 = h5py.File(self.path, "r")
+            if is_packed(self.path):
+                self._unpacked = open_regular_file(self.path)
+            self._hdf5 = h5py.File(self._unpacked or self.path, "r")
             place = self._find_events()
             holders = list(self._holders(place))
             self._offset_us = _time_offset(holders)

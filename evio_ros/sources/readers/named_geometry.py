@@ -124,6 +124,8 @@ def _numbers(value: Any) -> list[int]:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):
+        if value.strip().isdecimal():
+            return [int(value)]
         size = geometry_in(value)
         return [size.width, size.height] if size else []
     numbers = np.ravel(np.asarray(value))

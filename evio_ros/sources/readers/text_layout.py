@@ -37,13 +37,16 @@ _FEWEST_SIGNS = 8
 _LEAST_READABLE = 0.9
 _LEAST_READABLE_NAMED = 0.5
 """Share of the first lines that must be numbers, without and with names of the columns."""
-_SIDE = r"\b(?:sensor[ _]?|image[ _]?)?(width|height)\b\W{0,5}(\d{1,9})"
+_SIDE = r"\b(?:sensor[ _]?|image[ _]?)?(width|height|size[ _]?x|size[ _]?y)\b\W{0,5}(\d{1,9})"
+_SIDE_NAMES = {"sizex": "width", "sizey": "height"}
+_BOTH_SIDES = r"\b(width|height)\W+(?:width|height)\b\W{0,5}(\d{1,9})\s*[x\u00d7,; ]\s*(\d{1,9})"
 _PAIR = (
     r"\b(?:geometry|resolution|sensor|sensor[ _]?size|size)\b\W{0,5}"
     r"(\d{1,9})\s*[x\u00d7,; ]\s*(\d{1,9})"
 )
 _UNIT = r"\b(?:t_unit|time[ _]unit)s?\b\W{1,3}(\w+)"
 _ALONE = r"\W*(\d{1,5})\s*[x\u00d7,;\s]\s*(\d{1,5})\W*"
+_PAIR_ALONE = r"\d+(?:[\s,;]+|[x\u00d7])\d+"
 _TRUTHS = {
     **dict.fromkeys(("true", "on", "t", "pos", "positive", "+"), 1.0),
     **dict.fromkeys(("false", "off", "f", "neg", "negative"), 0.0),
@@ -120,7 +123,7 @@ def find_text_layout(start: bytes) -> TextLayout | None:
             names.append(text.lstrip("#%/ \t"))
         elif len(line) > _LONGEST_LINE:
             return None
-        elif size is None and re.fullmatch(r"\d+[\s,;]+\d+", text):
+        elif size is None and re.fullmatch(_PAIR_ALONE, text):
             size = geometry_in(text)
         elif text and not _is_row(text):
             names.append(text)
@@ -130,16 +133,23 @@ def find_text_layout(start: bytes) -> TextLayout | None:
             break
     else:
         return None
+    # Width and height may stand in lines of their own.
+    size = size or geometry_in("\n".join(names))
     return _layout_of_rows(start, offset, names, size)
 
 
 def geometry_in(text: str) -> SensorSize | None:
-    """The geometry that a line names, as `640x480`, `geometry:640,480` or `width=640 height=480`.
+    """The geometry that a text names, as `640x480`, `geometry:640,480` or `width=640 height=480`.
 
     Raises:
         EventError: where it is impossible.
     """
-    sides = dict(re.findall(_SIDE, text.lower()))
+    both = re.search(_BOTH_SIDES, text.lower())
+    if both:
+        width, height = both.groups()[1:] if both[1] == "width" else both.groups()[:0:-1]
+        return SensorSize(int(width), int(height))
+    found = [(re.sub(r"[ _]", "", name), side) for name, side in re.findall(_SIDE, text.lower())]
+    sides = {_SIDE_NAMES.get(name, name): side for name, side in found}
     if len(sides) == 2:
         return SensorSize(int(sides["width"]), int(sides["height"]))
     pair = re.search(_PAIR, text.lower()) or re.fullmatch(_ALONE, text)

@@ -226,3 +226,13 @@ def test_fixed_point_coordinates_are_suspicious(evio, tmp_path):
     np.savez(tmp_path / "b.npz", **columns, width=640, height=480)
     (told,) = [text for text in facts(evio, tmp_path / "b.npz")["suspicious"] if "reach" in text]
     assert told.endswith("they may be in fixed point, 32 times the 640x480 pixels")
+
+
+def test_biases_of_a_file_beside_are_told(evio, tmp_path):
+    path = write(tmp_path / "a.dat", np.arange(50_000, 150_000, 10))
+    assert "biases" not in facts(evio, path)
+    text = "0     % bias_diff\r\n-20\t%bias_diff_off\n# 5 % other\nnone % bias_fo\n"
+    (tmp_path / "a.bias").write_text(text)
+    assert facts(evio, path)["biases"] == ["bias_diff 0", "bias_diff_off -20"]
+    code, out, _ = evio("info", path)
+    assert (code, "biases" in out, "bias_diff 0, bias_diff_off -20" in out) == (0, True, True)

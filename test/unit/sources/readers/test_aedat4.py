@@ -103,7 +103,7 @@ def trigger_table(rows):
     return table(0, struct.pack(f"<{len(rows)}I", *places) + inner, len(rows))
 
 
-def two_cameras(path):
+def two_cameras(path, left=((10, 5, 6, 1),)):
     """A file of two cameras of different sizes, written by the format's description."""
     attribute = '<attr key="{}" type="string">{}</attr>'
     nodes = ""
@@ -124,7 +124,9 @@ def two_cameras(path):
     edges = trigger_table([(5, 2), (11, 1), (11, 6), (99, 3)])
     edges = struct.pack("<I", len(edges)) + edges
     data += struct.pack("<ii", 3, len(edges)) + edges
-    for stream, events in ((0, [(10, 5, 6, 1)]), (2, [(11, 7, 8, 0), (12, 7, 9, 1)])):
+    for stream, events in ((0, left), (2, [(11, 7, 8, 0), (12, 7, 9, 1)])):
+        if not events:
+            continue
         packed = b"".join(struct.pack("<qhhB3x", *event) for event in events)
         packet = table(0, packed, len(events))
         packet = struct.pack("<I", len(packet)) + packet
@@ -190,3 +192,13 @@ def test_a_camera_that_is_not_there_is_refused(tmp_path, wanted):
     two_cameras(tmp_path / "a.aedat4")
     with pytest.raises(SourceError, match=rf"no stream '{wanted}'; it holds 0 \(left\), 2"):
         open_source(f"{tmp_path / 'a.aedat4'}?stream={wanted}")
+
+
+def test_a_camera_without_any_packet_is_not_the_one_that_is_read(tmp_path):
+    two_cameras(tmp_path / "a.aedat4", left=())
+    with open_source(str(tmp_path / "a.aedat4")) as source:
+        assert (source.details["stream"], str(source.size)) == ("2", "64x48")
+        assert events_of(source.batches()) == [(11, 7, 8, 0), (12, 7, 9, 1)]
+        assert "2 is read, another by ?stream=" in " ".join(source.remarks)
+    with pytest.raises(SourceError, match="has a header but no events"):
+        open_source(f"{tmp_path}/a.aedat4?stream=0")

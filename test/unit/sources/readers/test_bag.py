@@ -314,6 +314,36 @@ def test_a_bag_of_two_cameras_names_their_topics(tmp_path):
         assert events_of(source.batches()) == events
 
 
+def test_a_part_of_a_topics_name_is_enough(tmp_path):
+    events = random_events(3_000)
+    rosbag1(tmp_path / "a.bag", events, topics=("/davis/left/events", "/davis/right/events"))
+    with open_source(f"{tmp_path}/a.bag?topic=right") as source:
+        assert source.details["topic"] == "/davis/right/events"
+        assert events_of(source.batches()) == events
+    with pytest.raises(SourceError, match="no events of a known type on middle"):
+        open_source(f"{tmp_path}/a.bag?topic=middle")
+
+
+@pytest.mark.parametrize("unsized", [1, 3])
+def test_messages_may_leave_the_geometry_at_0(unsized, tmp_path):
+    events = random_events(3_000)
+    kind = "dvs_msgs/msg/EventArray"
+    store = message_types()
+    first = len(events) // 3
+    parts = [events[:0], events[:first], events[first:]]
+    with Writer(tmp_path / "a", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/events", kind, typestore=store)
+        for number, part in enumerate(parts):
+            message = dvs_message(part, number, store, kind)
+            if number < unsized:
+                message.width = message.height = 0
+            writer.write(connection, number, store.serialize_cdr(message, kind))
+    with open_source(str(tmp_path / "a")) as source:
+        assert source.size == SIZE
+        assert source.size_is_declared == (unsized < len(parts))
+        assert events_of(source.batches()) == events
+
+
 @pytest.mark.parametrize("compression", [None, Rosbag1Writer.CompressionFormat.LZ4])
 def test_a_bag_of_ros_1_without_its_end_is_read_as_far_as_it_goes(compression, tmp_path):
     events = random_events(60_000)

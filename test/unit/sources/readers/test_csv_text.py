@@ -185,6 +185,12 @@ def test_what_the_user_says_of_the_unit_counts(tmp_path):
         "64 48\n",
         "# height: 48\n# width: 64, height: 48\n",
         "// 64x48\n",
+        "64x48\n",
+        "# width 64\n# height 48\n",
+        "% height: 48\n% width: 64\n% t x y p\n",
+        "# width,height: 64,48\n",
+        "# height, width = 48 64\n",
+        "# sizeX=64 sizeY=48\n",
     ],
 )
 def test_the_geometry_is_found_however_it_is_named(head, tmp_path):

@@ -174,6 +174,7 @@ def test_an_attribute_names_the_unit(file, where):
         lambda file: file["events"].attrs.update(width=640, height=480),
         lambda file: file.create_dataset("resolution", data=(480, 640)),
         lambda file: file.attrs.update(Width=640, Height=480),
+        lambda file: file.attrs.update(width="640", height=b"480"),
         lambda file: file.attrs.update({"Image Size": (480, 640)}),
     ],
 )

@@ -218,3 +218,55 @@ def test_the_field_cases_are_read(name, size):
     found, source = read(field_case(f"34_old_aedat/{name}"))
     assert [event[0] for event in found] == list(range(1000, 100_981, 20))
     assert source.size == SensorSize(*size)
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_files_from_before_there_were_versions(width, tmp_path):
+    header = (
+        b"# This is a raw AE data file - do not edit\r\n"
+        b"# Data format is int%d address, int32 timestamp (%d bytes total), repeated\r\n"
+    )
+    form = ">HI" if width == 2 else ">II"
+    data = b"".join(struct.pack(form, dvs128(x, y, p), t) for t, x, y, p in EVENTS)
+    (tmp_path / "a.dat").write_bytes(header % (8 * width, width + 4) + data)
+    found, source = read(str(tmp_path / "a.dat"))
+    assert (found, source.size) == (EVENTS, SensorSize(128, 128))
+
+
+@pytest.mark.parametrize("place", [1, 250, 498])
+@pytest.mark.parametrize("start_us", [1000, (1 << 31) + 1000])
+def test_the_highest_bit_of_one_time_moves_no_other(place, start_us, tmp_path):
+    events = [(start_us + 100 * i, *event[1:]) for i, event in enumerate(EVENTS)]
+    records = [(davis(x, y, p, 346, 260), t) for t, x, y, p in events]
+    records[place] = (records[place][0], records[place][1] ^ 1 << 31)
+    found, _ = read(aedat2(tmp_path / "a", records, CHIP + b"Davis346blue\r\n"))
+    assert found == events[:place] + events[place + 1 :]
+
+
+def test_external_triggers_of_aedat_3_are_kept(tmp_path):
+    def packet(kind, rows):
+        data = b"".join(struct.pack("<II", word, t) for word, t in rows)
+        return struct.pack("<hhiiiiii", kind, 1, 8, 4, 0, len(rows), len(rows), len(rows)) + data
+
+    def special(kind, is_valid=1):
+        return kind << 1 | is_valid
+
+    edges = [(special(2), 1005), (special(3), 1025), (special(10), 2000), (special(4), 3000)]
+    others = [(special(0), 1000), (special(5), 1010), (special(2, is_valid=0), 1015)]
+    data = packet(0, others + edges)
+    data += packet(1, [(x << 17 | y << 2 | p << 1 | 1, t) for t, x, y, p in EVENTS])
+    data += packet(0, [(special(6), 90_000)])
+    header = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
+    (tmp_path / "a").write_bytes(header + data)
+    with open_source(str(tmp_path / "a")) as source:
+        triggers = source.read_triggers()
+        assert events_of(source.batches()) == EVENTS
+        assert source.statistics.triggers == 5
+    columns = triggers.t.tolist(), triggers.edge.tolist(), triggers.channel.tolist()
+    assert list(zip(*columns, strict=True)) == [
+        (1005, 1, 0),
+        (1025, 0, 0),
+        (2000, 0, 2),
+        (3000, 1, 0),
+        (90_000, 1, 1),
+    ]

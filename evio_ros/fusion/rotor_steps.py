@@ -1,0 +1,217 @@
+"""What a rotor's filter does with each measurement, compiled as a whole.
+
+A state is (12,) mean and (12, 12) covariance of hub x, y; its velocity; log a, log b; phase, speed
+and rate; and the lasting errors of hub x, y and phase. `rotor_model` tells how they move; a
+`Noise` is what drives them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from evio_ros.fusion.unscented import (
+    corrected,
+    distance_of,
+    positive_definite,
+    sigma_points,
+    weigh,
+)
+from evio_ros.units import RPM_PER_RAD_S
+
+__all__ = [
+    "PHASE",
+    "RATE",
+    "SLOW_PHASE",
+    "SLOW_X",
+    "SPEED",
+    "UNSIZED_ROWS",
+    "VX",
+    "Noise",
+    "X",
+    "covariance_told",
+    "estimate_taken_in",
+    "mean_covariance",
+    "predicted",
+    "velocity_taken_in",
+]
+
+_STATES = 12
+X, VX, _A, PHASE, SPEED, RATE, SLOW_X, SLOW_PHASE = 0, 2, 4, 6, 7, 8, 9, 11
+"""Places in a state."""
+UNSIZED_ROWS = 5
+"""Values measured at a window's end where the semi-axes are not known; with them, two more."""
+_LARGEST_LOG = 20.0
+"""Of a semi-axis; no sensor is so large."""
+_AMBIGUOUS_RAD = 0.7
+"""Beyond this deviation, how far a phase is off may be so many turns more: it tells nothing of the
+speed."""
+_TOLD = (PHASE, SPEED, X, X + 1, VX, VX + 1, RATE)
+"""What a `RotorMotion` has a covariance of."""
+
+Noise = tuple[float, float, float, float, float, float]
+"""Powers of the hub's acceleration, the sizes' walk and the phase's jerk; variances of the lasting
+errors of hub and phase, and the time in s in which these fade."""
+
+
+@njit(cache=True, nogil=True)
+def predicted(mean, covariance, dt, noise):
+    """Mean and covariance after dt seconds; as they are where it is not above 0.
+
+    The step is linear, and the unscented transform of a linear step is exact: it is written out.
+
+    Args:
+        mean, covariance: (12,) and (12, 12).
+        dt: seconds.
+        noise: see `Noise`.
+    """
+    moved = mean.copy()
+    spread = covariance.copy()
+    if dt <= 0.0:
+        return moved, spread
+    kept = math.exp(-dt / noise[5])
+    # Rows, then columns.
+    for turn in range(2):
+        for j in range(_STATES):
+            _move(spread[:, j] if turn == 0 else spread[j], dt, kept)
+    _move(moved, dt, kept)
+    for x in range(2):
+        spread[X + x, X + x] += noise[0] * dt**3 / 3
+        spread[X + x, VX + x] += noise[0] * dt**2 / 2
+        spread[VX + x, X + x] += noise[0] * dt**2 / 2
+        spread[VX + x, VX + x] += noise[0] * dt
+        spread[_A + x, _A + x] += noise[1] * dt
+        spread[SLOW_X + x, SLOW_X + x] += noise[3] * (1.0 - kept * kept)
+    spread[SLOW_PHASE, SLOW_PHASE] += noise[4] * (1.0 - kept * kept)
+    jerk = (dt**5 / 20, dt**4 / 8, dt**3 / 6, dt**3 / 3, dt**2 / 2, dt)
+    place = 0
+    for i in range(3):
+        for j in range(i, 3):
+            spread[PHASE + i, PHASE + j] += noise[2] * jerk[place]
+            if i != j:
+                spread[PHASE + j, PHASE + i] += noise[2] * jerk[place]
+            place += 1
+    for i in range(_STATES):
+        for j in range(i):
+            spread[i, j] = spread[j, i] = 0.5 * (spread[i, j] + spread[j, i])
+    return moved, positive_definite(spread)[0]
+
+
+@njit(cache=True, nogil=True)
+def _move(state, dt, kept):
+    """Turn a state, in place, into that dt seconds later."""
+    for x in range(2):
+        state[X + x] += dt * state[VX + x]
+    state[PHASE] += dt * (state[SPEED] + 0.5 * dt * state[RATE])
+    state[SPEED] += dt * state[RATE]
+    for x in range(SLOW_X, _STATES):
+        state[x] *= kept
+
+
+@njit(cache=True, nogil=True)
+def estimate_taken_in(mean, covariance, times, noise, speed, values, variances):
+    """A state after an estimate: its mean speed at one time, all else at a later one.
+
+    Args:
+        mean, covariance: the state before.
+        times: seconds from it to the time of the speed and from there to that of the rest, and
+            how long before its time the speed holds.
+        noise: see `Noise`.
+        speed: rad/s, and its variance.
+        values, variances: (5,) or (7,) of phase, hub, its velocity and semi-axes.
+
+    Returns:
+        Mean and covariance at the later time, and the squared Mahalanobis distances of the
+        innovations of rotation (two values) and of the rest.
+    """
+    mean, covariance = predicted(mean, covariance, times[0], noise)
+    points, root = sigma_points(mean, covariance)
+    told = np.array([speed[0]])
+    weighed = weigh(root, _expected_speed(points, times[2]), told, np.array([[speed[1]]]), 0)
+    mean, covariance, distance = _taken_in(mean, root, weighed, 1)
+    mean, covariance = predicted(mean, covariance, times[1], noise)
+    if covariance[PHASE, PHASE] > _AMBIGUOUS_RAD**2:
+        variance = covariance[PHASE, PHASE]
+        covariance[PHASE, :] = covariance[:, PHASE] = 0.0
+        covariance[PHASE, PHASE] = variance
+    points, root = sigma_points(mean, covariance)
+    rows = len(values)
+    weighed = weigh(root, _expected_values(points, rows), values, np.diag(variances), 1)
+    hub_distance = distance_of(weighed[0], weighed[1], 1, rows)
+    mean, covariance, phase_distance = _taken_in(mean, root, weighed, 1)
+    return mean, covariance, distance + phase_distance, hub_distance
+
+
+@njit(cache=True, nogil=True)
+def velocity_taken_in(mean, covariance, velocity, noise):
+    """A state after a velocity of the hub, and the squared Mahalanobis distance of that.
+
+    Args:
+        mean, covariance: the state.
+        velocity: (2,) px/s.
+        noise: (2, 2) covariance of it, whatever that may be.
+    """
+    points, root = sigma_points(mean, covariance)
+    expected = points[:, VX : VX + 2].copy()
+    weighed = weigh(root, expected, velocity, positive_definite(noise)[0], 0)
+    return _taken_in(mean, root, weighed, 2)
+
+
+@njit(cache=True, nogil=True)
+def _taken_in(mean, root, weighed, counted):
+    """State after what `weigh` has weighed, and the distance of the first so many values."""
+    innovation, expected, gain, slopes, unexplained = weighed
+    mean, covariance = corrected(mean, root, innovation, gain, slopes, unexplained)
+    distance = distance_of(innovation, expected, 0, counted)
+    return mean, positive_definite(covariance)[0], distance
+
+
+@njit(cache=True, nogil=True)
+def _expected_speed(points, lag_s):
+    """(m, 1) speeds of (m, 12) states, so long before."""
+    values = np.empty((len(points), 1))
+    for i in range(len(points)):
+        values[i, 0] = points[i, SPEED] - lag_s * points[i, RATE]
+    return values
+
+
+@njit(cache=True, nogil=True)
+def _expected_values(points, rows):
+    """(m, rows) what a detector would say of each of (m, 12) states at the end of a window."""
+    values = np.empty((len(points), rows))
+    for i in range(len(points)):
+        point = points[i]
+        values[i, 0] = point[PHASE] + point[SLOW_PHASE]
+        for j in range(2):
+            values[i, 1 + j] = point[X + j] + point[SLOW_X + j]
+            values[i, 3 + j] = point[VX + j]
+            if rows > UNSIZED_ROWS:
+                values[i, 5 + j] = math.exp(min(point[_A + j], _LARGEST_LOG))
+    return values
+
+
+@njit(cache=True, nogil=True)
+def covariance_told(covariance):
+    """(7, 7) of phase, speed, hub x, y, its velocity and rate, from that of a state."""
+    told = np.empty((len(_TOLD), len(_TOLD)))
+    for i in range(len(_TOLD)):
+        for j in range(len(_TOLD)):
+            told[i, j] = covariance[_TOLD[i], _TOLD[j]]
+    return told
+
+
+@njit(cache=True, nogil=True)
+def mean_covariance(told, window_s):
+    """(6, 6) of angle, mean rpm over the last window_s, hub and its velocity, from the (7, 7)."""
+    half_s = 0.5 * window_s
+    covariance = told[:6, :6].copy()
+    for i in range(6):
+        covariance[1, i] -= half_s * told[6, i]
+    covariance[1, 1] -= half_s * (told[1, 6] - half_s * told[6, 6])
+    for i in range(6):
+        covariance[1, i] *= RPM_PER_RAD_S
+        covariance[i, 1] = covariance[1, i]
+    covariance[1, 1] *= RPM_PER_RAD_S
+    return covariance

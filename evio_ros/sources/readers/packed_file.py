@@ -1,0 +1,177 @@
+"""Files that are packed, and text that is coded otherwise than usual: what is in them, as a stream.
+
+gzip, bzip2, xz, zstd and lz4 pack one file. Of a zip archive the only file is taken, or the only
+one that is called events, as data sets have it. UTF-16, which spreadsheets write, becomes UTF-8.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Protocol
+
+from evio_ros.errors import SourceError
+from evio_ros.sources.optional_library import optional_library
+
+__all__ = ["BROKEN", "START_BYTES", "packing_of", "unpacked_stream"]
+
+BROKEN = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
+"""What reading such a stream may raise where the file is broken, beside `SourceError`."""
+START_BYTES = 1 << 10
+"""As many bytes tell how a file is packed."""
+_PIECE_BYTES = 1 << 16
+_MOST_XZ_MEMORY = 1 << 28
+_MOST_SHOWN = 6
+_BEGINNINGS = (
+    ("gzip", b"\x1f\x8b\x08"),
+    ("xz", b"\xfd7zXZ\0"),
+    ("zstd", b"\x28\xb5\x2f\xfd"),
+    ("lz4", b"\x04\x22\x4d\x18"),
+    ("zip", b"PK\x03\x04"),
+)
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class ByteStream(Protocol):
+    """What can be read once, from the beginning."""
+
+    def read(self, count: int, /) -> bytes:
+        """Up to so many bytes; none at the end."""
+        ...
+
+
+def packing_of(start: bytes) -> str | None:
+    """How a file is packed, by its first `START_BYTES`; None where it is not.
+
+    Archives of arrays, as NPZ files are, and of pickled objects count as not packed.
+    """
+    for name, beginning in _BEGINNINGS:
+        if start.startswith(beginning):
+            is_other = name == "zip" and (b".npy" in start[:300] or b"data.pkl" in start[:300])
+            return None if is_other else name
+    if start.startswith(b"BZh") and start[4:10] == b"1AY&SY":
+        return "bzip2"
+    return "UTF-16" if start.startswith(_UTF_16) and _is_text(start) else None
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether what begins with UTF-16's mark is text."""
+    try:
+        text = start[: len(start) // 2 * 2].decode("utf-16")
+    except UnicodeDecodeError:
+        return False
+    return all(character >= " " or character in "\t\r\n" for character in text)
+
+
+def unpacked_stream(file: BinaryIO, packing: str, path: str) -> ByteStream:
+    """What a packed file holds.
+
+    Args:
+        file: the file, at its beginning; it must stay open.
+        packing: as `packing_of` has it.
+        path: its name, for messages.
+
+    Raises:
+        SourceError: where a zip archive leaves open which of its files is meant, or a library for
+            the packing is missing. Of these and `BROKEN` also while the stream is read.
+    """
+    if packing == "gzip":
+        return gzip.open(file)
+    if packing == "zip":
+        return _member(file, path)
+    if packing == "UTF-16":
+        return _Recoded(file)
+    return _Unpacked(file, _decompressor(packing, path))
+
+
+def _decompressor(packing: str, path: str) -> Callable[[], Any]:
+    if packing == "bzip2":
+        return bz2.BZ2Decompressor
+    if packing == "xz":
+        return lambda: lzma.LZMADecompressor(memlimit=_MOST_XZ_MEMORY)
+    if packing == "zstd":
+        return optional_library("backports.zstd", "backports.zstd", path).ZstdDecompressor
+    return optional_library("lz4.frame", "lz4", path).LZ4FrameDecompressor
+
+
+class _Unpacked:
+    """A file of one or more streams that a decompressor undoes, one after another.
+
+    Args:
+        file: the packed file.
+        make: makes a decompressor as those of the standard library are.
+    """
+
+    def __init__(self, file: BinaryIO, make: Callable[[], Any]) -> None:
+        self._file, self._make = file, make
+        self._decompressor = make()
+        self._rest = b""
+
+    def read(self, count: int, /) -> bytes:
+        """Up to so many bytes; none at the end."""
+        try:
+            while True:
+                decompressor = self._decompressor
+                if decompressor.eof:
+                    self._rest = decompressor.unused_data or self._file.read(_PIECE_BYTES)
+                    if not self._rest.strip(b"\0"):
+                        return b""
+                    self._decompressor = decompressor = self._make()
+                data, self._rest = self._rest, b""
+                if not data and decompressor.needs_input:
+                    data = self._file.read(_PIECE_BYTES)
+                    if not data:
+                        raise EOFError("it ends in the middle")
+                found = decompressor.decompress(data, count)
+                if found:
+                    return bytes(found)
+        except BROKEN:
+            raise
+        except Exception as error:  # each library has errors of its own
+            raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+class _Recoded:
+    """Text in UTF-16 as UTF-8."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-16")()
+
+    def read(self, count: int, /) -> bytes:
+        """Up to so many bytes; none at the end."""
+        # A character of two bytes may become three.
+        data = self._file.read(max(count // 2, 2))
+        text = self._decoder.decode(data, final=not data)
+        return text.encode() if text or not data else self.read(count)
+
+
+def _member(file: BinaryIO, path: str) -> ByteStream:
+    """The file of events in a zip archive."""
+    try:
+        archive = zipfile.ZipFile(file)
+        names = list(_files_in(archive))
+        wanted = names if len(names) == 1 else [name for name in names if _is_of_events(name)]
+        if len(wanted) == 1:
+            return archive.open(wanted[0])
+    except BROKEN as error:
+        raise SourceError(path, f"is a zip archive and broken: {error}") from None
+    shown = ", ".join(names[:_MOST_SHOWN]) + (", ..." if len(names) > _MOST_SHOWN else "")
+    reason = f"is a zip archive of {len(names)} files, {shown}; unpack it and name one of them"
+    raise SourceError(path, reason if names else "is a zip archive without files")
+
+
+def _files_in(archive: zipfile.ZipFile) -> Iterator[str]:
+    for name in archive.namelist():
+        last = name.rpartition("/")[2]
+        if last and not last.startswith(".") and not name.startswith("__MACOSX/"):
+            yield name
+
+
+def _is_of_events(name: str) -> bool:
+    return "event" in name.rpartition("/")[2].lower()
