@@ -24,7 +24,7 @@ from multiprocessing.synchronize import Event as ProcessEvent
 from pathlib import Path
 
 import numpy as np
-from evio_ros.evaluation.simulated_recording import cached_recording
+from evio_ros.playback.simulated_recording import cached_recording
 from rich.console import Console
 from rich.table import Table
 
