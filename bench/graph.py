@@ -24,12 +24,12 @@ from multiprocessing.synchronize import Event as ProcessEvent
 from pathlib import Path
 
 import numpy as np
-from evio_ros.evaluation.simulated_recording import cached_recording
 from rich.console import Console
 from rich.table import Table
 
 from evio_ros.events import EventBatch
 from evio_ros.pipeline import measure_source
+from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.share import use_dds_profile
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from evio_ros.errors import EvioError
@@ -65,9 +65,7 @@ def _run(make: Callable[[], EvioNode]) -> int:
         start_ros()
         node = make()
         install_signal_handlers(SignalHandlerOptions.ALL)
-        rclpy.spin_until_future_complete(node, node.done)
-        if node.done.done():
-            node.done.result()
+        _spin(node)
     except EvioError as error:
         return complain(error)
     except ParameterException as error:
@@ -83,6 +81,23 @@ def _run(make: Callable[[], EvioNode]) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _spin(node: EvioNode) -> None:
+    """Spin a node until it has done its work; raises what it fails with.
+
+    `rclpy.spin_until_future_complete` leaves a callback with the future at every turn, which adds
+    up to megabytes a minute.
+    """
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    # A turn ends with a callback; a thread of the node's own may say that the work is done.
+    ended = node.create_guard_condition(lambda: None)
+    node.done.add_done_callback(lambda _: ended.trigger())
+    while rclpy.ok() and not node.done.done():
+        executor.spin_once()
+    if node.done.done():
+        node.done.result()
 
 
 def _first_line(error: Exception) -> str:
