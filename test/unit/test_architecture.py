@@ -125,7 +125,6 @@ ONE_IMPORTER = {
     "rotation.phase_path.path_smoother": "a method with a source of its own: Whittaker smoothing",
     "rotation.phase_path.phase_scores": "score and information by kernels; its importer iterates",
     "rotation.dead_time": "a method of its own: when events are missing, whoever asks",
-    "training.average_precision": "COCO's measure, whatever has made the boxes",
     "training.augmentation": "variations of sequences, whoever learns from them",
     "rotation.tracking.cyclic_error": "a method of its own: what each turn repeats",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
