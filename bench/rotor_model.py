@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros import open_source
+from evio_ros.detection.boxes import overlaps
 from evio_ros.detection.network import NetworkParameters, open_network
 from evio_ros.errors import EvioError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
@@ -126,7 +127,7 @@ def judge(
         boxes = detector.process(one.window).boxes
         truth = one.truth[one.truth[:, 0] == 0, 1:]
         rotors = boxes.corners[boxes.labels == 0]
-        hits = sum(overlap(box, rotors).max(initial=0.0) >= LEAST_OVERLAP for box in truth)
+        hits = (overlaps(truth, rotors).max(axis=1, initial=0.0) >= LEAST_OVERLAP).sum()
         count += 1
         turning += bool(len(truth))
         found += bool(hits)
@@ -136,15 +137,6 @@ def judge(
     print(f"{name:22} {count:7} {turning:8} {found:6} {false:6}", flush=True)
     if arguments.pictures and best is not None:
         draw(arguments.pictures / f"rotor_model_{Path(name).stem}.png", *best, detector)
-
-
-def overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of a box with others."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.maximum(high - low, 0.0), axis=1)
-    areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
-    whole: NDArray[np.float64] = shared / (np.prod(box[2:] - box[:2]) + areas - shared)
-    return whole
 
 
 def draw(path: Path, shown: Shown, boxes, detector: ObjectDetector) -> None:

@@ -24,13 +24,14 @@ class SourceError(EvioError):
 
     Args:
         path: the file, URI or device concerned.
-        reason: what is wrong and, where there is a remedy, what to do.
+        reason: what is wrong and, where there is a remedy, what to do. It may quote the file: what
+            cannot be printed in it becomes a blank.
         offset: byte offset in the file at which it is wrong; None where no byte is to blame.
     """
 
     def __init__(self, path: str | PathLike[str], reason: str, offset: int | None = None) -> None:
         self.path = fspath(path)
-        self.reason = reason
+        self.reason = "".join(mark if mark.isprintable() else " " for mark in reason)
         self.offset = offset
         where = self.path if offset is None else f"{self.path}, byte {offset}"
-        super().__init__(f"{where}: {reason}")
+        super().__init__(f"{where}: {self.reason}")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from evio_ros.training.average_precision import DetectionQuality
+
 __all__ = ["evaluate"]
+
+_SCORES = (0.3, 0.5, 0.7)
 
 
 def evaluate(
@@ -26,14 +32,23 @@ def evaluate(
         typer.Option(help="Keep the scenes there for the next time.", show_default="not kept"),
     ] = None,
     score: Annotated[
-        float, typer.Option(help="From which a box counts as an alarm.", min=0.0, max=1.0)
-    ] = 0.3,
+        list[float] | None,
+        typer.Option(
+            help="Least score of a reported box; may be given several times.",
+            min=0.0,
+            max=1.0,
+            show_default="0.3, 0.5 and 0.7",
+        ),
+    ] = None,
     backend: Annotated[
         str, typer.Option(help="What runs it: auto, eager, traced, openvino, onnxruntime or cuda.")
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
-    """Measure average precision (COCO) and false alarms of MODEL on held-out scenes."""
+    """Measure average precision (COCO) and false alarms of MODEL on held-out scenes.
+
+    The scenes are simulated first, which takes some seconds each.
+    """
     from evio_ros.cli.progress import step_bar
     from evio_ros.detection.model_file import read_model
     from evio_ros.detection.model_store import find_model
@@ -48,22 +63,58 @@ def evaluate(
             empty_scenes,
             length,
             seed,
-            score,
+            tuple(score or _SCORES),
             backend,
             folder,
             lambda number: advance(number, ""),
         )
     if as_json:
-        facts = {
-            "ap50": dict(zip(configuration.classes, quality.ap50, strict=True)),
-            "ap": quality.ap,
-            "false_alarms_a_minute": quality.false_alarms_a_minute,
-        }
-        typer.echo(json.dumps(facts, indent=1))
+        typer.echo(json.dumps(_facts(quality, configuration.classes), indent=1))
         return
-    for name, ap50 in zip(configuration.classes, quality.ap50, strict=True):
-        typer.echo(f"{name}: AP50 {ap50:.3f}")
-    typer.echo(f"AP (0.5 to 0.95): {quality.ap:.3f}")
-    typer.echo(
-        f"false alarms a minute in scenes without objects: {quality.false_alarms_a_minute:.1f}"
+    for line in _lines(quality, configuration.classes):
+        typer.echo(line)
+
+
+def _facts(quality: DetectionQuality, classes: tuple[str, ...]) -> dict[str, object]:
+    def by_class(figures: tuple[float, ...]) -> dict[str, float | None]:
+        return {name: _known(value) for name, value in zip(classes, figures, strict=True)}
+
+    return {
+        "ap50": by_class(quality.ap50),
+        "ap50_published": by_class(quality.ap50_published),
+        "ap": quality.ap,
+        "at_score": [
+            {
+                "score": at.score,
+                "recall": by_class(at.recall),
+                "precision": by_class(at.precision),
+                "false_alarms_a_minute": _known(at.false_alarms_a_minute),
+            }
+            for at in quality.at_score
+        ],
+    }
+
+
+def _known(value: float) -> float | None:
+    """None for what cannot be told: NaN, and COCO's -1."""
+    return value if value >= 0 else None
+
+
+def _lines(quality: DetectionQuality, classes: tuple[str, ...]) -> Iterator[str]:
+    yield f"{'':24}" + "".join(f"{name:>10}" for name in classes)
+    for title, figures in (
+        ("AP50", quality.ap50),
+        ("AP50, published sizes", quality.ap50_published),
+    ):
+        yield f"{title:24}" + "".join(_cell(value) for value in figures)
+    for at in quality.at_score:
+        yield f"{f'recall at {at.score:g}':24}" + "".join(_cell(value) for value in at.recall)
+        yield f"{f'precision at {at.score:g}':24}" + "".join(_cell(v) for v in at.precision)
+    yield f"AP (0.5 to 0.95), all classes: {quality.ap:.3f}"
+    yield "false alarms a minute in scenes without objects: " + ", ".join(
+        f"{at.false_alarms_a_minute:.1f} at {at.score:g}" for at in quality.at_score
     )
+
+
+def _cell(value: float) -> str:
+    return f"{'-':>10}" if _known(value) is None else f"{value:10.3f}"

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 __all__ = ["counter_bar", "progress_bar", "step_bar"]
 
 _LINE_EVERY_S = 5.0
+_STEP_LINE_EVERY_S = 30.0
 
 
 @contextmanager
@@ -76,14 +77,14 @@ def counter_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def step_bar(title: str, steps: int) -> Iterator[Callable[[int, str], None]]:
-    """Show a bar on the error stream, if that is a terminal.
+    """Show a bar on the error stream, or lines now and then where that is no terminal.
 
     Yields:
         A function that takes the steps that are done and a few words on them.
     """
     console = Console(file=sys.stderr)
     if not console.is_terminal:
-        yield lambda done, words: None
+        yield _step_lines(console, title, steps)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -94,3 +95,15 @@ def step_bar(title: str, steps: int) -> Iterator[Callable[[int, str], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(escape(title), total=steps, words="")
         yield lambda done, words: bar.update(task, completed=done, words=words)
+
+
+def _step_lines(console: Console, title: str, steps: int) -> Callable[[int, str], None]:
+    shown_s = time.monotonic()
+
+    def show(done: int, words: str) -> None:
+        nonlocal shown_s
+        if time.monotonic() - shown_s > _STEP_LINE_EVERY_S:
+            shown_s = time.monotonic()
+            console.print(f"{title}: {done} of {steps} {words}".rstrip())
+
+    return show

@@ -33,6 +33,9 @@ def train(
     steps: Annotated[int, typer.Option(help="Steps of the optimiser.", min=1)] = 6000,
     streams: Annotated[int, typer.Option(help="Sequences in parallel.", min=1)] = 6,
     sequences: Annotated[int, typer.Option(help="Different scenes.", min=1)] = 1000,
+    first_sequences: Annotated[
+        int, typer.Option(help="So many are seen from the start, others little by little.", min=1)
+    ] = 200,
     learning_rate: Annotated[float, typer.Option(help="The highest of the cycle.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     simulators: Annotated[int, typer.Option(help="Processes that simulate scenes.", min=0)] = 1,
@@ -60,6 +63,7 @@ def train(
         steps=steps,
         streams=streams,
         sequences=sequences,
+        first_sequences=first_sequences,
         learning_rate=learning_rate,
         seed=seed,
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import ParameterError
 
-__all__ = ["Boxes", "kept_boxes"]
+__all__ = ["Boxes", "kept_boxes", "overlaps"]
 
 _Real = NDArray[np.float64]
 _OBJECT, _FIRST_CLASS = 4, 5
@@ -67,6 +67,20 @@ def kept_boxes(
     scores, labels = scores[places].astype(np.float64), labels[places].astype(np.int64)
     kept = _suppressed(corners, scores, labels, most_overlap)[:most]
     return Boxes(corners[kept], scores[kept], labels[kept])
+
+
+def overlaps(boxes: _Real, others: _Real) -> _Real:
+    """Intersection over union of each of (n, 4) and each of (m, 4), corners x0, y0, x1, y1; (n, m).
+
+    Empty boxes overlap nothing.
+    """
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0.0), axis=2)
+    areas = [np.prod(np.maximum(a[:, 2:] - a[:, :2], 0.0), axis=1) for a in (boxes, others)]
+    together = areas[0][:, None] + areas[1][None, :] - shared
+    share: _Real = shared / np.maximum(together, 1e-9)
+    return share
 
 
 def _corners(centered: _Real) -> _Real:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.detection.boxes import Boxes
+from evio_ros.detection.boxes import Boxes, overlaps
 from evio_ros.errors import ParameterError
 from evio_ros.parameters import Parameters, parameter
 
@@ -250,12 +250,7 @@ def _track(one: TrackedObject, t_us: int) -> Track:
 
 def _missing_overlap(candidates: _Real, objects: _Real) -> _Real:
     """1 - intersection over union of each candidate and object, (candidates, objects)."""
-    low = np.maximum(candidates[:, None, :2], objects[None, :, :2])
-    high = np.minimum(candidates[:, None, 2:], objects[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0.0), axis=2)
-    areas = [np.prod(np.maximum(a[:, 2:] - a[:, :2], 0.0), axis=1) for a in (candidates, objects)]
-    together = areas[0][:, None] + areas[1][None, :] - shared
-    return 1.0 - shared / np.maximum(together, 1e-9)
+    return 1.0 - overlaps(candidates, objects)
 
 
 def _center_distance(candidates: _Real, objects: _Real) -> _Real:

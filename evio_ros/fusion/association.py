@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numba import njit
 from scipy.optimize import linear_sum_assignment
 
 from evio_ros.estimate import RotorEstimate
@@ -51,30 +51,38 @@ def assign(rotors: Sequence[Expected], estimates: Sequence[RotorEstimate]) -> li
     """Pairs (rotor, estimate) that belong together, each in one pair at the most."""
     if not rotors or not estimates:
         return []
-    cost = _cost(np.array(rotors), np.array([_told(estimate) for estimate in estimates]))
-    pairs = zip(*linear_sum_assignment(cost), strict=True)
-    return [(int(row), int(column)) for row, column in pairs if cost[row, column] < _APART]
+    told = [(*one.center, one.rpm, one.blade_count, one.id) for one in estimates]
+    cost = _cost(np.array(rotors, np.float64), np.array(told, np.float64))
+    rows, columns = linear_sum_assignment(cost)
+    is_near = cost[rows, columns] < _APART
+    return list(zip(rows[is_near].tolist(), columns[is_near].tolist(), strict=True))
 
 
-def _told(estimate: RotorEstimate) -> tuple[float, ...]:
-    return (*estimate.center, estimate.rpm, estimate.blade_count, estimate.id)
+@njit(cache=True, nogil=True)
+def _cost(rotors, estimates):
+    """(n, m) costs of n rotors, as `Expected`, and m estimates.
 
-
-def _cost(rotors: NDArray[np.float64], estimates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, m) costs of n rotors, as `Expected`, and m estimates, as of `_told`."""
-    x, y, reach_px, rpm, blades, number = rotors.T[:, :, None]
-    at_x, at_y, at_rpm, at_blades, at_number = estimates.T
-    distance = ((at_x - x) ** 2 + (at_y - y) ** 2) / reach_px**2
-    largest = np.maximum(np.maximum(np.abs(rpm), np.abs(at_rpm)), 1.0)
-    apart = np.abs(np.abs(rpm) - np.abs(at_rpm)) / (0.1 * largest)
-    cost = (
-        distance
-        + _SPEED_COST * np.minimum(apart, 1.0)
-        + _SENSE_COST * (rpm * at_rpm < 0)
-        + _BLADES_COST * ((blades != at_blades) & (blades > 0) & (at_blades > 0))
-        + _NUMBER_COST * (number != at_number)
-    )
-    return np.where(distance > 1.0, _APART, cost)
+    Args:
+        rotors: (n, 6).
+        estimates: (m, 5) of hub x, y, rpm, blade count and number.
+    """
+    cost = np.empty((len(rotors), len(estimates)))
+    for row in range(len(rotors)):
+        x, y, reach_px, rpm, blades, number = rotors[row]
+        for column in range(len(estimates)):
+            at_x, at_y, at_rpm, at_blades, at_number = estimates[column]
+            distance = ((at_x - x) ** 2 + (at_y - y) ** 2) / reach_px**2
+            largest = max(abs(rpm), abs(at_rpm), 1.0)
+            apart = abs(abs(rpm) - abs(at_rpm)) / (0.1 * largest)
+            total = distance + _SPEED_COST * min(apart, 1.0)
+            if rpm * at_rpm < 0:
+                total += _SENSE_COST
+            if blades != at_blades and blades > 0 and at_blades > 0:
+                total += _BLADES_COST
+            if number != at_number:
+                total += _NUMBER_COST
+            cost[row, column] = total if distance <= 1.0 else _APART
+    return cost
 
 
 def object_at(

@@ -14,18 +14,21 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
-from vision_msgs.msg import Detection2D, Detection2DArray
+from vision_msgs.msg import Detection2DArray
 
 from evio_ros.errors import EventError
 from evio_ros.msg import EventArray, RotationState, RotationStateArray
 from evio_ros.ros.base_node import EvioNode
-from evio_ros.ros.event_messages import from_message
+from evio_ros.ros.detection_messages import TRACKS_TOPIC, objects_of
+from evio_ros.ros.event_messages import from_message, nanoseconds_of
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.geometry_limit import GeometryLimit
 from evio_ros.ros.polled_subscription import PolledSubscription
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.raw_event_array import read_event_array
 from evio_ros.ros.rotation_messages import estimate_of
+from evio_ros.thinning import Thinner
+from evio_ros.tracked_object import TrackedObject
 from evio_ros.web.live_view import (
     Detection,
     EventSample,
@@ -37,7 +40,6 @@ from evio_ros.web.live_view import (
 
 __all__ = ["GraphView"]
 
-_TRACKS_TOPIC = "rvt_detector/tracks"
 _LOOK_S = 0.1
 _POLL_S = 0.05
 _QUALITY = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -69,7 +71,7 @@ class GraphView:
         self._node = node
         self._view = view
         self._end_us: int | None = None
-        self._offset = 0
+        self._thinner = Thinner()
         self._events: PolledSubscription | None = None
         self._pictures: Any = None
         node.create_subscription(
@@ -77,7 +79,7 @@ class GraphView:
         )
         node.create_subscription(DiagnosticArray, "/diagnostics", self._take_reports, 100)
         node.create_subscription(
-            Detection2DArray, _TRACKS_TOPIC, self._take_tracks, results_quality()
+            Detection2DArray, TRACKS_TOPIC, self._take_tracks, results_quality()
         )
         node.every(_LOOK_S, self._follow_demand)
         node.every(_POLL_S, self._poll)
@@ -109,13 +111,12 @@ class GraphView:
         self._end_us = message.window_end
         self.windows += 1
         self.last_s = time.monotonic()
-        stamp = message.header.stamp
         sample = StateSample(
             message.window_end,
             message.window_length,
             message.event_count,
             tuple(map(_rotor_of, message.states)),
-            stamp.sec + 1e-9 * stamp.nanosec or time.time(),
+            1e-9 * nanoseconds_of(message.header.stamp) or time.time(),
         )
         self._view.put_state(sample)
 
@@ -124,11 +125,10 @@ class GraphView:
             message = read_event_array(data)
             _LARGEST.check(message.width, message.height)
             most = max(1, round(1e-6 * message.duration * self._view.events_a_second))
-            step = max(1, -(-len(message.t) // most))
-            # From place to place, so that no row of a sensor is left out always.
-            self._offset = (self._offset + 1) % step
-            places = np.arange(self._offset, len(message.t), step)
-            window = from_message(message, places, 1.0 / step)
+            # One of so many, a whole number: the thinner begins anew with every other share.
+            share = 1.0 / max(1, -(-len(message.t) // most))
+            places = self._thinner.places(len(message.t), share) if share < 1.0 else None
+            window = from_message(message, places, share)
         except EventError as error:
             self.refused += 1
             self._node.get_logger().warning(
@@ -148,7 +148,10 @@ class GraphView:
         self._view.put_picture(picture.reshape(message.height, message.width, 3))
 
     def _take_tracks(self, message: Detection2DArray) -> None:
-        self._view.put_detections(tuple(map(_detection_of, message.detections)))
+        # Their time is not shown, so neither is the distance of the clocks needed.
+        objects, refused = objects_of(message, offset_ns=0)
+        self.refused += refused
+        self._view.put_detections(tuple(map(_detection_of, objects)))
 
     def _take_reports(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -175,14 +178,7 @@ def _rotor_of(message: RotationState) -> ShownRotor:
     )
 
 
-def _detection_of(message: Detection2D) -> Detection:
-    """A box, with its likeliest class."""
-    best = max(message.results, key=lambda result: result.hypothesis.score, default=None)
-    center, box = message.bbox.center.position, message.bbox
-    return Detection(
-        (center.x, center.y),
-        (box.size_x, box.size_y),
-        best.hypothesis.score if best is not None else 0.0,
-        best.hypothesis.class_id if best is not None else "",
-        message.id,
-    )
+def _detection_of(found: TrackedObject) -> Detection:
+    x0, y0, x1, y1 = found.corners
+    center, size = (0.5 * (x0 + x1), 0.5 * (y0 + y1)), (x1 - x0, y1 - y0)
+    return Detection(center, size, found.score, found.class_name, found.id)

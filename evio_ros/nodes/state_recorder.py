@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rclpy.serialization import serialize_message
+from rclpy.time import Time
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -128,8 +129,7 @@ def _bag(path: Path) -> Iterator[_Sink]:
             )
 
             def take(message: RotationStateArray) -> None:
-                stamp = message.header.stamp
-                stamp_ns = 1_000_000_000 * stamp.sec + stamp.nanosec
+                stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
                 bag.write(connection, stamp_ns, bytes(serialize_message(message)))
 
             yield take

@@ -13,7 +13,6 @@ from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.presets import Preset, preset
 from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 from evio_ros.simulation.scene import Path as DiscPath
-from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.writers.dat import DatWriter
@@ -51,6 +50,9 @@ def record(
     Raises:
         SourceError: where the file cannot be written.
     """
+    # Whoever plays a recording does not wait for what makes one.
+    from evio_ros.simulation.simulator import simulate
+
     duration_us = round(chosen.duration_s * 1e6)
     events = done_us = 0
     with DatWriter(path, chosen.camera.size) as writer:

@@ -6,6 +6,8 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.clock import Clock
 
+from evio_ros.ros.event_messages import nanoseconds_of
+
 __all__ = ["DelayStatistics"]
 
 _KEPT = 1000
@@ -30,8 +32,7 @@ class DelayStatistics:
 
     def note_age(self, stamp: Time, clock: Clock) -> None:
         """Take the time since a stamp."""
-        now_ns = clock.now().nanoseconds
-        self.note(1e-9 * (now_ns - 1_000_000_000 * stamp.sec - stamp.nanosec))
+        self.note(1e-9 * (clock.now().nanoseconds - nanoseconds_of(stamp)))
 
     def values(self) -> dict[str, object]:
         """Median and 99th percentile in ms, as values of a report; none before the first."""

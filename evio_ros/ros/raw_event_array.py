@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
+from rclpy.time import Time
 
 from evio_ros.errors import EventError
 from evio_ros.msg import EventArray
@@ -105,14 +106,13 @@ class _Reader:
 
 def _converted(message: EventArray) -> RawEventArray:
     """The fields of a message that the middleware has read."""
-    stamp = message.header.stamp
     return RawEventArray(
         message.seq,
         message.width,
         message.height,
         message.time_base,
         message.duration,
-        1_000_000_000 * stamp.sec + stamp.nanosec,
+        Time.from_msg(message.header.stamp).nanoseconds,
         message.header.frame_id,
         np.frombuffer(message.t, np.uint32),
         np.frombuffer(message.x, np.uint16),

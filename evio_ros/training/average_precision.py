@@ -1,6 +1,10 @@
-"""How good found boxes are: average precision as COCO defines it, and false alarms a minute.
+"""How good found boxes are: average precision as COCO defines it, and what a least score gives.
 
 Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; computed by faster-coco-eval.
+Detectors for event cameras are published with the smallest boxes left out, true and found ones
+alike: Perot et al., "Learning to Detect Objects with a 1 Megapixel Event Camera", NeurIPS 2020, and
+Gehrig and Scaramuzza, CVPR 2023. Both figures are given here. What these leave out besides, the
+first half second of a recording, is kept: a scene is no longer.
 """
 
 from __future__ import annotations
@@ -11,29 +15,53 @@ from typing import Any
 
 import numpy as np
 
-from evio_ros.detection.boxes import Boxes
+from evio_ros.detection.boxes import Boxes, overlaps
 from evio_ros.errors import ParameterError
 
-__all__ = ["DetectionQuality", "quality_of"]
+__all__ = ["DetectionQuality", "QualityAtScore", "quality_of", "require_coco"]
 
 _AP, _AP50 = 0, 1
 """Places in COCO's list of figures."""
+_LEAST_OVERLAP = 0.5
+"""A box is right where intersection over union with a true one of its class is no less."""
+_PUBLISHED_SIDE_PX, _PUBLISHED_DIAGONAL_PX = 10.0, 30.0
+"""In pixels of the network's input (20 and 60 of the 1 Mpx data set, which is halved)."""
 
 
 @dataclass(frozen=True, slots=True)
-class DetectionQuality:
-    """What is right and wrong with boxes.
+class QualityAtScore:
+    """What is right and wrong with the boxes of a score or more.
 
     Attributes:
-        ap50: average precision at an overlap of 0.5, by class; -1 where a class is never there.
-        ap: averaged over overlaps of 0.5 to 0.95, all classes together.
+        score: the least one.
+        recall: share of the true boxes that are found, by class; NaN where there is none.
+        precision: share of the found boxes that are right, by class; NaN where there is none.
         false_alarms_a_minute: windows of scenes without objects in which a box is reported, over
             the time of these scenes; NaN where there is none.
     """
 
-    ap50: tuple[float, ...]
-    ap: float
+    score: float
+    recall: tuple[float, ...]
+    precision: tuple[float, ...]
     false_alarms_a_minute: float
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionQuality:
+    """How good boxes are.
+
+    Attributes:
+        ap50: average precision at an overlap of 0.5, by class; -1 where a class is never there.
+        ap50_published: the same without boxes, true or found, of sides below 10 or a diagonal below
+            30 pixels, as detectors for event cameras are published.
+        ap: averaged over overlaps of 0.5 to 0.95, all classes together.
+        at_score: for each least score.
+    """
+
+    ap50: tuple[float, ...]
+    ap50_published: tuple[float, ...]
+    ap: float
+    at_score: tuple[QualityAtScore, ...]
 
 
 def quality_of(
@@ -41,7 +69,7 @@ def quality_of(
     found: Sequence[Boxes],
     classes: int,
     window_us: int,
-    least_score: float,
+    least_scores: Sequence[float],
     is_empty: Sequence[bool],
 ) -> DetectionQuality:
     """Compare found boxes with true ones.
@@ -51,7 +79,7 @@ def quality_of(
         found: of each window, with scores as low as they come.
         classes: number of classes.
         window_us: length of a window.
-        least_score: from which a box is reported, for false alarms.
+        least_scores: from which a box is reported, for recall, precision and false alarms.
         is_empty: whether a window belongs to a scene that never shows an object.
 
     Raises:
@@ -59,21 +87,72 @@ def quality_of(
     """
     if not len(truth) == len(found) == len(is_empty):
         raise ParameterError("truth, found and is_empty are of different lengths")
+    kinds = range(classes)
+    large_truth = [rows[_is_large(rows[:, 1:])] for rows in truth]
+    large_found = [_chosen(boxes, _is_large(boxes.corners)) for boxes in found]
+    hits = [_hits(rows, boxes) for rows, boxes in zip(truth, found, strict=True)]
     return DetectionQuality(
-        tuple(_ap(truth, found, [kind])[_AP50] for kind in range(classes)),
-        _ap(truth, found, list(range(classes)))[_AP],
-        _false_alarms(found, window_us, least_score, is_empty),
+        tuple(_ap(truth, found, [kind])[_AP50] for kind in kinds),
+        tuple(_ap(large_truth, large_found, [kind])[_AP50] for kind in kinds),
+        _ap(truth, found, list(kinds))[_AP],
+        tuple(
+            QualityAtScore(
+                score,
+                *_recall_and_precision(truth, found, hits, classes, score),
+                _false_alarms(found, window_us, score, is_empty),
+            )
+            for score in least_scores
+        ),
     )
+
+
+def _is_large(corners: np.ndarray) -> np.ndarray:
+    """Whether boxes (n, 4) are of the published evaluations' size."""
+    sides = corners[:, 2:] - corners[:, :2]
+    large: np.ndarray = (sides >= _PUBLISHED_SIDE_PX).all(axis=1)
+    return large & (np.hypot(sides[:, 0], sides[:, 1]) >= _PUBLISHED_DIAGONAL_PX)
+
+
+def _chosen(boxes: Boxes, places: np.ndarray) -> Boxes:
+    return Boxes(boxes.corners[places], boxes.scores[places], boxes.labels[places])
+
+
+def _hits(truth: np.ndarray, boxes: Boxes) -> np.ndarray:
+    """Which boxes are right: each takes the free true one that it overlaps most, best score first.
+
+    Those of a lower score change nothing, so that the choice holds for every least score.
+    """
+    right = np.zeros(len(boxes), bool)
+    of_class = boxes.labels[:, None] == truth[None, :, 0]
+    shared = np.where(of_class, overlaps(boxes.corners, truth[:, 1:]), 0.0)
+    for place in np.argsort(-boxes.scores, kind="stable").tolist():
+        if shared[place].max(initial=0.0) >= _LEAST_OVERLAP:
+            right[place] = True
+            shared[:, shared[place].argmax()] = 0.0
+    return right
+
+
+def _recall_and_precision(
+    truth: Sequence[np.ndarray],
+    found: Sequence[Boxes],
+    hits: Sequence[np.ndarray],
+    classes: int,
+    least_score: float,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    recall, precision = [], []
+    for kind in range(classes):
+        there = sum(int((rows[:, 0] == kind).sum()) for rows in truth)
+        told = [(boxes.labels == kind) & (boxes.scores >= least_score) for boxes in found]
+        right = sum(int((hit & own).sum()) for hit, own in zip(hits, told, strict=True))
+        reported = sum(int(own.sum()) for own in told)
+        recall.append(right / there if there else float("nan"))
+        precision.append(right / reported if reported else float("nan"))
+    return tuple(recall), tuple(precision)
 
 
 def _ap(truth: Sequence[np.ndarray], found: Sequence[Boxes], kinds: list[int]) -> list[float]:
     """COCO's figures over some classes."""
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise ParameterError(
-            f"average precision is faster-coco-eval's: pip install 'evio_ros[train]' ({error})"
-        ) from error
+    coco, evaluation = _coco()
     annotations = [
         _annotation(number, int(row[0]), row[1:].tolist())
         for number, rows in enumerate(truth)
@@ -92,7 +171,7 @@ def _ap(truth: Sequence[np.ndarray], found: Sequence[Boxes], kinds: list[int]) -
     ]
     if not results:
         return [0.0] * 12
-    described = COCO(
+    described = coco(
         {
             "images": [{"id": number} for number in range(len(truth))],
             "annotations": annotations,
@@ -102,10 +181,25 @@ def _ap(truth: Sequence[np.ndarray], found: Sequence[Boxes], kinds: list[int]) -
     wanted = [result for result in results if result["category_id"] in kinds]
     if not wanted:
         return [0.0] * 12
-    run = COCOeval_faster(described, described.loadRes(wanted), "bbox", print_function=_silent)
+    run = evaluation(described, described.loadRes(wanted), "bbox", print_function=_silent)
     run.params.catIds = kinds
     run.run()
     return [float(figure) for figure in run.stats]
+
+
+def require_coco() -> None:
+    """Raise ParameterError where faster-coco-eval is missing, before anything long is done."""
+    _coco()
+
+
+def _coco() -> tuple[Any, Any]:
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError as error:
+        raise ParameterError(
+            f"average precision is faster-coco-eval's: pip install 'evio_ros[train]' ({error})"
+        ) from error
+    return COCO, COCOeval_faster
 
 
 def _annotation(number: int, label: int, corners: list[float]) -> dict[str, Any]:

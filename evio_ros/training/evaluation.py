@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evio_ros.detection.boxes import kept_boxes
 from evio_ros.detection.inference import inference_of
 from evio_ros.detection.rvt_configuration import RvtConfiguration
-from evio_ros.training.average_precision import DetectionQuality, quality_of
+from evio_ros.errors import ParameterError
+from evio_ros.training.average_precision import DetectionQuality, quality_of, require_coco
+from evio_ros.training.random_scene import CLASSES
 from evio_ros.training.sequences import kept_sequence, random_sequence
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def evaluate_model(
     empty_scenes: int,
     length: int,
     seed: int,
-    least_score: float,
+    least_scores: Iterable[float],
     backend: str = "auto",
     folder: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
@@ -44,7 +46,7 @@ def evaluate_model(
             precision, and those of scenes without objects for false alarms.
         length: number of windows of each.
         seed: of the scenes.
-        least_score: from which a box is reported, for false alarms.
+        least_scores: from which a box is reported, for recall, precision and false alarms.
         backend: what runs it.
         folder: where the sequences are kept for the next time; None to keep none.
         advance: called with the number of scenes that are done.
@@ -52,6 +54,12 @@ def evaluate_model(
     Raises:
         ParameterError: where the classes are not those of the scenes, or a library is missing.
     """
+    require_coco()
+    if configuration.classes != CLASSES:
+        raise ParameterError(
+            f"the network's classes are {', '.join(configuration.classes)}; "
+            f"the scenes show {', '.join(CLASSES)}"
+        )
     inference = inference_of(configuration, weights, backend)
     truth, found, is_empty = [], [], []
     wanted: list[tuple[int, str | None]] = [(number, None) for number in range(scenes)]
@@ -70,5 +78,10 @@ def evaluate_model(
         is_empty += [sequence.name == "clutter"] * length
         advance(done)
     return quality_of(
-        truth, found, len(configuration.classes), configuration.window_us, least_score, is_empty
+        truth,
+        found,
+        len(configuration.classes),
+        configuration.window_us,
+        tuple(least_scores),
+        is_empty,
     )

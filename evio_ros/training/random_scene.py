@@ -86,8 +86,8 @@ def random_scene(
         random: the only source of chance.
         size: geometry of the sensor.
         seconds: for so long things move.
-        kind: "rotors", "drone", "clutter" or "disc", a marked disc that turns slowly; None to draw
-            one of the first three.
+        kind: "rotors", "drone", "clutter", "lamps" (clutter with one to three lamps that flicker)
+            or "disc" (a marked disc that turns slowly); None to draw one of the first three.
     """
     drawn = str(random.choice(("rotors", "drone", "clutter"), p=(0.45, 0.33, 0.22)))
     kind = kind or drawn
@@ -110,7 +110,8 @@ def random_scene(
         rotors, body = _drone(random, camera, background, shake)
         textures += body
     drones = (tuple(range(len(rotors))),) if kind == "drone" and rotors else ()
-    lamps = tuple(_lamp(random, size) for _ in range(int(random.random() < 0.2)))
+    number = int(random.integers(1, 4)) if kind == "lamps" else int(random.random() < 0.2)
+    lamps = tuple(_lamp(random, size) for _ in range(number))
     mains_hz, depth = float(random.choice((100.0, 120.0))), 0.0
     if random.random() < 0.015:
         depth = float(random.uniform(0.02, 0.25))

@@ -8,6 +8,7 @@ as the published networks were trained; the weights that are kept are their expo
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -63,6 +64,12 @@ class TrainingParameters(Parameters):
     )
     disc_every: int = parameter(
         6, minimum=0, doc="One sequence in so many shows a disc that turns slowly; 0 for none."
+    )
+    lamps_every: int = parameter(
+        4,
+        minimum=0,
+        doc="One of the other sequences in so many shows clutter and flickering lamps alone; 0 for "
+        "none.",
     )
     overlaid: float = parameter(
         0.3, minimum=0.0, maximum=1.0, doc="Share of sequences before which another one is laid."
@@ -138,7 +145,8 @@ class Trainer:
             SourceError: where the folder cannot be written.
         """
         p = self.parameters
-        with _pool_of(self._simulators) as pool:
+        pool = _pool_of(self._simulators)
+        try:
             streams = [
                 _Stream(p, self.configuration, self._folder, number, self.step, pool)
                 for number in range(p.streams)
@@ -148,6 +156,8 @@ class Trainer:
                 loss = self._train(streams)
                 self.step += 1
                 yield loss
+        finally:
+            pool.shutdown(cancel_futures=True)
         self.network.eval()
 
     def averaged_weights(self) -> dict[str, Tensor]:
@@ -234,8 +244,15 @@ class _AtOnce(Executor):
 
 
 def _pool_of(simulators: int) -> Executor:
+    if not simulators:
+        return _AtOnce()
     # A fork would take PyTorch's threads for its own.
-    return ProcessPoolExecutor(simulators, get_context("spawn")) if simulators else _AtOnce()
+    return ProcessPoolExecutor(simulators, get_context("spawn"), _ignore_interrupts)
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C, which every process of a terminal gets, to the one that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,13 +326,21 @@ class _Stream:
                 number,
                 self._configuration,
                 p.length,
-                "disc" if p.disc_every and number % p.disc_every == p.disc_every - 1 else None,
+                _kind_of(number, p),
             )
             for number in random.integers(known, size=size).tolist()
         ]
 
     def _random(self, purpose: int, index: int) -> np.random.Generator:
         return np.random.default_rng((self._parameters.seed, purpose, self._number, index))
+
+
+def _kind_of(number: int, parameters: TrainingParameters) -> str | None:
+    """What a sequence shows, see `random_scene`."""
+    for kind, every in (("disc", parameters.disc_every), ("lamps", parameters.lamps_every)):
+        if every and number % every == every - 1:
+            return kind
+    return None
 
 
 def _labels(found: np.ndarray) -> Tensor:

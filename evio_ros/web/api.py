@@ -13,10 +13,11 @@ from fastapi import APIRouter, FastAPI, HTTPException, Path, WebSocket
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evio_ros.estimate import RotorEstimate
+from evio_ros.web.api_page import api_page
 from evio_ros.web.data_source import ControlError, DashboardSource
 from evio_ros.web.guard import Guard
 from evio_ros.web.history import History
@@ -118,6 +119,7 @@ def create_app(
         app.include_router(history_routes(history))
     for router in routers:
         app.include_router(router)
+    app.include_router(_documentation_routes(app))
     app.add_exception_handler(ControlError, _tell_control_error)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     app.add_middleware(Guard, parameters=parameters, refused=refused)
@@ -138,6 +140,17 @@ class _Beside:
             await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
         else:
             await self._page(scope, receive, send)
+
+
+def _documentation_routes(app: FastAPI) -> APIRouter:
+    """The API's description for people."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/api/docs")
+    def docs() -> HTMLResponse:
+        return HTMLResponse(api_page(app.openapi(), "openapi.json"))
+
+    return router
 
 
 def _status_routes(source: DashboardSource, parameters: WebParameters) -> APIRouter:
@@ -280,11 +293,10 @@ def _metrics_routes(
 
 
 def _estimate(source: DashboardSource, rotor_id: int) -> RotorEstimate:
-    state = source.view.state
-    for rotor in state.rotors if state is not None else ():
-        if rotor.estimate.id == rotor_id:
-            return rotor.estimate
-    raise _no_rotor(rotor_id)
+    estimate = source.view.recent_estimate(rotor_id)
+    if estimate is None:
+        raise _no_rotor(rotor_id)
+    return estimate
 
 
 def _no_rotor(rotor_id: int) -> HTTPException:

@@ -35,6 +35,8 @@ _KEPT_STATES = 500
 _KEPT_REPORTS = 200
 _EVENTS_A_SECOND = 200_000
 _RATE_SPAN_S = 2.0
+_GONE_S = 2.0
+"""So long after a rotor was seen last its disc is known."""
 _WANTED_S = 5.0
 """So long after a request its answer is kept up to date."""
 
@@ -151,6 +153,7 @@ class LiveView:
         self._recent: deque[StateSample] = deque(maxlen=_KEPT_STATES)
         self._state_s = 0.0
         self._states = 0
+        self._estimates: dict[int, tuple[float, RotorEstimate]] = {}
         self._samples: deque[EventSample] = deque(maxlen=_KEPT_SAMPLES)
         self._size: SensorSize | None = None
         self._picture: NDArray[np.uint8] | None = None
@@ -175,6 +178,12 @@ class LiveView:
             self._recent.append(sample)
             self._state_s = now_s
             self._states += 1
+            for rotor in sample.rotors:
+                # The one that was seen last is the last of all.
+                self._estimates.pop(rotor.estimate.id, None)
+                self._estimates[rotor.estimate.id] = (now_s, rotor.estimate)
+            while now_s - next(iter(self._estimates.values()), (now_s, None))[0] > _GONE_S:
+                del self._estimates[next(iter(self._estimates))]
             self._arrivals.append((now_s, sample.events))
         for listener in self._listeners:
             listener(sample)
@@ -264,6 +273,17 @@ class LiveView:
             fresh = min(self._states - number, len(self._recent))
             recent = [self._recent[i] for i in range(-fresh, 0)] if fresh > 0 else []
             return self._states, recent
+
+    def recent_estimate(self, rotor_id: int) -> RotorEstimate | None:
+        """The newest estimate of a rotor that was in view in the last two seconds.
+
+        Or that is in the newest window, however old that is: time may stand still. Whoever looks at
+        a rotor hears a moment late that it has gone, e.g. where a recording begins anew.
+        """
+        with self._lock:
+            seen_s, estimate = self._estimates.get(rotor_id, (-math.inf, None))
+            is_fresh = time.monotonic() - seen_s < _GONE_S or seen_s == self._state_s
+            return estimate if is_fresh else None
 
     def state_age_s(self) -> float | None:
         """How long ago the newest window came; None before the first."""

@@ -18,6 +18,11 @@ def test_byte_0_is_a_place_and_none_is_not():
     assert str(SourceError("fan.dat", "is gone")) == "fan.dat: is gone"
 
 
+def test_a_source_error_that_quotes_a_hostile_file_is_one_line():
+    error = SourceError("a.npz", "x\n\x1b[2J\u2028y has no header")
+    assert str(error) == "a.npz: x  [2J y has no header"
+
+
 @pytest.mark.parametrize("kind", [EventError, ParameterError, SourceError])
 def test_one_except_catches_all_that_a_user_can_mend(kind):
     assert issubclass(kind, EvioError)

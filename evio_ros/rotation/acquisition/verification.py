@@ -4,12 +4,16 @@ a rotor.
 It is tracked twice: the second time starts with the disc, template and motion that the first has
 learned. What gains evidence from slice to slice is a rotor; a disc that spans two rotors, or lies
 beside one, fails to explain its events (`tracking.lock_detector`).
+
+Under light that flickers, a rotor seems to turn at other speeds as well, as under a stroboscope:
+at each at which its blades pass by a whole number of flickers more or less often. The rotor's own
+speed is that at which the events of a time gain most evidence.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,8 +36,23 @@ _LEAST_TURNS = 0.9
 """What has turned by less along its path may as well have moved past."""
 _SURE = 0.9
 """Probability from which what was tracked along its path is taken for a rotor."""
+_MOST_FLICKERS = 3
+"""Blades pass by no more flickers more or less often than at the speed that was seen."""
 _SLICES_A_UNIT = 3
 """So many slices of a tracker are one work unit, a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A tracker of what is a rotor.
+
+    Attributes:
+        tracker: it has taken in the window.
+        gain_per_us: log likelihood that it gains in a time.
+    """
+
+    tracker: RotorTracker
+    gain_per_us: float
 
 
 def is_surely_rotor(tracker: RotorTracker) -> bool:
@@ -61,7 +80,7 @@ class Verifier:
 
     def __init__(self, size: SensorSize, settings: DetectorSettings) -> None:
         self.is_promising = False
-        self._tracking = settings.tracking
+        self._acquisition, self._tracking = settings.acquisition, settings.tracking
         self._bank = TrackerBank(
             size,
             1,
@@ -86,7 +105,7 @@ class Verifier:
         """
         steady: RotorTracker | Rejection = Rejection(Reason.CUT_OFF, 0.0)
         if not by_path:
-            steady = yield from self._verify_steady(candidate, events)
+            steady = yield from self._verify_under_flicker(candidate, events)
         if not isinstance(steady, Rejection):
             return steady
         along = yield from self._verify_path(candidate, events)
@@ -110,7 +129,7 @@ class Verifier:
             return lock.rejection
         candidate = replace(candidate, ellipse=lock.ellipse, frequency_hz=lock.frequency_hz)
         if lock.is_even:
-            steady = yield from self._verify_steady(candidate, events)
+            steady = yield from self._verify_under_flicker(candidate, events)
             if not isinstance(steady, Rejection):
                 return steady
         tracker = yield from self.track(lock.window, candidate, lock.template, lock.motion)
@@ -119,9 +138,36 @@ class Verifier:
         self.is_promising = True
         return tracker.why_not_credible()
 
-    def _verify_steady(
+    def _verify_under_flicker(
         self, candidate: RotorCandidate, events: RegionEvents
     ) -> Work[RotorTracker | Rejection]:
+        """As `_verify_steady`, at the most likely of the speeds that flicker makes look alike."""
+        best = yield from self._verify_steady(candidate, events)
+        if isinstance(best, Rejection):
+            return best
+        for frequency_hz in self._seen_alike(candidate):
+            other = yield from self._verify_steady(
+                replace(candidate, frequency_hz=frequency_hz), events
+            )
+            if not isinstance(other, Rejection) and other.gain_per_us > best.gain_per_us:
+                best = other
+        # What comes later is for this one, and not for the last that was tried.
+        self._bank.clear()
+        self._bank.add(best.tracker)
+        return best.tracker
+
+    def _seen_alike(self, candidate: RotorCandidate) -> list[float]:
+        """Speeds, turns a second, that look like a candidate's under the flicker of the light."""
+        if not candidate.flicker_hz:
+            return []
+        order, passes_hz = candidate.order, candidate.frequency_hz * candidate.order
+        flickers = (n for n in range(-_MOST_FLICKERS, _MOST_FLICKERS + 1) if n)
+        alike = (passes_hz + n * candidate.flicker_hz for n in flickers)
+        return [hz / order for hz in alike if abs(hz) >= self._acquisition.minimum_hz]
+
+    def _verify_steady(
+        self, candidate: RotorCandidate, events: RegionEvents
+    ) -> Work[_Verified | Rejection]:
         lock = yield from pull_in(events, candidate, self._tracking)
         if isinstance(lock, Rejection):
             return lock
@@ -132,7 +178,8 @@ class Verifier:
         ellipse, template, motion = first.retraced(lock.window.start_us)
         candidate = replace(candidate, ellipse=ellipse)
         tracker = yield from self.track(lock.window, candidate, template, motion, first)
-        return tracker.why_not_credible() or tracker
+        gain_per_us = tracker.gain / lock.window.span_us
+        return tracker.why_not_credible() or _Verified(tracker, gain_per_us)
 
     def track(
         self,

@@ -155,12 +155,15 @@ class RotorCandidate:
         frequency_hz: mechanical frequency in turns a second, signed.
         order: angular order of the line it was seen on, at least 1.
         coherence: share of the line's power that winds about the hub, 0 to 1.
+        flicker_hz: frequency of the strongest line there at which all cells change at once; 0 where
+            there is none.
     """
 
     ellipse: Ellipse
     frequency_hz: float
     order: int
     coherence: float
+    flicker_hz: float = 0.0
 
 
 def acquire(
@@ -171,6 +174,9 @@ def acquire(
     parameters: AcquisitionParameters,
 ) -> Work[list[RotorCandidate] | Rejection]:
     """Search a region for what winds about a hub.
+
+    Lines that stand, such as those of light on the mains and its overtones, are passed over: they
+    do not count among the lines that are tried.
 
     Args:
         events: events of [start_us, start_us + span_us) or more; others are left out.
@@ -193,17 +199,28 @@ def acquire(
         yield
     spectrum = yield from _normalised_spectrum(series)
     frequencies = np.fft.rfftfreq(2 * bins, parameters.time_bin_us * 1e-6)
-    lines = _spectral_lines(spectrum, frequencies, parameters)
-    if isinstance(lines, Rejection):
-        return lines
+    peaks = _spectral_lines(spectrum, frequencies, parameters)
+    if isinstance(peaks, Rejection):
+        return peaks
     candidates, rejections = [], []
-    for line in lines:
+    flicker_hz, tried = 0.0, 0
+    for peak in peaks:
+        if tried == parameters.lines:
+            break
         yield
-        found = _wind(spectrum, line, points, float(frequencies[line]), parameters)
+        line_hz = float(frequencies[peak])
+        line = _Line.of(spectrum[:, :, peak], points)
+        if line.standing > _STANDING_SHARE:
+            flicker_hz = flicker_hz or line_hz
+            rejections.append(Rejection(Reason.FLICKER, line.standing, _STANDING_SHARE, line_hz))
+            continue
+        tried += 1
+        found = _wind(spectrum, peak, line, line_hz, parameters)
         if isinstance(found, Rejection):
             rejections.append(found)
         else:
             candidates.append(found)
+    candidates = [replace(candidate, flicker_hz=flicker_hz) for candidate in candidates]
     candidates.sort(key=lambda candidate: candidate.coherence, reverse=True)
     return candidates or rejections[0]
 
@@ -260,7 +277,10 @@ def _mean_power(spectrum):
 def _spectral_lines(
     spectrum: NDArray[np.complex64], frequencies: _Real, parameters: AcquisitionParameters
 ) -> list[int] | Rejection:
-    """Indices of the strongest lines of the region's common power spectrum, or why none is."""
+    """Indices of the lines of the region's common power spectrum, or why none is.
+
+    The strongest comes first.
+    """
     power = _mean_power(spectrum)
     floor = np.maximum(median_filter(power, _FLOOR_BINS, mode="nearest"), 1e-12)
     prominence = power / floor
@@ -271,8 +291,8 @@ def _spectral_lines(
         return _no_line(power, prominence * is_peak, frequencies, parameters)
     is_peak &= prominence >= parameters.line_prominence
     peaks = np.flatnonzero(is_peak)
-    strongest = peaks[np.argsort(power[peaks])[::-1]]
-    return [int(line) for line in strongest[: parameters.lines]]
+    strongest_first: list[int] = peaks[np.argsort(power[peaks])[::-1]].tolist()
+    return strongest_first
 
 
 def _no_line(
@@ -304,9 +324,13 @@ class _Line:
         off, on = tempered
         return cls(np.stack((off.real, off.imag, on.real, on.imag)), points, scale)
 
-    def standing(self, center: _Real, shear: _Real) -> float:
+    @property
+    def standing(self) -> float:
         """Share of the power that has the same phase everywhere."""
-        return float(winding_power(self.phasors, self.points, center, shear, 0)[0]) / self.scale
+        # It winds no times, about whatever hub.
+        nowhere = np.zeros(2)
+        power = winding_power(self.phasors, self.points, nowhere, nowhere, 0)
+        return float(power[0]) / self.scale
 
     def starts(self, centroid: _Real, shifts: _Real, shears: _Real, highest: int) -> list[_Start]:
         """The best hub and flattening of each order, the most coherent first."""
@@ -324,13 +348,12 @@ class _Line:
 def _wind(
     spectrum: NDArray[np.complex64],
     index: int,
-    points: _Real,
+    line: _Line,
     line_hz: float,
     parameters: AcquisitionParameters,
 ) -> RotorCandidate | Rejection:
     """Find the order, hub and flattening around which the phasors of a line wind best."""
-    phasors = spectrum[:, :, index]
-    line = _Line.of(phasors, points)
+    phasors, points = spectrum[:, :, index], line.points
     weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - _NOISE_AMPLITUDE, 0.0) ** 2
     cells = np.count_nonzero(weight)
     if cells < _LEAST_CELLS:
@@ -343,9 +366,6 @@ def _wind(
     other_sense = max(start[0] for start in starts if start[1] * order < 0)
     least = _START_SHARE * parameters.minimum_coherence
     if best < max(least, _ONE_SENSE * other_sense):
-        standing = line.standing(centroid, shears[0])
-        if standing > max(_STANDING_SHARE, best):
-            return Rejection(Reason.FLICKER, standing, _STANDING_SHARE, line_hz)
         if best < least:
             return Rejection(Reason.NO_HUB, best, least, line_hz)
         return Rejection(Reason.BOTH_SENSES, best / other_sense, _ONE_SENSE, line_hz)
@@ -372,9 +392,8 @@ def _wind(
     coherence, order, center, shear = fit
     if coherence < parameters.minimum_coherence:
         return Rejection(Reason.NO_HUB, coherence, parameters.minimum_coherence, line_hz)
-    standing = line.standing(center, shear)
-    if standing > _STANDING_SHARE * coherence:
-        return Rejection(Reason.FLICKER, standing, _STANDING_SHARE * coherence, line_hz)
+    if line.standing > _STANDING_SHARE * coherence:
+        return Rejection(Reason.FLICKER, line.standing, _STANDING_SHARE * coherence, line_hz)
     beside = _one_sided(points, fit, weight)
     if beside > one_sided:
         return Rejection(Reason.ONE_SIDED, beside, one_sided, line_hz)

@@ -378,6 +378,11 @@ class RotorTracker:
         """Probability that it is a rotor, whether or not its speed is known well."""
         return self._lock.probability(self._over_dispersion())
 
+    @property
+    def gain(self) -> float:
+        """Log likelihood that its template has gained over no pattern, in all slices."""
+        return self._lock.gain
+
     def known_disc(self) -> KnownDisc:
         """The disc as it is believed to be now."""
         return KnownDisc(self._disc.best_ellipse, self._disc.center_std_px, self._template.blades)

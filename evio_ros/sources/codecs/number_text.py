@@ -345,9 +345,11 @@ def parse_lines(
         sign = values[3]
         if position < 0 or not (-1 <= sign <= largest_sign or sign in _UNSIGNED_MINUS_ONE):
             return count, start
-        if abs(values[4]) > _MOST_SECONDS:
-            return count, start
-        t[count], polarity[count] = values[0] + values[4] * 1_000_000, sign
+        t[count], polarity[count] = values[0], sign
+        if values[4] != 0:
+            if abs(values[4]) > _MOST_SECONDS:
+                return count, start
+            t[count] += values[4] * 1_000_000
         x[count], y[count] = _coordinate(values[1]), _coordinate(values[2])
         count += 1
         position += 1

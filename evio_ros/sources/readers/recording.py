@@ -364,28 +364,28 @@ class Recording(ABC):
 
         A few events beyond all usual sensors, negative coordinates among them, do not count.
         """
-        pieces = list(islice(self.raw_pieces(), _SAMPLED_PIECES))
-        self._go_to(None)
-        size = _size_of(pieces)
         largest = _STANDARD_SIZES[-1]
-        if size.width > largest.width or size.height > largest.height:
-            inside = [columns.select(_are_inside(columns, largest)) for columns in pieces]
-            events = sum(map(len, pieces))
-            stray = events - sum(map(len, inside))
-            if stray <= min(_MOST_STRAY, 0.01 * events):
-                size = _size_of(inside)
+        reach = inner_reach = (1, 1)
+        events = stray = 0
+        for columns in islice(self.raw_pieces(), _SAMPLED_PIECES):
+            reach = _reach(columns, reach)
+            if reach[0] > largest.width or reach[1] > largest.height:
+                inside = (columns.x < largest.width) & (columns.y < largest.height)
+                stray += len(columns) - int(np.count_nonzero(inside))
+                columns = columns.select(inside)
+            inner_reach = _reach(columns, inner_reach)
+            events += len(columns)
+        self._go_to(None)
+        are_few = stray <= min(_MOST_STRAY, 0.01 * events)
+        size = SensorSize(*(inner_reach if are_few else reach))
         for usual in _STANDARD_SIZES:
             if size.width <= usual.width and size.height <= usual.height:
                 return usual
         return size
 
 
-def _size_of(pieces: list[RawColumns]) -> SensorSize:
-    """The smallest geometry that holds all events."""
-    width = max((int(columns.x.max()) + 1 for columns in pieces if len(columns)), default=1)
-    height = max((int(columns.y.max()) + 1 for columns in pieces if len(columns)), default=1)
-    return SensorSize(width, height)
-
-
-def _are_inside(columns: RawColumns, size: SensorSize) -> NDArray[np.bool_]:
-    return (columns.x < size.width) & (columns.y < size.height)
+def _reach(columns: RawColumns, before: tuple[int, int]) -> tuple[int, int]:
+    """Width and height that hold the events, and those before."""
+    if not len(columns):
+        return before
+    return max(before[0], int(columns.x.max()) + 1), max(before[1], int(columns.y.max()) + 1)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("cv2", reason="boxes are suppressed by OpenCV")
 
-from evio_ros.detection.boxes import kept_boxes
+from evio_ros.detection.boxes import kept_boxes, overlaps
 from evio_ros.errors import ParameterError
 
 
@@ -51,6 +51,18 @@ def test_suppression_equals_a_plain_reference(seed, n, most_overlap):
         np.testing.assert_allclose(found.corners[i], corners, atol=1e-9)
         assert found.scores[i] == pytest.approx(score)
         assert found.labels[i] == label
+
+
+def test_overlaps_equal_those_of_pairs():
+    random = np.random.default_rng(1)
+    first, second = (
+        np.concatenate((low, low + random.uniform(1, 40, (n, 2))), axis=1)
+        for n in (7, 9)
+        for low in [random.uniform(0, 50, (n, 2))]
+    )
+    wanted = [[overlap(a, b) for b in second.tolist()] for a in first.tolist()]
+    np.testing.assert_allclose(overlaps(first, second), wanted, atol=1e-12)
+    assert overlaps(first, np.zeros((0, 4))).shape == (7, 0)
 
 
 def test_numbers_that_are_not_finite_are_no_boxes():

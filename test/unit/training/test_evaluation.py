@@ -6,6 +6,7 @@ pytest.importorskip("faster_coco_eval", reason="average precision needs the extr
 
 from evio_ros.detection.rvt_configuration import RvtConfiguration
 from evio_ros.detection.rvt_network import RvtNetwork
+from evio_ros.errors import ParameterError
 from evio_ros.events import SensorSize
 from evio_ros.training.evaluation import evaluate_model
 from evio_ros.training.random_scene import CLASSES
@@ -20,15 +21,21 @@ def test_a_network_that_always_reports_gives_an_alarm_in_each_empty_window(tmp_p
             value.fill_(5.0 if name.endswith("bias") else 0.0)
     done = []
     quality = evaluate_model(
-        CONFIGURATION, weights, 0, 2, 3, 7, 0.9, "eager", tmp_path, done.append
+        CONFIGURATION, weights, 0, 2, 3, 7, [0.9], "eager", tmp_path, done.append
     )
     assert done == [1, 2]
     assert quality.ap50 == (-1.0, -1.0)
     # Windows of 5 ms.
-    assert quality.false_alarms_a_minute == pytest.approx(60 / 0.005)
+    assert quality.at_score[0].false_alarms_a_minute == pytest.approx(60 / 0.005)
 
 
 def test_untrained_networks_are_no_good(tmp_path):
     weights = RvtNetwork(CONFIGURATION).published_weights()
-    quality = evaluate_model(CONFIGURATION, weights, 6, 0, 2, 7, 0.3, "eager", tmp_path)
+    quality = evaluate_model(CONFIGURATION, weights, 6, 0, 2, 7, [0.3], "eager", tmp_path)
     assert all(ap50 < 0.2 for ap50 in quality.ap50)
+
+
+def test_networks_of_other_classes_are_refused():
+    other = RvtConfiguration("nano", ("car", "pedestrian"), SensorSize(64, 64), 1)
+    with pytest.raises(ParameterError, match="classes are car, pedestrian"):
+        evaluate_model(other, {}, 1, 0, 1, 7, [0.3])

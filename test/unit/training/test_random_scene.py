@@ -25,12 +25,14 @@ def test_a_kind_that_is_asked_for_comes():
     for seed in range(20):
         made = [
             random_scene(np.random.default_rng(seed), SIZE, 0.05, kind)
-            for kind in ("clutter", "drone", "disc")
+            for kind in ("clutter", "drone", "disc", "lamps")
         ]
         assert [len(one.scene.rotors) for one in made[:2]] in ([0, 4], [0, 0])
         for disc in made[2].scene.rotors:
             assert disc.pattern.disc_reflectance is not None
             assert max(map(abs, disc.speed.rpm)) < 1500
+        assert not made[3].scene.rotors
+        assert made[3].scene.lamps
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 
 import numpy as np
@@ -52,6 +53,26 @@ def test_status_says_what_is_the_case(desk, port):
 def test_what_is_unknown_or_infinite_is_null(desk, port):
     desk.view.put_state(sample(5000, rotor(1, rpm_std=math.inf)))
     assert ask(port, "/api/rotors/1")[1]["rpm_std"] is None
+
+
+@pytest.mark.parametrize("what", ["angle_time", "spectrum"])
+def test_a_rotor_that_has_just_gone_is_still_looked_at(desk, port, what):
+    desk.view.put_state(sample(5000, rotor(3)))
+    desk.view.put_state(sample(0, rotor(4)))
+    assert ask(port, f"/api/rotors/3/{what}")[0] == 200
+    assert ask(port, "/api/rotors/3")[0] == 404
+
+
+def test_the_documentation_needs_nothing_from_elsewhere(desk, port):
+    status, page, headers = ask(port, "/api/docs")
+    assert status == 200
+    assert headers["content-type"].startswith("text/html")
+    page = page.decode()
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=\"(https?:)?//", page)
+    for path in ask(port, "/api/openapi.json")[1]["paths"]:
+        assert path in page
+    assert set(re.findall(r'href="#(\w+)"', page)) <= set(re.findall(r'id="(\w+)"', page))
 
 
 def test_without_a_graph_status_says_so(desk, port):

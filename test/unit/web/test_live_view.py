@@ -55,6 +55,22 @@ def test_windows_are_told_once():
     assert view.states_after(698)[1] == fresh[-2:]
 
 
+def test_a_rotor_that_has_gone_is_known_for_two_seconds(monkeypatch):
+    view = LiveView()
+    clock = {"s": 100.0}
+    monkeypatch.setattr("time.monotonic", lambda: clock["s"])
+    view.put_state(sample(0, rotor(1), rotor(2)))
+    clock["s"] += 1.5
+    view.put_state(sample(1, rotor(2, 77.0)))
+    assert view.recent_estimate(1).id == 1
+    clock["s"] += 1.0
+    assert view.recent_estimate(1) is None
+    clock["s"] += 60.0  # a replay that stands still
+    assert view.recent_estimate(2).rpm == 77.0
+    view.put_state(sample(2))
+    assert view.recent_estimate(2) is None
+
+
 def test_the_newest_report_of_each_node_counts():
     view = LiveView()
     for name, message in (("/b: x", "1"), ("/a: y", "2"), ("/b: x", "3")):

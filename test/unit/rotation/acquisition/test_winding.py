@@ -99,6 +99,29 @@ def test_a_flickering_lamp_is_no_rotor():
     assert rejection.value > 0.9
 
 
+def test_a_rotor_is_found_beside_light_that_flickers_with_many_overtones():
+    rotor = IdealRotor(18.0, event_rate_hz=2e5)
+    # What flashes for half a millisecond has twenty overtones, all stronger than the rotor's lines.
+    flashes = events_of([], SPAN_US, noise_hz=4e7, seed=2)
+    is_lit = flashes.t % 10_000 < 500
+    columns = zip(
+        *((e.t, e.x, e.y, e.polarity) for e in (events_of([rotor], SPAN_US), flashes)), strict=True
+    )
+    t, x, y, on = (np.concatenate((mine, other[is_lit])) for mine, other in columns)
+    order = np.argsort(t, kind="stable")
+    found = candidates_of(EventBatch(SIZE, t[order], x[order], y[order], on[order]))
+    candidates = [c for of_region in found if isinstance(of_region, list) for c in of_region]
+    seen = [c for c in candidates if abs(c.frequency_hz * c.order - 54.0) < 4.0]
+    assert seen
+    assert math.dist(seen[0].ellipse.center, rotor.ellipse.center) < 2.0
+    assert seen[0].flicker_hz % 100.0 == pytest.approx(0.0, abs=4.0)
+
+
+def test_without_flicker_none_is_told():
+    ((best, *_),) = candidates_of(events_of([IdealRotor(18.0)], SPAN_US))
+    assert best.flicker_hz == 0.0
+
+
 def test_in_noise_nothing_winds():
     assert candidates_of(events_of([], SPAN_US, noise_hz=2e5)) == []
     (rejection,) = candidates_of(events_of([], SPAN_US, noise_hz=1e6))
