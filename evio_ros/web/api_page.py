@@ -6,7 +6,7 @@ for pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -147,7 +147,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
     return f"{text} {escape(', '.join(bounds))}" if bounds else text
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], marked: int = 2) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], marked: int = 2) -> str:
     """A table; of each row the cell `marked` is HTML already, all others are text."""
     if not rows:
         return ""
