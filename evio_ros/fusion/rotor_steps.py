@@ -28,7 +28,6 @@ __all__ = [
     "SLOW_X",
     "SPEED",
     "UNSIZED_ROWS",
-    "VX",
     "Noise",
     "X",
     "covariance_told",
@@ -39,8 +38,15 @@ __all__ = [
 ]
 
 _STATES = 12
-X, VX, _A, PHASE, SPEED, RATE, SLOW_X, SLOW_PHASE = 0, 2, 4, 6, 7, 8, 9, 11
-"""Places in a state."""
+# Places in a state.
+X = 0
+_VX = 2
+_A = 4
+PHASE = 6
+SPEED = 7
+RATE = 8
+SLOW_X = 9
+SLOW_PHASE = 11
 UNSIZED_ROWS = 5
 """Values measured at a window's end where the semi-axes are not known; with them, two more."""
 _LARGEST_LOG = 20.0
@@ -48,7 +54,7 @@ _LARGEST_LOG = 20.0
 _AMBIGUOUS_RAD = 0.7
 """Beyond this deviation, how far a phase is off may be so many turns more: it tells nothing of the
 speed."""
-_TOLD = (PHASE, SPEED, X, X + 1, VX, VX + 1, RATE)
+_TOLD = (PHASE, SPEED, X, X + 1, _VX, _VX + 1, RATE)
 """What a `RotorMotion` has a covariance of."""
 
 Noise = tuple[float, float, float, float, float, float]
@@ -79,9 +85,9 @@ def predicted(mean, covariance, dt, noise):
     _move(moved, dt, kept)
     for x in range(2):
         spread[X + x, X + x] += noise[0] * dt**3 / 3
-        spread[X + x, VX + x] += noise[0] * dt**2 / 2
-        spread[VX + x, X + x] += noise[0] * dt**2 / 2
-        spread[VX + x, VX + x] += noise[0] * dt
+        spread[X + x, _VX + x] += noise[0] * dt**2 / 2
+        spread[_VX + x, X + x] += noise[0] * dt**2 / 2
+        spread[_VX + x, _VX + x] += noise[0] * dt
         spread[_A + x, _A + x] += noise[1] * dt
         spread[SLOW_X + x, SLOW_X + x] += noise[3] * (1.0 - kept * kept)
     spread[SLOW_PHASE, SLOW_PHASE] += noise[4] * (1.0 - kept * kept)
@@ -103,7 +109,7 @@ def predicted(mean, covariance, dt, noise):
 def _move(state, dt, kept):
     """Turn a state, in place, into that dt seconds later."""
     for x in range(2):
-        state[X + x] += dt * state[VX + x]
+        state[X + x] += dt * state[_VX + x]
     state[PHASE] += dt * (state[SPEED] + 0.5 * dt * state[RATE])
     state[SPEED] += dt * state[RATE]
     for x in range(SLOW_X, _STATES):
@@ -154,7 +160,7 @@ def velocity_taken_in(mean, covariance, velocity, noise):
         noise: (2, 2) covariance of it, whatever that may be.
     """
     points, root = sigma_points(mean, covariance)
-    expected = points[:, VX : VX + 2].copy()
+    expected = points[:, _VX : _VX + 2].copy()
     weighed = weigh(root, expected, velocity, positive_definite(noise)[0], 0)
     return _taken_in(mean, root, weighed, 2)
 
@@ -186,7 +192,7 @@ def _expected_values(points, rows):
         values[i, 0] = point[PHASE] + point[SLOW_PHASE]
         for j in range(2):
             values[i, 1 + j] = point[X + j] + point[SLOW_X + j]
-            values[i, 3 + j] = point[VX + j]
+            values[i, 3 + j] = point[_VX + j]
             if rows > UNSIZED_ROWS:
                 values[i, 5 + j] = math.exp(min(point[_A + j], _LARGEST_LOG))
     return values

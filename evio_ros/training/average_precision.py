@@ -18,7 +18,7 @@ import numpy as np
 from evio_ros.detection.boxes import Boxes, overlaps
 from evio_ros.errors import ParameterError
 
-__all__ = ["DetectionQuality", "QualityAtScore", "quality_of", "require_coco"]
+__all__ = ["DetectionQuality", "quality_of", "require_coco"]
 
 _AP, _AP50 = 0, 1
 """Places in COCO's list of figures."""
