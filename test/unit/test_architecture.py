@@ -128,6 +128,7 @@ ONE_IMPORTER = {
     "training.average_precision": "COCO's measure, whatever has made the boxes",
     "training.augmentation": "variations of sequences, whoever learns from them",
     "rotation.tracking.cyclic_error": "a method of its own: what each turn repeats",
+    "rotation.tracking.observed_errors": "a method of its own, with kernels: smoothing",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
     "rotation.tracking.over_dispersion": "a method of its own: noise learned from a rotor itself",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",
