@@ -65,6 +65,8 @@ _LIKELIHOOD_WEIGHT = 0.005
 _USUAL_WEIGHT, _PULL = 0.25, 0.003
 """Weights that all this leaves open are drawn to this one, by the square of their logarithms'
 difference."""
+_SMALLEST_WEIGHT, _LARGEST_WEIGHT = 1e-4, 3.0
+"""Bounds of a weight: a part that is off by a larger factor would stand for something else."""
 _SAME_DISC_RADII = 0.5
 _RAD_S_PER_RPM = 2 * math.pi / 60
 
@@ -173,9 +175,16 @@ def _of_scene(scene: str, seeds: range, duration_s: float) -> list[list[list[flo
 
 def fit(errors: Errors) -> _Real:
     """The weights of least loss, from several starts."""
-    starts = np.log(WEIGHTS) + np.array([[0.0], [1.0], [-1.0]])
+    bounds = np.log((_SMALLEST_WEIGHT, _LARGEST_WEIGHT))
+    starts = np.clip(np.log(WEIGHTS) + np.array([[0.0], [1.0], [-1.0]]), *bounds)
     found = [
-        minimize(errors.loss, start, method="Nelder-Mead", options={"maxfev": 4000})
+        minimize(
+            errors.loss,
+            start,
+            method="Nelder-Mead",
+            bounds=[tuple(bounds)] * len(start),
+            options={"maxfev": 4000},
+        )
         for start in starts
     ]
     return np.asarray(np.exp(min(found, key=lambda one: one.fun).x))

@@ -57,13 +57,13 @@ class Parts(NamedTuple):
     drift: float
 
 
-WEIGHTS = Parts(claimed=0.39, observed=0.71, lingering=0.26, disc=0.088, drift=11.5)
+WEIGHTS = Parts(claimed=0.47, observed=0.78, lingering=0.95, disc=0.105, drift=3.0)
 """The fitted constants: factors of variances."""
 _CLAIM_S = 0.1
 """What the filter says counts as much as errors that were observed for so long."""
 _GUESSED_S = 0.3
 """A wobble that may be there would be seen in errors that were observed for so long."""
-_LINGERING_S, _DISC_S = 0.1, 0.3
+_LINGERING_S, _DISC_S = 0.2, 0.3
 """How long these errors last."""
 _DRIFT_TIME_S = 0.2
 """A drift is measured over this time at least."""
