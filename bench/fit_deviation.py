@@ -16,7 +16,6 @@ import math
 import multiprocessing
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,18 +25,18 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import minimize
 
-import evio_ros.rotation.tracking.speed_uncertainty as uncertainty
 from evio_ros.estimate import RotorEstimate
 from evio_ros.evaluation.variations import speed_factor
 from evio_ros.events import EventBatch
-from evio_ros.pipeline import measure_batches
 from evio_ros.playback.simulated_recording import cached_recording
+from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
-from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
+from evio_ros.rotation.tracking.speed_uncertainty import WEIGHTS, Parts
 from evio_ros.simulation.presets import preset
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.registry import open_recording
 from evio_ros.units import RAD_S_PER_RPM
+from evio_ros.windowing import windows
 
 SCENES = (
     "fan_constant",
@@ -67,6 +66,8 @@ _LIKELIHOOD_WEIGHT = 0.005
 _USUAL_WEIGHT, _PULL = 0.25, 0.003
 """Weights that all this leaves open are drawn to this one, by the square of their logarithms'
 difference."""
+_SMALLEST_WEIGHT, _LARGEST_WEIGHT = 1e-4, 3.0
+"""Bounds of a weight: a part that is off by a larger factor would stand for something else."""
 _SAME_DISC_RADII = 0.5
 
 _Real = NDArray[np.float64]
@@ -121,17 +122,16 @@ def measured(scene: str, seed: int, duration_s: float, window_us: int) -> Iterat
         events = EventBatch.concatenate(source.size, list(source.batches()))
     step_us = min(window_us, _LONGEST_STEP_US)
     parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
-    end_us = int(events.t[-1]) + 1
-    with _noted_parts() as noted:
-        for measurement in measure_batches(
-            [events], events.size, parameters, 0, end_us, look_back=False
-        ):
-            for estimate in measurement.rotors:
-                right = _right_rpm(truth, estimate)
-                if estimate.window_us == window_us and right is not None:
-                    error = (estimate.rpm - right) * RAD_S_PER_RPM
-                    variance = (estimate.rpm_std * RAD_S_PER_RPM) ** 2
-                    yield [error, variance, *noted[estimate.id, estimate.t_us]]
+    detector = RotationDetector(events.size, parameters)
+    for window in windows([events], events.size, step_us, 0, int(events.t[-1]) + 1):
+        estimates = detector.process(window)
+        parts = {tracker.identity: tracker.variance_parts for tracker in detector.trackers}
+        for estimate in estimates:
+            right, made_of = _right_rpm(truth, estimate), parts[estimate.id]
+            if estimate.window_us == window_us and right is not None and made_of is not None:
+                error = (estimate.rpm - right) * RAD_S_PER_RPM
+                variance = (estimate.rpm_std * RAD_S_PER_RPM) ** 2
+                yield [error, variance, *made_of]
 
 
 def _right_rpm(truth: Truth, estimate: RotorEstimate) -> float | None:
@@ -142,33 +142,6 @@ def _right_rpm(truth: Truth, estimate: RotorEstimate) -> float | None:
     if away > _SAME_DISC_RADII * estimate.axes[0]:
         return None
     return near.mean_rpm(t_us - estimate.window_us, t_us)
-
-
-@contextmanager
-def _noted_parts() -> Iterator[dict[tuple[int | None, int], uncertainty.Parts]]:
-    """The parts of every estimate by its rotor and time, while this is entered."""
-    noted: dict[tuple[int | None, int], uncertainty.Parts] = {}
-    latest: list[uncertainty.Parts] = []
-    parts_of, estimate_of = uncertainty.variance_parts, RotorTracker.estimate
-
-    def note_parts(*arguments: object) -> tuple[uncertainty.Parts, float]:
-        parts, rest = parts_of(*arguments)  # type: ignore[arg-type]
-        latest[:] = [parts]
-        return parts, rest
-
-    def note_estimate(tracker: RotorTracker) -> RotorEstimate | None:
-        estimate = estimate_of(tracker)
-        if estimate is not None:
-            noted[estimate.id, estimate.t_us] = latest[0]
-        return estimate
-
-    uncertainty.variance_parts = note_parts
-    RotorTracker.estimate = note_estimate  # type: ignore[method-assign]
-    try:
-        yield noted
-    finally:
-        uncertainty.variance_parts = parts_of
-        RotorTracker.estimate = estimate_of  # type: ignore[method-assign]
 
 
 def gather(scenes: list[str], seeds: range, duration_s: float, jobs: int) -> Errors:
@@ -188,7 +161,7 @@ def gather(scenes: list[str], seeds: range, duration_s: float, jobs: int) -> Err
     print(file=sys.stderr)
     table = np.array(rows)
     parts = table[:, 2:]
-    rest = np.maximum(table[:, 1] - parts @ np.array(uncertainty.WEIGHTS), 0.0)
+    rest = np.maximum(table[:, 1] - parts @ np.array(WEIGHTS), 0.0)
     return Errors(np.array(group), names, table[:, 0], parts, rest, table[:, 1])
 
 
@@ -202,9 +175,16 @@ def _of_scene(scene: str, seeds: range, duration_s: float) -> list[list[list[flo
 
 def fit(errors: Errors) -> _Real:
     """The weights of least loss, from several starts."""
-    starts = np.log(uncertainty.WEIGHTS) + np.array([[0.0], [1.0], [-1.0]])
+    bounds = np.log((_SMALLEST_WEIGHT, _LARGEST_WEIGHT))
+    starts = np.clip(np.log(WEIGHTS) + np.array([[0.0], [1.0], [-1.0]]), *bounds)
     found = [
-        minimize(errors.loss, start, method="Nelder-Mead", options={"maxfev": 4000})
+        minimize(
+            errors.loss,
+            start,
+            method="Nelder-Mead",
+            bounds=[tuple(bounds)] * len(start),
+            options={"maxfev": 4000},
+        )
         for start in starts
     ]
     return np.asarray(np.exp(min(found, key=lambda one: one.fun).x))
@@ -219,8 +199,8 @@ def table_of(errors: Errors, weights: _Real) -> Table:
         for deviations in (1.0, 2.0)
         for variance in (errors.variance, fitted)
     ]
-    for name, windows, *cells in zip(errors.names, np.bincount(errors.group), *shares, strict=True):
-        table.add_row(name, str(windows), *(f"{cell:.0%}" for cell in cells))
+    for name, count, *cells in zip(errors.names, np.bincount(errors.group), *shares, strict=True):
+        table.add_row(name, str(count), *(f"{cell:.0%}" for cell in cells))
     return table
 
 
@@ -236,9 +216,9 @@ def main() -> int:
     options = parser.parse_args()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     errors = gather(options.scene or list(SCENES), seeds, options.duration, options.jobs)
-    weights = np.array(uncertainty.WEIGHTS) if options.judge else fit(errors)
+    weights = np.array(WEIGHTS) if options.judge else fit(errors)
     Console(width=None if sys.stdout.isatty() else 100).print(table_of(errors, weights))
-    names = uncertainty.Parts._fields
+    names = Parts._fields
     print(", ".join(f"{name}={w:.2g}" for name, w in zip(names, weights, strict=True)))
     return 0
 

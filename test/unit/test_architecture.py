@@ -129,6 +129,7 @@ ONE_IMPORTER = {
     "web.api_page": "the description of an API as a page, whatever the API",
     "training.augmentation": "variations of sequences, whoever learns from them",
     "rotation.tracking.cyclic_error": "a method of its own: what each turn repeats",
+    "rotation.tracking.observed_errors": "a method of its own, with kernels: smoothing",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
     "rotation.tracking.over_dispersion": "a method of its own: noise learned from a rotor itself",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",

@@ -16,9 +16,7 @@ of the same on multiple models, here without mixing).
 
 The mean speed of a window is the phase at its end less the phase at its start, over its length. To
 know both with their covariance, the filter is run once more over the window with the phase at its
-start as a further, constant state. What the other models make of the same window, each weighed by
-its likelihood, tells how far the choice of the model matters (moments of a mixture, section 11.6).
-Slices may be of any length.
+start as a further, constant state. Slices may be of any length.
 """
 
 from __future__ import annotations
@@ -61,8 +59,6 @@ place look alike: errors of up to this angle do not tell which filter is best.""
 _MOST_BEHIND = 6.0
 """A filter that is behind by more than this (log likelihood) starts again from the selected one:
 that is odds of 400, and a filter that lost the rotor must be of use at the next change."""
-_LEAST_WEIGHT = 0.05
-"""Models that are less likely than this beside the selected one are not asked."""
 _NOTICE_SLICES = 6
 """So many slices after it, a change of motion has been noticed. Fitted to simulated recordings."""
 MANOEUVRE_SPEED, MANOEUVRE_ACCELERATION = 0.02, 0.1
@@ -114,10 +110,7 @@ class WindowMotion(NamedTuple):
         length_us: its length, or the time for which the rotor was followed where that is shorter.
         slices: number of slices in it.
         speed, variance: mean speed, rad/s, and its variance by the selected models.
-        model_variance: variance of the mean speeds by all models, each as likely as it is.
         end_phase, end_variance: phase at its end, rad, and its variance.
-        end_speed: speed at its end, rad/s.
-        is_calm: whether the model of the calmest motors is selected at its end.
         wobble_rad: error of the phase that the selected model takes for motion: one that follows
             changes within a turn follows the wobble of an imperfect pattern too.
     """
@@ -126,11 +119,8 @@ class WindowMotion(NamedTuple):
     slices: int
     speed: float
     variance: float
-    model_variance: float
     end_phase: float
     end_variance: float
-    end_speed: float
-    is_calm: bool
     wobble_rad: float
 
 
@@ -204,6 +194,12 @@ class PhaseFilter:
     def is_agile(self) -> bool:
         """Whether a model that follows changes within a turn is selected."""
         return self.selected >= _AGILE
+
+    @property
+    def jerk_power(self) -> float:
+        """Power of the jerk of the selected model, (rad/s^3)^2 s."""
+        noise = float(self._bank.process_noises[self.selected])
+        return float(_jerk_power(noise, self._speed_scale))
 
     def predicted_phase_variance(self, length_us: int) -> tuple[float, float]:
         """Variance of the phase that is predicted for the middle of the next slice.
@@ -361,27 +357,16 @@ class PhaseFilter:
             self._bank.process_noises,
             self._speed_scale,
         )
-        spread = _model_spread(
-            self._history[first : self._count],
-            advance,
-            self._bank.process_noises,
-            self._speed_scale,
-            self._bank.likelihoods,
-        )
         start = self._history[first]
         length_us = self._now_us - int(start["start_us"])
         length_s = 1e-6 * length_us
-        phase, speed, _ = self.state.tolist()
         return WindowMotion(
             length_us,
             self._count - first,
             advance / length_s,
             max(variance / length_s**2, 0.0),
-            spread / length_s**2,
-            phase,
+            float(self.state[0]),
             max(float(self.covariance[0, 0]), 0.0),
-            speed,
-            self.selected == 0,
             self.wobble_rad if self.is_agile else 0.0,
         )
 
@@ -552,7 +537,14 @@ def _window_advance(history, start_us, process_noises, speed_scale):
         away = abs(_jerk_power(process_noises[b], speed_scale) - first.noise)
         if away < nearest:
             start, nearest = b, away
-    state, full = _with_start(first, start)
+    # The last state is the phase at the window's start.
+    state = np.zeros(4)
+    state[:3] = first.states[start]
+    state[3] = state[0]
+    full = np.zeros((4, 4))
+    full[:3, :3] = first.covariances[start]
+    full[3] = full[0]
+    full[:, 3] = full[:, 0]
     for i in range(len(window)):
         # Each slice with the noise of the model that was selected then or, as a change is noticed
         # late, soon after.
@@ -562,34 +554,3 @@ def _window_advance(history, start_us, process_noises, speed_scale):
         dt = 1e-6 * window[i].length_us
         _slice(state, full, window[i].measured, window[i].inflation, noise, dt)
     return begin, state[0] - state[3], full[0, 0] - 2 * full[0, 3] + full[3, 3]
-
-
-@njit(cache=True, nogil=True)
-def _with_start(first, model):
-    """State and covariance of a model at a slice's start; the last state is the phase there."""
-    state = np.zeros(4)
-    state[:3] = first.states[model]
-    state[3] = state[0]
-    full = np.zeros((4, 4))
-    full[:3, :3] = first.covariances[model]
-    full[3] = full[0]
-    full[:, 3] = full[:, 0]
-    return state, full
-
-
-@njit(cache=True, nogil=True)
-def _model_spread(window, advance, process_noises, speed_scale, likelihoods):
-    """Mean square of what the models' advances over a window differ from the selected one's."""
-    total, spread = 0.0, 0.0
-    for b in range(len(process_noises)):
-        weight = math.exp(likelihoods[b])
-        total += weight
-        if weight < _LEAST_WEIGHT or weight == 1.0:
-            continue
-        noise = _jerk_power(process_noises[b], speed_scale)
-        state, full = _with_start(window[0], b)
-        for i in range(len(window)):
-            dt = 1e-6 * window[i].length_us
-            _slice(state, full, window[i].measured, window[i].inflation, noise, dt)
-        spread += weight * (state[0] - state[3] - advance) ** 2
-    return spread / total

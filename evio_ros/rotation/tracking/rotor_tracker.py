@@ -30,7 +30,7 @@ from evio_ros.rotation.tracking.lock_detector import LockDetector, why_wrong_dis
 from evio_ros.rotation.tracking.over_dispersion import OverDispersion
 from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.slice_counts import CoherentSlices
-from evio_ros.rotation.tracking.speed_uncertainty import ErrorBudget, within_probability
+from evio_ros.rotation.tracking.speed_uncertainty import ErrorBudget, Parts, within_probability
 from evio_ros.rotation.tracking.template import Template, TemplateUpdater
 from evio_ros.units import RPM_PER_RAD_S
 
@@ -121,6 +121,11 @@ class RotorTracker:
     def ellipse(self) -> Ellipse:
         """The disc that pixels are mapped with."""
         return self._disc.ellipse
+
+    @property
+    def variance_parts(self) -> Parts | None:
+        """Of which the variance of the latest estimate is made; None before there is one."""
+        return self._errors.parts
 
     def expected(self, length_us: int) -> tuple[float, float]:
         """Phase, rad, and speed, rad/s, with which the next slice, of some length, is counted."""
@@ -217,6 +222,7 @@ class RotorTracker:
         offset = match.offset_rad + beyond - cyclic
         expected = offset**2 / (predicted_variance + variance)
         if dispersion.is_manoeuvre(offset**2 / (widest_variance + variance)):
+            self._errors.observed.interrupt()
             self._phase.inflate(offset, slices.speed, slices.length_s)
         measured = line + offset
         self._phase.update_coherent(slices.lengths_us, middle, measured, variance)
@@ -224,6 +230,9 @@ class RotorTracker:
         dispersion.update_phase(expected, self._lock.slices)
         after_us = sum(slices.lengths_us[middle + 1 :]) + 0.5 * slices.lengths_us[middle]
         time_s = 1e-6 * (self.t_us - after_us)
+        self._errors.observed.add_phase(
+            time_s, measured, variance, slices.speed, self._phase.jerk_power
+        )
         dispersion.update_white(time_s, measured, known)
         dispersion.update_sectors(score, slices.events, self._lock.slices)
         ahead = cyclic - match.offset_rad
@@ -239,7 +248,9 @@ class RotorTracker:
         if change is None:
             return
         self._phase.correct_phases(change.at)
+        self._errors.observed.correct_phases(change.at)
         if not was_known:
+            self._errors.observed.forget()
             # What was taken for motion, and for noise, is neither.
             self._phase.inflate_speed(change.size_rad * abs(float(self._phase.state[1])))
             self._dispersion.phase = self._dispersion.white
@@ -282,6 +293,7 @@ class RotorTracker:
         phase = self._seen_phase if self._dead_us or is_at_rest else slices.phase
         unseen_us = self.t_us - slices.length_us - self._seen_us if is_at_rest else 0
         self._phase.restart(phase, 0.0, spread, unseen_us)
+        self._errors.observed.interrupt()
         for length_us in slices.lengths_us:
             self._rest(slices.events, length_us, slices.live, slices.share)
 
@@ -290,6 +302,7 @@ class RotorTracker:
         speed = math.copysign(self.usual_speed, slices.speed)
         spread = math.pi, self.usual_speed, self.usual_speed / slices.length_s
         self._phase.restart(slices.end, speed, spread, 0)
+        self._errors.observed.interrupt()
         self._dispersion.interrupt()
         self._cyclic.interrupt()
         self.unseen_us += slices.length_us
@@ -337,6 +350,7 @@ class RotorTracker:
         was = self._seen_phase + speed * 1e-6 * lost_us
         phase += pitch * round((was - phase) / pitch)
         self._phase.restart(phase, speed, deviations, lost_us)
+        self._errors.observed.interrupt()
         self.stopped = False
         self.unseen_us = self.resting_us = 0
         self._held = None
@@ -413,11 +427,12 @@ class RotorTracker:
         if self._first_phase is None:
             self._first_phase = phase
         ellipse = self._disc.best_ellipse
-        variance = self._errors.speed_variance(self.t_us, window, self._dispersion.sectors)
+        variance = self._errors.take_window(
+            self.t_us, window, self._dispersion.sectors, self._cyclic.variance
+        )
         if 0 < self.resting_us < window.length_us:
             # It may have turned on where nothing was seen of it.
             variance += (self._lock.longest_lull_rad / (1e-6 * window.length_us)) ** 2
-        variance += 2.0 * self._cyclic.variance / (1e-6 * window.length_us) ** 2
         std = math.sqrt(variance)
         start_us = self.t_us - window.length_us
         return RotorEstimate(

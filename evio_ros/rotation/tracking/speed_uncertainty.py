@@ -1,15 +1,15 @@
 """The error budget of a mean speed: what the phase filter's own variance does not tell.
 
 Over a window of length W the speed is wrong by the difference of the phase's errors at its two
-ends, over W. The filter takes the errors of slices for independent and as large as they usually
-are. What is measured while a rotor is followed corrects that:
+ends, over W. The filter takes the errors of slices for independent and the motor for as restless as
+its model has it. Both are wrong, and by how much depends on the scene: most errors of a phase come
+again at the angles at which slices happen to end. What is measured while a rotor is followed
+corrects that:
 
-- the innovations of late, and how far they add up over many slices: they say whether the filter is
-  as good as it claims, for this rotor, now;
-- how many turns a slice holds: the events of an edge come regularly, so that errors cancel from
-  slice to slice, but not over whole turns;
-- how far the motions differ that models of another agility make of the same phases, each as likely
-  as its innovations have it;
+- the errors that speeds of windows of the same length turned out to have, once the phases after
+  them were known, see `ObservedErrors`: over what the filter claimed of them;
+- until enough of these are known, the size of the innovations of late, which say whether the filter
+  is as good as it claims, and the wobble that it may take for motion;
 - how far the template has turned with its updates: a template that turns by itself can't be told
   from a rotor that does;
 - how much of the template's first guess has faded. That was blurred, made with a disc that was not
@@ -21,8 +21,8 @@ Method: the variance is the sum of independent parts. Each slow error of the pha
 and with a bell-shaped correlation of time constant t, adds 2 s^2 (1 - exp(-(W / t)^2 / 2)) / W^2.
 
 Five weights of these parts are fitted, by `python bench/fit_deviation.py`, to simulated recordings
-of seeds and speeds of their own. `python bench/accuracy.py --seeds 3 --first-seed 11` and
-`python bench/real_takes.py` judge them on others. All else was set by hand, to round numbers.
+of seeds and speeds of their own. `python bench/accuracy.py` and `python bench/real_takes.py` judge
+them on others. All else was set by hand, to round numbers.
 """
 
 from __future__ import annotations
@@ -32,48 +32,44 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from evio_ros.rotation.tracking.observed_errors import ObservedErrors
 from evio_ros.rotation.tracking.phase_filter import WindowMotion
 from evio_ros.rotation.tracking.template import Drift
 
-__all__ = ["ErrorBudget", "within_probability"]
+__all__ = ["ErrorBudget", "Parts", "within_probability"]
 
 
 class Parts(NamedTuple):
     """Parts of a variance that are weighed, or their weights.
 
     Attributes:
-        filter: what the phase filter says.
-        restless: the same where the motor does not hold its speed, else 0: it changes before the
-            filter follows.
-        models: by how much models differ.
+        claimed: what the phase filter says, as far as it was not yet observed.
+        observed: what errors of the past say, as far as they were observed.
         lingering: the phase's own error, which lasts: pixels keep their thresholds.
         disc: the error of the phase that the disc's uncertain place gives, which lasts longer.
+        drift: of the template, that turns or fades.
     """
 
-    filter: float
-    restless: float
-    models: float
+    claimed: float
+    observed: float
     lingering: float
     disc: float
+    drift: float
 
 
-WEIGHTS = Parts(filter=0.41, restless=0.24, models=0.37, lingering=0.46, disc=0.10)
+WEIGHTS = Parts(claimed=0.47, observed=0.78, lingering=0.95, disc=0.105, drift=3.0)
 """The fitted constants: factors of variances."""
-_SUMMED_POWER = 0.1
-"""How the variance follows the sums of innovations; with the power that is left it follows the
-innovations of late: together as their size does."""
-_LINGERING_S, _DISC_S = 0.1, 0.3
+_CLAIM_S = 0.1
+"""What the filter says counts as much as errors that were observed for so long."""
+_GUESSED_S = 0.3
+"""A wobble that may be there would be seen in errors that were observed for so long."""
+_LINGERING_S, _DISC_S = 0.2, 0.3
 """How long these errors last."""
 _DRIFT_TIME_S = 0.2
 """A drift is measured over this time at least."""
 
-_SUMMED_SLICES = 10
-_SUMS_REMEMBERED = 20
 _LATE_SLICES = 10
-_FIRST_SUMMED = 0.5
-_FIRST_SUMS = 5
-"""Innovations that are summed, sums that are remembered, innovations that count as late; what sums
-are taken for before there are any, and how many that is worth."""
+"""Innovations that count as late."""
 _LARGEST_INNOVATION = 4.0
 """An innovation counts for no more standard deviations than this: one in 16 000 is larger."""
 _SCALE_BOUNDS = (0.05, 20.0)
@@ -89,34 +85,21 @@ class InnovationScale:
 
     Attributes:
         late: mean square of the latest normalised innovations; 1 where the filter is right.
-        summed: mean square of sums of `_SUMMED_SLICES` of them over that of independent ones.
     """
 
     def __init__(self) -> None:
         self.late = 1.0
-        self.summed = _FIRST_SUMMED
-        self._sum = 0.0
-        self._slices = 0
-        self._sums = _FIRST_SUMS
 
     def update(self, innovation: float) -> None:
         """Take in an innovation over its expected standard deviation."""
         bounded = min(max(innovation, -_LARGEST_INNOVATION), _LARGEST_INNOVATION)
         self.late += (bounded**2 - self.late) / _LATE_SLICES
-        self._sum += bounded
-        self._slices += 1
-        if self._slices == _SUMMED_SLICES:
-            share = 1.0 / min(self._sums, _SUMS_REMEMBERED)
-            self.summed += share * (self._sum**2 / _SUMMED_SLICES - self.summed)
-            self._sum, self._slices = 0.0, 0
-            self._sums += 1
 
     @property
     def variance_factor(self) -> float:
         """Factor for the filter's variance."""
         low, high = _SCALE_BOUNDS
-        late, summed = (min(max(scale, low), high) for scale in (self.late, self.summed))
-        return float(late ** (1.0 - _SUMMED_POWER) * summed**_SUMMED_POWER)
+        return min(max(self.late, low), high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +107,19 @@ class FilterClaim:
     """What the phase filter says of its own errors, and how it did of late.
 
     Attributes:
-        speed_variance: of the mean speed over the window, (rad/s)^2.
+        speed_variance: of the mean speed over the window, (rad/s)^2, corrected by the size of the
+            innovations.
         phase_variance: of the phase now, rad^2.
-        factor: for the former, from `InnovationScale.variance_factor`.
-        is_calm: whether the model of the calmest motors is selected.
-        turns: turns of the rotor in a slice.
-        model_variance: of the mean speed by all models, (rad/s)^2.
+        wobble_variance: of the angle that it may take for motion, rad^2.
+        observed_ratio: squared errors of the past over what was expected of them.
+        observed_s: for how long errors were observed.
     """
 
     speed_variance: float
     phase_variance: float
-    factor: float
-    is_calm: bool
-    turns: float
-    model_variance: float
+    wobble_variance: float
+    observed_ratio: float
+    observed_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,21 +152,23 @@ def variance_parts(claim: FilterClaim, window_s: float, slow: SlowErrors) -> tup
     Returns:
         What is weighed, and what is not.
     """
-    independent = 1.0 + claim.turns / (claim.turns + 1.0)
-    own = independent * claim.factor * claim.speed_variance
+    unobserved = _CLAIM_S / (_CLAIM_S + claim.observed_s)
+    observed = (1.0 - unobserved) * claim.observed_ratio
+    # Where errors are smaller than claimed, those that last longer are so too.
+    scale = unobserved + observed
+    guessed = max(1.0 - claim.observed_s / _GUESSED_S, 0.0)
     drift = (slow.drift_rad / max(window_s, _DRIFT_TIME_S)) ** 2
     return Parts(
-        own,
-        0.0 if claim.is_calm else own,
-        claim.model_variance,
-        _of_slow_error(claim.phase_variance, _LINGERING_S, window_s),
-        _of_slow_error(slow.disc_variance, _DISC_S, window_s),
-    ), drift + slow.slice_variance * (slow.faded / window_s) ** 2
+        unobserved * claim.speed_variance,
+        observed * claim.speed_variance,
+        scale * _of_slow_error(claim.phase_variance, _LINGERING_S, window_s),
+        scale * _of_slow_error(slow.disc_variance, _DISC_S, window_s),
+        drift + slow.slice_variance * (slow.faded / window_s) ** 2,
+    ), 2 * guessed * claim.wobble_variance / window_s**2
 
 
-def speed_variance(claim: FilterClaim, window_s: float, slow: SlowErrors) -> float:
+def speed_variance(parts: Parts, rest: float) -> float:
     """Variance of the mean speed over a window, (rad/s)^2; see `variance_parts`."""
-    parts, rest = variance_parts(claim, window_s, slow)
     return sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True)) + rest
 
 
@@ -237,9 +221,15 @@ class ErrorBudget:
     Args:
         start_us: time at which the rotor begins to be followed.
         first_share: share of its first guess in the template at that time.
+
+    Attributes:
+        observed: errors of the past, which must be told the phases.
+        parts: of which the variance of the latest window is made; None before there is one.
     """
 
     def __init__(self, start_us: int, first_share: float) -> None:
+        self.observed = ObservedErrors()
+        self.parts: Parts | None = None
         self._scale = InnovationScale()
         self._drift = TemplateDrift(start_us, first_share)
         self._slice_variance = 0.0
@@ -258,25 +248,32 @@ class ErrorBudget:
         """Take in an update of the template at a time."""
         self._drift.add(t_us, drift)
 
-    def speed_variance(self, t_us: int, window: WindowMotion, sector_dispersion: float) -> float:
-        """Variance of the mean speed over the last window, (rad/s)^2.
+    def take_window(
+        self, t_us: int, window: WindowMotion, sector_dispersion: float, cyclic_variance: float
+    ) -> float:
+        """Take in a window of which the mean speed is reported.
 
         Args:
             t_us: end of the window.
             window: what the phase filter says of it.
             sector_dispersion: scatter of the sectors about the fitted disc, over what events
                 explain.
+            cyclic_variance: of the cyclic error of the phase, rad^2.
+
+        Returns:
+            Variance of the mean speed, (rad/s)^2.
         """
         window_s = 1e-6 * window.length_us
         start_us = t_us - window.length_us
         drift_us = min(start_us, t_us - round(1e6 * _DRIFT_TIME_S))
+        expected = self._scale.variance_factor * window.variance
+        self.observed.add_window(1e-6 * t_us, window, expected)
         claim = FilterClaim(
-            window.variance,
+            expected,
             window.end_variance,
-            self._scale.variance_factor,
-            window.is_calm,
-            abs(window.end_speed) * (window_s / window.slices) / (2 * math.pi),
-            window.model_variance,
+            window.wobble_rad**2 + cyclic_variance,
+            self.observed.ratio,
+            self.observed.known_s,
         )
         slow = SlowErrors(
             self._slice_variance,
@@ -284,4 +281,5 @@ class ErrorBudget:
             self._drift.since(drift_us)[0],
             self._drift.since(start_us)[1],
         )
-        return speed_variance(claim, window_s, slow) + 2 * (window.wobble_rad / window_s) ** 2
+        self.parts, rest = variance_parts(claim, window_s, slow)
+        return speed_variance(self.parts, rest)

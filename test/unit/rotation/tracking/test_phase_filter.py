@@ -298,17 +298,6 @@ def test_a_slow_rotor_may_stop_within_a_turn():
     assert filter_.state[1] == pytest.approx(speed - braking * 0.3, abs=0.5)
 
 
-def test_models_that_agree_add_no_variance_and_those_that_do_not_add_what_they_differ_by():
-    steady, _ = run(lambda t: 120.0 * t)
-    window = steady.window()
-    assert 0.0 <= window.model_variance < window.variance
-    # A speed that changes within the window, before it is clear which model is right.
-    changed, _ = run(lambda t: 120.0 * t + 6.0 * max(t - 0.95, 0.0))
-    right = 120.0 + 6.0 * 0.05 / 0.1
-    window = changed.window()
-    assert math.sqrt(window.variance + window.model_variance) > 0.5 * abs(window.speed - right)
-
-
 def test_a_known_error_is_taken_off_the_phases_of_the_past_too():
     def error(phase: float) -> float:
         return 0.05 * math.cos(phase)
