@@ -22,6 +22,7 @@ from evio_ros.sources.time_unit import TIME_UNITS, TimeUnit
 
 __all__ = [
     "EventTable",
+    "SortedTable",
     "column_table",
     "columns_of",
     "matrix_table",
@@ -203,6 +204,38 @@ class _MatrixTable:
         t, x, y, p = (rows[:, place] for place in self.layout.places)
         seconds = [] if self.layout.seconds is None else [rows[:, self.layout.seconds]]
         return _with_seconds(t, seconds, self.layout.unit), x, y, p
+
+
+@dataclass(frozen=True, slots=True)
+class SortedTable:
+    """The events of another table in order of time, in memory.
+
+    Attributes:
+        columns: t, x, y, p.
+        unit, reason, has_seconds: as of the other table.
+    """
+
+    columns: tuple[NDArray[Any], ...]
+    unit: TimeUnit | None
+    reason: str
+    has_seconds: bool
+
+    @classmethod
+    def of(cls, table: EventTable) -> SortedTable:
+        """Read all events of a table, and sort them."""
+        columns = table.read(slice(0, table.event_count))
+        order = np.argsort(columns[0], kind="stable")
+        ordered = tuple(column[order] for column in columns)
+        return cls(ordered, table.unit, table.reason, table.has_seconds)
+
+    @property
+    def event_count(self) -> int:
+        """Number of events."""
+        return len(self.columns[0])
+
+    def read(self, part: slice) -> tuple[NDArray[Any], ...]:
+        """Columns t, x, y, p of a range of events."""
+        return tuple(column[part] for column in self.columns)
 
 
 def _with_seconds(

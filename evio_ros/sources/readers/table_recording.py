@@ -13,13 +13,20 @@ from evio_ros.events import SensorSize
 from evio_ros.sources.polarity import PolarityConvention
 from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
 from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
-from evio_ros.sources.readers.event_table import EventTable
+from evio_ros.sources.readers.event_table import EventTable, SortedTable
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
 
 __all__ = ["TableRecording", "one_line"]
 
 _UNIT_SAMPLE = 1 << 18
 """Events from which the unit of time is told; they are read twice."""
+_FEWEST_SORTED, _MOST_SORTED = 64, 1 << 23
+"""Numbers of events that are sorted where they lie in no order."""
+_LEAST_BACK = 0.2
+"""Share of steps of time that go back in such a recording."""
+_LEAST_BEHIND = 0.01
+"""Share of events there that are too far out of order to be put right while they are read."""
 
 
 class TableRecording(ColumnRecording):
@@ -63,6 +70,7 @@ class TableRecording(ColumnRecording):
         # Of times in two columns the one of whole seconds tells the other's unit.
         settled = table.unit if table.has_seconds else self._wanted_unit or unit or table.unit
         self._unit = settled or self._guess_unit()
+        self._sort_where_unordered()
         first, middle = 0, max(table.event_count // 2, 0)
         parts = [self._columns(place, PIECE_EVENTS)[3] for place in (first, middle)]
         self._convention = PolarityConvention(np.concatenate(parts))
@@ -70,6 +78,26 @@ class TableRecording(ColumnRecording):
         if not self._convention.is_known:
             self.remarks.append(self._convention.remark)
         self._remark_on_fractions()
+
+    def _sort_where_unordered(self) -> None:
+        """Sort the events where they lie in no order of time, as some simulators leave them.
+
+        A clock that starts anew, and outliers, are no such disorder: few steps go back there.
+        """
+        if not _FEWEST_SORTED <= self.event_count <= _MOST_SORTED:
+            return
+        t_us = to_microseconds(self._columns(0, PIECE_EVENTS)[0], self._unit)
+        goes_back = np.mean(np.diff(t_us) < 0) > _LEAST_BACK
+        behind = t_us < np.maximum.accumulate(t_us) - REORDER_WINDOW_US
+        if not goes_back or np.mean(behind) <= _LEAST_BEHIND:
+            return
+        try:
+            self._table = SortedTable.of(self._table)
+        except Exception as error:  # libraries let through whatever they meet
+            raise SourceError(self.path, f"events cannot be read: {one_line(error)}") from None
+        self.remarks.append(
+            f"events lie in no order of time; all {self.event_count} were sorted, in memory"
+        )
 
     def _guess_unit(self) -> TimeUnit:
         pieces = range(0, min(self.event_count, _UNIT_SAMPLE), PIECE_EVENTS)

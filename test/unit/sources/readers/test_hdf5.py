@@ -321,3 +321,30 @@ def test_unknown_polarities_are_told(file):
     assert found == EVENTS
     said = "polarities are -7, 7, which is unusual; those above 0 are taken for ON"
     assert said in source.remarks
+
+
+@pytest.mark.parametrize("order", ["shuffled", "reversed", "by frames"])
+def test_events_in_no_order_are_sorted(file, order):
+    # Some simulators give the events of each frame pixel by pixel.
+    chance = np.random.default_rng(0)
+    places = {
+        "shuffled": chance.permutation(len(T)),
+        "reversed": np.arange(len(T))[::-1],
+        "by frames": np.lexsort((chance.random(len(T)), T // 33_000)),
+    }[order]
+    for name, values in {"t": T, "x": X, "y": Y, "p": P}.items():
+        file[name] = values[places]
+    found, source = read(file)
+    # Those of the same time stay in the file's order.
+    assert sorted(found) == sorted(EVENTS)
+    assert [event[0] for event in found] == T.tolist()
+    assert source.statistics.dropped == 0
+    assert "events lie in no order of time; all 3000 were sorted, in memory" in source.remarks
+
+
+def test_a_clock_that_starts_anew_is_not_sorted(file):
+    for name, values in {"t": T, "x": X, "y": Y, "p": P}.items():
+        file[name] = np.r_[values + 5_000_000, values] if name == "t" else np.r_[values, values]
+    found, source = read(file)
+    assert found[:3000] == [(t + 5_000_000, x, y, p) for t, x, y, p in EVENTS]
+    assert (len(found), source.statistics.clock_restarts) == (6000, 1)
