@@ -44,15 +44,17 @@ _SLICES_A_UNIT = 3
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A tracker of what is a rotor.
+    """A tracker of what is seen to turn.
 
     Attributes:
         tracker: it has taken in the window.
         gain_per_us: log likelihood that it gains in a time.
+        rejection: why it is no rotor all the same; None where it is one.
     """
 
     tracker: RotorTracker
     gain_per_us: float
+    rejection: Rejection | None
 
 
 def is_surely_rotor(tracker: RotorTracker) -> bool:
@@ -145,12 +147,16 @@ class Verifier:
         best = yield from self._verify_steady(candidate, events)
         if isinstance(best, Rejection):
             return best
+        if best.rejection is not None:
+            return best.rejection
         for frequency_hz in self._seen_alike(candidate):
             other = yield from self._verify_steady(
                 replace(candidate, frequency_hz=frequency_hz), events
             )
             if not isinstance(other, Rejection) and other.gain_per_us > best.gain_per_us:
                 best = other
+        if best.rejection is not None:
+            return best.rejection
         # What comes later is for this one, and not for the last that was tried.
         self._bank.clear()
         self._bank.add(best.tracker)
@@ -179,7 +185,7 @@ class Verifier:
         candidate = replace(candidate, ellipse=ellipse)
         tracker = yield from self.track(lock.window, candidate, template, motion, first)
         gain_per_us = tracker.gain / lock.window.span_us
-        return tracker.why_not_credible() or _Verified(tracker, gain_per_us)
+        return _Verified(tracker, gain_per_us, tracker.why_not_credible())
 
     def track(
         self,
