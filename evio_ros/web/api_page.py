@@ -28,8 +28,7 @@ _STYLE = """
   --card: #181a20; --ink: #e8eaf0; --quiet: #969daa; --line: #2a2d36; --accent: #6ea0ff; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 980px; padding: 18px; background: var(--ground);
-  color: var(--ink);
-  font: 14px/1.45 system-ui, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; }
+  color: var(--ink); font: 14px/1.45 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
 h1 { font-size: 20px; } h2 { font-size: 16px; margin: 26px 0 8px; }
 a { color: var(--accent); } p { margin: 6px 0; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
@@ -40,6 +39,7 @@ h3 b { color: var(--accent); margin-right: 8px; }
 table { border-collapse: collapse; margin: 8px 0 2px; width: 100%; }
 td, th { text-align: left; vertical-align: top; padding: 3px 12px 3px 0;
   border-top: 1px solid var(--line); font-weight: 400; overflow-wrap: anywhere; }
+td:first-child, th:first-child { width: 22%; }
 th { color: var(--quiet); font-size: 12px; border: 0; }
 td:first-child { font-family: ui-monospace, "DejaVu Sans Mono", monospace; min-width: 7em; }
 .quiet { color: var(--quiet); }

@@ -38,3 +38,32 @@ def test_arguments_that_ros_refuses_are_one_line_and_exit_code_2(arguments, tmp_
     assert "Traceback" not in done.stderr
     ours = [line for line in done.stderr.splitlines() if line.startswith("fusion: ")]
     assert len(ours) == 1
+
+
+_COUNT_CALLBACKS = """
+import threading, time
+from evio_ros.nodes.fusion import Fusion
+from evio_ros.ros.process import run_node
+
+def make():
+    node = Fusion()
+    threading.Thread(target=look, args=(node,), daemon=True).start()
+    return node
+
+def look(node):
+    node.every(0.001, lambda: None)
+    time.sleep(2.0)
+    print(len(node.done._callbacks), flush=True)
+    node.finish()
+
+run_node(make)
+"""
+
+
+def test_a_node_keeps_nothing_of_the_turns_of_its_executor():
+    done = subprocess.run(
+        [sys.executable, "-c", _COUNT_CALLBACKS], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    # One that wakes it at the end, and rclpy's own at most.
+    assert int(done.stdout) <= 2
