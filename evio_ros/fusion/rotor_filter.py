@@ -35,10 +35,12 @@ from evio_ros.fusion.rotor_model import (
 )
 from evio_ros.fusion.rotor_steps import (
     PHASE,
+    RATE,
     SPEED,
     Noise,
     estimate_taken_in,
     predicted,
+    told,
     velocity_taken_in,
 )
 from evio_ros.units import RAD_S_PER_RPM, RPM_PER_RAD_S
@@ -62,6 +64,10 @@ _MANOEUVRES = (0.03, 0.2, 1.0)
 _AGREEING_SPEED, _AGREEING_RATE, _AGREEING_PLACE = 0.1, 2.0, 0.25
 """Rejected estimates confirm each other where their speeds differ by no more than this share, and
 this share of the usual speed for each second between them; and their hubs by this share of a."""
+_UNREST_TIME_S, _MOST_UNREST = 1.0, 100.0
+"""How long it is remembered that a rotor's speed changes, and how much of it at the most."""
+_LARGE_RATE = 0.02
+"""A rate of speed beyond this, over the speed, counts however uncertain it is."""
 _SAME_BLADE = 0.75
 """An angle that is off by more pitches than this is that of another blade."""
 
@@ -113,6 +119,7 @@ class _Moment(NamedTuple):
         distances: squared Mahalanobis distances of the innovations of rotation and hub, over the
             number of their values.
         outcome: what became of the measurement.
+        unrest: mean of the squares of the rate of speed over its variance, up to a bound.
     """
 
     t_us: int
@@ -125,6 +132,7 @@ class _Moment(NamedTuple):
     rejected: RotorEstimate | None = None
     distances: tuple[float, float] = (1.0, 1.0)
     outcome: Outcome = Outcome.ACCEPTED
+    unrest: float = 0.0
 
 
 class _Trial(NamedTuple):
@@ -175,7 +183,6 @@ class RotorFilter:
         first = _begin(estimate, parameters, estimate.angle_rad, 0.0)
         self._history: list[tuple[_Measured, _Moment]] = [(estimate, first)]
         self._told: RotorMotion | None = None
-        self._predicted: tuple[_Moment, int, State] | None = None
 
     @property
     def t_us(self) -> int:
@@ -229,7 +236,12 @@ class RotorFilter:
         """The rotor at a time, predicted from the measurements up to then."""
         if self._told is None or self._told.t_us != t_us:
             moment = self._history[max(self._place_after(t_us) - 1, 0)][1]
-            self._told = RotorMotion.of(self._predict(moment, t_us), t_us)
+            span_s = 1e-6 * max(t_us - moment.t_us, 0)
+            noise = self._noise(moment, moment.walks)
+            is_large = abs(moment.state.mean[RATE]) > _LARGE_RATE * moment.scale
+            unrest = _MOST_UNREST if is_large else moment.unrest
+            mean, covariance = told(*moment.state, span_s, noise, unrest)
+            self._told = RotorMotion.of(mean, covariance, t_us)
         return self._told
 
     @property
@@ -244,14 +256,8 @@ class RotorFilter:
 
     def _predict(self, moment: _Moment, t_us: int) -> State:
         """The state at a time after a moment."""
-        if t_us <= moment.t_us:
-            return moment.state
-        known = self._predicted
-        if known is None or known[0] is not moment or known[1] != t_us:
-            noise = self._noise(moment, moment.walks)
-            state = State(*predicted(*moment.state, 1e-6 * (t_us - moment.t_us), noise))
-            self._predicted = known = moment, t_us, state
-        return known[2]
+        span_s = 1e-6 * (t_us - moment.t_us)
+        return State(*predicted(*moment.state, span_s, self._noise(moment, moment.walks)))
 
     def _noise(self, moment: _Moment, walks: _Walks) -> Noise:
         """What drives a state, with process noises of one's own choice."""
@@ -285,6 +291,7 @@ class RotorFilter:
             None,
             trial.distances,
             outcome,
+            _unrest(moment, trial, dt),
         )
 
     def _try(
@@ -424,6 +431,14 @@ def _learned(trial: _Trial, dt: float, parameters: FilterParameters) -> _Walks:
         min(max(rate_walk, p.calm_rate_walk), p.agile_rate_walk),
         min(max(hub_walk, p.calm_hub_walk), p.agile_hub_walk),
     )
+
+
+def _unrest(moment: _Moment, trial: _Trial, dt: float) -> float:
+    """How significant the rate of speed usually is, after an estimate that follows on a moment."""
+    mean, covariance = trial.state
+    square = float(mean[RATE]) ** 2 / float(covariance[RATE, RATE])
+    kept = math.exp(-dt / _UNREST_TIME_S)
+    return kept * moment.unrest + (1.0 - kept) * min(square, _MOST_UNREST)
 
 
 def _growth(surprise: float, dt: float) -> float:

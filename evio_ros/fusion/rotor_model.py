@@ -30,7 +30,6 @@ from evio_ros.fusion.rotor_steps import (
     SPEED,
     UNSIZED_ROWS,
     X,
-    covariance_told,
     mean_covariance,
 )
 from evio_ros.fusion.unscented import positive_definite
@@ -193,12 +192,11 @@ class RotorMotion(NamedTuple):
     covariance: _Real
 
     @classmethod
-    def of(cls, state: State, t_us: int) -> RotorMotion:
-        """The motion that a state at a time tells of."""
-        x, y, vx, vy, log_a, log_b, phase, speed, rate = state.mean[:SLOW_X].tolist()
+    def of(cls, mean: _Real, covariance: _Real, t_us: int) -> RotorMotion:
+        """The motion of a state with (12,) mean at a time, and the (7, 7) covariance of it."""
+        x, y, vx, vy, log_a, log_b, phase, speed, rate = mean[:SLOW_X].tolist()
         a, b = (math.exp(min(log, _LARGEST_LOG)) for log in (log_a, log_b))
         axes = (a, b) if a >= b else (b, a)
-        covariance = covariance_told(state.covariance)
         return cls(t_us, (x, y), (vx, vy), axes, phase, speed, rate, covariance)
 
     @property

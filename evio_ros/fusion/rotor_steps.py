@@ -30,10 +30,10 @@ __all__ = [
     "UNSIZED_ROWS",
     "Noise",
     "X",
-    "covariance_told",
     "estimate_taken_in",
     "mean_covariance",
     "predicted",
+    "told",
     "velocity_taken_in",
 ]
 
@@ -54,6 +54,8 @@ _LARGEST_LOG = 20.0
 _AMBIGUOUS_RAD = 0.7
 """Beyond this deviation, how far a phase is off may be so many turns more: it tells nothing of the
 speed."""
+_NONE, _FULL = 1.0, 3.0
+"""Deviations up to which a rate counts for nothing, and from which it counts in full."""
 _TOLD = (PHASE, SPEED, X, X + 1, _VX, _VX + 1, RATE)
 """What a `RotorMotion` has a covariance of."""
 
@@ -199,13 +201,32 @@ def _expected_values(points, rows):
 
 
 @njit(cache=True, nogil=True)
-def covariance_told(covariance):
-    """(7, 7) of phase, speed, hub x, y, its velocity and rate, from that of a state."""
+def told(mean, covariance, dt, noise, usual):
+    """A rotor dt seconds after a state, with a rate of speed only where it is significant.
+
+    Most rotors hold their speed, and a rate within its deviation is noise that grows with the
+    square of the time. So it is shrunk (firm shrinkage: Gao and Bruce, WaveShrink with firm
+    shrinkage, 1997), and all else moves with it as the covariance says. The covariance stays.
+
+    Args:
+        mean, covariance: the state.
+        dt: seconds.
+        noise: see `Noise`.
+        usual: mean of the squares of the rate over its variance in the time before.
+
+    Returns:
+        (12,) mean, and (7, 7) covariance of phase, speed, hub x, y, its velocity and rate.
+    """
+    variance, rate = covariance[RATE, RATE], mean[RATE]
+    size = math.sqrt(max(usual, rate * rate / variance))
+    kept = _FULL / (_FULL - _NONE) * (1.0 - _NONE / size) if size > _NONE else 0.0
+    shrunk = mean - covariance[:, RATE] * (max(1.0 - kept, 0.0) * rate / variance)
+    moved, spread = predicted(shrunk, covariance, dt, noise)
     told = np.empty((len(_TOLD), len(_TOLD)))
     for i in range(len(_TOLD)):
         for j in range(len(_TOLD)):
-            told[i, j] = covariance[_TOLD[i], _TOLD[j]]
-    return told
+            told[i, j] = spread[_TOLD[i], _TOLD[j]]
+    return moved, told
 
 
 @njit(cache=True, nogil=True)

@@ -36,7 +36,7 @@ from evio_ros.rotation.tracking.observed_errors import ObservedErrors
 from evio_ros.rotation.tracking.phase_filter import WindowMotion
 from evio_ros.rotation.tracking.template import Drift
 
-__all__ = ["ErrorBudget", "Parts", "within_probability"]
+__all__ = ["WEIGHTS", "ErrorBudget", "Parts", "within_probability"]
 
 
 class Parts(NamedTuple):

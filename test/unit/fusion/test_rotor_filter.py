@@ -132,6 +132,22 @@ def test_a_sudden_acceleration_is_a_manoeuvre():
     assert motion.rate_rad_s2 == pytest.approx(100.0, rel=0.1)
 
 
+def test_a_rotor_of_constant_speed_that_is_hidden_turns_on_at_it():
+    """Rates of speed that are noise would move the angle by half of them times the time squared."""
+    noisy = replace(FAN, rpm_std=0.08, angle_std_rad=5e-3)
+    fan = TurningFan(rpm=5700.0, estimate=noisy)
+    hidden_us = 550_000
+    errors = []
+    for seed in range(20):
+        filter_ = followed(fan, 20, seed)
+        t_us = filter_.t_us + hidden_us
+        turned = filter_.at(t_us).phase_rad - fan.phase(t_us)
+        errors.append(abs(math.remainder(turned, 2 * math.pi)))
+    # No more than the phase's own error and that of the speed of one window, turned on.
+    one_window = 0.08 * math.pi / 30 * 1e-6 * hidden_us
+    assert np.median(errors) < one_window
+
+
 def test_a_detector_that_numbers_blades_anew_leaves_the_phase_as_it_was():
     fan = TurningFan()
     filter_ = followed(fan)
