@@ -59,6 +59,10 @@ _FLOOR_BINS = 63
 padded to twice its length."""
 _NOISE_AMPLITUDE = 2.0
 """Cells weigh by the square of their amplitude above this. Noise has 0.9 in each polarity."""
+_SLOWEST_FLICKER_HZ = 45.0
+"""Lamps flicker with twice the frequency of the mains or, rectified by half, with it: 50 Hz at the
+least. People would see slower flicker, and do not make such lamps; what changes at once more slowly
+is a disc that something cuts."""
 _STANDING_SHARE = 0.5
 """What stands, with the same phase everywhere, has no more than this share of what winds."""
 _LEAST_PERIODS = 3.0
@@ -155,8 +159,8 @@ class RotorCandidate:
         frequency_hz: mechanical frequency in turns a second, signed.
         order: angular order of the line it was seen on, at least 1.
         coherence: share of the line's power that winds about the hub, 0 to 1.
-        flicker_hz: frequency of the strongest line there at which all cells change at once; 0 where
-            there is none.
+        flicker_hz: frequency of the strongest line there at which all cells change at once, as
+            light that flickers does; 0 where there is none.
     """
 
     ellipse: Ellipse
@@ -211,7 +215,8 @@ def acquire(
         line_hz = float(frequencies[peak])
         line = _Line.of(spectrum[:, :, peak], points)
         if line.standing > _STANDING_SHARE:
-            flicker_hz = flicker_hz or line_hz
+            if line_hz >= _SLOWEST_FLICKER_HZ:
+                flicker_hz = flicker_hz or line_hz
             rejections.append(Rejection(Reason.FLICKER, line.standing, _STANDING_SHARE, line_hz))
             continue
         tried += 1
