@@ -103,6 +103,10 @@ def _run() -> int:
             code = _run_app()
             sys.stdout.flush()
     except EvioError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:  # as the error may say
+            _discard_output()
         return _fail(str(error))
     except SystemExit as end:  # by a signal
         code = _code_of(end)
