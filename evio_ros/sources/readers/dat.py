@@ -16,7 +16,7 @@ from evio_ros.sources.codecs.dat import (
     WRAP_US,
     decode_records,
 )
-from evio_ros.sources.codecs.wrapped_time import unwrap
+from evio_ros.sources.codecs.wrapped_time import middle_time, unwrap
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
@@ -122,7 +122,7 @@ class DatFile(EventFile):
         self.statistics.invalid += invalid
         if len(columns):
             # The time of one event alone may be wrong.
-            self._newest = int(np.median(columns.t[-_AGREEING_EVENTS:]))
+            self._newest = middle_time(columns.t[-_AGREEING_EVENTS:])
         return columns
 
     def _go_to(self, t_us: int | None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
-from evio_ros.sources.codecs.wrapped_time import unwrap
+from evio_ros.sources.codecs.wrapped_time import middle_time, unwrap
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
@@ -84,5 +84,5 @@ class RecordFile(EventFile):
         columns = self._decode(data.reshape(count, self.record_bytes))
         if not first and len(columns):
             # The time of one event alone may be wrong.
-            newest = int(np.median(columns.t[:_AGREEING_RECORDS]))
+            newest = middle_time(columns.t[:_AGREEING_RECORDS])
         return columns, first + count, int(unwrap(columns.t, newest, self._wrap_us))
