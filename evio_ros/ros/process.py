@@ -89,13 +89,13 @@ def _spin(node: EvioNode) -> None:
     `rclpy.spin_until_future_complete` leaves a callback with the future at every turn, which adds
     up to megabytes a minute.
     """
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    # A turn ends with a callback; a thread of the node's own may say that the work is done.
-    ended = node.create_guard_condition(lambda: None)
-    node.done.add_done_callback(lambda _: ended.trigger())
-    while rclpy.ok() and not node.done.done():
-        executor.spin_once()
+    with SingleThreadedExecutor() as executor:
+        executor.add_node(node)
+        # A turn ends with a callback; a thread of the node's own may say that the work is done.
+        ended = node.create_guard_condition(lambda: None)
+        node.done.add_done_callback(lambda _: ended.trigger())
+        while rclpy.ok() and not node.done.done():
+            executor.spin_once()
     if node.done.done():
         node.done.result()
 

@@ -6,7 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["middle_time", "unwrap"]
+__all__ = ["AGREEING_TIMES", "middle_time", "unwrap"]
+
+AGREEING_TIMES = 3
+"""So many times next to each other tell what time it is: one of them alone may be wrong."""
 
 
 def middle_time(t: NDArray[np.int64]) -> int:
@@ -22,8 +25,8 @@ def middle_time(t: NDArray[np.int64]) -> int:
 def unwrap(t, before, wrap):
     """Bring each time to within half a wrap of those before it; returns the time reached.
 
-    A time more than 3/16 of a wrap from them moves nothing after it, unless the next time agrees
-    with it. The bound lies amid the eighth and the quarter by which a wrong bit moves a time: so
+    A time more than 5/16 of a wrap from them moves nothing after it, unless the next time agrees
+    with it. The bound lies between the quarter and the half by which a wrong bit moves a time: so
     the step to such a time and the step back are on the same side of it.
 
     Args:
@@ -31,7 +34,7 @@ def unwrap(t, before, wrap):
         before: unwrapped time that others agree on.
         wrap: period of the stored times.
     """
-    half, near, agreed = wrap // 2, 3 * wrap // 16, wrap // 16
+    half, near, agreed = wrap // 2, 5 * wrap // 16, wrap // 16
     last = before
     for i in range(t.size):
         step = (t[i] - before + half) % wrap - half
