@@ -15,8 +15,8 @@ from evio_ros.nodes.packet_topic import PacketPublisher
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.camera_info import read_camera_info
-from evio_ros.ros.event_messages import stamp_of
 from evio_ros.ros.quality_of_service import kept_quality, results_quality
+from evio_ros.ros.stamps import stamp_of
 
 __all__ = ["DriverOutputs", "OutputParameters"]
 

@@ -12,7 +12,6 @@ from evio_ros.errors import EventError
 from evio_ros.events import EventWindow
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
-from evio_ros.ros.event_messages import nanoseconds_of
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.event_subscription import (
     Choice,
@@ -24,6 +23,7 @@ from evio_ros.ros.geometry_limit import GeometryLimit
 from evio_ros.ros.message_queue import MessageQueue
 from evio_ros.ros.publisher_choice import MessageMark, follow_one
 from evio_ros.ros.quality_of_service import EventsQualityParameters, packets_quality
+from evio_ros.ros.stamps import nanoseconds_of
 from evio_ros.sources.codecs.packet_stream import PacketStream
 
 __all__ = ["EventInputParameters", "EventSubscriber", "subscribe_to_events"]

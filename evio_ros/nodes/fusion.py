@@ -29,11 +29,11 @@ from evio_ros.parameters import Parameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.delay_statistics import DelayStatistics
 from evio_ros.ros.diagnostics import Report
-from evio_ros.ros.event_messages import nanoseconds_of, stamp_of
 from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
 from evio_ros.ros.rotation_messages import rotor_values, sound_estimates
+from evio_ros.ros.stamps import nanoseconds_of, stamp_of
 from evio_ros.ros.steady_timer import restart_timer
 from evio_ros.ros.topic_graph import publishers_of
 from evio_ros.rotor_state import Source

@@ -20,13 +20,14 @@ from evio_ros.errors import EventError
 from evio_ros.msg import EventArray, RotationState, RotationStateArray
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.detection_messages import TRACKS_TOPIC, objects_of
-from evio_ros.ros.event_messages import from_message, nanoseconds_of
+from evio_ros.ros.event_messages import from_message
 from evio_ros.ros.event_publisher import EVENTS_TOPIC
 from evio_ros.ros.geometry_limit import GeometryLimit
 from evio_ros.ros.polled_subscription import PolledSubscription
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.raw_event_array import read_event_array
 from evio_ros.ros.rotation_messages import estimate_of
+from evio_ros.ros.stamps import nanoseconds_of
 from evio_ros.thinning import Thinner
 from evio_ros.tracked_object import TrackedObject
 from evio_ros.web.live_view import (

@@ -12,8 +12,8 @@ from evio_ros.errors import EventError, ParameterError
 from evio_ros.events import EventWindow
 from evio_ros.playback.live import LivePlayer
 from evio_ros.playback.replay import ReplayParameters
-from evio_ros.ros.event_messages import stamp_of
 from evio_ros.ros.quality_of_service import packets_quality
+from evio_ros.ros.stamps import stamp_of
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.codecs.event_packet import EventPacketEncoder
 from evio_ros.sources.codecs.packet_stream import PacketStream

@@ -15,8 +15,8 @@ from evio_ros.msg import EventTensor
 from evio_ros.nodes.event_input import EventInputParameters
 from evio_ros.parameters import parameter
 from evio_ros.ros.base_node import EvioNode
-from evio_ros.ros.event_messages import nanoseconds_of
 from evio_ros.ros.event_subscription import ReceptionStatistics, SensorClock
+from evio_ros.ros.stamps import nanoseconds_of
 from evio_ros.ros.tensor_messages import tensor_of
 
 __all__ = ["EventOrTensorParameters", "subscribe_to_histograms"]

@@ -9,8 +9,8 @@ from rclpy.node import Node
 
 from evio_ros.events import EventWindow
 from evio_ros.msg import ExternalTrigger, ExternalTriggerArray
-from evio_ros.ros.event_messages import stamp_of
 from evio_ros.ros.quality_of_service import results_quality
+from evio_ros.ros.stamps import stamp_of
 from evio_ros.sources.base import EventSource, TriggerSource
 from evio_ros.sources.raw_columns import FARTHEST_TRIGGER_US, Triggers
 

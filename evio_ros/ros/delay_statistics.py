@@ -6,7 +6,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.clock import Clock
 
-from evio_ros.ros.event_messages import nanoseconds_of
+from evio_ros.ros.stamps import nanoseconds_of
 
 __all__ = ["DelayStatistics"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from evio_ros.ros.event_messages import nanoseconds_of, stamp_of
+from evio_ros.ros.stamps import nanoseconds_of, stamp_of
 from evio_ros.tracked_object import TrackedObject
 
 __all__ = ["DETECTIONS_TOPIC", "TRACKS_TOPIC", "detection_array", "object_values", "objects_of"]

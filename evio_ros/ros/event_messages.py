@@ -5,28 +5,17 @@ from __future__ import annotations
 from array import array
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 
 from evio_ros.errors import EventError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.msg import EventArray
 from evio_ros.ros.raw_event_array import RawEventArray
+from evio_ros.ros.stamps import stamp_of
 
-__all__ = ["from_message", "nanoseconds_of", "stamp_of", "to_message"]
+__all__ = ["from_message", "to_message"]
 
 _LARGEST_UINT32 = (1 << 32) - 1
-
-
-def stamp_of(time_ns: int) -> Time:
-    """A message's stamp from nanoseconds of ROS time."""
-    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
-    return Time(sec=seconds, nanosec=nanoseconds)
-
-
-def nanoseconds_of(stamp: Time) -> int:
-    """Nanoseconds of ROS time from a message's stamp."""
-    return int(1_000_000_000 * stamp.sec + stamp.nanosec)
 
 
 def to_message(window: EventWindow, seq: int, frame_id: str, stamp_ns: int) -> EventArray:

@@ -17,7 +17,7 @@ from evio_ros.errors import EventError
 from evio_ros.events import EventWindow
 from evio_ros.msg import EventArray, EventReceipt
 from evio_ros.ros.delay_statistics import DelayStatistics
-from evio_ros.ros.event_messages import from_message, stamp_of
+from evio_ros.ros.event_messages import from_message
 from evio_ros.ros.event_publisher import EVENTS_TOPIC, RECEIPTS_TOPIC
 from evio_ros.ros.geometry_limit import GeometryLimit
 from evio_ros.ros.local_events import LocalInbox, LocalMessage, is_composed, local_channel
@@ -29,6 +29,7 @@ from evio_ros.ros.quality_of_service import (
     receipts_quality,
 )
 from evio_ros.ros.raw_event_array import RawEventArray, read_event_array
+from evio_ros.ros.stamps import stamp_of
 from evio_ros.ros.steady_timer import steady_timer
 from evio_ros.windowing import LONGEST_GAP_US
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
-from rclpy.time import Time
 
 from evio_ros.errors import EventError
 from evio_ros.msg import EventArray
+from evio_ros.ros.stamps import nanoseconds_of
 
 __all__ = ["RawEventArray", "read_event_array"]
 
@@ -112,7 +112,7 @@ def _converted(message: EventArray) -> RawEventArray:
         message.height,
         message.time_base,
         message.duration,
-        Time.from_msg(message.header.stamp).nanoseconds,
+        nanoseconds_of(message.header.stamp),
         message.header.frame_id,
         np.frombuffer(message.t, np.uint32),
         np.frombuffer(message.x, np.uint16),

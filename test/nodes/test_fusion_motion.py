@@ -17,10 +17,11 @@ from std_msgs.msg import Header
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, SensorSize
-from evio_ros.ros.event_messages import stamp_of, to_message
+from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import state_array
+from evio_ros.ros.stamps import stamp_of
 
 SIZE = SensorSize(320, 240)
 STEP_US = 50_000

@@ -24,7 +24,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.rotation.tracking.phase_filter import WindowMotion
+from evio_ros.rotation.tracking.phase_filter import (
+    WindowMotion,
+    correct_by,
+    predict_motion,
+    with_room,
+)
 
 __all__ = ["ObservedErrors"]
 
@@ -209,44 +214,18 @@ class ObservedErrors:
         since_s = times_s[-1] - self._longest_s - _LATER_S - 2 * _TOGETHER_S
         if self._waiting:
             since_s = min(since_s, self._waiting[0].start_s)
-        kept = self._log[max(int(np.searchsorted(times_s, since_s)) - 1, 0) :].copy()
-        if 2 * len(kept) > len(self._log):
-            self._log = np.zeros(2 * len(self._log), _LOG)
-        self._log[: len(kept)] = kept
-        self._count = len(kept)
+        first = max(int(np.searchsorted(times_s, since_s)) - 1, 0)
+        self._log, self._count = with_room(self._log, first)
 
 
 @njit(cache=True, nogil=True)
 def _add(state, covariance, phase, variance, jerk_power, dt, row):
     """Predict by dt, write down in row[0], correct by a phase; state and covariance in place."""
+    predict_motion(state, covariance, jerk_power, dt)
     here = row[0]
-    half = 0.5 * dt * dt
-    state[0] += dt * state[1] + half * state[2]
-    state[1] += dt * state[2]
-    for j in range(3):
-        covariance[0, j] += dt * covariance[1, j] + half * covariance[2, j]
-        covariance[1, j] += dt * covariance[2, j]
-    for i in range(3):
-        covariance[i, 0] += dt * covariance[i, 1] + half * covariance[i, 2]
-        covariance[i, 1] += dt * covariance[i, 2]
-    covariance[0, 0] += jerk_power * dt**5 / 20
-    covariance[0, 1] += jerk_power * dt**4 / 8
-    covariance[0, 2] += jerk_power * dt**3 / 6
-    covariance[1, 1] += jerk_power * dt**3 / 3
-    covariance[1, 2] += jerk_power * dt**2 / 2
-    covariance[2, 2] += jerk_power * dt
-    for i in range(3):
-        for j in range(i):
-            covariance[i, j] = covariance[j, i]
-    here.innovation = phase - state[0]
-    here.variance = covariance[0, 0] + variance
     here.state[:] = state
     here.covariance[:] = covariance
-    for i in range(3):
-        gain = here.covariance[i, 0] / here.variance
-        state[i] += gain * here.innovation
-        for j in range(3):
-            covariance[i, j] -= gain * here.covariance[0, j]
+    here.innovation, here.variance = correct_by(state, covariance, 0, phase, variance)
 
 
 @njit(cache=True, nogil=True)

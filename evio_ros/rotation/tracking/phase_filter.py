@@ -30,7 +30,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["Motion", "PhaseFilter", "WindowMotion", "calm_share"]
+__all__ = [
+    "Motion",
+    "PhaseFilter",
+    "WindowMotion",
+    "calm_share",
+    "correct_by",
+    "predict_motion",
+    "with_room",
+]
 
 _Real = NDArray[np.float64]
 
@@ -379,15 +387,23 @@ class PhaseFilter:
         if self._count < len(self._history):
             return
         first = self._first_since(2 * self.window_us)
-        kept = self._history[first:].copy()
-        if 2 * len(kept) > len(self._history):
-            self._history = np.zeros(2 * len(self._history), _HISTORY)
-        self._history[: len(kept)] = kept
-        self._count = len(kept)
+        self._history, self._count = with_room(self._history, first)
+
+
+def with_room(rows: NDArray[np.void], first: int) -> tuple[NDArray[np.void], int]:
+    """A full array without the rows before `first`, with room, and the number of rows in it.
+
+    It is the same array unless more than half of its rows stay; then it is twice as long.
+    """
+    kept = rows[first:].copy()
+    if 2 * len(kept) > len(rows):
+        rows = np.zeros(2 * len(rows), rows.dtype)
+    rows[: len(kept)] = kept
+    return rows, len(kept)
 
 
 @njit(cache=True, nogil=True)
-def _predict(state, covariance, noise, dt):
+def predict_motion(state, covariance, noise, dt):
     """Move phase, speed, acceleration and any further constant states by dt, in place."""
     state[0] += dt * (state[1] + 0.5 * dt * state[2])
     state[1] += dt * state[2]
@@ -410,7 +426,7 @@ def _predict(state, covariance, noise, dt):
 
 
 @njit(cache=True, nogil=True)
-def _correct(state, covariance, element, value, variance):
+def correct_by(state, covariance, element, value, variance):
     """Take in a measurement of one element, in place; its innovation and the variance of that."""
     n = len(state)
     innovation = value - state[element]
@@ -432,13 +448,13 @@ def _slice(state, covariance, measured, inflation, noise, dt):
     """One slice: half a step, the measurement in its middle, half a step."""
     for i in range(3):
         covariance[i, i] += inflation[i]
-    _predict(state, covariance, noise, 0.5 * dt)
+    predict_motion(state, covariance, noise, 0.5 * dt)
     innovation, expected = 0.0, math.inf
     if measured[1] < math.inf:
-        innovation, expected = _correct(state, covariance, 0, measured[0], measured[1])
+        innovation, expected = correct_by(state, covariance, 0, measured[0], measured[1])
     if measured[3] < math.inf:
-        _correct(state, covariance, 1, measured[2], measured[3])
-    _predict(state, covariance, noise, 0.5 * dt)
+        correct_by(state, covariance, 1, measured[2], measured[3])
+    predict_motion(state, covariance, noise, 0.5 * dt)
     return innovation, expected
 
 
@@ -519,7 +535,7 @@ def _next_variance(covariance, inflation, noise, dt):
     moved = covariance.copy()
     for i in range(3):
         moved[i, i] += inflation[i]
-    _predict(np.zeros(3), moved, noise, 0.5 * dt)
+    predict_motion(np.zeros(3), moved, noise, 0.5 * dt)
     return moved[0, 0]
 
 

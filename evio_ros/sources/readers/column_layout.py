@@ -113,6 +113,11 @@ class Layout:
     reason: str = ""
     seconds: int | None = None
 
+    @property
+    def all_places(self) -> tuple[int, ...]:
+        """Numbers of the columns of t, x, y and p, and where there is one of whole seconds."""
+        return self.places if self.seconds is None else (*self.places, self.seconds)
+
 
 def role_of(name: str) -> _ColumnName | None:
     """What a column's name says; None where it says nothing."""

@@ -16,7 +16,7 @@ from evio_ros.sources.codecs.dat import (
     WRAP_US,
     decode_records,
 )
-from evio_ros.sources.codecs.wrapped_time import middle_time, unwrap
+from evio_ros.sources.codecs.wrapped_time import AGREEING_TIMES, middle_time, unwrap
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
@@ -30,7 +30,6 @@ _PIECE_EVENTS = 1 << 16
 _MOST_INVALID = 0.1
 _FEWEST_ZEROS = 64
 _INDEX_ENTRIES = 512
-_AGREEING_EVENTS = 3
 
 
 class DatFile(EventFile):
@@ -121,8 +120,7 @@ class DatFile(EventFile):
         self._next += len(columns) + invalid
         self.statistics.invalid += invalid
         if len(columns):
-            # The time of one event alone may be wrong.
-            self._newest = middle_time(columns.t[-_AGREEING_EVENTS:])
+            self._newest = middle_time(columns.t[-AGREEING_TIMES:])
         return columns
 
     def _go_to(self, t_us: int | None) -> None:

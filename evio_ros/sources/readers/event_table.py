@@ -201,8 +201,7 @@ class _MatrixTable:
     def read(self, part: slice) -> tuple[NDArray[Any], ...]:
         """Columns t, x, y, p of a range of events."""
         rows = self.array[:, part].T if self.is_flat else self.array[part]
-        t, x, y, p = (rows[:, place] for place in self.layout.places)
-        seconds = [] if self.layout.seconds is None else [rows[:, self.layout.seconds]]
+        t, x, y, p, *seconds = (rows[:, place] for place in self.layout.all_places)
         return _with_seconds(t, seconds, self.layout.unit), x, y, p
 
 
@@ -271,8 +270,7 @@ def column_table(arrays: Mapping[str, _Array | Column]) -> _ColumnTable | None:
     layout = named_columns(names)
     if layout is None:
         return None
-    places = [*layout.places, *([] if layout.seconds is None else [layout.seconds])]
-    chosen = [names[place] for place in places]
+    chosen = [names[place] for place in layout.all_places]
     columns = [column for name in chosen for column in _flat(named[name])]
     if len(columns) < len(chosen) or len({column.shape for column in columns}) > 1:
         shapes = {name: named[name].shape for name in chosen}
@@ -300,8 +298,8 @@ def unnamed_table(arrays: Mapping[str, _Array]) -> _ColumnTable | None:
     layout = layout_by_values(sample)
     if layout is None:
         return None
-    places = [*layout.places, *([] if layout.seconds is None else [layout.seconds])]
-    return _ColumnTable(tuple(flat[place] for place in places), layout.unit, layout.reason)
+    chosen = tuple(flat[place] for place in layout.all_places)
+    return _ColumnTable(chosen, layout.unit, layout.reason)
 
 
 def _flat(array: _Array | Column) -> list[Column]:
@@ -324,8 +322,7 @@ def record_table(array: _Array) -> _RecordTable | None:
         return None
     if len(array.shape) not in (1, 2) or array.shape[1:] not in ((), (1,)):
         raise EventError(f"records are not flat but {array.shape}")
-    places = [*layout.places, *([] if layout.seconds is None else [layout.seconds])]
-    chosen = [names[place] for place in places]
+    chosen = [names[place] for place in layout.all_places]
     for name in chosen:
         _check_numbers(name, fields[name][1])
     return _RecordTable(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import SourceError
-from evio_ros.sources.codecs.wrapped_time import middle_time, unwrap
+from evio_ros.sources.codecs.wrapped_time import AGREEING_TIMES, middle_time, unwrap
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
@@ -17,7 +17,6 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 __all__ = ["RecordFile"]
 
 _PIECE_RECORDS = 1 << 16
-_AGREEING_RECORDS = 3
 _INDEX_PIECES = 16
 """Pieces between entries of the index of times."""
 
@@ -83,6 +82,5 @@ class RecordFile(EventFile):
         data = np.frombuffer(self._read_at(offset, count * self.record_bytes), np.uint8)
         columns = self._decode(data.reshape(count, self.record_bytes))
         if not first and len(columns):
-            # The time of one event alone may be wrong.
-            newest = middle_time(columns.t[:_AGREEING_RECORDS])
+            newest = middle_time(columns.t[:AGREEING_TIMES])
         return columns, first + count, int(unwrap(columns.t, newest, self._wrap_us))
