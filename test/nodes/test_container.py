@@ -61,10 +61,12 @@ def test_all_nodes_in_one_process_give_the_results_of_the_library(recording, tmp
     found = [(int(row["t_us"]), float(row["rpm"]), float(row["angle_rad"])) for row in rows]
     assert len(expected) >= 5
     # The library leaves out a last window that the recording does not fill. Fusion passes speeds on
-    # and smooths angles.
-    assert [row[:2] for row in found[: len(expected)]] == [row[:2] for row in expected]
-    for (*_, angle_rad), (*_, right_rad) in zip(found, expected, strict=False):
-        assert angle_rad == pytest.approx(right_rad, abs=1e-3)
+    # and smooths angles. Sums of vectorised loops may differ in the last bits.
+    for (t_us, rpm, angle_rad), right in zip(found, expected, strict=False):
+        assert t_us == right[0]
+        assert rpm == pytest.approx(right[1], rel=1e-9)
+        assert angle_rad == pytest.approx(right[2], abs=1e-3)
+    assert len(found) >= len(expected)
     assert len(found) <= len(expected) + 1
 
 
