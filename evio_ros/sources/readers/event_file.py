@@ -20,7 +20,7 @@ from evio_ros.sources.readers.packed_file import (
 )
 from evio_ros.sources.readers.recording import Recording
 
-__all__ = ["EventFile", "is_packed", "open_as_it_is", "open_regular_file"]
+__all__ = ["EventFile", "open_as_it_is", "open_packed_file", "open_regular_file"]
 
 _UNPACKED_PIECE = 1 << 20
 
@@ -33,17 +33,25 @@ def open_regular_file(path: str) -> BinaryIO:
             cannot be unpacked.
     """
     file = open_as_it_is(path)
-    packing = packing_of(os.pread(file.fileno(), START_BYTES, 0))
+    packing = _packing(file)
     if packing is None:
         return file
     with file:
         return _unpacked(file, packing, path)
 
 
-def is_packed(path: str) -> bool:
-    """Whether `open_regular_file` would unpack a file; raises as it does."""
+def open_packed_file(path: str) -> BinaryIO | None:
+    """What a packed file holds, as `open_regular_file` gives it; None where it is not packed.
+
+    For libraries that open files themselves. Raises as `open_regular_file`.
+    """
     with open_as_it_is(path) as file:
-        return packing_of(file.read(START_BYTES)) is not None
+        packing = _packing(file)
+        return None if packing is None else _unpacked(file, packing, path)
+
+
+def _packing(file: BinaryIO) -> str | None:
+    return packing_of(os.pread(file.fileno(), START_BYTES, 0))
 
 
 def open_as_it_is(path: str) -> BinaryIO:
