@@ -1,4 +1,4 @@
-"""Every `evio ...` that the documents and the help show is one that `evio` takes."""
+"""Commands that the documents and the help show are ones that `evio` and the scripts take."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ DOCUMENTS = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 DOCUMENTS += (ROOT / "evio_ros" / "detection" / "models").glob("*.md")
 IN_BLOCK = re.compile(r"^ {4}(?:\$ )?(evio .*)$", re.MULTILINE)
 IN_TEXT = re.compile(r"`(evio [a-z-]+ -[^`]*)`")
+SCRIPT = re.compile(r"python ((?:bench|test|tools)/\w+\.py)([^`\n]*)")
 IN_HELP = re.compile(r"^ *Example: (evio .*)$", re.MULTILINE)
 REMARK = re.compile(r"  .*")
 
@@ -33,6 +34,11 @@ def shown() -> Iterator[str]:
 def options_in_text() -> Iterator[str]:
     for document in DOCUMENTS:
         yield from IN_TEXT.findall(document.read_text(encoding="utf-8"))
+
+
+def scripts() -> Iterator[tuple[str, str]]:
+    for document in DOCUMENTS:
+        yield from SCRIPT.findall(document.read_text(encoding="utf-8"))
 
 
 def verb_of(words: list[str]):
@@ -59,6 +65,13 @@ def test_the_options_of_a_mention_exist(line):
     command, arguments = verb_of(shlex.split(line))
     known = {name for parameter in command.params for name in parameter.opts}
     assert {word for word in arguments if word.startswith("-")} <= known
+
+
+@pytest.mark.parametrize(("script", "arguments"), sorted(set(scripts())))
+def test_a_script_is_there_and_has_the_options(script, arguments):
+    source = (ROOT / script).read_text(encoding="utf-8")
+    for option in re.findall(r"--[a-z-]+", arguments):
+        assert f'"{option}"' in source
 
 
 def test_each_verb_that_takes_something_has_an_example_in_its_help():
