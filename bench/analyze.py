@@ -6,6 +6,7 @@ yardsticks of the same run.
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 
@@ -47,6 +48,7 @@ def processor_s(work: Callable[[str], int], path: str) -> float:
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     table = Table(title="evio analyze, windows of 100 ms every 50 ms, one core")
     for heading in ("scene", "events", "Mev/s of the scene", "read", "measure", "times real time"):
         table.add_column(heading, justify="right")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from real_takes import FOLDER, _from_zero, _retime_of, _retimed
+from real_takes import FOLDER, from_zero, retime_of, retimed
 from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
@@ -138,15 +138,15 @@ def draw(examples: Examples, told: Told, path: Path) -> None:
 def takes() -> Iterator[LabelledEstimates]:
     """The real takes at speeds drawn at random, as they are and made harder."""
     random = np.random.default_rng(5)
-    retime = _retime_of(FOLDER / "retime.py")
+    retime = retime_of(FOLDER / "retime.py")
     paths = [path for path in sorted(FOLDER.glob("*.aedat4")) if "_crop" not in path.stem]
     for number, path in enumerate(paths):
         record = json.loads((FOLDER / f"{path.stem}.truth.json").read_text())
-        events = _from_zero(path)
+        events = from_zero(path)
         for variant in range(VARIANTS):
             rpm = math.exp(random.uniform(math.log(200.0), math.log(2500.0)))
             share = float(random.choice((1.0, 0.33, 0.1)))
-            take = _retimed(path.stem, events, record, rpm, share, retime)
+            take = retimed(path.stem, events, record, rpm, share, retime)
             seed = number * VARIANTS + variant
             batch = harder(take.events, seed) if variant % 3 else take.events
             disc = DiscPath.fixed(Ellipse(take.truth.hub, (DISC_PX, DISC_PX), 0.0))

@@ -40,7 +40,9 @@ Cues = Callable[[EventWindow], list[tuple[float, float, float, float]]]
 
 def main() -> None:
     """Print what is found of each scene, then the shares."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--scenes", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--model", help="a network that gives the cues; none takes truth")

@@ -153,7 +153,7 @@ def takes(
         names: of the recordings; None for all.
         kinds: `AS_IT_IS`, `CUT` or those of `kind_of`; None for all.
     """
-    retime = _retime_of(folder / "retime.py")
+    retime = retime_of(folder / "retime.py")
     for path in sorted(folder.glob("*.aedat4")):
         name = path.stem
         if names and name not in names:
@@ -162,14 +162,14 @@ def takes(
         record = json.loads((folder / f"{original}.truth.json").read_text())
         times, angles = np.array(record["t_us"]), np.array(record["angle_rad"])
         hub = float(record["hub"][0]), float(record["hub"][1])
-        events = _from_zero(path)
+        events = from_zero(path)
         kind = AS_IT_IS if name == original else CUT
         if kinds is None or kind in kinds:
             yield Take(name, kind, events, Truth(hub, times, angles))
         wobble: NDArray[np.float64] | None = None
         for rpm, share in itertools.product(SPEEDS_RPM, SHARES) if kind == AS_IT_IS else ():
             if kinds is None or kind_of(rpm, share) in kinds:
-                take = _retimed(name, events, record, rpm, share, retime)
+                take = retimed(name, events, record, rpm, share, retime)
                 if wobble is None:
                     wobble = _wobble_of(take)
                 yield replace(take, truth=replace(take.truth, wobble_rad=wobble))
@@ -276,7 +276,8 @@ def main() -> int:
     return 0
 
 
-def _from_zero(path: Path) -> EventBatch:
+def from_zero(path: Path) -> EventBatch:
+    """All events of a recording, in µs from its first one."""
     with open_recording(str(path)) as source:
         events = EventBatch.concatenate(source.size, list(source.batches()))
     return EventBatch(events.size, events.t - events.t[0], events.x, events.y, events.polarity)
@@ -301,17 +302,18 @@ def _wobble_of(take: Take) -> NDArray[np.float64]:
     return np.asarray(wobble - wobble.mean())
 
 
-def _retime_of(script: Path) -> Callable[..., Any]:
+def retime_of(script: Path) -> Callable[..., Any]:
+    """The function `retimed` of the takes' own script."""
     spec = importlib.util.spec_from_file_location("retime", script)
     if spec is None or spec.loader is None:
         raise SystemExit(f"{script} is missing")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    retimed: Callable[..., Any] = module.retimed
-    return retimed
+    function: Callable[..., Any] = module.retimed
+    return function
 
 
-def _retimed(
+def retimed(
     name: str,
     events: EventBatch,
     record: dict[str, Any],
@@ -319,6 +321,7 @@ def _retimed(
     share: float,
     retime: Callable[..., Any],
 ) -> Take:
+    """A take whose one turn is repeated at a speed in rpm, by a share of its events."""
     columns = {"t": events.t, "x": events.x, "y": events.y, "p": events.polarity.astype(np.uint8)}
     columns |= {"width": np.array(events.size.width), "height": np.array(events.size.height)}
     made, right = retime(columns, record, rpm, math.ceil(RETIMED_S * rpm / 60), share)

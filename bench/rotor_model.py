@@ -51,7 +51,9 @@ class Shown:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="rotor")
     parser.add_argument("--score", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each simulated scene")

@@ -45,7 +45,9 @@ WINDOW_US = 50_000
 
 def main() -> None:
     """Measure what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--official", type=Path, help="a checkout of the official code")
     parser.add_argument("--windows", type=int, default=20, help="windows that are timed")
     parser.add_argument("--threads", type=int, default=2)

@@ -1,7 +1,5 @@
 """How long a step takes while rotors are followed and others are looked for in a tree.
 
-python bench/search_latency.py
-
 Four rotors of a drone, and one, beside a swaying tree in which rotors are looked for in vain again
 and again. The detector is given slice after slice, as its node does. Processor time of one core: of
 the step in which rotors are found first, which waits for their search; and of all steps after it,
@@ -11,6 +9,7 @@ that follows.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from dataclasses import replace
@@ -98,8 +97,9 @@ def rows(rotors: int, path: Path) -> list[list[str]]:
     return made
 
 
-def main() -> int:
-    """Run the benchmark; returns the exit status."""
+def main() -> None:
+    """Print the table."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     table = Table(title="A step while rotors are followed, one core, processor time")
     for heading in ("rotors", "Mev/s", "step", "searches", "time", "median", "99 %", "longest"):
         table.add_column(heading, justify="right")
@@ -107,8 +107,7 @@ def main() -> int:
         for row in rows(rotors, cached_preset(f"tree_and_rotors_{rotors}", scene_with(rotors))):
             table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 100).print(table)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -48,7 +48,7 @@ TONIC_EVENT = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 
 _TimeUnit = Literal["s", "ms", "us", "ns"]
 
-_MICROSECONDS: dict[str, tuple[int, int]] = {
+_MICROSECONDS: dict[_TimeUnit, tuple[int, int]] = {
     "s": (1_000_000, 1),
     "ms": (1_000, 1),
     "us": (1, 1),
@@ -308,7 +308,7 @@ def _without_unit(t: NDArray[Any], unit: _TimeUnit | None) -> tuple[NDArray[np.i
         raise EventError(f"t of event {int(np.isnat(t).argmax())} is not a time")
     for known in _MICROSECONDS:
         if t.dtype == np.dtype(f"timedelta64[{known}]"):
-            return t.astype(np.int64), known  # type: ignore[return-value]
+            return t.astype(np.int64), known
     raise EventError(f"t is {t.dtype}, not timedelta64 of s, ms, us or ns")
 
 

@@ -1,13 +1,10 @@
-"""Draw the pictures of docs/accuracy.md: what each scene shows and what is measured in it.
-
-python tools/draw_scenes.py docs/pictures [SCENE ...]
-"""
+"""Draw the pictures of docs/accuracy.md: what each scene shows and what is measured in it."""
 
 from __future__ import annotations
 
+import argparse
 import io
 import math
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -37,20 +34,20 @@ COLORS = 48
 """Colours of a picture: few keep the files small."""
 
 
-def main() -> int:
+def main() -> None:
     """Draw the scenes named, or all."""
-    if len(sys.argv) < 2:
-        print(__doc__, file=sys.stderr)
-        return 2
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the pictures go, e.g. docs/pictures")
+    parser.add_argument("scenes", nargs="*", metavar="SCENE", help="default: all")
+    chosen = parser.parse_args()
+    folder: Path = chosen.folder
     folder.mkdir(parents=True, exist_ok=True)
-    for scene in sys.argv[2:] or PRESETS:
+    for scene in chosen.scenes or PRESETS:
         picture = io.BytesIO()
         draw(scene).savefig(picture, format="png", dpi=80)
         few = Image.open(picture).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
         few.save(folder / f"{scene}.png", optimize=True)
         print(f"{scene}.png", (folder / f"{scene}.png").stat().st_size)
-    return 0
 
 
 def draw(scene: str) -> Figure:
@@ -185,4 +182,4 @@ def _is_near(estimate: RotorEstimate, rotor: RotorTruth, t_us: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

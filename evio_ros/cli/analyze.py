@@ -112,6 +112,8 @@ def analyze(
 
     Rotors are found by themselves. A summary is printed; --json, --csv and --plot keep the details
     of one recording, --out those of many.
+
+    Example: evio analyze fan.raw --window-ms 20 --plot fan.png --json fan.jsonl
     """
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.cli.progress import progress_bar
@@ -132,7 +134,7 @@ def analyze(
         options = AnalysisOptions(parameters, start, duration, roi, time_unit, not causal)
         analyze_many(recordings, out, options, jobs, dask)
         return
-    recording = _the_only(recordings, dask)
+    recording = _the_only(recordings, jobs, dask)
     _refuse_overwriting(recording, [json_path, csv_path, plot_path])
     name = Path(recording).name
     with ExitStack() as stack:
@@ -156,9 +158,11 @@ def analyze(
     summary.print(source.statistics, output, explain)
 
 
-def _the_only(recordings: Sequence[str], dask: str | None) -> str:
-    if len(recordings) > 1 or dask is not None:
-        raise ParameterError("--out: name the folder for the results of several recordings")
+def _the_only(recordings: Sequence[str], jobs: int, dask: str | None) -> str:
+    if len(recordings) > 1 or jobs > 1 or dask is not None:
+        raise ParameterError(
+            "--out: name the folder for the results; several recordings, --jobs and --dask need it"
+        )
     return recordings[0]
 
 

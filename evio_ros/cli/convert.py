@@ -52,6 +52,8 @@ def convert(
 
     Endings: .dat, .raw (EVT3), .h5, .hdf5, .csv, .txt, .npz, .bag and .mcap (a rosbag2 folder with
     MCAP storage), .db3 (one with SQLite storage). Events, times and geometry stay as they are.
+
+    Example: evio convert fan.raw fan.h5 --start 2 --duration 5 --filter hot_pixels=learn
     """
     from evio_ros.cli.progress import progress_bar
     from evio_ros.sources.conversion import convert as copy_events

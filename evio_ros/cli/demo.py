@@ -69,6 +69,8 @@ def demo(
     A driver, a rotation detector and a fusion node run as processes of their own and talk over DDS.
     The measured speed is shown as it comes, and where the truth is known, compared with it. With
     --web a dashboard node serves a page and an API instead, until Ctrl-C.
+
+    Example: evio demo fan.raw --duration 2
     """
     from rich.console import Console
 

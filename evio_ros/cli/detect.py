@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -49,6 +49,8 @@ def detect(
     """Find objects in RECORDING with a recurrent vision transformer, and follow them.
 
     A line is printed for each track: what it is, when it was seen, how certain.
+
+    Example: evio detect drone.raw --score 0.5 --json drone.jsonl
     """
     from evio_ros.cli.progress import progress_bar
     from evio_ros.detection.network import NetworkParameters, open_network
@@ -90,7 +92,7 @@ class _Sighting:
     score: float
 
 
-def _open_lines(stack: ExitStack, path: str | None) -> OutputFile | Any | None:
+def _open_lines(stack: ExitStack, path: str | None) -> OutputFile | TextIO | None:
     from evio_ros.atomic_file import atomic_file
 
     if path is None:
@@ -108,7 +110,7 @@ def _note(seen: dict[int, _Sighting], found: DetectedObjects, start_us: int) -> 
         one.score = max(one.score, track.score)
 
 
-def _row(found: DetectedObjects) -> dict[str, Any]:
+def _row(found: DetectedObjects) -> dict[str, object]:
     classes = found.classes
     boxes = found.boxes
     return {
@@ -137,7 +139,7 @@ def _rounded(numbers: list[float]) -> list[float]:
     return [round(number, 2) for number in numbers]
 
 
-def _print(seen: dict[int, _Sighting], detector: ObjectDetector, file: Any) -> None:
+def _print(seen: dict[int, _Sighting], detector: ObjectDetector, file: TextIO) -> None:
     statistics = detector.statistics
     classes = detector.network.configuration.classes
     if not seen:

@@ -48,6 +48,8 @@ def evaluate(
     """Measure average precision (COCO) and false alarms of MODEL on held-out scenes.
 
     The scenes are simulated first, which takes some seconds each.
+
+    Example: evio evaluate rotor --scenes 20 --empty-scenes 20
     """
     from evio_ros.cli.progress import step_bar
     from evio_ros.detection.model_file import read_model

@@ -34,7 +34,10 @@ def info(
     ] = False,
     time_unit: TimeUnit = None,
 ) -> None:
-    """Tell what RECORDING holds: format, geometry, duration, rates, and anything suspicious."""
+    """Tell what RECORDING holds: format, geometry, duration, rates, and anything suspicious.
+
+    Example: evio info fan.csv --time-unit ms
+    """
     from evio_ros.cli.progress import progress_bar
     from evio_ros.sources.recording_statistics import RecordingStatistics
     from evio_ros.sources.registry import open_recording

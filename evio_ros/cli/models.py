@@ -47,7 +47,10 @@ def import_model(
         bool, typer.Option("--half", help="Keep float16 numbers: half the size.")
     ] = False,
 ) -> None:
-    """Convert CHECKPOINT to a model file. Nothing in the checkpoint is run."""
+    """Convert CHECKPOINT to a model file. Nothing in the checkpoint is run.
+
+    Example: evio models import rvt-t.ckpt --name gen1 --half
+    """
     from evio_ros.detection.model_store import import_checkpoint
 
     named = tuple(one.strip() for one in classes.split(",")) if classes else None

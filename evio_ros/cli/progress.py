@@ -9,9 +9,16 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-__all__ = ["counter_bar", "progress_bar", "step_bar"]
+__all__ = ["counter_line", "progress_bar", "step_bar"]
 
 _LINE_EVERY_S = 5.0
 _STEP_LINE_EVERY_S = 30.0
@@ -48,21 +55,21 @@ def _compilation_shown(bar: Progress, task: TaskID, title: str) -> Iterator[None
 
 
 @contextmanager
-def counter_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on the error stream, or lines now and then where that is no terminal.
+def counter_line(title: str) -> Iterator[Callable[[int], None]]:
+    """Count on the error stream what has no known end, in lines where that is no terminal.
 
     Args:
         title: what is counted.
-        total: about how many there will be.
 
     Yields:
         A function that takes how many there have been.
     """
     console = Console(file=sys.stderr)
     if console.is_terminal:
-        with Progress(console=console, transient=True) as bar:
-            task = bar.add_task(escape(title), total=total)
-            yield lambda done: bar.update(task, completed=min(done, total))
+        columns = (TextColumn("{task.description}: {task.completed}"), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as line:
+            task = line.add_task(escape(title), total=None)
+            yield lambda done: line.update(task, completed=done)
         return
     shown_s = time.monotonic()
 
@@ -70,7 +77,7 @@ def counter_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
         nonlocal shown_s
         if time.monotonic() - shown_s > _LINE_EVERY_S:
             shown_s = time.monotonic()
-            console.print(f"{title}: {done} of about {total}")
+            console.print(f"{title}: {done}")
 
     yield show
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evio_ros.cli.section import Region, region_of
+from evio_ros.cli.section import Region, TimeUnit, region_of
 from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
-LEAST_MS, MOST_MS = 0.001, 10_000.0
+_LEAST_MS, _MOST_MS = 0.001, 10_000.0
 _TIME_CONSTANTS = 8
 """Events older than so many time constants leave no visible trace."""
 
@@ -42,8 +42,12 @@ def render(
         float, typer.Option(help="Time constant of activity and time_surface.")
     ] = 20.0,
     roi: Region = None,
+    time_unit: TimeUnit = None,
 ) -> None:
-    """Draw the events of RECORDING about one moment."""
+    """Draw the events of RECORDING about one moment.
+
+    Example: evio render fan.raw --at 1.5 --kind time_surface --output fan.png
+    """
     import numpy as np
 
     from evio_ros.atomic_file import atomic_file
@@ -52,8 +56,10 @@ def render(
 
     if kind not in LOOKS:
         raise ParameterError(f"--kind: {kind!r} is not one of {', '.join(LOOKS)}")
+    if output.suffix.lower() != ".png":
+        raise ParameterError(f"{output}: the name must end in .png")
     window_us, tau_us = _microseconds("window-ms", window_ms), _microseconds("tau-ms", tau_ms)
-    with open_recording(recording) as source:
+    with open_recording(recording, time_unit=time_unit) as source:
         length_s = (source.end_us - source.start_us) * 1e-6
         if not at <= length_s:
             raise ParameterError(f"--at: {at:g} s is past the recording's end at {length_s:g} s")
@@ -80,9 +86,9 @@ def _png(picture: Picture) -> bytes:
 
 
 def _microseconds(name: str, milliseconds: float) -> int:
-    if not LEAST_MS <= milliseconds <= MOST_MS:
+    if not _LEAST_MS <= milliseconds <= _MOST_MS:
         raise ParameterError(
-            f"--{name}: {milliseconds:g} ms is not in {LEAST_MS:g} to {MOST_MS:g} ms"
+            f"--{name}: {milliseconds:g} ms is not in {_LEAST_MS:g} to {_MOST_MS:g} ms"
         )
     return round(milliseconds * 1e3)
 

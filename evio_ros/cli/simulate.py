@@ -55,6 +55,8 @@ def simulate(
     """Simulate an event camera that looks at a SCENE.
 
     Writes a DAT file, and beside it NAME.truth.json with the exact motion of every rotor.
+
+    Example: evio simulate drone_idle --duration 1 --output drone.dat
     """
     from evio_ros.cli.progress import progress_bar
     from evio_ros.playback.simulated_recording import record

@@ -44,6 +44,8 @@ def train(
     """Train a network on simulated scenes and write it to MODEL.
 
     Ctrl-C keeps what is done; the same command goes on from there. On a GPU: --device cuda.
+
+    Example: evio train mine.safetensors --start-from rotor --steps 2000
     """
     from evio_ros.cli.progress import step_bar
     from evio_ros.detection.model_file import read_model, write_model

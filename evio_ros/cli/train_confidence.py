@@ -37,6 +37,8 @@ def train_confidence(
     Simulates scenes drawn at random, runs the rotation detector over them as they are and with
     fewer events and more noise, lets fusion follow what it says, and trains on what was right. What
     is printed is told by forests that were not trained on the scene in question.
+
+    Example: evio train-confidence --scenes 200 --keep estimates.npz
     """
     from evio_ros.evaluation.confidence_training import (
         examples_of,
@@ -68,10 +70,10 @@ def train_confidence(
 
 
 def _simulated(first: int, count: int) -> Iterator[LabelledEstimates]:
-    from evio_ros.cli.progress import progress_bar
+    from evio_ros.cli.progress import step_bar
     from evio_ros.evaluation.training_scenes import measured_scene
 
-    with progress_bar("simulating scenes", count) as advance:
+    with step_bar("simulating scenes", count) as advance:
         for done in range(count):
             yield from measured_scene(first + done)
-            advance(done + 1)
+            advance(done + 1, "")

@@ -62,6 +62,8 @@ def view(
     """Show RECORDING in a browser while it is measured: events, rotors, speeds, spectra.
 
     The page is that of the dashboard node, and needs no network. Ctrl-C ends it.
+
+    Example: evio view scene:drone --rate 0.5
     """
     from evio_ros.playback.replay import ReplayParameters
     from evio_ros.rotation.detector_parameters import RotationDetectorParameters

@@ -108,9 +108,15 @@ def import_checkpoint(
 
     Raises:
         SourceError: where the checkpoint cannot be used, or the model file not be written.
-        ParameterError: where its weights are of no network of the family, or the name is none.
+        ParameterError: where its weights are of no network of the family, the name is none, or
+            PyTorch is missing.
     """
-    from evio_ros.detection.rvt_network import RvtNetwork
+    try:
+        from evio_ros.detection.rvt_network import RvtNetwork
+    except ImportError as error:
+        raise ParameterError(
+            f"checkpoints are read by PyTorch: pip install 'evio_ros[rvt]' ({error})"
+        ) from error
 
     name = name or Path(checkpoint).stem
     if not name or Path(name).name != name or name.startswith("."):

@@ -187,12 +187,12 @@ class _RotorScorer:
 
     def _is_right(self, t_us: int, estimate: RotorEstimate | None, rpm: float) -> bool:
         p = self._parameters
-        if rpm == 0:
-            # A rotor that stands makes no events: that it is not seen is an answer too.
-            seen = estimate is not None and estimate.confidence > p.false_confidence
-            return not seen or abs(estimate.rpm) <= p.stopped_rpm  # type: ignore[union-attr]
         if estimate is None:
-            return False
+            # A rotor that stands makes no events: that it is not seen is an answer too.
+            return rpm == 0
+        if rpm == 0:
+            is_seen = estimate.confidence > p.false_confidence
+            return not is_seen or abs(estimate.rpm) <= p.stopped_rpm
         truth_rpm = self._truth.mean_rpm(t_us - estimate.window_us, t_us)
         return abs(estimate.rpm - truth_rpm) <= p.recovered_error * abs(truth_rpm)
 

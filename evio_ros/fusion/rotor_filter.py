@@ -214,8 +214,10 @@ class RotorFilter:
         del self._history[place:]
         for one in (measured, *later):
             moment = self._newest
-            after = self._moved if isinstance(one, HubVelocity) else self._after
-            self._history.append((one, after(moment, one)))  # type: ignore[arg-type]
+            if isinstance(one, HubVelocity):
+                self._history.append((one, self._moved(moment, one)))
+            else:
+                self._history.append((one, self._after(moment, one)))
         outcome = self._history[place][1].outcome
         self._forget()
         return outcome

@@ -159,7 +159,7 @@ class ImageMotionEstimator:
         if pictures and window.start_us != pictures[-1].start_us + window.length_us:
             pictures.clear()
         pictures.append(self._picture(window))
-        if len(pictures) < pictures.maxlen:  # type: ignore[operator]
+        if len(pictures) <= self.parameters.baseline:
             return None
         before, after = pictures[0], pictures[-1]
         found = {region.id: self._region(before, after, region) for region in regions}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ class ObjectStream:
             if is_behind():
                 self._counters["windows_behind"] += 1
                 continue
-            yield from self._tried(lambda part=part: self._detector.process(part))  # type: ignore[misc]
+            yield from self._tried(partial(self._detector.process, part))
 
     def push_histogram(
         self, tensor: NDArray[np.uint8], start_us: int, length_us: int

@@ -55,9 +55,9 @@ class Preset:
     description: str
 
 
-def _fan(name: str, speed: SpeedProfile, path: Path | None = None, **scene: object) -> Scene:
+def _fan(name: str, speed: SpeedProfile, path: Path | None = None) -> Scene:
     rotor = Rotor(path or Path.fixed(_FAN_DISC), speed, _FAN_BLADES)
-    return Scene(name, (rotor,), **scene)  # type: ignore[arg-type]
+    return Scene(name, (rotor,))
 
 
 def _turning_path(duration_s: float) -> Path:
@@ -311,7 +311,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
         "the fan behind a board that hides a third of it",
         1.5,
         lambda name, _: (
-            _fan(name, _constant(_FAN_RPM), hidden=((500, 385, 800, 500),)),
+            replace(_fan(name, _constant(_FAN_RPM)), hidden=((500, 385, 800, 500),)),
             _camera(),
         ),
     ),

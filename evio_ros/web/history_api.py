@@ -8,13 +8,16 @@ import itertools
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from evio_ros.web.history import COLUMNS, History, HistoryPoint, HistoryRow
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 __all__ = ["history_routes"]
 
@@ -179,9 +182,9 @@ class _Pieces(io.RawIOBase):
         """How much has been written."""
         return self._place
 
-    def write(self, data: object) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Keep a piece."""
-        piece = bytes(data)  # type: ignore[call-overload]
+        piece = bytes(data)
         self._pieces.append(piece)
         self._place += len(piece)
         return len(piece)

@@ -76,6 +76,7 @@ def test_every_look(recording, tmp_path, kind):
         (("--roi", "0", "0", "13", "8"), "--roi: (13, 8) is outside the sensor of 12x8 pixels"),
         (("--roi", "3", "0", "3", "8"), "is empty or negative"),
         (("-o", "/nowhere/a.png"), "/nowhere/a.png: cannot be written"),
+        (("-o", "a.jpg"), "a.jpg: the name must end in .png"),
     ],
 )
 def test_errors_are_one_line(recording, tmp_path, arguments, text):
