@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from web_desk import rotor, sample, wait_until
@@ -204,9 +205,15 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         History(tmp_path / "file" / "history.sqlite", 10)
 
 
-def test_putting_never_waits(path):
+def test_putting_never_waits_for_the_disk_and_what_has_no_room_is_counted(path):
     with History(path, 10) as history:
-        for one in windows(BEGIN_S, 10_000, float):
-            history.put(one)
-        wait_until(lambda: history.written + history.dropped == 20_000)
-        assert history.dropped > 0
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # the writer waits for this, and gives up
+            for one in windows(BEGIN_S, 10_000, float):
+                history.put(one)
+            assert history.written == 0
+            assert history.dropped > 0
+            other.execute("ROLLBACK")
+        history.put(sample(0, rotor(), stamp_s=BEGIN_S + 5000))
+        wait_until(lambda: history.written + history.dropped == 20_001)
+        assert history.written > 0
