@@ -102,6 +102,8 @@ def _run(nodes: list[_SpunNode]) -> None:
         compose()
     start_ros()
     made = [make() for make in _classes(names)]
+    for node in made:
+        node.companions = [other for other in made if other is not node]
     nodes += [_SpunNode(node) for node in made]
     while True:
         for each in nodes:
