@@ -136,8 +136,7 @@ class Driver(EvioNode):
 
     def _start(self) -> None:
         chosen = self.parameters.get(DriverParameters)
-        missing = {node.get_name() for node in self.companions if not node.is_ready}
-        missing.update(self._publisher.not_ready(chosen.takers))
+        missing = self.waiting_companions | set(self._publisher.not_ready(chosen.takers))
         if missing:
             names = ", ".join(sorted(missing))
             self.get_logger().info(f"waiting for {names}", throttle_duration_sec=10.0)

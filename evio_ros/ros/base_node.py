@@ -129,15 +129,9 @@ class EvioNode(LifecycleNode):
         return self._is_active
 
     @property
-    def is_ready(self) -> bool:
-        """Whether the node works and all who listen to it are connected or seem not to come.
-
-        A node that a lifecycle manager starts is not waited for.
-        """
-        if not self.life.autostart:
-            return True
-        is_late = time.monotonic() - self._active_since_s > _PATIENCE_S
-        return self._is_active and (is_late or is_heard(self))
+    def waiting_companions(self) -> set[str]:
+        """Names of the other nodes of this process that do not work yet, or are not connected."""
+        return {node.get_name() for node in self.companions if not node._is_ready()}
 
     @property
     def is_stale(self) -> bool:
@@ -334,6 +328,16 @@ class EvioNode(LifecycleNode):
             report.message = f"{self._watch.text()}; {report.message}"
             report.stale = True
         return report
+
+    def _is_ready(self) -> bool:
+        """Whether the node works and all who listen to it are connected or seem not to come.
+
+        A node that a lifecycle manager starts is not waited for.
+        """
+        if not self.life.autostart:
+            return True
+        is_late = time.monotonic() - self._active_since_s > _PATIENCE_S
+        return self._is_active and (is_late or is_heard(self))
 
     def _look(self) -> None:
         """Notice that input stays away, or comes again; write the line of statistics."""
