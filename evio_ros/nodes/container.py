@@ -102,6 +102,8 @@ def _run(nodes: list[_SpunNode]) -> None:
         compose()
     start_ros()
     made = [make() for make in _classes(names)]
+    for node in made:
+        node.companions = [other for other in made if other is not node]
     nodes += [_SpunNode(node) for node in made]
     while True:
         for each in nodes:
@@ -112,6 +114,12 @@ def _run(nodes: list[_SpunNode]) -> None:
                 time.sleep(_LAST_RESULTS_S)
                 return
         time.sleep(_POLL_S)
+
+
+def _ignore_signals() -> None:
+    """Let the clean-up finish: Ctrl-C comes twice, from the terminal and from launch."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _stop(nodes: list[_SpunNode]) -> None:
@@ -140,10 +148,10 @@ def _main() -> int:
     except ParameterException as error:
         code = complain(EvioError(str(error)))
     except KeyboardInterrupt:
+        _ignore_signals()
         rclpy.try_shutdown()  # nodes at work see that they are to end
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
         _stop(nodes)
         rclpy.try_shutdown()
     return code

@@ -136,9 +136,10 @@ class Driver(EvioNode):
 
     def _start(self) -> None:
         chosen = self.parameters.get(DriverParameters)
-        missing = self._publisher.not_ready(chosen.takers)
+        missing = self.waiting_companions | set(self._publisher.not_ready(chosen.takers))
         if missing:
-            self.get_logger().info(f"waiting for {', '.join(missing)}", throttle_duration_sec=10.0)
+            names = ", ".join(sorted(missing))
+            self.get_logger().info(f"waiting for {names}", throttle_duration_sec=10.0)
         elif self._publisher.is_awaited(chosen.wait_for_subscribers):
             self._start_timer.cancel()
             self.get_logger().info("the first events are sent")

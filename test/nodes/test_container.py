@@ -17,6 +17,12 @@ from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.registry import open_source
 
 STUB = "import sys; from evio_ros.nodes.container import main; main()"
+SLOW_FUSION = """
+import time
+from evio_ros.nodes.fusion import Fusion
+configure = Fusion.configure
+Fusion.configure = lambda self: (time.sleep(2.0), configure(self))
+"""
 WINDOW_US = 50_000
 
 
@@ -46,7 +52,9 @@ def test_all_nodes_in_one_process_give_the_results_of_the_library(recording, tmp
         "state_recorder": {"output": str(output)},
     }
     names = ["fusion", "state_recorder", "driver", "rotation_detector"]
-    done = run(tmp_path, names, given)
+    started = command(tmp_path, names, given)
+    started[2] = SLOW_FUSION + STUB  # the driver waits for all, so that nothing is left out
+    done = subprocess.run(started, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     with open_source(str(recording)) as source:
         expected = [
