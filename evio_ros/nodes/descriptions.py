@@ -80,7 +80,7 @@ TOPICS: dict[str, dict[str, str]] = {
         "representation/stacked_histogram": "Events of each pixel and time bin.",
         "representation/time_surface": "How recent each pixel's last event is.",
         "representation/voxel_grid": "Events of each pixel, spread over time bins.",
-        "representation/image": "A picture for the eye; its stamp is the window's end.",
+        "representation/image": "A picture; its stamp is the window's end.",
         "representation/image/compressed": "The same as JPEG, by image_transport's convention.",
         "representation/camera_info": "The calibration with the picture's stamp, where "
         "`image.camera_info_file` names one.",

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rotor_events import DISC, SIZE, IdealRotor, events_of
-from work_results import result_of
 
 from evio_ros.rotation import angle_time
+from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.angle_time import (
     angle_time_histogram,
     angular_harmonics,

@@ -1,4 +1,4 @@
-"""Scenes before a rude sensor."""
+"""Scenes before a slow and noisy sensor."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from rotor_events import SIZE, IdealRotor, events_of
-from work_results import result_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
@@ -19,6 +18,7 @@ from evio_ros.rotation.acquisition.disc_outline import (
     turning_candidate,
 )
 from evio_ros.rotation.acquisition.regions import Region
+from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 SPAN_US = 400_000

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from spun_disc import SpunDisc
-from work_results import result_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
@@ -16,6 +15,7 @@ from evio_ros.rotation.acquisition.path_lock import lock_along_path
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.winding import RotorCandidate
+from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.tracking.disc_map import FREE
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 from evio_ros.windowing import windows

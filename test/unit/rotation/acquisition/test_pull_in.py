@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 from rotor_events import SIZE, IdealRotor, events_of
-from work_results import result_of
 
 from evio_ros.events import EventBatch
 from evio_ros.explanation import Reason, Rejection
@@ -13,6 +12,7 @@ from evio_ros.rotation.acquisition.pull_in import pull_in
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.winding import RotorCandidate
+from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.tracking.disc_map import FREE
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 from evio_ros.windowing import windows

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from rotor_events import SIZE, events_of
-from work_results import result_of
 
 from evio_ros.events import EventBatch, EventWindow
 from evio_ros.rotation.acquisition import region_events
 from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWindow
 from evio_ros.rotation.acquisition.regions import Region
+from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.tracking.disc_map import FREE, SHARED
 from evio_ros.windowing import windows
 

@@ -9,7 +9,6 @@ import math
 import numpy as np
 import pytest
 from rotor_events import SIZE, IdealRotor, events_of
-from work_results import result_of
 
 from evio_ros.cell_counts import activity_grid
 from evio_ros.ellipse import Ellipse
@@ -24,6 +23,7 @@ from evio_ros.rotation.acquisition.search import (
     SearchRequest,
 )
 from evio_ros.rotation.acquisition.winding import RotorCandidate
+from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.tracking.disc_map import FREE
 from evio_ros.windowing import windows

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 from rotor_events import SIZE, IdealRotor, events_of
-from work_results import result_of
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
@@ -15,6 +14,7 @@ from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.verification import Verifier
 from evio_ros.rotation.acquisition.winding import RotorCandidate
+from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.tracking.disc_map import FREE
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker

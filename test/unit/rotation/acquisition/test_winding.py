@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 from rotor_events import SIZE, IdealRotor, events_of
-from work_results import result_of
 
 from evio_ros.cell_counts import activity_grid
 from evio_ros.ellipse import Ellipse
@@ -13,6 +12,7 @@ from evio_ros.events import EventBatch
 from evio_ros.explanation import Reason
 from evio_ros.rotation.acquisition.regions import RegionParameters, find_regions
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters, acquire
+from evio_ros.rotation.acquisition.work_units import result_of
 
 SPAN_US = 250_000
 
