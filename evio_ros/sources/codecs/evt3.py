@@ -101,8 +101,8 @@ def _begin(words, state, reached):
 def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
     """Decode from where `reached` says, until the words end or a column is full.
 
-    `reached` holds the numbers of words, events, triggers and invalid words so far. The columns
-    have room for an event of each word that is left; only before a vector is it asked for.
+    `reached` holds the numbers of words, events, triggers, invalid and continued words so far.
+    The columns have room for an event of each word that is left, asked for before each vector.
     """
     high, row, anchor = state[HIGH], np.uint16(state[ROW]), state[ANCHOR]
     column, vector_on = state[COLUMN], state[POLARITY] != 0
@@ -110,7 +110,8 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
     last_high = reached[0] - 1 if state[AT_HIGH] else -2
     # Unsigned places need no test for a negative index: a fifth faster.
     i, one, size = np.uint64(reached[0]), np.uint64(1), np.uint64(words.size)
-    events, triggers, invalid = np.uint64(reached[1]), reached[2], reached[3]
+    events, triggers = np.uint64(reached[1]), reached[2]
+    invalid, continued = reached[3], reached[4]
     while i < size:
         # Mostly a row and a column follow; one test for both is easier to foresee than two.
         while i + one < size:
@@ -166,13 +167,16 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
                 break
             trigger_t[triggers], trigger_value[triggers] = time, value
             triggers += 1
-        elif kind != _CONTINUED_4 and kind != _CONTINUED_12 and kind != _OTHERS:
+        elif kind == _CONTINUED_4:
+            continued += 1
+        elif kind not in (_CONTINUED_12, _OTHERS):
             invalid += 1
         i += one
     state[HIGH], state[LOW], state[ROW] = high, time & _VALUE_MASK, row
     state[COLUMN], state[POLARITY], state[ANCHOR] = column, vector_on, anchor
     state[AT_HIGH] = last_high == np.int64(i) - 1
-    reached[0], reached[1], reached[2], reached[3] = i, events, triggers, invalid
+    reached[0], reached[1], reached[2] = i, events, triggers
+    reached[3], reached[4] = invalid, continued
 
 
 @njit(cache=True, nogil=True)
@@ -240,7 +244,7 @@ class Evt3Decoder(WordDecoder):
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
         """Decode uint16 words; external triggers are kept in `triggers`."""
-        reached = np.zeros(4, np.int64)
+        reached = np.zeros(5, np.int64)
         if not self.state[KNOWN]:
             _begin(words, self.state, reached)
         columns = RawColumns.empty(int(words.size * self._density) + _LONGEST_VECTOR)
@@ -258,7 +262,7 @@ class Evt3Decoder(WordDecoder):
                 trigger_value,
                 reached,
             )
-            done, events, triggers, invalid = reached.tolist()
+            done, events, triggers, invalid, self.continued = reached.tolist()
             if done == words.size:
                 break
             if triggers == len(trigger_t):

@@ -202,11 +202,35 @@ def test_zeros_are_no_dat_events(written):
     assert error.value.offset == len(header)
 
 
-def test_zeros_after_dat_events_are_dropped(written):
-    events = random_events(100, start_us=50_000)
-    with open_source(written(dat_file(events) + bytes(800_000))) as source:
+@any_format
+@pytest.mark.parametrize("polarity", [0, 1])
+def test_zeros_that_a_crash_leaves_at_the_end_are_left_out(name, polarity, written):
+    events = [*random_events(100, start_us=50_000), (60_005, 639, 479, polarity)]
+    data = ENCODERS[name](events)
+    with open_source(written(data + bytes(800_000))) as source:
         assert events_of(source.batches()) == events
-        assert source.statistics.late == 100_000
+        assert any("zeros, as after a crash" in remark for remark in source.remarks)
+        assert source.statistics.dropped == 0
+    half = len(data) // 2
+    with open_source(written(data[:half] + bytes(len(data) - half))) as source:
+        found = events_of(source.batches())
+    assert len(found) > len(events) // 4
+    assert found == events[: len(found)]
+
+
+@any_format
+@pytest.mark.parametrize("more", ["", " "])
+def test_two_recordings_in_one_file_are_refused_where_the_second_begins(name, more, written):
+    first = ENCODERS[name](random_events(3000, start_us=50_000))
+    # The second header begins at any place of a word.
+    second = HEADERS[name].format(w=640, h=480).encode() + first.partition(b"% end\n")[2]
+    joined = first + second.replace(b"% end", f"% name {more}\n% end".encode())
+    with (
+        pytest.raises(SourceError, match="another recording's header follows") as error,
+        open_source(written(joined)) as source,
+    ):
+        list(source.batches())
+    assert error.value.offset == len(first)
 
 
 @pytest.mark.parametrize(
