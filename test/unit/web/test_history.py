@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from web_desk import rotor, sample, wait_until
 
 from evio_ros.errors import ParameterError
-from evio_ros.web.history import History, HistoryRow
+from evio_ros.web.history import History, HistoryError, HistoryRow
 from evio_ros.web.live_view import ShownRotor
 
 BEGIN_S = 1_700_000_040
@@ -176,6 +177,26 @@ def test_a_full_disk_is_said_and_counted_and_writing_goes_on_when_there_is_room(
         history.put(sample(0, rotor(), stamp_s=BEGIN_S + 5000))
         wait_until(lambda: history.written > before)
         assert history.problem == ""
+
+
+@pytest.mark.parametrize("is_folder_gone", [False, True])
+def test_a_history_that_is_taken_away_begins_anew(path, is_folder_gone):
+    with History(path, 10) as history:
+        history.put(sample(0, rotor(), stamp_s=BEGIN_S))
+        wait_until(lambda: history.written == 1)
+        if is_folder_gone:
+            shutil.rmtree(path.parent)
+        else:
+            path.unlink()
+        with pytest.raises(HistoryError, match="cannot be read"):
+            history.points(BEGIN_S, BEGIN_S + 3600, 100)
+        with pytest.raises(HistoryError, match="cannot be read"):
+            next(history.rows(BEGIN_S, BEGIN_S + 3600))
+        history.put(sample(0, rotor(1, 55.0), stamp_s=BEGIN_S + 10))
+        wait_until(lambda: history.written == 2)
+        assert history.problem == ""
+        (page,) = history.rows(BEGIN_S, BEGIN_S + 3600)
+        assert [row.rpm for row in page] == [55.0]
 
 
 def test_only_one_process_writes(path):
