@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rclpy.timer import Timer
 
-from evio_ros.errors import EvioError, ParameterError
+from evio_ros.errors import ParameterError
 from evio_ros.event_filter import FilterParameters, WindowFilter
 from evio_ros.events import EventWindow
 from evio_ros.nodes.driver_outputs import DriverOutputs, OutputParameters
@@ -163,7 +163,7 @@ class Driver(EvioNode):
         self._triggers.publish(window, fresh)
         self._is_ended, self._sent_s = False, time.monotonic()
 
-    def _ended(self, error: EvioError | None) -> None:
+    def _ended(self, error: Exception | None) -> None:
         self._is_ended = True
         self._triggers.publish_rest()
         if error is not None:

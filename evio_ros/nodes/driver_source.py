@@ -28,7 +28,7 @@ def open_driver_source(
     replay: ReplayParameters,
     camera: CameraParameters,
     emit: Callable[[EventWindow, bool], None],
-    ended: Callable[[EvioError | None], None],
+    ended: Callable[[Exception | None], None],
 ) -> tuple[Recording | Camera | PacketRelay, Player]:
     """Open a driver's source.
 
