@@ -26,20 +26,15 @@ __all__ = [
 ]
 
 OF_LATE_US = 2_000_000
-"""More than twice the longest wait from one search of an active place to the next."""
+"""More than twice the longest wait from one search of an active place to the next: what was said
+longer ago gives way to a later search of the place, even one that came less far."""
 Box = tuple[int, int, int, int]
 """A place in the image, (x0, y0, x1, y1) in pixels, the last ones not included."""
 
-
-_FORGOTTEN_US = 2_000_000
-"""What was said of a place gives way to a later search that came less far, where it is older than
-this: more than twice the longest time from one search of a place to the next."""
 _MOST_PLACES = 8
 """Of more places those are kept that were searched last."""
 _CONVINCING_WEIGHT = 3.0
 """Where something turned for some time, an event counts for so many of other places."""
-
-
 _WHOLE = "Short recordings are searched for such ones too: evio analyze without --causal."
 
 
@@ -357,7 +352,7 @@ def with_explanation(known: tuple[Explanation, ...], new: Explanation) -> tuple[
     better = [
         old
         for old in said
-        if old.reason.stage > new.reason.stage and new.t_us - old.t_us < _FORGOTTEN_US
+        if old.reason.stage > new.reason.stage and new.t_us - old.t_us < OF_LATE_US
     ]
     if better:
         return known
@@ -386,7 +381,7 @@ def in_order(explanations: Sequence[Explanation]) -> tuple[Explanation, ...]:
 
 
 def of_late(explanations: Sequence[Explanation]) -> list[Explanation]:
-    """Those of places that were searched no more than 2 s before the last, in the same order."""
+    """Those of places searched no more than `OF_LATE_US` before the last, in the same order."""
     latest_us = max((each.t_us for each in explanations), default=0)
     return [each for each in explanations if latest_us - each.t_us < OF_LATE_US]
 

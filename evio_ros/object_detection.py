@@ -138,7 +138,7 @@ class ObjectDetector:
 
     Args:
         size: geometry of the sensor.
-        network: see `load_network`; its memory is forgotten.
+        network: see `open_network`; its memory is forgotten.
         parameters, tracking: details.
 
     Raises:

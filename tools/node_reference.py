@@ -10,7 +10,7 @@ import gc
 import inspect
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -90,7 +90,7 @@ def reference_text(nodes: dict[str, type[EvioNode]]) -> str:
         nodes: name to class.
 
     Raises:
-        KeyError: where a topic or service has no sentence.
+        KeyError: where a topic, a service or a value of the diagnostics has no sentence.
     """
     parts = [_HEADER, _LIFE, *_diagnostics(), *_failures(EVERYWHERE)]
     # Whether PyTorch and a model are there must not change the text.
@@ -137,7 +137,9 @@ def _node(name: str, kind: type[EvioNode]) -> Iterator[str]:
         if services:
             yield "\n| service | type | what it does |\n|---|---|---|\n"
             yield from services
-        values = [f"`{key}`" for key in node.report().values]
+        reported = node.report().values
+        _refuse_untold(reported)
+        values = [f"`{key}`" for key in reported]
         told = ", ".join(values or ["as the table above tells them"])
         yield f"\nDiagnostics: `/{name}: {node.TASK}`; values {told}, and those of all nodes.\n"
         yield from _failures(FAILURES[name])
@@ -147,6 +149,14 @@ def _node(name: str, kind: type[EvioNode]) -> Iterator[str]:
         # A node's callbacks refer to it: until the cycle is gone, others still see the node.
         del node
         gc.collect()
+
+
+def _refuse_untold(values: Iterable[str]) -> None:
+    """Raise KeyError for a value that no entry of `VALUES` tells."""
+    known = [re.compile(re.sub("<[^>]+>", ".+", name)) for name in VALUES]
+    for value in values:
+        if not any(name.fullmatch(value) for name in known):
+            raise KeyError(value)
 
 
 def _topics(name: str, node: EvioNode) -> Iterator[str]:

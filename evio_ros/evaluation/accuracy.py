@@ -42,14 +42,14 @@ def score(
     scorers = [_RotorScorer(rotor, window_us, parameters) for rotor in truth.rotors]
     total = Score([scorer.score for scorer in scorers], parameters)
     for t_us, estimates in results:
-        matched, strangers = _match(truth.rotors, estimates, t_us, window_us, parameters)
+        matched, unmatched = _match(truth.rotors, estimates, t_us, window_us, parameters)
         for scorer, estimate in zip(scorers, matched, strict=True):
             scorer.add(t_us, estimate)
-        total.stranger_confidence += [stranger.confidence for stranger in strangers]
-        for stranger in strangers:
-            if stranger.confidence > parameters.false_confidence:
+        total.unmatched_confidence += [estimate.confidence for estimate in unmatched]
+        for estimate in unmatched:
+            if estimate.confidence > parameters.false_confidence:
                 total.false_windows += 1
-                total.false_identities.add(stranger.id)
+                total.false_identities.add(estimate.id)
             else:
                 total.weak_windows += 1
     for scorer in scorers:

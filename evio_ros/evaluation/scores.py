@@ -179,7 +179,7 @@ class Score:
         rotors: one for each rotor of the truth.
         false_identities: numbers of confident estimates that belong to no rotor.
         false_windows, weak_windows: how many estimates belong to no rotor, confident or not.
-        stranger_confidence: confidence of each of them.
+        unmatched_confidence: confidence of each of them.
         parameters: how it was scored.
     """
 
@@ -188,7 +188,7 @@ class Score:
     false_identities: set[int] = field(default_factory=set)
     false_windows: int = 0
     weak_windows: int = 0
-    stranger_confidence: list[float] = field(default_factory=list)
+    unmatched_confidence: list[float] = field(default_factory=list)
 
     def reliability(self, bins: int = 5) -> list[tuple[int, int]]:
         """How far confidence can be trusted.
@@ -197,7 +197,7 @@ class Score:
             For each of `bins` equal ranges of confidence from 0 to 1: the number of estimates, and
             of those right to 1 %. An estimate of no rotor is wrong.
         """
-        confidence = np.append(_joined(self.rotors, "confidence"), self.stranger_confidence)
+        confidence = np.append(_joined(self.rotors, "confidence"), self.unmatched_confidence)
         right = np.zeros(len(confidence), bool)
         error = _joined(self.rotors, "error")
         right[: len(error)] = np.abs(error) < RIGHT_ERROR

@@ -13,7 +13,7 @@ from evio_ros.event_filter import FilterParameters, WindowFilter
 from evio_ros.events import EventWindow
 from evio_ros.nodes.driver_outputs import DriverOutputs, OutputParameters
 from evio_ros.nodes.driver_parameters import DriverParameters
-from evio_ros.nodes.driver_source import open_driver_source, source_values
+from evio_ros.nodes.driver_source import open_driver_source
 from evio_ros.nodes.playback_services import playback_values, serve_playback
 from evio_ros.nodes.trigger_topic import TriggerPublisher
 from evio_ros.parameters import Parameters
@@ -117,7 +117,8 @@ class Driver(EvioNode):
                 "messages_skipped": self._publisher.skipped,
                 "events": self._publisher.events,
                 **playback_values(self._playing, self._source, self._pace),
-                **source_values(counted),
+                **counted.faults(),
+                "triggers": counted.triggers,
                 **{f"events_filtered_{name}": n for name, n in self._filter.dropped.items()},
             },
             warning=late or bool(forsaken) or bool(lost),

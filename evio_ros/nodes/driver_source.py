@@ -13,13 +13,12 @@ from evio_ros.nodes.packet_topic import TOPIC_SCHEME, PacketRelay
 from evio_ros.playback.live import Player, player_of
 from evio_ros.playback.replay import ReplayParameters
 from evio_ros.playback.simulated_recording import played_path
-from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.cameras.camera import Camera
 from evio_ros.sources.cameras.camera_device import CameraParameters
 from evio_ros.sources.readers.recording import Recording
 from evio_ros.sources.registry import open_source
 
-__all__ = ["open_driver_source", "source_values"]
+__all__ = ["open_driver_source"]
 
 
 def open_driver_source(
@@ -65,20 +64,3 @@ def open_driver_source(
     except EvioError:
         source.close()
         raise
-
-
-def source_values(counted: SourceStatistics) -> dict[str, object]:
-    """What a source had to put right or leave out, as values of a report."""
-    return {
-        "events_out_of_order": counted.reordered,
-        "events_dropped_late": counted.late,
-        "events_dropped_outliers": counted.outliers,
-        "events_dropped_outside": counted.outside,
-        "words_invalid": counted.invalid,
-        "bytes_truncated": counted.truncated_bytes,
-        "packets_lost": counted.lost_packets,
-        "overflows": counted.overflows,
-        "device_errors": counted.device_errors,
-        "clock_restarts": counted.clock_restarts,
-        "triggers": counted.triggers,
-    }

@@ -29,7 +29,7 @@ __all__ = ["TimeSurface", "TimeSurfaceParameters"]
 _UNSEEN = 1 << 31
 """Time of a pixel that has seen no event; so long after all others that its age is beyond sight."""
 _LONGEST_VISIBLE_US = 1 << 30
-"""More than `decay.TIME_CONSTANTS` of the longest time constant."""
+"""More than the time constants of `decay` at their longest."""
 _LONGEST_WINDOW_US = 1_000_000_000
 
 

@@ -84,6 +84,21 @@ class SourceStatistics:
         """Events that were read but not given out."""
         return self.late + self.outliers + self.outside + self.invalid
 
+    def faults(self) -> dict[str, int]:
+        """What was put right, left out or lost, by its name in the diagnostics of nodes."""
+        return {
+            "events_out_of_order": self.reordered,
+            "events_dropped_late": self.late,
+            "events_dropped_outliers": self.outliers,
+            "events_dropped_outside": self.outside,
+            "words_invalid": self.invalid,
+            "bytes_truncated": self.truncated_bytes,
+            "packets_lost": self.lost_packets,
+            "overflows": self.overflows,
+            "device_errors": self.device_errors,
+            "clock_restarts": self.clock_restarts,
+        }
+
 
 @runtime_checkable
 class EventSource(Protocol):

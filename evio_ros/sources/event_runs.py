@@ -27,7 +27,7 @@ AGREED_US = 10_000
 _JUMP_US = AGREED_US // AGREED
 """What a jump counts for in the time that a chain lasts, however long it is."""
 MOST_STRAY = 32
-"""So many different times may be those of left-over events, `STRAY_GAP_US` from all others."""
+"""So many different times may be those of left-over events, far from all others."""
 _MOST_HELD = 1 << 20
 """Events that are held back at most: those of 10 ms at 100 million a second."""
 _MOST_RUNS = 1 << 10

@@ -8,16 +8,13 @@ import itertools
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from evio_ros.web.history import COLUMNS, History, HistoryPoint, HistoryRow
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 __all__ = ["history_routes"]
 
@@ -185,9 +182,9 @@ class _Pieces(io.RawIOBase):
         """How much has been written."""
         return self._place
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, data: object) -> int:
         """Keep a piece."""
-        piece = bytes(data)
+        piece = bytes(data)  # type: ignore[call-overload]
         self._pieces.append(piece)
         self._place += len(piece)
         return len(piece)

@@ -24,19 +24,6 @@ _REPORT_S = 0.5
 _LATE_S = 0.5
 _MOST_EVENTS = 10_000_000
 """No step is cut: the detector takes whole ones."""
-_COUNTS = {
-    "reordered": "events_out_of_order",
-    "late": "events_dropped_late",
-    "outliers": "events_dropped_outliers",
-    "outside": "events_dropped_outside",
-    "invalid": "words_invalid",
-    "truncated_bytes": "bytes_truncated",
-    "lost_packets": "packets_lost",
-    "overflows": "overflows",
-    "device_errors": "device_errors",
-    "clock_restarts": "clock_restarts",
-}
-"""Counters of a source, and their names in reports of nodes."""
 
 
 class RecordingSource:
@@ -244,4 +231,4 @@ class RecordingSource:
 
 
 def _counts(counted: SourceStatistics) -> dict[str, str]:
-    return {name: str(getattr(counted, field)) for field, name in _COUNTS.items()}
+    return {name: str(count) for name, count in counted.faults().items()}

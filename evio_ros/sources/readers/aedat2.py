@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.aedat_header import LONGEST_HEADER_BYTES, split_header
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.record_file import RecordFile
 
@@ -28,7 +29,6 @@ _HEADER_END = b"#End Of ASCII Header"
 _OLDEST_HEADER = b"# This is a raw AE data file"
 """How files begin that were written before there were versions."""
 _OLDEST_HEADER_BYTES = 1 << 10
-_LONGEST_HEADER_BYTES = 1 << 20
 _LEAST_PLAUSIBLE = 0.999
 """Share of the first addresses that must fit a camera for it to be taken for that one."""
 
@@ -150,18 +150,8 @@ class Aedat2File(RecordFile):
 
     def _read_header(self) -> tuple[bytes, int]:
         """The header, and the offset after it."""
-        start = bytes(self._read_at(0, min(self._file_bytes(), _LONGEST_HEADER_BYTES)))
-        end = start.find(_HEADER_END)
-        if end >= 0:
-            offset = start.find(b"\n", end) + 1
-            return start[:end], offset or len(start)
-        offset = 0
-        while start[offset : offset + 1] == b"#":
-            line_end = start.find(b"\n", offset)
-            if line_end < 0:
-                raise SourceError(self.path, "the header's last line does not end", offset)
-            offset = line_end + 1
-        return start[:offset], offset
+        start = bytes(self._read_at(0, min(self._file_bytes(), LONGEST_HEADER_BYTES)))
+        return split_header(start, _HEADER_END, self.path)
 
     def _find_chip(self, header: bytes) -> _Chip:
         text = header.decode("latin-1").lower()

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
+from evio_ros.sources.readers.aedat_header import LONGEST_HEADER_BYTES, split_header
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.packet_file import PacketFile
 
@@ -26,7 +27,6 @@ __all__ = ["Aedat3File"]
 
 _VERSION = b"#!AER-DAT3."
 _HEADER_END = b"#!END-HEADER"
-_LONGEST_HEADER_BYTES = 1 << 20
 _LARGEST_PACKET_BYTES = 1 << 28
 _SPECIAL_EVENTS, _POLARITY_EVENTS = 0, 1
 _EDGES = {
@@ -124,17 +124,8 @@ class Aedat3File(PacketFile):
 
     def _read_header(self) -> tuple[bytes, int]:
         """The header, and the offset after it."""
-        start = bytes(self._read_at(0, min(self._file_bytes(), _LONGEST_HEADER_BYTES)))
-        end = start.find(_HEADER_END)
-        if end >= 0:
-            return start[:end], start.find(b"\n", end) + 1 or len(start)
-        offset = 0
-        while start[offset : offset + 1] == b"#":
-            line_end = start.find(b"\n", offset)
-            if line_end < 0:
-                raise SourceError(self.path, "the header's last line does not end", offset)
-            offset = line_end + 1
-        return start[:offset], offset
+        start = bytes(self._read_at(0, min(self._file_bytes(), LONGEST_HEADER_BYTES)))
+        return split_header(start, _HEADER_END, self.path)
 
     def _find_packets(self, offset: int) -> NDArray[np.int64]:
         """Offset, events, bytes an event, overflows, source and kind of packets, (n, 6).

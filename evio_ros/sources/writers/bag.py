@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -141,10 +141,6 @@ class BagWriter(EventWriter):
         seconds, rest_us = divmod(t_us, 1_000_000)
         time = self._types.types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=rest_us * 1000)
         return self._types.types["std_msgs/msg/Header"](stamp=time, frame_id=_FRAME)
-
-    def _fail(self, error: Exception) -> NoReturn:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise SourceError(self.path, f"cannot be written: {reason}") from None
 
 
 class SqliteBagWriter(BagWriter):

@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, NoReturn, Self
 
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch, SensorSize
@@ -98,3 +98,8 @@ class EventWriter(ABC):
             return
         with self._stack:
             self._finish()
+
+    def _fail(self, error: Exception) -> NoReturn:
+        """Say in one line why a library could not write."""
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise SourceError(self.path, f"cannot be written: {reason}") from None

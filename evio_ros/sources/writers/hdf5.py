@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,10 +92,6 @@ class Hdf5Writer(EventWriter):
     def _reserve(self, events: int) -> None:
         """Take room on the disk; the HDF5 library crashes the process where it finds none."""
         os.posix_fallocate(self._descriptor, 0, events * _EVENT_BYTES + _SLACK_BYTES)
-
-    def _fail(self, error: Exception) -> NoReturn:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise SourceError(self.path, f"cannot be written: {reason}") from None
 
 
 class DsecWriter(Hdf5Writer):

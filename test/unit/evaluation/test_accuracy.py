@@ -153,7 +153,7 @@ def test_a_scene_without_rotors():
 
 
 def test_confidence_is_compared_with_what_was_right():
-    # Right with 0.9, wrong by 5 % with 0.9, right with 0.3; a stranger with 0.95.
+    # Right with 0.9, wrong by 5 % with 0.9, right with 0.3; one of no rotor with 0.95.
     results = [
         (400_000, [replace(ESTIMATE, confidence=0.9)]),
         (500_000, [replace(ESTIMATE, confidence=0.9, rpm=630.0)]),
