@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 
+import evio_ros
 from evio_ros.compilation import compilation_told
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError
@@ -35,7 +37,11 @@ __all__ = ["compile_kernels"]
 _PROCESSES = (("detector",), ("filters", "simulation", "representations", "analysis"))
 """What is exercised where: the detector comes to the filters when they have been compiled, and the
 analysis, which looks back, to the detector."""
-_CHILD = "import sys; from evio_ros.kernels import _run; _run(sys.argv[1:])"
+_CHILD = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from evio_ros.kernels import _run; _run()"
+)
+_ROOT = str(Path(evio_ros.__file__).parents[1])
+"""The processes import this very package, wherever they are started: kernels are kept beside it."""
 _SIZE = SensorSize(16, 16)
 _ANALYSED_US = 600_000
 
@@ -76,14 +82,14 @@ def compile_kernels(tell: Callable[[int], None]) -> int:
 
 
 def _start(jobs: Sequence[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", _CHILD, *jobs]
+    command = [sys.executable, "-c", _CHILD, _ROOT, *jobs]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def _run(jobs: Sequence[str]) -> None:
-    """Do jobs in a process of their own, with a mark on its output for each compiled function."""
+def _run() -> None:
+    """Do the jobs that the arguments name, with a mark on the output for each compiled function."""
     with compilation_told(lambda _: _mark()):
-        for job in jobs:
+        for job in sys.argv[1:]:
             _JOBS[job]()
 
 

@@ -43,6 +43,7 @@ def main() -> int:
         if uses_wheels:
             mend_include_directories(VENV, PYTHON)
         build(uses_wheels)
+        share_caches()
         compile_kernels()
     except (SetupError, OSError) as error:
         print(f"setup: {error}", file=sys.stderr)
@@ -146,6 +147,26 @@ def build(uses_wheels: bool) -> None:
     command.append("-DEVIO_COMPILE_KERNELS=OFF")  # a step of its own, which shows how far it is
     run("build the messages and the package", command, environment)
     mark_done("build", digest)
+
+
+def share_caches() -> None:
+    """Have the installed modules, which are links, share the caches of the checkout's.
+
+    Otherwise all kernels would be compiled twice: `python -m` takes the modules of the working
+    folder, installed commands those of the venv.
+    """
+    for installed in VENV.glob("lib/python3.*/site-packages/evio_ros"):
+        folders = [installed, *(path for path in installed.rglob("*") if path.is_dir())]
+        for folder in folders:
+            source = ROOT / "evio_ros" / folder.relative_to(installed)
+            if folder.name == "__pycache__" or not source.is_dir():
+                continue
+            kept, link = source / "__pycache__", folder / "__pycache__"
+            kept.mkdir(exist_ok=True)
+            if link.is_dir() and not link.is_symlink():
+                shutil.rmtree(link)
+            if not link.is_symlink():
+                link.symlink_to(kept, target_is_directory=True)
 
 
 def compile_kernels() -> None:

@@ -165,6 +165,8 @@ class Driver(EvioNode):
         self._is_ended, self._sent_s = False, time.monotonic()
 
     def _ended(self, error: Exception | None) -> None:
+        if not self.context.ok():
+            return  # nothing can be published any more, and the node is about to be closed
         self._is_ended = True
         self._triggers.publish_rest()
         if error is not None:

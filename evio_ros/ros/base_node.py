@@ -130,8 +130,8 @@ class EvioNode(LifecycleNode):
 
     @property
     def waiting_companions(self) -> set[str]:
-        """Names of the other nodes of this process that do not work yet, or are not connected."""
-        return {node.get_name() for node in self.companions if not node._is_ready()}
+        """Full names of the other nodes of this process that are not at work or not connected."""
+        return {node.get_fully_qualified_name() for node in self.companions if not node._is_ready()}
 
     @property
     def is_stale(self) -> bool:
