@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-import evio_ros
 from evio_ros.compilation import compilation_told
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError
@@ -40,7 +39,7 @@ analysis, which looks back, to the detector."""
 _CHILD = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from evio_ros.kernels import _run; _run()"
 )
-_ROOT = str(Path(evio_ros.__file__).parents[1])
+_ROOT = str(Path(__file__).parents[1])
 """The processes import this very package, wherever they are started: kernels are kept beside it."""
 _SIZE = SensorSize(16, 16)
 _ANALYSED_US = 600_000
