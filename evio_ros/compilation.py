@@ -1,4 +1,4 @@
-"""Telling what numba compiles while it does: once on a machine, and then for long."""
+"""Telling what numba compiles, which takes long, and ending that before it is done."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from numba.core import event
 
-__all__ = ["compilation_told"]
+__all__ = ["compilation_interrupted", "compilation_told"]
 
 
 class _Counter(event.Listener):
@@ -24,6 +24,28 @@ class _Counter(event.Listener):
         """One function more is compiled."""
         self._compiled += 1
         self._tell(self._compiled)
+
+
+class _Interrupter(event.Listener):
+    """Raises where a thread is about to compile a function, or to load it from the cache."""
+
+    def on_start(self, event: event.Event) -> None:
+        """Raise before numba takes its lock, which would stay locked otherwise."""
+        raise KeyboardInterrupt
+
+    def on_end(self, event: event.Event) -> None:
+        """What has begun before is completed."""
+
+
+@contextmanager
+def compilation_interrupted() -> Iterator[None]:
+    """Have the next kernel that any thread compiles or loads raise KeyboardInterrupt there.
+
+    Threads, unlike the main thread, cannot be interrupted by a signal; and numba's lock does not
+    survive an exception at any place.
+    """
+    with event.install_listener("numba:compiler_lock", _Interrupter()):
+        yield
 
 
 @contextmanager

@@ -283,11 +283,14 @@ def storage_file(recording: Path) -> Path:
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
-    """A broken copy: cut off, some bits flipped, a part overwritten, left out or repeated."""
+    """A broken copy: cut off, bits flipped, a part overwritten, left out, repeated or moved.
+
+    Also what a crash leaves, zeros from some place on, and two files one after the other.
+    """
     broken = bytearray(data)
     place = chance.randrange(len(broken))
     length = chance.choice((1, 4, 8, 64, 1000))
-    kind = chance.randrange(6)
+    kind = chance.randrange(9)
     if kind == 0:
         del broken[place:]
     elif kind == 1:
@@ -296,6 +299,15 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
         broken[place:place] = broken[place : place + length]
     elif kind == 3:
         broken[place : place + length] = chance.randbytes(length)
+    elif kind == 4:
+        moved = bytes(broken[place : place + length])
+        del broken[place : place + length]
+        target = chance.randrange(len(broken) + 1)
+        broken[target:target] = moved
+    elif kind == 5:
+        broken[place:] = bytes(len(broken) - place)
+    elif kind == 6:
+        broken += data[: chance.choice((place, len(data)))]
     else:
         # Headers and tables are at the beginning, so most flips are there.
         most = min(len(broken), 10 ** chance.randint(2, 5))

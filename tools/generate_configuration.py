@@ -71,6 +71,9 @@ What happens when a node ends:
 - **A crash**: the node is started again, unless `respawn:=false`; one that crashes five times in
   a minute is given up, with exit status 1.
 
+Ctrl-C and SIGTERM end a node with exit code 0, at whatever moment. Nodes also end, in order, when
+their launch does: `ros2 launch` itself leaves its nodes running when it gets SIGTERM or is killed.
+
 The replay begins when all nodes of the launch that take events are ready. Others that have
 subscribed, e.g. `ros2 bag record`, are connected but not counted. A node that comes later says how
 many messages it has missed, and counts them as `messages_missed` in its diagnostics.

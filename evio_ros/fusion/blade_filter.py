@@ -19,12 +19,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.fusion.rotor_model import RotorMotion
-from evio_ros.fusion.unscented import solve_rows
+from evio_ros.fusion.unscented import positive_definite, solve_rows
 from evio_ros.rotor_state import BladeState
 
 __all__ = ["BladeFilters"]
 
 _Real = NDArray[np.float64]
+_Disc = tuple[float, float, float, float]
+"""Semi-axes and tilt of a disc's image, and the angle of the first blade from the longer one."""
 
 _MOST_BLADES = 16
 _LEAST_STD_PX = 0.05
@@ -32,6 +34,8 @@ _LEAST_STD_PX = 0.05
 _LENGTH_STD = 0.01
 """Deviation of a blade's length, as a share."""
 _LEAST_AXIS_PX = 1e-6
+_MOST_CHANGE = 4.0
+"""A semi-axis that changes by more between two windows is that of another disc."""
 _NOISE_FACTOR = 2.0
 """With process noise as large as the geometry's, a measurement noise of twice that leaves a
 covariance of just that: p = k 2, k = p' / (p' + 2), p' = p + 1 give p = 1."""
@@ -49,17 +53,17 @@ class BladeFilters:
         self._told = blade_count if blade_count <= _MOST_BLADES else 0
         self._was: RotorMotion | None = None
         self._disc = 1.0, 1.0, 0.0, 0.0
+        self._tips: _Real = np.empty((0, 4))
+        self._covariances: _Real = np.empty((0, 4, 4))
 
     def update(self, motion: RotorMotion, tilt_rad: float) -> None:
         """Take in a rotor as measured; one no later than the last is left out."""
         if not self._told or (self._was is not None and motion.t_us <= self._was.t_us):
             return
         disc = _disc_of(motion, tilt_rad)
-        if self._was is None:
-            places = _geometry(disc, motion.speed_rad_s, motion.covariance, self._told)
-            self._tips, self._covariances, _ = places
-        else:
-            self._tips, self._covariances = _updated(
+        found = None
+        if self._was is not None and _is_alike(self._disc, disc):
+            found = _updated(
                 self._tips,
                 self._covariances,
                 self._disc,
@@ -67,21 +71,26 @@ class BladeFilters:
                 motion.speed_rad_s,
                 motion.covariance,
             )
+        self._tips, self._covariances = _sound(found) or self._begun(disc, motion)
         self._was, self._disc = motion, disc
 
     def at(self, motion: RotorMotion, tilt_rad: float) -> tuple[BladeState, ...]:
         """The blades of a rotor at a time, predicted from the last update."""
         if self._was is None:
             return ()
-        tips, covariances = _predicted(
-            self._tips,
-            self._covariances,
-            self._disc,
-            _disc_of(motion, tilt_rad),
-            motion.speed_rad_s,
-            self._was.covariance,
-            motion.covariance,
-        )
+        disc = _disc_of(motion, tilt_rad)
+        found = None
+        if _is_alike(self._disc, disc):
+            found = _predicted(
+                self._tips,
+                self._covariances,
+                self._disc,
+                disc,
+                motion.speed_rad_s,
+                self._was.covariance,
+                motion.covariance,
+            )
+        tips, covariances = _sound(found) or self._begun(disc, motion)
         x0, y0 = motion.center
         vx0, vy0 = motion.velocity
         pitch = 2 * math.pi / self._told
@@ -96,11 +105,41 @@ class BladeFilters:
             for index, (x, y, vx, vy) in enumerate(tips.tolist())
         )
 
+    def _begun(self, disc: _Disc, motion: RotorMotion) -> tuple[_Real, _Real]:
+        """Tips and covariances by the geometry alone."""
+        tips, covariances, _ = _geometry(disc, motion.speed_rad_s, motion.covariance, self._told)
+        _make_sound(covariances)
+        return tips, covariances
 
-def _disc_of(motion: RotorMotion, tilt_rad: float) -> tuple[float, float, float, float]:
-    """Semi-axes and tilt of the disc's image, and the angle of the first blade from the longer."""
+
+def _disc_of(motion: RotorMotion, tilt_rad: float) -> _Disc:
     a, b = motion.axes
     return max(a, _LEAST_AXIS_PX), max(b, _LEAST_AXIS_PX), tilt_rad, motion.phase_rad - tilt_rad
+
+
+def _is_alike(first: _Disc, second: _Disc) -> bool:
+    """Whether a disc's image can be turned into another: no semi-axis differs by too much."""
+    pairs = zip(first[:2], second[:2], strict=True)
+    return all(a <= _MOST_CHANGE * b and b <= _MOST_CHANGE * a for a, b in pairs)
+
+
+def _sound(found: tuple[_Real, _Real] | None) -> tuple[_Real, _Real] | None:
+    """Tips with covariances that are such; None where the numbers have no room for them."""
+    if found is None or not np.isfinite(found[1]).all() or not np.isfinite(found[0]).all():
+        return None
+    _make_sound(found[1])
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _make_sound(covariances):
+    """Make covariances, in place, symmetric and positive definite where rounding has broken it."""
+    for blade in range(len(covariances)):
+        for i in range(4):
+            for j in range(i):
+                mean = 0.5 * (covariances[blade, i, j] + covariances[blade, j, i])
+                covariances[blade, i, j] = covariances[blade, j, i] = mean
+        covariances[blade] = positive_definite(covariances[blade].copy())[0]
 
 
 @njit(cache=True, nogil=True)
@@ -223,7 +262,8 @@ def _filtered(tips, covariances, measured, noises):
     updated = np.empty_like(covariances)
     for blade in range(len(tips)):
         # K = P (P + R)^-1, and both are symmetric.
-        gain = solve_rows(covariances[blade] + noises[blade], covariances[blade])
+        both, _ = positive_definite(covariances[blade] + noises[blade])
+        gain = solve_rows(both, covariances[blade])
         for i in range(4):
             for j in range(4):
                 results[blade, i] += gain[i, j] * (measured[blade, j] - tips[blade, j])

@@ -31,6 +31,10 @@ _CANT_RAD = 0.03
 _SETTLED, _DOUBTED = 3.0, 1.0
 """Log likelihood ratio from which one side of the tilt is taken for right, and below which it is
 not any more."""
+_LEAST_FOCAL_PX, _FARTHEST_PX = 1.0, 1e6
+"""What cameras and sensors have."""
+_LEAST_AXIS_PX, _LEAST_ROUNDNESS = 0.1, 1e-3
+"""Of the shorter semi-axis, and it over the longer one: below, an outline tells no tilt."""
 _MEMORY = 0.1
 """Weight of a new window; their errors are alike, so evidence is averaged, not summed."""
 
@@ -44,7 +48,7 @@ class Intrinsics:
         principal: (x, y) where the optical axis meets the image.
 
     Raises:
-        ParameterError: where a focal length is not above 0.
+        ParameterError: where a focal length is not above 0, or a value is such as no camera has.
     """
 
     focal: tuple[float, float]
@@ -53,6 +57,10 @@ class Intrinsics:
     def __post_init__(self) -> None:
         if not all(0 < one < math.inf for one in self.focal):
             raise ParameterError(f"focal length {self.focal} px is not above 0")
+        if not all(_LEAST_FOCAL_PX <= one <= _FARTHEST_PX for one in self.focal):
+            raise ParameterError(f"focal length {self.focal} px is that of no camera")
+        if not all(abs(one) <= _FARTHEST_PX for one in self.principal):
+            raise ParameterError(f"principal point {self.principal} px is that of no camera")
 
     @property
     def matrix(self) -> _Real:
@@ -83,9 +91,10 @@ def disc_normals(
         on they are nearly one, and either uncertain by the square root of it.
 
     Raises:
-        ParameterError: where the ellipse has no area.
+        ParameterError: where the ellipse is too small or slender for one, or too far away.
     """
-    if not (ellipse.axes[1] > 0 and np.isfinite([*ellipse.center, *ellipse.axes]).all()):
+    is_wide = ellipse.axes[1] >= max(_LEAST_AXIS_PX, _LEAST_ROUNDNESS * ellipse.axes[0])
+    if not is_wide or not all(abs(one) <= _FARTHEST_PX for one in (*ellipse.center, *ellipse.axes)):
         raise ParameterError(f"an ellipse of semi-axes {ellipse.axes} px has no normal")
     nominal = _normals(_outline(ellipse), ellipse.center, intrinsics)
     covariances = np.zeros((2, 3, 3))

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from evio_ros.estimate import RotorEstimate
 
-__all__ = ["fault_of"]
+__all__ = ["fault_of", "is_velocity"]
 
 _LARGEST_RPM = 1e7
 _LARGEST_TURNS = 1e12
-_LARGEST_PX = 1e6
+_LARGEST_ANGLE_RAD = 1e3
+"""Angles are within a turn; whoever counts some more means the same."""
+_LARGEST_PX = 1e5
 """No sensor is so large; nothing farther away has been seen by one."""
-_LARGEST_PX_PER_S = 1e9
+_LARGEST_PX_PER_S = 1e6
+_LONGEST_US = 600_000_000
 
 
 def fault_of(estimate: RotorEstimate) -> str:
@@ -20,8 +27,8 @@ def fault_of(estimate: RotorEstimate) -> str:
     signed = (
         ("rpm", estimate.rpm, _LARGEST_RPM),
         ("turns", estimate.turns, _LARGEST_TURNS),
-        ("angle", estimate.angle_rad, _LARGEST_TURNS),
-        ("tilt", estimate.tilt_rad, _LARGEST_TURNS),
+        ("angle", estimate.angle_rad, _LARGEST_ANGLE_RAD),
+        ("tilt", estimate.tilt_rad, _LARGEST_ANGLE_RAD),
         *(("center", value, _LARGEST_PX) for value in estimate.center),
         *(("velocity", value, _LARGEST_PX_PER_S) for value in estimate.velocity),
     )
@@ -35,8 +42,21 @@ def fault_of(estimate: RotorEstimate) -> str:
         *(("axes", value, _LARGEST_PX) for value in estimate.axes),
         *(("center_std", value, math.inf) for value in estimate.center_std),
         ("confidence", estimate.confidence, 1.0),
+        ("window_length", estimate.window_us, _LONGEST_US),
     )
     for name, value, largest in not_negative:
         if not 0.0 <= value <= largest:
             return name
     return ""
+
+
+def is_velocity(velocity: Sequence[float], covariance: ArrayLike) -> bool:
+    """Whether a velocity and its covariance can be those of a hub.
+
+    Args:
+        velocity: (2,) px/s.
+        covariance: (2, 2) (px/s)^2; it need not be symmetric or positive definite.
+    """
+    spread = np.asarray(covariance, np.float64)
+    is_bounded = (np.abs(spread) <= _LARGEST_PX_PER_S**2).all() and (np.diag(spread) >= 0.0).all()
+    return bool(is_bounded) and all(abs(one) <= _LARGEST_PX_PER_S for one in velocity)

@@ -17,9 +17,9 @@ from evio_ros.estimate import RotorEstimate
 from evio_ros.fusion.association import Expected, assign, object_at
 from evio_ros.fusion.blade_filter import BladeFilters
 from evio_ros.fusion.confidence import RotorFeatures, fading_confidence
-from evio_ros.fusion.faults import fault_of
+from evio_ros.fusion.faults import fault_of, is_velocity
 from evio_ros.fusion.rotor_filter import HubVelocity, Outcome, RotorFilter
-from evio_ros.fusion.rotor_model import FilterParameters, RotorMotion
+from evio_ros.fusion.rotor_model import FilterParameters, RotorMotion, least_rpm_std
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotor_state import RotorState, Source
 from evio_ros.tracked_object import TrackedObject
@@ -33,6 +33,10 @@ _TENTATIVE_S = 0.3
 _ROTATION_DETECTOR, _RVT_DETECTOR, _MOTION, _PREDICTION = (int(one) for one in Source)
 _NUMBERS = 2**32
 """Numbers of rotors are unsigned and of 32 bits in messages."""
+_LATEST_US = 1 << 53
+"""Of a sensor's time, 285 years: floating point knows no microseconds beyond."""
+_NUMBERS_KEPT = 1 << 16
+"""So many numbers of rotors are remembered as used."""
 _LEAST_REACH_PX = 5.0
 _REACH_STDS = 3.0
 _GATED_MEMORY = 0.9
@@ -149,9 +153,10 @@ class RotorBank:
 
     Attributes:
         t_us: end of the newest window; None before the first.
-        refused: estimates that no rotor can have given, by what is wrong.
+        refused: estimates and velocities that no rotor can have given, by what is wrong.
         outcomes: what became of the others, by the names of `Outcome`, besides "born",
-            "given_up", "beyond_limit", "clock_jumps" and "late_windows".
+            "given_up", "beyond_limit", "clock_jumps", "late_windows" and
+            "objects_of_another_time".
     """
 
     def __init__(
@@ -164,9 +169,8 @@ class RotorBank:
         self._parameters = parameters
         self._confidence = confidence
         self._rotors: list[_Rotor] = []
-        self._used: set[int] = set()
+        self._used: dict[int, None] = {}
         self._next = -1
-        self._objects: list[TrackedObject] = []
         self.t_us: int | None = None
         self.refused: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
@@ -177,7 +181,10 @@ class RotorBank:
     def values(self) -> dict[str, object]:
         """What became of all estimates, as values of a report."""
         refused = {f"refused_{cause}": count for cause, count in self.refused.items() if count}
-        outcomes = {f"estimates_{name}": count for name, count in self.outcomes.items()}
+        outcomes = {
+            name if name.startswith("objects") else f"estimates_{name}": count
+            for name, count in self.outcomes.items()
+        }
         return {"estimates_refused": self.refused.total(), **refused, **outcomes}
 
     def adapt(self, filter_parameters: FilterParameters, parameters: BankParameters) -> None:
@@ -194,8 +201,12 @@ class RotorBank:
             estimates: all rotors of it.
 
         Returns:
-            Whether it is the newest; False for one that came late.
+            Whether it is the newest; False for one that came late, or at a time that no sensor
+            tells.
         """
+        if abs(t_us) > _LATEST_US:
+            self.refused["window_end"] += 1
+            return False
         is_newest = self._note_time(t_us)
         usable = self._usable(t_us, estimates)
         present = [rotor for rotor in self._rotors if rotor.first_us <= t_us]
@@ -204,15 +215,15 @@ class RotorBank:
         for row, column in pairs:
             self._take(present[row], usable[column])
         taken = {column for _, column in pairs}
-        for column, estimate in enumerate(usable):
-            if column not in taken:
-                self._begin(estimate)
+        left = [estimate for column, estimate in enumerate(usable) if column not in taken]
+        self._begin_all(left, {usable[column].id for column in taken})
         self._give_up()
         return is_newest
 
     def note_objects(self, objects: Sequence[TrackedObject]) -> None:
         """Take in the objects that the RVT detector follows in a window."""
-        self._objects = list(objects)
+        late = sum(self._is_of_another_time(one.t_us) for one in objects)
+        self.outcomes["objects_of_another_time"] += late
         for rotor in self._rotors:
             seen = object_at(rotor.filter.at(max(rotor.filter.t_us, rotor.seen_us)).center, objects)
             if seen is not None:
@@ -220,6 +231,9 @@ class RotorBank:
 
     def note_velocity(self, identity: int, measured: HubVelocity) -> None:
         """Take in a velocity of a rotor's hub that was measured by itself."""
+        if not is_velocity(measured.velocity, measured.covariance):
+            self.refused["hub_velocity"] += 1
+            return
         for rotor in self._rotors:
             if rotor.id == identity:
                 outcome = rotor.filter.apply(measured)
@@ -277,7 +291,7 @@ class RotorBank:
         return True
 
     def _usable(self, t_us: int, estimates: Sequence[RotorEstimate]) -> list[RotorEstimate]:
-        """The estimates that a rotor can have given, no more than are followed, at one time."""
+        """The estimates that a rotor can have given, at one time."""
         usable = []
         for estimate in estimates:
             fault = fault_of(estimate)
@@ -285,10 +299,6 @@ class RotorBank:
                 self.refused[fault] += 1
             else:
                 usable.append(replace(estimate, t_us=t_us) if estimate.t_us != t_us else estimate)
-        most = self._parameters.maximum_rotors
-        if len(usable) > most:
-            self.outcomes["beyond_limit"] += len(usable) - most
-            usable = sorted(usable, key=lambda one: -one.confidence)[:most]
         return usable
 
     def _take(self, rotor: _Rotor, estimate: RotorEstimate) -> None:
@@ -302,20 +312,53 @@ class RotorBank:
         if not is_gated:
             rotor.take(estimate)
 
-    def _begin(self, estimate: RotorEstimate) -> None:
-        """Begin a rotor with an estimate that belongs to none."""
-        if len(self._rotors) >= self._parameters.maximum_rotors:
-            self.outcomes["beyond_limit"] += 1
-            return
-        self._rotors.append(_Rotor(self._free(estimate.id), estimate, self._filter_parameters))
+    def _begin_all(self, estimates: Sequence[RotorEstimate], numbers: set[int]) -> None:
+        """Begin rotors with estimates that belong to none, the most confident first.
+
+        Args:
+            estimates: of one window.
+            numbers: the detector's numbers that this window's other estimates have. A number
+                stands for one rotor: a second estimate of it is refused.
+        """
+        for estimate in sorted(estimates, key=lambda one: -one.confidence):
+            if estimate.id in numbers:
+                self.refused["duplicate_id"] += 1
+            elif self._has_room(estimate.confidence):
+                numbers.add(estimate.id)
+                identity = self._free(estimate.id)
+                self._rotors.append(_Rotor(identity, estimate, self._filter_parameters))
+            else:
+                self.outcomes["beyond_limit"] += 1
+
+    def _has_room(self, confidence: float) -> bool:
+        """Whether one more rotor can be followed; one of less evidence, not told yet, makes room.
+
+        So a rotor that comes while spurious ones fill the bank is not kept out by them.
+        """
+        if len(self._rotors) < self._parameters.maximum_rotors:
+            return True
+        tentative = [rotor for rotor in self._rotors if not rotor.is_told]
+        weakest = min(tentative, key=lambda rotor: rotor.evidence, default=None)
+        if weakest is None or weakest.evidence >= confidence:
+            return False
+        self._rotors.remove(weakest)
+        self.outcomes["beyond_limit"] += 1
+        return True
 
     def _free(self, wanted: int) -> int:
-        """The number that the detector uses where no rotor has had it, else a new one."""
+        """The number that the detector uses where no rotor has had it, else a new one.
+
+        Numbers of long ago are forgotten, so that an endless stream of spurious rotors does not
+        fill the memory.
+        """
+        present = {rotor.id for rotor in self._rotors}
         identity = wanted
-        while identity in self._used:
+        while identity in self._used or identity in present:
             self._next = (self._next + 1) % _NUMBERS
             identity = self._next
-        self._used.add(identity)
+        self._used[identity] = None
+        if len(self._used) > _NUMBERS_KEPT:
+            del self._used[next(iter(self._used))]
         return identity
 
     def _give_up(self) -> None:
@@ -346,10 +389,11 @@ class RotorBank:
         rpm_std = math.sqrt(covariance[1, 1])
         if is_measured and window_us is not None:
             # The detector's own mean over its window is the best there is.
-            share = newest.rpm_std / rpm_std
+            told_std = max(newest.rpm_std, least_rpm_std(newest))
+            share = told_std / rpm_std
             covariance[1, :] *= share
             covariance[:, 1] *= share
-            rpm, rpm_std, length_us = newest.rpm, newest.rpm_std, newest.window_us
+            rpm, rpm_std, length_us = newest.rpm, told_std, newest.window_us
         seen = self._object_of(rotor)
         return RotorState(
             id=rotor.id,
@@ -386,8 +430,12 @@ class RotorBank:
         seen = rotor.object
         if seen is None or self.t_us is None:
             return None
-        is_late = self.t_us - seen.seen_us > 1e6 * self._parameters.object_memory_s
-        return None if is_late else seen
+        return None if self._is_of_another_time(seen.seen_us) else seen
+
+    def _is_of_another_time(self, t_us: int) -> bool:
+        """Whether what is known of an object then does not count now; nor what is yet to come."""
+        apart_us = abs(t_us - self.t_us) if self.t_us is not None else 0
+        return apart_us > 1e6 * self._parameters.object_memory_s
 
     def _confidence_of(
         self,

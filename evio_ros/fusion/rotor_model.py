@@ -43,6 +43,7 @@ __all__ = [
     "State",
     "begin",
     "expected_phase",
+    "least_rpm_std",
     "measured_speed",
     "measured_values",
     "scale_of",
@@ -59,6 +60,10 @@ _LEAST_CENTER_PX = 0.01
 """No estimate is better than this, whatever it claims; speeds as a share."""
 UNKNOWN_CENTER_PX = 2.0
 """Deviation of a hub that claims none."""
+_MOST_CENTER_PX = 1e4
+"""Whatever a hub claims: it is on the sensor."""
+_LEAST_AXIS_PX = 0.01
+"""Smaller ones are no size."""
 _LARGEST_LOG = 20.0
 """Of a semi-axis; no sensor is so large."""
 _UNKNOWN_SIZE = 1.0
@@ -241,7 +246,7 @@ def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -
     half_s = 0.5e-6 * estimate.window_us
     speed, speed_variance = measured_speed(estimate, estimate.window_us, 0.0, 0.0)
     rate_variance = (_FIRST_RATE * scale_of(estimate)) ** 2
-    is_sized = estimate.axes[1] > 0
+    is_sized = _is_sized(estimate)
     logs = [math.log(axis) if is_sized else 0.0 for axis in estimate.axes]
     size_variance = parameters.size_std**2 if is_sized else _UNKNOWN_SIZE**2
     slow_center = parameters.slow_center_px**2 + 1e-12
@@ -278,10 +283,14 @@ def scale_of(estimate: RotorEstimate) -> float:
     return max(abs(estimate.rpm) * RAD_S_PER_RPM, _SLOWEST_RAD_S)
 
 
+def least_rpm_std(estimate: RotorEstimate) -> float:
+    """No speed is known better than this, whatever an estimate claims."""
+    return _LEAST_SPEED * scale_of(estimate) * RPM_PER_RAD_S
+
+
 def slow_phase_rad(estimate: RotorEstimate, parameters: FilterParameters) -> float:
     """Deviation of the lasting error of an estimate's phase."""
-    claimed = estimate.angle_std_rad if math.isfinite(estimate.angle_std_rad) else math.pi
-    return parameters.slow_phase_share * max(claimed, _LEAST_ANGLE_RAD)
+    return parameters.slow_phase_share * _claimed_angle_std(estimate)
 
 
 def measured_speed(
@@ -296,7 +305,7 @@ def measured_speed(
         power: of the white jerk.
     """
     overlap = min(max(estimate.window_us / max(since_us, 1), 1.0), _MOST_OVERLAP)
-    std = math.hypot(estimate.rpm_std * RAD_S_PER_RPM, _LEAST_SPEED * scale_of(estimate))
+    std = math.hypot(estimate.rpm_std, least_rpm_std(estimate)) * RAD_S_PER_RPM
     # White jerk moves the mean away from the speed in the middle, and that from the speed later.
     wander = power * ((1e-6 * estimate.window_us) ** 3 / 320 + lag_s**3 / 3)
     return estimate.rpm * RAD_S_PER_RPM, overlap * std * std + wander
@@ -309,23 +318,34 @@ def measured_values(estimate: RotorEstimate, parameters: FilterParameters) -> tu
         estimate: the estimate.
         parameters: how far it is trusted.
     """
-    claimed = min(max(estimate.angle_std_rad, _LEAST_ANGLE_RAD), math.pi)
     center_std = [
-        max(std, _LEAST_CENTER_PX) if math.isfinite(std) else UNKNOWN_CENTER_PX
+        min(max(std, _LEAST_CENTER_PX), _MOST_CENTER_PX)
+        if math.isfinite(std)
+        else UNKNOWN_CENTER_PX
         for std in estimate.center_std
     ]
     velocity_std = parameters.velocity_std_px_s
     values = [estimate.angle_rad, *estimate.center, *estimate.velocity, *estimate.axes]
     deviations = [
-        parameters.quick_phase_share * claimed,
+        parameters.quick_phase_share * _claimed_angle_std(estimate),
         *center_std,
         velocity_std,
         velocity_std,
         *(parameters.size_std * axis for axis in estimate.axes),
     ]
-    if estimate.axes[1] <= 0:
+    if not _is_sized(estimate):
         values, deviations = values[:UNSIZED_ROWS], deviations[:UNSIZED_ROWS]
     return np.array(values), np.square(deviations)
+
+
+def _claimed_angle_std(estimate: RotorEstimate) -> float:
+    """Deviation of an angle as a detector tells it, rad; no angle is more uncertain than any."""
+    return min(max(estimate.angle_std_rad, _LEAST_ANGLE_RAD), math.pi)
+
+
+def _is_sized(estimate: RotorEstimate) -> bool:
+    """Whether an estimate tells semi-axes."""
+    return min(estimate.axes) >= _LEAST_AXIS_PX
 
 
 def expected_phase(state: State) -> float:

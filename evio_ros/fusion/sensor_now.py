@@ -10,6 +10,8 @@ __all__ = ["PublishingParameters", "SensorNow"]
 
 _OLDEST_S = 5.0
 """Stamps that are older are those of another clock: a recording's, or one of another machine."""
+_LAST_STAMP_NS = 2_000_000_000 * 10**9
+"""In the year 2033; five years later messages have no seconds left."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,11 @@ class SensorNow:
     """Tells the sensor's time between windows.
 
     A window's stamp is the ROS time of its end: what has passed since is how late it is. Where the
-    stamp is of another clock, the window is taken to have ended when it came.
+    stamp is of another clock, the window is taken to have ended when it came; where it is a time
+    that messages cannot tell much longer, or never could, that is its stamp too.
 
     Attributes:
-        unusable: number of stamps of another clock.
+        unusable: number of stamps of another clock, or of none.
     """
 
     def __init__(self) -> None:
@@ -42,7 +45,7 @@ class SensorNow:
         self._end_us = self._stamp_ns = 0
         self._ended_s = 0.0
 
-    def note(self, end_us: int, stamp_ns: int, now_ns: int, now_s: float) -> None:
+    def note(self, end_us: int, stamp_ns: int, now_ns: int, now_s: float) -> bool:
         """Take in the newest window.
 
         Args:
@@ -50,12 +53,19 @@ class SensorNow:
             stamp_ns: ROS time of its end.
             now_ns: ROS time now.
             now_s: time now by a clock that nobody sets.
+
+        Returns:
+            Whether the stamp is of the clock of `now_ns`.
         """
         age_s = 1e-9 * (now_ns - stamp_ns)
-        if not 0.0 <= age_s <= _OLDEST_S:
+        is_usable = 0.0 <= age_s <= _OLDEST_S
+        if not is_usable:
             self.unusable += 1
             age_s = 0.0
+        if not 0 <= stamp_ns < _LAST_STAMP_NS:
+            stamp_ns = now_ns
         self._end_us, self._stamp_ns, self._ended_s = end_us, stamp_ns, now_s - age_s
+        return is_usable
 
     def at(self, now_s: float) -> tuple[int, int]:
         """Sensor time, and the stamp that goes with it, at a time of the clock that nobody sets."""

@@ -181,7 +181,7 @@ def positive_definite(covariance):
     """The nearest covariance that is symmetric and positive definite, and whether it is another.
 
     Args:
-        covariance: (n, n).
+        covariance: (n, n), all of it finite.
 
     Returns:
         With eigenvalues, as correlations, of at least 1e-11 where it is another.
@@ -190,7 +190,9 @@ def positive_definite(covariance):
         return covariance, False
     symmetric = 0.5 * (covariance + covariance.T)
     deviations = np.sqrt(np.maximum(np.diag(symmetric), _TINY))
-    values, vectors = np.linalg.eigh(symmetric / np.outer(deviations, deviations))
+    correlations = symmetric / np.outer(deviations, deviations)
+    # Beyond one only where a variance is lost, and then without bound.
+    values, vectors = np.linalg.eigh(np.minimum(np.maximum(correlations, -1.0), 1.0))
     floored = (vectors * np.maximum(values, _FLOOR)) @ vectors.T
     repaired = floored * np.outer(deviations, deviations)
     return 0.5 * (repaired + repaired.T), True

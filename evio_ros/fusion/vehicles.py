@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
+from evio_ros.errors import ParameterError
 from evio_ros.fusion.disc_normal import DiscNormal, Intrinsics, NormalChooser, disc_normals
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotor_state import RotorState
@@ -129,8 +131,11 @@ class Vehicles:
         return {rotor.id: self._groups.get(rotor.id, 0) for rotor in rotors}
 
     def _forget(self, t_us: int) -> bool:
-        """Drop rotors that were not seen for long; returns whether there were any."""
-        is_kept = self._seen_us >= t_us - 1e6 * self.parameters.forget_s
+        """Drop rotors that were not seen for long; returns whether there were any.
+
+        Those seen so much later are of a clock that was set back.
+        """
+        is_kept = np.abs(self._seen_us - t_us) <= 1e6 * self.parameters.forget_s
         if is_kept.all():
             return False
         kept = np.flatnonzero(is_kept)
@@ -199,13 +204,13 @@ class VehicleObserver:
         if self.intrinsics is None:
             self._normals = {}
             return
-        candidates = {
-            state.id: disc_normals(
-                Ellipse(state.center, state.axes, state.tilt_rad), self.intrinsics
-            )
-            for state in states
-            if self._groups[state.id] and state.axes[1] > 0
-        }
+        candidates = {}
+        for state in states:
+            if self._groups[state.id]:
+                # An outline that is too slender tells no tilt.
+                with suppress(ParameterError):
+                    ellipse = Ellipse(state.center, state.axes, state.tilt_rad)
+                    candidates[state.id] = disc_normals(ellipse, self.intrinsics)
         self._normals = self._chooser.update(self._groups, candidates)
 
     def completed(self, states: Sequence[RotorState]) -> list[RotorState]:

@@ -18,6 +18,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.utilities import remove_ros_args
 
+from evio_ros.compilation import compilation_interrupted
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.local_events import compose
@@ -57,9 +58,12 @@ class _SpunNode:
         self._thread = threading.Thread(target=self._spin, name=node.get_name(), daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread, then the node."""
+    def end(self) -> None:
+        """Have the thread end after the present callback."""
         self._executor.shutdown()
+
+    def stop(self) -> None:
+        """Wait for the thread's end, and end the node."""
         self._thread.join()
         self.node.close()
         self.node.destroy_node()
@@ -67,7 +71,7 @@ class _SpunNode:
     def _spin(self) -> None:
         try:
             self._executor.spin()
-        except ExternalShutdownException:
+        except (ExternalShutdownException, KeyboardInterrupt):
             pass
         except Exception as error:
             self.error = error
@@ -98,6 +102,8 @@ def _run(nodes: list[_SpunNode]) -> None:
         compose()
     start_ros()
     made = [make() for make in _classes(names)]
+    for node in made:
+        node.companions = [other for other in made if other is not node]
     nodes += [_SpunNode(node) for node in made]
     while True:
         for each in nodes:
@@ -108,6 +114,21 @@ def _run(nodes: list[_SpunNode]) -> None:
                 time.sleep(_LAST_RESULTS_S)
                 return
         time.sleep(_POLL_S)
+
+
+def _ignore_signals() -> None:
+    """Let the clean-up finish: Ctrl-C comes twice, from the terminal and from launch."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _stop(nodes: list[_SpunNode]) -> None:
+    """End all nodes; one that is configured meanwhile, which takes long, is interrupted."""
+    with compilation_interrupted():
+        for each in nodes:
+            each.end()
+        for each in nodes:
+            each.stop()
 
 
 def main() -> None:
@@ -127,12 +148,11 @@ def _main() -> int:
     except ParameterException as error:
         code = complain(EvioError(str(error)))
     except KeyboardInterrupt:
-        pass
+        _ignore_signals()
+        rclpy.try_shutdown()  # nodes at work see that they are to end
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        for each in nodes:
-            each.stop()
+        _ignore_signals()
+        _stop(nodes)
         rclpy.try_shutdown()
     return code
 

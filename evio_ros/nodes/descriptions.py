@@ -165,7 +165,15 @@ FAILURES: dict[str, dict[str, str]] = {
     "fusion": {
         "the numbers of a rotor cannot be true": "It is left out and counted in "
         "`refused_<field>`; WARN. NaN, infinite, rpm_std or a variance below 0, 1e300, a "
-        "confidence outside 0 to 1.",
+        "confidence outside 0 to 1, a covariance that is not symmetric. Fields that tell the same "
+        "again, as angular_velocity, are not looked at.",
+        "one number twice in a window": "The one that a rotor is expected to have given counts, "
+        "or the most confident; `refused_duplicate_id`, WARN.",
+        "a flood of spurious rotors": "Rotors that are followed keep their estimates; of the rest "
+        "the most confident begin, `rotors.maximum_rotors` in all; `estimates_beyond_limit`.",
+        "boxes that are none, or thousands": "They are left out, `objects_refused`, WARN; a "
+        "message of more than some 500 as a whole. Those of another time do not count, "
+        "`objects_of_another_time`.",
         "the detector ends or is silent": "After `stale_after_s`, and no earlier than three of the "
         "detector's intervals: STALE, a line in the log, and empty arrays at the usual rate, with "
         "the time of sending as stamp and the last window's end.",
@@ -178,7 +186,7 @@ FAILURES: dict[str, dict[str, str]] = {
         "the sensor's clock jumps": "Rotors are kept by their place, `estimates_clock_jumps`, and "
         "phases are found anew.",
         "stamps are of another clock, as a bag's": "States are predicted from when windows come; "
-        "`stamps_of_another_clock`.",
+        "`stamps_of_another_clock`. A window that ends beyond 285 years is refused.",
         "`confidence.file` is no forest": "The node ends with the reason.",
         "`motion.method` is set and OpenCV is missing": "It cannot be configured, with what to "
         "install.",
@@ -256,6 +264,8 @@ VALUES: dict[str, str] = {
     "windows_failed": "windows that could not be worked on",
     "windows_skipped": "windows missing between two, whatever the reason",
     "window_end_to_boxes_p50_ms, _p99_ms": "from the stamp of a window's end to its boxes",
+    "objects_refused": "objects that no camera can have seen, and messages of far too many",
+    "objects_of_another_time": "objects that were seen too long ago, or are yet to come",
     "object_<id>": "a track's class and score, and whether it is seen or predicted",
     "windows": "windows of a detector, sent or taken",
     "windows_silent": "empty arrays sent while the detector was silent",
@@ -267,6 +277,6 @@ VALUES: dict[str, str] = {
     "something for live sources and replays in real time",
     "published_<topic>": "messages sent on a topic of the representation node",
     "rotor_<id>": "a rotor's speed, standard deviation, confidence and events",
-    "refused_<field>": "rotors refused for a field",
+    "refused_<field>": "rotors refused for a field, or for what is named",
 }
 """Value of the diagnostics to what it is."""

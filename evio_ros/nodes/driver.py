@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rclpy.timer import Timer
 
-from evio_ros.errors import EvioError, ParameterError
+from evio_ros.errors import ParameterError
 from evio_ros.event_filter import FilterParameters, WindowFilter
 from evio_ros.events import EventWindow
 from evio_ros.nodes.driver_outputs import DriverOutputs, OutputParameters
@@ -137,9 +137,10 @@ class Driver(EvioNode):
 
     def _start(self) -> None:
         chosen = self.parameters.get(DriverParameters)
-        missing = self._publisher.not_ready(chosen.takers)
+        missing = self.waiting_companions | set(self._publisher.not_ready(chosen.takers))
         if missing:
-            self.get_logger().info(f"waiting for {', '.join(missing)}", throttle_duration_sec=10.0)
+            names = ", ".join(sorted(missing))
+            self.get_logger().info(f"waiting for {names}", throttle_duration_sec=10.0)
         elif self._publisher.is_awaited(chosen.wait_for_subscribers):
             self._start_timer.cancel()
             self.get_logger().info("the first events are sent")
@@ -163,7 +164,7 @@ class Driver(EvioNode):
         self._triggers.publish(window, fresh)
         self._is_ended, self._sent_s = False, time.monotonic()
 
-    def _ended(self, error: EvioError | None) -> None:
+    def _ended(self, error: Exception | None) -> None:
         self._is_ended = True
         self._triggers.publish_rest()
         if error is not None:

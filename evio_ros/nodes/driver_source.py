@@ -27,7 +27,7 @@ def open_driver_source(
     replay: ReplayParameters,
     camera: CameraParameters,
     emit: Callable[[EventWindow, bool], None],
-    ended: Callable[[EvioError | None], None],
+    ended: Callable[[Exception | None], None],
 ) -> tuple[Recording | Camera | PacketRelay, Player]:
     """Open a driver's source.
 
@@ -50,6 +50,8 @@ def open_driver_source(
         return relay, relay
 
     def tell(done_us: int) -> None:
+        if not node.context.ok():
+            raise KeyboardInterrupt  # in a thread that no signal interrupts
         seconds = 1e-6 * done_us
         node.get_logger().info(f"{seconds:.1f} s are simulated", throttle_duration_sec=2.0)
 

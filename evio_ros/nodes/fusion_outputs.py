@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
@@ -15,7 +16,8 @@ from evio_ros.msg import RotationState, RotationStateArray
 from evio_ros.nodes.marker_topic import MarkerTopic
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.quality_of_service import results_quality
-from evio_ros.ros.rotation_messages import fused_array, fused_message, joint_state
+from evio_ros.ros.raw_rotation_states import SerialisedStates
+from evio_ros.ros.rotation_messages import joint_state
 from evio_ros.rotor_state import RotorState
 
 __all__ = ["FusionOutputs"]
@@ -55,13 +57,14 @@ class FusionOutputs:
         self.states = states
         primary = self._chosen(states, end_us)
         is_marked = self._markers.is_wanted
+        serialised = SerialisedStates(states, header)
         if is_marked or self._all.get_subscription_count():
-            message = fused_array(states, header, end_us, length_us, events)
-            self._all.publish(message)
+            data = serialised.array(end_us, length_us, events)
+            self._all.publish(data)
             if is_marked:
-                self._markers.show(message)
+                self._markers.show(deserialize_message(data, RotationStateArray))
         if primary is not None and self._best.get_subscription_count():
-            self._best.publish(fused_message(primary, header))
+            self._best.publish(serialised.single(primary))
         if states and self._joints.get_subscription_count():
             self._joints.publish(joint_state(states, header))
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from evio_ros.errors import EvioError, ParameterError
+from evio_ros.errors import ParameterError
 from evio_ros.events import EventWindow
 from evio_ros.playback.replay import Replay, ReplayParameters
 from evio_ros.sources.base import EventSource, SeekableSource
@@ -122,7 +122,7 @@ class LiveStream(LivePlayer):
         source: EventSource,
         parameters: ReplayParameters,
         emit: Callable[[EventWindow, bool], None],
-        ended: Callable[[EvioError | None], None],
+        ended: Callable[[Exception | None], None],
     ) -> None:
         super().__init__(parameters, emit)
         self._source = source
@@ -144,7 +144,7 @@ class LiveStream(LivePlayer):
         error = None
         try:
             self._read()
-        except EvioError as problem:
+        except Exception as problem:  # whoever waits for events must know
             error = problem
         if not self.closed:
             self._ended(error)
@@ -162,7 +162,7 @@ def player_of(
     source: EventSource,
     parameters: ReplayParameters,
     emit: Callable[[EventWindow, bool], None],
-    ended: Callable[[EvioError | None], None],
+    ended: Callable[[Exception | None], None],
 ) -> Player:
     """A replay of a recording, or a live stream of anything else; arguments as of `Replay`."""
     if isinstance(source, SeekableSource):

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from evio_ros.errors import EvioError, ParameterError
+from evio_ros.errors import ParameterError
 from evio_ros.events import EventWindow
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.sources.base import SeekableSource
 from evio_ros.windowing import split_window, windows, with_missing
 
 __all__ = ["Replay", "ReplayParameters"]
+
+_LONGEST_WAIT_S = 3600.0
+"""The system's clock cannot wait for the next window of a replay that all but stands still."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Replay:
         source: SeekableSource,
         parameters: ReplayParameters,
         emit: Callable[[EventWindow, bool], None],
-        ended: Callable[[EvioError | None], None],
+        ended: Callable[[Exception | None], None],
     ) -> None:
         length_us = source.end_us - source.start_us
         if parameters.start_us >= length_us:
@@ -165,7 +168,7 @@ class Replay:
                 elif not self._closed:
                     self._ended(None)
                     self._wait_for_jump()
-        except EvioError as error:
+        except Exception as error:  # whoever waits for events must know
             self._ended(error)
 
     def _wait_for_jump(self) -> None:
@@ -217,7 +220,7 @@ class Replay:
                 if remaining_s <= 0.0:
                     self._behind_s = -remaining_s
                     return True
-                self._wishes.wait(remaining_s)
+                self._wishes.wait(min(remaining_s, _LONGEST_WAIT_S))
             return False
 
 

@@ -23,11 +23,13 @@ from evio_ros.ros.diagnostics import Diagnostics, Report
 from evio_ros.ros.input_watch import InputWatch
 from evio_ros.ros.node_parameters import NodeParameters
 from evio_ros.ros.steady_timer import steady_timer
-from evio_ros.ros.topic_graph import wrong_types
+from evio_ros.ros.topic_graph import is_heard, wrong_types
 
 __all__ = ["EvioNode"]
 
 _WATCH_S = 0.1
+_PATIENCE_S = 5.0
+"""A subscription that cannot be connected, e.g. for its quality of service, is given up then."""
 _ENTITIES = {
     "subscriptions": "destroy_subscription",
     "publishers": "destroy_publisher",
@@ -77,6 +79,7 @@ class EvioNode(LifecycleNode):
     Attributes:
         parameters: the present values.
         done: completed when the node has done its work, with an error where it failed.
+        companions: the other nodes of its process.
 
     Raises:
         ParameterError: where a parameter is unknown or out of range.
@@ -95,8 +98,10 @@ class EvioNode(LifecycleNode):
         self._is_made = True
         self.parameters = NodeParameters(self, self.parameter_groups())
         self.done = Future()
+        self.companions: Sequence[EvioNode] = ()
         self._is_configured = False
         self._is_active = False
+        self._active_since_s = 0.0
         self._configured: dict[str, set[Any]] = {}
         self._activated: dict[str, set[Any]] = {}
         self._problem = ""
@@ -122,6 +127,11 @@ class EvioNode(LifecycleNode):
     def is_active(self) -> bool:
         """Whether the node is in the state "active"."""
         return self._is_active
+
+    @property
+    def waiting_companions(self) -> set[str]:
+        """Names of the other nodes of this process that do not work yet, or are not connected."""
+        return {node.get_name() for node in self.companions if not node._is_ready()}
 
     @property
     def is_stale(self) -> bool:
@@ -256,6 +266,7 @@ class EvioNode(LifecycleNode):
         except BaseException:
             self._deactivate()
             raise
+        self._active_since_s = time.monotonic()
         self._is_active = True
 
     def _deactivate(self) -> None:
@@ -317,6 +328,16 @@ class EvioNode(LifecycleNode):
             report.message = f"{self._watch.text()}; {report.message}"
             report.stale = True
         return report
+
+    def _is_ready(self) -> bool:
+        """Whether the node works and all who listen to it are connected or seem not to come.
+
+        A node that a lifecycle manager starts is not waited for.
+        """
+        if not self.life.autostart:
+            return True
+        is_late = time.monotonic() - self._active_since_s > _PATIENCE_S
+        return self._is_active and (is_late or is_heard(self))
 
     def _look(self) -> None:
         """Notice that input stays away, or comes again; write the line of statistics."""

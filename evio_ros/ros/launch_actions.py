@@ -25,6 +25,7 @@ from evio_ros.errors import EvioError
 from evio_ros.ros.launch_arguments import LAUNCH_FILES, Declared
 from evio_ros.ros.parameters_file import names_source, read_parameters_file, written_parameters
 from evio_ros.ros.share import share_file, use_dds_profile
+from evio_ros.ros.signal_watch import STARTED_BY
 
 __all__ = ["Arguments", "description"]
 
@@ -225,6 +226,8 @@ class Arguments:
                 namespace=self.values.get("namespace", ""),
                 remappings=self._remappings(),
                 arguments=arguments,
+                # Killed or terminated, launch leaves its nodes to themselves.
+                additional_env={STARTED_BY: str(os.getpid())},
                 output="screen",
                 on_exit=ending.entities,
                 **options,

@@ -16,6 +16,7 @@ from rclpy.node import Node
 
 from evio_ros.events import EventWindow
 from evio_ros.ros.message_queue import WorkQueue
+from evio_ros.ros.topic_graph import is_heard
 
 __all__ = ["LocalInbox", "LocalMessage", "compose", "is_composed", "local_channel"]
 
@@ -64,12 +65,7 @@ class LocalInbox(WorkQueue):
 
     def is_ready(self) -> bool:
         """Whether all who listen to the node's own topics are connected, or seem not to come."""
-        if time.monotonic() - self._made_s > _PATIENCE_S:
-            return True
-        return all(
-            each.get_subscription_count() >= self._node.count_subscribers(each.topic_name)
-            for each in self._node.publishers
-        )
+        return time.monotonic() - self._made_s > _PATIENCE_S or is_heard(self._node)
 
     def put(self, message: LocalMessage) -> None:
         """Leave a message; called by the driver's thread."""

@@ -37,7 +37,8 @@ class EventsQualityParameters(Parameters):
         minimum=1,
         maximum=10_000,
         read_only=True,
-        doc="Messages that wait for a slow subscriber before the oldest is dropped.",
+        doc="Messages that wait for a slow subscriber before the oldest is dropped; the memory "
+        "that they take is kept for later ones.",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import compress
 
 import numpy as np
 from sensor_msgs.msg import JointState
@@ -13,23 +12,19 @@ from std_msgs.msg import Header
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import Blade, RotationState, RotationStateArray
-from evio_ros.rotor_state import BladeState, RotorState
+from evio_ros.rotor_state import RotorState
 from evio_ros.units import RAD_S_PER_RPM, TURN_RAD
 
 __all__ = [
     "estimate_of",
-    "fused_array",
-    "fused_message",
     "joint_state",
     "rotor_values",
-    "sound_estimates",
     "state_array",
 ]
 
 _UNKNOWN_VARIANCE = -1.0
 _COVARIANCE_SIDE = 6
 _BLADE_SIDE = 4
-_LARGEST_VARIANCE = 1e18
 _CENTER = 2
 """Row of the centre's x in the covariance."""
 
@@ -63,20 +58,6 @@ def state_array(
 ) -> RotationStateArray:
     """Make the message of all rotors of one window; none gives an empty array."""
     states = [state_message(estimate, header) for estimate in estimates]
-    return _array(states, header, window_end, window_length, events)
-
-
-def fused_array(
-    states: Iterable[RotorState], header: Header, window_end: int, window_length: int, events: int
-) -> RotationStateArray:
-    """Make the message of all fused rotors at one time; none gives an empty array."""
-    messages = [fused_message(state, header) for state in states]
-    return _array(messages, header, window_end, window_length, events)
-
-
-def _array(
-    states: list[RotationState], header: Header, window_end: int, window_length: int, events: int
-) -> RotationStateArray:
     message = RotationStateArray(header=header, states=states, event_count=events)
     message.window_end, message.window_length = window_end, window_length
     return message
@@ -89,55 +70,6 @@ def joint_state(states: Sequence[RotorState], header: Header) -> JointState:
     message.position = [TURN_RAD * state.turns for state in states]
     message.velocity = [RAD_S_PER_RPM * state.rpm for state in states]
     return message
-
-
-def fused_message(state: RotorState, header: Header) -> RotationState:
-    """Make the message of one fused rotor; the header's stamp is the ROS time of its state."""
-    # All at once: the defaults of what is left out take as long as the rest.
-    return RotationState(
-        header=header,
-        id=state.id,
-        window_end=state.t_us,
-        window_length=state.window_us,
-        event_count=state.events,
-        rpm=state.rpm,
-        rpm_std=state.rpm_std,
-        rpm_rate=state.rpm_rate,
-        angular_velocity=state.rpm * RAD_S_PER_RPM,
-        angular_velocity_std=state.rpm_std * RAD_S_PER_RPM,
-        angle=state.angle_rad,
-        angle_std=math.sqrt(state.covariance[0, 0]),
-        turns=state.turns,
-        blade_count=state.blade_count,
-        center_x=state.center[0],
-        center_y=state.center[1],
-        axis_major=state.axes[0],
-        axis_minor=state.axes[1],
-        tilt=state.tilt_rad,
-        velocity_x=state.velocity[0],
-        velocity_y=state.velocity[1],
-        covariance=state.covariance.ravel(),
-        confidence=state.confidence,
-        sources=int(state.sources),
-        blades=[_blade_message(blade) for blade in state.blades],
-        group=state.group,
-        class_id=state.class_id,
-        track_id=state.track_id,
-        normal=state.normal,
-        normal_covariance=state.normal_covariance,
-    )
-
-
-def _blade_message(blade: BladeState) -> Blade:
-    return Blade(
-        index=blade.index,
-        angle=blade.angle_rad,
-        x=blade.tip[0],
-        y=blade.tip[1],
-        velocity_x=blade.velocity[0],
-        velocity_y=blade.velocity[1],
-        covariance=blade.covariance.ravel(),
-    )
 
 
 def estimate_of(message: RotationState) -> RotorEstimate:
@@ -169,20 +101,6 @@ def rotor_values(rotors: Iterable[RotorEstimate | RotorState]) -> dict[str, obje
         f"confidence {one.confidence:.3f}, {one.events} events"
         for one in rotors
     }
-
-
-def sound_estimates(messages: Sequence[RotationState]) -> list[RotorEstimate]:
-    """The estimates in messages whose covariance is one.
-
-    That is, all of it is finite, and no variance is below 0 but for -1, which means unknown.
-    """
-    if not messages:
-        return []
-    covariances = np.array([message.covariance for message in messages], np.float64)
-    variances = covariances[:, :: _COVARIANCE_SIDE + 1]
-    are_variances = (variances >= 0.0) | (variances == _UNKNOWN_VARIANCE)
-    is_usual = (np.abs(covariances) <= _LARGEST_VARIANCE).all(axis=1)
-    return [estimate_of(one) for one in compress(messages, are_variances.all(axis=1) & is_usual)]
 
 
 def _covariance(estimate: RotorEstimate) -> list[float]:

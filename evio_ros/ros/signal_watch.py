@@ -7,6 +7,7 @@ is being filled, is one step: SIGINT and SIGTERM would have to wait for it.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -14,7 +15,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["ended_by_signals"]
+__all__ = ["STARTED_BY", "ended_by_signals"]
+
+STARTED_BY = "EVIO_STARTED_BY"
+"""Environment variable with the number of a process; when that ends, this one is to end too."""
 
 _GRACE_S = 3.0
 """How long an orderly end may take; launch sends SIGTERM after 5 s."""
@@ -25,8 +29,10 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 def ended_by_signals() -> Iterator[None]:
     """Within, end the process where it has not ended by itself 3 s after SIGINT or SIGTERM.
 
-    It exits with 128 plus the signal's number, as shells have it. To be entered from the main
-    thread, before handlers are installed that do not go on to Python's.
+    It exits with 128 plus the signal's number, as shells have it. The end of the process that
+    `STARTED_BY` names counts as SIGTERM: launch leaves its nodes running when it is terminated or
+    killed itself. To be entered from the main thread, before handlers are installed that do not go
+    on to Python's.
     """
     # Python's handler in C writes the signal's number here at once.
     heard, told = socket.socketpair()
@@ -44,10 +50,16 @@ def ended_by_signals() -> Iterator[None]:
 
 def _watch(heard: socket.socket, over: threading.Event) -> None:
     with heard:
+        starter = _starter()
         while True:
+            ready, _, _ = select.select([heard.fileno(), *starter], [], [])
+            if heard.fileno() not in ready:
+                os.close(starter.pop())
+                os.kill(os.getpid(), signal.SIGTERM)
+                continue
             numbers = heard.recv(64)
             if not numbers:
-                return
+                break
             asked = [number for number in numbers if number in _ENDING]
             if asked and not over.wait(_GRACE_S):
                 print(
@@ -57,3 +69,19 @@ def _watch(heard: socket.socket, over: threading.Event) -> None:
                     flush=True,
                 )
                 os._exit(128 + asked[0])
+        for descriptor in starter:
+            os.close(descriptor)
+
+
+def _starter() -> list[int]:
+    """A descriptor that can be read once the process that started this one has ended, or none."""
+    number = os.environ.get(STARTED_BY, "")
+    if not number.isdecimal() or not hasattr(os, "pidfd_open"):
+        return []
+    try:
+        return [os.pidfd_open(int(number))]
+    except ProcessLookupError:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except OSError:
+        pass  # a system without such descriptors: nodes then outlive their launch
+    return []

@@ -6,7 +6,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-__all__ = ["publishers_of", "wrong_types"]
+__all__ = ["is_heard", "publishers_of", "wrong_types"]
 
 
 def publishers_of(node: Node, topic: str) -> list[str]:
@@ -16,6 +16,14 @@ def publishers_of(node: Node, topic: str) -> list[str]:
     """
     found = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
     return sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found)
+
+
+def is_heard(node: Node) -> bool:
+    """Whether all who are known to listen to the node's own topics are connected."""
+    return all(
+        each.get_subscription_count() >= node.count_subscribers(each.topic_name)
+        for each in node.publishers
+    )
 
 
 def wrong_types(node: Node) -> list[str]:

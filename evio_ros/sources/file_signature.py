@@ -91,7 +91,7 @@ def describe_file(start: bytes) -> str | None:
 def _describe_text(start: bytes) -> str | None:
     """Text that is no lines of events; None where it is no text."""
     first = start.lstrip().split(b"\n", 1)[0].strip()
-    if b"%" in first[:1] or not first or any(byte < 9 or 13 < byte < 32 for byte in start):
+    if not first or any(byte < 9 or 13 < byte < 32 for byte in start):
         return None
     try:
         shown = first[:60].decode()

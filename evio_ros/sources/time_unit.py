@@ -39,6 +39,8 @@ _SMALLEST_STEP_US = 0.5
 _WHOLE_MS_PENALTY = 0.9
 _PARTS_OF_US_PENALTY = 1.0
 _MOST_STEPS = 1 << 13
+_SPANS = (1e-100, 1e100)
+"""Only damaged times are outside, whose logarithms may not exist."""
 _FEWEST_EVENTS = 64
 """Fewer events say nothing about rates and steps: convention stands."""
 _EPOCH_S = (1.26e9, 2.21e9)
@@ -91,7 +93,7 @@ def guess_time_unit(t: NDArray[Any]) -> tuple[TimeUnit, str]:
     epoch = _epoch_unit(t)
     if epoch is not None:
         return epoch, f"times are taken for {epoch}: so they are of the years 2010 to 2040"
-    if measured.events < _FEWEST_EVENTS or not measured.span > 0:
+    if measured.events < _FEWEST_EVENTS or not _SPANS[0] < measured.span < _SPANS[1]:
         return usual, f"times are taken for {usual}: {measured.kind} usually are"
     penalties = {unit: _penalty(measured, unit) for unit in TIME_UNITS}
     best = min(penalties, key=lambda unit: (penalties[unit], unit != usual))

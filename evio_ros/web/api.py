@@ -14,13 +14,14 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.web.api_page import api_page
 from evio_ros.web.data_source import ControlError, DashboardSource
 from evio_ros.web.guard import Guard
-from evio_ros.web.history import History
+from evio_ros.web.history import History, HistoryError
 from evio_ros.web.history_api import history_routes
 from evio_ros.web.live_stream import Broadcast, EventFrames, StateFrames
 from evio_ros.web.live_view import LiveView
@@ -41,6 +42,7 @@ __all__ = ["create_app"]
 
 _LATEST_US = 1 << 53
 _LARGEST_ID = (1 << 32) - 1
+_METHODS = ("GET", "POST")
 
 RotorId = Annotated[int, Path(ge=0, le=_LARGEST_ID, description="Number of a rotor.")]
 _PROBLEMS: dict[int | str, dict[str, object]] = {
@@ -121,25 +123,38 @@ def create_app(
         app.include_router(router)
     app.include_router(_documentation_routes(app))
     app.add_exception_handler(ControlError, _tell_control_error)
+    app.add_exception_handler(HistoryError, _tell_unreadable)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     app.add_middleware(Guard, parameters=parameters, refused=refused)
     if page is not None:
-        app.mount("", _Beside(page))
+        app.mount("", _Beside(page, tuple(app.routes)))
     return app
 
 
 class _Beside:
     """A page beside the API: what begins as the API's addresses do is not the page's."""
 
-    def __init__(self, page: ASGIApp) -> None:
+    def __init__(self, page: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._page = page
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = scope["path"].strip("/").partition("/")[0]
         if scope["type"] == "http" and first in ("api", "ws", "metrics"):
-            await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+            await self._refusal(scope)(scope, receive, send)
         else:
             await self._page(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response:
+        """What the API says: mounted last, the page hides that another method is known there."""
+        known = [name for name in _METHODS if self._is_known({**scope, "method": name})]
+        if known:
+            detail = {"detail": "Method Not Allowed"}
+            return JSONResponse(detail, 405, {"allow": ", ".join(known)})
+        return JSONResponse({"detail": "Not Found"}, 404)
+
+    def _is_known(self, scope: Scope) -> bool:
+        return any(one.matches(scope)[0] is Match.FULL for one in self._routes)
 
 
 def _documentation_routes(app: FastAPI) -> APIRouter:
@@ -309,6 +324,10 @@ async def _tell_invalid(_: Request, error: Exception) -> Response:
     kept = ("type", "loc", "msg")
     detail = [{name: one[name] for name in kept} for one in error.errors()]
     return JSONResponse({"detail": detail}, 422)
+
+
+async def _tell_unreadable(_: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": str(error)}, 503)
 
 
 async def _tell_control_error(_: Request, error: Exception) -> Response:

@@ -78,6 +78,7 @@ def state_columns(samples: Iterable[StateSample]) -> dict[str, NDArray]:
         "id": np.array([one.id for one in estimates], np.uint32),
         "group": np.array([rotor.group for _, rotor in rows], np.uint32),
         "blade_count": np.array([one.blade_count for one in estimates], np.uint8),
+        "is_predicted": np.array([rotor.is_predicted for _, rotor in rows], np.uint8),
         "rpm": numbers(one.rpm for one in estimates),
         "rpm_std": numbers(one.rpm_std for one in estimates),
         "confidence": numbers(one.confidence for one in estimates),

@@ -35,6 +35,7 @@ _ADDRESSES = 1024
 _SEND_S = 30.0
 """A client that takes no part of an answer for so long is dropped."""
 _REFUSED = 1008
+_ASKING = {"www-authenticate": "Bearer"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -101,7 +102,8 @@ class Guard:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(bearer.strip()):
             return None
-        if self._is_token(_cookie(headers.get("cookie", ""))):
+        cookie = _cookie(headers.get("cookie", ""))
+        if self._is_token(cookie):
             return None
         query = parse_qsl(scope.get("query_string", b"").decode("latin-1"))
         given = [value for name, value in query if name == "token"]
@@ -109,12 +111,12 @@ class Guard:
             if self._is_token(given[0]):
                 rest = urlencode([pair for pair in query if pair[0] != "token"])
                 return self._with_cookie(scope, rest)
-            return _problem(401, "the token is wrong")
+            return _problem(401, "the token is wrong", _ASKING)
+        wrong = "the token is wrong" if bearer or cookie else "a token is needed"
         return _problem(
             401,
-            "a token is needed: send `Authorization: Bearer TOKEN`, or open the page with "
-            "?token=TOKEN",
-            {"www-authenticate": "Bearer"},
+            f"{wrong}: send `Authorization: Bearer TOKEN`, or open the page with ?token=TOKEN",
+            _ASKING,
         )
 
     def _with_cookie(self, scope: Scope, query: str) -> Response:

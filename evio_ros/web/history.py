@@ -19,11 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from evio_ros.errors import ParameterError
+from evio_ros.errors import EvioError, ParameterError
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.web.live_view import StateSample
 
-__all__ = ["COLUMNS", "History", "HistoryParameters", "HistoryPoint", "HistoryRow", "rows_of"]
+__all__ = [
+    "COLUMNS",
+    "History",
+    "HistoryError",
+    "HistoryParameters",
+    "HistoryPoint",
+    "HistoryRow",
+    "rows_of",
+]
 
 COLUMNS = ("t_us", "rotor", "rpm", "rpm_std", "turns", "confidence", "blade_count", "vehicle")
 """Of the table of windows, in order; `HistoryRow` has them as fields."""
@@ -40,6 +48,10 @@ _FINEST_SPAN_S = 60.0
 _ROWS_A_PAGE = 5000
 _OLDEST_ROWS = 20_000
 _BUSY_S = 5.0
+
+
+class HistoryError(EvioError):
+    """The history cannot be read at the moment, e.g. as its file has been taken away."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +209,9 @@ class History:
 
         Returns:
             seconds of one point, and the points, by rotor and time.
+
+        Raises:
+            HistoryError: where the file cannot be read.
         """
         span_s = until_s - since_s
         step_s = max(span_s / most, 1e-6)
@@ -210,7 +225,11 @@ class History:
             return step, _coarse(connection, table, since_s, until_s, int(step), rotor)
 
     def rows(self, since_s: float, until_s: float) -> Iterator[list[HistoryRow]]:
-        """All windows of a span, oldest first, in pages; what is written meanwhile may be in."""
+        """All windows of a span, oldest first, in pages; what is written meanwhile may be in.
+
+        Raises:
+            HistoryError: where the file cannot be read.
+        """
         place = (round(since_s * _MICROSECONDS), -1)
         end_us = round(until_s * _MICROSECONDS)
         while True:
@@ -226,13 +245,13 @@ class History:
             place = (found[-1][0], found[-1][1])
 
     def _prepare(self) -> None:
-        """Make the tables where they are missing."""
+        """Find out whether the file can be used."""
         with closing(self._connected()) as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, _VERSION):
                 raise sqlite3.DatabaseError(f"written by another version, {version}")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA + f"PRAGMA user_version = {_VERSION};")
+            _make_tables(connection)
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
@@ -243,8 +262,11 @@ class History:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         uri = f"{self.path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, timeout=_BUSY_S, uri=True)) as connection:
-            yield connection
+        try:
+            with closing(sqlite3.connect(uri, timeout=_BUSY_S, uri=True)) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise HistoryError(f"the history cannot be read: {error}") from None
 
     def _write_all(self) -> None:
         """Write what waits once a second until the end."""
@@ -264,7 +286,12 @@ class History:
                 return
 
     def _write(self, rows: list[HistoryRow]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(self._connected()) as connection:
+            if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+                # The file has been taken away: a new one begins.
+                connection.execute("PRAGMA journal_mode = WAL")
+                _make_tables(connection)
             connection.execute("BEGIN IMMEDIATE")
             with connection:
                 self._make_room(connection)
@@ -312,6 +339,11 @@ def _locked(path: Path) -> IO[str]:
     lock.write(f"{os.getpid()}\n")
     lock.flush()
     return lock
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables where they are missing."""
+    connection.executescript(_SCHEMA + f"PRAGMA user_version = {_VERSION};")
 
 
 def _taken(waiting: queue.Queue[StateSample]) -> list[StateSample]:

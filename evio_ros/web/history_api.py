@@ -28,7 +28,10 @@ Seconds = Annotated[
 ]
 _PROBLEMS: dict[int | str, dict[str, object]] = {
     400: {"description": "The span ends before it begins."},
-    503: {"description": "Parquet needs pyarrow, or too many exports run already."},
+    503: {
+        "description": "The history cannot be read now, Parquet needs pyarrow, or too many exports "
+        "run already."
+    },
 }
 
 

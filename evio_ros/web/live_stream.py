@@ -26,11 +26,14 @@ _Frames = Callable[[], bytes | None]
 
 
 class StateFrames:
-    """Rotors of all windows since the frame before; None where there was none."""
+    """Rotors of all windows since the frame before, at first of all that are kept.
+
+    None where there was none.
+    """
 
     def __init__(self, view: LiveView) -> None:
         self._view = view
-        self._seen = view.states
+        self._seen = 0
 
     def __call__(self) -> bytes | None:
         """The next frame."""
@@ -91,7 +94,8 @@ class Broadcast:
     """Sends frames to clients, so many a second while there are any.
 
     Args:
-        frames: makes the next frame; called in the event loop, so it must not block.
+        frames: gives a function that makes the next frame, the first of all that is kept; called
+            in the event loop, so it must not block.
         rate_hz: frames a second.
         most_clients: more are refused with status 1013.
 
@@ -121,9 +125,14 @@ class Broadcast:
             await socket.close(_TRY_AGAIN_LATER, "too many clients")
             return
         place: asyncio.Queue[bytes] = asyncio.Queue(1)
+        # What was before: where time stands still, nothing newer comes.
+        frames = self._make()
+        past = frames()
+        if past is not None:
+            place.put_nowait(past)
         self._places.add(place)
         if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._run())
+            self._pump = asyncio.create_task(self._run(frames))
         hearing = asyncio.create_task(self._hear(socket))
         sending = asyncio.create_task(self._send(socket, place))
         try:
@@ -134,9 +143,8 @@ class Broadcast:
                 task.cancel()
             await asyncio.gather(hearing, sending, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def _run(self, frames: _Frames) -> None:
         """Make frames while there are clients."""
-        frames = self._make()
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while self._places:

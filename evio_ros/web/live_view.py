@@ -162,7 +162,7 @@ class LiveView:
         self._reports: dict[str, NodeReport] = {}
         self._viewers = {"events": 0, "picture": 0}
         self._asked_s = dict.fromkeys(self._viewers, -math.inf)
-        self._arrivals: deque[tuple[float, int]] = deque(maxlen=1000)
+        self._arrivals: deque[tuple[float, int, int]] = deque(maxlen=1000)
         self._listeners: list[Callable[[StateSample], None]] = []
 
     def on_state(self, listener: Callable[[StateSample], None]) -> None:
@@ -184,7 +184,9 @@ class LiveView:
                 self._estimates[rotor.estimate.id] = (now_s, rotor.estimate)
             while now_s - next(iter(self._estimates.values()), (now_s, None))[0] > _GONE_S:
                 del self._estimates[next(iter(self._estimates))]
-            self._arrivals.append((now_s, sample.events))
+            if self._arrivals and sample.t_us <= self._arrivals[-1][1]:
+                self._arrivals.clear()  # time has gone back
+            self._arrivals.append((now_s, sample.t_us, sample.events))
         for listener in self._listeners:
             listener(sample)
 
@@ -311,14 +313,17 @@ class LiveView:
             return [self._reports[name] for name in sorted(self._reports)]
 
     def event_rate_hz(self) -> float | None:
-        """Events a second over the last seconds of the machine's time; None where none came."""
+        """Events a second of sensor time, whatever the pace of a replay; None where none came.
+
+        Of the windows of the last seconds of the machine's time.
+        """
         now_s = time.monotonic()
         with self._lock:
             recent = [entry for entry in self._arrivals if now_s - entry[0] < _RATE_SPAN_S]
         if len(recent) < 2:
             return None
-        span_s = recent[-1][0] - recent[0][0]
-        return sum(events for _, events in recent[1:]) / span_s if span_s > 0 else None
+        span_us = recent[-1][1] - recent[0][1]
+        return 1e6 * sum(events for _, _, events in recent[1:]) / span_us
 
     def samples_after(self, t_us: int) -> list[EventSample]:
         """The samples that begin at or after a time, oldest first; at most those of a second."""

@@ -114,7 +114,7 @@ class StatusModel(BaseModel):
     stamp_s: float | None = Field(description="The same as Unix time [s].")
     age_s: float | None = Field(description="How long ago the newest window came [s].")
     is_stale: bool = Field(description="Whether no windows come, so that rotors hold no longer.")
-    event_rate_hz: float | None = Field(description="Events a second.")
+    event_rate_hz: float | None = Field(description="Events a second of sensor time.")
     width: int | None = Field(description="Columns of the sensor [px].")
     height: int | None = Field(description="Rows of the sensor [px].")
     rotors: list[RotorModel]

@@ -71,6 +71,7 @@ def _layout(has_history: bool) -> Any:
                 speed,
                 _select("speed-kind", {"speed": "speed", "deviation": "from the median"}, "speed"),
                 _select("span", spans, "60"),
+                *(_downloads() if has_history else ()),
                 is_broad=True,
             ),
             _card(
@@ -83,7 +84,11 @@ def _layout(has_history: bool) -> Any:
                 _chart("spectrum-chart", "Hz", "power over noise", 260, is_log=True),
                 html.Small(id="spectrum-rotor"),
             ),
-            _card("Event rate", _chart("rate-chart", "seconds ago", "events/s", 260)),
+            _card(
+                "Event rate",
+                _chart("rate-chart", "seconds ago", "events/s", 260),
+                html.Small("of sensor time"),
+            ),
         ],
         className="charts",
     )
@@ -93,7 +98,17 @@ def _card(name: str, chart: Any, *extra: Any, is_broad: bool = False) -> Any:
     from dash import html
 
     head = html.Div([html.H2(name), *extra], className="head")
-    return html.Div([head, chart], className="card broad" if is_broad else "card")
+    # What is said where there is nothing to draw.
+    plot = html.Div([chart, html.P(className="nothing", hidden=True)], className="plot")
+    return html.Div([head, plot], className="card broad" if is_broad else "card")
+
+
+def _downloads() -> Any:
+    """Links to the last ten minutes of the history as files."""
+    from dash import html
+
+    links = [html.A(kind, href=f"api/export.{kind.lower()}") for kind in ("CSV", "Parquet")]
+    return [html.Small(["last 10 min as ", links[0], " ", links[1]], className="downloads")]
 
 
 def _select(name: str, options: dict[str, str], chosen: str) -> Any:

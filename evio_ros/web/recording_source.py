@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from evio_ros.errors import EvioError, ParameterError
+from evio_ros.errors import ParameterError
 from evio_ros.events import EventWindow
 from evio_ros.explanation import of_late
 from evio_ros.playback.live import Player, player_of
@@ -208,7 +208,7 @@ class RecordingSource:
         reasons = [] if rotors else of_late(self._detector.explanations)
         return f"{text}, most likely because {reasons[0]}" if reasons else text
 
-    def _end(self, error: EvioError | None) -> None:
+    def _end(self, error: Exception | None) -> None:
         self._has_ended = True
         self._error = str(error) if error is not None else ""
         self._report(self._error or "the recording has ended")

@@ -22,6 +22,9 @@ _LARGEST_MESSAGE = 4096
 _CONNECTIONS = 400
 _NO_NEWS = "ASGI callable returned without completing handshake."
 """uvicorn 0.54 logs so much of every WebSocket that is refused with a status of its own."""
+_NONSENSE = "Invalid HTTP request received."
+_NONSENSE_S = 60.0
+"""So often at most it is said that somebody sends nonsense: it must not fill the log."""
 
 
 class WebServer:
@@ -42,7 +45,7 @@ class WebServer:
         self._socket = _listening(parameters.host, parameters.port)
         self.port: int = self._socket.getsockname()[1]
         self._host = parameters.host
-        logging.getLogger("uvicorn.error").addFilter(_is_news)
+        logging.getLogger("uvicorn.error").addFilter(_NEWS)
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -122,5 +125,23 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    return record.getMessage() != _NO_NEWS
+class _News(logging.Filter):
+    """Lets pass what is worth a line of the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due_s = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is."""
+        text = record.getMessage()
+        if text != _NONSENSE:
+            return text != _NO_NEWS
+        is_due = time.monotonic() >= self._due_s
+        if is_due:
+            self._due_s = time.monotonic() + _NONSENSE_S
+        return is_due
+
+
+_NEWS = _News()
+"""One for all servers of a process, as they share a log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from launch_ros.actions import Node
 from evio_ros.errors import EvioError
 from evio_ros.ros.launch_actions import Arguments
 from evio_ros.ros.launch_arguments import LAUNCH_FILES
+from evio_ros.ros.signal_watch import STARTED_BY
 
 _, DECLARED = LAUNCH_FILES["full"]
 CRASH, MISTAKE = 1, 2
@@ -109,6 +111,13 @@ def test_a_composed_launch_is_one_process_with_all_parameters():
     assert command_of(container).startswith("driver rotation_detector fusion --ros-args")
     assert parameters_of(container, "driver")["replay.rate"] == 2.0
     assert parameters_of(container, "fusion") == {"use_sim_time": False}
+
+
+def test_nodes_end_with_their_launch_however_it_ends():
+    """A launch leaves them running when it is terminated or killed."""
+    for node in made(["rotation_detector"], source="x"):
+        ((name, value),) = node.additional_env
+        assert (name[0].text, value[0].text) == (STARTED_BY, str(os.getpid()))
 
 
 def test_the_dashboard_has_a_process_of_its_own_even_where_others_share_one():

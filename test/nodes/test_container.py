@@ -17,6 +17,12 @@ from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.registry import open_source
 
 STUB = "import sys; from evio_ros.nodes.container import main; main()"
+SLOW_FUSION = """
+import time
+from evio_ros.nodes.fusion import Fusion
+configure = Fusion.configure
+Fusion.configure = lambda self: (time.sleep(2.0), configure(self))
+"""
 WINDOW_US = 50_000
 
 
@@ -46,7 +52,9 @@ def test_all_nodes_in_one_process_give_the_results_of_the_library(recording, tmp
         "state_recorder": {"output": str(output)},
     }
     names = ["fusion", "state_recorder", "driver", "rotation_detector"]
-    done = run(tmp_path, names, given)
+    started = command(tmp_path, names, given)
+    started[2] = SLOW_FUSION + STUB  # the driver waits for all, so that nothing is left out
+    done = subprocess.run(started, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     with open_source(str(recording)) as source:
         expected = [
@@ -61,10 +69,12 @@ def test_all_nodes_in_one_process_give_the_results_of_the_library(recording, tmp
     found = [(int(row["t_us"]), float(row["rpm"]), float(row["angle_rad"])) for row in rows]
     assert len(expected) >= 5
     # The library leaves out a last window that the recording does not fill. Fusion passes speeds on
-    # and smooths angles.
-    assert [row[:2] for row in found[: len(expected)]] == [row[:2] for row in expected]
-    for (*_, angle_rad), (*_, right_rad) in zip(found, expected, strict=False):
-        assert angle_rad == pytest.approx(right_rad, abs=1e-3)
+    # and smooths angles. Sums of vectorised loops may differ in the last bits.
+    for (t_us, rpm, angle_rad), right in zip(found, expected, strict=False):
+        assert t_us == right[0]
+        assert rpm == pytest.approx(right[1], rel=1e-9)
+        assert angle_rad == pytest.approx(right[2], abs=1e-3)
+    assert len(found) >= len(expected)
     assert len(found) <= len(expected) + 1
 
 

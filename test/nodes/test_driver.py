@@ -161,8 +161,11 @@ def test_a_parameter_change_is_checked_and_taken_over(recording):
             refused = probe.call(SetParameters, "driver/set_parameters", setting(-1.0))
             assert not refused.results[0].successful
             assert "replay.rate" in refused.results[0].reason
-            taken = probe.call(SetParameters, "driver/set_parameters", setting(5.0))
-            assert taken.results[0].successful
+            # So slow that no clock can wait for the next window, and then faster.
+            for rate in (1e-300, 5.0):
+                taken = probe.call(SetParameters, "driver/set_parameters", setting(rate))
+                assert taken.results[0].successful
+                probe.spin_for(0.2)
             # At the old rate the rest would take 12 seconds.
             probe.wait_until(lambda: driver.exit_code is not None, timeout_s=8.0)
             probe.spin_for(0.2)

@@ -1,26 +1,66 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from evio_ros.ros.signal_watch import STARTED_BY
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
-@pytest.mark.parametrize("name", ["driver", "rotation_detector", "container"])
-@pytest.mark.parametrize("seconds", [0.3, 1.0])
-def test_ctrl_c_while_modules_are_loaded_is_silent(name, seconds):
-    command = [sys.executable, str(SCRIPTS / name)]
-    node = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    time.sleep(seconds)
-    node.send_signal(signal.SIGINT)
+@pytest.mark.parametrize("name", ["driver", "container"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_modules_are_loaded_ends_a_node_as_later(name, number, tmp_path):
+    """A package of the test stands for one that takes long to load."""
+    (tmp_path / "evio_ros").mkdir()
+    slow = "import time\nprint('loading', flush=True)\ntime.sleep(60)\n"
+    (tmp_path / "evio_ros" / "__init__.py").write_text(slow)
+    node = subprocess.Popen(
+        [sys.executable, str(SCRIPTS / name)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert node.stdout is not None
+    assert node.stdout.readline() == "loading\n"
+    node.send_signal(number)
     _, errors = node.communicate(timeout=20)
-    assert "Traceback" not in errors
-    assert len(errors.splitlines()) <= 1
+    assert (node.returncode, errors) == (0, "")
+
+
+_SLEEP = """
+import time
+from evio_ros.ros.signal_watch import ended_by_signals
+with ended_by_signals():
+    print("within", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("lives_on", [True, False])
+def test_the_end_of_the_process_that_launched_a_node_counts_as_sigterm(lives_on):
+    with subprocess.Popen(["sleep", "60"]) as launch:
+        if not lives_on:
+            launch.kill()
+            launch.wait()
+        node = subprocess.Popen(
+            [sys.executable, "-c", _SLEEP],
+            stdout=subprocess.PIPE,
+            env={**os.environ, STARTED_BY: str(launch.pid)},
+        )
+        assert node.stdout is not None
+        node.stdout.readline()
+        launch.kill()
+        try:
+            assert node.wait(20.0) == -signal.SIGTERM
+        finally:
+            node.kill()
 
 
 @pytest.mark.parametrize(

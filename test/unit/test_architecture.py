@@ -97,6 +97,7 @@ ONE_IMPORTER = {
     "fusion.faults": "what no rotor can be, whoever asks",
     "nodes.fusion_motion": "one topic with its events and parameters",
     "nodes.fusion_vehicles": "one topic, and what is made of it and of states",
+    "nodes.fusion_windows": "one topic and its pace, whoever takes the windows",
     "nodes.fusion_objects": "one topic and what it refuses, whoever takes the objects",
     "nodes.fusion_outputs": "all that fusion publishes, whatever it is made of",
     "nodes.driver_outputs": "all that a driver publishes besides events, with its parameters",

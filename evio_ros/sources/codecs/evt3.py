@@ -39,9 +39,9 @@ _CHANNEL_SHIFT = 8
 _POLARITY_SHIFT = 11
 _SIDE_MASK = (1 << _POLARITY_SHIFT) - 1
 _POLARITY_MASK = 1 << _POLARITY_SHIFT
-_MASK_8 = (1 << 8) - 1
 _LONGEST_VECTOR = 12
 _USUAL_TRIGGERS = 64
+_SHIFT, _SIDE, _ON = np.uint16(_TYPE_SHIFT), np.uint16(_SIDE_MASK), np.uint16(_POLARITY_MASK)
 # Places in a decoder's state: time above the low 12 bits, counted on past its wraps, low 12 bits,
 # row, next column of a vector, polarity of a vector (0 or 1); whether any time-high word has come,
 # the anchor of `next_high`, and whether the last word was a time-high.
@@ -53,8 +53,11 @@ _NEAR = 1 << 6
 _MASKS = np.arange(1 << _LONGEST_VECTOR)[:, None] >> np.arange(_LONGEST_VECTOR) & 1
 _BITS_SET = _MASKS.sum(axis=1).astype(np.uint8)
 """Number of events of each vector of 12 columns."""
-_PLACES = np.argsort(1 - _MASKS, axis=1, kind="stable").astype(np.uint8)
-"""Columns of those events from the vector's first column on, ascending."""
+_PLACES_EACH = 16
+_PLACES = np.zeros((1 << _LONGEST_VECTOR, _PLACES_EACH), np.uint8)
+_PLACES[:, :_LONGEST_VECTOR] = np.argsort(1 - _MASKS, axis=1, kind="stable")
+_PLACES = _PLACES.ravel()
+"""Columns of those events from the vector's first column on, ascending; 16 places a vector."""
 
 
 @njit(cache=True, nogil=True)
@@ -70,83 +73,110 @@ def _next_high(raw, high, anchor, is_adjacent):
 
 
 @njit(cache=True, nogil=True)
+def _begin(words, state, reached):
+    """Follow the state to the first time-high, so that the kernel need not ask whether it came."""
+    for i in range(words.size):
+        word = np.int64(words[i])
+        kind, value = word >> _TYPE_SHIFT, word & _VALUE_MASK
+        reached[0] = i + 1
+        if kind == TIME_HIGH:
+            state[HIGH] += value
+            state[KNOWN] = state[AT_HIGH] = 1
+            return
+        if kind == ADDR_Y:
+            state[ROW] = word & _SIDE_MASK
+        elif kind == TIME_LOW:
+            state[LOW] = value
+        elif kind == _BASE_X:
+            state[COLUMN] = word & _SIDE_MASK
+            state[POLARITY] = (word >> _POLARITY_SHIFT) & 1
+        elif kind in (_VECTOR_12, _VECTOR_8):
+            state[COLUMN] += 12 if kind == _VECTOR_12 else 8
+            reached[3] += 1
+        elif kind not in (TRIGGER, _CONTINUED_4, _CONTINUED_12, _OTHERS):
+            reached[3] += 1
+
+
+@njit(cache=True, nogil=True)
 def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
     """Decode from where `reached` says, until the words end or a column is full.
 
-    `reached` holds the numbers of words, events, triggers and invalid words so far.
+    `reached` holds the numbers of words, events, triggers, invalid and continued words so far.
+    The columns have room for an event of each word that is left, asked for before each vector.
     """
-    high, low, row = state[HIGH], state[LOW], state[ROW]
-    column, vector_polarity = state[COLUMN], state[POLARITY]
-    known, anchor = state[KNOWN], state[ANCHOR]
-    time = (high << _TIME_BITS) | low
+    high, row, anchor = state[HIGH], np.uint16(state[ROW]), state[ANCHOR]
+    column, vector_on = state[COLUMN], state[POLARITY] != 0
+    time = (high << _TIME_BITS) | state[LOW]
     last_high = reached[0] - 1 if state[AT_HIGH] else -2
     # Unsigned places need no test for a negative index: a fifth faster.
-    one, last = np.uint64(1), np.uint64(t.size - _LONGEST_VECTOR)
-    events, triggers, invalid = np.uint64(reached[1]), reached[2], reached[3]
-    end = words.size
-    for i in range(reached[0], words.size):
-        word = np.int64(words[i])
-        kind = word >> _TYPE_SHIFT
-        if kind == _ADDR_X:
-            if not known:
-                invalid += 1
-                continue
-            t[events] = time
-            x[events] = word & _SIDE_MASK
-            y[events] = row
-            polarity[events] = (word & _POLARITY_MASK) != 0
-            events += one
-        elif kind in (_VECTOR_12, _VECTOR_8):
-            if events > last:
-                end = i
+    i, one, size = np.uint64(reached[0]), np.uint64(1), np.uint64(words.size)
+    events, triggers = np.uint64(reached[1]), reached[2]
+    invalid, continued = reached[3], reached[4]
+    while i < size:
+        # Mostly a row and a column follow; one test for both is easier to foresee than two.
+        while i + one < size:
+            first, word = words[i], words[i + one]
+            if (first >> _SHIFT ^ ADDR_Y) | (word >> _SHIFT ^ _ADDR_X):
                 break
-            bits = np.uint64(word) & np.uint64(_VALUE_MASK if kind == _VECTOR_12 else _MASK_8)
-            first = column
-            column += 12 if kind == _VECTOR_12 else 8
-            if not known:
-                invalid += 1
-                continue
-            for place in range(np.int64(_BITS_SET[bits])):
-                t[events] = time
-                x[events] = first + _PLACES[bits, place]
-                y[events] = row
-                polarity[events] = vector_polarity != 0
-                events += one
+            row = first & _SIDE
+            t[events], x[events], y[events] = time, word & _SIDE, row
+            polarity[events] = word & _ON != 0
+            events += one
+            i += np.uint64(2)
+        if i >= size:
+            break
+        word = words[i]
+        kind, value = word >> _SHIFT, np.int64(word & _VALUE_MASK)
+        if kind == TIME_LOW:
+            time = time & ~_VALUE_MASK | value
+        elif kind == _ADDR_X:
+            t[events], x[events], y[events] = time, word & _SIDE, row
+            polarity[events] = word & _ON != 0
+            events += one
         elif kind == ADDR_Y:
-            row = word & _SIDE_MASK
-        elif kind == TIME_LOW:
-            low = word & _VALUE_MASK
-            time = (high << _TIME_BITS) | low
+            row = word & _SIDE
         elif kind == _BASE_X:
-            column = word & _SIDE_MASK
-            vector_polarity = (word >> _POLARITY_SHIFT) & 1
+            column, vector_on = value & _SIDE_MASK, word & _ON != 0
+        elif kind in (_VECTOR_12, _VECTOR_8):
+            if events + (size - i) + np.uint64(_LONGEST_VECTOR) > np.uint64(t.size):
+                break
+            width = _LONGEST_VECTOR if kind == _VECTOR_12 else 8
+            bits = np.uint64(value & ((1 << width) - 1))
+            # All places are written, those beyond the last event anew by what follows: loops of
+            # one length use vector registers.
+            for k in range(_LONGEST_VECTOR):
+                t[events + np.uint64(k)] = time
+            for k in range(_LONGEST_VECTOR):
+                y[events + np.uint64(k)] = row
+            for k in range(_LONGEST_VECTOR):
+                polarity[events + np.uint64(k)] = vector_on
+            for k in range(_LONGEST_VECTOR):
+                place = _PLACES[bits * np.uint64(_PLACES_EACH) + np.uint64(k)]
+                x[events + np.uint64(k)] = column + place
+            events += np.uint64(_BITS_SET[bits])
+            column += width
         elif kind == TIME_HIGH:
-            raw = word & _VALUE_MASK
-            if known:
-                before = high
-                high, anchor = _next_high(raw, high, anchor, last_high == i - 1)
-                if high != before:
-                    # Low bits begin anew at a new time-high.
-                    low = 0
-            else:
-                high, known = high + raw, 1
-            last_high = i
-            time = (high << _TIME_BITS) | low
+            before = high
+            high, anchor = _next_high(value, high, anchor, last_high == np.int64(i) - 1)
+            if high != before:
+                # Low bits begin anew at a new time-high.
+                time = high << _TIME_BITS
+            last_high = np.int64(i)
         elif kind == TRIGGER:
             if triggers == trigger_t.size:
-                end = i
                 break
-            if known:
-                trigger_t[triggers] = time
-                trigger_value[triggers] = word & _VALUE_MASK
-                triggers += 1
-        elif kind != _CONTINUED_4 and kind != _CONTINUED_12 and kind != _OTHERS:
+            trigger_t[triggers], trigger_value[triggers] = time, value
+            triggers += 1
+        elif kind == _CONTINUED_4:
+            continued += 1
+        elif kind not in (_CONTINUED_12, _OTHERS):
             invalid += 1
-    state[HIGH], state[LOW], state[ROW] = high, low, row
-    state[COLUMN], state[POLARITY] = column, vector_polarity
-    state[KNOWN], state[ANCHOR] = known, anchor
-    state[AT_HIGH] = last_high == end - 1
-    reached[0], reached[1], reached[2], reached[3] = end, events, triggers, invalid
+        i += one
+    state[HIGH], state[LOW], state[ROW] = high, time & _VALUE_MASK, row
+    state[COLUMN], state[POLARITY], state[ANCHOR] = column, vector_on, anchor
+    state[AT_HIGH] = last_high == np.int64(i) - 1
+    reached[0], reached[1], reached[2] = i, events, triggers
+    reached[3], reached[4] = invalid, continued
 
 
 @njit(cache=True, nogil=True)
@@ -209,13 +239,17 @@ class Evt3Decoder(WordDecoder):
         self.state = np.array((epoch_us >> _TIME_BITS, 0, 0, 0, 0, 0, NO_ANCHOR, 0), np.int64)
         self.invalid = 0
         self.triggers = Triggers.empty()
+        # Room for events that a word has needed so far.
+        self._density = 1.0
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
         """Decode uint16 words; external triggers are kept in `triggers`."""
-        columns = RawColumns.empty(words.size + _LONGEST_VECTOR)
+        reached = np.zeros(5, np.int64)
+        if not self.state[KNOWN]:
+            _begin(words, self.state, reached)
+        columns = RawColumns.empty(int(words.size * self._density) + _LONGEST_VECTOR)
         trigger_t = np.empty(_USUAL_TRIGGERS, np.int64)
         trigger_value = np.empty(_USUAL_TRIGGERS, np.uint16)
-        reached = np.zeros(4, np.int64)
         while True:
             _decode(
                 words,
@@ -228,13 +262,17 @@ class Evt3Decoder(WordDecoder):
                 trigger_value,
                 reached,
             )
-            done, events, triggers, invalid = reached.tolist()
+            done, events, triggers, invalid, self.continued = reached.tolist()
             if done == words.size:
                 break
+            if triggers == len(trigger_t):
+                trigger_t = np.resize(trigger_t, 2 * triggers)
+                trigger_value = np.resize(trigger_value, 2 * triggers)
+                continue
             # Most words make one event or none; only vectors make more.
-            columns = RawColumns.concatenate((columns.select(slice(0, events)), columns))
-            room = 2 * triggers + _USUAL_TRIGGERS
-            trigger_t, trigger_value = np.resize(trigger_t, room), np.resize(trigger_value, room)
+            more = RawColumns.empty(len(columns))
+            columns = RawColumns.concatenate((columns.select(slice(0, events)), more))
+            self._density = min(len(columns) / words.size, _LONGEST_VECTOR)
         value = trigger_value[:triggers]
         self.triggers = Triggers(
             trigger_t[:triggers].copy(),

@@ -60,6 +60,8 @@ class WordDecoder:
         state: int64 (n,), all that the decoder carries from word to word.
         invalid: words dropped: of unknown type, or events before the first time.
         triggers: external triggers of the words decoded last.
+        continued: number of words decoded last that go on from a vendor's word, where a format's
+            other words may also be text that does not belong there.
     """
 
     word_type: ClassVar[np.dtype]
@@ -67,6 +69,7 @@ class WordDecoder:
     invalid: int
     state: NDArray[np.int64]
     triggers: Triggers
+    continued: int = 0
 
     @abstractmethod
     def __init__(self, epoch_us: int = 0) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -70,6 +70,9 @@ _PREFIXES = ("events", "event", "ev", "dvs", "cd")
 _MOST_COLUMNS = 16
 _LARGEST_COORDINATE = 1 << 14
 _LEAST_RISING = 0.9
+_FEWEST_UNSORTED = 64
+_MOST_BEHIND = 0.5
+"""How far times that are not in order are behind those before them, of the time of all rows."""
 """Share of steps of a column that must not go back for it to be time."""
 _POLARITIES = (
     {0, 1},
@@ -209,9 +212,31 @@ def layout_by_values(
         sample = sample.copy()
         sample[:, pair[1]] += sample[:, pair[0]] * (1e9 if pair[2] == "ns" else 1e6)
         fixed["t"], fixed["seconds"] = pair[1], pair[0]
-    kinds = [_Values.of(sample[:, k], k in fractions) for k in range(columns)]
+    places = _best_places(sample[:, :columns], fractions, fixed)
+    if places is None:
+        return None
+    unit = next((name.unit for name in said if name is not None and name.unit), None)
+    order = list(zip(places, ROLES, strict=True))
+    seconds = None
+    if pair is not None:
+        seconds, _, unit = pair
+        order = [(seconds, "seconds"), (places[0], f"{unit} of t"), *order[1:]]
+    shown = " ".join(role for _, role in sorted(order))
+    reason = f"the columns have no names; taken for {shown} by their values"
+    return Layout(places, unit, reason, seconds)
+
+
+def _best_places(
+    sample: NDArray[np.float64], fractions: Collection[int], fixed: Mapping[str, int]
+) -> tuple[int, int, int, int] | None:
+    """The columns of t, x, y and p; where none rises, a time that does by and large is taken."""
+    columns = range(sample.shape[1])
+    kinds = [_Values.of(sample[:, k], k in fractions) for k in columns]
     best: tuple[tuple[float, ...], tuple[int, int, int, int]] | None = None
-    for t, p in permutations(range(columns), 2):
+    if not any(kind.may_be_time and kind.distinct > 2 and not kind.is_index for kind in kinds):
+        rising = [kinds[k].may_be_time or _rises_by_and_large(sample[:, k]) for k in columns]
+        kinds = [replace(kinds[k], may_be_time=rising[k]) for k in columns]
+    for t, p in permutations(columns, 2):
         if not (kinds[t].may_be_time and kinds[p].may_be_polarity):
             continue
         places = _with_coordinates(t, p, kinds, fixed)
@@ -220,17 +245,15 @@ def layout_by_values(
         score = _score(places, kinds)
         if best is None or score > best[0]:
             best = score, places
-    if best is None:
-        return None
-    unit = next((name.unit for name in said if name is not None and name.unit), None)
-    order = list(zip(best[1], ROLES, strict=True))
-    seconds = None
-    if pair is not None:
-        seconds, _, unit = pair
-        order = [(seconds, "seconds"), (best[1][0], f"{unit} of t"), *order[1:]]
-    shown = " ".join(role for _, role in sorted(order))
-    reason = f"the columns have no names; taken for {shown} by their values"
-    return Layout(best[1], unit, reason, seconds)
+    return None if best is None else best[1]
+
+
+def _rises_by_and_large(values: NDArray[np.float64]) -> bool:
+    """Whether no value is far behind those before it, as times of unsorted events are."""
+    if len(values) < _FEWEST_UNSORTED or not np.isfinite(values).all():
+        return False
+    behind = np.maximum.accumulate(values) - values
+    return bool(0 < behind.max() <= _MOST_BEHIND * np.ptp(values))
 
 
 def _seconds_by_values(sample: NDArray[np.float64]) -> tuple[int, int, TimeUnit] | None:
@@ -333,6 +356,8 @@ def _score(places: tuple[int, int, int, int], kinds: list[_Values]) -> tuple[flo
         kinds[x].largest > 1 or kinds[y].largest > 1,
         kinds[t].span > max(kinds[x].span, kinds[y].span),
         kinds[t].distinct,
+        # Where there are too few rows to tell, times are the largest numbers.
+        kinds[t].largest > max(kinds[x].largest, kinds[y].largest),
         p == max(places),
         t == min(places),
     )

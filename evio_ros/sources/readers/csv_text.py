@@ -72,7 +72,7 @@ class CsvFile(EventFile):
             return True
 
     def _prepare(self) -> SensorSize | None:
-        self._end = self._file_bytes()
+        self._end = self._data_end(0)
         start = bytes(self._read_at(0, min(self._end, _START_BYTES)))
         try:
             layout = find_text_layout(start)

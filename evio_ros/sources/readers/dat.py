@@ -76,7 +76,10 @@ class DatFile(EventFile):
             reason = f"event type {kind} of {length} bytes is not a contrast event of 8 bytes"
             raise SourceError(self.path, reason, offset)
         self._data_offset = offset + 2
-        data_bytes = self._file_bytes() - self._data_offset
+        data_bytes = self._data_end(self._data_offset) - self._data_offset
+        if self.remarks and data_bytes % RECORD_BYTES == RECORD_BYTES - 1:
+            # The highest byte of most OFF events is zero as well as those of a crash.
+            data_bytes += 1
         self._records = data_bytes // RECORD_BYTES
         self.statistics.truncated_bytes = data_bytes % RECORD_BYTES
         self._epoch_us = self.header.epoch_us(WRAP_US, self.path)
@@ -136,8 +139,12 @@ class DatFile(EventFile):
     def _decode_records(self, first: int, newest: int) -> tuple[RawColumns, int]:
         """Events from a record on, and the number of invalid records left out."""
         count = min(_PIECE_EVENTS, self._records - first)
-        data = self._read_at(self._data_offset + first * RECORD_BYTES, count * RECORD_BYTES)
-        return decode_records(np.frombuffer(data, "<u4"), newest)
+        offset = self._data_offset + first * RECORD_BYTES
+        data = self._read_at(offset, count * RECORD_BYTES)
+        columns, invalid = decode_records(np.frombuffer(data, "<u4"), newest)
+        if invalid:
+            self._refuse_second_recording(offset, bytes(data))
+        return columns, invalid
 
     @cached_property
     def _sparse_index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

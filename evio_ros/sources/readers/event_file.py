@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -20,9 +21,14 @@ from evio_ros.sources.readers.packed_file import (
 )
 from evio_ros.sources.readers.recording import Recording
 
-__all__ = ["EventFile", "is_packed", "open_as_it_is", "open_regular_file"]
+__all__ = ["EventFile", "open_as_it_is", "open_packed_file", "open_regular_file"]
 
 _UNPACKED_PIECE = 1 << 20
+_FEWEST_ZEROS = 64
+"""Fewer zero bytes at a file's end may be those of good events."""
+_ZEROS_PIECE = 1 << 16
+_RAW_HEADER = re.compile(rb"(?:% [ -~]{2,200}\r?\n){2,}")
+_AEDAT_HEADER = re.compile(rb"#!AER-DAT\d\.\d")
 
 
 def open_regular_file(path: str) -> BinaryIO:
@@ -33,17 +39,25 @@ def open_regular_file(path: str) -> BinaryIO:
             cannot be unpacked.
     """
     file = open_as_it_is(path)
-    packing = packing_of(os.pread(file.fileno(), START_BYTES, 0))
+    packing = _packing(file)
     if packing is None:
         return file
     with file:
         return _unpacked(file, packing, path)
 
 
-def is_packed(path: str) -> bool:
-    """Whether `open_regular_file` would unpack a file; raises as it does."""
+def open_packed_file(path: str) -> BinaryIO | None:
+    """What a packed file holds, as `open_regular_file` gives it; None where it is not packed.
+
+    For libraries that open files themselves. Raises as `open_regular_file`.
+    """
     with open_as_it_is(path) as file:
-        return packing_of(file.read(START_BYTES)) is not None
+        packing = _packing(file)
+        return None if packing is None else _unpacked(file, packing, path)
+
+
+def _packing(file: BinaryIO) -> str | None:
+    return packing_of(os.pread(file.fileno(), START_BYTES, 0))
 
 
 def open_as_it_is(path: str) -> BinaryIO:
@@ -113,6 +127,41 @@ class EventFile(Recording):
 
     def _file_bytes(self) -> int:
         return os.fstat(self._file.fileno()).st_size
+
+    def _data_end(self, first: int) -> int:
+        """Where the data from `first` on end: before zeros that a crash left, which are said."""
+        end = size = self._file_bytes()
+        while end > first:
+            length = min(_ZEROS_PIECE, end - first)
+            rest = bytes(self._read_at(end - length, length)).rstrip(b"\0")
+            end -= length - len(rest)
+            if rest:
+                break
+        if end <= first or size - end < _FEWEST_ZEROS:
+            return size
+        self.remarks.append(
+            f"the last {size - end} bytes are zeros, as after a crash; they are left out"
+        )
+        return end
+
+    def _refuse_second_recording(self, offset: int, data: bytes) -> None:
+        """Refuse a file in which another recording's header follows; asked where data are odd.
+
+        Args:
+            offset: where the data lie in the file.
+            data: what was just read.
+
+        Raises:
+            SourceError: where a header is in them.
+        """
+        found = _RAW_HEADER.search(data) or _AEDAT_HEADER.search(data)
+        if found is not None:
+            place = offset + found.start()
+            reason = (
+                "another recording's header follows; two files were joined: part them by "
+                f"head -c {place} and tail -c +{place + 1}"
+            )
+            raise SourceError(self.path, reason, place)
 
     def _read_at(self, offset: int, length: int) -> memoryview:
         """Exactly `length` bytes at an offset; valid until the next call.

@@ -24,7 +24,7 @@ from evio_ros.sources.codecs.ecf import decode_ecf
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.column_layout import unit_named
-from evio_ros.sources.readers.event_file import is_packed, open_regular_file
+from evio_ros.sources.readers.event_file import open_packed_file
 from evio_ros.sources.readers.event_table import (
     EventTable,
     column_table,
@@ -99,8 +99,7 @@ class Hdf5File(TableRecording):
     def _prepare(self) -> SensorSize | None:
         h5py = optional_library("h5py", "h5py", self.path)
         try:
-            if is_packed(self.path):
-                self._unpacked = open_regular_file(self.path)
+            self._unpacked = open_packed_file(self.path)
             self._hdf5 = h5py.File(self._unpacked or self.path, "r")
             place = self._find_events()
             holders = list(self._holders(place))

@@ -68,6 +68,10 @@ class NpzFile(TableRecording):
         self._file = self._stack.enter_context(open_regular_file(self.path))
         try:
             archive = self._stack.enter_context(zipfile.ZipFile(self._file))
+        except zipfile.BadZipFile:
+            reason = "has no directory at its end: it is cut off, or still being written; "
+            reason += "copy or write it once more"
+            raise SourceError(self.path, reason, os.fstat(self._file.fileno()).st_size) from None
         except Exception as error:  # the parser lets through whatever it meets
             raise SourceError(self.path, f"is no zip archive: {one_line(error)}", 0) from None
         members = {name.removesuffix(".npy"): name for name in archive.namelist()[:_MOST_MEMBERS]}

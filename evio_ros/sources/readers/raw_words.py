@@ -55,7 +55,7 @@ class RawWordFile(EventFile):
         self.header = read_header(self._file, self.path)
         self._epoch_us = self.header.epoch_us(self.decoder_type.wrap_us, self.path)
         word_bytes = self.decoder_type.word_type.itemsize
-        data_bytes = self._file_bytes() - self.header.length
+        data_bytes = self._data_end(self.header.length) - self.header.length
         self.statistics.truncated_bytes = data_bytes % word_bytes
         self._words = data_bytes // word_bytes
         if not self._words:
@@ -72,6 +72,7 @@ class RawWordFile(EventFile):
         words = self._read_words(0)
         decoder = self._new_decoder()
         columns = decoder.decode(words)
+        self._check_for_second_header(0, words, decoder, 0)
         if decoder.invalid <= _MOST_INVALID * len(words) + 64:
             return
         if share_agreed(columns, REORDER_WINDOW_US) < _LEAST_AGREED:
@@ -81,6 +82,18 @@ class RawWordFile(EventFile):
                 f"{len(columns)}, make no sense"
             )
             raise SourceError(self.path, reason, self.header.length)
+
+    def _check_for_second_header(
+        self,
+        first: int,
+        words: NDArray[np.unsignedinteger],
+        decoder: WordDecoder,
+        invalid_before: int,
+    ) -> None:
+        """Look for one among words, of which the decoder found some odd."""
+        if decoder.invalid > invalid_before or decoder.continued:
+            offset = self.header.length + first * self.decoder_type.word_type.itemsize
+            self._refuse_second_recording(offset, words.tobytes())
 
     def _settle_epoch(self) -> None:
         """Count wraps of time from the first event that is not left over from an earlier run."""
@@ -110,6 +123,7 @@ class RawWordFile(EventFile):
         words = self._read_words(self._next)
         invalid_before = self._decoder.invalid
         columns = self._decoder.decode(words)
+        self._check_for_second_header(self._next, words, self._decoder, invalid_before)
         self.statistics.invalid += self._decoder.invalid - invalid_before
         self._next += len(words)
         return columns

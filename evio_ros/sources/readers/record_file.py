@@ -13,12 +13,17 @@ from evio_ros.sources.codecs.wrapped_time import AGREEING_TIMES, middle_time, un
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
+from evio_ros.sources.time_order import goes_on
 
 __all__ = ["RecordFile"]
 
 _PIECE_RECORDS = 1 << 16
 _INDEX_PIECES = 16
 """Pieces between entries of the index of times."""
+
+
+_LONGEST_STEP_US = 10_000_000
+"""Of longer steps, and of those back, it is asked whether they are text."""
 
 
 class RecordFile(EventFile):
@@ -45,7 +50,7 @@ class RecordFile(EventFile):
 
     def _count_records(self) -> None:
         """Note the number of records after `_data_offset`, and go to the first one."""
-        data_bytes = self._file_bytes() - self._data_offset
+        data_bytes = self._data_end(self._data_offset) - self._data_offset
         self._records = data_bytes // self.record_bytes
         self.statistics.truncated_bytes = data_bytes % self.record_bytes
         if not self._records:
@@ -81,6 +86,8 @@ class RecordFile(EventFile):
         offset = self._data_offset + first * self.record_bytes
         data = np.frombuffer(self._read_at(offset, count * self.record_bytes), np.uint8)
         columns = self._decode(data.reshape(count, self.record_bytes))
+        if not goes_on(columns.t, _LONGEST_STEP_US):
+            self._refuse_second_recording(offset, data.tobytes())
         if not first and len(columns):
             newest = middle_time(columns.t[:AGREEING_TIMES])
         return columns, first + count, int(unwrap(columns.t, newest, self._wrap_us))

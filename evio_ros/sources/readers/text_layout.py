@@ -113,6 +113,8 @@ def find_text_layout(start: bytes) -> TextLayout | None:
     Raises:
         EventError: where the file names an impossible geometry.
     """
+    # Zeros at the end are what a crash leaves.
+    start = start.rstrip(b"\0")
     if b"\0" in start:
         return None
     offset, size, names = 0, None, []

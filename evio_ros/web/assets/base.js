@@ -67,8 +67,19 @@ window.evio = (() => {
 
   const seconds = (us) => (us / 1e6).toFixed(2);
 
-  const palette = ["#22b573", "#e8a317", "#e8559f", "#1fa8cf", "#9277f2", "#ef6a3c", "#84a92c", "#5b86f7"];
-  const color = (id) => palette[id % palette.length];
+  // The same hues for dark grounds, where the events are drawn, and for light cards.
+  const palettes = {
+    dark: ["#22b573", "#e8a317", "#e8559f", "#1fa8cf", "#9277f2", "#ef6a3c", "#84a92c", "#5b86f7"],
+    light: ["#0f8a55", "#a86b00", "#c22c7d", "#0f7aa0", "#6d4fd6", "#c94a1d", "#5c7a14", "#3763d8"],
+  };
+  /** Colour of a rotor on a dark ground, or on the theme's cards. */
+  const color = (id, ground = theme()) => palettes[ground][id % palettes[ground].length];
+
+  /** Sensor time; where it is the time of day, as that. */
+  function clock(us) {
+    if (us < 1e15) return `${seconds(us)} s`;
+    return `${new Date(us / 1e3).toISOString().slice(0, 22).replace("T", " ")} UTC`;
+  }
 
   // The theme: the system's, until the user chooses.
   const themes = [];
@@ -96,6 +107,6 @@ window.evio = (() => {
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   return {
-    address, socketAddress, ask, byId, element, setText, minus, short, speed, seconds, color, toggleTheme, onTheme, style,
+    address, socketAddress, ask, byId, element, setText, minus, short, speed, seconds, clock, color, toggleTheme, onTheme, style,
   };
 })();

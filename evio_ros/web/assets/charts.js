@@ -8,6 +8,7 @@
   const KEPT_S = 60; // of longer spans the history tells
   const SPEED_MS = 250, ANGLE_MS = 500, SPECTRUM_MS = 1000, PAST_MS = 5000;
   const LEAST_SPAN_S = 2;
+  const LEAST_STEP_US = 90000; // between the points of one frame that holds many windows
   const GAP = 4; // so many usual steps apart, points are not joined
 
   class Ring {
@@ -79,6 +80,13 @@
     return layout;
   }
 
+  /** Says in place of a chart why there is none; "" for nothing. */
+  function say(plot, text) {
+    const line = plot.closest(".plot").querySelector("p.nothing");
+    evio.setText(line, text);
+    line.hidden = !text;
+  }
+
   class Charts {
     constructor() {
       this.speeds = new Map();
@@ -88,6 +96,7 @@
       this.chosen = null;
       this.seen = new Set();
       this.busy = { angle: false, spectrum: false, past: false };
+      this.told = {}; // the rotor of each chart
       this.styled = new WeakSet();
       evio.onTheme(() => { this.styled = new WeakSet(); this.drawnMs = this.pastMs = 0; });
       document.addEventListener("change", () => { this.drawnMs = this.pastMs = 0; });
@@ -104,10 +113,20 @@
       this.angleMs = this.spectrumMs = 0;
     }
 
+    /** Takes an older window of a frame, unless it is close to the one before. */
+    takePast(t, rotors) {
+      if (t - this.newestUs >= LEAST_STEP_US) this.push(t, rotors);
+    }
+
     take(header, rotors) {
       if (header.t_us < this.newestUs) this.clear();
-      this.newestUs = header.t_us;
       this.seen = new Set(rotors.map((rotor) => rotor.id));
+      if (header.t_us > this.newestUs) this.push(header.t_us, rotors);
+      if (header.event_rate_hz !== null) this.rate.push(header.t_us, header.event_rate_hz, 0);
+    }
+
+    push(t, rotors) {
+      this.newestUs = t;
       for (const rotor of rotors) {
         let ring = this.speeds.get(rotor.id);
         if (!ring) {
@@ -115,9 +134,8 @@
           ring = new Ring(3);
           this.speeds.set(rotor.id, ring);
         }
-        ring.push(header.t_us, rotor.rpm, Number.isFinite(rotor.rpm_std) ? rotor.rpm_std : 0);
+        ring.push(t, rotor.rpm, Number.isFinite(rotor.rpm_std) ? rotor.rpm_std : 0);
       }
-      if (header.event_rate_hz !== null) this.rate.push(header.t_us, header.event_rate_hz, 0);
     }
 
     forgetOldest() {
@@ -136,13 +154,31 @@
       if (this.chosen !== null && this.seen.has(this.chosen)) {
         if (now - this.angleMs >= ANGLE_MS) this.drawAngle(now);
         if (now - this.spectrumMs >= SPECTRUM_MS) this.drawSpectrum(now);
+      } else {
+        this.tellGone("angle");
+        this.tellGone("spectrum");
+      }
+    }
+
+    /** No rotor is in view any more. */
+    lose() {
+      this.seen = new Set();
+    }
+
+    /** Says that the rotor of a chart has gone; its last picture stays. */
+    tellGone(kind) {
+      const plot = ready(`${kind}-chart`);
+      if (plot && !plot.data?.length) say(plot, "No rotor in view");
+      if (this.told[kind] !== undefined) {
+        evio.setText(evio.byId(`${kind}-rotor`), `rotor ${this.told[kind]}, no longer in view`);
       }
     }
 
     /** Seconds to show: as many as are asked for, as soon as there are so many. */
     span() {
       const asked = Math.min(Number(evio.byId("span").value), KEPT_S);
-      const oldest = this.rate.length ? (this.newestUs - this.rate.at(0, 0)) / 1e6 : 0;
+      const rings = [this.rate, ...this.speeds.values()].filter((ring) => ring.length);
+      const oldest = Math.max(0, ...rings.map((ring) => (this.newestUs - ring.at(0, 0)) / 1e6));
       return Math.min(asked, Math.max(Math.ceil(oldest), LEAST_SPAN_S));
     }
 
@@ -220,8 +256,9 @@
           }
         }
         const color = evio.color(id);
-        const common = { type: "scatter", mode: "lines" };
-        traces.push({ ...common, ...band, fill: "toself", fillcolor: alpha(color, 0.25), line: { width: 0 }, hoverinfo: "skip" });
+        const isShort = found.length < 3; // a line of one point is none
+        const common = { type: "scatter", mode: isShort ? "lines+markers" : "lines" };
+        traces.push({ ...common, ...band, mode: "lines", showlegend: false, fill: "toself", fillcolor: alpha(color, 0.25), line: { width: 0 }, hoverinfo: "skip" });
         traces.push({
           ...common, name: `rotor ${id}`, hoverinfo: "x+y+name",
           x: found.map((row) => row && row[0]), y: found.map((row) => row && row[1] - center),
@@ -229,6 +266,10 @@
         });
       }
       const { layout } = plot;
+      say(plot, lines.length ? "" : "No speeds in this time");
+      layout.showlegend = lines.length > 1;
+      layout.legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemclick: false, itemdoubleclick: false };
+      layout.margin.t = lines.length > 1 ? 26 : 8;
       layout.xaxis.range = range;
       layout.xaxis.autorange = false;
       layout.yaxis.title.text = relative ? "rpm from the median" : "rpm";
@@ -247,6 +288,7 @@
       const plot = this.plot("rate-chart");
       if (!plot) return;
       const found = rows(this.rate, this.newestUs, this.span());
+      say(plot, found.length ? "" : "No events in this time");
       if (!found.length) return;
       plot.layout.xaxis.range = [-this.span(), 0];
       plot.layout.xaxis.autorange = false;
@@ -265,6 +307,8 @@
       const told = await this.ask("angle", `api/rotors/${id}/angle_time`);
       if (!told || id !== this.chosen) return;
       number(plot.layout);
+      say(plot, "");
+      this.told.angle = id;
       const times = told.counts.length, angles = told.counts[0].length;
       const length = (told.end_us - told.start_us) / 1e3;
       const z = Array.from({ length: angles }, (_, a) => told.counts.map((row) => row[a]));
@@ -288,6 +332,8 @@
       const told = await this.ask("spectrum", `api/rotors/${id}/spectrum`);
       if (!told || id !== this.chosen) return;
       number(plot.layout);
+      say(plot, "");
+      this.told.spectrum = id;
       const pass = told.blade_pass_hz;
       const most = pass ? Math.min(Math.max(5 * pass, 50), 2000) : 500;
       const x = [], y = [];

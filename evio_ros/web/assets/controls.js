@@ -48,6 +48,10 @@
 
     async toggle() {
       if (!this.state?.is_seekable) return;
+      if (this.isEnded) {
+        await command("api/restart", {});
+        return;
+      }
       const paused = !this.state.is_paused;
       await command("api/pause", { is_paused: paused });
       this.show({ ...this.state, is_paused: paused });
@@ -65,19 +69,21 @@
       }
     }
 
-    show(state) {
+    show(state, isEnded = false) {
       this.state = state;
+      this.isEnded = isEnded;
       evio.byId("player").hidden = !state?.is_seekable;
       if (!state?.is_seekable) return;
       const play = evio.byId("play");
-      play.dataset.paused = String(state.is_paused);
-      play.setAttribute("aria-label", state.is_paused ? "Play" : "Pause");
+      play.dataset.paused = String(state.is_paused || isEnded);
+      play.setAttribute("aria-label", isEnded ? "Play again" : state.is_paused ? "Play" : "Pause");
       const length = state.duration_us ?? 0;
       this.seek.max = String(Math.max(length - 1, 1));
       this.seek.step = String(Math.max(1, Math.round(length / 2000)));
       evio.setText(evio.byId("duration"), `${evio.seconds(length)} s`);
       if (!this.seeking) {
         this.seek.value = String(state.position_us);
+        this.seek.setAttribute("aria-valuetext", `${evio.seconds(state.position_us)} s`);
         evio.setText(evio.byId("position"), evio.seconds(state.position_us));
       }
       this.showRate(state.rate);
@@ -271,6 +277,7 @@
     }
 
     fail(error) {
+      this.endUs = null;
       const isOffline = error instanceof TypeError;
       this.problem(isOffline ? "The dashboard's server does not answer." : error.message);
       this.pill("off");
@@ -287,6 +294,27 @@
       const pill = evio.byId("state");
       pill.dataset.state = state;
       evio.setText(pill, STATES[state]);
+      evio.byId("stage").dataset.state = state;
+    }
+
+    /** Whether a recording has been at its end for two answers; one that repeats is not. */
+    isEnded({ playback, t_us }) {
+      const isThere = playback?.is_seekable && playback.duration_us !== null && !playback.is_paused &&
+        playback.position_us >= playback.duration_us;
+      const isStill = isThere && this.endUs === t_us;
+      this.endUs = isThere ? t_us : null;
+      return isStill;
+    }
+
+    /** Why no rotor is found, as the nodes tell. */
+    reasons(health) {
+      const told = health.flatMap((one) =>
+        Object.entries(one.values).filter(([name]) => name.startsWith("no_rotor_")).map(([, why]) => why));
+      const list = evio.byId("no-rotors-why");
+      list.hidden = !told.length;
+      if (list.dataset.told === told.join("\n")) return;
+      list.dataset.told = told.join("\n");
+      list.replaceChildren(...told.map((why) => evio.element("li", "", why)));
     }
 
     show(status) {
@@ -294,15 +322,15 @@
       evio.byId("title").title = status.playback?.source ?? status.title;
       document.title = `${status.title} · evio`;
       const { playback } = status;
-      const isEnded = playback?.is_seekable && playback.duration_us !== null && !playback.is_paused &&
-        playback.position_us >= playback.duration_us;
+      const isEnded = this.isEnded(status);
       this.problem(isEnded ? "" : status.problem);
       this.pill(playback?.is_paused ? "paused" : isEnded ? "ended" : status.t_us === null ? "wait"
         : status.is_stale ? "stale" : "live");
       evio.setText(evio.byId("event-rate"), status.is_stale ? "\u2013" : evio.short(status.event_rate_hz));
       evio.setText(evio.byId("sensor"), status.width ? `${status.width} × ${status.height}` : "\u2013");
-      evio.setText(evio.byId("clock"), status.t_us === null ? "\u2013" : `${evio.seconds(status.t_us)} s`);
-      this.player.show(playback);
+      evio.setText(evio.byId("clock"), status.t_us === null ? "\u2013" : evio.clock(status.t_us));
+      this.reasons(status.health);
+      this.player.show(playback, isEnded);
       this.health.show(status.health);
       this.shown(status, isEnded);
     }

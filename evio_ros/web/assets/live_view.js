@@ -115,6 +115,7 @@
       }
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.clearRect(0, 0, width, height);
+      this.labels = [];
       if (!size) return;
       const scale = Math.min(width / size[0], height / size[1]);
       // A pixel's event is drawn to the right of and below its coordinates: half a pixel further.
@@ -138,7 +139,7 @@
           rotor.center_y + along * sine + across * cosine,
         );
       };
-      context.strokeStyle = context.fillStyle = evio.color(rotor.id);
+      context.strokeStyle = context.fillStyle = evio.color(rotor.id, "dark");
       context.globalAlpha = rotor.confidence < 0.5 ? 0.55 : 1;
       context.setLineDash(rotor.is_predicted ? [5, 4] : []);
       context.lineWidth = isChosen ? 2.4 : 1.6;
@@ -172,7 +173,8 @@
       context.fill();
       const high = Math.hypot(rotor.axis_major * sine, rotor.axis_minor * cosine);
       const [x, y] = place(rotor.center_x, rotor.center_y - high * 1.14);
-      this.label(`${rotor.id} · ${evio.minus(rotor.rpm.toFixed(0))} rpm`, x, y - 4, "center");
+      const below = place(rotor.center_x, rotor.center_y + high * 1.14)[1] + 14;
+      this.label(`${rotor.id} · ${evio.minus(rotor.rpm.toFixed(0))} rpm`, x, y - 4, "center", below, String(rotor.id));
       context.globalAlpha = 1;
     }
 
@@ -189,13 +191,24 @@
       this.label(`${box.class_id}${track} ${(100 * box.score).toFixed(0)} %`, x, y - 5, "left");
     }
 
-    label(text, x, y, align) {
+    /** Writes where nothing is written yet, at `y` or `below`; the short text where neither is free. */
+    label(text, x, y, align, below = y, short = text) {
       const { context } = this;
       context.font = "600 12px system-ui, 'DejaVu Sans', sans-serif";
       context.textAlign = align;
       const half = context.measureText(text).width / (align === "center" ? 2 : 1);
       if (align === "center") x = Math.min(Math.max(x, half + 3), this.canvas.clientWidth - half - 3);
       y = Math.max(y, 13);
+      const left = align === "center" ? x - half : x, width = align === "center" ? 2 * half : half;
+      const isTaken = (at) => this.labels.some((one) =>
+        Math.abs(one.y - at) < 15 && left < one.right + 4 && one.left < left + width + 4);
+      const free = [y, below].find((at) => !isTaken(at));
+      if (free === undefined && short !== text) {
+        this.label(short, x, y, align, below);
+        return;
+      }
+      y = free ?? y;
+      this.labels.push({ left, right: left + width, y });
       context.lineWidth = 3.5;
       context.lineJoin = "round";
       const ink = context.strokeStyle;

@@ -9,17 +9,17 @@
   ];
   const SVG = "http://www.w3.org/2000/svg";
 
-  /** The rotors of the newest window of a frame of states. */
-  evio.newestRotors = ({ header, columns }) => {
-    const rotors = [];
+  /** The rotors of each window of a frame of states that has any, by its time, oldest first. */
+  evio.rotorsOf = ({ header, columns }) => {
+    const windows = new Map();
     for (let row = 0; row < header.rows; row++) {
-      if (columns.t_us[row] !== header.t_us) continue;
-      const rotor = {};
-      for (const name of NUMBERS) if (columns[name]) rotor[name] = columns[name][row];
-      rotor.is_predicted = Boolean(columns.is_predicted?.[row]);
-      rotors.push(rotor);
+      const rotor = { is_predicted: Boolean(columns.is_predicted[row]) };
+      for (const name of NUMBERS) rotor[name] = columns[name][row];
+      const t = columns.t_us[row];
+      if (!windows.has(t)) windows.set(t, []);
+      windows.get(t).push(rotor);
     }
-    return rotors;
+    return windows;
   };
 
   class RotorCards {
@@ -29,6 +29,7 @@
       this.cards = new Map();
       this.chosen = null;
       this.onChosen = chosen;
+      evio.onTheme(() => { for (const card of this.cards.values()) card.color(); });
     }
 
     show(rotors) {
@@ -79,13 +80,17 @@
     constructor(id, chosen) {
       this.seen = 0;
       const root = (this.root = evio.element("div", "card rotor"));
-      root.style.setProperty("--rotor", evio.color(id));
+      this.id = id;
+      this.color();
       root.dataset.rotor = id;
       root.tabIndex = 0;
       root.setAttribute("role", "button");
       root.addEventListener("click", chosen);
       root.addEventListener("keydown", (event) => {
-        if (event.key === "Enter") chosen();
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault(); // the space bar plays and pauses elsewhere
+        event.stopPropagation();
+        chosen();
       });
       root.append(this.makeDial());
       const top = evio.element("div", "top");
@@ -99,9 +104,16 @@
       this.facts = evio.element("div", "facts");
       const meter = evio.element("div", "meter");
       meter.title = "confidence: probability that the speed is right to 1 %";
+      const track = evio.element("span");
       this.bar = evio.element("i");
-      meter.append(this.bar);
+      this.confidence = evio.element("small");
+      track.append(this.bar);
+      meter.append(track, this.confidence);
       root.append(top, this.rpm, this.facts, meter);
+    }
+
+    color() {
+      this.root.style.setProperty("--rotor", evio.color(this.id));
     }
 
     makeDial() {
@@ -132,9 +144,12 @@
       evio.setText(
         this.facts,
         `${evio.minus(rotor.turns.toFixed(1))} turns · ${(rotor.rpm / 60).toFixed(1).replace("-", "\u2212")} Hz · ` +
-          `at ${rotor.center_x.toFixed(0)}, ${rotor.center_y.toFixed(0)}`,
+          `at ${rotor.center_x.toFixed(0)}, ${rotor.center_y.toFixed(0)} px`,
       );
       this.bar.style.width = `${(100 * rotor.confidence).toFixed(1)}%`;
+      const sure = rotor.confidence > 0.99 ? "> 99 %" : `${(100 * rotor.confidence).toFixed(0)} %`;
+      evio.setText(this.confidence, `${rotor.is_predicted ? "predicted, " : ""}confidence ${sure}`);
+      root.classList.toggle("unsure", rotor.confidence < 0.5);
       this.turn(rotor);
     }
 

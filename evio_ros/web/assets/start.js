@@ -6,7 +6,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const overlay = new evio.Overlay(evio.byId("overlay"));
   const charts = new evio.Charts();
   const cards = new evio.RotorCards(evio.byId("rotors"), evio.byId("no-rotors"), (id) => charts.choose(id));
-  const video = new evio.Video();
+  const video = new evio.Video((text) => evio.setText(evio.byId("share"), text));
   const stage = evio.byId("stage");
   const isOn = (id) => evio.byId(id).checked;
   let rotors = [], detections = [], size = null, isVideo = false, isEventsDue = false, stream = null;
@@ -18,9 +18,10 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   function takeStates(frame) {
-    const now = evio.newestRotors(frame);
+    const windows = evio.rotorsOf(frame);
     if (frame.header.t_us < charts.newestUs) cards.clear();
-    rotors = now;
+    rotors = windows.get(frame.header.t_us) ?? [];
+    for (const [t, past] of windows) charts.takePast(t, past);
     charts.take(frame.header, rotors);
     cards.show(rotors);
     document.documentElement.dataset.windows = String(
@@ -57,18 +58,18 @@ document.addEventListener("DOMContentLoaded", () => {
     stream = null;
   }
 
-  async function choose(wantsVideo) {
+  function choose(wantsVideo) {
     if (wantsVideo === isVideo) return;
     isVideo = wantsVideo;
     evio.byId("show-video").classList.toggle("on", isVideo);
     evio.byId("show-events").classList.toggle("on", !isVideo);
+    evio.byId("show-video").setAttribute("aria-pressed", String(isVideo));
+    evio.byId("show-events").setAttribute("aria-pressed", String(!isVideo));
     evio.byId("events").hidden = isVideo;
     if (isVideo) {
       closeEvents();
       evio.byId("empty").hidden = true;
-      evio.setText(evio.byId("share"), "connecting");
-      const how = await video.start();
-      if (isVideo) evio.setText(evio.byId("share"), `video by ${how}`);
+      video.start();
     } else {
       video.stop();
       evio.setText(evio.byId("share"), "");
@@ -92,6 +93,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!status || (status.is_stale && !isEnded)) {
       rotors = [];
       cards.show(rotors);
+      charts.lose();
     }
   });
   requestAnimationFrame(paint);

@@ -2,28 +2,42 @@
 "use strict";
 
 (() => {
-  const GATHER_MS = 1500, FIRST_FRAME_MS = 5000;
+  const GATHER_MS = 1500, FIRST_FRAME_MS = 5000, AGAIN_MS = 2000;
 
   class Video {
-    constructor() {
+    /** `told` hears what is shown, or why nothing is. */
+    constructor(told) {
       this.peer = null;
+      this.told = told;
       this.video = evio.byId("video");
       this.image = evio.byId("mjpeg");
+      this.image.addEventListener("load", () => { if (this.isWanted) this.told("video by MJPEG"); });
+      this.image.addEventListener("error", () => this.fail());
     }
 
-    /** Resolves to what is shown: "WebRTC" or "MJPEG". */
     async start() {
       this.isWanted = true;
+      this.told("connecting");
       try {
         await this.connect();
-        return "WebRTC";
+        if (this.isWanted) this.told("video by WebRTC");
       } catch {
         this.stopPeer();
-        if (!this.isWanted) return "";
-        this.image.src = evio.address("api/video/mjpeg");
+        if (!this.isWanted) return;
         this.image.hidden = false;
-        return "MJPEG";
+        // Another address each time: the browser remembers one that failed.
+        this.image.src = evio.address(`api/video/mjpeg?${Date.now()}`);
       }
+    }
+
+    /** Tries again a little later: the server has ended, or has too many viewers. */
+    fail() {
+      if (!this.isWanted) return;
+      this.stop();
+      this.isWanted = true;
+      this.told("no video comes: trying again");
+      clearTimeout(this.again);
+      this.again = setTimeout(() => { if (this.isWanted) this.start(); }, AGAIN_MS);
     }
 
     async connect() {
@@ -48,6 +62,9 @@
         this.video.addEventListener("playing", resolve, { once: true });
         setTimeout(() => reject(new Error("no picture came")), FIRST_FRAME_MS);
       });
+      peer.addEventListener("connectionstatechange", () => {
+        if (peer === this.peer && /failed|disconnected|closed/.test(peer.connectionState)) this.fail();
+      });
     }
 
     stopPeer() {
@@ -59,6 +76,7 @@
 
     stop() {
       this.isWanted = false;
+      clearTimeout(this.again);
       this.stopPeer();
       this.image.removeAttribute("src");
       this.image.hidden = true;

@@ -145,6 +145,21 @@ def test_an_ellipse_without_area_and_a_camera_without_focal_length_are_refused()
         disc_normals(Ellipse((math.nan, 0.0), (3.0, 1.0), 0.0), CAMERA)
     with pytest.raises(ParameterError, match="focal"):
         Intrinsics((0.0, 900.0), (0.0, 0.0))
+    with pytest.raises(ParameterError, match="focal"):
+        Intrinsics((1e300, 900.0), (0.0, 0.0))
+    for principal in ((math.nan, 0.0), (0.0, 1e300)):
+        with pytest.raises(ParameterError, match="principal point"):
+            Intrinsics((900.0, 900.0), principal)
+
+
+@pytest.mark.parametrize("axes", [(0.2, 0.1), (1e5, 101.0), (1e5, 1e5)])
+@pytest.mark.parametrize("place", [-1e5, 0.0, 1e5])
+@pytest.mark.parametrize("focal", [1.0, 1e3, 1e6])
+def test_normals_of_the_strangest_discs_are_unit_vectors(axes, place, focal):
+    camera = Intrinsics((focal, focal), (place, -place))
+    for found in disc_normals(Ellipse((place, place), axes, 0.3), camera):
+        assert np.linalg.norm(found.normal) == pytest.approx(1.0)
+        assert np.isfinite(found.covariance).all()
 
 
 def test_detected_rotors_of_a_simulated_drone_tell_its_tilt():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rotor_estimates import FAN, STEP_US, WINDOW_US, TurningFan
 
+from evio_ros.fusion import rotor_bank
 from evio_ros.fusion.rotor_bank import BankParameters, RotorBank
 from evio_ros.fusion.rotor_filter import HubVelocity
 from evio_ros.fusion.rotor_model import FilterParameters
@@ -201,3 +202,145 @@ def test_velocities_of_the_hub_are_taken_in():
     assert state.velocity == pytest.approx((60.0, 0.0), abs=2.0)
     assert Source.MOTION in state.sources
     assert fused.outcomes["velocity_accepted"] == 1
+
+
+def test_a_velocity_that_no_hub_can_have_is_refused_and_counted():
+    fused, fan = bank(), TurningFan()
+    fed([fan], fused, ends(5))
+    before = fused.states(fused.t_us)[0].velocity
+    fused.note_velocity(0, HubVelocity(fused.t_us, (math.nan, 0.0), np.eye(2)))
+    fused.note_velocity(0, HubVelocity(fused.t_us, (0.0, 0.0), np.diag((1.0, math.nan))))
+    assert fused.refused == {"hub_velocity": 2}
+    assert fused.states(fused.t_us)[0].velocity == before
+    # One that is no covariance, but bounded, is taken for the nearest that is.
+    fused.note_velocity(0, HubVelocity(fused.t_us, (0.0, 0.0), np.array(((1.0, 5.0), (5.0, 1.0)))))
+    assert np.linalg.eigvalsh(fused.states(fused.t_us)[0].covariance)[0] > 0
+
+
+def test_a_number_stands_for_one_rotor_of_a_window():
+    fused, fan = bank(), TurningFan()
+    fed([fan], fused, ends(5))
+    for t_us in ends(5, fused.t_us + STEP_US):
+        right = fan.estimate(t_us, confidence=0.5)
+        elsewhere = replace(right, center=(900.0, 100.0), confidence=1.0)
+        fused.update(t_us, [elsewhere, right, right])
+        (state,) = fused.states(t_us, WINDOW_US)
+        assert (state.id, state.confidence) == (0, 0.5)
+    assert fused.refused == {"duplicate_id": 10}
+    assert len(fused) == 1
+
+
+def test_confident_spurious_rotors_neither_displace_one_that_is_followed_nor_keep_one_out():
+    fused, fan = bank(maximum_rotors=8), TurningFan()
+    random = np.random.default_rng(5)
+    fed([fan], fused, ends(10))
+    other = TurningFan(estimate=replace(FAN, center=(900.0, 600.0)))
+
+    def spurious(t_us: int, confidence: float) -> list:
+        places = zip(random.uniform(0, 1280, 3000), random.uniform(0, 720, 3000), strict=True)
+        made = [fan.estimate(t_us, center=place, confidence=confidence) for place in places]
+        return [replace(one, id=100 + index) for index, one in enumerate(made)]
+
+    for t_us in ends(4, fused.t_us + STEP_US):
+        fused.update(t_us, [*spurious(t_us, 0.05), fan.estimate(t_us)])
+    assert len(fused) == 8
+    for t_us in ends(4, fused.t_us + STEP_US):
+        seen = [fan.estimate(t_us), other.estimate(t_us, id=1)]
+        fused.update(t_us, [*spurious(t_us, 0.05), *seen])
+    for t_us in ends(4, fused.t_us + STEP_US):
+        seen = [fan.estimate(t_us), other.estimate(t_us, id=1)]
+        fused.update(t_us, [*spurious(t_us, 1.0), *seen])
+    states = {state.id: state for state in fused.states(fused.t_us, WINDOW_US)}
+    for number, one in ((0, fan), (1, other)):
+        off = states[number].angle_rad - one.phase(fused.t_us)
+        assert math.remainder(off, 2 * math.pi) == pytest.approx(0.0, abs=1e-3)
+        assert states[number].sources == Source.ROTATION_DETECTOR
+    assert fused.outcomes["beyond_limit"] > 12 * 2900
+
+
+def test_numbers_of_an_endless_stream_of_spurious_rotors_are_forgotten(monkeypatch):
+    monkeypatch.setattr(rotor_bank, "_NUMBERS_KEPT", 50)
+    fused = bank()
+    for window in range(40):
+        t_us = WINDOW_US + 400_000 * window
+        seen = [
+            replace(FAN, id=10 * window + i, axes=(2.0, 2.0), center=(20.0 * i, 20.0 * window))
+            for i in range(10)
+        ]
+        fused.update(t_us, seen)
+        # A number that comes again with another rotor, after 40 and after 390 others.
+        if window == 4:
+            fused.update(t_us + 1, [replace(FAN, id=3, center=(900.0, 900.0))])
+            assert 3 not in {state.id for state in fused.states(t_us + 1, WINDOW_US)}
+    assert len(fused._used) == 50
+    fused.update(fused.t_us + 1, [replace(FAN, id=3, center=(900.0, 300.0))])
+    assert 3 in {state.id for state in fused.states(fused.t_us, WINDOW_US)}
+
+
+@pytest.mark.parametrize("t_us", [2**63 - 1, -(2**63)])
+def test_a_window_at_a_time_that_no_sensor_tells_is_refused(t_us):
+    fused, fan = bank(), TurningFan()
+    fed([fan], fused, ends(5))
+    newest = fused.t_us
+    assert not fused.update(t_us, [fan.estimate(newest)])
+    assert (fused.t_us, fused.refused) == (newest, {"window_end": 1})
+
+
+def test_an_object_of_another_time_does_not_stick():
+    fused, fan = bank(object_memory_s=0.2), TurningFan()
+    fed([fan], fused, ends(5))
+    for t_us in (fused.t_us + 3_600_000_000, fused.t_us - 3_600_000_000):
+        drone = TrackedObject(t_us, "t7", (200.0, 100.0, 500.0, 400.0), "drone", 0.8, t_us)
+        fused.note_objects([drone])
+        (state,) = fused.states(fused.t_us, WINDOW_US)
+        assert (state.class_id, state.track_id) == ("", "")
+    assert fused.outcomes["objects_of_another_time"] == 2
+
+
+EXTREMES: dict[str, tuple[object, ...]] = {
+    "window_us": (0, 1, 100_000, 600_000_000),
+    "rpm": (0.0, 1e-9, 1150.0, -1150.0, 1e7),
+    "rpm_std": (0.0, 0.02, 1e7),
+    "blade_count": (0, 1, 3, 16, 255),
+    "angle_rad": (0.0, 2.0, 1e3),
+    "angle_std_rad": (0.0, 1e-3, 1e300, math.inf),
+    "turns": (0.0, -1e12),
+    "center": ((320.0, 240.0), (1e5, -1e5)),
+    "axes": ((70.0, 60.0), (1e5, 1e5), (1e5, 0.011), (1e-300, 1e-300), (0.0, 0.0)),
+    "velocity": ((0.0, 0.0), (1e6, -1e6)),
+    "events": (0, 2**64 - 1),
+    "center_std": ((0.05, 0.05), (0.0, 0.0), (1e300, 1e-300), (math.inf, math.inf)),
+}
+SPANS_US = (1, 1_000, 50_000, 50_000, 2_000_000, -100_000, -10_000_000, 3_600_000_000)
+
+
+def test_whatever_a_detector_says_states_are_numbers_and_covariances_such():
+    random = np.random.default_rng(1)
+
+    def any_of(values: tuple[object, ...]) -> object:
+        return values[int(random.integers(len(values)))]
+
+    states = blades = 0
+    for _ in range(25):
+        fused, t_us = bank(), WINDOW_US
+        for _ in range(12):
+            t_us += any_of(SPANS_US)
+            said = [{name: any_of(values) for name, values in EXTREMES.items()} for _ in range(3)]
+            fused.update(t_us, [replace(FAN, id=i, **one) for i, one in enumerate(said)])
+            for state in (*fused.states(fused.t_us, 100_000), *fused.states(fused.t_us + 900_000)):
+                values = (state.rpm, state.rpm_rate, state.turns, state.confidence)
+                assert np.isfinite([*values, *state.center, *state.axes, *state.velocity]).all()
+                assert_is_covariance(state.covariance)
+                for blade in state.blades:
+                    assert_is_covariance(blade.covariance)
+                states, blades = states + 1, blades + len(state.blades)
+    assert (states > 500, blades > 500) == (True, True)
+
+
+def assert_is_covariance(covariance: np.ndarray) -> None:
+    deviations = np.sqrt(np.diag(covariance))
+    assert (deviations > 0).all()
+    correlations = covariance / np.outer(deviations, deviations)
+    assert correlations == pytest.approx(correlations.T, abs=1e-9)
+    # To rounding, of numbers that may be 1e20 times one another.
+    assert np.linalg.eigvalsh(correlations)[0] > -1e-12

@@ -23,3 +23,11 @@ def test_stamps_of_another_clock_are_counted_and_windows_taken_to_end_as_they_co
     assert now.unusable == 3
     # Time never goes back before a window's end.
     assert now.at(49.0)[0] == 7_000
+
+
+def test_a_stamp_at_the_end_of_all_time_is_replaced_by_the_windows_coming():
+    now = SensorNow()
+    for stamp_ns in ((2**31 - 1) * 10**9 + 2**32 - 1, -(2**31) * 10**9):
+        assert not now.note(7_000, stamp_ns, OFFSET_NS, 50.0)
+        assert now.at(51.0) == (1_007_000, OFFSET_NS + 10**9)
+    assert now.note(7_000, OFFSET_NS - 5, OFFSET_NS, 50.0)

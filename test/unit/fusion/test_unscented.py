@@ -91,3 +91,10 @@ def test_a_covariance_is_left_as_it_is_and_another_matrix_becomes_one():
         0
     ] == pytest.approx(0.0, abs=1e-9)
     assert np.isfinite(np.linalg.cholesky(repaired)).all()
+
+
+@pytest.mark.parametrize("broken", [[[1.0, 5.0], [5.0, 1.0]], [[-1.0, 2e5], [2e5, 1e8]]])
+def test_even_a_matrix_without_a_variance_becomes_a_covariance(broken):
+    repaired, is_repaired = positive_definite(np.array(broken))
+    assert is_repaired
+    assert np.isfinite(np.linalg.cholesky(repaired)).all()

@@ -116,6 +116,14 @@ def test_a_rotor_not_seen_for_long_is_forgotten():
     assert vehicles.update(110 * STEP_US, [RotorVelocity(1, (90.0, 10.0), np.eye(2))]) == {1: 0}
 
 
+def test_a_clock_that_is_set_back_begins_anew():
+    vehicles = Vehicles(VehicleParameters(forget_s=1.0))
+    drone = dict.fromkeys((1, 2), (90.0, 10.0))
+    assert fly(vehicles, drone, first=10_000)[1] > 0
+    apart = {1: (90.0, 10.0), 2: (-90.0, 10.0)}
+    assert fly(vehicles, apart) == {1: 0, 2: 0}
+
+
 def state(number, t_us, place, axes=(40.0, 20.0), tilt=0.3):
     """A rotor of a vehicle that flies to the right at 100 px/s."""
     return RotorState(

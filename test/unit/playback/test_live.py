@@ -82,8 +82,8 @@ def test_a_window_with_too_many_events_comes_in_parts():
     assert [fresh for _, fresh in windows].count(True) == 1
 
 
-def test_an_error_ends_it():
-    error = SourceError("camera:evk4", "melted")
+@pytest.mark.parametrize("error", [SourceError("camera:evk4", "melted"), OverflowError("a slip")])
+def test_an_error_ends_it(error):
     windows, ends = played([EVENTS, error], window_us=5_000)
     assert windows
     assert ends == [error]

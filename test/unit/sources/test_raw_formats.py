@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import numpy as np
@@ -201,11 +202,35 @@ def test_zeros_are_no_dat_events(written):
     assert error.value.offset == len(header)
 
 
-def test_zeros_after_dat_events_are_dropped(written):
-    events = random_events(100, start_us=50_000)
-    with open_source(written(dat_file(events) + bytes(800_000))) as source:
+@any_format
+@pytest.mark.parametrize("polarity", [0, 1])
+def test_zeros_that_a_crash_leaves_at_the_end_are_left_out(name, polarity, written):
+    events = [*random_events(100, start_us=50_000), (60_005, 639, 479, polarity)]
+    data = ENCODERS[name](events)
+    with open_source(written(data + bytes(800_000))) as source:
         assert events_of(source.batches()) == events
-        assert source.statistics.late == 100_000
+        assert any("zeros, as after a crash" in remark for remark in source.remarks)
+        assert source.statistics.dropped == 0
+    half = len(data) // 2
+    with open_source(written(data[:half] + bytes(len(data) - half))) as source:
+        found = events_of(source.batches())
+    assert len(found) > len(events) // 4
+    assert found == events[: len(found)]
+
+
+@any_format
+@pytest.mark.parametrize("more", ["", " "])
+def test_two_recordings_in_one_file_are_refused_where_the_second_begins(name, more, written):
+    first = ENCODERS[name](random_events(3000, start_us=50_000))
+    # The second header begins at any place of a word.
+    second = HEADERS[name].format(w=640, h=480).encode() + first.partition(b"% end\n")[2]
+    joined = first + second.replace(b"% end", f"% name {more}\n% end".encode())
+    with (
+        pytest.raises(SourceError, match="another recording's header follows") as error,
+        open_source(written(joined)) as source,
+    ):
+        list(source.batches())
+    assert error.value.offset == len(first)
 
 
 @pytest.mark.parametrize(
@@ -293,6 +318,52 @@ def test_evt3_holds_any_number_of_vectors_and_triggers():
     assert events_of([columns]) == [(time, x, y, 0) for y in range(400) for x in range(24)]
     assert decoder.triggers.t.tolist() == [time] * 400
     assert decoder.triggers.edge.tolist() == [1] * 400
+
+
+def test_evt3_single_events_after_many_vectors_find_room():
+    words = [0x8001, 0x6002, 0x0003, *[0x3000, 0x4FFF] * 100, *[0x2805] * 4000]
+    columns = Evt3Decoder().decode(np.array(words, np.uint16))
+    time = 1 << 12 | 2
+    vectors = [(time, x, 3, 0) for x in range(12)] * 100
+    assert events_of([columns]) == vectors + [(time, 5, 3, 1)] * 4000
+
+
+def evt3_by_the_book(words):
+    """Events t, x, y, polarity of EVT3 words, one word after another, for rising time-highs."""
+    events, high, low, row, column, on = [], None, 0, 0, 0, 0
+    for word in words:
+        kind, value = word >> 12, word & 0xFFF
+        if kind == 0x0:
+            row = value & 0x7FF
+        elif kind == 0x3:
+            column, on = value & 0x7FF, value >> 11
+        elif kind == 0x6:
+            low = value
+        elif kind == 0x8:
+            low = low if high in (None, value) else 0
+            high = value
+        elif kind == 0x2 and high is not None:
+            events.append((high << 12 | low, value & 0x7FF, row, value >> 11))
+        elif kind in (0x4, 0x5):
+            width = 12 if kind == 0x4 else 8
+            bits = [place for place in range(width) if value >> place & 1]
+            if high is not None:
+                events += [(high << 12 | low, column + place, row, on) for place in bits]
+            column += width
+    return events
+
+
+@given(
+    words=st.lists(
+        st.tuples(st.sampled_from([0, 0, 2, 2, 3, 4, 5, 6, 7, 8, 9, 14]), st.integers(0, 4095)),
+        max_size=300,
+    )
+)
+def test_evt3_words_in_any_order_are_decoded_by_the_book(words):
+    time_highs = itertools.count(1)
+    stream = [kind << 12 | (next(time_highs) if kind == 8 else value) for kind, value in words]
+    columns = Evt3Decoder().decode(np.array(stream, np.uint16))
+    assert events_of([columns]) == evt3_by_the_book(stream)
 
 
 def evt3_times(highs, words=(0x6000, 0x2001)):

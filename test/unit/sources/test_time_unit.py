@@ -119,3 +119,9 @@ def test_whole_us_come_out_exactly():
 def test_no_numbers_become_the_least_time():
     least = np.iinfo(np.int64).min
     assert to_microseconds(np.array([np.nan, np.inf, 1e300]), "s").tolist() == [least] * 3
+
+
+@pytest.mark.parametrize("last", [1e306, 1.7e308, 1e-306])
+def test_times_of_a_damaged_file_have_a_unit_all_the_same(last):
+    times = np.concatenate((np.linspace(0, 1e-307, 500), np.full(500, last)))
+    assert guess_time_unit(times)[0] == "s"

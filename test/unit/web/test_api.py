@@ -181,6 +181,10 @@ def test_a_page_is_mounted_beside_the_api_and_hides_no_unknown_address(desk):
         assert ask(server.port, "/api/status")[0] == 200
         status, body, _ = ask(server.port, "/api/nothing")
         assert (status, body["detail"]) == (404, "Not Found")
+        for method, path, allowed in (("PUT", "status", "GET"), ("GET", "pause", "POST")):
+            status, body, headers = ask(server.port, f"/api/{path}", method)
+            assert (status, body["detail"]) == (405, "Method Not Allowed")
+            assert headers["allow"] == allowed
 
 
 def test_metrics_are_in_prometheus_format(desk, port):

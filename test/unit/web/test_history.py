@@ -3,16 +3,18 @@ from __future__ import annotations
 import math
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from web_desk import rotor, sample, wait_until
 
 from evio_ros.errors import ParameterError
-from evio_ros.web.history import History, HistoryRow
+from evio_ros.web.history import History, HistoryError, HistoryRow
 from evio_ros.web.live_view import ShownRotor
 
 BEGIN_S = 1_700_000_040
@@ -177,6 +179,26 @@ def test_a_full_disk_is_said_and_counted_and_writing_goes_on_when_there_is_room(
         assert history.problem == ""
 
 
+@pytest.mark.parametrize("is_folder_gone", [False, True])
+def test_a_history_that_is_taken_away_begins_anew(path, is_folder_gone):
+    with History(path, 10) as history:
+        history.put(sample(0, rotor(), stamp_s=BEGIN_S))
+        wait_until(lambda: history.written == 1)
+        if is_folder_gone:
+            shutil.rmtree(path.parent)
+        else:
+            path.unlink()
+        with pytest.raises(HistoryError, match="cannot be read"):
+            history.points(BEGIN_S, BEGIN_S + 3600, 100)
+        with pytest.raises(HistoryError, match="cannot be read"):
+            next(history.rows(BEGIN_S, BEGIN_S + 3600))
+        history.put(sample(0, rotor(1, 55.0), stamp_s=BEGIN_S + 10))
+        wait_until(lambda: history.written == 2)
+        assert history.problem == ""
+        (page,) = history.rows(BEGIN_S, BEGIN_S + 3600)
+        assert [row.rpm for row in page] == [55.0]
+
+
 def test_only_one_process_writes(path):
     with History(path, 10), pytest.raises(ParameterError, match="in use by another dashboard"):
         History(path, 10)
@@ -204,9 +226,15 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         History(tmp_path / "file" / "history.sqlite", 10)
 
 
-def test_putting_never_waits(path):
+def test_putting_never_waits_for_the_disk_and_what_has_no_room_is_counted(path):
     with History(path, 10) as history:
-        for one in windows(BEGIN_S, 10_000, float):
-            history.put(one)
-        wait_until(lambda: history.written + history.dropped == 20_000)
-        assert history.dropped > 0
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # the writer waits for this, and gives up
+            for one in windows(BEGIN_S, 10_000, float):
+                history.put(one)
+            assert history.written == 0
+            assert history.dropped > 0
+            other.execute("ROLLBACK")
+        history.put(sample(0, rotor(), stamp_s=BEGIN_S + 5000))
+        wait_until(lambda: history.written + history.dropped == 20_001)
+        assert history.written > 0

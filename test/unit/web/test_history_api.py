@@ -73,6 +73,18 @@ def test_spans_that_make_no_sense_are_refused_and_giant_ones_answered(port, quer
         assert ask(port, f"/api/export.csv?{query}")[0] == status
 
 
+@pytest.mark.parametrize("path", ["history", "export.csv", "export.parquet"])
+def test_a_history_that_is_taken_away_is_unavailable(tmp_path, path):
+    with (
+        History(tmp_path / "history.sqlite", 10) as history,
+        served(create_app(Desk(), WebParameters(port=0), history)) as server,
+    ):
+        history.path.unlink()
+        status, body, _ = ask(server.port, f"/api/{path}")
+        assert status == 503
+        assert "cannot be read" in body["detail"]
+
+
 def test_csv_holds_every_window(port):
     status, body, headers = ask(port, f"/api/export.csv?since=0&until={BEGIN_S + 100}")
     assert (status, headers["content-type"]) == (200, "text/csv; charset=utf-8")

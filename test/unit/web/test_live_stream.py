@@ -60,6 +60,24 @@ def test_every_window_since_the_last_message_comes_with_all_its_rotors(desk):
     ]
 
 
+def test_who_comes_late_is_told_what_was_before_although_nothing_goes_on(desk):
+    for number in range(3):
+        desk.view.put_state(sample(1000 * number, rotor(1, 100.0 + number)))
+    desk.view.put_events(events(50_000, 10))
+    with stream(desk) as server:
+        address = f"ws://127.0.0.1:{server.port}/ws"
+        for _ in range(2):
+            with connect(f"{address}/states") as first, connect(f"{address}/states") as second:
+                for client in (first, second):
+                    header, columns = decode_column_frame(client.recv(timeout=TIMEOUT_S))
+                    assert columns["rpm"].tolist() == [100.0, 101.0, 102.0]
+                    assert header["t_us"] == 2000
+        with connect(f"{address}/events") as first, connect(f"{address}/events") as second:
+            for client in (first, second):
+                header, _ = decode_column_frame(client.recv(timeout=TIMEOUT_S))
+                assert (header["end_us"], header["rows"]) == (60_000, 10)
+
+
 def test_events_come_decimated_to_the_budget_and_tell_their_share(desk):
     with stream(desk, events_a_message=100) as server:
         address = f"ws://127.0.0.1:{server.port}/ws/events"

@@ -71,6 +71,23 @@ def test_a_rotor_that_has_gone_is_known_for_two_seconds(monkeypatch):
     assert view.recent_estimate(2) is None
 
 
+def test_the_event_rate_is_of_sensor_time_whatever_the_pace(monkeypatch):
+    view = LiveView()
+    clock = {"s": 100.0}
+    monkeypatch.setattr("time.monotonic", lambda: clock["s"])
+    assert view.event_rate_hz() is None
+    for number in range(4):  # 1000 events in 10 ms, shown ten times as slowly
+        view.put_state(sample(10_000 * number))
+        clock["s"] += 0.1
+    assert view.event_rate_hz() == 100_000.0
+    view.put_state(sample(0))  # from the beginning
+    assert view.event_rate_hz() is None
+    view.put_state(sample(20_000))
+    assert view.event_rate_hz() == 50_000.0
+    clock["s"] += 60.0
+    assert view.event_rate_hz() is None
+
+
 def test_the_newest_report_of_each_node_counts():
     view = LiveView()
     for name, message in (("/b: x", "1"), ("/a: y", "2"), ("/b: x", "3")):

@@ -26,6 +26,15 @@ def test_an_address_of_another_machine_is_refused():
         WebServer(create_app(Desk(), parameters), parameters)
 
 
+def test_nonsense_does_not_fill_the_log(caplog):
+    with served(create_app(Desk(), WebParameters(port=0))) as server:
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", server.port)) as held:
+                held.sendall(b"\0\1\2\r\n\r\n")
+                assert held.recv(100).startswith(b"HTTP/1.1 400")
+    assert len([one for one in caplog.messages if "Invalid HTTP request" in one]) <= 1
+
+
 def test_the_port_is_free_again_after_the_end():
     with served(create_app(Desk(), WebParameters(port=0))) as server:
         port = server.port

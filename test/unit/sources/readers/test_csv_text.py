@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import gzip
+import random
 
 import pytest
 from encoded_events import SIZE, Event, events_of, random_events
@@ -292,3 +293,25 @@ def test_whole_seconds_go_up_on_the_way(tmp_path):
 def test_a_camera_number_is_no_seconds(tmp_path):
     events = random_events(600, start_us=1000, mean_step_us=4_000.0)
     assert read(tmp_path / "a", written("1 {t} {x} {y} {p}\n", events)) == events
+
+
+def disordered(events, by_us=2000):
+    """Events as a tool leaves them that does not sort: each up to so long before or after."""
+    chance = random.Random(0)
+    return sorted(events, key=lambda event: event[0] + chance.randint(-by_us, by_us))
+
+
+@pytest.mark.parametrize("form", ["{t} {x} {y} {p}\n", "{x},{y},{p},{t}\n"])
+def test_unnamed_columns_whose_times_are_a_little_out_of_order(form, tmp_path):
+    lines = [form.format(t=t, x=x, y=y, p=p) for t, x, y, p in disordered(EVENTS)]
+    found = read(tmp_path / "a", "".join(lines))
+    assert sorted(found) == sorted(EVENTS)
+
+
+def test_zeros_that_a_crash_leaves_after_text_are_left_out(tmp_path):
+    path = tmp_path / "a"
+    text = "".join(f"{t} {x} {y} {p}\n" for t, x, y, p in EVENTS)
+    path.write_bytes(text.encode() + bytes(5000))
+    with open_source(str(path)) as source:
+        assert events_of(source.batches()) == EVENTS
+        assert any("5000 bytes are zeros" in remark for remark in source.remarks)

@@ -215,3 +215,24 @@ def test_polarities_that_are_no_numbers_are_off(tmp_path):
     with (tmp_path / "a").open("wb") as file:
         np.savez(file, t=T, x=X, y=Y, p=polarity)
     assert read(tmp_path / "a")[0] == EVENTS
+
+
+def test_a_matrix_whose_times_are_a_little_out_of_order(tmp_path):
+    order = np.argsort(T + np.random.default_rng(0).integers(-2000, 2000, len(T)), kind="stable")
+    matrix = np.stack((X, Y, P, T), axis=1)[order]
+    found, _ = read(saved(tmp_path / "a", matrix))
+    assert sorted(found) == sorted(EVENTS)
+
+
+@pytest.mark.parametrize("row", [(639, 479, 1, 1012), (1012, 639, 479, 1), (639, 479, 1012, 1)])
+def test_of_one_row_without_names_the_largest_number_is_the_time(row, tmp_path):
+    found, _ = read(saved(tmp_path / "a", np.array([row], np.float64)))
+    assert found == [(1012, 639, 479, 1)]
+
+
+def test_an_npz_that_is_cut_off_says_so(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, t=T, x=X, y=Y, p=P)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(SourceError, match="cut off, or still being written"):
+        read(path)

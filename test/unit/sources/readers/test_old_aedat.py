@@ -34,6 +34,10 @@ def aedat2(path, records, header=b""):
     return str(path)
 
 
+def records_of_davis(events):
+    return [(davis(x, y, p, 346, 260), t) for t, x, y, p in events]
+
+
 def read(path):
     with open_source(path) as source:
         return events_of(source.batches()), source
@@ -270,3 +274,23 @@ def test_external_triggers_of_aedat_3_are_kept(tmp_path):
         (3000, 1, 0),
         (90_000, 1, 1),
     ]
+
+
+def test_zeros_at_the_end_of_aedat2_are_left_out(tmp_path):
+    path = tmp_path / "a"
+    aedat2(path, records_of_davis(EVENTS), CHIP + b"Davis346blue\r\n")
+    path.write_bytes(path.read_bytes() + bytes(4096))
+    found, source = read(str(path))
+    assert found == EVENTS
+    assert source.statistics.dropped == 0
+    assert any("4096 bytes are zeros" in remark for remark in source.remarks)
+
+
+def test_two_aedat2_files_in_one_are_refused_where_the_second_begins(tmp_path):
+    path = tmp_path / "a"
+    aedat2(path, records_of_davis(EVENTS), CHIP + b"Davis346blue\r\n")
+    data = path.read_bytes()
+    path.write_bytes(data + data)
+    with pytest.raises(SourceError, match="another recording's header follows") as error:
+        read(str(path))
+    assert error.value.offset == len(data)

@@ -1,0 +1,273 @@
+"""RotationStateArray messages read from and written as their bytes on the wire.
+
+Python objects of these messages are slow: each field is checked as it is set, and a rotor with
+three blades has a hundred. The bytes are XCDR version 1 (OMG DDSI-RTPS 2.5, clause 10; CORBA CDR):
+after four bytes that say how they are coded, each number is aligned to its own size, a string or
+sequence begins with its length. Fields of fixed size lie as in an aligned structure of C.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import Header
+
+from evio_ros.errors import EventError
+from evio_ros.estimate import RotorEstimate
+from evio_ros.msg import RotationStateArray
+from evio_ros.rotor_state import RotorState
+from evio_ros.units import RAD_S_PER_RPM
+
+__all__ = ["RawRotationStates", "SerialisedStates", "read_rotation_states"]
+
+_LITTLE_ENDIAN_CDR = b"\x00\x01\x00\x00"
+_UNKNOWN_VARIANCE = -1.0
+_LARGEST_VARIANCE = 1e18
+_ROUNDING = 1e-9
+"""Relative; covariances that are off by less are symmetric, and no correlation is too large."""
+_U32 = struct.Struct("<I")
+_HEADER = struct.Struct("<iII")  # stamp; length of frame_id
+_ARRAY = struct.Struct("<qI4xQI")  # window_end, window_length, event_count; number of states
+_STATE = np.dtype(
+    [
+        ("window_end", "<i8"),
+        ("window_length", "<u4"),
+        ("event_count", "<u8"),
+        ("rpm", "<f8"),
+        ("rpm_std", "<f8"),
+        ("rpm_rate", "<f8"),
+        ("angular_velocity", "<f8", 2),  # and its deviation
+        ("angle", "<f8"),
+        ("angle_std", "<f8"),
+        ("turns", "<f8"),
+        ("blade_count", "u1"),
+        ("center", "<f8", 2),
+        ("axes", "<f8", 2),
+        ("tilt", "<f8"),
+        ("velocity", "<f8", 2),
+        ("covariance", "<f8", (6, 6)),
+        ("confidence", "<f8"),
+        ("sources", "u1"),
+        ("blades", "<u4"),
+    ],
+    align=True,
+)
+"""What a state has from its window's end to the number of its blades."""
+_ESTIMATE = (
+    *("window_end", "window_length", "rpm", "rpm_std", "blade_count", "angle", "angle_std"),
+    *("turns", "center", "axes", "tilt", "velocity", "confidence", "event_count"),
+)
+"""What an estimate is made of, in its own order, after its number."""
+_BEFORE_COVARIANCE, _AFTER_COVARIANCE = struct.Struct("<qI4xQ8dB7x7d"), struct.Struct("<dB3xI")
+"""The same, to be written."""
+_BLADE = struct.Struct("<I4x5d")  # its covariance follows
+_BLADE_BYTES = _BLADE.size + 8 * 16
+_NORMAL = struct.Struct("<12d")  # and its covariance
+
+
+@dataclass(frozen=True, slots=True)
+class RawRotationStates:
+    """The rotors of a window, as a message tells them.
+
+    Attributes:
+        header: of the array; its frame is that of the first state where the array has none.
+        window_end, window_length, event_count: as of the message.
+        estimates: those whose covariance is one, see `read_rotation_states`.
+        unsound: number of the others.
+    """
+
+    header: Header
+    window_end: int
+    window_length: int
+    event_count: int
+    estimates: list[RotorEstimate]
+    unsound: int
+
+
+def read_rotation_states(data: bytes) -> RawRotationStates:
+    """Read a serialised RotationStateArray.
+
+    States are left out whose covariance is none: it must be bounded and symmetric, with no variance
+    below 0 but for -1, which means unknown, and no correlation beyond 1.
+
+    Raises:
+        EventError: where the bytes end too early.
+    """
+    if data[:2] != _LITTLE_ENDIAN_CDR[:2]:
+        data = serialize_message(deserialize_message(data, RotationStateArray))
+    body = memoryview(data)[len(_LITTLE_ENDIAN_CDR) :]
+    try:
+        header, place = _header_at(body, 0)
+        place = _aligned(place, 8)
+        end_us, length_us, events, count = _ARRAY.unpack_from(body, place)
+        place += _ARRAY.size
+        if count and not header.frame_id:
+            header.frame_id = _header_at(body, place)[0].frame_id
+        numbers, blocks = [], []
+        for _ in range(count):
+            number, block, place = _state_at(body, place)
+            numbers.append(number)
+            blocks.append(block)
+        # What is skipped must be there as well.
+        np.frombuffer(body, np.uint8, place)
+        states = np.frombuffer(b"".join(blocks), _STATE, count)
+    except (struct.error, ValueError):
+        raise EventError(f"a message of {len(data)} bytes ends within its fields") from None
+    is_sound = _are_covariances(states["covariance"])
+    estimates = _estimates(np.array(numbers, np.uint32)[is_sound], states[is_sound])
+    return RawRotationStates(header, end_us, length_us, events, estimates, count - len(estimates))
+
+
+class SerialisedStates:
+    """Fused rotors as they go over the wire; each is written once, however many topics it is for.
+
+    Args:
+        states: all rotors of one time.
+        header: its stamp is the ROS time for which they hold.
+    """
+
+    def __init__(self, states: Sequence[RotorState], header: Header) -> None:
+        self._states = states
+        frame = header.frame_id.encode() + b"\0"
+        stamp = header.stamp
+        self._header = _padded(_HEADER.pack(stamp.sec, stamp.nanosec, len(frame)) + frame, 4)
+        self._bodies: dict[int, bytes] = {}
+
+    def array(self, end_us: int, length_us: int, events: int) -> bytes:
+        """All of them, as a RotationStateArray.
+
+        Args:
+            end_us, length_us: window in sensor time, see `RotationStateArray`.
+            events: of the window.
+        """
+        count = len(self._states)
+        data = _padded(self._header, 8) + _ARRAY.pack(end_us, length_us, events, count)
+        for state in self._states:
+            data += self._head_of(state, len(data)) + self._body_of(state)
+        return _LITTLE_ENDIAN_CDR + data
+
+    def single(self, state: RotorState) -> bytes:
+        """One of them, as a RotationState."""
+        return _LITTLE_ENDIAN_CDR + self._head_of(state, 0) + self._body_of(state)
+
+    def _head_of(self, state: RotorState, place: int) -> bytes:
+        """Header and number, and what aligns a state that is written at a place."""
+        head = self._header + _U32.pack(state.id)
+        return head + bytes(-(place + len(head)) % 8)
+
+    def _body_of(self, state: RotorState) -> bytes:
+        body = self._bodies.get(state.id)
+        if body is None:
+            body = self._bodies[state.id] = _body(state)
+        return body
+
+
+def _aligned(place: int, size: int) -> int:
+    return place + -place % size
+
+
+def _padded(data: bytes, size: int) -> bytes:
+    return data + bytes(-len(data) % size)
+
+
+def _header_at(body: memoryview, place: int) -> tuple[Header, int]:
+    """A header, and the place after it."""
+    sec, nanosec, length = _HEADER.unpack_from(body, place)
+    end = place + _HEADER.size + length
+    frame = bytes(body[place + _HEADER.size : end - 1]).decode(errors="replace")
+    return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame), end
+
+
+def _state_at(body: memoryview, place: int) -> tuple[int, memoryview, int]:
+    """Number of a state, its fields of fixed size, and the place of the next one."""
+    place += _HEADER.size + _U32.unpack_from(body, place + 8)[0]
+    place = _aligned(place, 4)
+    (number,) = _U32.unpack_from(body, place)
+    place = _aligned(place + 4, 8)
+    block = body[place : place + _STATE.itemsize]
+    place += _STATE.itemsize
+    (blades,) = _U32.unpack_from(body, place - 4)
+    # After the blades the group; class and track are strings.
+    place += _BLADE_BYTES * blades + 4
+    for _ in range(2):
+        place = _aligned(place + 4 + _U32.unpack_from(body, place)[0], 4)
+    return number, block, _aligned(place, 8) + _NORMAL.size
+
+
+def _are_covariances(covariances: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) whether each of (n, 6, 6) can be the covariance of a rotor."""
+    variances = np.diagonal(covariances, axis1=1, axis2=2)
+    is_unknown = variances == _UNKNOWN_VARIANCE
+    are_variances = (is_unknown | (variances >= 0.0)).all(axis=1)
+    size = np.abs(covariances)
+    is_bounded = (size <= _LARGEST_VARIANCE).all(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        most = (1.0 + _ROUNDING) * np.where(is_unknown, np.inf, np.sqrt(np.abs(variances)))
+        # Nothing is known of what goes with an unknown value, nor is 0 times infinity a number.
+        is_beyond = (size > most[:, :, None] * most[:, None, :]).any(axis=(1, 2))
+        off = np.abs(covariances - covariances.transpose(0, 2, 1))
+        is_symmetric = (off <= _ROUNDING * size).all(axis=(1, 2))
+    result: NDArray[np.bool_] = are_variances & is_bounded & is_symmetric & ~is_beyond
+    return result
+
+
+def _estimates(numbers: NDArray[np.uint32], states: NDArray) -> list[RotorEstimate]:
+    """The estimates in (n,) states."""
+    variances = states["covariance"][:, [2, 3], [2, 3]]
+    center_std = np.sqrt(np.where(variances < 0.0, np.inf, variances))
+    columns = [numbers, *(states[name] for name in _ESTIMATE), center_std]
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [RotorEstimate(*map(_as_field, row)) for row in rows]
+
+
+def _as_field(value: Any) -> Any:
+    """A value of a column as estimates have it: pairs are tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _body(state: RotorState) -> bytes:
+    """A state from its window's end on, to be written where numbers of eight bytes may be."""
+    parts = [
+        _BEFORE_COVARIANCE.pack(
+            state.t_us,
+            state.window_us,
+            state.events,
+            state.rpm,
+            state.rpm_std,
+            state.rpm_rate,
+            state.rpm * RAD_S_PER_RPM,
+            state.rpm_std * RAD_S_PER_RPM,
+            state.angle_rad,
+            math.sqrt(state.covariance[0, 0]),
+            state.turns,
+            state.blade_count,
+            *state.center,
+            *state.axes,
+            state.tilt_rad,
+            *state.velocity,
+        ),
+        state.covariance.tobytes(),
+        _AFTER_COVARIANCE.pack(state.confidence, state.sources, len(state.blades)),
+    ]
+    for blade in state.blades:
+        parts.append(_BLADE.pack(blade.index, blade.angle_rad, *blade.tip, *blade.velocity))
+        parts.append(blade.covariance.tobytes())
+    parts.append(_U32.pack(state.group))
+    parts += [_text(one) for one in (state.class_id, state.track_id)]
+    # The group and the strings end where numbers of four bytes may be.
+    normal = _NORMAL.pack(*state.normal, *state.normal_covariance)
+    return _padded(b"".join(parts), 8) + normal
+
+
+def _text(text: str) -> bytes:
+    """A string, up to where its successor may begin."""
+    encoded = text.encode() + b"\0"
+    return _padded(_U32.pack(len(encoded)) + encoded, 4)
