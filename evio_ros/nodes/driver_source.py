@@ -75,6 +75,7 @@ def source_values(counted: SourceStatistics) -> dict[str, object]:
         "words_invalid": counted.invalid,
         "bytes_truncated": counted.truncated_bytes,
         "packets_lost": counted.lost_packets,
+        "packets_repeated": counted.repeated_packets,
         "overflows": counted.overflows,
         "device_errors": counted.device_errors,
         "clock_restarts": counted.clock_restarts,

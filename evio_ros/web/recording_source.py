@@ -32,6 +32,7 @@ _COUNTS = {
     "invalid": "words_invalid",
     "truncated_bytes": "bytes_truncated",
     "lost_packets": "packets_lost",
+    "repeated_packets": "packets_repeated",
     "overflows": "overflows",
     "device_errors": "device_errors",
     "clock_restarts": "clock_restarts",
