@@ -233,6 +233,7 @@ VALUES: dict[str, str] = {
     "words_invalid": "words or records of no known type, dropped",
     "bytes_truncated": "bytes at a file's end that make no whole record",
     "packets_lost": "gaps in the numbers of a source's packets",
+    "packets_repeated": "packets left out for being the same as the one before",
     "overflows": "times that a buffer of camera or computer was full",
     "device_errors": "errors of a camera, after which it was opened again",
     "clock_restarts": "times that the sensor's clock began anew",

@@ -172,10 +172,8 @@ class Driver(EvioNode):
         if error is not None:
             self.finish(error)
             return
-        self.get_logger().info(
-            f"end of the recording: {self._publisher.events} events "
-            f"in {self._publisher.messages} messages"
-        )
+        sent = f"{self._publisher.events} events in {self._publisher.messages} messages"
+        self.get_logger().info(f"end of the recording: {sent}")
         if self.parameters.get(DriverParameters).exit_at_end:
             self._publisher.drain(lambda: self._playing.closed)
             self.finish()

@@ -55,11 +55,6 @@ class RotationDetectorParameters(WindowParameters):
         return (length_us,) * (slices - 1) + (self.step_us - (slices - 1) * length_us,)
 
     @property
-    def window_slices(self) -> int:
-        """Number of slices in the measured window."""
-        return self.window_us // self.step_us * len(self.slice_lengths_us)
-
-    @property
     def patience_us(self) -> int:
         """Time after which a rotor that is not seen is given up."""
         return self.patience * max(self.window_us, _SHORTEST_MEMORY_US)

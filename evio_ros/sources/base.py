@@ -48,6 +48,7 @@ class SourceStatistics:
         invalid: words or records dropped because the format knows no such thing.
         truncated_bytes: bytes at the end of the file that do not make a whole record.
         lost_packets: packets that never came, told by a gap in their numbers.
+        repeated_packets: packets left out because they are the same as the one before.
         overflows: times that a camera's or the computer's buffer was full, so that events are lost.
         device_errors: errors of a camera or its connection after which it was opened again.
         clock_restarts: times that the sensor's clock started anew.
@@ -64,6 +65,7 @@ class SourceStatistics:
     invalid: int = 0
     truncated_bytes: int = 0
     lost_packets: int = 0
+    repeated_packets: int = 0
     overflows: int = 0
     device_errors: int = 0
     outliers: int = 0
@@ -94,6 +96,7 @@ class SourceStatistics:
             "words_invalid": self.invalid,
             "bytes_truncated": self.truncated_bytes,
             "packets_lost": self.lost_packets,
+            "packets_repeated": self.repeated_packets,
             "overflows": self.overflows,
             "device_errors": self.device_errors,
             "clock_restarts": self.clock_restarts,

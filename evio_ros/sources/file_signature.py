@@ -41,6 +41,7 @@ _BEGINNINGS = (
     (b"\xd4\xc3\xb2\xa1", "recorded network traffic"),
     (b"\n\r\r\n", "recorded network traffic"),
     (b"ULog\x01\x12\x35", "a flight log of PX4"),
+    (b"rosbag2_bagfile_information:", "the metadata of a rosbag2 bag; name the bag's folder"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself; run git lfs pull"),
     (b"<!DOCTYPE html", "a web page, as of a download that failed"),
     (b"<html", "a web page, as of a download that failed"),

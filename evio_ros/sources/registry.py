@@ -133,8 +133,14 @@ def _split(path: str) -> tuple[str, dict[str, str]]:
     """A path and the options behind it."""
     base, mark, query = path.rpartition("?")
     pairs = [part.partition("=") for part in query.split("&")]
-    if not mark or os.path.exists(path) or any(name not in OPTIONS for name, _, _ in pairs):
+    if not mark or os.path.exists(path):
         return path, {}
+    for name, _, _ in pairs:
+        if name not in OPTIONS:
+            if os.path.exists(base):
+                reason = f"?{name}= is no option of a recording; there are {', '.join(OPTIONS)}"
+                raise SourceError(base, reason)
+            return path, {}
     return base, {name: value for name, _, value in pairs}
 
 

@@ -15,6 +15,7 @@ _SENTENCES: dict[str, str] = {
     "invalid": "{} words of no known type or before any time, dropped",
     "truncated_bytes": "cut off in mid-record: {} bytes too many at the end",
     "lost_packets": "{} packets were lost when it was recorded",
+    "repeated_packets": "{} packets that are the same as the one before, dropped",
     "overflows": "{} overflows of a buffer, so that events are lost",
     "device_errors": "{} errors of the device, after which it was opened again",
     "triggers": "{} edges of external triggers",

@@ -70,11 +70,6 @@ class WebServer:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.port}/"
 
-    @property
-    def is_ending(self) -> bool:
-        """Whether endless answers must end."""
-        return self._server.should_exit
-
     def start(self) -> None:
         """Begin to answer.
 

@@ -151,6 +151,7 @@ ONE_IMPORTER = {
     "web.metrics": "Prometheus's text, whatever it tells",
     "web.rotor_events": "what events on a disc tell, computed when somebody asks",
     "ros.node_parameters": "declarations to ROS parameters, whatever else a node does",
+    "sources.readers.raw_format": "what words are, whatever their header says",
 }
 """Modules that only one other of their folder imports, and why they are not a part of it."""
 

@@ -53,6 +53,11 @@ _HALF_WRAP = _HIGH_WRAP // 2
 SIDE_MASK = (1 << X_SHIFT) - 1
 WRAP_US = _HIGH_WRAP << LOW_BITS
 
+_ZEROS_STEP = 64
+"""One of so many words is looked at, to find blocks of zeros, of which a disk's have 512 bytes."""
+_FEWEST_ZEROS = 16
+"""Fewer zero words one after another may be good events, of the pixel (0, 0)."""
+
 # Places in a decoder's state: time above the low bits, counted on past its wraps; whether any time
 # word has come; and the anchor of `next_high`.
 HIGH, KNOWN, ANCHOR = range(3)
@@ -154,6 +159,19 @@ def triggers_of(words: NDArray[np.uint32], state: NDArray[np.int64], most: int) 
     return found.select(slice(0, count))
 
 
+def _without_zeros(words: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+    """The words but for runs of zeros, that a lost block leaves; each would be an event."""
+    if words[::_ZEROS_STEP].all():
+        return words
+    edges = np.flatnonzero(np.diff(np.concatenate(([True], words != 0, [True]))))
+    starts, ends = edges[::2], edges[1::2]
+    are_long = ends - starts >= _FEWEST_ZEROS
+    change = np.zeros(len(words) + 1, np.int64)
+    change[starts[are_long]] = 1
+    change[ends[are_long]] = -1
+    return words[np.cumsum(change[:-1]) == 0]
+
+
 class Evt2Decoder(WordDecoder):
     """Decoder of EVT2 words; 34-bit times are counted on past their wraps."""
 
@@ -168,6 +186,8 @@ class Evt2Decoder(WordDecoder):
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
         """Decode uint32 words; those that are no contrast events give nothing."""
+        all_words, words = words.size, _without_zeros(words)
+        self.invalid += all_words - words.size
         columns, before = RawColumns.empty(words.size), self.state.copy()
         count, others = _decode(
             words, self.state, columns.t, columns.x, columns.y, columns.polarity

@@ -29,7 +29,7 @@ _LIBCAER_POLARITY = 1 << 1
 _LIBCAER_WRAP_US = 1 << 31
 
 # An event of "mono" is a word of 64 bits, with the time in ns in its lowest 32.
-MONO_X_SHIFT, MONO_Y_SHIFT, MONO_POLARITY_SHIFT = np.uint64(32), np.uint64(48), np.uint64(63)
+_MONO_X_SHIFT, _MONO_Y_SHIFT, _MONO_POLARITY_SHIFT = np.uint64(32), np.uint64(48), np.uint64(63)
 _MONO_TIME_MASK = np.uint64((1 << 32) - 1)
 _MONO_Y_MASK = np.uint16((1 << 15) - 1)
 
@@ -61,23 +61,9 @@ def decode_mono(payload: NDArray[np.uint8], base_ns: int) -> tuple[RawColumns, i
     """
     words = payload[: len(payload) // 8 * 8].view("<u8")
     t = (base_ns + (words & _MONO_TIME_MASK).astype(np.int64)) // 1000
-    x = (words >> MONO_X_SHIFT).astype(np.uint16)
-    y = (words >> MONO_Y_SHIFT).astype(np.uint16) & _MONO_Y_MASK
-    return RawColumns(t, x, y, (words >> MONO_POLARITY_SHIFT) != 0), int(len(payload) % 8 > 0)
-
-
-def encode_mono(columns: RawColumns, base_us: int) -> NDArray[np.uint8]:
-    """Encode events in "mono"; inverse of `decode_mono` for a time base of base_us * 1000 ns.
-
-    Args:
-        columns: events at most 4.29 s after `base_us`, y below 32768.
-        base_us: time of the packet's time base.
-    """
-    words = ((columns.t - base_us) * 1000).astype(np.uint64)
-    words |= columns.x.astype(np.uint64) << MONO_X_SHIFT
-    words |= columns.y.astype(np.uint64) << MONO_Y_SHIFT
-    words |= columns.polarity.astype(np.uint64) << MONO_POLARITY_SHIFT
-    return words.astype("<u8").view(np.uint8)
+    x = (words >> _MONO_X_SHIFT).astype(np.uint16)
+    y = (words >> _MONO_Y_SHIFT).astype(np.uint16) & _MONO_Y_MASK
+    return RawColumns(t, x, y, (words >> _MONO_POLARITY_SHIFT) != 0), int(len(payload) % 8 > 0)
 
 
 @njit(cache=True, nogil=True)

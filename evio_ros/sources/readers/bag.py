@@ -42,6 +42,10 @@ MCAP, SQLITE, ROSBAG1 = b"\x89MCAP0\r\n", b"SQLite format 3\0", b"#ROSBAG V"
 _PIECE_EVENTS = 1 << 15
 _INDEX_BYTES = 1 << 21
 _NO_TIME = -1
+_REMEDIES = (
+    ("malformed", "what sqlite3 FILE .recover makes of it may be read"),
+    ("Unrecognized storage format", "let its name end in .db3 or .mcap as what it is"),
+)
 _MOST_UNSIZED = 256
 """Messages at the beginning that are looked at for a geometry."""
 
@@ -310,7 +314,11 @@ class Bag(Recording):
         raise SourceError(self.path, reason)
 
     def _messages(self, stamp_ns: int, repeated: int) -> Iterator[tuple[int, Any]]:
-        """Stamps and messages from a stamp on, without the first few of that stamp."""
+        """Stamps and messages from a stamp on, without the first few of that stamp.
+
+        One that is the same as that before, byte by byte, is left out and counted.
+        """
+        last = b""
         try:
             for reader in self._readers:
                 connections = [c for c in reader.connections if c.topic == self.topic]
@@ -318,6 +326,10 @@ class Bag(Recording):
                     continue
                 self._check_versions(connections)
                 for _, stamp, raw in reader.messages(connections, start=stamp_ns):
+                    if raw == last:
+                        self.statistics.repeated_packets += 1
+                        continue
+                    last = raw
                     if stamp == stamp_ns and repeated:
                         repeated -= 1
                         continue
@@ -385,4 +397,7 @@ def _message_bytes(message: Any) -> int:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """What a library says, in one line, and what can be done about it."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    remedy = next((remedy for part, remedy in _REMEDIES if part in text), "")
+    return f"{text.rstrip('.')}; {remedy}" if remedy else text

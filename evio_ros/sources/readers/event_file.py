@@ -70,7 +70,10 @@ def open_as_it_is(path: str) -> BinaryIO:
             raise SourceError(path, "is not a regular file")
         file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - the caller closes it
     except OSError as error:
-        raise SourceError(path, f"cannot be opened: {error.strerror}") from None
+        reason = f"cannot be opened: {error.strerror}"
+        if os.path.islink(path) and not os.path.exists(path):
+            reason += f"; it is a link to {os.readlink(path)}"
+        raise SourceError(path, reason) from None
     except ValueError as error:
         raise SourceError(path, f"cannot be opened: {error}") from None
     if os.fstat(file.fileno()).st_size == 0:

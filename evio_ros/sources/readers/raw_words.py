@@ -16,11 +16,14 @@ from evio_ros.sources.raw_columns import RawColumns, Triggers
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.prophesee_header import read_header
+from evio_ros.sources.readers.raw_format import format_of_words
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["RawWordFile"]
 
 _PIECE_BYTES = 1 << 18
+_SAMPLE_BYTES = 1 << 15
+"""So much at the beginning tells whether it is of the format that the header names."""
 _INDEX_PIECES = 4
 """Pieces between entries of the time index."""
 _MOST_INVALID = 0.1
@@ -48,11 +51,20 @@ class RawWordFile(EventFile):
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
-        """Whether a file's header names this format."""
-        return start.header is not None and start.header.event_format == cls.format_key
+        """Whether a file is of this format: its header says so, or its words where that errs."""
+        header = start.header
+        if header is None or header.event_format is None:
+            return False
+        words = start.data[header.length : header.length + _SAMPLE_BYTES]
+        return format_of_words(header.event_format, words, header.size) == cls.format_key
 
     def _prepare(self) -> SensorSize | None:
         self.header = read_header(self._file, self.path)
+        if self.header.event_format not in (None, self.format_key):
+            self.remarks.append(
+                f"the header says {self.header.event_format.upper()}; the words are those of "
+                f"{self.format_key.upper()} and are read as such"
+            )
         self._epoch_us = self.header.epoch_us(self.decoder_type.wrap_us, self.path)
         word_bytes = self.decoder_type.word_type.itemsize
         data_bytes = self._data_end(self.header.length) - self.header.length

@@ -13,7 +13,7 @@ SIZE = SensorSize(64, 48)
 RECORD_BYTES = 8
 COUNTERS = {
     *("reordered", "late", "outliers", "outside", "invalid", "truncated_bytes", "lost_packets"),
-    *("overflows", "device_errors", "clock_restarts", "triggers"),
+    *("repeated_packets", "overflows", "device_errors", "clock_restarts", "triggers"),
 }
 
 

@@ -218,6 +218,25 @@ def test_zeros_that_a_crash_leaves_at_the_end_are_left_out(name, polarity, writt
     assert found == events[: len(found)]
 
 
+def test_a_block_of_zeros_among_evt2_words_holds_no_events(written):
+    events = random_events(5000, start_us=50_000)
+    head, mark, words = evt2_file(events).partition(b"% end\n")
+    with open_source(written(head + mark + words[:8000] + bytes(512) + words[8000:])) as source:
+        assert events_of(source.batches()) == events
+        assert source.statistics.invalid == 128
+
+
+@pytest.mark.parametrize("named", ["evt2", "evt21", "evt3"])
+@pytest.mark.parametrize("actual", ["evt2", "evt21", "evt3"])
+def test_words_of_another_format_than_the_header_names_are_told(named, actual, written):
+    events = random_events(5000, start_us=50_000, mean_step_us=20.0)
+    words = ENCODERS[actual](events).partition(b"% end\n")[2]
+    with open_source(written(HEADERS[named].format(w=640, h=480).encode() + words)) as source:
+        assert events_of(source.batches()) == events
+        said = [remark for remark in source.remarks if "the words are those of" in remark]
+        assert len(said) == (named != actual)
+
+
 @any_format
 @pytest.mark.parametrize("more", ["", " "])
 def test_two_recordings_in_one_file_are_refused_where_the_second_begins(name, more, written):

@@ -152,7 +152,7 @@ def test_options_belong_to_formats(tmp_path):
     for option in ("stream=left", "time_unit=ns", "topic=/x"):
         with pytest.raises(SourceError, match=rf"is Prophesee DAT, which has no \?{option[:4]}"):
             open_source(f"{tmp_path}/a?{option}")
-    with pytest.raises(SourceError, match="No such file"):
+    with pytest.raises(SourceError, match="colour= is no option"):
         open_source(f"{tmp_path}/a?colour=red")
 
 
@@ -179,3 +179,22 @@ def test_a_folder_that_is_no_bag_is_told_by_its_files(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(SourceError, match=r"name one of its files, 2 of \.png, 1 of \.raw"):
         open_source(str(tmp_path))
+
+
+def test_a_broken_link_says_where_it_leads(tmp_path):
+    link = tmp_path / "a.raw"
+    link.symlink_to(tmp_path / "moved.raw")
+    with pytest.raises(SourceError, match="it is a link to "):
+        open_source(str(link))
+
+
+def test_an_option_that_is_none_is_refused_with_those_that_are(tmp_path):
+    MAKERS["DAT"](tmp_path / "a", EVENTS)
+    with pytest.raises(SourceError, match=r"\?camera= is no option .* topic, stream, time_unit"):
+        open_source(f"{tmp_path}/a?camera=1")
+
+
+def test_a_bags_metadata_file_is_refused_by_name(tmp_path):
+    MAKERS["bag"](tmp_path / "a", EVENTS)
+    with pytest.raises(SourceError, match="metadata of a rosbag2 bag; name the bag's folder"):
+        open_source(f"{tmp_path}/a/metadata.yaml")

@@ -23,8 +23,6 @@ from evio_ros.errors import EventError
 from evio_ros.events import SensorSize
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.codecs.event_packet import EventPacketDecoder, EventPacketEncoder
-from evio_ros.sources.codecs.libcaer import encode_mono
-from evio_ros.sources.time_order import RawColumns
 
 
 def decoded(packets) -> tuple[list, SourceStatistics]:
@@ -142,11 +140,10 @@ def test_libcaer_cmp_agrees_with_a_slow_decoder(words):
     assert found == slow_libcaer_compressed(payload, 7_000_000)
 
 
-def test_mono_comes_back():
+def test_mono_is_nanoseconds_column_row_and_polarity():
     events = random_events(500, start_us=123_456)
-    batch = batch_of(events)
-    columns = RawColumns(batch.t, batch.x, batch.y, batch.polarity)
-    payload = encode_mono(columns, 123_000).tobytes()
+    words = ((t - 123_000) * 1000 | x << 32 | y << 48 | p << 63 for t, x, y, p in events)
+    payload = b"".join(struct.pack("<Q", word) for word in words)
     found, _ = decoded([Packet(payload, encoding="mono", time_base=123_000_000)])
     assert found == events
 

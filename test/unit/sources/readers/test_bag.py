@@ -400,3 +400,30 @@ def test_the_field_cases_are_read(name):
         found = events_of(source.batches())
     assert [event[0] for event in found] == [1_573_195_687_650_000 + 20 * i for i in range(5000)]
     assert sum(event[3] for event in found) == 2576
+
+
+@any_kind
+def test_messages_that_come_twice_are_read_once(kind, tmp_path):
+    events = random_events(20_000, mean_step_us=20.0)
+    path = write_bag(tmp_path / "once", events, kind)
+    with Reader(path) as reader, Writer(tmp_path / "twice", version=8) as writer:
+        name = reader.connections[0].msgtype
+        connection = writer.add_connection("/a", name, typestore=message_types())
+        for _, stamp, raw in reader.messages():
+            for delay_ns in (0, 0, 500):
+                writer.write(connection, stamp + delay_ns, raw)
+    with open_source(str(tmp_path / "twice")) as source:
+        assert events_of(source.batches()) == events
+        assert source.statistics.repeated_packets == 2 * len(list(messages_of(path)))
+        middle_us = events[len(events) // 2][0]
+        source.seek(middle_us)
+        assert events_of(source.batches()) == [event for event in events if event[0] >= middle_us]
+
+
+def test_a_broken_database_says_what_may_mend_it(tmp_path):
+    path = write_bag(tmp_path / "a", random_events(20_000), "bag_sqlite3")
+    file = next(Path(path).glob("*.db3"))
+    file.write_bytes(file.read_bytes()[:-1000])
+    said = "malformed; what sqlite3 FILE .recover"
+    with pytest.raises(SourceError, match=said), open_source(path) as source:
+        list(source.batches())
