@@ -21,10 +21,10 @@ from evio_ros.sources.readers.packed_file import (
 )
 from evio_ros.sources.readers.recording import Recording
 
-__all__ = ["EventFile", "open_as_it_is", "open_packed_file", "open_regular_file"]
+__all__ = ["FEWEST_ZEROS", "EventFile", "open_as_it_is", "open_packed_file", "open_regular_file"]
 
 _UNPACKED_PIECE = 1 << 20
-_FEWEST_ZEROS = 64
+FEWEST_ZEROS = 64
 """Fewer zero bytes at a file's end may be those of good events."""
 _ZEROS_PIECE = 1 << 16
 _RAW_HEADER = re.compile(rb"(?:% [ -~]{2,200}\r?\n){2,}")
@@ -140,7 +140,7 @@ class EventFile(Recording):
             end -= length - len(rest)
             if rest:
                 break
-        if end <= first or size - end < _FEWEST_ZEROS:
+        if end <= first or size - end < FEWEST_ZEROS:
             return size
         self.remarks.append(
             f"the last {size - end} bytes are zeros, as after a crash; they are left out"
