@@ -21,10 +21,17 @@ from evio_ros.sources.readers.packed_file import (
 )
 from evio_ros.sources.readers.recording import Recording
 
-__all__ = ["EventFile", "open_as_it_is", "open_packed_file", "open_regular_file"]
+__all__ = [
+    "FEWEST_ZEROS",
+    "EventFile",
+    "open_as_it_is",
+    "open_packed_file",
+    "open_regular_file",
+    "zeros_at_end",
+]
 
 _UNPACKED_PIECE = 1 << 20
-_FEWEST_ZEROS = 64
+FEWEST_ZEROS = 64
 """Fewer zero bytes at a file's end may be those of good events."""
 _ZEROS_PIECE = 1 << 16
 _RAW_HEADER = re.compile(rb"(?:% [ -~]{2,200}\r?\n){2,}")
@@ -82,6 +89,19 @@ def open_as_it_is(path: str) -> BinaryIO:
     return file
 
 
+def zeros_at_end(file: BinaryIO) -> int:
+    """Number of zero bytes that a file ends with, as a crash leaves them; 0 where they are few."""
+    size = os.fstat(file.fileno()).st_size
+    end = size
+    while end:
+        length = min(_ZEROS_PIECE, end)
+        rest = os.pread(file.fileno(), length, end - length).rstrip(b"\0")
+        end -= length - len(rest)
+        if rest:
+            break
+    return size - end if size - end >= FEWEST_ZEROS else 0
+
+
 def _unpacked(file: BinaryIO, packing: str, path: str) -> BinaryIO:
     """What a packed file holds, in a temporary file.
 
@@ -133,19 +153,13 @@ class EventFile(Recording):
 
     def _data_end(self, first: int) -> int:
         """Where the data from `first` on end: before zeros that a crash left, which are said."""
-        end = size = self._file_bytes()
-        while end > first:
-            length = min(_ZEROS_PIECE, end - first)
-            rest = bytes(self._read_at(end - length, length)).rstrip(b"\0")
-            end -= length - len(rest)
-            if rest:
-                break
-        if end <= first or size - end < _FEWEST_ZEROS:
+        zeros, size = zeros_at_end(self._file), self._file_bytes()
+        if not zeros or size - zeros <= first:
             return size
         self.remarks.append(
-            f"the last {size - end} bytes are zeros, as after a crash; they are left out"
+            f"the last {zeros} bytes are zeros, as after a crash; they are left out"
         )
-        return end
+        return size - zeros
 
     def _refuse_second_recording(self, offset: int, data: bytes) -> None:
         """Refuse a file in which another recording's header follows; asked where data are odd.

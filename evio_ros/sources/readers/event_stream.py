@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.event_file import open_as_it_is, zeros_at_end
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.streamed_recording import StreamedRecording
 
@@ -38,6 +40,12 @@ class EventStreamFile(StreamedRecording):
         return start.data.startswith(_SIGNATURE)
 
     def _prepare(self) -> SensorSize | None:
+        with open_as_it_is(self.path) as file:
+            zeros, size = zeros_at_end(file), os.fstat(file.fileno()).st_size
+        if zeros:
+            # Each five of them would be an event of the pixel (0, 0).
+            reason = f"the last {zeros} bytes are zeros, as after a crash; cut them off by "
+            raise SourceError(self.path, f"{reason}truncate -s {size - zeros}", size - zeros)
         try:
             return SensorSize(*self._decoder().dimensions())
         except EventError as error:

@@ -21,6 +21,7 @@ from evio_ros.sources.readers.column_layout import (
     named_columns,
     unit_named,
 )
+from evio_ros.sources.readers.event_file import FEWEST_ZEROS
 from evio_ros.sources.time_unit import TimeUnit
 
 __all__ = ["TextLayout", "find_text_layout", "geometry_in"]
@@ -113,8 +114,8 @@ def find_text_layout(start: bytes) -> TextLayout | None:
     Raises:
         EventError: where the file names an impossible geometry.
     """
-    # Zeros at the end are what a crash leaves.
-    start = start.rstrip(b"\0")
+    if start.endswith(bytes(FEWEST_ZEROS)):
+        start = start.rstrip(b"\0")
     if b"\0" in start:
         return None
     offset, size, names = 0, None, []

@@ -103,3 +103,12 @@ def test_every_registered_format_has_a_row(tmp_path):
         with open_source(str(tmp_path / name)) as source:
             opened.add(type(source).__name__)
     assert opened == {*(entry.partition(":")[2] for entry in FILE_FORMATS), "Bag"}
+
+
+def test_an_event_stream_that_ends_in_zeros_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "a.es"
+    MAKERS["Event Stream"](path, EVENTS[:3000])
+    size = len(path.read_bytes().rstrip(b"\0"))
+    path.write_bytes(path.read_bytes() + bytes(5000))
+    with pytest.raises(SourceError, match=f"zeros, as after a crash; .* truncate -s {size}$"):
+        open_source(str(path))
