@@ -103,10 +103,10 @@ def read_rotation_states(data: bytes) -> RawRotationStates:
     Raises:
         EventError: where the bytes end too early.
     """
-    if data[:2] != _LITTLE_ENDIAN_CDR[:2]:
-        data = serialize_message(deserialize_message(data, RotationStateArray))
-    body = memoryview(data)[len(_LITTLE_ENDIAN_CDR) :]
     try:
+        if data[:2] != _LITTLE_ENDIAN_CDR[:2]:
+            data = serialize_message(deserialize_message(data, RotationStateArray))
+        body = memoryview(data)[len(_LITTLE_ENDIAN_CDR) :]
         header, place = _header_at(body, 0)
         place = _aligned(place, 8)
         end_us, length_us, events, count = _ARRAY.unpack_from(body, place)
@@ -121,7 +121,7 @@ def read_rotation_states(data: bytes) -> RawRotationStates:
         # What is skipped must be there as well.
         np.frombuffer(body, np.uint8, place)
         states = np.frombuffer(b"".join(blocks), _STATE, count)
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, RuntimeError):  # the last is the middleware's
         raise EventError(f"a message of {len(data)} bytes ends within its fields") from None
     estimates = _estimates(np.array(numbers, np.uint32), states) if count else []
     return RawRotationStates(header, end_us, length_us, events, estimates, count - len(estimates))
