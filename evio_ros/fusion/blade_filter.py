@@ -108,7 +108,7 @@ class BladeFilters:
     def _begun(self, disc: _Disc, motion: RotorMotion) -> tuple[_Real, _Real]:
         """Tips and covariances by the geometry alone."""
         tips, covariances, _ = _geometry(disc, motion.speed_rad_s, motion.covariance, self._told)
-        _make_sound(covariances)
+        _make_sound(tips, covariances)
         return tips, covariances
 
 
@@ -119,27 +119,33 @@ def _disc_of(motion: RotorMotion, tilt_rad: float) -> _Disc:
 
 def _is_alike(first: _Disc, second: _Disc) -> bool:
     """Whether a disc's image can be turned into another: no semi-axis differs by too much."""
-    pairs = zip(first[:2], second[:2], strict=True)
-    return all(a <= _MOST_CHANGE * b and b <= _MOST_CHANGE * a for a, b in pairs)
+    (a0, b0, *_), (a1, b1, *_) = first, second
+    is_longer_alike = a0 <= _MOST_CHANGE * a1 and a1 <= _MOST_CHANGE * a0
+    return is_longer_alike and b0 <= _MOST_CHANGE * b1 and b1 <= _MOST_CHANGE * b0
 
 
 def _sound(found: tuple[_Real, _Real] | None) -> tuple[_Real, _Real] | None:
     """Tips with covariances that are such; None where the numbers have no room for them."""
-    if found is None or not np.isfinite(found[1]).all() or not np.isfinite(found[0]).all():
-        return None
-    _make_sound(found[1])
-    return found
+    return found if found is not None and _make_sound(*found) else None
 
 
 @njit(cache=True, nogil=True)
-def _make_sound(covariances):
-    """Make covariances, in place, symmetric and positive definite where rounding has broken it."""
+def _make_sound(tips, covariances):
+    """Make covariances, in place, symmetric and positive definite where rounding has broken it.
+
+    Returns:
+        Whether all are numbers; nothing is changed after the first blade of which they are not.
+    """
     for blade in range(len(covariances)):
+        total = tips[blade].sum() + covariances[blade].sum()
+        if not math.isfinite(total):
+            return False
         for i in range(4):
             for j in range(i):
                 mean = 0.5 * (covariances[blade, i, j] + covariances[blade, j, i])
                 covariances[blade, i, j] = covariances[blade, j, i] = mean
         covariances[blade] = positive_definite(covariances[blade].copy())[0]
+    return True
 
 
 @njit(cache=True, nogil=True)

@@ -265,7 +265,7 @@ VALUES: dict[str, str] = {
     "windows_failed": "windows that could not be worked on",
     "windows_skipped": "windows missing between two, whatever the reason",
     "window_end_to_boxes_p50_ms, _p99_ms": "from the stamp of a window's end to its boxes",
-    "objects_refused": "objects that no camera can have seen, and messages of far too many",
+    "objects_refused": "objects that no camera can have seen, and messages of none or far too many",
     "objects_of_another_time": "objects that were seen too long ago, or are yet to come",
     "object_<id>": "a track's class and score, and whether it is seen or predicted",
     "windows": "windows of a detector, sent or taken",

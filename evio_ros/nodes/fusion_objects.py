@@ -28,7 +28,7 @@ class ObjectInput:
         take: called with the objects of each message.
 
     Attributes:
-        refused: objects that no camera can have seen, and messages of far too many.
+        refused: objects that no camera can have seen, and messages that are none, or far too large.
     """
 
     def __init__(
@@ -50,7 +50,11 @@ class ObjectInput:
         if len(data) > _MOST_BYTES:
             self.refused += 1
             return
-        message = deserialize_message(data, Detection2DArray)
+        try:
+            message = deserialize_message(data, Detection2DArray)
+        except RuntimeError:  # the middleware's: the bytes are no such message
+            self.refused += 1
+            return
         objects, refused = objects_of(message, self._offset_ns())
         self.refused += refused
         self._note(objects)

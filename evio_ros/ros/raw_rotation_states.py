@@ -31,6 +31,8 @@ __all__ = ["RawRotationStates", "SerialisedStates", "read_rotation_states"]
 _LITTLE_ENDIAN_CDR = b"\x00\x01\x00\x00"
 _UNKNOWN_VARIANCE = -1.0
 _LARGEST_VARIANCE = 1e18
+_ANY_DEVIATION = 1e150
+"""Of an unknown value: whatever goes with it is within its bounds."""
 _ROUNDING = 1e-9
 """Relative; covariances that are off by less are symmetric, and no correlation is too large."""
 _U32 = struct.Struct("<I")
@@ -101,10 +103,10 @@ def read_rotation_states(data: bytes) -> RawRotationStates:
     Raises:
         EventError: where the bytes end too early.
     """
-    if data[:2] != _LITTLE_ENDIAN_CDR[:2]:
-        data = serialize_message(deserialize_message(data, RotationStateArray))
-    body = memoryview(data)[len(_LITTLE_ENDIAN_CDR) :]
     try:
+        if data[:2] != _LITTLE_ENDIAN_CDR[:2]:
+            data = serialize_message(deserialize_message(data, RotationStateArray))
+        body = memoryview(data)[len(_LITTLE_ENDIAN_CDR) :]
         header, place = _header_at(body, 0)
         place = _aligned(place, 8)
         end_us, length_us, events, count = _ARRAY.unpack_from(body, place)
@@ -119,10 +121,9 @@ def read_rotation_states(data: bytes) -> RawRotationStates:
         # What is skipped must be there as well.
         np.frombuffer(body, np.uint8, place)
         states = np.frombuffer(b"".join(blocks), _STATE, count)
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, RuntimeError):  # the last is the middleware's
         raise EventError(f"a message of {len(data)} bytes ends within its fields") from None
-    is_sound = _are_covariances(states["covariance"])
-    estimates = _estimates(np.array(numbers, np.uint32)[is_sound], states[is_sound])
+    estimates = _estimates(np.array(numbers, np.uint32), states) if count else []
     return RawRotationStates(header, end_us, length_us, events, estimates, count - len(estimates))
 
 
@@ -205,22 +206,21 @@ def _state_at(body: memoryview, place: int) -> tuple[int, memoryview, int]:
 def _are_covariances(covariances: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(n,) whether each of (n, 6, 6) can be the covariance of a rotor."""
     variances = np.diagonal(covariances, axis1=1, axis2=2)
-    is_unknown = variances == _UNKNOWN_VARIANCE
-    are_variances = (is_unknown | (variances >= 0.0)).all(axis=1)
     size = np.abs(covariances)
-    is_bounded = (size <= _LARGEST_VARIANCE).all(axis=(1, 2))
+    # The root of what is no variance is no number, and nothing is within such a bound.
     with np.errstate(invalid="ignore"):
-        most = (1.0 + _ROUNDING) * np.where(is_unknown, np.inf, np.sqrt(np.abs(variances)))
-        # Nothing is known of what goes with an unknown value, nor is 0 times infinity a number.
-        is_beyond = (size > most[:, :, None] * most[:, None, :]).any(axis=(1, 2))
+        most = np.where(variances == _UNKNOWN_VARIANCE, _ANY_DEVIATION, np.sqrt(variances))
+        bounds = np.minimum(most[:, :, None] * most[:, None, :], _LARGEST_VARIANCE)
+        is_bounded = size <= (1.0 + _ROUNDING) * bounds
         off = np.abs(covariances - covariances.transpose(0, 2, 1))
-        is_symmetric = (off <= _ROUNDING * size).all(axis=(1, 2))
-    result: NDArray[np.bool_] = are_variances & is_bounded & is_symmetric & ~is_beyond
+        result: NDArray[np.bool_] = (is_bounded & (off <= _ROUNDING * size)).all(axis=(1, 2))
     return result
 
 
 def _estimates(numbers: NDArray[np.uint32], states: NDArray) -> list[RotorEstimate]:
-    """The estimates in (n,) states."""
+    """The estimates in (n,) states, without those whose covariance is none."""
+    is_sound = _are_covariances(states["covariance"])
+    numbers, states = numbers[is_sound], states[is_sound]
     variances = states["covariance"][:, [2, 3], [2, 3]]
     center_std = np.sqrt(np.where(variances < 0.0, np.inf, variances))
     columns = [numbers, *(states[name] for name in _ESTIMATE), center_std]

@@ -326,6 +326,16 @@ def test_boxes_that_are_none(desk):
     assert desk.counted("objects_of_another_time") - before == 2
 
 
+def test_bytes_that_are_no_messages(desk):
+    names = "messages_refused", "objects_refused"
+    before = [desk.counted(name) for name in names]
+    for data in (b"\0\1\0\0" + b"\xff" * 40, b"\0\0\0\0" + b"\xff" * 40):
+        desk.windows.publish(data)
+        desk.boxes.publish(data)
+    desk.goes_on()
+    assert [desk.counted(name) for name in names] == [count + 2 for count in before]
+
+
 def test_intrinsics_that_are_those_of_no_camera(desk):
     for focal, principal in ((math.nan, 0.0), (200.0, math.nan), (1e300, 0.0), (-1.0, 0.0)):
         k = [focal, 0.0, principal, 0.0, focal, principal, 0.0, 0.0, 1.0]

@@ -174,6 +174,14 @@ def test_bytes_that_end_too_early_are_refused():
             read_rotation_states(data[:length])
 
 
+@pytest.mark.parametrize(
+    "data", [b"", b"\0", b"\0\0\0\0" + b"\xff" * 40, b"\0\1\0\0" + b"\xff" * 400]
+)
+def test_bytes_that_are_no_message_are_refused(data):
+    with pytest.raises(EventError, match="ends within its fields"):
+        read_rotation_states(data)
+
+
 def test_bytes_of_the_other_order_are_read_by_the_middleware():
     message = RotationStateArray(window_end=1, window_length=2)
     data = b"\x00\x00" + bytes(2 + 4 + 4) + b"\x00\x00\x00\x01" + bytes(4)
