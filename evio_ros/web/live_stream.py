@@ -90,7 +90,11 @@ class EventFrames:
             return None
         if newest_us < self._end_us:
             self._end_us = _NO_TIME_US  # the replay has gone back
-        samples = self._view.samples_after(self._end_us)
+        from_us = self._end_us
+        if from_us == _NO_TIME_US:
+            from_us = newest_us - _PAST_STEP_US  # of more the budget would leave little
+        # Samples may be longer than that: the last one is told whatever its length.
+        samples = self._view.samples_after(from_us) or self._view.samples_after(_NO_TIME_US)[-1:]
         self._end_us = newest_us
         if not samples:
             return None
