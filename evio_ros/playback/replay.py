@@ -93,6 +93,7 @@ class Replay:
         self._paused = False
         self._closed = False
         self._sent_until_us = self._begin_us
+        self._is_fresh = True  # whether sensor time starts afresh with the next window
         self._behind_s = 0.0
         self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
 
@@ -122,7 +123,7 @@ class Replay:
             self._wishes.notify_all()
 
     def seek(self, t_us: int) -> None:
-        """Go on from `t_us` after the recording's start.
+        """Go on from `t_us` after the recording's start; in pause with one window, to be seen.
 
         Raises:
             ParameterError: where that lies outside the section that is played.
@@ -132,7 +133,7 @@ class Replay:
             low, high = self._begin_us - self._source.start_us, self._end_us - self._source.start_us
             raise ParameterError(f"t: {t_us} us is not in {low} to {high - 1} us")
         with self._wishes:
-            self._jump = _Jump(target_us, fresh=True)
+            self._jump = _Jump(target_us, fresh=True, is_shown=True)
             self._wishes.notify_all()
 
     def restart(self) -> None:
@@ -188,15 +189,18 @@ class Replay:
     def _play(self, jump: _Jump) -> None:
         """Play until the end or until something else is wished."""
         self._source.seek(jump.t_us)
+        self._sent_until_us = jump.t_us
         parameters = self._parameters
         pace = _Pace(parameters.rate, jump.t_us)
-        fresh = jump.fresh
+        # What is asked for before the first window is sent does not change that time starts afresh.
+        self._is_fresh = self._is_fresh or jump.fresh
+        is_due = jump.is_shown and self._paused
         for window in self._windows(jump.t_us, parameters):
-            if not self._wait(pace, window.end_us):
+            if not is_due and not self._wait(pace, window.end_us):
                 return
-            self._emit(window, fresh)
+            self._emit(window, self._is_fresh)
             self._sent_until_us = window.end_us
-            fresh = False
+            self._is_fresh = is_due = False
 
     def _windows(self, start_us: int, parameters: ReplayParameters) -> Iterator[EventWindow]:
         size = self._source.size
@@ -226,10 +230,11 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class _Jump:
-    """Where to play from, and whether sensor time starts afresh there."""
+    """Where to play from, whether time starts afresh there, and whether that shows in pause."""
 
     t_us: int
     fresh: bool
+    is_shown: bool = False
 
 
 class _Pace:

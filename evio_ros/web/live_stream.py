@@ -14,30 +14,35 @@ from collections.abc import Callable
 from fastapi import WebSocket, WebSocketDisconnect
 
 from evio_ros.web.column_frame import column_frame, event_columns, state_columns
-from evio_ros.web.live_view import LiveView
+from evio_ros.web.live_view import LiveView, StateSample
 
 __all__ = ["Broadcast", "EventFrames", "StateFrames"]
 
 _SEND_S = 5.0
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 _NO_TIME_US = -(1 << 62)
+_PAST_STEP_US = 100_000
+"""So far apart at least are windows that were before a client came."""
 
 _Frames = Callable[[], bytes | None]
 
 
 class StateFrames:
-    """Rotors of all windows since the frame before, at first of all that are kept.
+    """Rotors of all windows since the frame before; None where there was none.
 
-    None where there was none.
+    The first frame tells what was before, of ten windows a second.
     """
 
     def __init__(self, view: LiveView) -> None:
         self._view = view
         self._seen = 0
+        self._is_first = True
 
     def __call__(self) -> bytes | None:
         """The next frame."""
         self._seen, samples = self._view.states_after(self._seen)
+        if self._is_first:
+            samples, self._is_first = _spaced(samples), False
         if not samples:
             return None
         newest = samples[-1]
@@ -51,6 +56,18 @@ class StateFrames:
             "event_rate_hz": self._view.event_rate_hz(),
         }
         return column_frame(header, state_columns(samples))
+
+
+def _spaced(samples: list[StateSample]) -> list[StateSample]:
+    """The newest window, and those before it since time went back, some time apart."""
+    kept = samples[-1:]
+    for sample in reversed(samples):
+        apart_us = kept[-1].t_us - sample.t_us
+        if apart_us < 0:
+            break
+        if apart_us >= _PAST_STEP_US:
+            kept.append(sample)
+    return kept[::-1]
 
 
 class EventFrames:
@@ -73,7 +90,11 @@ class EventFrames:
             return None
         if newest_us < self._end_us:
             self._end_us = _NO_TIME_US  # the replay has gone back
-        samples = self._view.samples_after(self._end_us)
+        from_us = self._end_us
+        if from_us == _NO_TIME_US:
+            from_us = newest_us - _PAST_STEP_US  # of more the budget would leave little
+        # Samples may be longer than that: the last one is told whatever its length.
+        samples = self._view.samples_after(from_us) or self._view.samples_after(_NO_TIME_US)[-1:]
         self._end_us = newest_us
         if not samples:
             return None
@@ -111,6 +132,8 @@ class Broadcast:
         self._most_clients = most_clients
         self._places: set[asyncio.Queue[bytes]] = set()
         self._pump: asyncio.Task[None] | None = None
+        # The first frame of all clients that come before the next one is made.
+        self._past: bytes | None = None
         self.dropped = self.sent = 0
 
     @property
@@ -126,13 +149,15 @@ class Broadcast:
             return
         place: asyncio.Queue[bytes] = asyncio.Queue(1)
         # What was before: where time stands still, nothing newer comes.
-        frames = self._make()
-        past = frames()
-        if past is not None:
-            place.put_nowait(past)
-        self._places.add(place)
         if self._pump is None or self._pump.done():
+            frames = self._make()
+            self._past = frames()
             self._pump = asyncio.create_task(self._run(frames))
+        elif self._past is None:
+            self._past = self._make()()
+        if self._past is not None:
+            place.put_nowait(self._past)
+        self._places.add(place)
         hearing = asyncio.create_task(self._hear(socket))
         sending = asyncio.create_task(self._send(socket, place))
         try:
@@ -149,6 +174,7 @@ class Broadcast:
         due_s = loop.time()
         while self._places:
             frame = frames()
+            self._past = None
             if frame is not None:
                 for place in self._places:
                     with contextlib.suppress(asyncio.QueueEmpty):

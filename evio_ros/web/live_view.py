@@ -223,6 +223,11 @@ class LiveView:
             if len(self._reports) > _KEPT_REPORTS:
                 del self._reports[next(iter(self._reports))]
 
+    def forget_report(self, name: str) -> None:
+        """Show a node no more."""
+        with self._lock:
+            self._reports.pop(name, None)
+
     def put_size(self, size: SensorSize) -> None:
         """Tell the sensor's geometry."""
         with self._lock:

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import RotationState, RotationStateArray
 from node_recording import DURATION_US, ROTOR
 from ros_probe import Probe, diagnostics_of
@@ -99,6 +99,22 @@ def test_what_is_published_is_told_and_kept(desk):
     assert "/dashboard: dashboard" in names
     probe.spin_for(2.2)
     assert ask(port, "/api/status")[1]["rotors"] == []
+
+
+def test_the_error_of_a_node_that_has_ended_does_not_stay(desk):
+    probe, port, _ = desk
+    publisher = probe.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    probe.wait_until(lambda: publisher.get_subscription_count() >= 1)
+    status = DiagnosticStatus(name="/driver: playback", level=b"\2", message="no such file")
+    publisher.publish(DiagnosticArray(status=[status]))
+
+    def told() -> dict[str, str]:
+        return {one["name"]: one["level"] for one in ask(port, "/api/status")[1]["health"]}
+
+    wait_until(lambda: told().get("/driver: playback") == "error")
+    assert "no such file" in ask(port, "/api/status")[1]["problem"]
+    wait_until(lambda: told()["/driver: playback"] == "stale")
+    assert "no such file" not in ask(port, "/api/status")[1]["problem"]
 
 
 def test_events_are_taken_only_while_somebody_looks(desk, recording):

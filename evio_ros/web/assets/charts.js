@@ -288,7 +288,7 @@
       const plot = this.plot("rate-chart");
       if (!plot) return;
       const found = rows(this.rate, this.newestUs, this.span());
-      say(plot, found.length ? "" : "No events in this time");
+      say(plot, found.length ? "" : "No events since the page was opened");
       if (!found.length) return;
       plot.layout.xaxis.range = [-this.span(), 0];
       plot.layout.xaxis.autorange = false;
@@ -320,7 +320,7 @@
         y: Array.from({ length: angles }, (_, a) => ((a + 0.5) * 360) / angles),
         colorscale: [[0, zero], [0.35, alpha(evio.color(id), 0.75)], [1, evio.style("--ink")]],
         zmin: 0, zmax: Math.max(1, ...told.counts.map((row) => Math.max(...row))),
-      }], { ...plot.layout, yaxis: { ...plot.layout.yaxis, range: [0, 360], autorange: false },
+      }], { ...plot.layout, yaxis: { ...plot.layout.yaxis, range: [0, 360], dtick: 90, autorange: false },
             xaxis: { ...plot.layout.xaxis, range: [-length, 0], autorange: false } });
     }
 

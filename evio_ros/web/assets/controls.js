@@ -205,6 +205,8 @@
       const folder = evio.byId("parameters");
       try {
         const told = await evio.ask("api/parameters");
+        // Those that can be changed come first.
+        told.sort((a, b) => a.is_read_only - b.is_read_only);
         folder.replaceChildren(...told.map((one) => this.row(one)));
         if (!told.length) folder.textContent = "No node tells parameters";
         this.filter();

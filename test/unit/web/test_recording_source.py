@@ -94,6 +94,30 @@ def test_it_stands_still_until_it_may_go_on(recording):
         source.close()
 
 
+def test_in_pause_it_shows_where_it_has_gone_and_goes_on_from_there(recording):
+    source = shown(recording, rate=0.05)
+    source.pause(True)
+    source.start()
+    try:
+        for t_us in (200_000, 100_000):
+            source.seek(t_us)
+            wait_until(lambda t_us=t_us: t_us < source.playback().position_us < t_us + 100_000)
+            assert source.playback().is_paused
+        source.set_rate(1.0)  # neither moves it nor lets it go on
+        assert source.view.states == 2
+        state = source.view.state
+        assert state is not None
+        step_us = state.t_us - recording.start_us - 100_000
+        assert step_us > 0
+        source.pause(False)
+        wait_until(lambda: source.view.states > 2)
+        _, samples = source.view.states_after(1)
+        assert samples[0] == state
+        assert samples[1].t_us - samples[0].t_us == step_us
+    finally:
+        source.close()
+
+
 @pytest.mark.parametrize("t_us", [-1, 1 << 50])
 def test_a_time_outside_is_refused_with_the_bounds(source, t_us):
     with pytest.raises(ControlError, match="is not in 0 to"):
