@@ -7,8 +7,10 @@ import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -96,6 +98,9 @@ class EvioNode(LifecycleNode):
         self._is_made = False
         super().__init__(name)
         self._is_made = True
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = partial(self._change_state, service.callback)
         self.parameters = NodeParameters(self, self.parameter_groups())
         self.done = Future()
         self.companions: Sequence[EvioNode] = ()
@@ -221,6 +226,21 @@ class EvioNode(LifecycleNode):
             # A signal came meanwhile: rclpy has shut down and cannot publish the transition.
             if self.context.ok():
                 raise
+
+    def _change_state(
+        self,
+        change: Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response],
+        request: ChangeState.Request,
+        response: ChangeState.Response,
+    ) -> ChangeState.Response:
+        """Change the state as rclpy does, which ends the process where that is impossible."""
+        try:
+            return change(request, response)
+        except RuntimeError as error:
+            reason = str(error).partition(", at ")[0]
+            self.get_logger().warning(f"the state stays as it is: {reason}")
+            response.success = False
+            return response
 
     def _try(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         """Do it; what goes wrong is said, and ends a node that starts by itself."""

@@ -87,6 +87,20 @@ def test_a_manager_drives_driver_and_detector_and_what_was_made_goes_again(recor
     assert held[2] == held[1]
 
 
+def test_a_transition_that_is_not_possible_is_refused_and_ends_no_node():
+    with Probe() as probe, NodeProcess("fusion", {"autostart": False}) as node:
+        for transition in (ACTIVATE, DEACTIVATE, CLEANUP):
+            assert not take(probe, "fusion", transition)
+            assert state_of(probe, "fusion") == State.PRIMARY_STATE_UNCONFIGURED
+        assert take(probe, "fusion", CONFIGURE)
+        assert not take(probe, "fusion", CONFIGURE)
+        assert take(probe, "fusion", ACTIVATE)
+        assert not take(probe, "fusion", CLEANUP)
+        assert state_of(probe, "fusion") == State.PRIMARY_STATE_ACTIVE
+        assert node.exit_code is None
+        assert "[fusion]: the state stays as it is" in node.output()
+
+
 def test_a_driver_goes_on_where_it_was_deactivated(recording):
     with Probe() as probe:
         messages = probe.collect(EventArray, "events")
