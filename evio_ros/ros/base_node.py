@@ -25,7 +25,7 @@ from evio_ros.ros.diagnostics import Diagnostics, Report
 from evio_ros.ros.input_watch import InputWatch
 from evio_ros.ros.node_parameters import NodeParameters
 from evio_ros.ros.steady_timer import steady_timer
-from evio_ros.ros.topic_graph import is_heard, wrong_types
+from evio_ros.ros.topic_graph import is_heard, unfit_publishers
 
 __all__ = ["EvioNode"]
 
@@ -339,9 +339,9 @@ class EvioNode(LifecycleNode):
         if not self._is_configured:
             return Report(self._problem or "not configured", error=bool(self._problem))
         report = self.report()
-        for wrong in wrong_types(self):
-            report.warning, report.message = True, f"{wrong}; {report.message}"
-            self.get_logger().warning(wrong, throttle_duration_sec=10.0)
+        for unfit in unfit_publishers(self):
+            report.warning, report.message = True, f"{unfit}; {report.message}"
+            self.get_logger().warning(unfit, throttle_duration_sec=10.0)
         if not self._is_active:
             report.message = f"not active; {report.message}"
         elif self._watch.is_stale:

@@ -14,10 +14,10 @@ from evio_ros.msg import EventArray, RotationStateArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from node_recording import DURATION_US
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_probe import Probe, diagnostics_of, status_of
 
 from evio_ros.ros.node_process import NodeProcess
-from evio_ros.ros.quality_of_service import results_quality
 
 STATES = "rotation_detector/rotation_states"
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
@@ -160,11 +160,18 @@ def test_quality_of_service_is_overridden_topic_by_topic():
         assert reliability("/rotation_state") == "RELIABLE"
 
 
-def test_another_type_on_a_topic_is_named():
+@pytest.mark.parametrize(
+    ("kind", "reliability", "why"),
+    [
+        (EventArray, ReliabilityPolicy.RELIABLE, "publishes evio_ros/msg/EventArray"),
+        (RotationStateArray, ReliabilityPolicy.BEST_EFFORT, "publishes best effort, and reliable"),
+    ],
+)
+def test_a_publisher_that_cannot_be_heard_is_named(kind, reliability, why):
     with Probe() as probe, NodeProcess("fusion"):
         reports = probe.collect(DiagnosticArray, "/diagnostics")
-        probe.node.create_publisher(EventArray, STATES, results_quality())
-        expected = f"/{STATES}: /probe publishes evio_ros/msg/EventArray"
+        probe.node.create_publisher(kind, STATES, QoSProfile(depth=1, reliability=reliability))
+        expected = f"/{STATES}: /probe {why}"
         probe.wait_until(lambda: expected in diagnostics_of(reports, "/fusion").get("message", ""))
 
 
