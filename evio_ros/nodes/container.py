@@ -22,7 +22,7 @@ from evio_ros.compilation import compilation_interrupted
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.local_events import compose
-from evio_ros.ros.process import complain, start_ros
+from evio_ros.ros.process import closed_code, complain, start_ros
 from evio_ros.ros.signal_watch import ended_by_signals
 
 __all__ = ["main"]
@@ -62,11 +62,10 @@ class _SpunNode:
         """Have the thread end after the present callback."""
         self._executor.shutdown()
 
-    def stop(self) -> None:
-        """Wait for the thread's end, and end the node."""
+    def stop(self, code: int) -> int:
+        """Wait for the thread's end, and end the node; see `closed_code`."""
         self._thread.join()
-        self.node.close()
-        self.node.destroy_node()
+        return closed_code(self.node, code)
 
     def _spin(self) -> None:
         try:
@@ -122,13 +121,17 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _stop(nodes: list[_SpunNode]) -> None:
-    """End all nodes; one that is configured meanwhile, which takes long, is interrupted."""
+def _stop(nodes: list[_SpunNode], code: int) -> int:
+    """End all nodes; one that is configured meanwhile, which takes long, is interrupted.
+
+    Gives the exit code, `code` unless a node cannot complete its work.
+    """
     with compilation_interrupted():
         for each in nodes:
             each.end()
         for each in nodes:
-            each.stop()
+            code = each.stop(code)
+    return code
 
 
 def main() -> None:
@@ -152,7 +155,7 @@ def _main() -> int:
         rclpy.try_shutdown()  # nodes at work see that they are to end
     finally:
         _ignore_signals()
-        _stop(nodes)
+        code = _stop(nodes, code)
         rclpy.try_shutdown()
     return code
 

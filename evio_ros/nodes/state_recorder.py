@@ -66,6 +66,7 @@ class StateRecorder(EvioNode):
         self._last_s = 0.0
         self._output = self.parameters.get(_RecorderParameters).output
         self._open = ExitStack()
+        self._write: _Sink | None = None
 
     def configure(self) -> None:
         """Open the file."""
@@ -80,8 +81,10 @@ class StateRecorder(EvioNode):
 
     def cleanup(self) -> None:
         """Complete the file."""
+        was_open, self._write = self._write is not None, None
         self._open.close()
-        self.get_logger().info(f"{self._windows} windows in {self._output}")
+        if was_open:
+            self.get_logger().info(f"{self._windows} windows in {self._output}")
 
     def last_input_s(self) -> float | None:
         """When states last came."""
@@ -93,7 +96,7 @@ class StateRecorder(EvioNode):
 
     def _take(self, message: RotationStateArray) -> None:
         self._last_s = time.monotonic()
-        if message.window_end == self._end_us:
+        if message.window_end == self._end_us or self._write is None:
             return  # the detector is silent: fusion says so, and no window has passed
         self._end_us = message.window_end
         self._windows += 1
@@ -122,17 +125,24 @@ def _bag(path: Path) -> Iterator[_Sink]:
     for name in _TYPES:
         definition = share_file(f"msg/{name}.msg").read_text(encoding="utf-8")
         store.register(get_types_from_msg(definition, f"evio_ros/msg/{name}"))
-    try:
-        with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as bag:
-            connection = bag.add_connection(
-                f"/{_TOPIC}", "evio_ros/msg/RotationStateArray", typestore=store
-            )
+    with _told(path), Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as bag:
+        connection = bag.add_connection(
+            f"/{_TOPIC}", "evio_ros/msg/RotationStateArray", typestore=store
+        )
 
-            def take(message: RotationStateArray) -> None:
-                stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
+        def take(message: RotationStateArray) -> None:
+            stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
+            with _told(path):
                 bag.write(connection, stamp_ns, bytes(serialize_message(message)))
 
-            yield take
+        yield take
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Have what goes wrong with a bag told in one line."""
+    try:
+        yield
     except (OSError, WriterError) as error:
         raise EvioError(f"{path}: cannot be written: {error}") from None
 

@@ -7,8 +7,10 @@ import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -23,7 +25,7 @@ from evio_ros.ros.diagnostics import Diagnostics, Report
 from evio_ros.ros.input_watch import InputWatch
 from evio_ros.ros.node_parameters import NodeParameters
 from evio_ros.ros.steady_timer import steady_timer
-from evio_ros.ros.topic_graph import is_heard, wrong_types
+from evio_ros.ros.topic_graph import is_heard, unfit_publishers
 
 __all__ = ["EvioNode"]
 
@@ -96,6 +98,9 @@ class EvioNode(LifecycleNode):
         self._is_made = False
         super().__init__(name)
         self._is_made = True
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = partial(self._change_state, service.callback)
         self.parameters = NodeParameters(self, self.parameter_groups())
         self.done = Future()
         self.companions: Sequence[EvioNode] = ()
@@ -222,6 +227,21 @@ class EvioNode(LifecycleNode):
             if self.context.ok():
                 raise
 
+    def _change_state(
+        self,
+        change: Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response],
+        request: ChangeState.Request,
+        response: ChangeState.Response,
+    ) -> ChangeState.Response:
+        """Change the state as rclpy does, which ends the process where that is impossible."""
+        try:
+            return change(request, response)
+        except RuntimeError as error:
+            reason = str(error).partition(", at ")[0]
+            self.get_logger().warning(f"the state stays as it is: {reason}")
+            response.success = False
+            return response
+
     def _try(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         """Do it; what goes wrong is said, and ends a node that starts by itself."""
         try:
@@ -319,9 +339,9 @@ class EvioNode(LifecycleNode):
         if not self._is_configured:
             return Report(self._problem or "not configured", error=bool(self._problem))
         report = self.report()
-        for wrong in wrong_types(self):
-            report.warning, report.message = True, f"{wrong}; {report.message}"
-            self.get_logger().warning(wrong, throttle_duration_sec=10.0)
+        for unfit in unfit_publishers(self):
+            report.warning, report.message = True, f"{unfit}; {report.message}"
+            self.get_logger().warning(unfit, throttle_duration_sec=10.0)
         if not self._is_active:
             report.message = f"not active; {report.message}"
         elif self._watch.is_stale:

@@ -23,7 +23,12 @@ from launch_ros.actions import Node
 
 from evio_ros.errors import EvioError
 from evio_ros.ros.launch_arguments import LAUNCH_FILES, Declared
-from evio_ros.ros.parameters_file import names_source, read_parameters_file, written_parameters
+from evio_ros.ros.parameters_file import (
+    misspelt_nodes,
+    names_source,
+    read_parameters_file,
+    written_parameters,
+)
 from evio_ros.ros.share import share_file, use_dds_profile
 from evio_ros.ros.signal_watch import STARTED_BY
 
@@ -66,8 +71,12 @@ def description(name: str, entities: Callable[[Arguments], _Entities]) -> Launch
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in declared.items()
     ]
-    launched = OpaqueFunction(function=lambda context: entities(Arguments.of(context, declared)))
-    return LaunchDescription([*arguments, *_dds_profile(), launched])
+
+    def launched(context: LaunchContext) -> _Entities:
+        given = Arguments.of(context, declared)
+        return [*given.doubts(), *entities(given)]
+
+    return LaunchDescription([*arguments, *_dds_profile(), OpaqueFunction(function=launched)])
 
 
 def _dds_profile() -> list[SetEnvironmentVariable]:
@@ -107,6 +116,13 @@ class Arguments:
         found = {name: context.launch_configurations.get(name, "") for name in declared}
         file = found["params_file"] or found["config"] or str(share_file("config/evio.yaml"))
         return cls(found, file, names_source(read_parameters_file(file)))
+
+    def doubts(self) -> _Entities:
+        """What to say of names in the parameters file that ROS would pass over."""
+        return [
+            LogInfo(msg=f"{self.file}: {doubt}")
+            for doubt in misspelt_nodes(read_parameters_file(self.file), _NODES)
+        ]
 
     def is_true(self, name: str) -> bool:
         """Whether an argument is true.

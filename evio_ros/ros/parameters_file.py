@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,13 @@ import yaml
 
 from evio_ros.errors import EvioError
 
-__all__ = ["names_source", "parameters_files", "read_parameters_file", "written_parameters"]
+__all__ = [
+    "misspelt_nodes",
+    "names_source",
+    "parameters_files",
+    "read_parameters_file",
+    "written_parameters",
+]
 
 
 def parameters_files(arguments: Sequence[str]) -> list[str]:
@@ -67,6 +74,23 @@ def names_source(content: Mapping[str, Any]) -> bool:
         else names_source(section)
         for section in content.values()
     )
+
+
+def misspelt_nodes(content: Mapping[str, Any], known: Collection[str]) -> list[str]:
+    """Names in a file that are all but those of nodes, in words; ROS passes over them silently.
+
+    Args:
+        content: what the file says, which may concern nodes of other packages too.
+        known: names of nodes.
+    """
+    found = []
+    for key, section in content.items():
+        name = key.rpartition("/")[2]
+        if "ros__parameters" not in section:
+            found += misspelt_nodes(section, known)
+        elif name not in known and (meant := get_close_matches(name, known, n=1, cutoff=0.75)):
+            found.append(f"{key}: no node of this package; did you mean {meant[0]}?")
+    return found
 
 
 def _is_section(section: object) -> bool:

@@ -17,7 +17,7 @@ from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.parameters_file import parameters_files, read_parameters_file
 from evio_ros.ros.signal_watch import ended_by_signals
 
-__all__ = ["complain", "run_node", "start_ros"]
+__all__ = ["closed_code", "complain", "run_node", "start_ros"]
 
 _EXIT_ERROR = 2
 """Exit code of a node that cannot start or go on for a reason that a user can mend."""
@@ -59,17 +59,33 @@ def complain(error: EvioError) -> int:
     return _EXIT_ERROR
 
 
+def closed_code(node: EvioNode, code: int) -> int:
+    """Close and destroy a node; gives the exit code.
+
+    Args:
+        node: the node.
+        code: exit code so far; where it is 0, what cannot be completed is told.
+    """
+    try:
+        node.close()
+    except EvioError as error:
+        code = code or complain(error)
+    node.destroy_node()
+    return code
+
+
 def _run(make: Callable[[], EvioNode]) -> int:
     node = None
+    code = 0
     try:
         start_ros()
         node = make()
         install_signal_handlers(SignalHandlerOptions.ALL)
         _spin(node)
     except EvioError as error:
-        return complain(error)
+        code = complain(error)
     except ParameterException as error:
-        return complain(EvioError(_first_line(error)))
+        code = complain(EvioError(_first_line(error)))
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
@@ -77,10 +93,9 @@ def _run(make: Callable[[], EvioNode]) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         if node is not None:
-            node.close()
-            node.destroy_node()
+            code = closed_code(node, code)
         rclpy.try_shutdown()
-    return 0
+    return code
 
 
 def _spin(node: EvioNode) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
 
-__all__ = ["is_heard", "publishers_of", "wrong_types"]
+__all__ = ["is_heard", "publishers_of", "unfit_publishers"]
 
 
 def publishers_of(node: Node, topic: str) -> list[str]:
@@ -26,15 +27,18 @@ def is_heard(node: Node) -> bool:
     )
 
 
-def wrong_types(node: Node) -> list[str]:
-    """Publishers whose messages the node cannot take because they have another type, in words."""
+def unfit_publishers(node: Node) -> list[str]:
+    """Publishers whose messages the node cannot take, and why, in words."""
     found = []
     for subscription in node.subscriptions:
         topic = subscription.topic_name
         kind: Any = subscription.msg_type
         expected = f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
+        asks_reliable = subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
         for one in node.get_publishers_info_by_topic(topic):
+            who = f"{one.node_namespace.rstrip('/')}/{one.node_name}"
             if one.topic_type != expected:
-                who = f"{one.node_namespace.rstrip('/')}/{one.node_name}"
                 found.append(f"{topic}: {who} publishes {one.topic_type}, not {expected}")
+            elif asks_reliable and one.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
+                found.append(f"{topic}: {who} publishes best effort, and reliable is asked for")
     return found

@@ -96,6 +96,19 @@ def test_a_broken_parameters_file_is_one_line(tmp_path, text, problem):
     assert "\n" not in str(caught.value)
 
 
+def test_a_node_that_is_misspelt_in_the_parameters_file_is_named(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "/**/fuson: {ros__parameters: {}}\n/front: {drivr: {ros__parameters: {}}}\n"
+        "/**/driver: {ros__parameters: {}}\nplanner_server: {ros__parameters: {}}\n"
+    )
+    said = [doubt.msg[0].text for doubt in arguments_of(params_file=str(file)).doubts()]
+    assert said == [
+        f"{file}: /**/fuson: no node of this package; did you mean fusion?",
+        f"{file}: drivr: no node of this package; did you mean driver?",
+    ]
+
+
 def test_a_missing_parameters_file_is_named():
     with pytest.raises(EvioError, match=r"none\.yaml: cannot be opened"):
         made([], config="none.yaml")

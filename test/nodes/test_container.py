@@ -78,6 +78,30 @@ def test_all_nodes_in_one_process_give_the_results_of_the_library(recording, tmp
     assert len(found) <= len(expected) + 1
 
 
+FULL_DISK = """
+import os
+from rosbags.rosbag2 import Writer
+def no_room(*_):
+    raise OSError(28, os.strerror(28))
+Writer.{} = no_room
+"""
+
+
+@pytest.mark.parametrize("method", ["write", "close"])
+def test_a_full_disk_is_one_line_and_exit_code_2(recording, tmp_path, method):
+    given = {
+        "driver": {"source": str(recording), "replay.rate": 0.0, "wait_for": "rotation_detector"},
+        "state_recorder": {"output": str(tmp_path / "bag")},
+    }
+    names = ["driver", "rotation_detector", "fusion", "state_recorder"]
+    started = command(tmp_path, names, given)
+    started[2] = FULL_DISK.format(method) + STUB
+    done = subprocess.run(started, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("bag: cannot be written: [Errno 28] No space left") == 1
+    assert "Traceback" not in done.stderr
+
+
 def test_whoever_else_subscribes_gets_the_same_messages_as_ever(recording, tmp_path):
     with Probe() as probe:
         messages = probe.collect(EventArray, "events")

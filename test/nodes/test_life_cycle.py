@@ -14,10 +14,10 @@ from evio_ros.msg import EventArray, RotationStateArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from node_recording import DURATION_US
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_probe import Probe, diagnostics_of, status_of
 
 from evio_ros.ros.node_process import NodeProcess
-from evio_ros.ros.quality_of_service import results_quality
 
 STATES = "rotation_detector/rotation_states"
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
@@ -87,6 +87,20 @@ def test_a_manager_drives_driver_and_detector_and_what_was_made_goes_again(recor
     assert held[2] == held[1]
 
 
+def test_a_transition_that_is_not_possible_is_refused_and_ends_no_node():
+    with Probe() as probe, NodeProcess("fusion", {"autostart": False}) as node:
+        for transition in (ACTIVATE, DEACTIVATE, CLEANUP):
+            assert not take(probe, "fusion", transition)
+            assert state_of(probe, "fusion") == State.PRIMARY_STATE_UNCONFIGURED
+        assert take(probe, "fusion", CONFIGURE)
+        assert not take(probe, "fusion", CONFIGURE)
+        assert take(probe, "fusion", ACTIVATE)
+        assert not take(probe, "fusion", CLEANUP)
+        assert state_of(probe, "fusion") == State.PRIMARY_STATE_ACTIVE
+        assert node.exit_code is None
+        assert "[fusion]: the state stays as it is" in node.output()
+
+
 def test_a_driver_goes_on_where_it_was_deactivated(recording):
     with Probe() as probe:
         messages = probe.collect(EventArray, "events")
@@ -146,11 +160,18 @@ def test_quality_of_service_is_overridden_topic_by_topic():
         assert reliability("/rotation_state") == "RELIABLE"
 
 
-def test_another_type_on_a_topic_is_named():
+@pytest.mark.parametrize(
+    ("kind", "reliability", "why"),
+    [
+        (EventArray, ReliabilityPolicy.RELIABLE, "publishes evio_ros/msg/EventArray"),
+        (RotationStateArray, ReliabilityPolicy.BEST_EFFORT, "publishes best effort, and reliable"),
+    ],
+)
+def test_a_publisher_that_cannot_be_heard_is_named(kind, reliability, why):
     with Probe() as probe, NodeProcess("fusion"):
         reports = probe.collect(DiagnosticArray, "/diagnostics")
-        probe.node.create_publisher(EventArray, STATES, results_quality())
-        expected = f"/{STATES}: /probe publishes evio_ros/msg/EventArray"
+        probe.node.create_publisher(kind, STATES, QoSProfile(depth=1, reliability=reliability))
+        expected = f"/{STATES}: /probe {why}"
         probe.wait_until(lambda: expected in diagnostics_of(reports, "/fusion").get("message", ""))
 
 
