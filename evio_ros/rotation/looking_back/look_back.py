@@ -168,7 +168,13 @@ class _HeldMeasurements:
         ]
         if not tracked:
             return PathEstimates(path, self._free_identity())
-        best = max(tracked, key=lambda rotor: rotor.confidence)
+        # Spun again after a rest, its turns go on from there.
+        before = [rotor for rotor in tracked if rotor.t_us <= path.counted.t_us[0]]
+        best = (
+            max(before, key=lambda rotor: rotor.t_us)
+            if before
+            else max(tracked, key=lambda rotor: rotor.confidence)
+        )
         since = float(path.phase_at(np.array([best.t_us], np.float64))[0] - path.phase[0])
         return PathEstimates(path, best.id, best.turns - since / (2 * math.pi))
 

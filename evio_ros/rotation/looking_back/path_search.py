@@ -15,15 +15,16 @@ from evio_ros.explanation import Explanation, Reason, Rejection, furthest
 from evio_ros.rotation.acquisition.count_time_search import candidates
 from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
 from evio_ros.rotation.acquisition.work_units import result_of
-from evio_ros.rotation.phase_path.event_count_time import CountedEvents, active_span
+from evio_ros.rotation.phase_path.event_count_time import CountedEvents, active_spans
 from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path, shear_left
 
 __all__ = ["find_paths"]
 
 _MOST_EVENTS = 150_000
 """Of a region's events so many are looked at."""
+_STRETCHES = 8
 _REGIONS = 3
-"""Only the most active ones are searched."""
+"""Only the stretches of time with most events are searched, and of each the most active regions."""
 _FEWEST_EVENTS = 2_000
 """Fewer events hold no disc that has come round."""
 _MARGIN_PX = 4
@@ -32,8 +33,9 @@ _MOST_ON_DISC = 0.5
 """A region of which a larger share lies on a disc is part of it."""
 _SAME_RADIUS = 0.5
 """A hub nearer to another's than this, in radii, is that of the same disc."""
-_LONGEST_COUNT_US = 2_000_000
-"""Rates of a longer time are taken for those of this one."""
+_LEAST_CELL_EVENTS = 5
+"""So many events make a cell active: what turns gives no more of them in a longer time, and however
+many a camera gives, the path through all tells whether they are a rotor's."""
 _LEAST_TURNS = 1.05
 """It must have come round, for only that tells turning from moving past."""
 _CERTAIN = 0.9
@@ -47,52 +49,83 @@ _OTHER_SENSE = 0.7
 
 
 def find_paths(events: EventBatch) -> tuple[list[PhasePath], list[Explanation]]:
-    """The rotors of a recording, at most one in each active region, each disc once.
+    """The rotors of a recording: in each stretch of time in which something moves, and in each
+    region that is active then, at most one, and each disc once.
+
+    A hand may spin a disc again after it has come to rest: then there is a path for each time.
 
     Args:
-        events: all of a recording of a few turns.
+        events: all of a recording; a rotor makes a few turns in each stretch.
 
     Returns:
-        The rotors, and why other regions have none.
+        The rotors in order of time, and why other regions have none.
     """
-    if len(events) < _FEWEST_EVENTS:
-        return [], []
-    start_us, end_us = active_span(events.t)
+    found: list[PhasePath] = []
+    explanations: list[Explanation] = []
+    for span_us in active_spans(events.t)[:_STRETCHES] if len(events) else ():
+        paths, reasons = _paths_during(span_us, events)
+        found += [path for path in paths if not any(_is_same(path, one) for one in found)]
+        explanations += reasons
+    return sorted(found, key=lambda path: _span_of(path)), explanations
+
+
+def _paths_during(
+    span_us: tuple[int, int], events: EventBatch
+) -> tuple[list[PhasePath], list[Explanation]]:
+    """As `find_paths`, of what is active during one stretch of time."""
+    start_us, end_us = span_us
     busy = events.between(start_us, end_us)
     found: list[PhasePath] = []
     explanations: list[Explanation] = []
-    for region in _regions(busy, end_us - start_us)[:_REGIONS]:
+    if len(busy) < _FEWEST_EVENTS:
+        return found, explanations
+    for region in _regions(busy)[:_REGIONS]:
         if any(region.share_on(path.ellipse) > _MOST_ON_DISC for path in found):
             continue
-        path = _path_in(region, _inside(events, region))
+        path = _path_in(region, _inside(events, region), span_us)
         if isinstance(path, Rejection):
             rate_hz = 1e6 * region.events / max(end_us - start_us, 1)
             explanations.append(Explanation(path, end_us, end_us - start_us, region.box, rate_hz))
-        elif not any(_is_same(path.ellipse, one.ellipse) for one in found):
+        elif not any(_is_same(path, one) for one in found):
             found.append(path)
     return found, explanations
 
 
-def _path_in(region: Region, inside: EventBatch) -> PhasePath | Rejection:
+def _path_in(region: Region, inside: EventBatch, span_us: tuple[int, int]) -> PhasePath | Rejection:
+    """The path through a region's events in its own stretch of time about a given one."""
     if len(inside) < _FEWEST_EVENTS:
         return Rejection(Reason.FEW_EVENTS, len(inside), _FEWEST_EVENTS)
-    counted = CountedEvents.of(inside.between(*active_span(inside.t)), _MOST_EVENTS)
-    return _best_path(counted, region)
+    own = next((own for own in active_spans(inside.t) if _overlap(own, span_us)), span_us)
+    during = inside.between(*own)
+    if len(during) < _FEWEST_EVENTS:
+        return Rejection(Reason.FEW_EVENTS, len(during), _FEWEST_EVENTS)
+    return _best_path(CountedEvents.of(during, _MOST_EVENTS), region)
 
 
-def _is_same(one: Ellipse, other: Ellipse) -> bool:
-    """Whether a hub lies on the other's disc."""
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _is_same(one: PhasePath, other: PhasePath) -> bool:
+    """Whether both are at the same time and the hub of one lies on the other's disc."""
+    if not _overlap(_span_of(one), _span_of(other)):
+        return False
+    discs = one.ellipse, other.ellipse
     apart = min(
-        float(one.disc_coordinates(*other.center)[0]), float(other.disc_coordinates(*one.center)[0])
+        float(discs[0].disc_coordinates(*discs[1].center)[0]),
+        float(discs[1].disc_coordinates(*discs[0].center)[0]),
     )
     return apart < _SAME_RADIUS
 
 
-def _regions(events: EventBatch, span_us: int) -> list[Region]:
+def _span_of(path: PhasePath) -> tuple[int, int]:
+    return int(path.counted.t_us[0]), int(path.counted.t_us[-1])
+
+
+def _regions(events: EventBatch) -> list[Region]:
     parameters = RegionParameters()
     grid = activity_grid(events, parameters.cell_px)
-    # What turns slowly gives as many events, but in a longer time.
-    span_us = min(span_us, _LONGEST_COUNT_US)
+    span_us = 1e6 * _LEAST_CELL_EVENTS / parameters.cell_rate_hz
     found = find_regions(grid, span_us, parameters)
     if not found:
         # A disc that fills the view, of which a part saw no edge, stands out from no other cell.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
 
-__all__ = ["COUNT_SPAN", "CountedEvents", "active_span"]
+__all__ = ["COUNT_SPAN", "CountedEvents", "active_span", "active_spans"]
 
 COUNT_SPAN = 1 << 40
 """Count time goes from 0 to this: whole numbers that hold a weight of any size."""
@@ -35,13 +35,18 @@ _LONGEST_LULL_BINS = 20
 
 
 def active_span(t: NDArray[np.int64]) -> tuple[int, int]:
-    """The stretch of time about the busiest moment in which events keep coming.
+    """The stretch of time with most events in which events keep coming, see `active_spans`."""
+    return active_spans(t)[0]
+
+
+def active_spans(t: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """The stretches of time in which events keep coming, apart from one another.
 
     Args:
         t: int64 (n,), times of at least one event in order, µs.
 
     Returns:
-        start_us, end_us.
+        start_us, end_us of each; those with most events first.
     """
     first = int(t[0])
     rate = np.bincount((t - first) // _ACTIVITY_BIN_US)
@@ -50,8 +55,9 @@ def active_span(t: NDArray[np.int64]) -> tuple[int, int]:
     noise = min(float(np.quantile(rate, QUIET_SHARE)), MOST_NOISE * busiest)
     active = np.flatnonzero(rate > noise + _LEAST_ACTIVITY * busiest)
     runs = np.split(active, np.flatnonzero(np.diff(active) > _LONGEST_LULL_BINS) + 1)
-    run = max(runs, key=lambda bins: int(rate[bins].sum()))
-    return first + int(run[0]) * _ACTIVITY_BIN_US, first + (int(run[-1]) + 1) * _ACTIVITY_BIN_US
+    runs.sort(key=lambda bins: -int(rate[bins].sum()))
+    ends = [(int(run[0]) * _ACTIVITY_BIN_US, (int(run[-1]) + 1) * _ACTIVITY_BIN_US) for run in runs]
+    return [(first + start_us, first + end_us) for start_us, end_us in ends]
 
 
 @dataclass(frozen=True, slots=True)

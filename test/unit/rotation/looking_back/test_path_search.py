@@ -1,6 +1,7 @@
 """Rotors found in a whole recording: discs of exact motion, and real takes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,38 @@ def test_a_slow_disc_is_found_in_a_long_recording():
     turned = (estimates.phase(10_000_000) - estimates.phase(1_500_000)) / (2 * np.pi)
     truth = disc.turns(10_000_000) - disc.turns(1_500_000)
     assert turned == pytest.approx(truth, rel=0.01)
+
+
+def test_a_disc_that_is_spun_again_is_measured_again():
+    first = DISCS["half"]
+    second = replace(first, rpm=300.0, start_us=1_900_000)
+    third = replace(first, rpm=-350.0, start_us=3_300_000, length_us=700_000)
+    columns = [disc.events(seed=6, noise_hz=0.0) for disc in (first, second, third)]
+    noise = np.random.default_rng(7).integers(0, 100, (2, 40_000)).astype(np.uint16)
+    times = np.linspace(0, 4_200_000, 40_000).astype(np.int64)
+    columns.append(EventBatch(first.events().size, times, *noise, noise[0] % 2 == 0))
+    t, x, y, on = (
+        np.concatenate([getattr(part, name) for part in columns])
+        for name in ("t", "x", "y", "polarity")
+    )
+    order = np.argsort(t, kind="stable")
+    paths, _ = find_paths(EventBatch(columns[0].size, t[order], x[order], y[order], on[order]))
+    assert len(paths) == 3
+    for path, disc in zip(paths, (first, second, third), strict=True):
+        estimate = PathEstimates(path, 0).estimate(disc.start_us + 250_000, WINDOW_US)
+        assert estimate is not None
+        rpm = disc.mean_rpm(disc.start_us + 150_000, disc.start_us + 250_000)
+        assert estimate.rpm == pytest.approx(rpm, rel=0.03)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.03])
+def test_a_faint_disc_is_measured(share):
+    disc = replace(DISCS["half"], events_per_turn=round(share * 150_000))
+    ((path,), _) = find_paths(disc.events(seed=9, noise_hz=1_000.0))
+    assert path.ellipse.center == pytest.approx(disc.ellipse.center, abs=1.5)
+    end_us = disc.start_us + 300_000
+    estimate = PathEstimates(path, 0).estimate(end_us, WINDOW_US)
+    assert estimate.rpm == pytest.approx(disc.mean_rpm(end_us - WINDOW_US, end_us), rel=0.04)
 
 
 def test_nothing_is_said_of_windows_that_are_not_covered():

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN, CountedEvents, active_span
+from evio_ros.rotation.phase_path.event_count_time import (
+    COUNT_SPAN,
+    CountedEvents,
+    active_span,
+    active_spans,
+)
+
+SPINS = ((500_000, 8_000), (2_000_000, 30_000), (3_500_000, 20_000))
+"""Begin in us and number of events of each."""
 
 
 def batch(times):
@@ -43,3 +51,14 @@ def test_the_active_span_is_the_busiest_stretch():
     start_us, end_us = active_span(np.sort(np.concatenate((quiet, spin, knock))))
     assert start_us == pytest.approx(1_200_000, abs=5_000)
     assert end_us == pytest.approx(1_600_000, abs=6_000)
+
+
+def test_active_spans_come_apart_the_busiest_first():
+    quiet = np.arange(0, 5_000_000, 40_000)
+    spins = [np.linspace(begin, begin + 400_000, n).astype(int) for begin, n in SPINS]
+    spans = active_spans(np.sort(np.concatenate((quiet, *spins))))
+    assert [start_us for start_us, _ in spans] == pytest.approx(
+        [2_000_000, 3_500_000, 500_000], abs=5_000
+    )
+    for start_us, end_us in spans:
+        assert end_us - start_us == pytest.approx(400_000, abs=10_000)
