@@ -91,8 +91,7 @@ class Driver(EvioNode):
         if self._player is not None:
             self._player.close()
             self._source.close()
-        self._player = None
-        self._is_started = self._is_ended = False
+        self._player, self._is_started, self._is_ended = None, False, False
 
     def last_input_s(self) -> float | None:
         """When the newest window was sent; None where none is due."""
