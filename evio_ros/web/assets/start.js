@@ -66,6 +66,8 @@ document.addEventListener("DOMContentLoaded", () => {
     evio.byId("show-video").setAttribute("aria-pressed", String(isVideo));
     evio.byId("show-events").setAttribute("aria-pressed", String(!isVideo));
     evio.byId("events").hidden = isVideo;
+    // A video comes as it is.
+    for (const id of ["with-rotors", "with-detections", "persistence"]) evio.byId(id).disabled = isVideo;
     if (isVideo) {
       closeEvents();
       evio.byId("empty").hidden = true;

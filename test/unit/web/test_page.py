@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,43 @@ def test_the_page_says_that_nothing_comes(browser, desk):
         assert text_of(page, "#no-rotors") == "No rotor in view"
         assert page.is_hidden("#player")
         kept(page, "page_idle")
+
+
+def test_a_page_that_is_opened_in_a_pause_shows_what_stands_still(browser, desk):
+    desk.state = replace(desk.state, is_paused=True)
+    with Turning(desk):
+        wait_until(lambda: desk.view.states >= 3)
+    time.sleep(2.5)
+    with opened(browser, desk) as page:
+        page.wait_for_selector("#state[data-state='paused']")
+        page.wait_for_selector("[data-rotor='4']")
+        assert float(page.get_attribute("[data-rotor='1']", "data-rpm")) == 1200.25
+        wait_for(page, "document.getElementById('events').width === 320")
+        time.sleep(1.0)
+        assert page.is_visible("[data-rotor='4']")
+        shown = "document.querySelector('#speed-chart .js-plotly-plot')?.data"
+        wait_for(page, f"{shown}?.find((one) => one.name === 'rotor 4')?.x.length >= 2")
+
+
+def test_at_the_end_the_button_plays_again(browser, desk):
+    with opened(browser, desk) as page:
+        desk.view.put_state(sample(9_000_000, rotor(1)))
+        desk.state = replace(desk.state, position_us=9_000_000)
+        page.wait_for_selector("#state[data-state='ended']")
+        assert page.get_attribute("#play", "aria-label") == "Play again"
+        page.click("#play")
+        wait_until(lambda: desk.done[-1:] == [("restart",)])
+
+
+def test_why_no_rotor_is_found_is_said_where_rotors_would_be(browser, desk):
+    why = "at (12, 34): too few events"
+    desk.view.put_report(NodeReport("/player: playback", "ok", "", "none", {"no_rotor_0": why}))
+    with opened(browser, desk) as page:
+        page.wait_for_selector("#no-rotors-why:not([hidden])")
+        assert text_of(page, "#no-rotors-why") == why
+        wait_for(page, "document.querySelector('#spectrum-chart ~ p, .plot p.nothing')")
+        page.locator("#speed-chart").scroll_into_view_if_needed()
+        page.wait_for_selector(".plot:has(#speed-chart) p.nothing:not([hidden])")
 
 
 def test_rotors_that_are_no_longer_seen_are_no_longer_shown(browser, desk):
