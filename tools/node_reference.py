@@ -164,7 +164,8 @@ def _topics(name: str, node: EvioNode) -> Iterator[str]:
     for direction, entities in (("in", node.subscriptions), ("out", node.publishers)):
         for entity in entities:
             topic = _relative(entity.topic_name, node, sentences)
-            if _OF_ROS.search(entity.topic_name):
+            is_listed = direction == "in" and topic in sentences
+            if _OF_ROS.search(entity.topic_name) and not is_listed:
                 continue
             quality = _quality(entity.qos_profile)
             kind = _type_name(entity.msg_type)
