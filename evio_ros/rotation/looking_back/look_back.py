@@ -199,7 +199,10 @@ class _HeldMeasurements:
         """Add a path's estimates; those of the detector that belong to the same disc give way."""
         for place, measurement in enumerate(self._held):
             estimate = path.estimate(measurement.t_us, self._window_us)
-            if estimate is None or not self._is_full(measurement):
+            if estimate is None:
+                self._held[place] = _without_contradicted(measurement, path, self._window_us)
+                continue
+            if not self._is_full(measurement):
                 continue
             others = [rotor for rotor in measurement.rotors if not _is_same_disc(rotor, estimate)]
             agreeing = [
@@ -250,6 +253,21 @@ def _steps_until(held: Iterable[Measurement], end_us: int) -> list[EventWindow]:
         elif steps:
             break
     return steps[::-1]
+
+
+def _without_contradicted(
+    measurement: Measurement, path: PathEstimates, window_us: int
+) -> Measurement:
+    """The measurement without rotors that turn the other way than a path inside its window.
+
+    As a path begins after a lull, nothing turned before: a tracker may take the wrong sense as the
+    disc starts.
+    """
+    if measurement.t_us <= path.start_us or measurement.t_us - window_us >= path.end_us:
+        return measurement
+    turns, disc = path.path.turns, path.path.ellipse
+    rotors = [r for r in measurement.rotors if r.rpm * turns >= 0 or not _is_same_disc(r, disc)]
+    return replace(measurement, rotors=rotors)
 
 
 def _is_same_disc(one: RotorEstimate, other: RotorEstimate | Ellipse) -> bool:

@@ -25,6 +25,8 @@ _MOST_EVENTS = 150_000
 _STRETCHES = 8
 _REGIONS = 3
 """Only the stretches of time with most events are searched, and of each the most active regions."""
+_VAIN_STRETCHES = 3
+"""Where so many hold no rotor, no more are searched."""
 _FEWEST_EVENTS = 2_000
 """Fewer events hold no disc that has come round."""
 _MARGIN_PX = 4
@@ -62,7 +64,10 @@ def find_paths(events: EventBatch) -> tuple[list[PhasePath], list[Explanation]]:
     """
     found: list[PhasePath] = []
     explanations: list[Explanation] = []
-    for span_us in active_spans(events.t)[:_STRETCHES] if len(events) else ():
+    spans_us = active_spans(events.t)[:_STRETCHES] if len(events) else []
+    for number, span_us in enumerate(spans_us):
+        if number == _VAIN_STRETCHES and not found:
+            break
         paths, reasons = _paths_during(span_us, events)
         found += [path for path in paths if not any(_is_same(path, one) for one in found)]
         explanations += reasons

@@ -1,6 +1,7 @@
 """Looking back beside those of a live camera."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,3 +140,19 @@ def test_a_disc_that_comes_to_rest_is_measured_as_a_whole():
     for end_us in ends:
         rpm = disc.mean_rpm(end_us - 100_000, end_us)
         assert rotors[end_us].rpm == pytest.approx(rpm, rel=0.05)
+
+
+def test_a_wrong_sense_as_the_disc_starts_is_left_out():
+    disc = SpunDisc()
+    steps = list(of_disc(disc))
+    told = next(r for m, _ in steps for r in m.rotors)
+    start_us = disc.start_us + 50_000
+
+    def with_wrong_one(measurement):
+        wrong = replace(told, id=9, t_us=start_us, rpm=-200.0, confidence=0.8)
+        is_start = measurement.t_us == start_us
+        return replace(measurement, rotors=[wrong]) if is_start else measurement
+
+    found = list(add_earlier_windows((with_wrong_one(m) for m, _ in steps), steps[0][1]))
+    (at_start,) = (m for m in found if m.t_us == start_us)
+    assert all(rotor.rpm > 0 for rotor in at_start.rotors)
