@@ -8,7 +8,6 @@ as the view keeps.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,10 +43,6 @@ __all__ = ["GraphView"]
 
 _LOOK_S = 0.1
 _AGE_S = 1.0
-_SILENT_S = 10.0
-"""Nodes report every second: one that has not for so long has ended, or hangs."""
-_FORGOTTEN_S = 300.0
-_SILENT = "reports no more; the last was: "
 _POLL_S = 0.05
 _QUALITY = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 _LARGEST = GeometryLimit(16_000_000, 0)
@@ -90,7 +85,7 @@ class GraphView:
         )
         node.every(_LOOK_S, self._follow_demand)
         node.every(_POLL_S, self._poll)
-        node.every(_AGE_S, self._age_reports)
+        node.every(_AGE_S, view.age_reports)
 
     def _follow_demand(self) -> None:
         """Subscribe to what somebody looks at, and to nothing else."""
@@ -160,17 +155,6 @@ class GraphView:
         objects, refused = objects_of(message, offset_ns=0)
         self.refused += refused
         self._view.put_detections(tuple(map(_detection_of, objects)))
-
-    def _age_reports(self) -> None:
-        """Tell of nodes that report no more, and later no longer."""
-        now_s = time.monotonic()
-        for report in self._view.reports():
-            silent_s = now_s - report.received_s
-            if silent_s > _FORGOTTEN_S:
-                self._view.forget_report(report.name)
-            elif silent_s > _SILENT_S and not report.message.startswith(_SILENT):
-                message = f"{_SILENT}{report.level}, {report.message}"
-                self._view.put_report(replace(report, level="stale", message=message))
 
     def _take_reports(self, message: DiagnosticArray) -> None:
         for status in message.status:

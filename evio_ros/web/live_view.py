@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ _KEPT_EVENTS_US = 1_000_000
 _KEPT_SAMPLES = 10_000
 _KEPT_STATES = 500
 _KEPT_REPORTS = 200
+_SILENT_S = 10.0
+"""Nodes report every second: one that has not for so long has ended, or hangs."""
+_FORGOTTEN_S = 300.0
+_SILENT = "reports no more; the last was: "
 _EVENTS_A_SECOND = 200_000
 _RATE_SPAN_S = 2.0
 _GONE_S = 2.0
@@ -223,10 +227,17 @@ class LiveView:
             if len(self._reports) > _KEPT_REPORTS:
                 del self._reports[next(iter(self._reports))]
 
-    def forget_report(self, name: str) -> None:
-        """Show a node no more."""
+    def age_reports(self) -> None:
+        """Show nodes that report no more as stale, and later no longer."""
+        now_s = time.monotonic()
         with self._lock:
-            self._reports.pop(name, None)
+            for report in list(self._reports.values()):
+                silent_s = now_s - report.received_s
+                if silent_s > _FORGOTTEN_S:
+                    del self._reports[report.name]
+                elif silent_s > _SILENT_S and not report.message.startswith(_SILENT):
+                    message = f"{_SILENT}{report.level}, {report.message}"
+                    self._reports[report.name] = replace(report, level="stale", message=message)
 
     def put_size(self, size: SensorSize) -> None:
         """Tell the sensor's geometry."""

@@ -95,6 +95,24 @@ def test_the_newest_report_of_each_node_counts():
     assert [(one.name, one.message) for one in view.reports()] == [("/a: y", "2"), ("/b: x", "3")]
 
 
+def test_a_node_that_reports_no_more_is_stale_and_later_gone(monkeypatch):
+    view = LiveView()
+    clock = {"s": 100.0}
+    monkeypatch.setattr("time.monotonic", lambda: clock["s"])
+    view.put_report(NodeReport("/a: x", "error", "no such file", received_s=100.0))
+    view.age_reports()
+    assert [one.level for one in view.reports()] == ["error"]
+    clock["s"] += 11.0
+    for _ in range(2):
+        view.age_reports()
+    (report,) = view.reports()
+    assert report.level == "stale"
+    assert report.message == "reports no more; the last was: error, no such file"
+    clock["s"] += 300.0
+    view.age_reports()
+    assert view.reports() == []
+
+
 def test_reports_without_end_fill_no_memory_and_the_newest_stay():
     view = LiveView()
     for number in range(1000):
