@@ -21,6 +21,7 @@ __all__ = [
     "furthest",
     "in_order",
     "of_late",
+    "rotors_in_view",
     "with_explanation",
     "without_place",
 ]
@@ -384,6 +385,12 @@ def of_late(explanations: Sequence[Explanation]) -> list[Explanation]:
     """Those of places searched no more than `OF_LATE_US` before the last, in the same order."""
     latest_us = max((each.t_us for each in explanations), default=0)
     return [each for each in explanations if latest_us - each.t_us < OF_LATE_US]
+
+
+def rotors_in_view(count: int, explanations: Sequence[Explanation] = ()) -> str:
+    """How many rotors are in view, in words, and why there are none where the first says so."""
+    view = f"{count} rotor{'' if count == 1 else 's'} in view"
+    return view if count or not explanations else f"{view}, most likely because {explanations[0]}"
 
 
 def _weight(explanation: Explanation) -> float:

@@ -5,6 +5,7 @@ Run it after a change of a declaration (`make configuration`); a test compares t
 
 from __future__ import annotations
 
+import argparse
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,4 +186,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     main()

@@ -7,6 +7,7 @@ the one prefix of everything. Each step is skipped while nothing that it depends
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import shutil
@@ -264,4 +265,5 @@ def run(what: str, command: list[str], environment: dict[str, str] | None = None
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     sys.exit(main())

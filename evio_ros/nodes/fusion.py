@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from std_msgs.msg import Header
 
+from evio_ros.explanation import rotors_in_view
 from evio_ros.fusion.confidence_forest import ConfidenceParameters, confidence_of
 from evio_ros.fusion.primary import PrimaryParameters
 from evio_ros.fusion.rotor_bank import BankParameters, RotorBank
@@ -112,7 +113,7 @@ class Fusion(EvioNode):
         predicted = sum(Source.PREDICTION in state.sources for state in states)
         detectors = self._windows.detectors()
         is_heard = self._windows.windows > 0
-        message = f"{len(states)} rotors in view" if is_heard else "waiting for a detector"
+        message = rotors_in_view(len(states)) if is_heard else "waiting for a detector"
         message += f", {predicted} of them predicted" if predicted and not self._rate_hz else ""
         refused = self._refused()
         if refused:

@@ -7,7 +7,7 @@ import time
 
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventWindow
-from evio_ros.explanation import of_late
+from evio_ros.explanation import of_late, rotors_in_view
 from evio_ros.playback.live import Player, player_of
 from evio_ros.playback.replay import ReplayParameters
 from evio_ros.rotation.detector import RotationDetector
@@ -191,7 +191,7 @@ class RecordingSource:
             )
         )
         if time.monotonic() - self._reported_s > _REPORT_S:
-            self._report(self._seen(len(rotors)))
+            self._report(rotors_in_view(len(rotors), of_late(self._detector.explanations)))
 
     def _show_events(self, window: EventWindow) -> None:
         """Show as many of the events as a view keeps; even unwatched, they are few."""
@@ -202,11 +202,6 @@ class RecordingSource:
             share = budget / len(events)
             events = events.at(self._thinner.places(len(events), share))
         self.view.put_events(EventSample(events, window.start_us, window.end_us, share))
-
-    def _seen(self, rotors: int) -> str:
-        text = f"{rotors} rotors in view" if rotors != 1 else "1 rotor in view"
-        reasons = [] if rotors else of_late(self._detector.explanations)
-        return f"{text}, most likely because {reasons[0]}" if reasons else text
 
     def _end(self, error: Exception | None) -> None:
         self._has_ended = True

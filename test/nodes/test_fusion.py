@@ -129,7 +129,7 @@ def test_silence_of_the_detector_is_an_empty_array_at_the_usual_rate_and_a_level
     assert "no rotation states for" in status_of(reports, "/fusion").message
     publisher.publish(RotationStateArray(window_end=2000, states=[rotor]))
     probe.wait_until(lambda: status_of(reports, "/fusion").level == DiagnosticStatus.OK)
-    assert "1 rotors in view" in status_of(reports, "/fusion").message
+    assert "1 rotor in view" in status_of(reports, "/fusion").message
     assert status_of(reports, "/fusion").hardware_id == "none"
 
 

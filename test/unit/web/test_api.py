@@ -35,7 +35,7 @@ def port(desk):
 
 def test_status_says_what_is_the_case(desk, port):
     desk.view.put_size(SIZE)
-    desk.view.put_report(NodeReport("/fusion: fusion", "ok", "1 rotors in view"))
+    desk.view.put_report(NodeReport("/fusion: fusion", "ok", "1 rotor in view"))
     desk.view.put_state(sample(5000, rotor(3, -950.0), stamp_s=12.5))
     status, body, headers = ask(port, "/api/status")
     assert (status, body["problem"], body["is_stale"]) == (200, "", False)
@@ -43,7 +43,7 @@ def test_status_says_what_is_the_case(desk, port):
     (seen,) = body["rotors"]
     assert (seen["id"], seen["rpm"], seen["turns"], seen["blade_count"]) == (3, -950.0, 7.5, 2)
     assert (seen["center_x"], seen["axis_minor"], seen["angle"]) == (100.0, 30.0, 0.25)
-    assert body["health"][0]["message"] == "1 rotors in view"
+    assert body["health"][0]["message"] == "1 rotor in view"
     assert body["playback"]["duration_us"] == 9_000_000
     assert headers["x-content-type-options"] == "nosniff"
     assert ask(port, "/api/rotors")[1] == body["rotors"]
