@@ -21,7 +21,7 @@ from evio_ros.sources.writers.registry import open_writer
 )
 def test_files(start, module, package, tmp_path, monkeypatch):
     path = tmp_path / "recording"
-    path.write_bytes(start + bytes(100))
+    path.write_bytes(start + b"\x01" * 100)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(SourceError, match=f"needs the library {module} .*pip install '{package}'"):
         open_source(str(path))
