@@ -7,7 +7,6 @@ the driver to the others as they are; over DDS they are published for whoever el
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.local_events import compose
 from evio_ros.ros.process import closed_code, complain, start_ros
-from evio_ros.ros.signal_watch import ended_by_signals
+from evio_ros.ros.signal_watch import ended_by_signals, ignore_signals
 
 __all__ = ["main"]
 
@@ -115,12 +114,6 @@ def _run(nodes: list[_SpunNode]) -> None:
         time.sleep(_POLL_S)
 
 
-def _ignore_signals() -> None:
-    """Let the clean-up finish: Ctrl-C comes twice, from the terminal and from launch."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
 def _stop(nodes: list[_SpunNode], code: int) -> int:
     """End all nodes; one that is configured meanwhile, which takes long, is interrupted.
 
@@ -151,10 +144,10 @@ def _main() -> int:
     except ParameterException as error:
         code = complain(EvioError(str(error)))
     except KeyboardInterrupt:
-        _ignore_signals()
+        ignore_signals()
         rclpy.try_shutdown()  # nodes at work see that they are to end
     finally:
-        _ignore_signals()
+        ignore_signals()
         code = _stop(nodes, code)
         rclpy.try_shutdown()
     return code

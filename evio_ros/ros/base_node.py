@@ -30,8 +30,6 @@ from evio_ros.ros.topic_graph import is_heard, unfit_publishers
 __all__ = ["EvioNode"]
 
 _WATCH_S = 0.1
-_PATIENCE_S = 5.0
-"""A subscription that cannot be connected, e.g. for its quality of service, is given up then."""
 _ENTITIES = {
     "subscriptions": "destroy_subscription",
     "publishers": "destroy_publisher",
@@ -356,8 +354,7 @@ class EvioNode(LifecycleNode):
         """
         if not self.life.autostart:
             return True
-        is_late = time.monotonic() - self._active_since_s > _PATIENCE_S
-        return self._is_active and (is_late or is_heard(self))
+        return self._is_active and is_heard(self, self._active_since_s)
 
     def _look(self) -> None:
         """Notice that input stays away, or comes again; write the line of statistics."""

@@ -20,7 +20,6 @@ from evio_ros.ros.topic_graph import is_heard
 
 __all__ = ["LocalInbox", "LocalMessage", "compose", "is_composed", "local_channel"]
 
-_PATIENCE_S = 5.0
 _EVENT_BYTES = 13
 """Of time, x, y and polarity."""
 
@@ -65,7 +64,7 @@ class LocalInbox(WorkQueue):
 
     def is_ready(self) -> bool:
         """Whether all who listen to the node's own topics are connected, or seem not to come."""
-        return time.monotonic() - self._made_s > _PATIENCE_S or is_heard(self._node)
+        return is_heard(self._node, self._made_s)
 
     def put(self, message: LocalMessage) -> None:
         """Leave a message; called by the driver's thread."""

@@ -13,10 +13,9 @@ from std_msgs.msg import Header
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.msg import ImageMotion, ImageMotionArray
+from evio_ros.ros.rotation_messages import UNKNOWN_VARIANCE
 
 __all__ = ["motion_array"]
-
-_UNKNOWN_VARIANCE = -1.0
 
 
 class _Translation(Protocol):
@@ -72,7 +71,7 @@ def _message(number: int, place: tuple[float, float], found: _Translation) -> Im
     message = ImageMotion(id=number, x=place[0], y=place[1], speed=found.speed)
     message.velocity_x, message.velocity_y = found.velocity
     (xx, xy), (_, yy) = found.covariance
-    variances = [one if math.isfinite(one) else _UNKNOWN_VARIANCE for one in (xx, yy)]
+    variances = [one if math.isfinite(one) else UNKNOWN_VARIANCE for one in (xx, yy)]
     message.covariance = [variances[0], xy, xy, variances[1]]
     message.pixels = found.pixels
     return message

@@ -15,7 +15,7 @@ from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.parameters_file import parameters_files, read_parameters_file
-from evio_ros.ros.signal_watch import ended_by_signals
+from evio_ros.ros.signal_watch import ended_by_signals, ignore_signals
 
 __all__ = ["closed_code", "complain", "run_node", "start_ros"]
 
@@ -89,9 +89,7 @@ def _run(make: Callable[[], EvioNode]) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
-        # Ctrl-C reaches a node twice, from the terminal and from launch: let the clean-up finish.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         if node is not None:
             code = closed_code(node, code)
         rclpy.try_shutdown()

@@ -23,13 +23,13 @@ from std_msgs.msg import Header
 from evio_ros.errors import EventError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import RotationStateArray
+from evio_ros.ros.rotation_messages import UNKNOWN_VARIANCE
 from evio_ros.rotor_state import RotorState
 from evio_ros.units import RAD_S_PER_RPM
 
 __all__ = ["RawRotationStates", "SerialisedStates", "read_rotation_states"]
 
 _LITTLE_ENDIAN_CDR = b"\x00\x01\x00\x00"
-_UNKNOWN_VARIANCE = -1.0
 _LARGEST_VARIANCE = 1e18
 _ANY_DEVIATION = 1e150
 """Of an unknown value: whatever goes with it is within its bounds."""
@@ -209,7 +209,7 @@ def _are_covariances(covariances: NDArray[np.float64]) -> NDArray[np.bool_]:
     size = np.abs(covariances)
     # The root of what is no variance is no number, and nothing is within such a bound.
     with np.errstate(invalid="ignore"):
-        most = np.where(variances == _UNKNOWN_VARIANCE, _ANY_DEVIATION, np.sqrt(variances))
+        most = np.where(variances == UNKNOWN_VARIANCE, _ANY_DEVIATION, np.sqrt(variances))
         bounds = np.minimum(most[:, :, None] * most[:, None, :], _LARGEST_VARIANCE)
         is_bounded = size <= (1.0 + _ROUNDING) * bounds
         off = np.abs(covariances - covariances.transpose(0, 2, 1))

@@ -16,13 +16,15 @@ from evio_ros.rotor_state import RotorState
 from evio_ros.units import RAD_S_PER_RPM, TURN_RAD
 
 __all__ = [
+    "UNKNOWN_VARIANCE",
     "estimate_of",
     "joint_state",
     "rotor_values",
     "state_array",
 ]
 
-_UNKNOWN_VARIANCE = -1.0
+UNKNOWN_VARIANCE = -1.0
+"""As messages tell a variance that is not known."""
 _COVARIANCE_SIDE = 6
 _BLADE_SIDE = 4
 _CENTER = 2
@@ -115,7 +117,7 @@ def _covariance(estimate: RotorEstimate) -> list[float]:
     )
     for index, deviation in enumerate(deviations):
         is_known = math.isfinite(deviation)
-        covariance[index * (_COVARIANCE_SIDE + 1)] = deviation**2 if is_known else _UNKNOWN_VARIANCE
+        covariance[index * (_COVARIANCE_SIDE + 1)] = deviation**2 if is_known else UNKNOWN_VARIANCE
     return covariance
 
 
@@ -130,7 +132,7 @@ def _blades(estimate: RotorEstimate) -> list[Blade]:
     angles = (estimate.angle_rad + 2 * math.pi * np.arange(count) / max(count, 1)) % (2 * math.pi)
     x, y = disc.image_point(1.0, angles)
     tips = zip(angles.tolist(), x.tolist(), y.tolist(), strict=True)
-    unknown = np.diag([_UNKNOWN_VARIANCE] * _BLADE_SIDE).ravel()
+    unknown = np.diag([UNKNOWN_VARIANCE] * _BLADE_SIDE).ravel()
     return [
         Blade(index=i, angle=angle, x=x, y=y, covariance=unknown)
         for i, (angle, x, y) in enumerate(tips)

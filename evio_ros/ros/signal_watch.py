@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["STARTED_BY", "ended_by_signals"]
+__all__ = ["STARTED_BY", "ended_by_signals", "ignore_signals"]
 
 STARTED_BY = "EVIO_STARTED_BY"
 """Environment variable with the number of a process; when that ends, this one is to end too."""
@@ -46,6 +46,12 @@ def ended_by_signals() -> Iterator[None]:
         over.set()
         signal.set_wakeup_fd(before)
         told.close()
+
+
+def ignore_signals() -> None:
+    """Let the clean-up finish: Ctrl-C comes twice, from the terminal and from launch."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _watch(heard: socket.socket, over: threading.Event) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 __all__ = ["is_heard", "publishers_of", "unfit_publishers"]
+
+_PATIENCE_S = 5.0
+"""A subscription that cannot be connected, e.g. for its quality of service, is given up then."""
 
 
 def publishers_of(node: Node, topic: str) -> list[str]:
@@ -16,12 +21,17 @@ def publishers_of(node: Node, topic: str) -> list[str]:
     A node that publishes it twice is named twice.
     """
     found = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
-    return sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found)
+    return sorted(map(_full_name, found))
 
 
-def is_heard(node: Node) -> bool:
-    """Whether all who are known to listen to the node's own topics are connected."""
-    return all(
+def is_heard(node: Node, since_s: float) -> bool:
+    """Whether all who listen to the node's own topics are connected, or seem not to come.
+
+    Args:
+        node: the node.
+        since_s: when it began to publish, by `time.monotonic`.
+    """
+    return time.monotonic() - since_s > _PATIENCE_S or all(
         each.get_subscription_count() >= node.count_subscribers(each.topic_name)
         for each in node.publishers
     )
@@ -36,9 +46,13 @@ def unfit_publishers(node: Node) -> list[str]:
         expected = f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
         asks_reliable = subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
         for one in node.get_publishers_info_by_topic(topic):
-            who = f"{one.node_namespace.rstrip('/')}/{one.node_name}"
+            who = _full_name(one)
             if one.topic_type != expected:
                 found.append(f"{topic}: {who} publishes {one.topic_type}, not {expected}")
             elif asks_reliable and one.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
                 found.append(f"{topic}: {who} publishes best effort, and reliable is asked for")
     return found
+
+
+def _full_name(endpoint: TopicEndpointInfo) -> str:
+    return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"

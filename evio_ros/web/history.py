@@ -250,7 +250,6 @@ class History:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, _VERSION):
                 raise sqlite3.DatabaseError(f"written by another version, {version}")
-            connection.execute("PRAGMA journal_mode = WAL")
             _make_tables(connection)
 
     def _connected(self) -> sqlite3.Connection:
@@ -290,7 +289,6 @@ class History:
         with closing(self._connected()) as connection:
             if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
                 # The file has been taken away: a new one begins.
-                connection.execute("PRAGMA journal_mode = WAL")
                 _make_tables(connection)
             connection.execute("BEGIN IMMEDIATE")
             with connection:
@@ -343,6 +341,7 @@ def _locked(path: Path) -> IO[str]:
 
 def _make_tables(connection: sqlite3.Connection) -> None:
     """Make the tables where they are missing."""
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(_SCHEMA + f"PRAGMA user_version = {_VERSION};")
 
 

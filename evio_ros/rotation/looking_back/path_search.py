@@ -71,7 +71,7 @@ def find_paths(events: EventBatch) -> tuple[list[PhasePath], list[Explanation]]:
         paths, reasons = _paths_during(span_us, events)
         found += [path for path in paths if not any(_is_same(path, one) for one in found)]
         explanations += reasons
-    return sorted(found, key=lambda path: _span_of(path)), explanations
+    return sorted(found, key=_span_of), explanations
 
 
 def _paths_during(

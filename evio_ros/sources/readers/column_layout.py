@@ -70,10 +70,10 @@ _PREFIXES = ("events", "event", "ev", "dvs", "cd")
 _MOST_COLUMNS = 16
 _LARGEST_COORDINATE = 1 << 14
 _LEAST_RISING = 0.9
+"""Share of steps of a column that must not go back for it to be time."""
 _FEWEST_UNSORTED = 64
 _MOST_BEHIND = 0.5
 """How far times that are not in order are behind those before them, of the time of all rows."""
-"""Share of steps of a column that must not go back for it to be time."""
 _POLARITIES = (
     {0, 1},
     {-1, 1},

@@ -20,8 +20,6 @@ __all__ = ["RecordFile"]
 _PIECE_RECORDS = 1 << 16
 _INDEX_PIECES = 16
 """Pieces between entries of the index of times."""
-
-
 _LONGEST_STEP_US = 10_000_000
 """Of longer steps, and of those back, it is asked whether they are text."""
 
