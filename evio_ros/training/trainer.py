@@ -126,7 +126,7 @@ class Trainer:
             self.network.load_published(first_weights)
         self._average = {k: v.clone() for k, v in self.network.state_dict().items()}
         self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay
+            self.network.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay, fused=True
         )
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, p.learning_rate, total_steps=p.steps + 1, pct_start=_WARM_UP
@@ -226,11 +226,15 @@ class Trainer:
     def _take_average(self) -> None:
         # At first the average follows more quickly: it would remember random weights.
         kept = min(self.parameters.average, (1 + self.step) / (10 + self.step))
+        averages: list[Tensor] = []
+        values: list[Tensor] = []
         for name, value in self.network.state_dict().items():
             if value.is_floating_point():
-                self._average[name].lerp_(value.detach(), 1 - kept)
+                averages.append(self._average[name])
+                values.append(value)
             else:
                 self._average[name].copy_(value)
+        torch._foreach_lerp_(averages, values, 1 - kept)
 
 
 class _AtOnce(Executor):
