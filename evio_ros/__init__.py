@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
     from evio_ros.explanation import Explanation
-    from evio_ros.front_door import measure
+    from evio_ros.measuring import measure
     from evio_ros.rotation.detector import RotationDetector
     from evio_ros.rotation.detector_parameters import RotationDetectorParameters
     from evio_ros.sources.registry import open_source
@@ -74,7 +74,7 @@ _MODULES = {
     ),
     "events": ("EventBatch", "EventWindow", "RegionOfInterest", "SensorSize"),
     "explanation": ("Explanation",),
-    "front_door": ("measure",),
+    "measuring": ("measure",),
     "rotation.detector": ("RotationDetector",),
     "rotation.detector_parameters": ("RotationDetectorParameters",),
     "sources.registry": ("open_source",),

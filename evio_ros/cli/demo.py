@@ -281,7 +281,7 @@ def _report(
 
 def _explanations(section: _Section) -> tuple[Explanation, ...]:
     """Why no rotor is found, as the library says of the same events."""
-    from evio_ros.front_door import measure
+    from evio_ros.measuring import measure
     from evio_ros.sources.registry import open_recording
 
     end_us = section.start_us + section.length_us

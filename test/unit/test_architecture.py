@@ -18,7 +18,7 @@ CODE = CodeMap.of()
 STAGES = {"detection", "fusion", "motion", "representations", "rotation", "simulation", "sources"}
 COMPOSITIONS = {
     "evaluation",
-    "front_door",
+    "measuring",
     "kernels",
     "object_detection",
     "pipeline",
@@ -38,7 +38,7 @@ ALLOWED = {
     **{stage: GROUND | {stage} for stage in STAGES},
     **{part: GROUND | STAGES | {part} for part in COMPOSITIONS},
     "evaluation": GROUND | STAGES | {"evaluation", "playback"},
-    "front_door": GROUND | STAGES | {"pipeline"},
+    "measuring": GROUND | STAGES | {"pipeline"},
     "kernels": GROUND | STAGES | {"pipeline", "playback"},
     "training": GROUND | STAGES | {"object_detection", "training"},
     "__init__": GROUND | STAGES | COMPOSITIONS,

@@ -13,7 +13,7 @@ import pytest
 from small_fan import BLADES, RPM
 
 import evio_ros
-from evio_ros import front_door
+from evio_ros import measuring
 from evio_ros.errors import EventError, ParameterError, SourceError
 from evio_ros.events import EventBatch, RegionOfInterest, SensorSize
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
@@ -67,7 +67,7 @@ def opened(monkeypatch) -> list:
         sources.append(source)
         return source
 
-    monkeypatch.setattr(front_door, "open_source", open_noted)
+    monkeypatch.setattr(measuring, "open_source", open_noted)
     return sources
 
 
