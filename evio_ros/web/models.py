@@ -195,5 +195,8 @@ def _problem(is_stale: bool, age_s: float | None, reports: list[NodeReport]) -> 
     if age_s is None:
         return "No rotation states have come yet: is the graph running?"
     if is_stale:
-        return f"No rotation states for {age_s:.0f} s: has the graph ended, or the recording?"
+        return (
+            f"No rotation states for {age_s:.0f} s: has the graph or the recording ended, "
+            "or is measuring so slow?"
+        )
     return ""

@@ -106,7 +106,9 @@ def _card(name: str, chart: Any, *extra: Any, is_broad: bool = False) -> Any:
 
     head = html.Div([html.H2(name), *extra], className="head")
     # What is said where there is nothing to draw.
-    plot = html.Div([chart, html.P(className="nothing", hidden=True)], className="plot")
+    told = html.P(className="nothing", hidden=True)
+    # As high from the beginning as with the chart, which is loaded later.
+    plot = html.Div([chart, told], className="plot", style=chart.style)
     return html.Div([head, plot], className="card broad" if is_broad else "card")
 
 
