@@ -6,6 +6,7 @@ detector, which counts lost messages, and to the dashboard:
 - cost with 0, 1 and 20 clients of both live streams, 10 messages a second each, and with the
   status asked for 20 times a second; how long that takes;
 - how far clients lie apart in the time at which they get the same message;
+- the cost of a picture of the video, by WebRTC with a peer that decodes it, and by MJPEG;
 - memory while one client looks, over `--minutes`.
 
     python bench/dashboard.py [--seconds 10] [--rate 10] [--minutes 0]
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import http.client
+import json
 import os
 import re
 import subprocess
@@ -23,9 +25,10 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -93,6 +96,8 @@ async def measure(seconds: float, rate: float, minutes: float) -> None:
             await asyncio.sleep(2.0)
             for clients in (0, 1, 20):
                 await one(node, detector, port, clients, seconds)
+            for name, watch in (("WebRTC", by_webrtc), ("MJPEG", by_mjpeg)):
+                await one_video(node, port, name, watch, seconds)
             if minutes:
                 await watch_memory(node, port, minutes)
 
@@ -135,6 +140,94 @@ async def one(
             f"  {messages:.1f} messages a second of each stream to each client, "
             f"p99 {percentile(apart, 99):.1f} ms after the first client has it"
         )
+
+
+async def one_video(
+    node: NodeProcess,
+    port: int,
+    name: str,
+    watch: Callable[[int], AsyncGenerator[tuple[int, int]]],
+    seconds: float,
+) -> None:
+    """Measure with one viewer of the video, and print a line.
+
+    What a picture costs by itself is told over what the node costs with a client of the events.
+    """
+    listening = asyncio.create_task(listen(port, "events", defaultdict(list)))
+    await asyncio.sleep(1.0)
+    before_s, began_s = cpu_s(node.pid), time.monotonic()
+    await asyncio.sleep(0.5 * seconds)
+    usual = (cpu_s(node.pid) - before_s) / (time.monotonic() - began_s)
+    listening.cancel()
+    try:
+        frames = watch(port)
+        size = await anext(frames)
+        before_s, began_s, count = cpu_s(node.pid), time.monotonic(), 0
+        while time.monotonic() - began_s < seconds:
+            size = await anext(frames)
+            count += 1
+    except ImportError as error:
+        print(f"{name}: skipped, {error.name} is not installed")
+        return
+    spent_s, took_s = cpu_s(node.pid) - before_s, time.monotonic() - began_s
+    await frames.aclose()
+    print(
+        f"{name}, {size[0]}x{size[1]}: {count / took_s:.1f} pictures a second, "
+        f"{100 * spent_s / took_s:.0f} % of a core, of which {100 * usual:.0f} % without it: "
+        f"{1e3 * (spent_s - usual * took_s) / count:.1f} ms a picture"
+    )
+
+
+async def by_webrtc(port: int) -> AsyncGenerator[tuple[int, int]]:
+    """Sizes of pictures as a second peer decodes them."""
+    import aiortc
+
+    peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+    came = asyncio.get_running_loop().create_future()
+    peer.on("track", came.set_result)
+    try:
+        peer.addTransceiver("video", direction="recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        offer = {"sdp": peer.localDescription.sdp, "type": "offer"}
+        answer = await asyncio.to_thread(post, port, "/api/video/offer", offer)
+        await peer.setRemoteDescription(aiortc.RTCSessionDescription(**answer))
+        track = await came
+        while True:
+            frame = await track.recv()
+            yield frame.width, frame.height
+    finally:
+        await peer.close()
+
+
+async def by_mjpeg(port: int) -> AsyncGenerator[tuple[int, int]]:
+    """Sizes of pictures as they come one by one."""
+    import cv2
+
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10.0)
+    connection.request("GET", "/api/video/mjpeg")
+    response = connection.getresponse()
+
+    def picture() -> tuple[int, int]:
+        lines = [response.readline() for _ in range(4)]
+        data = response.read(int(lines[2].partition(b":")[2]))
+        response.readline()
+        height, width, _ = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape
+        return width, height
+
+    try:
+        while True:
+            yield await asyncio.to_thread(picture)
+    finally:
+        connection.close()
+
+
+def post(port: int, path: str, body: object) -> Any:
+    """The answer to a request of JSON."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10.0)
+    connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
 
 
 async def listen(port: int, name: str, arrivals: dict[tuple[str, int], list[float]]) -> None:

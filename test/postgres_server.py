@@ -1,4 +1,7 @@
-"""A PostgreSQL server of the tests' own, from the binaries that Debian's package installs."""
+"""A PostgreSQL server of the tests' own, from the binaries that Debian's package installs.
+
+`EVIO_POSTGRES` names the folder of others, e.g. of ones with the extension timescaledb.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ __all__ = ["PostgresServer", "postgres_binaries"]
 
 def postgres_binaries() -> Path | None:
     """The folder of the newest installed server's binaries; None where there is none."""
+    chosen = os.environ.get("EVIO_POSTGRES")
+    if chosen:
+        return Path(chosen)
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if found:
         return found[-1].parent
@@ -30,13 +36,15 @@ class PostgresServer:
 
     Args:
         folder: an empty folder.
+        preloaded: libraries that it loads at its start.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preloaded: str = "") -> None:
         binaries = postgres_binaries()
         assert binaries is not None
         self._binaries, self._folder = binaries, folder
         self._data = folder / "data"
+        self._preloaded = preloaded
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -58,6 +66,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = f"-p {self.port} -k {self._folder} -c fsync=off -c listen_addresses=127.0.0.1"
+        options += f" -c shared_preload_libraries={self._preloaded}"
         log = self._folder / "log"
         self._run("pg_ctl", "-D", self._data, "-w", "-l", log, "-o", options, "start")
 

@@ -7,7 +7,7 @@ from functools import partial
 from rclpy.node import Node
 from vision_msgs.msg import Detection2DArray
 
-from evio_ros.msg import RotationStateArray
+from evio_ros.msg import RotationState, RotationStateArray
 from evio_ros.representations.object_overlay import draw_objects
 from evio_ros.representations.picture import Picture
 from evio_ros.representations.rotor_overlay import draw_rotors
@@ -41,7 +41,10 @@ class PictureOverlay:
     def draw_rotors(self, picture: Picture, t_us: int) -> None:
         """Draw the rotors, unless they are of another time than `t_us`."""
         if self._rotors is not None and abs(t_us - self._rotors.window_end) <= _FRESH_US:
-            draw_rotors(map(estimate_of, self._rotors.states), picture)
+            states = self._rotors.states
+            only = RotationState.SOURCE_PREDICTION
+            predicted = {state.id for state in states if state.sources == only}
+            draw_rotors(map(estimate_of, states), picture, predicted)
 
     def draw_objects(self, picture: Picture, t_us: int, offset_ns: int) -> None:
         """Draw boxes and tracks, unless they are of another time than `t_us`.

@@ -6,8 +6,8 @@ import math
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evio_ros.web.data_source import DashboardSource
-from evio_ros.web.live_view import NodeReport, ShownRotor
+from evio_ros.web.data_source import DashboardSource, PlaybackState
+from evio_ros.web.live_view import LiveView, NodeReport, ShownRotor
 
 __all__ = [
     "AngleTimeModel",
@@ -18,6 +18,9 @@ __all__ = [
     "StatusModel",
     "status_of",
 ]
+
+_MISSED = 2.0
+"""So many windows more than usual may be late in a slow replay."""
 
 
 class _Mirror(BaseModel):
@@ -161,15 +164,16 @@ def status_of(source: DashboardSource, stale_after_s: float) -> StatusModel:
     """The status of a source, by its newest window."""
     view = source.view
     state, age_s, size = view.state, view.state_age_s(), view.size
-    is_stale = age_s is None or age_s > stale_after_s
     playback = source.playback()
+    is_stale = age_s is None or age_s > stale_after_s + _MISSED * _step_s(view, playback)
     if playback is not None and playback.is_paused:
         is_stale = state is None
     reports = view.reports()
+    is_missed = is_stale and not _has_ended(playback)
     rotors = state.rotors if state is not None and not is_stale else ()
     return StatusModel(
         title=source.title,
-        problem=_problem(is_stale, age_s, reports),
+        problem=_problem(is_missed, age_s, reports),
         t_us=state.t_us if state else None,
         stamp_s=state.stamp_s if state else None,
         age_s=age_s,
@@ -186,7 +190,23 @@ def status_of(source: DashboardSource, stale_after_s: float) -> StatusModel:
     )
 
 
-def _problem(is_stale: bool, age_s: float | None, reports: list[NodeReport]) -> str:
+def _step_s(view: LiveView, playback: PlaybackState | None) -> float:
+    """Time from window to window in a replay slower than real time; 0.0 where unknown."""
+    _, recent = view.states_after(view.states - 2)
+    if playback is None or not playback.rate or len(recent) < 2:
+        return 0.0
+    step_us = recent[1].t_us - recent[0].t_us
+    return max(0.0, 1e-6 * step_us / playback.rate) if playback.rate < 1.0 else 0.0
+
+
+def _has_ended(playback: PlaybackState | None) -> bool:
+    """Whether a recording is at its end, where nothing more can come."""
+    if playback is None or playback.duration_us is None:
+        return False
+    return playback.position_us >= playback.duration_us
+
+
+def _problem(is_missed: bool, age_s: float | None, reports: list[NodeReport]) -> str:
     """What a person should know first."""
     errors = [f"{one.name.partition(':')[0]}: {one.message}" for one in reports]
     errors = [text for text, one in zip(errors, reports, strict=True) if one.level == "error"]
@@ -194,6 +214,9 @@ def _problem(is_stale: bool, age_s: float | None, reports: list[NodeReport]) -> 
         return "; ".join(errors)
     if age_s is None:
         return "No rotation states have come yet: is the graph running?"
-    if is_stale:
-        return f"No rotation states for {age_s:.0f} s: has the graph ended, or the recording?"
+    if is_missed:
+        return (
+            f"No rotation states for {age_s:.0f} s: has the graph or the recording ended, "
+            "or is measuring so slow?"
+        )
     return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evio_ros.errors import EvioError
+from evio_ros.representations.rotor_overlay import ROTOR_COLORS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -50,12 +51,18 @@ def create_page(title: str, has_history: bool = False, prefix: str = "/") -> ASG
         assets_folder=str(_FOLDER / "assets"),
         serve_locally=True,
         compress=True,
-        index_string=(_FOLDER / "page.html").read_text(encoding="utf-8"),
+        index_string=_frame(),
     )
     # Callbacks by WebSocket: the page has none, and live streams of its own.
     app.backend.websocket_capability = False
     app.layout = _layout(has_history)
     return server
+
+
+def _frame() -> str:
+    """The page around the charts, with the colours in which pictures show rotors too."""
+    frame = (_FOLDER / "page.html").read_text(encoding="utf-8")
+    return frame.replace("{%rotor_colors%}", " ".join(ROTOR_COLORS))
 
 
 def _layout(has_history: bool) -> Any:
@@ -99,7 +106,9 @@ def _card(name: str, chart: Any, *extra: Any, is_broad: bool = False) -> Any:
 
     head = html.Div([html.H2(name), *extra], className="head")
     # What is said where there is nothing to draw.
-    plot = html.Div([chart, html.P(className="nothing", hidden=True)], className="plot")
+    told = html.P(className="nothing", hidden=True)
+    # As high from the beginning as with the chart, which is loaded later.
+    plot = html.Div([chart, told], className="plot", style=chart.style)
     return html.Div([head, plot], className="card broad" if is_broad else "card")
 
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from evio_ros.errors import EvioError
 from evio_ros.events import SensorSize
+from evio_ros.representations.object_overlay import draw_objects
 from evio_ros.representations.picture import Picture, draw_picture
 from evio_ros.representations.rotor_overlay import draw_rotors
-from evio_ros.web.live_view import EventSample, LiveView
+from evio_ros.tracked_object import TrackedObject
+from evio_ros.web.live_view import Detection, EventSample, LiveView
 
 __all__ = ["PictureFeed"]
 
@@ -28,8 +30,8 @@ _REPEAT_S = 0.5
 def picture_of(view: LiveView) -> Picture | None:
     """What a view shows at this moment, uint8 (rows, columns, 3) in RGB; None before the first.
 
-    The picture of the representation node where one comes, else the newest events; both with the
-    rotors drawn in, where OpenCV is installed.
+    The picture of the representation node where one comes, else the newest events; both with
+    rotors and detections drawn in, where OpenCV is installed.
     """
     given = view.picture
     if given is not None:
@@ -43,11 +45,20 @@ def picture_of(view: LiveView) -> Picture | None:
     recent = [one for one in samples if one.start_us >= newest_us - _EVENT_FRAME_US]
     picture = _drawn(recent or samples[-1:], size)
     state = view.state
-    if state is not None:
-        # Without OpenCV the events alone are shown.
-        with contextlib.suppress(EvioError):
-            draw_rotors((rotor.estimate for rotor in state.rotors), picture)
+    # Without OpenCV the events alone are shown.
+    with contextlib.suppress(EvioError):
+        draw_objects(map(_object, view.detections), picture)
+        if state is not None:
+            rotors = state.rotors
+            predicted = {rotor.estimate.id for rotor in rotors if rotor.is_predicted}
+            draw_rotors((rotor.estimate for rotor in rotors), picture, predicted)
     return picture
+
+
+def _object(found: Detection) -> TrackedObject:
+    (x, y), (width, height) = found.center, found.size
+    corners = (x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height)
+    return TrackedObject(0, found.track_id, corners, found.class_id, found.score, 0)
 
 
 def _drawn(samples: list[EventSample], size: SensorSize) -> Picture:

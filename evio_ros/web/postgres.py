@@ -3,7 +3,7 @@
 One thread writes what waits by COPY; while the server is away it tries again, less and less often,
 and keeps what comes meanwhile up to a bound. The table has a BRIN index over time, which costs
 next to nothing for rows that come in order of time; where TimescaleDB is installed in the database
-it is a hypertable.
+it is made as a hypertable. A table that is there already is taken as it is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STATEMENT_MS = 10_000
 _ROWS_A_COPY = 10_000
 _COLUMNS = "time, source, rotor, rpm, rpm_std, turns, confidence, blade_count, vehicle"
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS rotation_states (
+CREATE TABLE rotation_states (
     time timestamptz NOT NULL,
     source text NOT NULL,
     rotor bigint NOT NULL,
@@ -40,13 +40,12 @@ CREATE TABLE IF NOT EXISTS rotation_states (
     vehicle bigint NOT NULL
 )
 """
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('rotation_states'))"
+"""Held by the one that makes the table, where several dashboards begin at once."""
+_HAS_TABLE = "SELECT to_regclass('rotation_states') IS NOT NULL"
 _HAS_TIMESCALE = "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
-_HYPERTABLE = """
-SELECT create_hypertable('rotation_states', 'time', if_not_exists => true, migrate_data => true)
-"""
-_INDEX = """
-CREATE INDEX IF NOT EXISTS rotation_states_time ON rotation_states USING brin (time)
-"""
+_HYPERTABLE = "SELECT create_hypertable('rotation_states', 'time')"
+_INDEX = "CREATE INDEX rotation_states_time ON rotation_states USING brin (time)"
 
 
 @dataclass(frozen=True)
@@ -155,9 +154,8 @@ class PostgresSink:
             self._url, autocommit=True, connect_timeout=_CONNECT_S, options=options
         )
         try:
-            connection.execute(_SCHEMA)
-            is_timescale = connection.execute(_HAS_TIMESCALE).fetchone() is not None
-            connection.execute(_HYPERTABLE if is_timescale else _INDEX)
+            with connection.transaction():
+                _make_table(connection)
         except BaseException:
             connection.close()
             raise
@@ -189,6 +187,17 @@ class PostgresSink:
             for _ in range(max(0, len(rows) - (self.dropped - dropped))):
                 self._waiting.popleft()
         self.written += len(rows)
+
+
+def _make_table(connection: Any) -> None:
+    """Make the table where it is missing; one that is there needs the right to insert only."""
+    # Asked before, the server would remember the answer past the wait for the lock.
+    connection.execute(_LOCK)
+    if connection.execute(_HAS_TABLE).fetchone()[0]:
+        return
+    connection.execute(_SCHEMA)
+    is_timescale = connection.execute(_HAS_TIMESCALE).fetchone() is not None
+    connection.execute(_HYPERTABLE if is_timescale else _INDEX)
 
 
 def _time(t_us: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import importlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -105,6 +106,8 @@ async def _answer(feed: PictureFeed, offered: OfferModel, peers: set[Any]) -> An
         HTTPException: where aiortc is missing or the offer is none.
     """
     try:
+        # Its import takes seconds on a busy machine, for which nobody else should wait.
+        await asyncio.to_thread(importlib.import_module, "aiortc")
         from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
     except ImportError:
         raise HTTPException(503, "WebRTC needs aiortc: pip install 'evio_ros[video]'") from None

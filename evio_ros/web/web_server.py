@@ -22,7 +22,7 @@ _LARGEST_MESSAGE = 4096
 _CONNECTIONS = 400
 _NO_NEWS = "ASGI callable returned without completing handshake."
 """uvicorn 0.54 logs so much of every WebSocket that is refused with a status of its own."""
-_NONSENSE = "Invalid HTTP request received."
+_NONSENSE = ("Invalid HTTP request received.", "Invalid UTF-8 sequence received from client.")
 _NONSENSE_S = 60.0
 """So often at most it is said that somebody sends nonsense: it must not fill the log."""
 
@@ -130,8 +130,9 @@ class _News(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is."""
         text = record.getMessage()
-        if text != _NONSENSE:
+        if text not in _NONSENSE:
             return text != _NO_NEWS
+        record.exc_info = None  # where it was noticed tells nothing
         is_due = time.monotonic() >= self._due_s
         if is_due:
             self._due_s = time.monotonic() + _NONSENSE_S

@@ -69,7 +69,7 @@ window.evio = (() => {
 
   // The same hues for dark grounds, where the events are drawn, and for light cards.
   const palettes = {
-    dark: ["#22b573", "#e8a317", "#e8559f", "#1fa8cf", "#9277f2", "#ef6a3c", "#84a92c", "#5b86f7"],
+    dark: document.querySelector("meta[name='rotor-colors']").content.split(" "),
     light: ["#0f8a55", "#a86b00", "#c22c7d", "#0f7aa0", "#6d4fd6", "#c94a1d", "#5c7a14", "#3763d8"],
   };
   /** Colour of a rotor on a dark ground, or on the theme's cards. */

@@ -7,6 +7,7 @@
   const MOST_ROTORS = 16;
   const KEPT_S = 60; // of longer spans the history tells
   const SPEED_MS = 250, ANGLE_MS = 500, SPECTRUM_MS = 1000, PAST_MS = 5000;
+  const LATER_MS = 3000; // after a question that was refused
   const LEAST_SPAN_S = 2;
   const LEAST_STEP_US = 90000; // between the points of one frame that holds many windows
   const GAP = 4; // so many usual steps apart, points are not joined
@@ -288,7 +289,7 @@
       const plot = this.plot("rate-chart");
       if (!plot) return;
       const found = rows(this.rate, this.newestUs, this.span());
-      say(plot, found.length ? "" : "No events since the page was opened");
+      say(plot, found.length ? "" : "No event rate yet");
       if (!found.length) return;
       plot.layout.xaxis.range = [-this.span(), 0];
       plot.layout.xaxis.autorange = false;
@@ -305,6 +306,7 @@
       this.angleMs = now;
       const id = this.chosen;
       const told = await this.ask("angle", `api/rotors/${id}/angle_time`);
+      if (!told) this.angleMs = now + LATER_MS;
       if (!told || id !== this.chosen) return;
       number(plot.layout);
       say(plot, "");
@@ -330,6 +332,7 @@
       this.spectrumMs = now;
       const id = this.chosen;
       const told = await this.ask("spectrum", `api/rotors/${id}/spectrum`);
+      if (!told) this.spectrumMs = now + LATER_MS;
       if (!told || id !== this.chosen) return;
       number(plot.layout);
       say(plot, "");

@@ -299,10 +299,14 @@
       evio.byId("stage").dataset.state = state;
     }
 
+    isAtEnd(playback) {
+      return Boolean(playback?.is_seekable) && playback.duration_us !== null && !playback.is_paused &&
+        playback.position_us >= playback.duration_us;
+    }
+
     /** Whether a recording has been at its end for two answers; one that repeats is not. */
     isEnded({ playback, t_us }) {
-      const isThere = playback?.is_seekable && playback.duration_us !== null && !playback.is_paused &&
-        playback.position_us >= playback.duration_us;
+      const isThere = this.isAtEnd(playback);
       const isStill = isThere && this.endUs === t_us;
       this.endUs = isThere ? t_us : null;
       return isStill;
@@ -325,7 +329,7 @@
       document.title = `${status.title} · evio`;
       const { playback } = status;
       const isEnded = this.isEnded(status);
-      this.problem(isEnded ? "" : status.problem);
+      this.problem(status.problem);
       this.pill(playback?.is_paused ? "paused" : isEnded ? "ended" : status.t_us === null ? "wait"
         : status.is_stale ? "stale" : "live");
       evio.setText(evio.byId("event-rate"), status.is_stale ? "\u2013" : evio.short(status.event_rate_hz));
@@ -334,7 +338,7 @@
       this.reasons(status.health);
       this.player.show(playback, isEnded);
       this.health.show(status.health);
-      this.shown(status, isEnded);
+      this.shown(status, this.isAtEnd(playback));
     }
   }
 

@@ -125,6 +125,7 @@
       ];
       for (const box of detections) this.box(box, place, scale);
       for (const rotor of rotors) this.rotor(rotor, place, rotor.id === chosen);
+      for (const rotor of rotors) this.name(rotor, place);
     }
 
     rotor(rotor, place, isChosen) {
@@ -171,10 +172,17 @@
       context.beginPath();
       context.arc(...place(rotor.center_x, rotor.center_y), 2.5, 0, 7);
       context.fill();
-      const high = Math.hypot(rotor.axis_major * sine, rotor.axis_minor * cosine);
+      context.globalAlpha = 1;
+    }
+
+    name(rotor, place) {
+      const { context } = this;
+      context.fillStyle = evio.color(rotor.id, "dark");
+      context.globalAlpha = rotor.confidence < 0.5 ? 0.55 : 1;
+      const high = Math.hypot(rotor.axis_major * Math.sin(rotor.tilt), rotor.axis_minor * Math.cos(rotor.tilt));
       const [x, y] = place(rotor.center_x, rotor.center_y - high * 1.14);
       const below = place(rotor.center_x, rotor.center_y + high * 1.14)[1] + 14;
-      this.label(`${rotor.id} · ${evio.minus(rotor.rpm.toFixed(0))} rpm`, x, y - 4, "center", below, String(rotor.id));
+      this.label(`${rotor.id}: ${evio.minus(rotor.rpm.toFixed(0))} rpm`, x, y - 4, "center", below, String(rotor.id));
       context.globalAlpha = 1;
     }
 

@@ -88,11 +88,11 @@ document.addEventListener("DOMContentLoaded", () => {
   evio.byId("theme").addEventListener("click", evio.toggleTheme);
   evio.stream("ws/states", takeStates);
   openEvents();
-  new evio.Status((status, isEnded) => {
+  new evio.Status((status, isAtEnd) => {
     if (status?.width) sized(status.width, status.height);
     detections = status?.detections ?? [];
     // What is no longer true is not shown; at the end of a recording its last window stays.
-    if (!status || (status.is_stale && !isEnded)) {
+    if (!status || (status.is_stale && !isAtEnd)) {
       rotors = [];
       cards.show(rotors);
       charts.lose();

@@ -92,6 +92,28 @@ def test_rotors_are_not_shown_once_no_windows_come_but_in_a_pause_they_are(desk,
     assert len(ask(port, "/api/status")[1]["rotors"]) == 1
 
 
+def test_in_slow_motion_windows_come_seldom_and_rotors_stay(desk, port):
+    """50 ms of sensor time take 2.5 s at a fiftieth of the speed."""
+    desk.state = type(desk.state)("fan.dat", True, False, 0, None, 0.02)
+    for number in range(2):
+        desk.view.put_state(sample(50_000 * number, rotor()))
+    time.sleep(0.8)
+    body = ask(port, "/api/status")[1]
+    assert (len(body["rotors"]), body["is_stale"], body["problem"]) == (1, False, "")
+    desk.state = type(desk.state)("fan.dat", True, False, 0, None, 1.0)
+    assert ask(port, "/api/status")[1]["is_stale"]
+
+
+def test_a_recording_at_its_end_is_no_problem_but_what_ended_it_is(desk, port):
+    desk.view.put_state(sample(5000, rotor()))
+    desk.state = type(desk.state)("fan.dat", True, False, 9_000_000, 9_000_000, 1.0)
+    time.sleep(0.6)
+    body = ask(port, "/api/status")[1]
+    assert (body["problem"], body["is_stale"]) == ("", True)
+    desk.view.put_report(NodeReport("/driver: playback", "error", "fan.dat, byte 9: is broken"))
+    assert "byte 9: is broken" in ask(port, "/api/status")[1]["problem"]
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

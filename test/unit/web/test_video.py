@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from web_desk import Desk, ask, rotor, sample, served
 
 from evio_ros.events import EventBatch, SensorSize
-from evio_ros.web.live_view import EventSample, LiveView
+from evio_ros.web.live_view import Detection, EventSample, LiveView
 from evio_ros.web.picture_feed import picture_of
 from evio_ros.web.video import video_routes
 from evio_ros.web.web_server import WebServer
@@ -82,6 +82,19 @@ def test_rotors_are_drawn_in(desk):
     changed = (before != after).any(axis=2)
     assert changed[60, 110] or changed[60, 109]  # the rim at its right end
     assert not changed[119, 159]
+
+
+def test_detections_are_drawn_in(desk):
+    pytest.importorskip("cv2", reason="OpenCV draws the boxes")
+    before = picture_of(desk.view)
+    desk.view.put_detections((Detection((80.0, 90.0), (40.0, 20.0), 0.75, "drone", "7"),))
+    after = picture_of(desk.view)
+    assert before is not None
+    assert after is not None
+    changed = (before != after).any(axis=2)
+    assert changed[80:101, 60].all()
+    assert changed[80:101, 100].all()
+    assert not changed[81:100, 61:100].any()
 
 
 def test_the_picture_of_the_graph_comes_first(desk):
