@@ -22,7 +22,8 @@ from evio_ros.ros.event_subscription import ReceptionStatistics, SensorClock
 from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
-from evio_ros.ros.rotation_messages import rotor_values, state_array
+from evio_ros.ros.raw_rotation_states import serialised_estimates
+from evio_ros.ros.rotation_messages import rotor_values
 from evio_ros.ros.rotor_log import RotorLog
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
@@ -172,7 +173,7 @@ class RotationDetectorNode(EvioNode):
         header = clock.header(part.end_us)
         window_us = detector.parameters.window_us
         self._publisher.publish(
-            state_array(rotors, header, part.end_us, window_us, self._events_of_step)
+            serialised_estimates(rotors, header, part.end_us, window_us, self._events_of_step)
         )
         self._events_of_step = 0
         self._delay.note_age(header.stamp, self.get_clock())

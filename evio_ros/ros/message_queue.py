@@ -13,15 +13,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerGuardCondition
+from rclpy.subscription import Subscription
 
 from evio_ros.thinning import kept_messages
 
 __all__ = ["MessageQueue", "WorkQueue"]
 
 _TURN_S = 0.02
-"""After so long other callbacks of the node have their turn."""
+"""After so long at work other callbacks of the node have their turn."""
+_PATIENCE_S = 0.1
+"""For so long the next message is waited for without the executor, unless that is needed."""
 _MOST_BYTES = 1 << 28
 _DROP_EVERY_S, _URGENT_EVERY_S = 0.02, 0.25
 _URGENT = 4.0
@@ -125,8 +130,21 @@ class WorkQueue:
         )
         self._bytes = sum(it.size for it in self._waiting)
 
+    def wait(self) -> bool:
+        """Wait for what comes next; whether it has come before anything else of the node."""
+        return False
+
     def _work(self) -> None:
-        """Hand on what waits, as long as other callbacks may wait."""
+        """Hand on what waits and what comes next, as long as other callbacks may wait."""
+        self._work_off()
+        while not self._waiting and self.wait():
+            self.fetch()
+            self._work_off()
+        if self._waiting:
+            self._more.trigger()
+
+    def _work_off(self) -> None:
+        """Hand on what waits."""
         self._began_s = begin_s = time.monotonic()
         while self._waiting and time.monotonic() - begin_s < _TURN_S:
             self._drop_some()
@@ -138,8 +156,6 @@ class WorkQueue:
         self._busy_s += time.monotonic() - begin_s
         self._began_s = None
         self._waited_s = 0.0
-        if self._waiting:
-            self._more.trigger()
 
 
 class MessageQueue(WorkQueue):
@@ -170,6 +186,11 @@ class MessageQueue(WorkQueue):
         # rclpy passes what the middleware knows of a message to who has two arguments.
         receive: Callable[..., None] = self._receive
         self.subscription = node.create_subscription(message_type, topic, receive, quality, raw=raw)
+        self._wait = _MessageWait(node, self.subscription)
+
+    def wait(self) -> bool:
+        """Wait for the next message."""
+        return self._wait.wait(_PATIENCE_S)
 
     def fetch(self) -> None:
         """Take over what waits in the middleware."""
@@ -181,3 +202,67 @@ class MessageQueue(WorkQueue):
     def _receive(self, message: Any, info: Mapping[str, Any]) -> None:
         self._append((message, info))
         self._work()
+
+
+class _MessageWait:
+    """Waits, within a callback of a node, for a subscription of the same node.
+
+    A turn of rclpy's executor asks every entity of its node in Python, which costs several times as
+    much as waiting for all of them in the middleware.
+
+    Args:
+        node: the node.
+        subscription: the subscription.
+    """
+
+    def __init__(self, node: Node, subscription: Subscription) -> None:
+        self._node = node
+        self._subscription = subscription
+        # Signals end the wait at once.
+        self._signal = SignalHandlerGuardCondition(context=node.context)
+
+    def wait(self, most_s: float) -> bool:
+        """Wait until a message has come, or the executor is needed for something else.
+
+        Args:
+            most_s: for so long at the most.
+
+        Returns:
+            Whether a message has come and nothing else.
+        """
+        try:
+            return self._ready(most_s) == [self._subscription.handle.pointer]
+        except RuntimeError:
+            return False  # all is being shut down, which the executor knows how to tell
+
+    def _ready(self, most_s: float) -> list[int]:
+        """Handles of what is ready, of all that a node has but for events of the middleware."""
+        node = self._node
+        subscriptions = list(node.subscriptions)
+        guards = [*node.guards, self._signal]
+        timers, clients, services = list(node.timers), list(node.clients), list(node.services)
+        waits = rclpy_implementation.WaitSet(
+            len(subscriptions),
+            len(guards),
+            len(timers),
+            len(clients),
+            len(services),
+            0,
+            node.context.handle,
+        )
+        waits.clear_entities()
+        for entities, add in (
+            (subscriptions, waits.add_subscription),
+            (guards, waits.add_guard_condition),
+            (timers, waits.add_timer),
+            (clients, waits.add_client),
+            (services, waits.add_service),
+        ):
+            for entity in entities:
+                add(entity.handle)
+        waits.wait(round(1e9 * most_s))
+        return [
+            pointer
+            for kind in ("subscription", "guard_condition", "timer", "client", "service")
+            for pointer in waits.get_ready_entities(kind)
+        ]
