@@ -91,6 +91,7 @@ class RotationDetectorNode(EvioNode):
             self, _BYTES_PER_PIXEL, self._take, lambda n: self._load.choose(n)
         )
         self._received = self._events.statistics
+        self._bound_waiting()
 
     def deactivate(self) -> None:
         """Take no more events."""
@@ -181,7 +182,12 @@ class RotationDetectorNode(EvioNode):
         self._load.end_search()
         queue = self._events.queue
         self._load.end_step(detector.parameters.step_us, queue.busy_s, queue.waiting_s, len(queue))
-        queue.longest_wait_s = self._load.longest_wait_s
+        self._bound_waiting()
+
+    def _bound_waiting(self) -> None:
+        """Have the queue drop what waits for too long."""
+        queue = self._events.queue
+        queue.longest_wait_s, queue.limit_s = self._load.wait_limits_s
 
     def _may_search(self) -> bool:
         """Whether a work unit of the search may be done now, see `LoadControl.may_search`."""

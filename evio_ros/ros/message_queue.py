@@ -28,17 +28,16 @@ _TURN_S = 0.02
 _PATIENCE_S = 0.1
 """For so long the next message is waited for without the executor, unless that is needed."""
 _MOST_BYTES = 1 << 28
-_DROP_EVERY_S, _URGENT_EVERY_S = 0.02, 0.25
-_URGENT = 4.0
+_DROP_EVERY_S = 0.02
 _FEWEST_DROPPED_OF = 8
 """What waits takes no more memory than the first. Where messages have waited for too long, single
-ones are dropped, so often at the most; where for so many times as long, gaps may grow. But only
-where so many wait: a driver that waits itself for them to be taken sends fewer ahead."""
+ones are dropped, so often at the most. But only where so many wait: a driver that waits itself for
+them to be taken sends fewer ahead."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A message, its size, when it was taken over, and whether the one before it was dropped."""
+    """A message, its size, when it came, and whether the one before it was dropped."""
 
     message: Any
     size: int
@@ -56,12 +55,13 @@ class WorkQueue:
 
     Attributes:
         longest_wait_s: where messages have waited for longer, every second one is dropped.
+        limit_s: those that have waited for longer are dropped, as long as others are there.
     """
 
     def __init__(
         self, node: Node, take: Callable[[Any], None], size_of: Callable[[Any], int]
     ) -> None:
-        self.longest_wait_s = math.inf
+        self.longest_wait_s = self.limit_s = math.inf
         self._take = take
         self._size_of = size_of
         self._waiting: deque[_Waiting] = deque()
@@ -104,24 +104,26 @@ class WorkQueue:
     def fetch(self) -> None:
         """Take over what waits elsewhere; it is called while a message is worked on."""
 
-    def _append(self, message: Any) -> None:
+    def _append(self, message: Any, came_s: float) -> None:
+        """Take over a message that came at a time by the monotonic clock."""
         size = self._size_of(message)
-        self._waiting.append(_Waiting(message, size, time.monotonic()))
+        self._waiting.append(_Waiting(message, size, came_s))
         self._bytes += size
         self._drop_some()
 
     def _drop_some(self) -> None:
         """Drop messages where they wait for too long, or there is no room for them."""
+        if len(self._waiting) < _FEWEST_DROPPED_OF:
+            return
         now_s = time.monotonic()
+        self._drop_before(now_s - self.limit_s)
         waiting_s = now_s - self._waiting[0].came_s
         is_full = self._bytes > _MOST_BYTES
-        is_urgent = is_full or waiting_s > _URGENT * self.longest_wait_s
-        is_due = now_s - self._dropped_s > (_URGENT_EVERY_S if is_urgent else _DROP_EVERY_S)
-        is_late = waiting_s > self.longest_wait_s and is_due
-        if len(self._waiting) < _FEWEST_DROPPED_OF or not (is_full or is_late):
+        is_due = now_s - self._dropped_s > _DROP_EVERY_S
+        if not is_full and not (is_due and waiting_s > self.longest_wait_s):
             return
         self._dropped_s = now_s
-        kept = kept_messages([it.follows_gap for it in self._waiting], is_urgent)
+        kept = kept_messages([it.follows_gap for it in self._waiting], is_full)
         before = [True, *kept[:-1]]
         self._waiting = deque(
             replace(it, follows_gap=it.follows_gap or not is_before_kept)
@@ -129,6 +131,15 @@ class WorkQueue:
             if is_kept
         )
         self._bytes = sum(it.size for it in self._waiting)
+
+    def _drop_before(self, oldest_s: float) -> None:
+        """Drop messages that came before a time, but for the newest one."""
+        waiting = self._waiting
+        if waiting[0].came_s >= oldest_s:
+            return
+        while len(waiting) > 1 and waiting[0].came_s < oldest_s:
+            self._bytes -= waiting.popleft().size
+        waiting[0] = replace(waiting[0], follows_gap=True)
 
     def wait(self) -> bool:
         """Wait for what comes next; whether it has come before anything else of the node."""
@@ -187,6 +198,7 @@ class MessageQueue(WorkQueue):
         receive: Callable[..., None] = self._receive
         self.subscription = node.create_subscription(message_type, topic, receive, quality, raw=raw)
         self._wait = _MessageWait(node, self.subscription)
+        self._newest_s = time.monotonic()
 
     def wait(self) -> bool:
         """Wait for the next message."""
@@ -197,11 +209,18 @@ class MessageQueue(WorkQueue):
         handle, kind = self.subscription.handle, self.subscription.msg_type
         with handle:
             while (taken := handle.take_message(kind, self.subscription.raw)) is not None:
-                self._append(taken)
+                self._take_over(*taken)
 
     def _receive(self, message: Any, info: Mapping[str, Any]) -> None:
-        self._append((message, info))
+        self._take_over(message, info)
         self._work()
+
+    def _take_over(self, message: Any, info: Mapping[str, Any]) -> None:
+        age_s = 1e-9 * (time.time_ns() - info["received_timestamp"])
+        # The machine's clock may be set meanwhile; messages come in order all the same.
+        now_s = time.monotonic()
+        self._newest_s = min(max(now_s - age_s, self._newest_s), now_s)
+        self._append((message, info), self._newest_s)
 
 
 class _MessageWait:
