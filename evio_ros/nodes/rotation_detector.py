@@ -90,8 +90,8 @@ class RotationDetectorNode(EvioNode):
         self._events = subscribe_to_events(
             self, _BYTES_PER_PIXEL, self._take, lambda n: self._load.choose(n)
         )
+        self._events.queue.limits_s = self._load.wait_limits_s
         self._received = self._events.statistics
-        self._bound_waiting()
 
     def deactivate(self) -> None:
         """Take no more events."""
@@ -173,21 +173,15 @@ class RotationDetectorNode(EvioNode):
         self._log.note(part.end_us, rotors)
         header = clock.header(part.end_us)
         window_us = detector.parameters.window_us
-        self._publisher.publish(
-            serialised_estimates(rotors, header, part.end_us, window_us, self._events_of_step)
-        )
+        data = serialised_estimates(rotors, header, part.end_us, window_us, self._events_of_step)
+        self._publisher.publish(data)
         self._events_of_step = 0
         self._delay.note_age(header.stamp, self.get_clock())
         detector.search()
         self._load.end_search()
         queue = self._events.queue
         self._load.end_step(detector.parameters.step_us, queue.busy_s, queue.waiting_s, len(queue))
-        self._bound_waiting()
-
-    def _bound_waiting(self) -> None:
-        """Have the queue drop what waits for too long."""
-        queue = self._events.queue
-        queue.longest_wait_s, queue.limit_s = self._load.wait_limits_s
+        queue.limits_s = self._load.wait_limits_s
 
     def _may_search(self) -> bool:
         """Whether a work unit of the search may be done now, see `LoadControl.may_search`."""

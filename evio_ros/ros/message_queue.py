@@ -54,14 +54,14 @@ class WorkQueue:
         size_of: bytes of a message, about.
 
     Attributes:
-        longest_wait_s: where messages have waited for longer, every second one is dropped.
-        limit_s: those that have waited for longer are dropped, as long as others are there.
+        limits_s: where messages have waited for longer than the first, every second one is dropped;
+            those that have waited for longer than the second all are, but for the newest.
     """
 
     def __init__(
         self, node: Node, take: Callable[[Any], None], size_of: Callable[[Any], int]
     ) -> None:
-        self.longest_wait_s = self.limit_s = math.inf
+        self.limits_s = math.inf, math.inf
         self._take = take
         self._size_of = size_of
         self._waiting: deque[_Waiting] = deque()
@@ -116,11 +116,12 @@ class WorkQueue:
         if len(self._waiting) < _FEWEST_DROPPED_OF:
             return
         now_s = time.monotonic()
-        self._drop_before(now_s - self.limit_s)
+        single_s, all_s = self.limits_s
+        self._drop_before(now_s - all_s)
         waiting_s = now_s - self._waiting[0].came_s
         is_full = self._bytes > _MOST_BYTES
         is_due = now_s - self._dropped_s > _DROP_EVERY_S
-        if not is_full and not (is_due and waiting_s > self.longest_wait_s):
+        if not is_full and not (is_due and waiting_s > single_s):
             return
         self._dropped_s = now_s
         kept = kept_messages([it.follows_gap for it in self._waiting], is_full)

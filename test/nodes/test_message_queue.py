@@ -30,7 +30,7 @@ class Stream(WorkQueue):
     def __init__(self, limits_s: tuple[float, float]) -> None:
         self.node = Idle()
         super().__init__(self.node, self.work_on, lambda _: 1)
-        self.longest_wait_s, self.limit_s = limits_s
+        self.limits_s = limits_s
         self.taken: list[int] = []
         self.waited_s: list[float] = []
         self.begin_s = time.monotonic()
