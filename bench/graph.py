@@ -6,8 +6,9 @@ python bench/graph.py --seconds 60 --rates 1 2 4 8 --recording fan.dat
 A driver, a rotation detector and a fusion node play a simulated fan of 4.7 million events a second,
 and two of them, at several times its pace. Beside them, in a run of its own just before, a plain
 rclpy node takes the same messages and does nothing with them: what it loses no node can have. Times
-until a result is there are from when the window's last event was due to be sent. The detector's
-processor time, for each second of sensor time, is compared with that of `evio analyze`.
+until a result is there are from when the window's last event was sent. The detector's processor
+time, for each second of sensor time, is compared with that of `evio analyze`, as fast as it goes
+and where it waits for the time of each step: between two steps others use the processor's caches.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Run:
         relay_lost, messages: messages that the plain node lost, of how many.
         late_ms: latency of each window's result after the first 500 ms.
         rpm: speeds of all rotors in each window after the first 500 ms.
-        driver_cpu_s, detector_cpu_s: processor time of the two nodes.
+        driver_cpu_s: processor time of the driver.
+        detector_cpu: that of the detector for each second of sensor time after the first 500 ms.
         behind_s: how late the driver was at the worst.
         values: the detector's last diagnostics.
         share: least share of events taken that the detector reported.
@@ -71,7 +73,7 @@ class Run:
     late_ms: list[float] = field(default_factory=list)
     rpm: list[list[float]] = field(default_factory=list)
     driver_cpu_s: float = 0.0
-    detector_cpu_s: float = 0.0
+    detector_cpu: float = float("nan")
     behind_s: float = 0.0
     values: dict[str, str] = field(default_factory=dict)
     share: float = 1.0
@@ -167,6 +169,8 @@ def driver_of(path: Path, run: Run) -> NodeProcess:
             "replay.rate": run.rate,
             "replay.window_us": MESSAGE_US,
             "replay.duration_us": run.end_us - run.begin_us,
+            # Tells when the events of a window have been sent.
+            "outputs.publish_clock": True,
         },
     )
 
@@ -187,40 +191,60 @@ def run_relay(path: Path, run: Run) -> None:
 
 
 class Listener:
-    """Takes results and diagnostics while a replay runs."""
+    """Takes results and diagnostics while a replay runs.
 
-    def __init__(self, run: Run) -> None:
+    Args:
+        run: filled in.
+        detector_pid: process of the detector.
+    """
+
+    def __init__(self, run: Run, detector_pid: int) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
         from evio_ros.msg import RotationStateArray
+        from rosgraph_msgs.msg import Clock
 
         from evio_ros.ros.quality_of_service import results_quality
         from evio_ros.ros.rotation_listener import LocalNode
 
         self.run = run
-        self.begin_s: float | None = None
         self.latest_s = time.monotonic()
         self.last_end_us = 0
         self.ready: set[str] = set()
         self.local = LocalNode("graph_bench")
+        self._pid = detector_pid
+        self._sent_s: dict[tuple[int, int], float] = {}
+        # Sensor time and the detector's processor time after the first 500 ms.
+        self._settled: tuple[int, float] | None = None
         node = self.local.node
+        node.create_subscription(Clock, "/clock", self.note_sent, results_quality())
         node.create_subscription(
             RotationStateArray, "rotation_states", self.take, results_quality()
         )
         node.create_subscription(DiagnosticArray, "/diagnostics", self.note, 100)
 
+    def note_sent(self, message) -> None:
+        """All events before a time have been sent."""
+        self._sent_s[message.clock.sec, message.clock.nanosec] = time.monotonic()
+
     def take(self, message) -> None:
-        """A window's rotors."""
-        run = self.run
-        now_s, end_us = time.time(), message.window_end
+        """A window's rotors; what fusion sends while it hears of no window is none."""
+        run, end_us = self.run, message.window_end
+        if end_us <= self.last_end_us:
+            return
         self.latest_s, self.last_end_us = time.monotonic(), end_us
-        stamp_s = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
-        # Stamps go with sensor time, at any rate, from when the first message was due.
-        first_us = run.begin_us + MESSAGE_US
-        first_s = stamp_s - 1e-6 * (end_us - first_us)
-        due_s = first_s + 1e-6 * (end_us - first_us) / run.rate
-        if end_us > run.begin_us + SETTLE_US:
-            run.late_ms.append(1e3 * (now_s - due_s))
-            run.rpm.append([state.rpm for state in message.states if state.confidence >= 0.5])
+        if end_us <= run.begin_us + SETTLE_US:
+            return
+        stamp = message.header.stamp
+        sent_s = self._sent_s.get((stamp.sec, stamp.nanosec))
+        if sent_s is not None:
+            run.late_ms.append(1e3 * (self.latest_s - sent_s))
+        run.rpm.append([state.rpm for state in message.states if state.confidence >= 0.5])
+        used_s = cpu_s(self._pid)
+        if self._settled is None:
+            self._settled = end_us, used_s
+        elif end_us > self._settled[0]:
+            span_s = 1e-6 * (end_us - self._settled[0])
+            run.detector_cpu = (used_s - self._settled[1]) / span_s
 
     def note(self, message) -> None:
         """How nodes are doing."""
@@ -239,9 +263,8 @@ def run_graph(path: Path, run: Run) -> None:
     """Play to the detector and the fusion node."""
     parameters = {"window_us": WINDOW_US, "step_us": STEP_US}
     with NodeProcess("rotation_detector", parameters) as detector, NodeProcess("fusion"):
-        listener = Listener(run)
+        listener = Listener(run, detector.pid)
         spin(listener, START_S, lambda: {"/rotation_detector", "/fusion"} <= listener.ready)
-        used_s = cpu_s(detector.pid)
         with driver_of(path, run) as driver:
             before_s = driver_s = 0.0
             end_s = time.monotonic() + START_S + 3 * run.played_s / run.rate
@@ -253,7 +276,6 @@ def run_graph(path: Path, run: Run) -> None:
             run.driver_cpu_s = driver_s - before_s
         listener.latest_s = time.monotonic()
         spin(listener, START_S, lambda: time.monotonic() - listener.latest_s > QUIET_S)
-        run.detector_cpu_s = cpu_s(detector.pid) - used_s
         listener.local.__exit__()
 
 
@@ -264,22 +286,29 @@ def spin(listener: Listener, at_most_s: float, until) -> None:
         listener.local.spin_once(0.05)
 
 
-def analyze_cpu(path: Path, length_us: int) -> float:
-    """Processor time of `evio analyze` for each second of sensor time, without its start."""
+def analyze_cpu(path: Path, length_us: int, paced: bool) -> float:
+    """Processor time of `evio analyze` for each second of sensor time after the first 500 ms.
+
+    Args:
+        path: the recording.
+        length_us: how much of it.
+        paced: whether to wait for the time of each step.
+    """
     parameters = RotationDetectorParameters(window_us=WINDOW_US, step_us=STEP_US)
+    begin_s, used_s = time.monotonic(), 0.0
     with open_recording(str(path)) as source:
-        for _ in measure_source(source, parameters, 0, 400_000):
-            pass
-        start = time.process_time()
-        for _ in measure_source(source, parameters, 0, length_us):
-            pass
-    return (time.process_time() - start) / (1e-6 * length_us)
+        for measurement in measure_source(source, parameters, 0, length_us):
+            if measurement.t_us <= SETTLE_US:
+                used_s = time.process_time()
+            if paced:
+                time.sleep(max(begin_s + 1e-6 * measurement.t_us - time.monotonic(), 0.0))
+    return (time.process_time() - used_s) / (1e-6 * (length_us - SETTLE_US))
 
 
-def row_of(run: Run, fans: int, mev_s: float, analyze: float) -> list[str]:
+def row_of(run: Run, fans: int, mev_s: float, analyze: tuple[float, float]) -> list[str]:
     """A line of the table."""
     p50, p99 = np.percentile(run.late_ms, (50, 99)) if run.late_ms else (np.nan, np.nan)
-    detector = run.detector_cpu_s / run.played_s
+    free, paced = analyze
     return [
         f"{fans}",
         f"{run.rate:g}",
@@ -291,17 +320,20 @@ def row_of(run: Run, fans: int, mev_s: float, analyze: float) -> list[str]:
         f"{run.error:.0e}",
         f"{p50:.1f}",
         f"{p99:.1f}",
+        run.values.get("wait_in_queue_p99_ms", "?"),
         f"{1e3 * run.behind_s:.0f}",
         f"{run.driver_cpu_s / run.played_s:.2f}",
-        f"{detector:.2f}",
-        f"{detector / analyze:.1f}",
+        f"{run.detector_cpu:.2f}",
+        f"{run.detector_cpu / free:.1f}",
+        f"{run.detector_cpu / paced:.1f}",
         f"{run.values.get('regions_searched', '?')}/{run.values.get('gaps', '?')}",
     ]
 
 
 COLUMNS = (
     *("fans", "rate", "Mev/s", "relay lost", "lost", "share taken", "locked", "error"),
-    *("p50 ms", "p99 ms", "driver late ms", "driver CPU", "detector CPU", "x analyze"),
+    *("p50 ms", "p99 ms", "queue p99 ms", "driver late ms", "driver CPU", "detector CPU"),
+    *("x analyze", "x paced"),
     "searches/gaps",
 )
 
@@ -335,8 +367,12 @@ def main() -> int:
                 compose(fans, seconds, path)
             with open_recording(str(path)) as source:
                 mev_s = path.stat().st_size / DAT_BYTES / (source.end_us - source.start_us)
-            analyze = analyze_cpu(path, min(ANALYSED_US, round(1e6 * seconds)))
-            console.print(f"evio analyze takes {analyze:.2f} s for each second of {fans} fans")
+            length_us = min(ANALYSED_US, round(1e6 * seconds))
+            analyze = analyze_cpu(path, length_us, False), analyze_cpu(path, length_us, True)
+            console.print(
+                f"evio analyze takes {analyze[0]:.2f} s for each second of {fans} fans, "
+                f"{analyze[1]:.2f} s where it waits for each step"
+            )
             for rate in rates:
                 run = Run(rate, 0, round(1e6 * options.seconds * rate))
                 if not options.no_relay:

@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 from evio_ros.msg import RotationState, RotationStateArray
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import results_quality
+from evio_ros.ros.raw_rotation_states import serialised_estimates
 from evio_ros.ros.rotation_listener import LocalNode
-from evio_ros.ros.rotation_messages import state_array
 
 __all__ = ["NodeCost", "node_cost"]
 
@@ -102,7 +103,8 @@ def node_cost(
         joints: whether somebody listens to joint states too.
     """
     header = Header(frame_id="camera")
-    messages = [state_array(found, header, t_us, 100_000, 1000) for t_us, found in windows]
+    written = [serialised_estimates(found, header, t_us, 100_000, 1000) for t_us, found in windows]
+    messages = [deserialize_message(data, RotationStateArray) for data in written]
     with LocalNode("fusion_bench") as local, NodeProcess("fusion", parameters) as fusion:
         detector = _Detector(local, joints)
         detector.wait()

@@ -141,7 +141,11 @@ FAILURES: dict[str, dict[str, str]] = {
     "rotation_detector": {
         **_EVENTS_FAILURES,
         "events come faster than they can be worked on": "An unbiased share of them is taken, "
-        "`share_taken`, and rotors stay locked; WARN. See `overload.*`.",
+        "`share_taken`, and rotors stay locked; WARN. Messages that have waited for two and a half "
+        "times `overload.longest_wait_us` are dropped, counted in `messages_lost`.",
+        "a recording starts again, or time goes back": "Rotors are searched for anew, with new "
+        "numbers. The log tells it once, and nothing of rotors that are found again where they "
+        "were.",
         "no rotor is found": "The message tells the most likely reason, `no_rotor_<n>` that of "
         "each place that was searched.",
         "the file of known discs is broken": "The node is not configured; exit code 2.",

@@ -22,7 +22,8 @@ from evio_ros.ros.event_subscription import ReceptionStatistics, SensorClock
 from evio_ros.ros.kernel_log import compilation_logged
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import EventsQualityParameters, results_quality
-from evio_ros.ros.rotation_messages import rotor_values, state_array
+from evio_ros.ros.raw_rotation_states import serialised_estimates
+from evio_ros.ros.rotation_messages import rotor_values
 from evio_ros.ros.rotor_log import RotorLog
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
@@ -89,6 +90,7 @@ class RotationDetectorNode(EvioNode):
         self._events = subscribe_to_events(
             self, _BYTES_PER_PIXEL, self._take, lambda n: self._load.choose(n)
         )
+        self._events.queue.limits_s = self._load.wait_limits_s
         self._received = self._events.statistics
 
     def deactivate(self) -> None:
@@ -171,16 +173,15 @@ class RotationDetectorNode(EvioNode):
         self._log.note(part.end_us, rotors)
         header = clock.header(part.end_us)
         window_us = detector.parameters.window_us
-        self._publisher.publish(
-            state_array(rotors, header, part.end_us, window_us, self._events_of_step)
-        )
+        data = serialised_estimates(rotors, header, part.end_us, window_us, self._events_of_step)
+        self._publisher.publish(data)
         self._events_of_step = 0
         self._delay.note_age(header.stamp, self.get_clock())
         detector.search()
         self._load.end_search()
         queue = self._events.queue
         self._load.end_step(detector.parameters.step_us, queue.busy_s, queue.waiting_s, len(queue))
-        queue.longest_wait_s = self._load.longest_wait_s
+        queue.limits_s = self._load.wait_limits_s
 
     def _may_search(self) -> bool:
         """Whether a work unit of the search may be done now, see `LoadControl.may_search`."""

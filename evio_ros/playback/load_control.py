@@ -48,8 +48,11 @@ _DEAD_BAND = 0.1
 """Relative changes of the share below this are not made."""
 _HOLD_S = 1.0
 """All events have been taken for so long when thinning ends."""
-_DROPPED_AFTER_S = 0.15
-"""Messages that have waited for so long are to be dropped where the share can't get any smaller."""
+_DROPPED_AFTER_S, _LIMIT_AT_LEAST_S = 0.15, 0.6
+"""Messages that have waited for so long are to be dropped where the share can't get any smaller:
+single ones, and all that have waited for longer than the second."""
+_DROPPED_AFTER, _LIMIT = 2.0, 2.5
+"""The same where it can, in longest waits."""
 _PACE_S = 0.25
 """The pace is that of so much time, at least."""
 _SEARCH_SHARE, _IDLE_SEARCH_SHARE = 0.3, 0.6
@@ -69,7 +72,8 @@ class OverloadParameters(Parameters):
         minimum=1_000,
         maximum=10_000_000,
         doc="Messages may wait for so long, by the clock, before only a share of the events is "
-        "taken.",
+        "taken. Where they have waited for twice as long single ones are dropped, and all of "
+        "those that have waited for two and a half times as long.",
     )
     longest_queue: int = parameter(
         100,
@@ -119,14 +123,17 @@ class LoadControl:
         self._is_searching = False
 
     @property
-    def longest_wait_s(self) -> float:
-        """Messages that wait for longer than this should be dropped.
+    def wait_limits_s(self) -> tuple[float, float]:
+        """For how long messages may wait before single ones are dropped, and at the most.
 
-        Sooner where even the least share of the events is too much.
+        Less long where even the least share of the events is too much.
         """
         if self._least_share >= 1.0:
-            return math.inf
-        return _DROPPED_AFTER_S if self.share <= self._least_share else 2.0 * self._wait_s
+            return math.inf, math.inf
+        single_s, all_s = _DROPPED_AFTER * self._wait_s, _LIMIT * self._wait_s
+        if self.share <= self._least_share:
+            return min(_DROPPED_AFTER_S, single_s), min(_LIMIT_AT_LEAST_S, all_s)
+        return single_s, all_s
 
     @property
     def load(self) -> float:

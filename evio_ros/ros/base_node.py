@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from abc import abstractmethod
@@ -286,6 +287,9 @@ class EvioNode(LifecycleNode):
             raise
         self._active_since_s = time.monotonic()
         self._is_active = True
+        if not gc.isenabled():  # while all was loaded
+            gc.freeze()
+            gc.enable()
 
     def _deactivate(self) -> None:
         self._is_active = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ def compilation_logged(node: Node) -> Iterator[None]:
     """Write a line now and then while something is compiled."""
 
     def tell(compiled: int) -> None:
+        gc.enable()  # unlike loading kernels, compiling them makes much garbage
         node.get_logger().info(
             f"compiling kernels for the first time, about a minute: {compiled} done",
             throttle_duration_sec=_LINE_EVERY_S,

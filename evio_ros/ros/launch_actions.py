@@ -48,7 +48,7 @@ _NODES = (
 _BUILT_IN = "scene:fan"
 _EXIT_ERROR = 2
 """Exit code of a node that has said what is wrong, and would say so again."""
-_RESPAWN_S = 0.2
+_RESPAWN_S = 0.05
 _CRASHES, _CRASHES_S = 5, 60.0
 """A node that crashes so often in so many seconds is not started again."""
 _NO_SOURCE = (

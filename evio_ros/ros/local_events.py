@@ -58,7 +58,7 @@ class LocalInbox(WorkQueue):
         super().__init__(node, take, lambda message: _EVENT_BYTES * len(message.window.events))
         self.name = node.get_fully_qualified_name()
         self.taken = -1
-        self._arrived: deque[LocalMessage] = deque(maxlen=depth)
+        self._arrived: deque[tuple[LocalMessage, float]] = deque(maxlen=depth)
         self._node = node
         self._made_s = time.monotonic()
 
@@ -68,13 +68,13 @@ class LocalInbox(WorkQueue):
 
     def put(self, message: LocalMessage) -> None:
         """Leave a message; called by the driver's thread."""
-        self._arrived.append(message)
+        self._arrived.append((message, time.monotonic()))
         self._more.trigger()
 
     def fetch(self) -> None:
         """Take over what the driver has left."""
         while self._arrived:
-            self._append(self._arrived.popleft())
+            self._append(*self._arrived.popleft())
 
     def _work(self) -> None:
         self.fetch()

@@ -13,27 +13,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerGuardCondition
+from rclpy.subscription import Subscription
 
 from evio_ros.thinning import kept_messages
 
 __all__ = ["MessageQueue", "WorkQueue"]
 
 _TURN_S = 0.02
-"""After so long other callbacks of the node have their turn."""
+"""After so long at work other callbacks of the node have their turn."""
+_PATIENCE_S = 0.1
+"""For so long the next message is waited for without the executor, unless that is needed."""
 _MOST_BYTES = 1 << 28
-_DROP_EVERY_S, _URGENT_EVERY_S = 0.02, 0.25
-_URGENT = 4.0
+_DROP_EVERY_S = 0.02
 _FEWEST_DROPPED_OF = 8
 """What waits takes no more memory than the first. Where messages have waited for too long, single
-ones are dropped, so often at the most; where for so many times as long, gaps may grow. But only
-where so many wait: a driver that waits itself for them to be taken sends fewer ahead."""
+ones are dropped, so often at the most. But only where so many wait: a driver that waits itself for
+them to be taken sends fewer ahead."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A message, its size, when it was taken over, and whether the one before it was dropped."""
+    """A message, its size, when it came, and whether the one before it was dropped."""
 
     message: Any
     size: int
@@ -50,13 +54,14 @@ class WorkQueue:
         size_of: bytes of a message, about.
 
     Attributes:
-        longest_wait_s: where messages have waited for longer, every second one is dropped.
+        limits_s: where messages have waited for longer than the first, every second one is dropped;
+            those that have waited for longer than the second all are, but for the newest.
     """
 
     def __init__(
         self, node: Node, take: Callable[[Any], None], size_of: Callable[[Any], int]
     ) -> None:
-        self.longest_wait_s = math.inf
+        self.limits_s = math.inf, math.inf
         self._take = take
         self._size_of = size_of
         self._waiting: deque[_Waiting] = deque()
@@ -99,24 +104,27 @@ class WorkQueue:
     def fetch(self) -> None:
         """Take over what waits elsewhere; it is called while a message is worked on."""
 
-    def _append(self, message: Any) -> None:
+    def _append(self, message: Any, came_s: float) -> None:
+        """Take over a message that came at a time by the monotonic clock."""
         size = self._size_of(message)
-        self._waiting.append(_Waiting(message, size, time.monotonic()))
+        self._waiting.append(_Waiting(message, size, came_s))
         self._bytes += size
         self._drop_some()
 
     def _drop_some(self) -> None:
         """Drop messages where they wait for too long, or there is no room for them."""
+        if len(self._waiting) < _FEWEST_DROPPED_OF:
+            return
         now_s = time.monotonic()
+        single_s, all_s = self.limits_s
+        self._drop_before(now_s - all_s)
         waiting_s = now_s - self._waiting[0].came_s
         is_full = self._bytes > _MOST_BYTES
-        is_urgent = is_full or waiting_s > _URGENT * self.longest_wait_s
-        is_due = now_s - self._dropped_s > (_URGENT_EVERY_S if is_urgent else _DROP_EVERY_S)
-        is_late = waiting_s > self.longest_wait_s and is_due
-        if len(self._waiting) < _FEWEST_DROPPED_OF or not (is_full or is_late):
+        is_due = now_s - self._dropped_s > _DROP_EVERY_S
+        if not is_full and not (is_due and waiting_s > single_s):
             return
         self._dropped_s = now_s
-        kept = kept_messages([it.follows_gap for it in self._waiting], is_urgent)
+        kept = kept_messages([it.follows_gap for it in self._waiting], is_full)
         before = [True, *kept[:-1]]
         self._waiting = deque(
             replace(it, follows_gap=it.follows_gap or not is_before_kept)
@@ -125,8 +133,30 @@ class WorkQueue:
         )
         self._bytes = sum(it.size for it in self._waiting)
 
+    def _drop_before(self, oldest_s: float) -> None:
+        """Drop messages that came before a time, but for the newest one."""
+        waiting = self._waiting
+        if waiting[0].came_s >= oldest_s:
+            return
+        while len(waiting) > 1 and waiting[0].came_s < oldest_s:
+            self._bytes -= waiting.popleft().size
+        waiting[0] = replace(waiting[0], follows_gap=True)
+
+    def wait(self) -> bool:
+        """Wait for what comes next; whether it has come before anything else of the node."""
+        return False
+
     def _work(self) -> None:
-        """Hand on what waits, as long as other callbacks may wait."""
+        """Hand on what waits and what comes next, as long as other callbacks may wait."""
+        self._work_off()
+        while not self._waiting and self.wait():
+            self.fetch()
+            self._work_off()
+        if self._waiting:
+            self._more.trigger()
+
+    def _work_off(self) -> None:
+        """Hand on what waits."""
         self._began_s = begin_s = time.monotonic()
         while self._waiting and time.monotonic() - begin_s < _TURN_S:
             self._drop_some()
@@ -138,8 +168,6 @@ class WorkQueue:
         self._busy_s += time.monotonic() - begin_s
         self._began_s = None
         self._waited_s = 0.0
-        if self._waiting:
-            self._more.trigger()
 
 
 class MessageQueue(WorkQueue):
@@ -170,14 +198,91 @@ class MessageQueue(WorkQueue):
         # rclpy passes what the middleware knows of a message to who has two arguments.
         receive: Callable[..., None] = self._receive
         self.subscription = node.create_subscription(message_type, topic, receive, quality, raw=raw)
+        self._wait = _MessageWait(node, self.subscription)
+        self._newest_s = time.monotonic()
+
+    def wait(self) -> bool:
+        """Wait for the next message."""
+        return self._wait.wait(_PATIENCE_S)
 
     def fetch(self) -> None:
         """Take over what waits in the middleware."""
         handle, kind = self.subscription.handle, self.subscription.msg_type
         with handle:
             while (taken := handle.take_message(kind, self.subscription.raw)) is not None:
-                self._append(taken)
+                self._take_over(*taken)
 
     def _receive(self, message: Any, info: Mapping[str, Any]) -> None:
-        self._append((message, info))
+        self._take_over(message, info)
         self._work()
+
+    def _take_over(self, message: Any, info: Mapping[str, Any]) -> None:
+        age_s = 1e-9 * (time.time_ns() - info["received_timestamp"])
+        # The machine's clock may be set meanwhile; messages come in order all the same.
+        now_s = time.monotonic()
+        self._newest_s = min(max(now_s - age_s, self._newest_s), now_s)
+        self._append((message, info), self._newest_s)
+
+
+class _MessageWait:
+    """Waits, within a callback of a node, for a subscription of the same node.
+
+    A turn of rclpy's executor asks every entity of its node in Python, which costs several times as
+    much as waiting for all of them in the middleware.
+
+    Args:
+        node: the node.
+        subscription: the subscription.
+    """
+
+    def __init__(self, node: Node, subscription: Subscription) -> None:
+        self._node = node
+        self._subscription = subscription
+        # Signals end the wait at once.
+        self._signal = SignalHandlerGuardCondition(context=node.context)
+
+    def wait(self, most_s: float) -> bool:
+        """Wait until a message has come, or the executor is needed for something else.
+
+        Args:
+            most_s: for so long at the most.
+
+        Returns:
+            Whether a message has come and nothing else.
+        """
+        try:
+            return self._ready(most_s) == [self._subscription.handle.pointer]
+        except RuntimeError:
+            return False  # all is being shut down, which the executor knows how to tell
+
+    def _ready(self, most_s: float) -> list[int]:
+        """Handles of what is ready, of all that a node has but for events of the middleware."""
+        node = self._node
+        subscriptions = list(node.subscriptions)
+        guards = [*node.guards, self._signal]
+        timers, clients, services = list(node.timers), list(node.clients), list(node.services)
+        waits = rclpy_implementation.WaitSet(
+            len(subscriptions),
+            len(guards),
+            len(timers),
+            len(clients),
+            len(services),
+            0,
+            node.context.handle,
+        )
+        waits.clear_entities()
+        for entities, add in (
+            (subscriptions, waits.add_subscription),
+            (guards, waits.add_guard_condition),
+            (timers, waits.add_timer),
+            (clients, waits.add_client),
+            (services, waits.add_service),
+        ):
+            for entity in entities:
+                add(entity.handle)
+        waits.wait(round(1e9 * most_s))
+        return [
+            pointer
+            for kind in ("subscription", "guard_condition", "timer", "client", "service")
+            for pointer in waits.get_ready_entities(kind)
+        ]

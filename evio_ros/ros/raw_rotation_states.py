@@ -20,14 +20,20 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import RotationStateArray
 from evio_ros.ros.rotation_messages import UNKNOWN_VARIANCE
-from evio_ros.rotor_state import RotorState
-from evio_ros.units import RAD_S_PER_RPM
+from evio_ros.rotor_state import BladeState, RotorState, Source
+from evio_ros.units import RAD_S_PER_RPM, TURN_RAD
 
-__all__ = ["RawRotationStates", "SerialisedStates", "read_rotation_states"]
+__all__ = [
+    "RawRotationStates",
+    "SerialisedStates",
+    "read_rotation_states",
+    "serialised_estimates",
+]
 
 _LITTLE_ENDIAN_CDR = b"\x00\x01\x00\x00"
 _LARGEST_VARIANCE = 1e18
@@ -73,6 +79,7 @@ _BEFORE_COVARIANCE, _AFTER_COVARIANCE = struct.Struct("<qI4xQ8dB7x7d"), struct.S
 _BLADE = struct.Struct("<I4x5d")  # its covariance follows
 _BLADE_BYTES = _BLADE.size + 8 * 16
 _NORMAL = struct.Struct("<12d")  # and its covariance
+_UNKNOWN_BLADE = np.diag([UNKNOWN_VARIANCE] * 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,21 @@ class SerialisedStates:
         return body
 
 
+def serialised_estimates(
+    estimates: Sequence[RotorEstimate], header: Header, end_us: int, length_us: int, events: int
+) -> bytes:
+    """All rotors of a window, as a detector measured them, as a RotationStateArray.
+
+    Args:
+        estimates: the rotors; none gives an empty array.
+        header: its stamp is the ROS time of the window's end.
+        end_us, length_us, events: as of `SerialisedStates.array`.
+    """
+    return SerialisedStates(list(map(_state_of, estimates)), header).array(
+        end_us, length_us, events
+    )
+
+
 def _aligned(place: int, size: int) -> int:
     return place + -place % size
 
@@ -233,6 +255,43 @@ def _as_field(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _state_of(estimate: RotorEstimate) -> RotorState:
+    """An estimate with what is not estimated: unknown variances, no motion of the blades' tips."""
+    deviations = (estimate.angle_std_rad, estimate.rpm_std, *estimate.center_std)
+    variances = [one**2 if math.isfinite(one) else UNKNOWN_VARIANCE for one in deviations]
+    return RotorState(
+        id=estimate.id,
+        t_us=estimate.t_us,
+        window_us=estimate.window_us,
+        events=estimate.events,
+        rpm=estimate.rpm,
+        rpm_std=estimate.rpm_std,
+        rpm_rate=0.0,
+        angle_rad=estimate.angle_rad,
+        turns=estimate.turns,
+        blade_count=estimate.blade_count,
+        center=estimate.center,
+        axes=estimate.axes,
+        tilt_rad=estimate.tilt_rad,
+        velocity=estimate.velocity,
+        covariance=np.diag([*variances, UNKNOWN_VARIANCE, UNKNOWN_VARIANCE]),
+        confidence=estimate.confidence,
+        sources=Source.ROTATION_DETECTOR,
+        blades=_blades(estimate),
+    )
+
+
+def _blades(estimate: RotorEstimate) -> tuple[BladeState, ...]:
+    count = estimate.blade_count
+    angles = (estimate.angle_rad + TURN_RAD * np.arange(count) / max(count, 1)) % TURN_RAD
+    x, y = Ellipse(estimate.center, estimate.axes, estimate.tilt_rad).image_point(1.0, angles)
+    tips = zip(angles.tolist(), x.tolist(), y.tolist(), strict=True)
+    return tuple(
+        BladeState(index, angle, (x, y), (0.0, 0.0), _UNKNOWN_BLADE)
+        for index, (angle, x, y) in enumerate(tips)
+    )
+
+
 def _body(state: RotorState) -> bytes:
     """A state from its window's end on, to be written where numbers of eight bytes may be."""
     parts = [
@@ -246,7 +305,7 @@ def _body(state: RotorState) -> bytes:
             state.rpm * RAD_S_PER_RPM,
             state.rpm_std * RAD_S_PER_RPM,
             state.angle_rad,
-            math.sqrt(state.covariance[0, 0]),
+            _deviation(state.covariance[0, 0]),
             state.turns,
             state.blade_count,
             *state.center,
@@ -265,6 +324,10 @@ def _body(state: RotorState) -> bytes:
     # The group and the strings end where numbers of four bytes may be.
     normal = _NORMAL.pack(*state.normal, *state.normal_covariance)
     return _padded(b"".join(parts), 8) + normal
+
+
+def _deviation(variance: float) -> float:
+    return math.inf if variance == UNKNOWN_VARIANCE else math.sqrt(variance)
 
 
 def _text(text: str) -> bytes:

@@ -10,11 +10,11 @@ from geometry_msgs.msg import Point
 from ros_probe import Probe, diagnostics_of, status_of
 from rotor_estimates import STEP_US, WINDOW_US, TurningFan
 from sensor_msgs.msg import JointState
+from state_messages import state_array
 from std_msgs.msg import Header
 
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import results_quality
-from evio_ros.ros.rotation_messages import state_array
 
 
 def test_all_usable_rotors_pass_and_the_most_confident_stands_alone():

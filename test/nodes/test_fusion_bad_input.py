@@ -18,12 +18,12 @@ from evio_ros.msg import Blade, RotationState, RotationStateArray
 from ros_probe import Probe, diagnostics_of, status_of
 from rotor_estimates import FAN, STEP_US, WINDOW_US, TurningFan
 from sensor_msgs.msg import CameraInfo
+from state_messages import state_array, state_message
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import results_quality
-from evio_ros.ros.rotation_messages import state_array, state_message
 from evio_ros.ros.stamps import stamp_of
 
 OFFSET_NS = 10**15

@@ -12,6 +12,7 @@ from rclpy.qos import QoSProfile
 from ros_probe import Probe
 from rotor_estimates import FAN
 from sensor_msgs.msg import CameraInfo
+from state_messages import state_array
 from std_msgs.msg import Header
 
 from evio_ros.ellipse import Ellipse
@@ -20,7 +21,6 @@ from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import results_quality
-from evio_ros.ros.rotation_messages import state_array
 from evio_ros.ros.stamps import stamp_of
 
 SIZE = SensorSize(320, 240)

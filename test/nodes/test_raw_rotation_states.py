@@ -10,11 +10,15 @@ import pytest
 from evio_ros.msg import Blade, RotationState, RotationStateArray
 from rclpy.serialization import deserialize_message, serialize_message
 from rotor_estimates import FAN
+from state_messages import state_array
 from std_msgs.msg import Header
 
 from evio_ros.errors import EventError
-from evio_ros.ros.raw_rotation_states import SerialisedStates, read_rotation_states
-from evio_ros.ros.rotation_messages import state_array
+from evio_ros.ros.raw_rotation_states import (
+    SerialisedStates,
+    read_rotation_states,
+    serialised_estimates,
+)
 from evio_ros.ros.stamps import stamp_of
 from evio_ros.rotor_state import BladeState, RotorState, Source
 
@@ -108,6 +112,18 @@ def test_states_are_written_as_the_middleware_writes_them(frame_id, text):
     empty = RotationStateArray(header=header, window_end=1)
     data = SerialisedStates([], header).array(1, 0, 0)
     assert deserialize_message(data, RotationStateArray) == empty
+
+
+@pytest.mark.parametrize("frame_id", TEXTS)
+def test_estimates_are_written_as_the_middleware_writes_them(frame_id):
+    header = Header(stamp=stamp_of(STAMP_NS), frame_id=frame_id)
+    known = [replace(FAN, id=number, blade_count=number, angle_rad=6.2) for number in range(5)]
+    unknown = replace(FAN, id=5, center_std=(math.inf, math.inf), angle_std_rad=math.inf)
+    for estimates in ([], known, [unknown, *known]):
+        expected = state_array(estimates, header, 200_000, 100_000, 2**40)
+        data = serialised_estimates(estimates, header, 200_000, 100_000, 2**40)
+        assert deserialize_message(data, RotationStateArray) == expected
+        assert len(data) == len(serialize_message(expected))
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -4,10 +4,11 @@ import math
 from dataclasses import replace
 
 import pytest
+from state_messages import state_array, state_message
 from std_msgs.msg import Header
 
 from evio_ros.estimate import RotorEstimate
-from evio_ros.ros.rotation_messages import estimate_of, state_array, state_message
+from evio_ros.ros.rotation_messages import estimate_of
 
 ESTIMATE = RotorEstimate(
     id=7,

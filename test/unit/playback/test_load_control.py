@@ -115,7 +115,7 @@ def test_a_node_that_is_to_take_all_events_does():
         control.end_step(MESSAGE_US, 10.0 * step, 5.0, 100)
     assert control.choose(5) == (None, 1.0)
     assert not control.is_thinning
-    assert control.longest_wait_s == math.inf
+    assert control.wait_limits_s == (math.inf, math.inf)
 
 
 def test_a_driver_that_waits_for_the_node_is_no_overload():
@@ -152,3 +152,15 @@ def test_the_share_taken_is_reported_since_the_last_report():
     assert control.values()["share_taken"] == pytest.approx(175 / 400, abs=0.01)
     control.choose(400)
     assert control.values()["share_taken"] == pytest.approx(0.25, abs=0.01)
+
+
+def test_messages_may_wait_as_the_parameter_says_and_less_long_at_the_least_share():
+    control = LoadControl(OverloadParameters(longest_wait_us=400_000))
+    assert control.wait_limits_s == pytest.approx((0.8, 1.0))
+    for longest_wait_us, limits_s in ((400_000, (0.15, 0.6)), (20_000, (0.04, 0.05))):
+        chosen = OverloadParameters(longest_wait_us=longest_wait_us)
+        control = LoadControl(chosen)
+        for step in range(1, 200):
+            control.end_step(MESSAGE_US, 10.0 * step, 5.0, 100)
+        assert control.share == chosen.least_share
+        assert control.wait_limits_s == pytest.approx(limits_s)
