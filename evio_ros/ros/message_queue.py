@@ -218,7 +218,8 @@ class MessageQueue(WorkQueue):
         self._work()
 
     def _take_over(self, message: Any, info: Mapping[str, Any]) -> None:
-        age_s = 1e-9 * (time.time_ns() - info["received_timestamp"])
+        received_ns = info["received_timestamp"]  # 0 where the middleware does not know
+        age_s = 1e-9 * (time.time_ns() - received_ns) if received_ns > 0 else 0.0
         # The machine's clock may be set meanwhile; messages come in order all the same.
         now_s = time.monotonic()
         self._newest_s = min(max(now_s - age_s, self._newest_s), now_s)
