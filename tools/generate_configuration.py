@@ -70,7 +70,8 @@ What happens when a node ends:
 - **A mistake that a user can mend** (a file that is not there, a parameter out of range) is said in
   one line and ends the launch with exit status 1: the node would only say it again.
 - **A crash**: the node is started again, unless `respawn:=false`; one that crashes five times in
-  a minute is given up, with exit status 1.
+  a minute is given up, with exit status 1. States are back 2 to 3 s after the crash, where the
+  machine has the two seconds of processor time that a detector takes to start.
 
 Ctrl-C and SIGTERM end a node with exit code 0, at whatever moment. Nodes also end, in order, when
 their launch does: `ros2 launch` itself leaves its nodes running when it gets SIGTERM or is killed.

@@ -21,7 +21,7 @@ from evio_ros.compilation import compilation_interrupted
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.local_events import compose
-from evio_ros.ros.process import closed_code, complain, start_ros
+from evio_ros.ros.process import closed_code, complain, other_ports, start_ros
 from evio_ros.ros.signal_watch import ended_by_signals, ignore_signals
 
 __all__ = ["main"]
@@ -99,7 +99,8 @@ def _run(nodes: list[_SpunNode]) -> None:
     if "driver" in names:
         compose()
     start_ros()
-    made = [make() for make in _classes(names)]
+    with other_ports():
+        made = [make() for make in _classes(names)]
     for node in made:
         node.companions = [other for other in made if other is not node]
     nodes += [_SpunNode(node) for node in made]

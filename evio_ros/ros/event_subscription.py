@@ -30,12 +30,14 @@ from evio_ros.ros.quality_of_service import (
 )
 from evio_ros.ros.raw_event_array import RawEventArray, read_event_array
 from evio_ros.ros.stamps import stamp_of
-from evio_ros.ros.steady_timer import steady_timer
+from evio_ros.ros.steady_timer import restart_timer, steady_timer
 from evio_ros.windowing import LONGEST_GAP_US
 
 __all__ = ["Choice", "EventSubscription", "ReceptionStatistics", "SensorClock"]
 
-_CONNECTION_POLL_S = 0.05
+_CONNECTION_POLL_S, _FLOWING_POLL_S = 0.05, 0.25
+"""Drivers are greeted so often, and less often while messages come: a turn of the executor costs as
+much as half of a message."""
 _MESSAGES_A_RECEIPT = 2
 """A receipt takes as long to send as a result. A driver that waits for them sends four messages
 ahead, so that it need not hear of each."""
@@ -190,7 +192,9 @@ class EventSubscription:
         self._drivers = 0
         # The last message that was worked on, how many were since the last receipt.
         self._seq = self._unreceipted = 0
-        steady_timer(node, _CONNECTION_POLL_S, self._greet)
+        # The last message when drivers were greeted before.
+        self._greeted_seq, self._poll_s = 0, _CONNECTION_POLL_S
+        self._greeting = steady_timer(node, _CONNECTION_POLL_S, self._greet)
         return queue
 
     def _greet(self) -> None:
@@ -203,6 +207,11 @@ class EventSubscription:
         if drivers > self._drivers:
             self._receipts.publish(EventReceipt(node=self._name, seq=_READY))
         self._drivers = drivers
+        poll_s = _CONNECTION_POLL_S if self._seq == self._greeted_seq else _FLOWING_POLL_S
+        self._greeted_seq = self._seq
+        if poll_s != self._poll_s:
+            self._poll_s = poll_s
+            restart_timer(self._greeting, poll_s)
 
     def _receive(self, data: bytes, info: Mapping[str, Any]) -> None:
         try:

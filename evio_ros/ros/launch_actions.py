@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -30,7 +31,7 @@ from evio_ros.ros.parameters_file import (
     written_parameters,
 )
 from evio_ros.ros.share import share_file, use_dds_profile
-from evio_ros.ros.signal_watch import STARTED_BY
+from evio_ros.ros.signal_watch import STARTED_AGAIN, STARTED_BY
 
 __all__ = ["Arguments", "description"]
 
@@ -235,7 +236,7 @@ class Arguments:
         options: dict[str, Any] = {} if executable == "container" else {"name": executable}
         ending = _Ending(executable, self.is_true("respawn"))
 
-        def make() -> Node:
+        def make(environment: Mapping[str, str]) -> Node:
             return Node(
                 package="evio_ros",
                 executable=executable,
@@ -243,14 +244,14 @@ class Arguments:
                 remappings=self._remappings(),
                 arguments=arguments,
                 # Killed or terminated, launch leaves its nodes to themselves.
-                additional_env={STARTED_BY: str(os.getpid())},
+                additional_env={STARTED_BY: str(os.getpid()), **environment},
                 output="screen",
                 on_exit=ending.entities,
                 **options,
             )
 
-        ending.make = make
-        return make()
+        ending.make_again = partial(make, {STARTED_AGAIN: "1"})
+        return make({})
 
     def _remappings(self) -> list[tuple[str, str]]:
         topic = self.values.get("events", "")
@@ -277,13 +278,13 @@ class _Ending:
     Attributes:
         name: executable of the process.
         respawn: whether it is started again after a crash.
-        make: makes the process anew.
+        make_again: makes the process anew.
         crashes_s: when it crashed.
     """
 
     name: str
     respawn: bool
-    make: Callable[[], Node] = field(init=False)
+    make_again: Callable[[], Node] = field(init=False)
     crashes_s: list[float] = field(default_factory=list)
 
     def entities(self, event: ProcessExited, context: LaunchContext) -> _Entities:
@@ -301,7 +302,7 @@ class _Ending:
         if len(self.crashes_s) >= _CRASHES:
             how += f", {_CRASHES} times within {_CRASHES_S:g} s"
             return [OpaqueFunction(function=lambda _: _fail(how))]
-        again = TimerAction(period=_RESPAWN_S, actions=[self.make()])
+        again = TimerAction(period=_RESPAWN_S, actions=[self.make_again()])
         return [LogInfo(msg=f"{how}; it is started again"), again]
 
 

@@ -26,7 +26,7 @@ __all__ = ["MessageQueue", "WorkQueue"]
 _TURN_S = 0.02
 """After so long at work other callbacks of the node have their turn."""
 _PATIENCE_S = 0.1
-"""For so long the next message is waited for without the executor, unless that is needed."""
+"""For so long the next messages are waited for without the executor, unless that is needed."""
 _MOST_BYTES = 1 << 28
 _DROP_EVERY_S = 0.02
 _FEWEST_DROPPED_OF = 8
@@ -148,8 +148,9 @@ class WorkQueue:
 
     def _work(self) -> None:
         """Hand on what waits and what comes next, as long as other callbacks may wait."""
+        end_s = time.monotonic() + _PATIENCE_S
         self._work_off()
-        while not self._waiting and self.wait():
+        while not self._waiting and time.monotonic() < end_s and self.wait():
             self.fetch()
             self._work_off()
         if self._waiting:
@@ -217,7 +218,8 @@ class MessageQueue(WorkQueue):
         self._work()
 
     def _take_over(self, message: Any, info: Mapping[str, Any]) -> None:
-        age_s = 1e-9 * (time.time_ns() - info["received_timestamp"])
+        received_ns = info["received_timestamp"]  # 0 where the middleware does not know
+        age_s = 1e-9 * (time.time_ns() - received_ns) if received_ns > 0 else 0.0
         # The machine's clock may be set meanwhile; messages come in order all the same.
         now_s = time.monotonic()
         self._newest_s = min(max(now_s - age_s, self._newest_s), now_s)
@@ -256,33 +258,20 @@ class _MessageWait:
             return False  # all is being shut down, which the executor knows how to tell
 
     def _ready(self, most_s: float) -> list[int]:
-        """Handles of what is ready, of all that a node has but for events of the middleware."""
+        """Handles of what is ready of a node; its services and clients can wait a while."""
         node = self._node
-        subscriptions = list(node.subscriptions)
+        subscriptions, timers = list(node.subscriptions), list(node.timers)
         guards = [*node.guards, self._signal]
-        timers, clients, services = list(node.timers), list(node.clients), list(node.services)
-        waits = rclpy_implementation.WaitSet(
-            len(subscriptions),
-            len(guards),
-            len(timers),
-            len(clients),
-            len(services),
-            0,
-            node.context.handle,
-        )
+        counts = len(subscriptions), len(guards), len(timers), 0, 0, 0
+        waits = rclpy_implementation.WaitSet(*counts, node.context.handle)
         waits.clear_entities()
         for entities, add in (
             (subscriptions, waits.add_subscription),
             (guards, waits.add_guard_condition),
             (timers, waits.add_timer),
-            (clients, waits.add_client),
-            (services, waits.add_service),
         ):
             for entity in entities:
                 add(entity.handle)
         waits.wait(round(1e9 * most_s))
-        return [
-            pointer
-            for kind in ("subscription", "guard_condition", "timer", "client", "service")
-            for pointer in waits.get_ready_entities(kind)
-        ]
+        kinds = ("subscription", "guard_condition", "timer")
+        return [pointer for kind in kinds for pointer in waits.get_ready_entities(kind)]

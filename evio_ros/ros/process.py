@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import rclpy
@@ -15,9 +17,9 @@ from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.parameters_file import parameters_files, read_parameters_file
-from evio_ros.ros.signal_watch import ended_by_signals, ignore_signals
+from evio_ros.ros.signal_watch import STARTED_AGAIN, ended_by_signals, ignore_signals
 
-__all__ = ["closed_code", "complain", "run_node", "start_ros"]
+__all__ = ["closed_code", "complain", "other_ports", "run_node", "start_ros"]
 
 _EXIT_ERROR = 2
 """Exit code of a node that cannot start or go on for a reason that a user can mend."""
@@ -53,6 +55,34 @@ def start_ros() -> None:
         raise EvioError(_first_line(error)) from None
 
 
+@contextmanager
+def other_ports() -> Iterator[None]:
+    """Have nodes that are made within use other ports than a process that crashed before.
+
+    A process gets the ports of one that was killed. Others, which hold that one for alive, then
+    learn of the topics of the new process only when these are told again, seconds later. Where
+    `STARTED_AGAIN` is set, something else takes these ports meanwhile.
+    """
+    if STARTED_AGAIN not in os.environ:
+        yield
+        return
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context)
+    name = f"_ports_of_{os.getpid()}"
+    node = rclpy.create_node(
+        name,
+        context=context,
+        use_global_arguments=False,
+        enable_rosout=False,
+        start_parameter_services=False,
+    )
+    try:
+        yield
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
+
+
 def complain(error: EvioError) -> int:
     """Print why a process ends; gives its exit code."""
     print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
@@ -79,7 +109,8 @@ def _run(make: Callable[[], EvioNode]) -> int:
     code = 0
     try:
         start_ros()
-        node = make()
+        with other_ports():
+            node = make()
         install_signal_handlers(SignalHandlerOptions.ALL)
         _spin(node)
     except EvioError as error:

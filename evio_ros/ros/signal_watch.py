@@ -15,10 +15,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["STARTED_BY", "ended_by_signals", "ignore_signals"]
+__all__ = ["STARTED_AGAIN", "STARTED_BY", "ended_by_signals", "ignore_signals"]
 
 STARTED_BY = "EVIO_STARTED_BY"
 """Environment variable with the number of a process; when that ends, this one is to end too."""
+STARTED_AGAIN = "EVIO_STARTED_AGAIN"
+"""Environment variable that is set for a process which takes the place of one that crashed."""
 
 _GRACE_S = 3.0
 """How long an orderly end may take; launch sends SIGTERM after 5 s."""

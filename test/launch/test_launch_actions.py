@@ -20,7 +20,7 @@ from launch_ros.actions import Node
 from evio_ros.errors import EvioError
 from evio_ros.ros.launch_actions import Arguments
 from evio_ros.ros.launch_arguments import LAUNCH_FILES
-from evio_ros.ros.signal_watch import STARTED_BY
+from evio_ros.ros.signal_watch import STARTED_AGAIN, STARTED_BY
 
 _, DECLARED = LAUNCH_FILES["full"]
 CRASH, MISTAKE = 1, 2
@@ -200,6 +200,10 @@ def test_a_crashed_node_is_started_again():
     said, timer = after(driver, -9)
     assert isinstance(timer, TimerAction)
     assert "driver has been ended by SIGKILL; it is started again" in said.msg[0].text
+    (again,) = timer.actions
+    assert command_of(again) == command_of(driver)
+    # Beside the one that every node has.
+    assert STARTED_AGAIN in [name[0].text for name, _ in again.additional_env]
 
 
 @pytest.mark.parametrize(("code", "respawn"), [(MISTAKE, "true"), (CRASH, "false")])

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import time
 
-from evio_ros.ros.message_queue import WorkQueue
+import pytest
+from rclpy.qos import QoSProfile
+from ros_probe import Probe
+from std_msgs.msg import Int64
+
+from evio_ros.ros.message_queue import MessageQueue, WorkQueue
 
 EVERY_S = 0.002
 LONG_S = 0.01
@@ -88,3 +94,65 @@ def test_few_messages_are_never_dropped():
     stream.node.work()
     stream.node.work()
     assert stream.taken == list(range(6))
+
+
+@pytest.fixture
+def numbered():
+    """A queue on a topic of a node's own, its publisher, and what it has handed on."""
+    with Probe() as probe:
+        taken: list[int] = []
+        queue = MessageQueue(
+            probe.node,
+            Int64,
+            "numbers",
+            QoSProfile(depth=100),
+            lambda message, _: taken.append(message.data),
+            lambda _: 8,
+        )
+        publisher = probe.node.create_publisher(Int64, "numbers", QoSProfile(depth=100))
+        probe.wait_until(lambda: publisher.get_subscription_count() > 0)
+        yield probe, queue, publisher, taken
+
+
+def test_messages_wait_from_when_the_middleware_got_them(numbered):
+    probe, queue, publisher, taken = numbered
+    began_s = time.monotonic()
+    publisher.publish(Int64(data=1))
+    time.sleep(0.3)
+    queue.fetch()
+    assert 0.25 < queue.waiting_s <= time.monotonic() - began_s
+    probe.spin_once(0.0)
+    publisher.publish(Int64(data=2))
+    probe.wait_until(lambda: len(taken) == 2)
+    assert taken == [1, 2]
+
+
+def test_timers_and_others_of_the_node_have_their_turn_while_messages_come(numbered):
+    """A message each 5 ms, so that the next one is always waited for."""
+    probe, _, publisher, taken = numbered
+    ticks, others = [], []
+    probe.node.create_timer(0.02, lambda: ticks.append(time.monotonic()))
+    probe.node.create_subscription(Int64, "others", lambda _: others.append(1), 10)
+    other = probe.node.create_publisher(Int64, "others", 10)
+    probe.wait_until(lambda: other.get_subscription_count() > 0)
+    over = threading.Event()
+
+    def publish() -> None:
+        for number in itertools.count():
+            if over.wait(0.005):
+                return
+            publisher.publish(Int64(data=number))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        probe.spin_for(0.2)
+        before = len(ticks)
+        other.publish(Int64())
+        probe.spin_for(0.6)
+    finally:
+        over.set()
+        thread.join()
+    assert len(others) == 1
+    assert len(ticks) - before > 5
+    assert len(taken) > 20

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evio_ros.ros.signal_watch import STARTED_BY
+from evio_ros.ros.signal_watch import STARTED_AGAIN, STARTED_BY
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -107,3 +107,27 @@ def test_a_node_keeps_nothing_of_the_turns_of_its_executor():
     assert done.returncode == 0, done.stderr
     # One that wakes it at the end, and rclpy's own at most.
     assert int(done.stdout) <= 2
+
+
+_PORTS = """
+import os, rclpy
+from evio_ros.ros.process import other_ports
+rclpy.init()
+with other_ports():
+    node = rclpy.create_node("ports")
+fds = "/proc/self/fd/"
+own = {os.readlink(fds + fd) for fd in os.listdir(fds) if os.path.islink(fds + fd)}
+rows = [line.split() for line in open("/proc/self/net/udp").readlines()[1:]]
+print(*(int(row[1].partition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in own))
+"""
+
+
+def test_a_process_that_is_started_again_has_other_ports():
+    """Of those that a domain has, 250, the first two are for all its processes."""
+    first = 7400 + 250 * int(os.environ["ROS_DOMAIN_ID"])
+    found = []
+    for more in ({}, {STARTED_AGAIN: "1"}):
+        out = subprocess.check_output([sys.executable, "-c", _PORTS], env={**os.environ, **more})
+        found.append({int(port) for port in out.split()} & set(range(first + 2, first + 250)))
+    assert len(found[0]) == len(found[1]) == 2
+    assert found[0].isdisjoint(found[1])
