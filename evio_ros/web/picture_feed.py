@@ -96,7 +96,7 @@ class PictureFeed:
         self._number = 0
         self._picture: Picture | None = None
         self._jpeg: tuple[int, bytes] = (0, b"")
-        self._made = asyncio.Event()
+        self._made, self._wanted = asyncio.Event(), asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
 
     @property
@@ -119,6 +119,7 @@ class PictureFeed:
     async def after(self, number: int) -> tuple[int, Picture]:
         """The newest picture and its number, which is above `number`; waits for one."""
         while self._picture is None or self._number <= number:
+            self._wanted.set()
             await self._made.wait()
         return self._number, self._picture
 
@@ -139,6 +140,8 @@ class PictureFeed:
         shown: tuple[object, ...] = ()
         made_s = 0.0
         while self._viewers:
+            # None is drawn while all are busy with the last one.
+            await self._wanted.wait()
             view = self.view
             given = view.picture
             now = (view.newest_events_us(), view.states, given[0] if given else None, view.size)
@@ -147,6 +150,7 @@ class PictureFeed:
                 if picture is not None:
                     self._number += 1
                     self._picture = picture
+                    self._wanted.clear()
                     self._made.set()
                     self._made.clear()
                 shown, made_s = now, time.monotonic()

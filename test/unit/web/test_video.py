@@ -13,8 +13,9 @@ from fastapi import FastAPI
 from web_desk import Desk, ask, rotor, sample, served
 
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.representations.picture import Picture
 from evio_ros.web.live_view import Detection, EventSample, LiveView
-from evio_ros.web.picture_feed import picture_of
+from evio_ros.web.picture_feed import PictureFeed, picture_of
 from evio_ros.web.video import video_routes
 from evio_ros.web.web_server import WebServer
 
@@ -101,6 +102,34 @@ def test_the_picture_of_the_graph_comes_first(desk):
     given = np.full((4, 6, 3), 77, np.uint8)
     desk.view.put_picture(given)
     assert picture_of(desk.view) is given
+
+
+def test_no_picture_is_drawn_while_the_viewers_are_busy(desk, monkeypatch):
+    drawn = []
+
+    def draw(view: LiveView) -> Picture | None:
+        drawn.append(view.states)
+        return picture_of(view)
+
+    monkeypatch.setattr("evio_ros.web.picture_feed.picture_of", draw)
+
+    async def watch() -> list[int]:
+        feed = PictureFeed(desk.view, 200.0, 1)
+        counts = []
+        async with feed.watching():
+            number, _ = await feed.after(0)
+            for step in range(1, 20):
+                desk.view.put_state(sample(50_000 * step))
+                await asyncio.sleep(0.02)
+            counts.append(len(drawn))
+            await feed.after(number)
+            counts.append(len(drawn))
+        return counts
+
+    before, after = asyncio.run(watch())
+    assert before <= 2
+    assert after == before + 1
+    assert drawn[-1] == desk.view.states  # the newest
 
 
 def test_jpegs_follow_one_another(server):
