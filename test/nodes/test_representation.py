@@ -125,6 +125,8 @@ def test_picture_shows_the_events_and_the_rotors(desk, recording):
     desk.probe.wait_until(lambda: publisher.get_subscription_count() == 1)
     rotor = RotationState(id=1, rpm=1150.0, center_x=160.0, center_y=120.0)
     rotor.axis_major = rotor.axis_minor = 60.0
+    # The arrow outside the rim is above it.
+    rotor.angle = 4.7
     publisher.publish(RotationStateArray(window_end=first.end_us, states=[rotor]))
     desk.probe.spin_for(0.5)
     desk.send(second, 1)
