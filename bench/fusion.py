@@ -115,26 +115,26 @@ def honest(seeds: int) -> Table:
     """Normalised squares of errors and innovations, run by run."""
     columns = "angle", "speed", "NEES within", "innovations", "NIS within", "runs"
     table = Table("normalised squares, 1 expected", *columns)
-    inside_nees = inside_nis = runs = 0
+    inside_nees = inside_nis = runs = nis_runs = 0
     for scene in SCENES:
         squares = [honesty(track, blades) for track, blades in rotors_of(scene, seeds)]
-        nis = [np.mean(fused_of(scene, seed).nis) for seed in range(seeds)]
-        windows = len(fused_of(scene, 0).nis)
+        nis = [one for seed in range(seeds) for one in fused_of(scene, seed).nis.values()]
         nees_good = sum(_is_inside(sum(pair), 2, 1) for pair in squares)
-        nis_good = sum(_is_inside(2 * one * windows, 2, windows) for one in nis)
+        nis_good = sum(_is_inside(2 * sum(one), 2, len(one)) for one in nis)
         angle, turning = np.mean(squares, axis=0)
         table.add_row(
             scene,
             f"{angle:.2f}",
             f"{turning:.2f}",
             f"{nees_good} of {len(squares)}",
-            f"{np.mean(nis):.2f}",
-            f"{nis_good} of {seeds}",
+            f"{np.mean([np.mean(one) for one in nis]):.2f}",
+            f"{nis_good} of {len(nis)}",
             str(len(squares)),
         )
         inside_nees, inside_nis = inside_nees + nees_good, inside_nis + nis_good
-        runs += len(squares)
-    table.add_row("all", "", "", f"{inside_nees / runs:.0%}", "", "", str(runs))
+        runs, nis_runs = runs + len(squares), nis_runs + len(nis)
+    shares = f"{inside_nees / runs:.0%}", f"{inside_nis / nis_runs:.0%}"
+    table.add_row("all", "", "", shares[0], "", shares[1], str(runs))
     return table
 
 

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from node_reference import reference_text
 from security_policy import policy_text
 
@@ -167,6 +168,9 @@ def _number(value: float) -> str:
 def _yaml_value(value: bool | int | float | str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        # Never 2e-05: not every reader of YAML takes that for a number.
+        return np.format_float_positional(value, trim="0")
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 

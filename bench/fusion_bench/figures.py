@@ -76,13 +76,14 @@ class Fused:
 
     Attributes:
         tracks: one for each rotor of the truth.
-        nis: normalised squares of innovations of the rotation, over their number.
+        nis: of each rotor, the normalised squares of its innovations of the rotation, over their
+            number.
         outcomes: what became of estimates.
     """
 
     name: str
     tracks: dict[int, Track]
-    nis: list[float]
+    nis: dict[int, list[float]]
     outcomes: dict[str, int]
 
 
@@ -91,7 +92,7 @@ def fuse(run: Run) -> Fused:
     truth = run.truth
     assert truth is not None
     bank = RotorBank(FilterParameters(), BankParameters())
-    fused = Fused(run.name, {rotor.id: Track() for rotor in truth.rotors}, [], {})
+    fused = Fused(run.name, {rotor.id: Track() for rotor in truth.rotors}, {}, {})
     ends = [t_us for t_us, _ in run.windows]
     for index, (t_us, estimates) in enumerate(run.windows):
         bank.update(t_us, estimates)
@@ -105,7 +106,9 @@ def fuse(run: Run) -> Fused:
             _compare(track, rotor, state, estimates, run.window_us)
             _note_predictions(track, rotor, bank, state, next_us)
         if t_us >= SETTLED_US:
-            fused.nis += [one.filter.distances[0] for one in bank._rotors if one.seen_us == t_us]
+            for one in bank._rotors:
+                if one.seen_us == t_us and one.is_told:
+                    fused.nis.setdefault(one.id, []).append(one.filter.distances[0])
     fused.outcomes = dict(bank.outcomes)
     return fused
 

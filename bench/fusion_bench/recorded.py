@@ -6,17 +6,20 @@ not depend on fusion, so it is measured once and read from the cache of simulate
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from real_takes import AS_IT_IS, FOLDER, SPEEDS_RPM, WINDOW_US, Take, kind_of, measured, takes
 
+import evio_ros.rotation
 from evio_ros.atomic_file import atomic_file
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
@@ -37,8 +40,8 @@ __all__ = ["Run", "long_run", "simulated_run", "take_runs"]
 _PACKET_US = 10_000
 _LONG_S, _LONG_RPM = 60.0, 1150.0
 _RAMP_RPM = 900.0, 1300.0
-_VERSION = 1
 _Retime = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+_DETECTOR = Path(evio_ros.rotation.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def take_runs() -> Iterator[Run]:
     if not FOLDER.is_dir():
         return
     for take in takes(FOLDER, None, [AS_IT_IS, kind_of(SPEEDS_RPM[0], 1.0)]):
-        key = f"take-{take.name}-{take.kind.replace(' ', '_')}-{_VERSION}"
+        key = f"take-{take.name}-{take.kind.replace(' ', '_')}-{_version()}"
         windows = _kept(key)
         if windows is None:
             windows = list(measured(take))
@@ -138,7 +141,7 @@ def _truth_of(take: Take) -> Truth:
 
 def _run(name: str, path: Path, window_us: int, lost: float, retime: _Retime = _same) -> Run:
     truth = Truth.read(truth_path(path))
-    key = f"{path.stem}-{window_us}-{lost:g}{'' if retime is _same else '-ramp'}-{_VERSION}"
+    key = f"{path.stem}-{window_us}-{lost:g}{'' if retime is _same else '-ramp'}-{_version()}"
     windows = _kept(key)
     if windows is None:
         windows = list(_measured(path, window_us, lost, retime))
@@ -184,6 +187,15 @@ def _received(batches: Iterable[EventBatch], gaps: list[range]) -> Iterator[Even
         yield EventBatch(
             batch.size, batch.t[kept], batch.x[kept], batch.y[kept], batch.polarity[kept]
         )
+
+
+@cache
+def _version() -> str:
+    """Of the detector: what another one has said does not count."""
+    digest = hashlib.sha256()
+    for path in sorted(_DETECTOR.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _folder() -> Path:

@@ -4,8 +4,9 @@ Method: an unscented Kalman filter, see `unscented`, with innovation gating. A d
 are themselves filtered, so that errors of neighbouring ones are alike. Where they last, the filter
 has them as states (Gauss-Markov processes; Bar-Shalom, Li and Kirubarajan, Estimation with
 Applications to Tracking and Navigation, 2001, section 8.2 on coloured noise); where windows
-overlap, the noise of the mean speed is inflated by the overlap. How much speed and hub may change
-is learned from the innovations, between bounds (the same, section 11.5 on adaptive process noise).
+overlap, the noise of the mean speed is inflated by the overlap. How noisy the detector is, is
+learned from the innovations, see `rotation_noise`; so is how much speed and hub may change, between
+bounds (the same, section 11.5 on adaptive process noise).
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from evio_ros.estimate import RotorEstimate
+from evio_ros.fusion.rotation_noise import DetectorNoise, jerk_weights, unknown_noise
 from evio_ros.fusion.rotor_model import (
     UNKNOWN_CENTER_PX,
     FilterParameters,
     RotorMotion,
+    SpeedMeasured,
     State,
     begin,
     expected_phase,
@@ -39,6 +42,7 @@ from evio_ros.fusion.rotor_steps import (
     SPEED,
     Noise,
     estimate_taken_in,
+    innovations_of,
     predicted,
     told,
     velocity_taken_in,
@@ -57,10 +61,15 @@ _SURPRISE, _LARGEST_SURPRISE, _ALERT = 3.0, 10.0, 0.6
 the logarithm of its power for each excess over the former."""
 _FIRST_WALK = 0.1
 """First process noise between the least and the greatest, by logarithm."""
+_JERKS = 12
+"""Strengths of jerk that are compared, evenly between the least and the greatest by logarithm."""
+_MANOEUVRE = 1.0
+"""Logarithm by which a manoeuvre raises the power of the rate's process noise."""
 _SCALE_TIME_S = 1.0
 """A rotor that brakes may change for so long as one of its former speed does."""
 _MANOEUVRES = (0.03, 0.2, 1.0)
-"""Shares of the greatest process noise that are tried on an estimate which is far off."""
+"""Shares of the greatest process noise of the hub that are tried on an estimate which is far off;
+of the rate of speed the likeliest one is, and with the last of these the greatest."""
 _AGREEING_SPEED, _AGREEING_RATE, _AGREEING_PLACE = 0.1, 2.0, 0.25
 """Rejected estimates confirm each other where their speeds differ by no more than this share, and
 this share of the usual speed for each second between them; and their hubs by this share of a."""
@@ -111,6 +120,7 @@ class _Moment(NamedTuple):
         t_us: time of the measurement.
         state: after it.
         walks: process noises.
+        detector: what is known of the detector's noise.
         scale: speed that the process noise of the rate goes with, rad/s.
         slow_rad: deviation of the phase's lasting error.
         detector_id: the rotor's number with the detector.
@@ -125,6 +135,7 @@ class _Moment(NamedTuple):
     t_us: int
     state: State
     walks: _Walks
+    detector: DetectorNoise
     scale: float
     slow_rad: float
     detector_id: int
@@ -162,6 +173,30 @@ class _Trial(NamedTuple):
     def is_hub_within(self, probability: float) -> bool:
         """The same of the hub alone."""
         return self.distances[1] <= _gate(self.hub_values, probability) / self.hub_values
+
+
+class _Case(NamedTuple):
+    """An estimate as it is taken in after a moment.
+
+    Attributes:
+        offset: what is added to its angle.
+        times: seconds to the time of its speed and from there to its end, and how long before
+            that time the speed holds.
+        speed: its mean speed.
+        values, variances: of what holds at its end, as the detector claims.
+    """
+
+    offset: float
+    times: tuple[float, float, float]
+    speed: SpeedMeasured
+    values: _Real
+    variances: _Real
+
+    def claimed(self, moment: _Moment, parameters: FilterParameters) -> tuple[float, float]:
+        """What the detector's noise adds, as it claims, to the innovations of speed and phase."""
+        span_s = self.times[0] + self.times[1]
+        lasting = 1.0 - math.exp(-2.0 * span_s / parameters.slow_time_s)
+        return self.speed.variance, self.variances[0] + lasting * moment.slow_rad**2
 
 
 _Measured = RotorEstimate | HubVelocity
@@ -239,7 +274,7 @@ class RotorFilter:
         if self._told is None or self._told.t_us != t_us:
             moment = self._history[max(self._place_after(t_us) - 1, 0)][1]
             span_s = 1e-6 * max(t_us - moment.t_us, 0)
-            noise = self._noise(moment, moment.walks)
+            noise = self._noise(moment, self._unseen(moment))
             is_large = abs(moment.state.mean[RATE]) > _LARGE_RATE * moment.scale
             unrest = _MOST_UNREST if is_large else moment.unrest
             mean, covariance = told(*moment.state, span_s, noise, unrest)
@@ -259,60 +294,96 @@ class RotorFilter:
     def _predict(self, moment: _Moment, t_us: int) -> State:
         """The state at a time after a moment."""
         span_s = 1e-6 * (t_us - moment.t_us)
-        return State(*predicted(*moment.state, span_s, self._noise(moment, moment.walks)))
+        return State(*predicted(*moment.state, span_s, self._noise(moment, self._unseen(moment))))
+
+    def _unseen(self, moment: _Moment) -> _Walks:
+        """Process noises while nothing is measured: what was calm so far may change."""
+        walks = moment.walks
+        return walks._replace(rate=max(walks.rate, self.parameters.unseen_rate_walk))
 
     def _noise(self, moment: _Moment, walks: _Walks) -> Noise:
         """What drives a state, with process noises of one's own choice."""
         p = self.parameters
         jerk = walks.rate * moment.scale
-        slow = p.slow_center_px * p.slow_center_px, moment.slow_rad * moment.slow_rad
+        slow_phase = moment.detector.phase_factor * moment.slow_rad * moment.slow_rad
+        slow = p.slow_center_px * p.slow_center_px, slow_phase
         return walks.hub * walks.hub, p.size_walk * p.size_walk, jerk * jerk, *slow, p.slow_time_s
 
     def _after(self, moment: _Moment, measured: RotorEstimate) -> _Moment:
         """The filter after an estimate that follows on a moment."""
         p, t_us = self.parameters, measured.t_us
-        offset = _offset_of(measured, moment, self._predict(moment, t_us))
-        outcome = Outcome.ACCEPTED
-        trial = self._try(moment, measured, offset, moment.walks)
+        dt = 1e-6 * (t_us - moment.t_us)
+        case = self._case(moment, measured)
+        jerks = _walks_between(p.calm_rate_walk, p.agile_rate_walk)
+        innovations = self._innovations(moment, case, (jerks * moment.scale) ** 2)
+        trial, outcome = self._try(moment, case, moment.walks), Outcome.ACCEPTED
         for share in _MANOEUVRES:
             if trial.is_within(p.gate_probability):
                 break
             outcome = Outcome.MANOEUVRE
-            trial = self._try(moment, measured, offset, _more_agile(trial, share, p))
+            rate_walk = p.agile_rate_walk
+            if share < 1.0:
+                rate_walk = float(jerks[_scores(innovations).argmax()])
+            trial = self._try(moment, case, _more_agile(trial, rate_walk, share, p))
         if not trial.is_within(p.gate_probability):
-            return self._after_strange(moment, measured, offset)
-        dt = 1e-6 * (t_us - moment.t_us)
+            return self._after_strange(moment, measured, case.offset)
+        claimed = case.claimed(moment, p)
+        weights = jerk_weights(jerks, moment.walks.rate)
         return _Moment(
             t_us,
             trial.state,
-            _learned(trial, dt, p),
+            _learned(moment, trial, dt, p),
+            moment.detector.after(innovations, claimed, weights, dt, p.claims_std),
             max(scale_of(measured), moment.scale * math.exp(-dt / _SCALE_TIME_S)),
             slow_phase_rad(measured, p),
             measured.id,
-            offset,
+            case.offset,
             None,
             trial.distances,
             outcome,
             _unrest(moment, trial, dt),
         )
 
-    def _try(
-        self, moment: _Moment, measured: RotorEstimate, offset: float, walks: _Walks
-    ) -> _Trial:
-        """Take an estimate in: its mean speed in the middle of its window, the rest at its end."""
+    def _case(self, moment: _Moment, measured: RotorEstimate) -> _Case:
+        """An estimate as it is taken in: its mean speed in its middle, the rest at its end."""
+        offset = _offset_of(measured, moment, self._predict(moment, measured.t_us))
         middle_us = measured.t_us - measured.window_us // 2
         speed_us = max(middle_us, moment.t_us)
         lag_s = 1e-6 * (speed_us - middle_us)
         times = 1e-6 * (speed_us - moment.t_us), 1e-6 * (measured.t_us - speed_us), lag_s
-        noise = self._noise(moment, walks)
-        since_us = measured.t_us - moment.t_us
-        speed = measured_speed(measured, since_us, lag_s, (walks.rate * moment.scale) ** 2)
+        speed = measured_speed(measured, measured.t_us - moment.t_us, lag_s)
         values, variances = measured_values(measured, self.parameters)
         values[0] += offset
-        mean, covariance, rotation, hub = estimate_taken_in(
-            *moment.state, times, noise, speed, values, variances
+        return _Case(offset, times, speed, values, variances)
+
+    def _innovations(self, moment: _Moment, case: _Case, jerks: _Real) -> _Real:
+        """(n, 4) innovations of speed and phase, with their variances, for n powers of jerk."""
+        known, speed = moment.detector, case.speed
+        innovations: _Real = innovations_of(
+            *moment.state,
+            case.times,
+            self._noise(moment, moment.walks),
+            (speed.value, known.speed_factor * speed.variance, speed.wander),
+            (case.values[0], known.phase_factor * case.variances[0]),
+            jerks,
         )
-        hub_values = len(values) - 1
+        return innovations
+
+    def _try(self, moment: _Moment, case: _Case, walks: _Walks) -> _Trial:
+        """Take an estimate in with process noises of one's choice."""
+        noise = self._noise(moment, walks)
+        known, speed, variances = moment.detector, case.speed, case.variances.copy()
+        variances[0] *= known.phase_factor
+        speed_variance = known.speed_factor * speed.variance + speed.wander * noise[2]
+        mean, covariance, rotation, hub = estimate_taken_in(
+            *moment.state,
+            case.times,
+            noise,
+            (speed.value, speed_variance),
+            case.values,
+            variances,
+        )
+        hub_values = len(case.values) - 1
         distances = 0.5 * rotation, hub / hub_values
         return _Trial(walks, State(mean, covariance), distances, hub_values)
 
@@ -333,7 +404,11 @@ class RotorFilter:
         dt = 1e-6 * max(measured.t_us - before.t_us, 1)
         rate = (measured.rpm - before.rpm) * RAD_S_PER_RPM / dt
         begun.state.mean[SPEED : SPEED + 2] += 0.5e-6 * measured.window_us * rate, rate
-        return begun._replace(scale=max(begun.scale, moment.scale), outcome=Outcome.RESTARTED)
+        return begun._replace(
+            detector=moment.detector,
+            scale=max(begun.scale, moment.scale),
+            outcome=Outcome.RESTARTED,
+        )
 
     def _moved(self, moment: _Moment, measured: HubVelocity) -> _Moment:
         """The filter after a velocity of the hub; one that is far off is left out."""
@@ -368,6 +443,7 @@ def _begin(
         estimate.t_us,
         begin(estimate, p, phase),
         walks,
+        unknown_noise(p.claims_std),
         scale_of(estimate),
         slow_phase_rad(estimate, p),
         estimate.id,
@@ -413,21 +489,35 @@ def _time_of(entry: tuple[_Measured, _Moment]) -> int:
     return entry[1].t_us
 
 
-def _more_agile(trial: _Trial, share: float, parameters: FilterParameters) -> _Walks:
-    """Process noises of at least a share of the greatest, where innovations are beyond the gate."""
+def _more_agile(
+    trial: _Trial, likeliest: float, share: float, parameters: FilterParameters
+) -> _Walks:
+    """More process noise where innovations are beyond the gate.
+
+    Args:
+        trial: with less.
+        likeliest: process noise of the rate of speed that explains them.
+        share: of the greatest process noise of the hub.
+        parameters: see there.
+    """
     p, walks = parameters, trial.walks
     is_turning = trial.is_rotation_within(p.gate_probability)
     is_moving = trial.is_hub_within(p.gate_probability)
     return _Walks(
-        walks.rate if is_turning else max(walks.rate, share * p.agile_rate_walk),
+        walks.rate if is_turning else max(walks.rate, likeliest),
         walks.hub if is_moving else max(walks.hub, share * p.agile_hub_walk),
     )
 
 
-def _learned(trial: _Trial, dt: float, parameters: FilterParameters) -> _Walks:
-    """Process noises after innovations."""
+def _learned(moment: _Moment, trial: _Trial, dt: float, parameters: FilterParameters) -> _Walks:
+    """Process noises after innovations.
+
+    A jolt that needed another noise of the rate than was learned tells little of the next one.
+    """
     p, (rotation, hub) = parameters, trial.distances
-    rate_walk = trial.walks.rate * math.exp(0.5 * _growth(rotation, dt))
+    is_jolt = trial.walks.rate > moment.walks.rate
+    growth = _MANOEUVRE if is_jolt else _growth(rotation, dt)
+    rate_walk = moment.walks.rate * math.exp(0.5 * growth)
     hub_walk = trial.walks.hub * math.exp(0.5 * _growth(hub, dt))
     return _Walks(
         min(max(rate_walk, p.calm_rate_walk), p.agile_rate_walk),
@@ -448,6 +538,19 @@ def _growth(surprise: float, dt: float) -> float:
     bounded = min(surprise, _LARGEST_SURPRISE)
     change = min(_LEARNING_PER_S * dt, _LEARNING) * (bounded - 1.0)
     return change + _ALERT * max(bounded - _SURPRISE, 0.0)
+
+
+def _scores(innovations: _Real) -> _Real:
+    """Log-likelihoods (n,) of (n, 4) innovations of speed and phase with their variances."""
+    values, variances = innovations[:, ::2], innovations[:, 1::2]
+    scores: _Real = -0.5 * (values**2 / variances + np.log(variances)).sum(axis=1)
+    return scores
+
+
+@lru_cache(maxsize=16)
+def _walks_between(least: float, greatest: float) -> _Real:
+    """(_JERKS,) strengths of jerk; to be read only."""
+    return np.geomspace(least, max(least, greatest), _JERKS)
 
 
 @lru_cache(maxsize=64)

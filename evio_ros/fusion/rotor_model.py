@@ -40,6 +40,7 @@ __all__ = [
     "UNKNOWN_CENTER_PX",
     "FilterParameters",
     "RotorMotion",
+    "SpeedMeasured",
     "State",
     "begin",
     "expected_phase",
@@ -79,11 +80,18 @@ class FilterParameters(Parameters):
     """How rotors move, and how far a detector's estimates are trusted."""
 
     calm_rate_walk: float = parameter(
-        0.0005,
+        0.00002,
         unit="1/s^1.5",
         minimum=1e-6,
         maximum=100.0,
         doc="Least process noise of the rate of speed: its walk in a second, over the speed.",
+    )
+    unseen_rate_walk: float = parameter(
+        0.001,
+        unit="1/s^1.5",
+        minimum=1e-6,
+        maximum=100.0,
+        doc="Least process noise of the rate of speed for times after the newest estimate.",
     )
     agile_rate_walk: float = parameter(
         10.0,
@@ -153,6 +161,13 @@ class FilterParameters(Parameters):
         maximum=100.0,
         doc="Lasting error of a detector's hub.",
     )
+    claims_std: float = parameter(
+        1.8,
+        minimum=0.0,
+        maximum=4.0,
+        doc="How far the variances of speed and phase that a detector claims may be off, as a "
+        "power of two (standard deviation), before it is learned of a rotor; 0.0 believes them.",
+    )
     gate_probability: float = parameter(
         0.9999,
         minimum=0.5,
@@ -173,6 +188,20 @@ class State(NamedTuple):
 
     mean: _Real
     covariance: _Real
+
+
+class SpeedMeasured(NamedTuple):
+    """A mean speed, taken for that of a moment.
+
+    Attributes:
+        value: rad/s.
+        variance: as the detector claims it.
+        wander: how much each unit of the power of jerk adds to it, s^3.
+    """
+
+    value: float
+    variance: float
+    wander: float
 
 
 class RotorMotion(NamedTuple):
@@ -244,7 +273,7 @@ def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -
     """
     values, variances = measured_values(estimate, parameters)
     half_s = 0.5e-6 * estimate.window_us
-    speed, speed_variance = measured_speed(estimate, estimate.window_us, 0.0, 0.0)
+    speed, speed_variance, _ = measured_speed(estimate, estimate.window_us, 0.0)
     rate_variance = (_FIRST_RATE * scale_of(estimate)) ** 2
     is_sized = _is_sized(estimate)
     logs = [math.log(axis) if is_sized else 0.0 for axis in estimate.axes]
@@ -293,22 +322,19 @@ def slow_phase_rad(estimate: RotorEstimate, parameters: FilterParameters) -> flo
     return parameters.slow_phase_share * _claimed_angle_std(estimate)
 
 
-def measured_speed(
-    estimate: RotorEstimate, since_us: int, lag_s: float, power: float
-) -> tuple[float, float]:
-    """Mean speed of an estimate's window, rad/s, and its variance.
+def measured_speed(estimate: RotorEstimate, since_us: int, lag_s: float) -> SpeedMeasured:
+    """Mean speed of an estimate's window.
 
     Args:
         estimate: the estimate.
         since_us: time since the estimate before, whose window this one's may overlap.
         lag_s: the speed is asked for so long after the window's middle.
-        power: of the white jerk.
     """
     overlap = min(max(estimate.window_us / max(since_us, 1), 1.0), _MOST_OVERLAP)
     std = math.hypot(estimate.rpm_std, least_rpm_std(estimate)) * RAD_S_PER_RPM
     # White jerk moves the mean away from the speed in the middle, and that from the speed later.
-    wander = power * ((1e-6 * estimate.window_us) ** 3 / 320 + lag_s**3 / 3)
-    return estimate.rpm * RAD_S_PER_RPM, overlap * std * std + wander
+    wander = (1e-6 * estimate.window_us) ** 3 / 320 + lag_s**3 / 3
+    return SpeedMeasured(estimate.rpm * RAD_S_PER_RPM, overlap * std * std, wander)
 
 
 def measured_values(estimate: RotorEstimate, parameters: FilterParameters) -> tuple[_Real, _Real]:

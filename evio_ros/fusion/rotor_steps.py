@@ -31,6 +31,7 @@ __all__ = [
     "Noise",
     "X",
     "estimate_taken_in",
+    "innovations_of",
     "mean_covariance",
     "predicted",
     "told",
@@ -47,6 +48,7 @@ SPEED = 7
 RATE = 8
 SLOW_X = 9
 SLOW_PHASE = 11
+_ROTATION = (PHASE, SPEED, RATE, SLOW_PHASE)
 UNSIZED_ROWS = 5
 """Values measured at a window's end where the semi-axes are not known; with them, two more."""
 _LARGEST_LOG = 20.0
@@ -93,14 +95,7 @@ def predicted(mean, covariance, dt, noise):
         spread[_A + x, _A + x] += noise[1] * dt
         spread[SLOW_X + x, SLOW_X + x] += noise[3] * (1.0 - kept * kept)
     spread[SLOW_PHASE, SLOW_PHASE] += noise[4] * (1.0 - kept * kept)
-    jerk = (dt**5 / 20, dt**4 / 8, dt**3 / 6, dt**3 / 3, dt**2 / 2, dt)
-    place = 0
-    for i in range(3):
-        for j in range(i, 3):
-            spread[PHASE + i, PHASE + j] += noise[2] * jerk[place]
-            if i != j:
-                spread[PHASE + j, PHASE + i] += noise[2] * jerk[place]
-            place += 1
+    _add_jerk(spread, PHASE, noise[2], dt)
     for i in range(_STATES):
         for j in range(i):
             spread[i, j] = spread[j, i] = 0.5 * (spread[i, j] + spread[j, i])
@@ -150,6 +145,101 @@ def estimate_taken_in(mean, covariance, times, noise, speed, values, variances):
     hub_distance = distance_of(weighed[0], weighed[1], 1, rows)
     mean, covariance, phase_distance = _taken_in(mean, root, weighed, 1)
     return mean, covariance, distance + phase_distance, hub_distance
+
+
+@njit(cache=True, nogil=True)
+def innovations_of(mean, covariance, times, noise, speed, phase, jerks):
+    """Innovations of an estimate's speed and phase for some powers of jerk.
+
+    Args:
+        mean, covariance, times, noise: as for `estimate_taken_in`; the noise's own jerk is not
+            used.
+        speed: rad/s, its variance without what jerk adds to it, and the share of the power of jerk
+            that it adds.
+        phase: rad, and its variance.
+        jerks: (n,) powers of jerk.
+
+    Returns:
+        (n, 4) innovations of speed and of phase, each with its variance.
+    """
+    found = np.empty((len(jerks), 4))
+    state = np.empty(4)
+    spread = np.empty((4, 4))
+    for k in range(len(jerks)):
+        for i in range(4):
+            state[i] = mean[_ROTATION[i]]
+            for j in range(4):
+                spread[i, j] = covariance[_ROTATION[i], _ROTATION[j]]
+        _turn(state, spread, times[0], noise, jerks[k])
+        variance = speed[1] + speed[2] * jerks[k]
+        off = speed[0] - (state[1] - times[2] * state[2])
+        found[k, 0] = off
+        found[k, 1] = _value_in(state, spread, off, variance, (0.0, 1.0, -times[2], 0.0))
+        _turn(state, spread, times[1], noise, jerks[k])
+        if spread[0, 0] > _AMBIGUOUS_RAD**2:
+            for i in range(1, 4):
+                spread[0, i] = spread[i, 0] = 0.0
+        off = phase[0] - (state[0] + state[3])
+        off -= 2 * math.pi * np.round(off / (2 * math.pi))
+        found[k, 2] = off
+        found[k, 3] = _value_in(state, spread, off, phase[1], (1.0, 0.0, 0.0, 1.0))
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _turn(state, spread, dt, noise, jerk):
+    """Move phase, speed, rate and the phase's lasting error on by dt seconds, in place."""
+    if dt <= 0.0:
+        return
+    kept = math.exp(-dt / noise[5])
+    for turn in range(2):
+        for j in range(4):
+            part = spread[:, j] if turn == 0 else spread[j]
+            part[0] += dt * (part[1] + 0.5 * dt * part[2])
+            part[1] += dt * part[2]
+            part[3] *= kept
+    state[0] += dt * (state[1] + 0.5 * dt * state[2])
+    state[1] += dt * state[2]
+    state[3] *= kept
+    _add_jerk(spread, 0, jerk, dt)
+    spread[3, 3] += noise[4] * (1.0 - kept * kept)
+
+
+@njit(cache=True, nogil=True)
+def _value_in(state, spread, off, variance, row):
+    """Take in one value, in place, that is off by so much; the variance expected of that."""
+    cross = np.zeros(4)
+    for i in range(4):
+        for j in range(4):
+            cross[i] += spread[i, j] * row[j]
+    total = variance
+    for i in range(4):
+        total += row[i] * cross[i]
+    for i in range(4):
+        state[i] += cross[i] * off / total
+        for j in range(4):
+            spread[i, j] -= cross[i] * cross[j] / total
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _add_jerk(spread, first, power, dt):
+    """Add to a covariance, in place, what white jerk does to phase, speed and rate in dt seconds.
+
+    Args:
+        spread: the covariance.
+        first: place of the phase in it.
+        power: of the jerk.
+        dt: seconds.
+    """
+    jerk = (dt**5 / 20, dt**4 / 8, dt**3 / 6, dt**3 / 3, dt**2 / 2, dt)
+    place = 0
+    for i in range(3):
+        for j in range(i, 3):
+            spread[first + i, first + j] += power * jerk[place]
+            if i != j:
+                spread[first + j, first + i] += power * jerk[place]
+            place += 1
 
 
 @njit(cache=True, nogil=True)
