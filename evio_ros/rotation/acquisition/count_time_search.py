@@ -23,7 +23,7 @@ from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.phase_vortex import best_starts, refined_hub
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.work_units import Work
-from evio_ros.rotation.phase_path.event_count_time import CountedEvents
+from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN, CountedEvents
 
 __all__ = ["candidates"]
 
@@ -189,7 +189,8 @@ def _phasors(
 ) -> tuple[_Real, float]:
     """Phasors as `phase_vortex` takes them, and the power that would all wind alike."""
     sums = np.zeros((2, cells), np.complex128)
-    _add_phasors(cell, counted.events.polarity, 2 * math.pi * cycles / max(len(counted), 1), sums)
+    rad_per_count = 2 * math.pi * cycles / COUNT_SPAN
+    _add_phasors(cell, counted.events.t, counted.events.polarity, rad_per_count, sums)
     # Square root: strong cells count more, but a few glinting ones do not decide.
     tempered = sums / np.sqrt(np.maximum(np.abs(sums), 1e-9))
     scale = float((np.abs(tempered).sum(axis=1) ** 2).sum())
@@ -198,8 +199,8 @@ def _phasors(
 
 
 @njit(cache=True, nogil=True)
-def _add_phasors(cell, polarity, rad_per_event, sums):
+def _add_phasors(cell, count_times, polarity, rad_per_count, sums):
     for i in range(cell.size):
         if cell[i] >= 0:
-            angle = rad_per_event * i
+            angle = rad_per_count * count_times[i]
             sums[np.int64(polarity[i]), cell[i]] += complex(math.cos(angle), -math.sin(angle))

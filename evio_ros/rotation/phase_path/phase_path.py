@@ -226,7 +226,7 @@ def shear_left(path: PhasePath) -> _Real:
     bins = len(path.phase)
     count_times = (np.arange(bins) + 0.5) / bins - 0.5
     steps = np.abs(np.gradient(path.phase))
-    used = steps > _LEAST_STEP * np.median(steps)
+    used = (steps > _LEAST_STEP * np.median(steps)) & (path.counted.live_shares(bins) == 1.0)
     angles = np.arange(ANGLES) * (2 * math.pi / ANGLES)
     edges = -np.angle((path.density.sum(axis=0) * np.exp(-2j * angles)).sum())
     double = 2 * path.phase + edges
@@ -246,7 +246,7 @@ def _rough_path(
     for blur in blurs:
         density = binned.density(phase, blur)
         likelihood, given_off = binned.log_likelihood(density)
-        lattice = _most_likely_path(_TEMPER * likelihood, given_off * step, binned.events, sense)
+        lattice = _most_likely_path(_TEMPER * likelihood, given_off * step, binned.given, sense)
         phase = _moving_average(lattice * step)
         yield
     return phase

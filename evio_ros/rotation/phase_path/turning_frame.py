@@ -25,6 +25,8 @@ ANGLES = 128
 """Bins of a turn."""
 _ORDERS = 40
 """Angular orders of the density: a blur of 0.06 rad leaves 6 % of the highest."""
+_LEAST_LIVE = 0.5
+"""Share of a bin that has data, for its number of events to tell that of its neighbours."""
 SHAPE = 2
 """Unknowns of the disc: the hub, x and y."""
 
@@ -46,6 +48,7 @@ class BinnedEvents:
     harmonics: NDArray[np.complex128]  # (channels, bins, ORDERS + 1)
     visible: _Real  # (channels, ANGLES) pixels
     levers: _Real  # (SHAPE, channels, ANGLES) sums over pixels of the angle's change with the shape
+    live: _Real  # (bins,) share of each bin for which there is data
 
     @classmethod
     def of(
@@ -73,12 +76,22 @@ class BinnedEvents:
         for table, value in zip(tables, (np.ones(len(dx)), *gradients), strict=True):
             np.add.at(table, place, value)
         tables = np.concatenate((tables, tables), axis=1)
-        return cls(disc, counts.astype(np.float64), harmonics, tables[0], tables[1:])
+        live = counted.live_shares(bins)
+        return cls(disc, counts.astype(np.float64), harmonics, tables[0], tables[1:], live)
 
     @property
     def events(self) -> _Real:
         """(bins,) number of events."""
         return self.counts.sum(axis=(0, 2))
+
+    @property
+    def given(self) -> _Real:
+        """(bins,) number of events, had none been missing."""
+        known = np.flatnonzero(self.live > _LEAST_LIVE)
+        if len(known) in (0, len(self.live)):
+            return self.events
+        usual = np.interp(np.arange(len(self.live)), known, self.events[known] / self.live[known])
+        return self.events + (1.0 - self.live) * usual
 
     def density(self, phase: _Real, blur: float, used: NDArray[np.bool_] | None = None) -> _Real:
         """Events for each visible pixel in the turning frame, (channels, ANGLES).
@@ -110,7 +123,7 @@ class BinnedEvents:
             Pixels, times the angle by which they were passed in radians.
         """
         orders = np.arange(_ORDERS + 1)
-        passed = np.abs(np.gradient(phase))
+        passed = np.abs(np.gradient(phase)) * self.live
         if used is not None:
             passed = passed * used
         turn = (np.exp(1j * np.outer(phase, orders)) * passed[:, None]).sum(axis=0)

@@ -97,6 +97,31 @@ def test_a_faint_disc_is_measured(share):
     assert estimate.rpm == pytest.approx(disc.mean_rpm(end_us - WINDOW_US, end_us), rel=0.04)
 
 
+@pytest.mark.parametrize("slots", [range(7, 100, 10), range(1, 100, 5), (11, 15, 16, 20, 22, 23)])
+def test_a_disc_is_measured_where_data_is_missing(slots):
+    disc = DISCS["half"]
+    events = disc.events(seed=12)
+    kept = np.flatnonzero(~np.isin(events.t // 20_000, list(slots)))
+    ((path,), _) = find_paths(events.at(kept))
+    estimates = PathEstimates(path, 0)
+    for end_us in range(disc.start_us + 110_000, disc.start_us + disc.length_us - 90_000, 5_000):
+        estimate = estimates.estimate(end_us, WINDOW_US)
+        rpm = disc.mean_rpm(end_us - WINDOW_US, end_us)
+        assert estimate.rpm == pytest.approx(rpm, rel=0.02)
+        assert abs(estimate.rpm - rpm) < 4 * estimate.rpm_std
+
+
+def test_what_is_marked_as_missing_is_bridged_though_some_events_came():
+    disc = DISCS["half"]
+    events = disc.events(seed=13)
+    missing = [range(400_000, 430_000)]
+    lost = np.flatnonzero((events.t >= 400_000) & (events.t < 430_000))
+    some = np.random.default_rng(0).permutation(lost)[: len(lost) * 9 // 10]
+    ((path,), _) = find_paths(events.at(np.setdiff1d(np.arange(len(events)), some)), missing)
+    estimate = PathEstimates(path, 0).estimate(480_000, WINDOW_US)
+    assert estimate.rpm == pytest.approx(disc.mean_rpm(380_000, 480_000), rel=0.02)
+
+
 def test_nothing_is_said_of_windows_that_are_not_covered():
     disc = DISCS["half"]
     ((path,), _) = find_paths(disc.events(seed=5))

@@ -9,6 +9,7 @@ from evio_ros.rotation.phase_path.event_count_time import (
     CountedEvents,
     active_span,
     active_spans,
+    data_gaps,
 )
 
 SPINS = ((500_000, 8_000), (2_000_000, 30_000), (3_500_000, 20_000))
@@ -62,3 +63,69 @@ def test_active_spans_come_apart_the_busiest_first():
     )
     for start_us, end_us in spans:
         assert end_us - start_us == pytest.approx(400_000, abs=10_000)
+
+
+def slowing(lost=()):
+    """Times of 50 000 events whose rate falls evenly from 0.1 a us to none in 1 s; some lost."""
+    t = (1e6 * (1.0 - np.sqrt(1.0 - (np.arange(50_000) + 0.5) / 50_000))).astype(np.int64)
+    for start_us, end_us in lost:
+        t = t[(t < start_us) | (t >= end_us)]
+    return t
+
+
+def test_gaps_are_where_all_events_stop_at_once():
+    lost = (200_000, 220_000), (600_000, 601_000)
+    assert data_gaps(slowing(lost)) == pytest.approx(np.array(lost), abs=50)
+
+
+def test_coming_to_rest_is_no_gap():
+    t = slowing()
+    assert len(data_gaps(np.concatenate((t, t + 3_000_000)))) == 0
+
+
+def test_marked_gaps_are_taken_as_they_are():
+    missing = [range(300_000, 310_000), range(310_000, 330_000), range(200_000, 200_100)]
+    assert data_gaps(slowing(), missing).tolist() == [[300_000, 330_000]]
+    lost = [(305_000, 340_000)]
+    assert data_gaps(slowing(lost), missing) == pytest.approx(
+        np.array([[300_000, 340_000]]), abs=50
+    )
+
+
+def test_there_may_be_no_events_at_all():
+    assert data_gaps(np.zeros(0, np.int64)).shape == (0, 2)
+
+
+@pytest.mark.parametrize("lost", [[(200_000, 220_000)], [(100_000, 140_000), (300_000, 380_000)]])
+def test_a_gap_gets_the_count_time_of_what_is_missing(lost):
+    t = slowing(lost)
+    counted = CountedEvents.of(batch(t), 100_000, data_gaps(t))
+    times_us = np.linspace(50_000, 900_000, 171)
+    share = times_us / 1e6
+    assert counted.at(times_us) == pytest.approx(2 * share - share**2, abs=2e-3)
+
+
+def test_bins_know_for_how_much_of_them_there_is_data():
+    counted = CountedEvents.of(
+        batch([*range(0, 100_000, 100), *range(150_000, 250_000, 100)]),
+        10_000,
+        np.array([[100_000, 150_000]]),
+    )
+    assert counted.live_shares(5) == pytest.approx([1, 1, 0, 1, 1], abs=0.02)
+    assert counted.live_shares(10) == pytest.approx([1, 1, 1, 1, 0, 0, 1, 1, 1, 1], abs=0.02)
+
+
+def test_events_inside_a_gap_do_not_count():
+    gaps = np.array([[1_000, 3_000], [9_000, 20_000]])
+    counted = CountedEvents.of(batch(range(0, 10_000, 10)), 10_000, gaps)
+    assert len(counted) == 1_000 - 199 - 99
+    assert counted.gaps.tolist() == [[1_000, 3_000]]
+
+
+def test_a_stretch_goes_on_through_a_gap():
+    spin = np.linspace(1_000_000, 2_000_000, 40_000).astype(int)
+    t = np.sort(np.concatenate((np.arange(0, 3_000_000, 40_000), spin)))
+    t = t[(t < 1_400_000) | (t > 1_550_000)]
+    assert len(active_spans(t)) == 2
+    ((start_us, end_us),) = active_spans(t, data_gaps(t))
+    assert (start_us, end_us) == pytest.approx((1_000_000, 2_000_000), abs=10_000)
