@@ -49,6 +49,7 @@ class BinnedEvents:
     visible: _Real  # (channels, ANGLES) pixels
     levers: _Real  # (SHAPE, channels, ANGLES) sums over pixels of the angle's change with the shape
     live: _Real  # (bins,) share of each bin for which there is data
+    shares: _Real  # (bins,) share of each bin's events that count
 
     @classmethod
     def of(
@@ -76,8 +77,18 @@ class BinnedEvents:
         for table, value in zip(tables, (np.ones(len(dx)), *gradients), strict=True):
             np.add.at(table, place, value)
         tables = np.concatenate((tables, tables), axis=1)
-        live = counted.live_shares(bins)
-        return cls(disc, counts.astype(np.float64), harmonics, tables[0], tables[1:], live)
+        bin_of = np.minimum(counted.events.t * (bins / COUNT_SPAN), bins - 1).astype(np.int64)
+        number = np.maximum(np.bincount(bin_of, minlength=bins), 1)
+        shares = np.bincount(bin_of, counted.shares, bins) / number
+        return cls(
+            disc,
+            counts.astype(np.float64),
+            harmonics,
+            tables[0],
+            tables[1:],
+            counted.live_shares(bins),
+            shares,
+        )
 
     @property
     def events(self) -> _Real:
@@ -86,12 +97,19 @@ class BinnedEvents:
 
     @property
     def given(self) -> _Real:
-        """(bins,) number of events, had none been missing."""
+        """(bins,) events that tell of a turn, had none been missing, scaled to sum up to all."""
+        events = self.events * self.shares
+        events *= self.events.sum() / max(float(events.sum()), 1e-9)
         known = np.flatnonzero(self.live > _LEAST_LIVE)
         if len(known) in (0, len(self.live)):
-            return self.events
-        usual = np.interp(np.arange(len(self.live)), known, self.events[known] / self.live[known])
-        return self.events + (1.0 - self.live) * usual
+            return events
+        usual = np.interp(np.arange(len(self.live)), known, events[known] / self.live[known])
+        return events + (1.0 - self.live) * usual
+
+    @property
+    def moving(self) -> float:
+        """Number of events that tell of a turn, at least 1."""
+        return max(float((self.events * self.shares).sum()), 1.0)
 
     def density(self, phase: _Real, blur: float, used: NDArray[np.bool_] | None = None) -> _Real:
         """Events for each visible pixel in the turning frame, (channels, ANGLES).

@@ -10,6 +10,7 @@ from evio_ros.rotation.phase_path.event_count_time import (
     active_span,
     active_spans,
     data_gaps,
+    moving_shares,
 )
 
 SPINS = ((500_000, 8_000), (2_000_000, 30_000), (3_500_000, 20_000))
@@ -129,3 +130,50 @@ def test_a_stretch_goes_on_through_a_gap():
     assert len(active_spans(t)) == 2
     ((start_us, end_us),) = active_spans(t, data_gaps(t))
     assert (start_us, end_us) == pytest.approx((1_000_000, 2_000_000), abs=10_000)
+
+
+def moving_and_common(common_hz):
+    """Events of one corner of the view from 0.4 to 0.6 s, and of all of it at given rates."""
+    rng = np.random.default_rng(0)
+    t, x, y = [rng.uniform(400_000, 600_000, 20_000)], [rng.uniform(0, 40, 20_000)], []
+    y.append(rng.uniform(0, 40, 20_000))
+    for start_us in range(0, 1_000_000, 5_000):
+        number = rng.poisson(common_hz(start_us) * 5e-3)
+        t.append(rng.uniform(start_us, start_us + 5_000, number))
+        x.append(rng.uniform(0, 100, number))
+        y.append(rng.uniform(0, 100, number))
+    t, x, y = (np.concatenate(column) for column in (t, x, y))
+    order = np.argsort(t)
+    x, y = x[order].astype(np.uint16), y[order].astype(np.uint16)
+    events = EventBatch(SensorSize(100, 100), t[order].astype(np.int64), x, y, x % 2 == 0)
+    return events, moving_shares(events)
+
+
+@pytest.mark.parametrize(
+    "common_hz", [lambda _: 100_000, lambda t_us: 200_000 * (t_us % 10_000 < 5_000)]
+)
+def test_what_the_whole_view_has_in_common_does_not_count(common_hz):
+    events, shares = moving_and_common(common_hz)
+    during = (events.t > 410_000) & (events.t < 590_000)
+    # 100 000 events a second move, and as many are common.
+    assert shares[during].sum() == pytest.approx(18_000, rel=0.1)
+    before = events.t < 390_000
+    assert shares[before].sum() < 0.1 * before.sum()
+
+
+def test_without_noise_all_events_count():
+    _, shares = moving_and_common(lambda _: 100)
+    assert shares.min() == 1.0
+
+
+def test_noise_makes_no_stretch_of_time():
+    events, shares = moving_and_common(lambda _: 200_000)
+    ((start_us, end_us),) = active_spans(events.t, shares=shares)
+    assert (start_us, end_us) == pytest.approx((400_000, 600_000), abs=25_000)
+
+
+def test_count_time_goes_on_by_shares():
+    counted = CountedEvents.of(batch([0, 10, 20]), 100, shares=np.array([1.0, 0.5, 0.5]))
+    assert counted.events.t / COUNT_SPAN == pytest.approx([0.25, 0.625, 0.875])
+    even = counted.weighted(np.array([1.0, 2.0, 4.0]))
+    assert even.events.t / COUNT_SPAN == pytest.approx([0.125, 0.375, 0.75])
