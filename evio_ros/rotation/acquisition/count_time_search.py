@@ -23,7 +23,7 @@ from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.phase_vortex import best_starts, refined_hub
 from evio_ros.rotation.acquisition.regions import Region
 from evio_ros.rotation.acquisition.work_units import Work
-from evio_ros.rotation.phase_path.event_count_time import CountedEvents
+from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN, CountedEvents
 
 __all__ = ["candidates"]
 
@@ -88,7 +88,8 @@ def candidates(
     """
     points = region.cell_centers()
     cell = _cell_of_events(counted, region)
-    weight = np.bincount(cell[cell >= 0], minlength=len(points)).astype(np.float64)
+    inside = cell >= 0
+    weight = np.bincount(cell[inside], counted.shares[inside], len(points)).astype(np.float64)
     centroid = np.average(points, axis=0, weights=weight)
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
     root = np.linalg.cholesky(spread)
@@ -189,7 +190,9 @@ def _phasors(
 ) -> tuple[_Real, float]:
     """Phasors as `phase_vortex` takes them, and the power that would all wind alike."""
     sums = np.zeros((2, cells), np.complex128)
-    _add_phasors(cell, counted.events.polarity, 2 * math.pi * cycles / max(len(counted), 1), sums)
+    rad_per_count = 2 * math.pi * cycles / COUNT_SPAN
+    events = counted.events
+    _add_phasors(cell, events.t, events.polarity, counted.shares, rad_per_count, sums)
     # Square root: strong cells count more, but a few glinting ones do not decide.
     tempered = sums / np.sqrt(np.maximum(np.abs(sums), 1e-9))
     scale = float((np.abs(tempered).sum(axis=1) ** 2).sum())
@@ -198,8 +201,10 @@ def _phasors(
 
 
 @njit(cache=True, nogil=True)
-def _add_phasors(cell, polarity, rad_per_event, sums):
+def _add_phasors(cell, count_times, polarity, shares, rad_per_count, sums):
     for i in range(cell.size):
         if cell[i] >= 0:
-            angle = rad_per_event * i
-            sums[np.int64(polarity[i]), cell[i]] += complex(math.cos(angle), -math.sin(angle))
+            angle = rad_per_count * count_times[i]
+            sums[np.int64(polarity[i]), cell[i]] += shares[i] * complex(
+                math.cos(angle), -math.sin(angle)
+            )

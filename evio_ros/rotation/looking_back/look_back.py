@@ -137,8 +137,10 @@ class _HeldMeasurements:
         self._follow_back(list(self._pending))
         if not self._is_whole or self._is_sure():
             return
-        steps = [_step_of(measurement).events for measurement in self._held]
-        paths, explanations = find_paths(EventBatch.concatenate(self._detector.size, steps))
+        steps = [_step_of(measurement) for measurement in self._held]
+        events = EventBatch.concatenate(self._detector.size, [step.events for step in steps])
+        missing = [span for step in steps for span in step.missing]
+        paths, explanations = find_paths(events, missing)
         for path in paths:
             self._fill_in(self._estimates_of(path))
         self._explain([path.ellipse.box for path in paths], explanations)

@@ -8,6 +8,9 @@ disc:
 - that of a wobble w(phi) = sum over orders k = 1, 2 of c_k cos k phi + s_k sin k phi, which a disc
   that is not quite round or centred adds to the phase, with factors of standard deviation w:
   w^2 sum_k (2 - 2 cos k d) for a window in which it turns by d.
+
+In noise, where the shape of the disc can't be told, its shear s may add a wobble of order 2: with
+amplitude s at a random phase s^2 (1 - cos 2 d).
 """
 
 from __future__ import annotations
@@ -70,8 +73,9 @@ class PathEstimates:
         turned = float((late - early) @ path.phase)
         disagreement = float(late @ path.disagreement**2 + early @ path.disagreement**2)
         wobble = sum(2 * (1 - math.cos(order * turned)) for order in WOBBLE_ORDERS)
+        shear = path.shear_doubt**2 * (1 - math.cos(2 * turned))
         variance = path.smooth.difference_variance(late, early)
-        variance += max(disagreement, WOBBLE_RAD**2 * wobble)
+        variance += max(disagreement, WOBBLE_RAD**2 * wobble) + shear
         std = math.sqrt(variance)
         if std >= abs(turned):
             return None

@@ -26,6 +26,8 @@ _ORDER = 3
 """Of the differences: a steady acceleration costs nothing."""
 _STIFFNESSES = 10.0 ** np.arange(-3.0, 9.0, 0.5)
 """Values of lambda that are tried, for weights with mean 1."""
+_LEAST_WEIGHT = 1e-6
+"""Share of the mean weight from which a phase counts as seen."""
 _LEAST_VARIANCE = 1e-12
 """Of phases that lie on a parabola exactly."""
 
@@ -57,10 +59,11 @@ def smooth_path(phase: _Real, weight: _Real) -> SmoothPath:
 
     Args:
         phase: float64 (n,), at least 8, unwrapped.
-        weight: float64 (n,), positive.
+        weight: float64 (n,), positive; next to nothing where nothing was seen.
     """
     weight = weight / weight.mean()
-    freedom = len(phase) - _ORDER
+    seen = np.count_nonzero(weight > _LEAST_WEIGHT)
+    freedom = max(seen - _ORDER, 1)
     penalty = _penalty(len(phase))
     best: tuple[float, SmoothPath] | None = None
     for stiffness in _STIFFNESSES:
@@ -71,7 +74,8 @@ def smooth_path(phase: _Real, weight: _Real) -> SmoothPath:
         loss = float((weight * (phase - path) ** 2).sum())
         loss += stiffness * float((np.diff(path, _ORDER) ** 2).sum())
         variance = max(loss / freedom, _LEAST_VARIANCE)
-        likelihood = 0.5 * freedom * np.log(stiffness / variance) - np.log(factor[-1]).sum()
+        likelihood = 0.5 * (len(phase) - _ORDER) * np.log(stiffness)
+        likelihood -= 0.5 * freedom * np.log(variance) + np.log(factor[-1]).sum()
         if best is None or likelihood > best[0]:
             best = float(likelihood), SmoothPath(path, variance, float(stiffness), factor)
     assert best is not None

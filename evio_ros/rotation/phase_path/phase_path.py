@@ -84,7 +84,7 @@ HOPEFUL_GAIN, HOPEFUL_SHARE = 0.2, 0.5
 _LEAST_STEP = 0.2
 """Of the usual one: slower ones do not tell the shear."""
 _LEAST_GAIN = 0.4
-"""Log likelihood that an event of a rotor gains."""
+"""Log likelihood that an event of a rotor gains; noise gains none and does not count."""
 _LEAST_FORETOLD = 0.85
 """Of the gain: what one half of the path foretells of the other."""
 _LEAST_SHOWN, _LEAST_COMPARED = 0.1, 0.5
@@ -113,6 +113,7 @@ class PhasePath:
         gain: log likelihood that an event gains from being known to turn.
         foretold: what it gains where the density is that of the other half of the path.
         counted: the events.
+        shear_doubt: shear that the disc may have besides.
     """
 
     ellipse: Ellipse
@@ -124,6 +125,7 @@ class PhasePath:
     gain: float
     foretold: float
     counted: CountedEvents
+    shear_doubt: float = 0.0
 
     @property
     def turns(self) -> float:
@@ -206,6 +208,7 @@ def _evened(
 ) -> tuple[CountedEvents, _Real]:
     """Events counted by the visible part of the disc, and the path over their count time."""
     given_off = binned.given_off(binned.density(phase, _FIRST_BLURS[-1]))
+    given_off -= (1.0 - counted.shares.mean()) * given_off.mean()
     given_off = np.maximum(given_off, _LEAST_GIVEN_OFF * given_off.mean())
     at_events = _at_count_times(phase, counted.events.t / COUNT_SPAN)
     place = at_events * (ANGLES / (2 * math.pi))
@@ -226,7 +229,7 @@ def shear_left(path: PhasePath) -> _Real:
     bins = len(path.phase)
     count_times = (np.arange(bins) + 0.5) / bins - 0.5
     steps = np.abs(np.gradient(path.phase))
-    used = steps > _LEAST_STEP * np.median(steps)
+    used = (steps > _LEAST_STEP * np.median(steps)) & (path.counted.live_shares(bins) == 1.0)
     angles = np.arange(ANGLES) * (2 * math.pi / ANGLES)
     edges = -np.angle((path.density.sum(axis=0) * np.exp(-2j * angles)).sum())
     double = 2 * path.phase + edges
@@ -246,7 +249,7 @@ def _rough_path(
     for blur in blurs:
         density = binned.density(phase, blur)
         likelihood, given_off = binned.log_likelihood(density)
-        lattice = _most_likely_path(_TEMPER * likelihood, given_off * step, binned.events, sense)
+        lattice = _most_likely_path(_TEMPER * likelihood, given_off * step, binned.given, sense)
         phase = _moving_average(lattice * step)
         yield
     return phase
@@ -324,7 +327,7 @@ def _refined(
         disagreement=scores.disagreement(phase),
         smooth=smooth,
         density=density,
-        gain=float(gains(binned, density, phase).sum()) / max(float(binned.events.sum()), 1.0),
+        gain=float(gains(binned, density, phase).sum()) / binned.moving,
         foretold=_foretold(binned, phase),
         counted=counted,
     )
@@ -332,8 +335,7 @@ def _refined(
 
 def _why_hopeless(binned: BinnedEvents, phase: _Real) -> Rejection | None:
     """Why a rough path is not worth refining; None where it is."""
-    events = max(float(binned.events.sum()), 1.0)
-    gain = float(gains(binned, binned.density(phase, BLUR), phase).sum()) / events
+    gain = float(gains(binned, binned.density(phase, BLUR), phase).sum()) / binned.moving
     if not gain > HOPEFUL_GAIN:
         return Rejection(Reason.NO_PATH, gain, HOPEFUL_GAIN)
     foretold = _foretold(binned, phase)
@@ -362,4 +364,4 @@ def _foretold(binned: BinnedEvents, phase: _Real) -> float:
         compared += float(both.events[half].sum())
     if compared < _LEAST_COMPARED * events or not gained > 0.0:
         return 0.0
-    return foretold / gained * float(gains(binned, density, phase).sum()) / events
+    return foretold / gained * float(gains(binned, density, phase).sum()) / binned.moving

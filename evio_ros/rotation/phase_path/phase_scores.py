@@ -34,6 +34,7 @@ class PhaseScores:
     shape_information: _Real  # (SHAPE, SHAPE)
     response: float
     expected: _Real  # (bins, 1 + SHAPE) what the visible pixels alone add to the scores
+    live: _Real  # (bins,) share of each bin for which there is data
 
     @classmethod
     def of(
@@ -66,6 +67,7 @@ class PhaseScores:
             np.zeros((SHAPE, SHAPE)),
             1.0,
             _expected(binned, density, phase),
+            binned.live,
         )
         events, disc = counted.events, binned.disc
         bent, squared = _add_scores(
@@ -94,7 +96,9 @@ class PhaseScores:
     def offsets(self) -> tuple[_Real, _Real]:
         """By how much each bin is ahead of its phase, and the inverse of the variance for that."""
         information = self.response * self.information.sum(axis=1)
-        information = np.maximum(information, 0.05 * np.median(information) + 1e-9)
+        least = 0.05 * np.median(information[self.live > 0]) + 1e-9
+        # Where data is missing nothing holds the phase.
+        information = np.maximum(information, np.maximum(least * self.live, 1e-9))
         return self._phase_score() / information, self.response * information
 
     def _phase_score(self) -> _Real:

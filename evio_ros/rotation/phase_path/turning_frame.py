@@ -25,6 +25,8 @@ ANGLES = 128
 """Bins of a turn."""
 _ORDERS = 40
 """Angular orders of the density: a blur of 0.06 rad leaves 6 % of the highest."""
+_LEAST_LIVE = 0.5
+"""Share of a bin that has data, for its number of events to tell that of its neighbours."""
 SHAPE = 2
 """Unknowns of the disc: the hub, x and y."""
 
@@ -46,6 +48,8 @@ class BinnedEvents:
     harmonics: NDArray[np.complex128]  # (channels, bins, ORDERS + 1)
     visible: _Real  # (channels, ANGLES) pixels
     levers: _Real  # (SHAPE, channels, ANGLES) sums over pixels of the angle's change with the shape
+    live: _Real  # (bins,) share of each bin for which there is data
+    shares: _Real  # (bins,) share of each bin's events that count
 
     @classmethod
     def of(
@@ -73,12 +77,39 @@ class BinnedEvents:
         for table, value in zip(tables, (np.ones(len(dx)), *gradients), strict=True):
             np.add.at(table, place, value)
         tables = np.concatenate((tables, tables), axis=1)
-        return cls(disc, counts.astype(np.float64), harmonics, tables[0], tables[1:])
+        bin_of = np.minimum(counted.events.t * (bins / COUNT_SPAN), bins - 1).astype(np.int64)
+        number = np.maximum(np.bincount(bin_of, minlength=bins), 1)
+        shares = np.bincount(bin_of, counted.shares, bins) / number
+        return cls(
+            disc,
+            counts.astype(np.float64),
+            harmonics,
+            tables[0],
+            tables[1:],
+            counted.live_shares(bins),
+            shares,
+        )
 
     @property
     def events(self) -> _Real:
         """(bins,) number of events."""
         return self.counts.sum(axis=(0, 2))
+
+    @property
+    def given(self) -> _Real:
+        """(bins,) events that tell of a turn, had none been missing, scaled to sum up to all."""
+        events = self.events * self.shares
+        events *= self.events.sum() / max(float(events.sum()), 1e-9)
+        known = np.flatnonzero(self.live > _LEAST_LIVE)
+        if len(known) in (0, len(self.live)):
+            return events
+        usual = np.interp(np.arange(len(self.live)), known, events[known] / self.live[known])
+        return events + (1.0 - self.live) * usual
+
+    @property
+    def moving(self) -> float:
+        """Number of events that tell of a turn, at least 1."""
+        return max(float((self.events * self.shares).sum()), 1.0)
 
     def density(self, phase: _Real, blur: float, used: NDArray[np.bool_] | None = None) -> _Real:
         """Events for each visible pixel in the turning frame, (channels, ANGLES).
@@ -110,7 +141,7 @@ class BinnedEvents:
             Pixels, times the angle by which they were passed in radians.
         """
         orders = np.arange(_ORDERS + 1)
-        passed = np.abs(np.gradient(phase))
+        passed = np.abs(np.gradient(phase)) * self.live
         if used is not None:
             passed = passed * used
         turn = (np.exp(1j * np.outer(phase, orders)) * passed[:, None]).sum(axis=0)

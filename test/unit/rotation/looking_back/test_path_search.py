@@ -97,6 +97,65 @@ def test_a_faint_disc_is_measured(share):
     assert estimate.rpm == pytest.approx(disc.mean_rpm(end_us - WINDOW_US, end_us), rel=0.04)
 
 
+@pytest.mark.parametrize("slots", [range(7, 100, 10), range(1, 100, 5), (11, 15, 16, 20, 22, 23)])
+def test_a_disc_is_measured_where_data_is_missing(slots):
+    disc = DISCS["half"]
+    events = disc.events(seed=12)
+    kept = np.flatnonzero(~np.isin(events.t // 20_000, list(slots)))
+    ((path,), _) = find_paths(events.at(kept))
+    estimates = PathEstimates(path, 0)
+    for end_us in range(disc.start_us + 110_000, disc.start_us + disc.length_us - 90_000, 5_000):
+        estimate = estimates.estimate(end_us, WINDOW_US)
+        rpm = disc.mean_rpm(end_us - WINDOW_US, end_us)
+        assert estimate.rpm == pytest.approx(rpm, rel=0.02)
+        assert abs(estimate.rpm - rpm) < 4 * estimate.rpm_std
+
+
+def test_what_is_marked_as_missing_is_bridged_though_some_events_came():
+    disc = DISCS["half"]
+    events = disc.events(seed=13)
+    missing = [range(400_000, 430_000)]
+    lost = np.flatnonzero((events.t >= 400_000) & (events.t < 430_000))
+    some = np.random.default_rng(0).permutation(lost)[: len(lost) * 9 // 10]
+    ((path,), _) = find_paths(events.at(np.setdiff1d(np.arange(len(events)), some)), missing)
+    estimate = PathEstimates(path, 0).estimate(480_000, WINDOW_US)
+    assert estimate.rpm == pytest.approx(disc.mean_rpm(380_000, 480_000), rel=0.02)
+
+
+def common_light(length_us, rng):
+    """Events of all pixels alike: noise of 20 Hz a pixel, and a lamp that flickers at 100 Hz."""
+    t = [rng.uniform(0, length_us, round(0.2 * length_us))]
+    bursts = np.arange(0, length_us, 10_000)
+    t.append((bursts + rng.exponential(1_500, (800, len(bursts)))).ravel())
+    t = np.sort(np.concatenate(t)).astype(np.int64)
+    t = t[t < length_us]
+    x, y = rng.integers(0, 100, (2, len(t))).astype(np.uint16)
+    return t, x, y, rng.random(len(t)) < 0.5
+
+
+@pytest.mark.parametrize("name", ["half", "four sectors"])
+def test_a_disc_is_measured_in_noise_and_flicker(name):
+    disc = DISCS[name]
+    events = disc.events(seed=14)
+    light = common_light(900_000, np.random.default_rng(15))
+    own = (events.t, events.x, events.y, events.polarity)
+    t, x, y, on = (np.concatenate(both) for both in zip(own, light, strict=True))
+    order = np.argsort(t, kind="stable")
+    ((path,), _) = find_paths(EventBatch(events.size, t[order], x[order], y[order], on[order]))
+    assert path.ellipse.center == pytest.approx(disc.ellipse.center, abs=1.0)
+    estimates = PathEstimates(path, 0)
+    for end_us in range(disc.start_us + 120_000, disc.start_us + disc.length_us - 90_000, 25_000):
+        estimate = estimates.estimate(end_us, WINDOW_US)
+        rpm = disc.mean_rpm(end_us - WINDOW_US, end_us)
+        assert abs(estimate.rpm - rpm) < 4 * estimate.rpm_std
+        assert estimate.rpm == pytest.approx(rpm, rel=0.05)
+
+
+def test_there_is_no_rotor_in_noise_and_flicker():
+    light = common_light(900_000, np.random.default_rng(16))
+    assert find_paths(EventBatch(DISCS["half"].events().size, *light))[0] == []
+
+
 def test_nothing_is_said_of_windows_that_are_not_covered():
     disc = DISCS["half"]
     ((path,), _) = find_paths(disc.events(seed=5))
