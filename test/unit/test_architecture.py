@@ -94,6 +94,7 @@ ONE_IMPORTER = {
     "evaluation.oracle": "the limit that physics sets, an estimator of its own",
     "fusion.association": "a method of its own: which estimate belongs to which rotor",
     "fusion.blade_filter": "a method of its own, with kernels: blades on an ellipse",
+    "fusion.rotation_noise": "a method of its own, with kernels: noises learned by likelihood",
     "fusion.faults": "what no rotor can be, whoever asks",
     "nodes.fusion_motion": "one topic with its events and parameters",
     "nodes.fusion_vehicles": "one topic, and what is made of it and of states",
