@@ -122,7 +122,9 @@ def judge(
 ) -> None:
     """Print a take's row, and draw it where pictures are asked for."""
     _, network = open_network(NetworkParameters(arguments.model))
-    detector = ObjectDetector(size, network, ObjectDetectionParameters(least_score=arguments.score))
+    detector = ObjectDetector(
+        size, network, ObjectDetectionParameters(minimum_score=arguments.score)
+    )
     count = turning = found = false = 0
     best = None
     for one in shown:

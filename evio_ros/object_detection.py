@@ -43,19 +43,19 @@ class ObjectDetectionParameters(Parameters):
         read_only=True,
         doc="Length of the windows; 0 for what the network was trained with.",
     )
-    least_score: float = parameter(
+    minimum_score: float = parameter(
         0.3, minimum=0.0, maximum=1.0, doc="Boxes that are less probable are dropped."
     )
-    most_overlap: float = parameter(
+    maximum_overlap: float = parameter(
         0.45,
         minimum=0.0,
         maximum=1.0,
         doc="Of two boxes of a class that overlap by more, intersection over union, one is kept.",
     )
-    most_boxes: int = parameter(
+    maximum_boxes: int = parameter(
         100, minimum=1, maximum=1000, doc="No more boxes than these are kept in a window."
     )
-    most_skipped: int = parameter(
+    maximum_skipped: int = parameter(
         10,
         unit="windows",
         minimum=0,
@@ -255,7 +255,7 @@ class ObjectDetector:
     def _note_gap(self, start_us: int) -> None:
         if self._end_us is not None and start_us != self._end_us:
             missing = (start_us - self._end_us) / self.window_us
-            if 0 < missing <= self.parameters.most_skipped:
+            if 0 < missing <= self.parameters.maximum_skipped:
                 self.statistics.windows_skipped += round(missing)
             else:
                 self.reset()
@@ -267,7 +267,7 @@ class ObjectDetector:
         if self._unwanted.size:
             predictions = predictions.copy()
             predictions[:, -len(self.network.configuration.classes) :][:, self._unwanted] = 0.0
-        found = kept_boxes(predictions, p.least_score, p.most_overlap, p.most_boxes)
+        found = kept_boxes(predictions, p.minimum_score, p.maximum_overlap, p.maximum_boxes)
         corners = self._geometry.boxes_to_sensor(found.corners)
         corners[:, ::2] = np.clip(corners[:, ::2], 0, self.size.width)
         corners[:, 1::2] = np.clip(corners[:, 1::2], 0, self.size.height)

@@ -58,7 +58,7 @@ def detect(
     from evio_ros.sources.registry import open_recording
     from evio_ros.windowing import windows
 
-    parameters = ObjectDetectionParameters(least_score=score)
+    parameters = ObjectDetectionParameters(minimum_score=score)
     seen: dict[int, _Sighting] = {}
     with ExitStack() as stack:
         source = stack.enter_context(open_recording(recording, time_unit=time_unit))

@@ -35,18 +35,18 @@ class Boxes:
 
 
 def kept_boxes(
-    predictions: NDArray[np.floating], least_score: float, most_overlap: float, most: int
+    predictions: NDArray[np.floating], minimum_score: float, maximum_overlap: float, most: int
 ) -> Boxes:
     """Choose among all predicted boxes: greedy non-maximum suppression within each class.
 
     The most certain box is kept, and those of its class that it overlaps by more than
-    `most_overlap` (intersection over union) are dropped; and so on with the rest.
+    `maximum_overlap` (intersection over union) are dropped; and so on with the rest.
 
     Args:
         predictions: (places, 5 + classes) as of `RvtNetwork`: centre x and y, width and height in
             pixels, the probability of an object, and that of each class given one.
-        least_score: boxes that are less probable are dropped, 0 to 1.
-        most_overlap: 0 to 1.
+        minimum_score: boxes that are less probable are dropped, 0 to 1.
+        maximum_overlap: 0 to 1.
         most: so many of the most certain ones are kept at most.
 
     Returns:
@@ -61,11 +61,11 @@ def kept_boxes(
     labels = classes.argmax(axis=1)
     scores = predictions[:, _OBJECT] * classes[np.arange(len(labels)), labels]
     with np.errstate(invalid="ignore"):
-        usable = (scores >= least_score) & np.isfinite(predictions).all(axis=1)
+        usable = (scores >= minimum_score) & np.isfinite(predictions).all(axis=1)
     places = np.flatnonzero(usable)
     corners = _corners(predictions[places, :_OBJECT].astype(np.float64))
     scores, labels = scores[places].astype(np.float64), labels[places].astype(np.int64)
-    kept = _suppressed(corners, scores, labels, most_overlap)[:most]
+    kept = _suppressed(corners, scores, labels, maximum_overlap)[:most]
     return Boxes(corners[kept], scores[kept], labels[kept])
 
 
@@ -89,7 +89,7 @@ def _corners(centered: _Real) -> _Real:
 
 
 def _suppressed(
-    corners: _Real, scores: _Real, labels: NDArray[np.int64], most_overlap: float
+    corners: _Real, scores: _Real, labels: NDArray[np.int64], maximum_overlap: float
 ) -> NDArray[np.int64]:
     """Numbers of the boxes that are kept, the most certain first."""
     if not len(scores):
@@ -103,6 +103,6 @@ def _suppressed(
         ) from error
     sizes = corners[:, 2:] - corners[:, :2]
     boxes = np.concatenate((corners[:, :2], sizes), axis=1)
-    chosen = NMSBoxesBatched(boxes.tolist(), scores.tolist(), labels.tolist(), 0.0, most_overlap)
+    chosen = NMSBoxesBatched(boxes.tolist(), scores.tolist(), labels.tolist(), 0.0, maximum_overlap)
     kept = np.asarray(chosen, np.int64).reshape(-1)
     return kept[np.argsort(-scores[kept], kind="stable")]

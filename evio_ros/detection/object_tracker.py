@@ -44,7 +44,7 @@ class TrackingParameters(Parameters):
         read_only=True,
         doc="What makes a box of a track: overlap, or distance of centres over the box's size.",
     )
-    largest_distance: float = parameter(
+    maximum_distance: float = parameter(
         0.8,
         minimum=0.0,
         maximum=100.0,
@@ -177,7 +177,7 @@ class ObjectTracker:
         p = self.parameters
         tracker = Tracker(
             distance_function="iou",
-            distance_threshold=p.largest_distance,
+            distance_threshold=p.maximum_distance,
             hit_counter_max=p.windows_to_end + p.windows_to_begin,
             initialization_delay=p.windows_to_begin - 1,
             pointwise_hit_counter_max=p.windows_to_end,

@@ -26,7 +26,7 @@ class CueParameters(Parameters):
         "with lower thresholds for what is active; commas between, empty for none. More is found, "
         "and speeds of rotors of a few pixels may be wrong.",
     )
-    least_score: float = parameter(
+    minimum_score: float = parameter(
         0.3, minimum=0.0, maximum=1.0, doc="Objects that are less probable are no cues."
     )
     hold_us: int = parameter(
@@ -64,7 +64,7 @@ class CueInput:
         if not wanted:
             return
         objects, _ = objects_of(message, clock.offset_ns)
-        cues = [one for one in objects if one.class_name in wanted and one.score >= p.least_score]
+        cues = [one for one in objects if one.class_name in wanted and one.score >= p.minimum_score]
         if cues:
             self.boxes += len(cues)
             detector.cue([one.corners for one in cues], cues[0].t_us + p.hold_us)

@@ -142,7 +142,7 @@ FAILURES: dict[str, dict[str, str]] = {
         **_EVENTS_FAILURES,
         "events come faster than they can be worked on": "An unbiased share of them is taken, "
         "`share_taken`, and rotors stay locked; WARN. Messages that have waited for two and a half "
-        "times `overload.longest_wait_us` are dropped, counted in `messages_lost`.",
+        "times `overload.maximum_wait_us` are dropped, counted in `messages_lost`.",
         "a recording starts again, or time goes back": "Rotors are searched for anew, with new "
         "numbers. The log tells it once, and nothing of rotors that are found again where they "
         "were.",
@@ -159,9 +159,9 @@ FAILURES: dict[str, dict[str, str]] = {
         "a backend does not work": "Where it was asked for by name, the node is not configured. "
         "`auto` takes the next best, with one line.",
         "the network is slower than the stream": "Whole windows are skipped, once messages have "
-        "waited for `overload.longest_wait_us`: `windows_behind`. The network goes on with what it "
-        "remembers, and tracks are predicted over the time; after more than `most_skipped` windows "
-        "both start afresh: `memory_resets`.",
+        "waited for `overload.maximum_wait_us`: `windows_behind`. The network goes on with what it "
+        "remembers, and tracks are predicted over the time; after more than `maximum_skipped` "
+        "windows both start afresh: `memory_resets`.",
         "time goes back or jumps on": "Network and tracks start afresh.",
         "a sensor is too large for the network, or its memory is full": "The window is left out "
         "and counted in `windows_failed`; WARN.",

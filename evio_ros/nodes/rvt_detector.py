@@ -42,7 +42,7 @@ _FEWEST_WAITING = 5
 class _OverloadParameters(Parameters):
     """What the node does where events come faster than it can work on them."""
 
-    longest_wait_us: int = parameter(
+    maximum_wait_us: int = parameter(
         100_000,
         unit="us",
         minimum=1_000,
@@ -178,7 +178,7 @@ class RvtDetectorNode(EvioNode):
         assert self._events is not None
         queue = self._events.queue
         queue.fetch()
-        longest_us = self.parameters.get(_OverloadParameters, "overload").longest_wait_us
+        longest_us = self.parameters.get(_OverloadParameters, "overload").maximum_wait_us
         return len(queue) >= _FEWEST_WAITING and queue.waiting_s > 1e-6 * longest_us
 
     def _show(self, found: DetectedObjects, clock: SensorClock) -> None:

@@ -66,7 +66,7 @@ _MOST_SEARCH_S = 0.02
 class OverloadParameters(Parameters):
     """What a node does where events come faster than it can work on them."""
 
-    longest_wait_us: int = parameter(
+    maximum_wait_us: int = parameter(
         800_000,
         unit="us",
         minimum=1_000,
@@ -75,14 +75,14 @@ class OverloadParameters(Parameters):
         "taken. Where they have waited for twice as long single ones are dropped, and all of "
         "those that have waited for two and a half times as long.",
     )
-    longest_queue: int = parameter(
+    maximum_queue: int = parameter(
         100,
         unit="messages",
         minimum=8,
         maximum=100_000,
         doc="So many messages may wait before only a share of the events is taken.",
     )
-    least_share: float = parameter(
+    minimum_share: float = parameter(
         0.05,
         minimum=0.001,
         maximum=1.0,
@@ -107,9 +107,9 @@ class LoadControl:
     ) -> None:
         self.share = 1.0
         self.is_thinning = False
-        self._wait_s = 1e-6 * parameters.longest_wait_us
-        self._longest_queue = parameters.longest_queue
-        self._least_share = parameters.least_share
+        self._wait_s = 1e-6 * parameters.maximum_wait_us
+        self._maximum_queue = parameters.maximum_queue
+        self._minimum_share = parameters.minimum_share
         self._now_s = now_s
         self._thinner = Thinner()
         self._costs: deque[float] = deque(maxlen=_STEPS)
@@ -128,10 +128,10 @@ class LoadControl:
 
         Less long where even the least share of the events is too much.
         """
-        if self._least_share >= 1.0:
+        if self._minimum_share >= 1.0:
             return math.inf, math.inf
         single_s, all_s = _DROPPED_AFTER * self._wait_s, _LIMIT * self._wait_s
-        if self.share <= self._least_share:
+        if self.share <= self._minimum_share:
             return min(_DROPPED_AFTER_S, single_s), min(_LIMIT_AT_LEAST_S, all_s)
         return single_s, all_s
 
@@ -174,12 +174,12 @@ class LoadControl:
         """
         spent_s, self._busy_s = busy_s - self._busy_s, busy_s
         self._costs.append(1e6 * spent_s / step_us)
-        if len(self._costs) < _FEWEST_STEPS or self._least_share >= 1.0:
+        if len(self._costs) < _FEWEST_STEPS or self._minimum_share >= 1.0:
             return
         load = self.load
         if not self.is_thinning:
             full = _FULL_LOAD if waiting_s < 2 * self._wait_s else _HALF_LOAD
-            is_much = messages >= self._longest_queue or self._is_late(waiting_s, messages)
+            is_much = messages >= self._maximum_queue or self._is_late(waiting_s, messages)
             is_lasting = self._is_lasting(load, waiting_s, messages)
             if not (is_much and load >= full) and not is_lasting:
                 return
@@ -230,7 +230,7 @@ class LoadControl:
     def _choose(self, load: float, waiting_s: float) -> None:
         wanted = max(_WANTED_LOAD - waiting_s / _DRAIN_S, _LEAST_WANTED_LOAD)
         factor = min(max(wanted / max(load, 1e-6), _LARGEST_CUT), _LARGEST_RISE)
-        share = min(max(self.share * factor, self._least_share), 1.0)
+        share = min(max(self.share * factor, self._minimum_share), 1.0)
         now_s = self._now_s()
         if share < 1.0:
             self._unthinned_s = now_s

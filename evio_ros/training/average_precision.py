@@ -69,7 +69,7 @@ def quality_of(
     found: Sequence[Boxes],
     classes: int,
     window_us: int,
-    least_scores: Sequence[float],
+    minimum_scores: Sequence[float],
     is_empty: Sequence[bool],
 ) -> DetectionQuality:
     """Compare found boxes with true ones.
@@ -79,7 +79,7 @@ def quality_of(
         found: of each window, with scores as low as they come.
         classes: number of classes.
         window_us: length of a window.
-        least_scores: from which a box is reported, for recall, precision and false alarms.
+        minimum_scores: from which a box is reported, for recall, precision and false alarms.
         is_empty: whether a window belongs to a scene that never shows an object.
 
     Raises:
@@ -101,7 +101,7 @@ def quality_of(
                 *_recall_and_precision(truth, found, hits, classes, score),
                 _false_alarms(found, window_us, score, is_empty),
             )
-            for score in least_scores
+            for score in minimum_scores
         ),
     )
 
@@ -137,12 +137,12 @@ def _recall_and_precision(
     found: Sequence[Boxes],
     hits: Sequence[np.ndarray],
     classes: int,
-    least_score: float,
+    minimum_score: float,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     recall, precision = [], []
     for kind in range(classes):
         there = sum(int((rows[:, 0] == kind).sum()) for rows in truth)
-        told = [(boxes.labels == kind) & (boxes.scores >= least_score) for boxes in found]
+        told = [(boxes.labels == kind) & (boxes.scores >= minimum_score) for boxes in found]
         right = sum(int((hit & own).sum()) for hit, own in zip(hits, told, strict=True))
         reported = sum(int(own.sum()) for own in told)
         recall.append(right / there if there else float("nan"))
@@ -215,10 +215,10 @@ def _annotation(number: int, label: int, corners: list[float]) -> dict[str, Any]
 
 
 def _false_alarms(
-    found: Sequence[Boxes], window_us: int, least_score: float, is_empty: Sequence[bool]
+    found: Sequence[Boxes], window_us: int, minimum_score: float, is_empty: Sequence[bool]
 ) -> float:
     alarms = [
-        bool((boxes.scores >= least_score).any())
+        bool((boxes.scores >= minimum_score).any())
         for boxes, empty in zip(found, is_empty, strict=True)
         if empty
     ]

@@ -32,7 +32,7 @@ def evaluate_model(
     empty_scenes: int,
     length: int,
     seed: int,
-    least_scores: Iterable[float],
+    minimum_scores: Iterable[float],
     backend: str = "auto",
     folder: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
@@ -46,7 +46,7 @@ def evaluate_model(
             precision, and those of scenes without objects for false alarms.
         length: number of windows of each.
         seed: of the scenes.
-        least_scores: from which a box is reported, for recall, precision and false alarms.
+        minimum_scores: from which a box is reported, for recall, precision and false alarms.
         backend: what runs it.
         folder: where the sequences are kept for the next time; None to keep none.
         advance: called with the number of scenes that are done.
@@ -82,6 +82,6 @@ def evaluate_model(
         found,
         len(configuration.classes),
         configuration.window_us,
-        tuple(least_scores),
+        tuple(minimum_scores),
         is_empty,
     )

@@ -269,7 +269,7 @@ def test_more_events_than_can_be_taken_are_thinned_and_the_rotor_is_kept():
     """Messages that, once the rotor is found, come five times as fast as they were worked on."""
     rotor = events_of([replace(ROTOR, event_rate_hz=2e6)], 4_000_000)
     window = {"step_us": 10_000, "window_us": 20_000}
-    parameters = {**window, "overload.longest_wait_us": 100_000, "qos.depth": 400}
+    parameters = {**window, "overload.maximum_wait_us": 100_000, "qos.depth": 400}
     with (
         Probe() as probe,
         NodeProcess("rotation_detector", parameters) as detector,

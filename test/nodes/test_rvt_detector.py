@@ -68,7 +68,7 @@ def settings(model, **more):
         "network.model": str(model),
         "network.backend": "eager",
         "network.threads": 1,
-        "least_score": 0.05,
+        "minimum_score": 0.05,
         "tracking.windows_to_begin": 1,
         **more,
     }
@@ -184,7 +184,7 @@ def test_losses_jumps_and_other_sensors_are_counted_and_survived(model):
 @needs_torch
 def test_a_network_that_is_slower_than_the_stream_skips_whole_windows(model):
     """Messages as fast as they can be sent: far more than any network takes."""
-    quick = settings(model, **{"overload.longest_wait_us": 1000})
+    quick = settings(model, **{"overload.maximum_wait_us": 1000})
     with Probe() as probe, NodeProcess("rvt_detector", quick) as detector:
         direct = Direct(probe, detector)
         number = 90

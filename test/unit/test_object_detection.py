@@ -22,7 +22,7 @@ from evio_ros.representations.stacked_histogram import (  # noqa: E402
 )
 
 CONFIGURATION = RvtConfiguration("tiny", ("a", "b"), SensorSize(128, 64), 1, window_us=1000)
-ALL = ObjectDetectionParameters(least_score=0.0, most_boxes=1000, most_skipped=2)
+ALL = ObjectDetectionParameters(minimum_score=0.0, maximum_boxes=1000, maximum_skipped=2)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_a_histogram_that_others_made_gives_the_same(network, size):
 
 def test_only_wanted_classes_are_given_and_unknown_ones_refused(network):
     size = SensorSize(100, 60)
-    wanted = ObjectDetectionParameters(classes=" b ", least_score=0.01)
+    wanted = ObjectDetectionParameters(classes=" b ", minimum_score=0.01)
     boxes = ObjectDetector(size, network, wanted).process(window(0, size)).boxes_as_objects()
     assert {one.class_name for one in boxes} == {"b"}
     with pytest.raises(ParameterError, match="'zebra' is none of the network's: a, b"):
@@ -117,7 +117,7 @@ def test_tracks_by_appearance_and_without_are_both_objects(network):
     for reach in (0.0, 0.5):
         tracking = TrackingParameters(windows_to_begin=1, appearance_distance=reach)
         detector = ObjectDetector(
-            size, network, ObjectDetectionParameters(least_score=0.05), tracking
+            size, network, ObjectDetectionParameters(minimum_score=0.05), tracking
         )
         objects = []
         for start_us in (0, 1000, 2000):

@@ -17,24 +17,24 @@ def overlap(a, b):
     return shared / (sum(areas) - shared)
 
 
-def reference(predictions, least_score, most_overlap):
+def reference(predictions, minimum_score, maximum_overlap):
     """Greedy suppression, a box at a time: (corners, score, label) of each that is kept."""
     boxes = []
     for x, y, width, height, certain, *classes in predictions.tolist():
         label = int(np.argmax(classes))
         corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-        if certain * classes[label] >= least_score:
+        if certain * classes[label] >= minimum_score:
             boxes.append((corners, certain * classes[label], label))
     boxes.sort(key=lambda box: -box[1])
     kept = []
     for box in boxes:
-        if all(box[2] != k[2] or overlap(box[0], k[0]) <= most_overlap for k in kept):
+        if all(box[2] != k[2] or overlap(box[0], k[0]) <= maximum_overlap for k in kept):
             kept.append(box)
     return kept
 
 
 @given(st.integers(0, 2**32), st.integers(0, 60), st.sampled_from([0.3, 0.45, 0.7]))
-def test_suppression_equals_a_plain_reference(seed, n, most_overlap):
+def test_suppression_equals_a_plain_reference(seed, n, maximum_overlap):
     random = np.random.default_rng(seed)
     predictions = np.concatenate(
         (
@@ -44,8 +44,8 @@ def test_suppression_equals_a_plain_reference(seed, n, most_overlap):
         ),
         axis=1,
     )
-    found = kept_boxes(predictions, 0.1, most_overlap, 1000)
-    wanted = reference(predictions, 0.1, most_overlap)
+    found = kept_boxes(predictions, 0.1, maximum_overlap, 1000)
+    wanted = reference(predictions, 0.1, maximum_overlap)
     assert len(found) == len(wanted)
     for i, (corners, score, label) in enumerate(wanted):
         np.testing.assert_allclose(found.corners[i], corners, atol=1e-9)

@@ -104,13 +104,13 @@ def test_an_overload_that_grows_slowly_makes_no_long_queue():
     assert np.percentile(seen["waited_s"][seen["t_s"] > 13.0], 99) < 0.1
 
 
-def test_more_than_can_be_helped_is_thinned_to_the_least_share():
+def test_more_than_can_be_helped_is_thinned_to_the_minimum_share():
     seen = Node({0.0: 50.0}, 4e-4, 6e-8).run(5.0)
-    assert seen["share"][-1] == pytest.approx(OverloadParameters().least_share)
+    assert seen["share"][-1] == pytest.approx(OverloadParameters().minimum_share)
 
 
 def test_a_node_that_is_to_take_all_events_does():
-    control = LoadControl(OverloadParameters(least_share=1.0))
+    control = LoadControl(OverloadParameters(minimum_share=1.0))
     for step in range(1, 50):
         control.end_step(MESSAGE_US, 10.0 * step, 5.0, 100)
     assert control.choose(5) == (None, 1.0)
@@ -154,13 +154,13 @@ def test_the_share_taken_is_reported_since_the_last_report():
     assert control.values()["share_taken"] == pytest.approx(0.25, abs=0.01)
 
 
-def test_messages_may_wait_as_the_parameter_says_and_less_long_at_the_least_share():
-    control = LoadControl(OverloadParameters(longest_wait_us=400_000))
+def test_messages_may_wait_as_the_parameter_says_and_less_long_at_the_minimum_share():
+    control = LoadControl(OverloadParameters(maximum_wait_us=400_000))
     assert control.wait_limits_s == pytest.approx((0.8, 1.0))
-    for longest_wait_us, limits_s in ((400_000, (0.15, 0.6)), (20_000, (0.04, 0.05))):
-        chosen = OverloadParameters(longest_wait_us=longest_wait_us)
+    for maximum_wait_us, limits_s in ((400_000, (0.15, 0.6)), (20_000, (0.04, 0.05))):
+        chosen = OverloadParameters(maximum_wait_us=maximum_wait_us)
         control = LoadControl(chosen)
         for step in range(1, 200):
             control.end_step(MESSAGE_US, 10.0 * step, 5.0, 100)
-        assert control.share == chosen.least_share
+        assert control.share == chosen.minimum_share
         assert control.wait_limits_s == pytest.approx(limits_s)
