@@ -61,6 +61,8 @@ def main() -> None:
     parser.add_argument("--only", help="names of scenes and recordings, joined by commas")
     arguments = parser.parse_args()
     only = arguments.only.split(",") if arguments.only else None
+    if arguments.pictures:
+        arguments.pictures.mkdir(parents=True, exist_ok=True)
     print(f"{'':22} windows  turning  found  false")
     for name, size, shown in takes(arguments.seconds):
         if only and name not in only:
