@@ -188,7 +188,9 @@ def test_a_network_that_is_slower_than_the_stream_skips_whole_windows(model):
     with Probe() as probe, NodeProcess("rvt_detector", quick) as detector:
         direct = Direct(probe, detector)
         number = 90
-        for seq in range(number):
+        direct.publisher.publish(window_message(0, length_us=WINDOW_US))
+        probe.wait_until(lambda: len(direct.boxes) == 1)
+        for seq in range(1, number):
             direct.publisher.publish(window_message(seq, length_us=WINDOW_US))
         probe.wait_until(lambda: number - 1 in [it.seq for it in direct.receipts])
         probe.spin_for(1.2)
