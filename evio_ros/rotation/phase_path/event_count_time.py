@@ -27,7 +27,6 @@ from evio_ros.events import EventBatch
 
 __all__ = [
     "COUNT_SPAN",
-    "NO_GAPS",
     "CountedEvents",
     "active_span",
     "active_spans",
@@ -76,8 +75,8 @@ real takes all are not; in noise of 5 Hz a pixel 0.73 or more while they turn, i
 _LEAST_SHARE = 0.02
 """Count time never stands still."""
 
-NO_GAPS: _Times = np.zeros((0, 2), np.int64)
-NO_GAPS.setflags(write=False)
+_NO_GAPS: _Times = np.zeros((0, 2), np.int64)
+_NO_GAPS.setflags(write=False)
 """Gaps of events that are all there."""
 
 
@@ -141,7 +140,7 @@ def active_span(t: _Times) -> tuple[int, int]:
 
 
 def active_spans(
-    t: _Times, gaps: _Times = NO_GAPS, shares: _Real | None = None
+    t: _Times, gaps: _Times = _NO_GAPS, shares: _Real | None = None
 ) -> list[tuple[int, int]]:
     """The stretches of time in which events keep coming, apart from one another.
 
@@ -209,16 +208,16 @@ class CountedEvents:
     t_us: _Times
     stride: int
     shares: _Real
-    gaps: _Times = field(default_factory=lambda: NO_GAPS)
-    gap_counts: _Real = field(default_factory=lambda: NO_GAPS.astype(np.float64))
-    gap_rates: _Real = field(default_factory=lambda: NO_GAPS.astype(np.float64))
+    gaps: _Times = field(default_factory=lambda: _NO_GAPS)
+    gap_counts: _Real = field(default_factory=lambda: _NO_GAPS.astype(np.float64))
+    gap_rates: _Real = field(default_factory=lambda: _NO_GAPS.astype(np.float64))
 
     @classmethod
     def of(
         cls,
         events: EventBatch,
         most_events: int,
-        gaps: _Times = NO_GAPS,
+        gaps: _Times = _NO_GAPS,
         shares: _Real | None = None,
     ) -> CountedEvents:
         """Number events through; of more than `most_events` every second, third ... one.
