@@ -141,8 +141,8 @@ FAILURES: dict[str, dict[str, str]] = {
     "rotation_detector": {
         **_EVENTS_FAILURES,
         "events come faster than they can be worked on": "An unbiased share of them is taken, "
-        "`share_taken`, and rotors stay locked; WARN. Messages that have waited for two and a half "
-        "times `overload.maximum_wait_us` are dropped, counted in `messages_lost`.",
+        "`share_taken`, and rotors stay locked; WARN. Where messages have waited for twice "
+        "`overload.maximum_wait_us` some are dropped, counted in `messages_lost`.",
         "a recording starts again, or time goes back": "Rotors are searched for anew, with new "
         "numbers. The log tells it once, and nothing of rotors that are found again where they "
         "were.",

@@ -48,10 +48,10 @@ _DEAD_BAND = 0.1
 """Relative changes of the share below this are not made."""
 _HOLD_S = 1.0
 """All events have been taken for so long when thinning ends."""
-_DROPPED_AFTER_S, _LIMIT_AT_LEAST_S = 0.15, 0.6
-"""Messages that have waited for so long are to be dropped where the share can't get any smaller:
-single ones, and all that have waited for longer than the second."""
-_DROPPED_AFTER, _LIMIT = 2.0, 2.5
+_DROPPED_AFTER_S, _URGENT_AFTER_S = 0.15, 0.6
+"""Where messages have waited for so long and the share can't get any smaller, single ones are to be
+dropped, and for longer than the second, more of them."""
+_DROPPED_AFTER, _URGENT_AFTER = 2.0, 2.5
 """The same where it can, in longest waits."""
 _PACE_S = 0.25
 """The pace is that of so much time, at least."""
@@ -72,8 +72,8 @@ class OverloadParameters(Parameters):
         minimum=1_000,
         maximum=10_000_000,
         doc="Messages may wait for so long, by the clock, before only a share of the events is "
-        "taken. Where they have waited for twice as long single ones are dropped, and all of "
-        "those that have waited for two and a half times as long.",
+        "taken. Where they have waited for twice as long single ones are dropped, and more "
+        "where for two and a half times as long.",
     )
     maximum_queue: int = parameter(
         100,
@@ -124,16 +124,16 @@ class LoadControl:
 
     @property
     def wait_limits_s(self) -> tuple[float, float]:
-        """For how long messages may wait before single ones are dropped, and at the most.
+        """For how long messages may wait before single ones are dropped, and before gaps may grow.
 
         Less long where even the least share of the events is too much.
         """
         if self._minimum_share >= 1.0:
             return math.inf, math.inf
-        single_s, all_s = _DROPPED_AFTER * self._wait_s, _LIMIT * self._wait_s
+        single_s, urgent_s = _DROPPED_AFTER * self._wait_s, _URGENT_AFTER * self._wait_s
         if self.share <= self._minimum_share:
-            return min(_DROPPED_AFTER_S, single_s), min(_LIMIT_AT_LEAST_S, all_s)
-        return single_s, all_s
+            return min(_DROPPED_AFTER_S, single_s), min(_URGENT_AFTER_S, urgent_s)
+        return single_s, urgent_s
 
     @property
     def load(self) -> float:

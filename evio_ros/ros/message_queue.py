@@ -28,11 +28,11 @@ _TURN_S = 0.02
 _PATIENCE_S = 0.1
 """For so long the next messages are waited for without the executor, unless that is needed."""
 _MOST_BYTES = 1 << 28
-_DROP_EVERY_S = 0.02
+_DROP_EVERY_S, _URGENT_EVERY_S = 0.02, 0.25
 _FEWEST_DROPPED_OF = 8
 """What waits takes no more memory than the first. Where messages have waited for too long, single
-ones are dropped, so often at the most. But only where so many wait: a driver that waits itself for
-them to be taken sends fewer ahead."""
+ones are dropped, so often at the most, and less often where gaps may grow. But only where so many
+wait: a driver that waits itself for them to be taken sends fewer ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class WorkQueue:
         size_of: bytes of a message, about.
 
     Attributes:
-        limits_s: where messages have waited for longer than the first, every second one is dropped;
-            those that have waited for longer than the second all are, but for the newest.
+        limits_s: where messages have waited for longer than the first, every second one is dropped
+            that is next to no gap; for longer than the second, every second one, so that gaps grow.
     """
 
     def __init__(
@@ -116,15 +116,15 @@ class WorkQueue:
         if len(self._waiting) < _FEWEST_DROPPED_OF:
             return
         now_s = time.monotonic()
-        single_s, all_s = self.limits_s
-        self._drop_before(now_s - all_s)
+        single_s, urgent_s = self.limits_s
         waiting_s = now_s - self._waiting[0].came_s
         is_full = self._bytes > _MOST_BYTES
-        is_due = now_s - self._dropped_s > _DROP_EVERY_S
+        is_urgent = is_full or waiting_s > urgent_s
+        is_due = now_s - self._dropped_s > (_URGENT_EVERY_S if is_urgent else _DROP_EVERY_S)
         if not is_full and not (is_due and waiting_s > single_s):
             return
         self._dropped_s = now_s
-        kept = kept_messages([it.follows_gap for it in self._waiting], is_full)
+        kept = kept_messages([it.follows_gap for it in self._waiting], is_urgent)
         before = [True, *kept[:-1]]
         self._waiting = deque(
             replace(it, follows_gap=it.follows_gap or not is_before_kept)
@@ -132,15 +132,6 @@ class WorkQueue:
             if is_kept
         )
         self._bytes = sum(it.size for it in self._waiting)
-
-    def _drop_before(self, oldest_s: float) -> None:
-        """Drop messages that came before a time, but for the newest one."""
-        waiting = self._waiting
-        if waiting[0].came_s >= oldest_s:
-            return
-        while len(waiting) > 1 and waiting[0].came_s < oldest_s:
-            self._bytes -= waiting.popleft().size
-        waiting[0] = replace(waiting[0], follows_gap=True)
 
     def wait(self) -> bool:
         """Wait for what comes next; whether it has come before anything else of the node."""
