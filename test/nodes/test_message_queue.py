@@ -68,7 +68,7 @@ def test_nothing_is_dropped_where_no_limit_is_set():
 
 def test_gaps_grow_evenly_where_messages_wait_for_longer_than_the_second_limit():
     stream = Stream((0.03, 0.06))
-    stream.run(2 * FOR_S)
+    stream.run(0.7)
     steps = [after - before for before, after in itertools.pairwise(stream.taken)]
     # A rotor is followed over many short gaps, and lost in a long one.
     assert 2 < max(steps) <= 8
