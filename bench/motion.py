@@ -19,7 +19,6 @@ from fusion_bench.recorded import simulated_run
 from rich.console import Console
 from rich.table import Table
 
-from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.fusion.rotor_bank import BankParameters, RotorBank
 from evio_ros.fusion.rotor_filter import HubVelocity
@@ -74,10 +73,7 @@ def measured(
         alone.update(t_us, rotors)
         fused.update(t_us, rotors)
         states = fused.states(t_us)
-        regions = [
-            Region(one.id, Ellipse(one.center, one.axes, one.tilt_rad), one.velocity)
-            for one in states
-        ]
+        regions = [Region(one.id, one.ellipse, one.velocity) for one in states]
         began = time.process_time()
         motion = estimator.process(window, regions)
         spent_s, count = spent_s + time.process_time() - began, count + 1

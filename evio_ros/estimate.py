@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventWindow
 from evio_ros.explanation import Explanation
 
@@ -60,6 +61,11 @@ class RotorEstimate:
     events: int
     center_std: tuple[float, float] = (math.inf, math.inf)
     looked_back: bool = False
+
+    @property
+    def ellipse(self) -> Ellipse:
+        """The disc's outline in the image; ParameterError where the axes are those of none."""
+        return Ellipse(self.center, self.axes, self.tilt_rad)
 
 
 @dataclass(frozen=True, slots=True)

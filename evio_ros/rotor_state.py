@@ -8,6 +8,8 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
+from evio_ros.ellipse import Ellipse
+
 __all__ = ["BladeState", "RotorState", "Source"]
 
 _Real = NDArray[np.float64]
@@ -94,3 +96,8 @@ class RotorState:
     track_id: str = ""
     normal: tuple[float, float, float] = (0.0, 0.0, 0.0)
     normal_covariance: tuple[float, ...] = (0.0,) * 9
+
+    @property
+    def ellipse(self) -> Ellipse:
+        """The disc's outline in the image; ParameterError where the axes are those of none."""
+        return Ellipse(self.center, self.axes, self.tilt_rad)

@@ -18,7 +18,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
 from evio_ros.fusion.disc_normal import DiscNormal, Intrinsics, NormalChooser, disc_normals
 from evio_ros.parameters import Parameters, parameter
@@ -209,8 +208,7 @@ class VehicleObserver:
             if self._groups[state.id]:
                 # An outline that is too slender tells no tilt.
                 with suppress(ParameterError):
-                    ellipse = Ellipse(state.center, state.axes, state.tilt_rad)
-                    candidates[state.id] = disc_normals(ellipse, self.intrinsics)
+                    candidates[state.id] = disc_normals(state.ellipse, self.intrinsics)
         self._normals = self._chooser.update(self._groups, candidates)
 
     def completed(self, states: Sequence[RotorState]) -> list[RotorState]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from sensor_msgs.msg import CameraInfo
 
-from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
 from evio_ros.fusion.disc_normal import Intrinsics
 from evio_ros.fusion.rotor_bank import RotorBank
@@ -52,7 +51,7 @@ class VehicleInput:
     def regions(self, t_us: int) -> list[Region]:
         """Where the rotors are at a sensor time."""
         return [
-            Region(one.id, Ellipse(one.center, one.axes, one.tilt_rad), one.velocity)
+            Region(one.id, one.ellipse, one.velocity)
             for one in self._bank().states(t_us)
             if one.axes[1] > 0
         ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from evio_ros.errors import EvioError
-from evio_ros.representations.picture import Picture
+from evio_ros.representations.picture import Picture, opencv
 from evio_ros.tracked_object import TrackedObject
 
 __all__ = ["draw_objects"]
@@ -31,13 +30,7 @@ def draw_objects(objects: Iterable[TrackedObject], picture: Picture) -> None:
 
 
 def _draw(one: TrackedObject, picture: Picture) -> None:
-    try:
-        import cv2
-    except ImportError:
-        raise EvioError(
-            "drawing objects needs OpenCV: apt install python3-opencv, "
-            "or pip install 'evio_ros[vision]'"
-        ) from None
+    cv2 = opencv("drawing objects")
     x0, y0, x1, y1 = (round(value) for value in one.corners)
     if not one.id:
         cv2.rectangle(picture, (x0, y0), (x1, y1), _BOX_COLOR, 1)

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.errors import EvioError
 from evio_ros.estimate import RotorEstimate
-from evio_ros.representations.picture import Picture
+from evio_ros.representations.picture import Picture, opencv
 from evio_ros.units import TURN_RAD
 
 __all__ = ["ROTOR_COLORS", "draw_rotors"]
@@ -78,7 +77,7 @@ def draw_rotors(
     for rotor in drawn:
         _draw(rotor, pen, rotor.id in predicted)
     for rotor in drawn:
-        _, high = _disc(rotor).scaled(_LABEL).half_extent()
+        _, high = rotor.ellipse.scaled(_LABEL).half_extent()
         text = f"{rotor.id}: {rotor.rpm:.0f} rpm"
         pen.label(text, str(rotor.id), rotor.center, high, _color(rotor))
 
@@ -88,12 +87,8 @@ def _is_drawable(rotor: RotorEstimate) -> bool:
     return all(abs(value) <= _FARTHEST_PX for value in values) and min(rotor.axes) >= 0.0
 
 
-def _disc(rotor: RotorEstimate) -> Ellipse:
-    return Ellipse(rotor.center, rotor.axes, rotor.tilt_rad)
-
-
 def _draw(rotor: RotorEstimate, pen: _Pen, is_dashed: bool) -> None:
-    disc, color = _disc(rotor), _color(rotor)
+    disc, color = rotor.ellipse, _color(rotor)
     rim = disc.image_point(1.0, np.linspace(0.0, TURN_RAD, _RIM_POINTS + 1))
     step = _DASH_POINTS if is_dashed else _RIM_POINTS
     for begin in range(0, _RIM_POINTS, 2 * step):
@@ -131,21 +126,25 @@ class _Pen:
     places: list[tuple[float, float, float]] = field(default_factory=list)
     """Left and right end and height of the labels up to now."""
 
+    @property
+    def _cv2(self) -> Any:
+        return opencv("drawing rotors")
+
     def line(self, points: NDArray[np.float64], color: _Color, width: float) -> None:
         """Draw through points (2, n)."""
-        cv2, thickness = _opencv(), max(1, round(width * self._unit(_LEAST_LINE)))
+        cv2, thickness = self._cv2, max(1, round(width * self._unit(_LEAST_LINE)))
         cv2.polylines(
             self.picture, [_fixed(points)], False, color, thickness, cv2.LINE_AA, _SUBPIXEL_BITS
         )
 
     def area(self, points: NDArray[np.float64], color: _Color) -> None:
         """Fill what points (2, n) enclose."""
-        cv2 = _opencv()
+        cv2 = self._cv2
         cv2.fillPoly(self.picture, [_fixed(points)], color, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def dot(self, center: tuple[float, float], color: _Color) -> None:
         """Draw a dot."""
-        cv2, radius = _opencv(), round(2.5 * self._unit(_LEAST_LINE) * (1 << _SUBPIXEL_BITS))
+        cv2, radius = self._cv2, round(2.5 * self._unit(_LEAST_LINE) * (1 << _SUBPIXEL_BITS))
         x, y = _fixed(center).tolist()
         cv2.circle(self.picture, (x, y), radius, color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
@@ -153,7 +152,7 @@ class _Pen:
         self, text: str, short: str, center: tuple[float, float], away: float, color: _Color
     ) -> None:
         """Write above or below a place, where nothing is written yet; else the short text."""
-        cv2, unit = _opencv(), self._unit(_LEAST_LETTER)
+        cv2, unit = self._cv2, self._unit(_LEAST_LETTER)
         font, scale = cv2.FONT_HERSHEY_SIMPLEX, _LETTERS * unit
         above = max(center[1] - away - _GAP_PX * unit, _LINE_PX * unit)
         heights = (above, center[1] + away + _LINE_PX * unit)
@@ -185,14 +184,3 @@ class _Pen:
 def _fixed(points: ArrayLike) -> NDArray[np.int32]:
     """Points (2, ...) as OpenCV has them: the two of each last, in fractions of a pixel."""
     return np.round(np.asarray(points).T * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-
-
-def _opencv() -> Any:
-    try:
-        import cv2
-    except ImportError:
-        raise EvioError(
-            "drawing rotors needs OpenCV: apt install python3-opencv, "
-            "or pip install 'evio_ros[vision]'"
-        ) from None
-    return cv2

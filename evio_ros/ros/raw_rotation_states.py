@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
-from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import RotationStateArray
@@ -284,7 +283,7 @@ def _state_of(estimate: RotorEstimate) -> RotorState:
 def _blades(estimate: RotorEstimate) -> tuple[BladeState, ...]:
     count = estimate.blade_count
     angles = (estimate.angle_rad + TURN_RAD * np.arange(count) / max(count, 1)) % TURN_RAD
-    x, y = Ellipse(estimate.center, estimate.axes, estimate.tilt_rad).image_point(1.0, angles)
+    x, y = estimate.ellipse.image_point(1.0, angles)
     tips = zip(angles.tolist(), x.tolist(), y.tolist(), strict=True)
     return tuple(
         BladeState(index, angle, (x, y), (0.0, 0.0), _UNKNOWN_BLADE)

@@ -15,16 +15,16 @@ from numba import njit
 
 from evio_ros.events import EventWindow
 
-__all__ = ["DeadTime"]
+__all__ = ["LONGEST_SILENCE_US", "SHORTEST_SILENCE_US", "DeadTime"]
 
-_SHORTEST_US = 500
+SHORTEST_SILENCE_US = 500
 _INTERVALS = 20.0
 """The whole sensor is silent for longer than this, and than so many mean intervals between events,
 only where events are missing."""
 SILENCES, LONGEST_USUAL_US = 3.0, 1_000
 """Nor are they where it is no longer than so many times the usual longest silence of a slice, which
 counts as this long at most: some sensors are read out in bursts. Set by hand."""
-_LONGEST_US = 200_000
+LONGEST_SILENCE_US = 200_000
 """What is silent for longer may as well be still. Set by hand."""
 _WEIGHT = 0.1
 """Weight of a new slice in the mean interval: ten slices count, and a single burst does not."""
@@ -73,7 +73,7 @@ class DeadTime:
             self._learn(part, longest_us)
         is_silent = 2 * (dead_us - missing_us) > part.length_us
         self._dead_us = self._dead_us + part.length_us if is_silent else 0
-        if self._dead_us > _LONGEST_US:
+        if self._dead_us > LONGEST_SILENCE_US:
             dead_us = 0
         dead_us = max(dead_us, missing_us)
         return replace(part, live=1.0 - dead_us / part.length_us) if dead_us else part
@@ -83,7 +83,9 @@ class DeadTime:
         if not self._interval_us:
             return math.inf
         interval_us = self._interval_us / share
-        return max(float(_SHORTEST_US), _INTERVALS * interval_us, SILENCES * self._silence_us)
+        return max(
+            float(SHORTEST_SILENCE_US), _INTERVALS * interval_us, SILENCES * self._silence_us
+        )
 
     def _learn(self, part: EventWindow, longest_us: int) -> None:
         """Take in how far apart a slice's events are, had all of them been taken.

@@ -226,15 +226,11 @@ class Trainer:
     def _take_average(self) -> None:
         # At first the average follows more quickly: it would remember random weights.
         kept = min(self.parameters.average, (1 + self.step) / (10 + self.step))
-        averages: list[Tensor] = []
-        values: list[Tensor] = []
         for name, value in self.network.state_dict().items():
             if value.is_floating_point():
-                averages.append(self._average[name])
-                values.append(value)
+                self._average[name].lerp_(value.detach(), 1 - kept)
             else:
                 self._average[name].copy_(value)
-        torch._foreach_lerp_(averages, values, 1 - kept)
 
 
 class _AtOnce(Executor):

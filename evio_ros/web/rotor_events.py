@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.web.live_view import LiveView
 
@@ -102,9 +101,8 @@ def _disc_events(
     parts = [sample.events for sample in kept if sample.end_us > end_us - span_us]
     if not parts or not all(axis > 0 for axis in rotor.axes):
         return np.empty(0, np.int64), np.empty(0), end_us
-    disc = Ellipse(rotor.center, rotor.axes, rotor.tilt_rad)
     x = np.concatenate([part.x for part in parts])
     y = np.concatenate([part.y for part in parts])
-    radius, angle = disc.disc_coordinates(x, y)
+    radius, angle = rotor.ellipse.disc_coordinates(x, y)
     inside = (radius >= from_radius) & (radius <= _RIM_RADIUS)
     return np.concatenate([part.t for part in parts])[inside], angle[inside], end_us

@@ -127,7 +127,6 @@ ONE_IMPORTER = {
     "rotation.looking_back.path_search": "what a rotor must show; its importer says when to search",
     "rotation.phase_path.path_smoother": "a method with a source of its own: Whittaker smoothing",
     "rotation.phase_path.phase_scores": "score and information by kernels; its importer iterates",
-    "rotation.dead_time": "a method of its own: when events are missing, whoever asks",
     "web.api_page": "the description of an API as a page, whatever the API",
     "training.augmentation": "variations of sequences, whoever learns from them",
     "rotation.tracking.cyclic_error": "a method of its own: what each turn repeats",

@@ -24,6 +24,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
+from evio_ros.rotation.dead_time import LONGEST_SILENCE_US, SHORTEST_SILENCE_US
 
 __all__ = [
     "COUNT_SPAN",
@@ -50,9 +51,9 @@ QUIET_SHARE, MOST_NOISE = 0.1, 0.1
 rate, for a recording without a quiet time."""
 _LONGEST_LULL_BINS = 20
 """After so long a lull what goes on is another motion."""
-_SHORTEST_GAP_US, _LONGEST_GAP_US, _GAP_EVENTS = 500, 200_000, 20
-"""A silence of all pixels is a gap where it is of such a length (what is silent for longer may as
-well be still) and as long a time before it and after it has so many events each: by chance once in
+_GAP_EVENTS = 20
+"""A silence of all pixels is a gap where it is neither too short nor too long for one, see
+`dead_time`, and as long a time before it and after it has so many events each: by chance once in
 e^20. Where nothing was lost the six real takes, whole or thinned to a tenth or a thirtieth, have no
 more than 14 about any silence; but one take has three gaps of 0.6 ms with 800."""
 _RATE_US = 10_000
@@ -92,12 +93,12 @@ def data_gaps(t: _Times, missing: Iterable[range] = ()) -> _Times:
         those at which the rate of all pixels together drops to nothing at once.
     """
     silence = np.diff(t)
-    at = np.flatnonzero((silence >= _SHORTEST_GAP_US) & (silence <= _LONGEST_GAP_US))
+    at = np.flatnonzero((silence >= SHORTEST_SILENCE_US) & (silence <= LONGEST_SILENCE_US))
     starts_us, ends_us, silence = t[at], t[at + 1], silence[at]
     before = at + 1 - np.searchsorted(t, starts_us - silence)
     after = np.searchsorted(t, ends_us + silence, "right") - at - 1
     is_gap = np.minimum(before, after) >= _GAP_EVENTS
-    spans = [(span.start, span.stop) for span in missing if len(span) >= _SHORTEST_GAP_US]
+    spans = [(span.start, span.stop) for span in missing if len(span) >= SHORTEST_SILENCE_US]
     spans += zip(starts_us[is_gap].tolist(), ends_us[is_gap].tolist(), strict=True)
     gaps: list[tuple[int, int]] = []
     for start_us, end_us in sorted(spans):
