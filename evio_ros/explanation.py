@@ -77,6 +77,11 @@ class Reason(Enum):
         "was active for {value:.2g} s only, {limit:.2g} s are needed",
         "Record at least {limit:.2g} s of it.",
     )
+    COARSE_TIMES = (
+        "time stamps come every {value:.3g} ms, too seldom to follow anything that turns: "
+        "{limit:.3g} ms is the most",
+        "Write the camera's own time stamps; from video, interpolate more frames.",
+    )
     NOT_TURNING = (
         "has the outline of a disc, in which nothing turns: the best speed has {value:.2g} times "
         "the power of noise or of the other sense, {limit:g} times are needed",
@@ -153,6 +158,11 @@ class Reason(Enum):
         "seems to turn{speed}, but not evenly enough: the pattern turned back has {value:.2g} "
         "times the power of noise, {limit:g} times are needed",
         "",
+    )
+    MIRROR_IMAGE = (
+        "seems to turn{speed}, but as time stamps come seldom a faster rotor would look the same: "
+        "contrast {value:.2g}, {limit:.2g} is needed to tell them apart",
+        "Write the camera's own time stamps; from video, interpolate more frames.",
     )
     FEW_SLICES = (
         "seems to turn{speed}, and was followed for {value:.0f} slices where {limit:.0f} are "

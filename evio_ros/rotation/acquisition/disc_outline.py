@@ -21,6 +21,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.regions import Region
+from evio_ros.rotation.acquisition.time_stamps import highest_frequency_hz
 from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.angle_time import BIN_US, FEWEST_BINS, harmonics_of_events
@@ -104,7 +105,9 @@ def turning_candidate(
     harmonics = yield from harmonics_of_events(
         events, disc, start_us, span_us, bins, _TEXTURE_ORDERS
     )
-    frequencies, power = yield from _speed_spectrum(harmonics, span_us * 1e-6, _FASTEST_HZ)
+    frequencies, power = yield from _speed_spectrum(
+        harmonics, span_us * 1e-6, _FASTEST_HZ, highest_frequency_hz(events.t)
+    )
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])
     if power[best] < _LEAST_POWER:
@@ -115,7 +118,10 @@ def turning_candidate(
 
 
 def _speed_spectrum(
-    harmonics: NDArray[np.complexfloating], length_s: float, fastest_hz: float
+    harmonics: NDArray[np.complexfloating],
+    length_s: float,
+    fastest_hz: float,
+    highest_hz: float,
 ) -> Work[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Power along every line of the angle-time spectrum.
 
@@ -123,6 +129,7 @@ def _speed_spectrum(
         harmonics: complex (channels, bins, orders + 1) of `angular_harmonics`.
         length_s: length of the window.
         fastest_hz: greatest speed looked for.
+        highest_hz: greatest frequency that the events' time stamps show.
 
     Returns:
         frequency_hz (n,), evenly from -fastest_hz to fastest_hz, and power (n,) relative to that
@@ -138,20 +145,24 @@ def _speed_spectrum(
     bins_per_hz = length_s * padded / bins
     half = math.ceil(fastest_hz * bins_per_hz * columns)
     frequency = np.linspace(-fastest_hz, fastest_hz, 2 * half + 1)
-    along = _power_along_lines(power, frequency * bins_per_hz)
+    highest = int(min(padded // 2, highest_hz * bins_per_hz))
+    along = _power_along_lines(power, frequency * bins_per_hz, highest)
     noise = float(harmonics[:, :, 0].real.sum()) * (columns - 1)
     return frequency, along / max(noise, 1.0)
 
 
 @njit(cache=True, nogil=True)
-def _power_along_lines(power, slopes):
-    """Power of a pattern that turns by `slopes` bins of the spectrum for each angular order."""
+def _power_along_lines(power, slopes, highest):
+    """Power of a pattern that turns by `slopes` bins of the spectrum for each angular order.
+
+    Frequencies from the bin `highest` on do not count.
+    """
     bins, columns = power.shape
     along = np.zeros(len(slopes))
     for i in range(len(slopes)):
         for order in range(1, columns):
             # A pattern that turns with f has its order k at the temporal frequency -k f.
             place = np.int64(np.rint(-slopes[i] * order))
-            if abs(place) < bins // 2:
+            if abs(place) < highest:
                 along[i] += power[place if place >= 0 else place + bins, order]
     return along

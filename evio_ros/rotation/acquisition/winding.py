@@ -35,6 +35,7 @@ from evio_ros.rotation.acquisition.phase_vortex import (
     winding_power,
 )
 from evio_ros.rotation.acquisition.regions import Region
+from evio_ros.rotation.acquisition.time_stamps import highest_frequency_hz
 from evio_ros.rotation.acquisition.work_units import Work
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
@@ -54,9 +55,10 @@ _LEAST_CELLS = 8
 """Fewer cells than the five unknowns (hub, flattening, phase) and some to spare say nothing."""
 _FEWEST_BINS = 16
 """Time bins at least, of however short a span."""
+_LINE_BINS = 8
+"""Width of a line, as the window is Hann's and padded to twice its length."""
 _FLOOR_BINS = 63
-"""Width of the running median about a line. A line is 8 bins wide, as the window is Hann's and
-padded to twice its length."""
+"""Width of the running median about a line."""
 _NOISE_AMPLITUDE = 2.0
 """Cells weigh by the square of their amplitude above this. Noise has 0.9 in each polarity."""
 _SLOWEST_FLICKER_HZ = 45.0
@@ -180,7 +182,8 @@ def acquire(
     """Search a region for what winds about a hub.
 
     Lines that stand, such as those of light on the mains and its overtones, are passed over: they
-    do not count among the lines that are tried.
+    do not count among the lines that are tried. So are those that the time stamps are too coarse
+    to show (`time_stamps`): of each line there are mirror images.
 
     Args:
         events: events of [start_us, start_us + span_us) or more; others are left out.
@@ -203,7 +206,9 @@ def acquire(
         yield
     spectrum = yield from _normalised_spectrum(series)
     frequencies = np.fft.rfftfreq(2 * bins, parameters.time_bin_us * 1e-6)
-    peaks = _spectral_lines(spectrum, frequencies, parameters)
+    # A line and its mirror image must not touch.
+    highest_hz = highest_frequency_hz(events.t) - 0.5 * _LINE_BINS * float(frequencies[1])
+    peaks = _spectral_lines(spectrum, frequencies, highest_hz, parameters)
     if isinstance(peaks, Rejection):
         return peaks
     candidates, rejections = [], []
@@ -280,7 +285,10 @@ def _mean_power(spectrum):
 
 
 def _spectral_lines(
-    spectrum: NDArray[np.complex64], frequencies: _Real, parameters: AcquisitionParameters
+    spectrum: NDArray[np.complex64],
+    frequencies: _Real,
+    highest_hz: float,
+    parameters: AcquisitionParameters,
 ) -> list[int] | Rejection:
     """Indices of the lines of the region's common power spectrum, or why none is.
 
@@ -291,7 +299,7 @@ def _spectral_lines(
     prominence = power / floor
     is_peak = np.zeros(len(power), bool)
     is_peak[1:-1] = (power[1:-1] > power[:-2]) & (power[1:-1] >= power[2:])
-    is_peak &= frequencies >= parameters.minimum_hz
+    is_peak &= (frequencies >= parameters.minimum_hz) & (frequencies <= highest_hz)
     if not (is_peak & (prominence >= parameters.line_prominence)).any():
         return _no_line(power, prominence * is_peak, frequencies, parameters)
     is_peak &= prominence >= parameters.line_prominence

@@ -45,6 +45,38 @@ def test_a_fan_is_measured_to_one_in_ten_thousand():
     assert {estimate.id for estimate in estimates} == {0}
 
 
+def stamped_every(events: EventBatch, period_us: int) -> EventBatch:
+    """Events with the times of frames, as of converted video, or of a coarse clock."""
+    t = events.t // period_us * period_us
+    return EventBatch(events.size, t, events.x, events.y, events.polarity)
+
+
+@pytest.mark.parametrize("period_us", [100, 1_000, 2_500])
+@pytest.mark.parametrize("frequency_hz", [19.1667, -14.3, 45.0])
+def test_time_stamps_may_be_coarse(frequency_hz, period_us):
+    results = detect(stamped_every(events_of([IdealRotor(frequency_hz)]), period_us))
+    sure = [e for result in results for e in result if e.confidence > 0.5]
+    assert len(sure) >= 5
+    for estimate in sure:
+        assert estimate.rpm == pytest.approx(60 * frequency_hz, rel=1e-3)
+
+
+@pytest.mark.parametrize("frequency_hz", [-70.0, 90.0, 120.0])
+def test_what_seems_slower_as_frames_come_seldom_is_not_reported(frequency_hz):
+    # Blades pass more often than every other frame, and seem to go backwards, as in a film.
+    events = stamped_every(events_of([IdealRotor(frequency_hz)], 800_000), 2_500)
+    assert not any(detect(events))
+
+
+def test_frames_that_come_too_seldom_are_named():
+    events = stamped_every(events_of([IdealRotor(19.1667)]), 10_000)
+    detector = RotationDetector(events.size, RotationDetectorParameters())
+    for step in windows([events], events.size, RotationDetectorParameters().step_us, start_us=0):
+        assert detector.process(step) == []
+    assert detector.explanations[0].reason is Reason.COARSE_TIMES
+    assert "every 10 ms" in str(detector.explanations[0])
+
+
 @pytest.mark.parametrize("frequency_hz", [19.1667, -95.0])
 def test_turns_are_counted_without_slips(frequency_hz):
     rotor = IdealRotor(frequency_hz)
