@@ -1,4 +1,4 @@
-"""The ellipse as which a rotor's disc appears, and angles on that disc."""
+"""The ellipse that a rotor's disc forms in the image, and angles on that disc."""
 
 from __future__ import annotations
 

@@ -84,18 +84,18 @@ class CdrReader:
 
 
 def padded(data: bytes, size: int) -> bytes:
-    """Bytes, up to where a number of such a size may be."""
+    """The bytes, padded to a multiple of `size`."""
     return data + bytes(-len(data) % size)
 
 
 def text_bytes(text: str) -> bytes:
-    """A string, written where numbers of four bytes may be."""
+    """The bytes of a string, which must begin at a multiple of four bytes."""
     encoded = text.encode() + b"\0"
     return _LENGTH.pack(len(encoded)) + encoded
 
 
 def header_bytes(header: Header) -> bytes:
-    """A header, written where numbers of four bytes may be."""
+    """The bytes of a header, which must begin at a multiple of four bytes."""
     return _STAMP.pack(header.stamp.sec, header.stamp.nanosec) + text_bytes(header.frame_id)
 
 

@@ -1,4 +1,4 @@
-"""What every source of events offers, and the counters that say what it had to put right."""
+"""The interface of all sources of events, and counters of what a source had to put right."""
 
 from __future__ import annotations
 

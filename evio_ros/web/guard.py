@@ -1,4 +1,4 @@
-"""Who is let in: checks of every request and WebSocket before anything else sees it.
+"""Access control: checks of every request and WebSocket before anything else sees it.
 
 - Host must be an address in numbers, localhost or a known name: a page elsewhere whose name was
   made to lead here (DNS rebinding) is refused.

@@ -1,4 +1,4 @@
-"""What the API answers: the models that its OpenAPI description is made of."""
+"""The API's answers: the models of its OpenAPI description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding a rotor in a region without knowing anything of it: the phase vortex.
+"""Finding a rotor in a region without prior knowledge: the phase vortex.
 
 Every cell of a rotor's disc sees the blades pass at the same rate, but the later the farther round
 it lies. So the phase of the cells' event rate, at a line of the common spectrum, winds an integer

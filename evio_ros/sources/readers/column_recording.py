@@ -1,4 +1,4 @@
-"""What recordings share whose events lie in columns that can be read from any event on."""
+"""Base of recordings whose events lie in columns that can be read from any event on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all recordings share, whatever their format: geometry, order of time, seeking."""
+"""Base of all recordings: geometry, order of time, seeking."""
 
 from __future__ import annotations
 
