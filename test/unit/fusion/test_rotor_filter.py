@@ -10,7 +10,7 @@ from rotor_estimates import FAN, STEP_US, WINDOW_US, TurningFan
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.fusion.rotor_filter import HubVelocity, Outcome, RotorFilter
-from evio_ros.fusion.rotor_model import FilterParameters
+from evio_ros.fusion.rotor_model import FilterParameters, State
 
 P = FilterParameters()
 
@@ -170,6 +170,42 @@ def test_a_velocity_of_the_hub_is_taken_in_and_a_wrong_one_is_not():
     assert filter_.at(filter_.t_us).velocity == pytest.approx((40.0, 0.0), abs=0.5)
 
 
+def linear_filter(state: State, p: FilterParameters) -> KalmanFilter:
+    """Filterpy's filter of the same linear model, from a state on, for steps of `STEP_US`."""
+    filter_ = KalmanFilter(12, 6)
+    filter_.x, filter_.P = state.mean[:, None].copy(), state.covariance.copy()
+    dt = 1e-6 * STEP_US
+    filter_.F = np.eye(12)
+    filter_.F[[0, 1], [2, 3]] = filter_.F[6, 7] = filter_.F[7, 8] = dt
+    filter_.F[6, 8] = dt * dt / 2
+    filter_.F[[9, 10, 11], [9, 10, 11]] = math.exp(-dt / p.slow_time_s)
+    filter_.H = np.zeros((6, 12))
+    filter_.H[[0, 0, 1], [6, 11, 7]] = 1
+    filter_.H[[2, 2, 3, 3, 4, 5], [0, 9, 1, 10, 2, 3]] = 1
+    return filter_
+
+
+def process_noise(p: FilterParameters, jerk: float, angle_std_rad: float) -> np.ndarray:
+    """Covariance (12, 12) of what a step of `STEP_US` adds, for a power of jerk."""
+    dt = 1e-6 * STEP_US
+    hub = p.calm_hub_walk**2
+    noise = np.zeros((12, 12))
+    noise[[0, 1], [0, 1]], noise[[2, 3], [2, 3]] = hub * dt**3 / 3, hub * dt
+    noise[[0, 1, 2, 3], [2, 3, 0, 1]] = hub * dt**2 / 2
+    noise[[4, 5], [4, 5]] = p.size_walk**2 * dt
+    noise[6:9, 6:9] = jerk * np.array(
+        [
+            [dt**5 / 20, dt**4 / 8, dt**3 / 6],
+            [dt**4 / 8, dt**3 / 3, dt**2 / 2],
+            [dt**3 / 6, dt**2 / 2, dt],
+        ]
+    )
+    passed = 1 - math.exp(-2 * dt / p.slow_time_s)
+    noise[[9, 10], [9, 10]] = p.slow_center_px**2 * passed
+    noise[11, 11] = (p.slow_phase_share * angle_std_rad) ** 2 * passed
+    return noise
+
+
 def test_a_constant_rotor_is_filtered_as_a_kalman_filter_does():
     """All but the semi-axes is linear, so filterpy's linear filter must agree."""
     p = replace(
@@ -186,37 +222,13 @@ def test_a_constant_rotor_is_filtered_as_a_kalman_filter_does():
     estimates = [fan.estimate(t_us, random) for t_us in windows(8)]
     filter_ = RotorFilter(estimates[0], p)
     state = filter_._history[-1][1].state
-    reference = KalmanFilter(12, 6)
-    reference.x, reference.P = state.mean[:, None].copy(), state.covariance.copy()
-    dt = 1e-6 * STEP_US
-    kept = math.exp(-dt / p.slow_time_s)
-    reference.F = np.eye(12)
-    reference.F[[0, 1], [2, 3]] = reference.F[6, 7] = reference.F[7, 8] = dt
-    reference.F[6, 8] = dt * dt / 2
-    reference.F[[9, 10, 11], [9, 10, 11]] = kept
-    reference.H = np.zeros((6, 12))
-    reference.H[[0, 0, 1], [6, 11, 7]] = 1
-    reference.H[[2, 2, 3, 3, 4, 5], [0, 9, 1, 10, 2, 3]] = 1
+    reference = linear_filter(state, p)
     for one in estimates[1:]:
         jerk = (filter_._history[-1][1].scale * 0.5) ** 2
-        noise = np.zeros((12, 12))
-        noise[[0, 1], [0, 1]], noise[[2, 3], [2, 3]] = 2500 * dt**3 / 3, 2500 * dt
-        noise[[0, 1, 2, 3], [2, 3, 0, 1]] = 2500 * dt**2 / 2
-        noise[[4, 5], [4, 5]] = p.size_walk**2 * dt
-        noise[6:9, 6:9] = jerk * np.array(
-            [
-                [dt**5 / 20, dt**4 / 8, dt**3 / 6],
-                [dt**4 / 8, dt**3 / 3, dt**2 / 2],
-                [dt**3 / 6, dt**2 / 2, dt],
-            ]
-        )
-        slow = p.slow_phase_share * one.angle_std_rad
-        noise[[9, 10], [9, 10]] = p.slow_center_px**2 * (1 - kept**2)
-        noise[11, 11] = slow**2 * (1 - kept**2)
-        speed_std = one.rpm_std * math.pi / 30
+        reference.predict(Q=process_noise(p, jerk, one.angle_std_rad))
         quick = p.quick_phase_share * one.angle_std_rad
+        speed_std = one.rpm_std * math.pi / 30
         stds = [quick, speed_std, *one.center_std, p.velocity_std_px_s, p.velocity_std_px_s]
-        reference.predict(Q=noise)
         near = float(reference.x[6, 0] + reference.x[11, 0])
         phase = near + math.remainder(one.angle_rad - near, 2 * math.pi)
         speed = one.rpm * math.pi / 30
