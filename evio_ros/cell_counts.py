@@ -54,7 +54,7 @@ def cell_time_series(
     bins: int,
     series: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Count the events of some cells over time, polarities apart.
+    """Count the events of some cells over time, by polarity.
 
     Args:
         events: the events; those outside the cells or the time span are left out.

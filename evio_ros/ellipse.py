@@ -1,4 +1,4 @@
-"""The ellipse as which a rotor's disc appears, and angles on that disc."""
+"""The ellipse that a rotor's disc forms in the image, and angles on that disc."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from evio_ros.units import TURN_RAD
 
 __all__ = ["Ellipse"]
 
@@ -58,6 +60,10 @@ class Ellipse:
                 self.center[1] + along * sine + across * cosine,
             )
         )
+
+    def rim(self, points: int) -> NDArray[np.float64]:
+        """Image coordinates (2, points + 1) of a closed line along the rim, from angle 0 on."""
+        return self.image_point(1.0, np.linspace(0.0, TURN_RAD, points + 1))
 
     def scaled(self, factor: float) -> Ellipse:
         """The same ellipse with both axes multiplied by `factor`."""

@@ -1,4 +1,4 @@
-"""An object that a detector has found in a window, as fusion, drawing and messages take it."""
+"""An object that a detector has found in a window, for fusion, drawing and messages."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def ask(
         response = connection.getresponse()
         content = response.read()
         got = {name.lower(): value for name, value in response.getheaders()}
-        if got.get("content-type", "").startswith("application/json"):
+        if content and got.get("content-type", "").startswith("application/json"):
             return response.status, json.loads(content), got
         return response.status, content, got
     finally:

@@ -103,7 +103,7 @@ def fuse(run: Run) -> Fused:
             if rotor is None or t_us < SETTLED_US:
                 continue
             track = fused.tracks[rotor.id]
-            _compare(track, rotor, state, estimates, run.window_us)
+            _compare(track, rotor, state, estimates)
             _note_predictions(track, rotor, bank, state, next_us)
         if t_us >= SETTLED_US:
             for one in bank._rotors:
@@ -114,11 +114,7 @@ def fuse(run: Run) -> Fused:
 
 
 def _compare(
-    track: Track,
-    rotor: RotorTruth,
-    state: RotorState,
-    estimates: Iterable[RotorEstimate],
-    window_us: int,
+    track: Track, rotor: RotorTruth, state: RotorState, estimates: Iterable[RotorEstimate]
 ) -> None:
     """Compare a state at the end of a window with the truth."""
     t_us = state.t_us

@@ -1,4 +1,4 @@
-"""Training the forest that tells how sure one may be of a speed, and judging it.
+"""Training and judging the random forest that gives the confidence in a fused speed.
 
 Estimates of one scene, or of one disc before a camera, are much alike: they are trained on all
 together or not at all. What is told of a forest comes from groups that it was not trained on.

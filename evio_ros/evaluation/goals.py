@@ -1,4 +1,4 @@
-"""What is to be reached: median relative error of the speed by scene and window."""
+"""Accuracy goals: median relative error of the speed by scene and window."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ _GOALS: dict[str, dict[int, float]] = {
 
 
 def goal(scene: str, window_ms: float) -> float | None:
-    """The median to be reached; None where none is set."""
+    """The median error to be reached; None where no goal is set."""
     return _GOALS.get(scene, {}).get(round(window_ms))

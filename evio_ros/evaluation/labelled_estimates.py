@@ -1,4 +1,4 @@
-"""Estimates of the rotation detector together with what would have been right, in files."""
+"""Estimates of the rotation detector with the truth beside them, in files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LabelledEstimates:
 def measure_labelled(
     events: EventBatch, truth: Truth, window_us: int, recording: str
 ) -> LabelledEstimates:
-    """Run the detector over a recording, told nothing.
+    """Run the detector over a recording, without prior knowledge.
 
     Args:
         events: all of it; its first event has time 0 of the truth or later.

@@ -43,7 +43,7 @@ _Method = Callable[[EventBatch, Truth, int, int], Iterator[Step]]
 
 
 def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
-    """The rotation detector, told nothing."""
+    """The rotation detector without prior knowledge."""
     parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
     detector = RotationDetector(events.size, parameters)
     # Windows that the recording fills wholly.

@@ -1,4 +1,4 @@
-"""The limit: what one can measure who knows all but the speed.
+"""The limit of accuracy: an estimator that knows everything but the speed.
 
 The oracle is told each rotor's image at every time, its motion up to a small error of phase and
 speed, and the density of its events over angle, radius and polarity in the frame that turns along.
@@ -35,7 +35,7 @@ _Real = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Oracle:
-    """One rotor's events in the frame that turns along with it.
+    """One rotor's events in the frame that turns with it.
 
     Attributes:
         truth: the rotor.

@@ -1,4 +1,4 @@
-"""Recordings of a scene that differ in everything random and in speed, and what they say together.
+"""Recordings of one scene that differ in seed and speed, and their pooled figures.
 
 One recording holds few independent windows of a second: what share of its errors lies within the
 claimed standard deviation is nearly one draw. Several seeds, each with a speed of its own, tell.

@@ -1,4 +1,4 @@
-"""How sure one may be of a fused speed: the rule that holds where no model is at hand.
+"""Confidence in a fused speed: the rule that is used where there is no model.
 
 A detector says how probable it is that its speed is right to 1 %. While a rotor is not measured,
 this fades in two ways: with the age of the newest estimate, exponentially, because what hid the

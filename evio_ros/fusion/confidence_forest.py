@@ -1,4 +1,4 @@
-"""How sure one may be of a fused speed: a random forest, calibrated, in plain arrays.
+"""Confidence in a fused speed: a calibrated random forest in plain arrays.
 
 The forest (Breiman, Random Forests, Machine Learning 2001) is trained by `evio train-confidence`
 with scikit-learn, which is not needed to use it: its trees are kept as arrays, without code, and
@@ -74,7 +74,7 @@ class ConfidenceParameters(Parameters):
 
 
 def inputs_of(features: RotorFeatures) -> _Real | None:
-    """What the forest looks at, (len(INPUTS),); None where the newest estimate is not at hand.
+    """The forest's inputs, (len(INPUTS),); None where there is no newest estimate.
 
     Logarithms are those to the base 10; events are counted for each blade's passage, and for each
     pixel of the disc and turn; the hub's deviation and speed are those over the semi-axis.
@@ -107,7 +107,7 @@ def inputs_of(features: RotorFeatures) -> _Real | None:
 
 @dataclass(frozen=True)
 class ConfidenceForest:
-    """A calibrated forest; called with what is known of a state, it gives its confidence.
+    """A calibrated forest; called with a state's features, it gives the state's confidence.
 
     Attributes:
         roots: (trees,) int32, first node of each tree.
@@ -175,7 +175,7 @@ class ConfidenceForest:
 
 
 def confidence_of(parameters: ConfidenceParameters) -> Callable[[RotorFeatures], float]:
-    """What tells confidence, as parameters have it.
+    """The confidence function that parameters ask for.
 
     Raises:
         SourceError: where the forest's file cannot be used.

@@ -1,4 +1,4 @@
-"""How a rotor's disc is tilted, from the ellipse as which it appears and the camera's intrinsics.
+"""The tilt of a rotor's disc, from its ellipse in the image and the camera's intrinsics.
 
 Method: the rays through the ellipse form a cone; in the frame of its eigenvectors a circular
 section has one of two normals (Chen, Li and Tian, Camera calibration with two arbitrary coplanar

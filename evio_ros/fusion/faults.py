@@ -1,4 +1,4 @@
-"""What no rotor can be."""
+"""Checks for values that no rotor can have."""
 
 from __future__ import annotations
 

@@ -155,8 +155,8 @@ class RotorBank:
         t_us: end of the newest window; None before the first.
         refused: estimates and velocities that no rotor can have given, by what is wrong.
         outcomes: what became of the others, by the names of `Outcome`, besides "born",
-            "given_up", "beyond_limit", "clock_jumps", "late_windows" and
-            "objects_of_another_time".
+            "given_up", "beyond_limit", "clock_jumps" and "late_windows".
+        objects_of_another_time: objects that were seen too long ago, or are yet to come.
     """
 
     def __init__(
@@ -174,6 +174,7 @@ class RotorBank:
         self.t_us: int | None = None
         self.refused: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
+        self.objects_of_another_time = 0
 
     def __len__(self) -> int:
         return len(self._rotors)
@@ -181,11 +182,13 @@ class RotorBank:
     def values(self) -> dict[str, object]:
         """What became of all estimates, as values of a report."""
         refused = {f"refused_{cause}": count for cause, count in self.refused.items() if count}
-        outcomes = {
-            name if name.startswith("objects") else f"estimates_{name}": count
-            for name, count in self.outcomes.items()
+        outcomes = {f"estimates_{name}": count for name, count in self.outcomes.items()}
+        return {
+            "estimates_refused": self.refused.total(),
+            **refused,
+            **outcomes,
+            "objects_of_another_time": self.objects_of_another_time,
         }
-        return {"estimates_refused": self.refused.total(), **refused, **outcomes}
 
     def adapt(self, filter_parameters: FilterParameters, parameters: BankParameters) -> None:
         """Go on with other parameters."""
@@ -223,7 +226,7 @@ class RotorBank:
     def note_objects(self, objects: Sequence[TrackedObject]) -> None:
         """Take in the objects that the RVT detector follows in a window."""
         late = sum(self._is_of_another_time(one.t_us) for one in objects)
-        self.outcomes["objects_of_another_time"] += late
+        self.objects_of_another_time += late
         for rotor in self._rotors:
             seen = object_at(rotor.filter.at(max(rotor.filter.t_us, rotor.seen_us)).center, objects)
             if seen is not None:

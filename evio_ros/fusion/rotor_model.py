@@ -264,7 +264,7 @@ class RotorMotion(NamedTuple):
 
 
 def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -> State:
-    """The state after an estimate that nothing is known before.
+    """The state after the first estimate.
 
     Args:
         estimate: the estimate.
@@ -375,5 +375,5 @@ def _is_sized(estimate: RotorEstimate) -> bool:
 
 
 def expected_phase(state: State) -> float:
-    """The phase that a detector would tell, lasting error and all."""
+    """The phase that a detector would measure, its lasting error included."""
     return float(state.mean[PHASE] + state.mean[SLOW_PHASE])

@@ -1,4 +1,4 @@
-"""The unscented transform and what a Kalman filter of few states is made of, compiled.
+"""The unscented transform and the steps of a Kalman filter of few states, compiled.
 
 Method: scaled sigma points after R. van der Merwe, "Sigma-point Kalman filters for probabilistic
 inference in dynamic state-space models", 2004. The equations are those of filterpy's

@@ -40,7 +40,7 @@ def open_cv() -> ModuleType:
 def dense_flow(
     before: NDArray[np.uint8], after: NDArray[np.uint8], method: str
 ) -> NDArray[np.float32]:
-    """Where every pixel of a picture has gone in a later one.
+    """Displacement of every pixel of a picture in a later one.
 
     Args:
         before, after: (height, width) of the same shape, 16 pixels a side at least.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,11 @@ from evio_ros.msg import RotationState, RotationStateArray
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.quality_of_service import results_quality
+from evio_ros.rotor_colors import rotor_color
 
 __all__ = ["MarkerParameters", "MarkerTopic"]
 
 _RIM_POINTS = 48
-_COLORS = ((0.31, 0.9, 0.47), (1.0, 0.94, 0.43), (1.0, 0.47, 0.78), (0.51, 0.94, 1.0))
 _LIFETIME_S = 2
 
 
@@ -75,12 +74,11 @@ def _shapes(state: RotationState, parameters: MarkerParameters) -> list[Any]:
     disc = Ellipse(
         (state.center_x, state.center_y), (state.axis_major, state.axis_minor), state.tilt
     )
-    turn = [2 * math.pi * index / _RIM_POINTS for index in range(_RIM_POINTS + 1)]
     rim = _marker(state, "rim", Marker.LINE_STRIP, parameters)
-    rim.points = [_point(disc.image_point(1.0, angle), parameters) for angle in turn]
+    rim.points = [_point(place, parameters) for place in disc.rim(_RIM_POINTS).T]
     blade = _marker(state, "blade", Marker.LINE_STRIP, parameters)
-    radii = (0.0, 1.0)
-    blade.points = [_point(disc.image_point(radius, state.angle), parameters) for radius in radii]
+    line = disc.image_point([0.0, 1.0], state.angle)
+    blade.points = [_point(place, parameters) for place in line.T]
     label = _marker(state, "label", Marker.TEXT_VIEW_FACING, parameters)
     label.text = f"{state.id}: {state.rpm:.0f} rpm"
     above = (state.center_x, state.center_y - 1.2 * state.axis_major)
@@ -95,7 +93,8 @@ def _marker(state: RotationState, part: str, shape: int, parameters: MarkerParam
     marker = Marker(header=state.header, ns=part, id=state.id % (1 << 31), type=shape)
     marker.pose.orientation.w = 1.0
     marker.scale.x = 2 * parameters.pixel_size_m
-    marker.color.r, marker.color.g, marker.color.b = _COLORS[state.id % len(_COLORS)]
+    red, green, blue = rotor_color(state.id)
+    marker.color.r, marker.color.g, marker.color.b = red / 255, green / 255, blue / 255
     marker.color.a = 1.0
     marker.lifetime.sec = _LIFETIME_S
     return marker

@@ -1,4 +1,4 @@
-"""What every representation offers, and the window of events from which a tensor is made."""
+"""The interface of all representations, and the window of events that a tensor is made from."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Representation(Protocol):
 
 
 class Windowed:
-    """What all representations share: a geometry and an open window."""
+    """Base of all representations: a geometry and an open window."""
 
     def __init__(self, size: SensorSize) -> None:
         self.size = size
@@ -140,7 +140,7 @@ class Windowed:
 
 
 class HeldWindow(Windowed):
-    """What kinds share whose bins depend on the last event: batches are held until then."""
+    """Base of kinds whose bins depend on the last event: batches are held until then."""
 
     def __init__(self, size: SensorSize) -> None:
         super().__init__(size)
@@ -163,7 +163,7 @@ class HeldWindow(Windowed):
 
 
 class LastingWindow(Windowed):
-    """What kinds share that remember earlier windows: time only goes forward."""
+    """Base of kinds that remember earlier windows: time only goes forward."""
 
     def __init__(self, size: SensorSize) -> None:
         super().__init__(size)

@@ -16,21 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.representations.picture import Picture, opencv
+from evio_ros.rotor_colors import rotor_color
 from evio_ros.units import TURN_RAD
 
-__all__ = ["ROTOR_COLORS", "draw_rotors"]
-
-ROTOR_COLORS = (
-    "#22b573",
-    "#e8a317",
-    "#e8559f",
-    "#1fa8cf",
-    "#9277f2",
-    "#ef6a3c",
-    "#84a92c",
-    "#5b86f7",
-)
-"""Of rotors by their numbers, for dark grounds; the ninth has the first one's."""
+__all__ = ["draw_rotors"]
 
 _Color = tuple[int, int, int]
 
@@ -89,7 +78,7 @@ def _is_drawable(rotor: RotorEstimate) -> bool:
 
 def _draw(rotor: RotorEstimate, pen: _Pen, is_dashed: bool) -> None:
     disc, color = rotor.ellipse, _color(rotor)
-    rim = disc.image_point(1.0, np.linspace(0.0, TURN_RAD, _RIM_POINTS + 1))
+    rim = disc.rim(_RIM_POINTS)
     step = _DASH_POINTS if is_dashed else _RIM_POINTS
     for begin in range(0, _RIM_POINTS, 2 * step):
         pen.line(rim[:, begin : begin + step + 1], color, 1.6)
@@ -112,7 +101,7 @@ def _draw_sense(disc: Ellipse, angle: float, sense: float, pen: _Pen, color: _Co
 
 
 def _color(rotor: RotorEstimate) -> _Color:
-    red, green, blue = bytes.fromhex(ROTOR_COLORS[rotor.id % len(ROTOR_COLORS)][1:])
+    red, green, blue = rotor_color(rotor.id)
     if rotor.confidence >= _DOUBTFUL:
         return red, green, blue
     return round(_FAINT * red), round(_FAINT * green), round(_FAINT * blue)

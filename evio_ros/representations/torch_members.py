@@ -7,7 +7,7 @@ device and without a copy to the host.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.representations.activity import NEGLIGIBLE, Activity, ActivityParameters
-from evio_ros.representations.base import TensorArray, check_output
+from evio_ros.representations.base import Representation, TensorArray, check_output
 from evio_ros.representations.decay import DecayTable
 from evio_ros.representations.event_frame import EventFrame, EventFrameParameters
-from evio_ros.representations.mixed_density import MixedDensity, MixedDensityParameters
+from evio_ros.representations.mixed_density import MixedDensity
 from evio_ros.representations.open_window import NEVER_US
-from evio_ros.representations.stacked_histogram import StackedHistogram, StackedHistogramParameters
+from evio_ros.representations.stacked_histogram import StackedHistogram
 from evio_ros.representations.time_bins import span_of
 from evio_ros.representations.time_surface import TimeSurface, TimeSurfaceParameters
-from evio_ros.representations.voxel_grid import LARGEST_COUNT, VoxelGrid, VoxelGridParameters
+from evio_ros.representations.voxel_grid import LARGEST_COUNT, VoxelGrid
 
 if TYPE_CHECKING:
     import torch
@@ -84,23 +84,36 @@ class _Columns(NamedTuple):
         return 2 * self.polarity - 1
 
 
-def _write(tensor: torch.Tensor, out: TensorArray) -> None:
-    import torch
-
-    torch.from_numpy(out).copy_(tensor)
-
-
 def _count(counts: torch.Tensor, index: torch.Tensor) -> None:
     """Add 1 at every index of a flat tensor of integers."""
     counts.scatter_add_(0, index, counts.new_ones(1).expand(len(index)))
 
 
-class TorchStackedHistogram(StackedHistogram):
-    """`StackedHistogram` on a device."""
+class _WithTensor(Representation, Protocol):
+    """What has its tensor on a device."""
 
-    def __init__(self, size: SensorSize, parameters: StackedHistogramParameters) -> None:
-        super().__init__(size, parameters)
+    def tensor(self) -> torch.Tensor:
+        """The tensor of what has been pushed."""
+        ...
+
+
+class _OnDevice:
+    """Makes the tensor on a device; the other parent is the kind as numpy makes it."""
+
+    def __init__(self, size: SensorSize, parameters: Any) -> None:
+        super().__init__(size, parameters)  # type: ignore[call-arg]
         self._device = _open_device(parameters.device)
+
+    def read(self: _WithTensor, out: TensorArray) -> None:
+        """See `Representation.read`."""
+        import torch
+
+        check_output(out, self.shape, self.dtype)
+        torch.from_numpy(out).copy_(self.tensor())
+
+
+class TorchStackedHistogram(_OnDevice, StackedHistogram):
+    """`StackedHistogram` on a device."""
 
     def tensor(self) -> torch.Tensor:
         """The tensor of what has been pushed: uint8, on the device."""
@@ -119,29 +132,15 @@ class TorchStackedHistogram(StackedHistogram):
             _count(counts, index)
         return counts.clamp_(max=self.parameters.cutoff).to(torch.uint8).reshape(self.shape)
 
-    def read(self, out: TensorArray) -> None:
-        """See `Representation.read`."""
-        check_output(out, self.shape, self.dtype)
-        _write(self.tensor(), out)
 
-
-class TorchVoxelGrid(VoxelGrid):
+class TorchVoxelGrid(_OnDevice, VoxelGrid):
     """`VoxelGrid` on a device."""
-
-    def __init__(self, size: SensorSize, parameters: VoxelGridParameters) -> None:
-        super().__init__(size, parameters)
-        self._device = _open_device(parameters.device)
 
     def tensor(self) -> torch.Tensor:
         """The tensor of what has been pushed: int16 or float32, on the device."""
         if self.parameters.weighting == "count":
             return self._counts().reshape(self.shape)
         return self._weights().reshape(self.shape)
-
-    def read(self, out: TensorArray) -> None:
-        """See `Representation.read`."""
-        check_output(out, self.shape, self.dtype)
-        _write(self.tensor(), out)
 
     def _counts(self) -> torch.Tensor:
         import torch
@@ -179,12 +178,8 @@ class TorchVoxelGrid(VoxelGrid):
         return planes
 
 
-class TorchMixedDensity(MixedDensity):
+class TorchMixedDensity(_OnDevice, MixedDensity):
     """`MixedDensity` on a device."""
-
-    def __init__(self, size: SensorSize, parameters: MixedDensityParameters) -> None:
-        super().__init__(size, parameters)
-        self._device = _open_device(parameters.device)
 
     def tensor(self) -> torch.Tensor:
         """The tensor of what has been pushed: int16, on the device."""
@@ -200,18 +195,12 @@ class TorchMixedDensity(MixedDensity):
             planes[k] = sums.clamp(-cutoff, cutoff).reshape(self.shape[1:])
         return planes
 
-    def read(self, out: TensorArray) -> None:
-        """See `Representation.read`."""
-        check_output(out, self.shape, self.dtype)
-        _write(self.tensor(), out)
 
-
-class TorchEventFrame(EventFrame):
+class TorchEventFrame(_OnDevice, EventFrame):
     """`EventFrame` on a device."""
 
     def __init__(self, size: SensorSize, parameters: EventFrameParameters) -> None:
         super().__init__(size, parameters)
-        self._device = _open_device(parameters.device)
         self._pushed = _zeros_like(self._carried, self._device)
 
     def begin(self, start_us: int, length_us: int) -> None:
@@ -230,20 +219,14 @@ class TorchEventFrame(EventFrame):
         self._window.check_open()
         return self._pushed
 
-    def read(self, out: TensorArray) -> None:
-        """See `Representation.read`."""
-        check_output(out, self.shape, self.dtype)
-        _write(self.tensor(), out)
 
-
-class TorchTimeSurface(TimeSurface):
+class TorchTimeSurface(_OnDevice, TimeSurface):
     """`TimeSurface` on a device."""
 
     def __init__(self, size: SensorSize, parameters: TimeSurfaceParameters) -> None:
         super().__init__(size, parameters)
         import torch
 
-        self._device = _open_device(parameters.device)
         self._decay = _Decay.of(self._table, self._device)
         self._times_us = torch.full(self.shape, NEVER_US, device=self._device)
 
@@ -259,23 +242,17 @@ class TorchTimeSurface(TimeSurface):
         """The surface at the window's end: float32, on the device."""
         return self._decay.weights(self._window.end_us - self._times_us).float()
 
-    def read(self, out: TensorArray) -> None:
-        """See `Representation.read`."""
-        check_output(out, self.shape, self.dtype)
-        _write(self.tensor(), out)
-
     def reset(self) -> None:
         """See `Representation.reset`."""
         super().reset()
         self._times_us.fill_(NEVER_US)
 
 
-class TorchActivity(Activity):
+class TorchActivity(_OnDevice, Activity):
     """`Activity` on a device."""
 
     def __init__(self, size: SensorSize, parameters: ActivityParameters) -> None:
         super().__init__(size, parameters)
-        self._device = _open_device(parameters.device)
         self._decay = _Decay.of(self._table, self._device)
         self._weights = _zeros_like(self._sums, self._device)
 
@@ -294,11 +271,6 @@ class TorchActivity(Activity):
         """The sums so far: float32, on the device."""
         self._window.check_open()
         return self._weights
-
-    def read(self, out: TensorArray) -> None:
-        """See `Representation.read`."""
-        check_output(out, self.shape, self.dtype)
-        _write(self.tensor(), out)
 
     def reset(self) -> None:
         """See `Representation.reset`."""

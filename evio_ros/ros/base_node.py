@@ -1,4 +1,4 @@
-"""What all nodes share: a life cycle, declared parameters, diagnostics, a watch over the input."""
+"""Base of all nodes: life cycle, declared parameters, diagnostics, a watch over the input."""
 
 from __future__ import annotations
 

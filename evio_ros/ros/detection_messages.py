@@ -43,7 +43,7 @@ def detection_array(
 
 
 def objects_of(message: Detection2DArray, offset_ns: int) -> tuple[list[TrackedObject], int]:
-    """The objects in a message, and how many were left out as no object can be so.
+    """The objects in a message, and how many were left out because no object can have their values.
 
     Left out are those without a hypothesis or class, with a number that is not finite or a place
     beyond a million pixels, no area, a turned box, a score outside 0 to 1, or a stamp after the

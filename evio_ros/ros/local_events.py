@@ -26,7 +26,7 @@ _EVENT_BYTES = 13
 
 @dataclass(frozen=True, slots=True)
 class LocalMessage:
-    """What an EventArray says.
+    """The content of an EventArray.
 
     Attributes:
         seq: number of the message.
@@ -82,7 +82,7 @@ class LocalInbox(WorkQueue):
 
 
 class LocalChannel:
-    """A topic's driver and takers within this process.
+    """A topic's driver and subscribers within this process.
 
     Attributes:
         inboxes: of those who take its events.

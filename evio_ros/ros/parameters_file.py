@@ -1,4 +1,4 @@
-"""Reading a file of ROS parameters for its mistakes, which ROS tells in eighty lines."""
+"""Checking a file of ROS parameters; ROS itself reports a mistake in eighty lines."""
 
 from __future__ import annotations
 

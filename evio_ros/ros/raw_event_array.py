@@ -1,9 +1,7 @@
 """EventArray messages read straight from their bytes on the wire.
 
 Making Python objects of a message copies its columns twice more, which costs a subscriber as much
-as following a rotor does. The bytes are XCDR version 1 (OMG DDSI-RTPS 2.5, clause 10; CORBA CDR):
-after four bytes that say how they are coded, each number is aligned to its own size, a string or
-sequence begins with its length.
+as following a rotor does.
 """
 
 from __future__ import annotations
@@ -13,16 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.serialization import deserialize_message
 
-from evio_ros.errors import EventError
 from evio_ros.msg import EventArray
-from evio_ros.ros.stamps import nanoseconds_of
+from evio_ros.ros.cdr import CdrReader
 
 __all__ = ["RawEventArray", "read_event_array"]
 
-_HEAD_BYTES = 4
-_LITTLE_ENDIAN_CDR = b"\x00\x01"
+_SENT = struct.Struct("<QIIqI")
+"""seq, width, height, time_base, duration."""
+_UINT32, _UINT16, _UINT8 = np.dtype("<u4"), np.dtype("<u2"), np.dtype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,66 +53,19 @@ def read_event_array(data: bytes) -> RawEventArray:
     Raises:
         EventError: where the bytes end too early.
     """
-    if data[:2] != _LITTLE_ENDIAN_CDR:
-        return _converted(deserialize_message(data, EventArray))
-    reader = _Reader(data)
-    try:
-        sec, nanosec = reader.numbers("<iI", 4)
-        frame_id = reader.column(np.dtype(np.uint8)).tobytes()[:-1].decode(errors="replace")
-        (seq,) = reader.numbers("<Q", 8)
-        width, height = reader.numbers("<II", 4)
-        (time_base,) = reader.numbers("<q", 8)
-        (duration,) = reader.numbers("<I", 4)
-        t = reader.column(np.dtype(np.uint32))
-        x, y = reader.column(np.dtype(np.uint16)), reader.column(np.dtype(np.uint16))
-        polarity = reader.column(np.dtype(np.uint8))
-    except (struct.error, ValueError):
-        raise EventError(f"a message of {len(data)} bytes ends within its fields") from None
-    stamp_ns = 1_000_000_000 * sec + nanosec
+    reader = CdrReader(data, EventArray)
+    stamp_ns, frame_id = reader.header()
+    seq, width, height, time_base, duration = reader.numbers(_SENT, 8)
     return RawEventArray(
-        seq, width, height, time_base, duration, stamp_ns, frame_id, t, x, y, polarity
-    )
-
-
-class _Reader:
-    """Reads one field after the other."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._place = _HEAD_BYTES
-
-    def numbers(self, layout: str, size: int) -> tuple[int, ...]:
-        """Numbers of so many bytes each."""
-        self._align(size)
-        values = struct.unpack_from(layout, self._data, self._place)
-        self._place += struct.calcsize(layout)
-        return values
-
-    def column(self, dtype: np.dtype) -> NDArray:
-        """A sequence of numbers, as a view."""
-        (count,) = self.numbers("<I", 4)
-        if count:
-            self._align(dtype.itemsize)
-        column = np.frombuffer(self._data, dtype, count, min(self._place, len(self._data)))
-        self._place += column.nbytes
-        return column
-
-    def _align(self, size: int) -> None:
-        self._place += -(self._place - _HEAD_BYTES) % size
-
-
-def _converted(message: EventArray) -> RawEventArray:
-    """The fields of a message that the middleware has read."""
-    return RawEventArray(
-        message.seq,
-        message.width,
-        message.height,
-        message.time_base,
-        message.duration,
-        nanoseconds_of(message.header.stamp),
-        message.header.frame_id,
-        np.frombuffer(message.t, np.uint32),
-        np.frombuffer(message.x, np.uint16),
-        np.frombuffer(message.y, np.uint16),
-        np.frombuffer(message.polarity, np.uint8),
+        seq,
+        width,
+        height,
+        time_base,
+        duration,
+        stamp_ns,
+        frame_id,
+        t=reader.column(_UINT32),
+        x=reader.column(_UINT16),
+        y=reader.column(_UINT16),
+        polarity=reader.column(_UINT8),
     )

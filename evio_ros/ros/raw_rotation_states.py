@@ -1,9 +1,7 @@
 """RotationStateArray messages read from and written as their bytes on the wire.
 
 Python objects of these messages are slow: each field is checked as it is set, and a rotor with
-three blades has a hundred. The bytes are XCDR version 1 (OMG DDSI-RTPS 2.5, clause 10; CORBA CDR):
-after four bytes that say how they are coded, each number is aligned to its own size, a string or
-sequence begins with its length. Fields of fixed size lie as in an aligned structure of C.
+three blades has a hundred. Fields of fixed size lie as in an aligned structure of C.
 """
 
 from __future__ import annotations
@@ -15,15 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
-from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
-from evio_ros.errors import EventError
 from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import RotationStateArray
+from evio_ros.ros.cdr import LITTLE_ENDIAN_CDR, CdrReader, header_bytes, padded, text_bytes
 from evio_ros.ros.rotation_messages import UNKNOWN_VARIANCE
+from evio_ros.ros.stamps import stamp_of
 from evio_ros.rotor_state import BladeState, RotorState, Source
 from evio_ros.units import RAD_S_PER_RPM, TURN_RAD
 
@@ -34,14 +31,12 @@ __all__ = [
     "serialised_estimates",
 ]
 
-_LITTLE_ENDIAN_CDR = b"\x00\x01\x00\x00"
 _LARGEST_VARIANCE = 1e18
 _ANY_DEVIATION = 1e150
 """Of an unknown value: whatever goes with it is within its bounds."""
 _ROUNDING = 1e-9
 """Relative; covariances that are off by less are symmetric, and no correlation is too large."""
 _U32 = struct.Struct("<I")
-_HEADER = struct.Struct("<iII")  # stamp; length of frame_id
 _ARRAY = struct.Struct("<qI4xQI")  # window_end, window_length, event_count; number of states
 _STATE = np.dtype(
     [
@@ -109,27 +104,19 @@ def read_rotation_states(data: bytes) -> RawRotationStates:
     Raises:
         EventError: where the bytes end too early.
     """
-    try:
-        if data[:2] != _LITTLE_ENDIAN_CDR[:2]:
-            data = serialize_message(deserialize_message(data, RotationStateArray))
-        body = memoryview(data)[len(_LITTLE_ENDIAN_CDR) :]
-        header, place = _header_at(body, 0)
-        place = _aligned(place, 8)
-        end_us, length_us, events, count = _ARRAY.unpack_from(body, place)
-        place += _ARRAY.size
-        if count and not header.frame_id:
-            header.frame_id = _header_at(body, place)[0].frame_id
-        numbers, blocks = [], []
-        for _ in range(count):
-            number, block, place = _state_at(body, place)
-            numbers.append(number)
-            blocks.append(block)
-        # What is skipped must be there as well.
-        np.frombuffer(body, np.uint8, place)
-        states = np.frombuffer(b"".join(blocks), _STATE, count)
-    except (struct.error, ValueError, RuntimeError):  # the last is the middleware's
-        raise EventError(f"a message of {len(data)} bytes ends within its fields") from None
+    reader = CdrReader(data, RotationStateArray)
+    stamp_ns, frame_id = reader.header()
+    end_us, length_us, events, count = reader.numbers(_ARRAY, 8)
+    frames: list[str] = []
+    numbers: list[int] = []
+    blocks: list[memoryview] = []
+    for _ in range(count):
+        frames.append(reader.header()[1])
+        numbers.extend(reader.numbers(_U32, 4))
+        blocks.append(_fixed_fields(reader))
+    states = np.frombuffer(b"".join(blocks), _STATE, count)
     estimates = _estimates(np.array(numbers, np.uint32), states) if count else []
+    header = Header(stamp=stamp_of(stamp_ns), frame_id=frame_id or "".join(frames[:1]))
     return RawRotationStates(header, end_us, length_us, events, estimates, count - len(estimates))
 
 
@@ -143,9 +130,7 @@ class SerialisedStates:
 
     def __init__(self, states: Sequence[RotorState], header: Header) -> None:
         self._states = states
-        frame = header.frame_id.encode() + b"\0"
-        stamp = header.stamp
-        self._header = _padded(_HEADER.pack(stamp.sec, stamp.nanosec, len(frame)) + frame, 4)
+        self._header = padded(header_bytes(header), 4)
         self._bodies: dict[int, bytes] = {}
 
     def array(self, end_us: int, length_us: int, events: int) -> bytes:
@@ -156,14 +141,14 @@ class SerialisedStates:
             events: of the window.
         """
         count = len(self._states)
-        data = _padded(self._header, 8) + _ARRAY.pack(end_us, length_us, events, count)
+        data = padded(self._header, 8) + _ARRAY.pack(end_us, length_us, events, count)
         for state in self._states:
             data += self._head_of(state, len(data)) + self._body_of(state)
-        return _LITTLE_ENDIAN_CDR + data
+        return LITTLE_ENDIAN_CDR + data
 
     def single(self, state: RotorState) -> bytes:
         """One of them, as a RotationState."""
-        return _LITTLE_ENDIAN_CDR + self._head_of(state, 0) + self._body_of(state)
+        return LITTLE_ENDIAN_CDR + self._head_of(state, 0) + self._body_of(state)
 
     def _head_of(self, state: RotorState, place: int) -> bytes:
         """Header and number, and what aligns a state that is written at a place."""
@@ -192,36 +177,15 @@ def serialised_estimates(
     )
 
 
-def _aligned(place: int, size: int) -> int:
-    return place + -place % size
-
-
-def _padded(data: bytes, size: int) -> bytes:
-    return data + bytes(-len(data) % size)
-
-
-def _header_at(body: memoryview, place: int) -> tuple[Header, int]:
-    """A header, and the place after it."""
-    sec, nanosec, length = _HEADER.unpack_from(body, place)
-    end = place + _HEADER.size + length
-    frame = bytes(body[place + _HEADER.size : end - 1]).decode(errors="replace")
-    return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame), end
-
-
-def _state_at(body: memoryview, place: int) -> tuple[int, memoryview, int]:
-    """Number of a state, its fields of fixed size, and the place of the next one."""
-    place += _HEADER.size + _U32.unpack_from(body, place + 8)[0]
-    place = _aligned(place, 4)
-    (number,) = _U32.unpack_from(body, place)
-    place = _aligned(place + 4, 8)
-    block = body[place : place + _STATE.itemsize]
-    place += _STATE.itemsize
-    (blades,) = _U32.unpack_from(body, place - 4)
-    # After the blades the group; class and track are strings.
-    place += _BLADE_BYTES * blades + 4
-    for _ in range(2):
-        place = _aligned(place + 4 + _U32.unpack_from(body, place)[0], 4)
-    return number, block, _aligned(place, 8) + _NORMAL.size
+def _fixed_fields(reader: CdrReader) -> memoryview:
+    """Fields of fixed size of a state; those after them are passed over."""
+    block = reader.block(_STATE.itemsize, 8)
+    (blades,) = _U32.unpack_from(block, _STATE.itemsize - _U32.size)
+    reader.block(_BLADE_BYTES * blades + _U32.size, 1)  # and the group
+    reader.skip_text()  # class
+    reader.skip_text()  # track
+    reader.block(_NORMAL.size, 8)
+    return block
 
 
 def _are_covariances(covariances: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -319,17 +283,11 @@ def _body(state: RotorState) -> bytes:
         parts.append(_BLADE.pack(blade.index, blade.angle_rad, *blade.tip, *blade.velocity))
         parts.append(blade.covariance.tobytes())
     parts.append(_U32.pack(state.group))
-    parts += [_text(one) for one in (state.class_id, state.track_id)]
+    parts += [padded(text_bytes(one), 4) for one in (state.class_id, state.track_id)]
     # The group and the strings end where numbers of four bytes may be.
     normal = _NORMAL.pack(*state.normal, *state.normal_covariance)
-    return _padded(b"".join(parts), 8) + normal
+    return padded(b"".join(parts), 8) + normal
 
 
 def _deviation(variance: float) -> float:
     return math.inf if variance == UNKNOWN_VARIANCE else math.sqrt(variance)
-
-
-def _text(text: str) -> bytes:
-    """A string, up to where its successor may begin."""
-    encoded = text.encode() + b"\0"
-    return _padded(_U32.pack(len(encoded)) + encoded, 4)

@@ -1,9 +1,9 @@
 """Times for which a sensor's events are missing: absence of data is no absence of motion.
 
 Packets get lost on the way. Where a source says so, windows carry the spans that are missing; not
-every source does. Pixels are independent of one another:
-with noise, and edges that move somewhere, all of them together are hardly ever silent. If events
-are Poisson, twenty mean intervals pass without one by chance once in e^20 events.
+every source does. Pixels are independent of one another: with noise, and edges that move somewhere,
+all of them together are hardly ever silent. If events are Poisson, twenty mean intervals pass
+without one by chance once in e^20 events.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numba import njit
 
 from evio_ros.events import EventWindow
 
-__all__ = ["LONGEST_SILENCE_US", "SHORTEST_SILENCE_US", "DeadTime"]
+__all__ = ["LONGEST_SILENCE_US", "SHORTEST_SILENCE_US", "SILENT_INTERVALS", "DeadTime"]
 
 SHORTEST_SILENCE_US = 500
-_INTERVALS = 20.0
+SILENT_INTERVALS = 20
 """The whole sensor is silent for longer than this, and than so many mean intervals between events,
 only where events are missing."""
 SILENCES, LONGEST_USUAL_US = 3.0, 1_000
@@ -84,7 +84,7 @@ class DeadTime:
             return math.inf
         interval_us = self._interval_us / share
         return max(
-            float(SHORTEST_SILENCE_US), _INTERVALS * interval_us, SILENCES * self._silence_us
+            float(SHORTEST_SILENCE_US), SILENT_INTERVALS * interval_us, SILENCES * self._silence_us
         )
 
     def _learn(self, part: EventWindow, longest_us: int) -> None:

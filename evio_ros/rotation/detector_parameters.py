@@ -1,4 +1,4 @@
-"""What a user chooses of the rotation detector, and how a step is cut into slices."""
+"""The rotation detector's parameters, and how a step is cut into slices."""
 
 from __future__ import annotations
 

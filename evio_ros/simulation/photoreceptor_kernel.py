@@ -1,4 +1,4 @@
-"""A pixel as it is in a room: slow and noisy in the dark, and no two alike.
+"""A realistic pixel: slow and noisy in the dark, and no two alike.
 
 The logarithm of the light passes the photoreceptor, whose bandwidth grows with the light
 (Lichtsteiner et al., JSSC 2008; Hu et al., CVPRW 2021, "v2e"; Graca et al., CVPRW 2023), and then

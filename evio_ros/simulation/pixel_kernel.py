@@ -1,4 +1,4 @@
-"""The heart of the simulator: light, photoreceptor and comparator of every pixel.
+"""The simulator's kernels: light, photoreceptor and comparator of every pixel.
 
 The event model is that of ESIM (Rebecq et al., CoRL 2018) and v2e (Hu et al., CVPRW 2021): the
 logarithm of the light passes a first-order low-pass; an event comes when it has changed by a

@@ -1,4 +1,4 @@
-"""Scenes before a sensor as rude as a real one in a room: slow and noisy in the dark, out of focus.
+"""Scenes before a sensor like a real one in a room: slow and noisy in the dark, out of focus.
 
 The sensor is fitted to recordings of a DAVIS346, see docs/realism.md.
 """

@@ -1,11 +1,10 @@
-"""What every source of events offers, and the counters that say what it had to put right."""
+"""The interface of all sources of events, and counters of what a source had to put right."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from evio_ros.events import EventBatch, SensorSize
@@ -132,12 +131,7 @@ class EventSource(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Naming what a file is that is no recording of events, by its first bytes, and who reads it."""
+"""Naming files that are no recordings of events, by their first bytes, and what reads them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _describe_text(start: bytes) -> str | None:
 
 
 def describe_header(event_format: str | None, data: bytes) -> str | None:
-    """What a file with a Prophesee header is that is not read, and who reads it.
+    """What an unsupported file with a Prophesee header is, and what reads it.
 
     Args:
         event_format: what the header names, as EVT4; None for none.

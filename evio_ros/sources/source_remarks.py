@@ -1,4 +1,4 @@
-"""What a source has to say of itself, one plain sentence each, for whoever shows it."""
+"""Remarks on a source for the user, one plain sentence each."""
 
 from __future__ import annotations
 

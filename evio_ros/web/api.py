@@ -14,8 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.web.api_page import api_page
@@ -36,13 +35,13 @@ from evio_ros.web.models import (
     status_of,
 )
 from evio_ros.web.rotor_events import angle_time_of, spectrum_of
+from evio_ros.web.routing import HeadAsGet, PageBesideApi
 from evio_ros.web.web_parameters import WebParameters
 
 __all__ = ["create_app"]
 
 _LATEST_US = 1 << 53
 _LARGEST_ID = (1 << 32) - 1
-_METHODS = ("GET", "POST")
 
 RotorId = Annotated[int, Path(ge=0, le=_LARGEST_ID, description="Number of a rotor.")]
 _PROBLEMS: dict[int | str, dict[str, object]] = {
@@ -125,36 +124,11 @@ def create_app(
     app.add_exception_handler(ControlError, _tell_control_error)
     app.add_exception_handler(HistoryError, _tell_unreadable)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Guard, parameters=parameters, refused=refused)
     if page is not None:
-        app.mount("", _Beside(page, tuple(app.routes)))
+        app.mount("", PageBesideApi(page, tuple(app.routes)))
     return app
-
-
-class _Beside:
-    """A page beside the API: what begins as the API's addresses do is not the page's."""
-
-    def __init__(self, page: ASGIApp, routes: Sequence[BaseRoute]) -> None:
-        self._page = page
-        self._routes = routes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        first = scope["path"].strip("/").partition("/")[0]
-        if scope["type"] == "http" and first in ("api", "ws", "metrics"):
-            await self._refusal(scope)(scope, receive, send)
-        else:
-            await self._page(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Response:
-        """What the API says: mounted last, the page hides that another method is known there."""
-        known = [name for name in _METHODS if self._is_known({**scope, "method": name})]
-        if known:
-            detail = {"detail": "Method Not Allowed"}
-            return JSONResponse(detail, 405, {"allow": ", ".join(known)})
-        return JSONResponse({"detail": "Not Found"}, 404)
-
-    def _is_known(self, scope: Scope) -> bool:
-        return any(one.matches(scope)[0] is Match.FULL for one in self._routes)
 
 
 def _documentation_routes(app: FastAPI) -> APIRouter:

@@ -44,6 +44,11 @@ class PlaybackState:
     duration_us: int | None
     rate: float | None
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing more can come of a recording."""
+        return self.duration_us is not None and self.position_us >= self.duration_us
+
 
 @dataclass(frozen=True, slots=True)
 class NodeParameter:

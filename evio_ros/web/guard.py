@@ -1,4 +1,4 @@
-"""Who is let in: checks of every request and WebSocket before anything else sees it.
+"""Access control: checks of every request and WebSocket before anything else sees it.
 
 - Host must be an address in numbers, localhost or a known name: a page elsewhere whose name was
   made to lead here (DNS rebinding) is refused.
@@ -23,6 +23,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from evio_ros.web.routing import answer_socket
 from evio_ros.web.web_parameters import WebParameters
 
 __all__ = ["Guard"]
@@ -34,7 +35,6 @@ _BURST_S = 4.0
 _ADDRESSES = 1024
 _SEND_S = 30.0
 """A client that takes no part of an answer for so long is dropped."""
-_REFUSED = 1008
 _ASKING = {"www-authenticate": "Bearer"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
@@ -141,10 +141,8 @@ class Guard:
             self._refused[answer.status_code] += 1
         if scope["type"] == "http":
             await answer(scope, receive, _with_headers(send))
-        elif "websocket.http.response" in scope.get("extensions", {}):
-            await answer(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": _REFUSED, "reason": ""})
+            await answer_socket(answer, scope, receive, send)
 
 
 class _RateLimit:

@@ -1,4 +1,4 @@
-"""What the API answers: the models that its OpenAPI description is made of."""
+"""The API's answers: the models of its OpenAPI description."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ class PlaybackModel(_Mirror):
     is_paused: bool
     position_us: int
     duration_us: int | None
+    is_at_end: bool = Field(description="Whether nothing more can come of a recording.")
     rate: float | None = Field(description="1.0 is real time, 0.0 as fast as it goes.")
 
 
@@ -169,7 +170,7 @@ def status_of(source: DashboardSource, stale_after_s: float) -> StatusModel:
     if playback is not None and playback.is_paused:
         is_stale = state is None
     reports = view.reports()
-    is_missed = is_stale and not _has_ended(playback)
+    is_missed = is_stale and not (playback is not None and playback.is_at_end)
     rotors = state.rotors if state is not None and not is_stale else ()
     return StatusModel(
         title=source.title,
@@ -197,13 +198,6 @@ def _step_s(view: LiveView, playback: PlaybackState | None) -> float:
         return 0.0
     step_us = recent[1].t_us - recent[0].t_us
     return max(0.0, 1e-6 * step_us / playback.rate) if playback.rate < 1.0 else 0.0
-
-
-def _has_ended(playback: PlaybackState | None) -> bool:
-    """Whether a recording is at its end, where nothing more can come."""
-    if playback is None or playback.duration_us is None:
-        return False
-    return playback.position_us >= playback.duration_us
 
 
 def _problem(is_missed: bool, age_s: float | None, reports: list[NodeReport]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evio_ros.errors import EvioError
-from evio_ros.representations.rotor_overlay import ROTOR_COLORS
+from evio_ros.rotor_colors import ROTOR_COLORS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

@@ -1,4 +1,4 @@
-"""The history in PostgreSQL too, for those who outgrow a file.
+"""The history in PostgreSQL too, where a file is not enough.
 
 One thread writes what waits by COPY; while the server is away it tries again, less and less often,
 and keeps what comes meanwhile up to a bound. The table has a BRIN index over time, which costs

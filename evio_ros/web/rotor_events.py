@@ -1,4 +1,4 @@
-"""What the events on one rotor's disc tell: their counts over angle and time, and their spectrum.
+"""The events on one rotor's disc: counts over angle and time, and their spectrum.
 
 Both are made of the thinned events of the last second, and only when somebody asks. Thinning leaves
 the shape of the counts as it is and adds their noise.

@@ -1,4 +1,4 @@
-"""Rotors without blades to speak of: a disc-shaped region and the angle-time spectrum inside it.
+"""Rotors without visible blades: a disc-shaped region and the angle-time spectrum inside it.
 
 A fine texture or a single mark gives no line that winds about a hub. But where a region has the
 outline of a disc, its centre and shape follow from the region's moments (a filled ellipse of

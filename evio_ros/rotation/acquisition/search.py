@@ -9,7 +9,6 @@ through the past (`verification`); the first that is confirmed is the result.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +51,7 @@ _PROMISING_WAIT_US = 80_000
 failure: it may be speeding up. A rotor that does so for a second is tried a dozen times."""
 _SOON_WAIT_US = 40_000
 """What turns, but not yet by as much as it must, is searched again after this time."""
-_OUTLINE_POINTS = 32
+_OUTLINE_POINTS = 31
 """Points of an outline that are tried against tracked discs: a fifth of a radius apart."""
 _MOST_CYCLES, _HIGHEST_ORDER = 6.0, 3
 """Of a pattern by count time, in events of a disc that the view cuts: what turns more often, or has
@@ -357,7 +356,7 @@ def _outline_of(request: SearchRequest) -> list[Ellipse]:
     outline = outline_ellipse(request.region)
     if outline is None:
         return []
-    rim = outline.image_point(1.0, np.linspace(0.0, 2 * math.pi, _OUTLINE_POINTS))
+    rim = outline.rim(_OUTLINE_POINTS)
     return [] if _are_within(request.tracked, *rim) else [outline]
 
 

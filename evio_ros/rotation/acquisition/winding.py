@@ -1,4 +1,4 @@
-"""Finding a rotor in a region without knowing anything of it: the phase vortex.
+"""Finding a rotor in a region without prior knowledge: the phase vortex.
 
 Every cell of a rotor's disc sees the blades pass at the same rate, but the later the farther round
 it lies. So the phase of the cells' event rate, at a line of the common spectrum, winds an integer
@@ -375,6 +375,27 @@ def _wind(
     spread = np.cov(points.T, aweights=weight) + np.eye(2)
     shears = np.stack((np.zeros(2), _shear_of(spread)))
     starts = line.starts(centroid, _grid_of_shifts(spread), shears, parameters.maximum_order)
+    promising = _promising(starts, line_hz, parameters)
+    if isinstance(promising, Rejection):
+        return promising
+    fits = [_refine(line, centroid, spread, start[1:]) for start in promising]
+    fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED
+    beside = _one_sided(points, fit, weight)
+    if beside > _SEEN_IN_PART:
+        overtone = _overtone(spectrum, index, points)
+        if overtone is not None:
+            near = [_refine(line, centroid, spread, start) for start in _neighbours(fit, centroid)]
+            fits = [fit for fit in fits + near if _winds_twice(overtone, fit)]
+            if not fits:
+                return Rejection(Reason.ONE_SIDED, beside, _SEEN_IN_PART, line_hz)
+            fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED_FOR_SURE
+    return _judged(fit, line, line_hz, weight, one_sided, parameters)
+
+
+def _promising(
+    starts: list[_Start], line_hz: float, parameters: AcquisitionParameters
+) -> list[_Start] | Rejection:
+    """The starts that are worth refining, or why there is none."""
     best, order = starts[0][:2]
     other_sense = max(start[0] for start in starts if start[1] * order < 0)
     least = _START_SHARE * parameters.minimum_coherence
@@ -391,26 +412,27 @@ def _wind(
     if not promising:
         speed_hz = line_hz / abs(order)
         return Rejection(Reason.TOO_FAST, speed_hz, parameters.maximum_speed_hz, line_hz)
-    fits = [_refine(line, centroid, spread, start[1:]) for start in promising]
-    fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED
-    beside = _one_sided(points, fit, weight)
-    if beside > _SEEN_IN_PART:
-        overtone = _overtone(spectrum, index, points)
-        if overtone is not None:
-            near = [_refine(line, centroid, spread, start) for start in _neighbours(fit, centroid)]
-            fits = [fit for fit in fits + near if _winds_twice(overtone, fit)]
-            if not fits:
-                return Rejection(Reason.ONE_SIDED, beside, _SEEN_IN_PART, line_hz)
-            fit, one_sided = max(fits, key=lambda fit: fit[0]), _ONE_SIDED_FOR_SURE
+    return promising
+
+
+def _judged(
+    fit: _Fit,
+    line: _Line,
+    line_hz: float,
+    weight: _Real,
+    one_sided: float,
+    parameters: AcquisitionParameters,
+) -> RotorCandidate | Rejection:
+    """The rotor that a fit shows, or why it is none."""
     coherence, order, center, shear = fit
     if coherence < parameters.minimum_coherence:
         return Rejection(Reason.NO_HUB, coherence, parameters.minimum_coherence, line_hz)
     if line.standing > _STANDING_SHARE * coherence:
         return Rejection(Reason.FLICKER, line.standing, _STANDING_SHARE * coherence, line_hz)
-    beside = _one_sided(points, fit, weight)
+    beside = _one_sided(line.points, fit, weight)
     if beside > one_sided:
         return Rejection(Reason.ONE_SIDED, beside, one_sided, line_hz)
-    ellipse = _outline(points, weight, center, shear)
+    ellipse = _outline(line.points, weight, center, shear)
     long, wide = ellipse.axes
     if long > _FLATTEST * wide:
         return Rejection(Reason.EDGE_ON, long / wide, _FLATTEST, line_hz)

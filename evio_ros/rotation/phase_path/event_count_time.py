@@ -24,7 +24,11 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.rotation.dead_time import LONGEST_SILENCE_US, SHORTEST_SILENCE_US
+from evio_ros.rotation.dead_time import (
+    LONGEST_SILENCE_US,
+    SHORTEST_SILENCE_US,
+    SILENT_INTERVALS,
+)
 
 __all__ = [
     "COUNT_SPAN",
@@ -51,11 +55,6 @@ QUIET_SHARE, MOST_NOISE = 0.1, 0.1
 rate, for a recording without a quiet time."""
 _LONGEST_LULL_BINS = 20
 """After so long a lull what goes on is another motion."""
-_GAP_EVENTS = 20
-"""A silence of all pixels is a gap where it is neither too short nor too long for one, see
-`dead_time`, and as long a time before it and after it has so many events each: by chance once in
-e^20. Where nothing was lost the six real takes, whole or thinned to a tenth or a thirtieth, have no
-more than 14 about any silence; but one take has three gaps of 0.6 ms with 800."""
 _RATE_US = 10_000
 """The rate beside a gap is that of so much time, or of the gap's length where that is longer."""
 _LEAST_LIVE = 0.2
@@ -95,9 +94,12 @@ def data_gaps(t: _Times, missing: Iterable[range] = ()) -> _Times:
     silence = np.diff(t)
     at = np.flatnonzero((silence >= SHORTEST_SILENCE_US) & (silence <= LONGEST_SILENCE_US))
     starts_us, ends_us, silence = t[at], t[at + 1], silence[at]
+    # As long a time before and after a gap has many events. Where nothing was lost, the six real
+    # takes, whole or thinned to a tenth or a thirtieth, have no more than 14 about any silence; but
+    # one take has three gaps of 0.6 ms with 800.
     before = at + 1 - np.searchsorted(t, starts_us - silence)
     after = np.searchsorted(t, ends_us + silence, "right") - at - 1
-    is_gap = np.minimum(before, after) >= _GAP_EVENTS
+    is_gap = np.minimum(before, after) >= SILENT_INTERVALS
     spans = [(span.start, span.stop) for span in missing if len(span) >= SHORTEST_SILENCE_US]
     spans += zip(starts_us[is_gap].tolist(), ends_us[is_gap].tolist(), strict=True)
     gaps: list[tuple[int, int]] = []

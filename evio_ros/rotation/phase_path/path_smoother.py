@@ -1,4 +1,4 @@
-"""Smoothing a path of phases by its third differences, as much as the phases themselves ask for.
+"""Smoothing a path of phases by its third differences; the phases themselves tell how strongly.
 
 Of phases y_b with weights w_b (one over their variances, up to a common factor v) that path x is
 taken which makes

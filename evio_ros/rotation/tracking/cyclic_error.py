@@ -1,4 +1,4 @@
-"""The cyclic error of a rotor's phase: what comes again with every turn at the same angle.
+"""The cyclic error of a rotor's phase: what repeats in every turn at the same angle.
 
 A hub or shape that is not quite right, edges that smear, pixels that answer late and a lens that
 distorts make a pattern seem to run ahead and to lag behind within each turn, at the same angles in

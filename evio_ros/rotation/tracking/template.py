@@ -1,4 +1,4 @@
-"""What a rotor looks like in the frame that turns with it, learned from its own events.
+"""The template of a rotor: its event density in the frame that turns with it.
 
 Method: counts over the derotated angle are summed with an exponential memory, each update first
 turned by the score's maximum-likelihood offset so that it agrees with what is known. From the sums,

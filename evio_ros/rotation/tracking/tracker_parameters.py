@@ -1,4 +1,4 @@
-"""What a user can choose of how a rotor is tracked."""
+"""The parameters of tracking a rotor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decoders of Prophesee's RAW formats share: words that only a state makes sense of."""
+"""Base of the decoders of Prophesee's RAW formats, whose words need a state."""
 
 from __future__ import annotations
 

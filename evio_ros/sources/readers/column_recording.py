@@ -1,8 +1,9 @@
-"""What recordings share whose events lie in columns that can be read from any event on."""
+"""Base of recordings whose events lie in columns that can be read from any event on."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,12 +83,9 @@ class ColumnRecording(Recording):
 
     def _go_to(self, t_us: int | None) -> None:
         """Bisection on times that may be out of order by the window in which that is put right."""
-        low, high = 0, self.event_count if t_us is not None else 0
-        while low < high:
-            middle = (low + high) // 2
-            if self._time_near(middle) < t_us - REORDER_WINDOW_US:  # type: ignore[operator]
-                low = middle + 1
-            else:
-                high = middle
-        # Events that are out of order may have misled the last steps.
-        self._next = max(low - _SAMPLE_EVENTS, 0)
+        self._next = 0
+        if t_us is not None:
+            events = range(self.event_count)
+            first = bisect_left(events, t_us - REORDER_WINDOW_US, key=self._time_near)
+            # Events that are out of order may have misled the last steps.
+            self._next = max(first - _SAMPLE_EVENTS, 0)

@@ -1,4 +1,4 @@
-"""Events as text: a line for each, its columns in any order, parted by whatever.
+"""Events as text: one event a line, columns in any order, with any separator.
 
 The layout is told from the first lines, see `evio_ros.sources.readers.text_layout`: header and
 comments, or the values themselves. Numbers are read digit by digit, so that no microsecond is lost

@@ -1,4 +1,4 @@
-"""Events in arrays of other libraries, in whatever arrangement: columns, records or a matrix."""
+"""Events in arrays of other libraries, in any arrangement: columns, records or a matrix."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _PLACES = ("", "calib/")
 
 
 def is_geometry_name(name: str) -> bool:
-    """Whether a geometry may be called so, in letters of any case."""
+    """Whether a name, in letters of any case, may be that of a geometry."""
     return _plain(name) in _NAMES
 
 

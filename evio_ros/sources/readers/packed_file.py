@@ -1,4 +1,4 @@
-"""Files that are packed, and text that is coded otherwise than usual: what is in them, as a stream.
+"""Packed files, and text in unusual encodings: their content as a stream.
 
 gzip, bzip2, xz, zstd and lz4 pack one file. Of a zip archive the only file is taken, or the only
 one that is called events, as data sets have it. UTF-16, which spreadsheets write, becomes UTF-8.

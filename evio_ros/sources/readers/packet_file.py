@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_left
 from copy import copy
 
 import numpy as np
@@ -13,6 +14,8 @@ from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["PacketFile"]
+
+_EARLIEST_US = -(1 << 63)
 
 
 class PacketFile(EventFile):
@@ -46,16 +49,17 @@ class PacketFile(EventFile):
 
     def _go_to(self, t_us: int | None) -> None:
         """Bisection over packets, by the time of their first events."""
-        low, high = 0, len(self._packets) if t_us is not None else 0
-        while low < high:
-            middle = (low + high) // 2
-            columns = self._read_packet(middle)
-            if len(columns) and columns.t[0] >= t_us - REORDER_WINDOW_US:  # type: ignore[operator]
-                high = middle
-            else:
-                low = middle + 1
-        self._next = max(low - 1, 0)
+        self._next = 0
+        if t_us is not None:
+            packets = range(len(self._packets))
+            after = bisect_left(packets, t_us - REORDER_WINDOW_US, key=self._first_time)
+            self._next = max(after - 1, 0)
         if self._stored_triggers is not None:
             self._stored_triggers = copy(self._stored_triggers)
             times = self._read_packet(self._next - 1).t if self._next else np.empty(0, np.int64)
             self._stored_triggers.go_to(int(times[-1]) if len(times) else None)
+
+    def _first_time(self, number: int) -> int:
+        """When a packet begins, in µs; an empty one tells nothing and counts as early."""
+        columns = self._read_packet(number)
+        return int(columns.t[0]) if len(columns) else _EARLIEST_US

@@ -1,4 +1,4 @@
-"""What Prophesee's RAW formats share: words that only a decoder's state makes sense of."""
+"""Base of the readers of Prophesee's RAW formats, whose words need a decoder with a state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recordings share that are records of one length, each with a time that may wrap around."""
+"""Base of recordings made of records of one length, each with a time that may wrap around."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all recordings share, whatever their format: geometry, order of time, seeking."""
+"""Base of all recordings: geometry, order of time, seeking."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from types import TracebackType
 from typing import ClassVar, Self
 
 import numpy as np
@@ -232,12 +231,7 @@ class Recording(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _from_sought_time(self, batches: Iterator[EventBatch]) -> Iterator[EventBatch]:

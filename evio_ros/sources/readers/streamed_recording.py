@@ -1,4 +1,4 @@
-"""What recordings share that another library reads from the beginning on, and nowhere else."""
+"""Base of recordings that another library reads, from the beginning only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recordings share whose events lie in arrays: HDF5 files and numpy's."""
+"""Base of recordings whose events lie in arrays: HDF5 files and numpy's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all writers of recordings share."""
+"""Base of all writers of recordings."""
 
 from __future__ import annotations
 

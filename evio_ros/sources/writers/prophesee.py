@@ -1,4 +1,4 @@
-"""What writers of Prophesee's DAT and RAW files share: a header, then words."""
+"""Base of the writers of Prophesee's DAT and RAW files: a header, then words."""
 
 from __future__ import annotations
 

@@ -300,8 +300,7 @@
     }
 
     isAtEnd(playback) {
-      return Boolean(playback?.is_seekable) && playback.duration_us !== null && !playback.is_paused &&
-        playback.position_us >= playback.duration_us;
+      return Boolean(playback?.is_seekable && playback.is_at_end && !playback.is_paused);
     }
 
     /** Whether a recording has been at its end for two answers; one that repeats is not. */

@@ -294,7 +294,7 @@ def test_an_object_of_another_time_does_not_stick():
         fused.note_objects([drone])
         (state,) = fused.states(fused.t_us, WINDOW_US)
         assert (state.class_id, state.track_id) == ("", "")
-    assert fused.outcomes["objects_of_another_time"] == 2
+    assert fused.objects_of_another_time == 2
 
 
 EXTREMES: dict[str, tuple[object, ...]] = {

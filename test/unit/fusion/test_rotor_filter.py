@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from filterpy.kalman import KalmanFilter
 from rotor_estimates import FAN, STEP_US, WINDOW_US, TurningFan
 
+from evio_ros.estimate import RotorEstimate
 from evio_ros.fusion.rotor_filter import HubVelocity, Outcome, RotorFilter
-from evio_ros.fusion.rotor_model import FilterParameters
+from evio_ros.fusion.rotor_model import FilterParameters, State
 
 P = FilterParameters()
 
@@ -169,6 +170,42 @@ def test_a_velocity_of_the_hub_is_taken_in_and_a_wrong_one_is_not():
     assert filter_.at(filter_.t_us).velocity == pytest.approx((40.0, 0.0), abs=0.5)
 
 
+def linear_filter(state: State, p: FilterParameters) -> KalmanFilter:
+    """Filterpy's filter of the same linear model, from a state on, for steps of `STEP_US`."""
+    filter_ = KalmanFilter(12, 6)
+    filter_.x, filter_.P = state.mean[:, None].copy(), state.covariance.copy()
+    dt = 1e-6 * STEP_US
+    filter_.F = np.eye(12)
+    filter_.F[[0, 1], [2, 3]] = filter_.F[6, 7] = filter_.F[7, 8] = dt
+    filter_.F[6, 8] = dt * dt / 2
+    filter_.F[[9, 10, 11], [9, 10, 11]] = math.exp(-dt / p.slow_time_s)
+    filter_.H = np.zeros((6, 12))
+    filter_.H[[0, 0, 1], [6, 11, 7]] = 1
+    filter_.H[[2, 2, 3, 3, 4, 5], [0, 9, 1, 10, 2, 3]] = 1
+    return filter_
+
+
+def process_noise(p: FilterParameters, jerk: float, angle_std_rad: float) -> np.ndarray:
+    """Covariance (12, 12) of what a step of `STEP_US` adds, for a power of jerk."""
+    dt = 1e-6 * STEP_US
+    hub = p.calm_hub_walk**2
+    noise = np.zeros((12, 12))
+    noise[[0, 1], [0, 1]], noise[[2, 3], [2, 3]] = hub * dt**3 / 3, hub * dt
+    noise[[0, 1, 2, 3], [2, 3, 0, 1]] = hub * dt**2 / 2
+    noise[[4, 5], [4, 5]] = p.size_walk**2 * dt
+    noise[6:9, 6:9] = jerk * np.array(
+        [
+            [dt**5 / 20, dt**4 / 8, dt**3 / 6],
+            [dt**4 / 8, dt**3 / 3, dt**2 / 2],
+            [dt**3 / 6, dt**2 / 2, dt],
+        ]
+    )
+    passed = 1 - math.exp(-2 * dt / p.slow_time_s)
+    noise[[9, 10], [9, 10]] = p.slow_center_px**2 * passed
+    noise[11, 11] = (p.slow_phase_share * angle_std_rad) ** 2 * passed
+    return noise
+
+
 def test_a_constant_rotor_is_filtered_as_a_kalman_filter_does():
     """All but the semi-axes is linear, so filterpy's linear filter must agree."""
     p = replace(
@@ -185,37 +222,13 @@ def test_a_constant_rotor_is_filtered_as_a_kalman_filter_does():
     estimates = [fan.estimate(t_us, random) for t_us in windows(8)]
     filter_ = RotorFilter(estimates[0], p)
     state = filter_._history[-1][1].state
-    reference = KalmanFilter(12, 6)
-    reference.x, reference.P = state.mean[:, None].copy(), state.covariance.copy()
-    dt = 1e-6 * STEP_US
-    kept = math.exp(-dt / p.slow_time_s)
-    reference.F = np.eye(12)
-    reference.F[[0, 1], [2, 3]] = reference.F[6, 7] = reference.F[7, 8] = dt
-    reference.F[6, 8] = dt * dt / 2
-    reference.F[[9, 10, 11], [9, 10, 11]] = kept
-    reference.H = np.zeros((6, 12))
-    reference.H[[0, 0, 1], [6, 11, 7]] = 1
-    reference.H[[2, 2, 3, 3, 4, 5], [0, 9, 1, 10, 2, 3]] = 1
+    reference = linear_filter(state, p)
     for one in estimates[1:]:
         jerk = (filter_._history[-1][1].scale * 0.5) ** 2
-        noise = np.zeros((12, 12))
-        noise[[0, 1], [0, 1]], noise[[2, 3], [2, 3]] = 2500 * dt**3 / 3, 2500 * dt
-        noise[[0, 1, 2, 3], [2, 3, 0, 1]] = 2500 * dt**2 / 2
-        noise[[4, 5], [4, 5]] = p.size_walk**2 * dt
-        noise[6:9, 6:9] = jerk * np.array(
-            [
-                [dt**5 / 20, dt**4 / 8, dt**3 / 6],
-                [dt**4 / 8, dt**3 / 3, dt**2 / 2],
-                [dt**3 / 6, dt**2 / 2, dt],
-            ]
-        )
-        slow = p.slow_phase_share * one.angle_std_rad
-        noise[[9, 10], [9, 10]] = p.slow_center_px**2 * (1 - kept**2)
-        noise[11, 11] = slow**2 * (1 - kept**2)
-        speed_std = one.rpm_std * math.pi / 30
+        reference.predict(Q=process_noise(p, jerk, one.angle_std_rad))
         quick = p.quick_phase_share * one.angle_std_rad
+        speed_std = one.rpm_std * math.pi / 30
         stds = [quick, speed_std, *one.center_std, p.velocity_std_px_s, p.velocity_std_px_s]
-        reference.predict(Q=noise)
         near = float(reference.x[6, 0] + reference.x[11, 0])
         phase = near + math.remainder(one.angle_rad - near, 2 * math.pi)
         speed = one.rpm * math.pi / 30
@@ -224,6 +237,66 @@ def test_a_constant_rotor_is_filtered_as_a_kalman_filter_does():
     state = filter_._history[-1][1].state
     assert state.mean == pytest.approx(reference.x[:, 0], rel=1e-7, abs=1e-7)
     assert state.covariance == pytest.approx(reference.P, rel=1e-4, abs=1e-10)
+
+
+@dataclass(frozen=True)
+class WalkingRotor:
+    """A rotor whose rate of speed walks, in steps of a millisecond, and what is measured of it.
+
+    Attributes:
+        phase, speed, rate: (n,) at the end of each millisecond, rad and s.
+        estimates: (time's index, estimate) of each window.
+    """
+
+    phase: np.ndarray
+    speed: np.ndarray
+    rate: np.ndarray
+    estimates: list[tuple[int, RotorEstimate]]
+
+    def squared_error(self, filter_: RotorFilter) -> float:
+        """Normalised square of the newest state's errors: of phase, speed and rate."""
+        end, _ = self.estimates[-1]
+        motion = filter_.at(filter_.t_us)
+        turned = math.remainder(motion.phase_rad - self.phase[end], 2 * math.pi)
+        speed_off = motion.speed_rad_s - self.speed[end]
+        off = np.array([turned, speed_off, motion.rate_rad_s2 - self.rate[end]])
+        part = motion.covariance[np.ix_([0, 1, 6], [0, 1, 6])]
+        return float(off @ np.linalg.solve(part, off))
+
+
+def walking_rotor(seed: int, walk: float, share: float, steps: int) -> WalkingRotor:
+    """Simulate one.
+
+    Args:
+        walk: of the rate, as a share of the speed.
+        share: how large the errors are as a share of those that the filter is told of.
+        steps: ends of windows, the first three of which have none.
+    """
+    random = np.random.default_rng(seed)
+    fan = TurningFan()
+    kept = math.exp(-1e-6 * STEP_US / P.slow_time_s)
+    lasting_std = share * P.slow_phase_share * FAN.angle_std_rad
+    step_ms, window_ms = STEP_US // 1000, WINDOW_US // 1000
+    jerk = walk * fan.speed * random.normal(size=steps * step_ms) * math.sqrt(1e-3)
+    rate = 3.0 * random.normal() + np.cumsum(jerk)
+    speed = fan.speed + np.cumsum(rate) * 1e-3
+    phase = 1.0 + np.cumsum(speed) * 1e-3
+    lasting, speed_noise = lasting_std * random.normal(), random.normal(size=steps + 1)
+    estimates = []
+    for k in range(3, steps + 1):
+        end = k * step_ms - 1
+        mean_speed = (phase[end] - phase[end - window_ms]) / (1e-3 * window_ms)
+        lasting = kept * lasting + math.sqrt(1 - kept**2) * lasting_std * random.normal()
+        quick = share * P.quick_phase_share * FAN.angle_std_rad * random.normal()
+        # Windows of two steps share one with the next, and half of their errors.
+        error = share * FAN.rpm_std * (speed_noise[k] + speed_noise[k - 1]) / math.sqrt(2.0)
+        estimate = fan.estimate(
+            k * STEP_US,
+            rpm=mean_speed * 30 / math.pi + error,
+            angle_rad=(phase[end] + lasting + quick) % (2 * math.pi),
+        )
+        estimates.append((end, estimate))
+    return WalkingRotor(phase, speed, rate, estimates)
 
 
 def test_covariances_are_honest_where_errors_are_as_told():
@@ -235,43 +308,14 @@ def test_covariances_are_honest_where_errors_are_as_told():
         claims_std=0.0,
         gate_probability=0.9999999,
     )
-    step_s, window_s = 1e-6 * STEP_US, 1e-6 * WINDOW_US
-    kept = math.exp(-step_s / p.slow_time_s)
-    lasting_std = p.slow_phase_share * FAN.angle_std_rad
     nees, nis = [], []
     for seed in range(100):
-        random = np.random.default_rng(seed)
-        fan = TurningFan()
-        # The motion in steps of a millisecond.
-        jerk = 0.05 * fan.speed * random.normal(size=2000) * math.sqrt(1e-3)
-        rate = 3.0 * random.normal() + np.cumsum(jerk)
-        speed = fan.speed + np.cumsum(rate) * 1e-3
-        phase = 1.0 + np.cumsum(speed) * 1e-3
-        lasting, speed_noise = lasting_std * random.normal(), random.normal(size=100)
-        filter_ = None
-        for k in range(3, 38):
-            end = round(k * step_s * 1e3) - 1
-            mean_speed = (phase[end] - phase[end - round(window_s * 1e3)]) / window_s
-            lasting = kept * lasting + math.sqrt(1 - kept**2) * lasting_std * random.normal()
-            quick = p.quick_phase_share * FAN.angle_std_rad * random.normal()
-            # Windows of two steps share one with the next, and half of their errors.
-            error = FAN.rpm_std * (speed_noise[k] + speed_noise[k - 1]) / math.sqrt(2.0)
-            estimate = fan.estimate(
-                k * STEP_US,
-                rpm=mean_speed * 30 / math.pi + error,
-                angle_rad=(phase[end] + lasting + quick) % (2 * math.pi),
-            )
-            if filter_ is None:
-                filter_ = RotorFilter(estimate, p)
-            else:
-                assert filter_.apply(estimate) is Outcome.ACCEPTED
-                nis.append(filter_.distances[0])
-        assert filter_ is not None
-        motion = filter_.at(filter_.t_us)
-        turned = math.remainder(motion.phase_rad - phase[end], 2 * math.pi)
-        off = np.array([turned, motion.speed_rad_s - speed[end], motion.rate_rad_s2 - rate[end]])
-        part = motion.covariance[np.ix_([0, 1, 6], [0, 1, 6])]
-        nees.append(off @ np.linalg.solve(part, off))
+        rotor = walking_rotor(seed, walk=0.05, share=1.0, steps=37)
+        filter_ = RotorFilter(rotor.estimates[0][1], p)
+        for _, estimate in rotor.estimates[1:]:
+            assert filter_.apply(estimate) is Outcome.ACCEPTED
+            nis.append(filter_.distances[0])
+        nees.append(rotor.squared_error(filter_))
     # 95 % of means of 100 chi-squares of three degrees of freedom lie between 2.54 and 3.50.
     assert 2.54 < np.mean(nees) < 3.5
     # Less than 1: the noise of speeds is inflated for the half that neighbouring windows share.
@@ -280,51 +324,19 @@ def test_covariances_are_honest_where_errors_are_as_told():
 
 @pytest.mark.parametrize(("share", "walk"), [(0.5, 0.001), (0.5, 0.05), (1.0, 0.05), (2.0, 0.05)])
 def test_covariances_are_honest_where_jerk_and_noise_are_learned(share, walk):
-    """Normalised squares against truth, over independent rotors whose rates of speed walk.
-
-    Neither is the filter told how much, nor that the errors are not what the detector claims.
-    """
+    """The filter is told neither the walk nor that the errors are not what the detector claims."""
     p = replace(P, gate_probability=0.9999999)
-    step_s, window_s = 1e-6 * STEP_US, 1e-6 * WINDOW_US
-    kept = math.exp(-step_s / p.slow_time_s)
-    lasting_std = share * p.slow_phase_share * FAN.angle_std_rad
     nees, nis = [], []
     for seed in range(40):
-        random = np.random.default_rng(seed)
-        fan = TurningFan()
-        # The motion in steps of a millisecond.
-        jerk = walk * fan.speed * random.normal(size=2500) * math.sqrt(1e-3)
-        rate = 3.0 * random.normal() + np.cumsum(jerk)
-        speed = fan.speed + np.cumsum(rate) * 1e-3
-        phase = 1.0 + np.cumsum(speed) * 1e-3
-        lasting, speed_noise = lasting_std * random.normal(), random.normal(size=100)
-        filter_, squares = None, []
-        for k in range(3, 46):
-            end = round(k * step_s * 1e3) - 1
-            mean_speed = (phase[end] - phase[end - round(window_s * 1e3)]) / window_s
-            lasting = kept * lasting + math.sqrt(1 - kept**2) * lasting_std * random.normal()
-            quick = share * p.quick_phase_share * FAN.angle_std_rad * random.normal()
-            # Windows of two steps share one with the next, and half of their errors.
-            error = share * FAN.rpm_std * (speed_noise[k] + speed_noise[k - 1]) / math.sqrt(2.0)
-            estimate = fan.estimate(
-                k * STEP_US,
-                rpm=mean_speed * 30 / math.pi + error,
-                angle_rad=(phase[end] + lasting + quick) % (2 * math.pi),
-            )
-            if filter_ is None:
-                filter_ = RotorFilter(estimate, p)
-            else:
-                assert filter_.apply(estimate) in (Outcome.ACCEPTED, Outcome.MANOEUVRE)
-                # The first half a second, while the noises are learned, is the detector's.
-                if k > 12:
-                    squares.append(filter_.distances[0])
-        assert filter_ is not None
-        motion = filter_.at(filter_.t_us)
-        turned = math.remainder(motion.phase_rad - phase[end], 2 * math.pi)
-        off = np.array([turned, motion.speed_rad_s - speed[end], motion.rate_rad_s2 - rate[end]])
-        part = motion.covariance[np.ix_([0, 1, 6], [0, 1, 6])]
-        nees.append(off @ np.linalg.solve(part, off))
-        nis.append(np.mean(squares))
+        rotor = walking_rotor(seed, walk, share, steps=45)
+        filter_ = RotorFilter(rotor.estimates[0][1], p)
+        squares = []
+        for _, estimate in rotor.estimates[1:]:
+            assert filter_.apply(estimate) in (Outcome.ACCEPTED, Outcome.MANOEUVRE)
+            squares.append(filter_.distances[0])
+        nees.append(rotor.squared_error(filter_))
+        # The first half a second, while the noises are learned, is the detector's.
+        nis.append(np.mean(squares[9:]))
     # Of 33 windows' two innovations each, 95 % of means lie between 0.69 and 1.37.
     assert np.mean([0.69 < one < 1.37 for one in nis]) >= 0.7
     assert np.mean(nis) == pytest.approx(1.0, abs=0.15)

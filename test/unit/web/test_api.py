@@ -10,6 +10,8 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from web_desk import Desk, ask, rotor, sample, served
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.web.api import create_app
@@ -203,10 +205,26 @@ def test_a_page_is_mounted_beside_the_api_and_hides_no_unknown_address(desk):
         assert ask(server.port, "/api/status")[0] == 200
         status, body, _ = ask(server.port, "/api/nothing")
         assert (status, body["detail"]) == (404, "Not Found")
-        for method, path, allowed in (("PUT", "status", "GET"), ("GET", "pause", "POST")):
+        for method, path, allowed in (
+            ("PUT", "status", "GET, HEAD"),
+            ("GET", "pause", "POST"),
+            ("HEAD", "pause", "POST"),
+        ):
             status, body, headers = ask(server.port, f"/api/{path}", method)
-            assert (status, body["detail"]) == (405, "Method Not Allowed")
+            assert status == 405
+            assert method == "HEAD" or body["detail"] == "Method Not Allowed"
             assert headers["allow"] == allowed
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"ws://127.0.0.1:{server.port}/ws/nothing")
+        assert refused.value.response.status_code == 404
+
+
+def test_head_is_answered_as_get_without_a_body(port):
+    _, body, headers = ask(port, "/api/openapi.json")
+    status, nothing, same = ask(port, "/api/openapi.json", "HEAD")
+    assert (status, nothing) == (200, b"")
+    assert body
+    assert same["content-length"] == headers["content-length"]
 
 
 def test_metrics_are_in_prometheus_format(desk, port):
