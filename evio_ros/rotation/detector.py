@@ -167,8 +167,7 @@ class RotationDetector:
         """
         found_now = self._schedule.search(self.may_search)
         for found in (*found_now, *self._schedule.slow.search(self.may_search)):
-            found.tracker.identity = self._next_identity
-            self._next_identity += 1
+            found.tracker.identity = self.new_identity()
             self.statistics.rotors_found += 1
         self.statistics.regions_searched = self._schedule.regions_searched
 
@@ -183,6 +182,11 @@ class RotationDetector:
             until_us: sensor time after which they hold no longer.
         """
         self._schedule.cue(boxes, until_us)
+
+    def new_identity(self) -> int:
+        """A number that no rotor has had, for one that is found by other means."""
+        self._next_identity += 1
+        return self._next_identity - 1
 
     @property
     def explanations(self) -> tuple[Explanation, ...]:

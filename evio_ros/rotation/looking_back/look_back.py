@@ -7,6 +7,7 @@ can be measured too:
 - Where most windows of a short recording stay without a rotor that one can be sure of, the
   recording is looked at as a whole, see `path_search`: that finds discs whose speed changes too
   much to follow, as when a hand spins one that comes to rest within a second.
+- Where rotors are sure, the same is done with what moves beside them, see `beside_rotors`.
 
 Measurements are held back for that, for a limited time and number of events.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,14 @@ from evio_ros.events import EventBatch, EventWindow
 from evio_ros.explanation import Box, Explanation, in_order, with_explanation, without_place
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.looking_back.backward_tracking import BackwardTracking, KnownRotor
+from evio_ros.rotation.looking_back.beside_rotors import (
+    ENOUGH_SURE,
+    SURE,
+    SteadyDisc,
+    events_beside,
+    is_active_beside,
+    steady_discs,
+)
 from evio_ros.rotation.looking_back.path_estimate import PathEstimates
 from evio_ros.rotation.looking_back.path_search import find_paths
 from evio_ros.rotation.phase_path.phase_path import PhasePath
@@ -41,10 +50,8 @@ _MOST_EVENTS = 10_000_000
 """Of more events than these the oldest are given up."""
 _RUN_UP_US = 300_000
 """A rotor is followed back from so long after it was found, when it is better known."""
-SURE = 0.5
-"""Confidence from which a rotor is more likely right than wrong."""
-_ENOUGH_SURE = 0.7
-"""Share of windows with a rotor that is sure: then the whole is not looked at."""
+_WATCHED_US, _WATCH_US = 1_000_000, 500_000
+"""Whether anything moves beside rotors that are sure is told of so long a past, so often."""
 _SAME_SPEED = 0.05
 """Speeds that differ by less than this share are of the same rotor, if its disc is the same."""
 
@@ -84,14 +91,19 @@ class _HeldMeasurements:
         self._known: set[int] = set()
         # Rotors that are still to be followed back, and when they were found.
         self._pending: dict[int, tuple[int, KnownRotor]] = {}
+        # Whether paths are searched for yet: not where events were given up.
+        self._searches = True
+        # Whether all since the first window is held, and whether anything moves beside the rotors.
         self._is_whole = True
+        self._is_active = False
+        self._watched_us: int | None = None
 
     def add(self, measurement: Measurement) -> None:
         """Hold a measurement; rotors that were found some time before are followed back."""
         step = _step_of(measurement)
         if self._held and self._held[-1].t_us != step.start_us:
             self._follow_back(list(self._pending))
-            self._is_whole = False
+            self._searches = False
         self._held.append(measurement)
         self._events += len(step.events)
         self._note(measurement)
@@ -117,15 +129,34 @@ class _HeldMeasurements:
 
     def released(self) -> Iterator[Measurement]:
         """Measurements that are held for long enough."""
+        self._watch()
         while self._held:
             held_us = self._held[-1].t_us - self._held[0].t_us
-            if self._is_whole and held_us > 2 * _HELD_US:
-                self._is_whole = not self._is_sure()
-            is_long = held_us > (_SHORT_US if self._is_whole else _HELD_US)
+            waits = self._searches and (self._is_whole or self._is_active)
+            is_long = held_us > (_SHORT_US if waits else _HELD_US)
             if not is_long and self._events <= _MOST_EVENTS:
                 return
-            self._is_whole = False
+            if waits or self._events > _MOST_EVENTS:
+                self._searches = False
             yield self._next()
+
+    def _watch(self) -> None:
+        """Notice when rotors are sure, and since when nothing moves beside them any more."""
+        now_us = self._held[-1].t_us
+        if not self._searches:
+            return
+        if self._is_whole:
+            if now_us - self._held[0].t_us <= 2 * _HELD_US or not self._is_sure():
+                return
+            self._is_whole = False
+        if self._watched_us is not None and now_us - self._watched_us < _WATCH_US:
+            return
+        since_us = self._held[0].t_us if self._watched_us is None else now_us - _WATCHED_US
+        recent = [measurement for measurement in self._held if measurement.t_us > since_us]
+        was_active, self._is_active = self._is_active, self._is_active_beside(recent)
+        self._watched_us = now_us
+        if was_active and not self._is_active:
+            self._look_beside()
 
     def rest(self) -> Iterator[Measurement]:
         """All that is left."""
@@ -133,14 +164,28 @@ class _HeldMeasurements:
             yield self._next()
 
     def complete(self) -> None:
-        """Follow back what is left, and look at a short recording as a whole if need be."""
+        """Follow back what is left, and search it for paths if need be."""
         self._follow_back(list(self._pending))
+        if not self._searches or not self._held:
+            return
         if not self._is_whole or self._is_sure():
+            self._look_beside()
             return
         steps = [_step_of(measurement) for measurement in self._held]
-        events = EventBatch.concatenate(self._detector.size, [step.events for step in steps])
-        missing = [span for step in steps for span in step.missing]
-        paths, explanations = find_paths(events, missing)
+        self._look_at(EventBatch.concatenate(self._detector.size, [s.events for s in steps]))
+
+    def _look_beside(self) -> None:
+        """Search what moves beside rotors that are sure."""
+        held = list(self._held)
+        discs = steady_discs(held, sum(map(self._is_full, held)))
+        if discs and is_active_beside(held, discs):
+            self._look_at(events_beside(held, discs), discs)
+
+    def _look_at(self, events: EventBatch, steady: Sequence[SteadyDisc] = ()) -> None:
+        """Search events for paths, and add the estimates of those on none of some discs."""
+        missing = [span for measurement in self._held for span in _step_of(measurement).missing]
+        paths, explanations = find_paths(events, missing, [disc.last for disc in steady])
+        paths = [path for path in paths if not any(disc.holds(path.ellipse) for disc in steady)]
         for path in paths:
             self._fill_in(self._estimates_of(path))
         self._explain([path.ellipse.box for path in paths], explanations)
@@ -154,7 +199,12 @@ class _HeldMeasurements:
         """Whether most of the windows that are held have a rotor that is sure."""
         windows = [m for m in self._held if self._is_full(m)]
         sure = sum(any(rotor.confidence >= SURE for rotor in m.rotors) for m in windows)
-        return sure >= _ENOUGH_SURE * len(windows)
+        return sure >= ENOUGH_SURE * len(windows)
+
+    def _is_active_beside(self, recent: list[Measurement]) -> bool:
+        """Whether anything moves beside rotors that were sure of late."""
+        discs = steady_discs(recent, sum(map(self._is_full, recent)))
+        return bool(discs) and is_active_beside(recent, discs)
 
     def _is_full(self, measurement: Measurement) -> bool:
         """Whether a measurement's window lies in the events that are held."""
@@ -169,7 +219,7 @@ class _HeldMeasurements:
             if _is_same_disc(rotor, path.ellipse)
         ]
         if not tracked:
-            return PathEstimates(path, self._free_identity())
+            return PathEstimates(path, self._detector.new_identity())
         # Spun again after a rest, its turns go on from there.
         before = [rotor for rotor in tracked if rotor.t_us <= path.counted.t_us[0]]
         best = (
@@ -179,11 +229,6 @@ class _HeldMeasurements:
         )
         since = float(path.phase_at(np.array([best.t_us], np.float64))[0] - path.phase[0])
         return PathEstimates(path, best.id, best.turns - since / (2 * math.pi))
-
-    def _free_identity(self) -> int:
-        identity = max(self._known, default=-1) + 1
-        self._known.add(identity)
-        return identity
 
     def _follow_back(self, identities: list[int]) -> None:
         for identity in identities:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from evio_ros.rotation.phase_path.event_count_time import (
 )
 from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path, shear_left
 
-__all__ = ["find_paths"]
+__all__ = ["find_paths", "may_hold_disc"]
 
 _MOST_EVENTS = 150_000
 """Of a region's events so many are looked at."""
@@ -58,7 +58,7 @@ _OTHER_SENSE = 0.7
 
 
 def find_paths(
-    events: EventBatch, missing: Iterable[range] = ()
+    events: EventBatch, missing: Iterable[range] = (), beside: Sequence[Ellipse] = ()
 ) -> tuple[list[PhasePath], list[Explanation]]:
     """The rotors of a recording: in each stretch of time in which something moves, and in each
     region that is active then, at most one, and each disc once.
@@ -68,6 +68,7 @@ def find_paths(
     Args:
         events: all of a recording; a rotor makes a few turns in each stretch.
         missing: spans of time whose events are known to be missing.
+        beside: discs whose events were left out.
 
     Returns:
         The rotors in order of time, and why other regions have none.
@@ -79,7 +80,7 @@ def find_paths(
     for number, span_us in enumerate(spans_us):
         if number == _VAIN_STRETCHES and not found:
             break
-        paths, reasons = _paths_during(span_us, events, gaps)
+        paths, reasons = _paths_during(span_us, events, gaps, beside)
         found += [path for path in paths if not any(_is_same(path, one) for one in found)]
         # A stretch with few events says nothing where another says more.
         explanations += [
@@ -90,8 +91,25 @@ def find_paths(
     return sorted(found, key=_span_of), explanations
 
 
+def may_hold_disc(events: EventBatch, stride: int, beside: Sequence[Ellipse]) -> bool:
+    """Whether any region has events enough for a disc that turns.
+
+    Args:
+        events: of a stretch of time.
+        stride: of so many events each is one.
+        beside: discs whose events were left out.
+    """
+    least = _FEWEST_EVENTS / stride
+    if len(events) < least:
+        return False
+    return any(region.events >= least for region in _regions(events, beside, stride))
+
+
 def _paths_during(
-    span_us: tuple[int, int], events: EventBatch, gaps: NDArray[np.int64]
+    span_us: tuple[int, int],
+    events: EventBatch,
+    gaps: NDArray[np.int64],
+    beside: Sequence[Ellipse],
 ) -> tuple[list[PhasePath], list[Explanation]]:
     """As `find_paths`, of what is active during one stretch of time."""
     start_us, end_us = span_us
@@ -100,7 +118,7 @@ def _paths_during(
     explanations: list[Explanation] = []
     if len(busy) < _FEWEST_EVENTS:
         return found, explanations
-    for region in _regions(busy)[:_REGIONS]:
+    for region in _regions(busy, beside)[:_REGIONS]:
         if any(region.share_on(path.ellipse) > _MOST_ON_DISC for path in found):
             continue
         path = _path_in(region, _inside(events, region), gaps, span_us)
@@ -152,12 +170,12 @@ def _span_of(path: PhasePath) -> tuple[int, int]:
     return int(path.counted.t_us[0]), int(path.counted.t_us[-1])
 
 
-def _regions(events: EventBatch) -> list[Region]:
+def _regions(events: EventBatch, beside: Sequence[Ellipse], stride: int = 1) -> list[Region]:
     parameters = RegionParameters()
     grid = activity_grid(events, parameters.cell_px)
-    span_us = 1e6 * _LEAST_CELL_EVENTS / parameters.cell_rate_hz
-    found = find_regions(grid, span_us, parameters)
-    if not found:
+    span_us = 1e6 * _LEAST_CELL_EVENTS / (stride * parameters.cell_rate_hz)
+    found = find_regions(grid, span_us, parameters, beside)
+    if not found and not beside:
         # A disc that fills the view, of which a part saw no edge, stands out from no other cell.
         found = find_regions(np.pad(grid, ((0, 2 * len(grid)), (0, 0))), span_us, parameters)
     return found

@@ -10,7 +10,7 @@ from spun_disc import SpunDisc
 
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement
-from evio_ros.events import EventBatch, EventWindow
+from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.explanation import Reason
 from evio_ros.pipeline import measure_batches, measure_source
 from evio_ros.rotation.detector import RotationDetector
@@ -156,3 +156,88 @@ def test_a_wrong_sense_as_the_disc_starts_is_left_out():
     found = list(add_earlier_windows((with_wrong_one(m) for m, _ in steps), steps[0][1]))
     (at_start,) = (m for m in found if m.t_us == start_us)
     assert all(rotor.rpm > 0 for rotor in at_start.rotors)
+
+
+BESIDE_FAN_PX = 110
+REPEATED_US = 400_000
+"""In this time 23 blades pass: from its end the fan looks as it did at its start."""
+
+
+@pytest.fixture(scope="module")
+def long_fan(fan_recording):
+    """A steady fan at the left of the view, for 4.8 s."""
+    with open_source(str(fan_recording)) as source:
+        events = EventBatch.concatenate(source.size, list(source.batches()))
+    part = events.between(150_000, 150_000 + REPEATED_US)
+    columns = part.x, part.y, part.polarity
+    times = part.t - 150_000
+    repeats = [EventBatch(part.size, times + turn * REPEATED_US, *columns) for turn in range(12)]
+    return EventBatch.concatenate(part.size, repeats)
+
+
+def beside(fan, disc, at_us):
+    """A fan and, at the right of it, a disc that is spun some time later."""
+    size = SensorSize(BESIDE_FAN_PX + 100, 100)
+    spun = disc.events(seed=9)
+    other = spun.t + at_us, spun.x + np.uint16(BESIDE_FAN_PX), spun.y, spun.polarity
+    columns = zip((fan.t, fan.x, fan.y, fan.polarity), other, strict=True)
+    t, x, y, on = map(np.concatenate, columns)
+    order = np.argsort(t, kind="stable")
+    return EventBatch(size, t[order], x[order], y[order], on[order])
+
+
+def steps_of(events):
+    """Measurements of live steps, and the detector."""
+    detector = RotationDetector(events.size, PARAMETERS)
+    for start_us in range(0, int(events.t[-1]) - 50_000, 50_000):
+        step = EventWindow(start_us, 50_000, events.between(start_us, start_us + 50_000))
+        yield Measurement(step.end_us, 100_000, step, detector.process(step)), detector
+
+
+def is_spun(rotor):
+    return rotor.center[0] > BESIDE_FAN_PX
+
+
+def check_spun(found, disc, at_us):
+    first_us = at_us + disc.start_us
+    ends = range(first_us + 150_000, first_us + disc.length_us - 99_999, 50_000)
+    of_disc = {m.t_us: [r for r in m.rotors if is_spun(r)] for m in found}
+    for end_us in ends:
+        (rotor,) = of_disc[end_us]
+        rpm = disc.mean_rpm(end_us - at_us - 100_000, end_us - at_us)
+        assert rotor.rpm == pytest.approx(rpm, rel=0.05)
+    ids = [{r.id for m in found for r in m.rotors if is_spun(r) == spun} for spun in (True, False)]
+    assert ids[0].isdisjoint(ids[1])
+
+
+def test_a_disc_spun_by_hand_beside_a_steady_fan_is_measured(long_fan):
+    disc = SpunDisc(rpm=-400.0)
+    both = beside(long_fan.between(0, 1_000_000), disc, 0)
+    steps = list(steps_of(both))
+    found = list(add_earlier_windows((m for m, _ in steps), steps[0][1]))
+    check_spun(found, disc, 0)
+    for measurement in found[2:]:
+        (fan,) = (r for r in measurement.rotors if not is_spun(r))
+        assert abs(fan.rpm - RPM) < 4 * fan.rpm_std
+
+
+def test_results_beside_a_steady_fan_wait_for_a_disc_to_come_to_rest(long_fan):
+    disc, at_us = SpunDisc(rpm=350.0), 1_800_000
+    steps = list(steps_of(beside(long_fan, disc, at_us)))
+    taken_us, delays_us, found = [0], {}, []
+
+    def as_they_come():
+        for measurement, _ in steps:
+            taken_us[0] = measurement.t_us
+            yield measurement
+
+    for measurement in add_earlier_windows(as_they_come(), steps[0][1]):
+        delays_us[measurement.t_us] = taken_us[0] - measurement.t_us
+        found.append(measurement)
+    assert [m.t_us for m in found] == [m.t_us for m, _ in steps]
+    check_spun(found, disc, at_us)
+    # What comes once the fan is known, and after the disc has come to rest, does not wait for more.
+    rest_us = at_us + disc.start_us + disc.length_us
+    for end_us in (1_200_000, rest_us - 100_000):
+        assert 0 < delays_us[end_us] < 3_000_000
+    assert delays_us[rest_us + 1_000_000] <= 1_100_000

@@ -1,0 +1,159 @@
+"""What moves beside rotors that one can be sure of: the events off their discs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evio_ros.ellipse import Ellipse
+from evio_ros.estimate import Measurement, RotorEstimate
+from evio_ros.events import EventBatch, SensorSize
+from evio_ros.rotation.acquisition.regions import DISC_REACH
+from evio_ros.rotation.looking_back.path_search import may_hold_disc
+
+__all__ = ["ENOUGH_SURE", "SURE", "SteadyDisc", "events_beside", "is_active_beside", "steady_discs"]
+
+SURE = 0.5
+"""Confidence from which a rotor is more likely right than wrong."""
+ENOUGH_SURE = 0.7
+"""Share of windows in which a rotor must be sure: then its disc needs no looking at."""
+_SAMPLE_RATE_HZ = 100_000.0
+"""Of more events a second every second, third ... one tells whether anything moves."""
+_SAME_DISC = 0.1
+"""By so much, in radii, a disc may have moved or grown and be taken for the same: well within what
+`DISC_REACH` leaves about it."""
+
+_Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyDisc:
+    """The disc of a rotor that is sure in most windows.
+
+    Attributes:
+        places: int64 (n,), numbers of the measurements in which it is sure, rising.
+        rotors: its estimates there.
+    """
+
+    places: NDArray[np.int64]
+    rotors: tuple[RotorEstimate, ...]
+
+    def at(self, place: int) -> Ellipse:
+        """The disc in the measurement with some number, or in the next that has it."""
+        rotor = self.rotors[min(int(np.searchsorted(self.places, place)), len(self.rotors) - 1)]
+        return Ellipse(rotor.center, rotor.axes, rotor.tilt_rad)
+
+    @property
+    def last(self) -> Ellipse:
+        """The disc as it was seen last."""
+        return self.at(int(self.places[-1]))
+
+    def holds(self, disc: Ellipse) -> bool:
+        """Whether another disc lies about the same hub, at any time."""
+        return any(
+            math.dist(rotor.center, disc.center) < max(rotor.axes[0], disc.axes[0])
+            for rotor in self.rotors
+        )
+
+
+def steady_discs(measurements: Sequence[Measurement], windows: int) -> list[SteadyDisc]:
+    """Discs of rotors that are sure in most windows.
+
+    Args:
+        measurements: in order of time.
+        windows: number of those whose window lies in the events of all.
+    """
+    found: list[dict[int, RotorEstimate]] = []
+    of_identity: dict[int, dict[int, RotorEstimate]] = {}
+    for place, measurement in enumerate(measurements):
+        for rotor in measurement.rotors:
+            if rotor.confidence < SURE:
+                continue
+            if rotor.id not in of_identity:
+                # A rotor that was lost and found again goes on with another number.
+                before = next((seen for seen in found if _goes_on(seen, rotor)), None)
+                if before is None:
+                    before = {}
+                    found.append(before)
+                of_identity[rotor.id] = before
+            of_identity[rotor.id][place] = rotor
+    return [
+        SteadyDisc(np.fromiter(seen, np.int64), tuple(seen.values()))
+        for seen in found
+        if len(seen) >= ENOUGH_SURE * windows
+    ]
+
+
+def _goes_on(seen: dict[int, RotorEstimate], rotor: RotorEstimate) -> bool:
+    """Whether a rotor lies where another was seen last."""
+    last = next(reversed(seen.values()))
+    return last.t_us < rotor.t_us and math.dist(last.center, rotor.center) < rotor.axes[0]
+
+
+def is_active_beside(measurements: Sequence[Measurement], discs: Sequence[SteadyDisc]) -> bool:
+    """Whether enough moves beside some discs for another to turn there, by a share of the events.
+
+    Args:
+        measurements: in order of time, at least one, each with its events.
+        discs: of these measurements.
+    """
+    events = [m.step.events for m in measurements if m.step is not None]
+    start_us = measurements[0].t_us
+    span_us = max(measurements[-1].t_us - start_us, 1)
+    rate_hz = 1e6 * sum(map(len, events)) / span_us
+    stride = max(math.ceil(rate_hz / _SAMPLE_RATE_HZ), 1)
+    sample = [part.at(np.arange(0, len(part), stride)) for part in events]
+    return may_hold_disc(_beside(sample, discs), stride, [disc.last for disc in discs])
+
+
+def events_beside(measurements: Sequence[Measurement], discs: Sequence[SteadyDisc]) -> EventBatch:
+    """All events off some discs.
+
+    Args:
+        measurements, discs: as of `is_active_beside`.
+    """
+    return _beside([m.step.events for m in measurements if m.step is not None], discs)
+
+
+def _beside(parts: Sequence[EventBatch], discs: Sequence[SteadyDisc]) -> EventBatch:
+    masks = _free_pixels(parts[0].size, len(parts), discs)
+    kept = [
+        part.at(np.flatnonzero(is_free[part.y, part.x]))
+        for part, is_free in zip(parts, masks, strict=True)
+    ]
+    return EventBatch.concatenate(parts[0].size, kept)
+
+
+def _free_pixels(size: SensorSize, number: int, discs: Sequence[SteadyDisc]) -> Iterator[_Bools]:
+    """For each measurement which pixels lie on none of the discs, bool (height, width)."""
+    drawn: list[Ellipse] = []
+    is_free = np.ones((size.height, size.width), np.bool_)
+    for place in range(number):
+        now = [disc.at(place) for disc in discs]
+        if not drawn or not all(map(_is_alike, drawn, now)):
+            drawn = now
+            is_free = np.ones((size.height, size.width), np.bool_)
+            for disc in now:
+                _take_out(is_free, disc)
+        yield is_free
+
+
+def _is_alike(one: Ellipse, other: Ellipse) -> bool:
+    changes = np.subtract((*one.center, *one.axes), (*other.center, *other.axes))
+    return bool(np.abs(changes).max() < _SAME_DISC * one.axes[1])
+
+
+def _take_out(is_free: _Bools, disc: Ellipse) -> None:
+    x0, y0, x1, y1 = disc.scaled(DISC_REACH).box
+    x0, y0 = max(x0, 0), max(y0, 0)
+    part = is_free[y0 : max(y1, 0), x0 : max(x1, 0)]
+    dy, dx = np.ogrid[: part.shape[0], : part.shape[1]]
+    dy, dx = dy + (y0 - disc.center[1]), dx + (x0 - disc.center[0])
+    cosine, sine = math.cos(disc.tilt_rad), math.sin(disc.tilt_rad)
+    along = (dx * cosine + dy * sine) / disc.axes[0]
+    across = (dy * cosine - dx * sine) / disc.axes[1]
+    part &= along**2 + across**2 >= DISC_REACH**2
