@@ -62,10 +62,7 @@ def read_event_array(data: bytes) -> RawEventArray:
     try:
         sec, nanosec = reader.numbers("<iI", 4)
         frame_id = reader.column(np.dtype(np.uint8)).tobytes()[:-1].decode(errors="replace")
-        (seq,) = reader.numbers("<Q", 8)
-        width, height = reader.numbers("<II", 4)
-        (time_base,) = reader.numbers("<q", 8)
-        (duration,) = reader.numbers("<I", 4)
+        seq, width, height, time_base, duration = reader.numbers("<QIIqI", 8)
         t = reader.column(np.dtype(np.uint32))
         x, y = reader.column(np.dtype(np.uint16)), reader.column(np.dtype(np.uint16))
         polarity = reader.column(np.dtype(np.uint8))
@@ -85,7 +82,7 @@ class _Reader:
         self._place = _HEAD_BYTES
 
     def numbers(self, layout: str, size: int) -> tuple[int, ...]:
-        """Numbers of so many bytes each."""
+        """Numbers that follow on without padding, the first of so many bytes."""
         self._align(size)
         values = struct.unpack_from(layout, self._data, self._place)
         self._place += struct.calcsize(layout)
