@@ -15,6 +15,7 @@ import numpy as np
 from evio_ros.compilation import compilation_told
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError
+from evio_ros.event_columns import batch_of_columns
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.fusion.warm_up import warm_up as warm_up_fusion
 from evio_ros.pipeline import measure_source
@@ -33,7 +34,7 @@ from evio_ros.sources.registry import open_recording
 
 __all__ = ["compile_kernels"]
 
-_PROCESSES = (("detector",), ("filters", "simulation", "representations", "analysis"))
+_PROCESSES = (("detector",), ("filters", "messages", "simulation", "representations", "analysis"))
 """What is exercised where: the detector comes to the filters when they have been compiled, and the
 analysis, which looks back, to the detector."""
 _CHILD = (
@@ -115,6 +116,12 @@ def _filters() -> None:
     warm_up_fusion()
 
 
+def _messages() -> None:
+    """Take events as they come over the wire."""
+    pixels = np.zeros(1, np.uint16)
+    batch_of_columns(1, 1, (0, 1), np.zeros(1, np.uint32), pixels, pixels, np.zeros(1, np.uint8))
+
+
 def _representations() -> None:
     pixels = np.array([0, 3], np.uint16)
     events = EventBatch(_SIZE, np.array([0, 9]), pixels, pixels, np.array([False, True]))
@@ -142,6 +149,7 @@ _JOBS: dict[str, Callable[[], object]] = {
     "analysis": _analysis,
     "detector": _detector,
     "filters": _filters,
+    "messages": _messages,
     "representations": _representations,
     "simulation": _simulation,
 }

@@ -20,6 +20,7 @@ from rclpy.utilities import remove_ros_args
 from evio_ros.compilation import compilation_interrupted
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.confirmation import unconfirmed_topics
 from evio_ros.ros.local_events import compose
 from evio_ros.ros.process import closed_code, complain, other_ports, start_ros
 from evio_ros.ros.signal_watch import ended_by_signals, ignore_signals
@@ -111,8 +112,19 @@ def _run(nodes: list[_SpunNode]) -> None:
             if each.node.done.done():
                 each.node.done.result()
                 time.sleep(_LAST_RESULTS_S)
+                _wait_until_confirmed(made, each.node)
                 return
         time.sleep(_POLL_S)
+
+
+def _wait_until_confirmed(nodes: list[EvioNode], done: EvioNode) -> None:
+    """Have the last results of all nodes confirmed, in what is left of the time for that."""
+    topics = unconfirmed_topics(
+        [publisher for node in nodes if node is not done for publisher in node.publishers],
+        done.confirm_until_s,
+    )
+    if topics:
+        done.get_logger().warning(f"not confirmed by all subscribers: {', '.join(topics)}")
 
 
 def _stop(nodes: list[_SpunNode], code: int) -> int:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rclpy.timer import Timer
-
 from evio_ros.errors import ParameterError
 from evio_ros.event_filter import FilterParameters, WindowFilter
 from evio_ros.events import EventWindow
@@ -78,7 +76,7 @@ class Driver(EvioNode):
         if self._is_started:
             self._playing.pause(self._is_paused)
         else:
-            self._start_timer: Timer = self.every(_SUBSCRIBER_POLL_S, self._start)
+            self._start_timer = self.every(_SUBSCRIBER_POLL_S, self._start)
 
     def deactivate(self) -> None:
         """Stand still."""
@@ -168,14 +166,15 @@ class Driver(EvioNode):
             return  # nothing can be published any more, and the node is about to be closed
         self._is_ended = True
         self._triggers.publish_rest()
+        chosen = self.parameters.get(DriverParameters)
+        self.confirm_until_s = time.monotonic() + chosen.confirm_within_s
+        is_end = self._publisher.drain(self.confirm_until_s, lambda: self._playing.has_request)
         if error is not None:
             self.finish(error)
-            return
-        sent = f"{self._publisher.events} events in {self._publisher.messages} messages"
-        self.get_logger().info(f"end of the recording: {sent}")
-        if self.parameters.get(DriverParameters).exit_at_end:
-            self._publisher.drain(lambda: self._playing.closed)
-            self.finish()
+        elif is_end:
+            self._publisher.log_end()
+            if chosen.exit_at_end:
+                self.finish()
 
     def _take_over_parameters(self) -> None:
         if self._player is None:

@@ -56,7 +56,14 @@ class DriverParameters(Parameters):
     exit_at_end: bool = parameter(
         True, doc="End the node at the end; False waits there for a seek or restart."
     )
-
+    confirm_within_s: float = parameter(
+        3.0,
+        unit="s",
+        minimum=0.0,
+        maximum=600.0,
+        doc="At the end, wait until reliable subscribers have confirmed the last messages; for one "
+        "that does not answer no longer than this.",
+    )
     packets: bool = parameter(
         False,
         read_only=True,

@@ -38,6 +38,11 @@ class Player(Protocol):
         """Whether `close` was called."""
         ...
 
+    @property
+    def has_request(self) -> bool:
+        """Whether it was closed, or is about to go on elsewhere or otherwise."""
+        ...
+
     def start(self) -> None:
         """Begin."""
 
@@ -76,6 +81,11 @@ class LivePlayer:
         self._parameters = parameters
         self._emit = emit
         self._first_us: int | None = None
+
+    @property
+    def has_request(self) -> bool:
+        """Whether it was closed; it cannot go on elsewhere."""
+        return self.closed
 
     def pause(self, paused: bool) -> None:
         """Leave out what comes, so that no buffer fills, or pass it on again."""

@@ -61,7 +61,7 @@ class Replay:
             with it (at the beginning and after a seek, a restart or the end of a loop). It may
             block, and the replay waits.
         ended: called at the end, after which the replay waits for a seek or restart, or with the
-            error that ended it for good.
+            error that ended it for good. It may block until `has_request`.
 
     Raises:
         ParameterError: where the section lies outside the recording.
@@ -151,6 +151,11 @@ class Replay:
     def closed(self) -> bool:
         """Whether `close` was called; an `emit` that blocks must return then."""
         return self._closed
+
+    @property
+    def has_request(self) -> bool:
+        """Whether it was closed, or is about to go on elsewhere or otherwise."""
+        return self._closed or self._jump is not None
 
     def close(self) -> None:
         """End the thread; the source is left open."""

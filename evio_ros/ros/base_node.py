@@ -81,6 +81,8 @@ class EvioNode(LifecycleNode):
         parameters: the present values.
         done: completed when the node has done its work, with an error where it failed.
         companions: the other nodes of its process.
+        confirm_until_s: where the node has done its work, until when subscribers of its process may
+            confirm the last messages, by `time.monotonic`.
 
     Raises:
         ParameterError: where a parameter is unknown or out of range.
@@ -103,6 +105,7 @@ class EvioNode(LifecycleNode):
         self.parameters = NodeParameters(self, self.parameter_groups())
         self.done = Future()
         self.companions: Sequence[EvioNode] = ()
+        self.confirm_until_s = 0.0
         self._is_configured = False
         self._is_active = False
         self._active_since_s = 0.0

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import EventError
-from evio_ros.events import EventBatch, EventWindow, SensorSize
+from evio_ros.event_columns import batch_of_columns
+from evio_ros.events import EventWindow
 from evio_ros.msg import EventArray
 from evio_ros.ros.raw_event_array import RawEventArray
 from evio_ros.ros.stamps import stamp_of
@@ -70,19 +71,6 @@ def from_message(
     x, y = np.frombuffer(message.x, np.uint16), np.frombuffer(message.y, np.uint16)
     if places is not None and len(t) == len(x) == len(y) == len(polarity):
         t, x, y, polarity = t[places], x[places], y[places], polarity[places]
-    if len(polarity) and int(polarity.max()) > 1:
-        index = int((polarity > 1).argmax())
-        raise EventError(f"polarity of event {index} is {polarity[index]}, not 0 or 1")
-    if len(t) and int(t.max()) >= message.duration:
-        index = int((t >= message.duration).argmax())
-        raise EventError(
-            f"t of event {index} is {t[index]} us, the message ends at {message.duration}"
-        )
-    events = EventBatch(
-        SensorSize(message.width, message.height),
-        np.add(t, message.time_base, dtype=np.int64),
-        x,
-        y,
-        polarity.view(np.bool_),
-    )
+    span_us = (message.time_base, message.duration)
+    events = batch_of_columns(message.width, message.height, span_us, t, x, y, polarity)
     return EventWindow(message.time_base, message.duration, events, share=share)

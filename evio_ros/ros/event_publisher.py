@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 
 from rclpy.clock import Clock
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from evio_ros.events import EventWindow
 from evio_ros.msg import EventArray, EventReceipt
+from evio_ros.ros.confirmation import unconfirmed_topics
 from evio_ros.ros.event_messages import to_message
 from evio_ros.ros.live_clock import LiveClock
 from evio_ros.ros.local_events import LocalMessage, local_channel
@@ -33,7 +33,6 @@ _IN_FLIGHT = 4
 _PATIENCE_S = 5.0
 """A node that has not taken a message for so long is no longer waited for."""
 _POLL_S = 0.05
-_LAST_WORDS_S = 2.0
 
 
 class EventPublisher:
@@ -168,47 +167,84 @@ class EventPublisher:
         self.messages += 1
         self.events += len(window.events)
 
-    def drain(self, give_up: Callable[[], bool]) -> None:
-        """Wait until all that was sent has been taken, before the publisher goes away."""
-        self.wait_for_receivers(give_up, in_flight=0)
-        self._publisher.wait_for_all_acked(Duration(seconds=_LAST_WORDS_S))
+    def drain(self, until_s: float, give_up: Callable[[], bool]) -> bool:
+        """Wait until all that the node has sent is confirmed, before its publishers go away.
+
+        Nodes that send receipts confirm what they have worked on; while they do so they are waited
+        for. What is not confirmed in the end is logged in a line.
+
+        Args:
+            until_s: no longer for who does not answer, by `time.monotonic`.
+            give_up: asked now and then; True ends the waiting, and nothing is logged.
+
+        Returns:
+            Whether the wait was not given up, and the node not shut down meanwhile.
+        """
+        node = self._node
+
+        def is_over() -> bool:
+            return give_up() or not node.context.ok()
+
+        self.wait_for_receivers(is_over, 0, until_s - time.monotonic())
+        topics = unconfirmed_topics(list(node.publishers), until_s, is_over)
+        if is_over():
+            return False
+        behind = {name: self._sent - taken for name, taken in self._taken().items()}
+        left = [f"{n} messages by {name}" for name, n in sorted(behind.items()) if n > 0]
+        left += [f"{topic} by a subscriber" for topic in topics]
+        if left:
+            node.get_logger().warning(f"not confirmed at the end: {', '.join(left)}")
+        return True
+
+    def log_end(self) -> None:
+        """Log that all of a recording has been sent."""
+        sent = f"{self.events} events in {self.messages} messages"
+        self._node.get_logger().info(f"end of the recording: {sent}")
 
     def wait_for_receivers(
-        self, give_up: Callable[[], bool], in_flight: int = _IN_FLIGHT - 1
+        self,
+        give_up: Callable[[], bool],
+        in_flight: int = _IN_FLIGHT - 1,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         """Wait until every node that sends receipts has at most `in_flight` messages before it.
 
         Not to be called from the thread that spins the node. Nodes that send no receipts are not
-        waited for; a node that does not answer for `_PATIENCE_S` is forsaken until it answers.
+        waited for; a node that does not answer for `patience_s` is forsaken until it answers.
 
         Args:
             give_up: asked now and then; True ends the waiting.
             in_flight: by default so few that one more may be sent; 0 for the very last message.
+            patience_s: how long a node may take to answer.
         """
         started_s = time.monotonic()
         while not give_up():
-            slow = self._slow_receivers(in_flight, started_s)
+            slow = self._slow_receivers(in_flight, started_s, patience_s)
             if not slow:
                 return
             with self._received:
                 self._received.wait(_POLL_S)
 
-    def _slow_receivers(self, in_flight: int, started_s: float) -> list[str]:
-        receivers = {name: self._receipts.get(name, -1) for name in self._receivers()}
-        receivers |= {inbox.name: inbox.taken for inbox in self._channel.inboxes}
+    def _slow_receivers(self, in_flight: int, started_s: float, patience_s: float) -> list[str]:
         slow = []
+        taken_by = self._taken()
         with self._received:
-            for name, taken in receivers.items():
+            for name, taken in taken_by.items():
                 behind = self._sent - taken
                 if behind <= in_flight:
                     self._answered_at[name] = time.monotonic()
                     continue
                 answered_s = max(self._answered_at.get(name, 0.0), started_s)
-                if time.monotonic() - answered_s > _PATIENCE_S:
+                if time.monotonic() - answered_s > patience_s:
                     self.forsaken.add(name)
                 if name not in self.forsaken:
                     slow.append(name)
         return slow
+
+    def _taken(self) -> dict[str, int]:
+        """The newest message that each node has taken, by the nodes' names."""
+        taken = {name: self._receipts.get(name, -1) for name in self._receivers()}
+        return taken | {inbox.name: inbox.taken for inbox in self._channel.inboxes}
 
     def _receivers(self) -> list[str]:
         """Nodes that take events and say so."""

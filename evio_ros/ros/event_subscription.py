@@ -184,6 +184,7 @@ class EventSubscription:
 
     def _subscribe(self, quality: EventsQualityParameters) -> WorkQueue:
         node = self._node
+        from_message(EventArray(width=1, height=1))  # has the kernel compiled
         self._receipts = node.create_publisher(EventReceipt, RECEIPTS_TOPIC, receipts_quality())
         queue = MessageQueue(
             node, EventArray, EVENTS_TOPIC, events_quality(quality), self._receive, len, raw=True

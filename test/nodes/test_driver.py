@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -13,7 +17,7 @@ from evio_ros.srv import Seek
 from node_recording import DURATION_US
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from ros_probe import Probe, diagnostics_of, status_of
+from ros_probe import TIMEOUT_S, Probe, diagnostics_of, status_of
 from std_srvs.srv import SetBool, Trigger
 
 from evio_ros.events import EventBatch, EventWindow
@@ -335,3 +339,92 @@ def test_a_number_is_left_out_where_events_are_missing():
     assert spans == [(0, 10), (10, 5), (28, 2), (40, 10)]
     assert [list(message.t) for message in messages] == [[1, 9], [1], [1], []]
     assert (publisher.messages, publisher.skipped) == (4, 2)
+
+
+LISTENER = """
+import rclpy
+from evio_ros.msg import EventArray
+rclpy.init()
+node = rclpy.create_node("listener")
+node.create_subscription(EventArray, "events", lambda _: print("heard", flush=True), 1000)
+rclpy.spin(node)
+"""
+
+
+@pytest.mark.parametrize("sends_receipts", [False, True], ids=["a plain node", "the detector"])
+def test_a_stopped_listener_costs_the_end_no_more_than_the_bound(recording, sends_receipts):
+    parameters = {"source": str(recording), "confirm_within_s": 1.5}
+    with stoppable_listener(sends_receipts) as stop, NodeProcess("driver", parameters) as driver:
+        wait_for(lambda: "the first events are sent" in driver.output())
+        stop()
+        assert driver.wait(30.0) == 0
+        output = driver.output()
+    played_s = logged_s(output, "end of the recording") - logged_s(output, "the first events")
+    assert 1.4 < played_s - 1e-6 * DURATION_US < 2.0
+    (line,) = [line for line in output.splitlines() if "not confirmed" in line]
+    assert "/events by a subscriber" in line
+    assert ("messages by /rotation_detector" in line) == sends_receipts
+
+
+def logged_s(output: str, text: str) -> float:
+    """When a line was logged, by its own stamp."""
+    (line,) = [line for line in output.splitlines() if text in line]
+    return float(line.split("] [")[1])
+
+
+def test_ctrl_c_ends_the_wait_for_a_stopped_listener(recording):
+    parameters = {"source": str(recording), "confirm_within_s": 60.0}
+    with stoppable_listener(False) as stop, NodeProcess("driver", parameters) as driver:
+        wait_for(lambda: "the first events are sent" in driver.output())
+        stop()
+        time.sleep(1e-6 * DURATION_US + 0.5)
+        started_s = time.monotonic()
+        driver.send_signal(signal.SIGINT)
+        assert driver.wait(30.0) == 0
+        assert time.monotonic() - started_s < 2.0
+        assert "end of the recording" not in driver.output()
+
+
+def test_a_wait_for_a_stopped_listener_ends_with_a_restart(recording):
+    parameters = {"source": str(recording), "confirm_within_s": 60.0, "exit_at_end": False}
+    with (
+        Probe() as probe,
+        stoppable_listener(False) as stop,
+        NodeProcess("driver", {**parameters, "wait_for_subscribers": 2}) as driver,
+    ):
+        messages = probe.collect(EventArray, "events")
+        probe.wait_until(lambda: bool(messages))
+        stop()
+        probe.wait_until(lambda: messages[-1].time_base >= DURATION_US - 20_000)
+        probe.spin_for(0.3)
+        at_end = len(messages)
+        assert probe.call(Trigger, "driver/restart", Trigger.Request()).success
+        probe.wait_until(lambda: len(messages) > at_end)
+        assert messages[at_end].time_base == messages[0].time_base
+        assert "end of the recording" not in driver.output()
+
+
+@contextmanager
+def stoppable_listener(sends_receipts: bool) -> Iterator[Callable[[], None]]:
+    """A process that has subscribed to events; gives what stops it once it has heard some."""
+    if sends_receipts:
+        with NodeProcess("rotation_detector") as detector:
+            yield lambda: (
+                wait_for(lambda: "events of" in detector.output()),
+                detector.send_signal(signal.SIGSTOP),
+            )
+            detector.send_signal(signal.SIGCONT)
+        return
+    command = [sys.executable, "-c", LISTENER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        yield lambda: (listener.stdout.readline(), listener.send_signal(signal.SIGSTOP))
+        listener.kill()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    end_s = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < end_s, "the condition did not come true in time"
+        time.sleep(0.02)

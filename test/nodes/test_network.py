@@ -136,8 +136,6 @@ def heard_of_driver(
         )
 
     drive = ["-m", "evio_ros.nodes.driver", "--ros-args", "-p", f"source:={recording}"]
-    # Who has ended sends nothing again.
-    drive += ["-p", "exit_at_end:=false"]
     with start("desk", ["-c", LISTENER, str(patience_s), "500000"]) as listener:
         assert listener.stdout is not None
         assert listener.stdout.readline() == "ready\n"
