@@ -70,12 +70,17 @@ def open_json_lines(path: str) -> Iterator[_Sink]:
     Raises:
         SourceError: where the file cannot be opened or written.
     """
+    with _opened(path) as file:
+        yield lambda measurement: _write_json(measurement, file)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[OutputFile]:
     if path == "-":
-        standard_output = OutputFile("standard output", sys.stdout.buffer)
-        yield lambda measurement: _write_json(measurement, standard_output)
+        yield OutputFile("standard output", sys.stdout.buffer)
         return
     with atomic_file(path) as file:
-        yield lambda measurement: _write_json(measurement, file)
+        yield file
 
 
 def _write_json(measurement: Measurement, file: OutputFile) -> None:
@@ -89,16 +94,23 @@ def json_lines(measurement: Measurement) -> str:
 
 
 @contextmanager
-def open_csv(path: Path) -> Iterator[_Sink]:
+def open_csv(path: str | Path) -> Iterator[_Sink]:
     """Open a writer of a CSV table with a header; empty cells where no rotor was seen.
+
+    `-` is the standard output, as of `open_json_lines`.
 
     Raises:
         SourceError: where the file cannot be opened or written.
     """
-    with atomic_file(path) as file:
+    with _opened(path) as file:
         writer = csv.DictWriter(file, _CSV_COLUMNS)
         writer.writeheader()
-        yield lambda measurement: writer.writerows(map(_flat, _rows(measurement)))
+        yield lambda measurement: _write_rows(measurement, writer, file)
+
+
+def _write_rows(measurement: Measurement, writer: csv.DictWriter[str], file: OutputFile) -> None:
+    writer.writerows(map(_flat, _rows(measurement)))
+    file.flush()
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

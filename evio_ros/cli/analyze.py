@@ -82,7 +82,7 @@ def analyze(
         ),
     ] = None,
     csv_path: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write the same as a CSV table.")
+        str | None, typer.Option("--csv", metavar="FILE|-", help="Write the same as a CSV table.")
     ] = None,
     plot_path: Annotated[
         Path | None,
@@ -119,6 +119,7 @@ def analyze(
     from evio_ros.cli.progress import progress_bar
     from evio_ros.pipeline import measure_source
     from evio_ros.sources.registry import open_recording
+    from evio_ros.sources.source_remarks import remarks_of
 
     parameters = _parameters(window_ms, step_ms, method, blades)
     if explain and method != _PHASE:
@@ -154,8 +155,8 @@ def analyze(
             advance(measurement.t_us - start_us)
         if draw is not None:
             draw(summary, name)
-    output = sys.stderr if json_path == "-" else sys.stdout
-    summary.print(source.statistics, output, explain)
+    output = sys.stderr if "-" in (json_path, csv_path) else sys.stdout
+    summary.print([*source.remarks, *remarks_of(source.statistics)], output, explain)
 
 
 def _the_only(recordings: Sequence[str], jobs: int, dask: str | None) -> str:
@@ -169,16 +170,16 @@ def _the_only(recordings: Sequence[str], jobs: int, dask: str | None) -> str:
 def _refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) -> None:
     taken = {os.path.realpath(recording.removeprefix("file://"))}
     for output in outputs:
-        if output is None or output == "-":
+        if output is None:
             continue
-        place = os.path.realpath(output)
+        place = "-" if output == "-" else os.path.realpath(output)
         if place in taken:
             raise ParameterError(f"{output}: is the recording itself or named twice")
         taken.add(place)
 
 
 def _open_files(
-    stack: ExitStack, json_path: str | None, csv_path: Path | None
+    stack: ExitStack, json_path: str | None, csv_path: str | None
 ) -> list[Callable[[Measurement], None]]:
     from evio_ros.measurement_files import open_csv, open_json_lines
 

@@ -15,8 +15,6 @@ from evio_ros.cli.angle_time_strip import AngleTimeStrip
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.explanation import Explanation
-from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.source_remarks import remarks_of
 
 __all__ = ["MeasurementSummary"]
 
@@ -78,11 +76,11 @@ class MeasurementSummary:
         for rotor in rotors:
             self.strips.setdefault(rotor.id, AngleTimeStrip()).add(step, rotor)
 
-    def print(self, statistics: SourceStatistics, file: TextIO, explain: bool = False) -> None:
+    def print(self, remarks: Iterable[str], file: TextIO, explain: bool = False) -> None:
         """Print the table of rotors and what was wrong with the recording.
 
         Args:
-            statistics: of the recording.
+            remarks: on the recording, one sentence each, without a full stop.
             file: where to.
             explain: whether to print why nothing was found in other places.
         """
@@ -90,13 +88,14 @@ class MeasurementSummary:
         self.print_rotors(console)
         if explain:
             self._print_explanations(console)
-        for remark in remarks_of(statistics):
-            console.print(f"{remark}.", highlight=False)
+        for remark in remarks:
+            text = f"{remark[:1].upper()}{remark[1:]}."
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def print_rotors(self, console: Console) -> None:
         """Print the table of rotors."""
         if not self.rotors:
-            console.print(f"No rotor seen in {self.windows} windows.")
+            console.print(f"No rotor seen in {_counted(self.windows, 'window')}.")
             for explanation in self.explanations[:1]:
                 text = f"Most likely because: {explanation}"
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -135,13 +134,18 @@ class MeasurementSummary:
         }
 
     def _table(self, shown: dict[int, list[RotorEstimate]]) -> Table:
-        title = f"{len(shown)} rotors in {self.windows} windows; speeds in rpm"
+        windows = _counted(self.windows, "window")
+        title = f"{_counted(len(shown), 'rotor')} in {windows}; speeds in rpm"
         table = Table(title=title)
         for heading in ("id", "median", "5 %", "95 %", "std", "blades", "centre", "seen"):
             table.add_column(heading, justify="right")
         for identity, estimates in shown.items():
             table.add_row(str(identity), *_row(estimates), str(len(estimates)))
         return table
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _confident(estimates: list[RotorEstimate]) -> list[RotorEstimate]:

@@ -32,13 +32,17 @@ from evio_ros.sources.codecs.event_array import EventArrayDecoder
 from evio_ros.sources.codecs.event_packet import EventPacketDecoder
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.raw_columns import RawColumns, Triggers
+from evio_ros.sources.readers.event_file import open_packed_file
+from evio_ros.sources.readers.file_start import read_file_start
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
 from evio_ros.sources.readers.unfinished_bag import UnfinishedMcap, UnfinishedRosbag1
 
 __all__ = ["Bag", "is_bag"]
 
 _STORAGE_ENDINGS = (".mcap", ".db3")
+_PACKED_ENDINGS = tuple(f"{ending}.zstd" for ending in _STORAGE_ENDINGS)
 MCAP, SQLITE, ROSBAG1 = b"\x89MCAP0\r\n", b"SQLite format 3\0", b"#ROSBAG V"
+_ENDING_OF = {MCAP: ".mcap", SQLITE: ".db3", ROSBAG1: ".bag"}
 _PIECE_EVENTS = 1 << 15
 _INDEX_BYTES = 1 << 21
 _NO_TIME = -1
@@ -54,21 +58,23 @@ def is_bag(path: str) -> bool:
     """Whether a path is a bag: its folder, or a file that is one by its first bytes or its name."""
     if os.path.isdir(path):
         return os.path.exists(os.path.join(path, "metadata.yaml")) or bool(_storage_files(path))
-    return path.endswith(_STORAGE_ENDINGS) or _begins_with(path, MCAP, SQLITE, ROSBAG1)
+    return path.endswith(_STORAGE_ENDINGS) or bool(_signature(path))
 
 
-def _begins_with(path: str, *signatures: bytes) -> bool:
+def _signature(path: str) -> bytes:
+    """The signature of a bag with which a file begins, packed or not; empty where there is none."""
     if not os.path.isfile(path):
-        return False
+        return b""
     try:
-        with Path(path).open("rb") as file:
-            return file.read(16).startswith(signatures)
-    except OSError:
-        return False
+        data = read_file_start(path).data
+    except SourceError:  # told by whoever opens it next
+        return b""
+    return next((signature for signature in _ENDING_OF if data.startswith(signature)), b"")
 
 
 def _storage_files(folder: str) -> list[Path]:
-    return sorted(p for p in Path(folder).iterdir() if p.suffix in _STORAGE_ENDINGS)
+    endings = _STORAGE_ENDINGS + _PACKED_ENDINGS
+    return sorted(p for p in Path(folder).iterdir() if p.name.endswith(endings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ class Bag(Recording):
 
     def __init__(self, path: str, size: SensorSize | None = None, topic: str | None = None) -> None:
         self._stack = ExitStack()
-        self._is_ros1 = _begins_with(path, ROSBAG1)
+        self._is_ros1 = _signature(path) == ROSBAG1
         if self._is_ros1:
             self.format_name = "rosbag"
         self._following: _Decoded | None = None
@@ -254,19 +260,32 @@ class Bag(Recording):
 
     def _open_rosbag1(self) -> Any:
         reader = optional_library("rosbags.rosbag1", "rosbags", self.path).Reader
-        try:
-            return self._stack.enter_context(reader(self.path))
-        except Exception as error:  # the library lets through whatever its parsers raise
-            return self._open_unfinished(UnfinishedRosbag1, Path(self.path), error)
-
-    def _open_storage(self, file: Path) -> Any:
-        reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader
+        file = self._as_it_was(Path(self.path))
         try:
             return self._stack.enter_context(reader(file))
         except Exception as error:  # the library lets through whatever its parsers raise
-            if not _begins_with(str(file), MCAP):
+            return self._open_unfinished(UnfinishedRosbag1, file, error)
+
+    def _open_storage(self, file: Path) -> Any:
+        reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader
+        file = self._as_it_was(file)
+        try:
+            return self._stack.enter_context(reader(file))
+        except Exception as error:  # the library lets through whatever its parsers raise
+            if _signature(str(file)) != MCAP:
                 raise
             return self._open_unfinished(UnfinishedMcap, file, error)
+
+    def _as_it_was(self, file: Path) -> Path:
+        """A storage file; of a packed one a temporary copy, which goes when the bag is closed."""
+        unpacked = open_packed_file(str(file))
+        if unpacked is None:
+            return file
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory())
+        copied = Path(folder, file.stem).with_suffix(_ENDING_OF.get(_signature(str(file)), ""))
+        with unpacked, copied.open("wb") as target:
+            shutil.copyfileobj(unpacked, target)
+        return copied
 
     def _open_unfinished(
         self, kind: type[UnfinishedMcap | UnfinishedRosbag1], file: Path, error: Exception

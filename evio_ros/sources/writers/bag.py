@@ -24,13 +24,16 @@ __all__ = ["BagWriter", "PacketBagWriter", "SqliteBagWriter"]
 
 _WINDOW_US = 10_000
 _FRAME = "event_camera"
+_ENDINGS = (".bag", ".mcap", ".db3")
+"""Those by which a bag is asked for; a storage file has its own."""
 
 
 @contextmanager
 def _atomic_folder(path: str) -> Iterator[str]:
     """Give a partial name for a folder; it is renamed to `path` when the block ends.
 
-    An older folder is replaced if it is a bag.
+    The storage file in it is called as the folder, without `.bag` or the like. An older folder is
+    replaced if it is a bag.
     """
     final = os.path.realpath(path)
     if os.path.exists(final) and not os.path.exists(os.path.join(final, "metadata.yaml")):
@@ -39,11 +42,13 @@ def _atomic_folder(path: str) -> Iterator[str]:
     if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
         raise SourceError(path, f"cannot be written: {parent} is no folder that can be written to")
     partial, older = f"{final}.{os.getpid()}.part", f"{final}.{os.getpid()}.old"
+    stem, ending = os.path.splitext(os.path.basename(final))
+    inside = os.path.join(partial, stem if ending in _ENDINGS else stem + ending)
     try:
-        yield partial
+        yield inside
         if os.path.exists(final):
             os.rename(final, older)
-        os.rename(partial, final)
+        os.rename(inside, final)
     except OSError as error:
         raise SourceError(path, f"cannot be written: {error.strerror}") from None
     finally:

@@ -114,6 +114,26 @@ def test_a_dash_prints_rows_and_nothing_else(evio, fan_recording):
     assert "4 windows" in err
 
 
+def test_a_dash_prints_the_table_and_nothing_else(evio, analyzed, fan_recording):
+    code, out, err = evio("analyze", fan_recording, "--csv", "-")
+    assert code == 0
+    assert list(csv.reader(out.splitlines())) == list(
+        csv.reader((analyzed / "fan.csv").read_text().splitlines())
+    )
+    assert "1 rotor in" in err
+
+
+def test_what_was_guessed_of_the_recording_is_said(evio, fan_recording, tmp_path):
+    assert evio("convert", fan_recording, tmp_path / "fan.csv", "--duration", 0.3)[0] == 0
+    bare = tmp_path / "bare.txt"
+    lines_of_text = (tmp_path / "fan.csv").read_text().splitlines(keepends=True)
+    bare.write_text("".join(line for line in lines_of_text if line[0].isdigit()))
+    code, out, _ = evio("analyze", bare)
+    assert code == 0
+    assert "Times are taken for us" in out
+    assert "is guessed from the events" in out
+
+
 def test_causal_gives_only_what_a_live_camera_would(evio, fan_recording, rows):
     code, out, _ = evio("analyze", fan_recording, "--json", "-", "--causal")
     assert code == 0
@@ -126,7 +146,7 @@ def test_without_outputs_a_summary_is_printed(evio, fan_recording):
     code, out, err = evio("analyze", fan_recording)
     assert code == 0
     assert "1150.0" in out
-    assert "1 rotors in 10 windows" in out
+    assert "1 rotor in 10 windows" in out
     assert err == ""
 
 
@@ -165,7 +185,7 @@ def test_every_place_without_a_rotor_is_explained_where_that_is_asked_for(evio, 
     assert "where no rotor was found" in out
     assert "what stopped the search" in out
     _, out, _ = evio("analyze", fan_recording, "--explain")
-    assert "1 rotors in 10 windows" in out
+    assert "1 rotor in 10 windows" in out
     assert "There was no other place to search." in out
 
 

@@ -42,7 +42,7 @@ def test_speeds_are_median_and_percentiles():
     text = printed(*([estimate(0, float(rpm), 0.9)] for rpm in range(101)))
     speeds = ["50.000", "5.000", "95.000", "0.250"]
     assert cells(text, 0) == ["0", *speeds, "3", "12.0 34.0", "101"]
-    assert "1 rotors in 101 windows" in text
+    assert "1 rotor in 101 windows" in text
 
 
 @pytest.mark.parametrize(("confidence", "is_counted"), [(0.0, False), (0.49, False), (0.5, True)])
@@ -88,7 +88,7 @@ def test_no_rotor_has_its_most_likely_reason_on_one_line_however_long():
     text = io.StringIO()
     summary.print_rotors(Console(file=text, width=40))
     assert text.getvalue().splitlines() == [
-        "No rotor seen in 1 windows.",
+        "No rotor seen in 1 window.",
         f"Most likely because: {explanation}",
     ]
 
