@@ -50,7 +50,7 @@ def compilation_interrupted() -> Iterator[None]:
 
 @contextmanager
 def compilation_told(tell: Callable[[int], None]) -> Iterator[None]:
-    """Have `tell` called with the number of functions compiled so far, in whatever thread it is.
+    """Have `tell` called with the number of functions compiled so far, in any thread.
 
     What comes from numba's cache is not told.
     """

@@ -34,7 +34,7 @@ class RotorEstimate:
         angle_std_rad: standard deviation of `angle_rad`.
         turns: turns since the rotor was first seen, signed.
         center: (x, y) of the hub in pixels.
-        axes: semi-axes (a, b) of the ellipse as which the disc appears, pixels, a >= b.
+        axes: semi-axes (a, b) of the disc's ellipse in the image, pixels, a >= b.
         tilt_rad: direction of axis a, in [-pi/2, pi/2).
         velocity: (x, y) motion of the hub in pixels a second.
         confidence: probability that `rpm` is right to 1 %, `RIGHT_ERROR`; 0 to 1.
@@ -75,7 +75,7 @@ class Measurement:
     Attributes:
         t_us: end of the window, sensor time.
         window_us: length of the window.
-        step: the events that came since the window before; None where they are not at hand.
+        step: the events since the window before; None where they were not kept.
         rotors: the most confident first; empty where no rotor is seen.
         explanations: why none was found in other places up to then, the most telling first: see
             `RotationDetector.explanations`. Those of looking back at a whole recording come with

@@ -60,7 +60,7 @@ class RotorState:
         turns: turns since the rotor was first seen, signed.
         blade_count: blades; 1 for a single mark, 0 unknown.
         center: (x, y) of the hub in pixels.
-        axes: semi-axes of the ellipse as which the disc appears, pixels, the longer first.
+        axes: semi-axes of the disc's ellipse in the image, pixels, the longer first.
         tilt_rad: direction of the longer axis, in [-pi/2, pi/2).
         velocity: (x, y) motion of the hub in pixels a second.
         covariance: (6, 6) of angle [rad], rpm, center x, y [px] and velocity x, y [px/s].

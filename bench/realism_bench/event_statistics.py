@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +32,35 @@ def statistics(take: Take) -> Samples:
     return {**_of_edges(take), **_of_pixels(take), **_of_time(take), **_of_rest(take)}
 
 
-def _of_edges(take: Take) -> Samples:
-    """Events of a pixel while an edge passes: how many, how far apart, how late."""
+@dataclass(frozen=True)
+class _Passings:
+    """Events near an edge, sorted by pixel, polarity and passing; (n,) unless told otherwise.
+
+    Attributes:
+        is_on: polarity.
+        t: time [us].
+        x: column [px].
+        radius: distance from the hub [px].
+        speed: of the edge [rad/s].
+        late: angle behind the edge [rad].
+        place: number of the event within its passing, from 0 on.
+        start: (passings,) index of each one's first event.
+        count: (passings,) number of its events.
+    """
+
+    is_on: NDArray[np.bool_]
+    t: NDArray[np.float64]
+    x: NDArray[np.uint16]
+    radius: NDArray[np.float64]
+    speed: NDArray[np.float64]
+    late: NDArray[np.float64]
+    place: NDArray[np.int64]
+    start: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+
+def _passings(take: Take) -> _Passings:
+    """The events of each pixel and polarity while an edge passes."""
     events = take.events
     when, angle = take.angles()
     sense = np.sign(angle[-1] - angle[0])
@@ -53,34 +82,50 @@ def _of_edges(take: Take) -> Samples:
     first = np.r_[True, (keys[:, 1:] != keys[:, :-1]).any(axis=0)]
     group = np.cumsum(first) - 1
     start = np.flatnonzero(first)
-    place = np.arange(len(index)) - start[group]
-    count = np.bincount(group)
-    end = start + count - 1
-    interval = np.diff(t[index], prepend=0.0) / 1e3
-    samples = {}
-    for sign, name in ((True, "ON"), (False, "OFF")):
-        of = events.polarity[index] == sign
-        passing = events.polarity[index[start]] == sign
-        samples[f"{name} events of an edge and pixel"] = count[passing].astype(np.float64)
-        samples[f"{name} span of a passing [ms]"] = (t[index[end]] - t[index[start]])[passing] / 1e3
-        for deep in range(1, _DEEPEST):
-            samples[f"{name} interval {deep} of a passing [ms]"] = interval[of & (place == deep)]
-        odd = events.x[index] % 2 == 1
-        for column, side in (("even", ~odd), ("odd", odd)):
-            interval_name = f"{name} interval 2 in {column} columns [ms]"
-            samples[interval_name] = interval[of & (place == 2) & side]
-        fast = of & (speed[index] > FAST_RAD_S)
-        slow = of & (speed[index] <= FAST_RAD_S)
-        degrees = np.degrees(late[index])
-        for low, high in _RINGS_PX:
-            ring = (radius[index] > low) & (radius[index] < high)
-            where = f"at {low:.0f} to {high:.0f} px [deg]"
-            samples[f"{name} angle behind the edge, fast, {where}"] = degrees[fast & ring]
-            samples[f"{name} angle behind the edge, slow, {where}"] = degrees[slow & ring]
-        first_fast = fast & (place == 0)
-        samples[f"{name} lag of the first event, fast [ms]"] = (
-            late[index][first_fast] / speed[index][first_fast] * 1e3
-        )
+    return _Passings(
+        is_on=events.polarity[index],
+        t=t[index],
+        x=events.x[index],
+        radius=radius[index],
+        speed=speed[index],
+        late=late[index],
+        place=np.arange(len(index)) - start[group],
+        start=start,
+        count=np.bincount(group),
+    )
+
+
+def _of_edges(take: Take) -> Samples:
+    """Events of a pixel while an edge passes: how many, how far apart, how late."""
+    passings = _passings(take)
+    return {**_of_polarity(passings, True, "ON"), **_of_polarity(passings, False, "OFF")}
+
+
+def _of_polarity(p: _Passings, sign: bool, name: str) -> Samples:
+    """The same of the events of one polarity."""
+    of, passing = p.is_on == sign, p.is_on[p.start] == sign
+    interval = np.diff(p.t, prepend=0.0) / 1e3
+    span_ms = (p.t[p.start + p.count - 1] - p.t[p.start]) / 1e3
+    samples = {
+        f"{name} events of an edge and pixel": p.count[passing].astype(np.float64),
+        f"{name} span of a passing [ms]": span_ms[passing],
+    }
+    for deep in range(1, _DEEPEST):
+        samples[f"{name} interval {deep} of a passing [ms]"] = interval[of & (p.place == deep)]
+    odd = p.x % 2 == 1
+    for column, side in (("even", ~odd), ("odd", odd)):
+        interval_name = f"{name} interval 2 in {column} columns [ms]"
+        samples[interval_name] = interval[of & (p.place == 2) & side]
+    fast, slow = of & (p.speed > FAST_RAD_S), of & (p.speed <= FAST_RAD_S)
+    degrees = np.degrees(p.late)
+    for low, high in _RINGS_PX:
+        ring = (p.radius > low) & (p.radius < high)
+        where = f"at {low:.0f} to {high:.0f} px [deg]"
+        samples[f"{name} angle behind the edge, fast, {where}"] = degrees[fast & ring]
+        samples[f"{name} angle behind the edge, slow, {where}"] = degrees[slow & ring]
+    first_fast = fast & (p.place == 0)
+    lag_ms = p.late[first_fast] / p.speed[first_fast] * 1e3
+    samples[f"{name} lag of the first event, fast [ms]"] = lag_ms
     return samples
 
 

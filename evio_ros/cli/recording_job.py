@@ -1,4 +1,4 @@
-"""Measuring one recording of many, in whatever process or on whatever machine it is done."""
+"""Measuring one recording of many, in any process and on any machine."""
 
 from __future__ import annotations
 

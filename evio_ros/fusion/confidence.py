@@ -36,7 +36,7 @@ class RotorFeatures(NamedTuple):
         blade_count: blades, 0 unknown.
         axis_minor_px: shorter semi-axis.
         object_score: score of the object seen there, 0 where none is.
-        newest: the newest estimate itself; None where it is not at hand.
+        newest: the newest estimate itself; None where there is none.
         unrest: mean relative change of the speed from estimate to estimate.
         roughness: mean difference of such a change from the one before.
     """

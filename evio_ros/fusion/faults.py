@@ -15,7 +15,7 @@ __all__ = ["fault_of", "is_velocity"]
 _LARGEST_RPM = 1e7
 _LARGEST_TURNS = 1e12
 _LARGEST_ANGLE_RAD = 1e3
-"""Angles are within a turn; whoever counts some more means the same."""
+"""Angles are within a turn; a few turns more mean the same angle."""
 _LARGEST_PX = 1e5
 """No sensor is so large; nothing farther away has been seen by one."""
 _LARGEST_PX_PER_S = 1e6

@@ -278,7 +278,7 @@ class EventSubscription:
     def _take_missing(self, window: EventWindow, clock: SensorClock) -> None:
         """Pass on that nothing is known of the time between the last window and one.
 
-        Where that is longer than windows may be apart, or time has gone back, whoever takes them
+        Where that is longer than windows may be apart, or time has gone back, the subscriber
         starts afresh anyhow.
         """
         if self._end_us is not None and 0 < window.start_us - self._end_us <= LONGEST_GAP_US:

@@ -19,7 +19,7 @@ class ClockRestart:
 
     Attributes:
         t_us: time of the first event after it, as it is given out.
-        gap_us: time without events before it, by the clock of whoever received them; None where
+        gap_us: time without events before it, by the clock of the receiver; None where
             nothing tells it, and `evio_ros.sources.event_clock.NOMINAL_GAP_US` stands for it.
         last_us: time of the last event before it.
     """

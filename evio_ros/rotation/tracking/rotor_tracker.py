@@ -71,11 +71,11 @@ class RotorTracker:
         start_us: start of the first slice.
         phase: filter of its motion.
         disc: filter of its disc.
-        template: what it looks like.
+        template: its template and the updates of it.
         fastest_rad_s: a rotor that seems to turn faster is lost.
 
     Attributes:
-        identity: number of the rotor, given by who takes it up.
+        identity: number of the rotor, set by the detector; -1 until then.
         t_us: end of the last slice.
         stopped: whether the rotor stands still.
         unseen_us: for how long it has been lost, 0 while it is seen turning or standing.
@@ -114,7 +114,7 @@ class RotorTracker:
 
     @property
     def template(self) -> Template:
-        """What it looks like as far as it is known."""
+        """The rotor's template as learned so far."""
         return self._template.template
 
     @property
@@ -124,11 +124,11 @@ class RotorTracker:
 
     @property
     def variance_parts(self) -> Parts | None:
-        """Of which the variance of the latest estimate is made; None before there is one."""
+        """Parts of the variance of the latest estimate; None before the first one."""
         return self._errors.parts
 
     def expected(self, length_us: int) -> tuple[float, float]:
-        """Phase, rad, and speed, rad/s, with which the next slice, of some length, is counted."""
+        """Phase [rad] and speed [rad/s] with which the next slice, `length_us` long, is counted."""
         if self._held is not None:
             return self._held.end, self._held.speed
         phase, speed, acceleration = self._phase.state.tolist()
@@ -240,7 +240,7 @@ class RotorTracker:
         self._learn_cyclic(time_s, seen)
 
     def _learn_cyclic(self, time_s: float, seen: float) -> None:
-        """Learn what comes again with each turn; phases that were measured are corrected by it."""
+        """Learn the cyclic error, and correct the measured phases by it."""
         was_known = self._cyclic.is_known
         # A calm model averages over the turns by itself.
         is_wanted = was_known or self._phase.is_agile
@@ -298,7 +298,7 @@ class RotorTracker:
             self._rest(slices.events, length_us, slices.live, slices.share)
 
     def _lose(self, slices: CoherentSlices) -> None:
-        """The filter has left all that a rotor may do: its motion is to be found anew."""
+        """The speed is beyond that of any rotor: the motion must be found anew."""
         speed = math.copysign(self.usual_speed, slices.speed)
         spread = math.pi, self.usual_speed, self.usual_speed / slices.length_s
         self._phase.restart(slices.end, speed, spread, 0)
@@ -398,7 +398,7 @@ class RotorTracker:
         return self._lock.gain
 
     def known_disc(self) -> KnownDisc:
-        """The disc as it is believed to be now."""
+        """The best estimate of the disc now."""
         return KnownDisc(self._disc.best_ellipse, self._disc.center_std_px, self._template.blades)
 
     def retraced(self, t_us: int) -> tuple[Ellipse, Template, Motion]:
@@ -412,7 +412,7 @@ class RotorTracker:
         return self._disc.ellipse_before(ago_s), self.template.without_first_guess(), motion
 
     def begin_with_errors_of(self, other: RotorTracker) -> None:
-        """Expect such errors of the slices as another tracker of the same disc has learned."""
+        """Start from the errors that another tracker of the same disc has learned."""
         self._dispersion = other._dispersion.continued()
         self._cyclic = other._cyclic.continued()
 

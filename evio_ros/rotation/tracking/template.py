@@ -213,7 +213,7 @@ class Drift(NamedTuple):
 
 
 class TemplateUpdater:
-    """Gathers slices until it is worth the while to update a template, and counts its blades.
+    """Gathers slices until an update of the template is worth its cost, and counts the blades.
 
     Args:
         template: what is known at first; it is updated.

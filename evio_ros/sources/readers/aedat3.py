@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,13 +77,6 @@ class Aedat3File(PacketFile):
     format_name = "AEDAT 3"
     keeps = "events and external triggers of one source, geometry"
     loses = "frames, IMU, special events of the camera itself"
-    options: ClassVar[tuple[str, ...]] = ("stream",)
-
-    def __init__(
-        self, path: str, size: SensorSize | None = None, stream: str | None = None
-    ) -> None:
-        self._wanted_stream = stream
-        super().__init__(path, size)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:

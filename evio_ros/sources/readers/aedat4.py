@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +60,6 @@ class Aedat4File(PacketFile):
     format_name = "AEDAT4"
     keeps = "events and external triggers of one camera, geometry"
     loses = "frames, IMU, signals that the camera generates"
-    options: ClassVar[tuple[str, ...]] = ("stream",)
-
-    def __init__(
-        self, path: str, size: SensorSize | None = None, stream: str | None = None
-    ) -> None:
-        self._wanted_stream = stream
-        super().__init__(path, size)
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:

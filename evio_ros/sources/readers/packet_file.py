@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from bisect import bisect_left
 from copy import copy
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evio_ros.events import SensorSize
 from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
@@ -19,12 +21,25 @@ _EARLIEST_US = -(1 << 63)
 
 
 class PacketFile(EventFile):
-    """A recording whose class lists its packets in `_packets` when it is opened."""
+    """A recording whose class lists its packets in `_packets` when it is opened.
 
+    Args:
+        path: name of the file.
+        size: geometry; None for the file's.
+        stream: which of several streams of events to read; None for the first.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ("stream",)
     _packets: NDArray[np.int64]
     _next = 0
     """Number of the packet that is read next."""
     _stored_triggers: StoredTriggers | None = None
+
+    def __init__(
+        self, path: str, size: SensorSize | None = None, stream: str | None = None
+    ) -> None:
+        self._wanted_stream = stream
+        super().__init__(path, size)
 
     @property
     def _piece_triggers(self) -> Triggers:
