@@ -141,6 +141,11 @@ def _suspicions(source: Recording, statistics: RecordingStatistics) -> list[str]
         found.append(f"no event for {gap.length_us * 1e-3:.0f} ms at {at_s:.3f} s")
     if len(statistics.gaps) > 5:
         found.append(f"{len(statistics.gaps) - 5} more gaps of over 100 ms")
+    if step_us := statistics.coarse_step_us:
+        found.append(
+            f"time stamps come every {1e-3 * step_us:.3g} ms: what changes more often than "
+            f"{0.5e6 / step_us:.4g} Hz looks slower than it is"
+        )
     hot = statistics.hot_pixels()
     if hot:
         listed = ", ".join(f"({x}, {y}) {events}" for x, y, events in hot[:5])

@@ -15,15 +15,23 @@ from numba import njit
 
 from evio_ros.events import EventWindow
 
-__all__ = ["LONGEST_SILENCE_US", "SHORTEST_SILENCE_US", "SILENT_INTERVALS", "DeadTime"]
+__all__ = [
+    "LONGEST_SILENCE_US",
+    "LONGEST_STEP_US",
+    "SHORTEST_SILENCE_US",
+    "SILENT_INTERVALS",
+    "DeadTime",
+]
 
 SHORTEST_SILENCE_US = 500
 SILENT_INTERVALS = 20
 """The whole sensor is silent for longer than this, and than so many mean intervals between events,
 only where events are missing."""
-SILENCES, LONGEST_USUAL_US = 3.0, 1_000
+_SILENCES, _LONGEST_USUAL_US = 3.0, 1_000
 """Nor are they where it is no longer than so many times the usual longest silence of a slice, which
 counts as this long at most: some sensors are read out in bursts. Set by hand."""
+LONGEST_STEP_US = _SILENCES * _LONGEST_USUAL_US
+"""Between time stamps that come more seldom than this, data would be taken to be missing."""
 LONGEST_SILENCE_US = 200_000
 """What is silent for longer may as well be still. Set by hand."""
 _WEIGHT = 0.1
@@ -84,7 +92,7 @@ class DeadTime:
             return math.inf
         interval_us = self._interval_us / share
         return max(
-            float(SHORTEST_SILENCE_US), SILENT_INTERVALS * interval_us, SILENCES * self._silence_us
+            float(SHORTEST_SILENCE_US), SILENT_INTERVALS * interval_us, _SILENCES * self._silence_us
         )
 
     def _learn(self, part: EventWindow, longest_us: int) -> None:
@@ -99,7 +107,7 @@ class DeadTime:
         if self._since_events < _FEWEST_EVENTS:
             return
         weight = _WEIGHT if self._interval_us else 1.0
-        silence_us = min(self._since_silence_us, LONGEST_USUAL_US)
+        silence_us = min(self._since_silence_us, _LONGEST_USUAL_US)
         self._interval_us += weight * (self._since_us / self._since_events - self._interval_us)
         self._silence_us += weight * (silence_us - self._silence_us)
         self._since_us = 0.0

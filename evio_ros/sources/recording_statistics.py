@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from evio_ros.event_filter import find_hot_pixels
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.time_stamps import time_step_us
 
 __all__ = ["RecordingStatistics"]
 
@@ -17,6 +19,10 @@ _BIN_US = 10_000
 _LONGEST_GAP_US = 100_000
 _HOT_FACTOR = 50.0
 _LEAST_HOT_SHARE = 1e-5
+_FINE_STEP_US = 100.0
+"""Time stamps as close as this show all that turns."""
+_EVENTS_A_STAMP = 2
+"""Where fewer events share a time stamp on average, it is events that are rare, and not stamps."""
 _MOST_PIXELS = 1 << 25
 
 
@@ -56,6 +62,7 @@ class RecordingStatistics:
         shape = (size.height, size.width) if size.pixels <= _MOST_PIXELS else (0, 0)
         self.pixels = np.zeros(shape, np.int64)
         self.gaps: list[Gap] = []
+        self._step_us = math.inf
         self._bins = np.zeros(0, np.int64)
 
     def add(self, batch: EventBatch) -> None:
@@ -66,6 +73,8 @@ class RecordingStatistics:
             self.start_us = int(batch.t[0])
             self.end_us = self.start_us + 1
         self._note_gaps(batch)
+        if self._step_us > _FINE_STEP_US:
+            self._note_step(batch)
         self.events += len(batch)
         self.on += int(np.count_nonzero(batch.polarity))
         self.end_us = int(batch.t[-1]) + 1
@@ -75,6 +84,13 @@ class RecordingStatistics:
             grown[: len(self._bins)] = self._bins
             self._bins = grown
         _count(batch.x, batch.y, batch.t, self.pixels, self._bins, self.start_us, _BIN_US)
+
+    @property
+    def coarse_step_us(self) -> float:
+        """Time from one stamp to the next, in µs, where that is more than 100 µs, as of converted
+        video; 0 where it is not.
+        """
+        return self._step_us if _FINE_STEP_US < self._step_us < math.inf else 0.0
 
     @property
     def duration_us(self) -> int:
@@ -93,6 +109,12 @@ class RecordingStatistics:
         y, x = np.nonzero(lonely & (self.pixels > _LEAST_HOT_SHARE * self.events))
         order = np.argsort(self.pixels[y, x])[::-1]
         return [(int(x[i]), int(y[i]), int(self.pixels[y[i], x[i]])) for i in order]
+
+    def _note_step(self, batch: EventBatch) -> None:
+        stamps = 1 + np.count_nonzero(np.diff(batch.t))
+        is_shared = len(batch) > _EVENTS_A_STAMP * stamps
+        step_us = time_step_us(batch.t) if is_shared else 1.0
+        self._step_us = min(self._step_us, step_us or math.inf)
 
     def _note_gaps(self, batch: EventBatch) -> None:
         times = np.concatenate(((self.end_us - 1,), batch.t))

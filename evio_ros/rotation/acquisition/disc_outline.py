@@ -21,12 +21,12 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch
 from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.regions import Region
-from evio_ros.rotation.acquisition.time_stamps import highest_frequency_hz
 from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.angle_time import BIN_US, FEWEST_BINS, harmonics_of_events
 from evio_ros.rotation.tracking.disc_map import DiscMap
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
+from evio_ros.time_stamps import highest_frequency_hz
 
 __all__ = ["LEAST_TURNS", "is_cut", "outline_ellipse", "turning_candidate"]
 

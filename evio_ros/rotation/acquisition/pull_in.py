@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.region_events import RegionEvents, SearchWindow
 from evio_ros.rotation.acquisition.spectrum import SpectrumFit, fit_line, line_power
-from evio_ros.rotation.acquisition.time_stamps import time_step_us
 from evio_ros.rotation.acquisition.winding import RotorCandidate
 from evio_ros.rotation.acquisition.work_units import Work
 from evio_ros.rotation.angle_time import FEWEST_BINS, harmonics_of_events
@@ -27,6 +26,7 @@ from evio_ros.rotation.tracking.phase_filter import Motion
 from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS
 from evio_ros.rotation.tracking.template import ORDERS, Template
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
+from evio_ros.time_stamps import time_step_us
 
 __all__ = ["pull_in"]
 

@@ -28,14 +28,14 @@ from evio_ros.rotation.acquisition.disc_outline import (
 from evio_ros.rotation.acquisition.path_lock import FEWEST_EVENTS, MOST_EVENTS
 from evio_ros.rotation.acquisition.region_events import RegionEvents
 from evio_ros.rotation.acquisition.regions import DISC_REACH, Region
-from evio_ros.rotation.acquisition.time_stamps import time_step_us
 from evio_ros.rotation.acquisition.verification import Verifier, is_surely_rotor
 from evio_ros.rotation.acquisition.winding import RotorCandidate, acquire
 from evio_ros.rotation.acquisition.work_units import Work
-from evio_ros.rotation.dead_time import LONGEST_USUAL_US, SILENCES
+from evio_ros.rotation.dead_time import LONGEST_STEP_US
 from evio_ros.rotation.detector_parameters import DetectorSettings
 from evio_ros.rotation.phase_path.event_count_time import CountedEvents, active_span
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
+from evio_ros.time_stamps import time_step_us
 
 __all__ = ["Candidates", "Found", "RetryAfter", "RotorSearch", "SearchRequest"]
 
@@ -56,8 +56,6 @@ _OUTLINE_POINTS = 31
 _MOST_CYCLES, _HIGHEST_ORDER = 6.0, 3
 """Of a pattern by count time, in events of a disc that the view cuts: what turns more often, or has
 more blades, shows in the spectrum of its cells."""
-_LONGEST_STEP_US = SILENCES * LONGEST_USUAL_US
-"""Between time stamps that come more seldom than this, data would be taken to be missing."""
 _SAME_RADIUS = 0.5
 """Two discs are one where the hub of one lies nearer to the other's than this, in radii."""
 
@@ -227,9 +225,9 @@ class RotorSearch:
         """Why events can't be tracked whose time stamps come too seldom; None where they can."""
         window = yield from events.last(self._span_us // _SHORT_SHARE)
         step_us = time_step_us(window.events.t)
-        if step_us <= _LONGEST_STEP_US:
+        if step_us <= LONGEST_STEP_US:
             return None
-        return Rejection(Reason.COARSE_TIMES, 1e-3 * step_us, 1e-3 * _LONGEST_STEP_US)
+        return Rejection(Reason.COARSE_TIMES, 1e-3 * step_us, 1e-3 * LONGEST_STEP_US)
 
     def _first_rotor(
         self,

@@ -35,8 +35,8 @@ from evio_ros.rotation.acquisition.phase_vortex import (
     winding_power,
 )
 from evio_ros.rotation.acquisition.regions import Region
-from evio_ros.rotation.acquisition.time_stamps import highest_frequency_hz
 from evio_ros.rotation.acquisition.work_units import Work
+from evio_ros.time_stamps import highest_frequency_hz
 
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 

@@ -151,7 +151,7 @@ def test_what_was_wrong_is_said_alike_by_every_verb(evio, tmp_path):
     _, _, err = evio("convert", path, tmp_path / "b.npz")
     assert all(remark in err for remark in remarks)
     _, out, _ = evio("analyze", path)
-    assert all(remark in " ".join(out.split()) for remark in remarks)
+    assert all(f"{remark[0].upper()}{remark[1:]}." in out.splitlines() for remark in remarks)
 
 
 def test_lost_packets_are_suspicious(evio, tmp_path):

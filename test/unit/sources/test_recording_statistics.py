@@ -54,6 +54,24 @@ def test_rates_are_events_a_second_in_bins_of_10_ms():
     assert collected([batch_at(times)]).rates_hz() == pytest.approx([300, 100, 400])
 
 
+@pytest.mark.parametrize(
+    ("step_us", "events_a_stamp", "coarse_us"),
+    [
+        (1_000, 40, 1_000),
+        (33_333, 9_000, 33_333),
+        (50, 40, 0),
+        # A clear view by night: few events, and none of them at the same time.
+        (7_000, 1, 0),
+    ],
+)
+def test_time_stamps_that_come_seldom_are_told(step_us, events_a_stamp, coarse_us):
+    times = np.repeat(step_us * np.arange(30), events_a_stamp)
+    pixels = np.zeros(len(times), np.uint16)
+    batch = EventBatch(SIZE, times, pixels, pixels, np.ones(len(times), np.bool_))
+    halves = [batch.slice(0, len(times) // 2), batch.slice(len(times) // 2, len(times))]
+    assert collected(halves, SIZE).coarse_step_us == pytest.approx(coarse_us)
+
+
 def test_a_single_event_has_the_rate_of_its_microsecond():
     statistics = collected([batch_at([1 << 40])])
     assert statistics.duration_us == 1

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from evio_ros.rotation.acquisition.time_stamps import highest_frequency_hz
+from evio_ros.time_stamps import highest_frequency_hz
 
 
 @pytest.mark.parametrize("period_us", [40, 1_000, 5_000, 33_333])
