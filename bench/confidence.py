@@ -162,7 +162,7 @@ def scenes() -> Iterator[LabelledEstimates]:
     for name in PRESETS:
         path = cached_recording(name)
         with open_recording(str(path)) as source:
-            events = EventBatch.concatenate(source.size, list(source.batches()))
+            events = EventBatch.concatenate(source.size, source.batches())
         for window_us in (100_000, 20_000):
             yield measure_labelled(
                 events, Truth.read(truth_path(path)), window_us, f"{name}_{window_us}"

@@ -90,9 +90,7 @@ def cases(path: str | None) -> dict[str, EventBatch]:
     """Name and events of each scene."""
     found = {"random": random_batch(SensorSize(1280, 720))}
     fan = preset("fan_constant")
-    simulated = EventBatch.concatenate(
-        fan.camera.size, list(simulate(fan.scene, fan.camera, FAN_US))
-    )
+    simulated = EventBatch.concatenate(fan.camera.size, simulate(fan.scene, fan.camera, FAN_US))
     found["fan"] = simulated.slice(len(simulated) - EVENTS, len(simulated))
     if path is not None:
         found[Path(path).name] = batch_of(path)

@@ -119,7 +119,7 @@ def measured(scene: str, seed: int, duration_s: float, window_us: int) -> Iterat
     path = cached_recording(scene, duration_s, rpm, seed=seed)
     truth = Truth.read(truth_path(path))
     with open_recording(str(path)) as source:
-        events = EventBatch.concatenate(source.size, list(source.batches()))
+        events = EventBatch.concatenate(source.size, source.batches())
     step_us = min(window_us, _LONGEST_STEP_US)
     parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
     detector = RotationDetector(events.size, parameters)

@@ -101,7 +101,7 @@ def compose(fans: int, seconds: float, path: Path) -> None:
     period_us = round(60e6 / RPM * TURNS)
     with open_recording(str(cached_recording(SCENE, 1e-6 * period_us + 0.05))) as source:
         size = source.size
-        once = EventBatch.concatenate(size, list(source.batches())).between(0, period_us)
+        once = EventBatch.concatenate(size, source.batches()).between(0, period_us)
     chance = np.random.default_rng(0)
     # A third of a turn later the fan looks the same: more events without a sharper edge.
     more = chance.random(len(once)) < FAN_MEV_S * period_us / len(once) - 1

@@ -62,7 +62,7 @@ def measured(
     run = simulated_run(scene)
     assert run.truth is not None
     with open_recording(str(cached_recording(scene))) as source:
-        events = EventBatch.concatenate(source.size, list(source.batches()))
+        events = EventBatch.concatenate(source.size, source.batches())
     estimator = ImageMotionEstimator(events.size, parameters)
     alone, fused = (RotorBank(FilterParameters(), BankParameters()) for _ in range(2))
     estimates = dict(run.windows)

@@ -279,7 +279,7 @@ def main() -> int:
 def from_zero(path: Path) -> EventBatch:
     """All events of a recording, in µs from its first one."""
     with open_recording(str(path)) as source:
-        events = EventBatch.concatenate(source.size, list(source.batches()))
+        events = EventBatch.concatenate(source.size, source.batches())
     return EventBatch(events.size, events.t - events.t[0], events.x, events.y, events.polarity)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -170,8 +170,8 @@ class EventBatch:
         )
 
     @classmethod
-    def concatenate(cls, size: SensorSize, batches: Sequence[EventBatch]) -> Self:
-        """Join batches that follow one another in time; an empty sequence gives an empty batch.
+    def concatenate(cls, size: SensorSize, batches: Iterable[EventBatch]) -> Self:
+        """Join batches that follow one another in time; none gives an empty batch.
 
         Raises:
             EventError: where geometries differ or a batch starts before the one ahead of it ends.

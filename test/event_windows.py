@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import pairwise
 
 import numpy as np
 from hypothesis import settings
@@ -44,12 +43,6 @@ def windows(draw: st.DrawFn, least_events: int = 0) -> EventWindow:
     times = st.one_of(st.integers(0, length_us - 1), st.sampled_from(edges))
     t = draw(st.lists(times, min_size=least_events, max_size=80))
     return window_of(size, t, length_us, draw(st.integers(0, 999)))
-
-
-def parts_of(events: EventBatch, cuts: list[int]) -> list[EventBatch]:
-    """The events in portions, some of them empty."""
-    places = [0, *sorted(cut % (len(events) + 1) for cut in cuts), len(events)]
-    return [events.slice(start, stop) for start, stop in pairwise(places)]
 
 
 def count_at(shape: tuple[int, ...], *index: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def draw(scene: str) -> Figure:
     path = cached_recording(scene)
     truth = Truth.read(truth_path(path))
     with open_source(str(path)) as source:
-        events = EventBatch.concatenate(source.size, list(source.batches()))
+        events = EventBatch.concatenate(source.size, source.batches())
     results = _measure(events, truth.duration_us)
     figure = Figure(figsize=(11, 2.9), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.2, 1, 1.4))

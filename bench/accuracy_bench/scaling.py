@@ -67,7 +67,7 @@ def scaling_table(costs: list[Cost]) -> Table:
 def _fan() -> EventBatch:
     """The fan without what is far from it."""
     with open_source(str(cached_recording("fan_constant"))) as source:
-        events = EventBatch.concatenate(source.size, list(source.batches()))
+        events = EventBatch.concatenate(source.size, source.batches())
     near = np.hypot(events.x - 640.0, events.y - 360.0) < 90
     kept = events.between(0, SPAN_US), near[: len(events.between(0, SPAN_US))]
     return _chosen(*kept, dx=-520, dy=-260)

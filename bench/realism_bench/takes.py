@@ -69,7 +69,7 @@ def read_take(folder: Path, name: str) -> tuple[Take, dict[str, list[float]]]:
     """A real take, and its truth: `t_us` and `angle_rad` of the ON edge."""
     truth = json.loads((folder / f"{name}.truth.json").read_text(encoding="utf-8"))
     with open_recording(str(folder / f"{name}.aedat4")) as source:
-        events = EventBatch.concatenate(source.size, list(source.batches()))
+        events = EventBatch.concatenate(source.size, source.batches())
     x, y, hub = events.x, events.y, truth["hub"]
     # Odd columns, which are unlike even ones, remain odd.
     corner = int(x.min()) // 2 * 2, int(y.min()) // 2 * 2
@@ -108,7 +108,7 @@ def simulated_take(
     size = {"width": take.events.size.width, "height": take.events.size.height, "seed": seed}
     camera = (camera or chosen.camera).replaced(size)
     end_us = min(int(take.events.t[-1]), int(take.motion_us[1]) + _REST_US)
-    events = EventBatch.concatenate(camera.size, list(simulate(scene, camera, end_us)))
+    events = EventBatch.concatenate(camera.size, simulate(scene, camera, end_us))
     return Take(take.name, events, take.hub, take.motion_us)
 
 

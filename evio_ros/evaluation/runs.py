@@ -74,7 +74,7 @@ def _read(job: Job) -> tuple[EventBatch, Truth]:
     path = job.recording or cached_recording(job.scene, job.duration_s)
     truth = Truth.read(job.truth or truth_path(path))
     with open_recording(str(path)) as source:
-        return EventBatch.concatenate(source.size, list(source.batches())), truth
+        return EventBatch.concatenate(source.size, source.batches()), truth
 
 
 def _step_us(window_us: int) -> int:

@@ -19,6 +19,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from ros_probe import TIMEOUT_S, Probe, diagnostics_of, status_of
 from std_srvs.srv import SetBool, Trigger
+from whole_recordings import all_events
 
 from evio_ros.events import EventBatch, EventWindow
 from evio_ros.ros.event_messages import from_message
@@ -27,11 +28,6 @@ from evio_ros.ros.event_subscription import EventSubscription
 from evio_ros.ros.node_process import NodeProcess
 from evio_ros.ros.quality_of_service import EventsQualityParameters
 from evio_ros.sources.registry import open_source
-
-
-def all_events(path) -> EventBatch:
-    with open_source(str(path)) as source:
-        return EventBatch.concatenate(source.size, list(source.batches()))
 
 
 def assert_same(events: EventBatch, expected: EventBatch) -> None:

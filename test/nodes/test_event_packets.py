@@ -17,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message
 from ros_probe import Probe, diagnostics_of
 from rosbags.rosbag2 import Reader
+from whole_recordings import all_events
 
 from evio_ros.events import EventBatch
 from evio_ros.nodes.driver import Driver
@@ -37,11 +38,6 @@ TOPIC = "/camera/events"
 def batch_from(messages) -> EventBatch:
     parts = [from_message(message).events for message in messages]
     return EventBatch.concatenate(parts[0].size, parts)
-
-
-def all_events(path) -> EventBatch:
-    with open_source(str(path)) as source:
-        return EventBatch.concatenate(source.size, list(source.batches()))
 
 
 def assert_begins_with(whole: EventBatch, part: EventBatch, at_least: int) -> None:

@@ -149,7 +149,7 @@ def test_what_evlib_reads_is_what_we_read(fan_recording, tmp_path):
         with open_writer(str(path), source.size, "hdf5") as writer:
             convert(source, writer, source.start_us, end_us)
         source.seek(source.start_us)
-        ours = EventBatch.concatenate(source.size, list(source.batches())).between(0, end_us)
+        ours = EventBatch.concatenate(source.size, source.batches()).between(0, end_us)
     frame = evlib.load_events(str(path)).collect()
     assert sorted(columns(events_from_polars(frame, ours.size))) == sorted(columns(ours))
     # And evlib's own columns and types, for its functions to take.

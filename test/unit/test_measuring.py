@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from small_fan import BLADES, RPM
+from whole_recordings import all_events
 
 import evio_ros
 from evio_ros import measuring
@@ -40,8 +41,7 @@ def told(measurements) -> list[tuple]:
 
 @pytest.fixture(scope="module")
 def fan(fan_recording) -> EventBatch:
-    with open_source(str(fan_recording)) as source:
-        return EventBatch.concatenate(source.size, list(source.batches()))
+    return all_events(fan_recording)
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,10 @@
 
 import pytest
 from small_fan import BLADES, DISC, RPM
+from whole_recordings import all_events
 
 from evio_ros.errors import ParameterError
-from evio_ros.events import EventBatch, RegionOfInterest
+from evio_ros.events import RegionOfInterest
 from evio_ros.pipeline import measure_batches, measure_source
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.sources.registry import open_source
@@ -88,8 +89,7 @@ def test_a_region_leaves_out_all_other_events(fan_recording):
 def test_a_rotor_turns_on_where_events_are_known_to_be_missing(whole, fan_recording):
     start_us, end_us, every = whole
     gap = range(start_us + 405_000, start_us + 440_000)
-    with open_source(str(fan_recording)) as source:
-        once = EventBatch.concatenate(source.size, list(source.batches()))
+    once = all_events(fan_recording)
     batches = [once.between(start_us, gap.start), once.between(gap.stop, end_us)]
     found = list(measure_batches(batches, once.size, PARAMETERS, start_us, end_us, gaps=[gap]))
     assert [each.t_us for each in found] == [each.t_us for each in every]

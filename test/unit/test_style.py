@@ -116,7 +116,7 @@ def defined(path: Path) -> set[str]:
     """Names that a module defines or imports at its top."""
     found: set[str] = set()
     for statement in ast.walk(tree(path)):
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(statement.name)
         elif isinstance(statement, ast.ImportFrom):
             found |= {alias.asname or alias.name for alias in statement.names}

@@ -14,14 +14,13 @@ import pytest
 def long_recording(fan_recording, tmp_path_factory):
     """The fan again and again: 12 s, which take seconds to measure."""
     import numpy as np
+    from whole_recordings import all_events
 
     from evio_ros.events import EventBatch
-    from evio_ros.sources.registry import open_source
     from evio_ros.sources.writers.dat import DatWriter
 
     path = tmp_path_factory.mktemp("long") / "long.dat"
-    with open_source(str(fan_recording)) as source:
-        events = EventBatch.concatenate(source.size, list(source.batches()))
+    events = all_events(fan_recording)
     with DatWriter(path, events.size) as writer:
         for turn in range(20):
             t = events.t + np.int64(600_000 * turn)

@@ -7,7 +7,8 @@ import itertools
 
 import numpy as np
 import pytest
-from event_windows import START_US, few, parts_of, window_of, windows
+from builders import parts_of
+from event_windows import START_US, few, window_of, windows
 from hypothesis import given
 from hypothesis import strategies as st
 

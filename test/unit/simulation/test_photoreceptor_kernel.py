@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from whole_recordings import simulated
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import ParameterError
@@ -13,7 +14,6 @@ from evio_ros.events import EventBatch
 from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.photoreceptor_kernel import advance_photoreceptors
 from evio_ros.simulation.scene import BladePattern, Lamp, Path, Rotor, Scene
-from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import Truth
 
@@ -45,10 +45,6 @@ def lamp(frequency_hz: float = 50.0, modulation: float = 0.9) -> Scene:
     return Scene("lamp", lamps=(Lamp((24.0, 20.0), 8.0, frequency_hz, modulation),))
 
 
-def events_of(scene: Scene, camera: SensorParameters, duration_us: int) -> EventBatch:
-    return EventBatch.concatenate(camera.size, list(simulate(scene, camera, duration_us)))
-
-
 def first_events(events: EventBatch) -> dict[tuple[int, int], tuple[int, bool]]:
     """Time and polarity of each pixel's first event."""
     first: dict[tuple[int, int], tuple[int, bool]] = {}
@@ -60,9 +56,9 @@ def first_events(events: EventBatch) -> dict[tuple[int, int], tuple[int, bool]]:
 def test_events_lag_as_set():
     """Until its first event, nothing else changes in a pixel."""
     camera = QUIET.replaced({"threshold_on": 0.6, "threshold_off": 0.6})
-    prompt = first_events(events_of(lamp(), camera, 60_000))
+    prompt = first_events(simulated(lamp(), camera, 60_000))
     late_camera = camera.replaced({"on_lag_us": 700.0, "off_lag_us": 300.0})
-    late = first_events(events_of(lamp(), late_camera, 60_000))
+    late = first_events(simulated(lamp(), late_camera, 60_000))
     assert prompt.keys() == late.keys()
     for polarity, lag_us in ((True, 700), (False, 300)):
         lags = [late[k][0] - prompt[k][0] for k in prompt if prompt[k][1] == polarity]
@@ -79,7 +75,7 @@ def test_it_follows_light_faster_where_it_is_bright():
     threshold = 0.5
     values = {"threshold_on": threshold, "threshold_off": threshold, "cutoff_growth": 0.5}
     scene = half_disc(2.0)
-    events = events_of(scene, QUIET.replaced({**values, "cutoff_hz": 20.0}), 1_500_000)
+    events = simulated(scene, QUIET.replaced({**values, "cutoff_hz": 20.0}), 1_500_000)
     (truth,) = Truth.of(scene, 1_500_000).rotors
     direction = np.arctan2(events.y - HUB[1], events.x - HUB[0])
     radius = np.hypot(events.x - HUB[0], events.y - HUB[1])
@@ -155,7 +151,7 @@ def test_noise_comes_in_the_dark_with_both_signs():
     )
     dim, bright = (
         # Pixels start near their thresholds and so with more events.
-        events_of(Scene("still", background=light), camera, 600_000).between(100_000, 600_000)
+        simulated(Scene("still", background=light), camera, 600_000).between(100_000, 600_000)
         for light in (0.05, 0.8)
     )
     assert len(dim) > 1000
@@ -165,7 +161,7 @@ def test_noise_comes_in_the_dark_with_both_signs():
 
 def test_leak_makes_on_events_at_its_rate():
     """A threshold leaks away in 1 / rate."""
-    events = events_of(Scene("still"), QUIET.replaced({"leak_hz": 12.0}), 1_000_000)
+    events = simulated(Scene("still"), QUIET.replaced({"leak_hz": 12.0}), 1_000_000)
     assert events.polarity.all()
     counts = np.bincount(events.y.astype(int) * 48 + events.x, minlength=48 * 40)
     # Pixels start anywhere within half a threshold about where they are: 12 - u events, rounded
@@ -185,7 +181,7 @@ def test_odd_columns_are_blind_for_longer():
             "off_lag_us": 100.0,
         }
     )
-    events = events_of(lamp(200.0), camera, 50_000)
+    events = simulated(lamp(200.0), camera, 50_000)
     pixel = events.y.astype(int) * 48 + events.x
     order = np.lexsort((events.t, pixel))
     same = np.diff(pixel[order]) == 0
@@ -199,16 +195,16 @@ def test_odd_columns_are_blind_for_longer():
 def test_leak_spreads_as_set():
     """With log-normal rates the counts tell it."""
     camera = QUIET.replaced({"leak_hz": 100.0, "pixel_spread": 0.2})
-    events = events_of(Scene("still"), camera, 1_000_000)
+    events = simulated(Scene("still"), camera, 1_000_000)
     counts = np.bincount(events.y.astype(int) * 48 + events.x, minlength=48 * 40)
     assert np.log(counts).std() == pytest.approx(0.2, abs=0.01)
 
 
 def test_the_same_seed_gives_the_same_noise():
     camera = QUIET.replaced({"cutoff_hz": 200.0, "shot_noise": 0.1, "pixel_spread": 0.2})
-    first, second = (events_of(lamp(), camera, 40_000) for _ in range(2))
-    longer = events_of(lamp(), camera, 70_000).between(0, 40_000)
-    other = events_of(lamp(), camera.replaced({"seed": 4}), 40_000)
+    first, second = (simulated(lamp(), camera, 40_000) for _ in range(2))
+    longer = simulated(lamp(), camera, 70_000).between(0, 40_000)
+    other = simulated(lamp(), camera.replaced({"seed": 4}), 40_000)
     assert len(first) > 1000
     for name in ("t", "x", "y", "polarity"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))

@@ -2,30 +2,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from whole_recordings import simulated_preset
 
 from evio_ros.errors import ParameterError
-from evio_ros.events import EventBatch
 from evio_ros.simulation.presets import PRESETS, preset
 from evio_ros.simulation.simulator import simulate
 
 
-def events_of(name: str, duration_us: int = 20_000) -> EventBatch:
-    chosen = preset(name)
-    return EventBatch.concatenate(
-        chosen.camera.size, list(simulate(chosen.scene, chosen.camera, duration_us))
-    )
-
-
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_scene_gives_events(name):
-    events = events_of(name, 5_000)
+    events = simulated_preset(name, 5_000)
     assert len(events) > 500
     assert events.t[-1] < 5_000
 
 
 def test_the_fan_is_like_a_recorded_one():
     """2.8 million events a second, of which a third is isolated noise; 140 pixels across."""
-    events = events_of("fan_constant", 100_000)
+    events = simulated_preset("fan_constant", 100_000)
     assert len(events) / 0.1 == pytest.approx(2.8e6, rel=0.1)
     (rotor,) = preset("fan_constant").scene.rotors
     assert rotor.path.shapes[0].axes == (70.0, 70.0)
@@ -35,7 +28,7 @@ def test_the_fan_is_like_a_recorded_one():
 
 def test_the_drone_is_like_a_recorded_one():
     """9 million events a second, ON to OFF 23 to 1; two rotors of each sense, 5000 to 8000 rpm."""
-    events = events_of("drone_idle", 50_000)
+    events = simulated_preset("drone_idle", 50_000)
     on = int(events.polarity.sum())
     assert len(events) / 0.05 == pytest.approx(9e6, rel=0.2)
     assert on / (len(events) - on) == pytest.approx(23, rel=0.2)
@@ -46,7 +39,7 @@ def test_the_drone_is_like_a_recorded_one():
 
 def test_dim_light_drowns_the_fan_in_noise():
     chosen = preset("fan_dim_noisy")
-    with_noise = events_of("fan_dim_noisy", 50_000)
+    with_noise = simulated_preset("fan_dim_noisy", 50_000)
     silent = chosen.camera.replaced({"noise_hz": 0.0, "hot_pixels": 0})
     signal = sum(map(len, simulate(chosen.scene, silent, 50_000)))
     assert len(with_noise) >= 2 * signal

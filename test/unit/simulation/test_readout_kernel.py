@@ -86,7 +86,7 @@ def test_a_sensor_at_its_limit_is_late_and_loses_events():
     scene = Scene("lamp", lamps=(Lamp((20.0, 15.0), 9.0, 200.0, 0.9),))
     limit = {"readout_line": "column", "readout_line_us": 100.0, "readout_event_us": 20.0}
     free, limited = (
-        EventBatch.concatenate(camera.size, list(simulate(scene, made, 30_000)))
+        EventBatch.concatenate(camera.size, simulate(scene, made, 30_000))
         for made in (camera, camera.replaced(limit))
     )
     assert len(limited) < len(free)

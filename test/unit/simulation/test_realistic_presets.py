@@ -6,22 +6,15 @@ import math
 
 import numpy as np
 import pytest
+from whole_recordings import simulated_preset
 
-from evio_ros.events import EventBatch
 from evio_ros.simulation.presets import PRESETS, REALISTIC_PRESETS, preset
-from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.truth import Truth
-
-
-def events_of(name: str, duration_us: int) -> EventBatch:
-    chosen = preset(name)
-    batches = list(simulate(chosen.scene, chosen.camera, duration_us))
-    return EventBatch.concatenate(chosen.camera.size, batches)
 
 
 @pytest.mark.parametrize("name", [name for name in REALISTIC_PRESETS if name != "half_disc"])
 def test_every_scene_gives_events_of_both_signs(name):
-    events = events_of(name, 40_000)
+    events = simulated_preset(name, 40_000)
     assert len(events) > 2_000
     assert 0.2 < events.polarity.mean() < 0.8
     assert preset(name).description
@@ -42,7 +35,7 @@ def test_the_half_disc_is_like_the_recorded_ones():
     assert 300_000 < moving[-1] - moving[0] < 600_000
     turned = (rotor.angle_rad(times[-1]) - rotor.angle_rad(0)) / (2 * math.pi)
     assert 1.0 < turned < 2.0
-    events = events_of("half_disc", 500_000)
+    events = simulated_preset("half_disc", 500_000)
     rest, motion = events.between(0, 200_000), events.between(220_000, 500_000)
     assert len(motion) > 50 * len(rest)
     # Up to 10 events a pixel and turn: about 5 of each sign, which no pixel of the disc misses.

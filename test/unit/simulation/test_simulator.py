@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from whole_recordings import simulated
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventBatch
 from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.scene import BladePattern, Lamp, MovingTexture, Path, Rotor, Scene
 from evio_ros.simulation.simulator import simulate
@@ -27,10 +27,6 @@ IDEAL = SensorParameters(
 DARK = Scene("nothing")
 
 
-def events_of(scene: Scene, camera: SensorParameters, duration_us: int) -> EventBatch:
-    return EventBatch.concatenate(camera.size, list(simulate(scene, camera, duration_us)))
-
-
 def lamp(frequency_hz: float, modulation: float) -> Scene:
     return Scene("lamp", lamps=(Lamp((32.0, 24.0), 6.0, frequency_hz, modulation),))
 
@@ -43,7 +39,7 @@ def test_thresholds_are_crossed_as_often_as_the_light_says():
     1: four times for u < -0.79, three times to u = 0.21, else twice; 2.71 events on average.
     """
     camera = IDEAL.replaced({"threshold_on": 0.2, "threshold_off": 5.0})
-    events = events_of(lamp(10.0, 0.9), camera, 25_000)
+    events = simulated(lamp(10.0, 0.9), camera, 25_000)
     pixels = np.unique(np.stack((events.x, events.y)), axis=1).T
     inside = sum(math.hypot(x - 32, y - 24) <= 6.0 for x in range(64) for y in range(48))
     assert len(pixels) == inside
@@ -62,7 +58,7 @@ def test_thresholds_are_crossed_as_often_as_the_light_says():
 def test_on_and_off_balance_as_their_thresholds_say():
     """Every ON event moves a pixel's reference up by 0.1, every OFF event down by 0.3."""
     camera = IDEAL.replaced({"threshold_on": 0.1, "threshold_off": 0.3})
-    events = events_of(lamp(200.0, 0.9), camera, 200_000)
+    events = simulated(lamp(200.0, 0.9), camera, 200_000)
     pixel = events.y.astype(int) * 64 + events.x
     on = np.bincount(pixel[events.polarity], minlength=64 * 48)
     off = np.bincount(pixel[~events.polarity], minlength=64 * 48)
@@ -74,7 +70,7 @@ def test_on_and_off_balance_as_their_thresholds_say():
 
 def test_a_pixel_is_blind_after_an_event():
     camera = IDEAL.replaced({"threshold_on": 0.05, "threshold_off": 0.05, "refractory_us": 700.0})
-    events = events_of(lamp(100.0, 0.9), camera, 50_000)
+    events = simulated(lamp(100.0, 0.9), camera, 50_000)
     times = events.t[(events.x == 32) & (events.y == 24)]
     assert len(times) > 20
     # Time stamps are cut to whole microseconds.
@@ -83,7 +79,7 @@ def test_a_pixel_is_blind_after_an_event():
 
 def test_noise_comes_at_its_rate_everywhere():
     camera = IDEAL.replaced({"noise_hz": 40.0, "noise_on_share": 0.8})
-    events = events_of(DARK, camera, 500_000)
+    events = simulated(DARK, camera, 500_000)
     expected = 40 * 64 * 48 * 0.5
     assert len(events) == pytest.approx(expected, abs=5 * math.sqrt(expected))
     assert events.polarity.mean() == pytest.approx(0.8, abs=0.01)
@@ -93,7 +89,7 @@ def test_noise_comes_at_its_rate_everywhere():
 
 def test_hot_pixels_fire_by_themselves():
     camera = IDEAL.replaced({"hot_pixels": 3, "hot_pixel_hz": 2000.0})
-    events = events_of(DARK, camera, 500_000)
+    events = simulated(DARK, camera, 500_000)
     pixel = events.y.astype(int) * 64 + events.x
     counts = np.bincount(pixel)
     assert np.count_nonzero(counts) == 3
@@ -111,7 +107,7 @@ def rotor(rpm: float, **pattern: object) -> Rotor:
 def test_edges_are_where_the_truth_has_them(rpm):
     """A dark blade's leading edge gives OFF events, its trailing edge ON events."""
     scene = Scene("rotor", (rotor(rpm),))
-    events = events_of(scene, IDEAL, 60_000)
+    events = simulated(scene, IDEAL, 60_000)
     (truth,) = Truth.of(scene, 60_000).rotors
     radius, angle = truth.ellipse(0.0).disc_coordinates(events.x, events.y)
     outer = radius > 0.4
@@ -133,8 +129,8 @@ def test_edges_are_where_the_truth_has_them(rpm):
 def test_the_same_arguments_give_the_same_events():
     scene = Scene("rotor", (rotor(1200.0),))
     camera = SensorParameters(width=64, height=48, noise_hz=50.0)
-    first, second = (events_of(scene, camera, 20_000) for _ in range(2))
-    other = events_of(scene, camera.replaced({"seed": 1}), 20_000)
+    first, second = (simulated(scene, camera, 20_000) for _ in range(2))
+    other = simulated(scene, camera.replaced({"seed": 1}), 20_000)
     for name in ("t", "x", "y", "polarity"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
     assert not np.array_equal(first.t[: len(other)], other.t[: len(first)])
@@ -151,7 +147,7 @@ def test_a_longer_recording_begins_with_the_shorter_one():
     sway = MovingTexture((0, 0, 64, 10), 0.5, 3.0, (0.0, 1e5), ((0.0, 0.0), (30.0, 5.0)))
     scene = Scene("moving", (moving,), (sway,))
     camera = SensorParameters(width=64, height=48, noise_hz=20.0, jitter_us=200.0)
-    short, long = events_of(scene, camera, 25_000), events_of(scene, camera, 60_000)
+    short, long = simulated(scene, camera, 25_000), simulated(scene, camera, 60_000)
     begin = long.between(0, 25_000)
     assert len(short) > 1000
     for name in ("t", "x", "y", "polarity"):
@@ -160,7 +156,7 @@ def test_a_longer_recording_begins_with_the_shorter_one():
 
 def test_what_is_hidden_makes_no_events():
     scene = Scene("hidden", (rotor(1200.0),), hidden=((0, 24, 64, 48),))
-    events = events_of(scene, IDEAL, 20_000)
+    events = simulated(scene, IDEAL, 20_000)
     assert len(events) > 100
     assert events.y.max() < 24
 
@@ -177,7 +173,7 @@ def test_batches_are_in_order_of_time_and_end_in_time():
 def test_noise_spreads_over_the_pixels_as_set():
     """Log-normal rates: of counts so high that Poisson's spread of 5 % adds little."""
     camera = IDEAL.replaced({"noise_hz": 400.0, "noise_spread": 0.5})
-    events = events_of(DARK, camera, 1_000_000)
+    events = simulated(DARK, camera, 1_000_000)
     counts = np.bincount(events.y.astype(int) * 64 + events.x, minlength=64 * 48)
     assert len(events) == pytest.approx(400 * 64 * 48, rel=0.01)
     assert np.log(counts).std() == pytest.approx(0.5, abs=0.03)
@@ -187,7 +183,7 @@ def test_under_flickering_light_all_pixels_fire_alike():
     """As before a lamp: log light swings by log(1.5 / 0.5), 10.99 thresholds, up and down."""
     scene = replace(DARK, flicker_hz=50.0, flicker_depth=0.5)
     camera = IDEAL.replaced({"threshold_on": 0.1, "threshold_off": 0.1})
-    events = events_of(scene, camera, 60_000).between(20_000, 60_000)
+    events = simulated(scene, camera, 60_000).between(20_000, 60_000)
     counts = np.bincount(events.y.astype(int) * 64 + events.x, minlength=64 * 48)
     # Two periods, each up and down by 10 thresholds; for one pixel in a hundred only 9 fit.
     assert set(counts) <= {36, 40}
@@ -199,7 +195,7 @@ def test_a_shiny_hub_flashes_on_the_side_of_the_light():
     pattern = BladePattern(0, disc_reflectance=0.3, hub_radius=0.5, glint=5.0)
     disc = Path.fixed(Ellipse((31.6, 24.3), (20.0, 20.0), 0.0))
     scene = Scene("hub", (Rotor(disc, SpeedProfile.constant(1200.0), pattern),))
-    events = events_of(scene, IDEAL, 200_000)
+    events = simulated(scene, IDEAL, 200_000)
     assert len(events) > 1000
     assert np.hypot(events.x - 31.6, events.y - 24.3).max() < 10.5
     assert (events.x > 31.6).mean() > 0.95
@@ -214,7 +210,7 @@ def test_an_edge_out_of_focus_takes_longer():
     for edge_px in (1.0, 4.0):
         scene = Scene("rotor", (rotor(1200.0, edge_px=edge_px),))
         camera = IDEAL.replaced({"threshold_on": 0.1, "threshold_off": 0.1})
-        events = events_of(scene, camera, 50_000).between(10_000, 50_000)
+        events = simulated(scene, camera, 50_000).between(10_000, 50_000)
         pixel = events.y.astype(int) * 64 + events.x
         order = np.lexsort((events.t, pixel))
         same = np.diff(pixel[order]) == 0

@@ -23,7 +23,7 @@ def fan(rpm: float, blades: int, duration_us: int) -> EventBatch:
     pattern = BladePattern(blades, half_width_rad=0.25, differences=0.02)
     path = Path.fixed(Ellipse((47.6, 40.3), (36.0, 30.0), 0.2))
     scene = Scene("fan", (Rotor(path, SpeedProfile.constant(rpm), pattern),))
-    return EventBatch.concatenate(SIZE, list(simulate(scene, CAMERA, duration_us)))
+    return EventBatch.concatenate(SIZE, simulate(scene, CAMERA, duration_us))
 
 
 @METHODS

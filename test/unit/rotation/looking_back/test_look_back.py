@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from small_fan import BLADES, DISC, RPM
 from spun_disc import SpunDisc
+from whole_recordings import all_events
 
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement
@@ -85,8 +86,7 @@ def test_a_disc_that_does_not_come_round_is_explained():
 
 
 def test_looking_back_stops_at_a_gap(fan_recording):
-    with open_source(str(fan_recording)) as source:
-        once = EventBatch.concatenate(source.size, list(source.batches()))
+    once = all_events(fan_recording)
     first_us, last_us = int(once.t[0]), int(once.t[-1])
     again = EventBatch(once.size, once.t + 1_600_000, once.x, once.y, once.polarity)
     gap = ClockRestart(first_us + 1_600_000, None, last_us)

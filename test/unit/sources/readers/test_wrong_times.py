@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from encoded_events import (
     RECORDINGS,
+    SIZE,
     batch_of,
     dat_file,
     events_of,
@@ -17,10 +18,10 @@ from encoded_events import (
     evt3_file,
     evt3_words,
     evt21_file,
-    random_events,
 )
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
+from evio_ros.events import EventBatch
 from evio_ros.sources.codecs.bag_messages import EVENT_ARRAY, message_types
 from evio_ros.sources.event_clock import NOMINAL_GAP_US
 from evio_ros.sources.registry import open_recording
@@ -176,8 +177,10 @@ def test_a_bag_tells_how_long_the_clock_was_away(kind, tmp_path):
 
 
 def test_only_samples_of_a_long_recording_are_read_to_know_its_end(tmp_path):
-    events = random_events(3_000_000, mean_step_us=2.0)
-    batch = batch_of(events)
+    random, count = np.random.default_rng(0), 3_000_000
+    t = np.cumsum(random.poisson(2.0, count))
+    x, y = random.integers(0, [[SIZE.width], [SIZE.height]], (2, count)).astype(np.uint16)
+    batch = EventBatch(SIZE, t, x, y, random.random(count) < 0.5)
     with open_writer(str(tmp_path / "a.dat"), batch.size, "dat") as writer:
         writer.append(batch)
     with open_recording(str(tmp_path / "a.dat")) as source:
