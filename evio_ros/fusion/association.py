@@ -1,8 +1,8 @@
 """Which estimate, and which object, belongs to which rotor.
 
 Method: a linear assignment (R. Jonker, A. Volgenant, "A shortest augmenting path algorithm for
-dense and sparse linear assignment problems", 1987) of least cost, where place counts most and speed,
-sense, blades and the detector's own numbers decide between rotors that are near one another.
+dense and sparse linear assignment problems", 1987) of least cost, where place counts most and
+speed, sense, blades and the detector's own numbers decide between rotors that are near one another.
 """
 
 from __future__ import annotations
