@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
@@ -52,16 +53,22 @@ def read_parameters_file(path: str) -> dict[str, Any]:
 
 
 def written_parameters(nodes: Mapping[str, Mapping[str, object]]) -> str:
-    """A file of parameters that lasts as long as this process.
+    """A file of parameters that lasts as long as this process, however that ends.
 
     Args:
         nodes: parameters by the nodes' names, whatever their namespace.
     """
     sections = {f"/**/{name}": {"ros__parameters": dict(given)} for name, given in nodes.items()}
+    text = yaml.safe_dump(sections).encode()
+    if hasattr(os, "memfd_create"):
+        # Without a name in any folder: where this process is killed, nobody could remove it.
+        descriptor = os.memfd_create("evio_parameters")
+        os.write(descriptor, text)
+        return f"/proc/{os.getpid()}/fd/{descriptor}"
     with tempfile.NamedTemporaryFile(
-        "w", prefix="evio_parameters_", suffix=".yaml", delete=False, encoding="utf-8"
+        prefix="evio_parameters_", suffix=".yaml", delete=False
     ) as file:
-        yaml.safe_dump(sections, file)
+        file.write(text)
     atexit.register(Path(file.name).unlink, missing_ok=True)
     return file.name
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rotor_estimates import FAN
 
 from evio_ros.fusion.association import Expected, assign, object_at
@@ -47,6 +50,33 @@ def test_what_is_out_of_reach_belongs_to_nobody():
     assert assign([rotor(100)], [fan(151)]) == []
     assert assign([rotor(100)], [fan(149, rpm=-3.0, blade_count=1, id=5)]) == [(0, 0)]
     assert assign([], [fan(1)]) == assign([rotor(1)], []) == []
+
+
+PLACES = st.lists(st.integers(0, 60), min_size=1, max_size=5)
+
+
+@given(PLACES, PLACES)
+def test_as_many_as_can_be_are_paired_and_those_nearest(expected, found):
+    """Compared with all ways of pairing them."""
+    reach_px = 20
+
+    def worth(pairs) -> tuple[int, int]:
+        distances = [abs(expected[row] - found[column]) for row, column in pairs]
+        near = [distance**2 for distance in distances if distance <= reach_px]
+        return -len(near), sum(near)
+
+    pairs = assign([rotor(x, reach_px=reach_px) for x in expected], [fan(x) for x in found])
+    assert pairs == sorted(pairs)
+    for side in zip(*pairs, strict=True):
+        assert len(set(side)) == len(side)
+    few, many = sorted((len(expected), len(found)))
+    is_turned = len(expected) > len(found)
+    best = min(
+        worth((column, row) if is_turned else (row, column) for row, column in enumerate(chosen))
+        for chosen in permutations(range(many), few)
+    )
+    assert worth(pairs) == best
+    assert len(pairs) == -best[0]
 
 
 def test_a_hub_belongs_to_the_smallest_box_that_holds_it():
