@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventBatch, SensorSize
+from evio_ros.explanation import Explanation
 from evio_ros.rotation.acquisition.regions import DISC_REACH
-from evio_ros.rotation.looking_back.path_search import may_hold_disc
+from evio_ros.rotation.looking_back.path_search import find_paths, may_hold_disc
+from evio_ros.rotation.phase_path.phase_path import PhasePath
 
-__all__ = ["ENOUGH_SURE", "SURE", "SteadyDisc", "events_beside", "is_active_beside", "steady_discs"]
+__all__ = ["ENOUGH_SURE", "SURE", "SteadyDisc", "is_active_beside", "paths_beside", "steady_discs"]
 
 SURE = 0.5
 """Confidence from which a rotor is more likely right than wrong."""
@@ -110,13 +112,27 @@ def is_active_beside(measurements: Sequence[Measurement], discs: Sequence[Steady
     return may_hold_disc(_beside(sample, discs), stride, [disc.last for disc in discs])
 
 
-def events_beside(measurements: Sequence[Measurement], discs: Sequence[SteadyDisc]) -> EventBatch:
-    """All events off some discs.
+def paths_beside(
+    measurements: Sequence[Measurement], discs: Sequence[SteadyDisc]
+) -> tuple[list[PhasePath], list[Explanation]]:
+    """The rotors of a recording that lie on none of some discs, see `path_search`.
 
     Args:
-        measurements, discs: as of `is_active_beside`.
+        measurements: as of `is_active_beside`.
+        discs: of these measurements; none where all of the view is to be searched.
+
+    Returns:
+        The rotors in order of time, and why other regions have none.
     """
-    return _beside([m.step.events for m in measurements if m.step is not None], discs)
+    steps = [m.step for m in measurements if m.step is not None]
+    missing = [span for step in steps for span in step.missing]
+    events = [step.events for step in steps]
+    events_beside = (
+        _beside(events, discs) if discs else EventBatch.concatenate(events[0].size, events)
+    )
+    paths, explanations = find_paths(events_beside, missing, [disc.last for disc in discs])
+    beside = [path for path in paths if not any(disc.holds(path.ellipse) for disc in discs)]
+    return beside, explanations
 
 
 def _beside(parts: Sequence[EventBatch], discs: Sequence[SteadyDisc]) -> EventBatch:

@@ -24,7 +24,7 @@ import numpy as np
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement, RotorEstimate
-from evio_ros.events import EventBatch, EventWindow
+from evio_ros.events import EventWindow
 from evio_ros.explanation import Box, Explanation, in_order, with_explanation, without_place
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.looking_back.backward_tracking import BackwardTracking, KnownRotor
@@ -32,12 +32,11 @@ from evio_ros.rotation.looking_back.beside_rotors import (
     ENOUGH_SURE,
     SURE,
     SteadyDisc,
-    events_beside,
     is_active_beside,
+    paths_beside,
     steady_discs,
 )
 from evio_ros.rotation.looking_back.path_estimate import PathEstimates
-from evio_ros.rotation.looking_back.path_search import find_paths
 from evio_ros.rotation.phase_path.phase_path import PhasePath
 
 __all__ = ["add_earlier_windows"]
@@ -171,21 +170,18 @@ class _HeldMeasurements:
         if not self._is_whole or self._is_sure():
             self._look_beside()
             return
-        steps = [_step_of(measurement) for measurement in self._held]
-        self._look_at(EventBatch.concatenate(self._detector.size, [s.events for s in steps]))
+        self._look_at(list(self._held))
 
     def _look_beside(self) -> None:
         """Search what moves beside rotors that are sure."""
         held = list(self._held)
         discs = steady_discs(held, sum(map(self._is_full, held)))
         if discs and is_active_beside(held, discs):
-            self._look_at(events_beside(held, discs), discs)
+            self._look_at(held, discs)
 
-    def _look_at(self, events: EventBatch, steady: Sequence[SteadyDisc] = ()) -> None:
-        """Search events for paths, and add the estimates of those on none of some discs."""
-        missing = [span for measurement in self._held for span in _step_of(measurement).missing]
-        paths, explanations = find_paths(events, missing, [disc.last for disc in steady])
-        paths = [path for path in paths if not any(disc.holds(path.ellipse) for disc in steady)]
+    def _look_at(self, held: Sequence[Measurement], steady: Sequence[SteadyDisc] = ()) -> None:
+        """Search what is held for paths on none of some discs, and add their estimates."""
+        paths, explanations = paths_beside(held, steady)
         for path in paths:
             self._fill_in(self._estimates_of(path))
         self._explain([path.ellipse.box for path in paths], explanations)

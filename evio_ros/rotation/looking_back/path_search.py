@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,26 @@ FLATTENINGS, LEAST_SHEAR, ENOUGH_SHEAR = 3, 0.03, 0.005
 """What is less may come from a contrast that is not the same all round."""
 _OTHER_SENSE = 0.7
 """Turning the other way must explain less than this share of the gain."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A path and the region in which it was found."""
+
+    region: Region
+    path: PhasePath
+
+    def is_part_of(self, other: _Found) -> bool:
+        """Whether the region lies on the disc of another path, which explains more of the events.
+
+        A part of a disc may look like another that turns about a hub beside it.
+        """
+        explained, by_other = (
+            one.path.foretold * len(one.path.counted) * one.path.counted.stride
+            for one in (self, other)
+        )
+        on_disc = self.region.share_on(other.path.ellipse)
+        return on_disc > _MOST_ON_DISC and explained < by_other
 
 
 def find_paths(
@@ -116,20 +136,22 @@ def _paths_during(
     """As `find_paths`, of what is active during one stretch of time."""
     start_us, end_us = span_us
     busy = events.between(start_us, end_us)
-    found: list[PhasePath] = []
+    found: list[_Found] = []
     explanations: list[Explanation] = []
     if len(busy) < _FEWEST_EVENTS:
-        return found, explanations
+        return [], explanations
     for region in _regions(busy, beside)[:_REGIONS]:
-        if any(region.share_on(path.ellipse) > _MOST_ON_DISC for path in found):
+        if any(region.share_on(other.path.ellipse) > _MOST_ON_DISC for other in found):
             continue
         path = _path_in(region, _inside(events, region), gaps, span_us)
         if isinstance(path, Rejection):
             rate_hz = 1e6 * region.events / max(end_us - start_us, 1)
             explanations.append(Explanation(path, end_us, end_us - start_us, region.box, rate_hz))
-        elif not any(_is_same(path, one) for one in found):
-            found.append(path)
-    return found, explanations
+        elif not any(_is_same(path, other.path) for other in found):
+            new = _Found(region, path)
+            found = [other for other in found if not other.is_part_of(new)]
+            found.append(new)
+    return [one.path for one in found], explanations
 
 
 def _path_in(

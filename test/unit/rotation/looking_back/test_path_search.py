@@ -9,7 +9,7 @@ import pytest
 from spun_disc import SpunDisc
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventBatch
+from evio_ros.events import EventBatch, SensorSize
 from evio_ros.rotation.looking_back.path_estimate import PathEstimates
 from evio_ros.rotation.looking_back.path_search import find_paths
 from evio_ros.sources.registry import open_source
@@ -154,6 +154,20 @@ def test_a_disc_is_measured_in_noise_and_flicker(name):
 def test_there_is_no_rotor_in_noise_and_flicker():
     light = common_light(900_000, np.random.default_rng(16))
     assert find_paths(EventBatch(DISCS["half"].events().size, *light))[0] == []
+
+
+@pytest.mark.skipif(not TAKES.is_dir(), reason="the real takes lie beside the checkout")
+def test_a_part_of_a_real_disc_is_no_disc_of_its_own():
+    """A take cut so that it begins while the disc turns: a corner looked like another rotor."""
+    truth = json.loads((TAKES / "11_35_19.truth.json").read_text())
+    with open_source(str(TAKES / "11_35_19.aedat4")) as source:
+        events = EventBatch.concatenate(source.size, list(source.batches()))
+    x0, y0 = events.x.min(), events.y.min()
+    size = SensorSize(int(events.x.max() - x0) + 1, int(events.y.max() - y0) + 1)
+    cut = EventBatch(size, events.t - events.t[0], events.x - x0, events.y - y0, events.polarity)
+    ((path,), _) = find_paths(cut.between(int(truth["t_us"][0]) + 50_000, int(cut.t[-1])))
+    hub = truth["hub"][0] - int(x0), truth["hub"][1] - int(y0)
+    assert path.ellipse.center == pytest.approx(hub, abs=2.0)
 
 
 def test_nothing_is_said_of_windows_that_are_not_covered():
