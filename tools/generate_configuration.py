@@ -58,8 +58,8 @@ LAUNCH_HEADER = """\
 
     ros2 launch evio_ros full.launch.py source:=fan.raw rate:=0.5
 
-An argument that is left empty leaves what the parameters file says. Made by `make configuration`
-from the declarations in the code.
+An argument that is left empty leaves what the parameters file says; one that the launch file has
+not is refused. Made by `make configuration` from the declarations in the code.
 
 Names follow those of Nav2 where it has the same: `namespace`, `params_file`, `use_sim_time` and
 `log_level` mean what they mean there; `composed` and `respawn` are its `use_composition` and

@@ -30,11 +30,16 @@ def _list_scenes(wanted: bool) -> None:
 
 def simulate(
     scene: Annotated[
-        str, typer.Argument(help="The scene; --list shows all.", metavar="[SCENE]")
+        str, typer.Argument(help="The scene; --list shows all.", metavar="SCENE")
     ] = "fan_constant",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The DAT file to write.", show_default="SCENE.dat"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The recording to write; its ending says the format, as of evio convert.",
+            show_default="SCENE.dat",
+        ),
     ] = None,
     duration: Annotated[
         float | None, typer.Option(help="Length in seconds.", show_default="the scene's own")
@@ -54,7 +59,7 @@ def simulate(
 ) -> None:
     """Simulate an event camera that looks at a SCENE.
 
-    Writes a DAT file, and beside it NAME.truth.json with the exact motion of every rotor.
+    Writes a recording, and beside it NAME.truth.json with the exact motion of every rotor.
 
     Example: evio simulate drone_idle --duration 1 --output drone.dat
     """
@@ -62,15 +67,19 @@ def simulate(
     from evio_ros.playback.simulated_recording import record
     from evio_ros.simulation.presets import preset
     from evio_ros.simulation.truth import truth_path
+    from evio_ros.sources.writers.registry import format_of
 
     chosen = preset(scene, duration, rpm)
     chosen = replace(chosen, camera=chosen.camera.replaced({"seed": seed}))
     path = output or Path(f"{scene}.dat")
+    form = format_of(str(path))
     started = time.monotonic()
     with progress_bar(scene, round(chosen.duration_s * 1e6)) as advance:
-        events = record(chosen, path, advance)
+        events = record(chosen, path, advance, form)
+    count = len(chosen.scene.rotors)
+    rotors = "1 rotor" if count == 1 else f"{count} rotors"
     typer.echo(
         f"{path}: {events} events in {chosen.duration_s:g} s at {chosen.camera.size}, "
-        f"{len(chosen.scene.rotors)} rotors ({time.monotonic() - started:.1f} s to simulate)"
+        f"{rotors} ({time.monotonic() - started:.1f} s to simulate)"
     )
     typer.echo(f"{truth_path(path)}: the exact motion")

@@ -63,7 +63,7 @@ def view(
 
     The page is that of the dashboard node, and needs no network. Ctrl-C ends it.
 
-    Example: evio view scene:drone --rate 0.5
+    Example: evio view scene:drone_idle --rate 0.5
     """
     from evio_ros.playback.replay import ReplayParameters
     from evio_ros.rotation.detector_parameters import RotationDetectorParameters

@@ -15,7 +15,7 @@ from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 from evio_ros.simulation.scene import Path as DiscPath
 from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import Truth, truth_path
-from evio_ros.sources.writers.dat import DatWriter
+from evio_ros.sources.writers.registry import open_writer
 
 __all__ = [
     "cached_preset",
@@ -35,14 +35,18 @@ SIMULATOR_VERSION = 3
 
 
 def record(
-    chosen: Preset, path: str | os.PathLike[str], advance: Callable[[int], None] | None = None
+    chosen: Preset,
+    path: str | os.PathLike[str],
+    advance: Callable[[int], None] | None = None,
+    form: str = "dat",
 ) -> int:
-    """Simulate a scene into a DAT file, with its truth beside it.
+    """Simulate a scene into a recording, with its truth beside it.
 
     Args:
         chosen: scene, camera and duration.
-        path: name of the DAT file.
+        path: name of the recording.
         advance: called now and then with the microseconds that are done.
+        form: format of the recording, as of `open_writer`.
 
     Returns:
         Number of events.
@@ -55,7 +59,7 @@ def record(
 
     duration_us = round(chosen.duration_s * 1e6)
     events = done_us = 0
-    with DatWriter(path, chosen.camera.size) as writer:
+    with open_writer(os.fspath(path), chosen.camera.size, form) as writer:
         for batch in simulate(chosen.scene, chosen.camera, duration_us):
             writer.append(batch)
             events += len(batch)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +36,7 @@ from evio_ros.ros.parameters_file import (
 from evio_ros.ros.share import share_file, use_dds_profile
 from evio_ros.ros.signal_watch import STARTED_AGAIN, STARTED_BY
 
-__all__ = ["Arguments", "description"]
+__all__ = ["Arguments", "description", "refuse_unknown_arguments"]
 
 _NODES = (
     "driver",
@@ -69,15 +72,47 @@ def description(name: str, entities: Callable[[Arguments], _Entities]) -> Launch
     """
     _, declared = LAUNCH_FILES[name]
     arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in declared.items()
+        DeclareLaunchArgument(argument, default_value=default, description=text)
+        for argument, (default, text) in declared.items()
     ]
 
     def launched(context: LaunchContext) -> _Entities:
+        refuse_unknown_arguments(sys.argv, f"{name}.launch.py", declared)
         given = Arguments.of(context, declared)
         return [*given.doubts(), *entities(given)]
 
     return LaunchDescription([*arguments, *_dds_profile(), OpaqueFunction(function=launched)])
+
+
+def refuse_unknown_arguments(command: Sequence[str], file: str, declared: Declared) -> None:
+    """Refuse arguments that a launch file has not; `ros2 launch` passes over them.
+
+    Where the file is included by another one, that one's arguments are of no concern.
+
+    Args:
+        command: the words of the command line.
+        file: name of the launch file.
+        declared: its arguments.
+
+    Raises:
+        EvioError: names the first of them, with the nearest of the file's own.
+    """
+    if not any(_names_launch_file(*words, file) for words in itertools.pairwise(command)):
+        return
+    for word in command[1:]:
+        given, mark, _ = word.partition(":=")
+        if not mark or given in declared:
+            continue
+        near = difflib.get_close_matches(given, declared, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(declared)}"
+        raise EvioError(f"{given}: no argument of {file}; {hint}")
+
+
+def _names_launch_file(before: str, word: str, file: str) -> bool:
+    """Whether a word of a command line, by the one before it, is a launch file of this package."""
+    if word == file and before == "evio_ros":
+        return True
+    return os.path.isfile(word) and os.path.samefile(word, share_file(f"launch/{file}"))
 
 
 def _dds_profile() -> list[SetEnvironmentVariable]:

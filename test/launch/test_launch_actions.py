@@ -18,8 +18,9 @@ from launch.substitutions import TextSubstitution
 from launch_ros.actions import Node
 
 from evio_ros.errors import EvioError
-from evio_ros.ros.launch_actions import Arguments
+from evio_ros.ros.launch_actions import Arguments, refuse_unknown_arguments
 from evio_ros.ros.launch_arguments import LAUNCH_FILES
+from evio_ros.ros.share import share_file
 from evio_ros.ros.signal_watch import STARTED_AGAIN, STARTED_BY
 
 _, DECLARED = LAUNCH_FILES["full"]
@@ -107,6 +108,31 @@ def test_a_node_that_is_misspelt_in_the_parameters_file_is_named(tmp_path):
         f"{file}: /**/fuson: no node of this package; did you mean fusion?",
         f"{file}: drivr: no node of this package; did you mean driver?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        ("represenation:=true", "represenation: no argument of full.launch.py; did you mean repr"),
+        ("source=fan.dat:=", "source=fan.dat: no argument of full.launch.py; did you mean source"),
+        ("x:=1", "x: no argument of full.launch.py; known are source, rate, loop, "),
+    ],
+)
+@pytest.mark.parametrize("by_path", [False, True])
+def test_an_argument_that_the_file_has_not_is_refused(word, problem, by_path):
+    named = ["evio_ros", "full.launch.py"]
+    if by_path:
+        named = [str(share_file("launch/full.launch.py"))]
+    command = ["ros2", "launch", *named, "rate:=1", word]
+    with pytest.raises(EvioError) as refusal:
+        refuse_unknown_arguments(command, "full.launch.py", DECLARED)
+    assert str(refusal.value).startswith(problem)
+
+
+def test_arguments_of_a_file_that_includes_this_one_are_its_own():
+    for file in ("robot.launch.py", "full.launch.py"):
+        command = ["ros2", "launch", "my_robot", file, "arm:=left"]
+        refuse_unknown_arguments(command, "full.launch.py", DECLARED)
 
 
 def test_a_missing_parameters_file_is_named():

@@ -51,7 +51,7 @@ def format_of(path: str) -> str:
     if ending not in ENDINGS:
         raise ParameterError(
             f"{path}: the ending {ending!r} names no format; known are "
-            f"{', '.join(ENDINGS)}, or say --to {'|'.join(WRITERS)}"
+            f"{', '.join(ENDINGS)}; evio convert --to takes {'|'.join(WRITERS)}"
         )
     return ENDINGS[ending]
 

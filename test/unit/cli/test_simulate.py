@@ -23,6 +23,20 @@ def test_writes_a_recording_and_its_truth(evio, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made.dat", "made.truth.json"]
 
 
+@pytest.mark.parametrize(
+    ("ending", "name"), [("raw", "Prophesee EVT3"), ("h5", "HDF5"), ("bag", "rosbag2")]
+)
+def test_the_ending_says_the_format(evio, tmp_path, ending, name):
+    output = tmp_path / f"made.{ending}"
+    code, out, _ = evio("simulate", "fan_constant", "-o", output, "--duration", 0.01)
+    assert code == 0
+    with open_source(str(output)) as source:
+        assert source.format_name == name
+        events = sum(len(batch) for batch in source.batches())
+    assert f"{output}: {events} events in 0.01 s" in out
+    assert (tmp_path / "made.truth.json").exists()
+
+
 def test_list_shows_every_scene(evio):
     code, out, _ = evio("simulate", "--list")
     assert code == 0
@@ -39,6 +53,7 @@ def test_list_shows_every_scene(evio):
         (("--duration", 4000), "duration: 4000 s is not above 0 and at most 3600"),
         (("--rpm", "nan"), "rpm: nan is not in -1000000 to 1000000"),
         (("--rpm", "-inf"), "rpm: -inf is not in -1000000 to 1000000"),
+        (("-o", "fan.xyz"), "fan.xyz: the ending '.xyz' names no format; known are .dat, .raw"),
         (("lamp", "--rpm", 100), "rpm: nothing turns in scene lamp"),
         (("-o", "missing/fan.dat"), "missing/fan.dat: cannot be written: No such file"),
     ],
