@@ -127,7 +127,6 @@ ONE_IMPORTER = {
     "rotation.looking_back.backward_tracking": "a method of its own: tracking in reversed time",
     "rotation.looking_back.beside_rotors": "what moves beside rotors; its importer says when",
     "rotation.looking_back.path_estimate": "speeds and their errors, whoever found the path",
-    "rotation.looking_back.beside_rotors": "what lies off the discs of others, whoever searches it",
     "rotation.phase_path.path_smoother": "a method with a source of its own: Whittaker smoothing",
     "rotation.phase_path.phase_scores": "score and information by kernels; its importer iterates",
     "web.api_page": "the description of an API as a page, whatever the API",
