@@ -1,8 +1,8 @@
 """Which estimate, and which object, belongs to which rotor.
 
-Method: a linear assignment (R. Jonker, A. Volgenant, "A shortest augmenting path algorithm for
-dense and sparse linear assignment problems", 1987) of least cost, where place counts most and
-speed, sense, blades and the detector's own numbers decide between rotors that are near one another.
+Method: a linear assignment (D. F. Crouse, "On implementing 2D rectangular assignment algorithms",
+2016, as scipy has it) of least cost, where place counts most and speed, sense, blades and the
+detector's own numbers decide between rotors that are near one another.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from scipy.optimize import linear_sum_assignment
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.tracked_object import TrackedObject
@@ -52,11 +53,9 @@ def assign(rotors: Sequence[Expected], estimates: Sequence[RotorEstimate]) -> li
         return []
     told = [(*one.center, one.rpm, one.blade_count, one.id) for one in estimates]
     cost = _cost(np.array(rotors, np.float64), np.array(told, np.float64))
-    if len(rotors) <= len(estimates):
-        pairs = [(row, column) for row, column in enumerate(_columns(cost).tolist())]
-    else:
-        pairs = sorted((row, column) for column, row in enumerate(_columns(cost.T.copy()).tolist()))
-    return [pair for pair in pairs if cost[pair] < _APART]
+    rows, columns = linear_sum_assignment(cost)
+    is_near = cost[rows, columns] < _APART
+    return list(zip(rows[is_near].tolist(), columns[is_near].tolist(), strict=True))
 
 
 @njit(cache=True, nogil=True)
@@ -84,53 +83,6 @@ def _cost(rotors, estimates):
                 total += _NUMBER_COST
             cost[row, column] = total if distance <= 1.0 else _APART
     return cost
-
-
-@njit(cache=True, nogil=True)
-def _columns(cost):
-    """The column of each of n rows, (n,), so that the sum of their costs is least.
-
-    scipy has it too, but takes as long to be imported as the node's other parts together.
-
-    Args:
-        cost: (n, m), n <= m.
-    """
-    n, m = cost.shape
-    # Rows and columns count from 1: 0 stands for none. Potentials keep reduced costs above 0.
-    row_potential, column_potential = np.zeros(n + 1), np.zeros(m + 1)
-    row_of, before = np.zeros(m + 1, np.int64), np.zeros(m + 1, np.int64)
-    for start in range(1, n + 1):
-        # The shortest path from this row to a column without one.
-        row_of[0], column = start, 0
-        least, is_reached = np.full(m + 1, np.inf), np.zeros(m + 1, np.bool_)
-        while True:
-            is_reached[column] = True
-            row, nearest, step = row_of[column], 0, np.inf
-            for k in range(1, m + 1):
-                if is_reached[k]:
-                    continue
-                reduced = cost[row - 1, k - 1] - row_potential[row] - column_potential[k]
-                if reduced < least[k]:
-                    least[k], before[k] = reduced, column
-                if least[k] < step:
-                    step, nearest = least[k], k
-            for k in range(m + 1):
-                if is_reached[k]:
-                    row_potential[row_of[k]] += step
-                    column_potential[k] -= step
-                else:
-                    least[k] -= step
-            column = nearest
-            if row_of[column] == 0:
-                break
-        while column:
-            row_of[column] = row_of[before[column]]
-            column = before[column]
-    columns = np.empty(n, np.int64)
-    for k in range(1, m + 1):
-        if row_of[k]:
-            columns[row_of[k] - 1] = k - 1
-    return columns
 
 
 def object_at(
