@@ -197,13 +197,17 @@ def _digest(data: bytes) -> str:
 
 
 def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """A CSV row for each rotor; a recording without any has one with empty cells."""
+    """A CSV row for each rotor; a recording without any has one with empty cells.
+
+    Where it failed, no result file is named.
+    """
     with atomic_file(path) as file:
         writer = csv.DictWriter(file, (*_COLUMNS, "error"), extrasaction="ignore")
         writer.writeheader()
         for row in rows:
+            written = {"result": ""} if row["error"] else {}
             for rotor in row["rotors"] or [{}]:
-                writer.writerow({**row, **rotor})
+                writer.writerow({**row, **rotor, **written})
 
 
 def _table(rows: Sequence[dict[str, Any]], unchanged: Collection[str]) -> Table:

@@ -72,7 +72,8 @@ def render(
     draw_picture(kind, tensor, picture)
     with atomic_file(output) as file:
         file.write(_png(picture))
-    typer.echo(f"{output}: {kind} of {recording} at {at:g} s, {source.size}")
+    height, width, _ = picture.shape
+    typer.echo(f"{output}: {kind} of {recording} at {at:g} s, {width}x{height}")
 
 
 def _png(picture: Picture) -> bytes:

@@ -63,12 +63,15 @@ class _FileFormat(Protocol):
 
 
 def open_source(
-    uri: str, *, size: SensorSize | None = None, camera: CameraParameters | None = None
+    uri: str | os.PathLike[str],
+    *,
+    size: SensorSize | None = None,
+    camera: CameraParameters | None = None,
 ) -> Recording | Camera:
     """Open a recording or a live camera.
 
     Args:
-        uri: as of `open_recording`, or `camera:MODEL?serial=...`; see
+        uri: a path or URI as of `open_recording`, or `camera:MODEL?serial=...`; see
             `evio_ros.sources.cameras.camera.open_camera`.
         size: geometry of the sensor; None for what the source says or lets guess.
         camera: how a live camera is set up, where its URI does not say it.
@@ -77,13 +80,13 @@ def open_source(
         SourceError: where it cannot be opened or is of no known format.
         ParameterError: where a camera's URI is wrong or the camera lacks what is asked for.
     """
-    if uri.startswith(SCHEME):
+    if isinstance(uri, str) and uri.startswith(SCHEME):
         return open_camera(uri, size, camera)
     return open_recording(uri, size=size)
 
 
 def open_recording(
-    uri: str, *, size: SensorSize | None = None, time_unit: str | None = None
+    uri: str | os.PathLike[str], *, size: SensorSize | None = None, time_unit: str | None = None
 ) -> Recording:
     """Open a recording.
 
@@ -99,6 +102,7 @@ def open_recording(
         SourceError: where it cannot be opened, is of no known format or a live camera, or has
             nothing that an option names.
     """
+    uri = _text_of(uri)
     if uri.startswith(SCHEME):
         raise SourceError(uri, "is a live camera, not a recording")
     path, options = _split(uri.removeprefix("file://"))
@@ -118,6 +122,14 @@ def open_recording(
             return _opened(file_format, path, size, options)
         tried.append(file_format.format_name)
     raise SourceError(path, _unknown(start, tried), 0)
+
+
+def _text_of(uri: str | os.PathLike[str]) -> str:
+    try:
+        return os.fsdecode(uri)
+    except TypeError:
+        kind = type(uri).__name__
+        raise SourceError(repr(uri), f"is {kind}, not the path or URI of a recording") from None
 
 
 def _opened(

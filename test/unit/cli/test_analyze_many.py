@@ -54,6 +54,10 @@ def check_results(folder, recordings, one_result):
     failed = entries[str(recordings[1])]
     assert "is no recording that can be read" in failed["error"]
     assert not (folder / failed["result"]).exists()
+    with (folder / "recordings.csv").open(newline="") as file:
+        table = {row["recording"]: row["result"] for row in csv.DictReader(file)}
+    assert table[str(recordings[1])] == ""
+    assert [table[str(path)] for path in (recordings[0], recordings[2])] == names
 
 
 def test_a_failure_stops_no_other_and_is_told_at_the_end(evio, recordings, one_result, tmp_path):

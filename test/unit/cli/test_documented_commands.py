@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from evio_ros.cli.main import app
+from evio_ros.simulation.presets import PRESETS, REALISTIC_PRESETS
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
@@ -19,6 +20,7 @@ IN_BLOCK = re.compile(r"^ {4}(?:\$ )?(evio .*)$", re.MULTILINE)
 IN_TEXT = re.compile(r"`(evio [a-z-]+ -[^`]*)`")
 SCRIPT = re.compile(r"python ((?:bench|test|tools)/\w+\.py)([^`\n]*)")
 IN_HELP = re.compile(r"^ *Example: (evio .*)$", re.MULTILINE)
+SCENE = re.compile(r"\bscene:([a-z]\w*)|evio simulate ([a-z]\w*)")
 REMARK = re.compile(r"  .*")
 
 
@@ -58,6 +60,14 @@ def test_a_command_is_understood(line):
     # Parses and converts, and runs nothing; raises where a name or value is none.
     context = command.make_context(command.name, arguments)
     assert context.args == []
+
+
+def test_scenes_that_are_named_exist():
+    named = {a or b for line in shown() for a, b in SCENE.findall(line)}
+    for document in DOCUMENTS:
+        named |= {a or b for a, b in SCENE.findall(document.read_text(encoding="utf-8"))}
+    assert {"fan", "drone_idle", "lamp"} <= named
+    assert named - {"fan"} <= {*PRESETS, *REALISTIC_PRESETS}
 
 
 @pytest.mark.parametrize("line", sorted(set(options_in_text())))

@@ -58,6 +58,7 @@ def test_every_look(recording, tmp_path, kind):
     arguments = ("--kind", kind, "--at", 0.006, "--window-ms", 3, "--tau-ms", 10)
     done = evio("render", recording, *arguments, "--roi", 2, 1, 10, 5, "-o", path)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(", 8x4\n")
     picture = picture_of(path)
     assert picture.shape == (4, 8, 3)
     red, _, blue = picture[1, 1]

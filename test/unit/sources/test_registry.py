@@ -147,6 +147,14 @@ def test_text_of_spreadsheets_in_utf_16(coding, tmp_path):
         assert events_of(source.batches()) == EVENTS
 
 
+def test_a_path_may_be_a_path_object_and_nothing_else(tmp_path):
+    MAKERS["DAT"](tmp_path / "fan.dat", EVENTS)
+    with open_source(tmp_path / "fan.dat") as source:
+        assert events_of(source.batches()) == EVENTS
+    with pytest.raises(SourceError, match="None: is NoneType, not the path or URI"):
+        open_source(None)
+
+
 def test_options_belong_to_formats(tmp_path):
     MAKERS["DAT"](tmp_path / "a", EVENTS)
     for option in ("stream=left", "time_unit=ns", "topic=/x"):
