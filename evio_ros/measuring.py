@@ -11,7 +11,7 @@ from evio_ros.event_formats import events_from
 from evio_ros.events import RegionOfInterest, SensorSize
 from evio_ros.parameters import refuse_unknown
 from evio_ros.pipeline import measure_batches, measure_source
-from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.rotation.detector_parameters import DetectorSettings, RotationDetectorParameters
 from evio_ros.rotation.window_parameters import window_and_step
 from evio_ros.sources.base import EventSource
 from evio_ros.sources.registry import open_source
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evio_ros.event_formats import EventForm
     from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
 
-    AnyParameters = RotationDetectorParameters | ClassicalDetectorParameters
+    AnyParameters = RotationDetectorParameters | DetectorSettings | ClassicalDetectorParameters
 
 __all__ = ["measure"]
 
@@ -56,8 +56,9 @@ def measure(
         region: only the events inside count; None for the whole sensor.
         look_back: whether to measure the windows of a recording before a rotor was found as well,
             as `evio analyze` does. Without, the results are those of a live camera.
-        changes: single parameters, any field of `RotationDetectorParameters` or of `parameters`.
-            Where window_us is given and step_us is not, the step is as of `window_and_step`.
+        changes: single parameters, any of `DetectorSettings.describe` or any field of `parameters`;
+            those of a group as `**{"acquisition.minimum_hz": 1.0}`. Where window_us is given and
+            step_us is not, the step is as of `window_and_step`.
 
     Returns:
         An iterator of one `Measurement` for each step, from the first whole window on. A window
@@ -105,14 +106,15 @@ def _measure_path(
 
 
 def _parameters(parameters: AnyParameters | None, changes: dict[str, Any]) -> AnyParameters:
-    kind = RotationDetectorParameters if parameters is None else type(parameters)
-    known = {*_OWN_KEYWORDS, *(description.name for description in kind.describe())}
+    chosen = DetectorSettings() if parameters is None else parameters
+    if isinstance(chosen, DetectorSettings):
+        names = set(chosen.describe())
+    else:
+        names = {description.name for description in chosen.describe()}
     for name in changes:
-        refuse_unknown(name, known)
-    if parameters is not None:
-        return parameters.replaced(changes)
+        refuse_unknown(name, {*_OWN_KEYWORDS, *names})
     window_us = changes.get("window_us")
     # Of another type it is refused by the parameters.
-    if type(window_us) is int and "step_us" not in changes:
+    if parameters is None and type(window_us) is int and "step_us" not in changes:
         changes["window_us"], changes["step_us"] = window_and_step(window_us)
-    return RotationDetectorParameters(**changes)
+    return chosen.replaced(changes)

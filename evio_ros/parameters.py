@@ -23,6 +23,7 @@ __all__ = ["ParameterDescription", "Parameters", "parameter", "refuse_unknown"]
 
 _METADATA_KEY = "evio_ros.parameter"
 _TYPES = (bool, int, float, str)
+_BOOLEANS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,17 @@ class ParameterDescription:
                     f"{self.name}: {value} is above the maximum {self.maximum}{unit}"
                 )
         return value  # type: ignore[return-value]
+
+    def from_text(self, text: str) -> bool | int | float | str:
+        """The value that a word stands for, or raise ParameterError; its range is not checked."""
+        if self.type is bool:
+            if text not in _BOOLEANS:
+                raise ParameterError(f"{self.name}: {text!r} is neither true nor false")
+            return _BOOLEANS[text]
+        try:
+            return self.type(text)
+        except ValueError:
+            raise ParameterError(f"{self.name}: {text!r} is no number") from None
 
     def _as_float(self, value: int) -> float:
         try:

@@ -11,7 +11,7 @@ from evio_ros.estimate import Measurement
 from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
 from evio_ros.rotation.classical.detector import ClassicalDetector, ClassicalDetectorParameters
 from evio_ros.rotation.detector import RotationDetector
-from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.rotation.detector_parameters import DetectorSettings, RotationDetectorParameters
 from evio_ros.rotation.looking_back.look_back import add_earlier_windows
 from evio_ros.sources.base import ClockRestart, EventSource, SeekableSource
 from evio_ros.windowing import windows, with_missing
@@ -21,7 +21,7 @@ __all__ = ["measure_batches", "measure_source"]
 
 def measure_source(
     source: EventSource,
-    parameters: RotationDetectorParameters | ClassicalDetectorParameters,
+    parameters: RotationDetectorParameters | DetectorSettings | ClassicalDetectorParameters,
     start_us: int | None = None,
     end_us: int | None = None,
     region: RegionOfInterest | None = None,
@@ -31,7 +31,7 @@ def measure_source(
 
     Args:
         source: the recording or camera; left open.
-        parameters: window and step; their class says by which detector.
+        parameters: window, step and whatever else; their class says by which detector.
         start_us, end_us: sensor times between which to measure, as far as the recording covers
             them; None for all of it.
         region: only the events inside count; None for the whole sensor.
@@ -70,7 +70,7 @@ def measure_source(
 def measure_batches(
     batches: Iterable[EventBatch],
     size: SensorSize,
-    parameters: RotationDetectorParameters | ClassicalDetectorParameters,
+    parameters: RotationDetectorParameters | DetectorSettings | ClassicalDetectorParameters,
     start_us: int | None,
     end_us: int | None,
     region: RegionOfInterest | None = None,
@@ -83,7 +83,7 @@ def measure_batches(
     Args:
         batches: of one sensor.
         size: geometry of the sensor.
-        parameters: window and step; their class says by which detector.
+        parameters: window, step and whatever else; their class says by which detector.
         start_us, end_us: sensor times of the first event and just after the last; None where they
             are not known before.
         region: only the events inside count; None for the whole sensor.
@@ -140,7 +140,7 @@ def _measure_steps(
 
 def _whole_windows(
     measurements: Iterable[Measurement],
-    parameters: RotationDetectorParameters | ClassicalDetectorParameters,
+    parameters: RotationDetectorParameters | DetectorSettings | ClassicalDetectorParameters,
 ) -> Iterator[Measurement]:
     """Leave out measurements whose windows reach back before the first step, or into a gap."""
     begin_us = end_us = None
@@ -154,8 +154,11 @@ def _whole_windows(
 
 
 def _detector(
-    size: SensorSize, parameters: RotationDetectorParameters | ClassicalDetectorParameters
+    size: SensorSize,
+    parameters: RotationDetectorParameters | DetectorSettings | ClassicalDetectorParameters,
 ) -> RotationDetector | ClassicalDetector:
     if isinstance(parameters, ClassicalDetectorParameters):
         return ClassicalDetector(size, parameters)
+    if isinstance(parameters, DetectorSettings):
+        return RotationDetector(size, *parameters)
     return RotationDetector(size, parameters)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evio_ros.cli.named_values import named_values
 from evio_ros.cli.section import (
     Duration,
     Region,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.estimate import Measurement
     from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
-    from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+    from evio_ros.rotation.detector_parameters import DetectorSettings
     from evio_ros.sources.base import SeekableSource
 
 __all__ = ["analyze"]
@@ -62,6 +63,15 @@ def analyze(
         int,
         typer.Option(help="Blades of a rotor, for the classical methods; 0 counts blade passes."),
     ] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A parameter of the rotation detector, named as in docs/parameters.md; may be "
+            "given several times.",
+        ),
+    ] = None,
     causal: Annotated[
         bool,
         typer.Option(
@@ -121,7 +131,7 @@ def analyze(
     from evio_ros.sources.registry import open_recording
     from evio_ros.sources.source_remarks import remarks_of
 
-    parameters = _parameters(window_ms, step_ms, method, blades)
+    parameters = _parameters(window_ms, step_ms, method, blades, settings or [])
     if explain and method != _PHASE:
         raise ParameterError(f"--explain: {method} can't say why; only {_PHASE} can")
     if out is not None:
@@ -202,11 +212,11 @@ def _open_plot(
 
 
 def _parameters(
-    window_ms: float, step_ms: float | None, method: str, blades: int
-) -> RotationDetectorParameters | ClassicalDetectorParameters:
+    window_ms: float, step_ms: float | None, method: str, blades: int, settings: Sequence[str]
+) -> DetectorSettings | ClassicalDetectorParameters:
     from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
     from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
-    from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+    from evio_ros.rotation.detector_parameters import DetectorSettings
     from evio_ros.rotation.window_parameters import window_and_step
 
     if method != _PHASE and method not in CLASSICAL_METHODS:
@@ -220,7 +230,13 @@ def _parameters(
     else:
         step_us = microseconds("--step-ms", step_ms, "ms")
     if method == _PHASE:
-        return RotationDetectorParameters(window_us=window_us, step_us=step_us)
+        described = DetectorSettings.describe()
+        # These have options of their own.
+        del described["window_us"], described["step_us"]
+        changes = named_values("--set", settings, described)
+        return DetectorSettings().replaced({"window_us": window_us, "step_us": step_us, **changes})
+    if settings:
+        raise ParameterError(f"--set: {method} has no such parameters; {_PHASE} has")
     return ClassicalDetectorParameters(
         method=method, blades=blades, window_us=window_us, step_us=step_us
     )
@@ -230,7 +246,7 @@ def _span(
     source: SeekableSource,
     start: float,
     duration: float | None,
-    parameters: RotationDetectorParameters | ClassicalDetectorParameters,
+    parameters: DetectorSettings | ClassicalDetectorParameters,
 ) -> tuple[int, int]:
     """Sensor times of the first and last microsecond to measure."""
     start_us, end_us = section_of(source, start, duration)

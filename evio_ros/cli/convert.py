@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evio_ros.cli.named_values import named_values
 from evio_ros.cli.section import Duration, Region, Start, TimeUnit, region_of, section_of
 from evio_ros.errors import ParameterError
 
@@ -98,7 +99,8 @@ def _filter_of(
     """The filter that --filter asks for; hot pixels are learned from all that is copied."""
     from evio_ros.event_filter import LEARN, EventFilter, FilterParameters
 
-    parameters = FilterParameters.from_mapping(dict(map(_name_and_value, given)))
+    known = {description.name: description for description in FilterParameters.describe()}
+    parameters = FilterParameters.from_mapping(named_values("--filter", given, known))
     if not parameters.is_on:
         return None
     event_filter = EventFilter(source.size, parameters)
@@ -106,18 +108,3 @@ def _filter_of(
         source.seek(start_us)
         event_filter.learn(batch.between(start_us, end_us) for batch in source.batches())
     return event_filter
-
-
-def _name_and_value(text: str) -> tuple[str, object]:
-    from evio_ros.event_filter import FilterParameters
-    from evio_ros.parameters import refuse_unknown
-
-    name, mark, value = text.partition("=")
-    types = {description.name: description.type for description in FilterParameters.describe()}
-    refuse_unknown(name, types)
-    if not mark:
-        raise ParameterError(f"--filter: {text!r} is not NAME=VALUE")
-    try:
-        return name, types[name](value)
-    except ValueError:
-        raise ParameterError(f"--filter: {name}: {value!r} is no number") from None

@@ -19,7 +19,7 @@ from evio_ros.errors import EvioError
 from evio_ros.measurement_files import json_lines
 from evio_ros.pipeline import measure_source
 from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
-from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.rotation.detector_parameters import DetectorSettings
 from evio_ros.sources.readers.recording import Recording
 from evio_ros.sources.registry import open_recording
 from evio_ros.sources.source_remarks import remarks_of
@@ -32,14 +32,14 @@ class AnalysisOptions:
     """How each of many recordings is measured; the fields are those of `evio analyze`.
 
     Attributes:
-        parameters: window and step; their class says by which detector.
+        parameters: all of the detector's; their class says of which.
         start_s, duration_s: what of a recording is measured, from its start; None to the end.
         roi: x0, y0, x1, y1; None for the whole sensor.
         time_unit: what times are that name no unit; None for what is plausible.
         look_back: whether windows before a rotor was found are measured too.
     """
 
-    parameters: RotationDetectorParameters | ClassicalDetectorParameters
+    parameters: DetectorSettings | ClassicalDetectorParameters
     start_s: float = 0.0
     duration_s: float | None = None
     roi: tuple[int, int, int, int] | None = None

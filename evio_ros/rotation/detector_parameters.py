@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
-from evio_ros.parameters import parameter
+from evio_ros.parameters import ParameterDescription, parameter, refuse_unknown
 from evio_ros.rotation.acquisition.regions import RegionParameters
 from evio_ros.rotation.acquisition.winding import AcquisitionParameters
 from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
@@ -63,7 +64,49 @@ class RotationDetectorParameters(WindowParameters):
 class DetectorSettings(NamedTuple):
     """All parameters of a detector, in the order in which `RotationDetector` takes them."""
 
-    detector: RotationDetectorParameters
-    regions: RegionParameters
-    acquisition: AcquisitionParameters
-    tracking: TrackerParameters
+    detector: RotationDetectorParameters = RotationDetectorParameters()
+    regions: RegionParameters = RegionParameters()
+    acquisition: AcquisitionParameters = AcquisitionParameters()
+    tracking: TrackerParameters = TrackerParameters()
+
+    @property
+    def window_us(self) -> int:
+        """Length of the measured window."""
+        return self.detector.window_us
+
+    @property
+    def step_us(self) -> int:
+        """Time from one result to the next."""
+        return self.detector.step_us
+
+    @classmethod
+    def describe(cls) -> dict[str, ParameterDescription]:
+        """Descriptions of all parameters, by their names in the rotation detector node.
+
+        Those of regions, acquisition and tracking stand behind the group's name and a dot.
+        """
+        return {
+            f"{group}.{description.name}".removeprefix("detector."): description
+            for group, kind in get_type_hints(cls).items()
+            for description in kind.describe()
+        }
+
+    def replaced(self, values: Mapping[str, object]) -> DetectorSettings:
+        """A copy with some values changed, by their names as of `describe`.
+
+        Raises:
+            ParameterError: where there is no such parameter, or a value is of another type or out
+                of range.
+        """
+        known = self.describe()
+        changes: dict[str, dict[str, object]] = {group: {} for group in self._fields}
+        for name, value in values.items():
+            refuse_unknown(name, known.keys())
+            group, _, own_name = name.rpartition(".")
+            changes[group or "detector"][own_name] = value
+        return DetectorSettings(
+            self.detector.replaced(changes["detector"]),
+            self.regions.replaced(changes["regions"]),
+            self.acquisition.replaced(changes["acquisition"]),
+            self.tracking.replaced(changes["tracking"]),
+        )

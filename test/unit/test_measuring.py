@@ -217,7 +217,7 @@ def test_a_recording_that_is_not_there():
         ({"paticence": 3}, "paticence: no such parameter; did you mean patience?"),
         ({"regoin": None}, "regoin: no such parameter; did you mean region?"),
         ({"end": 5}, "end: no such parameter; did you mean end_us?"),
-        ({"qqq": 5}, "qqq: no such parameter; known are acquisition_us, end_us"),
+        ({"qqq": 5}, "qqq: no such parameter; known are acquisition.certain_coherence, "),
         ({"window_us": 20}, "window_us: 20 is below the minimum 5000 us"),
         ({"window_us": 20_000.0}, "window_us: expected int, got float 20000.0"),
         ({"window_us": True}, "window_us: expected int, got bool True"),
@@ -254,6 +254,13 @@ def test_parameters_as_an_object_and_changes_to_it(fan):
     assert {m.step.length_us for m in evio_ros.measure(fan, parameters)} == {25_000}
     changed = list(evio_ros.measure(fan, parameters, step_us=10_000))
     assert {(m.window_us, m.step.length_us) for m in changed} == {(50_000, 10_000)}
+
+
+def test_parameters_of_every_group(fan):
+    slower = {"acquisition.maximum_speed_hz": 5.0}
+    assert not any(m.rotors for m in evio_ros.measure(fan, window_us=100_000, **slower))
+    with pytest.raises(ParameterError, match=r"did you mean acquisition\.minimum_hz"):
+        evio_ros.measure(fan, **{"acquisition.minimum": 5.0})
 
 
 def test_a_classical_method(fan):

@@ -91,6 +91,42 @@ def test_a_whole_number_does_for_a_float():
     assert type(FanParameters(gain=2).gain) is float
 
 
+TEXTS = st.sampled_from(FanParameters.describe()).flatmap(
+    lambda description: st.tuples(
+        st.just(description),
+        {
+            bool: st.booleans(),
+            int: st.integers(),
+            float: st.floats(allow_nan=False),
+            str: st.text(),
+        }[description.type],
+    )
+)
+
+
+@given(TEXTS)
+def test_a_value_is_read_from_its_text(given_value):
+    description, value = given_value
+    text = str(value).lower() if description.type is bool else str(value)
+    assert description.from_text(text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("window_us", "2ms", "window_us: '2ms' is no number"),
+        ("window_us", "2.5", "window_us: '2.5' is no number"),
+        ("gain", "", "gain: '' is no number"),
+        ("wild", "1", "wild: '1' is neither true nor false"),
+    ],
+)
+def test_a_text_that_is_no_value_is_refused(name, text, message):
+    (description,) = (each for each in FanParameters.describe() if each.name == name)
+    with pytest.raises(ParameterError) as refused:
+        description.from_text(text)
+    assert str(refused.value) == message
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [

@@ -85,7 +85,12 @@ def is_cut(region: Region) -> bool:
 
 
 def turning_candidate(
-    events: EventBatch, start_us: int, span_us: int, ellipse: Ellipse, tracking: TrackerParameters
+    events: EventBatch,
+    start_us: int,
+    span_us: int,
+    ellipse: Ellipse,
+    tracking: TrackerParameters,
+    maximum_speed_hz: float = _FASTEST_HZ,
 ) -> Work[RotorCandidate | Rejection]:
     """Whether something turns in a disc, and how fast.
 
@@ -94,6 +99,7 @@ def turning_candidate(
         start_us, span_us: time span in µs.
         ellipse: the disc.
         tracking: its rings, and the radius of the hub.
+        maximum_speed_hz: greatest speed looked for, turns a second; never more than 100.
 
     Returns:
         The candidate, of order 1; its coherence is the share of power that is not noise. Unless it
@@ -106,7 +112,10 @@ def turning_candidate(
         events, disc, start_us, span_us, bins, _TEXTURE_ORDERS
     )
     frequencies, power = yield from _speed_spectrum(
-        harmonics, span_us * 1e-6, _FASTEST_HZ, highest_frequency_hz(events.t)
+        harmonics,
+        span_us * 1e-6,
+        min(maximum_speed_hz, _FASTEST_HZ),
+        highest_frequency_hz(events.t),
     )
     best = int(power.argmax())
     opposite = float(power[len(power) - 1 - best])

@@ -328,7 +328,12 @@ class RotorSearch:
             for span_us in sorted({self._span_us, events.span_us}):
                 window = yield from events.last(span_us)
                 found = yield from turning_candidate(
-                    window.events, window.start_us, window.span_us, disc, self._settings.tracking
+                    window.events,
+                    window.start_us,
+                    window.span_us,
+                    disc,
+                    self._settings.tracking,
+                    self._settings.acquisition.maximum_speed_hz,
                 )
                 if isinstance(found, Rejection):
                     self._reject(found)

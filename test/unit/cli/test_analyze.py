@@ -250,6 +250,34 @@ def test_an_option_out_of_range_is_refused_in_one_line(evio, fan_recording, opti
     assert message in err
 
 
+def test_parameters_of_the_detector_are_set_by_name(evio, fan_recording):
+    slower = f"acquisition.maximum_speed_hz={RPM / 60 / 2}"
+    _, out, _ = evio("analyze", fan_recording, "--causal", "--set", slower)
+    assert "No rotor seen" in out
+    assert "Raise the parameter acquisition.maximum_speed_hz" in out
+    options = ("--set", slower, "--set", "acquisition.maximum_speed_hz=2000", "--json", "-")
+    code, out, _ = evio("analyze", fan_recording, "--causal", *options)
+    assert code == 0
+    assert any(row["id"] is not None for row in lines(out))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "patience"], "--set: 'patience' is not NAME=VALUE"),
+        (["--set", "patience=x"], "patience: 'x' is no number"),
+        (["--set", "window_us=20000"], "window_us: no such parameter"),
+        (["--set", "acquisition.line=3"], "did you mean acquisition.lines?"),
+        (["--method", "welch", "--set", "patience=3"], "--set: welch has no such parameters"),
+    ],
+)
+def test_wrong_parameters_are_refused_in_one_line(evio, fan_recording, options, message):
+    code, _, err = evio("analyze", fan_recording, *options)
+    assert code != 0
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
 def test_the_recording_is_never_overwritten(evio, fan_recording, tmp_path):
     before = fan_recording.read_bytes()
     (tmp_path / "link.jsonl").symlink_to(fan_recording)
