@@ -63,7 +63,8 @@ def evaluate_model(
     inference = inference_of(configuration, weights, backend)
     truth, found, is_empty = [], [], []
     wanted: list[tuple[int, str | None]] = [(number, None) for number in range(scenes)]
-    wanted += [(number, "clutter") for number in range(empty_scenes)]
+    # Of one number, a scene of any kind that has no objects and one that may not are the same.
+    wanted += [(scenes + number, "clutter") for number in range(empty_scenes)]
     for done, (number, kind) in enumerate(wanted, start=1):
         sequence = (
             random_sequence((seed, number), configuration, length, kind)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="networks need the extra rvt")
@@ -33,6 +34,15 @@ def test_untrained_networks_are_no_good(tmp_path):
     weights = RvtNetwork(CONFIGURATION).published_weights()
     quality = evaluate_model(CONFIGURATION, weights, 6, 0, 2, 7, [0.3], "eager", tmp_path)
     assert all(ap50 < 0.2 for ap50 in quality.ap50)
+
+
+def test_no_scene_counts_twice(tmp_path):
+    weights = RvtNetwork(CONFIGURATION).published_weights()
+    evaluate_model(CONFIGURATION, weights, 12, 12, 1, 7, [0.3], "eager", tmp_path)
+    kept = [np.load(path, allow_pickle=False) for path in tmp_path.glob("*.npz")]
+    assert len({sequence["inputs"].tobytes() for sequence in kept}) == 24
+    # Some of the scenes of all kinds have no objects either.
+    assert sum(str(sequence["name"]) == "clutter" for sequence in kept) > 12
 
 
 def test_networks_of_other_classes_are_refused():
