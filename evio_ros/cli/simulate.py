@@ -72,7 +72,7 @@ def simulate(
     chosen = preset(scene, duration, rpm)
     chosen = replace(chosen, camera=chosen.camera.replaced({"seed": seed}))
     path = output or Path(f"{scene}.dat")
-    form = format_of(str(path))
+    form = format_of(str(path)) if path.suffix else "dat"
     started = time.monotonic()
     with progress_bar(scene, round(chosen.duration_s * 1e6)) as advance:
         events = record(chosen, path, advance, form)

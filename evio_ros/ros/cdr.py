@@ -12,6 +12,7 @@ import struct
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
@@ -69,10 +70,10 @@ class CdrReader:
         place = self._take(size, alignment)
         return self._body[place : place + size]
 
-    def header(self) -> tuple[int, str]:
-        """A header: its stamp in nanoseconds, and its frame."""
+    def header(self) -> Header:
+        """A header; its stamp is as it was sent, a second or more in nanoseconds too."""
         sec, nanosec = self.numbers(_STAMP, 4)
-        return 1_000_000_000 * sec + nanosec, self.text()
+        return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=self.text())
 
     def _take(self, size: int, alignment: int = 1) -> int:
         """The place of the next field, past which the one after it begins."""

@@ -36,7 +36,7 @@ from evio_ros.ros.parameters_file import (
 from evio_ros.ros.share import share_file, use_dds_profile
 from evio_ros.ros.signal_watch import STARTED_AGAIN, STARTED_BY
 
-__all__ = ["Arguments", "description", "refuse_unknown_arguments"]
+__all__ = ["Arguments", "description"]
 
 _NODES = (
     "driver",
@@ -77,14 +77,14 @@ def description(name: str, entities: Callable[[Arguments], _Entities]) -> Launch
     ]
 
     def launched(context: LaunchContext) -> _Entities:
-        refuse_unknown_arguments(sys.argv, f"{name}.launch.py", declared)
+        _refuse_unknown_arguments(sys.argv, f"{name}.launch.py", declared)
         given = Arguments.of(context, declared)
         return [*given.doubts(), *entities(given)]
 
     return LaunchDescription([*arguments, *_dds_profile(), OpaqueFunction(function=launched)])
 
 
-def refuse_unknown_arguments(command: Sequence[str], file: str, declared: Declared) -> None:
+def _refuse_unknown_arguments(command: Sequence[str], file: str, declared: Declared) -> None:
     """Refuse arguments that a launch file has not; `ros2 launch` passes over them.
 
     Where the file is included by another one, that one's arguments are of no concern.

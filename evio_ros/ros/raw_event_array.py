@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from evio_ros.msg import EventArray
 from evio_ros.ros.cdr import CdrReader
+from evio_ros.ros.stamps import nanoseconds_of
 
 __all__ = ["RawEventArray", "read_event_array"]
 
@@ -54,7 +55,7 @@ def read_event_array(data: bytes) -> RawEventArray:
         EventError: where the bytes end too early.
     """
     reader = CdrReader(data, EventArray)
-    stamp_ns, frame_id = reader.header()
+    header = reader.header()
     seq, width, height, time_base, duration = reader.numbers(_SENT, 8)
     return RawEventArray(
         seq,
@@ -62,8 +63,8 @@ def read_event_array(data: bytes) -> RawEventArray:
         height,
         time_base,
         duration,
-        stamp_ns,
-        frame_id,
+        nanoseconds_of(header.stamp),
+        header.frame_id,
         t=reader.column(_UINT32),
         x=reader.column(_UINT16),
         y=reader.column(_UINT16),

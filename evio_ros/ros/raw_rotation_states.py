@@ -20,7 +20,6 @@ from evio_ros.estimate import RotorEstimate
 from evio_ros.msg import RotationStateArray
 from evio_ros.ros.cdr import LITTLE_ENDIAN_CDR, CdrReader, header_bytes, padded, text_bytes
 from evio_ros.ros.rotation_messages import UNKNOWN_VARIANCE
-from evio_ros.ros.stamps import stamp_of
 from evio_ros.rotor_state import BladeState, RotorState, Source
 from evio_ros.units import RAD_S_PER_RPM, TURN_RAD
 
@@ -105,18 +104,18 @@ def read_rotation_states(data: bytes) -> RawRotationStates:
         EventError: where the bytes end too early.
     """
     reader = CdrReader(data, RotationStateArray)
-    stamp_ns, frame_id = reader.header()
+    header = reader.header()
     end_us, length_us, events, count = reader.numbers(_ARRAY, 8)
     frames: list[str] = []
     numbers: list[int] = []
     blocks: list[memoryview] = []
     for _ in range(count):
-        frames.append(reader.header()[1])
+        frames.append(reader.header().frame_id)
         numbers.extend(reader.numbers(_U32, 4))
         blocks.append(_fixed_fields(reader))
     states = np.frombuffer(b"".join(blocks), _STATE, count)
     estimates = _estimates(np.array(numbers, np.uint32), states) if count else []
-    header = Header(stamp=stamp_of(stamp_ns), frame_id=frame_id or "".join(frames[:1]))
+    header.frame_id = header.frame_id or "".join(frames[:1])
     return RawRotationStates(header, end_us, length_us, events, estimates, count - len(estimates))
 
 

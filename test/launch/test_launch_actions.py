@@ -18,7 +18,7 @@ from launch.substitutions import TextSubstitution
 from launch_ros.actions import Node
 
 from evio_ros.errors import EvioError
-from evio_ros.ros.launch_actions import Arguments, refuse_unknown_arguments
+from evio_ros.ros.launch_actions import Arguments, _refuse_unknown_arguments
 from evio_ros.ros.launch_arguments import LAUNCH_FILES
 from evio_ros.ros.share import share_file
 from evio_ros.ros.signal_watch import STARTED_AGAIN, STARTED_BY
@@ -125,14 +125,14 @@ def test_an_argument_that_the_file_has_not_is_refused(word, problem, by_path):
         named = [str(share_file("launch/full.launch.py"))]
     command = ["ros2", "launch", *named, "rate:=1", word]
     with pytest.raises(EvioError) as refusal:
-        refuse_unknown_arguments(command, "full.launch.py", DECLARED)
+        _refuse_unknown_arguments(command, "full.launch.py", DECLARED)
     assert str(refusal.value).startswith(problem)
 
 
 def test_arguments_of_a_file_that_includes_this_one_are_its_own():
     for file in ("robot.launch.py", "full.launch.py"):
         command = ["ros2", "launch", "my_robot", file, "arm:=left"]
-        refuse_unknown_arguments(command, "full.launch.py", DECLARED)
+        _refuse_unknown_arguments(command, "full.launch.py", DECLARED)
 
 
 def test_a_missing_parameters_file_is_named():

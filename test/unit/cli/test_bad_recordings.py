@@ -79,7 +79,7 @@ def test_a_file_cut_in_mid_record_is_measured_and_the_cut_is_told(evio, fan_reco
     cut.write_bytes(fan_recording.read_bytes()[:-3])
     code, out, _ = evio("analyze", cut, "--duration", 0.2)
     assert code == 0
-    assert "cut off in mid-record: 5 bytes too many at the end." in " ".join(out.split())
+    assert "Cut off in mid-record: 5 bytes too many at the end." in " ".join(out.split())
 
 
 def test_a_file_without_permission_is_refused(evio, tmp_path, monkeypatch, unprivileged):
