@@ -47,7 +47,17 @@ def batch_of_columns(
         if _take_over(columns, base_us, length_us, width, height, t):
             on = polarity.view(np.bool_)
             return EventBatch.trusted(SensorSize(width, height), t, x, y, on)
-    return _checked(width, height, span_us, offsets_us, x, y, polarity)
+    # Something is wrong: one check after the other tells what, and where.
+    if len(polarity) and int(polarity.max()) > 1:
+        index = int((polarity > 1).argmax())
+        raise EventError(f"polarity of event {index} is {polarity[index]}, not 0 or 1")
+    if count and int(offsets_us.max()) >= length_us:
+        index = int((offsets_us >= length_us).argmax())
+        raise EventError(
+            f"t of event {index} is {offsets_us[index]} us, the message ends at {length_us}"
+        )
+    t = np.add(offsets_us, base_us, dtype=np.int64)
+    return EventBatch(SensorSize(width, height), t, x, y, polarity.view(np.bool_))
 
 
 @njit(cache=True, nogil=True)
@@ -63,29 +73,6 @@ def _take_over(columns, base_us, length_us, width, height, t):
         t[k] = base_us + np.int64(offset_us)
         before_us = offset_us
     return not wrong
-
-
-def _checked(
-    width: int,
-    height: int,
-    span_us: tuple[int, int],
-    offsets_us: NDArray[np.uint32],
-    x: NDArray[np.uint16],
-    y: NDArray[np.uint16],
-    polarity: NDArray[np.uint8],
-) -> EventBatch:
-    """As `batch_of_columns`, one check after the other, which tells what is wrong and where."""
-    base_us, length_us = span_us
-    if len(polarity) and int(polarity.max()) > 1:
-        index = int((polarity > 1).argmax())
-        raise EventError(f"polarity of event {index} is {polarity[index]}, not 0 or 1")
-    if len(offsets_us) and int(offsets_us.max()) >= length_us:
-        index = int((offsets_us >= length_us).argmax())
-        raise EventError(
-            f"t of event {index} is {offsets_us[index]} us, the message ends at {length_us}"
-        )
-    t = np.add(offsets_us, base_us, dtype=np.int64)
-    return EventBatch(SensorSize(width, height), t, x, y, polarity.view(np.bool_))
 
 
 def _read_only(column: NDArray) -> NDArray:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = ["highest_frequency_hz", "time_step_us"]
 
-_PART, _FEWEST_STEPS = 100_000, 1_000
+_PART, _FEWEST_STEPS = 20_000, 200
 """So many events tell it, where they show so many steps of the clock: those of frames do not."""
 _SHORT_SHARE = 0.05
 """Of the steps from a stamp to the next that differs so many are as short as the clock allows.

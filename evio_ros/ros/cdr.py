@@ -12,7 +12,6 @@ import struct
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
@@ -70,10 +69,10 @@ class CdrReader:
         place = self._take(size, alignment)
         return self._body[place : place + size]
 
-    def header(self) -> Header:
-        """A header; its stamp is as it was sent, a second or more in nanoseconds too."""
+    def header(self) -> tuple[int, int, str]:
+        """A header: its stamp's seconds and nanoseconds, as they were sent, and its frame."""
         sec, nanosec = self.numbers(_STAMP, 4)
-        return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=self.text())
+        return sec, nanosec, self.text()
 
     def _take(self, size: int, alignment: int = 1) -> int:
         """The place of the next field, past which the one after it begins."""

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from evio_ros.msg import EventArray
 from evio_ros.ros.cdr import CdrReader
-from evio_ros.ros.stamps import nanoseconds_of
 
 __all__ = ["RawEventArray", "read_event_array"]
 
@@ -55,7 +54,7 @@ def read_event_array(data: bytes) -> RawEventArray:
         EventError: where the bytes end too early.
     """
     reader = CdrReader(data, EventArray)
-    header = reader.header()
+    sec, nanosec, frame_id = reader.header()
     seq, width, height, time_base, duration = reader.numbers(_SENT, 8)
     return RawEventArray(
         seq,
@@ -63,8 +62,8 @@ def read_event_array(data: bytes) -> RawEventArray:
         height,
         time_base,
         duration,
-        nanoseconds_of(header.stamp),
-        header.frame_id,
+        1_000_000_000 * sec + nanosec,
+        frame_id,
         t=reader.column(_UINT32),
         x=reader.column(_UINT16),
         y=reader.column(_UINT16),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
@@ -104,18 +105,19 @@ def read_rotation_states(data: bytes) -> RawRotationStates:
         EventError: where the bytes end too early.
     """
     reader = CdrReader(data, RotationStateArray)
-    header = reader.header()
+    sec, nanosec, frame_id = reader.header()
     end_us, length_us, events, count = reader.numbers(_ARRAY, 8)
     frames: list[str] = []
     numbers: list[int] = []
     blocks: list[memoryview] = []
     for _ in range(count):
-        frames.append(reader.header().frame_id)
+        frames.append(reader.header()[2])
         numbers.extend(reader.numbers(_U32, 4))
         blocks.append(_fixed_fields(reader))
     states = np.frombuffer(b"".join(blocks), _STATE, count)
     estimates = _estimates(np.array(numbers, np.uint32), states) if count else []
-    header.frame_id = header.frame_id or "".join(frames[:1])
+    stamp = Time(sec=sec, nanosec=nanosec)
+    header = Header(stamp=stamp, frame_id=frame_id or "".join(frames[:1]))
     return RawRotationStates(header, end_us, length_us, events, estimates, count - len(estimates))
 
 

@@ -11,16 +11,20 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from evio_ros.events import EventWindow
+from evio_ros.explanation import Reason, Rejection
+from evio_ros.time_stamps import time_step_us
 
 __all__ = [
     "LONGEST_SILENCE_US",
-    "LONGEST_STEP_US",
     "SHORTEST_SILENCE_US",
     "SILENT_INTERVALS",
     "DeadTime",
+    "why_too_coarse",
 ]
 
 SHORTEST_SILENCE_US = 500
@@ -30,7 +34,7 @@ only where events are missing."""
 _SILENCES, _LONGEST_USUAL_US = 3.0, 1_000
 """Nor are they where it is no longer than so many times the usual longest silence of a slice, which
 counts as this long at most: some sensors are read out in bursts. Set by hand."""
-LONGEST_STEP_US = _SILENCES * _LONGEST_USUAL_US
+_LONGEST_STEP_US = _SILENCES * _LONGEST_USUAL_US
 """Between time stamps that come more seldom than this, data would be taken to be missing."""
 LONGEST_SILENCE_US = 200_000
 """What is silent for longer may as well be still. Set by hand."""
@@ -42,6 +46,18 @@ _STRIDE = 64
 passed over at once, or looking at each would cost a tenth of all that tracking costs."""
 _FEWEST_EVENTS = 3
 """An interval is learned from so many events at least: stray ones tell nothing of a silence."""
+
+
+def why_too_coarse(t: NDArray[np.int64]) -> Rejection | None:
+    """Why events at some times can't be tracked, as their stamps come too seldom; None if they can.
+
+    Args:
+        t: times in µs, in order.
+    """
+    step_us = time_step_us(t)
+    if step_us <= _LONGEST_STEP_US:
+        return None
+    return Rejection(Reason.COARSE_TIMES, 1e-3 * step_us, 1e-3 * _LONGEST_STEP_US)
 
 
 class DeadTime:

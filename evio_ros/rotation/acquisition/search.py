@@ -31,11 +31,10 @@ from evio_ros.rotation.acquisition.regions import DISC_REACH, Region
 from evio_ros.rotation.acquisition.verification import Verifier, is_surely_rotor
 from evio_ros.rotation.acquisition.winding import RotorCandidate, acquire
 from evio_ros.rotation.acquisition.work_units import Work
-from evio_ros.rotation.dead_time import LONGEST_STEP_US
+from evio_ros.rotation.dead_time import why_too_coarse
 from evio_ros.rotation.detector_parameters import DetectorSettings
 from evio_ros.rotation.phase_path.event_count_time import CountedEvents, active_span
 from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
-from evio_ros.time_stamps import time_step_us
 
 __all__ = ["Candidates", "Found", "RetryAfter", "RotorSearch", "SearchRequest"]
 
@@ -164,7 +163,8 @@ class RotorSearch:
         self._verifier.is_promising = False
         events = RegionEvents(self._size, request.slices, request.codes, region)
         self._rejections = []
-        too_coarse = yield from self._why_too_coarse(events)
+        latest = yield from events.last(self._span_us // _SHORT_SHARE)
+        too_coarse = why_too_coarse(latest.events.t)
         if too_coarse is not None:
             return Failed(request.beside, too_coarse)
 
@@ -220,14 +220,6 @@ class RotorSearch:
             self._verifier.extend(events, times_us, part.live, share)
         rejection = found.tracker.why_not_credible()
         return None if is_surely_rotor(found.tracker) else rejection
-
-    def _why_too_coarse(self, events: RegionEvents) -> Work[Rejection | None]:
-        """Why events can't be tracked whose time stamps come too seldom; None where they can."""
-        window = yield from events.last(self._span_us // _SHORT_SHARE)
-        step_us = time_step_us(window.events.t)
-        if step_us <= LONGEST_STEP_US:
-            return None
-        return Rejection(Reason.COARSE_TIMES, 1e-3 * step_us, 1e-3 * LONGEST_STEP_US)
 
     def _first_rotor(
         self,

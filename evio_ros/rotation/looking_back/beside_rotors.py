@@ -46,8 +46,8 @@ class SteadyDisc:
 
     def at(self, place: int) -> Ellipse:
         """The disc in the measurement with some number, or in the next that has it."""
-        rotor = self.rotors[min(int(np.searchsorted(self.places, place)), len(self.rotors) - 1)]
-        return Ellipse(rotor.center, rotor.axes, rotor.tilt_rad)
+        number = min(int(np.searchsorted(self.places, place)), len(self.rotors) - 1)
+        return self.rotors[number].ellipse
 
     @property
     def last(self) -> Ellipse:
@@ -167,9 +167,5 @@ def _take_out(is_free: _Bools, disc: Ellipse) -> None:
     x0, y0, x1, y1 = disc.scaled(DISC_REACH).box
     x0, y0 = max(x0, 0), max(y0, 0)
     part = is_free[y0 : max(y1, 0), x0 : max(x1, 0)]
-    dy, dx = np.ogrid[: part.shape[0], : part.shape[1]]
-    dy, dx = dy + (y0 - disc.center[1]), dx + (x0 - disc.center[0])
-    cosine, sine = math.cos(disc.tilt_rad), math.sin(disc.tilt_rad)
-    along = (dx * cosine + dy * sine) / disc.axes[0]
-    across = (dy * cosine - dx * sine) / disc.axes[1]
-    part &= along**2 + across**2 >= DISC_REACH**2
+    rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
+    part &= disc.disc_coordinates(columns + x0, rows + y0)[0] >= DISC_REACH

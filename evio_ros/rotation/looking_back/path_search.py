@@ -17,7 +17,7 @@ from evio_ros.explanation import Explanation, Reason, Rejection, furthest
 from evio_ros.rotation.acquisition.count_time_search import candidates
 from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
 from evio_ros.rotation.acquisition.work_units import result_of
-from evio_ros.rotation.dead_time import LONGEST_STEP_US
+from evio_ros.rotation.dead_time import why_too_coarse
 from evio_ros.rotation.phase_path.event_count_time import (
     CountedEvents,
     active_spans,
@@ -25,7 +25,6 @@ from evio_ros.rotation.phase_path.event_count_time import (
     moving_shares,
 )
 from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path, shear_left
-from evio_ros.time_stamps import time_step_us
 
 __all__ = ["find_paths", "may_hold_disc"]
 
@@ -163,9 +162,9 @@ def _path_in(
     spans_us = _active_spans(inside, gaps)
     own = next((own for own in spans_us if _overlap(own, span_us)), span_us)
     during = inside.between(*own)
-    step_us = time_step_us(during.t)
-    if step_us > LONGEST_STEP_US:
-        return Rejection(Reason.COARSE_TIMES, 1e-3 * step_us, 1e-3 * LONGEST_STEP_US)
+    too_coarse = why_too_coarse(during.t)
+    if too_coarse is not None:
+        return too_coarse
     shares = moving_shares(during) if len(during) else np.zeros(0)
     if shares.sum() < _FEWEST_EVENTS:
         return Rejection(Reason.FEW_EVENTS, round(shares.sum()), _FEWEST_EVENTS)
