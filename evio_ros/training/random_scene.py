@@ -86,8 +86,9 @@ def random_scene(
         random: the only source of chance.
         size: geometry of the sensor.
         seconds: for so long things move.
-        kind: "rotors", "drone", "clutter", "lamps" (clutter with one to three lamps that flicker)
-            or "disc" (a marked disc that turns slowly); None to draw one of the first three.
+        kind: "rotors", "drone", "clutter", "lamps" (clutter with one to three lamps that flicker),
+            "textures" (clutter with two to four textures that move) or "disc" (a marked disc that
+            turns slowly); None to draw one of the first three.
     """
     drawn = str(random.choice(("rotors", "drone", "clutter"), p=(0.45, 0.33, 0.22)))
     kind = kind or drawn
@@ -95,10 +96,10 @@ def random_scene(
     shake = _Shake.drawn(random, seconds)
     background = float(random.uniform(0.2, 0.9))
     rotors: list[Rotor] = []
-    textures = [
-        _texture(random, size, seconds)
-        for _ in range(int(random.choice((0, 1, 2, 3), p=(0.35, 0.35, 0.2, 0.1))))
-    ]
+    count = int(random.choice((0, 1, 2, 3), p=(0.35, 0.35, 0.2, 0.1)))
+    if kind == "textures":
+        count = int(random.integers(2, 5))
+    textures = [_texture(random, size, seconds) for _ in range(count)]
     if shake.reach_px:
         textures.insert(0, _view(random, size, shake))
     if kind == "rotors":

@@ -71,6 +71,12 @@ class TrainingParameters(Parameters):
         doc="One of the other sequences in so many shows clutter and flickering lamps alone; 0 for "
         "none.",
     )
+    textures_every: int = parameter(
+        3,
+        minimum=0,
+        doc="One of the remaining sequences in so many shows clutter of moving textures alone; 0 "
+        "for none.",
+    )
     overlaid: float = parameter(
         0.3, minimum=0.0, maximum=1.0, doc="Share of sequences before which another one is laid."
     )
@@ -337,7 +343,9 @@ class _Stream:
 
 def _kind_of(number: int, parameters: TrainingParameters) -> str | None:
     """What a sequence shows, see `random_scene`."""
-    for kind, every in (("disc", parameters.disc_every), ("lamps", parameters.lamps_every)):
+    p = parameters
+    rules = (("disc", p.disc_every), ("lamps", p.lamps_every), ("textures", p.textures_every))
+    for kind, every in rules:
         if every and number % every == every - 1:
             return kind
     return None

@@ -25,7 +25,7 @@ def test_a_kind_that_is_asked_for_comes():
     for seed in range(20):
         made = [
             random_scene(np.random.default_rng(seed), SIZE, 0.05, kind)
-            for kind in ("clutter", "drone", "disc", "lamps")
+            for kind in ("clutter", "drone", "disc", "lamps", "textures")
         ]
         assert [len(one.scene.rotors) for one in made[:2]] in ([0, 4], [0, 0])
         for disc in made[2].scene.rotors:
@@ -33,6 +33,8 @@ def test_a_kind_that_is_asked_for_comes():
             assert max(map(abs, disc.speed.rpm)) < 1500
         assert not made[3].scene.rotors
         assert made[3].scene.lamps
+        assert not made[4].scene.rotors
+        assert len(made[4].scene.textures) >= 2
 
 
 @pytest.mark.parametrize("seed", range(8))
