@@ -207,7 +207,7 @@ class Verifier:
         self._bank.clear()
         tracker = self._bank.tracker_of(candidate.ellipse, template, motion)
         if before is not None:
-            tracker.begin_with_errors_of(before)
+            tracker.begin_with(before.learned_errors())
         self._bank.add(tracker)
         for number, times_us in enumerate(window.slices, start=1):
             live, share = window.live[number - 1], window.shares[number - 1]

@@ -19,9 +19,10 @@ from evio_ros.crop import crop
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
+from evio_ros.rotation.dead_time import DeadTime
 from evio_ros.rotation.detector_parameters import DetectorSettings
 from evio_ros.rotation.tracking.phase_filter import Motion
-from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
+from evio_ros.rotation.tracking.rotor_tracker import LearnedErrors, RotorTracker
 from evio_ros.rotation.tracking.template import Template
 from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 
@@ -39,17 +40,19 @@ class KnownRotor:
     Attributes:
         estimate: of the window that ends then.
         ellipse, template, motion: its disc, template and motion.
+        errors: of its phase, as far as they were learned.
     """
 
     estimate: RotorEstimate
     ellipse: Ellipse
     template: Template
     motion: Motion
+    errors: LearnedErrors
 
     @classmethod
     def of(cls, estimate: RotorEstimate, tracker: RotorTracker) -> KnownRotor:
         """What its tracker knows at the end of the estimate's window."""
-        return cls(estimate, *tracker.retraced(estimate.t_us))
+        return cls(estimate, *tracker.retraced(estimate.t_us), tracker.learned_errors())
 
 
 class BackwardTracking:
@@ -78,10 +81,11 @@ class BackwardTracking:
         end_us, step_us = steps[-1].end_us, steps[-1].length_us
         events = _reversed(steps, rotor.ellipse.center, _BOX_RADII * rotor.ellipse.axes[0])
         tracker = self._begin(rotor)
+        live = self._live_shares(steps)
         # Estimates in reversed time by the sensor time at which they were made.
         made: dict[int, RotorEstimate] = {}
         for back_us in range(step_us, end_us - steps[0].start_us + 1, step_us):
-            self._take_step(tracker, events)
+            self._take_step(tracker, events, live)
             if tracker.stopped or tracker.unseen_us > 0:
                 return
             estimate = tracker.estimate()
@@ -101,14 +105,27 @@ class BackwardTracking:
         motion = Motion(0, (phase, -speed, acceleration), rotor.motion.deviations)
         self._bank.clear()
         tracker = self._bank.tracker_of(rotor.ellipse, rotor.template, motion)
+        tracker.begin_with(rotor.errors)
         self._bank.add(tracker)
         return tracker
 
-    def _take_step(self, tracker: RotorTracker, events: EventBatch) -> None:
+    def _live_shares(self, steps: Sequence[EventWindow]) -> list[float]:
+        """For which share of each slice there is data, in order of time."""
+        dead_time = DeadTime()
+        shares = []
+        for step in steps:
+            start_us = step.start_us
+            for length_us in reversed(self._slice_lengths_us):
+                shares.append(dead_time.mark(step.part(start_us, length_us)).live)
+                start_us += length_us
+        return shares
+
+    def _take_step(self, tracker: RotorTracker, events: EventBatch, live: list[float]) -> None:
+        """Take in a step, and the live shares of its slices off the end of those given."""
         last = len(self._slice_lengths_us) - 1
         for index, length_us in enumerate(self._slice_lengths_us):
             times_us = range(tracker.t_us, tracker.t_us + length_us)
-            self._bank.follow(events, times_us, index == last, self._unassigned)
+            self._bank.follow(events, times_us, index == last, self._unassigned, live.pop())
 
 
 def _forwards(

@@ -3,7 +3,8 @@
 Following events as they come, a detector needs some time to find a rotor. Of a recording that time
 can be measured too:
 
-- A rotor that has been found is followed back to where it began to turn, see `backward_tracking`.
+- A rotor that has been found is followed back to where it began to turn, see `backward_tracking`;
+  once more when the errors of its phase are known, for then its first windows are known better too.
 - Where most windows of a short recording stay without a rotor that one can be sure of, the
   recording is looked at as a whole, see `path_search`: that finds discs whose speed changes too
   much to follow, as when a hand spins one that comes to rest within a second.
@@ -17,7 +18,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,13 +43,18 @@ from evio_ros.rotation.phase_path.phase_path import PhasePath
 __all__ = ["add_earlier_windows"]
 
 _HELD_US = 1_000_000
-"""For so long at least measurements are held back; a rotor is followed back no further."""
+"""For so long at least measurements are held back; a rotor is followed back no further than so
+long before it was found."""
 _SHORT_US = 80_000_000
 """A recording no longer than this is looked at as a whole, where it has few events."""
 _MOST_EVENTS = 10_000_000
 """Of more events than these the oldest are given up."""
-_RUN_UP_US = 300_000
-"""A rotor is followed back from so long after it was found, when it is better known."""
+_RUN_UPS_US = 300_000, 1_000_000
+"""A rotor is followed back from so long after it was found: when its disc is better known, and
+when what comes again in every turn is. It may have stopped in between."""
+_CLEARLY_BETTER = 0.7
+"""An estimate takes the place of another of the same window where its standard deviation is less
+than this share of the other's, half the variance; what is hardly better stays as it was live."""
 _WATCHED_US, _WATCH_US = 1_000_000, 500_000
 """Whether anything moves beside rotors that are sure is told of so long a past, so often."""
 _SAME_SPEED = 0.05
@@ -78,6 +84,26 @@ def add_earlier_windows(
     yield from held.rest()
 
 
+@dataclass(slots=True)
+class _Pending:
+    """A rotor that is to be followed back.
+
+    Attributes:
+        rotor: what is known of it by now.
+        found_us: end of the first window in which it was seen.
+        run_up: number of the run-up after which it is followed back next.
+    """
+
+    rotor: KnownRotor
+    found_us: int
+    run_up: int = 0
+
+    @property
+    def due_us(self) -> int:
+        """When it is followed back next, if it is seen until then."""
+        return self.found_us + _RUN_UPS_US[self.run_up]
+
+
 class _HeldMeasurements:
     """Measurements that may still be added to."""
 
@@ -88,8 +114,8 @@ class _HeldMeasurements:
         self._held: deque[Measurement] = deque()
         self._events = 0
         self._known: set[int] = set()
-        # Rotors that are still to be followed back, and when they were found.
-        self._pending: dict[int, tuple[int, KnownRotor]] = {}
+        # Rotors that are still to be followed back.
+        self._pending: dict[int, _Pending] = {}
         # Whether paths are searched for yet: not where events were given up.
         self._searches = True
         # Whether all since the first window is held, and whether anything moves beside the rotors.
@@ -101,19 +127,19 @@ class _HeldMeasurements:
         """Hold a measurement; rotors that were found some time before are followed back."""
         step = _step_of(measurement)
         if self._held and self._held[-1].t_us != step.start_us:
-            self._follow_back(list(self._pending))
+            self._follow_all_back()
             self._searches = False
         self._held.append(measurement)
         self._events += len(step.events)
         self._note(measurement)
         seen = {rotor.id for rotor in measurement.rotors}
-        self._follow_back(
-            [
-                identity
-                for identity, (found_us, _) in self._pending.items()
-                if identity not in seen or measurement.t_us - found_us >= _RUN_UP_US
-            ]
-        )
+        for identity, pending in list(self._pending.items()):
+            is_gone = identity not in seen
+            if is_gone or measurement.t_us >= pending.due_us:
+                self._follow_back(pending)
+                pending.run_up += 1
+            if is_gone or pending.run_up == len(_RUN_UPS_US):
+                del self._pending[identity]
 
     def _note(self, measurement: Measurement) -> None:
         """Keep what is known of rotors that are to be followed back."""
@@ -122,9 +148,12 @@ class _HeldMeasurements:
             tracker = trackers.get(rotor.id)
             if tracker is None or (rotor.id in self._known and rotor.id not in self._pending):
                 continue
-            found_us = self._pending[rotor.id][0] if rotor.id in self._pending else rotor.t_us
             self._known.add(rotor.id)
-            self._pending[rotor.id] = found_us, KnownRotor.of(rotor, tracker)
+            known = KnownRotor.of(rotor, tracker)
+            if rotor.id in self._pending:
+                self._pending[rotor.id].rotor = known
+            else:
+                self._pending[rotor.id] = _Pending(known, rotor.t_us)
 
     def released(self) -> Iterator[Measurement]:
         """Measurements that are held for long enough."""
@@ -132,12 +161,16 @@ class _HeldMeasurements:
         while self._held:
             held_us = self._held[-1].t_us - self._held[0].t_us
             waits = self._searches and (self._is_whole or self._is_active)
-            is_long = held_us > (_SHORT_US if waits else _HELD_US)
+            is_long = held_us > (_SHORT_US if waits else self._usually_held_us)
             if not is_long and self._events <= _MOST_EVENTS:
                 return
             if waits or self._events > _MOST_EVENTS:
                 self._searches = False
             yield self._next()
+
+    @property
+    def _usually_held_us(self) -> int:
+        return _HELD_US + (_RUN_UPS_US[-1] if self._pending else 0)
 
     def _watch(self) -> None:
         """Notice when rotors are sure, and since when nothing moves beside them any more."""
@@ -164,7 +197,7 @@ class _HeldMeasurements:
 
     def complete(self) -> None:
         """Follow back what is left, and search it for paths if need be."""
-        self._follow_back(list(self._pending))
+        self._follow_all_back()
         if not self._searches or not self._held:
             return
         if not self._is_whole or self._is_sure():
@@ -226,17 +259,19 @@ class _HeldMeasurements:
         since = float(path.phase_at(np.array([best.t_us], np.float64))[0] - path.phase[0])
         return PathEstimates(path, best.id, best.turns - since / (2 * math.pi))
 
-    def _follow_back(self, identities: list[int]) -> None:
-        for identity in identities:
-            _, rotor = self._pending.pop(identity)
-            steps = _steps_until(self._held, rotor.estimate.t_us)
-            places = {measurement.t_us: place for place, measurement in enumerate(self._held)}
-            if not steps:
-                continue
-            for estimate in self._backward.follow(rotor, steps):
-                place = places[estimate.t_us]
-                if all(other.id != identity for other in self._held[place].rotors):
-                    self._put(place, estimate)
+    def _follow_all_back(self) -> None:
+        for pending in self._pending.values():
+            self._follow_back(pending)
+        self._pending.clear()
+
+    def _follow_back(self, pending: _Pending) -> None:
+        rotor, since_us = pending.rotor, pending.found_us - _HELD_US
+        steps = _steps_between(self._held, since_us, rotor.estimate.t_us)
+        if not steps:
+            return
+        places = {measurement.t_us: place for place, measurement in enumerate(self._held)}
+        for estimate in self._backward.follow(rotor, steps):
+            self._put_if_better(places[estimate.t_us], estimate)
 
     def _fill_in(self, path: PathEstimates) -> None:
         """Add a path's estimates; those of the detector that belong to the same disc give way."""
@@ -273,6 +308,16 @@ class _HeldMeasurements:
             known = without_place(known, box)
         self._held[-1] = replace(self._held[-1], explanations=in_order(known))
 
+    def _put_if_better(self, place: int, estimate: RotorEstimate) -> None:
+        """Add an estimate of a rotor, in the place of a clearly less certain one of the same."""
+        measurement = self._held[place]
+        known = [rotor for rotor in measurement.rotors if rotor.id == estimate.id]
+        if any(estimate.rpm_std > _CLEARLY_BETTER * rotor.rpm_std for rotor in known):
+            return
+        others = [rotor for rotor in measurement.rotors if rotor.id != estimate.id]
+        self._held[place] = replace(measurement, rotors=others)
+        self._put(place, estimate)
+
     def _put(self, place: int, estimate: RotorEstimate) -> None:
         measurement = self._held[place]
         rotors = sorted([*measurement.rotors, estimate], key=lambda rotor: -rotor.confidence)
@@ -285,11 +330,11 @@ def _step_of(measurement: Measurement) -> EventWindow:
     return measurement.step
 
 
-def _steps_until(held: Iterable[Measurement], end_us: int) -> list[EventWindow]:
-    """Steps of the last `_HELD_US` before a time, as far as they follow on one another."""
+def _steps_between(held: Iterable[Measurement], start_us: int, end_us: int) -> list[EventWindow]:
+    """Steps that end at a time or before, as far as they follow on one another."""
     steps: list[EventWindow] = []
     for step in map(_step_of, reversed(list(held))):
-        if step.start_us < end_us - _HELD_US:
+        if step.start_us < start_us:
             break
         if step.end_us == (steps[-1].start_us if steps else end_us):
             steps.append(step)

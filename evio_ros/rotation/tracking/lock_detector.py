@@ -169,6 +169,16 @@ class LockDetector:
         self.restart()
         return True
 
+    def skip(self, is_whole: bool) -> None:
+        """A slice had no data, or for a part of it: this turn does not tell where nothing is seen.
+
+        Args:
+            is_whole: whether it had none at all: what is seen next begins anew.
+        """
+        self._turn_rad = 0.0
+        if is_whole:
+            self._lull_rad = 0.0
+
     def _note_lull(self, turned_rad: float) -> None:
         """Remember for a turn by how much the rotor turned without being seen."""
         self._lulls_rad = max(self._lulls_rad, self._lull_rad)

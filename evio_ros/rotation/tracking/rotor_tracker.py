@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ from evio_ros.rotation.tracking.speed_uncertainty import ErrorBudget, Parts, wit
 from evio_ros.rotation.tracking.template import Template, TemplateUpdater
 from evio_ros.units import RPM_PER_RAD_S
 
-__all__ = ["RotorTracker"]
+__all__ = ["LearnedErrors", "RotorTracker"]
 
 _Counts = NDArray[np.int32]
 
@@ -62,6 +63,19 @@ _SLOW_SHARE = 0.01
 rotor at rest no speed would be right otherwise."""
 _UNKNOWN = -1
 """Identity of a tracker that is not yet known to be one of a rotor."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedErrors:
+    """What a tracker has learned of the errors of a rotor's phase.
+
+    Attributes:
+        dispersion: how much larger they are than events explain.
+        cyclic: what comes again in every turn.
+    """
+
+    dispersion: OverDispersion
+    cyclic: CyclicError
 
 
 class RotorTracker:
@@ -173,6 +187,8 @@ class RotorTracker:
 
     def _measure(self, slices: CoherentSlices) -> bool:
         """The loop: measure phase and disc; True where the disc has moved on the table."""
+        if slices.live < 1.0:
+            self._lock.skip(is_whole=not slices.live)
         if not slices.live:
             self._pass_dead(slices.lengths_us)
             return False
@@ -356,8 +372,8 @@ class RotorTracker:
         self._held = None
         self._lock.restart()
         self._dispersion.interrupt()
-        # It may be off by a blade from now on.
-        self._cyclic = CyclicError()
+        # Of several blades, it may be off by one from now on.
+        self._cyclic = self._cyclic.continued() if self._template.blades <= 1 else CyclicError()
 
     def why_not_seen(self) -> Rejection | None:
         """Why nothing turns as expected from slice to slice; None where it does."""
@@ -411,10 +427,14 @@ class RotorTracker:
         motion = self._phase.motion_before(t_us, ago_s)
         return self._disc.ellipse_before(ago_s), self.template.without_first_guess(), motion
 
-    def begin_with_errors_of(self, other: RotorTracker) -> None:
+    def learned_errors(self) -> LearnedErrors:
+        """What has been learned of the errors of the rotor's phase."""
+        return LearnedErrors(self._dispersion.continued(), self._cyclic.continued())
+
+    def begin_with(self, errors: LearnedErrors) -> None:
         """Start from the errors that another tracker of the same disc has learned."""
-        self._dispersion = other._dispersion.continued()
-        self._cyclic = other._cyclic.continued()
+        self._dispersion = errors.dispersion.continued()
+        self._cyclic = errors.cyclic.continued()
 
     def estimate(self) -> RotorEstimate | None:
         """The rotor over the window that ends now; None where it is not seen in it."""

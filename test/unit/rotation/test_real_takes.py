@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -69,6 +70,31 @@ def test_a_known_speed_is_measured(bench: ModuleType, kind: str) -> None:
     assert total.sure >= 0.95 * total.due
     assert errors[len(errors) // 2] < 3e-4
     assert errors[round(0.95 * len(errors))] < 2e-3
+    assert not total.wrong
+
+
+@pytest.mark.parametrize("kind", ["300 rpm, 100%", "617.3 rpm, 10%"])
+def test_looking_back_knows_what_comes_again_with_each_turn(bench: ModuleType, kind: str) -> None:
+    total = bench.Outcome()
+    for take in bench.takes(FOLDER, TAKES, [kind]):
+        total.add(bench.judged(take, look_back=True))
+    errors = sorted(total.errors)
+    assert total.sure >= 0.95 * total.due
+    assert errors[len(errors) // 2] < 3e-4
+    assert errors[round(0.95 * len(errors))] < 2e-3
+    assert not total.wrong
+
+
+@pytest.mark.parametrize(("kind", "every_ms"), [("617.3 rpm, 33%", 200), ("1234 rpm, 100%", 100)])
+def test_lost_data_costs_no_turn(bench: ModuleType, kind: str, every_ms: int) -> None:
+    """20 ms at a time are lost, unmarked; the border hides a part of some discs."""
+    total = bench.Outcome()
+    for take in bench.takes(FOLDER, TAKES, [kind]):
+        events = take.events
+        kept = (events.t // 1000 + 37) % every_ms >= 20
+        total.add(bench.judged(replace(take, events=events.at(np.flatnonzero(kept))), True))
+    assert total.sure >= 0.95 * total.due
+    assert max(total.errors) < 0.01
     assert not total.wrong
 
 

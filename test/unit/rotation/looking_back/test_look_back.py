@@ -9,6 +9,7 @@ from small_fan import BLADES, DISC, RPM
 from spun_disc import SpunDisc
 from whole_recordings import all_events
 
+from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EventError
 from evio_ros.estimate import Measurement
 from evio_ros.events import EventBatch, EventWindow, SensorSize
@@ -38,10 +39,17 @@ def looked_back(fan_recording):
     return measurements(fan_recording, True)
 
 
-def test_what_a_live_camera_gives_stays_as_it_is(live, looked_back):
+def test_what_a_live_camera_gives_stays_where_nothing_better_is_known(live, looked_back):
     assert [m.t_us for m in looked_back] == [m.t_us for m in live]
+    replaced = 0
     for before, after in zip(live, looked_back, strict=True):
-        assert [r for r in after.rotors if not r.looked_back] == before.rotors
+        stayed = [r for r in after.rotors if not r.looked_back]
+        assert all(rotor in before.rotors for rotor in stayed)
+        for rotor in [r for r in before.rotors if r not in stayed]:
+            (better,) = [r for r in after.rotors if r.id == rotor.id]
+            assert better.rpm_std < rotor.rpm_std
+            replaced += 1
+    assert replaced < sum(len(m.rotors) for m in live)
 
 
 def test_windows_before_the_fan_was_found_are_measured(live, looked_back):
@@ -60,6 +68,47 @@ def test_windows_before_the_fan_was_found_are_measured(live, looked_back):
         assert abs(rotor.rpm - RPM) < 4 * rotor.rpm_std
         assert rotor.blade_count == BLADES
         assert rotor.center == pytest.approx(DISC.center, abs=1)
+
+
+STEADY_RPM = 300.0
+
+
+@pytest.fixture(scope="module")
+def distorted_disc():
+    """A half disc that turns steadily, seen through a lens that distorts its angles."""
+    rng = np.random.default_rng(1)
+    seconds, disc = 1.7, Ellipse((50.0, 47.0), (40.0, 40.0), 0.0)
+    turned = np.sort(rng.uniform(0.0, STEADY_RPM / 60 * seconds, 500_000))
+    on = rng.random(len(turned)) < 0.5
+    angle = 2 * np.pi * (turned + 0.5 * on)
+    angle += 0.04 * (np.cos(angle) + np.sin(2 * angle)) + rng.normal(0.0, 0.04, len(turned))
+    x, y = disc.image_point(np.sqrt(rng.uniform(0.01, 1.0, len(turned))), angle)
+    t = (turned * (60e6 / STEADY_RPM)).astype(np.int64)
+    columns = np.rint(x).astype(np.uint16), np.rint(y).astype(np.uint16)
+    return EventBatch(SensorSize(100, 100), t, *columns, on)
+
+
+def test_the_first_turns_are_measured_with_what_later_ones_have_shown(distorted_disc):
+    size, end_us = distorted_disc.size, int(distorted_disc.t[-1]) + 1
+    of_live, of_both = (
+        {
+            m.t_us: m.rotors[0]
+            for m in measure_batches([distorted_disc], size, PARAMETERS, 0, end_us, look_back=back)
+            if m.rotors
+        }
+        for back in (False, True)
+    )
+    first_us = min(of_live)
+    early = [t_us for t_us in of_live if t_us < first_us + 200_000]
+    assert all(of_both[t_us].looked_back for t_us in early)
+    assert all(of_both[t_us].rpm_std < 0.5 * of_live[t_us].rpm_std for t_us in early)
+    errors = [abs(of_both[t_us].rpm / STEADY_RPM - 1) for t_us in early]
+    assert max(errors) < 0.2 * max(abs(of_live[t_us].rpm / STEADY_RPM - 1) for t_us in early)
+    before = [rotor for t_us, rotor in of_both.items() if t_us < first_us]
+    assert before
+    assert all(abs(rotor.rpm / STEADY_RPM - 1) < 2e-4 for rotor in before)
+    turns = [of_both[t_us].turns for t_us in sorted(of_both)]
+    assert np.diff(turns) == pytest.approx(STEADY_RPM / 60 * 0.05, abs=0.02)
 
 
 def test_turns_and_angle_go_on_over_the_moment_it_was_found(looked_back):
