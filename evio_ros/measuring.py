@@ -54,8 +54,9 @@ def measure(
         start_us, end_us: sensor times between which to measure, as far as there are events; None
             for all.
         region: only the events inside count; None for the whole sensor.
-        look_back: whether to measure the windows of a recording before a rotor was found as well,
-            as `evio analyze` does. Without, the results are those of a live camera.
+        look_back: whether to measure the windows of a recording before a rotor was found, or was
+            known well, with later events, as `evio analyze` does. Without, the results are those of
+            a live camera.
         changes: single parameters, any of `DetectorSettings.describe` or any field of `parameters`;
             those of a group as `**{"acquisition.minimum_hz": 1.0}`. Where window_us is given and
             step_us is not, the step is as of `window_and_step`.

@@ -35,8 +35,7 @@ def measure_source(
         start_us, end_us: sensor times between which to measure, as far as the recording covers
             them; None for all of it.
         region: only the events inside count; None for the whole sensor.
-        look_back: whether to measure the windows before a rotor was found as well, see
-            `measure_batches`.
+        look_back: whether to measure with later events too, see `measure_batches`.
 
     Returns:
         As of `measure_batches`.
@@ -89,8 +88,9 @@ def measure_batches(
         region: only the events inside count; None for the whole sensor.
         restarts: gaps where the clock began anew; those that show up while batches come count too.
             No data is no standstill: within them nothing is measured.
-        look_back: whether to measure the windows before a rotor was found as well, see
-            `looking_back.look_back`; the classical methods do not. Results come a second or more
+        look_back: whether to measure with later events too, see `looking_back.look_back`: the
+            windows before a rotor was found, and those in which it was not yet known well; the
+            classical methods do not. Results come a second or more
             later then, up to 80 s of a short recording. Without, they are those of a live camera.
         gaps: spans of time whose events are known to be missing, in order and apart; those that
             show up while batches come count too. Rotors are taken to turn on within them.

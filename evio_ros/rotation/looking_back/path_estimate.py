@@ -9,6 +9,9 @@ disc:
   that is not quite round or centred adds to the phase, with factors of standard deviation w:
   w^2 sum_k (2 - 2 cos k d) for a window in which it turns by d.
 
+Of a disc that makes two turns or more, what comes again in every turn is known, see
+`tracking.cyclic_error`: it is taken off, and what turns differ by takes the place of the wobble.
+
 In noise, where the shape of the disc can't be told, its shear s may add a wobble of order 2: with
 amplitude s at a random phase s^2 (1 - cos 2 d).
 """
@@ -21,8 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
+from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN
 from evio_ros.rotation.phase_path.phase_path import PhasePath
 from evio_ros.rotation.tracking.blades import blade_angle, blade_count
+from evio_ros.rotation.tracking.cyclic_error import CyclicError
 from evio_ros.rotation.tracking.speed_uncertainty import within_probability
 from evio_ros.units import RPM_PER_RAD_S
 
@@ -51,6 +56,9 @@ class PathEstimates:
         self.path = path
         self.identity = identity
         self._turns = turns
+        cyclic = _cyclic_error(path)
+        self._cyclic_variance = cyclic.variance if cyclic.is_known else None
+        self._phase = path.phase - np.array([cyclic.at(phase) for phase in path.phase.tolist()])
         bins = len(path.phase)
         self._centers = (np.arange(bins) + 0.5) / bins
         pattern = _pattern(path)
@@ -61,7 +69,7 @@ class PathEstimates:
 
     def phase(self, t_us: int) -> float:
         """Phase in rad at a time inside the path; it stands still before and after."""
-        return float(self._weights(t_us) @ self.path.phase)
+        return float(self._weights(t_us) @ self._phase)
 
     def estimate(self, end_us: int, window_us: int) -> RotorEstimate | None:
         """The rotor over a window; None where the path does not cover it, or says nothing of it."""
@@ -70,17 +78,14 @@ class PathEstimates:
             return None
         early, late = self._weights(start_us), self._weights(end_us)
         path = self.path
-        turned = float((late - early) @ path.phase)
-        disagreement = float(late @ path.disagreement**2 + early @ path.disagreement**2)
-        wobble = sum(2 * (1 - math.cos(order * turned)) for order in WOBBLE_ORDERS)
-        shear = path.shear_doubt**2 * (1 - math.cos(2 * turned))
+        turned = float((late - early) @ self._phase)
         variance = path.smooth.difference_variance(late, early)
-        variance += max(disagreement, WOBBLE_RAD**2 * wobble) + shear
+        variance += self._disc_variance(late, early, turned)
         std = math.sqrt(variance)
         if std >= abs(turned):
             return None
         rpm_per_rad = RPM_PER_RAD_S * 1e6 / window_us
-        phase = float(late @ path.phase)
+        phase = float(late @ self._phase)
         first, last = np.searchsorted(path.counted.t_us, (start_us, end_us))
         return RotorEstimate(
             id=self.identity,
@@ -91,7 +96,7 @@ class PathEstimates:
             blade_count=self._blades,
             angle_rad=(phase + self._blade_angle) % (2 * math.pi),
             angle_std_rad=math.hypot(float(late @ path.disagreement), WOBBLE_RAD),
-            turns=self._turns + (phase - path.phase[0]) / (2 * math.pi),
+            turns=self._turns + (phase - self._phase[0]) / (2 * math.pi),
             center=path.ellipse.center,
             axes=path.ellipse.axes,
             tilt_rad=path.ellipse.tilt_rad,
@@ -102,6 +107,16 @@ class PathEstimates:
             looked_back=True,
         )
 
+    def _disc_variance(self, late: _Real, early: _Real, turned: float) -> float:
+        """Variance that the disc adds to the angle between two times, see the module."""
+        path = self.path
+        disagreement = float(late @ path.disagreement**2 + early @ path.disagreement**2)
+        if self._cyclic_variance is not None:
+            return disagreement + 2 * self._cyclic_variance
+        wobble = sum(2 * (1 - math.cos(order * turned)) for order in WOBBLE_ORDERS)
+        shear = path.shear_doubt**2 * (1 - math.cos(2 * turned))
+        return max(disagreement, WOBBLE_RAD**2 * wobble) + shear
+
     def _weights(self, t_us: int) -> _Real:
         """Weights of the bins' phases, (bins,), that give the phase at a time."""
         bins = len(self._centers)
@@ -111,6 +126,17 @@ class PathEstimates:
         weights = np.zeros(bins)
         weights[low], weights[low + 1] = 1 - (place - low), place - low
         return weights
+
+
+def _cyclic_error(path: PhasePath) -> CyclicError:
+    """What comes again in every turn; nothing is known of it where there are not two turns."""
+    counted, bins = path.counted, len(path.phase)
+    centers = (np.arange(bins) + 0.5) / bins
+    times_s = 1e-6 * np.interp(centers, counted.events.t / COUNT_SPAN, counted.t_us)
+    cyclic = CyclicError()
+    for time_s, phase in zip(times_s.tolist(), path.phase.tolist(), strict=True):
+        cyclic.add(time_s, phase, is_wanted=True)
+    return cyclic
 
 
 def _pattern(path: PhasePath) -> NDArray[np.complex128]:

@@ -18,6 +18,8 @@ from evio_ros.pipeline import measure_batches, measure_source
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.rotation.looking_back.look_back import add_earlier_windows
+from evio_ros.rotation.looking_back.path_estimate import PathEstimates
+from evio_ros.rotation.looking_back.path_search import find_paths
 from evio_ros.sources.base import ClockRestart
 from evio_ros.sources.registry import open_source
 
@@ -119,6 +121,27 @@ def test_turns_and_angle_go_on_over_the_moment_it_was_found(looked_back):
         apart = (after.angle_rad - before.angle_rad) / (2 * np.pi) - turned
         # Any of the blades may be the one that is named.
         assert BLADES * apart == pytest.approx(round(BLADES * apart), abs=0.05)
+
+
+def test_the_path_of_several_turns_is_free_of_what_comes_again(distorted_disc):
+    # Each turn seems to run ahead in its first half and behind in its second.
+    turned = distorted_disc.t * (STEADY_RPM / 60e6)
+    ahead = 0.03 / (2 * np.pi) * np.sin(2 * np.pi * turned)
+    times_us = np.maximum((turned - ahead) * (60e6 / STEADY_RPM), 0).astype(np.int64)
+    columns = distorted_disc.x, distorted_disc.y, distorted_disc.polarity
+    (path,), _ = find_paths(EventBatch(distorted_disc.size, times_us, *columns))
+    assert abs(path.turns) > 5
+    estimates = PathEstimates(path, identity=0)
+    uncorrected, corrected, within = [], [], []
+    for end_us in range(200_000, 1_600_000, 30_000):
+        by_path = path.phase_at(np.array([end_us - 100_000.0, end_us]))
+        uncorrected.append(abs(float(np.diff(by_path)[0]) / (2 * np.pi) * 600 / STEADY_RPM - 1))
+        estimate = estimates.estimate(end_us, 100_000)
+        corrected.append(abs(estimate.rpm / STEADY_RPM - 1))
+        within.append(abs(estimate.rpm - STEADY_RPM) < 2 * estimate.rpm_std)
+    assert np.median(uncorrected) > 0.01
+    assert np.max(corrected) < 0.005
+    assert np.mean(within) > 0.9
 
 
 def test_a_disc_that_does_not_come_round_is_explained():
