@@ -216,8 +216,16 @@ class _HeldMeasurements:
         """Search what is held for paths on none of some discs, and add their estimates."""
         paths, explanations = paths_beside(held, steady)
         for path in paths:
-            self._fill_in(self._estimates_of(path))
+            if not steady or self._is_mostly_sure(path):
+                self._fill_in(self._estimates_of(path))
         self._explain([path.ellipse.box for path in paths], explanations)
+
+    def _is_mostly_sure(self, path: PhasePath) -> bool:
+        """Whether a path gives estimates that are sure: what a disc leaves at its rim does not."""
+        estimates = PathEstimates(path, identity=-1)
+        found = [estimates.estimate(m.t_us, self._window_us) for m in self._held]
+        confidences = [estimate.confidence for estimate in found if estimate is not None]
+        return bool(confidences) and float(np.median(confidences)) >= SURE
 
     def _next(self) -> Measurement:
         measurement = self._held.popleft()
