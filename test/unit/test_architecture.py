@@ -131,7 +131,6 @@ ONE_IMPORTER = {
     "rotation.phase_path.phase_scores": "score and information by kernels; its importer iterates",
     "web.api_page": "the description of an API as a page, whatever the API",
     "training.augmentation": "variations of sequences, whoever learns from them",
-    "rotation.tracking.cyclic_error": "a method of its own: what each turn repeats",
     "rotation.tracking.observed_errors": "a method of its own, with kernels: smoothing",
     "rotation.tracking.lock_detector": "a method of its own: is the rotor seen, and is it one",
     "rotation.tracking.over_dispersion": "a method of its own: noise learned from a rotor itself",
