@@ -2,7 +2,7 @@
 
 python bench/real_takes.py                          as they are, and re-timed to known speeds
 python bench/real_takes.py FOLDER --kind as-it-is   the recordings of another folder, as they are
-python bench/real_takes.py --look-back              with the windows before the disc was found
+python bench/real_takes.py --look-back              with later events, as `evio analyze` does
 python bench/real_takes.py --details                a row for each recording, and each bad estimate
 
 A folder holds recordings `NAME.aedat4`, each with the angle of its disc in `NAME.truth.json`, and

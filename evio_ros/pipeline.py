@@ -90,8 +90,8 @@ def measure_batches(
             No data is no standstill: within them nothing is measured.
         look_back: whether to measure with later events too, see `looking_back.look_back`: the
             windows before a rotor was found, and those in which it was not yet known well; the
-            classical methods do not. Results come a second or more
-            later then, up to 80 s of a short recording. Without, they are those of a live camera.
+            classical methods do not. Results come a second or more later then, up to 80 s of a
+            short recording. Without, they are those of a live camera.
         gaps: spans of time whose events are known to be missing, in order and apart; those that
             show up while batches come count too. Rotors are taken to turn on within them.
 

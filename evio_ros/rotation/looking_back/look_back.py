@@ -38,7 +38,6 @@ from evio_ros.rotation.looking_back.beside_rotors import (
     steady_discs,
 )
 from evio_ros.rotation.looking_back.path_estimate import PathEstimates
-from evio_ros.rotation.phase_path.phase_path import PhasePath
 
 __all__ = ["add_earlier_windows"]
 
@@ -150,10 +149,7 @@ class _HeldMeasurements:
                 continue
             self._known.add(rotor.id)
             known = KnownRotor.of(rotor, tracker)
-            if rotor.id in self._pending:
-                self._pending[rotor.id].rotor = known
-            else:
-                self._pending[rotor.id] = _Pending(known, rotor.t_us)
+            self._pending.setdefault(rotor.id, _Pending(known, rotor.t_us)).rotor = known
 
     def released(self) -> Iterator[Measurement]:
         """Measurements that are held for long enough."""
@@ -216,13 +212,14 @@ class _HeldMeasurements:
         """Search what is held for paths on none of some discs, and add their estimates."""
         paths, explanations = paths_beside(held, steady)
         for path in paths:
-            if not steady or self._is_mostly_sure(path):
-                self._fill_in(self._estimates_of(path))
+            estimates = PathEstimates(path)
+            if not steady or self._is_mostly_sure(estimates):
+                self._number(estimates)
+                self._fill_in(estimates)
         self._explain([path.ellipse.box for path in paths], explanations)
 
-    def _is_mostly_sure(self, path: PhasePath) -> bool:
-        """Whether a path gives estimates that are sure: what a disc leaves at its rim does not."""
-        estimates = PathEstimates(path, identity=-1)
+    def _is_mostly_sure(self, estimates: PathEstimates) -> bool:
+        """Whether a path's estimates are sure: those of what a disc leaves at its rim are not."""
         found = [estimates.estimate(m.t_us, self._window_us) for m in self._held]
         confidences = [estimate.confidence for estimate in found if estimate is not None]
         return bool(confidences) and float(np.median(confidences)) >= SURE
@@ -247,8 +244,9 @@ class _HeldMeasurements:
         """Whether a measurement's window lies in the events that are held."""
         return measurement.t_us - self._window_us >= _step_of(self._held[0]).start_us
 
-    def _estimates_of(self, path: PhasePath) -> PathEstimates:
-        """Estimates along a path; a rotor that was tracked on its disc keeps number and turns."""
+    def _number(self, estimates: PathEstimates) -> None:
+        """Give a path its rotor; one that was tracked on its disc keeps number and turns."""
+        path = estimates.path
         tracked = [
             rotor
             for measurement in self._held
@@ -256,7 +254,8 @@ class _HeldMeasurements:
             if _is_same_disc(rotor, path.ellipse)
         ]
         if not tracked:
-            return PathEstimates(path, self._detector.new_identity())
+            estimates.identity = self._detector.new_identity()
+            return
         # Spun again after a rest, its turns go on from there.
         before = [rotor for rotor in tracked if rotor.t_us <= path.counted.t_us[0]]
         best = (
@@ -265,7 +264,8 @@ class _HeldMeasurements:
             else max(tracked, key=lambda rotor: rotor.confidence)
         )
         since = float(path.phase_at(np.array([best.t_us], np.float64))[0] - path.phase[0])
-        return PathEstimates(path, best.id, best.turns - since / (2 * math.pi))
+        estimates.identity = best.id
+        estimates.turns = best.turns - since / (2 * math.pi)
 
     def _follow_all_back(self) -> None:
         for pending in self._pending.values():
@@ -299,8 +299,7 @@ class _HeldMeasurements:
                 and rotor.confidence >= estimate.confidence
             ]
             if not agreeing:
-                self._held[place] = replace(measurement, rotors=others)
-                self._put(place, estimate)
+                self._put(place, [*others, estimate])
 
     def _explain(self, found: Iterable[Box], explanations: Iterable[Explanation]) -> None:
         """Have the last measurement say why nothing was found in the other places."""
@@ -323,13 +322,12 @@ class _HeldMeasurements:
         if any(estimate.rpm_std > _CLEARLY_BETTER * rotor.rpm_std for rotor in known):
             return
         others = [rotor for rotor in measurement.rotors if rotor.id != estimate.id]
-        self._held[place] = replace(measurement, rotors=others)
-        self._put(place, estimate)
+        self._put(place, [*others, estimate])
 
-    def _put(self, place: int, estimate: RotorEstimate) -> None:
-        measurement = self._held[place]
-        rotors = sorted([*measurement.rotors, estimate], key=lambda rotor: -rotor.confidence)
-        self._held[place] = replace(measurement, rotors=rotors)
+    def _put(self, place: int, rotors: list[RotorEstimate]) -> None:
+        """Have a measurement tell some rotors, the most confident first."""
+        rotors = sorted(rotors, key=lambda rotor: -rotor.confidence)
+        self._held[place] = replace(self._held[place], rotors=rotors)
 
 
 def _step_of(measurement: Measurement) -> EventWindow:

@@ -48,19 +48,21 @@ class PathEstimates:
 
     Args:
         path: of the rotor.
-        identity: number of the rotor.
-        turns: that it has made when the path begins.
+        identity: number of the rotor, -1 until it is known.
+
+    Attributes:
+        path, identity: as given.
+        turns: that the rotor has made when the path begins.
+        start_us, end_us: times of the path.
     """
 
-    def __init__(self, path: PhasePath, identity: int, turns: float = 0.0) -> None:
+    def __init__(self, path: PhasePath, identity: int = -1) -> None:
         self.path = path
         self.identity = identity
-        self._turns = turns
+        self.turns = 0.0
         cyclic = _cyclic_error(path)
         self._cyclic_variance = cyclic.variance if cyclic.is_known else None
         self._phase = path.phase - np.array([cyclic.at(phase) for phase in path.phase.tolist()])
-        bins = len(path.phase)
-        self._centers = (np.arange(bins) + 0.5) / bins
         pattern = _pattern(path)
         self._blades = blade_count(pattern, _MAXIMUM_BLADES)
         self._blade_angle = blade_angle(pattern.sum(axis=0), max(self._blades, 1))
@@ -96,7 +98,7 @@ class PathEstimates:
             blade_count=self._blades,
             angle_rad=(phase + self._blade_angle) % (2 * math.pi),
             angle_std_rad=math.hypot(float(late @ path.disagreement), WOBBLE_RAD),
-            turns=self._turns + (phase - self._phase[0]) / (2 * math.pi),
+            turns=self.turns + (phase - self._phase[0]) / (2 * math.pi),
             center=path.ellipse.center,
             axes=path.ellipse.axes,
             tilt_rad=path.ellipse.tilt_rad,
@@ -119,7 +121,7 @@ class PathEstimates:
 
     def _weights(self, t_us: int) -> _Real:
         """Weights of the bins' phases, (bins,), that give the phase at a time."""
-        bins = len(self._centers)
+        bins = len(self._phase)
         place = float(self.path.counted.at(np.array([t_us], np.float64))[0]) * bins - 0.5
         # The outer halves of the first and last bin go on straight.
         low = min(max(math.floor(place), 0), bins - 2)
