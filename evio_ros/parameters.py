@@ -118,11 +118,13 @@ def parameter(
 
 
 def refuse_unknown(name: str, known: Collection[str]) -> None:
-    """Raise ParameterError where `name` is not `known`, with the nearest name or all names."""
+    """Raise ParameterError where `name` is not `known`, with names like it, or else all."""
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+    near = difflib.get_close_matches(name, known, n=1) or sorted(
+        one for one in known if name in one
+    )
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
     raise ParameterError(f"{name}: no such parameter; {hint}")
 
 

@@ -25,6 +25,7 @@ from rosbags.rosbag1 import Writer as Rosbag1Writer
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Rosbag2Writer
 from rosbags.typesys.store import Typestore
+from scipy.io import savemat
 
 from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.bag_messages import message_types, ros1_message_types
@@ -221,6 +222,21 @@ def hdf5_records(path: Path, events: list[Event]) -> None:
         file.create_dataset("CD/events", data=records).attrs.update(width=640, height=480)
 
 
+def mat_of_variables(path: Path, events: list[Event]) -> None:
+    t, x, y, p = np.array(events)[:, :, None].transpose(1, 0, 2)
+    with path.open("wb") as file:
+        savemat(file, {"ts": t, "x": x, "y": y, "pol": p == 1, "sensor_size": [480, 640]})
+
+
+def mat_of_aedat_tools(path: Path, events: list[Event]) -> None:
+    t, x, y, p = np.array(events).T
+    polarity = {"timeStamp": t.astype(np.uint64), "x": x, "y": y, "polarity": p == 1}
+    info = {"deviceAddressSpace": [640.0, 480.0], "source": "Davis640"}
+    with path.open("wb") as file:
+        aedat = {"info": info, "data": {"polarity": polarity, "imu6": {"gyroX": np.zeros(9)}}}
+        savemat(file, {"aedat": aedat}, do_compression=True)
+
+
 def of_faery(file_type: str) -> Maker:
     def make(path: Path, events: list[Event]) -> None:
         faery = pytest.importorskip("faery")
@@ -253,6 +269,8 @@ MAKERS: dict[str, Maker] = {
     "HDF5 coded by ECF": ecf_file,
     "NPY of records": npy_records,
     "NPY of a matrix": npy_matrix,
+    "MATLAB": mat_of_variables,
+    "MATLAB of AedatTools": mat_of_aedat_tools,
     "AEDAT 1": aedat1,
     "AEDAT 2": aedat2,
     "AEDAT 3": aedat3,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evio_ros.cli.named_values import named_values
+from evio_ros.cli.detector_options import Settings, detector_settings
 from evio_ros.cli.section import (
     Duration,
     Region,
@@ -63,15 +63,7 @@ def analyze(
         int,
         typer.Option(help="Blades of a rotor, for the classical methods; 0 counts blade passes."),
     ] = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="A parameter of the rotation detector, named as in docs/parameters.md; may be "
-            "given several times.",
-        ),
-    ] = None,
+    settings: Settings = None,
     causal: Annotated[
         bool,
         typer.Option(
@@ -216,7 +208,6 @@ def _parameters(
 ) -> DetectorSettings | ClassicalDetectorParameters:
     from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
     from evio_ros.rotation.classical.registry import CLASSICAL_METHODS
-    from evio_ros.rotation.detector_parameters import DetectorSettings
     from evio_ros.rotation.window_parameters import window_and_step
 
     if method != _PHASE and method not in CLASSICAL_METHODS:
@@ -230,11 +221,7 @@ def _parameters(
     else:
         step_us = microseconds("--step-ms", step_ms, "ms")
     if method == _PHASE:
-        described = DetectorSettings.describe()
-        # These have options of their own.
-        del described["window_us"], described["step_us"]
-        changes = named_values("--set", settings, described)
-        return DetectorSettings().replaced({"window_us": window_us, "step_us": step_us, **changes})
+        return detector_settings(window_us, step_us, settings)
     if settings:
         raise ParameterError(f"--set: {method} has no such parameters; {_PHASE} has")
     return ClassicalDetectorParameters(

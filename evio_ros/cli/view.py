@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evio_ros.cli.detector_options import Settings, detector_settings
 from evio_ros.cli.section import Start, microseconds
 from evio_ros.errors import EvioError, ParameterError
 
@@ -52,6 +53,7 @@ def view(
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
     ] = True,
     window_ms: Annotated[float, typer.Option(help="Length of the measured window.")] = 100.0,
+    settings: Settings = None,
     rate: Annotated[
         float, typer.Option(help="Speed of the replay; 0 for as fast as it is measured.", min=0.0)
     ] = 1.0,
@@ -66,12 +68,11 @@ def view(
     Example: evio view scene:drone_idle --rate 0.5
     """
     from evio_ros.playback.replay import ReplayParameters
-    from evio_ros.rotation.detector_parameters import RotationDetectorParameters
     from evio_ros.rotation.window_parameters import window_and_step
 
     parameters, token = _web_parameters(host, port, token_file)
     window_us, step_us = window_and_step(microseconds("--window-ms", window_ms, "ms"))
-    detector = RotationDetectorParameters(window_us=window_us, step_us=step_us)
+    detector = detector_settings(window_us, step_us, settings or [])
     start_us = microseconds("--start", start, "s")
     replay = ReplayParameters(rate=float(rate), loop=loop, start_us=start_us)
     try:

@@ -3,7 +3,8 @@
 norfair counts in frames. Windows may be skipped, and sensor time goes on all the same, so filters
 predict over the time that has passed: a constant velocity with white noise of the acceleration
 (Bar-Shalom, Li and Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001,
-section 6.2.2). Boxes of different classes are never one.
+section 6.2.2). Boxes of different classes are never one. A track needs one probable box to begin
+and goes on with less probable ones (Zhang et al., "ByteTrack", ECCV 2022).
 """
 
 from __future__ import annotations
@@ -62,6 +63,13 @@ class TrackingParameters(Parameters):
     )
     windows_to_begin: int = parameter(
         3, minimum=1, maximum=100, read_only=True, doc="So many windows must see a track first."
+    )
+    score_to_begin: float = parameter(
+        0.7,
+        minimum=0.0,
+        maximum=1.0,
+        read_only=True,
+        doc="One box of a track must be as probable as this; others keep it alive.",
     )
     windows_to_end: int = parameter(
         10, minimum=1, maximum=1000, read_only=True, doc="So many windows may miss a track."
@@ -127,6 +135,8 @@ class ObjectTracker:
         self._clock = _Clock()
         self._tracker = self._make_tracker()
         self._t_us: int | None = None
+        # norfair's numbers of the tracks, begun or not, that had a box which is probable enough.
+        self._probable: set[int] = set()
 
     def update(self, t_us: int, boxes: Boxes, appearances: _Real | None = None) -> list[Track]:
         """Take in the boxes of a moment.
@@ -159,11 +169,24 @@ class ObjectTracker:
             for i in range(len(boxes))
         ]
         tracked = self._tracker.update(detections)
-        return sorted((_track(one, t_us) for one in tracked), key=lambda track: track.id)
+        self._note_probable()
+        tracks = [_track(one, t_us) for one in tracked if one.initializing_id in self._probable]
+        return sorted(tracks, key=lambda track: track.id)
+
+    def _note_probable(self) -> None:
+        """Note which tracks, begun or not, have had a probable box; forget those that ended."""
+        living = self._tracker.tracked_objects
+        self._probable &= {one.initializing_id for one in living}
+        self._probable |= {
+            one.initializing_id
+            for one in living
+            if one.last_detection.scores[0] >= self.parameters.score_to_begin
+        }
 
     def reset(self) -> None:
         """Forget all tracks; numbers go on counting."""
         self._tracker.tracked_objects = []
+        self._probable.clear()
         self._t_us = None
 
     def _make_tracker(self) -> Any:

@@ -23,7 +23,6 @@ _BEGINNINGS = (
     (b"# .PCD", "a PCD point cloud"),
     (b"%PDF", "a PDF document"),
     (b"\x7fELF", "a program"),
-    (b"MATLAB 5.0 MAT-file", "a MATLAB file; save its columns by scipy.io.loadmat and numpy.savez"),
     (b"PAR1", "an Apache Parquet file; polars reads it, and can write it as CSV"),
     (b"ARROW1", "an Apache Arrow file; polars reads it, and can write it as CSV"),
     (b"\xff\xff\xff\xff", "an Apache Arrow stream"),

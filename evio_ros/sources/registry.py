@@ -26,6 +26,7 @@ FILE_FORMATS = (
     "hdf5:Hdf5File",
     "npz:NpzFile",
     "npy:NpyFile",
+    "mat:MatFile",
     "aedat4:Aedat4File",
     "aedat3:Aedat3File",
     "aedat2:Aedat2File",

@@ -11,7 +11,7 @@ from evio_ros.explanation import of_late, rotors_in_view
 from evio_ros.playback.live import Player, player_of
 from evio_ros.playback.replay import ReplayParameters
 from evio_ros.rotation.detector import RotationDetector
-from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.rotation.detector_parameters import DetectorSettings
 from evio_ros.sources.base import EventSource, SeekableSource, SourceStatistics
 from evio_ros.thinning import Thinner
 from evio_ros.web.data_source import ControlError, NodeParameter, PlaybackState
@@ -32,7 +32,7 @@ class RecordingSource:
     Args:
         source: the recording or camera; a camera is closed with this, a recording is left open.
         path: its name, for people.
-        parameters: of the detector.
+        settings: of the detector.
         replay: pace of a recording; its window is that of the detector's step.
 
     Attributes:
@@ -47,7 +47,7 @@ class RecordingSource:
         self,
         source: EventSource,
         path: str,
-        parameters: RotationDetectorParameters,
+        settings: DetectorSettings,
         replay: ReplayParameters,
     ) -> None:
         self.view = LiveView()
@@ -55,11 +55,11 @@ class RecordingSource:
         self.title = path.rstrip("/").rpartition("/")[2]
         self._source = source
         self._path = path
-        self._parameters = parameters
+        self._settings = settings
         self._replay = dataclasses.replace(
-            replay, window_us=parameters.step_us, maximum_events=_MOST_EVENTS
+            replay, window_us=settings.step_us, maximum_events=_MOST_EVENTS
         )
-        self._detector = RotationDetector(source.size, parameters)
+        self._detector = RotationDetector(source.size, *settings)
         self._thinner = Thinner()
         self._windows = self._events = 0
         self._reported_s = 0.0
@@ -174,7 +174,7 @@ class RecordingSource:
     def _take(self, window: EventWindow, is_fresh: bool) -> None:
         """Measure and show a window."""
         if is_fresh:
-            self._detector = RotationDetector(self._source.size, self._parameters)
+            self._detector = RotationDetector(self._source.size, *self._settings)
             self.view.clear()
         self._has_ended = False
         rotors = self._detector.process(window)
@@ -184,7 +184,7 @@ class RecordingSource:
         self.view.put_state(
             StateSample(
                 t_us=window.end_us,
-                window_us=self._parameters.window_us,
+                window_us=self._settings.window_us,
                 events=len(window.events),
                 rotors=tuple(ShownRotor(rotor) for rotor in rotors),
                 stamp_s=time.time(),

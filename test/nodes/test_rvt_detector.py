@@ -70,6 +70,7 @@ def settings(model, **more):
         "network.threads": 1,
         "minimum_score": 0.05,
         "tracking.windows_to_begin": 1,
+        "tracking.score_to_begin": 0.0,
         **more,
     }
 

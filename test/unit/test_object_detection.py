@@ -115,7 +115,9 @@ def test_only_wanted_classes_are_given_and_unknown_ones_refused(network):
 def test_tracks_by_appearance_and_without_are_both_objects(network):
     size = SensorSize(100, 60)
     for reach in (0.0, 0.5):
-        tracking = TrackingParameters(windows_to_begin=1, appearance_distance=reach)
+        tracking = TrackingParameters(
+            windows_to_begin=1, score_to_begin=0.0, appearance_distance=reach
+        )
         detector = ObjectDetector(
             size, network, ObjectDetectionParameters(minimum_score=0.05), tracking
         )

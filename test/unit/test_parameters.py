@@ -131,6 +131,7 @@ def test_a_text_that_is_no_value_is_refused(name, text, message):
     ("name", "hint"),
     [
         ("windows_us", "did you mean window_us?"),
+        ("i", "did you mean gain or side or wild or window_us?"),
         ("zzz", "known are gain, name, side, wild, window_us"),
     ],
 )

@@ -30,6 +30,7 @@ _PAIRS = (
     "imagesize",
     "imageresolution",
     "framesize",
+    "deviceaddressspace",
     "size",
 )
 _NAMES = frozenset([*_PAIRS, *(name for pair in _SIDES for name in pair)])

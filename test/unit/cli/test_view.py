@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,18 @@ def get(address: str, path: str, **headers: str) -> tuple[int, bytes]:
     content = response.read()
     connection.close()
     return response.status, content
+
+
+@pytest.mark.parametrize(("fastest_hz", "found"), [(30, 1), (5, 0)])
+def test_parameters_of_the_detector_can_be_set(shown, fastest_hz, found):
+    process, address = shown("--rate", 0, "--set", f"acquisition.maximum_speed_hz={fastest_hz}")
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while not (told := json.loads(get(address, "/api/status")[1]))["playback"]["is_at_end"]:
+        assert time.monotonic() < deadline_s, told
+        time.sleep(0.05)
+    assert len(told["rotors"]) == found
+    process.send_signal(signal.SIGINT)
+    process.wait(TIMEOUT_S)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +90,8 @@ def test_others_need_the_token_that_is_printed(shown):
         (("fan.dat", "--start", 1000), "past the recording's end"),
         (("fan.dat", "--window-ms", "nan"), "--window-ms: nan is not a finite number"),
         (("fan.dat", "--start", -1), "start_us: -1000000 is below the minimum 0"),
+        (("fan.dat", "--set", "maximum_speed"), "--set: 'maximum_speed' is not NAME=VALUE"),
+        (("fan.dat", "--set", "contrast=1"), "contrast: no such parameter; did you mean "),
         (("fan.dat", "--host", "no.such.host.invalid"), "cannot listen on no.such.host.invalid"),
         (("fan.dat", "--token-file", "missing"), "missing"),
     ],

@@ -8,11 +8,11 @@ from evio_ros.detection.object_tracker import ObjectTracker, TrackingParameters
 from evio_ros.errors import ParameterError
 
 
-def boxes(centers, labels=None, half=15.0):
+def boxes(centers, labels=None, half=15.0, score=0.8):
     centers = np.asarray(centers, np.float64).reshape(-1, 2)
     corners = np.concatenate((centers - half, centers + half), axis=1)
     chosen = np.zeros(len(centers), np.int64) if labels is None else np.asarray(labels)
-    return Boxes(corners, np.full(len(centers), 0.8), chosen)
+    return Boxes(corners, np.full(len(centers), score), chosen)
 
 
 def center_of(track):
@@ -60,6 +60,29 @@ def test_a_track_ends_when_it_is_missed():
     lengths = [len(tracker.update(50_000 * step, boxes([]))) for step in range(10, 20)]
     assert lengths[0] == 1
     assert lengths[-1] == 0
+
+
+@pytest.mark.parametrize("probable", [0, 1, 6])
+def test_a_track_begins_with_one_probable_box_and_goes_on_with_others(probable):
+    tracker = ObjectTracker(TrackingParameters(windows_to_begin=3, score_to_begin=0.6))
+    begun = [
+        bool(
+            tracker.update(50_000 * step, boxes([[50, 50]], score=0.9 if step == probable else 0.4))
+        )
+        for step in range(12)
+    ]
+    assert begun == [step >= max(probable, 2) for step in range(12)]
+
+
+def test_what_is_never_probable_is_no_track_and_frees_its_memory():
+    tracker = ObjectTracker(TrackingParameters(score_to_begin=0.6, windows_to_end=2))
+    for step in range(10):
+        assert not tracker.update(50_000 * step, boxes([[50, 50]], score=0.5))
+    # Elsewhere, another one: that the first was seen for long is no help to it.
+    found = [
+        len(tracker.update(50_000 * step, boxes([[300, 300]], score=0.7))) for step in range(10, 20)
+    ]
+    assert found == [0, 0] + 8 * [1]
 
 
 @pytest.mark.parametrize(("reach", "numbers"), [(0.0, {1, 2}), (0.3, {1})])

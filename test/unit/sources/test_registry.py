@@ -44,7 +44,6 @@ def archive(kind) -> bytes:
         (b"RIFF\x10\0\0\0AVI LIST", "a RIFF file of AVI: video, sound or picture"),
         (b"\x1aE\xdf\xa3" + bytes(99), "a Matroska or WebM video"),
         (b"#!AER-DAT7.5\r\n" + bytes(99), "AEDAT 7.5, a version that is not known here"),
-        (b"MATLAB 5.0 MAT-file, Platform: GLNXA64", "a MATLAB file; save its columns by scipy"),
         (b"\x80\x04\x95\x10" + bytes(99), "a Python pickle, which is never read"),
         (archive("a.txt"), "text, which begins with '0'"),
         (archive("model/data.pkl"), "pickled objects, which are never read"),

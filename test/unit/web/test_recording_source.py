@@ -11,7 +11,7 @@ from web_desk import wait_until
 
 from evio_ros.errors import ParameterError
 from evio_ros.playback.replay import ReplayParameters
-from evio_ros.rotation.detector_parameters import RotationDetectorParameters
+from evio_ros.rotation.detector_parameters import DetectorSettings
 from evio_ros.sources.base import SeekableSource
 from evio_ros.sources.registry import open_recording
 from evio_ros.web.data_source import ControlError
@@ -26,7 +26,7 @@ def recording(fan_recording) -> Iterator[SeekableSource]:
 
 def shown(recording: SeekableSource, **pace: float | bool | int) -> RecordingSource:
     replay = ReplayParameters(**pace)  # type: ignore[arg-type]
-    return RecordingSource(recording, "/data/fan.dat", RotationDetectorParameters(), replay)
+    return RecordingSource(recording, "/data/fan.dat", DetectorSettings(), replay)
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""Options by which a verb sets up the rotation detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evio_ros.cli.named_values import named_values
+
+if TYPE_CHECKING:
+    from evio_ros.rotation.detector_parameters import DetectorSettings
+
+__all__ = ["Settings", "detector_settings"]
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A parameter of the rotation detector, named as in docs/parameters.md; may be "
+        "given several times.",
+    ),
+]
+
+
+def detector_settings(window_us: int, step_us: int, given: Sequence[str]) -> DetectorSettings:
+    """The detector's parameters by --set, and what has options of its own.
+
+    Raises:
+        ParameterError: where there is no such parameter, or a value is of another type or out of
+            range.
+    """
+    from evio_ros.rotation.detector_parameters import DetectorSettings
+
+    lengths = {"window_us": window_us, "step_us": step_us}
+    described = DetectorSettings.describe()
+    known = {name: one for name, one in described.items() if name not in lengths}
+    return DetectorSettings().replaced({**lengths, **named_values("--set", given, known)})

@@ -1,0 +1,156 @@
+"""MAT files of MATLAB's level 5, which versions up to 7.2 and scipy.io.savemat write.
+
+Columns t, x, y, p as variables or fields of a structure at any depth, as AedatTools leaves them in
+`aedat.data.polarity`, or one matrix with a row for each event. All variables are held in memory;
+scipy reads them and runs nothing that is in the file. Files of version 7.3 are HDF5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from evio_ros.errors import EventError, SourceError
+from evio_ros.events import SensorSize
+from evio_ros.sources.readers.event_file import open_packed_file
+from evio_ros.sources.readers.event_table import (
+    EventTable,
+    column_table,
+    matrix_table,
+    unnamed_table,
+)
+from evio_ros.sources.readers.file_start import FileStart
+from evio_ros.sources.readers.named_geometry import geometry_of
+from evio_ros.sources.readers.table_recording import TableRecording, one_line
+
+__all__ = ["MatFile"]
+
+_SIGNATURE = b"MATLAB 5.0 MAT-file"
+_DEEPEST = 8
+_MOST_SHOWN = 6
+
+_Structure = dict[str, Any]
+
+
+class MatFile(TableRecording):
+    """A recording in a MAT file.
+
+    Args:
+        path: name of the file.
+        size: geometry; None for the file's, or where it has none, a guess.
+        time_unit: what times are; None for what the file says, or a guess.
+    """
+
+    format_name = "MATLAB"
+    keeps = "events, geometry"
+    loses = "all other variables"
+
+    @classmethod
+    def recognises(cls, start: FileStart) -> bool:
+        """Whether the file begins as MAT files of level 5 do."""
+        return start.data.startswith(_SIGNATURE)
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _prepare(self) -> SensorSize | None:
+        structures = list(_structures(self._variables()))
+        refused: list[str] = []
+        found = {}
+        for holders in structures:
+            for name, table in _tables(*holders[0], refused):
+                found[name] = table, [values for _, values in holders]
+        if not found:
+            names = ", ".join(_names(structures)[:_MOST_SHOWN]) or "nothing"
+            reason = f"has no columns t, x, y, p and no table of them; it holds {names}"
+            raise SourceError(self.path, refused[0] if refused else reason)
+        place = next((name for name, (table, _) in found.items() if table.event_count), "")
+        table, holders_of_it = found[place]
+        others = [name or "the variables" for name in found if name != place]
+        if others:
+            self.remarks.append(f"{place} is read; there are events in {', '.join(others)} as well")
+        self._set_table(table)
+        return self._declared_size(holders_of_it)
+
+    def _variables(self) -> _Structure:
+        """All variables, structures as dictionaries."""
+        from scipy.io import loadmat
+
+        unpacked = open_packed_file(self.path)
+        try:
+            return dict(loadmat(unpacked or self.path, simplify_cells=True))
+        except Exception as error:  # the library lets through whatever it meets
+            raise SourceError(
+                self.path, f"cannot be read as a MAT file: {one_line(error)}"
+            ) from None
+        finally:
+            if unpacked is not None:
+                unpacked.close()
+
+    def _declared_size(self, holders: list[_Structure]) -> SensorSize | None:
+        """The geometry that the structures around the events name, or one beside these."""
+        try:
+            sizes = (
+                geometry_of(_small(values))
+                for holder in holders
+                for values in (holder, *(one for one in holder.values() if isinstance(one, dict)))
+            )
+            return next((size for size in sizes if size is not None), None)
+        except EventError as error:
+            raise SourceError(self.path, f"the geometry is impossible: {error}") from None
+
+
+def _structures(variables: _Structure) -> Iterator[list[tuple[str, _Structure]]]:
+    """Each structure of a file with its name, and behind it those that hold it."""
+    waiting = [[("", variables)]]
+    while waiting:
+        holders = waiting.pop(0)
+        yield holders
+        name, values = holders[0]
+        if len(holders) <= _DEEPEST:
+            prefix = f"{name}." if name else ""
+            waiting += [
+                [(prefix + key, value), *holders]
+                for key, value in values.items()
+                if isinstance(value, dict)
+            ]
+
+
+def _tables(name: str, values: _Structure, refused: list[str]) -> Iterator[tuple[str, EventTable]]:
+    """What events a structure holds: in its columns, else in a matrix of it."""
+    arrays = {key: value for key, value in values.items() if isinstance(value, np.ndarray)}
+    try:
+        table: EventTable | None = column_table(arrays)
+        if table is not None:
+            yield name, table
+            return
+        matrices = {key: matrix_table(array) for key, array in arrays.items()}
+        for key, matrix in matrices.items():
+            if matrix is not None:
+                yield f"{name}.{key}" if name else key, matrix
+        if not any(matrices.values()) and (table := unnamed_table(arrays)) is not None:
+            yield name, table
+    except EventError as error:
+        refused.append(str(error))
+
+
+def _names(structures: list[list[tuple[str, _Structure]]]) -> list[str]:
+    """Names of all that a file holds but structures."""
+    return [
+        f"{name}.{key}" if name else key
+        for (name, values), *_ in structures
+        for key, value in values.items()
+        if not isinstance(value, dict) and not key.startswith("__")
+    ]
+
+
+def _small(values: _Structure) -> _Structure:
+    """The numbers and texts among some values that can tell a geometry."""
+    return {
+        key: value if isinstance(value, str) else np.ravel(value)
+        for key, value in values.items()
+        if isinstance(value, str | int | float)
+        or (isinstance(value, np.ndarray) and value.dtype.kind in "iufU" and value.size <= 4)
+    }
