@@ -272,7 +272,7 @@ class ObjectDetector:
         corners[:, ::2] = np.clip(corners[:, ::2], 0, self.size.width)
         corners[:, 1::2] = np.clip(corners[:, 1::2], 0, self.size.height)
         inside = (corners[:, 2:] > corners[:, :2]).all(axis=1)
-        boxes = Boxes(corners[inside], found.scores[inside], found.labels[inside])
+        boxes = Boxes(corners, found.scores, found.labels)[inside]
         if not self._by_appearance:
             return boxes, None
         return boxes, appearances(self.network.features(APPEARANCE_STAGE), found.corners[inside])

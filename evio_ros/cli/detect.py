@@ -35,6 +35,14 @@ def detect(
     score: Annotated[
         float, typer.Option(help="Boxes that are less probable are dropped.", min=0.0, max=1.0)
     ] = 0.3,
+    score_to_begin: Annotated[
+        float,
+        typer.Option(
+            help="One box of a track must be as probable as this; others keep it alive.",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = 0.7,
     backend: Annotated[
         str,
         typer.Option(help="What runs it: auto, eager, traced, openvino, onnxruntime or cuda."),
@@ -54,18 +62,20 @@ def detect(
     """
     from evio_ros.cli.progress import progress_bar
     from evio_ros.detection.network import NetworkParameters, open_network
+    from evio_ros.detection.object_tracker import TrackingParameters
     from evio_ros.object_detection import ObjectDetectionParameters, ObjectDetector
     from evio_ros.sources.registry import open_recording
     from evio_ros.windowing import windows
 
     parameters = ObjectDetectionParameters(minimum_score=score)
+    tracking = TrackingParameters(score_to_begin=score_to_begin)
     seen: dict[int, _Sighting] = {}
     with ExitStack() as stack:
         source = stack.enter_context(open_recording(recording, time_unit=time_unit))
         _, network = open_network(NetworkParameters(model, backend))
         if network.remark:
             typer.echo(f"evio: {network.remark}; {network.backend} is taken", err=True)
-        detector = ObjectDetector(source.size, network, parameters)
+        detector = ObjectDetector(source.size, network, parameters, tracking)
         start_us, end_us = section_of(source, start, duration)
         source.seek(start_us)
         file = _open_lines(stack, json_path)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from evio_ros.training.average_precision import DetectionQuality
+    from evio_ros.training.average_precision import QualityAtScore
+    from evio_ros.training.evaluation import ModelQuality
 
 __all__ = ["evaluate"]
 
@@ -77,23 +78,24 @@ def evaluate(
         typer.echo(line)
 
 
-def _facts(quality: DetectionQuality, classes: tuple[str, ...]) -> dict[str, object]:
+def _facts(quality: ModelQuality, classes: tuple[str, ...]) -> dict[str, object]:
     def by_class(figures: tuple[float, ...]) -> dict[str, float | None]:
         return {name: _known(value) for name, value in zip(classes, figures, strict=True)}
 
+    def facts_at(at: QualityAtScore) -> dict[str, object]:
+        return {
+            "recall": by_class(at.recall),
+            "precision": by_class(at.precision),
+            "false_alarms_a_minute": _known(at.false_alarms_a_minute),
+        }
+
+    boxes = quality.boxes
     return {
-        "ap50": by_class(quality.ap50),
-        "ap50_published": by_class(quality.ap50_published),
-        "ap": quality.ap,
-        "at_score": [
-            {
-                "score": at.score,
-                "recall": by_class(at.recall),
-                "precision": by_class(at.precision),
-                "false_alarms_a_minute": _known(at.false_alarms_a_minute),
-            }
-            for at in quality.at_score
-        ],
+        "ap50": by_class(boxes.ap50),
+        "ap50_published": by_class(boxes.ap50_published),
+        "ap": boxes.ap,
+        "at_score": [{"score": at.score, **facts_at(at)} for at in boxes.at_score],
+        "tracks": facts_at(quality.tracks),
     }
 
 
@@ -102,20 +104,25 @@ def _known(value: float) -> float | None:
     return value if value >= 0 else None
 
 
-def _lines(quality: DetectionQuality, classes: tuple[str, ...]) -> Iterator[str]:
+def _lines(quality: ModelQuality, classes: tuple[str, ...]) -> Iterator[str]:
+    boxes = quality.boxes
+    rows = [("AP50", boxes.ap50), ("AP50, published sizes", boxes.ap50_published)]
+    for at in boxes.at_score:
+        rows += [
+            (f"recall at {at.score:g}", at.recall),
+            (f"precision at {at.score:g}", at.precision),
+        ]
+    rows += [
+        ("recall of tracks", quality.tracks.recall),
+        ("precision of tracks", quality.tracks.precision),
+    ]
     yield f"{'':24}" + "".join(f"{name:>10}" for name in classes)
-    for title, figures in (
-        ("AP50", quality.ap50),
-        ("AP50, published sizes", quality.ap50_published),
-    ):
+    for title, figures in rows:
         yield f"{title:24}" + "".join(_cell(value) for value in figures)
-    for at in quality.at_score:
-        yield f"{f'recall at {at.score:g}':24}" + "".join(_cell(value) for value in at.recall)
-        yield f"{f'precision at {at.score:g}':24}" + "".join(_cell(v) for v in at.precision)
-    yield f"AP (0.5 to 0.95), all classes: {quality.ap:.3f}"
-    yield "false alarms a minute in scenes without objects: " + ", ".join(
-        f"{at.false_alarms_a_minute:.1f} at {at.score:g}" for at in quality.at_score
-    )
+    yield f"AP (0.5 to 0.95), all classes: {boxes.ap:.3f}"
+    alarms = [f"{at.false_alarms_a_minute:.1f} at {at.score:g}" for at in boxes.at_score]
+    alarms.append(f"{quality.tracks.false_alarms_a_minute:.1f} of tracks")
+    yield f"false alarms a minute in scenes without objects: {', '.join(alarms)}"
 
 
 def _cell(value: float) -> str:

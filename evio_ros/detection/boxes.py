@@ -33,6 +33,10 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Boxes:
+        """Some of the boxes, by a mask or by their numbers."""
+        return Boxes(self.corners[chosen], self.scores[chosen], self.labels[chosen])
+
 
 def kept_boxes(
     predictions: NDArray[np.floating], minimum_score: float, maximum_overlap: float, most: int
@@ -66,7 +70,7 @@ def kept_boxes(
     corners = _corners(predictions[places, :_OBJECT].astype(np.float64))
     scores, labels = scores[places].astype(np.float64), labels[places].astype(np.int64)
     kept = _suppressed(corners, scores, labels, maximum_overlap)[:most]
-    return Boxes(corners[kept], scores[kept], labels[kept])
+    return Boxes(corners, scores, labels)[kept]
 
 
 def overlaps(boxes: _Real, others: _Real) -> _Real:

@@ -18,7 +18,7 @@ import numpy as np
 from evio_ros.detection.boxes import Boxes, overlaps
 from evio_ros.errors import ParameterError
 
-__all__ = ["DetectionQuality", "quality_of", "require_coco"]
+__all__ = ["DetectionQuality", "QualityAtScore", "quality_at_score", "quality_of", "require_coco"]
 
 _AP, _AP50 = 0, 1
 """Places in COCO's list of figures."""
@@ -89,20 +89,32 @@ def quality_of(
         raise ParameterError("truth, found and is_empty are of different lengths")
     kinds = range(classes)
     large_truth = [rows[_is_large(rows[:, 1:])] for rows in truth]
-    large_found = [_chosen(boxes, _is_large(boxes.corners)) for boxes in found]
-    hits = [_hits(rows, boxes) for rows, boxes in zip(truth, found, strict=True)]
+    large_found = [boxes[_is_large(boxes.corners)] for boxes in found]
     return DetectionQuality(
         tuple(_ap(truth, found, [kind])[_AP50] for kind in kinds),
         tuple(_ap(large_truth, large_found, [kind])[_AP50] for kind in kinds),
         _ap(truth, found, list(kinds))[_AP],
         tuple(
-            QualityAtScore(
-                score,
-                *_recall_and_precision(truth, found, hits, classes, score),
-                _false_alarms(found, window_us, score, is_empty),
-            )
+            quality_at_score(truth, found, classes, window_us, score, is_empty)
             for score in minimum_scores
         ),
+    )
+
+
+def quality_at_score(
+    truth: Sequence[np.ndarray],
+    found: Sequence[Boxes],
+    classes: int,
+    window_us: int,
+    minimum_score: float,
+    is_empty: Sequence[bool],
+) -> QualityAtScore:
+    """Compare the found boxes of a score or more with true ones; see `quality_of`."""
+    hits = [_hits(rows, boxes) for rows, boxes in zip(truth, found, strict=True)]
+    return QualityAtScore(
+        minimum_score,
+        *_recall_and_precision(truth, found, hits, classes, minimum_score),
+        _false_alarms(found, window_us, minimum_score, is_empty),
     )
 
 
@@ -111,10 +123,6 @@ def _is_large(corners: np.ndarray) -> np.ndarray:
     sides = corners[:, 2:] - corners[:, :2]
     large: np.ndarray = (sides >= _PUBLISHED_SIDE_PX).all(axis=1)
     return large & (np.hypot(sides[:, 0], sides[:, 1]) >= _PUBLISHED_DIAGONAL_PX)
-
-
-def _chosen(boxes: Boxes, places: np.ndarray) -> Boxes:
-    return Boxes(boxes.corners[places], boxes.scores[places], boxes.labels[places])
 
 
 def _hits(truth: np.ndarray, boxes: Boxes) -> np.ndarray:

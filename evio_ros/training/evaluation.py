@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evio_ros.detection.boxes import kept_boxes
+import numpy as np
+
+from evio_ros.detection.boxes import Boxes, kept_boxes
 from evio_ros.detection.inference import inference_of
+from evio_ros.detection.object_tracker import ObjectTracker
 from evio_ros.detection.rvt_configuration import RvtConfiguration
 from evio_ros.errors import ParameterError
-from evio_ros.training.average_precision import DetectionQuality, quality_of, require_coco
+from evio_ros.object_detection import ObjectDetectionParameters
+from evio_ros.training.average_precision import (
+    DetectionQuality,
+    QualityAtScore,
+    quality_at_score,
+    quality_of,
+    require_coco,
+)
 from evio_ros.training.random_scene import CLASSES
 from evio_ros.training.sequences import kept_sequence, random_sequence
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["evaluate_model"]
+__all__ = ["ModelQuality", "evaluate_model"]
 
 _LEAST_SCORE = 0.01
 """Average precision looks at boxes of all scores; what is below changes it by nothing."""
 _MOST_OVERLAP = 0.45
 _MOST_BOXES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ModelQuality:
+    """How good a network is.
+
+    Attributes:
+        boxes: what it finds in single windows.
+        tracks: those that the tracker makes of it and that a window has seen, with the parameters
+            that node and command line have by themselves; any score.
+    """
+
+    boxes: DetectionQuality
+    tracks: QualityAtScore
 
 
 def evaluate_model(
@@ -36,8 +61,8 @@ def evaluate_model(
     backend: str = "auto",
     folder: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
-) -> DetectionQuality:
-    """Average precision and false alarms of a network over random scenes.
+) -> ModelQuality:
+    """Average precision and false alarms of a network, and of its tracks, over random scenes.
 
     Args:
         configuration, weights: the network.
@@ -61,7 +86,10 @@ def evaluate_model(
             f"the scenes show {', '.join(CLASSES)}"
         )
     inference = inference_of(configuration, weights, backend)
-    truth, found, is_empty = [], [], []
+    truth: list[np.ndarray] = []
+    found: list[Boxes] = []
+    tracked: list[Boxes] = []
+    is_empty: list[bool] = []
     wanted: list[tuple[int, str | None]] = [(number, None) for number in range(scenes)]
     # Of one number, a scene of any kind that has no objects and one that may not are the same.
     wanted += [(scenes + number, "clutter") for number in range(empty_scenes)]
@@ -72,17 +100,31 @@ def evaluate_model(
             else kept_sequence(folder, seed, number, configuration, length, kind)
         )
         inference.reset()
-        for histogram, boxes in zip(sequence.inputs, sequence.boxes, strict=True):
-            predictions = inference.step(histogram)
-            found.append(kept_boxes(predictions, _LEAST_SCORE, _MOST_OVERLAP, _MOST_BOXES))
-            truth.append(boxes)
+        boxes = [
+            kept_boxes(inference.step(histogram), _LEAST_SCORE, _MOST_OVERLAP, _MOST_BOXES)
+            for histogram in sequence.inputs
+        ]
+        found += boxes
+        tracked += _tracked(boxes, configuration.window_us)
+        truth += sequence.boxes
         is_empty += [sequence.name == "clutter"] * length
         advance(done)
-    return quality_of(
-        truth,
-        found,
-        len(configuration.classes),
-        configuration.window_us,
-        tuple(minimum_scores),
-        is_empty,
+    classes, window_us = len(configuration.classes), configuration.window_us
+    return ModelQuality(
+        quality_of(truth, found, classes, window_us, tuple(minimum_scores), is_empty),
+        quality_at_score(truth, tracked, classes, window_us, 0.0, is_empty),
     )
+
+
+def _tracked(found: Sequence[Boxes], window_us: int) -> Iterator[Boxes]:
+    """The tracks that each window of a scene has seen, as boxes."""
+    tracker = ObjectTracker()
+    least = ObjectDetectionParameters().minimum_score
+    for number, boxes in enumerate(found, start=1):
+        tracks = tracker.update(number * window_us, boxes[boxes.scores >= least])
+        seen = [track for track in tracks if track.is_seen]
+        yield Boxes(
+            np.array([track.corners for track in seen], np.float64).reshape(-1, 4),
+            np.array([track.score for track in seen], np.float64),
+            np.array([track.label for track in seen], np.int64),
+        )

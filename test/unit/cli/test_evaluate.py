@@ -10,10 +10,11 @@ pytest.importorskip("faster_coco_eval", reason="average precision needs the extr
 from evio_ros.cli.main import app
 from evio_ros.training import evaluation
 from evio_ros.training.average_precision import DetectionQuality, QualityAtScore
+from evio_ros.training.evaluation import ModelQuality
 
-QUALITY = DetectionQuality(
-    (0.75, -1.0), (0.5, -1.0), 0.25, (QualityAtScore(0.4, (0.8, math.nan), (0.6, math.nan), 30.0),)
-)
+AT_SCORE = QualityAtScore(0.4, (0.8, math.nan), (0.6, math.nan), 30.0)
+OF_TRACKS = QualityAtScore(0.0, (0.7, math.nan), (0.9, math.nan), 2.0)
+QUALITY = ModelQuality(DetectionQuality((0.75, -1.0), (0.5, -1.0), 0.25, (AT_SCORE,)), OF_TRACKS)
 
 
 @pytest.fixture
@@ -36,13 +37,19 @@ def printed(monkeypatch):
 
 
 def test_figures_are_told_by_class_and_score(printed):
-    rows = {" ".join(line.split()[:-2]): line.split()[-2:] for line in printed().splitlines()[1:5]}
+    rows = {" ".join(line.split()[:-2]): line.split()[-2:] for line in printed().splitlines()[1:7]}
     assert rows == {
         "AP50": ["0.750", "-"],
         "AP50, published sizes": ["0.500", "-"],
         "recall at 0.4": ["0.800", "-"],
         "precision at 0.4": ["0.600", "-"],
+        "recall of tracks": ["0.700", "-"],
+        "precision of tracks": ["0.900", "-"],
     }
+
+
+def test_false_alarms_are_told_of_boxes_and_of_tracks(printed):
+    assert printed().splitlines()[-1].endswith(": 30.0 at 0.4, 2.0 of tracks")
 
 
 def test_json_holds_null_for_what_cannot_be_told(printed):
@@ -56,3 +63,8 @@ def test_json_holds_null_for_what_cannot_be_told(printed):
             "false_alarms_a_minute": 30.0,
         }
     ]
+    assert facts["tracks"] == {
+        "recall": {"rotor": 0.7, "drone": None},
+        "precision": {"rotor": 0.9, "drone": None},
+        "false_alarms_a_minute": 2.0,
+    }

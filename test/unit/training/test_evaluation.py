@@ -25,15 +25,17 @@ def test_a_network_that_always_reports_gives_an_alarm_in_each_empty_window(tmp_p
         CONFIGURATION, weights, 0, 2, 3, 7, [0.9], "eager", tmp_path, done.append
     )
     assert done == [1, 2]
-    assert quality.ap50 == (-1.0, -1.0)
+    assert quality.boxes.ap50 == (-1.0, -1.0)
     # Windows of 5 ms.
-    assert quality.at_score[0].false_alarms_a_minute == pytest.approx(60 / 0.005)
+    assert quality.boxes.at_score[0].false_alarms_a_minute == pytest.approx(60 / 0.005)
+    # A track needs the three windows of a scene to begin.
+    assert quality.tracks.false_alarms_a_minute == pytest.approx(60 / 0.005 / 3)
 
 
 def test_untrained_networks_are_no_good(tmp_path):
     weights = RvtNetwork(CONFIGURATION).published_weights()
     quality = evaluate_model(CONFIGURATION, weights, 6, 0, 2, 7, [0.3], "eager", tmp_path)
-    assert all(ap50 < 0.2 for ap50 in quality.ap50)
+    assert all(ap50 < 0.2 for ap50 in quality.boxes.ap50)
 
 
 def test_no_scene_counts_twice(tmp_path):
