@@ -1,8 +1,8 @@
 """MAT files of MATLAB's level 5, which versions up to 7.2 and scipy.io.savemat write.
 
 Columns t, x, y, p as variables or fields of a structure at any depth, as AedatTools leaves them in
-`aedat.data.polarity`, or one matrix with a row for each event. All variables are held in memory;
-scipy reads them and runs nothing that is in the file. Files of version 7.3 are HDF5.
+`aedat.data.polarity`, or one matrix with a row for each event. All variables are held in memory.
+Files of version 7.3 are HDF5.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.readers.event_file import open_packed_file
+from evio_ros.sources.codecs.mat5 import MAT5_SIGNATURE, read_mat5
+from evio_ros.sources.readers.event_file import open_regular_file
 from evio_ros.sources.readers.event_table import (
     EventTable,
     column_table,
@@ -23,11 +24,10 @@ from evio_ros.sources.readers.event_table import (
 )
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.named_geometry import geometry_of
-from evio_ros.sources.readers.table_recording import TableRecording, one_line
+from evio_ros.sources.readers.table_recording import TableRecording
 
 __all__ = ["MatFile"]
 
-_SIGNATURE = b"MATLAB 5.0 MAT-file"
 _DEEPEST = 8
 _MOST_SHOWN = 6
 
@@ -50,7 +50,7 @@ class MatFile(TableRecording):
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins as MAT files of level 5 do."""
-        return start.data.startswith(_SIGNATURE)
+        return start.data.startswith(MAT5_SIGNATURE)
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -76,18 +76,12 @@ class MatFile(TableRecording):
 
     def _variables(self) -> _Structure:
         """All variables, structures as dictionaries."""
-        from scipy.io import loadmat
-
-        unpacked = open_packed_file(self.path)
+        with open_regular_file(self.path) as file:
+            data = file.read()
         try:
-            return dict(loadmat(unpacked or self.path, simplify_cells=True))
-        except Exception as error:  # the library lets through whatever it meets
-            raise SourceError(
-                self.path, f"cannot be read as a MAT file: {one_line(error)}"
-            ) from None
-        finally:
-            if unpacked is not None:
-                unpacked.close()
+            return read_mat5(data)
+        except EventError as error:
+            raise SourceError(self.path, f"cannot be read as a MAT file: {error}") from None
 
     def _declared_size(self, holders: list[_Structure]) -> SensorSize | None:
         """The geometry that the structures around the events name, or one beside these."""

@@ -77,7 +77,7 @@ def test_a_packed_file_is_read(tmp_path):
         ({"a": {"b": np.arange(9)}}, "it holds a.b"),
         ({}, "it holds nothing"),
         (COLUMNS | {"t": T[:-1]}, "columns differ in length"),
-        (COLUMNS | {"t": np.array(["a"] * len(T))}, "t is of <U1, not of numbers"),
+        (COLUMNS | {"t": "noon"}, "has no columns t, x, y, p"),
         ({name: column[:0] for name, column in COLUMNS.items()}, "holds no events"),
         (COLUMNS | {"width": -3, "height": 9}, "the geometry is impossible"),
     ],
