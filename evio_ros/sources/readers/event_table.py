@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 _SAMPLED_ROWS = 4096
-_NUMBERS = "iufb"
+_NUMBERS, _DATES = "iufb", "mM"
+"""Kinds of numpy's types: numbers; times of a calendar, and spans of time."""
 
 
 class _Array(Protocol):
@@ -240,7 +241,9 @@ class SortedTable:
 def _with_seconds(
     t: NDArray[Any], seconds: list[NDArray[Any]], unit: TimeUnit | None
 ) -> NDArray[Any]:
-    """Times in `unit`, with the column of whole seconds where there is one."""
+    """Times as numbers in `unit`, with the column of whole seconds where there is one."""
+    if t.dtype.kind in _DATES:
+        t = t.astype(np.int64)
     if not seconds or unit is None:
         return t
     return t.astype(np.int64) + seconds[0].astype(np.int64) * round(1e6 / TIME_UNITS[unit])
@@ -275,9 +278,8 @@ def column_table(arrays: Mapping[str, _Array | Column]) -> _ColumnTable | None:
     if len(columns) < len(chosen) or len({column.shape for column in columns}) > 1:
         shapes = {name: named[name].shape for name in chosen}
         raise EventError(f"columns differ in length or are not flat: {shapes}")
-    for name, column in zip(chosen, columns, strict=True):
-        _check_numbers(name, column.dtype)
-    return _ColumnTable(tuple(columns), layout.unit)
+    unit = _checked(chosen, [column.dtype for column in columns]) or layout.unit
+    return _ColumnTable(tuple(columns), unit)
 
 
 def unnamed_table(arrays: Mapping[str, _Array]) -> _ColumnTable | None:
@@ -323,11 +325,8 @@ def record_table(array: _Array) -> _RecordTable | None:
     if len(array.shape) not in (1, 2) or array.shape[1:] not in ((), (1,)):
         raise EventError(f"records are not flat but {array.shape}")
     chosen = [names[place] for place in layout.all_places]
-    for name in chosen:
-        _check_numbers(name, fields[name][1])
-    return _RecordTable(
-        array, tuple(fields[name][0] for name in chosen), layout.unit, layout.reason
-    )
+    unit = _checked(chosen, [fields[name][1] for name in chosen]) or layout.unit
+    return _RecordTable(array, tuple(fields[name][0] for name in chosen), unit, layout.reason)
 
 
 _Fields = dict[str, tuple[tuple[str | int, ...], np.dtype]]
@@ -400,6 +399,23 @@ def _sample_rows(array: _Array, count: int, is_flat: bool) -> NDArray[np.float64
     return np.concatenate(parts)
 
 
-def _check_numbers(name: str, dtype: np.dtype) -> None:
-    if dtype.kind not in _NUMBERS:
-        raise EventError(f"{name} is of {dtype}, not of numbers")
+def _checked(names: list[str], kinds: list[np.dtype]) -> TimeUnit | None:
+    """Check the types of t, x, y, p; the unit of numpy's dates where times are such.
+
+    Raises:
+        EventError: where a column is of something else than numbers.
+    """
+    numbers = list(zip(names, kinds, strict=True))
+    unit = _unit_of_dates(kinds[0]) if kinds[0].kind in _DATES else None
+    for name, kind in numbers[1:] if unit else numbers:
+        if kind.kind not in _NUMBERS:
+            raise EventError(f"{name} is of {kind}, not of numbers")
+    return unit
+
+
+def _unit_of_dates(kind: np.dtype) -> TimeUnit:
+    name, step = np.datetime_data(kind)
+    for unit in TIME_UNITS:
+        if (name, step) == (unit, 1):
+            return unit
+    raise EventError(f"times are of {kind}; {', '.join(TIME_UNITS)} are known")

@@ -9,6 +9,7 @@ Compression by the filters of hdf5plugin is undone where that is installed; Prop
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ from evio_ros.sources.readers.event_table import (
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.named_geometry import named_geometry
 from evio_ros.sources.readers.table_recording import TableRecording, one_line
-from evio_ros.sources.time_unit import TimeUnit
+from evio_ros.sources.time_unit import TIME_UNITS, TimeUnit
 
 __all__ = ["Hdf5File"]
 
@@ -103,7 +104,7 @@ class Hdf5File(TableRecording):
             self._hdf5 = h5py.File(self._unpacked or self.path, "r")
             place = self._find_events()
             holders = list(self._holders(place))
-            self._offset_us = _time_offset(holders)
+            self._offset_us = self._time_offset(holders)
             self._remark_on_rectification(place)
             self._find_triggers()
             return named_geometry(holders)
@@ -219,6 +220,18 @@ class Hdf5File(TableRecording):
         parts = place.split("/") if place else []
         for depth in range(len(parts), -1, -1):
             yield self._hdf5["/".join(parts[:depth]) or "/"]
+
+    def _time_offset(self, holders: list[Any]) -> int:
+        """DSEC's t_offset, in µs; it is in them, or in the unit of times where that is told."""
+        import h5py
+
+        for holder in holders:
+            found = holder.get("t_offset") if isinstance(holder, h5py.Group) else None
+            if isinstance(found, h5py.Dataset) and found.size == 1 and found.dtype.kind in "iuf":
+                offset: int | float = np.ravel(found[()])[0].item()
+                unit = self._unit if isinstance(offset, float) else self._named_unit or "us"
+                return round(offset * TIME_UNITS[unit]) if math.isfinite(offset) else 0
+        return 0
 
     def _remark_on_rectification(self, place: str) -> None:
         """Say that a map of rectified coordinates, in the file or beside it, is not applied."""
@@ -371,17 +384,6 @@ def _require_filters(dataset: Any, path: str) -> None:
         optional_library("hdf5plugin", "evio_ros[formats]", path)
         if not h5py.h5z.filter_avail(code):
             raise SourceError(path, f"is compressed by HDF5 filter {code}, which is not installed")
-
-
-def _time_offset(holders: list[Any]) -> int:
-    """DSEC's t_offset, in µs."""
-    import h5py
-
-    for holder in holders:
-        offset = holder.get("t_offset") if isinstance(holder, h5py.Group) else None
-        if isinstance(offset, h5py.Dataset) and offset.size == 1:
-            return int(np.ravel(offset[()])[0])
-    return 0
 
 
 def _text_attributes(item: Any, names: tuple[str, ...]) -> Iterator[list[str]]:

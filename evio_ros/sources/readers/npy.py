@@ -64,7 +64,7 @@ class NpyArray:
         self._is_turned = bool(is_fortran) and len(shape) == 2
         if dtype.hasobject:
             raise SourceError(path, f"array {name} {_PICKLED}", offset)
-        if dtype.kind not in "iufbVUS" or any(side < 0 for side in shape):
+        if dtype.kind not in "iufbmMVUS" or any(side < 0 for side in shape):
             raise SourceError(path, f"array {name} of {shape} and {dtype} cannot be read", offset)
         needed = dtype.itemsize * int(np.prod(shape, dtype=object))
         if needed > offset + available - self._offset:

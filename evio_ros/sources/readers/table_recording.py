@@ -41,6 +41,7 @@ class TableRecording(ColumnRecording):
     options: ClassVar[tuple[str, ...]] = ("time_unit",)
     _table: EventTable
     _unit: TimeUnit = "us"
+    _named_unit: TimeUnit | None = None
     _offset_us: int = 0
     _stored_triggers: StoredTriggers | None = None
 
@@ -69,7 +70,7 @@ class TableRecording(ColumnRecording):
             self.remarks.append(table.reason)
         # Of times in two columns the one of whole seconds tells the other's unit.
         settled = table.unit if table.has_seconds else self._wanted_unit or unit or table.unit
-        self._unit = settled or self._guess_unit()
+        self._named_unit, self._unit = settled, settled or self._guess_unit()
         self._sort_where_unordered()
         first, middle = 0, max(table.event_count // 2, 0)
         parts = [self._columns(place, PIECE_EVENTS)[3] for place in (first, middle)]

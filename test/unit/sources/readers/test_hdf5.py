@@ -100,6 +100,22 @@ def test_dsec_has_an_offset_and_a_map_that_is_not_applied(file, tmp_path):
     assert "rectify_map.h5 is not applied" in source.remarks[-1] + source.remarks[0]
 
 
+@pytest.mark.parametrize(
+    ("t", "offset"),
+    [
+        ({"t_ns": T * 1000}, np.int64(16 * 10**17)),
+        ({"time_sec": T * 1e-6}, np.int64(16 * 10**8)),
+        ({"t": T * 1e-6}, np.float64(16e8)),
+        ({"t": T}, np.int64(16 * 10**14)),
+    ],
+)
+def test_the_offset_is_in_the_unit_of_times_where_that_is_told(file, t, offset):
+    ((name, values),) = t.items()
+    columns(file.create_group("events"), (name, *"xyp"), values)
+    file["t_offset"] = offset
+    assert read(file)[0] == [(t_us + 16 * 10**14, *rest) for t_us, *rest in EVENTS]
+
+
 def test_rvt_has_its_geometry_beside_the_columns(file):
     columns(file.create_group("events"), p=P.astype(np.uint8))
     file["events/height"], file["events/width"] = 720, 1280

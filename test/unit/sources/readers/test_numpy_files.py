@@ -127,6 +127,26 @@ def test_what_the_user_says_of_the_unit_counts(tmp_path):
     assert found[-1][0] == EVENTS[-1][0] // 1000
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("kind", ["datetime64", "timedelta64"])
+@pytest.mark.parametrize("is_record", [False, True])
+def test_dates_and_spans_have_their_unit(unit, kind, is_record, tmp_path):
+    whole_us = {"s": 10**6, "ms": 1000}.get(unit, 1)
+    stored = (T // whole_us * whole_us).astype(f"{kind}[us]").astype(f"{kind}[{unit}]")
+    made = records([("t", stored.dtype), ("x", "<i2"), ("y", "<i2"), ("p", "?")])
+    made["t"] = stored
+    with (tmp_path / "a").open("wb") as file:
+        np.savez(file, **({"events": made} if is_record else {"t": stored, "x": X, "y": Y, "p": P}))
+    assert read(tmp_path / "a")[0] == [(t // whole_us * whole_us, *rest) for t, *rest in EVENTS]
+
+
+def test_dates_of_another_unit_are_refused(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        np.savez(file, t=T.astype("datetime64[D]"), x=X, y=Y, p=P)
+    with pytest.raises(SourceError, match=r"times are of datetime64\[D\]; s, ms, us, ns are known"):
+        read(tmp_path / "a")
+
+
 class Trap:
     """What runs when it is unpickled."""
 
