@@ -1,7 +1,9 @@
 """Records of Prophesee DAT files: two little-endian uint32 an event.
 
 Source: Prophesee Metavision documentation, "DAT file format". The first word is the time in µs; the
-second holds x in bits 0 to 13, y in bits 14 to 27 and polarity in bits 28 to 31.
+second holds x in bits 0 to 13, y in bits 14 to 27 and polarity in bits 28 to 31. Before version 2
+of the files, of ATIS sensors of 304x240 pixels, it held them in bits 0 to 8, 9 to 16 and 17
+(Prophesee's MATLAB scripts, load_atis_data.m).
 """
 
 from __future__ import annotations
@@ -14,7 +16,15 @@ from evio_ros.events import EventBatch
 from evio_ros.sources.codecs.wrapped_time import unwrap
 from evio_ros.sources.raw_columns import RawColumns
 
-__all__ = ["EVENT_TYPES", "RECORD_BYTES", "WRAP_US", "decode_records", "encode_records"]
+__all__ = [
+    "EVENT_TYPES",
+    "OLD_WORD_BITS",
+    "RECORD_BYTES",
+    "WRAP_US",
+    "decode_records",
+    "encode_records",
+    "from_old_layout",
+]
 
 RECORD_BYTES = 8
 EVENT_TYPES = (0, 12)
@@ -23,6 +33,8 @@ WRAP_US = 1 << 32
 
 _Y_SHIFT, _POLARITY_SHIFT = 14, 28
 _SIDE_MASK = (1 << 14) - 1
+_OLD_Y_SHIFT, _OLD_POLARITY_SHIFT, OLD_WORD_BITS = 9, 17, 18
+_OLD_X_MASK, _OLD_Y_MASK = (1 << 9) - 1, (1 << 8) - 1
 
 
 @njit(cache=True, nogil=True)
@@ -64,6 +76,19 @@ def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumn
         return columns, 0
     valid = columns.select(words[1::2] >> _POLARITY_SHIFT <= 1)
     return valid, len(columns) - len(valid)
+
+
+def from_old_layout(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Records of before version 2 as they have been since; with odd bits set, they stay invalid."""
+    new = words.copy()
+    old = words[1::2]
+    new[1::2] = (
+        old & _OLD_X_MASK
+        | (old >> _OLD_Y_SHIFT & _OLD_Y_MASK) << _Y_SHIFT
+        | (old >> _OLD_POLARITY_SHIFT) << _POLARITY_SHIFT
+    )
+    new[1::2][old >> OLD_WORD_BITS > 0] |= np.uint32(2 << _POLARITY_SHIFT)
+    return new
 
 
 def encode_records(batch: EventBatch) -> NDArray[np.uint32]:

@@ -12,9 +12,11 @@ from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.dat import (
     EVENT_TYPES,
+    OLD_WORD_BITS,
     RECORD_BYTES,
     WRAP_US,
     decode_records,
+    from_old_layout,
 )
 from evio_ros.sources.codecs.wrapped_time import AGREEING_TIMES, middle_time, unwrap
 from evio_ros.sources.raw_columns import RawColumns
@@ -25,7 +27,7 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["DatFile"]
 
-_OLDEST_VERSION = 2
+_NEW_LAYOUT_VERSION = 2
 _PIECE_EVENTS = 1 << 16
 _MOST_INVALID = 0.1
 _FEWEST_ZEROS = 64
@@ -66,9 +68,6 @@ class DatFile(EventFile):
     def _prepare(self) -> SensorSize | None:
         self.header = read_header(self._file, self.path)
         offset = self.header.length
-        version = self.header.fields.get("version", str(_OLDEST_VERSION))
-        if version.isdecimal() and int(version) < _OLDEST_VERSION:
-            raise SourceError(self.path, f"DAT version {version} is not supported", 0)
         if self._file_bytes() < offset + 2 + RECORD_BYTES:
             raise SourceError(self.path, "has a header but no events", offset)
         kind, length = self._read_at(offset, 2)
@@ -82,11 +81,29 @@ class DatFile(EventFile):
             data_bytes += 1
         self._records = data_bytes // RECORD_BYTES
         self.statistics.truncated_bytes = data_bytes % RECORD_BYTES
+        self._has_old_layout = self._is_old()
         self._epoch_us = self.header.epoch_us(WRAP_US, self.path)
         self._first_us = self._epoch_us + int(self._raw_times(np.zeros(1, np.int64))[0])
         self._go_to(None)
         self._check_first_piece()
         return self.header.size
+
+    def _is_old(self) -> bool:
+        """Whether records are of before version 2, by the header or, where it is silent, by them.
+
+        Words of the old layout are short; those of the new one are only where y is below 16.
+        """
+        version = self.header.fields.get("version", "")
+        if version.isdecimal():
+            return int(version) < _NEW_LAYOUT_VERSION
+        count = min(_PIECE_EVENTS, self._records)
+        words = np.frombuffer(self._read_at(self._data_offset, count * RECORD_BYTES), "<u4")
+        is_old = bool((words[1::2] >> OLD_WORD_BITS == 0).all())
+        if is_old:
+            self.remarks.append(
+                "the header names no version; the records are those of before version 2"
+            )
+        return is_old
 
     def _check_first_piece(self) -> None:
         columns, invalid = self._decode_records(0, self._first_us)
@@ -141,7 +158,10 @@ class DatFile(EventFile):
         count = min(_PIECE_EVENTS, self._records - first)
         offset = self._data_offset + first * RECORD_BYTES
         data = self._read_at(offset, count * RECORD_BYTES)
-        columns, invalid = decode_records(np.frombuffer(data, "<u4"), newest)
+        words = np.frombuffer(data, "<u4")
+        if self._has_old_layout:
+            words = from_old_layout(words)
+        columns, invalid = decode_records(words, newest)
         if invalid:
             self._refuse_second_recording(offset, bytes(data))
         return columns, invalid

@@ -1,4 +1,4 @@
-"""Telling which of Prophesee's RAW formats words are, where a header says it wrongly."""
+"""Telling which of Prophesee's RAW formats words are, where a header says it wrongly or not."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ _LEAST_AGREED = 0.95
 
 
 @lru_cache(maxsize=2)
-def format_of_words(named: str, data: bytes, size: SensorSize | None) -> str:
+def format_of_words(named: str | None, data: bytes, size: SensorSize | None) -> str | None:
     """The format of words: that which is named, unless they are odd for it and good for another.
 
     Args:
-        named: what the header says: `evt2`, `evt21` or `evt3`; others are given back.
+        named: what the header says: `evt2`, `evt21` or `evt3`, others are given back; None where
+            it says nothing, as headers of old did, and the words must be good for one.
         data: the first bytes after the header; a few thousand words are enough.
         size: geometry of the header; None where it has none.
     """
-    if named not in _DECODERS or any(not _is_odd(*_decoded(d, data, size)) for d in _of(named)):
+    if named is not None and (
+        named not in _DECODERS or any(not _is_odd(*_decoded(d, data, size)) for d in _of(named))
+    ):
         return named
     for other in _DECODERS:
         if other != named and any(_is_good(*_decoded(d, data, size)) for d in _of(other)):

@@ -53,17 +53,19 @@ class RawWordFile(EventFile):
     def recognises(cls, start: FileStart) -> bool:
         """Whether a file is of this format: its header says so, or its words where that errs."""
         header = start.header
-        if header is None or header.event_format is None:
+        if header is None or not header.fields:
             return False
         words = start.data[header.length : header.length + _SAMPLE_BYTES]
         return format_of_words(header.event_format, words, header.size) == cls.format_key
 
     def _prepare(self) -> SensorSize | None:
         self.header = read_header(self._file, self.path)
-        if self.header.event_format not in (None, self.format_key):
+        named = self.header.event_format
+        if named != self.format_key:
+            said = "names no format" if named is None else f"says {named.upper()}"
             self.remarks.append(
-                f"the header says {self.header.event_format.upper()}; the words are those of "
-                f"{self.format_key.upper()} and are read as such"
+                f"the header {said}; the words are those of {self.format_key.upper()} and are read "
+                "as such"
             )
         self._epoch_us = self.header.epoch_us(self.decoder_type.wrap_us, self.path)
         word_bytes = self.decoder_type.word_type.itemsize

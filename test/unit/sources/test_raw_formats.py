@@ -267,10 +267,44 @@ def test_other_contents_behind_a_header_are_refused_by_name(written, head, named
         open_source(written(head + bytes(80)))
 
 
-def test_dat_of_an_old_version_is_refused(written):
-    path = written(dat_file(random_events(3), "% Version 1\n% end\n"))
-    with pytest.raises(SourceError, match="DAT version 1"):
-        open_source(path)
+@pytest.mark.parametrize("version", ["% Version 0\n", "% Version 1\n", ""])
+def test_dat_of_before_version_2(version, written):
+    events = [(t, x % 304, y % 240, p) for t, x, y, p in random_events(3000)]
+    header = f"% Data file containing CD events\n{version}% Width 304\n% Height 240\n"
+    records = [struct.pack("<II", t, x | y << 9 | p << 17) for t, x, y, p in events]
+    with open_source(written(header.encode() + b"\x00\x08" + b"".join(records))) as source:
+        assert events_of(source.batches()) == events
+        assert ("names no version" in "".join(source.remarks)) == (not version)
+        middle_us = events[1500][0]
+        source.seek(middle_us)
+        assert events_of(source.batches()) == [e for e in events if e[0] >= middle_us]
+
+
+def test_dat_without_a_version_is_as_today_where_words_are_long(written):
+    events = random_events(300)
+    with open_source(written(dat_file(events, "% Width 640\n% Height 480\n"))) as source:
+        assert events_of(source.batches()) == events
+        assert not source.remarks
+
+
+def test_odd_bits_of_old_dat_records_are_counted(written):
+    records = [struct.pack("<II", 10 * k, 5 | 7 << 9 | (k == 30) << 20) for k in range(40)]
+    header = b"% Version 1\n% Width 304\n% Height 240\n% end\n\x0c\x08"
+    with open_source(written(header + b"".join(records))) as source:
+        assert len(events_of(source.batches())) == 39
+        assert source.statistics.invalid == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "name"), [(evt2_file, "EVT2"), (evt21_file, "EVT2.1"), (evt3_file, "EVT3")]
+)
+def test_words_tell_the_format_that_an_old_header_does_not_name(make, name, written):
+    events = random_events(3000)
+    header = "% Date 2018-05-14 18:33:07\n% plugin_name hal_plugin_gen31_fx3\n% system_ID 28\n"
+    with open_source(written(make(events, header))) as source:
+        assert source.format_name == f"Prophesee {name}"
+        assert events_of(source.batches()) == events
+        assert "the header names no format; the words are those of" in source.remarks[0]
 
 
 def test_dat_polarities_beyond_one_are_dropped_and_counted(written):
