@@ -7,6 +7,8 @@ from evio_ros.errors import SourceError
 __all__ = ["LONGEST_HEADER_BYTES", "split_header"]
 
 LONGEST_HEADER_BYTES = 1 << 20
+_TEXT = bytes([*b"\t\r", *range(0x20, 0x100)])
+"""Bytes of header lines; events have others, zeros most of all."""
 
 
 def split_header(start: bytes, mark: bytes, path: str) -> tuple[bytes, int]:
@@ -15,7 +17,7 @@ def split_header(start: bytes, mark: bytes, path: str) -> tuple[bytes, int]:
     Args:
         start: the first `LONGEST_HEADER_BYTES` of the file, or all of it.
         mark: what the header's last line begins with; files without it end their header with the
-            last line that begins with a number sign.
+            last line that begins with a number sign and is text: events may begin with one too.
         path: of the file, for messages.
 
     Returns:
@@ -30,6 +32,9 @@ def split_header(start: bytes, mark: bytes, path: str) -> tuple[bytes, int]:
     offset = 0
     while start[offset : offset + 1] == b"#":
         line_end = start.find(b"\n", offset)
+        line = start[offset:] if line_end < 0 else start[offset:line_end]
+        if line.translate(None, _TEXT):
+            break
         if line_end < 0:
             raise SourceError(path, "the header's last line does not end", offset)
         offset = line_end + 1
