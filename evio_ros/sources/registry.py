@@ -13,6 +13,7 @@ from evio_ros.sources.cameras.camera_device import CameraParameters
 from evio_ros.sources.file_signature import describe_file, describe_header
 from evio_ros.sources.readers.bag import Bag, is_bag
 from evio_ros.sources.readers.file_start import FileStart, read_file_start
+from evio_ros.sources.readers.npy_folder import NpyFolder
 from evio_ros.sources.readers.recording import Recording
 from evio_ros.sources.time_unit import TIME_UNITS
 
@@ -112,6 +113,8 @@ def open_recording(
     _check_time_unit(path, options)
     if is_bag(path):
         return _opened(Bag, path, size, options)
+    if NpyFolder.is_one(path):
+        return _opened(NpyFolder, path, size, options)
     start = read_file_start(path)
     tried = []
     for entry in FILE_FORMATS:

@@ -33,7 +33,9 @@ WRAP_US = 1 << 32
 
 _Y_SHIFT, _POLARITY_SHIFT = 14, 28
 _SIDE_MASK = (1 << 14) - 1
-_OLD_Y_SHIFT, _OLD_POLARITY_SHIFT, OLD_WORD_BITS = 9, 17, 18
+OLD_WORD_BITS = 18
+"""Bits of the second word before version 2."""
+_OLD_Y_SHIFT, _OLD_POLARITY_SHIFT = 9, 17
 _OLD_X_MASK, _OLD_Y_MASK = (1 << 9) - 1, (1 << 8) - 1
 
 

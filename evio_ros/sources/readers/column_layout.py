@@ -66,7 +66,8 @@ _PARTS_OF_SECONDS: dict[TimeUnit, re.Pattern[str]] = {
 """Names of the two columns that times may lie in, without blanks and marks."""
 _EPOCH_S = (1e9, 2.3e9)
 """Whole seconds of the Unix epoch, 2001 to 2042."""
-_PREFIXES = ("events", "event", "ev", "dvs", "cd")
+_PREFIXES = ("events", "event", "ev", "dvs", "cd", "datasetevents")
+"""The last is EVIMO2's."""
 _MOST_COLUMNS = 16
 _LARGEST_COORDINATE = 1 << 14
 _LEAST_RISING = 0.9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -125,6 +126,38 @@ def test_what_the_user_says_of_the_unit_counts(tmp_path):
     saved(tmp_path / "a", np.stack((T, X, Y, P), axis=1))
     found, _ = read(tmp_path / "a", "?time_unit=ns")
     assert found[-1][0] == EVENTS[-1][0] // 1000
+
+
+EVIMO2 = {
+    "dataset_events_t": T * 1e-6,
+    "dataset_events_xy": np.stack((X, Y), axis=1).astype(np.uint16),
+    "dataset_events_p": P.astype(np.uint8),
+}
+
+
+def test_a_folder_of_arrays(tmp_path):
+    (tmp_path / "notes.txt").write_text("a scene")
+    for name, array in EVIMO2.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    assert read(tmp_path)[0] == EVENTS
+    middle_us = EVENTS[1500][0]
+    with open_source(str(tmp_path)) as source:
+        source.seek(middle_us)
+        assert events_of(source.batches()) == [e for e in EVENTS if e[0] >= middle_us]
+
+
+def test_a_folder_that_was_packed_as_a_whole(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, array in EVIMO2.items():
+            with archive.open(f"scene_7/{name}.npy", "w") as file:
+                np.save(file, array)
+    assert read(tmp_path / "a.zip")[0] == EVENTS
+
+
+def test_a_folder_of_other_arrays_is_refused(tmp_path):
+    np.save(tmp_path / "depth.npy", np.zeros((4, 5, 6)))
+    with pytest.raises(SourceError, match=r"has no arrays t, x, y, p .*; it has depth"):
+        open_source(str(tmp_path))
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])

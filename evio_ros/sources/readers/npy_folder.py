@@ -1,0 +1,48 @@
+"""Folders of NPY files, an array each: columns t, x, y, p of any usual names, as EVIMO2 has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from evio_ros.events import SensorSize
+from evio_ros.sources.readers.event_file import open_regular_file
+from evio_ros.sources.readers.named_arrays import NamedArrays
+from evio_ros.sources.readers.npy import NpyArray
+
+__all__ = ["NpyFolder"]
+
+_ENDING = ".npy"
+_MOST_FILES = 256
+
+
+class NpyFolder(NamedArrays):
+    """A recording in a folder of NPY files, an array each.
+
+    Args:
+        path: name of the folder.
+        size: geometry; None for the files', or where they have none, a guess.
+        time_unit: what times are; None for what the files say, or a guess.
+    """
+
+    format_name = "NPY"
+    keeps = "events, geometry"
+    loses = "all other files"
+
+    @classmethod
+    def is_one(cls, path: str) -> bool:
+        """Whether a path is a folder in which there are NPY files."""
+        return os.path.isdir(path) and any(map(_is_array, os.listdir(path)))
+
+    def _prepare(self) -> SensorSize | None:
+        names = sorted(filter(_is_array, os.listdir(self.path)))[:_MOST_FILES]
+        return self._take({name.removesuffix(_ENDING): name for name in names})
+
+    def _open(self, member: str) -> NpyArray:
+        path = Path(self.path) / member
+        file = self._stack.enter_context(open_regular_file(str(path)))
+        return NpyArray(file, 0, os.fstat(file.fileno()).st_size, str(path), member)
+
+
+def _is_array(name: str) -> bool:
+    return name.endswith(_ENDING)
