@@ -1,4 +1,4 @@
-"""Folders of NPY files, an array each: columns t, x, y, p of any usual names, as EVIMO2 has them."""
+"""Folders of NPY files, an array each: t, x, y, p by any usual names, as EVIMO2 has them."""
 
 from __future__ import annotations
 
