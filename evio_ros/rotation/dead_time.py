@@ -24,6 +24,7 @@ __all__ = [
     "SHORTEST_SILENCE_US",
     "SILENT_INTERVALS",
     "DeadTime",
+    "shortest_silence_us",
     "why_too_coarse",
 ]
 
@@ -58,6 +59,15 @@ def why_too_coarse(t: NDArray[np.int64]) -> Rejection | None:
     if step_us <= _LONGEST_STEP_US:
         return None
     return Rejection(Reason.COARSE_TIMES, 1e-3 * step_us, 1e-3 * _LONGEST_STEP_US)
+
+
+def shortest_silence_us(t: NDArray[np.int64]) -> float:
+    """Silences of a sensor that are shorter are no missing data: the step of its stamps makes them.
+
+    Args:
+        t: times in µs, in order.
+    """
+    return max(float(SHORTEST_SILENCE_US), _SILENCES * time_step_us(t))
 
 
 class DeadTime:

@@ -15,6 +15,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, RegionOfInterest
 from evio_ros.explanation import Explanation, Reason, Rejection, furthest
 from evio_ros.rotation.acquisition.count_time_search import candidates
+from evio_ros.rotation.acquisition.disc_outline import is_cut, outline_ellipse
 from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
 from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.dead_time import why_too_coarse
@@ -218,23 +219,51 @@ def _best_path(counted: CountedEvents, region: Region) -> PhasePath | Rejection:
     found = result_of(candidates(counted, region))
     if isinstance(found, Rejection):
         return found
+    shape = _shape_seen(region)
     paths: list[PhasePath] = []
     rejections: list[Rejection] = []
     for candidate in found:
-        path = fit_path(counted, candidate.disc, candidate.turns)
-        rejection = path if isinstance(path, Rejection) else _why_no_rotor(path)
-        if rejection is not None:
-            rejections.append(rejection)
-        elif isinstance(path, PhasePath):
-            paths.append(path)
-            if candidate.coherence >= _CERTAIN:
-                break
+        disc = _sheared(candidate.disc, shape)
+        path = _rotor_on(counted, disc, candidate.turns)
+        if isinstance(path, Rejection):
+            rejections.append(path)
+            continue
+        paths.append(path)
+        if candidate.order > 1:
+            # Of a disc whose hub is at the border one mark may look like several that turn slower.
+            single = _rotor_on(counted, disc, candidate.turns * candidate.order)
+            paths += [single] if isinstance(single, PhasePath) else []
+        if candidate.coherence >= _CERTAIN:
+            break
     if not paths:
         return furthest(rejections)
     best = max(paths, key=lambda path: path.foretold)
-    others = [(other.disc, other.turns) for other in found if other.turns * best.turns < 0]
+    others = [
+        (_sheared(other.disc, shape), other.turns)
+        for other in found
+        if other.turns * best.turns < 0
+    ]
     rejection = _why_ambiguous(paths, best) or _why_either_way(counted, best, others)
     return rejection or _flattened(counted, best)
+
+
+def _shape_seen(region: Region) -> NDArray[np.float64]:
+    """Shear of the disc that fills a region, (2,); none where its outline is not all in view.
+
+    A flattened disc that is seen whole gives fewest events where its rim is near the hub in the
+    image, as a round one does of which the border hides a part: events alone can't tell the two.
+    """
+    outline = outline_ellipse(region)
+    if outline is None or is_cut(region):
+        return np.zeros(2)
+    strength, double = 0.5 * math.log(outline.axes[0] / outline.axes[1]), 2 * outline.tilt_rad
+    return strength * np.array((math.cos(double), math.sin(double)))
+
+
+def _rotor_on(counted: CountedEvents, disc: Ellipse, turns: float) -> PhasePath | Rejection:
+    """The path of a disc that makes about so many turns; why it is none of a rotor."""
+    path = fit_path(counted, disc, turns)
+    return path if isinstance(path, Rejection) else _why_no_rotor(path) or path
 
 
 def _flattened(counted: CountedEvents, path: PhasePath) -> PhasePath:

@@ -28,6 +28,7 @@ from evio_ros.rotation.dead_time import (
     LONGEST_SILENCE_US,
     SHORTEST_SILENCE_US,
     SILENT_INTERVALS,
+    shortest_silence_us,
 )
 
 __all__ = [
@@ -92,7 +93,7 @@ def data_gaps(t: _Times, missing: Iterable[range] = ()) -> _Times:
         those at which the rate of all pixels together drops to nothing at once.
     """
     silence = np.diff(t)
-    at = np.flatnonzero((silence >= SHORTEST_SILENCE_US) & (silence <= LONGEST_SILENCE_US))
+    at = np.flatnonzero((silence >= shortest_silence_us(t)) & (silence <= LONGEST_SILENCE_US))
     starts_us, ends_us, silence = t[at], t[at + 1], silence[at]
     # As long a time before and after a gap has many events. Where nothing was lost, the six real
     # takes, whole or thinned to a tenth or a thirtieth, have no more than 14 about any silence; but

@@ -79,6 +79,15 @@ def test_gaps_are_where_all_events_stop_at_once():
     assert data_gaps(slowing(lost)) == pytest.approx(np.array(lost), abs=50)
 
 
+@pytest.mark.parametrize("step_us", [200, 500, 1_000, 2_000])
+def test_the_steps_of_coarse_stamps_are_no_gaps(step_us):
+    assert len(data_gaps(slowing() // step_us * step_us)) == 0
+    lost = [(200_000, 220_000)]
+    assert data_gaps(slowing(lost) // step_us * step_us) == pytest.approx(
+        np.array(lost), abs=step_us + 50
+    )
+
+
 def test_coming_to_rest_is_no_gap():
     t = slowing()
     assert len(data_gaps(np.concatenate((t, t + 3_000_000)))) == 0
