@@ -6,15 +6,21 @@ penalties, in powers of ten beyond what is plausible:
 
 | evidence | plausible | penalty |
 |---|---|---|
-| duration | 10 ms to 1 h | decades outside |
+| duration | 26 ms to 1 h | decades outside |
 | mean rate | 1e3 to 1e7 events/s | decades outside |
 | smallest step | 0.5 µs and more: cameras tell no less than 1 µs | decades below |
-| all steps are whole ms | no: cameras tell µs | 0.9 |
+| all steps are whole ms | no: cameras tell µs; by convention frames (below) may be | 0.9 |
 | steps are not whole µs | no: cameras tell whole ones | 1 |
 | convention | integers are µs, fractions s | see `_UNUSUAL` |
 
 The least penalty wins, convention where two are equal. Times of the Unix epoch, 2010 to 2040,
 decide by themselves where they have 15 digits or more.
+
+Events that a simulator made from the frames of a video come at the frames' times alone: most share
+theirs with another, and all steps are multiples of one that lasts more than a ms. In a unit a
+thousandth as long, which whole ms speak for otherwise, that would be several µs, a tick of no
+camera. Frames of 1 kHz are no different from a fast camera's every µs, so that only duration and
+rate tell them.
 """
 
 from __future__ import annotations
@@ -33,11 +39,14 @@ TimeUnit = Literal["s", "ms", "us", "ns"]
 TIME_UNITS: dict[TimeUnit, float] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 """Microseconds in one of each unit."""
 
-_DURATION_US = (1e4, 3.6e9)
+_DURATION_US = (2.6e4, 3.6e9)
+"""So long the 2^18 events last that are looked at, at the highest rate."""
 _RATE_HZ = (1e3, 1e7)
 _SMALLEST_STEP_US = 0.5
 _WHOLE_MS_PENALTY = 0.9
 _PARTS_OF_US_PENALTY = 1.0
+_FRAME_TICK_US = (1.5e3, 5e5)
+"""Frames come at least twice a second; in a unit a thousandth as long, that is 2 µs or more."""
 _MOST_STEPS = 1 << 13
 _SPANS = (1e-100, 1e100)
 """Only damaged times are outside, whose logarithms may not exist."""
@@ -64,6 +73,7 @@ class _Steps:
         span: duration without the outermost hundredths, scaled up to the whole.
         smallest: smallest step but for the rounding of a few.
         steps: (n,) some of the steps above 0, from all over the column.
+        shared: share of events that have the time of the one before, in order of time.
         events: number of events in the span.
     """
 
@@ -71,6 +81,7 @@ class _Steps:
     span: float
     smallest: float
     steps: NDArray[np.float64]
+    shared: float
     events: int
 
 
@@ -82,7 +93,7 @@ def guess_time_unit(t: NDArray[Any]) -> tuple[TimeUnit, str]:
 
     Args:
         t: (n,) integers or floating point numbers, times of consecutive events; the beginning of a
-            recording is enough if it is not shorter than some 10 ms.
+            recording is enough if it is not shorter than some 30 ms.
 
     Returns:
         "s", "ms", "us" or "ns", and the reason as half a sentence to show the user: "times are
@@ -131,21 +142,22 @@ def _steps_of(t: NDArray[Any]) -> _Steps:
     else:
         kind = "integers"
     if len(t) < 2:
-        return _Steps(kind, 0.0, 0.0, np.empty(0), len(t))
+        return _Steps(kind, 0.0, 0.0, np.empty(0), 0.0, len(t))
     ordered = np.sort(t)
     edge = len(t) // 100
     inner = len(t) - 2 * edge
     # Differences of large integers are exact only before they become floating point.
     with np.errstate(over="ignore"):
         span = float(ordered[len(t) - 1 - edge] - ordered[edge]) * len(t) / inner
-    steps = np.diff(ordered[edge : len(t) - edge]).astype(np.float64)
+    every_step = np.diff(ordered[edge : len(t) - edge]).astype(np.float64)
+    steps = every_step[every_step > 0]
     if t.dtype.kind == "f":
         # Below the numbers' own resolution a step is rounding.
         steps = steps[steps > 4 * float(np.spacing(np.abs(ordered[-1 - edge])))]
-    steps = steps[steps > 0]
+    shared = 1 - len(steps) / len(every_step)
     smallest = float(np.quantile(steps, 0.01)) if len(steps) else 0.0
     some = steps[:: max(len(steps) // _MOST_STEPS, 1)]
-    return _Steps(kind, span, smallest, some, len(t))
+    return _Steps(kind, span, smallest, some, shared, len(t))
 
 
 def _epoch_unit(t: NDArray[Any]) -> TimeUnit | None:
@@ -164,11 +176,20 @@ def _penalty(measured: _Steps, unit: TimeUnit) -> float:
     total += _decades_outside(measured.events / duration_us * 1e6, _RATE_HZ)
     if measured.smallest:
         total += _decades_outside(measured.smallest * us, (_SMALLEST_STEP_US, math.inf))
-    if _are_whole(measured.steps * us, 1000.0):
+    may_be_frames = _UNUSUAL[measured.kind][unit] == 0 and _are_frames(measured, us)
+    if _are_whole(measured.steps * us, 1000.0) and not may_be_frames:
         total += _WHOLE_MS_PENALTY
     if not _are_whole(measured.steps * us, 1.0):
         total += _PARTS_OF_US_PENALTY
     return total
+
+
+def _are_frames(measured: _Steps, us: float) -> bool:
+    """Whether most events share their times, which are those of frames no camera's tick makes."""
+    tick_us = measured.smallest * us
+    shortest, longest = _FRAME_TICK_US
+    may_be = measured.shared > 0.5 and shortest < tick_us < longest
+    return may_be and _are_whole(measured.steps * us, tick_us)
 
 
 def _decades_outside(value: float, limits: tuple[float, float]) -> float:

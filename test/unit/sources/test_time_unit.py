@@ -69,6 +69,26 @@ def test_a_quiet_scene_keeps_its_us(rate_hz):
     assert guess_time_unit(times_us(rate_hz, 60.0))[0] == "us"
 
 
+@pytest.mark.parametrize(
+    ("frames_a_second", "duration_s", "rate_hz"),
+    [(25, 20, 5e3), (50, 12, 5e3), (100, 15, 8e3), (200, 60, 3e3), (25, 4, 5e4), (1000, 10, 9e3)],
+)
+@pytest.mark.parametrize(("unit", "kind"), [("us", np.int64), ("us", float), ("s", float)])
+def test_events_made_from_a_videos_frames(frames_a_second, duration_s, rate_hz, unit, kind):
+    frames = np.random.default_rng(0).integers(
+        1, frames_a_second * duration_s, int(rate_hz * duration_s)
+    )
+    t_us = np.sort(frames) * (10**6 // frames_a_second)
+    found, reason = guess_time_unit(in_unit(t_us, unit, kind))
+    assert found == unit, reason
+
+
+@pytest.mark.parametrize("rate_hz", [5e3, 1e5])
+def test_frames_in_ns_are_told_by_how_long_they_last(rate_hz):
+    frames = np.sort(np.random.default_rng(0).integers(1, 500, int(20 * rate_hz)))
+    assert guess_time_unit(frames[: 1 << 18] * 40_000_000)[0] == "ns"
+
+
 def test_coarse_single_precision_seconds_stay_seconds():
     t = (times_us(1e5, 10.0) * 1e-6).astype(np.float32)
     assert guess_time_unit(t)[0] == "s"
