@@ -10,7 +10,7 @@ penalties, in powers of ten beyond what is plausible:
 | mean rate | 1e3 to 1e7 events/s | decades outside |
 | smallest step | 0.5 µs and more: cameras tell no less than 1 µs | decades below |
 | all steps are whole ms | no: cameras tell µs; by convention frames (below) may be | 0.9 |
-| steps are not whole µs | no: cameras tell whole ones | 1 |
+| steps are not whole µs | no: cameras tell whole ones | 1.7 |
 | convention | integers are µs, fractions s | see `_UNUSUAL` |
 
 The least penalty wins, convention where two are equal. Times of the Unix epoch, 2010 to 2040,
@@ -21,6 +21,9 @@ theirs with another, and all steps are multiples of one that lasts more than a m
 thousandth as long, which whole ms speak for otherwise, that would be several µs, a tick of no
 camera. Frames of 1 kHz are no different from a fast camera's every µs, so that only duration and
 rate tell them.
+
+In parts of µs a recording must outweigh a rate of 5 events/s, which is a quiet scene: whole µs read
+as ns are such parts, too.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ _DURATION_US = (2.6e4, 3.6e9)
 _RATE_HZ = (1e3, 1e7)
 _SMALLEST_STEP_US = 0.5
 _WHOLE_MS_PENALTY = 0.9
-_PARTS_OF_US_PENALTY = 1.0
+_PARTS_OF_US_PENALTY = 1.7
 _FRAME_TICK_US = (1.5e3, 5e5)
 """Frames come at least twice a second; in a unit a thousandth as long, that is 2 µs or more."""
 _MOST_STEPS = 1 << 13
@@ -59,9 +62,11 @@ _FEWEST_EPOCH_DIGITS = 1e14
 _UNUSUAL: dict[str, dict[TimeUnit, float]] = {
     "integers": {"us": 0.0, "ns": 0.7, "ms": 1.0, "s": 3.0},
     "whole numbers": {"us": 0.0, "ns": 0.7, "ms": 1.0, "s": 3.0},
-    "fractions": {"s": 0.0, "us": 1.0, "ms": 0.7, "ns": 2.0},
+    "fractions": {"s": 0.0, "us": 0.3, "ms": 0.7, "ns": 1.3},
 }
-"""How unusual a unit is for integers, for floating point numbers that are whole, and others."""
+"""How unusual a unit is for integers, for floating point numbers that are whole, and others.
+
+Fractions of µs and ns are parts of µs besides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,17 @@ def test_a_simulator_of_whole_milliseconds_keeps_its_us():
     assert guess_time_unit(ticks)[0] == "us"
 
 
-@pytest.mark.parametrize("rate_hz", [30.0, 300.0])
-def test_a_quiet_scene_keeps_its_us(rate_hz):
-    assert guess_time_unit(times_us(rate_hz, 60.0))[0] == "us"
+@pytest.mark.parametrize("rate_hz", [5.0, 10.0, 30.0, 300.0])
+@pytest.mark.parametrize(("unit", "kind"), [("us", np.int64), ("us", float), ("s", float)])
+def test_a_quiet_scene_keeps_its_unit(rate_hz, unit, kind):
+    t = in_unit(times_us(rate_hz, 60.0), unit, kind)
+    found, reason = guess_time_unit(t)
+    assert found == unit, reason
+
+
+def test_a_simulators_parts_of_us_stay_ns():
+    t_ns = np.random.default_rng(0).integers(0, 60 * 10**9, 50_000)
+    assert guess_time_unit(np.sort(t_ns))[0] == "ns"
 
 
 @pytest.mark.parametrize(
