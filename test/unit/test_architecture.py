@@ -80,6 +80,7 @@ MANY_IMPORTS = {
     "rotation.tracking.rotor_tracker": "the loop: filters, template, lock and budget meet here",
     "nodes.graph_view": "every topic that is shown meets here",
     "sources.readers.bag": "every type of message that a bag can hold meets here",
+    "sources.readers.csv_text": "layout, numbers, unit, polarity and order of text meet here",
     "sources.readers.hdf5": "every layout of HDF5 meets here",
     "representations.torch_members": "every kind on PyTorch: one line from each kind's module",
 }
@@ -136,7 +137,6 @@ ONE_IMPORTER = {
     "rotation.tracking.over_dispersion": "a method of its own: noise learned from a rotor itself",
     "rotation.tracking.pixel_table": "whose pixel is whose; kernels of its own",
     "sources.codecs.libcaer": "a bit layout, named once",
-    "sources.event_runs": "kernels and the runs they tell; the clock decides",
     "sources.readers.record_file": "files of records of one length, whatever they hold",
     "sources.readers.streamed_recording": "what a library reads from the beginning on alone",
     "sources.readers.unfinished_bag": "a bag whose end is missing: a file format of its own",

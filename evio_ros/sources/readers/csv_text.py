@@ -8,6 +8,7 @@ to rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,12 @@ from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.number_text import PADDING_BYTES, parse_lines
 from evio_ros.sources.polarity import PolarityConvention
 from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.readers.disorder import (
+    MOST_SORTED,
+    are_nearly_of_one_value,
+    lie_in_no_order,
+    remark_on_sorting,
+)
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
@@ -28,6 +35,7 @@ __all__ = ["CsvFile"]
 
 _START_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 20
+_SORTED_PIECE = 1 << 16
 _LONGEST_LINE = 1 << 12
 _SAMPLES = 64
 _SHORTEST_LINE = 8
@@ -55,6 +63,8 @@ class CsvFile(EventFile):
     keeps = "events, geometry"
     loses = "all other columns and comments"
     options: ClassVar[tuple[str, ...]] = ("time_unit",)
+    _sorted: RawColumns | None = None
+    """All events in order of time where the file has them in none; `_next` is one of them then."""
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
@@ -97,10 +107,44 @@ class CsvFile(EventFile):
         wanted = None if layout.columns.seconds is not None else self._wanted_unit
         unit = wanted or layout.unit or self._guess_unit(layout)
         self._time_exponent = _TIME_EXPONENTS[unit]
+        self._next = layout.offset
+        self._sort_where_unordered()
         self.details.update(time_unit=unit, polarity=self._convention.name)
         if not self._convention.is_known:
             self.remarks.append(self._convention.remark)
-        self._next = layout.offset
+
+    def _sort_where_unordered(self) -> None:
+        """Read and sort all events where they lie in no order of time, as some tools leave them."""
+        try:
+            columns, polarity, after = self._read_numbers(self._data_offset)
+            if len(columns) and after < self._end and are_nearly_of_one_value(polarity):
+                columns, polarity = self._read_all()
+            if not lie_in_no_order(columns.t, [polarity, columns.x, columns.y]):
+                return
+            columns, polarity = self._read_all()
+        except SourceError:  # whoever reads on to a bad line is told
+            return
+        if len(columns) > MOST_SORTED:
+            return
+        order = np.argsort(columns.t, kind="stable")
+        polarity = polarity[order]
+        middle = len(order) // 2
+        samples = (polarity[first : first + _SORTED_PIECE] for first in (0, middle))
+        self._convention = PolarityConvention(np.concatenate(list(samples)))
+        on = self._convention.on_events(polarity)
+        self._sorted, self._next = replace(columns.select(order), polarity=on), 0
+        self.remarks.append(remark_on_sorting(len(order)))
+
+    def _read_all(self) -> tuple[RawColumns, NDArray[np.int64]]:
+        """All events, and their polarities as numbers; no more than are to be sorted, and a few."""
+        parts, polarities = [], []
+        place, count = self._data_offset, 0
+        while place < self._end and count <= MOST_SORTED:
+            columns, polarity, place = self._read_numbers(place)
+            parts.append(columns)
+            polarities.append(polarity)
+            count += len(columns)
+        return RawColumns.concatenate(parts), np.concatenate(polarities)
 
     def _polarity_convention(self) -> PolarityConvention:
         """What polarities at the beginning and in the middle mean."""
@@ -133,7 +177,9 @@ class CsvFile(EventFile):
         times = np.concatenate(parts)
         return times * 10.0**-_FRACTION_DIGITS if have_fractions else times
 
-    def _sampled_times(self) -> NDArray[np.int64]:
+    def _sampled_times(self) -> NDArray[np.int64] | None:
+        if self._sorted is not None:
+            return None
         places = np.linspace(self._data_offset, max(self._end - _LONGEST_LINE, 0), _SAMPLES)
         lines = {self._line_after(int(place)) for place in places}
         return np.array([self._time_after(line) for line in sorted(lines)], np.int64)
@@ -143,12 +189,19 @@ class CsvFile(EventFile):
         yield self._read_lines(first)[0]
 
     def _read_piece(self) -> RawColumns | None:
+        if self._sorted is not None:
+            piece = self._sorted.select(slice(self._next, self._next + _SORTED_PIECE))
+            self._next += len(piece)
+            return piece if len(piece) else None
         if self._next >= self._end:
             return None
         columns, self._next = self._read_lines(self._next)
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
+        if self._sorted is not None:
+            self._next = 0 if t_us is None else int(np.searchsorted(self._sorted.t, t_us))
+            return
         low, high = self._data_offset, self._end if t_us is not None else self._data_offset
         while high - low > _LONGEST_LINE:
             middle = self._line_after((low + high) // 2)
@@ -162,13 +215,18 @@ class CsvFile(EventFile):
 
     def _read_lines(self, first: int) -> tuple[RawColumns, int]:
         """Events of the whole lines of one piece, and the offset after them."""
+        columns, polarity, after = self._read_numbers(first)
+        return replace(columns, polarity=self._convention.on_events(polarity)), after
+
+    def _read_numbers(self, first: int) -> tuple[RawColumns, NDArray[np.int64], int]:
+        """As `_read_lines`, with polarities as numbers beside the other columns."""
         length = min(_PIECE_BYTES, self._end - first)
         text = self._read_at(first, length)
         if first + length < self._end:
             length = bytes(text[-_LONGEST_LINE:]).rfind(b"\n") + 1 + max(length - _LONGEST_LINE, 0)
             if length <= max(len(text) - _LONGEST_LINE, 0):
                 raise SourceError(self.path, "a line is longer than 4096 bytes", first)
-        columns, bad = self._parse(length)
+        columns, polarity, bad = self._parse_columns(length)
         if bad >= 0:
             line = bytes(text[bad : min(bad + _LONGEST_LINE, len(text))]).split(b"\n", 1)[0]
             # A last line without its end may have been cut off.
@@ -177,16 +235,13 @@ class CsvFile(EventFile):
             else:
                 shown = line[:40].decode("ascii", "replace")
                 raise SourceError(self.path, f"is no event: {shown!r}", first + bad)
-        return columns, first + length
-
-    def _parse(self, length: int) -> tuple[RawColumns, int]:
-        """Events of so many bytes of the buffer, and the offset of a line that is none or -1."""
-        columns, polarity, bad = self._parse_columns(length)
-        on = self._convention.on_events(polarity)
-        return RawColumns(columns.t, columns.x, columns.y, on), bad
+        return columns, polarity, first + length
 
     def _parse_columns(self, length: int) -> tuple[RawColumns, NDArray[np.int64], int]:
-        """As `_parse`, with polarities as numbers beside it."""
+        """Events of so many bytes of the buffer, and the offset of a line that is none or -1.
+
+        Polarities are numbers beside the other columns, since what they mean may not be known yet.
+        """
         text = np.frombuffer(self._buffer, np.uint8)
         after, text[length] = text[length], _NEWLINE
         columns = RawColumns.empty(length // _SHORTEST_LINE + 2)
@@ -221,7 +276,7 @@ class CsvFile(EventFile):
         while offset < self._end:
             length = min(_LONGEST_LINE, self._end - offset)
             line = bytes(self._read_at(offset, length)).split(b"\n", 1)[0]
-            columns, bad = self._parse(min(len(line) + 1, length))
+            columns, _, bad = self._parse_columns(min(len(line) + 1, length))
             if bad >= 0:
                 raise SourceError(self.path, f"is no event: {line[:40]!r}", offset)
             if len(columns):

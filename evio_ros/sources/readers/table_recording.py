@@ -13,20 +13,19 @@ from evio_ros.events import SensorSize
 from evio_ros.sources.polarity import PolarityConvention
 from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
 from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
+from evio_ros.sources.readers.disorder import (
+    MOST_SORTED,
+    are_nearly_of_one_value,
+    lie_in_no_order,
+    remark_on_sorting,
+)
 from evio_ros.sources.readers.event_table import EventTable, SortedTable
-from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
 
 __all__ = ["TableRecording", "one_line"]
 
 _UNIT_SAMPLE = 1 << 18
 """Events from which the unit of time is told; they are read twice."""
-_FEWEST_SORTED, _MOST_SORTED = 64, 1 << 23
-"""Numbers of events that are sorted where they lie in no order."""
-_LEAST_BACK = 0.2
-"""Share of steps of time that go back in such a recording."""
-_LEAST_BEHIND = 0.01
-"""Share of events there that are too far out of order to be put right while they are read."""
 
 
 class TableRecording(ColumnRecording):
@@ -81,24 +80,24 @@ class TableRecording(ColumnRecording):
         self._remark_on_fractions()
 
     def _sort_where_unordered(self) -> None:
-        """Sort the events where they lie in no order of time, as some simulators leave them.
-
-        A clock that starts anew, and outliers, are no such disorder: few steps go back there.
-        """
-        if not _FEWEST_SORTED <= self.event_count <= _MOST_SORTED:
-            return
-        t_us = to_microseconds(self._columns(0, PIECE_EVENTS)[0], self._unit)
-        goes_back = np.mean(np.diff(t_us) < 0) > _LEAST_BACK
-        behind = t_us < np.maximum.accumulate(t_us) - REORDER_WINDOW_US
-        if not goes_back or np.mean(behind) <= _LEAST_BEHIND:
+        """Sort the events where they lie in no order of time, as some tools leave them."""
+        if self.event_count > MOST_SORTED or not self._is_unordered():
             return
         try:
             self._table = SortedTable.of(self._table)
         except Exception as error:  # libraries let through whatever they meet
             raise SourceError(self.path, f"events cannot be read: {one_line(error)}") from None
-        self.remarks.append(
-            f"events lie in no order of time; all {self.event_count} were sorted, in memory"
-        )
+        self.remarks.append(remark_on_sorting(self.event_count))
+
+    def _is_unordered(self) -> bool:
+        """Whether the first events lie in no order; all are looked at if these cannot tell."""
+        t, *others, polarity = self._columns(0, PIECE_EVENTS)
+        if self.event_count > len(t) and are_nearly_of_one_value(polarity):
+            try:
+                t, *others, polarity = self._columns(0, self.event_count)
+            except SourceError:  # whoever reads on to a bad part is told
+                return False
+        return lie_in_no_order(to_microseconds(t, self._unit), [polarity, *others])
 
     def _guess_unit(self) -> TimeUnit:
         pieces = range(0, min(self.event_count, _UNIT_SAMPLE), PIECE_EVENTS)
