@@ -17,6 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.base import SourceStatistics
@@ -50,6 +52,8 @@ _REMEDIES = (
     ("malformed", "what sqlite3 FILE .recover makes of it may be read"),
     ("Unrecognized storage format", "let its name end in .db3 or .mcap as what it is"),
 )
+_LONGEST_MESSAGE_US = 1_000_000
+"""A message whose times are farther apart holds wrong ones, or is of a clock that starts anew."""
 _MOST_UNSIZED = 256
 """Messages at the beginning that are looked at for a geometry."""
 
@@ -220,9 +224,19 @@ class Bag(Recording):
                 columns = decoder.decode(message)
             except (EventError, ValueError) as error:
                 raise SourceError(self.path, f"{self.topic}: {error}") from None
+            if self._type in DVS_ARRAYS:
+                columns = self._in_order(columns)
             self._is_missing |= decoder.statistics.lost_packets > lost
             self._note_gap(message, columns)
             yield stamp, columns, decoder.triggers
+
+    def _in_order(self, columns: RawColumns) -> RawColumns:
+        """The events of a message in order of time; some drivers sort them by polarity."""
+        t = columns.t
+        if not (t[1:] < t[:-1]).any() or np.ptp(t) > _LONGEST_MESSAGE_US:
+            return columns
+        self.statistics.reordered += int(np.count_nonzero(t < np.maximum.accumulate(t)))
+        return columns.select(np.argsort(t, kind="stable"))
 
     def _note_gap(self, message: Any, columns: RawColumns) -> None:
         """Take note of the time between the messages, or events, before and after lost ones."""

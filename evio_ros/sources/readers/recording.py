@@ -100,7 +100,7 @@ class Recording(ABC):
             self._settle_epoch()
             # What was sampled for the geometry is read, and counted, again.
             self.statistics.invalid = self.statistics.lost_packets = 0
-            self.statistics.repeated_packets = 0
+            self.statistics.repeated_packets = self.statistics.reordered = 0
         except BaseException:
             self.close()
             raise

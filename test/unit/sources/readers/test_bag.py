@@ -269,6 +269,34 @@ def test_arrays_of_single_events_of_every_package(kind, tmp_path):
         assert source.statistics.lost_packets == 0
 
 
+@pytest.mark.parametrize("length_us", [11_000, 50_000, 900_000])
+@pytest.mark.parametrize("ros", [1, 2])
+def test_events_of_a_message_that_are_sorted_by_polarity_are_put_in_order(length_us, ros, tmp_path):
+    # The makers put 5000 events into a message.
+    events = random_events(12_000, mean_step_us=length_us / 5_000)
+    messages = [events[first : first + 5_000] for first in range(0, len(events), 5_000)]
+    on_first = [event for part in messages for event in sorted(part, key=lambda e: -e[3])]
+    (rosbag1 if ros == 1 else dvs_bag)(tmp_path / "a.bag", on_first)
+    with open_source(str(tmp_path / "a.bag")) as source:
+        found = events_of(source.batches())
+        assert sorted(found) == sorted(events)
+        assert [event[0] for event in found] == [event[0] for event in events]
+        assert source.statistics.dropped == 0
+        newest = np.maximum.accumulate([event[0] for event in on_first])
+        behind = [event[0] < top for event, top in zip(on_first, newest, strict=True)]
+        assert source.statistics.reordered == sum(behind)
+
+
+def test_a_clock_that_starts_anew_within_a_message_is_not_sorted(tmp_path):
+    events = random_events(4_000, start_us=1_000, mean_step_us=40.0)
+    later = [(t + 60_000_000, *rest) for t, *rest in events]
+    written = later[:3_000] + events[:2_000]
+    dvs_bag(tmp_path / "a", written)
+    with open_source(str(tmp_path / "a")) as source:
+        assert [e[1:] for e in events_of(source.batches())] == [e[1:] for e in written]
+        assert source.statistics.clock_restarts == 1
+
+
 def test_packets_by_their_older_name_are_read(tmp_path):
     events = random_events(5_000)
     kind, store = "event_array_msgs/msg/EventArray", message_types()
