@@ -33,7 +33,7 @@ class _DvsMessage:
     Attributes:
         seq: the header's number; None where it has none.
         width, height: geometry.
-        time_us: time of the first event, or where there is none, of the header.
+        time_us: time of the newest event, or where there is none, of the header.
         columns: the events.
         events: the message's bytes.
     """
@@ -123,7 +123,7 @@ def _message(
         for part in parts
     ]
     columns = RawColumns.concatenate(pieces) if pieces else RawColumns.empty(0)
-    time_us = int(columns.t[0]) if len(columns) else sec * 1_000_000 + nsec // 1000
+    time_us = int(columns.t.max()) if len(columns) else sec * 1_000_000 + nsec // 1000
     return _DvsMessage(seq, width, height, time_us, columns, raw)
 
 
@@ -135,7 +135,7 @@ class DvsMessageDecoder:
 
     Attributes:
         size: geometry of the messages; None before the first that has one.
-        time_us: sensor time of the last message's first event; -1 before the first.
+        time_us: sensor time of the last message's newest event; -1 before the first.
         triggers: none; such messages hold no external triggers.
     """
 

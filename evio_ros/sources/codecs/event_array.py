@@ -21,6 +21,7 @@ class EventArray(Protocol):
     width: int
     height: int
     time_base: int
+    duration: int
     t: Any
     x: Any
     y: Any
@@ -35,7 +36,7 @@ class EventArrayDecoder:
 
     Attributes:
         size: geometry of the messages; None before the first.
-        time_us: sensor time of the last message's start; -1 before the first.
+        time_us: sensor time of the last message's end; -1 before the first.
         triggers: none, these messages hold no external triggers.
     """
 
@@ -73,4 +74,4 @@ class EventArrayDecoder:
         if self.size is not None and size != self.size:
             raise EventError(f"message {message.seq}: geometry {size} after {self.size}")
         self.size = size
-        self.time_us = int(message.time_base)
+        self.time_us = int(message.time_base) + int(message.duration)

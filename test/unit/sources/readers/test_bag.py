@@ -123,6 +123,19 @@ def test_seek_equals_skipping_to_the_time(kind, tmp_path):
         assert (source.start_us, source.end_us) == (times[0], times[-1] + 1)
 
 
+def test_seeks_find_the_events_within_a_long_message(tmp_path):
+    # Messages of 100 ms; an entry of the index comes every 2 megabytes.
+    events = random_events(400_000, mean_step_us=20.0)
+    times = np.array([event[0] for event in events])
+    rosbag1(tmp_path / "a.bag", events)
+    with open_source(str(tmp_path / "a.bag")) as source:
+        # All times from a message that ends an entry are among these.
+        for event in range(159_000, 175_000, 1_000):
+            t_us = int(times[event])
+            source.seek(t_us)
+            assert next(iter(source.batches())).t[0] == t_us
+
+
 @pytest.mark.parametrize("mode", [CompressionMode.FILE, CompressionMode.MESSAGE])
 def test_compressed_bags_are_read(mode, tmp_path):
     events = random_events(20_000)
