@@ -114,20 +114,22 @@ def test_a_spun_disc_may_be_seen_obliquely(
     bench: ModuleType, squeezed: tuple[float, float]
 ) -> None:
     """Of the takes whose hub is not near the border, the largest round cut about it."""
+    rng, total = np.random.default_rng(5), bench.Outcome()
     names = ["11_34_19", "11_34_58", "11_35_57", "11_36_46"]
     for take in bench.takes(FOLDER, names, [bench.AS_IT_IS]):
         was, (x, y) = take.events, take.truth.hub
-        radius = min(x, y, was.size.width - 1 - x, was.size.height - 1 - y)
+        radius = min(x - was.x.min(), y - was.y.min(), was.x.max() - x, was.y.max() - y)
         inside = was.at(np.flatnonzero(np.hypot(was.x - x, was.y - y) <= radius))
+        # Anywhere within a pixel, or some columns would be of two pixels and some of one.
         columns = [
-            (side * factor).astype(np.uint16)
+            ((side + rng.random(len(side))) * factor).astype(np.uint16)
             for side, factor in zip((inside.x, inside.y), squeezed, strict=True)
         ]
         oblique = EventBatch(was.size, inside.t, *columns, inside.polarity)
-        outcome = bench.judged(replace(take, events=oblique), look_back=True)
-        assert outcome.sure >= 0.6 * outcome.due
-        assert np.median(outcome.errors) < 0.03
-        assert max(outcome.errors) < 0.1
+        total.add(bench.judged(replace(take, events=oblique), look_back=True))
+    assert total.sure >= 0.6 * total.due
+    assert np.median(total.errors) < 0.03
+    assert max(total.errors) < 0.1
 
 
 @pytest.mark.parametrize("step_us", [500, 1_000, 2_000])
