@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -77,8 +78,15 @@ def _signature(path: str) -> bytes:
 
 
 def _storage_files(folder: str) -> list[Path]:
+    """The storage files in a folder, in the order of the numbers that a recorder gives them."""
     endings = _STORAGE_ENDINGS + _PACKED_ENDINGS
-    return sorted(p for p in Path(folder).iterdir() if p.name.endswith(endings))
+    return sorted((p for p in Path(folder).iterdir() if p.name.endswith(endings)), key=_numbered)
+
+
+def _numbered(file: Path) -> list[str | int]:
+    """What sorts names by the numbers in them: part 5 before part 10."""
+    parts = re.split(r"([0-9]+)", file.name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,20 @@ def test_a_storage_file_is_read_by_itself(kind, tmp_path):
         assert events_of(source.batches()) == events
 
 
+@pytest.mark.parametrize("first", [0, 5, 98])
+def test_parts_of_a_bag_without_metadata_are_read_in_the_order_of_their_numbers(first, tmp_path):
+    events = random_events(6_000)
+    (tmp_path / "bag").mkdir()
+    for number in range(12):
+        part = events[500 * number : 500 * (number + 1)]
+        made = Path(write_bag(tmp_path / f"{number}", part, "bag_sqlite3"))
+        file = next(made.glob("*.db3"))
+        file.rename(tmp_path / "bag" / f"take_2_{first + number}.db3")
+    with open_source(str(tmp_path / "bag")) as source:
+        assert events_of(source.batches()) == events
+        assert source.statistics.clock_restarts == 0
+
+
 @pytest.mark.parametrize("kind", ["bag", "bag_packets"])
 def test_lost_messages_are_counted(kind, tmp_path):
     events = random_events(20_000, mean_step_us=10.0)
