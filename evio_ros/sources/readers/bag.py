@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -57,6 +57,8 @@ _LONGEST_MESSAGE_US = 1_000_000
 """A message whose times are farther apart holds wrong ones, or is of a clock that starts anew."""
 _MOST_UNSIZED = 256
 """Messages at the beginning that are looked at for a geometry."""
+_MOST_EMPTY = 1 << 12
+"""Messages without events after which a topic may still have some, 40 s of messages of 10 ms."""
 
 
 def is_bag(path: str) -> bool:
@@ -344,6 +346,8 @@ class Bag(Recording):
             # A part of a name, as right, may be enough.
             named = named or [t for t in usable if f"/{wanted.strip('/')}/" in f"{t}/"]
             usable = {t: usable[t] for t in named}
+        if len(usable) > 1:
+            usable = self._filled(usable)
         if len(usable) == 1:
             return next(iter(usable.items()))
         present = ", ".join(f"{t} ({kind})" for t, kind in sorted(topics.items())) or "no topics"
@@ -353,6 +357,29 @@ class Bag(Recording):
             wanted = f" on {self._wanted_topic}" if self._wanted_topic else ""
             reason = f"has no events of a known type{wanted}; it holds {present}"
         raise SourceError(self.path, reason)
+
+    def _filled(self, topics: dict[str, str]) -> dict[str, str]:
+        """Those of several topics, with their types, that may have events."""
+        filled = {t: kind for t, kind in topics.items() if self._may_have_events(t, kind)}
+        if not filled:
+            raise SourceError(self.path, f"holds no events on any of {', '.join(sorted(topics))}")
+        return filled
+
+    def _may_have_events(self, topic: str, kind: str) -> bool:
+        """False where none of a topic's messages holds an event; what is broken may hold some."""
+        decoder = _decoder(kind, SourceStatistics())
+        messages = chain.from_iterable(
+            reader.messages([c for c in reader.connections if c.topic == topic])
+            for reader in self._readers
+            if any(c.topic == topic for c in reader.connections)
+        )
+        try:
+            for number, (_, _, raw) in enumerate(messages):
+                if number >= _MOST_EMPTY or len(decoder.decode(self._parsed(raw, kind))):
+                    return True
+        except Exception:  # the library lets through whatever its parsers raise
+            return True
+        return False
 
     def _messages(self, stamp_ns: int, repeated: int) -> Iterator[tuple[int, Any]]:
         """Stamps and messages from a stamp on, without the first few of that stamp.
@@ -374,19 +401,19 @@ class Bag(Recording):
                     if stamp == stamp_ns and repeated:
                         repeated -= 1
                         continue
-                    yield stamp, self._parsed(raw)
+                    yield stamp, self._parsed(raw, self._type)
         except SourceError:
             raise
         except Exception as error:  # the library lets through whatever its parsers raise
             raise SourceError(self.path, f"{self.topic} is broken: {_line(error)}") from None
 
-    def _parsed(self, raw: bytes) -> Any:
-        """A message from its bytes."""
-        if self._type in DVS_ARRAYS:
+    def _parsed(self, raw: bytes, kind: str) -> Any:
+        """A message of a type from its bytes."""
+        if kind in DVS_ARRAYS:
             return parse_ros1(bytes(raw)) if self._is_ros1 else parse_cdr(bytes(raw))
         if self._is_ros1:
-            return ros1_message_types().deserialize_ros1(raw, self._type)
-        return message_types().deserialize_cdr(raw, self._type)
+            return ros1_message_types().deserialize_ros1(raw, kind)
+        return message_types().deserialize_cdr(raw, kind)
 
     def _check_versions(self, connections: list[Any]) -> None:
         if self._is_ros1:

@@ -379,6 +379,49 @@ def test_a_part_of_a_topics_name_is_enough(tmp_path):
         open_source(f"{tmp_path}/a.bag?topic=middle")
 
 
+def bag_of_topics(path, topics, is_ros1) -> None:
+    """A bag of dvs_msgs with a topic for each name, in the messages given for it.
+
+    Args:
+        topics: the events of each message of each topic.
+    """
+    kind = "dvs_msgs/msg/EventArray"
+    store = ros1_message_types() if is_ros1 else message_types()
+    serialize = store.serialize_ros1 if is_ros1 else store.serialize_cdr
+    writer = Rosbag1Writer(path) if is_ros1 else Writer(path, version=8)
+    with writer:
+        for topic, messages in topics.items():
+            connection = writer.add_connection(topic, kind, typestore=store)
+            for number, part in enumerate(messages):
+                message = dvs_message(part, number, store, kind)
+                writer.write(connection, 1000 * number, bytes(serialize(message, kind)))
+
+
+@pytest.mark.parametrize("is_ros1", [True, False])
+@pytest.mark.parametrize("other", [[], [[]] * 20], ids=["no messages", "empty messages"])
+def test_a_topic_without_events_is_left_out(other, is_ros1, tmp_path):
+    events = random_events(3_000)
+    bag_of_topics(tmp_path / "a.bag", {"/a": other, "/b": [[], events], "/c": other}, is_ros1)
+    with open_source(str(tmp_path / "a.bag")) as source:
+        assert source.details["topic"] == "/b"
+        assert source.details["topics"] == ["/a", "/b", "/c"]
+        assert events_of(source.batches()) == events
+        assert source.statistics.lost_packets == 0
+
+
+def test_a_bag_without_events_on_any_topic_is_refused(tmp_path):
+    bag_of_topics(tmp_path / "a", {"/a": [], "/b": [[]]}, is_ros1=False)
+    with pytest.raises(SourceError, match="holds no events on any of /a, /b"):
+        open_source(str(tmp_path / "a"))
+
+
+def test_two_topics_are_named_where_the_events_of_one_come_late(tmp_path):
+    events = random_events(10)
+    bag_of_topics(tmp_path / "a", {"/a": [events], "/b": [*[[]] * 4200, events]}, is_ros1=False)
+    with pytest.raises(SourceError, match="several topics"):
+        open_source(str(tmp_path / "a"))
+
+
 @pytest.mark.parametrize("unsized", [1, 3])
 def test_messages_may_leave_the_geometry_at_0(unsized, tmp_path):
     events = random_events(3_000)
