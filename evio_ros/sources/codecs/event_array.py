@@ -35,7 +35,7 @@ class EventArrayDecoder:
         statistics: where lost messages are counted.
 
     Attributes:
-        size: geometry of the messages; None before the first.
+        size: geometry of the messages; None before the first that names one.
         time_us: sensor time of the last message's end; -1 before the first.
         triggers: none, these messages hold no external triggers.
     """
@@ -70,8 +70,14 @@ class EventArrayDecoder:
         expected, self._next_seq = self._next_seq, int(message.seq) + 1
         if expected is not None:
             self.statistics.lost_packets += max(int(message.seq) - expected, 0)
+        self._check_size(message)
+        self.time_us = int(message.time_base) + int(message.duration)
+
+    def _check_size(self, message: EventArray) -> None:
+        """Refuse a change of geometry; a message may leave it at 0."""
+        if message.width == message.height == 0:
+            return
         size = SensorSize(int(message.width), int(message.height))
         if self.size is not None and size != self.size:
             raise EventError(f"message {message.seq}: geometry {size} after {self.size}")
         self.size = size
-        self.time_us = int(message.time_base) + int(message.duration)

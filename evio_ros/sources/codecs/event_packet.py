@@ -58,7 +58,7 @@ class EventPacketDecoder:
         statistics: where lost packets and invalid words are counted.
 
     Attributes:
-        size: geometry of the packets; None before the first.
+        size: geometry of the packets; None before the first that names one.
         time_us: sensor time reached; -1 before the first that is known.
     """
 
@@ -116,17 +116,24 @@ class EventPacketDecoder:
             )
         if packet.is_bigendian and packet.encoding != "evt3":
             raise EventError(f"packet {packet.seq}: big-endian {packet.encoding} is not supported")
-        size = SensorSize(int(packet.width), int(packet.height))
-        if self.size is None:
-            self.size, self._encoding = size, packet.encoding
+        size = self._size_of(packet)
+        if not self._encoding:
+            self._encoding = packet.encoding
             base_us, rest_ns = divmod(int(packet.time_base), 1000)
             if not rest_ns and base_us % Evt3Decoder.wrap_us == 0:
                 self._evt3 = Evt3Decoder(base_us)
-        if (size, packet.encoding) != (self.size, self._encoding):
+        if (size, packet.encoding) != (self.size or size, self._encoding):
             raise EventError(
                 f"packet {packet.seq}: {packet.encoding} of {size} after {self._encoding} of "
                 f"{self.size}"
             )
+        self.size = size
+
+    def _size_of(self, packet: EventPacket) -> SensorSize | None:
+        """A packet's geometry; one that leaves it at 0 is of that of the packets before."""
+        if packet.width == packet.height == 0:
+            return self.size
+        return SensorSize(int(packet.width), int(packet.height))
 
     def _follow(self, seq: int) -> None:
         """Count lost packets; after a loss or a new start of the publisher, wait for a state."""

@@ -54,7 +54,8 @@ class PacketStream:
         The time between the packets before and after lost ones is marked as missing.
 
         Raises:
-            EventError: where the packet cannot be decoded; the next one may be pushed all the same.
+            EventError: where the packet cannot be decoded, or neither it nor one before names the
+                geometry; the next one may be pushed all the same.
         """
         try:
             columns = self._decoder.decode(packet)
@@ -67,6 +68,8 @@ class PacketStream:
             self._triggers.append(self._decoder.triggers)
         if not len(columns):
             return
+        if self._decoder.size is None:
+            raise EventError(f"packet {packet.seq}: names no geometry, as its 0x0 is none")
         # The middle of a packet's times, so that no single event moves the clock.
         time_us = int(np.median(columns.t))
         if self._order is None or abs(time_us - self._newest_us) > LONGEST_GAP_US:

@@ -114,6 +114,22 @@ def test_packets_that_cannot_be_decoded_are_refused(change, reason):
         decoder.decode(Packet(b"", **change))
 
 
+def test_packets_may_leave_the_geometry_at_0():
+    events = random_events(50)
+    decoder = EventPacketDecoder(SourceStatistics())
+    packets = evt3_packets(events, [40, 80, 120])
+    sizes = []
+    found = []
+    for packet, (width, height) in zip(packets, [(0, 0), (64, 48), (0, 0), (64, 48)], strict=True):
+        packet.width, packet.height = width, height
+        found.append(decoder.decode(packet))
+        sizes.append(decoder.size)
+    assert events_of(found) == events
+    assert sizes == [None, *[SensorSize(64, 48)] * 3]
+    with pytest.raises(EventError, match="evt3 of 65x48 after evt3 of 64x48"):
+        decoder.decode(Packet(b"", 4, width=65, height=48))
+
+
 def test_a_change_of_geometry_is_refused():
     decoder = EventPacketDecoder(SourceStatistics())
     decoder.decode(Packet(b""))

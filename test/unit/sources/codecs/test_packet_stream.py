@@ -84,6 +84,15 @@ def test_another_geometry_is_refused_once():
     assert pushed(stream, larger[1:])[0].events.size.width == 800
 
 
+def test_packets_of_a_geometry_that_none_has_named_are_refused():
+    stream = PacketStream(2_000)
+    packets = packets_of(EVENTS)
+    unsized = Packet(packets[0].events, 0, width=0, height=0)
+    with pytest.raises(EventError, match="packet 0: names no geometry"):
+        pushed(stream, [unsized])
+    assert pushed(stream, packets[1:])
+
+
 @pytest.mark.parametrize("place", [0, 40, 99])
 def test_one_event_of_a_wrong_time_starts_nothing_afresh(place):
     stream = PacketStream(2_000)

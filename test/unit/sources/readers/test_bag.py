@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -439,6 +440,24 @@ def test_messages_may_leave_the_geometry_at_0(unsized, tmp_path):
     with open_source(str(tmp_path / "a")) as source:
         assert source.size == SIZE
         assert source.size_is_declared == (unsized < len(parts))
+        assert events_of(source.batches()) == events
+
+
+@pytest.mark.parametrize("kind", ["bag", "bag_packets"])
+@pytest.mark.parametrize("unsized", [1, 1000])
+def test_packets_and_arrays_may_leave_the_geometry_at_0(kind, unsized, tmp_path):
+    events = random_events(3_000, mean_step_us=20.0)
+    plain = write_bag(tmp_path / "a", events, kind)
+    with Reader(plain) as reader, Writer(tmp_path / "b", version=8) as writer:
+        name = reader.connections[0].msgtype
+        connection = writer.add_connection("/events", name, typestore=message_types())
+        for number, (stamp, message) in enumerate(messages_of(plain)):
+            if number < unsized:
+                message = replace(message, width=0, height=0)
+            writer.write(connection, stamp, message_types().serialize_cdr(message, name))
+    with open_source(str(tmp_path / "b")) as source:
+        assert source.size == SIZE
+        assert source.size_is_declared == (unsized == 1)
         assert events_of(source.batches()) == events
 
 
