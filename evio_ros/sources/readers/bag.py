@@ -55,6 +55,9 @@ _REMEDIES = (
 )
 _LONGEST_MESSAGE_US = 1_000_000
 """A message whose times are farther apart holds wrong ones, or is of a clock that starts anew."""
+_ZSTD = b"\x28\xb5\x2f\xfd"
+"""How a message begins that is packed; CDR begins with 0."""
+_LARGEST_MESSAGE_BYTES = 1 << 28
 _MOST_UNSIZED = 256
 """Messages at the beginning that are looked at for a geometry."""
 _MOST_EMPTY = 1 << 12
@@ -409,11 +412,24 @@ class Bag(Recording):
 
     def _parsed(self, raw: bytes, kind: str) -> Any:
         """A message of a type from its bytes."""
-        if kind in DVS_ARRAYS:
-            return parse_ros1(bytes(raw)) if self._is_ros1 else parse_cdr(bytes(raw))
         if self._is_ros1:
+            if kind in DVS_ARRAYS:
+                return parse_ros1(bytes(raw))
             return ros1_message_types().deserialize_ros1(raw, kind)
+        if raw[: len(_ZSTD)] == _ZSTD:
+            raw = self._unpacked(raw)
+        if kind in DVS_ARRAYS:
+            return parse_cdr(bytes(raw))
         return message_types().deserialize_cdr(raw, kind)
+
+    def _unpacked(self, raw: bytes) -> bytes:
+        """A message of a bag compressed by message, as its storage files have it."""
+        zstd = optional_library("backports.zstd", "backports.zstd", self.path)
+        decompressor = zstd.ZstdDecompressor()
+        message: bytes = decompressor.decompress(raw, _LARGEST_MESSAGE_BYTES)
+        if not decompressor.eof:
+            raise ValueError(f"a packed message is cut off or of over {_LARGEST_MESSAGE_BYTES} B")
+        return message
 
     def _check_versions(self, connections: list[Any]) -> None:
         if self._is_ros1:

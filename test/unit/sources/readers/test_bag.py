@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backports.zstd import compress
 from encoded_events import (
     batch_of,
     events_of,
@@ -143,6 +144,31 @@ def test_compressed_bags_are_read(mode, tmp_path):
     plain = write_bag(tmp_path / "a", events, "bag")
     with open_source(repacked(plain, tmp_path / "b", mode=mode)) as source:
         assert events_of(source.batches()) == events
+
+
+@any_kind
+@pytest.mark.parametrize("plugin", StoragePlugin)
+def test_without_its_metadata_a_bag_compressed_by_message_is_read(kind, plugin, tmp_path):
+    events = random_events(20_000)
+    plain = write_bag(tmp_path / "a", events, kind)
+    bag = Path(repacked(plain, tmp_path / "b", mode=CompressionMode.MESSAGE, plugin=plugin))
+    (bag / "metadata.yaml").unlink()
+    for path in (bag, *bag.iterdir()):
+        with open_source(str(path)) as source:
+            assert events_of(source.batches()) == events
+            source.seek(events[9_000][0])
+            assert events_of(source.batches())[-1] == events[-1]
+
+
+def test_a_packed_message_that_is_cut_off_is_one_error(tmp_path):
+    kind, store = "dvs_msgs/msg/EventArray", message_types()
+    message = dvs_message(random_events(500), 0, store, kind)
+    packed = compress(bytes(store.serialize_cdr(message, kind)))
+    with Writer(tmp_path / "a", version=8) as writer:
+        connection = writer.add_connection("/a", kind, typestore=store)
+        writer.write(connection, 0, packed[:-9])
+    with pytest.raises(SourceError, match="/a is broken: a packed message is cut off"):
+        open_source(str(tmp_path / "a"))
 
 
 def test_bags_with_compressed_chunks_are_read(tmp_path):
