@@ -138,10 +138,10 @@ def analyze(
         analyze_many(recordings, out, options, jobs, dask)
         return
     recording = _the_only(recordings, jobs, dask)
-    _refuse_overwriting(recording, [json_path, csv_path, plot_path])
     name = Path(recording).name
     with ExitStack() as stack:
         source = stack.enter_context(open_recording(recording, time_unit=time_unit))
+        _refuse_overwriting(source.path, [json_path, csv_path, plot_path])
         start_us, end_us = _span(source, start, duration, parameters)
         region = region_of(roi, source.size)
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)
@@ -170,7 +170,7 @@ def _the_only(recordings: Sequence[str], jobs: int, dask: str | None) -> str:
 
 
 def _refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) -> None:
-    taken = {os.path.realpath(recording.removeprefix("file://"))}
+    taken = {os.path.realpath(recording)}
     for output in outputs:
         if output is None:
             continue

@@ -21,6 +21,7 @@ from evio_ros.atomic_file import atomic_file
 from evio_ros.cli.recording_job import AnalysisOptions, Outcome, RecordingJob
 from evio_ros.cli.recording_workers import outcomes_here, outcomes_on_dask
 from evio_ros.errors import EvioError, ParameterError, SourceError
+from evio_ros.sources.file_uri import path_of
 
 __all__ = ["analyze_many"]
 
@@ -55,7 +56,7 @@ def analyze_many(
         ParameterError: where a recording is named twice, or no Dask scheduler answers.
         SourceError: where the folder cannot be written.
     """
-    places = [os.path.abspath(recording.removeprefix("file://")) for recording in recordings]
+    places = [os.path.abspath(path_of(recording)) for recording in recordings]
     twice = [place for place, times in Counter(places).items() if times > 1]
     if twice:
         raise ParameterError(f"{twice[0]}: is named twice")

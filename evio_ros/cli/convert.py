@@ -63,10 +63,10 @@ def convert(
     from evio_ros.sources.writers.registry import format_of, open_writer
 
     name = to or format_of(output)
-    if os.path.realpath(output) == os.path.realpath(recording.removeprefix("file://")):
-        raise ParameterError(f"{output}: is the recording itself")
     started = time.monotonic()
     with open_recording(recording, time_unit=time_unit) as source:
+        if os.path.realpath(output) == os.path.realpath(source.path):
+            raise ParameterError(f"{output}: is the recording itself")
         start_us, end_us = section_of(source, start, duration)
         region = region_of(roi, source.size)
         event_filter = _filter_of(filters or [], source, start_us, end_us)

@@ -11,6 +11,7 @@ from evio_ros.events import SensorSize
 from evio_ros.sources.cameras.camera import SCHEME, Camera, open_camera
 from evio_ros.sources.cameras.camera_device import CameraParameters
 from evio_ros.sources.file_signature import describe_file, describe_header
+from evio_ros.sources.file_uri import path_of
 from evio_ros.sources.readers.bag import Bag, is_bag
 from evio_ros.sources.readers.file_start import FileStart, read_file_start
 from evio_ros.sources.readers.npy_folder import NpyFolder
@@ -96,7 +97,7 @@ def open_recording(
         uri: the path of a file or of a bag's folder, or `file://` and an absolute path. Behind it,
             `?topic=/name` picks one of several topics of a bag, `?stream=left` one of several
             cameras in a file, and `?time_unit=ns` says what times are that name no unit: s, ms, us
-            or ns. Several such options are joined by `&`.
+            or ns. Several such options are joined by `&`. In a URI, `%20` stands for a blank.
         size: geometry of the sensor; None for what the recording says or lets guess.
         time_unit: as `?time_unit=`.
 
@@ -107,7 +108,7 @@ def open_recording(
     uri = _text_of(uri)
     if uri.startswith(SCHEME):
         raise SourceError(uri, "is a live camera, not a recording")
-    path, options = _split(uri.removeprefix("file://"))
+    path, options = _split(path_of(uri))
     if time_unit is not None:
         options["time_unit"] = time_unit
     _check_time_unit(path, options)

@@ -288,8 +288,11 @@ def test_wrong_parameters_are_refused_in_one_line(evio, fan_recording, options, 
 def test_the_recording_is_never_overwritten(evio, fan_recording, tmp_path):
     before = fan_recording.read_bytes()
     (tmp_path / "link.jsonl").symlink_to(fan_recording)
-    for output in (fan_recording, tmp_path / "link.jsonl"):
-        code, _, err = evio("analyze", fan_recording, "--json", output)
+    uri = fan_recording.as_uri().replace("fan", "f%61n")
+    for name, output in itertools.product(
+        (fan_recording, uri), (fan_recording, tmp_path / "link.jsonl")
+    ):
+        code, _, err = evio("analyze", name, "--json", output)
         assert code == 2
         assert f"{output}: is the recording itself or named twice" in err
     assert fan_recording.read_bytes() == before

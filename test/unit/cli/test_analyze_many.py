@@ -133,6 +133,7 @@ def test_a_line_that_was_cut_off_is_measured_again(evio, fan_recording, tmp_path
         (["a.dat", "--dask", "tcp://localhost:1"], "--out: name the folder"),
         (["a.dat", "--jobs", 2], "--out: name the folder"),
         (["a.dat", "./a.dat", "--out", "out"], "a.dat: is named twice"),
+        (["/a b.dat", "file:///a%20b.dat", "--out", "out"], "/a b.dat: is named twice"),
         (["a.dat", "--out", "out", "--json", "-"], "no --json, --csv, --plot"),
     ],
 )
