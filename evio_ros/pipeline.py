@@ -13,7 +13,12 @@ from evio_ros.rotation.classical.detector import ClassicalDetector, ClassicalDet
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import DetectorSettings, RotationDetectorParameters
 from evio_ros.rotation.looking_back.look_back import add_earlier_windows
-from evio_ros.sources.base import ClockRestart, EventSource, SeekableSource
+from evio_ros.sources.base import (
+    ClockRestart,
+    EventSource,
+    SeekableSource,
+    refuse_impossible_size,
+)
 from evio_ros.windowing import windows, with_missing
 
 __all__ = ["measure_batches", "measure_source"]
@@ -43,7 +48,9 @@ def measure_source(
     Raises:
         ParameterError: where no window fits between the times, or a live source has times or is to
             be looked back on.
+        SourceError: where the source has more pixels than sensors have.
     """
+    refuse_impossible_size(source)
     if isinstance(source, SeekableSource):
         start_us = source.start_us if start_us is None else max(start_us, source.start_us)
         end_us = source.end_us if end_us is None else min(end_us, source.end_us)

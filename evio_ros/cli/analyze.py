@@ -120,6 +120,7 @@ def analyze(
     from evio_ros.cli.measurement_summary import MeasurementSummary
     from evio_ros.cli.progress import progress_bar
     from evio_ros.pipeline import measure_source
+    from evio_ros.sources.base import refuse_impossible_size
     from evio_ros.sources.registry import open_recording
     from evio_ros.sources.source_remarks import remarks_of
 
@@ -141,6 +142,7 @@ def analyze(
     name = Path(recording).name
     with ExitStack() as stack:
         source = stack.enter_context(open_recording(recording, time_unit=time_unit))
+        refuse_impossible_size(source)
         _refuse_overwriting(source.path, [json_path, csv_path, plot_path])
         start_us, end_us = _span(source, start, duration, parameters)
         region = region_of(roi, source.size)

@@ -98,11 +98,13 @@ def _filter_of(
 ) -> EventFilter | None:
     """The filter that --filter asks for; hot pixels are learned from all that is copied."""
     from evio_ros.event_filter import LEARN, EventFilter, FilterParameters
+    from evio_ros.sources.base import refuse_impossible_size
 
     known = {description.name: description for description in FilterParameters.describe()}
     parameters = FilterParameters.from_mapping(named_values("--filter", given, known))
     if not parameters.is_on:
         return None
+    refuse_impossible_size(source)
     event_filter = EventFilter(source.size, parameters)
     if parameters.hot_pixels == LEARN:
         source.seek(start_us)

@@ -64,6 +64,7 @@ def detect(
     from evio_ros.detection.network import NetworkParameters, open_network
     from evio_ros.detection.object_tracker import TrackingParameters
     from evio_ros.object_detection import ObjectDetectionParameters, ObjectDetector
+    from evio_ros.sources.base import refuse_impossible_size
     from evio_ros.sources.registry import open_recording
     from evio_ros.windowing import windows
 
@@ -72,6 +73,7 @@ def detect(
     seen: dict[int, _Sighting] = {}
     with ExitStack() as stack:
         source = stack.enter_context(open_recording(recording, time_unit=time_unit))
+        refuse_impossible_size(source)
         _, network = open_network(NetworkParameters(model, backend))
         if network.remark:
             typer.echo(f"evio: {network.remark}; {network.backend} is taken", err=True)

@@ -52,6 +52,7 @@ def render(
 
     from evio_ros.atomic_file import atomic_file
     from evio_ros.representations.picture import LOOKS, draw_picture
+    from evio_ros.sources.base import refuse_impossible_size
     from evio_ros.sources.registry import open_recording
 
     if kind not in LOOKS:
@@ -60,6 +61,7 @@ def render(
         raise ParameterError(f"{output}: the name must end in .png")
     window_us, tau_us = _microseconds("window-ms", window_ms), _microseconds("tau-ms", tau_ms)
     with open_recording(recording, time_unit=time_unit) as source:
+        refuse_impossible_size(source)
         length_s = (source.end_us - source.start_us) * 1e-6
         if not at <= length_s:
             raise ParameterError(f"--at: {at:g} s is past the recording's end at {length_s:g} s")

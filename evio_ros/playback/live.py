@@ -9,7 +9,7 @@ from typing import Protocol
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventWindow
 from evio_ros.playback.replay import Replay, ReplayParameters
-from evio_ros.sources.base import EventSource, SeekableSource
+from evio_ros.sources.base import EventSource, SeekableSource, refuse_impossible_size
 from evio_ros.windowing import WindowAssembler, split_window, with_missing
 
 __all__ = ["LivePlayer", "Player", "described", "player_of"]
@@ -174,7 +174,13 @@ def player_of(
     emit: Callable[[EventWindow, bool], None],
     ended: Callable[[Exception | None], None],
 ) -> Player:
-    """A replay of a recording, or a live stream of anything else; arguments as of `Replay`."""
+    """A replay of a recording, or a live stream of anything else; arguments as of `Replay`.
+
+    Raises:
+        ParameterError: where a parameter does not go with the source.
+        SourceError: where the source has more pixels than sensors have.
+    """
+    refuse_impossible_size(source)
     if isinstance(source, SeekableSource):
         return Replay(source, parameters, emit, ended)
     return LiveStream(source, parameters, emit, ended)

@@ -7,10 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, Self, runtime_checkable
 
+from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.raw_columns import Triggers
 
-__all__ = ["ClockRestart", "EventSource", "SeekableSource", "SourceStatistics", "TriggerSource"]
+__all__ = [
+    "ClockRestart",
+    "EventSource",
+    "SeekableSource",
+    "SourceStatistics",
+    "TriggerSource",
+    "refuse_impossible_size",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +168,22 @@ class TriggerSource(Protocol):
     def take_triggers(self) -> Triggers:
         """External triggers that `batches` has come by since the last call; kept from the first."""
         ...
+
+
+@runtime_checkable
+class SizedSource(Protocol):
+    """A source whose geometry may be none that a sensor has, as where it was guessed."""
+
+    path: str
+    size_fault: str
+    """Why, and what to do; empty where the geometry can be a sensor's."""
+
+
+def refuse_impossible_size(source: object) -> None:
+    """Refuse a source of more pixels than sensors have before memory is taken for each of them.
+
+    Raises:
+        SourceError: with what is wrong and what to do.
+    """
+    if isinstance(source, SizedSource) and source.size_fault:
+        raise SourceError(source.path, source.size_fault)

@@ -9,10 +9,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FARTHEST_TRIGGER_US", "RawColumns", "StoredTriggers", "Triggers"]
+__all__ = ["FARTHEST_TRIGGER_US", "OUTSIDE", "RawColumns", "StoredTriggers", "Triggers"]
 
 FARTHEST_TRIGGER_US = 1_000_000
 """External triggers may come before the first event or after the last, but not longer."""
+
+OUTSIDE = (1 << 16) - 1
+"""Stands for a coordinate that uint16 cannot hold, as a negative one; no sensor has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,12 @@ from evio_ros.playback.live import Player, player_of
 from evio_ros.playback.replay import ReplayParameters
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import DetectorSettings
-from evio_ros.sources.base import EventSource, SeekableSource, SourceStatistics
+from evio_ros.sources.base import (
+    EventSource,
+    SeekableSource,
+    SourceStatistics,
+    refuse_impossible_size,
+)
 from evio_ros.thinning import Thinner
 from evio_ros.web.data_source import ControlError, NodeParameter, PlaybackState
 from evio_ros.web.live_view import EventSample, LiveView, NodeReport, ShownRotor, StateSample
@@ -59,6 +64,7 @@ class RecordingSource:
         self._replay = dataclasses.replace(
             replay, window_us=settings.step_us, maximum_events=_MOST_EVENTS
         )
+        refuse_impossible_size(source)
         self._detector = RotationDetector(source.size, *settings)
         self._thinner = Thinner()
         self._windows = self._events = 0

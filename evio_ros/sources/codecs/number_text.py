@@ -15,6 +15,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from evio_ros.sources.raw_columns import OUTSIDE
+
 __all__ = ["PADDING_BYTES", "parse_lines"]
 
 PADDING_BYTES = 16
@@ -22,8 +24,6 @@ PADDING_BYTES = 16
 NUMBER, NO_NUMBER = 0, 1
 _MOST_DIGITS = 18
 _LARGEST_EXPONENT = 400
-_OUTSIDE = (1 << 16) - 1
-"""Stands for a coordinate that uint16 cannot hold; it is outside any usual geometry."""
 TAB, NEWLINE, RETURN, SPACE, QUOTE, HASH, PERCENT, MINUS, PLUS = b'\t\n\r "#%-+'
 _BRACKETS = b"()[]{}"
 LETTER_E, LETTER_T, LETTER_F, LETTER_O, LETTER_N, LETTER_P = b"etfonp"
@@ -275,7 +275,7 @@ def _first_line(text, position, length, blank):
 
 @njit(inline="always")
 def _coordinate(value):
-    return value if 0 <= value < _OUTSIDE else _OUTSIDE
+    return value if 0 <= value < OUTSIDE else OUTSIDE
 
 
 @njit(cache=True, nogil=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.sources.raw_columns import RawColumns
+from evio_ros.sources.raw_columns import OUTSIDE, RawColumns
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
 
 __all__ = ["PIECE_EVENTS", "ColumnRecording", "raw_columns"]
@@ -18,8 +18,6 @@ __all__ = ["PIECE_EVENTS", "ColumnRecording", "raw_columns"]
 PIECE_EVENTS = 1 << 16
 _SAMPLES = 64
 _SAMPLE_EVENTS = 9
-_OUTSIDE = (1 << 16) - 1
-"""Stands for a coordinate that uint16 cannot hold; it is outside any usual geometry."""
 
 
 def raw_columns(
@@ -41,7 +39,7 @@ def raw_columns(
 def _coordinates(values: NDArray[Any]) -> NDArray[np.uint16]:
     if values.dtype == np.uint16:
         return np.ascontiguousarray(values)
-    return np.where((values >= 0) & (values < _OUTSIDE), values, _OUTSIDE).astype(np.uint16)
+    return np.where((values >= 0) & (values < OUTSIDE), values, OUTSIDE).astype(np.uint16)
 
 
 class ColumnRecording(Recording):

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.base import SourceStatistics
-from evio_ros.sources.raw_columns import FARTHEST_TRIGGER_US, RawColumns, Triggers
+from evio_ros.sources.raw_columns import FARTHEST_TRIGGER_US, OUTSIDE, RawColumns, Triggers
 from evio_ros.sources.time_order import TimeOrder, goes_on
 
-__all__ = ["REORDER_WINDOW_US", "Recording"]
+__all__ = ["LARGEST_SIDE", "REORDER_WINDOW_US", "STANDARD_SIZES", "Recording"]
 
 REORDER_WINDOW_US = 10_000
-_STANDARD_SIZES = (
+STANDARD_SIZES = (
     SensorSize(128, 128),
     SensorSize(240, 180),
     SensorSize(304, 240),
@@ -31,8 +31,12 @@ _STANDARD_SIZES = (
     SensorSize(640, 480),
     SensorSize(1280, 720),
 )
-_LARGEST_SIDE = 8192
-"""More pixels than a side of any event camera has."""
+LARGEST_SIDE = 1 << 12
+"""More pixels than a side of any event camera has; EVT3 holds half as many."""
+_GEOMETRY_REMEDY = (
+    "divide x and y into pixels first, or where few are wrong name the sensor's geometry: in the "
+    "file, by size= in Python, or by the driver's width and height"
+)
 _SAMPLED_PIECES = 16
 _MOST_STRAY = 32
 """Events outside the header's geometry, in the first piece, below which it is believed."""
@@ -70,6 +74,7 @@ class Recording(ABC):
         path: the recording.
         size: geometry of the sensor.
         size_is_declared: False where the geometry was guessed from the events.
+        size_fault: why the geometry can be none of a sensor, and what to do; empty where it can.
         remarks: what was found at opening that a user should know, one sentence each.
         details: what the format leaves open and how it was settled, by name: time_unit, polarity,
             stream or topic, and streams or topics for all that there are.
@@ -91,6 +96,7 @@ class Recording(ABC):
         self.statistics = SourceStatistics()
         self.remarks: list[str] = []
         self.details: dict[str, str | list[str]] = {}
+        self.size_fault = ""
         self._skip_before_us: int | None = None
         self._triggers_read: list[Triggers] | None = None
         try:
@@ -322,6 +328,7 @@ class Recording(ABC):
         if declared is not None:
             share = self._share_outside(declared)
             if not share:
+                self._doubt(declared, f"the geometry {declared} has more pixels than sensors have")
                 return declared
         self.size_is_declared = False
         guessed = self._guess_size()
@@ -334,9 +341,14 @@ class Recording(ABC):
                 f"the header's geometry {declared} leaves out {share:.0%} of the first events; "
                 f"{guessed} is guessed from the events"
             )
-        if max(guessed.width, guessed.height) > _LARGEST_SIDE:
-            self.remarks.append(self._fixed_point_remark(declared, guessed))
+        self._doubt(guessed, self._fixed_point_remark(declared, guessed))
         return guessed
+
+    def _doubt(self, size: SensorSize, reason: str) -> None:
+        """Take note of a geometry that no sensor has: nobody should take memory for its pixels."""
+        if max(size.width, size.height) > LARGEST_SIDE:
+            self.remarks.append(reason)
+            self.size_fault = f"{reason}; {_GEOMETRY_REMEDY}"
 
     def _fixed_point_remark(self, declared: SensorSize | None, guessed: SensorSize) -> str:
         reach = f"coordinates reach {guessed.width - 1} and {guessed.height - 1}"
@@ -351,18 +363,20 @@ class Recording(ABC):
         self._go_to(None)
         if first is None:
             return 0.0
-        outside = int(np.count_nonzero((first.x >= size.width) | (first.y >= size.height)))
+        known = _representable(first)
+        outside = int(np.count_nonzero((known.x >= size.width) | (known.y >= size.height)))
         return outside / len(first) if outside > max(_MOST_STRAY, 0.01 * len(first)) else 0.0
 
     def _guess_size(self) -> SensorSize:
         """The smallest usual sensor that holds the events at the recording's beginning.
 
-        A few events beyond all usual sensors, negative coordinates among them, do not count.
+        A few events beyond all usual sensors do not count, nor do any that no sensor can hold, as
+        negative coordinates.
         """
-        largest = _STANDARD_SIZES[-1]
+        largest = STANDARD_SIZES[-1]
         reach = inner_reach = (1, 1)
         events = stray = 0
-        for columns in islice(self.raw_pieces(), _SAMPLED_PIECES):
+        for columns in map(_representable, islice(self.raw_pieces(), _SAMPLED_PIECES)):
             reach = _reach(columns, reach)
             if reach[0] > largest.width or reach[1] > largest.height:
                 inside = (columns.x < largest.width) & (columns.y < largest.height)
@@ -373,10 +387,16 @@ class Recording(ABC):
         self._go_to(None)
         are_few = stray <= min(_MOST_STRAY, 0.01 * events)
         size = SensorSize(*(inner_reach if are_few else reach))
-        for usual in _STANDARD_SIZES:
+        for usual in STANDARD_SIZES:
             if size.width <= usual.width and size.height <= usual.height:
                 return usual
         return size
+
+
+def _representable(columns: RawColumns) -> RawColumns:
+    """The events without those whose coordinates the columns cannot hold."""
+    known = (columns.x < OUTSIDE) & (columns.y < OUTSIDE)
+    return columns if known.all() else columns.select(known)
 
 
 def _reach(columns: RawColumns, before: tuple[int, int]) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,19 @@ from evio_ros.sources.readers.disorder import (
     remark_on_sorting,
 )
 from evio_ros.sources.readers.event_table import EventTable, SortedTable
+from evio_ros.sources.readers.recording import LARGEST_SIDE, STANDARD_SIZES
 from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microseconds
 
 __all__ = ["TableRecording", "one_line"]
 
 _UNIT_SAMPLE = 1 << 18
 """Events from which the unit of time is told; they are read twice."""
+_MOST_NEGATIVE = 0.5
+"""Share of rows with a negative coordinate above which more are lost than read: the maps that take
+away a lens's distortion leave more than half of the sensor inside."""
+_MOST_FRACTIONAL, _FEWEST_ROWS, _LEAST_SPREAD = 0.5, 64, 16.0
+"""Where so many rows have fractions, cameras that were calibrated wrote them, 128 pixels a side and
+more: values within an eighth of that are of something else, as positions or directions."""
 
 
 class TableRecording(ColumnRecording):
@@ -43,6 +50,8 @@ class TableRecording(ColumnRecording):
     _named_unit: TimeUnit | None = None
     _offset_us: int = 0
     _stored_triggers: StoredTriggers | None = None
+    _pixel: int = 1
+    """What a pixel is in coordinates, more than 1 where they are in fixed point."""
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
@@ -72,12 +81,13 @@ class TableRecording(ColumnRecording):
         self._named_unit, self._unit = settled, settled or self._guess_unit()
         self._sort_where_unordered()
         first, middle = 0, max(table.event_count // 2, 0)
-        parts = [self._columns(place, PIECE_EVENTS)[3] for place in (first, middle)]
-        self._convention = PolarityConvention(np.concatenate(parts))
+        parts = [self._columns(place, PIECE_EVENTS)[1:] for place in (first, middle)]
+        x, y, polarity = (np.concatenate(column) for column in zip(*parts, strict=True))
+        self._convention = PolarityConvention(polarity)
         self.details.update(time_unit=self._unit, polarity=self._convention.name)
         if not self._convention.is_known:
             self.remarks.append(self._convention.remark)
-        self._remark_on_fractions()
+        self._settle_coordinates(x, y)
 
     def _sort_where_unordered(self) -> None:
         """Sort the events where they lie in no order of time, as some tools leave them."""
@@ -109,10 +119,26 @@ class TableRecording(ColumnRecording):
             self.remarks.append(reason)
         return unit
 
-    def _remark_on_fractions(self) -> None:
-        _, x, y, _ = self._columns(0, min(self.event_count, PIECE_EVENTS))
-        if any(side.dtype.kind == "f" and (side % 1 != 0).any() for side in (x, y)):
-            self.remarks.append("coordinates have fractions, which are cut off")
+    def _settle_coordinates(self, x: NDArray[Any], y: NDArray[Any]) -> None:
+        """Tell pixels, be they with fractions or in fixed point, from what is none."""
+        negative = float(np.mean((x < 0) | (y < 0)))
+        if negative > _MOST_NEGATIVE:
+            self._refuse_table(f"{negative:.0%} of them are negative")
+        fractional = np.mean(_has_fraction(x) | _has_fraction(y))
+        if not fractional:
+            self._pixel = _fixed_point_of(x, y)
+            if self._pixel > 1:
+                self.remarks.append(
+                    f"coordinates are in fixed point, {self._pixel} times the pixels, and divided"
+                )
+            return
+        spread = max(_spread(x), _spread(y))
+        if fractional > _MOST_FRACTIONAL and len(x) >= _FEWEST_ROWS and spread < _LEAST_SPREAD:
+            self._refuse_table(f"they have fractions and spread over {spread:.3g}")
+        self.remarks.append("coordinates have fractions, which are cut off")
+
+    def _refuse_table(self, reason: str) -> NoReturn:
+        raise SourceError(self.path, f"its x and y are no pixels: {reason}; these are no events")
 
     @property
     def _piece_triggers(self) -> Triggers:
@@ -146,6 +172,8 @@ class TableRecording(ColumnRecording):
         t_us = to_microseconds(t, self._unit)
         if self._offset_us:
             t_us = t_us + self._offset_us
+        if self._pixel > 1:
+            x, y = x // self._pixel, y // self._pixel
         return raw_columns(t_us, x, y, self._convention.on_events(polarity))
 
     def _columns(self, first: int, count: int) -> tuple[NDArray[Any], ...]:
@@ -156,6 +184,33 @@ class TableRecording(ColumnRecording):
         except Exception as error:  # libraries let through whatever they meet
             reason = f"events {first} to {first + count} cannot be read: {one_line(error)}"
             raise SourceError(self.path, reason) from None
+
+
+def _has_fraction(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype.kind != "f":
+        return np.zeros(len(values), np.bool_)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(values % 1 != 0)
+
+
+def _spread(values: NDArray[Any]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) - float(finite.min()) if len(finite) else 0.0
+
+
+def _fixed_point_of(x: NDArray[Any], y: NDArray[Any]) -> int:
+    """The power of two of which whole coordinates beyond all sensors are multiples.
+
+    1 where they are within, or would not fit a usual sensor when divided.
+    """
+    reach = int(x.max()) + 1, int(y.max()) + 1
+    if not LARGEST_SIDE < max(reach) <= 1 << 31:
+        return 1
+    values = np.concatenate([x, y])
+    together = int(np.bitwise_or.reduce(values[values >= 0].astype(np.int64)))
+    pixel = together & -together
+    fits = any(reach[0] <= pixel * s.width and reach[1] <= pixel * s.height for s in STANDARD_SIZES)
+    return pixel if fits else 1
 
 
 def one_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 GOOD_HEADER = b"% Version 2\n% Width 64\n% Height 48\n% end\n"
@@ -40,6 +41,44 @@ def test_a_bad_file_is_refused_in_one_line(evio, tmp_path, name, content, reason
     path.write_bytes(content)
     for verb in ("info", "analyze"):
         assert re.search(reason, one_line(evio(verb, path), path))
+
+
+@pytest.fixture
+def in_fixed_point(tmp_path):
+    """A recording of 640x480 pixels in fixed point, which are no whole pixels."""
+    pixels = np.arange(4000)
+    x, y = pixels % 640 * 32 + 3, pixels % 480 * 32 + 5
+    np.savez(tmp_path / "fixed.npz", t=pixels * 100, x=x, y=y, p=pixels % 2)
+    return tmp_path / "fixed.npz"
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["analyze"],
+        ["analyze", "--plot", "a.png"],
+        ["render", "--output", "a.png"],
+        ["view", "--port", 0],
+        ["detect"],
+        ["convert", "--filter", "hot_pixels=learn", "a.dat"],
+    ],
+    ids=lambda verb: " ".join(map(str, verb)),
+)
+def test_more_pixels_than_sensors_have_are_refused_before_memory_is_taken_for_them(
+    evio, in_fixed_point, tmp_path, monkeypatch, verb
+):
+    monkeypatch.chdir(tmp_path)
+    error = one_line(evio(verb[0], in_fixed_point, *verb[1:]), in_fixed_point)
+    assert "coordinates reach 20451 and 15333, more than sensors have pixels" in error
+    assert "divide x and y into pixels first" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["fixed.npz"]
+
+
+def test_more_pixels_than_sensors_have_are_told_and_copied(evio, in_fixed_point, tmp_path):
+    code, out, _ = evio("info", in_fixed_point)
+    assert (code, "more than sensors have pixels" in out) == (0, True)
+    code, out, _ = evio("convert", in_fixed_point, tmp_path / "a.csv")
+    assert (code, "4000 events" in out) == (0, True)
 
 
 @pytest.mark.parametrize("event_format", ["2.0", "3.0"])

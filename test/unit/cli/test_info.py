@@ -218,8 +218,8 @@ def test_what_a_file_leaves_open_is_told(evio, tmp_path):
 
 
 def test_fixed_point_coordinates_are_suspicious(evio, tmp_path):
-    x, y = np.arange(4000) % 640 * 32, np.arange(4000) % 480 * 32
-    columns = {"t": np.arange(4000) * 10, "x": x, "y": y, "p": x % 64 > 0}
+    x, y = np.arange(4000) % 640 * 32 + 3, np.arange(4000) % 480 * 32 + 5
+    columns = {"t": np.arange(4000) * 10, "x": x, "y": y, "p": x % 64 > 32}
     np.savez(tmp_path / "a.npz", **columns)
     (told,) = [text for text in facts(evio, tmp_path / "a.npz")["suspicious"] if "reach" in text]
     assert told.endswith("more than sensors have pixels; they may be in fixed point")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from encoded_events import SIZE, batch_of, events_of, random_events
 
@@ -123,3 +124,13 @@ def test_recordings_are_replayed_and_cameras_are_not(tmp_path):
     with open_source(str(tmp_path / "a")) as source:
         assert isinstance(player_of(source, *arguments), Replay)
     assert isinstance(player_of(Camera([]), *arguments), LiveStream)
+
+
+def test_a_recording_of_more_pixels_than_sensors_have_is_not_played(tmp_path):
+    t, x, y, p = np.array(EVENTS).T
+    np.savez(tmp_path / "a.npz", t=t, x=x * 100 + 1, y=y, p=p)
+    with (
+        open_source(str(tmp_path / "a.npz")) as source,
+        pytest.raises(SourceError, match="more than sensors have pixels"),
+    ):
+        player_of(source, ReplayParameters(), print, print)
