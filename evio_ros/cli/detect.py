@@ -42,7 +42,7 @@ def detect(
             min=0.0,
             max=1.0,
         ),
-    ] = 0.6,
+    ] = 0.65,
     backend: Annotated[
         str,
         typer.Option(help="What runs it: auto, eager, traced, openvino, onnxruntime or cuda."),

@@ -65,7 +65,7 @@ class TrackingParameters(Parameters):
         3, minimum=1, maximum=100, read_only=True, doc="So many windows must see a track first."
     )
     score_to_begin: float = parameter(
-        0.6,
+        0.65,
         minimum=0.0,
         maximum=1.0,
         read_only=True,

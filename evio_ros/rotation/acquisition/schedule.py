@@ -61,9 +61,10 @@ a millisecond of one core, so trackers keep more than half of it."""
 _IDLE_UNIT_US = 1_250
 """The same while none is. Then new regions are searched to the end at once, as nothing waits."""
 _LEFT_US = (0, 10_000, 5_000, 15_000)
-"""So much of the latest time is left to be followed by what is found, for each search another.
-Looks come at even times, and a rotor that makes whole turns between them would always be met at the
-same phase: one on the mains makes one in 20 ms, which these quarter (van der Corput's sequence)."""
+"""Where something has long been active and nothing was found, so much of the latest time is left to
+be followed by what is found, for each search another. Looks come at even times, and a rotor that
+makes whole turns between them would always be met at the same phase: one on the mains makes one in
+20 ms, which these quarter (van der Corput's sequence)."""
 _REACQUISITION_US = 15_000
 """Length of the events in which the motion of a lost rotor is looked for, and time from one look to
 the next: a fan's blade passes in about this time."""
@@ -313,7 +314,8 @@ class SearchSchedule:
         """Search a region as it is when the work begins, and take note of the outcome."""
         begin_us = self._now_us - active_us
         slices = [part for part in self._recent if part.start_us >= begin_us]
-        left_us = _LEFT_US[(self._regions_searched - 1) % len(_LEFT_US)]
+        is_old = active_us >= 2 * self._detector.acquisition_us
+        left_us = _LEFT_US[self._regions_searched % len(_LEFT_US)] if is_old else 0
         count = sum(part.start_us < self._now_us - left_us for part in slices)
         self._later = slices[count:]
         request = SearchRequest(
