@@ -55,6 +55,9 @@ SAME_TURNS, RIVAL = 0.05, 0.9
 """Another number of turns, by more than this share, must foretell less than this share."""
 FLATTENINGS, LEAST_SHEAR, ENOUGH_SHEAR = 3, 0.03, 0.005
 """What is less may come from a contrast that is not the same all round."""
+_MOST_CORNERS = 0.25
+"""A region with more has not the disc's shape. A square has 0.6; real discs that are seen whole, up
+to 0.21 by the few cells that they cover, and views of them cut by a square and distorted 0.31."""
 _OTHER_SENSE = 0.7
 """Turning the other way must explain less than this share of the gain."""
 
@@ -254,10 +257,19 @@ def _shape_seen(region: Region) -> NDArray[np.float64]:
     image, as a round one does of which the border hides a part: events alone can't tell the two.
     """
     outline = outline_ellipse(region)
-    if outline is None or is_cut(region):
+    if outline is None or is_cut(region) or _corners(region, outline) > _MOST_CORNERS:
         return np.zeros(2)
     strength, double = 0.5 * math.log(outline.axes[0] / outline.axes[1]), 2 * outline.tilt_rad
     return strength * np.array((math.cos(double), math.sin(double)))
+
+
+def _corners(region: Region, outline: Ellipse) -> float:
+    """How far a region is from an ellipse: 0.6 for a view's rectangle, turned or not."""
+    points = region.cell_centers()
+    radius, angle = outline.disc_coordinates(points[:, 0], points[:, 1])
+    moments = [abs(np.mean(radius**order * np.exp(1j * order * angle))) for order in (3, 4)]
+    # Over what the fourth power of the radius would be in the mean: a disc's square is one half.
+    return float(max(moments)) / float(np.mean(radius**2)) ** 2
 
 
 def _rotor_on(counted: CountedEvents, disc: Ellipse, turns: float) -> PhasePath | Rejection:

@@ -132,6 +132,28 @@ def test_a_spun_disc_may_be_seen_obliquely(
     assert max(total.errors) < 0.1
 
 
+@pytest.mark.parametrize("turned_deg", [17, 45])
+def test_the_square_cut_of_a_take_may_be_turned(bench: ModuleType, turned_deg: int) -> None:
+    """Its outline is not that of the disc, which the cut hides in part."""
+    rng, total = np.random.default_rng(6), bench.Outcome()
+    cosine, sine = np.cos(np.radians(turned_deg)), np.sin(np.radians(turned_deg))
+    for take in bench.takes(FOLDER, TAKES[:5], [bench.AS_IT_IS]):
+        was, hub = take.events, take.truth.hub
+        x, y = (
+            side + rng.random(len(was)) - middle
+            for side, middle in zip((was.x, was.y), hub, strict=True)
+        )
+        columns = [
+            column.astype(np.uint16)
+            for column in (x * cosine - y * sine + 173, x * sine + y * cosine + 130)
+        ]
+        turned = EventBatch(was.size, was.t, *columns, was.polarity)
+        total.add(bench.judged(replace(take, events=turned), look_back=True))
+    assert total.sure >= 0.6 * total.due
+    assert np.median(total.errors) < 0.03
+    assert max(total.errors) < 0.1
+
+
 @pytest.mark.parametrize("step_us", [500, 1_000, 2_000])
 def test_coarse_time_stamps_cost_a_spun_disc_nothing(bench: ModuleType, step_us: int) -> None:
     total = bench.Outcome()
