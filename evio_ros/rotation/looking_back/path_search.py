@@ -268,7 +268,7 @@ def _corners(region: Region, outline: Ellipse) -> float:
     points = region.cell_centers()
     radius, angle = outline.disc_coordinates(points[:, 0], points[:, 1])
     moments = [abs(np.mean(radius**order * np.exp(1j * order * angle))) for order in (3, 4)]
-    # Over what the fourth power of the radius would be in the mean: a disc's square is one half.
+    # Over the square of the mean square, so that it does not depend on the size.
     return float(max(moments)) / float(np.mean(radius**2)) ** 2
 
 
