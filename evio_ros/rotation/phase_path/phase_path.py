@@ -91,9 +91,9 @@ _LEAST_SHOWN, _LEAST_COMPARED = 0.1, 0.5
 """An angle was shown where this share of what angles saw in the mean fell on it; angles that both
 halves have shown must hold this share of the events. Set by hand."""
 _LEAST_STIFFNESS = 0.9
-"""Of the path over count time: what does not turn jumps. Below 1 hardly anything is smoothed but what
-changes within six bins, as (2 sin(pi f))^6 is 1 there. Of some fifty variants of real takes right
-paths had 3 and more, two wrong ones 0.1 and 0.3."""
+"""Of the path over count time: what does not turn jumps. Below 1 only what changes within six bins
+is smoothed, as (2 sin(pi f))^6 is 1 there. Of some fifty variants of real takes right paths had 3
+and more, two wrong ones 0.1 and 0.3."""
 _LARGEST_DISAGREEMENT = 0.05
 """Standard deviation of the phase, rad, as rings and polarities disagree: the median over the
 path."""
