@@ -61,10 +61,10 @@ a millisecond of one core, so trackers keep more than half of it."""
 _IDLE_UNIT_US = 1_250
 """The same while none is. Then new regions are searched to the end at once, as nothing waits."""
 _LEFT_US = (0, 10_000, 5_000, 15_000)
-"""Where something has long been active and nothing was found, so much of the latest time is left to
-be followed by what is found, for each search another. Looks come at even times, and a rotor that
-makes whole turns between them would always be met at the same phase: one on the mains makes one in
-20 ms, which these quarter (van der Corput's sequence)."""
+"""Where something has long seemed to turn and was refused, so much of the latest time is left to be
+followed by what is found, for each search another. Looks come at even times, and a rotor that makes
+whole turns between them would always be met at the same phase: one on the mains makes one in 20 ms,
+which these quarter (van der Corput's sequence)."""
 _REACQUISITION_US = 15_000
 """Length of the events in which the motion of a lost rotor is looked for, and time from one look to
 the next: a fan's blade passes in about this time."""
@@ -310,12 +310,20 @@ class SearchSchedule:
     def _failures(self, region: Region) -> int:
         return self._backoff(region).failures(region, self._now_us)
 
+    def _has_seemed_to_turn(self, region: Region) -> bool:
+        """Whether a search of a region told a speed and refused it all the same."""
+        return any(
+            each.is_at(region.box) and math.isfinite(each.rejection.speed_hz)
+            for each in self._explanations
+        )
+
     def _search_region(self, region: Region, active_us: int) -> Work[Found | None]:
         """Search a region as it is when the work begins, and take note of the outcome."""
         begin_us = self._now_us - active_us
         slices = [part for part in self._recent if part.start_us >= begin_us]
-        is_old = active_us >= 2 * self._detector.acquisition_us
-        left_us = _LEFT_US[self._regions_searched % len(_LEFT_US)] if is_old else 0
+        left_us = 0
+        if active_us >= 2 * self._detector.acquisition_us and self._has_seemed_to_turn(region):
+            left_us = _LEFT_US[self._regions_searched % len(_LEFT_US)]
         count = sum(part.start_us < self._now_us - left_us for part in slices)
         self._later = slices[count:]
         request = SearchRequest(
