@@ -90,12 +90,13 @@ def quality_of(
     kinds = range(classes)
     large_truth = [rows[_is_large(rows[:, 1:])] for rows in truth]
     large_found = [boxes[_is_large(boxes.corners)] for boxes in found]
+    hits = [_hits(rows, boxes) for rows, boxes in zip(truth, found, strict=True)]
     return DetectionQuality(
         tuple(_ap(truth, found, [kind])[_AP50] for kind in kinds),
         tuple(_ap(large_truth, large_found, [kind])[_AP50] for kind in kinds),
         _ap(truth, found, list(kinds))[_AP],
         tuple(
-            quality_at_score(truth, found, classes, window_us, score, is_empty)
+            _at_score(truth, found, hits, classes, window_us, score, is_empty)
             for score in minimum_scores
         ),
     )
@@ -111,6 +112,18 @@ def quality_at_score(
 ) -> QualityAtScore:
     """Compare the found boxes of a score or more with true ones; see `quality_of`."""
     hits = [_hits(rows, boxes) for rows, boxes in zip(truth, found, strict=True)]
+    return _at_score(truth, found, hits, classes, window_us, minimum_score, is_empty)
+
+
+def _at_score(
+    truth: Sequence[np.ndarray],
+    found: Sequence[Boxes],
+    hits: Sequence[np.ndarray],
+    classes: int,
+    window_us: int,
+    minimum_score: float,
+    is_empty: Sequence[bool],
+) -> QualityAtScore:
     return QualityAtScore(
         minimum_score,
         *_recall_and_precision(truth, found, hits, classes, minimum_score),

@@ -223,29 +223,25 @@ def _best_path(counted: CountedEvents, region: Region) -> PhasePath | Rejection:
     if isinstance(found, Rejection):
         return found
     shape = _shape_seen(region)
+    found = [replace(candidate, disc=_sheared(candidate.disc, shape)) for candidate in found]
     paths: list[PhasePath] = []
     rejections: list[Rejection] = []
     for candidate in found:
-        disc = _sheared(candidate.disc, shape)
-        path = _rotor_on(counted, disc, candidate.turns)
+        path = _rotor_on(counted, candidate.disc, candidate.turns)
         if isinstance(path, Rejection):
             rejections.append(path)
             continue
         paths.append(path)
         if candidate.order > 1:
             # Of a disc whose hub is at the border one mark may look like several that turn slower.
-            single = _rotor_on(counted, disc, candidate.turns * candidate.order)
+            single = _rotor_on(counted, candidate.disc, candidate.turns * candidate.order)
             paths += [single] if isinstance(single, PhasePath) else []
         if candidate.coherence >= _CERTAIN:
             break
     if not paths:
         return furthest(rejections)
     best = max(paths, key=lambda path: path.foretold)
-    others = [
-        (_sheared(other.disc, shape), other.turns)
-        for other in found
-        if other.turns * best.turns < 0
-    ]
+    others = [(other.disc, other.turns) for other in found if other.turns * best.turns < 0]
     rejection = _why_ambiguous(paths, best) or _why_either_way(counted, best, others)
     return rejection or _flattened(counted, best)
 
@@ -259,8 +255,7 @@ def _shape_seen(region: Region) -> NDArray[np.float64]:
     outline = outline_ellipse(region)
     if outline is None or is_cut(region) or _corners(region, outline) > _MOST_CORNERS:
         return np.zeros(2)
-    strength, double = 0.5 * math.log(outline.axes[0] / outline.axes[1]), 2 * outline.tilt_rad
-    return strength * np.array((math.cos(double), math.sin(double)))
+    return _shear_of(outline)
 
 
 def _corners(region: Region, outline: Ellipse) -> float:
@@ -295,10 +290,14 @@ def _flattened(counted: CountedEvents, path: PhasePath) -> PhasePath:
     return path
 
 
+def _shear_of(ellipse: Ellipse) -> NDArray[np.float64]:
+    """How flat an ellipse is and along which axis, (2,); 0 of a circle."""
+    strength, double = 0.5 * math.log(ellipse.axes[0] / ellipse.axes[1]), 2 * ellipse.tilt_rad
+    return strength * np.array((math.cos(double), math.sin(double)))
+
+
 def _sheared(ellipse: Ellipse, change: NDArray[np.float64]) -> Ellipse:
-    strength = 0.5 * math.log(ellipse.axes[0] / ellipse.axes[1])
-    double = 2 * ellipse.tilt_rad
-    shear = strength * np.array((math.cos(double), math.sin(double))) + change
+    shear = _shear_of(ellipse) + change
     strength = math.hypot(*shear)
     radius = math.sqrt(ellipse.axes[0] * ellipse.axes[1])
     axes = (radius * math.exp(strength), radius * math.exp(-strength))
@@ -320,8 +319,8 @@ def _why_either_way(
 ) -> Rejection | None:
     """Whether a turn in the other sense explains the events about as well."""
     for disc, turns in ((path.ellipse, -path.turns), *others[:1]):
-        other = fit_path(counted, disc, turns)
-        if isinstance(other, Rejection) or other.turns * path.turns > 0 or _why_no_rotor(other):
+        other = _rotor_on(counted, disc, turns)
+        if isinstance(other, Rejection) or other.turns * path.turns > 0:
             continue
         if other.foretold > _OTHER_SENSE * path.foretold:
             return Rejection(Reason.EITHER_WAY, other.foretold / path.foretold, _OTHER_SENSE)

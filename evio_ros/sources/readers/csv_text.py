@@ -117,11 +117,14 @@ class CsvFile(EventFile):
         """Read and sort all events where they lie in no order of time, as some tools leave them."""
         try:
             columns, polarity, after = self._read_numbers(self._data_offset)
-            if len(columns) and after < self._end and are_nearly_of_one_value(polarity):
+            is_part = after < self._end
+            if len(columns) and is_part and are_nearly_of_one_value(polarity):
                 columns, polarity = self._read_all()
+                is_part = False
             if not lie_in_no_order(columns.t, [polarity, columns.x, columns.y]):
                 return
-            columns, polarity = self._read_all()
+            if is_part:
+                columns, polarity = self._read_all()
         except SourceError:  # whoever reads on to a bad line is told
             return
         if len(columns) > MOST_SORTED:

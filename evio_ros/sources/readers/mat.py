@@ -104,9 +104,8 @@ def _structures(variables: _Structure) -> Iterator[list[tuple[str, _Structure]]]
         yield holders
         name, values = holders[0]
         if len(holders) <= _DEEPEST:
-            prefix = f"{name}." if name else ""
             waiting += [
-                [(prefix + key, value), *holders]
+                [(_inside(name, key), value), *holders]
                 for key, value in values.items()
                 if isinstance(value, dict)
             ]
@@ -123,20 +122,25 @@ def _tables(name: str, values: _Structure, refused: list[str]) -> Iterator[tuple
         matrices = {key: matrix_table(array) for key, array in arrays.items()}
         for key, matrix in matrices.items():
             if matrix is not None:
-                yield f"{name}.{key}" if name else key, matrix
+                yield _inside(name, key), matrix
         if not any(matrices.values()) and (table := unnamed_table(arrays)) is not None:
             yield name, table
     except EventError as error:
         refused.append(str(error))
 
 
+def _inside(structure: str, name: str) -> str:
+    """Name of a part of a structure; that of a variable where it is in none."""
+    return f"{structure}.{name}" if structure else name
+
+
 def _names(structures: list[list[tuple[str, _Structure]]]) -> list[str]:
     """Names of all that a file holds but structures."""
     return [
-        f"{name}.{key}" if name else key
+        _inside(name, key)
         for (name, values), *_ in structures
         for key, value in values.items()
-        if not isinstance(value, dict) and not key.startswith("__")
+        if not isinstance(value, dict)
     ]
 
 
@@ -145,6 +149,6 @@ def _small(values: _Structure) -> _Structure:
     return {
         key: value if isinstance(value, str) else np.ravel(value)
         for key, value in values.items()
-        if isinstance(value, str | int | float)
-        or (isinstance(value, np.ndarray) and value.dtype.kind in "iufU" and value.size <= 4)
+        if isinstance(value, str)
+        or (isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size <= 4)
     }
