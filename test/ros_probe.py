@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from lifecycle_msgs.srv import GetState
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from evio_ros.ros.rotation_listener import LocalNode
 
 TIMEOUT_S = 30.0
+_UNKNOWN = "_NODE_NAME_UNKNOWN_"
+"""Of a publisher whose node has not been announced yet (rmw_dds_common)."""
 
 
 class Probe(LocalNode):
@@ -32,8 +35,36 @@ class Probe(LocalNode):
         return messages
 
     def wait_for_publisher(self, topic: str) -> None:
-        """Spin until a collected topic is connected."""
+        """Spin until a collected topic is connected, as its publishers see it too.
+
+        That a publisher is known here does not say that it knows of us, and until it does, what it
+        sends is lost. Who answers a call has been told of the answer's reader, and before that of
+        all readers that were made before: the announcements of a process come in order (DDSI-RTPS
+        2.5, section 8.5).
+        """
+        answered = {self.node.get_fully_qualified_name()}
+
+        def have_all_answered() -> bool:
+            for name in self._publishers(topic) - answered:
+                if not name.endswith(_UNKNOWN) and self._is_answered_by(name):
+                    answered.add(name)
+            return self._publishers(topic) <= answered
+
         self.wait_until(lambda: self._subscriptions[topic].get_publisher_count() > 0)
+        self.wait_until(have_all_answered)
+
+    def _publishers(self, topic: str) -> set[str]:
+        """Full names of the nodes that publish a topic."""
+        found = self.node.get_publishers_info_by_topic(self.node.resolve_topic_name(topic))
+        return {f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found}
+
+    def _is_answered_by(self, name: str) -> bool:
+        """Whether a lifecycle node answers within two seconds; an answer may itself be lost."""
+        client = self.node.create_client(GetState, f"{name}/get_state")
+        future = client.call_async(GetState.Request())
+        self.spin_while(lambda: not future.done(), 2.0)
+        self.node.destroy_client(client)
+        return future.done()
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
         """Spin until a condition holds; fails the test where it never does."""
@@ -44,8 +75,12 @@ class Probe(LocalNode):
 
     def spin_for(self, seconds: float) -> None:
         """Spin for some time."""
+        self.spin_while(lambda: True, seconds)
+
+    def spin_while(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Spin while a condition holds, but no longer than some time."""
         end_s = time.monotonic() + seconds
-        while time.monotonic() < end_s:
+        while condition() and time.monotonic() < end_s:
             self.spin_once(0.02)
 
     def call(
