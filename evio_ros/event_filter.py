@@ -39,37 +39,37 @@ class FilterParameters(Parameters):
         unit="us",
         minimum=0,
         maximum=10_000_000,
-        doc="Leave out events that no event of the 8 pixels around supports within this time "
-        "before; 0 for no such filter.",
+        doc="Leave out events for which none of the 8 neighbouring pixels had an event within "
+        "this time before; 0 turns the filter off.",
     )
     hot_pixels: str = parameter(
         "",
         doc="Leave out hot pixels: a file of lines `x y`, or learn for those that fire far more "
-        "than any pixel around them; empty for no such filter.",
+        "often than any neighbour; empty turns the filter off.",
     )
     hot_pixel_factor: float = parameter(
         10.0,
         minimum=2.0,
         maximum=1e6,
-        doc="How many times as many events as any pixel around it a hot pixel has, to be learned.",
+        doc="A pixel is learned as hot if it has this many times as many events as any neighbour.",
     )
     hot_pixel_time_us: int = parameter(
         1_000_000,
         unit="us",
         minimum=10_000,
         maximum=3_600_000_000,
-        doc="Time over which hot pixels are learned, again and again; in it, nothing is left out "
-        "at first.",
+        doc="Time over which hot pixels are learned, again and again; in the first one, nothing "
+        "is left out.",
     )
     region: str = parameter(
         "",
         doc="Leave out events outside the pixels x0,y0,x1,y1 with x0 <= x < x1 and y0 <= y < y1; "
-        "empty for no such filter.",
+        "empty turns the filter off.",
     )
     mask: str = parameter(
         "",
         doc="Leave out events of pixels that are black, or 0, in this picture or .npy file of the "
-        "sensor's size; empty for no such filter.",
+        "sensor's size; empty turns the filter off.",
     )
 
     def check_together(self) -> None:

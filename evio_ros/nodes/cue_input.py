@@ -23,18 +23,18 @@ class CueParameters(Parameters):
     classes: str = parameter(
         "",
         doc="Classes of objects, e.g. rotor,drone, in whose boxes rotors are searched for first, "
-        "with lower thresholds for what is active; commas between, empty for none. More is found, "
-        "and speeds of rotors of a few pixels may be wrong.",
+        "with lower thresholds for active cells. Separated by commas, empty for none. Finds "
+        "more rotors, but speeds of rotors of a few pixels may be wrong.",
     )
     minimum_score: float = parameter(
-        0.3, minimum=0.0, maximum=1.0, doc="Objects that are less probable are no cues."
+        0.3, minimum=0.0, maximum=1.0, doc="Least probability of an object that is used as a cue."
     )
     hold_us: int = parameter(
         300_000,
         unit="us",
         minimum=1_000,
         maximum=10_000_000,
-        doc="A cue holds for so long after its window's end.",
+        doc="How long a cue is used after the end of its window.",
     )
 
 

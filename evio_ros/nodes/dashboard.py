@@ -29,7 +29,7 @@ _NONE = "none"
 
 
 class Dashboard(EvioNode):
-    """Serves what others publish; it publishes nothing but its diagnostics."""
+    """Shows what other nodes publish in a browser; it publishes only its own diagnostics."""
 
     TASK = "dashboard"
     INPUT = "rotation states"

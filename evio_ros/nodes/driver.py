@@ -32,7 +32,7 @@ _LATE_S = 0.5
 
 
 class Driver(EvioNode):
-    """Plays a source; services pause, seek and restart."""
+    """Plays a recording, a camera or another driver's packets, and publishes the events."""
 
     TASK = "playback"
     INPUT = "events of the source"

@@ -27,7 +27,12 @@ _TF_TOPIC = "/tf_static"
 
 def _place() -> Any:
     return parameter(
-        0.0, unit="m", minimum=-1e6, maximum=1e6, read_only=True, doc="Place of the camera."
+        0.0,
+        unit="m",
+        minimum=-1e6,
+        maximum=1e6,
+        read_only=True,
+        doc="Position of the camera in outputs.parent_frame.",
     )
 
 
@@ -42,24 +47,25 @@ class OutputParameters(Parameters):
     publish_clock: bool = parameter(
         False,
         read_only=True,
-        doc="Publish /clock, the time of the replay, for nodes with use_sim_time.",
+        doc="Publish the time of the replay on /clock, for nodes with use_sim_time.",
     )
     camera_info_file: str = parameter(
         "",
         read_only=True,
-        doc="Calibration, a YAML file as camera_calibration writes it; published on camera_info.",
+        doc="Calibration, as a YAML file written by camera_calibration; published on camera_info.",
     )
     parent_frame: str = parameter(
         "",
         read_only=True,
-        doc="Frame in which the camera stands; its place there is published on /tf_static.",
+        doc="Frame in which the camera is mounted; its pose there is published on /tf_static. "
+        "Empty for none.",
     )
     x_m: float = _place()
     y_m: float = _place()
     z_m: float = _place()
-    roll_rad: float = _turn("Turn about x, the first.")
-    pitch_rad: float = _turn("Turn about y, the second.")
-    yaw_rad: float = _turn("Turn about z, the third.")
+    roll_rad: float = _turn("Rotation about x, applied first.")
+    pitch_rad: float = _turn("Rotation about y, applied second.")
+    yaw_rad: float = _turn("Rotation about z, applied third.")
 
 
 class DriverOutputs:

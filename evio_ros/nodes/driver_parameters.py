@@ -18,8 +18,9 @@ class DriverParameters(Parameters):
     source: str = parameter(
         "",
         read_only=True,
-        doc="A recording, camera:MODEL for a live camera, topic:NAME for the EventPacket messages "
-        "of another driver, or scene:fan, or scene:NAME as of evio simulate, for a simulated one.",
+        doc="A recording; camera:MODEL for a live camera; topic:NAME for the EventPacket messages "
+        "of another driver; scene:fan or scene:NAME, with a name of `evio simulate`, for a "
+        "simulation.",
     )
     width: int = parameter(
         0,
@@ -27,7 +28,7 @@ class DriverParameters(Parameters):
         minimum=0,
         maximum=65536,
         read_only=True,
-        doc="Columns of the sensor; 0 for what the recording says.",
+        doc="Columns of the sensor; 0 uses what the recording says.",
     )
     height: int = parameter(
         0,
@@ -35,7 +36,7 @@ class DriverParameters(Parameters):
         minimum=0,
         maximum=65536,
         read_only=True,
-        doc="Rows of the sensor; 0 for what the recording says.",
+        doc="Rows of the sensor; 0 uses what the recording says.",
     )
     frame_id: str = parameter(
         "event_camera", read_only=True, doc="Optical frame of the camera, for message headers."
@@ -45,24 +46,25 @@ class DriverParameters(Parameters):
         minimum=0,
         maximum=100,
         read_only=True,
-        doc="The replay begins when so many subscribers are connected.",
+        doc="The replay begins when this many subscribers are connected.",
     )
     wait_for: str = parameter(
         "",
         read_only=True,
-        doc="Nodes that must be ready to take events before the replay begins, with commas "
-        "between: names in the namespace of the driver, or full ones.",
+        doc="Nodes that must be ready to take events before the replay begins, separated by "
+        "commas; names relative to the driver's namespace, or full names.",
     )
     exit_at_end: bool = parameter(
-        True, doc="End the node at the end; False waits there for a seek or restart."
+        True,
+        doc="End the node at the end of the recording; False waits there for a seek or restart.",
     )
     confirm_within_s: float = parameter(
         3.0,
         unit="s",
         minimum=0.0,
         maximum=600.0,
-        doc="At the end, wait until reliable subscribers have confirmed the last messages; for one "
-        "that does not answer no longer than this.",
+        doc="At the end, wait for reliable subscribers to confirm the last messages, but no "
+        "longer than this.",
     )
     packets: bool = parameter(
         False,

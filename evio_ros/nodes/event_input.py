@@ -36,8 +36,8 @@ class EventInputParameters(Parameters):
     packets: bool = parameter(
         False,
         read_only=True,
-        doc="Take event_camera_msgs/EventPacket messages, as the drivers of cameras' makers send "
-        "them, instead of EventArray; remap the topic events to theirs.",
+        doc="Take event_camera_msgs/EventPacket messages, as sent by other camera drivers, "
+        "instead of EventArray; remap the topic events to theirs.",
     )
     packet_window_us: int = parameter(
         5000,
@@ -45,7 +45,7 @@ class EventInputParameters(Parameters):
         minimum=100,
         maximum=1_000_000,
         read_only=True,
-        doc="Events of packets are worked on when so much time is complete.",
+        doc="Events of packets are processed in pieces of this length.",
     )
     maximum_pixels: int = parameter(
         16_000_000,
@@ -53,8 +53,8 @@ class EventInputParameters(Parameters):
         minimum=1,
         maximum=1 << 32,
         read_only=True,
-        doc="Messages of sensors with more pixels are refused, and those for which too little "
-        "memory is free.",
+        doc="Largest sensor; messages of larger ones are refused, as are those for which there is "
+        "not enough memory.",
     )
 
 

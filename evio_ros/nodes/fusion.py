@@ -43,7 +43,7 @@ _LEAST_PAUSE_S = 0.02
 
 
 class Fusion(EvioNode):
-    """Follows all rotors; while no windows come it sends empty arrays at their usual rate."""
+    """Filters the states of all rotors; while no windows come, it sends empty arrays instead."""
 
     TASK = "fusion"
     INPUT = "rotation states"

@@ -28,7 +28,7 @@ class ObjectInput:
         take: called with the objects of each message.
 
     Attributes:
-        refused: objects that no camera can have seen, and messages that are none, or far too large.
+        refused: objects with impossible boxes, and messages that are invalid or far too large.
     """
 
     def __init__(

@@ -34,11 +34,15 @@ class ImageParameters(Parameters):
     look: str = parameter(
         "event_frame",
         choices=tuple(LOOKS),
-        doc="What is drawn. event_frame: events of the window; activity: events, fading; "
-        "time_surface: recency.",
+        doc="What is drawn. event_frame: the events of the window; activity: events that fade; "
+        "time_surface: how recent the last event of each pixel is.",
     )
     window_us: int = parameter(
-        40_000, unit="us", minimum=1_000, maximum=1_000_000, doc="Time from picture to picture."
+        40_000,
+        unit="us",
+        minimum=1_000,
+        maximum=1_000_000,
+        doc="Time from one picture to the next.",
     )
     tau_us: int = parameter(
         30_000,
@@ -47,11 +51,11 @@ class ImageParameters(Parameters):
         maximum=100_000_000,
         doc="Time constant of activity and time_surface.",
     )
-    rotors: bool = parameter(True, doc="Draw the rotors of rotation_states, where they come.")
+    rotors: bool = parameter(True, doc="Draw the rotors of rotation_states, if there are any.")
     objects: bool = parameter(
         True,
-        doc="Draw boxes and tracks of rvt_detector/detections and rvt_detector/tracks, where they "
-        "come.",
+        doc="Draw the boxes and tracks of rvt_detector/detections and rvt_detector/tracks, if "
+        "there are any.",
     )
     jpeg_quality: int = parameter(
         80, unit="%", minimum=1, maximum=100, doc="Quality of representation/image/compressed."
@@ -59,7 +63,7 @@ class ImageParameters(Parameters):
     camera_info_file: str = parameter(
         "",
         read_only=True,
-        doc="Calibration, a YAML file as camera_calibration writes it; published with every "
+        doc="Calibration, as a YAML file written by camera_calibration; published with every "
         "picture on representation/camera_info.",
     )
 

@@ -25,7 +25,7 @@ class CalibrationParameters(Parameters):
     file: str = parameter(
         "",
         read_only=True,
-        doc="File of known discs, read at start where it exists; ~/save_calibration writes it.",
+        doc="File of known discs, read at start if it exists; ~/save_calibration writes it.",
     )
 
 

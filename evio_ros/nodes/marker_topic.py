@@ -24,10 +24,14 @@ class MarkerParameters(Parameters):
     """Where markers are drawn: on a plane in the camera's optical frame, x right, y down."""
 
     pixel_size_m: float = parameter(
-        0.01, unit="m", minimum=1e-6, maximum=10.0, doc="Length that a pixel has on the plane."
+        0.01,
+        unit="m",
+        minimum=1e-6,
+        maximum=10.0,
+        doc="Size of a pixel on the plane in which the markers are drawn.",
     )
     distance_m: float = parameter(
-        0.0, unit="m", minimum=-1e3, maximum=1e3, doc="Distance of the plane from the camera."
+        0.0, unit="m", minimum=-1e3, maximum=1e3, doc="Distance of that plane from the camera."
     )
 
 

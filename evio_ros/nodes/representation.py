@@ -29,7 +29,7 @@ _BYTES_PER_PIXEL = 120
 
 
 class RepresentationNode(EvioNode):
-    """Publishes `representation/<kind>` and `representation/image`, each while it is wanted."""
+    """Publishes `representation/<kind>` and `representation/image`, each if somebody subscribes."""
 
     TASK = "representations"
     INPUT = "events"

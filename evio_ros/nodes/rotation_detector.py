@@ -40,10 +40,9 @@ _BYTES_PER_PIXEL = 24
 
 
 class RotationDetectorNode(EvioNode):
-    """Publishes the rotors of every window, an empty array where none is seen.
+    """Finds and tracks rotors, and publishes those of every window.
 
-    Services: `~/save_calibration` keeps the discs in the file that the parameter names,
-    `~/recalibrate` forgets them and finds them anew.
+    An array is sent for every window, an empty one if no rotor is seen.
     """
 
     TASK = "detection"

@@ -47,16 +47,16 @@ class _OverloadParameters(Parameters):
         unit="us",
         minimum=1_000,
         maximum=10_000_000,
-        doc="Where messages have waited for longer, by the clock, the next window is skipped.",
+        doc="Longest wait of messages, by the clock, before the next window is skipped.",
     )
 
 
 class RvtDetectorNode(EvioNode):
-    """Publishes boxes and tracks of every window, empty arrays where nothing is seen.
+    """Detects and tracks objects, and publishes the boxes and tracks of every window.
 
-    A recurrent vision transformer finds the boxes, norfair keeps their identities. Where PyTorch,
-    or what else the extra `rvt` names, is not installed, the node says so and stays idle. Where the
-    network is slower than the stream, whole windows are skipped and counted.
+    A recurrent vision transformer finds the boxes, and norfair keeps their identities. Arrays are
+    empty if nothing is seen. Without PyTorch or another package of the extra `rvt` the node says so
+    and stays idle. If the network is slower than the stream, windows are skipped and counted.
     """
 
     TASK = "object detection"

@@ -43,7 +43,7 @@ class _RecorderParameters(Parameters):
     output: str = parameter(
         "",
         read_only=True,
-        doc="What is written: a table where the name ends in .csv, else a bag of rotation_states.",
+        doc="Output: a table if the name ends in .csv, else a bag of rotation_states.",
     )
 
     def check_together(self) -> None:
@@ -53,7 +53,7 @@ class _RecorderParameters(Parameters):
 
 
 class StateRecorder(EvioNode):
-    """Writes every message of `rotation_states`; the file is complete when the node ends."""
+    """Writes every message of `rotation_states` to a file, which is complete when the node ends."""
 
     TASK = "recording"
     INPUT = "rotation states"

@@ -32,7 +32,7 @@ class EventOrTensorParameters(EventInputParameters):
     tensors: bool = parameter(
         False,
         read_only=True,
-        doc="Take representation/stacked_histogram, as the representation node publishes it, "
+        doc="Take the representation/stacked_histogram that the representation node publishes, "
         "instead of events.",
     )
 

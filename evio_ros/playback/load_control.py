@@ -71,22 +71,22 @@ class OverloadParameters(Parameters):
         unit="us",
         minimum=1_000,
         maximum=10_000_000,
-        doc="Messages may wait for so long, by the clock, before only a share of the events is "
-        "taken. Where they have waited for twice as long single ones are dropped, and more "
-        "where for two and a half times as long.",
+        doc="How long messages may wait, by the clock, before only a share of the events is "
+        "taken. After twice as long single messages are dropped, and after two and a half "
+        "times as long more of them.",
     )
     maximum_queue: int = parameter(
         100,
         unit="messages",
         minimum=8,
         maximum=100_000,
-        doc="So many messages may wait before only a share of the events is taken.",
+        doc="How many messages may wait before only a share of the events is taken.",
     )
     minimum_share: float = parameter(
         0.05,
         minimum=0.001,
         maximum=1.0,
-        doc="At least this share of the events is taken; 1.0 takes all, however late.",
+        doc="Least share of the events that is taken; 1.0 takes all, however late.",
     )
 
 

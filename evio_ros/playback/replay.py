@@ -36,18 +36,22 @@ class ReplayParameters(Parameters):
         1.0,
         minimum=0.0,
         maximum=1000.0,
-        doc="Speed of the replay; 1.0 is real time, 0.0 as fast as the subscribers take it.",
+        doc="Speed of the replay; 1.0 is real time, 0.0 as fast as the subscribers can take it.",
     )
-    loop: bool = parameter(False, doc="Begin again at the end.")
+    loop: bool = parameter(False, doc="Start again at the end.")
     start_us: int = parameter(
-        0, unit="us", minimum=0, read_only=True, doc="Where to begin, from the recording's start."
+        0,
+        unit="us",
+        minimum=0,
+        read_only=True,
+        doc="Where to begin, counted from the start of the recording.",
     )
     duration_us: int = parameter(
         0,
         unit="us",
         minimum=0,
         read_only=True,
-        doc="How much to play; 0 plays to the recording's end.",
+        doc="How much to play; 0 plays to the end of the recording.",
     )
 
 

@@ -49,22 +49,22 @@ class _LifeParameters(Parameters):
     autostart: bool = parameter(
         True,
         read_only=True,
-        doc="Configure and activate the node when it starts; False leaves that to "
-        "`ros2 lifecycle set` or a lifecycle manager.",
+        doc="Configure and activate the node at start; False leaves that to `ros2 lifecycle set` "
+        "or a lifecycle manager.",
     )
     stale_after_s: float = parameter(
         1.0,
         unit="s",
         minimum=0.05,
         maximum=3600.0,
-        doc="After so long without input the node says that its state is stale.",
+        doc="Time without input after which the node reports its state as stale.",
     )
     statistics_period_s: float = parameter(
         10.0,
         unit="s",
         minimum=0.0,
         maximum=86_400.0,
-        doc="Time between two lines of statistics in the log; 0.0 for none.",
+        doc="Time between lines of statistics in the log; 0.0 for none.",
     )
 
 

@@ -14,24 +14,24 @@ _PARAMETERS: Declared = {
     "config": ("", "The same as params_file."),
     "log_level": (
         "info",
-        "debug, info, warn, error or fatal; for single nodes e.g. warn,driver:=debug.",
+        "debug, info, warn, error or fatal; to set single nodes, e.g. warn,driver:=debug.",
     ),
 }
 _COMMON: Declared = {
     "namespace": ("", "Namespace of all nodes; one for each camera."),
     **_PARAMETERS,
-    "use_sim_time": ("false", "true: stamps by the time of /clock."),
-    "events": ("", "Topic of the events, where it is not `events` in the namespace."),
-    "respawn": ("true", "true: a node that crashes is started again."),
-    "autostart": ("", "false: nodes wait to be configured and activated, by a lifecycle manager."),
+    "use_sim_time": ("false", "true: stamps use the time of /clock."),
+    "events": ("", "Topic of the events, if it is not `events` in the namespace."),
+    "respawn": ("true", "true: restart a node that crashes."),
+    "autostart": ("", "false: nodes wait for a lifecycle manager to configure and activate them."),
 }
 _PLAYED: Declared = {
     "source": (
         "",
         "A recording, camera:MODEL, topic:NAME or scene:NAME; by default a simulated fan.",
     ),
-    "rate": ("", "Speed of the replay: 1.0 is real time, 0.0 as fast as it goes."),
-    "loop": ("", "true: begin again at the end."),
+    "rate": ("", "Speed of the replay: 1.0 is real time, 0.0 as fast as possible."),
+    "loop": ("", "true: start again at the end."),
     "packets": ("", "true: also publish the events as event_camera_msgs/EventPacket."),
 }
 _TAKEN: Declared = {
@@ -41,12 +41,12 @@ _TAKEN: Declared = {
 _DASHBOARD: Declared = {
     "host": ("", "Address to listen on; anything but this machine's own needs a token."),
     "port": ("", "Port to listen on."),
-    "token_file": ("", "File whose first line whoever asks must know."),
+    "token_file": ("", "File whose first line is the token that clients must send."),
 }
 
 LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
     "full": (
-        "Everything: a recording or camera in, /rotation_state out.",
+        "Everything, from a recording or camera to /rotation_state.",
         {
             **_PLAYED,
             "representation": (
@@ -55,22 +55,22 @@ LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
             ),
             "use_rvt": (
                 "auto",
-                "true: also run the RVT detector, for boxes and tracks of objects; auto: where "
-                "PyTorch is installed and a model is at hand.",
+                "true: also run the RVT detector, for boxes and tracks of objects; auto: only if "
+                "PyTorch is installed and a model is available.",
             ),
             "dashboard": (
                 "false",
-                "true: also serve the page and API of the dashboard, in a process of its own.",
+                "true: also serve the page and API of the dashboard, in a separate process.",
             ),
             **_DASHBOARD,
             "composed": (
                 "false",
-                "true: all nodes in one process, which hands events over without copies.",
+                "true: run all nodes in one process, which passes events on without copying.",
             ),
             **_COMMON,
         },
     ),
-    "driver": ("The driver alone: a recording or camera in, /events out.", {**_PLAYED, **_COMMON}),
+    "driver": ("The driver alone, from a recording or camera to /events.", {**_PLAYED, **_COMMON}),
     "rotation_detector": (
         "The rotation detector and the fusion node, for events that another driver publishes.",
         {**_TAKEN, **_COMMON},
@@ -84,16 +84,16 @@ LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
         {**_TAKEN, **_COMMON},
     ),
     "dashboard": (
-        "The page and API for a graph that runs already.",
+        "The dashboard's page and API, for a graph that is already running.",
         {**_DASHBOARD, **_COMMON},
     ),
     "offline": (
-        "A recording in, its rotation states out into a file, as fast as it goes; ends by itself.",
+        "Writes the rotation states of a recording to a file, as fast as possible, then exits.",
         {
             "source": _PLAYED["source"],
             "output": (
                 "rotation_states.csv",
-                "What is written: a table where the name ends in .csv, else a bag.",
+                "Output: a table if the name ends in .csv, else a bag.",
             ),
             **_PARAMETERS,
         },

@@ -29,7 +29,8 @@ class EventsQualityParameters(Parameters):
         RELIABLE,
         choices=(RELIABLE, BEST_EFFORT),
         read_only=True,
-        doc="Whether lost messages are sent again; a best-effort publisher has no reliable reader.",
+        doc="Whether lost messages are sent again. A reliable subscriber gets nothing from a "
+        "best-effort publisher.",
     )
     depth: int = parameter(
         100,
@@ -37,8 +38,8 @@ class EventsQualityParameters(Parameters):
         minimum=1,
         maximum=10_000,
         read_only=True,
-        doc="Messages that wait for a slow subscriber before the oldest is dropped; the memory "
-        "that they take is kept for later ones.",
+        doc="Messages kept for a slow subscriber before the oldest is dropped. Their memory is "
+        "kept for later ones.",
     )
 
 

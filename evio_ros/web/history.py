@@ -61,8 +61,8 @@ class HistoryParameters(Parameters):
     file: str = parameter(
         "",
         read_only=True,
-        doc="SQLite file of the history; empty for one in ~/.local/state/evio_ros named by the "
-        "node, none to keep no history.",
+        doc="SQLite file of the history; empty for one in ~/.local/state/evio_ros that is named "
+        "after the node, none to keep no history.",
     )
     megabytes: int = parameter(
         500,
@@ -70,7 +70,7 @@ class HistoryParameters(Parameters):
         minimum=1,
         maximum=1_000_000,
         read_only=True,
-        doc="So large the file may get; then the oldest windows are dropped.",
+        doc="Largest size of the file; beyond it, the oldest windows are dropped.",
     )
 
 

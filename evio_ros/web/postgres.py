@@ -55,15 +55,17 @@ class PostgresParameters(Parameters):
     url: str = parameter(
         "",
         read_only=True,
-        doc="Connection to write to, as libpq has it: postgresql://user@host/database; the "
-        "password is better kept in ~/.pgpass or PGPASSWORD. Empty for none.",
+        doc="PostgreSQL connection to write to, in libpq's notation: "
+        "postgresql://user@host/database. Better keep the password in ~/.pgpass or "
+        "PGPASSWORD. Empty for none.",
     )
     waiting_rows: int = parameter(
         200_000,
         minimum=1,
         maximum=100_000_000,
         read_only=True,
-        doc="Rows that wait while the server is away; then the oldest are dropped.",
+        doc="Rows that are kept while the server is unreachable; beyond that, the oldest are "
+        "dropped.",
     )
 
 

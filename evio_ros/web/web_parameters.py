@@ -27,13 +27,13 @@ class WebParameters(Parameters):
         minimum=0,
         maximum=65535,
         read_only=True,
-        doc="Port to listen on; 0 for any that is free, which the log tells.",
+        doc="Port to listen on; 0 takes any free one, which is logged.",
     )
     token: str = parameter(
         "",
         read_only=True,
-        doc="Whoever asks must know it: as `Authorization: Bearer TOKEN`, or once as ?token=TOKEN "
-        "in a browser. At least 16 characters; empty for none.",
+        doc="Token that clients must send, as `Authorization: Bearer TOKEN`, or once as "
+        "?token=TOKEN in a browser. At least 16 characters; empty for none.",
     )
     token_file: str = parameter(
         "", read_only=True, doc="File whose first line is the token, instead of `token`."
@@ -41,18 +41,25 @@ class WebParameters(Parameters):
     host_names: str = parameter(
         "",
         read_only=True,
-        doc="Names by which the server is reached, with commas between; localhost and addresses in "
-        "numbers are always allowed. Others are refused: a web page elsewhere could lead here.",
+        doc="Host names by which the server may be addressed, separated by commas. localhost and "
+        "numeric addresses are always allowed. Other names are refused, because a page on "
+        "another site could send requests here.",
     )
     rate_hz: float = parameter(
-        10.0, unit="Hz", minimum=0.1, maximum=60.0, read_only=True, doc="Messages of live streams."
+        10.0,
+        unit="Hz",
+        minimum=0.1,
+        maximum=60.0,
+        read_only=True,
+        doc="Rate of messages in live streams.",
     )
     events_a_message: int = parameter(
         12_000,
         minimum=1,
         maximum=100_000,
         read_only=True,
-        doc="Most events in one message of the live stream of events; of more a share is sent.",
+        doc="Most events in one message of the live stream of events; if there are more, a share "
+        "is sent.",
     )
     clients: int = parameter(
         100, minimum=1, maximum=1000, read_only=True, doc="Most clients of a live stream."
@@ -62,7 +69,7 @@ class WebParameters(Parameters):
         minimum=1.0,
         maximum=10_000.0,
         read_only=True,
-        doc="Requests that one address may make on average; four seconds' worth at once.",
+        doc="Requests that one address may make on average, with bursts of four seconds' worth.",
     )
     stale_after_s: float = parameter(
         2.0,
@@ -70,7 +77,7 @@ class WebParameters(Parameters):
         minimum=0.1,
         maximum=3600.0,
         read_only=True,
-        doc="So long after the newest window rotors are no longer shown.",
+        doc="Time after the newest window at which rotors are no longer shown.",
     )
 
     def check_together(self) -> None:
