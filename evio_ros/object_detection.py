@@ -32,7 +32,7 @@ class ObjectDetectionParameters(Parameters):
     classes: str = parameter(
         "",
         read_only=True,
-        doc="Names of the wanted classes, separated by commas; empty for all that the network "
+        doc="Names of the classes to report, separated by commas; empty for all that the network "
         "knows.",
     )
     window_us: int = parameter(
@@ -41,7 +41,7 @@ class ObjectDetectionParameters(Parameters):
         minimum=0,
         maximum=10_000_000,
         read_only=True,
-        doc="Length of the windows; 0 uses the length that the network was trained with.",
+        doc="Length of the windows; 0 for the length that the network was trained with.",
     )
     minimum_score: float = parameter(
         0.3, minimum=0.0, maximum=1.0, doc="Boxes that are less probable are dropped."
@@ -50,17 +50,18 @@ class ObjectDetectionParameters(Parameters):
         0.45,
         minimum=0.0,
         maximum=1.0,
-        doc="Of two boxes of a class with a larger intersection over union, only one is kept.",
+        doc="Of two boxes of one class that overlap by more than this (intersection over union), "
+        "only one is kept.",
     )
     maximum_boxes: int = parameter(
-        100, minimum=1, maximum=1000, doc="Most boxes that are kept in a window."
+        100, minimum=1, maximum=1000, doc="Maximum number of boxes kept in a window."
     )
     maximum_skipped: int = parameter(
         10,
         unit="windows",
         minimum=0,
         maximum=1000,
-        doc="After a longer gap, the network's memory and all tracks are discarded.",
+        doc="After a longer gap, the network's recurrent state and all tracks are reset.",
     )
 
 

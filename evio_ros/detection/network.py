@@ -38,16 +38,20 @@ class NetworkParameters(Parameters):
         "",
         read_only=True,
         doc="Name or file of the network, see `evio models list`; empty for the one that comes "
-        "with the package, else the first that was imported.",
+        "with the package, or else the first imported one.",
     )
     backend: str = parameter(
         "auto",
         choices=("auto", *BACKENDS),
         read_only=True,
-        doc="What runs the network; auto takes the fastest that is installed and works.",
+        doc="Inference backend; auto takes the fastest one that is installed and works.",
     )
     threads: int = parameter(
-        0, minimum=0, maximum=256, read_only=True, doc="Of the processor; 0 for all that pay."
+        0,
+        minimum=0,
+        maximum=256,
+        read_only=True,
+        doc="Number of CPU threads; 0 lets the backend choose.",
     )
 
 

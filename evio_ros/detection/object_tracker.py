@@ -43,26 +43,31 @@ class TrackingParameters(Parameters):
         "overlap",
         choices=("center", "overlap"),
         read_only=True,
-        doc="What makes a box of a track: overlap, or distance of centres over the box's size.",
+        doc="How boxes are matched to tracks: by overlap, or by the distance of the centres "
+        "relative to the box's size.",
     )
     maximum_distance: float = parameter(
         0.8,
         minimum=0.0,
         maximum=100.0,
         read_only=True,
-        doc="Boxes farther from a track's prediction are none of it; overlap counts as 1 - "
-        "intersection over union.",
+        doc="Boxes farther than this from a track's prediction do not match it; for overlap, the "
+        "distance is 1 - intersection over union.",
     )
     appearance_distance: float = parameter(
         0.0,
         minimum=0.0,
         maximum=2.0,
         read_only=True,
-        doc="A lost track is taken up again by a new one whose appearance, the network's own "
-        "features, is nearer than this (1 - cosine); 0 never.",
+        doc="A new track takes over the identity of a lost one if their appearance, the "
+        "network's own features, differs by less than this (1 - cosine); 0 disables this.",
     )
     windows_to_begin: int = parameter(
-        3, minimum=1, maximum=100, read_only=True, doc="So many windows must see a track first."
+        3,
+        minimum=1,
+        maximum=100,
+        read_only=True,
+        doc="Number of windows that must see an object before its track begins.",
     )
     score_to_begin: float = parameter(
         0.65,
@@ -72,14 +77,18 @@ class TrackingParameters(Parameters):
         doc="One box of a track must be as probable as this; others keep it alive.",
     )
     windows_to_end: int = parameter(
-        10, minimum=1, maximum=1000, read_only=True, doc="So many windows may miss a track."
+        10,
+        minimum=1,
+        maximum=1000,
+        read_only=True,
+        doc="A track ends after this many windows have missed it.",
     )
     windows_to_forget: int = parameter(
         60,
         minimum=1,
         maximum=10_000,
         read_only=True,
-        doc="For so many windows a lost track may be taken up again by its appearance.",
+        doc="Number of windows for which a lost track can be found again by its appearance.",
     )
     box_std_px: float = parameter(
         3.0,

@@ -62,13 +62,14 @@ class ConfidenceParameters(Parameters):
     method: str = parameter(
         "forest",
         choices=("forest", "detector"),
-        doc="What tells the confidence: forest, a random forest over what detector and filter "
-        "know, or detector, what the detector says. Either fades while a rotor is not seen.",
+        doc="Where the confidence comes from: forest, a random forest over what the detector and "
+        "the filter know, or detector, the detector itself. Either decays while a rotor is "
+        "not seen.",
         read_only=True,
     )
     file: str = parameter(
         "",
-        doc="The forest, as `evio train-confidence` writes it; empty for that of the package.",
+        doc="Random forest written by `evio train-confidence`; empty for the one in the package.",
         read_only=True,
     )
 

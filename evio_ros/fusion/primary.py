@@ -19,20 +19,28 @@ class PrimaryParameters(Parameters):
     rule: str = parameter(
         "most_confident",
         choices=("most_confident", "largest", "nearest", "id", "first_of_group"),
-        doc="By what the rotor is chosen: its confidence, its semi-axis, its distance from "
-        "point_x and point_y, its number, or the lowest number in a vehicle.",
+        doc="How the primary rotor is chosen: by confidence, by semi-axis, by distance from "
+        "point_x and point_y, by id, or as the lowest id in a vehicle.",
     )
     point_x: float = parameter(
-        0.0, unit="px", minimum=-1e6, maximum=1e6, doc="Where the rotor of rule nearest is."
+        0.0,
+        unit="px",
+        minimum=-1e6,
+        maximum=1e6,
+        doc="Column of the point from which the rule nearest measures distances.",
     )
     point_y: float = parameter(
-        0.0, unit="px", minimum=-1e6, maximum=1e6, doc="Where the rotor of rule nearest is."
+        0.0,
+        unit="px",
+        minimum=-1e6,
+        maximum=1e6,
+        doc="Row of the point from which the rule nearest measures distances.",
     )
     number: int = parameter(
         0,
         minimum=0,
         maximum=2**32 - 1,
-        doc="The rotor's id, or the vehicle's group, of the rules of that name.",
+        doc="Id of the rotor for the rule id, or group of the vehicle for the rule first_of_group.",
     )
     margin: float = parameter(
         0.1,
@@ -46,7 +54,7 @@ class PrimaryParameters(Parameters):
         unit="s",
         minimum=0.0,
         maximum=60.0,
-        doc="Another rotor must be better for so long before it takes over.",
+        doc="Another rotor must be better for this long before it takes over.",
     )
 
 

@@ -55,38 +55,39 @@ class BankParameters(Parameters):
         0.5,
         minimum=0.0,
         maximum=100.0,
-        doc="A rotor is told once the confidences of its estimates add up to this.",
+        doc="A rotor is reported once the confidences of its estimates add up to this.",
     )
     coast_s: float = parameter(
         1.0,
         unit="s",
         minimum=0.0,
         maximum=60.0,
-        doc="A rotor that is not seen is predicted for so long, and no longer than it was seen.",
+        doc="An unseen rotor is predicted for this long, but not for longer than it was seen.",
     )
     forget_after_s: float = parameter(
         3.0,
         unit="s",
         minimum=0.1,
         maximum=3600.0,
-        doc="A rotor that is not seen for so long is given up; one found there later is another.",
+        doc="A rotor that is unseen for this long is dropped; a rotor found there later gets a "
+        "new number.",
     )
     reach: float = parameter(
         0.7,
         minimum=0.05,
         maximum=5.0,
-        doc="An estimate belongs to a rotor no farther away than this share of its semi-axis, or "
-        "three standard deviations.",
+        doc="An estimate can belong to a rotor that is no farther away than this share of its "
+        "semi-axis or three standard deviations, whichever is more.",
     )
     maximum_rotors: int = parameter(
-        64, minimum=1, maximum=1000, doc="No more rotors than this are followed at once."
+        64, minimum=1, maximum=1000, doc="Maximum number of rotors tracked at once."
     )
     object_memory_s: float = parameter(
         0.5,
         unit="s",
         minimum=0.0,
         maximum=60.0,
-        doc="Objects of the RVT detector count for so long.",
+        doc="How long an object of the RVT detector stays valid.",
     )
 
 

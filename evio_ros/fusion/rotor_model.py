@@ -84,102 +84,108 @@ class FilterParameters(Parameters):
         unit="1/s^1.5",
         minimum=1e-6,
         maximum=100.0,
-        doc="Least process noise of the rate of speed: its walk in a second, over the speed.",
+        doc="Minimum process noise of the acceleration: its random walk in one second, relative "
+        "to the speed.",
     )
     unseen_rate_walk: float = parameter(
         0.001,
         unit="1/s^1.5",
         minimum=1e-6,
         maximum=100.0,
-        doc="Least process noise of the rate of speed for times after the newest estimate.",
+        doc="Minimum process noise of the acceleration in predictions beyond the newest estimate.",
     )
     agile_rate_walk: float = parameter(
         10.0,
         unit="1/s^1.5",
         minimum=1e-6,
         maximum=1000.0,
-        doc="Greatest process noise of the rate of speed; what it does not explain is rejected.",
+        doc="Maximum process noise of the acceleration; changes that it does not explain are "
+        "rejected.",
     )
     calm_hub_walk: float = parameter(
         3.0,
         unit="px/s^1.5",
         minimum=1e-3,
         maximum=1e5,
-        doc="Least process noise of the hub's velocity: its walk in a second.",
+        doc="Minimum process noise of the hub's velocity: its random walk in one second.",
     )
     agile_hub_walk: float = parameter(
         1000.0,
         unit="px/s^1.5",
         minimum=1e-3,
         maximum=1e6,
-        doc="Greatest process noise of the hub's velocity.",
+        doc="Maximum process noise of the hub's velocity.",
     )
     size_walk: float = parameter(
         0.3,
         unit="1/s^0.5",
         minimum=1e-4,
         maximum=10.0,
-        doc="Process noise of the semi-axes: their walk in a second, as a share.",
+        doc="Process noise of the semi-axes: their relative random walk in one second.",
     )
     size_std: float = parameter(
         0.02,
         minimum=1e-4,
         maximum=1.0,
-        doc="Standard deviation of a detector's semi-axes, as a share.",
+        doc="Relative standard deviation of the semi-axes that a detector reports.",
     )
     velocity_std_px_s: float = parameter(
         50.0,
         unit="px/s",
         minimum=0.01,
         maximum=1e4,
-        doc="Standard deviation of a detector's velocity of the hub, which it does not tell.",
+        doc="Standard deviation of the hub velocity that a detector reports; estimates do not "
+        "carry one.",
     )
     slow_time_s: float = parameter(
         1.0,
         unit="s",
         minimum=0.01,
         maximum=60.0,
-        doc="How long errors of a detector's phase and hub last.",
+        doc="Correlation time of the slow errors of a detector's phase and hub.",
     )
     quick_phase_share: float = parameter(
         0.2,
         minimum=0.01,
         maximum=100.0,
-        doc="Error of a detector's phase that differs from window to window, over the deviation "
-        "that it claims.",
+        doc="Part of a detector's phase error that differs from window to window, relative to "
+        "the standard deviation that it claims.",
     )
     slow_phase_share: float = parameter(
         1.5,
         minimum=0.0,
         maximum=100.0,
-        doc="Lasting error of a detector's phase, over the deviation that it claims.",
+        doc="Slow part of a detector's phase error, relative to the standard deviation that it "
+        "claims.",
     )
     slow_center_px: float = parameter(
         0.2,
         unit="px",
         minimum=0.0,
         maximum=100.0,
-        doc="Lasting error of a detector's hub.",
+        doc="Slow error of a detector's hub.",
     )
     claims_std: float = parameter(
         1.8,
         minimum=0.0,
         maximum=4.0,
-        doc="How far the variances of speed and phase that a detector claims may be off, as a "
-        "power of two (standard deviation), before it is learned of a rotor; 0.0 believes them.",
+        doc="How far the claimed variances of speed and phase may be off before this has been "
+        "learned for a rotor: standard deviation of their logarithm to base 2; 0.0 takes "
+        "claims as they are.",
     )
     gate_probability: float = parameter(
         0.9999,
         minimum=0.5,
         maximum=0.999999999,
-        doc="Share of right estimates that innovation gating lets pass.",
+        doc="Share of correct estimates that passes the innovation gate.",
     )
     latest_us: int = parameter(
         200_000,
         unit="us",
         minimum=0,
         maximum=10_000_000,
-        doc="A measurement that is later than this is dropped; others are put in their place.",
+        doc="Measurements that arrive later than this are dropped; less late ones are inserted "
+        "at their own time.",
     )
 
 

@@ -24,8 +24,8 @@ class PublishingParameters(Parameters):
         minimum=0.0,
         maximum=1000.0,
         read_only=True,
-        doc="States are predicted to the time of publishing, so often; 0.0 publishes those of "
-        "each window, when it comes.",
+        doc="Rate at which states are published, predicted to the time of publishing; 0.0 "
+        "publishes the states of each window when it arrives.",
     )
 
 

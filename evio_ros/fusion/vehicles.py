@@ -38,34 +38,34 @@ class VehicleParameters(Parameters):
         unit="px/s",
         minimum=0.1,
         maximum=1000.0,
-        doc="Rotors of one vehicle differ by so much in velocity, as a standard deviation.",
+        doc="Standard deviation of the velocity differences between rotors of one vehicle.",
     )
     difference_share: float = parameter(
         0.1,
         minimum=0.0,
         maximum=1.0,
-        doc="The same as a share of their speed: a vehicle turns and comes closer as well.",
+        doc="The same relative to the rotors' speed: a vehicle also turns and comes closer.",
     )
     correlation_s: float = parameter(
         0.25,
         unit="s",
         minimum=0.001,
         maximum=60.0,
-        doc="Velocities that are so far apart in time count as independent.",
+        doc="Velocities this far apart in time count as independent.",
     )
     evidence: float = parameter(
         5.0,
         minimum=0.1,
         maximum=100.0,
-        doc="Log likelihood ratio from which a pair is joined, and below whose negative it is "
-        "parted.",
+        doc="Log likelihood ratio above which a pair of rotors is joined; below its negative, "
+        "the pair is separated.",
     )
     forget_s: float = parameter(
         3.0,
         unit="s",
         minimum=0.1,
         maximum=3600.0,
-        doc="A rotor that is not seen for so long is forgotten.",
+        doc="A rotor that is unseen for this long is forgotten.",
     )
 
 

@@ -41,35 +41,35 @@ class MotionParameters(Parameters):
     method: str = parameter(
         "none",
         choices=("none", "farneback", "dis"),
-        doc="Dense optical flow by which motion is measured; none: it is not, and no events are "
-        "taken in.",
+        doc="Dense optical flow by which motion is measured; none disables it, and no events are "
+        "received.",
     )
     frame_us: int = parameter(
         50_000,
         unit="us",
         minimum=1_000,
         maximum=1_000_000,
-        doc="Events of so much time make a picture; several blades must pass in it.",
+        doc="Length of the events that form one picture; several blades must pass within it.",
     )
     baseline: int = parameter(
         3,
         minimum=1,
         maximum=20,
-        doc="Flow is taken to the picture so many pictures later.",
+        doc="Flow is measured between pictures that are this many pictures apart.",
     )
     smoothing_px: float = parameter(
         4.0,
         unit="px",
         minimum=0.5,
         maximum=50.0,
-        doc="Standard deviation of the smoothing of a rotor's picture.",
+        doc="Standard deviation of the Gaussian smoothing of a rotor's picture.",
     )
     background_cell_px: int = parameter(
         8,
         unit="px",
         minimum=1,
         maximum=64,
-        doc="The rest of the image is worked on in cells of this side.",
+        doc="Side of the cells in which the rest of the image is processed.",
     )
 
     @property

@@ -34,7 +34,7 @@ class RepresentationParameters(Parameters):
     device: str = parameter(
         "numba",
         choices=("numba", "cpu", "cuda"),
-        doc="What computes. numba: compiled loops on one core; cpu, cuda: PyTorch on it.",
+        doc="Backend. numba: compiled loops on one core; cpu, cuda: PyTorch on that device.",
         read_only=True,
     )
 

@@ -35,20 +35,20 @@ class MixedDensityParameters(RepresentationParameters):
     anchor: str = parameter(
         "end",
         choices=("end", "start"),
-        doc="What stacks share. end: all end with the span, the whole span first (Nam et al.); "
-        "start: all start with the span, the whole span last (RVT).",
+        doc="What all stacks have in common. end: all end with the span, the whole span first "
+        "(Nam et al.); start: all start with the span, the whole span last (RVT).",
     )
     cutoff: int = parameter(
         _LARGEST_SUM,
         unit="events",
         minimum=1,
         maximum=_LARGEST_SUM,
-        doc="Sums stay within +-cutoff.",
+        doc="Sums saturate at +-cutoff.",
     )
     span: str = parameter(
         "events",
         choices=SPANS,
-        doc="What is halved: from the first to the last event, or the whole window.",
+        doc="Time that is halved: from the first to the last event, or the whole window.",
     )
 
 

@@ -35,18 +35,18 @@ class StackedHistogramParameters(RepresentationParameters):
 
     bins: int = parameter(10, minimum=1, maximum=1000, doc="Time bins of each polarity.")
     cutoff: int = parameter(
-        10, unit="events", minimum=1, maximum=255, doc="Count at which an element stays."
+        10, unit="events", minimum=1, maximum=255, doc="Counts saturate at this value."
     )
     downsample: int = parameter(
         1,
         minimum=1,
         maximum=2,
-        doc="With 2, pixels of odd column and row are kept, as RVT does for 1 megapixel.",
+        doc="With 2, only pixels with odd column and row are kept, as RVT does for 1 megapixel.",
     )
     span: str = parameter(
         "events",
         choices=SPANS,
-        doc="What the bins divide: from the first to the last event, or the whole window.",
+        doc="Time that the bins divide: from the first to the last event, or the whole window.",
     )
 
 

@@ -38,14 +38,14 @@ class VoxelGridParameters(RepresentationParameters):
     weighting: str = parameter(
         "bilinear",
         choices=("bilinear", "bilinear_tonic", "count"),
-        doc="How events count. bilinear: Zhu et al. 2019, first and last bin centred on first and "
-        "last event; bilinear_tonic: as Tonic and evlib, bins centred on their starts; "
-        "count: no weights.",
+        doc="How events are weighted. bilinear: Zhu et al. 2019, first and last bin centred on "
+        "first and last event; bilinear_tonic: as Tonic and evlib, bins centred on their "
+        "starts; count: not weighted.",
     )
     span: str = parameter(
         "events",
         choices=SPANS,
-        doc="What the bins divide: from the first to the last event, or the whole window.",
+        doc="Time that the bins divide: from the first to the last event, or the whole window.",
     )
 
 

@@ -31,17 +31,17 @@ class RotationDetectorParameters(WindowParameters):
         unit="us",
         minimum=20_000,
         maximum=2_000_000,
-        doc="Length of the events in which new rotors are searched for.",
+        doc="Length of the stretch of events in which new rotors are searched for.",
     )
     maximum_rotors: int = parameter(
-        8, minimum=1, maximum=64, doc="No more than this many rotors are tracked at once."
+        8, minimum=1, maximum=64, doc="Maximum number of rotors tracked at once."
     )
     patience: int = parameter(
         2,
         minimum=1,
         maximum=100,
-        doc="A rotor is given up after this many windows without it; windows count as 50 ms long "
-        "at least.",
+        doc="A rotor is dropped once it has not been seen for this many windows; a window "
+        "shorter than 50 ms counts as 50 ms.",
     )
 
     @property

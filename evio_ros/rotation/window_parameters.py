@@ -19,7 +19,11 @@ class WindowParameters(Parameters):
     """What all detectors of rotors share."""
 
     window_us: int = parameter(
-        100_000, unit="us", minimum=5_000, maximum=2_000_000, doc="Length of the measured window."
+        100_000,
+        unit="us",
+        minimum=5_000,
+        maximum=2_000_000,
+        doc="Length of the window over which rotors are measured.",
     )
     step_us: int = parameter(
         50_000,

@@ -41,57 +41,69 @@ _WARM_UP = 0.05
 class TrainingParameters(Parameters):
     """How a network is trained."""
 
-    steps: int = parameter(6000, minimum=1, doc="Steps of the optimiser.")
+    steps: int = parameter(6000, minimum=1, doc="Number of optimiser steps.")
     streams: int = parameter(6, minimum=1, maximum=256, doc="Sequences that run in parallel.")
     chunk: int = parameter(
-        2, unit="windows", minimum=1, maximum=100, doc="Gradients reach back so far."
+        2,
+        unit="windows",
+        minimum=1,
+        maximum=100,
+        doc="Length of a chunk: gradients reach back this far.",
     )
     length: int = parameter(
         5,
         unit="windows",
         minimum=1,
         maximum=1000,
-        doc="Length of a sequence; what is left over after whole chunks is not used.",
+        doc="Length of a sequence; windows left over after the last whole chunk are not used.",
     )
     sequences: int = parameter(
-        1000, minimum=1, doc="Different sequences; they are simulated once and kept."
+        1000, minimum=1, doc="Number of different sequences; each is simulated once and kept."
     )
     first_sequences: int = parameter(
-        200, minimum=1, doc="So many are seen from the start, the others little by little."
+        200,
+        minimum=1,
+        doc="Number of sequences in use from the start; the others are added gradually.",
     )
     reuse: int = parameter(
-        8, minimum=1, doc="A further sequence is simulated for so many that are seen."
+        8, minimum=1, doc="A further sequence is added each time this many have been used."
     )
     disc_every: int = parameter(
-        6, minimum=0, doc="One sequence in so many shows a disc that turns slowly; 0 for none."
+        6, minimum=0, doc="One sequence in this many shows a disc that turns slowly; 0 for none."
     )
     lamps_every: int = parameter(
         4,
         minimum=0,
-        doc="One of the other sequences in so many shows clutter and flickering lamps alone; 0 for "
-        "none.",
+        doc="One in this many of the other sequences shows only clutter and flickering lamps; 0 "
+        "for none.",
     )
     textures_every: int = parameter(
         3,
         minimum=0,
-        doc="One of the remaining sequences in so many shows clutter of moving textures alone; 0 "
-        "for none.",
+        doc="One in this many of the remaining sequences shows only clutter of moving textures; "
+        "0 for none.",
     )
     overlaid: float = parameter(
-        0.3, minimum=0.0, maximum=1.0, doc="Share of sequences before which another one is laid."
+        0.3, minimum=0.0, maximum=1.0, doc="Share of sequences that are overlaid with another one."
     )
     carried: float = parameter(
         0.5,
         minimum=0.0,
         maximum=1.0,
-        doc="Share of sequences that begin with the memory of the one before.",
+        doc="Share of sequences that start with the recurrent state that the sequence before has "
+        "left.",
     )
-    learning_rate: float = parameter(1e-3, minimum=0.0, doc="The highest of the cycle.")
-    weight_decay: float = parameter(0.01, minimum=0.0, doc="Of AdamW.")
+    learning_rate: float = parameter(1e-3, minimum=0.0, doc="Peak of the one-cycle schedule.")
+    weight_decay: float = parameter(0.01, minimum=0.0, doc="Weight decay of AdamW.")
     average: float = parameter(
-        0.998, minimum=0.0, maximum=1.0, doc="Share of the averaged weights that a step leaves."
+        0.998,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Decay per step of the exponential moving average of the weights.",
     )
-    seed: int = parameter(0, minimum=0, doc="Seed of scenes, weights and their order.")
+    seed: int = parameter(
+        0, minimum=0, doc="Seed of the scenes, the initial weights and the order of sequences."
+    )
 
 
 class Trainer:

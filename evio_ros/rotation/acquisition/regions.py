@@ -73,31 +73,34 @@ class RegionParameters(Parameters):
         4, unit="px", minimum=1, maximum=64, doc="Side of a cell of the activity grid."
     )
     cell_rate_hz: float = parameter(
-        80.0, unit="Hz", minimum=0.0, doc="Least event rate of an active cell."
+        80.0, unit="Hz", minimum=0.0, doc="Minimum event rate of an active cell."
     )
     contrast: float = parameter(
-        6.0, minimum=1.0, doc="An active cell has this many times the median cell's events."
+        6.0,
+        minimum=1.0,
+        doc="An active cell has at least this many times the events of the median cell.",
     )
     neighbourhood_px: float = parameter(
-        10.0, unit="px", minimum=1.0, doc="DBSCAN joins active cells no farther apart than this."
+        10.0,
+        unit="px",
+        minimum=1.0,
+        doc="DBSCAN joins active cells that are at most this far apart.",
     )
     clustering: str = parameter(
-        "dbscan", choices=("dbscan", "mean_shift"), doc="How active cells are joined to regions."
+        "dbscan", choices=("dbscan", "mean_shift"), doc="How active cells are grouped into regions."
     )
     mean_shift_px: float = parameter(
-        80.0, unit="px", minimum=1.0, doc="Reach of the mean shift, about the radius of a disc."
+        80.0, unit="px", minimum=1.0, doc="Bandwidth of the mean shift, about the radius of a disc."
     )
-    minimum_cells: int = parameter(
-        12, minimum=1, doc="A region has at least this many active cells."
-    )
+    minimum_cells: int = parameter(12, minimum=1, doc="Minimum number of active cells in a region.")
     region_rate_hz: float = parameter(
-        2000.0, unit="Hz", minimum=0.0, doc="Least event rate of a region."
+        2000.0, unit="Hz", minimum=0.0, doc="Minimum event rate of a region."
     )
     maximum_regions: int = parameter(
         6,
         minimum=1,
         maximum=100,
-        doc="No more than this many regions are searched after one look for active ones.",
+        doc="Maximum number of regions searched each time active regions are looked for.",
     )
 
     def slower(self, factor: int) -> RegionParameters:

@@ -109,38 +109,39 @@ class AcquisitionParameters(Parameters):
         125.0,
         unit="us",
         minimum=10.0,
-        doc="Bin of the cells' event rates; lines up to half its rate.",
+        doc="Time bin of the cells' event rates; spectral lines up to half the bin rate are seen.",
     )
     minimum_hz: float = parameter(
-        5.0, unit="Hz", minimum=_LEAST_HZ, doc="Slowest blade-pass frequency that is searched for."
+        5.0, unit="Hz", minimum=_LEAST_HZ, doc="Lowest blade-pass frequency searched for."
     )
     maximum_speed_hz: float = parameter(
         2000.0,
         unit="Hz",
         minimum=1.0,
-        doc="Fastest rotor that is searched for, turns a second; 2000 Hz are 120 000 rpm.",
+        doc="Fastest rotor searched for, in turns per second; 2000 Hz is 120 000 rpm.",
     )
     maximum_order: int = parameter(
         10, minimum=1, maximum=64, doc="Highest angular order of a spectral line."
     )
-    lines: int = parameter(6, minimum=1, maximum=64, doc="Number of spectral lines that are tried.")
+    lines: int = parameter(6, minimum=1, maximum=64, doc="Number of spectral lines tried.")
     line_prominence: float = parameter(
-        3.0, minimum=1.0, doc="A line has this many times the power of its surroundings."
+        3.0, minimum=1.0, doc="A line has at least this many times the power of its surroundings."
     )
     minimum_coherence: float = parameter(
         0.45,
         minimum=0.0,
         maximum=1.0,
-        doc="Least share of the line's power that winds about one hub.",
+        doc="Minimum share of a line's power whose phase winds about one hub.",
     )
     certain_coherence: float = parameter(
         0.8,
         minimum=0.0,
         maximum=1.0,
-        doc="What is as coherent as this in the latest events is tracked without a longer search.",
+        doc="A candidate at least this coherent in the latest events is tracked without a longer "
+        "search.",
     )
     maximum_cells: int = parameter(
-        1500, minimum=16, doc="In regions of more cells, neighbours are taken together."
+        1500, minimum=16, doc="In regions with more cells than this, neighbouring cells are merged."
     )
 
     def slower(self, factor: int) -> AcquisitionParameters:

@@ -25,19 +25,22 @@ _Real = NDArray[np.float64]
 class _AutocorrelationParameters(Parameters):
     """How the correlation is made and its peaks are chosen."""
 
-    bin_us: float = parameter(50.0, unit="us", minimum=1.0, doc="Time bin, the step of the lag.")
+    bin_us: float = parameter(50.0, unit="us", minimum=1.0, doc="Time bin, and step of the lag.")
     cells: int = parameter(8, minimum=1, maximum=256, doc="Cells along the region's longer side.")
     prominence: float = parameter(
-        0.2, minimum=0.0, maximum=1.0, doc="Least prominence of a peak, as a share of the highest."
+        0.2,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Minimum prominence of a peak, as a share of the highest.",
     )
     first_peak: float = parameter(
         0.6,
         minimum=0.0,
         maximum=1.0,
-        doc="The first peak of at least this share of the highest is the period.",
+        doc="The first peak at least this high, as a share of the highest, is the period.",
     )
     significance: float = parameter(
-        6.0, minimum=0.0, doc="A peak is this many standard deviations of noise high."
+        6.0, minimum=0.0, doc="Minimum height of a peak, in standard deviations of the noise."
     )
 
 

@@ -45,13 +45,16 @@ class ClassicalDetectorParameters(WindowParameters):
         "welch", choices=tuple(CLASSICAL_METHODS), doc="How the blade-pass frequency is found."
     )
     blades: int = parameter(
-        0, minimum=0, maximum=64, doc="Blades of every rotor; with 0 rpm counts blade passes."
+        0, minimum=0, maximum=64, doc="Blade count of every rotor; with 0, rpm counts blade passes."
     )
     maximum_rotors: int = parameter(
-        4, minimum=1, maximum=64, doc="Only the largest outlines are looked at."
+        4, minimum=1, maximum=64, doc="Maximum number of outlines measured, the largest first."
     )
     smoothing_windows: int = parameter(
-        1, minimum=1, maximum=_KEPT_SPEEDS - 1, doc="Speeds smoothed together, odd; 1 for none."
+        1,
+        minimum=1,
+        maximum=_KEPT_SPEEDS - 1,
+        doc="Number of speeds smoothed together, odd; 1 for no smoothing.",
     )
 
     def check_together(self) -> None:

@@ -26,10 +26,10 @@ class _OutlineParameters(Parameters):
         20.0, minimum=0.0, maximum=255.0, doc="Edges are followed down to this gradient."
     )
     canny_high: float = parameter(
-        60.0, minimum=0.0, maximum=255.0, doc="Edges begin at this gradient."
+        60.0, minimum=0.0, maximum=255.0, doc="Edges start at this gradient."
     )
     minimum_side_px: float = parameter(
-        8.0, unit="px", minimum=1.0, doc="Narrower outlines are left out."
+        8.0, unit="px", minimum=1.0, doc="Narrower outlines are ignored."
     )
 
 

@@ -29,14 +29,14 @@ class PeriodFilterParameters(Parameters):
         5.0,
         minimum=1.5,
         maximum=1000.0,
-        doc="Brightness forgets, and its mean follows it, over this many events of the pixel.",
+        doc="Memory of a pixel's brightness, and of its mean, in events of the pixel.",
     )
-    minimum_hz: float = parameter(5.0, unit="Hz", minimum=0.01, doc="Longer periods do not count.")
+    minimum_hz: float = parameter(5.0, unit="Hz", minimum=0.01, doc="Longer periods are ignored.")
     maximum_hz: float = parameter(
-        10_000.0, unit="Hz", minimum=0.1, doc="Shorter periods do not count."
+        10_000.0, unit="Hz", minimum=0.1, doc="Shorter periods are ignored."
     )
     minimum_pixels: int = parameter(
-        10, minimum=1, doc="A region needs periods of at least this many pixels."
+        10, minimum=1, doc="Minimum number of pixels with a period in a region."
     )
 
     def check_together(self) -> None:

@@ -24,21 +24,29 @@ class WelchParameters(Parameters):
     """How the spectrum is made and its lines are chosen."""
 
     bin_us: float = parameter(
-        50.0, unit="us", minimum=1.0, doc="Time bin; lines up to half its rate are seen."
+        50.0, unit="us", minimum=1.0, doc="Time bin; lines up to half the bin rate are seen."
     )
     cells: int = parameter(8, minimum=1, maximum=256, doc="Cells along the region's longer side.")
     segments: int = parameter(
-        1, minimum=1, maximum=64, doc="Segments averaged over time; each half overlaps the next."
+        1,
+        minimum=1,
+        maximum=64,
+        doc="Number of segments averaged over time; neighbouring ones overlap by half.",
     )
-    minimum_hz: float = parameter(5.0, unit="Hz", minimum=0.0, doc="Lowest line looked for.")
+    minimum_hz: float = parameter(
+        5.0, unit="Hz", minimum=0.0, doc="Lowest spectral line searched for."
+    )
     prominence_db: float = parameter(
-        6.0, unit="dB", minimum=0.0, doc="A line stands out of its surroundings by this much."
+        6.0,
+        unit="dB",
+        minimum=0.0,
+        doc="A line stands out from its surroundings by at least this much.",
     )
     false_alarm: float = parameter(
         1e-3,
         minimum=1e-12,
         maximum=0.5,
-        doc="Share of windows of pure noise in which one line may look real.",
+        doc="Share of windows of pure noise in which a line may seem real.",
     )
 
 
