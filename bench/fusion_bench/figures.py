@@ -107,7 +107,7 @@ def fuse(run: Run) -> Fused:
             _note_predictions(track, rotor, bank, state, next_us)
         if t_us >= SETTLED_US:
             for one in bank._rotors:
-                if one.seen_us == t_us and one.is_told:
+                if one.seen_us == t_us and one.is_confirmed:
                     fused.nis.setdefault(one.id, []).append(one.filter.distances[0])
     fused.outcomes = dict(bank.outcomes)
     return fused

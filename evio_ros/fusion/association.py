@@ -1,8 +1,8 @@
-"""Which estimate, and which object, belongs to which rotor.
+"""Assigning estimates and objects to rotors.
 
-Method: a linear assignment (D. F. Crouse, "On implementing 2D rectangular assignment algorithms",
-2016, as scipy has it) of least cost, where place counts most and speed, sense, blades and the
-detector's own numbers decide between rotors that are near one another.
+Method: the linear assignment of least cost (D. F. Crouse, "On implementing 2D rectangular
+assignment algorithms", 2016, as implemented in scipy). Position counts most; speed, sense of
+rotation, blade count and the detector's own numbers decide between rotors that are close together.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from evio_ros.tracked_object import TrackedObject
 __all__ = ["Expected", "assign", "object_at"]
 
 _APART = 1e3
-"""Cost of those that cannot belong together."""
+"""Cost of a pair that cannot belong together."""
 _SPEED_COST, _SENSE_COST, _BLADES_COST, _NUMBER_COST = 0.3, 0.3, 0.2, 0.3
-"""What differences cost, where a hub at the edge of a rotor's reach costs 1; together less than
-twice that, so that a rotor is found again after its speed has changed."""
+"""Costs of differences, on a scale on which a hub at the edge of a rotor's reach costs 1. Their sum
+is less than 2, so that a rotor is still recognised after its speed has changed."""
 _MARGIN = 0.1
-"""A hub may lie outside an object's box by this share of its size."""
+"""A hub may lie outside an object's box by this share of the box's size."""
 
 
 class Expected(NamedTuple):
@@ -33,10 +33,10 @@ class Expected(NamedTuple):
 
     Attributes:
         x, y: its hub in pixels.
-        reach_px: how far from there an estimate may be.
-        rpm: its speed.
-        blade_count: its blades, 0 unknown.
-        detector_id: its number with the detector.
+        reach_px: how far from there an estimate may be, in pixels.
+        rpm: its signed speed in turns per minute.
+        blade_count: number of blades, 0 if unknown.
+        detector_id: its number in the detector's estimates.
     """
 
     x: float
@@ -48,11 +48,11 @@ class Expected(NamedTuple):
 
 
 def assign(rotors: Sequence[Expected], estimates: Sequence[RotorEstimate]) -> list[tuple[int, int]]:
-    """Pairs (rotor, estimate) that belong together, each in one pair at the most."""
+    """Indices (rotor, estimate) of pairs that belong together, each index in one pair at most."""
     if not rotors or not estimates:
         return []
-    told = [(*one.center, one.rpm, one.blade_count, one.id) for one in estimates]
-    cost = _cost(np.array(rotors, np.float64), np.array(told, np.float64))
+    measured = [(*one.center, one.rpm, one.blade_count, one.id) for one in estimates]
+    cost = _cost(np.array(rotors, np.float64), np.array(measured, np.float64))
     rows, columns = linear_sum_assignment(cost)
     is_near = cost[rows, columns] < _APART
     return list(zip(rows[is_near].tolist(), columns[is_near].tolist(), strict=True))
@@ -60,10 +60,10 @@ def assign(rotors: Sequence[Expected], estimates: Sequence[RotorEstimate]) -> li
 
 @njit(cache=True, nogil=True)
 def _cost(rotors, estimates):
-    """(n, m) costs of n rotors, as `Expected`, and m estimates.
+    """Costs (n, m) of assigning m estimates to n rotors.
 
     Args:
-        rotors: (n, 6).
+        rotors: (n, 6), the fields of `Expected`.
         estimates: (m, 5) of hub x, y, rpm, blade count and number.
     """
     cost = np.empty((len(rotors), len(estimates)))
@@ -88,9 +88,9 @@ def _cost(rotors, estimates):
 def object_at(
     center: tuple[float, float], objects: Sequence[TrackedObject]
 ) -> TrackedObject | None:
-    """The object that a hub belongs to: of all whose boxes hold it the smallest; None without.
+    """The object that a hub belongs to: the smallest whose box contains it; None if there is none.
 
-    An object may hold several rotors, as a drone does.
+    An object can have several rotors, as a drone has.
     """
     return min((one for one in objects if _holds(one, center)), key=_area, default=None)
 

@@ -1,13 +1,13 @@
-"""The blades of a rotor: where their tips are, and how they move.
+"""The blades of a rotor: positions and velocities of their tips.
 
 Each blade has a Kalman filter of the position and velocity of its tip about the hub. Between
-windows both are turned on the disc by the angle that the rotor makes: on an ellipse that is a
-linear map, so that no sine is ever linearised. What is measured is the geometry of hub, disc and
-phase. Those are filtered already, and their errors hardly differ from window to window, so noises
-are chosen for which the covariance settles at that of the geometry, and does not shrink.
+windows both are rotated on the disc by the angle that the rotor has turned: on an ellipse that is a
+linear map, so no sine is ever linearised. The measurement is the geometry of hub, disc and phase.
+These are filtered already, and their errors hardly differ from window to window, so the noises are
+chosen such that the covariance settles at that of the geometry and does not shrink.
 
-The equations are those of filterpy's `KalmanFilter`, to which a test compares them; all blades of a
-rotor are one call, as filterpy takes 0.1 ms for one.
+The equations are those of filterpy's `KalmanFilter`, with which a test compares them. All blades of
+a rotor are updated in one call, because filterpy takes 0.1 ms for each.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ __all__ = ["BladeFilters"]
 
 _Real = NDArray[np.float64]
 _Disc = tuple[float, float, float, float]
-"""Semi-axes and tilt of a disc's image, and the angle of the first blade from the longer one."""
+"""Semi-axes in px and tilt in rad of a disc's image, and the angle of the first blade from the
+longer semi-axis in rad."""
 
 _MOST_BLADES = 16
 _LEAST_STD_PX = 0.05
-"""No tip is known better."""
+"""Minimum standard deviation of a tip's position."""
 _LENGTH_STD = 0.01
-"""Deviation of a blade's length, as a share."""
+"""Standard deviation of a blade's length, relative to the length."""
 _LEAST_AXIS_PX = 1e-6
 _MOST_CHANGE = 4.0
-"""A semi-axis that changes by more between two windows is that of another disc."""
+"""If a semi-axis changes by more than this factor between two windows, it is another disc."""
 _NOISE_FACTOR = 2.0
 """With process noise as large as the geometry's, a measurement noise of twice that leaves a
 covariance of just that: p = k 2, k = p' / (p' + 2), p' = p + 1 give p = 1."""
@@ -45,24 +46,24 @@ class BladeFilters:
     """The blades of one rotor.
 
     Args:
-        blade_count: number of blades; more than 16 are not told.
+        blade_count: number of blades; with more than 16, no blade is tracked.
     """
 
     def __init__(self, blade_count: int) -> None:
         self.blade_count = blade_count
-        self._told = blade_count if blade_count <= _MOST_BLADES else 0
-        self._was: RotorMotion | None = None
+        self._tracked = blade_count if blade_count <= _MOST_BLADES else 0
+        self._previous: RotorMotion | None = None
         self._disc = 1.0, 1.0, 0.0, 0.0
         self._tips: _Real = np.empty((0, 4))
         self._covariances: _Real = np.empty((0, 4, 4))
 
     def update(self, motion: RotorMotion, tilt_rad: float) -> None:
-        """Take in a rotor as measured; one no later than the last is left out."""
-        if not self._told or (self._was is not None and motion.t_us <= self._was.t_us):
+        """Update with a measured motion; one that is not later than the last is ignored."""
+        if not self._tracked or (self._previous is not None and motion.t_us <= self._previous.t_us):
             return
         disc = _disc_of(motion, tilt_rad)
         found = None
-        if self._was is not None and _is_alike(self._disc, disc):
+        if self._previous is not None and _is_alike(self._disc, disc):
             found = _updated(
                 self._tips,
                 self._covariances,
@@ -71,12 +72,12 @@ class BladeFilters:
                 motion.speed_rad_s,
                 motion.covariance,
             )
-        self._tips, self._covariances = _sound(found) or self._begun(disc, motion)
-        self._was, self._disc = motion, disc
+        self._tips, self._covariances = _repaired(found) or self._initial(disc, motion)
+        self._previous, self._disc = motion, disc
 
     def at(self, motion: RotorMotion, tilt_rad: float) -> tuple[BladeState, ...]:
         """The blades of a rotor at a time, predicted from the last update."""
-        if self._was is None:
+        if self._previous is None:
             return ()
         disc = _disc_of(motion, tilt_rad)
         found = None
@@ -87,13 +88,13 @@ class BladeFilters:
                 self._disc,
                 disc,
                 motion.speed_rad_s,
-                self._was.covariance,
+                self._previous.covariance,
                 motion.covariance,
             )
-        tips, covariances = _sound(found) or self._begun(disc, motion)
+        tips, covariances = _repaired(found) or self._initial(disc, motion)
         x0, y0 = motion.center
         vx0, vy0 = motion.velocity
-        pitch = 2 * math.pi / self._told
+        pitch = 2 * math.pi / self._tracked
         return tuple(
             BladeState(
                 index,
@@ -105,10 +106,10 @@ class BladeFilters:
             for index, (x, y, vx, vy) in enumerate(tips.tolist())
         )
 
-    def _begun(self, disc: _Disc, motion: RotorMotion) -> tuple[_Real, _Real]:
-        """Tips and covariances by the geometry alone."""
-        tips, covariances, _ = _geometry(disc, motion.speed_rad_s, motion.covariance, self._told)
-        _make_sound(tips, covariances)
+    def _initial(self, disc: _Disc, motion: RotorMotion) -> tuple[_Real, _Real]:
+        """Tips and covariances from the geometry alone."""
+        tips, covariances, _ = _geometry(disc, motion.speed_rad_s, motion.covariance, self._tracked)
+        _repair(tips, covariances)
         return tips, covariances
 
 
@@ -118,23 +119,24 @@ def _disc_of(motion: RotorMotion, tilt_rad: float) -> _Disc:
 
 
 def _is_alike(first: _Disc, second: _Disc) -> bool:
-    """Whether a disc's image can be turned into another: no semi-axis differs by too much."""
+    """Whether two images can be of one disc: no semi-axis differs by too much."""
     (a0, b0, *_), (a1, b1, *_) = first, second
     is_longer_alike = a0 <= _MOST_CHANGE * a1 and a1 <= _MOST_CHANGE * a0
     return is_longer_alike and b0 <= _MOST_CHANGE * b1 and b1 <= _MOST_CHANGE * b0
 
 
-def _sound(found: tuple[_Real, _Real] | None) -> tuple[_Real, _Real] | None:
-    """Tips with covariances that are such; None where the numbers have no room for them."""
-    return found if found is not None and _make_sound(*found) else None
+def _repaired(found: tuple[_Real, _Real] | None) -> tuple[_Real, _Real] | None:
+    """Tips with valid covariances; None if numbers have overflowed."""
+    return found if found is not None and _repair(*found) else None
 
 
 @njit(cache=True, nogil=True)
-def _make_sound(tips, covariances):
-    """Make covariances, in place, symmetric and positive definite where rounding has broken it.
+def _repair(tips, covariances):
+    """Make covariances symmetric and positive definite again, in place, after rounding errors.
 
     Returns:
-        Whether all are numbers; nothing is changed after the first blade of which they are not.
+        Whether all numbers are finite; blades after the first for which they are not stay as they
+        are.
     """
     for blade in range(len(covariances)):
         total = tips[blade].sum() + covariances[blade].sum()

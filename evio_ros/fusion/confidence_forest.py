@@ -3,8 +3,8 @@
 The forest (Breiman, Random Forests, Machine Learning 2001) is trained by `evio train-confidence`
 with scikit-learn, which is not needed to use it: its trees are kept as arrays, without code, and
 walked by a compiled loop that gives what scikit-learn gives. Its output, the mean of the trees'
-shares, is made a probability by isotonic regression (Zadrozny and Elkan, KDD 2002), a table of
-points. What it was trained on and what it is worth, docs/confidence.md tells.
+shares, is calibrated to a probability by isotonic regression (Zadrozny and Elkan, KDD 2002), a
+table of points. docs/confidence.md describes its training data and its quality.
 """
 
 from __future__ import annotations
@@ -48,16 +48,17 @@ INPUTS = (
     "log_unrest",
     "log_roughness",
 )
-"""What the forest looks at, in order; `inputs_of` computes them."""
+"""Inputs of the forest, in order; `inputs_of` computes them."""
 _MODEL = Path(__file__).with_name("confidence_forest.npz")
 _LEAST = 1e-9
-"""Logarithms are those of values between this and its inverse; an infinite deviation is unknown."""
+"""Values are limited to between this and its inverse before their logarithm is taken; an infinite
+standard deviation means unknown."""
 _LOGIT_MARGIN = 1e-6
 
 
 @dataclass(frozen=True)
 class ConfidenceParameters(Parameters):
-    """What tells how sure one may be of a speed."""
+    """How the confidence in a speed is computed."""
 
     method: str = parameter(
         "forest",
@@ -75,10 +76,10 @@ class ConfidenceParameters(Parameters):
 
 
 def inputs_of(features: RotorFeatures) -> _Real | None:
-    """The forest's inputs, (len(INPUTS),); None where there is no newest estimate.
+    """The forest's inputs, float64 (len(INPUTS),); None if there is no newest estimate.
 
-    Logarithms are those to the base 10; events are counted for each blade's passage, and for each
-    pixel of the disc and turn; the hub's deviation and speed are those over the semi-axis.
+    Logarithms are to base 10. Events are counted per blade pass, and per turn and pixel of the
+    disc. The hub's standard deviation and speed are relative to the longer semi-axis.
     """
     one = features.newest
     if one is None:
@@ -108,15 +109,15 @@ def inputs_of(features: RotorFeatures) -> _Real | None:
 
 @dataclass(frozen=True)
 class ConfidenceForest:
-    """A calibrated forest; called with a state's features, it gives the state's confidence.
+    """A calibrated forest; called with a state's features, it returns the state's confidence.
 
     Attributes:
         roots: (trees,) int32, first node of each tree.
-        inputs: (nodes,) int16, the input that a node asks for; -1 for a leaf.
-        thresholds: (nodes,) float64; up to it a node leads to the left.
-        children: (nodes, 2) int32, nodes to the left and to the right.
-        shares: (nodes,) float64, share of right estimates of a node.
-        calibration: (2, points) float64: outputs of the forest, rising, and their probabilities.
+        inputs: (nodes,) int16, index of the input that a node compares; -1 for a leaf.
+        thresholds: (nodes,) float64; values up to it go to the left child.
+        children: (nodes, 2) int32, left and right child.
+        shares: (nodes,) float64, share of right estimates in a node.
+        calibration: (2, points) float64: increasing outputs of the forest, and their probabilities.
     """
 
     roots: NDArray[np.int32]
@@ -128,10 +129,10 @@ class ConfidenceForest:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str] = _MODEL) -> ConfidenceForest:
-        """Read a forest; without a path, the one that comes with the package.
+        """Read a forest; without a path, the one in the package.
 
         Raises:
-            SourceError: where the file is missing, or holds no forest for these inputs.
+            SourceError: if the file is missing, or is not a forest with these inputs.
         """
         try:
             with np.load(path, allow_pickle=False) as content:
@@ -158,7 +159,7 @@ class ConfidenceForest:
             np.savez_compressed(file, input_names=np.array(INPUTS), **arrays)
 
     def outputs(self, rows: _Real) -> _Real:
-        """Mean of the trees' shares, (n,), for inputs (n, len(INPUTS)), before calibration."""
+        """Uncalibrated output: mean of the trees' shares, (n,), for inputs (n, len(INPUTS))."""
         trees = self.roots, self.inputs, self.thresholds, self.children, self.shares
         return _walk(np.ascontiguousarray(rows, np.float32), *trees)
 
@@ -167,7 +168,7 @@ class ConfidenceForest:
         return np.interp(self.outputs(rows), *self.calibration)
 
     def __call__(self, features: RotorFeatures) -> float:
-        """Probability that a speed is right to 1 %; it fades as `fading_confidence` says."""
+        """Probability that a speed is right to 1 %; it decays as in `fading_confidence`."""
         row = inputs_of(features)
         if row is None:
             return fading_confidence(features)
@@ -176,10 +177,10 @@ class ConfidenceForest:
 
 
 def confidence_of(parameters: ConfidenceParameters) -> Callable[[RotorFeatures], float]:
-    """The confidence function that parameters ask for.
+    """The confidence function that the parameters select.
 
     Raises:
-        SourceError: where the forest's file cannot be used.
+        SourceError: if the forest's file cannot be used.
     """
     if parameters.method == "detector":
         return fading_confidence
@@ -187,7 +188,7 @@ def confidence_of(parameters: ConfidenceParameters) -> Callable[[RotorFeatures],
 
 
 def _fault_of(forest: ConfidenceForest) -> str:
-    """What keeps arrays from being a forest; empty where nothing does."""
+    """Why the arrays are not a valid forest; empty if they are."""
     nodes = len(forest.inputs)
     inner = forest.inputs >= 0
     children = forest.children[inner] if forest.children.shape == (nodes, 2) else np.empty(0)
@@ -210,7 +211,7 @@ def _fault_of(forest: ConfidenceForest) -> str:
 
 @njit(cache=True, nogil=True)
 def _inputs(values):
-    """What `inputs_of` gives, from the values that it takes, in its order."""
+    """The result of `inputs_of`, from the values in the order in which it lists them."""
     confidence, rpm, rpm_std, angle_std, estimates, gated = values[:6]
     rotation_distance, hub_distance, rate_walk, events, window_s, blades = values[6:12]
     sure = min(max(confidence, _LOGIT_MARGIN), 1.0 - _LOGIT_MARGIN)

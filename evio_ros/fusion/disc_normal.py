@@ -2,9 +2,9 @@
 
 Method: the rays through the ellipse form a cone; in the frame of its eigenvectors a circular
 section has one of two normals (Chen, Li and Tian, Camera calibration with two arbitrary coplanar
-circles, ECCV 2004, section 2). Which of the two is right, one disc cannot tell. The rotors of a
-vehicle have parallel axes, and the wrong normals of discs in different places of the image are not
-parallel. Lens distortion is not taken into account.
+circles, ECCV 2004, section 2). A single disc does not show which of them is right. But the rotors
+of a vehicle have parallel axes, and the wrong normals of discs in different places of the image are
+not parallel. Lens distortion is ignored.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ _SHAPE_STD = 0.005
 """Standard deviation of the shear of a disc's outline as the detector measures it: 0.0008 to 0.0025
 on simulated drones, more on discs that turn."""
 _CANT_RAD = 0.03
-"""Axes of one vehicle's rotors differ by so much, as a standard deviation."""
+"""Standard deviation of the angle between the axes of one vehicle's rotors."""
 _SETTLED, _DOUBTED = 3.0, 1.0
-"""Log likelihood ratio from which one side of the tilt is taken for right, and below which it is
-not any more."""
+"""Log likelihood ratio at which one side of the tilt is accepted, and below which it no longer
+is."""
 _LEAST_FOCAL_PX, _FARTHEST_PX = 1.0, 1e6
-"""What cameras and sensors have."""
+"""Minimum focal length and maximum coordinate of a plausible camera."""
 _LEAST_AXIS_PX, _LEAST_ROUNDNESS = 0.1, 1e-3
-"""Of the shorter semi-axis, and it over the longer one: below, an outline tells no tilt."""
+"""Minimum shorter semi-axis, and minimum ratio of the semi-axes: below, an outline does not
+determine a tilt."""
 _MEMORY = 0.1
-"""Weight of a new window; their errors are alike, so evidence is averaged, not summed."""
+"""Weight of a new window; errors of windows are correlated, so evidence is averaged, not summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Intrinsics:
         principal: (x, y) where the optical axis meets the image.
 
     Raises:
-        ParameterError: where a focal length is not above 0, or a value is such as no camera has.
+        ParameterError: if a focal length is not above 0, or a value is not plausible.
     """
 
     focal: tuple[float, float]
@@ -79,7 +80,7 @@ class DiscNormal(NamedTuple):
 def disc_normals(
     ellipse: Ellipse, intrinsics: Intrinsics, shape_std: float = _SHAPE_STD
 ) -> tuple[DiscNormal, DiscNormal]:
-    """Both normals that a disc may have.
+    """Both normals that a disc can have.
 
     Args:
         ellipse: its image.
@@ -87,11 +88,12 @@ def disc_normals(
         shape_std: standard deviation of the outline's shear.
 
     Returns:
-        Both with the covariance that the outline's uncertainty makes; for a disc that is seen face
-        on they are nearly one, and either uncertain by the square root of it.
+        Each with the covariance that follows from the outline's uncertainty. For a disc seen face
+        on, the two nearly coincide, and their uncertainty is of the order of the square root of
+        `shape_std`.
 
     Raises:
-        ParameterError: where the ellipse is too small or slender for one, or too far away.
+        ParameterError: if the ellipse is too small or slender, or lies too far outside the image.
     """
     is_wide = ellipse.axes[1] >= max(_LEAST_AXIS_PX, _LEAST_ROUNDNESS * ellipse.axes[0])
     if not is_wide or not all(abs(one) <= _FARTHEST_PX for one in (*ellipse.center, *ellipse.axes)):
@@ -111,7 +113,7 @@ def disc_normals(
 
 
 def _outline(ellipse: Ellipse) -> _Real:
-    """(2, 2) from the unit circle to the ellipse about its centre."""
+    """Matrix (2, 2) that maps the unit circle to the ellipse about its centre."""
     cosine, sine = math.cos(ellipse.tilt_rad), math.sin(ellipse.tilt_rad)
     turn = np.array(((cosine, -sine), (sine, cosine)))
     return turn @ np.diag(ellipse.axes) @ turn.T
@@ -135,7 +137,7 @@ def _normals(outline: _Real, center: tuple[float, float], intrinsics: Intrinsics
 
 
 class _Tilt(NamedTuple):
-    """What is believed of a vehicle: its axis, and the log likelihood ratio to the other one."""
+    """The assumed axis of a vehicle, and its log likelihood ratio to the other possible one."""
 
     axis: _Real
     evidence: float
@@ -143,7 +145,7 @@ class _Tilt(NamedTuple):
 
 
 class NormalChooser:
-    """Settles over time which normal of each rotor of a vehicle is the right one."""
+    """Decides over time which normal of each rotor of a vehicle is the right one."""
 
     def __init__(self) -> None:
         self._tilts: dict[int, _Tilt] = {}
@@ -151,14 +153,14 @@ class NormalChooser:
     def update(
         self, groups: Mapping[int, int], candidates: Mapping[int, tuple[DiscNormal, DiscNormal]]
     ) -> dict[int, DiscNormal]:
-        """Take in the normals of one window.
+        """Update with the normals of one window.
 
         Args:
-            groups: number of each rotor's vehicle, 0 for none.
-            candidates: of each rotor that is seen, see `disc_normals`.
+            groups: number of each rotor's vehicle by the rotor's number, 0 for none.
+            candidates: both normals of each rotor in view by its number, see `disc_normals`.
 
         Returns:
-            The normals of rotors whose side of the tilt is settled.
+            The right normal, by number, of each rotor for which it is settled.
         """
         members: dict[int, list[int]] = {}
         for number in candidates:

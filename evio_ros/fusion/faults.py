@@ -1,4 +1,4 @@
-"""Checks for values that no rotor can have."""
+"""Plausibility checks of estimates and velocities."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LARGEST_TURNS = 1e12
 _LARGEST_ANGLE_RAD = 1e3
 """Angles are within a turn; a few turns more mean the same angle."""
 _LARGEST_PX = 1e5
-"""No sensor is so large; nothing farther away has been seen by one."""
+"""Larger than any sensor, and than any position that one can show."""
 _LARGEST_PX_PER_S = 1e6
 _LONGEST_US = 600_000_000
 
 
 def fault_of(estimate: RotorEstimate) -> str:
-    """Name of the first value that no rotor can have; empty where all can be."""
+    """Name of the first implausible field of an estimate; empty if there is none."""
     signed = (
         ("rpm", estimate.rpm, _LARGEST_RPM),
         ("turns", estimate.turns, _LARGEST_TURNS),
@@ -35,7 +35,7 @@ def fault_of(estimate: RotorEstimate) -> str:
     for name, value, largest in signed:
         if not -largest <= value <= largest:
             return name
-    # Infinite deviations are unknown ones, but a speed without a deviation is of no use.
+    # An infinite standard deviation means unknown, but a speed without one is of no use.
     not_negative = (
         ("rpm_std", estimate.rpm_std, _LARGEST_RPM),
         ("angle_std", estimate.angle_std_rad, math.inf),
@@ -51,11 +51,11 @@ def fault_of(estimate: RotorEstimate) -> str:
 
 
 def is_velocity(velocity: Sequence[float], covariance: ArrayLike) -> bool:
-    """Whether a velocity and its covariance can be those of a hub.
+    """Whether a hub's velocity and its covariance are plausible.
 
     Args:
         velocity: (2,) px/s.
-        covariance: (2, 2) (px/s)^2; it need not be symmetric or positive definite.
+        covariance: (2, 2), (px/s)^2; it need not be symmetric or positive definite.
     """
     spread = np.asarray(covariance, np.float64)
     is_bounded = (np.abs(spread) <= _LARGEST_PX_PER_S**2).all() and (np.diag(spread) >= 0.0).all()

@@ -1,4 +1,4 @@
-"""The primary rotor: the one that /rotation_state is about, by a rule that does not hop."""
+"""The primary rotor, which /rotation_state reports: chosen by a rule with hysteresis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["PrimaryParameters", "PrimaryRotor"]
 
 @dataclass(frozen=True)
 class PrimaryParameters(Parameters):
-    """Which rotor stands by itself on rotation_state."""
+    """Which rotor is published on rotation_state."""
 
     rule: str = parameter(
         "most_confident",
@@ -59,7 +59,7 @@ class PrimaryParameters(Parameters):
 
 
 class PrimaryRotor:
-    """Chooses among the rotors of each window, and stays with its choice.
+    """Chooses one of the rotors of each window, with hysteresis.
 
     Args:
         parameters: the rule.
@@ -74,11 +74,11 @@ class PrimaryRotor:
         self._better: tuple[int, int] | None = None  # a better rotor, and since when
 
     def choose(self, states: Sequence[RotorState], t_us: int) -> RotorState | None:
-        """The primary rotor; None where there is none that the rule allows.
+        """The primary rotor; None if the rule allows none.
 
         Args:
             states: all rotors.
-            t_us: sensor time for which they hold.
+            t_us: sensor time of the states in µs.
         """
         allowed = self._allowed(states)
         best = max(allowed, key=self._merit, default=None)

@@ -1,10 +1,11 @@
-"""How noisy one rotor's detector is: learned from the rotor's own innovations, by likelihood.
+"""Adaptive measurement noise: how far a detector's claimed variances are off for one rotor.
 
-No one factor holds for what detectors claim: their phases and speeds are off by a third to three
-times of it, alike for seconds. So a rotor has, for speed and phase each, log-likelihoods of some
-factors between the variance of the detector's noise and what it claims. They fade, and factors far
-from 1 are less likely before. A manoeuvre is not to be taken for noise: the strength of the jerk
-behind an innovation is as uncertain as its factor, so likelihoods are means over such strengths
+No single factor corrects what detectors claim: errors of their phases and speeds are a third to
+three times the claimed ones, and remain so for seconds. So each rotor has, for speed and for phase,
+the log likelihoods of several factors between the true variance of the detector's noise and the
+claimed one. They are learned from the rotor's innovations with exponential forgetting, and the
+prior prefers factors near 1. A manoeuvre must not be mistaken for noise: the strength of the jerk
+behind an innovation is as uncertain as the factor, so likelihoods are averaged over such strengths
 (marginalised; adaptive estimation with several models, Bar-Shalom, Li and Kirubarajan, Estimation
 with Applications to Tracking and Navigation, 2001, section 11.6).
 """
@@ -26,22 +27,23 @@ _Real = NDArray[np.float64]
 _FACTORS: _Real = np.geomspace(1 / 16, 16, 9)
 _LOGS: _Real = np.log(_FACTORS)
 _LAST_S = 1.0
-"""How long it is remembered what factors explain."""
+"""Time constant of the forgetting, in s."""
 _LEAST_STD = 1e-3
-"""Of a factor where claims are believed, as a power of two."""
+"""Minimum standard deviation of the logarithm of a factor to base 2, used where claims are taken as
+they are."""
 _MOST_AGAINST = 6.0
-"""One innovation counts for no more against a factor than this, a logarithm."""
+"""Limit of the log likelihood that one innovation can take from a factor."""
 _JERK_STD, _ANY_JERK = 1.0, 0.01
-"""How far the strength of jerk may be from what was learned, its logarithm; and how probable it is
-that it may be any."""
+"""Standard deviation of the natural logarithm of the strength of jerk about the learned one; and
+the probability that the strength is unrelated to it."""
 
 
 class DetectorNoise(NamedTuple):
-    """What is known of the noise of a detector's estimates of one rotor.
+    """What has been learned of the noise of a detector's estimates of one rotor.
 
     Attributes:
-        speed_scores, phase_scores: (9,) log-likelihoods of factors on the claimed variances.
-        speed_factor, phase_factor: these factors.
+        speed_scores, phase_scores: (9,) log likelihoods of the factors on the claimed variances.
+        speed_factor, phase_factor: weighted geometric means of these factors.
     """
 
     speed_scores: _Real
@@ -57,33 +59,33 @@ class DetectorNoise(NamedTuple):
         dt: float,
         factor_std: float,
     ) -> DetectorNoise:
-        """After an estimate dt seconds later.
+        """The state of knowledge after an estimate that comes dt seconds later.
 
         Args:
-            innovations: (n, 4) of speed and of phase, each with the variance expected of it with
-                the factors so far, for n strengths of jerk.
-            claimed: what the detector's noise would add to these variances with factors of 1.
-            weights: (n,) of the strengths of jerk before the estimate.
-            dt: seconds.
-            factor_std: of a factor before anything is measured, as a power of two.
+            innovations: (n, 4) innovation of the speed and its expected variance, then those of the
+                phase, for n strengths of jerk and the present factors.
+            claimed: parts of these two variances that are the detector's noise, for factors of 1.
+            weights: (n,) prior probabilities of the strengths of jerk.
+            dt: time since the last estimate in s.
+            factor_std: prior standard deviation of the logarithm of a factor to base 2.
         """
         prior = _prior(factor_std)
         kept = math.exp(-max(dt, 0.0) / _LAST_S)
         factors = self.speed_factor, self.phase_factor
-        told = _scores(innovations, factors, claimed, weights)
-        speed = kept * self.speed_scores + (1.0 - kept) * prior + told[0]
-        phase = kept * self.phase_scores + (1.0 - kept) * prior + told[1]
+        scores = _scores(innovations, factors, claimed, weights)
+        speed = kept * self.speed_scores + (1.0 - kept) * prior + scores[0]
+        phase = kept * self.phase_scores + (1.0 - kept) * prior + scores[1]
         return DetectorNoise(speed, phase, _mean_factor(speed), _mean_factor(phase))
 
 
 def unknown_noise(factor_std: float) -> DetectorNoise:
-    """Before anything is measured; factors are 1, up to a deviation as a power of two."""
+    """The prior: factors are 1, and their logarithms to base 2 have this standard deviation."""
     prior = _prior(factor_std)
     return DetectorNoise(prior, prior, 1.0, 1.0)
 
 
 def jerk_weights(walks: _Real, walk: float) -> _Real:
-    """Weights (n,) of (n,) strengths of jerk, where one was learned so far."""
+    """Prior probabilities (n,) of (n,) strengths of jerk, given the one learned so far."""
     weights: _Real = np.exp(-0.5 * (np.log(walks / walk) / _JERK_STD) ** 2)
     weights /= max(weights.sum(), 1e-300)
     return (1.0 - _ANY_JERK) * weights + _ANY_JERK / len(weights)
@@ -102,9 +104,9 @@ def _mean_factor(scores: _Real) -> float:
 
 @njit(cache=True, nogil=True)
 def _scores(innovations, factors, claimed, weights):
-    """(2, 9) log-likelihoods of the factors of speed and phase, the greatest 0."""
-    told = np.empty((2, len(_FACTORS)))
-    # What each strength of jerk makes of the value that is not looked at.
+    """Log likelihoods (2, 9) of the factors of speed and phase, relative to the greatest."""
+    scores = np.empty((2, len(_FACTORS)))
+    # For each strength of jerk, the log likelihood of the respective other value.
     others = np.empty((len(weights), 2))
     for j in range(len(weights)):
         for i in range(2):
@@ -123,8 +125,8 @@ def _scores(innovations, factors, claimed, weights):
             total = 0.0
             for j in range(len(weights)):
                 total += math.exp(logs[j] - greatest)
-            told[i, k] = greatest + math.log(total)
-        most = told[i].max()
+            scores[i, k] = greatest + math.log(total)
+        most = scores[i].max()
         for k in range(len(_FACTORS)):
-            told[i, k] = max(told[i, k] - most, -_MOST_AGAINST)
-    return told
+            scores[i, k] = max(scores[i, k] - most, -_MOST_AGAINST)
+    return scores

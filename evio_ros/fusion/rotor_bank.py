@@ -1,9 +1,10 @@
 """All rotors in view: estimates in, rotor states at any time out.
 
 Method: global nearest neighbours with track management (Bar-Shalom, Willett and Tian, Tracking and
-Data Fusion, 2011, sections 3 and 7): estimates are assigned to the rotors expected in their window,
-those left over begin rotors, which are told once there is evidence enough, and rotors that are not
-seen are predicted for a while, remembered for longer, and given up.
+Data Fusion, 2011, sections 3 and 7). Estimates are assigned to the rotors expected in their window.
+Those left over start tentative rotors, which are reported once they are confirmed by enough
+evidence. Rotors that are not seen are predicted for a while, remembered for longer, and then
+dropped.
 """
 
 from __future__ import annotations
@@ -27,29 +28,29 @@ from evio_ros.tracked_object import TrackedObject
 __all__ = ["BankParameters", "RotorBank"]
 
 _LEAST_EVIDENCE = 0.02
-"""Evidence of an estimate that claims less confidence: it was seen, after all."""
+"""Minimum evidence of an estimate, whatever its confidence: something was seen."""
 _TENTATIVE_S = 0.3
-"""How long a rotor without enough evidence is remembered."""
+"""How long an unseen tentative rotor is remembered."""
 _ROTATION_DETECTOR, _RVT_DETECTOR, _MOTION, _PREDICTION = (int(one) for one in Source)
 _NUMBERS = 2**32
-"""Numbers of rotors are unsigned and of 32 bits in messages."""
+"""Ids of rotors are unsigned 32-bit integers in messages."""
 _LATEST_US = 1 << 53
-"""Of a sensor's time, 285 years: floating point knows no microseconds beyond."""
+"""Latest sensor time, 285 years: beyond, float64 does not resolve microseconds."""
 _NUMBERS_KEPT = 1 << 16
-"""So many numbers of rotors are remembered as used."""
+"""How many ids of rotors are remembered as used."""
 _LEAST_REACH_PX = 5.0
 _REACH_STDS = 3.0
 _GATED_MEMORY = 0.9
-"""Share of the estimates that were gated: ten count."""
+"""Forgetting factor of the share of gated estimates: ten estimates count."""
 _MOTION_COUNTS_US = 200_000
-"""So long a velocity of the hub counts as having taken part; it holds for some time ago."""
+"""How long a measured velocity of the hub is named as a source; it refers to some time ago."""
 _CHANGE_MEMORY = 0.75
-"""Changes from estimate to estimate: four count."""
+"""Forgetting factor of the changes from estimate to estimate: four changes count."""
 
 
 @dataclass(frozen=True)
 class BankParameters(Parameters):
-    """When rotors begin and end."""
+    """Track management: when rotors are confirmed, predicted and dropped."""
 
     birth_evidence: float = parameter(
         0.5,
@@ -92,7 +93,7 @@ class BankParameters(Parameters):
 
 
 class _Rotor:
-    """One rotor: its filters, and what is known of it besides its motion."""
+    """One rotor: its filters, and all that is not motion."""
 
     def __init__(
         self, identity: int, estimate: RotorEstimate, parameters: FilterParameters
@@ -102,7 +103,7 @@ class _Rotor:
         self.begin_turns = estimate.turns - self.filter.at(estimate.t_us).turns
         self.first_us = self.seen_us = estimate.t_us
         self.evidence = 0.0
-        self.is_told = False
+        self.is_confirmed = False
         self.estimates = 0
         self.newest = estimate
         self.gated = 0.0
@@ -113,7 +114,7 @@ class _Rotor:
         self.take(estimate)
 
     def take(self, estimate: RotorEstimate) -> None:
-        """Note an estimate that the filter has taken in."""
+        """Note an estimate that the filter has accepted."""
         self.estimates += 1
         self.evidence += max(estimate.confidence, _LEAST_EVIDENCE)
         if self.estimates > 1 and estimate.t_us < self.seen_us:
@@ -127,7 +128,7 @@ class _Rotor:
         self.blades.update(self.filter.at(estimate.t_us), estimate.tilt_rad)
 
     def _note_change(self, change_rpm: float, rpm: float) -> None:
-        """Remember how much the speed changes, and how much that changes, from one to the next."""
+        """Average the relative changes of the speed, and the changes of these."""
         share = 1.0 - _CHANGE_MEMORY
         relative = change_rpm / max(rpm, 1e-9)
         self.unrest += share * (abs(relative) - self.unrest)
@@ -135,7 +136,7 @@ class _Rotor:
         self._change = relative
 
     def expected(self, t_us: int, reach: float) -> Expected:
-        """Where it is looked for in a window."""
+        """Where the rotor is expected at the end of a window; `reach` as of `BankParameters`."""
         motion = self.filter.at(t_us)
         std = math.sqrt(max(motion.covariance[2, 2], motion.covariance[3, 3]))
         axis = motion.axes[0]
@@ -143,21 +144,44 @@ class _Rotor:
         newest = self.newest
         return Expected(*motion.center, reach_px, motion.rpm, newest.blade_count, newest.id)
 
+    def features(self, motion: RotorMotion, rpm: float, rpm_std: float) -> RotorFeatures:
+        """What is known of a state whose confidence is asked for.
+
+        Args:
+            motion: the filtered motion at its time.
+            rpm, rpm_std: its speed and the standard deviation of that.
+        """
+        rotation_distance, hub_distance = self.filter.distances
+        return RotorFeatures(
+            detector_confidence=self.newest.confidence,
+            age_s=1e-6 * max(motion.t_us - self.seen_us, 0),
+            rpm=rpm,
+            rpm_std=rpm_std,
+            estimates=self.estimates,
+            gated=self.gated,
+            rotation_distance=rotation_distance,
+            hub_distance=hub_distance,
+            rate_walk=self.filter.rate_walk,
+            newest=self.newest,
+            unrest=self.unrest,
+            roughness=self.roughness,
+        )
+
 
 class RotorBank:
-    """Fuses the estimates of a detector, window by window.
+    """Fuses the estimates of a detector, one window after the other.
 
     Args:
-        filter_parameters: how rotors move.
-        parameters: when they begin and end.
-        confidence: probability that a speed is right to 1 %.
+        filter_parameters: motion model and measurement noise.
+        parameters: track management.
+        confidence: computes the probability that a speed is right to 1 %.
 
     Attributes:
-        t_us: end of the newest window; None before the first.
-        refused: estimates and velocities that no rotor can have given, by what is wrong.
-        outcomes: what became of the others, by the names of `Outcome`, besides "born",
+        t_us: sensor time of the end of the newest window in µs; None before the first.
+        refused: number of implausible estimates and velocities, by the field at fault.
+        outcomes: number of the others by the values of `Outcome`; also the counters "born",
             "given_up", "beyond_limit", "clock_jumps" and "late_windows".
-        objects_of_another_time: objects that were seen too long ago, or are yet to come.
+        objects_of_another_time: number of objects whose time is too far from that of the windows.
     """
 
     def __init__(
@@ -181,7 +205,7 @@ class RotorBank:
         return len(self._rotors)
 
     def values(self) -> dict[str, object]:
-        """What became of all estimates, as values of a report."""
+        """All counters, as values of a diagnostic report."""
         refused = {f"refused_{cause}": count for cause, count in self.refused.items() if count}
         outcomes = {f"estimates_{name}": count for name, count in self.outcomes.items()}
         return {
@@ -192,21 +216,21 @@ class RotorBank:
         }
 
     def adapt(self, filter_parameters: FilterParameters, parameters: BankParameters) -> None:
-        """Go on with other parameters."""
+        """Continue with other parameters."""
         self._filter_parameters, self._parameters = filter_parameters, parameters
         for rotor in self._rotors:
             rotor.filter.parameters = filter_parameters
 
     def update(self, t_us: int, estimates: Sequence[RotorEstimate]) -> bool:
-        """Take in a window.
+        """Update with the estimates of a window.
 
         Args:
-            t_us: its end, sensor time; a window may come late, see `FilterParameters.latest_us`.
-            estimates: all rotors of it.
+            t_us: its end, sensor time in µs; a window may be late, see
+                `FilterParameters.latest_us`.
+            estimates: estimates of all rotors in it.
 
         Returns:
-            Whether it is the newest; False for one that came late, or at a time that no sensor
-            tells.
+            Whether it is the newest window; False if it is late or its time is implausible.
         """
         if abs(t_us) > _LATEST_US:
             self.refused["window_end"] += 1
@@ -225,7 +249,7 @@ class RotorBank:
         return is_newest
 
     def note_objects(self, objects: Sequence[TrackedObject]) -> None:
-        """Take in the objects that the RVT detector follows in a window."""
+        """Update with the objects that the RVT detector tracks in a window."""
         late = sum(self._is_of_another_time(one.t_us) for one in objects)
         self.objects_of_another_time += late
         for rotor in self._rotors:
@@ -234,7 +258,7 @@ class RotorBank:
                 rotor.object = seen
 
     def note_velocity(self, identity: int, measured: HubVelocity) -> None:
-        """Take in a velocity of a rotor's hub that was measured by itself."""
+        """Update a rotor with a separately measured velocity of its hub."""
         if not is_velocity(measured.velocity, measured.covariance):
             self.refused["hub_velocity"] += 1
             return
@@ -246,37 +270,33 @@ class RotorBank:
                     rotor.moved_us = measured.t_us
 
     def states(self, t_us: int, window_us: int | None = None) -> list[RotorState]:
-        """All rotors that are told, at a time at or after the newest window.
+        """States of all confirmed rotors at a time not before the end of the newest window.
 
         Args:
-            t_us: sensor time.
-            window_us: length of the window that ends then, over which the speed is the mean; None
-                for the speed at that time.
+            t_us: sensor time in µs.
+            window_us: length in µs of the window ending then over which the mean speed is given;
+                None for the speed at that time.
 
         Returns:
-            The most confident first. Those not measured at `t_us` are predicted, which their
-            sources say.
+            The most confident first. States that were not measured at `t_us` are predictions, as
+            their `sources` show.
         """
-        told = [rotor for rotor in self._rotors if self._is_told(rotor, t_us)]
-        states = [self._state(rotor, t_us, window_us) for rotor in told]
+        reported = [rotor for rotor in self._rotors if self._is_reported(rotor, t_us)]
+        states = [self._state(rotor, t_us, window_us) for rotor in reported]
         return sorted(states, key=lambda state: -state.confidence)
 
     def measured(self) -> list[RotorFeatures]:
-        """What is known of each rotor that the newest window has measured, told or not."""
+        """Features of each rotor that the newest window has measured, confirmed or tentative."""
         newest = [rotor for rotor in self._rotors if rotor.newest.t_us == self.t_us]
         return [
-            _features_of(
-                rotor,
-                rotor.filter.at(rotor.newest.t_us),
-                rotor.newest.rpm,
-                rotor.newest.rpm_std,
-                0.0,
+            rotor.features(
+                rotor.filter.at(rotor.newest.t_us), rotor.newest.rpm, rotor.newest.rpm_std
             )
             for rotor in newest
         ]
 
     def _note_time(self, t_us: int) -> bool:
-        """Follow the sensor's time; a clock that was set takes the rotors along."""
+        """Advance the sensor's time; when its clock has been set, the rotors are moved with it."""
         if self.t_us is None:
             self.t_us = t_us
             return True
@@ -295,7 +315,7 @@ class RotorBank:
         return True
 
     def _usable(self, t_us: int, estimates: Sequence[RotorEstimate]) -> list[RotorEstimate]:
-        """The estimates that a rotor can have given, at one time."""
+        """The plausible estimates, all with the time of the window."""
         usable = []
         for estimate in estimates:
             fault = fault_of(estimate)
@@ -306,7 +326,7 @@ class RotorBank:
         return usable
 
     def _take(self, rotor: _Rotor, estimate: RotorEstimate) -> None:
-        """Let a rotor have its estimate."""
+        """Update a rotor with its estimate."""
         outcome = rotor.filter.apply(estimate)
         self.outcomes[outcome.value] += 1
         if outcome in (Outcome.DUPLICATE, Outcome.TOO_LATE):
@@ -317,12 +337,12 @@ class RotorBank:
             rotor.take(estimate)
 
     def _begin_all(self, estimates: Sequence[RotorEstimate], numbers: set[int]) -> None:
-        """Begin rotors with estimates that belong to none, the most confident first.
+        """Start a tentative rotor for each unassigned estimate, the most confident first.
 
         Args:
-            estimates: of one window.
-            numbers: the detector's numbers that this window's other estimates have. A number
-                stands for one rotor: a second estimate of it is refused.
+            estimates: unassigned estimates of one window.
+            numbers: the detector's ids of this window's assigned estimates. Each id stands for one
+                rotor: a second estimate with it is refused.
         """
         for estimate in sorted(estimates, key=lambda one: -one.confidence):
             if estimate.id in numbers:
@@ -335,13 +355,14 @@ class RotorBank:
                 self.outcomes["beyond_limit"] += 1
 
     def _has_room(self, confidence: float) -> bool:
-        """Whether one more rotor can be followed; one of less evidence, not told yet, makes room.
+        """Whether one more rotor can be tracked; a tentative one with less evidence is dropped for
+        it.
 
-        So a rotor that comes while spurious ones fill the bank is not kept out by them.
+        So spurious rotors that fill the bank do not keep a real one out.
         """
         if len(self._rotors) < self._parameters.maximum_rotors:
             return True
-        tentative = [rotor for rotor in self._rotors if not rotor.is_told]
+        tentative = [rotor for rotor in self._rotors if not rotor.is_confirmed]
         weakest = min(tentative, key=lambda rotor: rotor.evidence, default=None)
         if weakest is None or weakest.evidence >= confidence:
             return False
@@ -350,10 +371,10 @@ class RotorBank:
         return True
 
     def _free(self, wanted: int) -> int:
-        """The number that the detector uses where no rotor has had it, else a new one.
+        """The detector's id if no rotor has had it, else a new one.
 
-        Numbers of long ago are forgotten, so that an endless stream of spurious rotors does not
-        fill the memory.
+        Old ids are forgotten, so that an endless stream of spurious rotors does not fill the
+        memory.
         """
         present = {rotor.id for rotor in self._rotors}
         identity = wanted
@@ -366,24 +387,25 @@ class RotorBank:
         return identity
 
     def _give_up(self) -> None:
-        """Let rotors go that were not seen for too long."""
+        """Confirm rotors with enough evidence, and drop those that have been unseen for too
+        long."""
         assert self.t_us is not None
         kept = []
         for rotor in self._rotors:
-            if rotor.evidence >= self._parameters.birth_evidence and not rotor.is_told:
-                rotor.is_told = True
+            if rotor.evidence >= self._parameters.birth_evidence and not rotor.is_confirmed:
+                rotor.is_confirmed = True
                 self.outcomes["born"] += 1
-            memory_s = self._parameters.forget_after_s if rotor.is_told else _TENTATIVE_S
+            memory_s = self._parameters.forget_after_s if rotor.is_confirmed else _TENTATIVE_S
             if self.t_us - rotor.seen_us <= 1e6 * memory_s:
                 kept.append(rotor)
             else:
-                self.outcomes["given_up"] += rotor.is_told
+                self.outcomes["given_up"] += rotor.is_confirmed
         self._rotors = kept
 
-    def _is_told(self, rotor: _Rotor, t_us: int) -> bool:
+    def _is_reported(self, rotor: _Rotor, t_us: int) -> bool:
         unseen_us = t_us - rotor.seen_us
         most_us = min(1e6 * self._parameters.coast_s, rotor.seen_us - rotor.first_us)
-        return rotor.is_told and (unseen_us <= 0 or unseen_us <= most_us)
+        return rotor.is_confirmed and (unseen_us <= 0 or unseen_us <= most_us)
 
     def _state(self, rotor: _Rotor, t_us: int, window_us: int | None) -> RotorState:
         motion, newest = rotor.filter.at(t_us), rotor.newest
@@ -392,12 +414,12 @@ class RotorBank:
         rpm, covariance = motion.mean_rpm(length_us)
         rpm_std = math.sqrt(covariance[1, 1])
         if is_measured and window_us is not None:
-            # The detector's own mean over its window is the best there is.
-            told_std = max(newest.rpm_std, least_rpm_std(newest))
-            share = told_std / rpm_std
+            # Nothing is better than the detector's own mean over its window.
+            claimed_std = max(newest.rpm_std, least_rpm_std(newest))
+            share = claimed_std / rpm_std
             covariance[1, :] *= share
             covariance[:, 1] *= share
-            rpm, rpm_std, length_us = newest.rpm, told_std, newest.window_us
+            rpm, rpm_std, length_us = newest.rpm, claimed_std, newest.window_us
         seen = self._object_of(rotor)
         return RotorState(
             id=rotor.id,
@@ -415,7 +437,7 @@ class RotorBank:
             tilt_rad=newest.tilt_rad,
             velocity=motion.velocity,
             covariance=covariance,
-            confidence=self._confidence_of(rotor, motion, rpm, rpm_std, seen),
+            confidence=self._confidence_of(rotor, motion, rpm, rpm_std),
             sources=self._sources_of(rotor, is_measured, seen),
             blades=rotor.blades.at(motion, newest.tilt_rad),
             class_id=seen.class_name if seen else "",
@@ -437,42 +459,12 @@ class RotorBank:
         return None if self._is_of_another_time(seen.seen_us) else seen
 
     def _is_of_another_time(self, t_us: int) -> bool:
-        """Whether what is known of an object then does not count now; nor what is yet to come."""
+        """Whether an object seen at a time is too old now, or in the future."""
         apart_us = abs(t_us - self.t_us) if self.t_us is not None else 0
         return apart_us > 1e6 * self._parameters.object_memory_s
 
     def _confidence_of(
-        self,
-        rotor: _Rotor,
-        motion: RotorMotion,
-        rpm: float,
-        rpm_std: float,
-        seen: TrackedObject | None,
+        self, rotor: _Rotor, motion: RotorMotion, rpm: float, rpm_std: float
     ) -> float:
-        features = _features_of(rotor, motion, rpm, rpm_std, seen.score if seen else 0.0)
-        return min(max(self._confidence(features), 0.0), 1.0)
-
-
-def _features_of(
-    rotor: _Rotor, motion: RotorMotion, rpm: float, rpm_std: float, score: float
-) -> RotorFeatures:
-    rotation_distance, hub_distance = rotor.filter.distances
-    return RotorFeatures(
-        detector_confidence=rotor.newest.confidence,
-        age_s=1e-6 * max(motion.t_us - rotor.seen_us, 0),
-        rpm=rpm,
-        rpm_std=rpm_std,
-        angle_std_rad=math.sqrt(motion.covariance[0, 0]),
-        estimates=rotor.estimates,
-        gated=rotor.gated,
-        rotation_distance=rotation_distance,
-        hub_distance=hub_distance,
-        rate_walk=rotor.filter.rate_walk,
-        events=rotor.newest.events,
-        blade_count=rotor.newest.blade_count,
-        axis_minor_px=motion.axes[1],
-        object_score=score,
-        newest=rotor.newest,
-        unrest=rotor.unrest,
-        roughness=rotor.roughness,
-    )
+        confidence = self._confidence(rotor.features(motion, rpm, rpm_std))
+        return min(max(confidence, 0.0), 1.0)

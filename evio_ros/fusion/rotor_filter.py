@@ -1,12 +1,12 @@
-"""One rotor's motion, filtered over the estimates of a detector; `rotor_model` has the model.
+"""One rotor's motion, filtered over the estimates of a detector; see `rotor_model` for the model.
 
 Method: an unscented Kalman filter, see `unscented`, with innovation gating. A detector's estimates
-are themselves filtered, so that errors of neighbouring ones are alike. Where they last, the filter
-has them as states (Gauss-Markov processes; Bar-Shalom, Li and Kirubarajan, Estimation with
-Applications to Tracking and Navigation, 2001, section 8.2 on coloured noise); where windows
-overlap, the noise of the mean speed is inflated by the overlap. How noisy the detector is, is
-learned from the innovations, see `rotation_noise`; so is how much speed and hub may change, between
-bounds (the same, section 11.5 on adaptive process noise).
+are themselves filtered, so errors of neighbouring ones are correlated. Slow errors are states of
+the filter (Gauss-Markov processes; Bar-Shalom, Li and Kirubarajan, Estimation with Applications to
+Tracking and Navigation, 2001, section 8.2 on coloured noise); where windows overlap, the noise of
+the mean speed is inflated by the overlap. The detector's noise is learned from the innovations, see
+`rotation_noise`; so is the process noise of speed and hub, between bounds (ibid., section 11.5 on
+adaptive process noise).
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from evio_ros.fusion.rotor_steps import (
     RATE,
     SPEED,
     Noise,
-    estimate_taken_in,
     innovations_of,
     predicted,
-    told,
-    velocity_taken_in,
+    predicted_motion,
+    updated_by_estimate,
+    updated_by_velocity,
 )
 from evio_ros.units import RAD_S_PER_RPM, RPM_PER_RAD_S
 
@@ -54,31 +54,34 @@ __all__ = ["HubVelocity", "Outcome", "RotorFilter"]
 _Real = NDArray[np.float64]
 
 _LEARNING_PER_S, _LEARNING = 8.0, 0.5
-"""How fast the process noise follows innovations: logarithm of its power for each excess of their
-mean normalised square over 1, in a second and at the most."""
+"""How fast the process noise adapts: change of the logarithm of its power for each unit by which
+the mean normalised square of the innovations exceeds 1, per second and at most."""
 _SURPRISE, _LARGEST_SURPRISE, _ALERT = 3.0, 10.0, 0.6
-"""Mean normalised squares beyond which the process noise follows at once, the most that counts, and
-the logarithm of its power for each excess over the former."""
+"""Mean normalised square beyond which the process noise grows at once, the greatest that counts,
+and the change of the logarithm of its power for each unit beyond the former."""
 _FIRST_WALK = 0.1
-"""First process noise between the least and the greatest, by logarithm."""
+"""First process noise: position between the least (0) and the greatest (1), logarithmically."""
 _JERKS = 12
-"""Strengths of jerk that are compared, evenly between the least and the greatest by logarithm."""
+"""Number of strengths of jerk compared, logarithmically even from the least to the greatest."""
 _MANOEUVRE = 1.0
-"""Logarithm by which a manoeuvre raises the power of the rate's process noise."""
+"""Increase of the logarithm of the power of the acceleration's process noise at a manoeuvre."""
 _SCALE_TIME_S = 1.0
-"""A rotor that brakes may change for so long as one of its former speed does."""
+"""For this long, a rotor that brakes keeps the process noise of its former speed."""
 _MANOEUVRES = (0.03, 0.2, 1.0)
-"""Shares of the greatest process noise of the hub that are tried on an estimate which is far off;
-of the rate of speed the likeliest one is, and with the last of these the greatest."""
+"""Shares of the hub's greatest process noise tried in turn on an estimate beyond the gate. The
+likeliest process noise of the acceleration goes with them, and the greatest with the last."""
 _AGREEING_SPEED, _AGREEING_RATE, _AGREEING_PLACE = 0.1, 2.0, 0.25
-"""Rejected estimates confirm each other where their speeds differ by no more than this share, and
-this share of the usual speed for each second between them; and their hubs by this share of a."""
+"""Rejected estimates confirm each other if their speeds differ by no more than the first share plus
+the second share of the usual speed per second between them, and their hubs by no more than the
+third share of the longer semi-axis."""
 _UNREST_TIME_S, _MOST_UNREST = 1.0, 100.0
-"""How long it is remembered that a rotor's speed changes, and how much of it at the most."""
+"""Time constant in s of the average significance of the acceleration, and its greatest value that
+counts."""
 _LARGE_RATE = 0.02
-"""A rate of speed beyond this, over the speed, counts however uncertain it is."""
+"""An acceleration beyond this share of the speed per second counts in full, however uncertain it
+is."""
 _SAME_BLADE = 0.75
-"""An angle that is off by more pitches than this is that of another blade."""
+"""An angle that is off by more than this share of a pitch is that of another blade."""
 
 
 class Outcome(Enum):
@@ -93,12 +96,12 @@ class Outcome(Enum):
 
 
 class HubVelocity(NamedTuple):
-    """A velocity of the hub measured by itself, e.g. by optical flow.
+    """A separately measured velocity of the hub, e.g. from optical flow.
 
     Attributes:
-        t_us: sensor time for which it holds.
-        velocity: (x, y) in pixels a second.
-        covariance: (2, 2) of it.
+        t_us: sensor time of the measurement in µs.
+        velocity: (x, y) in px/s.
+        covariance: (2, 2) covariance of it, (px/s)^2.
     """
 
     t_us: int
@@ -107,7 +110,7 @@ class HubVelocity(NamedTuple):
 
 
 class _Walks(NamedTuple):
-    """Process noises as learned so far: of the rate of speed and of the hub's velocity."""
+    """Learned process noises of the acceleration and of the hub's velocity."""
 
     rate: float
     hub: float
@@ -117,19 +120,19 @@ class _Moment(NamedTuple):
     """The filter after a measurement.
 
     Attributes:
-        t_us: time of the measurement.
-        state: after it.
-        walks: process noises.
+        t_us: sensor time of the measurement in µs.
+        state: the state after it.
+        walks: learned process noises.
         detector: what is known of the detector's noise.
-        scale: speed that the process noise of the rate goes with, rad/s.
-        slow_rad: deviation of the phase's lasting error.
-        detector_id: the rotor's number with the detector.
-        offset_rad: what is added to the detector's angles, a multiple of the blades' pitch.
-        rejected: the newest estimate where it was not taken in.
+        scale: speed that the acceleration's process noise is proportional to, rad/s.
+        slow_rad: standard deviation of the phase's slow error.
+        detector_id: the rotor's id in the detector's estimates.
+        offset_rad: added to the detector's angles; a multiple of the blades' pitch.
+        rejected: the newest estimate if it was rejected.
         distances: squared Mahalanobis distances of the innovations of rotation and hub, over the
             number of their values.
         outcome: what became of the measurement.
-        unrest: mean of the squares of the rate of speed over its variance, up to a bound.
+        unrest: mean square of the acceleration over its variance, bounded.
     """
 
     t_us: int
@@ -147,14 +150,14 @@ class _Moment(NamedTuple):
 
 
 class _Trial(NamedTuple):
-    """What an estimate would do with process noises of one's choice.
+    """Result of an update with given process noises.
 
     Attributes:
         walks: the process noises.
         state: after the estimate.
         distances: squared Mahalanobis distances of the innovations of rotation and hub, over the
             number of their values.
-        hub_values: the number of those of the hub.
+        hub_values: the number of the hub's values.
     """
 
     walks: _Walks
@@ -163,27 +166,27 @@ class _Trial(NamedTuple):
     hub_values: int
 
     def is_within(self, probability: float) -> bool:
-        """Whether the innovations are such that this share of right ones is no larger."""
+        """Whether the innovations are within the gate that this share of correct ones passes."""
         return self.is_rotation_within(probability) and self.is_hub_within(probability)
 
     def is_rotation_within(self, probability: float) -> bool:
-        """The same of the rotation alone."""
+        """The same for the rotation alone."""
         return self.distances[0] <= _gate(2, probability) / 2
 
     def is_hub_within(self, probability: float) -> bool:
-        """The same of the hub alone."""
+        """The same for the hub alone."""
         return self.distances[1] <= _gate(self.hub_values, probability) / self.hub_values
 
 
 class _Case(NamedTuple):
-    """An estimate as it is taken in after a moment.
+    """An estimate prepared for the update of a moment.
 
     Attributes:
-        offset: what is added to its angle.
-        times: seconds to the time of its speed and from there to its end, and how long before
-            that time the speed holds.
+        offset: added to its angle, rad.
+        times: s from the moment to the time at which its speed is applied, from there to the end of
+            its window, and the lag of the former behind the middle of its window.
         speed: its mean speed.
-        values, variances: of what holds at its end, as the detector claims.
+        values, variances: what is measured at its end, with the claimed variances.
     """
 
     offset: float
@@ -193,7 +196,7 @@ class _Case(NamedTuple):
     variances: _Real
 
     def claimed(self, moment: _Moment, parameters: FilterParameters) -> tuple[float, float]:
-        """What the detector's noise adds, as it claims, to the innovations of speed and phase."""
+        """Parts of the variances of the innovations of speed and phase that the detector claims."""
         span_s = self.times[0] + self.times[1]
         lasting = 1.0 - math.exp(-2.0 * span_s / parameters.slow_time_s)
         return self.speed.variance, self.variances[0] + lasting * moment.slow_rad**2
@@ -206,18 +209,18 @@ class RotorFilter:
     """Filters one rotor; measurements may come late, see `FilterParameters.latest_us`.
 
     Args:
-        estimate: the first.
-        parameters: see there.
+        estimate: the first estimate.
+        parameters: motion model and measurement noise.
 
     Attributes:
-        parameters: as given; others may take their place.
+        parameters: as given; may be replaced at any time.
     """
 
     def __init__(self, estimate: RotorEstimate, parameters: FilterParameters) -> None:
         self.parameters = parameters
         first = _begin(estimate, parameters, estimate.angle_rad, 0.0)
         self._history: list[tuple[_Measured, _Moment]] = [(estimate, first)]
-        self._told: RotorMotion | None = None
+        self._cached: RotorMotion | None = None
 
     @property
     def t_us(self) -> int:
@@ -226,67 +229,68 @@ class RotorFilter:
 
     @property
     def distances(self) -> tuple[float, float]:
-        """Mean normalised squares of the newest innovations of rotation and of the hub."""
+        """Mean normalised squares of the newest innovations of the rotation and of the hub."""
         return self._newest.distances
 
     @property
     def rate_walk(self) -> float:
-        """Process noise of the rate of speed as learned so far, see `FilterParameters`."""
+        """Learned process noise of the acceleration, 1 / s^1.5, see `FilterParameters`."""
         return self._newest.walks.rate
 
     def apply(self, measured: RotorEstimate | HubVelocity) -> Outcome:
-        """Take in a measurement at its own time.
+        """Update with a measurement at its own time.
 
-        Those that came before it, of later times, are taken in again after it.
+        Measurements of later times that have arrived before it are applied again after it.
         """
         place = self._place_after(measured.t_us)
         if place == 0 or measured.t_us < self.t_us - self.parameters.latest_us:
             return Outcome.TOO_LATE
         if any(_is_same(measured, kept) for kept, _ in self._history[max(place - 4, 0) : place]):
             return Outcome.DUPLICATE
-        self._told = None
+        self._cached = None
         later = [kept for kept, _ in self._history[place:]]
         del self._history[place:]
         for one in (measured, *later):
             moment = self._newest
             if isinstance(one, HubVelocity):
-                self._history.append((one, self._moved(moment, one)))
+                self._history.append((one, self._after_velocity(moment, one)))
             else:
-                self._history.append((one, self._after(moment, one)))
+                self._history.append((one, self._after_estimate(moment, one)))
         outcome = self._history[place][1].outcome
         self._forget()
         return outcome
 
     def move_clock(self, by_us: int) -> None:
-        """Go on with a clock that was set by so much: the phase may be any, all else stays.
+        """Continue after the sensor's clock was set by `by_us`: the phase is unknown, all else
+        stays.
 
-        Nothing older can come any more.
+        Older measurements are no longer accepted.
         """
         measured, moment = self._history[-1]
-        self._told = None
+        self._cached = None
         covariance = moment.state.covariance.copy()
         covariance[PHASE, PHASE] += math.pi**2
         state = State(moment.state.mean, covariance)
         self._history = [(measured, moment._replace(t_us=moment.t_us + by_us, state=state))]
 
     def at(self, t_us: int) -> RotorMotion:
-        """The rotor at a time, predicted from the measurements up to then."""
-        if self._told is None or self._told.t_us != t_us:
+        """The motion at a sensor time in µs, predicted from the measurements up to then."""
+        if self._cached is None or self._cached.t_us != t_us:
             moment = self._history[max(self._place_after(t_us) - 1, 0)][1]
             span_s = 1e-6 * max(t_us - moment.t_us, 0)
             noise = self._noise(moment, self._unseen(moment))
             is_large = abs(moment.state.mean[RATE]) > _LARGE_RATE * moment.scale
             unrest = _MOST_UNREST if is_large else moment.unrest
-            mean, covariance = told(*moment.state, span_s, noise, unrest)
-            self._told = RotorMotion.of(mean, covariance, t_us)
-        return self._told
+            mean, covariance = predicted_motion(*moment.state, span_s, noise, unrest)
+            self._cached = RotorMotion.of(mean, covariance, t_us)
+        return self._cached
 
     @property
     def _newest(self) -> _Moment:
         return self._history[-1][1]
 
     def _place_after(self, t_us: int) -> int:
-        """Where in the history a measurement of a time belongs: mostly at the end."""
+        """Index in the history at which a measurement of a time belongs: mostly the end."""
         if self._newest.t_us <= t_us:
             return len(self._history)
         return bisect_right(self._history, t_us, key=_time_of)
@@ -297,20 +301,20 @@ class RotorFilter:
         return State(*predicted(*moment.state, span_s, self._noise(moment, self._unseen(moment))))
 
     def _unseen(self, moment: _Moment) -> _Walks:
-        """Process noises while nothing is measured: what was calm so far may change."""
+        """Process noises while nothing is measured: a rotor that was calm so far may change."""
         walks = moment.walks
         return walks._replace(rate=max(walks.rate, self.parameters.unseen_rate_walk))
 
     def _noise(self, moment: _Moment, walks: _Walks) -> Noise:
-        """What drives a state, with process noises of one's own choice."""
+        """All noises that drive a state, with given process noises."""
         p = self.parameters
         jerk = walks.rate * moment.scale
         slow_phase = moment.detector.phase_factor * moment.slow_rad * moment.slow_rad
         slow = p.slow_center_px * p.slow_center_px, slow_phase
         return walks.hub * walks.hub, p.size_walk * p.size_walk, jerk * jerk, *slow, p.slow_time_s
 
-    def _after(self, moment: _Moment, measured: RotorEstimate) -> _Moment:
-        """The filter after an estimate that follows on a moment."""
+    def _after_estimate(self, moment: _Moment, measured: RotorEstimate) -> _Moment:
+        """The filter after an estimate that follows a moment."""
         p, t_us = self.parameters, measured.t_us
         dt = 1e-6 * (t_us - moment.t_us)
         case = self._case(moment, measured)
@@ -326,7 +330,7 @@ class RotorFilter:
                 rate_walk = float(jerks[_scores(innovations).argmax()])
             trial = self._try(moment, case, _more_agile(trial, rate_walk, share, p))
         if not trial.is_within(p.gate_probability):
-            return self._after_strange(moment, measured, case.offset)
+            return self._after_unexplained(moment, measured, case.offset)
         claimed = case.claimed(moment, p)
         weights = jerk_weights(jerks, moment.walks.rate)
         return _Moment(
@@ -345,7 +349,7 @@ class RotorFilter:
         )
 
     def _case(self, moment: _Moment, measured: RotorEstimate) -> _Case:
-        """An estimate as it is taken in: its mean speed in its middle, the rest at its end."""
+        """Prepare an estimate: its mean speed is applied at its middle, the rest at its end."""
         offset = _offset_of(measured, moment, self._predict(moment, measured.t_us))
         middle_us = measured.t_us - measured.window_us // 2
         speed_us = max(middle_us, moment.t_us)
@@ -357,7 +361,7 @@ class RotorFilter:
         return _Case(offset, times, speed, values, variances)
 
     def _innovations(self, moment: _Moment, case: _Case, jerks: _Real) -> _Real:
-        """(n, 4) innovations of speed and phase, with their variances, for n powers of jerk."""
+        """Innovations of speed and phase with their variances, (n, 4), for n powers of jerk."""
         known, speed = moment.detector, case.speed
         innovations: _Real = innovations_of(
             *moment.state,
@@ -370,12 +374,12 @@ class RotorFilter:
         return innovations
 
     def _try(self, moment: _Moment, case: _Case, walks: _Walks) -> _Trial:
-        """Take an estimate in with process noises of one's choice."""
+        """Update with given process noises."""
         noise = self._noise(moment, walks)
         known, speed, variances = moment.detector, case.speed, case.variances.copy()
         variances[0] *= known.phase_factor
         speed_variance = known.speed_factor * speed.variance + speed.wander * noise[2]
-        mean, covariance, rotation, hub = estimate_taken_in(
+        mean, covariance, rotation, hub = updated_by_estimate(
             *moment.state,
             case.times,
             noise,
@@ -387,10 +391,13 @@ class RotorFilter:
         distances = 0.5 * rotation, hub / hub_values
         return _Trial(walks, State(mean, covariance), distances, hub_values)
 
-    def _after_strange(self, moment: _Moment, measured: RotorEstimate, offset: float) -> _Moment:
-        """An estimate that the rotor's motion does not explain: a second one that agrees is right.
+    def _after_unexplained(
+        self, moment: _Moment, measured: RotorEstimate, offset: float
+    ) -> _Moment:
+        """Handle an estimate beyond the gate: if it confirms the last rejected one, restart from
+        it.
 
-        One by itself is not taken in, and the rotor goes on as predicted.
+        A single one is rejected, and the rotor continues as predicted.
         """
         before = moment.rejected
         state = self._predict(moment, measured.t_us)
@@ -410,19 +417,19 @@ class RotorFilter:
             outcome=Outcome.RESTARTED,
         )
 
-    def _moved(self, moment: _Moment, measured: HubVelocity) -> _Moment:
-        """The filter after a velocity of the hub; one that is far off is left out."""
+    def _after_velocity(self, moment: _Moment, measured: HubVelocity) -> _Moment:
+        """The filter after a velocity of the hub; one beyond the gate is rejected."""
         state = self._predict(moment, measured.t_us)
         value = np.array(measured.velocity, np.float64)
         noise = np.array(measured.covariance, np.float64)
-        mean, covariance, distance = velocity_taken_in(*state, value, noise)
+        mean, covariance, distance = updated_by_velocity(*state, value, noise)
         outcome = Outcome.GATED
         if distance <= _gate(len(value), self.parameters.gate_probability):
             state, outcome = State(mean, covariance), Outcome.ACCEPTED
         return moment._replace(t_us=measured.t_us, state=state, outcome=outcome)
 
     def _forget(self) -> None:
-        """Drop what is too old for a measurement to come before."""
+        """Drop history that is older than any measurement that can still be inserted."""
         oldest_us = self.t_us - self.parameters.latest_us
         first = 0
         while first + 1 < len(self._history) and self._history[first + 1][1].t_us <= oldest_us:
@@ -452,10 +459,10 @@ def _begin(
 
 
 def _offset_of(estimate: RotorEstimate, moment: _Moment, state: State) -> float:
-    """What to add to the detector's angle, so that blades keep their numbers.
+    """Offset to add to the detector's angle so that blades keep their numbers.
 
-    The detector numbers the blades anew when it finds a rotor anew, and may take another blade for
-    the first while it learns what they look like.
+    The detector renumbers the blades when it reacquires a rotor, and may switch to another
+    reference blade while it learns the template.
     """
     pitch = 2 * math.pi / max(estimate.blade_count, 1)
     missing = math.remainder(
@@ -469,7 +476,7 @@ def _offset_of(estimate: RotorEstimate, moment: _Moment, state: State) -> float:
 
 
 def _agree(first: RotorEstimate, second: RotorEstimate, scale: float) -> bool:
-    """Whether two estimates tell of the same motion of a rotor that turns at `scale` rad/s."""
+    """Whether two estimates are of one motion of a rotor that turns at `scale` rad/s."""
     apart_s = 1e-6 * abs(second.t_us - first.t_us)
     bound = _AGREEING_SPEED * max(abs(first.rpm), abs(second.rpm))
     bound += _AGREEING_RATE * apart_s * scale * RPM_PER_RAD_S
@@ -479,7 +486,7 @@ def _agree(first: RotorEstimate, second: RotorEstimate, scale: float) -> bool:
 
 
 def _is_same(measured: _Measured, kept: _Measured) -> bool:
-    """Whether a measurement has been taken in before."""
+    """Whether two measurements are the same one."""
     if isinstance(measured, HubVelocity) or isinstance(kept, HubVelocity):
         return type(measured) is type(kept) and measured.t_us == kept.t_us
     return (measured.t_us, measured.id) == (kept.t_us, kept.id)
@@ -492,13 +499,13 @@ def _time_of(entry: tuple[_Measured, _Moment]) -> int:
 def _more_agile(
     trial: _Trial, likeliest: float, share: float, parameters: FilterParameters
 ) -> _Walks:
-    """More process noise where innovations are beyond the gate.
+    """Increased process noises for the values whose innovations are beyond the gate.
 
     Args:
-        trial: with less.
-        likeliest: process noise of the rate of speed that explains them.
-        share: of the greatest process noise of the hub.
-        parameters: see there.
+        trial: the result with less process noise.
+        likeliest: process noise of the acceleration that explains the innovations best.
+        share: share of the hub's greatest process noise.
+        parameters: bounds of the process noises, and the gate.
     """
     p, walks = parameters, trial.walks
     is_turning = trial.is_rotation_within(p.gate_probability)
@@ -510,9 +517,10 @@ def _more_agile(
 
 
 def _learned(moment: _Moment, trial: _Trial, dt: float, parameters: FilterParameters) -> _Walks:
-    """Process noises after innovations.
+    """Process noises adapted to an innovation.
 
-    A jolt that needed another noise of the rate than was learned tells little of the next one.
+    A manoeuvre that needed more process noise of the acceleration than was learned says little
+    about the next one.
     """
     p, (rotation, hub) = parameters, trial.distances
     is_jolt = trial.walks.rate > moment.walks.rate
@@ -526,7 +534,7 @@ def _learned(moment: _Moment, trial: _Trial, dt: float, parameters: FilterParame
 
 
 def _unrest(moment: _Moment, trial: _Trial, dt: float) -> float:
-    """How significant the rate of speed usually is, after an estimate that follows on a moment."""
+    """Average significance of the acceleration after an estimate that follows a moment."""
     mean, covariance = trial.state
     square = float(mean[RATE]) ** 2 / float(covariance[RATE, RATE])
     kept = math.exp(-dt / _UNREST_TIME_S)
@@ -541,7 +549,7 @@ def _growth(surprise: float, dt: float) -> float:
 
 
 def _scores(innovations: _Real) -> _Real:
-    """Log-likelihoods (n,) of (n, 4) innovations of speed and phase with their variances."""
+    """Log likelihoods (n,) of innovations of speed and phase with their variances, (n, 4)."""
     values, variances = innovations[:, ::2], innovations[:, 1::2]
     scores: _Real = -0.5 * (values**2 / variances + np.log(variances)).sum(axis=1)
     return scores
@@ -549,11 +557,11 @@ def _scores(innovations: _Real) -> _Real:
 
 @lru_cache(maxsize=16)
 def _walks_between(least: float, greatest: float) -> _Real:
-    """(_JERKS,) strengths of jerk; to be read only."""
+    """Strengths of jerk, (_JERKS,); cached, not to be modified."""
     return np.geomspace(least, max(least, greatest), _JERKS)
 
 
 @lru_cache(maxsize=64)
 def _gate(values: int, probability: float) -> float:
-    """Squared Mahalanobis distance below which so large a share lies."""
+    """Quantile of the squared Mahalanobis distance of so many values."""
     return float(chdtri(values, 1.0 - probability))

@@ -1,15 +1,17 @@
-"""How a rotor moves, and what a detector says of it: the model behind `RotorFilter`.
+"""Motion and measurement model of a rotor, used by `RotorFilter`.
 
 The state has twelve elements, in rad, pixels and seconds:
 
     hub x, y and its velocity    white acceleration
     log a, log b                 semi-axes, a random walk
     phase, speed, rate           the phase counts turns and is never wrapped; white jerk
-    slow x, y, phase             errors of the detector's hub and phase that last
+    slow x, y, phase             slow errors of the detector's hub and phase
 
-A detector's estimate is two measurements: the mean speed of its window, which is the speed in its
-middle; and at its end phase, hub x, y, its velocity x, y, and the semi-axes. docs/fusion.md has it
-written out.
+Rate is the rate of change of the speed, the angular acceleration.
+
+A detector's estimate is two measurements: the mean speed over its window, which is the speed at its
+middle; and, at its end, the phase, the hub x, y, its velocity x, y, and the semi-axes.
+docs/fusion.md has the equations.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.fusion.rotor_steps import (
+    LARGEST_LOG,
     PHASE,
     RATE,
     SLOW_PHASE,
@@ -54,30 +57,28 @@ __all__ = [
 _Real = NDArray[np.float64]
 
 _SLOWEST_RAD_S = 1.0
-"""Slower rotors may change as one of this speed does, a sixth of a turn a second."""
+"""Slower rotors have the process noise of this speed, a sixth of a turn per second."""
 _LEAST_ANGLE_RAD = 1e-5
 _LEAST_SPEED = 1e-7
 _LEAST_CENTER_PX = 0.01
-"""No estimate is better than this, whatever it claims; speeds as a share."""
+"""Minimum standard deviations of an estimate, whatever it claims; that of the speed is relative."""
 UNKNOWN_CENTER_PX = 2.0
-"""Deviation of a hub that claims none."""
+"""Standard deviation of a hub that claims none."""
 _MOST_CENTER_PX = 1e4
-"""Whatever a hub claims: it is on the sensor."""
+"""Maximum standard deviation of a hub, whatever it claims: it is on the sensor."""
 _LEAST_AXIS_PX = 0.01
-"""Smaller ones are no size."""
-_LARGEST_LOG = 20.0
-"""Of a semi-axis; no sensor is so large."""
+"""Semi-axes below this mean that the size is unknown."""
 _UNKNOWN_SIZE = 1.0
-"""Deviation of the logarithm of a semi-axis that is not known."""
+"""Standard deviation of the logarithm of an unknown semi-axis."""
 _FIRST_RATE = 0.3
-"""First deviation of the rate of speed, as a share of the speed a second."""
+"""First standard deviation of the acceleration, as a share of the speed per second."""
 _MOST_OVERLAP = 100.0
-"""Windows that overlap by more are those of a detector that sends the same twice."""
+"""Greatest overlap of windows; more is that of a detector that sends estimates twice."""
 
 
 @dataclass(frozen=True)
 class FilterParameters(Parameters):
-    """How rotors move, and how far a detector's estimates are trusted."""
+    """Motion model of rotors, and how far a detector's estimates are trusted."""
 
     calm_rate_walk: float = parameter(
         0.00002,
@@ -190,19 +191,19 @@ class FilterParameters(Parameters):
 
 
 class State(NamedTuple):
-    """(12,) mean and (12, 12) covariance."""
+    """Mean (12,) and covariance (12, 12); elements as in the module's docstring."""
 
     mean: _Real
     covariance: _Real
 
 
 class SpeedMeasured(NamedTuple):
-    """A mean speed, taken for that of a moment.
+    """A mean speed, used as a measurement of the speed at one time.
 
     Attributes:
-        value: rad/s.
-        variance: as the detector claims it.
-        wander: how much each unit of the power of jerk adds to it, s^3.
+        value: the speed, rad/s.
+        variance: claimed variance, (rad/s)^2.
+        wander: variance that each unit of the power of jerk adds, s^3.
     """
 
     value: float
@@ -211,15 +212,15 @@ class SpeedMeasured(NamedTuple):
 
 
 class RotorMotion(NamedTuple):
-    """A filtered rotor at a time.
+    """The filtered motion of a rotor at a time.
 
     Attributes:
-        t_us: the time.
-        center, velocity: of the hub, pixels and pixels a second.
+        t_us: sensor time in µs.
+        center, velocity: position and velocity of the hub in px and px/s.
         axes: semi-axes in pixels, the longer first.
         phase_rad: angle of the reference blade, not wrapped.
-        speed_rad_s, rate_rad_s2: speed and its change.
-        covariance: (7, 7) of phase, speed, hub x, y, velocity x, y and rate.
+        speed_rad_s, rate_rad_s2: speed and acceleration.
+        covariance: (7, 7) of phase, speed, hub x, y, velocity x, y and acceleration.
     """
 
     t_us: int
@@ -233,20 +234,20 @@ class RotorMotion(NamedTuple):
 
     @classmethod
     def of(cls, mean: _Real, covariance: _Real, t_us: int) -> RotorMotion:
-        """The motion of a state with (12,) mean at a time, and the (7, 7) covariance of it."""
+        """The motion at a time, from a state's mean (12,) and the covariance (7, 7)."""
         x, y, vx, vy, log_a, log_b, phase, speed, rate = mean[:SLOW_X].tolist()
-        a, b = (math.exp(min(log, _LARGEST_LOG)) for log in (log_a, log_b))
+        a, b = (math.exp(min(log, LARGEST_LOG)) for log in (log_a, log_b))
         axes = (a, b) if a >= b else (b, a)
         return cls(t_us, (x, y), (vx, vy), axes, phase, speed, rate, covariance)
 
     @property
     def rpm(self) -> float:
-        """Speed in turns a minute."""
+        """Speed in turns per minute."""
         return self.speed_rad_s * RPM_PER_RAD_S
 
     @property
     def rpm_rate(self) -> float:
-        """Change of the speed in turns a minute each second."""
+        """Acceleration in turns per minute per second."""
         return self.rate_rad_s2 * RPM_PER_RAD_S
 
     @property
@@ -255,13 +256,13 @@ class RotorMotion(NamedTuple):
         return self.phase_rad / TURN_RAD
 
     def mean_rpm(self, window_us: int) -> tuple[float, _Real]:
-        """Mean speed of the time before, and (6, 6) covariance.
+        """Mean speed over the time before, and covariance (6, 6).
 
         Args:
-            window_us: length of that time; 0 for the speed now.
+            window_us: length of that time in µs; 0 for the speed now.
 
         Returns:
-            Turns a minute; covariance of angle [rad], it, center x, y [px] and velocity x, y
+            Speed in rpm; covariance of angle [rad], speed [rpm], center x, y [px] and velocity x, y
             [px/s].
         """
         window_s = 1e-6 * window_us
@@ -275,7 +276,7 @@ def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -
     Args:
         estimate: the estimate.
         parameters: how far it is trusted.
-        phase: its angle, with turns.
+        phase: its unwrapped angle, rad.
     """
     values, variances = measured_values(estimate, parameters)
     half_s = 0.5e-6 * estimate.window_us
@@ -314,17 +315,17 @@ def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -
 
 
 def scale_of(estimate: RotorEstimate) -> float:
-    """Speed that an estimate's process noise goes with, rad/s."""
+    """Speed that the process noise after an estimate is proportional to, rad/s."""
     return max(abs(estimate.rpm) * RAD_S_PER_RPM, _SLOWEST_RAD_S)
 
 
 def least_rpm_std(estimate: RotorEstimate) -> float:
-    """No speed is known better than this, whatever an estimate claims."""
+    """Minimum standard deviation of an estimate's speed in rpm, whatever it claims."""
     return _LEAST_SPEED * scale_of(estimate) * RPM_PER_RAD_S
 
 
 def slow_phase_rad(estimate: RotorEstimate, parameters: FilterParameters) -> float:
-    """Deviation of the lasting error of an estimate's phase."""
+    """Standard deviation of the slow error of an estimate's phase, rad."""
     return parameters.slow_phase_share * _claimed_angle_std(estimate)
 
 
@@ -333,18 +334,18 @@ def measured_speed(estimate: RotorEstimate, since_us: int, lag_s: float) -> Spee
 
     Args:
         estimate: the estimate.
-        since_us: time since the estimate before, whose window this one's may overlap.
-        lag_s: the speed is asked for so long after the window's middle.
+        since_us: time in µs since the last estimate, whose window may overlap this one's.
+        lag_s: time from the middle of the window to the time at which the speed is applied.
     """
     overlap = min(max(estimate.window_us / max(since_us, 1), 1.0), _MOST_OVERLAP)
     std = math.hypot(estimate.rpm_std, least_rpm_std(estimate)) * RAD_S_PER_RPM
-    # White jerk moves the mean away from the speed in the middle, and that from the speed later.
+    # White jerk separates the mean from the speed at the middle, and that from the later speed.
     wander = (1e-6 * estimate.window_us) ** 3 / 320 + lag_s**3 / 3
     return SpeedMeasured(estimate.rpm * RAD_S_PER_RPM, overlap * std * std, wander)
 
 
 def measured_values(estimate: RotorEstimate, parameters: FilterParameters) -> tuple[_Real, _Real]:
-    """Values and variances at a window's end: (7,), or (5,) where the size is unknown.
+    """Values and variances at a window's end, each (7,), or (5,) if the size is unknown.
 
     Args:
         estimate: the estimate.
@@ -371,15 +372,15 @@ def measured_values(estimate: RotorEstimate, parameters: FilterParameters) -> tu
 
 
 def _claimed_angle_std(estimate: RotorEstimate) -> float:
-    """Deviation of an angle as a detector tells it, rad; no angle is more uncertain than any."""
+    """Claimed standard deviation of an angle, rad; at most that of an unknown angle."""
     return min(max(estimate.angle_std_rad, _LEAST_ANGLE_RAD), math.pi)
 
 
 def _is_sized(estimate: RotorEstimate) -> bool:
-    """Whether an estimate tells semi-axes."""
+    """Whether an estimate has semi-axes."""
     return min(estimate.axes) >= _LEAST_AXIS_PX
 
 
 def expected_phase(state: State) -> float:
-    """The phase that a detector would measure, its lasting error included."""
+    """The phase that a detector would measure, including its slow error, rad."""
     return float(state.mean[PHASE] + state.mean[SLOW_PHASE])

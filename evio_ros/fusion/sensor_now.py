@@ -1,4 +1,4 @@
-"""When states are published, and what time it is then by the sensor's clock."""
+"""When states are published, and the sensor's time at that moment."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from evio_ros.parameters import Parameters, parameter
 __all__ = ["PublishingParameters", "SensorNow"]
 
 _OLDEST_S = 5.0
-"""Stamps that are older are those of another clock: a recording's, or one of another machine."""
+"""An older stamp is of another clock: that of a recording or of another machine."""
 _LAST_STAMP_NS = 2_000_000_000 * 10**9
-"""In the year 2033; five years later messages have no seconds left."""
+"""In the year 2033; the seconds of message stamps overflow five years later."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class PublishingParameters(Parameters):
 
 
 class SensorNow:
-    """Tells the sensor's time between windows.
+    """Computes the sensor's time between windows.
 
-    A window's stamp is the ROS time of its end: what has passed since is how late it is. Where the
-    stamp is of another clock, the window is taken to have ended when it came; where it is a time
-    that messages cannot tell much longer, or never could, that is its stamp too.
+    A window's stamp is the ROS time of its end, so the time since the stamp is its latency. If the
+    stamp is of another clock, the window is assumed to have ended when it arrived. If it is outside
+    the range of message stamps, or close to its end, the time of arrival replaces it.
 
     Attributes:
-        unusable: number of stamps of another clock, or of none.
+        unusable: number of stamps that are not of the clock in use.
     """
 
     def __init__(self) -> None:
@@ -46,13 +46,13 @@ class SensorNow:
         self._ended_s = 0.0
 
     def note(self, end_us: int, stamp_ns: int, now_ns: int, now_s: float) -> bool:
-        """Take in the newest window.
+        """Note the newest window.
 
         Args:
-            end_us: its end, sensor time.
+            end_us: its end, sensor time in µs.
             stamp_ns: ROS time of its end.
             now_ns: ROS time now.
-            now_s: time now by a clock that nobody sets.
+            now_s: time now by a monotonic clock.
 
         Returns:
             Whether the stamp is of the clock of `now_ns`.
@@ -68,7 +68,7 @@ class SensorNow:
         return is_usable
 
     def at(self, now_s: float) -> tuple[int, int]:
-        """Sensor time, and the stamp that goes with it, at a time of the clock that nobody sets."""
+        """Sensor time in µs and the matching stamp in ns at a time of the monotonic clock."""
         since_us = max(round(1e6 * (now_s - self._ended_s)), 0)
         return self._end_us + since_us, self._stamp_ns + 1000 * since_us
 

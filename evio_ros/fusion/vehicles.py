@@ -1,9 +1,10 @@
-"""Which rotors belong to one vehicle, those that move together, and how its discs are tilted.
+"""Grouping rotors that move together into vehicles, and the tilt of their discs.
 
-Evidence for a pair is a log likelihood ratio, summed over time with a limit: that their velocities
-are one (up to what a vehicle's turning makes of it) against that each has its own, as fast as they
-are seen to move. So rotors at rest say nothing, and two fans on a table stay two. The motion of the
-image that a turning camera makes is taken off where it is known.
+Evidence for a pair is a log likelihood ratio, summed over time up to a limit: of the hypothesis
+that both have one velocity (up to the differences that a turning vehicle causes), against the
+hypothesis that each has its own, about as fast as they are seen to move. So rotors at rest provide
+no evidence, and two fans on a table stay two. Motion of the image due to a turning camera is
+subtracted where it is known.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _NEVER_US = -(1 << 62)
 
 @dataclass(frozen=True)
 class VehicleParameters(Parameters):
-    """When rotors are taken for parts of one vehicle."""
+    """When rotors are grouped into one vehicle."""
 
     difference_px_s: float = parameter(
         5.0,
@@ -70,10 +71,10 @@ class VehicleParameters(Parameters):
 
 
 class RotorVelocity(NamedTuple):
-    """How a rotor moves.
+    """Velocity of a rotor's hub.
 
     Attributes:
-        id: its number.
+        id: the rotor's number.
         velocity: (2,) of the hub, px/s.
         covariance: (2, 2) of the velocity, (px/s)^2.
     """
@@ -84,7 +85,7 @@ class RotorVelocity(NamedTuple):
 
 
 class Vehicles:
-    """Groups of rotors over time, each with a number of its own.
+    """Groups rotors over time; each group keeps a number of its own.
 
     Args:
         parameters: when rotors are joined.
@@ -102,16 +103,16 @@ class Vehicles:
     def update(
         self, t_us: int, rotors: Sequence[RotorVelocity], camera: Sequence[float] = (0.0, 0.0)
     ) -> dict[int, int]:
-        """Take in the velocities of one moment.
+        """Update with the velocities of one moment.
 
         Args:
-            t_us: sensor time; a rotor that comes again at a time not after its last one counts as
-                seen, but its velocity is no evidence.
-            rotors: all that are seen; those with values that are not finite count as seen only.
+            t_us: sensor time in µs; a rotor whose last time is not before it counts as seen, but
+                its velocity is not used.
+            rotors: all rotors in view; those with values that are not finite only count as seen.
             camera: (2,) motion of the image, px/s.
 
         Returns:
-            The number of each rotor's vehicle; 0 for a rotor by itself.
+            The number of each rotor's vehicle by the rotor's number; 0 for a rotor in no group.
         """
         p = self.parameters
         is_changed = self._forget(t_us)
@@ -130,9 +131,9 @@ class Vehicles:
         return {rotor.id: self._groups.get(rotor.id, 0) for rotor in rotors}
 
     def _forget(self, t_us: int) -> bool:
-        """Drop rotors that were not seen for long; returns whether there were any.
+        """Drop rotors that have been unseen for long; returns whether there were any.
 
-        Those seen so much later are of a clock that was set back.
+        Rotors seen that much later are dropped too: the clock was set back.
         """
         is_kept = np.abs(self._seen_us - t_us) <= 1e6 * self.parameters.forget_s
         if is_kept.all():
@@ -145,7 +146,7 @@ class Vehicles:
         return True
 
     def _rows_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
-        """Rows of rotors in what is known of pairs; new ones get rows of their own."""
+        """Rows of rotors in the tables of pairs; new rotors get new rows."""
         new = [number for number in dict.fromkeys(numbers) if number not in self._known]
         if new:
             self._known += new
@@ -157,7 +158,7 @@ class Vehicles:
         return np.array([place[number] for number in numbers])
 
     def _number(self, components: Sequence[set[int]]) -> dict[int, int]:
-        """A number for each component: the one that most of its rotors had, or a new one."""
+        """Number each component: the number that most of its rotors had, or a new one."""
         numbers: dict[int, int] = {}
         for component in sorted(components, key=len, reverse=True):
             had = [self._groups[one] for one in sorted(component) if self._groups.get(one)]
@@ -171,13 +172,13 @@ class Vehicles:
 
 
 class VehicleObserver:
-    """Tells the vehicle of each rotor, and the normal of its disc.
+    """Adds the vehicle and the normal of the disc to the states of rotors.
 
     Args:
         parameters: when rotors are joined.
 
     Attributes:
-        intrinsics: of the camera; None where they are unknown, and no normals are told.
+        intrinsics: those of the camera; None if unknown, in which case no normals are given.
     """
 
     def __init__(self, parameters: VehicleParameters | None = None) -> None:
@@ -188,10 +189,10 @@ class VehicleObserver:
         self._normals: dict[int, DiscNormal] = {}
 
     def note(self, states: Sequence[RotorState], camera: Sequence[float] = (0.0, 0.0)) -> None:
-        """Take in the states of all rotors at the end of a window.
+        """Update with the states of all rotors at the end of a window.
 
         Args:
-            states: all of one time.
+            states: states of one time.
             camera: (2,) motion of the image, px/s.
         """
         if not states:
@@ -206,13 +207,13 @@ class VehicleObserver:
         candidates = {}
         for state in states:
             if self._groups[state.id]:
-                # An outline that is too slender tells no tilt.
+                # An outline that is too slender does not determine a tilt.
                 with suppress(ParameterError):
                     candidates[state.id] = disc_normals(state.ellipse, self.intrinsics)
         self._normals = self._chooser.update(self._groups, candidates)
 
     def completed(self, states: Sequence[RotorState]) -> list[RotorState]:
-        """The states with group and normal, as the last window had them."""
+        """The states with the group and normal of the last window."""
         return [self._completed(state) for state in states]
 
     def _completed(self, state: RotorState) -> RotorState:
@@ -226,18 +227,18 @@ class VehicleObserver:
 
 @njit(cache=True, nogil=True)
 def _weigh(pairs, rows, velocities, covariances, t_us, limits):
-    """Take in, in place, what the velocities of one moment say of pairs.
+    """Update the evidence of all pairs, in place, by the velocities of one moment.
 
     Args:
         pairs: (n, n) evidence and whether they are joined, and (n,) when rotors were last seen.
-        rows: (m,) rotors that are seen.
-        velocities, covariances: (m, 2) and (m, 2, 2) of them, px/s.
-        t_us: the moment.
-        limits: difference in px/s and as a share, correlation time in s, and evidence, as of
+        rows: (m,) rows of the rotors in view.
+        velocities, covariances: (m, 2) in px/s and (m, 2, 2) in (px/s)^2.
+        t_us: sensor time in µs.
+        limits: difference in px/s and as a share, correlation time in s, and evidence, see
             `VehicleParameters`.
 
     Returns:
-        Whether pairs were joined or parted.
+        Whether pairs were joined or separated.
     """
     evidence, joined, seen_us = pairs
     difference_px_s, difference_share, correlation_s, needed = limits
@@ -256,10 +257,10 @@ def _weigh(pairs, rows, velocities, covariances, t_us, limits):
                 difference_px_s,
                 difference_share,
             )
-            # One velocity that is far off is a mistake rather than a proof.
+            # A single velocity that is far off is an error rather than evidence.
             ratio = min(max(ratio, -needed), needed)
             gained = min(elapsed_s / correlation_s, 1.0) * ratio
-            # What was gained long ago must not outweigh for ever what is seen now.
+            # Old evidence must not outweigh new evidence forever.
             total = min(max(evidence[first, second] + gained, -2 * needed), 2 * needed)
             is_joined = total > needed or (joined[first, second] and total >= -needed)
             is_changed |= is_joined != joined[first, second]
@@ -272,7 +273,7 @@ def _weigh(pairs, rows, velocities, covariances, t_us, limits):
 
 @njit(cache=True, nogil=True)
 def _log_ratio(a, b, noise, difference_px_s, share):
-    """Log likelihood of one velocity over that of two; 0 where something is not finite.
+    """Log likelihood ratio of one velocity to two velocities; 0 if a value is not finite.
 
     Args:
         a, b: (2,) velocities, px/s.
@@ -280,7 +281,7 @@ def _log_ratio(a, b, noise, difference_px_s, share):
         difference_px_s, share: see `VehicleParameters`.
     """
     speed_square = 0.5 * (a[0] ** 2 + a[1] ** 2 + b[0] ** 2 + b[1] ** 2)
-    # A speed below what noise makes tells nothing of how fast they are.
+    # A speed that noise explains says nothing about how fast the rotors are.
     moved = max(speed_square - 0.5 * (noise[0, 0] + noise[1, 1]), 0.0)
     together = difference_px_s**2 + share**2 * moved
     off = a - b
@@ -290,9 +291,9 @@ def _log_ratio(a, b, noise, difference_px_s, share):
 
 @njit(cache=True, nogil=True)
 def _log_normal(value, noise, added):
-    """Log density, but for a constant, of (2,) under a covariance with so much more variance.
+    """Log density, up to a constant, of a value (2,) whose covariance is noise plus `added`.
 
-    Not a number where that is no covariance.
+    NaN if that is not positive definite.
     """
     xx, yy = noise[0, 0] + added, noise[1, 1] + added
     xy = 0.5 * (noise[0, 1] + noise[1, 0])

@@ -1,4 +1,4 @@
-"""Having fusion ready before the first window comes."""
+"""Preparing fusion before the first window arrives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["warm_up"]
 
 
 def warm_up(confidence: Callable[[RotorFeatures], float] = fading_confidence) -> None:
-    """Have all that fusing needs compiled and imported, before the first window comes."""
+    """Compile and import all that fusion needs, before the first window arrives."""
     bank = RotorBank(FilterParameters(), BankParameters(), confidence)
     first = RotorEstimate(
         id=0,

@@ -6,7 +6,17 @@ import pytest
 
 from evio_ros.fusion.confidence import RotorFeatures, fading_confidence
 
-SEEN = RotorFeatures(0.9, 0.0, 1000.0, 1.0, 0.01, 20, 0.0, 1.0, 1.0, 0.01, 500, 3, 60.0, 0.0)
+SEEN = RotorFeatures(
+    detector_confidence=0.9,
+    age_s=0.0,
+    rpm=1000.0,
+    rpm_std=1.0,
+    estimates=20,
+    gated=0.0,
+    rotation_distance=1.0,
+    hub_distance=1.0,
+    rate_walk=0.01,
+)
 
 
 def test_what_is_measured_is_as_sure_as_the_detector_says():

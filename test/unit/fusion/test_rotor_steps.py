@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from evio_ros.fusion.rotor_steps import PHASE, estimate_taken_in, innovations_of
+from evio_ros.fusion.rotor_steps import PHASE, innovations_of, updated_by_estimate
 
 
 @pytest.mark.parametrize("phase_variance", [1e-6, 4.0])
@@ -25,7 +25,7 @@ def test_innovations_for_a_power_of_jerk_are_those_of_the_filter(phase_variance)
     for jerk in jerks:
         noise = 100.0, 0.09, jerk, 0.04, 1e-6, 1.0
         told = speed[0], speed[1] + wander * jerk
-        taken_in = estimate_taken_in(
+        taken_in = updated_by_estimate(
             mean, covariance, (*times, lag_s), noise, told, values, variances
         )
         expected.append(taken_in[2])
