@@ -355,8 +355,7 @@ class RotorBank:
                 self.outcomes["beyond_limit"] += 1
 
     def _has_room(self, confidence: float) -> bool:
-        """Whether one more rotor can be tracked; a tentative one with less evidence is dropped for
-        it.
+        """Whether one more rotor can be tracked, in place of a tentative one if need be.
 
         So spurious rotors that fill the bank do not keep a real one out.
         """
@@ -387,8 +386,7 @@ class RotorBank:
         return identity
 
     def _give_up(self) -> None:
-        """Confirm rotors with enough evidence, and drop those that have been unseen for too
-        long."""
+        """Confirm rotors with enough evidence, and drop those unseen for too long."""
         assert self.t_us is not None
         kept = []
         for rotor in self._rotors:

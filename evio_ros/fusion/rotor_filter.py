@@ -261,8 +261,7 @@ class RotorFilter:
         return outcome
 
     def move_clock(self, by_us: int) -> None:
-        """Continue after the sensor's clock was set by `by_us`: the phase is unknown, all else
-        stays.
+        """Continue after the sensor's clock was set: the phase is unknown, all else stays.
 
         Older measurements are no longer accepted.
         """
@@ -394,8 +393,7 @@ class RotorFilter:
     def _after_unexplained(
         self, moment: _Moment, measured: RotorEstimate, offset: float
     ) -> _Moment:
-        """Handle an estimate beyond the gate: if it confirms the last rejected one, restart from
-        it.
+        """Handle an estimate beyond the gate: restart from it if the last rejected one agrees.
 
         A single one is rejected, and the rotor continues as predicted.
         """

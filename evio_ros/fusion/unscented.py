@@ -28,8 +28,7 @@ variance that must remain when all other elements are known: below, rounding dec
 
 @njit(cache=True, nogil=True)
 def _cholesky(covariance):
-    """Lower triangular square root (n, n) of a covariance; NaN where it is not positive
-    definite."""
+    """Lower triangular root (n, n) of a covariance; NaN where it is not positive definite."""
     n = len(covariance)
     root = np.zeros((n, n))
     for i in range(n):

@@ -1,9 +1,9 @@
-"""How many blades there are and where, from the angular harmonics of their edges.
+"""Number and angle of the blades, from the angular harmonics of their edges.
 
-Method: N equal blades leave only multiples of N among the angular orders; the number is the largest
-of which the multiples hold clearly more power than chance. Blades may be swept and tapered: their
-edges then lie at other angles on every ring, and the orders stay the same. The angle of a blade is
-read from the phases of order N, of both polarities.
+Method: N equal blades leave only multiples of N among the angular orders; the blade count is the
+largest number whose multiples hold clearly more power than expected by chance. Blades may be swept
+and tapered: their edges then lie at different angles on every ring, but the orders stay the same.
+The angle of a blade follows from the phases of order N of both polarities.
 """
 
 from __future__ import annotations
@@ -16,35 +16,36 @@ from numpy.typing import NDArray
 __all__ = ["blade_angle", "blade_count"]
 
 _LEAST_AGREEMENT = 0.65
-"""Least correlation of neighbouring rings for what turns to be blades: a texture
-has another pattern on every ring. Fitted to simulated recordings."""
+"""Minimum correlation of neighbouring rings for a pattern of blades: a texture has a different
+pattern on every ring. Fitted to simulated recordings."""
 _CORRELATION_STEPS = 64
-"""A turn is tried in four times as many steps for the shift that suits two rings best: 25 mrad."""
+"""The shift that aligns two rings best is searched in four times as many steps per turn: 25
+mrad."""
 _LEAST_POLARITY = 0.1
-"""A polarity whose edges have less than this share of the other's is not seen."""
+"""A polarity whose edges have less than this share of the other's counts as not seen."""
 _LEAST_SHARE = 0.4
-"""Least power on the multiples of a number of blades, 0 where chance has it and 1 for all: it tells
-blades from a single mark. Fitted to simulated recordings."""
+"""Minimum power on the multiples of a blade count, from 0 (as by chance) to 1 (all of it):
+separates blades from a single mark. Fitted to simulated recordings."""
 _LEAST_RING_POWER = 0.02
-"""Rings with less than this share of all power are not asked whether they show the same number of
-blades: their harmonics are mostly noise. Set by hand."""
+"""Rings with less than this share of the power need not agree in the blade count: their harmonics
+are mostly noise. Set by hand."""
 _NEARLY_BEST = 0.7
-"""The largest number counts whose share is at least this part of the best: the divisors of the true
-number have all of its multiples too. Fitted to simulated recordings."""
+"""The largest number is taken whose share is at least this fraction of the best: divisors of the
+true number also contain all of its multiples. Fitted to simulated recordings."""
 
 
 def blade_angle(pattern: NDArray[np.complex128], blades: int) -> float:
-    """Angle of the middle of one blade.
+    """Angle of the centre line of one blade.
 
-    One edge of a blade gives ON events and the other OFF events; the blade is the narrower of the
-    two gaps between them. Where only one polarity is seen, its edge stands for the blade.
+    One edge of a blade causes ON events and the other OFF events; the blade is the narrower of the
+    two gaps between them. If only one polarity is seen, the angle is that of its edge.
 
     Args:
         pattern: complex128 (2, orders + 1), harmonics sum of exp(-i k angle); OFF first.
-        blades: number of blades, at least 1; the harmonic of this order is read.
+        blades: number of blades, at least 1; the harmonic of this order is used.
 
     Returns:
-        Angle in (-pi / blades, pi / blades] or one blade pitch off it, in radians.
+        Angle in radians, in (-pi / blades, pi / blades] or up to one blade pitch outside it.
     """
     off, on = pattern[:, blades]
     pitch = 2 * math.pi / blades
@@ -59,12 +60,13 @@ def blade_angle(pattern: NDArray[np.complex128], blades: int) -> float:
 
 
 def blade_count(pattern: NDArray[np.complex128], maximum: int) -> int:
-    """Number of blades of a pattern from the angular orders that it holds.
+    """Number of blades of a pattern, from its angular orders.
 
-    N equal blades leave only multiples of N; unequal ones leave all orders but most power in the
-    multiples. The largest N whose multiples hold clearly more than chance gives them, 1 / N. Where
-    every ring agrees in N, each may have a phase of its own. Else the rings must look alike, as a
-    blade or mark reaches over several; what has another pattern on every ring is a texture.
+    N equal blades have power only at multiples of N; unequal ones at all orders, but mostly at
+    those multiples. N is the largest number whose multiples hold clearly more power than the 1 / N
+    expected by chance. If all rings agree in N, their phases may differ. Otherwise the rings must
+    be alike, as a blade or mark extends over several; a pattern that differs from ring to ring is a
+    texture.
 
     Args:
         pattern: complex128 (rings, 2, orders + 1), harmonics of the events' angles, OFF first;
@@ -72,8 +74,8 @@ def blade_count(pattern: NDArray[np.complex128], maximum: int) -> int:
         maximum: largest number considered.
 
     Returns:
-        Number of blades; 1 where no number of two or more stands out, 0 for a texture and where
-        nothing is seen.
+        Number of blades; 1 if no number of two or more stands out, 0 for a texture and if there is
+        no pattern.
     """
     noise = pattern[:, :, :1].real
     power = np.maximum(np.abs(pattern[:, :, 1:]) ** 2 - noise, 0.0)
@@ -96,13 +98,13 @@ def blade_count(pattern: NDArray[np.complex128], maximum: int) -> int:
 
 
 def _share_on_multiples(by_order: NDArray[np.float64], count: int) -> float:
-    """Power of (orders,) 1, 2, ... on the multiples of a count: 0 for chance, 1 for all."""
+    """Share of the power (orders,) on the multiples of a count: 0 as by chance, 1 for all."""
     share = by_order[count - 1 :: count].sum() / by_order.sum()
     return float((share - 1 / count) / (1 - 1 / count))
 
 
 def _ring_agreement(pattern: NDArray[np.complex128], power: NDArray[np.float64]) -> float:
-    """Correlation of neighbouring rings' patterns, 0 to 1, at the shift that suits each pair best.
+    """Correlation of neighbouring rings' patterns, 0 to 1, at the best shift of each pair.
 
     Args:
         pattern: see `blade_count`.

@@ -1,11 +1,11 @@
-"""The cyclic error of a rotor's phase: what repeats in every turn at the same angle.
+"""The cyclic error of a rotor's phase: the part that repeats in every turn at the same angle.
 
-A hub or shape that is not quite right, edges that smear, pixels that answer late and a lens that
-distorts make a pattern seem to run ahead and to lag behind within each turn, at the same angles in
-every turn. Encoders and interferometers know the same as cyclic error, and it is calibrated alike:
-over two turns the phase less the nearest parabola is a function of the angle, where the second turn
-repeats the first. What does not repeat is motion. The mean speed over whole turns is the same with
-it and without.
+Errors of hub and shape, smeared edges, pixel latency and lens distortion make a pattern seem to
+lead and lag within each turn, at the same angles in every turn. Encoders and interferometers have
+the same cyclic error, and it is calibrated in the same way: over two turns, the phase minus the
+best parabola over time is a function of the angle if the second turn repeats the first. What does
+not repeat is motion. The mean speed over whole turns is the same with the correction and without
+it.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ _Real = NDArray[np.float64]
 _TURN_RAD = 2 * math.pi
 _ANGLES = 64
 _ANGLE_RAD = np.arange(_ANGLES) * (_TURN_RAD / _ANGLES)
-"""The error is kept at so many angles; between them it is straight."""
+"""Number of angles at which the error is kept, with linear interpolation between them."""
 _FEWEST_A_TURN = 8
-"""A turn of fewer phases shows few orders; what turns so fast is measured over whole turns."""
+"""Minimum number of phases per turn: fewer show few orders, and so fast a rotor is measured over
+whole turns anyway."""
 _MOST_ORDERS, _PHASES_AN_ORDER = 5, 6
-"""Orders of the error beside which the motion of two turns is told: one for so many phases."""
+"""Maximum number of orders of the error fitted along with the motion of two turns, and phases
+needed for each."""
 _LEAST_REPEATED = 0.9
-"""Correlation of two turns from which what they show is an error that comes again: noise is then
-less than a third of it."""
+"""Minimum correlation of two turns for a repeating error: noise is then less than a third of it."""
 _TURNS_REMEMBERED = 10
-"""So many turns are averaged: views change."""
+"""Number of turns averaged: views change."""
 
 
 class CyclicError:
     """Learns the error of one rotor's phase over its angle.
 
     Attributes:
-        is_known: whether two turns have shown the same.
-        variance: of what is known, rad^2, as turns differ.
+        is_known: whether two turns have shown the same error.
+        variance: variance of the known error, rad^2, from the differences between turns.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class CyclicError:
         self._learned_phase = -math.inf
 
     def at(self, phase: float) -> float:
-        """By how much the pattern seems ahead at a phase, rad."""
+        """Angle by which the pattern seems to lead at a phase, rad."""
         if not self.is_known:
             return 0.0
         place = (phase % _TURN_RAD) * (_ANGLES / _TURN_RAD)
@@ -69,15 +70,15 @@ class CyclicError:
         return float(np.sqrt(np.mean(self._table**2)))
 
     def add(self, time_s: float, phase: float, is_wanted: bool) -> CyclicError | None:
-        """Take in a phase as it was measured, in order of time.
+        """Add a measured phase, in order of time.
 
         Args:
-            time_s: its time.
+            time_s: its time in s.
             phase: unwrapped, rad.
-            is_wanted: whether the error is to be learned now.
+            is_wanted: whether the error may be learned now.
 
         Returns:
-            What this changes in the error, where a turn has told something new.
+            The change of the error, if a turn has been evaluated and has repeated; else None.
         """
         measured = self._measured
         measured.append((time_s, phase))
@@ -91,12 +92,12 @@ class CyclicError:
         return self._learn()
 
     def interrupt(self) -> None:
-        """What is measured next does not go on from what was."""
+        """Start collecting anew: the next phase does not continue the last ones."""
         self._measured = deque()
         self._learned_phase = -math.inf
 
     def continued(self) -> CyclicError:
-        """The same error for a motion that begins anew."""
+        """A copy for a motion that starts anew."""
         other = copy.copy(self)
         other.interrupt()
         return other
@@ -122,14 +123,15 @@ class CyclicError:
 
 
 def _two_turns(times: _Real, phases: _Real) -> tuple[_Real, _Real]:
-    """What two turns of phases have that no parabola over time has.
+    """Phases of two turns without the best parabola over time.
 
     Args:
         times: in s.
         phases: unwrapped, in rad; they span two turns.
 
     Returns:
-        Angles (_ANGLES,), and the two turns at these, (2, _ANGLES), each of mean 0.
+        Angles (_ANGLES,), and the deviations of the two turns at these, (2, _ANGLES), each with
+        mean 0.
     """
     times = times - times.mean()
     trend = np.stack((np.ones(len(times)), times, times**2), axis=1)

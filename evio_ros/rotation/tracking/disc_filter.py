@@ -1,11 +1,10 @@
-"""Following a disc's centre and shape by the phase that its sectors show: a Kalman filter.
+"""Kalman filter of a disc's centre and shape, measured by the phases that its sectors show.
 
 Method: the state (shift x, y, shear 0, 1 and their rates) follows the white noise acceleration
 model (Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation,
-2001, section 6.2.2). Slices are taken in in information form (section 7.2 of the same): a slice
-gives score g and Fisher information J of the phase's offset and of the disc, see `likelihood`. With
-the phase known from the phase filter only up to a variance V, it is integrated out (Schur
-complement),
+2001, section 6.2.2). Updates are in information form (ibid., section 7.2): a slice gives the score
+g and the Fisher information J of the phase's offset and of the disc, see `likelihood`. The phase
+filter knows the phase with a variance V; it is integrated out (Schur complement),
 
     A = J_dd - J_dp J_pd / (J_pp + 1 / V),    b = g_d - J_dp (g_p + offset / V) / (J_pp + 1 / V)
 
@@ -34,31 +33,33 @@ _FIRST_SHIFT_PX = 2.0
 _FIRST_SHEAR = 0.1
 _FIRST_VELOCITY_PX_S = 50.0
 _FIRST_SHEAR_RATE = 0.3
-"""What may be wrong of a disc that was just found, as standard deviations in px, 1, px/s and 1/s.
-Fitted to simulated recordings."""
+"""Standard deviations of a disc that was just found, in px, 1, px/s and 1/s. Fitted to simulated
+recordings."""
 _FIRST_PASSAGE_PX = 1.0
 _FIRST_PASSAGE_SHEAR = 0.02
-"""How far a disc may have gone, or changed, when the next blade comes: more could not be told from
-the blades' own motion. Fitted to simulated recordings."""
+"""How far a disc may move, or change its shape, until the next blade passes: more could not be
+distinguished from the blades' own motion. Fitted to simulated recordings."""
 _LARGEST_ERROR = 0.01
-"""Shift in radii, or shear, beyond which pixels are mapped anew: a pixel at the rim of a disc of
-100 pixels' radius. To second order, which the score neglects, that is 1e-4 rad."""
+"""Shift in radii, or shear, beyond which pixels are mapped anew: a pixel at the rim of a disc with
+a radius of 100 pixels. Its second-order effect, which the score neglects, is 1e-4 rad."""
 
 _LEAST_VARIANCE = 1e-12
-"""No phase is known better than to a microradian, rad^2; 0 would divide."""
+"""Minimum variance of the phase in rad^2, that of a microradian; avoids a division by 0."""
 
 
 class DiscFilter:
-    """Position, velocity, shape and its change of a disc.
+    """Position and velocity, shape and rate of change of the shape of a disc.
 
-    The state is the difference of the true disc from `ellipse`, the one that pixels are mapped
-    with, in radii of the disc.
+    The state is the difference between the true disc and `ellipse`, with which pixels are mapped,
+    in radii of the disc.
 
     Args:
-        ellipse: first guess.
-        agility_px_s: process noise of the velocity, px/s in a second.
-        shear_agility: process noise of the change of shape, 1/s in a second.
-        passage_s: time from one blade to the next.
+        ellipse: initial disc.
+        agility_px_s: process noise of the velocity: standard deviation of its change in one second,
+            px/s.
+        shear_agility: process noise of the shear rate: standard deviation of its change in one
+            second, 1/s.
+        passage_s: time from one blade to the next in s.
 
     Attributes:
         ellipse: the disc that measurements refer to.
@@ -68,7 +69,7 @@ class DiscFilter:
         self, ellipse: Ellipse, agility_px_s: float, shear_agility: float, passage_s: float
     ) -> None:
         self.ellipse = ellipse
-        # From one blade to the next, the disc's motion can't be told from a change of speed.
+        # Between two blades, motion of the disc cannot be distinguished from a change of speed.
         calm = calm_share(passage_s)
         self._process_noise = agility_px_s * calm, shear_agility * calm
         covariance = np.zeros((2 * GEOMETRY, 2 * GEOMETRY))
@@ -88,25 +89,25 @@ class DiscFilter:
 
     @property
     def best_ellipse(self) -> Ellipse:
-        """The disc as it is believed to be now; its longer axis, the rotor's size, stays."""
+        """The current estimate of the disc; its longer axis, the rotor's size, stays."""
         now = deformed(self.ellipse, *self._state[:GEOMETRY].tolist())
         kept = self.ellipse.axes[0] / now.axes[0]
         return Ellipse(now.center, (now.axes[0] * kept, now.axes[1] * kept), now.tilt_rad)
 
     def ellipse_before(self, seconds: float) -> Ellipse:
-        """The same where it was some time ago; its shape stays."""
+        """The same, moved back to where it was some time ago; its shape stays."""
         now = self.best_ellipse
         x, y = np.subtract(now.center, np.multiply(self.velocity_px_s, seconds))
         return Ellipse((float(x), float(y)), now.axes, now.tilt_rad)
 
     @property
     def velocity_px_s(self) -> tuple[float, float]:
-        """Motion of the centre in pixels a second."""
+        """Velocity of the centre in px/s."""
         return _times(_to_image(self.ellipse), *self._state[4:6].tolist())
 
     @property
     def center_std_px(self) -> tuple[float, float]:
-        """Standard deviations of the centre's x and y in pixels."""
+        """Standard deviations of the centre's x and y in px."""
         (xx, xy), (_, yy) = self._covariance[:2, :2].tolist()
         x, y = (
             math.sqrt(max(a * a * xx + 2 * a * b * xy + b * b * yy, 0.0))
@@ -115,29 +116,30 @@ class DiscFilter:
         return x, y
 
     def phase_given(self, score: Score) -> tuple[float, float]:
-        """What slices say of the phase, for the disc as it is believed to be.
+        """Phase that slices show, given the current estimate of the disc.
 
         Returns:
-            The offset beyond that with which the slices were measured, in radians, and its variance
-            from the disc alone; both infinite where the slices say nothing.
+            The offset beyond the one with which the slices were compared, in radians, and the part
+            of its variance that is due to the disc; both infinite if the slices carry no
+            information.
         """
         return _phase_given(self._state, self._covariance, score.gradient, score.information)
 
     def predict(self, seconds: float) -> None:
-        """Let time pass."""
+        """Predict by some time."""
         _predict(self._state, self._covariance, self._noise_power, seconds)
 
     def update(
         self, score: Score, offset_rad: float, offset_variance: float, over_dispersion: float
     ) -> None:
-        """Take in slices.
+        """Update with slices.
 
         Args:
-            score: of slices that were measured with `ellipse`.
-            offset_rad: of the phase filter's phase from that with which the slices were measured.
+            score: score of slices that were counted with `ellipse`.
+            offset_rad: phase filter's phase minus the phase with which the slices were compared.
             offset_variance: its variance, to which `_LEAST_VARIANCE` is added.
-            over_dispersion: how much larger the variance of sectors' phases is than events alone
-                explain.
+            over_dispersion: factor by which the variance of the sectors' phases exceeds what the
+                number of events explains.
         """
         _update(
             self._state,
@@ -150,10 +152,10 @@ class DiscFilter:
         )
 
     def remap(self) -> bool:
-        """Move `ellipse` to where the disc is believed to be, if it has left it.
+        """Move `ellipse` to the current estimate of the disc if that is too far away.
 
         Returns:
-            True where the disc was farther off than a straight line describes well.
+            True if it was moved: the difference was too large for the linear approximation.
         """
         if max(map(abs, self._state[:GEOMETRY].tolist())) <= _LARGEST_ERROR:
             return False
@@ -163,7 +165,7 @@ class DiscFilter:
         return True
 
     def _in_radii(self, deviation_px: float) -> _Real:
-        """Covariance (2, 2) in radii of a place known to so many pixels in each direction."""
+        """Covariance (2, 2) in radii of a position with this deviation in each direction."""
         tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes
         to_disc = np.array(_stretch(tilt, 1 / a, 1 / b))
         return deviation_px**2 * (to_disc @ to_disc.T)
@@ -189,7 +191,7 @@ def _phase_given(state, covariance, gradient, information):
 
 @njit(cache=True, nogil=True)
 def _predict(state, covariance, noise_power, dt):
-    """Let dt seconds pass with white acceleration of some power (4, 4)."""
+    """Predict by dt seconds with white acceleration of power (4, 4), in place."""
     for i in range(GEOMETRY):
         state[i] += dt * state[i + GEOMETRY]
     for i in range(GEOMETRY):
@@ -208,9 +210,9 @@ def _predict(state, covariance, noise_power, dt):
 
 @njit(cache=True, nogil=True)
 def _update(state, covariance, gradient, information, over_dispersion, offset, offset_variance):
-    """Take in score (5,) and information (5, 5), with the phase's offset and its variance."""
+    """Update by score (5,) and information (5, 5), given the phase's offset and its variance."""
     gradient, information = gradient / over_dispersion, information / over_dispersion
-    # The phase is not known for sure: integrate it out.
+    # Integrate the uncertain phase out.
     phase = information[0, 0] + 1.0 / offset_variance
     phase_score = gradient[0] + offset / offset_variance
     inner = np.empty((GEOMETRY, GEOMETRY))
@@ -224,8 +226,8 @@ def _update(state, covariance, gradient, information, over_dispersion, offset, o
     for i in range(GEOMETRY):
         for j in range(GEOMETRY):
             score[i] -= inner[i, j] * state[j]
-    # Covariance after the measurement, in information form: P - P H' (I + A P)^-1 A H P. Loops, as
-    # numba compiles its linear algebra for many seconds.
+    # Covariance after the update, in information form: P - P H' (I + A P)^-1 A H P. Written as
+    # loops, because numba takes many seconds to compile its linear algebra.
     prior_score = np.empty(GEOMETRY)
     system = np.eye(GEOMETRY)
     for i in range(GEOMETRY):
@@ -254,7 +256,7 @@ def _update(state, covariance, gradient, information, over_dispersion, offset, o
 
 @njit(cache=True, nogil=True)
 def _solve(system, right):
-    """Make `right` (n, m) the solution of system (n, n) x = right, by elimination with pivots."""
+    """Replace `right` (n, m) by the solution of system (n, n) x = right: Gaussian elimination."""
     size = len(system)
     for i in range(size):
         pivot = i
@@ -279,7 +281,7 @@ def _solve(system, right):
 
 
 def deformed(ellipse: Ellipse, x: float, y: float, shear_0: float, shear_1: float) -> Ellipse:
-    """The ellipse whose disc is displaced by (x, y) radii and stretched by the exp of a shear."""
+    """The ellipse of a disc displaced by (x, y) radii and deformed by a symmetric shear."""
     (xx, xy), (_, yy) = to_image = _to_image(ellipse)
     shift_x, shift_y = _times(to_image, x, y)
     stretched = (
@@ -292,9 +294,9 @@ def deformed(ellipse: Ellipse, x: float, y: float, shear_0: float, shear_1: floa
 
 
 def _axes_of(matrix: _Matrix) -> tuple[float, tuple[float, float]]:
-    """Direction of the longer axis, and both semi-axes, of a matrix's image of the unit circle.
+    """Tilt and semi-axes of the ellipse that a matrix maps the unit circle to.
 
-    Any matrix is a rotation with a scale plus a reflection with a scale.
+    Any (2, 2) matrix is a scaled rotation plus a scaled reflection.
     """
     (xx, xy), (yx, yy) = matrix
     rotation = 0.5 * (xx + yy), 0.5 * (yx - xy)

@@ -1,12 +1,12 @@
-"""From the pixels of a rotor's disc to rings and angles on it, and how a pixel's code holds them.
+"""Mapping the pixels of a rotor's disc to rings and angles, and the layout of a pixel's code.
 
-A pixel's code is one int32. Negative codes mean that no rotor reads the pixel, see `FREE`,
-`SHARED`, `UNUSED` and `OUTSIDE`. The others are, from the upper bits to the lower ones,
+A pixel's code is one int32. Negative codes are pixels that no rotor uses, see `FREE`, `SHARED`,
+`UNUSED` and `OUTSIDE`. The others consist of, from the upper bits to the lower ones,
 
     slot of the rotor | ring, RING_BITS | angle, ANGLE_BITS
 
-with the angle in 1 / ANGLE_STEPS of a turn, so that it wraps as whole numbers do. In the map of a
-single disc the slot is 0.
+with the angle in units of 1 / ANGLE_STEPS of a turn, so that it wraps like an integer. In the map
+of a single disc the slot is 0.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ __all__ = [
 ]
 
 ANGLE_BITS = 16
-"""Bits of the angle: 1e-4 rad, far below what a pixel takes up on any sensor's disc."""
+"""Bits of the angle: 1e-4 rad, far less than the angle that a pixel spans on any sensor's disc."""
 _RING_BITS = 4
 SLOT_SHIFT = ANGLE_BITS + _RING_BITS
-"""Bits below the slot."""
+"""Number of bits below the slot."""
 MOST_RINGS = 1 << _RING_BITS
-"""Rings that a code has room for."""
+"""Number of rings that a code can distinguish."""
 ANGLE_STEPS = 1 << ANGLE_BITS
-"""A turn in the units of a code's angle."""
+"""A turn in units of a code's angle."""
 ANGLE_MASK = ANGLE_STEPS - 1
 
 FREE = -1
-"""Code of a pixel without rotor."""
+"""Code of a pixel that belongs to no rotor."""
 SHARED = -2
-"""Code of a pixel where discs overlap: its events tell of neither rotor."""
+"""Code of a pixel where discs overlap: its events are used for neither rotor."""
 UNUSED = -3
-"""Code of a pixel at the hub or just outside the rim: the rotor's, but nothing is learned of it."""
+"""Code of a pixel at the hub or just outside the rim: it belongs to the rotor but is not used."""
 OUTSIDE = -4
-"""Code of a pixel that does not belong to the disc of a map."""
+"""Code of a pixel of a map's box that does not belong to the disc."""
 
 _MARGIN = 0.15
-"""Width of the unused rim in radii of the disc: events of blades' tips fall there as long as the
-disc is not yet well known. Fitted to simulated recordings."""
+"""Width of the unused margin around the rim, in radii of the disc: events of the blades' tips fall
+there while the disc is not yet well known. Fitted to simulated recordings."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscMap:
-    """Table from the pixels of a disc's bounding box to ring and angle on the disc.
+    """Look-up table from the pixels of a disc's bounding box to ring and angle on the disc.
 
     Attributes:
         x0, y0: upper left pixel of the box.
-        codes: int32 (rows, columns); `OUTSIDE` off the disc, `UNUSED` at the hub and the rim, else
-            the code of ring and angle of the pixel's centre.
+        codes: int32 (rows, columns); `OUTSIDE` outside the disc, `UNUSED` at the hub and the rim,
+            else ring and angle of the pixel's centre.
         rings: number of rings, counted from the hub.
     """
 
@@ -79,12 +79,13 @@ class DiscMap:
     def of(
         cls, ellipse: Ellipse, size: SensorSize, rings: int, hub_radius: float, rim_radius: float
     ) -> DiscMap:
-        """Make the table; used are pixels with hub_radius <= radius <= rim_radius on the disc.
+        """Make the table; pixels with hub_radius <= radius <= rim_radius on the disc are used.
 
         Args:
             ellipse: the disc.
-            size: geometry of the sensor; of a disc that reaches beyond it, the part inside is kept.
-            rings: number of rings, at most `MOST_RINGS`; pixels beyond the rim are of the last.
+            size: geometry of the sensor; the table is clipped to it.
+            rings: number of rings, at most `MOST_RINGS`; pixels beyond the rim belong to the last
+                one.
             hub_radius, rim_radius: in radii of the disc.
         """
         half_width, half_height = ellipse.scaled(rim_radius + _MARGIN).half_extent()
@@ -105,7 +106,7 @@ class DiscMap:
 
 
 def ring_radii(rings: int, hub_radius: float) -> NDArray[np.float64]:
-    """(rings,) middle radius of each ring; rings are equally wide from the hub to the rim at 1."""
+    """Mean radius of each ring, (rings,); rings are equally wide from the hub to the rim at 1."""
     return hub_radius + (1.0 - hub_radius) * (np.arange(rings) + 0.5) / rings
 
 

@@ -1,12 +1,12 @@
 """The log likelihood of slices under a template: matched filter, score and Fisher information.
 
-The matched filter is the phase discriminator: the log likelihood of Poisson events,
-sum(counts * log_density moved ahead), for every offset within half a blade's pitch, see `template`
-for the source. With the phase that was expected, of variance V, an offset x has the log prior
-of -x^2 / (2 V); one that is much better without it is a manoeuvre. Between bins the vertex of a
-parabola is taken.
+The matched filter is the phase discriminator: the log likelihood of Poisson events, sum(counts *
+log_density moved ahead), for every offset within half a blade's pitch, see `template` for the
+source. Given the expected phase with variance V, an offset x has the log prior -x^2 / (2 V); an
+offset that is much more likely without the prior is a manoeuvre. Between bins, the vertex of a
+parabola is used.
 
-About that offset, score and information tell the phase and the disc's place and shape apart:
+About that offset, score and information separate the phase from the disc's position and shape:
 maximum likelihood to second order (Kay, Fundamentals of Statistical Signal Processing: Estimation
 Theory, 1993, chapters 3 and 7). With the template's density f over the derotated angle a, n events
 of sector j at the angles a_i and a lag u_j of the pattern there, the log likelihood of the angles
@@ -20,13 +20,13 @@ and with the slope s = f' / f and its mean S_j over what the sector sees, weight
     information  I_j = sum_i s(a_i - u_j)^2 - n S_j^2
 
 The lag is linear in five unknowns, u_j = d_j . (offset, shift x, shift y, shear 0, shear 1), so
-that score and information of these are the sums of g_j d_j and of I_j d_j d_j'. Their inverse is
-the Cramer-Rao bound. A sector may be hidden, dark or have few pixels: as the likelihood is that of
-the angles given n, how much a sector sees does not matter.
+that score and information of these are the sums of g_j d_j and of I_j d_j d_j'. The inverse of the
+information is the Cramer-Rao bound. A sector may be hidden, dark or have few pixels: the likelihood
+is conditional on n, so it does not matter how much a sector sees.
 
-On the disc (radius 1), with the centre wrong by (ex, ey) and the shape by the symmetric shear
-[[s0, s1], [s1, -s0]], the angle a of a point at radius r is taken too small by
-(ex sin a - ey cos a) / r + s0 sin 2a - s1 cos 2a, and there the pattern seems to lag by as much.
+On the disc (radius 1), with the centre wrong by (ex, ey) and the shape by the symmetric shear [[s0,
+s1], [s1, -s0]], the angle a of a point at radius r is too small by (ex sin a - ey cos a) / r + s0
+sin 2a - s1 cos 2a, and the pattern seems to lag there by as much.
 """
 
 from __future__ import annotations
@@ -62,45 +62,46 @@ __all__ = [
 _Real = NDArray[np.float64]
 
 _MANOEUVRE_GAIN = 15.0
-"""Log likelihood by which an offset must be better than the one near the expected phase to be
-believed: e^15 outweighs the hundred offsets that are tried, and templates that are not quite right.
-Fitted to simulated recordings."""
+"""Log likelihood by which an offset must exceed the one near the expected phase to be accepted:
+e^15 outweighs the hundred offsets tried, and errors of the template. Fitted to simulated
+recordings."""
 
 GEOMETRY = 4
-"""Unknowns of the disc: shift (x, y) in radii and shear [[s0, s1], [s1, -s0]] of its shape."""
+"""Number of unknowns of the disc: shift (x, y) in radii and shear [[s0, s1], [s1, -s0]]."""
 LARGEST_STEP_RAD = 4 * BIN_RAD
-"""Offsets beyond the matched filter's that are larger than this are not believed: the score is
-taken as linear, which blades' edges are for a few bins."""
+"""Corrections of the matched filter's offset that are larger than this are rejected: the score is
+assumed to be linear, which holds for a few bins at blades' edges."""
 _PLACE_ERROR_PX = 0.05
-"""Standard deviation of a sector's place that does not go away with the number of events: pixels
-are discrete, and a sector sees few edges. Fitted to simulated recordings."""
+"""Standard deviation of a sector's position that does not average out with more events: pixels are
+discrete, and a sector sees few edges. Fitted to simulated recordings."""
 _TEMPLATE_ERROR = 0.1
-"""Relative error of the score that the template leads to expect in a sector that an edge cuts.
-Fitted to simulated recordings."""
-_LEAST_DENSITY = 0.02
-"""Least that is expected in a sector, over the mean; a smoothed template may fall below 0. Fitted
+"""Relative error of the score expected from the template in a sector that an edge crosses. Fitted
 to simulated recordings."""
+_LEAST_DENSITY = 0.02
+"""Minimum expected density in a sector, relative to the mean; a smoothed template may fall below 0.
+Fitted to simulated recordings."""
 _SHORT_RAD = 0.01
-"""A sector's means over a slice's time are taken in its middle where a rotor turns by less: half a
-bin, over which tables are straight, and a smaller divisor would make much of rounding."""
+"""If a rotor turns by less than this in a slice, a sector's means are evaluated at the middle of
+the slice: this is half a bin, over which tables are linear, and dividing by less would amplify
+rounding errors."""
 _MIDDLE_RAD = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS)
 _LAG = np.stack(
     (-np.sin(_MIDDLE_RAD), np.cos(_MIDDLE_RAD), -np.sin(2 * _MIDDLE_RAD), np.cos(2 * _MIDDLE_RAD)),
     axis=1,
 )
-"""By how much the pattern lags in each sector for a shift x, y at radius 1 and a shear 0, 1."""
+"""Lag of the pattern in each sector for a unit of shift x, y at radius 1 and of shear 0, 1."""
 
 _LEAST_FREEDOM = 4
-"""Sectors beyond the number of unknowns that must be seen for their scatter to mean anything."""
+"""Number of sectors beyond the number of unknowns that must be seen to evaluate their scatter."""
 
 
 class Match(NamedTuple):
-    """Where the likelihood is greatest.
+    """The offset of the greatest likelihood.
 
     Attributes:
-        offset_rad: angle by which the rotor is ahead of the expected phase.
-        gain: log likelihood there, over that of events that show no pattern at all.
-        is_manoeuvre: whether the rotor has left the expected motion.
+        offset_rad: angle by which the rotor leads the expected phase.
+        gain: log likelihood there, relative to that of no pattern.
+        is_manoeuvre: whether the rotor has departed from the expected motion.
     """
 
     offset_rad: float
@@ -111,30 +112,30 @@ class Match(NamedTuple):
 def match_template(
     folded: NDArray[np.int32], tables: TemplateTables, blades: int, expected_variance: float
 ) -> Match:
-    """Find the offset within half a blade's pitch.
+    """Find the most likely offset within half a blade pitch.
 
     Args:
         folded: int32 (rings, 2, ANGLE_BINS) of `fold_sectors`.
-        tables: of the template.
-        blades: number of blades; beyond half their pitch, another blade is matched.
-        expected_variance: of the expected phase, rad^2.
+        tables: tables of the template.
+        blades: number of blades; beyond half their pitch, another blade would match.
+        expected_variance: variance of the expected phase, rad^2.
     """
     reach = ANGLE_BINS // (2 * max(blades, 2))
     return Match(*_best_offset(folded, tables.log_density, reach, expected_variance))
 
 
 class Score(NamedTuple):
-    """Log likelihood of slices around an offset, to second order.
+    """Log likelihood of slices about an offset, to second order.
 
-    With u = (offset beyond the given one, shift x, shift y, shear 0, shear 1) it is
-    gradient . u - u . information . u / 2.
+    For u = (correction of the offset, shift x, shift y, shear 0, shear 1) it is gradient . u - u .
+    information . u / 2.
 
     Attributes:
         gradient: (5,), the score.
         information: (5, 5), the Fisher information.
-        scatter: sum over the sectors of their own score squared over its variance.
-        sectors: number of sectors of rings that saw the pattern.
-        explained: how much of the scatter the best place and shape explain.
+        scatter: sum over the sectors of the squared score over its variance.
+        sectors: number of sectors, over all rings, that saw the pattern.
+        explained: part of the scatter that the best position and shape explain.
     """
 
     gradient: _Real
@@ -144,7 +145,7 @@ class Score(NamedTuple):
     explained: float
 
     def over_dispersion(self) -> float | None:
-        """Scatter of the sectors about the best place and shape, over what events explain."""
+        """Scatter of the sectors about the best disc over what events explain; None for too few."""
         freedom = self.sectors - len(self.gradient)
         if freedom < _LEAST_FREEDOM:
             return None
@@ -154,14 +155,14 @@ class Score(NamedTuple):
 def score_of(
     slices: CoherentSlices, template: Template, offset_rad: float, pixel_rad: float
 ) -> Score:
-    """Compare every sector and ring of slices with the template.
+    """Score and information of slices, over all sectors and rings.
 
     Args:
-        slices: one rotor's. Where it turned in the negative sense, bright and dark edges of the
-            template change places.
-        template: the rotor's.
-        offset_rad: angle by which the rotor is about ahead.
-        pixel_rad: angle that a pixel takes up at the rim.
+        slices: slices of one rotor. If it turned in the negative sense, polarities of the template
+            are exchanged.
+        template: the rotor's template.
+        offset_rad: angle by which the rotor approximately leads, see `match_template`.
+        pixel_rad: angle that a pixel spans at the rim.
     """
     return Score(
         *_compare(
@@ -177,7 +178,7 @@ def score_of(
 
 @njit(cache=True, nogil=True)
 def _best_offset(counts, log_density, reach, expected_variance):
-    """Offset in rad, log likelihood in its bin, whether it is a manoeuvre."""
+    """Offset in rad, log likelihood in its bin, and whether it is a manoeuvre."""
     likelihood = _likelihoods(counts, log_density, reach + 1)
     best, is_manoeuvre = _best_bin(likelihood, reach, expected_variance + BIN_RAD**2)
     middle = best + reach + 1
@@ -191,14 +192,14 @@ def _likelihoods(counts, log_density, reach):
     rings, polarities, bins = counts.shape
     offsets = 2 * reach + 1
     likelihood = np.zeros(offsets, np.float32)
-    # Back to front, so that the offsets of a bin are one straight run.
+    # Reversed, so that the offsets of a bin are contiguous.
     backwards = np.empty(bins + offsets, np.float32)
     for ring in range(rings):
         for polarity in range(polarities):
             row = counts[ring, polarity]
             for i in range(bins + offsets):
                 backwards[i] = log_density[ring, polarity, (bins - 1 + reach - i) & (bins - 1)]
-            # Four bins at a time: the sums are written back a quarter as often.
+            # Four bins at a time, so that the sums are written back a quarter as often.
             for i in range(0, bins, 4):
                 a, b = np.float32(row[i]), np.float32(row[i + 1])
                 c, d = np.float32(row[i + 2]), np.float32(row[i + 3])
@@ -213,7 +214,7 @@ def _likelihoods(counts, log_density, reach):
 
 @njit(cache=True, nogil=True)
 def _best_bin(likelihood, reach, variance):
-    """The bin within reach that fits best, near the expected one; or, if it left that, anywhere."""
+    """The most likely bin under the prior; or, for a manoeuvre, without it."""
     middle = len(likelihood) // 2
     near, anywhere = -reach, -reach
     best_expected = -math.inf
@@ -231,18 +232,18 @@ def _best_bin(likelihood, reach, variance):
 
 @njit(cache=True, nogil=True)
 def vertex(before: float, here: float, after: float) -> float:
-    """Place of the vertex of the parabola through three values, from the middle one, in steps."""
+    """Position of the vertex of a parabola through three values, in steps from the middle one."""
     bend = before - 2 * here + after
     return min(max(0.5 * (before - after) / bend, -0.5), 0.5) if bend < 0 else 0.0
 
 
 @njit(cache=True, nogil=True)
 def _sector_means(integral, second_integral, start, turned, means):
-    """Means of a function, of which two integrals are given, over every sector and a slice's time.
+    """Means of a function over every sector and a slice's time, from the function's two integrals.
 
     Args:
         integral, second_integral: (ANGLE_BINS,) of a function of the angle in the turning frame.
-        start, turned: the frame's angle at first, and by how much it grows.
+        start, turned: the frame's angle at the start of the slice, and its growth over the slice.
         means: (SECTORS,), set.
     """
     width = 2 * math.pi / SECTORS
@@ -256,9 +257,9 @@ def _sector_means(integral, second_integral, start, turned, means):
 
 @njit(cache=True, nogil=True)
 def _steps(table, angle, factor, total):
-    """Add to each sector a factor times the growth of a periodic table over it.
+    """Add to each sector a factor times the difference of a periodic table over the sector.
 
-    Sectors begin at `angle`; between bins the table is straight.
+    The first sector begins at `angle`; between bins the table is linear.
     """
     place = angle / BIN_RAD
     whole = math.floor(place)
@@ -274,7 +275,7 @@ def _steps(table, angle, factor, total):
 
 @njit(cache=True, nogil=True)
 def _expected_slopes(tables, ring, swapped, start, turned, means, expected):
-    """Set the mean slope that each polarity and sector should see, (2, SECTORS)."""
+    """Set the expected mean slope of each polarity and sector, (2, SECTORS)."""
     density, steep = means
     for seen in range(2):
         of = ring, seen ^ swapped
@@ -291,7 +292,7 @@ def _expected_slopes(tables, ring, swapped, start, turned, means, expected):
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _moments(counts, slope):
-    """Number of events, and sums of their slope and of its square."""
+    """Number of events, sum of their slopes, and sum of the squared slopes."""
     total, first, second = 0, np.float32(0.0), np.float32(0.0)
     for i in range(len(counts)):
         weighted = np.float32(counts[i]) * slope[i]
@@ -307,9 +308,9 @@ def _compare(counts, tables, radii, response, place_error, motion):
 
     Args:
         counts, tables, radii, response: see `CoherentSlices` and `Template`.
-        place_error: standard deviation of a sector's place at the rim, rad.
-        motion: angle by which the rotor is ahead, phase with which the slices were counted, and by
-            how much it grew.
+        place_error: standard deviation of a sector's position at the rim, rad.
+        motion: angle by which the rotor leads, phase with which the slices were counted, and its
+            growth over the slices.
     """
     offset, start, turned = motion
     gradient, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
@@ -336,7 +337,7 @@ def _compare(counts, tables, radii, response, place_error, motion):
                 doubt += (_TEMPLATE_ERROR * events * usual) ** 2
             if own == 0.0:
                 continue
-            # The edges in one sector are few and pixels discrete: no sector is known without end.
+            # A sector has few edges, and pixels are discrete: its information is bounded.
             doubt += (place_error / radii[ring] * own) ** 2
             trust = own / (own + doubt)
             own_score, own = own_score * trust, own * trust
@@ -356,12 +357,12 @@ def _compare(counts, tables, radii, response, place_error, motion):
 
 @njit(cache=True, nogil=True)
 def _explained(score, information):
-    """Squared score over its variance that the best place and shape explain."""
-    # A touch of prior keeps the solution finite where some sectors saw nothing.
+    """Part of the scatter that the best position and shape explain."""
+    # A weak prior keeps the solution finite if some sectors saw nothing.
     rest, left, explained = information.copy(), score.copy(), 0.0
     for i in range(len(score)):
         rest[i, i] += 1e-6 * rest[i, i] + 1e-9
-    # Unknowns are eliminated one after the other.
+    # Eliminate the unknowns one after the other.
     for i in range(len(score)):
         explained += left[i] ** 2 / rest[i, i]
         for j in range(i + 1, len(score)):

@@ -1,11 +1,10 @@
-"""How wrong the latest speeds turned out to be, once the phases after them were known.
+"""Errors of the latest speeds, observed once the phases after them are known.
 
-A filter knows the phases until now; a smoother knows those that came after as well, and is better
-by much. What a speed of the past differs from the smoothed one is its error as seen in the rotor's
-own residuals: with the correlation of neighbouring phases, with what comes again at the angles at
-which slices happen to end, with the unrest of the motor and for the length of window that is asked
-for. None of this has to be modelled. Errors that last longer than the smoother's memory are not
-seen.
+A filter knows the phases up to now; a smoother also knows the later ones and is much more precise.
+The difference between a past speed and its smoothed value shows the error in the rotor's own
+residuals: including the correlation of neighbouring phases, errors that repeat at the angles at
+which slices happen to end, and the unsteadiness of the motor, and for the window length in use.
+None of this has to be modelled. Errors that last longer than the smoother's memory are not seen.
 
 Method: a Kalman filter of the measured phases with the process noise of the selected model, and
 fixed-interval smoothing by the adjoint recursion of Bryson and Frazier as modified by Bierman
@@ -36,22 +35,22 @@ __all__ = ["ObservedErrors"]
 _Real = NDArray[np.float64]
 
 _LATER_S = 0.1
-"""A speed is judged when phases are known for so long after it, the memory of the calmest filter.
-Set by hand: half as long again or twice as long judges no better, and later."""
+"""A speed is evaluated when phases are known for this long after it, the memory of the calmest
+filter. Set by hand: 1.5 and 2 times as long give no better results, and later."""
 _TOGETHER_S = 0.05
-"""Speeds are judged together once the first of them has waited for so long: smoothing takes a pass
-over all phases since."""
+"""Speeds are evaluated together once the first of them has waited for this long, because smoothing
+takes a pass over all phases since then."""
 _REMEMBERED_S = 0.5
 """Time constant of the average."""
 _LARGEST_ERROR = 3.0
-"""An error counts for no more standard deviations than this."""
+"""Errors are limited to this many standard deviations."""
 _NORMAL_MEAN = math.sqrt(2 / math.pi)
-"""Mean size of an error over its standard deviation where it is normally distributed."""
+"""Mean absolute value of a normally distributed error over its standard deviation."""
 _LONGEST_STEP_S = 0.1
-"""A speed stands for the time since the one before, but for no more than this."""
+"""A speed is weighted by the time since the last one, but by no more than this."""
 _FIRST_SPEED_SHARE, _SLOWEST_RAD_S = 0.05, 1.0
-"""Standard deviation of the speed of the first phase as a share of it, that of the acceleration
-being the speed in a second; slower rotors count as turning with this."""
+"""Initial standard deviation of the speed as a share of it (that of the acceleration is the speed
+per second), and the minimum speed used for both."""
 _FIRST_CAPACITY = 128
 
 _LOG = np.dtype(
@@ -68,12 +67,12 @@ its variance."""
 
 
 class _Window(NamedTuple):
-    """A mean speed that is to be judged.
+    """A mean speed that waits for its evaluation.
 
     Attributes:
         start_s, end_s: times of its window.
-        start, end: phases at these, rad.
-        variance: expected of their difference, rad^2.
+        start, end: phases at these times, rad.
+        variance: expected variance of their difference, rad^2.
     """
 
     start_s: float
@@ -84,10 +83,10 @@ class _Window(NamedTuple):
 
 
 class ObservedErrors:
-    """Judges the mean speeds of one rotor by the phases that come after them.
+    """Evaluates the mean speeds of one rotor by the phases that follow them.
 
     Attributes:
-        known_s: for how long errors were observed, with exponential forgetting.
+        known_s: time over which errors were observed, with exponential forgetting, s.
     """
 
     def __init__(self) -> None:
@@ -103,18 +102,18 @@ class ObservedErrors:
 
     @property
     def ratio(self) -> float:
-        """Variance of the errors over what was expected of it; 0 before any were observed."""
+        """Variance of the errors over its expectation; 0 before any were observed."""
         return (self._size / _NORMAL_MEAN) ** 2
 
     def add_phase(
         self, time_s: float, phase: float, variance: float, speed: float, jerk_power: float
     ) -> None:
-        """Take in a phase that was measured, in order of time.
+        """Add a measured phase, in order of time.
 
         Args:
-            time_s: its time.
-            phase, variance: in rad and rad^2.
-            speed: of the rotor, rad/s.
+            time_s: its time in s.
+            phase, variance: unwrapped phase in rad and its variance in rad^2.
+            speed: speed of the rotor, rad/s.
             jerk_power: process noise of the selected model, (rad/s^3)^2 s.
         """
         if not self._count:
@@ -132,12 +131,12 @@ class ObservedErrors:
         self._count += 1
 
     def add_window(self, end_s: float, window: WindowMotion, expected: float) -> None:
-        """Take in the mean speed of a window that was just reported.
+        """Add the mean speed of a window that was just reported.
 
         Args:
-            end_s: its end.
-            window: what the phase filter says of it.
-            expected: variance that is expected of it, (rad/s)^2.
+            end_s: end of the window in s.
+            window: the phase filter's result for it.
+            expected: expected variance of its mean speed, (rad/s)^2.
         """
         length_s = 1e-6 * window.length_us
         advance = window.speed * length_s
@@ -158,10 +157,10 @@ class ObservedErrors:
             self._judge(known_s - _LATER_S)
 
     def correct_phases(self, error: Callable[[float], float]) -> None:
-        """Take an error that has become known off all phases.
+        """Subtract a newly learned error from all phases.
 
         Args:
-            error: of a phase, by that phase.
+            error: error of a phase as a function of the phase, both in rad.
         """
         for state in self._log["state"][: self._count]:
             state[0] -= error(float(state[0]))
@@ -172,17 +171,17 @@ class ObservedErrors:
         )
 
     def forget(self) -> None:
-        """What was observed until now says nothing of what follows: errors have become others."""
+        """Forget the observed errors: future ones will be different."""
         self.known_s = self._size = 0.0
         self._waiting.clear()
 
     def interrupt(self) -> None:
-        """What is measured next does not go on from what was."""
+        """Start anew: the next phase does not continue the last ones."""
         self._count = 0
         self._waiting.clear()
 
     def _judge(self, until_s: float) -> None:
-        """Judge the waiting windows that end by a time."""
+        """Evaluate the waiting windows that end by a time."""
         windows = []
         while self._waiting and self._waiting[0].end_s <= until_s:
             windows.append(self._waiting.popleft())
@@ -209,7 +208,7 @@ class ObservedErrors:
         self._judged_s = end_s
 
     def _make_room(self) -> None:
-        """Forget phases of which no window will ask any more; room grows where none are."""
+        """Drop phases that no window needs any more; grow the array if there are none."""
         times_s = self._log["time_s"]
         since_s = times_s[-1] - self._longest_s - _LATER_S - 2 * _TOGETHER_S
         if self._waiting:
@@ -220,7 +219,7 @@ class ObservedErrors:
 
 @njit(cache=True, nogil=True)
 def _add(state, covariance, phase, variance, jerk_power, dt, row):
-    """Predict by dt, write down in row[0], correct by a phase; state and covariance in place."""
+    """Predict by dt, log in row[0], update by a phase; state and covariance in place."""
     predict_motion(state, covariance, jerk_power, dt)
     here = row[0]
     here.state[:] = state
@@ -230,7 +229,7 @@ def _add(state, covariance, phase, variance, jerk_power, dt, row):
 
 @njit(cache=True, nogil=True)
 def _smoothed(log, times_s):
-    """Phases at some times, by all that is logged: along the parabola of the nearest one."""
+    """Smoothed phases at some times, extrapolated from the nearest logged phase by a parabola."""
     n = len(log)
     states = np.empty((n, 3))
     a0, a1, a2 = 0.0, 0.0, 0.0

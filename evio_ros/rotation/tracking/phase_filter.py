@@ -1,4 +1,4 @@
-"""Phase, speed and acceleration of a rotor, filtered over the slices of a stream.
+"""Filter of a rotor's phase, speed and acceleration over the slices of a stream.
 
 Method: a bank of Kalman filters. The state (phase, speed, acceleration) follows the continuous
 Wiener process acceleration model (Bar-Shalom, Li and Kirubarajan, Estimation with Applications to
@@ -9,14 +9,14 @@ covariance of q times
     T^4/8   T^3/3  T^2/2
     T^3/6   T^2/2  T
 
-Each filter of the bank has another q: for motors that hold their speed, for ramps, for sudden
-changes. The one whose log likelihood of the latest innovations v of variance S, the sum of
--(v^2 / S + log S) / 2 with exponential forgetting, is greatest is the selected model (section 11.6
-of the same on multiple models, here without mixing).
+Each filter of the bank has its own q: for motors that hold their speed, for ramps, and for sudden
+changes. The selected model is the one with the greatest log likelihood of the latest innovations v
+of variance S: the sum of -(v^2 / S + log S) / 2 with exponential forgetting (ibid., section 11.6 on
+multiple models, here without mixing).
 
-The mean speed of a window is the phase at its end less the phase at its start, over its length. To
-know both with their covariance, the filter is run once more over the window with the phase at its
-start as a further, constant state. Slices may be of any length.
+The mean speed of a window is the phase at its end minus the phase at its start, divided by its
+length. To obtain both with their covariance, the filter is run once more over the window with the
+phase at its start as an additional, constant state. Slices may be of any length.
 """
 
 from __future__ import annotations
@@ -43,42 +43,43 @@ __all__ = [
 _Real = NDArray[np.float64]
 
 _PROCESS_NOISES = (1e-3, 3e-2, 1.0, 30.0)
-"""How far the acceleration walks in a second, as a standard deviation over the speed, 1/s^2; a
-factor of 30 apart, so that one is never off by more than six. Fitted to simulated recordings."""
+"""Random walk of the acceleration in one second, as a standard deviation relative to the speed,
+1/s^2. Neighbours differ by a factor of 30, so that the best is off by less than a factor of six.
+Fitted to simulated recordings."""
 _SLOWEST_RAD_S = 1.0
-"""Slower rotors are given the process noise of this speed, a sixth of a turn a second."""
+"""Slower rotors have the process noise of this speed, a sixth of a turn per second."""
 _SCALE_KEPT = 0.995
-"""Share that the speed which process noise goes with keeps from slice to slice: a rotor that brakes
-keeps its process noise for a second, 200 slices of 5 ms."""
+"""Decay per slice of the speed that process noise is proportional to: a rotor that brakes keeps its
+process noise for a second, 200 slices of 5 ms."""
 _CALM_PASSAGE_S = 0.02
-"""Time from blade to blade beyond which process noise is taken down with its third power: within
-one passage a change of speed and an error of the disc's place look alike. A fan of three blades at
-1000 rpm has this. Fitted to simulated recordings."""
+"""Time from blade to blade beyond which process noise is reduced by the third power of the ratio:
+within one passage, a change of speed and an error of the disc's position look alike. It is that of
+a fan of three blades at 1000 rpm. Fitted to simulated recordings."""
 _MEMORY_SLICES = 30.0
 _MEMORY_PASSAGES = 3.0
-"""The log likelihood of a filter remembers so many slices, or passages of a blade where these are
-longer. Fitted to simulated recordings."""
+"""Memory of a filter's log likelihood in slices, or in passages of a blade if these are longer.
+Fitted to simulated recordings."""
 _AGILE = 2
-"""Filters from this one on follow changes within a turn."""
+"""First filter of the bank that follows changes within a turn."""
 _WOBBLE_PASSAGE_S = 0.04
 _WOBBLE_RAD = 0.03
-"""Where blades pass more slowly, a change of speed within one passage and an error of the disc's
-place look alike: errors of up to this angle do not tell which filter is best."""
+"""If blades pass more slowly than this, a change of speed within one passage and an error of the
+disc's position look alike: errors of up to this angle do not decide which filter is selected."""
 _MOST_BEHIND = 6.0
-"""A filter that is behind by more than this (log likelihood) starts again from the selected one:
-that is odds of 400, and a filter that lost the rotor must be of use at the next change."""
+"""A filter whose log likelihood is lower by more than this restarts from the selected one. That is
+odds of 400, and a filter that has lost the rotor must be usable at the next change."""
 _NOTICE_SLICES = 6
-"""So many slices after it, a change of motion has been noticed. Fitted to simulated recordings."""
-MANOEUVRE_SPEED, MANOEUVRE_ACCELERATION = 0.02, 0.1
-"""Covariance inflation of a manoeuvre: standard deviation of the speed as a share of it, on top of
-what brings the offset about within a slice that begins as expected; of the acceleration as a share
-of the speed and slice. Fitted to simulated recordings."""
+"""Number of slices within which a change of motion is noticed. Fitted to simulated recordings."""
+_MANOEUVRE_SPEED, _MANOEUVRE_ACCELERATION = 0.02, 0.1
+"""Covariance inflation at a manoeuvre: standard deviation of the speed as a share of it, in
+addition to the change that causes the offset within the slice; and of the acceleration as a share
+of the speed per slice. Fitted to simulated recordings."""
 _JUMP_RAD = 2 * math.pi
 _JUMP_SHARE = 2.0
-"""By how much phase, and speed as a share of the usual one, may have jumped while a rotor was lost:
-by anything, as standard deviations."""
+"""Standard deviations of phase, and of speed as a share of the usual one, for a jump while a rotor
+was lost: large enough for any jump."""
 _FIRST_CAPACITY = 256
-"""Slices that there is room for at first; the room grows where windows ask for it."""
+"""Initial capacity in slices; it grows if windows need more."""
 
 _HISTORY = np.dtype(
     [
@@ -91,9 +92,9 @@ _HISTORY = np.dtype(
         ("noise", np.float64),
     ]
 )
-"""A slice: its time since the filter began; phase and speed measured, each with its variance;
-variances added before it; states and covariances of all filters at its start; power of the jerk of
-the model that was selected after it."""
+"""A slice: its time since the start of the filter; measured phase and speed, each with its
+variance; variances added before it; states and covariances of all filters at its start; power of
+the jerk of the model selected after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Motion:
     """A rotor's motion at a time.
 
     Attributes:
-        t_us: the time.
+        t_us: sensor time in µs.
         state: phase in rad, speed in rad/s and acceleration in rad/s^2.
         deviations: their standard deviations.
     """
@@ -112,15 +113,15 @@ class Motion:
 
 
 class WindowMotion(NamedTuple):
-    """What the filter says of the last window.
+    """Result of the filter for the last window.
 
     Attributes:
-        length_us: its length, or the time for which the rotor was followed where that is shorter.
+        length_us: its length, or the time for which the rotor has been tracked if that is shorter.
         slices: number of slices in it.
         speed, variance: mean speed, rad/s, and its variance by the selected models.
         end_phase, end_variance: phase at its end, rad, and its variance.
-        wobble_rad: error of the phase that the selected model takes for motion: one that follows
-            changes within a turn follows the wobble of an imperfect pattern too.
+        wobble_rad: error of the phase that the selected model may take for motion: a model that
+            follows changes within a turn also follows the wobble of an imperfect pattern.
     """
 
     length_us: int
@@ -133,10 +134,10 @@ class WindowMotion(NamedTuple):
 
 
 class _Bank(NamedTuple):
-    """All filters: (n, 3) states, (n, 3, 3) covariances, (n,) log likelihoods and process noises.
+    """All filters: states (n, 3), covariances (n, 3, 3), likelihoods and process noises (n,).
 
-    `inflation` and `jump` are variances (3,) to be added before the next slice; the latter only
-    as seen from before, for the mean speed of a window.
+    `inflation` and `jump` are variances (3,) to be added before the next slice; `jump` only when a
+    window that begins earlier is evaluated.
     """
 
     states: _Real
@@ -148,23 +149,23 @@ class _Bank(NamedTuple):
 
 
 def calm_share(passage_s: float) -> float:
-    """Share of its process noise that is left to a rotor of which blades pass after `passage_s`."""
+    """Factor on the process noise of a rotor whose blades pass every `passage_s` seconds."""
     return min(1.0, _CALM_PASSAGE_S / passage_s) ** 3
 
 
 class PhaseFilter:
-    """Filters one rotor's phase; angles in rad, time in seconds where not said otherwise.
+    """Filters one rotor's phase; angles in rad, times in s unless the name has another unit.
 
     Args:
-        motion: the rotor's at the start of the first slice.
+        motion: the rotor's motion at the start of the first slice.
         passage_s: time from one blade to the next.
-        window_us: length of the window whose mean speed is asked for.
+        window_us: length in µs of the window over which the mean speed is computed.
 
     Attributes:
         window_us: as given.
-        selected: number of the selected model; 0 is that of the calmest motors.
-        wobble_rad: angle by which the pattern may seem to turn back and forth within a turn.
-        quick_share: 1 where blades pass quickly, less the more slowly they do.
+        selected: index of the selected model; 0 is the one with the least process noise.
+        wobble_rad: angle by which the pattern may seem to wobble within a turn.
+        quick_share: 1 if blades pass quickly, less if they pass slowly.
     """
 
     def __init__(self, motion: Motion, passage_s: float, window_us: int) -> None:
@@ -190,12 +191,12 @@ class PhaseFilter:
 
     @property
     def state(self) -> _Real:
-        """(3,) phase, speed and acceleration now, at the end of the last slice."""
+        """Phase, speed and acceleration at the end of the last slice, (3,)."""
         return self._bank.states[self.selected]
 
     @property
     def covariance(self) -> _Real:
-        """(3, 3) covariance of `state`."""
+        """Covariance of `state`, (3, 3)."""
         return self._bank.covariances[self.selected]
 
     @property
@@ -210,10 +211,10 @@ class PhaseFilter:
         return float(_jerk_power(noise, self._speed_scale))
 
     def predicted_phase_variance(self, length_us: int) -> tuple[float, float]:
-        """Variance of the phase that is predicted for the middle of the next slice.
+        """Variance of the phase predicted for the middle of the next slice, rad^2.
 
         Returns:
-            By the selected model, and by that with most process noise.
+            That of the selected model, and that of the model with the most process noise.
         """
         bank = self._bank
         return _next_variances(
@@ -240,29 +241,29 @@ class PhaseFilter:
         )
 
     def inflate(self, offset: float, speed: float, length_s: float) -> None:
-        """Let the next slice begin with a larger covariance: the rotor manoeuvres.
+        """Inflate the covariance before the next slice: the rotor manoeuvres.
 
         Args:
-            offset: angle by which the rotor is ahead or behind.
-            speed: that was expected, rad/s.
-            length_s: time in which the offset has come about.
+            offset: angle by which the rotor leads or lags.
+            speed: expected speed, rad/s.
+            length_s: time in which the offset has arisen.
         """
-        change = 2 * abs(offset) / length_s + MANOEUVRE_SPEED * abs(speed)
-        acceleration = MANOEUVRE_ACCELERATION * abs(speed) / length_s
+        change = 2 * abs(offset) / length_s + _MANOEUVRE_SPEED * abs(speed)
+        acceleration = _MANOEUVRE_ACCELERATION * abs(speed) / length_s
         self._bank.inflation[:] += np.square((0.0, change, acceleration))
 
     def inflate_speed(self, deviation: float) -> None:
-        """Let the next slice begin with a speed that is known less well, by this in rad/s."""
+        """Inflate the variance of the speed before the next slice by a deviation in rad/s."""
         self._bank.inflation[1] += deviation**2
 
     def update_coherent(
         self, lengths_us: tuple[int, ...], middle: int, phase: float, phase_variance: float
     ) -> float:
-        """Add slices that were measured together.
+        """Add slices with one common measurement.
 
         Args:
-            lengths_us: length of each.
-            middle: the one in the middle of which the phase is given.
+            lengths_us: length of each slice.
+            middle: index of the slice at whose middle the phase was measured.
             phase, phase_variance: see `update`.
 
         Returns:
@@ -274,15 +275,15 @@ class PhaseFilter:
         return normalised
 
     def coast(self, lengths_us: tuple[int, ...]) -> None:
-        """Let slices pass of which nothing is measured."""
+        """Add slices without a measurement."""
         for length_us in lengths_us:
             self.update(length_us)
 
     def correct_phases(self, error: Callable[[float], float]) -> None:
-        """Take an error that has become known off all phases, those of the past too.
+        """Subtract a newly learned error from all phases, including past ones.
 
         Args:
-            error: of a phase, by that phase.
+            error: error of a phase as a function of the phase.
         """
         for slice_ in self._history[: self._count]:
             slice_["measured"][0] -= error(slice_["measured"][0])
@@ -292,19 +293,19 @@ class PhaseFilter:
     def restart(
         self, phase: float, speed: float, deviations: tuple[float, float, float], lost_us: int
     ) -> None:
-        """Set the state at the end of the last slice anew; phases measured before stay.
+        """Reset the state at the end of the last slice; earlier measured phases stay.
 
         Args:
-            phase, speed: the state; the acceleration is 0.
+            phase, speed: the new state; the acceleration is 0.
             deviations: standard deviations of phase, speed and acceleration.
-            lost_us: for so long the rotor has already moved like this.
+            lost_us: time for which the rotor has already moved like this.
         """
         bank = self._bank
         bank.inflation[:] = 0.0
         bank.likelihoods[:] = 0.0
         self.selected = 0
         covariance = np.diag(np.square(deviations))
-        # Seen from before, the state jumped by any amount when the rotor was lost.
+        # For windows that begin earlier, the state has jumped by an unknown amount.
         scale = _JUMP_SHARE * max(self._speed_scale, abs(speed))
         jump = np.square((_JUMP_RAD, scale, 0.0))
         first = self._first_since(lost_us)
@@ -335,11 +336,12 @@ class PhaseFilter:
 
         Args:
             length_us: its length.
-            phase, phase_variance: measured in its middle; nothing where the variance is infinite.
-            speed, speed_variance: likewise; needed where a rotor stands still.
+            phase, phase_variance: measured at its middle; an infinite variance means no
+                measurement.
+            speed, speed_variance: likewise; used while a rotor stands still.
 
         Returns:
-            Squared innovation of the phase over its variance, 0 where nothing was measured.
+            Squared innovation of the phase over its variance; 0 if nothing was measured.
         """
         self._make_room()
         memory = max(_MEMORY_SLICES, _MEMORY_PASSAGES * self._passage_s / (1e-6 * length_us))
@@ -379,7 +381,7 @@ class PhaseFilter:
         )
 
     def _first_since(self, span_us: int) -> int:
-        """Index of the first slice that lies wholly within the last `span_us`."""
+        """Index of the first slice that lies completely within the last `span_us`."""
         starts_us = self._history["start_us"][: self._count]
         return int(np.searchsorted(starts_us, self._now_us - span_us))
 
@@ -391,9 +393,10 @@ class PhaseFilter:
 
 
 def with_room(rows: NDArray[np.void], first: int) -> tuple[NDArray[np.void], int]:
-    """A full array without the rows before `first`, with room, and the number of rows in it.
+    """Make room in a full array: drop the rows before `first`; also gives the number of rows left.
 
-    It is the same array unless more than half of its rows stay; then it is twice as long.
+    The same array is reused unless more than half of its rows stay; then the new one is twice as
+    long.
     """
     kept = rows[first:].copy()
     if 2 * len(kept) > len(rows):
@@ -404,7 +407,7 @@ def with_room(rows: NDArray[np.void], first: int) -> tuple[NDArray[np.void], int
 
 @njit(cache=True, nogil=True)
 def predict_motion(state, covariance, noise, dt):
-    """Move phase, speed, acceleration and any further constant states by dt, in place."""
+    """Predict phase, speed, acceleration and any further, constant states by dt, in place."""
     state[0] += dt * (state[1] + 0.5 * dt * state[2])
     state[1] += dt * state[2]
     n = len(state)
@@ -427,7 +430,7 @@ def predict_motion(state, covariance, noise, dt):
 
 @njit(cache=True, nogil=True)
 def correct_by(state, covariance, element, value, variance):
-    """Take in a measurement of one element, in place; its innovation and the variance of that."""
+    """Update by a measurement of one element, in place; returns the innovation and its variance."""
     n = len(state)
     innovation = value - state[element]
     expected = covariance[element, element] + variance
@@ -445,7 +448,7 @@ def correct_by(state, covariance, element, value, variance):
 
 @njit(cache=True, nogil=True)
 def _slice(state, covariance, measured, inflation, noise, dt):
-    """One slice: half a step, the measurement in its middle, half a step."""
+    """One slice: half a step, the update at its middle, half a step."""
     for i in range(3):
         covariance[i, i] += inflation[i]
     predict_motion(state, covariance, noise, 0.5 * dt)
@@ -466,13 +469,13 @@ def _jerk_power(process_noise, speed_scale):
 
 @njit(cache=True, nogil=True)
 def _take_slice(bank, selected, speed_scale, forgetting, wobble, measured, times_us, row):
-    """One slice for every filter, written down in row[0].
+    """Process one slice in every filter and log it in row[0].
 
-    The filters are compared by innovations of which a variance `wobble` more is expected.
+    The likelihoods of the filters allow for an additional variance `wobble` of the innovations.
 
     Returns:
-        Squared innovation over its variance of the model that was selected; the model that is
-        selected now; the speed that process noise goes with.
+        Squared innovation over its variance of the model selected before; index of the model
+        selected now; the speed that process noise is proportional to.
     """
     here = row[0]
     here.start_us, here.length_us = times_us
@@ -503,7 +506,7 @@ def _take_slice(bank, selected, speed_scale, forgetting, wobble, measured, times
 
 @njit(cache=True, nogil=True)
 def _select(bank):
-    """The likeliest model; filters that are far behind start again from it."""
+    """The most likely model; filters that are far less likely restart from it."""
     best = bank.likelihoods.argmax()
     leading = bank.likelihoods[best]
     for b in range(len(bank.states)):
@@ -541,13 +544,13 @@ def _next_variance(covariance, inflation, noise, dt):
 
 @njit(cache=True, nogil=True)
 def _window_advance(history, start_us, process_noises, speed_scale):
-    """The first slice that lies wholly after a time; advance of the phase since, its variance."""
+    """First slice completely after a time; advance of the phase since then, and its variance."""
     begin = len(history) - 1
     while begin > 0 and history[begin - 1].start_us >= start_us:
         begin -= 1
     window = history[begin:]
     first = window[0]
-    # The filter nearest to the one that was selected at the window's start.
+    # The filter closest to the one selected at the window's start.
     start, nearest = 0, math.inf
     for b in range(len(process_noises)):
         away = abs(_jerk_power(process_noises[b], speed_scale) - first.noise)
@@ -562,8 +565,8 @@ def _window_advance(history, start_us, process_noises, speed_scale):
     full[3] = full[0]
     full[:, 3] = full[:, 0]
     for i in range(len(window)):
-        # Each slice with the noise of the model that was selected then or, as a change is noticed
-        # late, soon after.
+        # Each slice has the noise of the model selected then or soon after, because a change is
+        # noticed late.
         noise = 0.0
         for later in window[i : i + _NOTICE_SLICES + 1]:
             noise = max(noise, later.noise)

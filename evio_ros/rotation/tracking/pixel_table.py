@@ -1,4 +1,4 @@
-"""One table over the whole sensor that says which rotor, ring and angle a pixel belongs to.
+"""Look-up table over the whole sensor: rotor, ring and angle of each pixel.
 
 The bits of its codes are described in `disc_map`.
 """
@@ -16,21 +16,21 @@ from evio_ros.rotation.tracking.disc_map import FREE, SHARED, SLOT_SHIFT, UNUSED
 __all__ = ["PixelTable"]
 
 _MOST_SLOTS = 1 << (30 - SLOT_SHIFT)
-"""Slots that the upper bits of a positive int32 have room for, less one bit to spare."""
+"""Number of slots that the upper bits of a positive int32 can distinguish, with one bit spare."""
 
 
 class PixelTable:
-    """Discs of several rotors in one table, so that one look-up an event serves all of them.
+    """Discs of several rotors in one table, so that one look-up per event serves all of them.
 
     Args:
         size: geometry of the sensor.
-        cell_px: side of a cell of `is_taken` in pixels.
+        cell_px: side of the cells of `is_taken` in pixels.
 
     Attributes:
-        grid_shape: rows and columns of cells.
+        grid_shape: number of rows and columns of cells.
         codes: int32 (height, width); `FREE`, `SHARED`, `UNUSED` or a rotor's code.
-        is_taken: bool (rows, columns) of cells; False where all pixels are free. It is small enough
-            to stay in the processor's cache, and spares most noise events a look into `codes`.
+        is_taken: bool (rows, columns) by cell; False where all pixels are free. It is small enough
+            to stay in the processor's cache, and saves most noise events a look-up in `codes`.
     """
 
     def __init__(self, size: SensorSize, cell_px: int) -> None:
@@ -41,14 +41,14 @@ class PixelTable:
         self._maps: dict[int, DiscMap] = {}
 
     def free_slot(self) -> int:
-        """Smallest slot that no disc has."""
+        """Smallest slot that no disc uses."""
         return next(slot for slot in range(_MOST_SLOTS) if slot not in self._maps)
 
     def put(self, slot: int, disc: DiscMap) -> None:
-        """Draw a rotor's disc, in place of the one that the slot had.
+        """Draw a rotor's disc, replacing the one in its slot.
 
         Raises:
-            ParameterError: where the slot is not in 0 to MOST_SLOTS - 1.
+            ParameterError: if the slot is negative or too large for a code.
         """
         if not 0 <= slot < _MOST_SLOTS:
             raise ParameterError(f"slot: {slot} is not in 0 to {_MOST_SLOTS - 1}")
@@ -58,7 +58,7 @@ class PixelTable:
         _note_taken(self.codes, self.is_taken, self._cell_px, disc.box)
 
     def remove(self, slot: int) -> None:
-        """Take a rotor's disc off the table; nothing happens where there is none."""
+        """Remove a rotor's disc from the table; does nothing if there is none."""
         old = self._maps.pop(slot, None)
         if old is None:
             return
@@ -92,7 +92,7 @@ def _draw_codes(table, codes, x0, y0, slot_bits, box):
 
 @njit(cache=True, nogil=True)
 def _note_taken(codes, is_taken, cell_px, box):
-    """Look anew which cells of a box have a pixel that is not free, in place."""
+    """Update, in place, which cells of a box have a pixel that is not free."""
     x0, y0, x1, y1 = box
     height, width = codes.shape
     for row in range(y0 // cell_px, (y1 - 1) // cell_px + 1):

@@ -1,8 +1,8 @@
-"""Reacquisition: finding the motion of a rotor anew whose template and place are known.
+"""Reacquisition: finding the motion of a lost rotor whose template and position are known.
 
-Method: the matched filter of `likelihood` over a grid of speeds and all phases at once. Events
-of a short span are counted over angle and time; for each speed their angular harmonics are turned
-back to the span's end, summed over time and correlated with the template by one inverse transform.
+Method: the matched filter of `likelihood` over a grid of speeds and all phases at once. Events of a
+short span are counted over angle and time; for each speed, their angular harmonics are rotated to
+the span's end, summed over time and correlated with the template by one inverse transform.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ __all__ = ["find_motion"]
 _Harmonics = NDArray[np.complexfloating]
 
 _FASTEST_SHARE = 2.0
-"""Speeds up to this multiple of the usual one are looked for, in both senses: a motor that was lost
-may have sped up. Fitted to simulated recordings."""
+"""Speeds up to this multiple of the usual one are searched, in both senses: a lost rotor may have
+sped up. Fitted to simulated recordings."""
 _STEP_RAD = 0.12
-"""By how much the pattern may turn too far over the span between neighbouring speeds: half of the
-pitch of the finest order, `ORDERS`, so that none is lost between them."""
+"""Difference of the angles that neighbouring speeds turn over the span: half of the pitch of the
+finest order, `ORDERS`, so that no order is lost between them."""
 _LEAST_SHARE = 0.5
-"""Share of the log likelihood of a perfect match that must be found: less is a match of noise or of
-another rotor. Fitted to simulated recordings."""
+"""Minimum share of the log likelihood of a perfect match: less is a match of noise or of another
+rotor. Fitted to simulated recordings."""
 _LEAST_GAIN = 30.0
-"""Log likelihood that must be found: e^30 outweighs the some ten thousand motions that are tried,
-and templates that are not quite right. Fitted to simulated recordings."""
+"""Minimum log likelihood: e^30 outweighs the ten thousand or so motions tried, and errors of the
+template. Fitted to simulated recordings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class _FoundMotion:
     """Motion at the end of a span of events.
 
     Attributes:
-        phase, speed: in rad and rad/s; the phase is known up to a blade's pitch where blades are
-            alike.
+        phase, speed: in rad and rad/s; if blades are alike, the phase is ambiguous by a blade's
+            pitch.
         deviations: standard deviations of phase, speed and acceleration.
     """
 
@@ -66,17 +66,18 @@ def find_motion(
     template: Template,
     usual_speed: float,
 ) -> _FoundMotion | None:
-    """Match the template over a grid of speeds in both senses.
+    """Match the template over a grid of speeds, in both senses.
 
     Args:
         events: events of [start_us, end_us).
-        start_us, end_us: a few hundredths of a second in which the speed hardly changes.
-        disc: where the rotor is.
-        template: the rotor's.
-        usual_speed: size of the speed that it had, rad/s.
+        start_us, end_us: time span in µs, a few hundredths of a second in which the speed hardly
+            changes.
+        disc: map of the rotor's disc.
+        template: the rotor's template.
+        usual_speed: magnitude of its usual speed, rad/s.
 
     Returns:
-        The best motion, or None where no speed explains the events.
+        The best motion, or None if no speed explains the events.
     """
     length_us = end_us - start_us
     bins = max(length_us // BIN_US, 2)
@@ -106,15 +107,15 @@ def find_motion(
 def _gains(
     harmonics: _Harmonics, speed: float, before_end_s: NDArray[np.float64], matched: _Harmonics
 ) -> NDArray[np.float64]:
-    """Log likelihood over that of no pattern for a phase at the end of each bin, (ANGLE_BINS,).
+    """Log likelihood, relative to no pattern, of each phase at the end of the span, (ANGLE_BINS,).
 
     Args:
         harmonics: (2 * rings, time bins, orders + 1), OFF first.
         speed: rad/s.
-        before_end_s: (time bins,) times of the bins from the end on, below 0.
+        before_end_s: (time bins,) times of the bins relative to the end of the span, negative.
         matched: (rings, 2, orders + 1) conjugate harmonics of the template's log density.
     """
-    # At the end the pattern is farther round by speed times the time that is left.
+    # Until the end the pattern turns on by the speed times the remaining time.
     orders = np.arange(harmonics.shape[2])
     turning = np.exp(1j * np.outer(before_end_s, orders) * speed)
     stopped = (harmonics * turning).sum(axis=1)

@@ -1,8 +1,8 @@
-"""Following one rotor from slice to slice: phase, disc and template together.
+"""Tracking one rotor from slice to slice: phase, disc and template together.
 
-Method: a phase-locked loop. Each slice is counted with the motion that the phase filter expects; a
+Method: a phase-locked loop. Each slice is counted with the motion that the phase filter predicts; a
 matched filter with the template is the phase discriminator, and the score refines its offset and
-tells the disc's place and shape from it. `RotorTracker._measure` is the loop.
+separates it from errors of the disc's position and shape. `RotorTracker._measure` is the loop.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ __all__ = ["LearnedErrors", "RotorTracker"]
 _Counts = NDArray[np.int32]
 
 _COHERENT_RAD = 0.35
-"""A rotor that turns by less in a slice is measured over several, by coherent integration: a sector
-has 0.39 rad, and until an edge has passed it an error of the disc can't be told. Fitted to
+"""A rotor that turns by less in a slice is measured over several slices, by coherent integration: a
+sector spans 0.39 rad, and an error of the disc does not show until an edge has passed it. Fitted to
 simulated recordings."""
-STOPPED_PHASE, STOPPED_SPEED = 0.3, 0.01
-"""What is uncertain of a rotor that was just seen to stand still: its phase as a share of the angle
-that it was to turn, its speed as a share of the usual one. Fitted to simulated recordings."""
-RESTING_PHASE, RESTING_SPEED = 0.1, 1e-4
+_STOPPED_PHASE, _STOPPED_SPEED = 0.3, 0.01
+"""Standard deviations of a rotor that has just stopped: of the phase as a share of the angle that
+it should have turned, of the speed as a share of the usual one. Fitted to simulated recordings."""
+_RESTING_PHASE, _RESTING_SPEED = 0.1, 1e-4
 """Standard deviations of the measurement that a rotor stands still: of the phase as a share of the
 usual turn in a slice, of the speed as a share of the usual one. Fitted to simulated recordings."""
 _USUAL_KEPT = 0.99
-"""Share of the usual speed that is kept from slice to slice while a rotor turns more slowly: 100
-slices, half a second of 5 ms each."""
+"""Decay per slice of the usual speed while a rotor turns more slowly: 100 slices, or half a second
+of 5 ms slices."""
 _LEAST_LIVE = 0.8
-"""Slices of which a smaller share is live are not measured: how far each sector of the disc was
-swept meanwhile is not known. Set by hand."""
+"""Minimum live share of a slice that is measured: otherwise it is not known how far each sector of
+the disc was swept. Set by hand."""
 _LEAST_CONTRAST = 0.1
-"""Contrast that a rotor's template must have: log likelihood that an event gains. Fitted to
+"""Minimum contrast of a rotor's template, the mean log likelihood that an event gains. Fitted to
 simulated recordings."""
 _SLOW_SHARE = 0.01
-"""Speeds below this share of the usual one are right where they are to `RIGHT_ERROR` of it: of a
-rotor at rest no speed would be right otherwise."""
+"""Lower speeds than this share of the usual one are judged relative to that share: otherwise no
+speed of a rotor at rest could be right to `RIGHT_ERROR`."""
 _UNKNOWN = -1
-"""Identity of a tracker that is not yet known to be one of a rotor."""
+"""Identity of a tracker that has not been accepted as a rotor yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class LearnedErrors:
     """What a tracker has learned of the errors of a rotor's phase.
 
     Attributes:
-        dispersion: how much larger they are than events explain.
-        cyclic: what comes again in every turn.
+        dispersion: how far they exceed Poisson statistics.
+        cyclic: the part that repeats in every turn.
     """
 
     dispersion: OverDispersion
@@ -79,23 +79,23 @@ class LearnedErrors:
 
 
 class RotorTracker:
-    """Follows one rotor.
+    """Tracks one rotor.
 
     Args:
-        start_us: start of the first slice.
+        start_us: sensor time of the start of the first slice.
         phase: filter of its motion.
         disc: filter of its disc.
-        template: its template and the updates of it.
-        fastest_rad_s: a rotor that seems to turn faster is lost.
+        template: its template and the updater of that.
+        fastest_rad_s: a rotor that seems to turn faster counts as lost.
 
     Attributes:
         identity: number of the rotor, set by the detector; -1 until then.
-        t_us: end of the last slice.
+        t_us: sensor time of the end of the last slice.
         stopped: whether the rotor stands still.
-        unseen_us: for how long it has been lost, 0 while it is seen turning or standing.
-        resting_us: for how long it has been standing still.
-        doubtful_us: for how long its disc has failed to explain the events.
-        usual_speed: size of the speed at which it turned last, rad/s.
+        unseen_us: time for which it has been lost; 0 while it is seen turning or standing still.
+        resting_us: time for which it has been standing still.
+        doubtful_us: time for which its disc has failed to explain the events.
+        usual_speed: magnitude of its usual speed, rad/s; decays slowly when the rotor slows down.
     """
 
     def __init__(
@@ -123,12 +123,12 @@ class RotorTracker:
         self._first_phase: float | None = None
         self._seen_phase, self._seen_us = float(phase.state[0]), start_us
         self._seen_speed = float(phase.state[1])
-        # For how long there has been no data since it was seen.
+        # Time without data since it was last seen.
         self._dead_us = 0
 
     @property
     def template(self) -> Template:
-        """The rotor's template as learned so far."""
+        """The learned template of the rotor."""
         return self._template.template
 
     @property
@@ -142,7 +142,7 @@ class RotorTracker:
         return self._errors.parts
 
     def expected(self, length_us: int) -> tuple[float, float]:
-        """Phase [rad] and speed [rad/s] with which the next slice, `length_us` long, is counted."""
+        """Phase [rad] and speed [rad/s] with which the next slice is counted."""
         if self._held is not None:
             return self._held.end, self._held.speed
         phase, speed, acceleration = self._phase.state.tolist()
@@ -164,12 +164,12 @@ class RotorTracker:
         Args:
             counts: int32 (rings, SECTORS, 2, ANGLE_BINS); not kept.
             length_us: length of the slice.
-            is_last: whether an estimate will be asked for before the next slice.
+            is_last: whether `estimate` will be called before the next slice.
             live: share of the slice for which there is data.
             share: share of the slice's events that was taken.
 
         Returns:
-            True where the disc has moved on the table.
+            True if the disc must be drawn anew in the pixel table.
         """
         slices = CoherentSlices.of(counts, *self.expected(length_us), length_us, live, share)
         self.t_us += length_us
@@ -186,7 +186,7 @@ class RotorTracker:
         return self._measure(slices)
 
     def _measure(self, slices: CoherentSlices) -> bool:
-        """The loop: measure phase and disc; True where the disc has moved on the table."""
+        """The loop: measure phase and disc; True if the disc must be drawn anew."""
         if slices.live < 1.0:
             self._lock.skip(is_whole=not slices.live)
         if not slices.live:
@@ -222,7 +222,7 @@ class RotorTracker:
         predicted_variance: float,
         widest_variance: float,
     ) -> None:
-        """Correct the phase and the disc by what slices have shown."""
+        """Update the phase filter and the disc filter by slices."""
         beyond, disc_variance = self._disc.phase_given(score)
         if abs(beyond) > LARGEST_STEP_RAD:
             self._phase.coast(slices.lengths_us)
@@ -256,7 +256,7 @@ class RotorTracker:
         self._learn_cyclic(time_s, seen)
 
     def _learn_cyclic(self, time_s: float, seen: float) -> None:
-        """Learn the cyclic error, and correct the measured phases by it."""
+        """Learn the cyclic error, and subtract it from the measured phases."""
         was_known = self._cyclic.is_known
         # A calm model averages over the turns by itself.
         is_wanted = was_known or self._phase.is_agile
@@ -267,12 +267,12 @@ class RotorTracker:
         self._errors.observed.correct_phases(change.at)
         if not was_known:
             self._errors.observed.forget()
-            # What was taken for motion, and for noise, is neither.
+            # What was considered motion and noise was neither.
             self._phase.inflate_speed(change.size_rad * abs(float(self._phase.state[1])))
             self._dispersion.phase = self._dispersion.white
 
     def _update_template(self, slices: CoherentSlices) -> None:
-        """Let the template learn from slices, at the phase that they were found to have."""
+        """Update the template with slices, at their measured phase."""
         phase, speed, _ = self._phase.state.tolist()
         self.usual_speed = max(abs(speed), _USUAL_KEPT * self.usual_speed)
         middle_s = 0.5 * slices.length_s
@@ -290,22 +290,22 @@ class RotorTracker:
             self._errors.add_drift(self.t_us, drift)
 
     def _coast(self, slices: CoherentSlices) -> None:
-        """The rotor was not seen turning: it stands still, or is lost."""
+        """Handle slices in which the rotor was not seen turning: it stands still or is lost."""
         self._dispersion.interrupt()
         if not self._lock.is_standing(slices.events, slices.exposed_rad):
             self._cyclic.interrupt()
             self.unseen_us += slices.length_us
             self._phase.coast(slices.lengths_us)
             return
-        # What braked when it was seen last, and would turn back by now, has come to rest.
+        # A rotor that was braking when last seen, and would be turning back by now, is at rest.
         is_at_rest = slices.speed * self._seen_speed < 0.0
         if self._lock.is_lull(slices.turned_rad * slices.live) and not is_at_rest:
             self._phase.coast(slices.lengths_us)
             return
         self.stopped = True
         self._cyclic.interrupt()
-        spread = STOPPED_PHASE * abs(slices.turned_rad), STOPPED_SPEED * self.usual_speed, 0.0
-        # Where it is still after dead time, that may have been its standstill already.
+        spread = _STOPPED_PHASE * abs(slices.turned_rad), _STOPPED_SPEED * self.usual_speed, 0.0
+        # If it stands still after dead time, it may have stopped before.
         phase = self._seen_phase if self._dead_us or is_at_rest else slices.phase
         unseen_us = self.t_us - slices.length_us - self._seen_us if is_at_rest else 0
         self._phase.restart(phase, 0.0, spread, unseen_us)
@@ -314,7 +314,7 @@ class RotorTracker:
             self._rest(slices.events, length_us, slices.live, slices.share)
 
     def _lose(self, slices: CoherentSlices) -> None:
-        """The speed is beyond that of any rotor: the motion must be found anew."""
+        """Declare the rotor lost: its speed is implausible, and its motion must be reacquired."""
         speed = math.copysign(self.usual_speed, slices.speed)
         spread = math.pi, self.usual_speed, self.usual_speed / slices.length_s
         self._phase.restart(slices.end, speed, spread, 0)
@@ -324,40 +324,40 @@ class RotorTracker:
         self.unseen_us += slices.length_us
 
     def _pass_dead(self, lengths_us: tuple[int, ...]) -> None:
-        """Let slices pass for which there is no data: the rotor goes on as it did."""
+        """Coast over slices without data: the rotor continues as before."""
         self._dead_us += sum(lengths_us)
         self._phase.coast(lengths_us)
 
     def _rest(self, events: int, length_us: int, live: float, share: float) -> None:
-        """Take in a slice in which the rotor stands still; notice when it starts again."""
+        """Process a slice of a rotor that stands still; detect when it starts again."""
         if not live:
             self._pass_dead((length_us,))
             return
         length_s, exposure = 1e-6 * length_us, live * share
         usual_rad = self.usual_speed * length_s
-        if self.resting_us > 0 and self._lock.is_stirring(events, usual_rad * exposure):
+        if self.resting_us > 0 and self._lock.is_restarting(events, usual_rad * exposure):
             self.unseen_us += length_us
             self._phase.coast((length_us,))
             return
         phase = float(self._phase.state[0])
         self._note_seen(phase)
         self.resting_us += length_us
-        # It may creep, but no faster than the events that are left allow.
-        creep = RESTING_SPEED * self.usual_speed + self._lock.creep_rad_s(
+        # It may creep, but no faster than its remaining events allow.
+        creep = _RESTING_SPEED * self.usual_speed + self._lock.creep_rad_s(
             events, length_s * exposure
         )
-        self._phase.update(length_us, phase, (RESTING_PHASE * usual_rad) ** 2, 0.0, creep**2)
+        self._phase.update(length_us, phase, (_RESTING_PHASE * usual_rad) ** 2, 0.0, creep**2)
 
     def resume(self, phase: float, speed: float, deviations: tuple[float, float, float]) -> None:
-        """Go on from a motion found anew, at the end of the last slice.
+        """Continue with a reacquired motion, from the end of the last slice.
 
-        Of all blades that phase may belong to, it is taken for the one that keeps the count of
-        turns: it must have started from where the rotor was seen last.
+        The phase is ambiguous by whole pitches of the blades; the one that is closest to a motion
+        from where the rotor was last seen is taken, so that turns keep counting.
 
         Args:
-            phase: angle up to a blade's pitch.
+            phase: angle in rad, up to a multiple of a blade's pitch.
             speed: rad/s.
-            deviations: of phase, speed and acceleration.
+            deviations: standard deviations of phase, speed and acceleration.
         """
         if self._held is not None:
             self._phase.coast(self._held.lengths_us)
@@ -372,11 +372,11 @@ class RotorTracker:
         self._held = None
         self._lock.restart()
         self._dispersion.interrupt()
-        # Of several blades, it may be off by one from now on.
+        # With several blades, the phase may be off by one blade from now on.
         self._cyclic = self._cyclic.continued() if self._template.blades <= 1 else CyclicError()
 
     def why_not_seen(self) -> Rejection | None:
-        """Why nothing turns as expected from slice to slice; None where it does."""
+        """Why nothing is seen turning as expected; None if the rotor is seen."""
         unlocked, contrast = self._lock.why_not_locked(), self.template.contrast
         if unlocked is not None:
             return unlocked
@@ -389,7 +389,7 @@ class RotorTracker:
         return None
 
     def why_not_credible(self) -> Rejection | None:
-        """Why it is no rotor, even if it is seen; None where its speed and disc are known."""
+        """Why it is not accepted as a rotor; None if it is."""
         unseen = self.why_not_seen()
         if unseen is not None:
             return unseen
@@ -400,7 +400,7 @@ class RotorTracker:
         return why_wrong_disc(self._over_dispersion())
 
     def is_credible(self) -> bool:
-        """Whether it is a rotor: it is seen, its speed is known, its disc explains the events."""
+        """Whether it is accepted: it is seen, its speed is known, its disc explains the events."""
         return self.why_not_credible() is None
 
     @property
@@ -410,34 +410,34 @@ class RotorTracker:
 
     @property
     def gain(self) -> float:
-        """Log likelihood that its template has gained over no pattern, in all slices."""
+        """Log likelihood of all slices under the template, relative to no pattern."""
         return self._lock.gain
 
     def known_disc(self) -> KnownDisc:
-        """The best estimate of the disc now."""
+        """The current best estimate of the disc."""
         return KnownDisc(self._disc.best_ellipse, self._disc.center_std_px, self._template.blades)
 
     def retraced(self, t_us: int) -> tuple[Ellipse, Template, Motion]:
-        """Disc, template and motion at an earlier time, as they are known by now.
+        """Disc, template and motion at an earlier time, as known now.
 
-        The template is what was learned since it began: the first guess had a disc that was not yet
-        well known.
+        The template is only what was learned since the start, because the first guess was made with
+        a disc that was not yet well known.
         """
         ago_s = (self.t_us - t_us) * 1e-6
         motion = self._phase.motion_before(t_us, ago_s)
         return self._disc.ellipse_before(ago_s), self.template.without_first_guess(), motion
 
     def learned_errors(self) -> LearnedErrors:
-        """What has been learned of the errors of the rotor's phase."""
+        """The learned errors of the rotor's phase."""
         return LearnedErrors(self._dispersion.continued(), self._cyclic.continued())
 
     def begin_with(self, errors: LearnedErrors) -> None:
-        """Start from the errors that another tracker of the same disc has learned."""
+        """Start with the errors that another tracker of the same disc has learned."""
         self._dispersion = errors.dispersion.continued()
         self._cyclic = errors.cyclic.continued()
 
     def estimate(self) -> RotorEstimate | None:
-        """The rotor over the window that ends now; None where it is not seen in it."""
+        """Estimate over the window that ends now; None if the rotor is not seen in it."""
         if self.unseen_us > 0 or not self._lock.is_match():
             return None
         window = self._phase.window()
@@ -451,7 +451,7 @@ class RotorTracker:
             self.t_us, window, self._dispersion.sectors, self._cyclic.variance
         )
         if 0 < self.resting_us < window.length_us:
-            # It may have turned on where nothing was seen of it.
+            # It may have turned on while no edge was in view.
             variance += (self._lock.longest_lull_rad / (1e-6 * window.length_us)) ** 2
         std = math.sqrt(variance)
         start_us = self.t_us - window.length_us
@@ -483,13 +483,13 @@ class RotorTracker:
         return self._dispersion.over_contrast(self.template.contrast)
 
     def _note_seen(self, phase: float) -> None:
-        """The rotor was seen, and will be at a phase at the end of the slice."""
+        """Note that the rotor was seen, with its expected phase at the end of the slice."""
         self.unseen_us = self._dead_us = 0
         self._seen_phase, self._seen_us = phase, self.t_us
         self._seen_speed = float(self._phase.state[1])
 
     def _note_events(self, events: int) -> None:
-        """Add a slice's events to those of the window."""
+        """Add a slice's number of events to those of the window."""
         self._events.append((self.t_us, events))
         while self._events[0][0] <= self.t_us - self._phase.window_us:
             self._events.popleft()

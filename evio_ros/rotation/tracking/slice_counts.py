@@ -1,9 +1,10 @@
-"""Events of a short slice of time, counted in the frame that turns with each rotor.
+"""Event counts of a short slice of time in the frame that turns with each rotor.
 
 An event at angle a of its rotor's disc and time t is counted at a - (phase + speed (t - start)),
-the derotated angle. What turns as expected stands still there, so that the counts of a slice are a
-sharp picture of the rotor, and are taken along polarity, ring and sector of the disc. Sectors are
-fixed in the image: an error of the disc's place shows as phases that differ from sector to sector.
+the derotated angle. A pattern that turns as expected stands still there, so the counts of a slice
+are a sharp picture of the rotor. They are separated by polarity, ring and sector of the disc.
+Sectors are fixed in the image: an error of the disc's position shows as phases that differ from
+sector to sector.
 """
 
 from __future__ import annotations
@@ -39,41 +40,41 @@ SECTORS = 1 << _SECTOR_BITS
 """Sectors of the disc, fixed in the image: enough for the second harmonic, in which a wrong shape
 shows, and few enough that each holds events."""
 SECTOR_BINS = ANGLE_BINS // SECTORS
-"""Bins of the width of a sector."""
+"""Width of a sector in bins."""
 
 _U64 = np.uint64
 _TURN_BITS = 64
-"""A turn is 2^64 where angles are whole numbers of 64 bits: they wrap by themselves."""
+"""Bits of a turn in integer angles: a turn is 2^64, so that uint64 wraps by itself."""
 _CODE_TO_TURN = _U64(_TURN_BITS - ANGLE_BITS)
-"""Shift from a code to its angle in such numbers; ring and slot leave at the top."""
+"""Shift from a code to its integer angle; ring and slot overflow at the top."""
 _TURN_TO_BIN = _U64(_TURN_BITS - _BIN_BITS)
-"""Shift from such an angle to its bin."""
+"""Shift from an integer angle to its bin."""
 _HALF_BIN = _U64(1 << (_TURN_BITS - _BIN_BITS - 1))
 _CODE_TO_SECTOR = _U64(ANGLE_BITS - _SECTOR_BITS)
 """Shift from a code to slot, ring and sector, in the order of the counters."""
 _CODE_TO_SLOT = _U64(SLOT_SHIFT)
 _COUNTER_BITS = _U64(_BIN_BITS)
 _QUARTER_TURN = 2.0 ** (_TURN_BITS - 2)
-"""The largest power of two that a float holds exactly and that fits an int64."""
+"""A quarter of a turn as an integer angle: 2^62, exact in float64 and within int64."""
 
 _BLOCK = 256
-"""Events that are looked up together, so that the processor waits for many of them at once; what is
-noted of them takes 5 kB and stays in its first cache."""
+"""Number of events looked up together, so that memory accesses overlap; the buffers take 5 kB and
+stay in the first-level cache."""
 
 
 class Counters(NamedTuple):
-    """Counters of all rotors for one slice after another.
+    """Counters of all rotors, reused from slice to slice.
 
     Attributes:
         counts: int32 (slots, rings, SECTORS, 2, ANGLE_BINS): events by slot of the rotor, ring,
             sector of the disc, polarity (OFF first) and derotated angle; bin i is centred at
             i * BIN_RAD.
-        flat: all that `counts` is a part of, with room for `MOST_RINGS` rings.
-        motion: uint64 (slots, 2), phase and speed in whole numbers: a turn is 2^64, a µs is 1.
-        turned: (slots, 2), phase at the slice's start and by how much it grew.
-        used: (1,), number of slots that were counted last.
-        row_start, column: the cell of a pixel in a flattened grid is row_start[y] + column[x];
-            tables are faster than a division for each event.
+        flat: flat view of the array that `counts` is a part of, which has `MOST_RINGS` rings.
+        motion: uint64 (slots, 2), integer phase and speed per µs; a turn is 2^64.
+        turned: (slots, 2), phase at the slice's start and its growth over the slice, rad.
+        used: (1,), number of slots in use for the last slice.
+        row_start, column: a pixel's cell in the flattened grid is row_start[y] + column[x]; look-up
+            is faster than a division per event.
     """
 
     counts: NDArray[np.int32]
@@ -86,10 +87,10 @@ class Counters(NamedTuple):
 
 
 def make_counters(slots: int, rings: int, grid_shape: tuple[int, int], cell_px: int) -> Counters:
-    """Counters at 0.
+    """Make counters, all 0.
 
     Args:
-        slots: number of rotors there is room for.
+        slots: maximum number of rotors.
         rings: rings of a disc.
         grid_shape: rows and columns of the grid on which events of no rotor are counted.
         cell_px: side of a cell of that grid in pixels.
@@ -109,16 +110,16 @@ def make_counters(slots: int, rings: int, grid_shape: tuple[int, int], cell_px: 
 
 @njit(cache=True, nogil=True)
 def count_slice(counters, columns, times_us, codes, is_taken, motions, unassigned):
-    """Count a slice in place of the one before; one pass for all rotors.
+    """Count a slice, replacing the last one; one pass for all rotors.
 
     Args:
         counters: `Counters`, changed.
-        columns: x, y, t and polarity of events; those before and after the slice are left out.
-        times_us: start and end of the slice.
-        codes, is_taken: of a `PixelTable` whose cells are those of the grid.
-        motions: (n, 2) phase, rad, at the start of the slice and speed, rad/s, with which the rotor
-            of each slot is expected to turn; the table has no slots from n on.
-        unassigned: int32 grid to which the events of no rotor are added.
+        columns: x, y, t and polarity of events; those before and after the slice are ignored.
+        times_us: start and end of the slice, sensor time.
+        codes, is_taken: see `PixelTable`; its cells must be those of the grid.
+        motions: (n, 2) expected phase in rad at the start of the slice and speed in rad/s of the
+            rotor in each slot; the table must not have slots from n on.
+        unassigned: int32 grid to which events that belong to no rotor are added.
     """
     _clear(counters.counts, counters.turned, counters.used[0])
     counters.used[0] = len(motions)
@@ -129,17 +130,17 @@ def count_slice(counters, columns, times_us, codes, is_taken, motions, unassigne
 class CoherentSlices(NamedTuple):
     """One rotor's counts over one slice or several: coherent integration.
 
-    A slow rotor's slices say little each. Counted along one straight line of phase they are summed,
-    and measured together.
+    A single slice of a slow rotor carries little information, so several slices, counted along one
+    line of phase, are summed and measured together.
 
     Attributes:
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS).
         folded: int32 (rings, 2, ANGLE_BINS), the same without sectors, see `fold_sectors`.
         events: number of events.
-        phase, speed: of the line, at the start of the first slice, in rad and rad/s.
+        phase, speed: phase in rad at the start of the first slice, and slope in rad/s, of the line.
         lengths_us: length of each slice.
-        length_us, length_s: of all slices.
-        turned_rad: by how much the rotor was expected to turn.
+        length_us, length_s: total length.
+        turned_rad: angle by which the rotor was expected to turn.
         live: share of the time for which there is data.
         share: share of the events that was taken.
     """
@@ -189,22 +190,22 @@ class CoherentSlices(NamedTuple):
 
     @property
     def exposed_rad(self) -> float:
-        """By how much the rotor was expected to turn while there is data, times the share taken.
+        """Expected angle of turn while there was data, times the share of events taken.
 
-        A rotor's events are in proportion to it.
+        The number of a rotor's events is proportional to it.
         """
         return self.turned_rad * self.live * self.share
 
     @property
     def end(self) -> float:
-        """Phase of the line at the end of the last slice."""
+        """Phase of the line at the end of the last slice, rad."""
         return self.phase + self.turned_rad
 
     def joined(self, later: CoherentSlices) -> CoherentSlices:
-        """With later slices of the same line; a copy."""
+        """A copy joined with later slices of the same line."""
         lengths_us = self.lengths_us + later.lengths_us
         length_us = self.length_us + later.length_us
-        # Counted in slices of mean length, times of equal slices are not rounded.
+        # Computed by the mean length, so that times of equal slices are not rounded.
         slices, mean_s = len(lengths_us), 1e-6 * (length_us / len(lengths_us))
         return self._replace(
             counts=self.counts + later.counts,
@@ -219,11 +220,11 @@ class CoherentSlices(NamedTuple):
         )
 
     def kept(self) -> CoherentSlices:
-        """A copy: counters are used again."""
+        """A copy of the counts, which are otherwise overwritten by the next slice."""
         return self._replace(counts=self.counts.copy())
 
     def middle(self) -> tuple[int, float]:
-        """The slice in which the middle of all lies, and the line's phase in its own middle."""
+        """The slice that contains the middle of all, and the line's phase at its middle."""
         index, before_us, half_us = 0, 0, 0.5 * self.length_us
         while before_us + self.lengths_us[index] <= half_us:
             before_us += self.lengths_us[index]
@@ -235,19 +236,19 @@ class CoherentSlices(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def bins_seen(start_rad, turned_rad):
-    """Bins of the turning frame that pass the first sector while a rotor turns.
+    """Bins of the turning frame that pass the first sector while the rotor turns.
 
-    Sector s sees those `SECTOR_BINS` * s further on.
+    Sector s sees the bins that are `SECTOR_BINS` * s further on.
 
     Args:
-        start_rad, turned_rad: the rotor's phase at first, and by how much it grows.
+        start_rad, turned_rad: the rotor's phase at the start, and its growth.
 
     Returns:
-        The first bin, 0 to ANGLE_BINS - 1, and how many they are, at most ANGLE_BINS.
+        The first bin, 0 to ANGLE_BINS - 1, and the number of bins, at most ANGLE_BINS.
     """
     lowest = -max(start_rad, start_rad + turned_rad) / BIN_RAD
     span = SECTOR_BINS + abs(turned_rad) / BIN_RAD + 3.0
-    # Also where the motion is no number.
+    # All bins, also if the motion is NaN.
     if not span < ANGLE_BINS - 1:
         return 0, ANGLE_BINS
     return (math.floor(lowest) - 1) & (ANGLE_BINS - 1), math.ceil(span)
@@ -255,7 +256,7 @@ def bins_seen(start_rad, turned_rad):
 
 @njit(cache=True, nogil=True)
 def sector_runs(first, number, sector):
-    """A sector's bins, see `bins_seen`, as two runs: from begin to near and from 0 to far."""
+    """A sector's bins, see `bins_seen`, as two ranges: [begin, near) and [0, far)."""
     begin = (first + sector * SECTOR_BINS) & (ANGLE_BINS - 1)
     end = begin + number
     return begin, min(end, ANGLE_BINS), max(end - ANGLE_BINS, 0)
@@ -263,12 +264,12 @@ def sector_runs(first, number, sector):
 
 @njit(cache=True, nogil=True)
 def fold_sectors(counts, start_rad, turned_rad, folded):
-    """Sum the counts over the sectors, as a rotor of the positive sense would show them.
+    """Sum the counts over the sectors, as for a rotor that turns in the positive sense.
 
     Args:
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
-        start_rad, turned_rad: phase with which they were counted, and by how much it grew. Where
-            it shrank, bright and dark edges change places.
+        start_rad, turned_rad: phase with which they were counted, and its growth. If that is
+            negative, the polarities are exchanged.
         folded: int32 (rings, 2, ANGLE_BINS), set.
 
     Returns:
@@ -292,7 +293,7 @@ def fold_sectors(counts, start_rad, turned_rad, folded):
 
 @njit(cache=True, nogil=True)
 def _clear(counts, turned, slots):
-    """Set the counters of some slots to 0: those that a slice may have changed."""
+    """Reset the counters that the last slice may have changed."""
     for slot in range(slots):
         first, number = bins_seen(turned[slot, 0], turned[slot, 1])
         for ring in range(counts.shape[1]):
@@ -304,7 +305,7 @@ def _clear(counts, turned, slots):
 
 @njit(cache=True, nogil=True)
 def _set_motion(motions, length_s, motion, turned):
-    """Write down each slot's motion, as is and in whole numbers."""
+    """Set each slot's motion, in rad and as integers."""
     for slot in range(len(motions)):
         phase, speed = motions[slot]
         turned[slot] = phase, speed * length_s
@@ -316,10 +317,10 @@ def _set_motion(motions, length_s, motion, turned):
 
 @njit(cache=True, nogil=True)
 def _count(counters, columns, times_us, codes, is_taken, unassigned):
-    """Add the events of a slice to their rotor's counters, or to a grid if they are of none.
+    """Add the events of a slice to their rotor's counters, or to a grid if they belong to none.
 
-    Tables do not fit the processor's first caches. Where a loop does no more than look things up,
-    the waits overlap; a mispredicted branch would make each wait for itself.
+    The tables do not fit the processor's first caches. In loops that only look values up, memory
+    accesses overlap; with mispredicted branches they would be serialised.
     """
     x, y, t, polarity = columns
     row_start, column = counters.row_start, counters.column

@@ -1,28 +1,29 @@
-"""The error budget of a mean speed: what the phase filter's own variance does not tell.
+"""The error budget of a mean speed: what the phase filter's own variance does not include.
 
-Over a window of length W the speed is wrong by the difference of the phase's errors at its two
-ends, over W. The filter takes the errors of slices for independent and the motor for as restless as
-its model has it. Both are wrong, and by how much depends on the scene: most errors of a phase come
-again at the angles at which slices happen to end. What is measured while a rotor is followed
-corrects that:
+Over a window of length W, the error of the speed is the difference of the phase's errors at its two
+ends, divided by W. The filter assumes that the errors of slices are independent and that the motor
+is as unsteady as its model. Both are wrong to an extent that depends on the scene: most errors of a
+phase repeat at the angles at which slices happen to end. Quantities that are measured while a rotor
+is tracked correct that:
 
-- the errors that speeds of windows of the same length turned out to have, once the phases after
-  them were known, see `ObservedErrors`: over what the filter claimed of them;
-- until enough of these are known, the size of the innovations of late, which say whether the filter
-  is as good as it claims, and the wobble that it may take for motion;
-- how far the template has turned with its updates: a template that turns by itself can't be told
+- the errors that the speeds of past windows of the same length turned out to have once the phases
+  after them were known, relative to what the filter claimed, see `ObservedErrors`;
+- until enough of these are known, the size of the latest innovations, which shows whether the
+  filter is as good as it claims, and the wobble that it may take for motion;
+- how far the template has turned with its updates: a template that turns cannot be distinguished
   from a rotor that does;
-- how much of the template's first guess has faded. That was blurred, made with a disc that was not
-  yet well known, and has an angle of its own: as it fades, the phase moves on to that of what was
-  learned since;
-- how well the disc's place is known.
+- how much of the template's first guess has faded. The first guess was blurred, made with a disc
+  that was not yet well known, and has its own angle: as it fades, the phase moves to that of the
+  later updates;
+- the uncertainty of the disc's position.
 
-Method: the variance is the sum of independent parts. Each slow error of the phase, of variance s^2
-and with a bell-shaped correlation of time constant t, adds 2 s^2 (1 - exp(-(W / t)^2 / 2)) / W^2.
+Method: the variance is the sum of independent parts. A slow error of the phase with variance s^2
+and a Gaussian autocorrelation of time constant t adds 2 s^2 (1 - exp(-(W / t)^2 / 2)) / W^2.
 
-Five weights of these parts are fitted, by `python bench/fit_deviation.py`, to simulated recordings
-of seeds and speeds of their own. `python bench/accuracy.py` and `python bench/real_takes.py` judge
-them on others. All else was set by hand, to round numbers.
+Five weights of these parts are fitted by `python bench/fit_deviation.py` to simulated recordings
+with seeds and speeds used for nothing else. `python bench/accuracy.py` and `python
+bench/real_takes.py` evaluate them on others. All other constants were set by hand, to round
+numbers.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ __all__ = ["WEIGHTS", "ErrorBudget", "Parts", "within_probability"]
 
 
 class Parts(NamedTuple):
-    """Parts of a variance that are weighed, or their weights.
+    """Weighted parts of a variance, or their weights.
 
     Attributes:
-        claimed: what the phase filter says, as far as it was not yet observed.
-        observed: what errors of the past say, as far as they were observed.
-        lingering: the phase's own error, which lasts: pixels keep their thresholds.
-        disc: the error of the phase that the disc's uncertain place gives, which lasts longer.
-        drift: of the template, that turns or fades.
+        claimed: the phase filter's own variance, weighted down as errors are observed.
+        observed: variance from observed past errors, weighted up as they are observed.
+        lingering: slow error of the phase itself: pixels keep their thresholds.
+        disc: slower error of the phase due to the disc's uncertain position.
+        drift: drift of the template, which turns or fades.
     """
 
     claimed: float
@@ -58,61 +59,62 @@ class Parts(NamedTuple):
 
 
 WEIGHTS = Parts(claimed=0.47, observed=0.78, lingering=0.95, disc=0.105, drift=3.0)
-"""The fitted constants: factors of variances."""
+"""The fitted constants: factors of the variances."""
 _CLAIM_S = 0.1
-"""What the filter says counts as much as errors that were observed for so long."""
+"""Observation time at which observed errors weigh as much as the filter's claim."""
 _GUESSED_S = 0.3
-"""A wobble that may be there would be seen in errors that were observed for so long."""
+"""Observation time after which a possible wobble would have been observed, and is no longer
+added."""
 _LINGERING_S, _DISC_S = 0.2, 0.3
-"""How long these errors last."""
+"""Time constants of the autocorrelation of these errors."""
 _DRIFT_TIME_S = 0.2
-"""A drift is measured over this time at least."""
+"""Minimum time over which a drift is measured."""
 
-_LATE_SLICES = 10
-"""Innovations that count as late."""
+_RECENT_SLICES = 10
+"""Number of innovations averaged."""
 _LARGEST_INNOVATION = 4.0
-"""An innovation counts for no more standard deviations than this: one in 16 000 is larger."""
+"""Innovations are limited to this many standard deviations: one in 16 000 is larger."""
 _SCALE_BOUNDS = (0.05, 20.0)
-"""Bounds of what innovations say: beyond, it is not the filter that is wrong."""
+"""Bounds of the factor from innovations: beyond them, the cause is not the filter."""
 _DISC_WEIGHT = 0.1
-"""Weight of a new slice in the error that the disc's place makes: ten slices count."""
+"""Weight of a new slice in the error due to the disc's position: ten slices count."""
 _REMEMBERED_US = 2_500_000
-"""For how long drifts are remembered: the longest window, 2 s, and some."""
+"""Time for which drifts are remembered: a little more than the longest window, 2 s."""
 
 
 class InnovationScale:
-    """How the innovations of a filter compare with their expected standard deviations.
+    """Size of a filter's innovations relative to their expected standard deviations.
 
     Attributes:
-        late: mean square of the latest normalised innovations; 1 where the filter is right.
+        recent: mean square of the latest normalised innovations; 1 if the filter is consistent.
     """
 
     def __init__(self) -> None:
-        self.late = 1.0
+        self.recent = 1.0
 
     def update(self, innovation: float) -> None:
-        """Take in an innovation over its expected standard deviation."""
+        """Update by an innovation over its expected standard deviation."""
         bounded = min(max(innovation, -_LARGEST_INNOVATION), _LARGEST_INNOVATION)
-        self.late += (bounded**2 - self.late) / _LATE_SLICES
+        self.recent += (bounded**2 - self.recent) / _RECENT_SLICES
 
     @property
     def variance_factor(self) -> float:
         """Factor for the filter's variance."""
         low, high = _SCALE_BOUNDS
-        return min(max(self.late, low), high)
+        return min(max(self.recent, low), high)
 
 
 @dataclass(frozen=True, slots=True)
 class FilterClaim:
-    """What the phase filter says of its own errors, and how it did of late.
+    """The phase filter's claimed errors, and how they compared with observations.
 
     Attributes:
-        speed_variance: of the mean speed over the window, (rad/s)^2, corrected by the size of the
-            innovations.
-        phase_variance: of the phase now, rad^2.
-        wobble_variance: of the angle that it may take for motion, rad^2.
-        observed_ratio: squared errors of the past over what was expected of them.
-        observed_s: for how long errors were observed.
+        speed_variance: claimed variance of the mean speed over the window, (rad/s)^2, scaled by the
+            size of the innovations.
+        phase_variance: variance of the current phase, rad^2.
+        wobble_variance: variance of the wobble that it may take for motion, rad^2.
+        observed_ratio: variance of observed past errors over its expectation.
+        observed_s: time over which errors were observed.
     """
 
     speed_variance: float
@@ -124,15 +126,15 @@ class FilterClaim:
 
 @dataclass(frozen=True, slots=True)
 class SlowErrors:
-    """What was measured of errors that last longer than a slice.
+    """Measured errors that last longer than a slice.
 
     Attributes:
-        slice_variance: variance of the phase that one slice shows, rad^2.
-        disc_variance: of what the disc's uncertain place adds to it, times the square of the
-            scatter of the disc's sectors over what events explain, rad^2.
-        drift_rad: angle by which the template has turned over the window or `_DRIFT_TIME_S`,
-            whichever is longer.
-        faded: by how much the share of the first guess in the template went down over the window.
+        slice_variance: variance of the phase of a single slice, rad^2.
+        disc_variance: variance that the disc's uncertain position adds to it, times the square of
+            the sectors' over-dispersion, rad^2.
+        drift_rad: angle by which the template has turned over the longer of the window and
+            `_DRIFT_TIME_S`.
+        faded: decrease over the window of the share of the first guess in the template.
     """
 
     slice_variance: float
@@ -142,19 +144,19 @@ class SlowErrors:
 
 
 def variance_parts(claim: FilterClaim, window_s: float, slow: SlowErrors) -> tuple[Parts, float]:
-    """Parts of the variance of the mean speed over a window, (rad/s)^2.
+    """Parts of the variance of a window's mean speed, (rad/s)^2.
 
     Args:
-        claim: of the phase filter.
+        claim: the phase filter's claim.
         window_s: length of the window.
-        slow: errors that last.
+        slow: the slow errors.
 
     Returns:
-        What is weighed, and what is not.
+        The parts to be weighted by `WEIGHTS`, and the rest, which is not weighted.
     """
     unobserved = _CLAIM_S / (_CLAIM_S + claim.observed_s)
     observed = (1.0 - unobserved) * claim.observed_ratio
-    # Where errors are smaller than claimed, those that last longer are so too.
+    # If errors are smaller than claimed, the slow ones are so too.
     scale = unobserved + observed
     guessed = max(1.0 - claim.observed_s / _GUESSED_S, 0.0)
     drift = (slow.drift_rad / max(window_s, _DRIFT_TIME_S)) ** 2
@@ -168,31 +170,31 @@ def variance_parts(claim: FilterClaim, window_s: float, slow: SlowErrors) -> tup
 
 
 def speed_variance(parts: Parts, rest: float) -> float:
-    """Variance of the mean speed over a window, (rad/s)^2; see `variance_parts`."""
+    """Variance of a window's mean speed, (rad/s)^2, from the results of `variance_parts`."""
     return sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True)) + rest
 
 
 def within_probability(bound: float, std: float) -> float:
-    """Probability that an error is below a bound, for Student's t with four degrees of freedom.
+    """Probability that an error is below a bound, by Student's t with four degrees of freedom.
 
-    A standard deviation is itself an estimate: large errors are less rare than a normal
-    distribution has it.
+    The standard deviation is itself an estimate, so large errors are less rare than in a normal
+    distribution.
     """
     ratio = bound / math.hypot(bound, 2.0 * std) if std > 0.0 else 1.0
     return 1.5 * ratio - 0.5 * ratio**3
 
 
 def _of_slow_error(phase_variance: float, time_s: float, window_s: float) -> float:
-    """Variance of a speed from a phase error with a bell-shaped correlation in time."""
+    """Variance of a speed due to a phase error with a Gaussian autocorrelation."""
     apart = -math.expm1(-0.5 * (window_s / time_s) ** 2)
     return 2 * phase_variance * apart / window_s**2
 
 
 class TemplateDrift:
-    """Sum of the angles by which a template has turned, and how much is left of its first guess.
+    """Total angle by which a template has turned, and the share of its first guess, over time.
 
     Args:
-        start_us: time at which the template begins to be followed.
+        start_us: sensor time at which tracking begins.
         first_share: share of the first guess in the template at that time.
     """
 
@@ -200,13 +202,13 @@ class TemplateDrift:
         self._history: deque[tuple[int, float, float]] = deque([(start_us, 0.0, first_share)])
 
     def add(self, t_us: int, drift: Drift) -> None:
-        """Take in an update of the template at a time."""
+        """Add an update of the template at a sensor time."""
         self._history.append((t_us, self._history[-1][1] + drift.turned_rad, drift.first_share))
         while self._history[1][0] < t_us - _REMEMBERED_US:
             self._history.popleft()
 
     def since(self, t_us: int) -> tuple[float, float]:
-        """Since a time: angle that the template has turned by, rad, and share that has faded."""
+        """Angle in rad turned since a time, and share of the first guess that has faded."""
         before = self._history[0]
         for entry in self._history:
             if entry[0] > t_us:
@@ -216,15 +218,15 @@ class TemplateDrift:
 
 
 class ErrorBudget:
-    """Gathers, slice by slice, what the standard deviation of a speed is made of.
+    """Collects, slice by slice, the parts of the standard deviation of a speed.
 
     Args:
-        start_us: time at which the rotor begins to be followed.
+        start_us: sensor time at which tracking of the rotor begins.
         first_share: share of its first guess in the template at that time.
 
     Attributes:
-        observed: errors of the past, which must be told the phases.
-        parts: of which the variance of the latest window is made; None before there is one.
+        observed: observed past errors; the measured phases must be added to it.
+        parts: parts of the variance of the latest window; None before the first.
     """
 
     def __init__(self, start_us: int, first_share: float) -> None:
@@ -236,29 +238,28 @@ class ErrorBudget:
         self._disc_variance = 0.0
 
     def add_slice(self, variance: float, disc_variance: float) -> None:
-        """Take in the variance of a slice's phase, from events and from the disc, rad^2."""
+        """Add the variances of a slice's phase due to events and due to the disc, rad^2."""
         self._slice_variance = variance
         self._disc_variance += _DISC_WEIGHT * (disc_variance - self._disc_variance)
 
     def add_innovation(self, innovation: float) -> None:
-        """Take in an innovation of the phase over its standard deviation."""
+        """Add an innovation of the phase over its standard deviation."""
         self._scale.update(innovation)
 
     def add_drift(self, t_us: int, drift: Drift) -> None:
-        """Take in an update of the template at a time."""
+        """Add an update of the template at a sensor time."""
         self._drift.add(t_us, drift)
 
     def take_window(
         self, t_us: int, window: WindowMotion, sector_dispersion: float, cyclic_variance: float
     ) -> float:
-        """Take in a window of which the mean speed is reported.
+        """Add a window whose mean speed is reported.
 
         Args:
-            t_us: end of the window.
-            window: what the phase filter says of it.
-            sector_dispersion: scatter of the sectors about the fitted disc, over what events
-                explain.
-            cyclic_variance: of the cyclic error of the phase, rad^2.
+            t_us: sensor time of the end of the window.
+            window: the phase filter's result for it.
+            sector_dispersion: over-dispersion of the sectors about the fitted disc.
+            cyclic_variance: variance of the cyclic error of the phase, rad^2.
 
         Returns:
             Variance of the mean speed, (rad/s)^2.

@@ -1,16 +1,16 @@
-"""The template of a rotor: its event density in the frame that turns with it.
+"""The template of a rotor: its event density in the frame that turns with the rotor.
 
-Method: counts over the derotated angle are summed with an exponential memory, each update first
-turned by the score's maximum-likelihood offset so that it agrees with what is known. From the sums,
-a Wiener filter makes the density of events: a harmonic of power P, of which Poisson noise of n
-events explains n, is multiplied by (P - 2 n) / P where that is positive. The log likelihood of
-Poisson events is the sum of the log density at their angles (Snyder and Miller, Random Point
-Processes in Time and Space, 1991, chapter 2), so that a matched filter correlates with the
-logarithm, and the score of an offset sums its slope.
+Method: counts over the derotated angle are summed with exponential forgetting; each update is first
+rotated by the maximum-likelihood offset so that it agrees with the template. A Wiener filter turns
+the sums into the density of events: a harmonic of power P, of which Poisson noise of n events
+explains n, is multiplied by (P - 2 n) / P where that is positive. The log likelihood of Poisson
+events is the sum of the log density at their angles (Snyder and Miller, Random Point Processes in
+Time and Space, 1991, chapter 2), so that a matched filter correlates with the logarithm, and the
+score of an offset sums its slope.
 
-A rotor's phase is that of its template, and a template that turns by itself cannot be told from a
-rotor that does. So an update says by what angle the template has turned all the same: an error of
-the phase that can be measured, see `ErrorBudget`.
+A rotor's phase is that of its template, and a template that turns cannot be distinguished from a
+rotor that does. So an update returns the angle by which the template has turned nevertheless: a
+measurable error of the phase, see `ErrorBudget`.
 """
 
 from __future__ import annotations
@@ -33,48 +33,47 @@ _Table = NDArray[np.float32]
 _Harmonics = NDArray[np.complex128]
 
 ORDERS = 24
-"""Angular orders of a template that are looked at where not all are: twice as
-many as blades are told apart by default, and a few. Finer ones would ask for a
-finer search over the speed."""
+"""Number of angular orders of a template used for blades and reacquisition: a little more than
+twice the default maximum blade count. More would need a finer search over the speed."""
 _RESPONSES = (0.2, 5.0)
-"""Bounds of the response, a ratio that is 1 for a template without blur; outside them a template is
-not yet worth the name. Fitted to simulated recordings."""
+"""Bounds of the response, a ratio that is 1 for a template without blur; beyond them, a template is
+not yet usable. Fitted to simulated recordings."""
 _UPDATE_US = 40_000, 100_000
 _UPDATE_SHARE = 0.1
-"""A template is updated with so much at once, as its tables are dear: with this share of the time
-for which the rotor has been followed, within bounds."""
+"""A template's tables are expensive, so updates are batched: over this share of the time for which
+the rotor has been tracked, within the bounds above."""
 _FADED_SHARE = 0.1
-"""So much is kept of a template that was learned with events of another rotor: 30 ms of the
-time in which it was found, which the next updates outweigh. Fitted to a simulated recording of two
-rotors that overlap, and tried on three others."""
+"""Share kept of a template that was learned with events of another rotor: 30 ms of the time in
+which it was found, which the next updates outweigh. Fitted to a simulated recording of two
+overlapping rotors, and checked on three others."""
 _FIRST_SLICES = 10
-"""A rotor just found is updated with every one of so many slices: its first template, made of what
-pull-in saw, is blurred. Fitted to simulated recordings."""
+"""Number of slices after which updates are batched: the first template, from pull-in, is blurred
+and is updated with every slice. Fitted to simulated recordings."""
 _SMOOTHING = 0.035
-"""Standard deviation by which templates are blurred, as an arc in radii of the disc: the likelihood
-is taken as a parabola, and sharper edges would leave it no room for an error of the phase. An error
-of the hub is an angle that grows towards it; the same arc on all rings leaves room for that too.
-Fitted to simulated recordings."""
+"""Standard deviation of the blur of templates, as an arc length in radii of the disc: the
+likelihood is approximated by a parabola, and sharper edges would leave no tolerance for an error of
+the phase. An error of the hub causes an angle that grows towards the hub; the same arc length on
+all rings tolerates that too. Fitted to simulated recordings."""
 _FLOOR = 0.02
-"""Least event density, as a share of the mean: no event is impossible. Fitted to simulated
+"""Minimum event density, relative to the mean: no event is impossible. Fitted to simulated
 recordings."""
 _NOISE_POWERS = 2.0
-"""The Wiener filter takes so many times the power that Poisson noise explains off each harmonic:
-noise alone exceeds its mean in one of three harmonics, twice its mean in one of seven."""
+"""The Wiener filter subtracts this multiple of the expected power of Poisson noise from each
+harmonic: noise alone exceeds its mean in one of three harmonics, twice its mean in one of seven."""
 
 _ORDERS = np.arange(ANGLE_BINS // 2 + 1, dtype=np.float64)
 _DERIVATIVE = 1j * np.where(_ORDERS < ANGLE_BINS // 2, _ORDERS, 0.0)
 _DERIVATIVES = np.stack((_DERIVATIVE, _DERIVATIVE**2))[:, None, None]
-"""Factors of harmonics: of the first and the second derivative."""
+"""Factors of the harmonics for the first and the second derivative."""
 
 
 class TemplateTables(NamedTuple):
     """Event density over angle of each ring and polarity, and what is derived from it.
 
-    The density of a slice's events at angle a in the turning frame is, up to the number of events,
-    exp(`log_density`[..., a - offset]) for a rotor that is ahead of its expected angle by `offset`.
-    All but `mean_slope` are float32 (rings, 2, ANGLE_BINS), OFF first: finer than the noise of
-    events, and small enough to stay in the processor's cache.
+    The relative density of a slice's events at angle a in the turning frame is
+    exp(`log_density`[..., a - offset]) for a rotor that leads its expected angle by `offset`. All
+    but `mean_slope` are float32 (rings, 2, ANGLE_BINS), OFF first: finer than the noise of events,
+    and small enough to stay in the processor's cache.
 
     Attributes:
         log_density: log of blurred density over mean density.
@@ -96,7 +95,7 @@ class TemplateTables(NamedTuple):
 
 
 def _tables_of(spectrum: _Harmonics, blur: _Real) -> TemplateTables:
-    """Smooth a template's counts as far as their noise asks for, and derive its tables.
+    """Smooth a template's counts as far as their noise requires, and derive its tables.
 
     Args:
         spectrum: (rings, 2, ANGLE_BINS // 2 + 1) real transform of the counts over angle.
@@ -127,14 +126,14 @@ class Template:
 
     Args:
         counts: (rings, 2, ANGLE_BINS) first counts in the turning frame of the positive sense.
-        radii: (rings,) middle radii of the rings, of the disc's radius.
+        radii: (rings,) mean radii of the rings, relative to the disc's radius.
 
     Attributes:
         radii: as given.
-        tables: what slices are compared with, for a rotor that turns in the positive sense.
-        contrast: log likelihood that an event gains from the template on average.
-        response: change of the score of a slice with the offset, over the score's variance: below 1
-            where the template is blurred.
+        tables: tables that slices are compared with, for a rotor that turns in the positive sense.
+        contrast: mean log likelihood that an event gains from the template.
+        response: change of a slice's score with the offset, divided by the score's variance; below
+            1 if the template is blurred.
     """
 
     def __init__(self, counts: _Real, radii: _Real) -> None:
@@ -146,36 +145,36 @@ class Template:
 
     @property
     def events(self) -> float:
-        """Number of events behind the template."""
+        """Number of events in the template."""
         return float(self._counts.sum())
 
     @property
     def first_share(self) -> float:
-        """Share of the counts it began with in all it knows; they fade with its updates."""
+        """Share of the initial counts in the template; it fades with updates."""
         return float(self._first_counts.sum()) / max(self.events, 1.0)
 
     def without_first_guess(self) -> Template:
-        """What the updates have brought, without the counts that it began with."""
+        """A template of the updates alone, without the initial counts."""
         return Template(np.maximum(self._counts - self._first_counts, 0.0), self.radii)
 
     def fade(self) -> None:
-        """Take what is known for a first guess, which the next updates outweigh."""
+        """Degrade the template to a first guess, which the next updates outweigh."""
         self._counts *= _FADED_SHARE
         self._first_counts = self._counts.copy()
         self._refresh()
 
     def update(self, counts: _Real, memory_events: float) -> tuple[_Real, _Real]:
-        """Add counts in the turning frame; of the older ones at most `memory_events` are kept.
+        """Add counts in the turning frame, after scaling the older ones to at most `memory_events`.
 
-        The counts are turned so that they agree with what was known: the density may change, its
-        angle may not, or the template would give way to every error of the speed.
+        The counts are rotated to agree with the template: its density may change but not its angle,
+        or it would follow every error of the speed.
 
         Args:
             counts: (rings, 2, ANGLE_BINS).
             memory_events: number of events.
 
         Returns:
-            (rings, 2) angles by which the template has turned all the same, rad, and the
+            Angles (rings, 2) in rad by which the template has turned nevertheless, and the
             information on each, 1 / rad^2.
         """
         slope, response = self.tables.slope, self.response
@@ -201,11 +200,11 @@ class Template:
 
 
 class Drift(NamedTuple):
-    """What an update has done to a template.
+    """Side effects of an update on a template.
 
     Attributes:
-        turned_rad: by how much it has turned as a whole, which the phase has followed.
-        first_share: share of the first guess that is left in it.
+        turned_rad: angle by which it has turned as a whole, and the phase with it.
+        first_share: remaining share of the first guess.
     """
 
     turned_rad: float
@@ -213,17 +212,17 @@ class Drift(NamedTuple):
 
 
 class TemplateUpdater:
-    """Gathers slices until an update of the template is worth its cost, and counts the blades.
+    """Collects slices until an update of the template is worth its cost, and counts the blades.
 
     Args:
-        template: what is known at first; it is updated.
-        memory_us: how much of the past the template keeps.
-        maximum_blades: greatest number of blades.
-        start_us: when the rotor begins to be followed.
+        template: the initial template; it is updated in place.
+        memory_us: length of the past that the template remembers.
+        maximum_blades: largest blade count considered.
+        start_us: sensor time at which tracking of the rotor begins.
 
     Attributes:
         template: as given.
-        blades: number of blades as far as it is known, see `blade_count`.
+        blades: number of blades, see `blade_count`.
     """
 
     def __init__(
@@ -249,15 +248,15 @@ class TemplateUpdater:
         slices_seen: int,
         exposure: float = 1.0,
     ) -> Drift | None:
-        """Take in a slice; what the template's update has done where it was updated.
+        """Add a slice; returns the drift if the template was updated, else None.
 
         Args:
-            t_us: end of the slice.
+            t_us: sensor time of the end of the slice.
             folded: (rings, 2, ANGLE_BINS) counts in the turning frame of the positive sense.
-            ahead_rad: by how much the rotor was ahead of the frame.
+            ahead_rad: angle by which the rotor led the frame.
             length_us: length of the slice.
             slices_seen: number of slices in which the rotor was seen so far.
-            exposure: share of all its events that were taken.
+            exposure: share of all its events that was taken.
         """
         self._pending_exposed_us += length_us * exposure
         add_turned(self._pending, folded, -ahead_rad / BIN_RAD)
@@ -269,17 +268,17 @@ class TemplateUpdater:
         return self._update()
 
     def blade_angle(self) -> float:
-        """Angle of the middle of one blade in the turning frame, rad."""
+        """Angle of the centre line of one blade in the turning frame, rad."""
         if self._blade_rad is None:
             pattern = self.template.pattern().sum(axis=0)
             self._blade_rad = blade_angle(pattern, max(self.blades, 1))
         return self._blade_rad
 
     def _update(self) -> Drift | None:
-        """Update the template with what was gathered."""
+        """Update the template with the collected slices."""
         events = float(self._pending.sum())
         drift = None
-        # Without events there is nothing to learn, and nothing to be forgotten for it.
+        # Without events there is nothing to learn, so nothing must be forgotten either.
         if events > 0.0:
             memory_events = self._memory_us / self._pending_exposed_us * events
             turned, information = self.template.update(self._pending, memory_events)
@@ -295,29 +294,30 @@ class TemplateUpdater:
 
 
 def common_angle(turned_rad: _Real, information: _Real) -> float:
-    """Mean of some angles, weighted by the information on each; 0 where there is none."""
+    """Mean of angles weighted by the information on each; 0 if there is none."""
     total = float(information.sum())
     return float((information * turned_rad).sum()) / total if total > 0.0 else 0.0
 
 
 def _blur_of(radii: _Real) -> _Real:
-    """Factors of harmonics, (rings, 1, ANGLE_BINS // 2 + 1), for rings of (rings,) radii."""
+    """Factors of the harmonics, (rings, 1, ANGLE_BINS // 2 + 1), for rings of radii (rings,)."""
     orders = np.outer(_SMOOTHING / radii, _ORDERS)
     return np.exp(-0.5 * orders**2)[:, None]
 
 
 def _from_harmonics(harmonics: _Harmonics) -> _Real:
-    """Periodic functions from their harmonics, last axis."""
+    """Periodic functions from their harmonics, along the last axis."""
     return scipy.fft.irfft(harmonics, ANGLE_BINS, axis=-1)
 
 
 @njit(cache=True, nogil=True)
 def _density_harmonics(spectrum):
-    """Harmonics of density over mean density from those of counts, by a Wiener filter."""
+    """Harmonics of the relative density from those of the counts, by a Wiener filter."""
     smooth = np.empty_like(spectrum)
     for ring in range(spectrum.shape[0]):
         for polarity in range(2):
-            # Shares of rings and polarities change with light and geometry: each has its own mean.
+            # Shares of rings and polarities change with light and geometry, so each has its own
+            # mean.
             total = max(spectrum[ring, polarity, 0].real, 1.0)
             for order in range(spectrum.shape[2]):
                 harmonic = spectrum[ring, polarity, order]
@@ -331,7 +331,7 @@ def _density_harmonics(spectrum):
 
 @njit(cache=True, nogil=True)
 def _integrate_twice(values, integral, second_integral):
-    """Integrals over angle of periodic values less their mean; (rings, 2) means."""
+    """Set the first two integrals of periodic values minus their mean; returns means (rings, 2)."""
     means = np.empty(values.shape[:2])
     for ring in range(values.shape[0]):
         for polarity in range(2):
@@ -342,9 +342,9 @@ def _integrate_twice(values, integral, second_integral):
 
 @njit(cache=True, nogil=True)
 def _integrate(values, integral):
-    """Integral with mean 0 of periodic values less their mean; that mean.
+    """Set the zero-mean integral of periodic values minus their mean; returns that mean.
 
-    Between neighbours the cubic through four values is integrated.
+    Between neighbours, the cubic through four values is integrated.
     """
     mean = values.mean()
     total, sum_of_totals = 0.0, 0.0
@@ -360,9 +360,9 @@ def _integrate(values, integral):
 
 @njit(cache=True, nogil=True)
 def add_turned(total, tables, bins):
-    """Add periodic tables (rings, 2, ANGLE_BINS), moved ahead by a number of bins, to a total.
+    """Add periodic tables (rings, 2, ANGLE_BINS), shifted by a number of bins, to a total.
 
-    Between bins they are straight.
+    Fractions of a bin are interpolated linearly.
     """
     whole = math.floor(bins)
     share = bins - whole
@@ -389,17 +389,17 @@ def _weigh(counts, log_density, slope, curvature):
                 gained += count * log_density[ring, polarity, i]
                 squared += count * slope[ring, polarity, i] ** 2
                 curved += count * curvature[ring, polarity, i]
-    # With a blurred template an offset changes the score by less than the score's variance tells.
+    # With a blurred template, the score changes by less than its variance predicts.
     return gained / max(events, 1.0), -curved / max(squared, 1e-9)
 
 
 @njit(cache=True, nogil=True)
 def _add_agreeing(known, counts, slope, response, mean_slopes):
-    """Turn counts so that they agree with those known and add them; sets the known mean slopes."""
+    """Rotate counts to agree with the known ones and add them; sets the known mean slopes."""
     score, information = 0.0, 0.0
     for ring in range(known.shape[0]):
         for polarity in range(2):
-            # What is known has a mean slope too, where edges are steeper on one side.
+            # The known counts also have a mean slope if edges are steeper on one side.
             total, steep, _ = _moments(known[ring, polarity], slope[ring, polarity])
             mean_slopes[ring, polarity] = steep / max(total, 1.0)
             total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
@@ -410,7 +410,7 @@ def _add_agreeing(known, counts, slope, response, mean_slopes):
 
 @njit(cache=True, nogil=True)
 def _turned_since(counts, slope, response, mean_slopes, turned, information):
-    """By how much each channel's counts have turned since they had some mean slopes."""
+    """Set the angle that each channel's counts have turned since they had the mean slopes."""
     for ring in range(counts.shape[0]):
         for polarity in range(2):
             total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])

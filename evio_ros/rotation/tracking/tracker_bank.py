@@ -1,4 +1,4 @@
-"""The rotors that are followed at once: trackers, the table of their pixels, counts of a slice."""
+"""All tracked rotors: their trackers, the table of their pixels, and the counts of a slice."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 __all__ = ["TrackerBank"]
 
 _SLOWEST_RAD_S = 1e-3
-"""A rotor at rest counts as turning with this: its blades pass at some time."""
+"""Minimum speed used for a rotor at rest, so that the time between blades is finite."""
 
 
 class TrackerBank:
-    """Lets its trackers follow slice after slice; events are looked up once for all of them.
+    """Updates all trackers slice by slice; each event is looked up once for all of them.
 
     Args:
         size: geometry of the sensor.
-        capacity: so many rotors at the most.
-        cell_px: side of the cells in which events of no rotor are counted.
+        capacity: maximum number of rotors.
+        cell_px: side in px of the cells in which events that belong to no rotor are counted.
         window_us: length of the measured window.
-        parameters: how rotors are followed.
+        parameters: parameters of the trackers.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TrackerBank:
         self._size = size
         self._window_us = window_us
         self._parameters = parameters
-        # Each with the slot that it has in table and counts.
+        # Each with its slot in the table and the counters.
         self._trackers: dict[RotorTracker, int] = {}
         self._table = PixelTable(size, cell_px)
         self._counters = make_counters(capacity, parameters.rings, self._table.grid_shape, cell_px)
@@ -67,16 +67,16 @@ class TrackerBank:
 
     @property
     def codes(self) -> NDArray[np.int32]:
-        """Which pixel belongs to which rotor, int32 (height, width); see `disc_map`."""
+        """Code of each pixel, int32 (height, width); see `disc_map`."""
         return self._table.codes
 
     @property
     def grid_shape(self) -> tuple[int, int]:
-        """Rows and columns of the grid on which events of no rotor are counted."""
+        """Rows and columns of the grid on which events that belong to no rotor are counted."""
         return self._table.grid_shape
 
     def tracker_of(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:
-        """A tracker of a disc that looks like a template, from a time on; it is not yet added."""
+        """Make a tracker of a disc from its template and motion; it is not added yet."""
         p = self._parameters
         updater = TemplateUpdater(template, p.template_memory_us, p.maximum_blades, motion.t_us)
         speed = max(abs(motion.state[1]), _SLOWEST_RAD_S)
@@ -87,14 +87,14 @@ class TrackerBank:
         return RotorTracker(motion.t_us, phase, disc, updater, fastest_rad_s)
 
     def disc_map(self, tracker: RotorTracker) -> DiscMap:
-        """Table of a tracker's disc's pixels."""
+        """Map of the pixels of a tracker's disc."""
         p = self._parameters
         return DiscMap.of(tracker.ellipse, self._size, p.rings, p.hub_radius, p.rim_radius)
 
     def add(self, tracker: RotorTracker) -> None:
-        """Follow a rotor from the next slice on.
+        """Track a rotor from the next slice on.
 
-        Others on whose discs it lies have looked different until now: with its events.
+        Templates of overlapping rotors contain its events, so they are faded.
         """
         for other in self._trackers:
             if _overlap(tracker.ellipse, other.ellipse):
@@ -103,11 +103,11 @@ class TrackerBank:
         self._table.put(slot, self.disc_map(tracker))
 
     def remove(self, tracker: RotorTracker) -> None:
-        """Follow a rotor no more."""
+        """Stop tracking a rotor."""
         self._table.remove(self._trackers.pop(tracker))
 
     def clear(self) -> None:
-        """Follow none of the rotors any more."""
+        """Stop tracking all rotors."""
         for tracker in self:
             self.remove(tracker)
 
@@ -120,13 +120,14 @@ class TrackerBank:
         live: float = 1.0,
         share: float = 1.0,
     ) -> None:
-        """Let all trackers take in a slice; discs that have moved are drawn anew.
+        """Update all trackers with a slice, and redraw discs that have moved.
 
         Args:
-            events: the slice's events; earlier and later ones among them are left out.
-            times_us: the slice's time; slices follow one another and may be of any length.
-            is_last: whether estimates will be asked for before the next slice.
-            unassigned: int32 grid of `grid_shape` to which the events of no tracker are added.
+            events: the slice's events; earlier and later ones are ignored.
+            times_us: the slice's sensor time; slices are consecutive and may be of any length.
+            is_last: whether estimates will be requested before the next slice.
+            unassigned: int32 grid of `grid_shape` to which events that belong to no rotor are
+                added.
             live: share of the slice for which there is data.
             share: share of the slice's events that was taken.
         """

@@ -11,7 +11,7 @@ __all__ = ["TrackerParameters"]
 
 @dataclass(frozen=True)
 class TrackerParameters(Parameters):
-    """How a rotor is measured and followed."""
+    """How a rotor is measured and tracked."""
 
     rings: int = parameter(
         4,

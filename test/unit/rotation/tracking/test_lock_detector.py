@@ -86,8 +86,8 @@ def test_few_events_are_a_rotor_at_rest_and_many_a_lost_one() -> None:
     lock = _seen(50)
     assert lock.is_standing(EVENTS // 10, TURNED_RAD)
     assert not lock.is_standing(EVENTS, TURNED_RAD)
-    assert not lock.is_stirring(2, TURNED_RAD)
-    assert lock.is_stirring(EVENTS, TURNED_RAD)
+    assert not lock.is_restarting(2, TURNED_RAD)
+    assert lock.is_restarting(EVENTS, TURNED_RAD)
     # Half of its events allow it to creep at no more than half of its speed.
     speed = TURNED_RAD / 0.005
     assert 0.0 < lock.creep_rad_s(EVENTS // 2, 0.005) <= 0.5 * speed
