@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evio_ros.units import TURN_RAD
 
-__all__ = ["Ellipse"]
+__all__ = ["Ellipse", "wrapped_tilt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +85,8 @@ class Ellipse:
             math.ceil(x + half_width),
             math.ceil(y + half_height),
         )
+
+
+def wrapped_tilt(tilt_rad: float) -> float:
+    """The same direction of an axis in [-pi / 2, pi / 2): an axis has no sense."""
+    return (tilt_rad + math.pi / 2) % math.pi - math.pi / 2

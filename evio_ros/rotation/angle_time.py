@@ -24,17 +24,17 @@ __all__ = [
 ]
 
 BIN_US = 500
-"""Time bin where speeds are searched over a wide range: at 100 turns a second, order 10 is sampled
-as often as its period asks."""
+"""Time bin for searches over a wide range of speeds: it samples order 10 twice per period at 100
+turns per second."""
 FEWEST_BINS = 16
-"""Time bins of a spectrum at least, of however short a span."""
+"""Minimum number of time bins of a spectrum, however short the span."""
 _TABLE_STEPS = 256
-"""Steps of a turn in which `harmonics_of_events` tells angles apart: a tenth of the period of the
+"""Resolution of angles in `harmonics_of_events`, steps per turn: about a tenth of the period of the
 highest of 24 orders."""
 _EVENTS_A_UNIT = 80_000
-"""So many events are one unit of its work, a millisecond."""
+"""Events in one work unit of `harmonics_of_events`, which takes a millisecond."""
 MOST_EVENTS = 320_000
-"""Of more events it looks at every second, third ... one only, which is error enough: 2e-3."""
+"""With more events, only every second, third, ... one is used; the relative error is 2e-3."""
 
 
 @njit(cache=True, nogil=True)
@@ -101,10 +101,10 @@ def angular_harmonics(counts: NDArray[np.int32], orders: int) -> NDArray[np.comp
 def harmonics_of_events(
     events: EventBatch, disc: DiscMap, start_us: int, length_us: int, bins: int, orders: int
 ) -> Work[NDArray[np.complex64]]:
-    """The same straight from the events, faster for many bins.
+    """Compute the harmonics directly from the events, which is faster for many bins.
 
     Args:
-        events: see `angle_time_histogram`; of more than `MOST_EVENTS` a part is looked at.
+        events: see `angle_time_histogram`; of more than `MOST_EVENTS`, only a part is used.
         disc, start_us, length_us, bins: see `angle_time_histogram`.
         orders: highest angular order.
 

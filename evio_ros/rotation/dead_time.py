@@ -1,9 +1,9 @@
-"""Times for which a sensor's events are missing: absence of data is no absence of motion.
+"""Times for which a sensor's events are missing: absence of data is not absence of motion.
 
-Packets get lost on the way. Where a source says so, windows carry the spans that are missing; not
-every source does. Pixels are independent of one another: with noise, and edges that move somewhere,
-all of them together are hardly ever silent. If events are Poisson, twenty mean intervals pass
-without one by chance once in e^20 events.
+Packets get lost. If a source reports that, windows carry the missing spans; not every source does.
+Pixels are independent of one another: with noise and edges that move somewhere, the whole sensor is
+hardly ever silent. For Poisson events, an interval of twenty mean intervals occurs by chance once
+in e^20 events.
 """
 
 from __future__ import annotations
@@ -30,27 +30,29 @@ __all__ = [
 
 SHORTEST_SILENCE_US = 500
 SILENT_INTERVALS = 20
-"""The whole sensor is silent for longer than this, and than so many mean intervals between events,
-only where events are missing."""
+"""Minimum length of dead time, absolute and in mean intervals between events: the whole sensor is
+silent for longer only if events are missing."""
 _SILENCES, _LONGEST_USUAL_US = 3.0, 1_000
-"""Nor are they where it is no longer than so many times the usual longest silence of a slice, which
-counts as this long at most: some sensors are read out in bursts. Set by hand."""
+"""Dead time is also longer than this multiple of the usual longest silence of a slice, which counts
+as no more than the second value: some sensors are read out in bursts. Set by hand."""
 _LONGEST_STEP_US = _SILENCES * _LONGEST_USUAL_US
-"""Between time stamps that come more seldom than this, data would be taken to be missing."""
+"""Largest usable step between time stamps: with a larger one, data would seem to be missing."""
 LONGEST_SILENCE_US = 200_000
-"""What is silent for longer may as well be still. Set by hand."""
+"""A longer silence may as well be a scene at rest. Set by hand."""
 _WEIGHT = 0.1
-"""Weight of a new slice in the mean interval: ten slices count, and a single burst does not."""
+"""Weight of a new slice in the mean interval: ten slices count, so a single burst does not."""
 _SHORT_US = 100
 _STRIDE = 64
-"""Silences up to this are alike: thrice as long are none yet. So many events that lie within it are
-passed over at once, or looking at each would cost a tenth of all that tracking costs."""
+"""Silences up to this are not distinguished, because three times as much is not dead time yet.
+Blocks of so many events within it are skipped at once; examining each event would cost a tenth of
+all tracking."""
 _FEWEST_EVENTS = 3
-"""An interval is learned from so many events at least: stray ones tell nothing of a silence."""
+"""Minimum number of events from which an interval is learned: stray events say nothing about
+silences."""
 
 
 def why_too_coarse(t: NDArray[np.int64]) -> Rejection | None:
-    """Why events at some times can't be tracked, as their stamps come too seldom; None if they can.
+    """Why events cannot be tracked because their time stamps are too coarse; None if they can.
 
     Args:
         t: times in µs, in order.
@@ -62,7 +64,7 @@ def why_too_coarse(t: NDArray[np.int64]) -> Rejection | None:
 
 
 def shortest_silence_us(t: NDArray[np.int64]) -> float:
-    """Silences of a sensor that are shorter are no missing data: the step of its stamps makes them.
+    """Minimum length in µs of a silence that can be dead time, given the step of the time stamps.
 
     Args:
         t: times in µs, in order.
@@ -71,26 +73,26 @@ def shortest_silence_us(t: NDArray[np.int64]) -> float:
 
 
 class DeadTime:
-    """Tells for one slice after another for how much of it there is data."""
+    """Determines, slice by slice, for which share of the time there is data."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all slices."""
+        """Reset, as if no slice had been seen."""
         self._last_us: int | None = None
-        # Means over the past; 0 while nothing is known.
+        # Averages over the past; 0 while unknown.
         self._interval_us = self._silence_us = 0.0
-        # Since an interval was learned last.
+        # Since the last update of the averages.
         self._since_us = 0.0
         self._since_events = self._since_silence_us = 0
         self._dead_us = 0
 
     def mark(self, part: EventWindow) -> EventWindow:
-        """The next slice with its live share; slices follow one another.
+        """Set the live share of the next slice; slices must be consecutive.
 
-        A silence is told once it is long enough, and counts as dead from that slice on; what the
-        slice says is missing is dead however long it is.
+        A silence counts as dead from the slice on in which it becomes long enough; spans that the
+        slice marks as missing are dead however short they are.
         """
         begin_us = part.start_us if self._last_us is None else self._last_us
         times_us = part.start_us, part.end_us
@@ -100,7 +102,7 @@ class DeadTime:
             self._last_us = int(part.events.t[-1])
         missing_us = part.missing_us
         if missing_us:
-            # What lies before a gap is no part of the silence after it.
+            # A silence after a gap does not include the time before it.
             gap_end_us = min(part.missing[-1].stop, part.end_us)
             self._last_us = max(begin_us if self._last_us is None else self._last_us, gap_end_us)
         else:
@@ -113,7 +115,7 @@ class DeadTime:
         return replace(part, live=1.0 - dead_us / part.length_us) if dead_us else part
 
     def _limit_us(self, share: float) -> float:
-        """Length beyond which a silence is dead time, where a share of the events was taken."""
+        """Minimum length in µs of dead time, if only a share of the events was taken."""
         if not self._interval_us:
             return math.inf
         interval_us = self._interval_us / share
@@ -122,10 +124,10 @@ class DeadTime:
         )
 
     def _learn(self, part: EventWindow, longest_us: int) -> None:
-        """Take in how far apart a slice's events are, had all of them been taken.
+        """Update the averages by a slice's intervals, scaled to those of all events.
 
-        Dead time counts: where a scene has become still, what is usual must change. Lengths are
-        averaged, not rates, so that a burst of events makes no silences of what surrounds it.
+        Dead time is included: when a scene comes to rest, the averages must follow. Lengths are
+        averaged, not rates, so that a burst of events does not turn its surroundings into silences.
         """
         self._since_us += part.length_us * part.share
         self._since_events += len(part.events)
@@ -146,13 +148,13 @@ def _silences(t, before_us, times_us, limit_us):
 
     Args:
         t: times of the events.
-        before_us: time of the last event before them.
+        before_us: time of the last event before the slice.
         times_us: start and end of the slice.
-        limit_us: length beyond which a silence is dead time.
+        limit_us: minimum length of dead time.
 
     Returns:
-        The longest silence, `_SHORT_US` at least, from the last event before the slice on, and the
-        slice's dead time.
+        The longest silence since the last event before the slice, at least `_SHORT_US`, and the
+        dead time within the slice, both in µs.
     """
     start_us, end_us = times_us
     longest_us, dead_us, last_us = _SHORT_US, 0, before_us

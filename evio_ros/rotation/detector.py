@@ -1,7 +1,7 @@
-"""The rotation detector: a slice of events in, estimates of all rotors out.
+"""The rotation detector: slices of events in, estimates of all rotors out.
 
-Rotors that are tracked already take in each slice at once (`tracking.tracker_bank`); others are
-searched for between the steps (`acquisition.schedule`).
+Rotors that are already tracked are updated with each slice immediately (`tracking.tracker_bank`);
+others are searched for between the steps (`acquisition.schedule`).
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 __all__ = ["RotationDetector"]
 
 _DOUBTFUL_US = 500_000
-"""What fails to explain its disc's events for so long is no rotor, and keeps them from others."""
+"""A tracker that has failed to explain its disc's events for this long is dropped: it is not a
+rotor, and it keeps the events from others."""
 
 
 @dataclass(slots=True)
 class _DetectorStatistics:
-    """What happened so far.
+    """Counters of what has happened so far.
 
     Attributes:
-        steps, events_measured: steps and events taken in.
-        gaps: steps that did not begin where the one before ended.
+        steps, events_measured: steps and events processed.
+        gaps: steps that did not start where the last one ended.
         regions_searched: regions in which rotors were searched for.
-        rotors_found, rotors_lost: rotors taken up and given up.
-        rotors_recovered: times a rotor's motion was lost and found again.
+        rotors_found, rotors_lost: rotors acquired and dropped.
+        rotors_recovered: number of times a lost rotor was reacquired.
     """
 
     steps: int = 0
@@ -51,24 +52,24 @@ class _DetectorStatistics:
 
 
 class RotationDetector:
-    """Finds rotors by itself and measures each over a sliding window.
+    """Finds rotors automatically and measures each over a sliding window.
 
     Args:
         size: geometry of the sensor.
         parameters: window, step and limits.
-        regions, acquisition, tracking: details of the stages.
-        known_discs: discs known from before; they are tried first where something moves.
+        regions, acquisition, tracking: parameters of the stages.
+        known_discs: previously known discs; they are tried first where something moves.
 
     Raises:
-        ParameterError: where the known discs are of another geometry.
+        ParameterError: if the known discs are of another sensor geometry.
 
     Attributes:
-        parameters: those given.
-        settings: all parameters, in the order in which they were given.
+        parameters: as given.
+        settings: all parameters, in the order of the arguments.
         statistics: counters of what happened.
-        may_search: asked before each work unit of a search, a millisecond; where it says no, the
-            rest is put off until it is asked again, and steps go on meanwhile. None never puts it
-            off.
+        may_search: called before each work unit of a search, which takes a millisecond. If it
+            returns False, the rest of the search is postponed until it is called again, while steps
+            continue. None never postpones.
     """
 
     def __init__(
@@ -109,28 +110,28 @@ class RotationDetector:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events and rotors, and begin a step; identities go on counting."""
+        """Forget all events and rotors, and start a new step; identities continue to count up."""
         self._slices_of_step = 0
         self._end_us: int | None = None
         self._dead_time.clear()
         self._forget()
 
     def process(self, step: EventWindow) -> list[RotorEstimate]:
-        """Add the next `step_us` of events and measure every rotor over the last `window_us`.
+        """Process the next `step_us` of events and measure every rotor over the last `window_us`.
 
         Args:
-            step: steps follow one another without gaps. After a gap or a step back the detector
-                starts afresh.
+            step: the next step. Steps must be consecutive; after a gap or a step back in time, the
+                detector is reset.
 
         Returns:
-            One estimate for each rotor that is seen, the most confident first. While the first
-            window fills, and after a rotor was found, `RotorEstimate.window_us` says how much is
-            measured. Where none was tracked before, those found in this step are among them;
-            where some were, they do not wait for the others: see `search`.
+            One estimate for each rotor in view, the most confident first. While the first window
+            fills, and after a rotor was found, `RotorEstimate.window_us` is the length actually
+            measured. If no rotor was tracked before, rotors found in this step are included;
+            otherwise, estimates do not wait for the search, see `search`.
 
         Raises:
-            EventError: where the events are of another geometry, the step is not of the length of
-                one, or an event lies outside it. Nothing is changed then.
+            EventError: if the events are of another geometry, the step has the wrong length, or an
+                event lies outside it. The detector is unchanged in that case.
         """
         step.check(self.size, self.parameters.step_us)
         self._slices_of_step = 0
@@ -142,28 +143,29 @@ class RotationDetector:
         return estimates or []
 
     def take(self, part: EventWindow) -> list[RotorEstimate] | None:
-        """Add the next slice of a step: estimates are out sooner where events come by parts.
+        """Process the next slice of a step, for a lower latency than `process` on a live stream.
 
         Args:
-            part: the next slice, of the length that is due by
-                `RotationDetectorParameters.slice_lengths_us`; `WindowAssembler` makes such ones.
-                Slices follow one another as steps do in `process`; after a gap a step begins.
+            part: the next slice, of the length given by
+                `RotationDetectorParameters.slice_lengths_us`; `WindowAssembler` makes such slices.
+                Slices must be consecutive like the steps of `process`; after a gap, a new step
+                starts.
 
         Returns:
-            What `process` returns, with the last slice of a step; else None.
+            With the last slice of a step, the estimates as of `process`; else None.
 
         Raises:
-            EventError: as of `process`.
+            EventError: see `process`.
         """
         turn = self._slices_of_step if self._follows_on(part) else 0
         part.check(self.size, self._slice_lengths_us[turn])
         return self._take(part)
 
     def search(self) -> None:
-        """Do the part of a step that searches for more rotors, once its estimates are passed on.
+        """Search for more rotors; meant to be called once the estimates of a step are passed on.
 
-        The next `process` does it first where it was not done; results are the same, unless
-        `may_search` puts it off.
+        If it is not called, the next `process` or `take` does this first; the results are the same,
+        unless `may_search` postpones the search.
         """
         found_now = self._schedule.search(self.may_search)
         for found in (*found_now, *self._schedule.slow.search(self.may_search)):
@@ -172,42 +174,43 @@ class RotationDetector:
         self.statistics.regions_searched = self._schedule.regions_searched
 
     def cue(self, boxes: Sequence[tuple[float, float, float, float]], until_us: int) -> None:
-        """Say where somebody else, e.g. a network, sees rotors that may not be tracked yet.
+        """Suggest regions in which another detector, e.g. a network, sees rotors.
 
-        They are searched first, with lower thresholds for what is active, and only within the box,
-        whatever is around it. What is no rotor is refused all the same.
+        They are searched first, with lower activity thresholds, and only within the box. Candidates
+        are verified as usual.
 
         Args:
-            boxes: x0, y0, x1, y1 in pixels each; they take the place of those told before.
-            until_us: sensor time after which they hold no longer.
+            boxes: x0, y0, x1, y1 of each in pixels; they replace those of the last call.
+            until_us: sensor time in µs at which they expire.
         """
         self._schedule.cue(boxes, until_us)
 
     def new_identity(self) -> int:
-        """A number that no rotor has had, for one that is found by other means."""
+        """An identity that no rotor has had, for a rotor that is found by other means."""
         self._next_identity += 1
         return self._next_identity - 1
 
     @property
     def explanations(self) -> tuple[Explanation, ...]:
-        """Why no rotor was found, or is tracked any more, in other places, as far as is known.
+        """Why no rotor was found, or is no longer tracked, in places where something happened.
 
-        The latest of each place, of eight places at most; the most telling first. Where no place
-        was active and no rotor is tracked, it is one of the whole view, and none before any events.
+        The latest explanation of each of up to eight places, the most informative first. If no
+        place was active and no rotor is tracked, there is one for the whole view; before any
+        events, there is none.
         """
         return self._schedule.explanations
 
     @property
     def trackers(self) -> TrackerBank:
-        """The trackers of the rotors that are tracked now, to be read only."""
+        """The trackers of all tracked rotors; not to be modified."""
         return self._bank
 
     def known_discs(self) -> KnownDiscs:
-        """The discs of all rotors that are tracked, as they are known by now."""
+        """The discs of all tracked rotors, by their current estimates."""
         return KnownDiscs(self.size, tuple(tracker.known_disc() for tracker in self._bank))
 
     def forget_discs(self) -> None:
-        """Forget all discs, those known from before too, and find them anew."""
+        """Forget all rotors and all known discs, so that they are found anew."""
         self._schedule.forget_known_discs()
         self._forget()
 
@@ -216,7 +219,7 @@ class RotationDetector:
         self._schedule.reset()
 
     def _follows_on(self, part: EventWindow) -> bool:
-        """Whether a slice begins where the one before ended."""
+        """Whether a slice starts where the last one ended."""
         return self._end_us is None or part.start_us == self._end_us
 
     def _take(self, part: EventWindow) -> list[RotorEstimate] | None:
@@ -257,7 +260,7 @@ class RotationDetector:
                 self._schedule.note(Explanation(rejection, tracker.t_us, window_us, box))
 
     def _why_lost(self, tracker: RotorTracker) -> Rejection | None:
-        """Why a rotor is given up; None where it is not."""
+        """Why a rotor is dropped; None if it is kept."""
         speed_hz = tracker.usual_speed / (2 * math.pi)
         for reason, us, most_us in (
             (Reason.LOST, tracker.unseen_us, self._patience_us),

@@ -15,16 +15,16 @@ from evio_ros.rotation.window_parameters import WindowParameters
 __all__ = ["DetectorSettings", "RotationDetectorParameters"]
 
 _LONGEST_SLICE_US = 5_000
-"""Within a slice a rotor's acceleration does not count, from one to the next it does. Shorter ones
-cost more for each event."""
+"""Within a slice, a rotor's acceleration is neglected; between slices it is not. Shorter slices
+cost more per event."""
 _SHORTEST_MEMORY_US = 50_000
-"""Shorter windows count as long as this where patience is counted in windows: what is hidden for
-two windows of 10 ms is not given up."""
+"""Minimum window length used for patience, which is counted in windows: a rotor that is hidden for
+two windows of 10 ms is not dropped."""
 
 
 @dataclass(frozen=True)
 class RotationDetectorParameters(WindowParameters):
-    """What a user chooses of the rotation detector."""
+    """The main parameters of the rotation detector."""
 
     acquisition_us: int = parameter(
         250_000,
@@ -46,10 +46,10 @@ class RotationDetectorParameters(WindowParameters):
 
     @property
     def slice_lengths_us(self) -> tuple[int, ...]:
-        """Lengths of a step's slices: as few alike ones as are no longer than 5 ms.
+        """Lengths in µs of a step's slices: as few equal slices of at most 5 ms as possible.
 
-        Where they do not divide the step, the last one is shorter, by less than a microsecond for
-        each slice.
+        If the step is not divisible, the last slice is shorter, by less than a microsecond per
+        slice.
         """
         slices = -(-self.step_us // _LONGEST_SLICE_US)
         length_us = -(-self.step_us // slices)
@@ -57,7 +57,7 @@ class RotationDetectorParameters(WindowParameters):
 
     @property
     def patience_us(self) -> int:
-        """Time after which a rotor that is not seen is given up."""
+        """Time in µs after which a rotor that is not seen is dropped."""
         return self.patience * max(self.window_us, _SHORTEST_MEMORY_US)
 
 
@@ -71,19 +71,19 @@ class DetectorSettings(NamedTuple):
 
     @property
     def window_us(self) -> int:
-        """Length of the measured window."""
+        """Length of the measured window in µs."""
         return self.detector.window_us
 
     @property
     def step_us(self) -> int:
-        """Time from one result to the next."""
+        """Time from one result to the next in µs."""
         return self.detector.step_us
 
     @classmethod
     def describe(cls) -> dict[str, ParameterDescription]:
-        """Descriptions of all parameters, by their names in the rotation detector node.
+        """Descriptions of all parameters, by their names in the rotation_detector node.
 
-        Those of regions, acquisition and tracking stand behind the group's name and a dot.
+        Names of regions, acquisition and tracking have the group's name and a dot as prefix.
         """
         return {
             f"{group}.{description.name}".removeprefix("detector."): description
@@ -92,10 +92,10 @@ class DetectorSettings(NamedTuple):
         }
 
     def replaced(self, values: Mapping[str, object]) -> DetectorSettings:
-        """A copy with some values changed, by their names as of `describe`.
+        """A copy with some values changed, by their names in `describe`.
 
         Raises:
-            ParameterError: where there is no such parameter, or a value is of another type or out
+            ParameterError: if there is no such parameter, or a value has the wrong type or is out
                 of range.
         """
         known = self.describe()

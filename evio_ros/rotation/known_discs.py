@@ -1,4 +1,4 @@
-"""Discs that were found once and are kept in a small JSON file: a fixed camera tries them first."""
+"""Discs found before, kept in a JSON file: the detector of a fixed camera tries them first."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class KnownDisc:
-    """A disc and how well it is known.
+    """A disc and its uncertainty.
 
     Attributes:
-        ellipse: its image.
+        ellipse: the disc's image.
         center_std: standard deviations of the centre's x and y in pixels.
-        blade_count: number of blades, 0 where unknown.
+        blade_count: number of blades, 0 if unknown.
     """
 
     ellipse: Ellipse
@@ -38,7 +38,7 @@ class KnownDisc:
 
 @dataclass(frozen=True, slots=True)
 class KnownDiscs:
-    """Discs of the rotors before a camera.
+    """The discs of all rotors in a camera's view.
 
     Attributes:
         size: geometry of the sensor.
@@ -49,19 +49,19 @@ class KnownDiscs:
     discs: tuple[KnownDisc, ...]
 
     def check(self, size: SensorSize) -> None:
-        """Check that they are of a sensor.
+        """Check that the discs are of a given sensor geometry.
 
         Raises:
-            ParameterError: where its geometry is another one.
+            ParameterError: if they are of another geometry.
         """
         if self.size != size:
             raise ParameterError(f"known_discs: for a {self.size} sensor, not for {size}")
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write as JSON, whole or not at all.
+        """Write as JSON, atomically.
 
         Raises:
-            SourceError: where the file cannot be written.
+            SourceError: if the file cannot be written.
         """
         content = {
             "format": _FORMAT,
@@ -75,10 +75,10 @@ class KnownDiscs:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> KnownDiscs:
-        """Read what `write` has written.
+        """Read a file that `write` has written.
 
         Raises:
-            SourceError: where the file is missing or is no file of known discs.
+            SourceError: if the file is missing or is not a file of known discs.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))

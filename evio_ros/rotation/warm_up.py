@@ -1,4 +1,4 @@
-"""Having all that measuring needs compiled and imported before the first event comes."""
+"""Compiling and importing all that the detector needs before the first event arrives."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ _RADIUS_PX = 60.0
 _SPEED_HZ = 40.0
 _BLADES = 3
 _EDGE_RAD = 0.2
-"""A small rotor that is found at once, with so far from a blade's middle to its edges."""
+"""A small rotor that is found quickly; the last value is the angle from a blade's centre line to
+its edges."""
 _EVENTS_PER_US = 0.4
 _SPAN_US = 400_000
-"""Its rate of events, and time enough to be found, at 250 ms, and measured."""
+"""Its event rate, and a time span that suffices to find it, at 250 ms, and to measure it."""
 
 
 def warm_up(detector: RotationDetector) -> None:
-    """Let a detector of the same parameters measure a made-up rotor, so that every part has run.
+    """Run a detector with the same parameters on a synthetic rotor, so that every part has run.
 
-    Compiled kernels come from numba's cache after the first time on a machine.
+    After the first time on a machine, compiled kernels come from numba's cache.
     """
     rehearsal = RotationDetector(_SIZE, *detector.settings)
     step_us = detector.parameters.step_us
@@ -35,7 +36,7 @@ def warm_up(detector: RotationDetector) -> None:
 
 
 def _blades(start_us: int, length_us: int) -> EventBatch:
-    """Edges of blades that turn about the middle of the image, spread evenly over the disc."""
+    """Events of blades' edges that turn about the middle of the image, evenly over the disc."""
     random = np.random.default_rng(start_us)
     count = int(_EVENTS_PER_US * length_us)
     t = np.sort(random.integers(start_us, start_us + length_us, count))

@@ -16,7 +16,7 @@ _LONGEST_DEFAULT_STEP_US = 50_000
 
 @dataclass(frozen=True)
 class WindowParameters(Parameters):
-    """What all detectors of rotors share."""
+    """Parameters that all rotor detectors share."""
 
     window_us: int = parameter(
         100_000,
@@ -42,10 +42,10 @@ class WindowParameters(Parameters):
 
 
 def window_and_step(window_us: int) -> tuple[int, int]:
-    """Window and step in µs where only the window was asked for.
+    """Window and step in µs for a requested window.
 
-    The step is the longest even part of the window of at most 50 ms. Where the window is no whole
-    number of steps, it is shortened by fewer microseconds than it has steps.
+    The step is the longest integer fraction of the window of at most 50 ms. If the window is not a
+    multiple of it, the window is shortened by fewer microseconds than it has steps.
     """
     step_us = window_us // max(math.ceil(window_us / _LONGEST_DEFAULT_STEP_US), 1)
     return window_us - window_us % max(step_us, 1), step_us

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evio_ros.ellipse import Ellipse
+from evio_ros.ellipse import Ellipse, wrapped_tilt
 
 places = st.floats(-500, 500)
 semi_axes = st.floats(5, 200)
@@ -60,6 +60,13 @@ def test_half_extent_is_that_of_the_rim(ellipse):
     rim = ellipse.image_point(1.0, np.linspace(0, 2 * math.pi, 3601))
     low, high = rim.min(axis=1), rim.max(axis=1)
     assert ellipse.half_extent() == pytest.approx((high - low) / 2, rel=1e-4)
+
+
+@given(st.floats(-20, 20))
+def test_a_wrapped_tilt_is_the_same_axis(tilt):
+    wrapped = wrapped_tilt(tilt)
+    assert -math.pi / 2 <= wrapped <= math.pi / 2
+    assert math.remainder(wrapped - tilt, math.pi) == pytest.approx(0, abs=1e-9)
 
 
 def test_scaling_keeps_centre_and_tilt():

@@ -17,7 +17,7 @@ import scipy.fft
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.ellipse import Ellipse
+from evio_ros.ellipse import Ellipse, wrapped_tilt
 from evio_ros.events import EventBatch
 from evio_ros.explanation import Reason, Rejection
 from evio_ros.rotation.acquisition.regions import Region
@@ -58,9 +58,8 @@ def outline_ellipse(region: Region) -> Ellipse | None:
         return None
     minor, major = 2 * np.sqrt(values)
     tilt = math.atan2(vectors[1, 1], vectors[0, 1])
-    wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
     x, y = points.mean(axis=0)
-    ellipse = Ellipse((float(x), float(y)), (float(major), float(minor)), wrapped)
+    ellipse = Ellipse((float(x), float(y)), (float(major), float(minor)), wrapped_tilt(tilt))
     radius, _ = ellipse.disc_coordinates(points[:, 0], points[:, 1])
     inside = float((radius < _RIM_RADIUS).mean())
     filling = len(points) * region.cell_px**2 / (math.pi * major * minor)

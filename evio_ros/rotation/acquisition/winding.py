@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from evio_ros.cell_counts import cell_time_series
-from evio_ros.ellipse import Ellipse
+from evio_ros.ellipse import Ellipse, wrapped_tilt
 from evio_ros.events import EventBatch
 from evio_ros.explanation import Reason, Rejection
 from evio_ros.parameters import Parameters, parameter
@@ -502,6 +502,5 @@ def _outline(points: _Real, weight: _Real, center: _Real, shear: _Real) -> Ellip
     order = np.argsort(radius)
     share = np.cumsum(weight[order]) / weight.sum()
     rim = float(radius[order][min(int(np.searchsorted(share, _RIM_SHARE)), len(order) - 1)])
-    wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
     axes = (rim * math.exp(strength), rim * math.exp(-strength))
-    return Ellipse((float(center[0]), float(center[1])), axes, wrapped)
+    return Ellipse((float(center[0]), float(center[1])), axes, wrapped_tilt(tilt))

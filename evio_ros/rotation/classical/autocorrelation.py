@@ -23,7 +23,7 @@ _Real = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _AutocorrelationParameters(Parameters):
-    """How the correlation is made and its peaks are chosen."""
+    """How the correlation is computed and its peaks are selected."""
 
     bin_us: float = parameter(50.0, unit="us", minimum=1.0, doc="Time bin, and step of the lag.")
     cells: int = parameter(8, minimum=1, maximum=256, doc="Cells along the region's longer side.")
@@ -51,21 +51,21 @@ def blade_pass_frequency(
     blades: int = 0,
     parameters: _AutocorrelationParameters | None = None,
 ) -> float | None:
-    """The frequency at which blades pass: one over the lag at which the rates repeat themselves.
+    """Blade-pass frequency: the inverse of the lag at which the event rates repeat.
 
-    The autocorrelations of the region's cells are summed. With unequal blades the lag of a whole
-    turn has a higher peak than that of a blade; the first one that is nearly as high is taken. The
+    The autocorrelations of the region's cells are summed. With unequal blades, the lag of a whole
+    turn has a higher peak than that of a blade; the first peak that is nearly as high is taken. The
     period is then refined on the last of its multiples that still has a peak.
 
     Args:
         events: the region's events.
-        start_us, length_us: time span; with fewer than two passes in it the answer is none or
-            wrong.
-        blades: not needed; taken so that all methods are called alike.
+        start_us, length_us: time span in µs; with fewer than two passes in it, the result is None
+            or wrong.
+        blades: not used; all methods have this argument.
         parameters: bins and thresholds.
 
     Returns:
-        Frequency in Hz; None where nothing repeats itself.
+        Frequency in Hz; None if nothing repeats.
     """
     from scipy.signal import find_peaks
 
@@ -76,14 +76,14 @@ def blade_pass_frequency(
         return None
     spectrum = scipy.fft.rfft(rates, 2 * bins, axis=1)
     correlation = scipy.fft.irfft((np.abs(spectrum) ** 2).sum(axis=0))[:bins].astype(np.float64)
-    # Each lag has its own number of pairs; the longest ones have too few.
+    # Each lag has its own number of pairs; the longest lags have too few.
     correlation = (correlation / np.arange(bins, 0, -1))[: 3 * bins // 4]
-    # At lag 0 every event meets itself.
+    # At lag 0, every event is paired with itself.
     correlation[0] = correlation[1]
     smooth = np.convolve(np.pad(correlation, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid")
     later = smooth[_first_rise(smooth) :]
     highest = float(later.max(initial=0.0))
-    # Of white noise the products at each lag are independent; the longest lag has fewest.
+    # For white noise, the products at each lag are independent; the longest lag has the fewest.
     noise = np.sqrt((rates.var(axis=1) ** 2).sum() / (bins - len(smooth)))
     if highest <= p.significance * noise:
         return None
@@ -104,7 +104,7 @@ def _refined(correlation: _Real, lag: int) -> float:
     period = _peak_near(correlation, float(lag), 1)
     for multiple in range(2, len(correlation) // lag):
         place = _peak_near(correlation, multiple * period, max(lag // 4, 1))
-        # A peak that runs away is none of this period.
+        # A peak that is too far away is not one of this period.
         if abs(place - multiple * period) > max(lag / 4, 1.0):
             break
         period = place / multiple
@@ -112,7 +112,7 @@ def _refined(correlation: _Real, lag: int) -> float:
 
 
 def _peak_near(correlation: _Real, place: float, reach: int) -> float:
-    """Place of the highest value near another, by a parabola between bins."""
+    """Position of the highest value near another, interpolated by a parabola."""
     first = max(round(place) - reach, 1)
     top = first + int(np.argmax(correlation[first : round(place) + reach + 1]))
     if not 1 <= top < len(correlation) - 1:

@@ -1,7 +1,7 @@
-"""The event rate of parts of a region over time: what the classical methods look at.
+"""Event rates of parts of a region over time, the input of the classical methods.
 
 The rate of a whole disc hardly changes while a blade passes; that of a small part of it does. So a
-region is divided into a grid of cells and the spectra or correlations of the cells are averaged.
+region is divided into a grid of cells, and the spectra or correlations of the cells are averaged.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from evio_ros.events import EventBatch
 __all__ = ["FEWEST_BINS", "cell_rates"]
 
 _FEWEST_EVENTS = 32
-"""Fewer events than this have no rate."""
+"""Minimum number of events for a rate."""
 FEWEST_BINS = 16
-"""Of fewer time bins than this no period is told."""
+"""Minimum number of time bins for a period."""
 _FEWEST_TIMES = 4
-"""Events in fewer time bins than this are a burst and no rate."""
+"""Events in fewer time bins than this are a burst."""
 
 
 def cell_rates(
     events: EventBatch, start_us: int, length_us: int, bin_us: float, cells: int
 ) -> NDArray[np.float32]:
-    """Events of a region's cells over time, without their mean.
+    """Events of a region's cells over time, minus their mean.
 
     Args:
-        events: the region's events; its box is that of the events.
-        start_us, length_us: time span; events outside are left out.
-        bin_us: length of a time bin.
+        events: the region's events; their bounding box is the region.
+        start_us, length_us: time span in µs; events outside it are ignored.
+        bin_us: length of a time bin in µs.
         cells: number of cells along the longer side of the box.
 
     Returns:
-        float32 (n, bins), cells of each polarity that have events; n is 0 where there are too few.
+        float32 (n, bins), one row for each cell and polarity with events; n is 0 if there are too
+        few.
     """
     bins = int(length_us / bin_us)
     events = events.between(start_us, start_us + length_us)

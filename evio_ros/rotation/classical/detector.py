@@ -1,7 +1,7 @@
-"""Rotors by the classical methods alone: outlines, one line of a spectrum, smoothing.
+"""A rotor detector of classical methods only: outlines, a spectral line, smoothing.
 
-It takes events and gives estimates as `evio_ros.rotation.detector.RotationDetector` does, so that
-one can stand in for the other. It knows no sense of rotation and no blade; it is here to compare.
+It has the interface of `evio_ros.rotation.detector.RotationDetector`, so that one can replace the
+other. It determines neither the sense of rotation nor the phase, and serves as a baseline.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from evio_ros.rotation.window_parameters import WindowParameters
 __all__ = ["ClassicalDetector", "ClassicalDetectorParameters", "events_of_disc"]
 
 _KEPT_SPEEDS = 64
-"""Speeds of a rotor that are kept for smoothing and for their scatter."""
+"""Number of a rotor's speeds kept for smoothing and for their scatter."""
 _SAME_RADIUS = 0.5
-"""An outline whose centre lies nearer to a rotor's than this, in semi-axes, is that rotor's."""
+"""An outline belongs to a rotor if their centres are closer than this, in semi-axes."""
 _UNKNOWN_ANGLE_STD_RAD = math.pi / math.sqrt(3)
-"""Standard deviation of an angle that may be anything."""
+"""Standard deviation of an unknown angle."""
 _CONFIDENCE = 0.5
-"""The classical methods say nothing of how far to trust them."""
+"""The classical methods provide no confidence."""
 
 
 @dataclass(frozen=True)
 class ClassicalDetectorParameters(WindowParameters):
-    """What a user chooses of the classical methods."""
+    """Parameters of the classical detector."""
 
     method: str = parameter(
         "welch", choices=tuple(CLASSICAL_METHODS), doc="How the blade-pass frequency is found."
@@ -58,7 +58,7 @@ class ClassicalDetectorParameters(WindowParameters):
     )
 
     def check_together(self) -> None:
-        """Check that the window is a whole number of steps, and what is smoothed."""
+        """Check that the window is a whole number of steps and the smoothing window is odd."""
         super().check_together()
         if self.smoothing_windows % 2 == 0:
             raise ParameterError(f"smoothing_windows: {self.smoothing_windows} is not odd")
@@ -76,7 +76,7 @@ class _Track:
 
 
 class ClassicalDetector:
-    """Measures the regions that edges and contours outline, each over a sliding window.
+    """Measures regions outlined by edges and contours, each over a sliding window.
 
     Args:
         size: geometry of the sensor.
@@ -92,16 +92,16 @@ class ClassicalDetector:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events and rotors; identities go on counting."""
+        """Forget all events and rotors; identities continue to count up."""
         steps = self.parameters.window_us // self.parameters.step_us
         self._recent: deque[EventWindow] = deque(maxlen=steps)
         self._tracks: list[_Track] = []
 
     def process(self, window: EventWindow) -> list[RotorEstimate]:
-        """Add the next `step_us` of events and measure every region over the last `window_us`.
+        """Process the next `step_us` of events and measure every region over the last `window_us`.
 
         Args:
-            window: events of one step; after a gap or a step back the detector starts afresh.
+            window: events of one step; after a gap or a step back in time, the detector is reset.
 
         Returns:
             One estimate for each region with a blade-pass frequency, the largest first. Speeds are
@@ -169,10 +169,10 @@ class ClassicalDetector:
         return track
 
     def _spread(self, track: _Track) -> float:
-        """Standard deviation of the speeds about straight lines; at first, of the resolution."""
+        """Standard deviation of the speeds about straight lines; at first, the resolution."""
         if len(track.rpm) < 3:
             return 60e6 / (self.parameters.window_us * max(self.parameters.blades, 1))
-        # A second difference of independent values has six times their variance.
+        # The second difference of independent values has six times their variance.
         bends = np.diff(np.array(track.rpm), 2)
         return max(float(np.sqrt(np.mean(bends**2) / 6)), 1e-9 * track.rpm[-1])
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evio_ros.ellipse import Ellipse
+from evio_ros.ellipse import Ellipse, wrapped_tilt
 from evio_ros.errors import EvioError
 from evio_ros.parameters import Parameters, parameter
 
@@ -17,7 +17,7 @@ __all__ = ["outlines"]
 
 @dataclass(frozen=True)
 class _OutlineParameters(Parameters):
-    """How the map is smoothed and which contours count."""
+    """How the event map is smoothed and which contours count."""
 
     smoothing_px: float = parameter(
         2.0, unit="px", minimum=0.1, maximum=100.0, doc="Standard deviation of the smoothing."
@@ -36,17 +36,17 @@ class _OutlineParameters(Parameters):
 def outlines(
     activity: NDArray[np.integer], parameters: _OutlineParameters | None = None
 ) -> list[Ellipse]:
-    """Ellipses within the smallest rectangles around the contours of an event map.
+    """Ellipses inscribed in the smallest rectangles around the contours of an event map.
 
     Canny edges (IEEE PAMI 1986) of the smoothed square root of the counts, closed and followed as
     contours (Suzuki and Abe 1985), each with its rectangle of least area.
 
     Args:
-        activity: (height, width) events of each pixel.
+        activity: (height, width) number of events of each pixel.
         parameters: smoothing and thresholds.
 
     Returns:
-        The largest first; contours within another one are left out.
+        The ellipses, the largest first; contours within another one are ignored.
 
     Raises:
         EvioError: where OpenCV is not installed.
@@ -56,10 +56,10 @@ def outlines(
         import cv2
     except ImportError:
         raise EvioError("outlines need OpenCV: pip install 'evio_ros[vision]'") from None
-    # The square root makes the noise of all counts alike.
+    # The square root equalises the noise of all counts.
     root = np.sqrt(activity.astype(np.float32))
     smooth = cv2.GaussianBlur(root, (0, 0), p.smoothing_px)
-    # A hundredth of the pixels may be brighter: hot pixels do not set the scale.
+    # A hundredth of the pixels may be brighter, so that hot pixels do not set the scale.
     top = float(np.percentile(smooth[smooth > 0], 99)) if (smooth > 0).any() else 0.0
     if top <= 0.0:
         return []
@@ -80,6 +80,5 @@ def _ellipse(corners: NDArray[np.float64]) -> Ellipse:
     sides = (corners[1] - corners[0], corners[2] - corners[1])
     long, short = sorted(sides, key=lambda side: float(np.hypot(*side)), reverse=True)
     tilt = math.atan2(float(long[1]), float(long[0]))
-    wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
     axes = (float(np.hypot(*long)) / 2, float(np.hypot(*short)) / 2)
-    return Ellipse((float(center[0]), float(center[1])), axes, wrapped)
+    return Ellipse((float(center[0]), float(center[1])), axes, wrapped_tilt(tilt))

@@ -1,9 +1,8 @@
 """Blade-pass frequency from the period of every pixel.
 
-In the spirit of Frequency Cam (Pfrommer, arXiv 2211.00198): a recursive filter of second order
-makes an approximate brightness of each pixel from the polarities of its events, and the time
-between two crossings of its zero level on the way down is the period, falling edges being the
-sharper ones.
+In the spirit of Frequency Cam (Pfrommer, arXiv 2211.00198): a second-order recursive filter
+reconstructs an approximate brightness of each pixel from the polarities of its events. The time
+between two falling zero crossings is the period, because falling edges are the sharper ones.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ["blade_pass_frequency"]
 
 @dataclass(frozen=True)
 class PeriodFilterParameters(Parameters):
-    """How the pixels' brightness is filtered and which periods count."""
+    """How the pixels' brightness is filtered, and which periods count."""
 
     cutoff_events: float = parameter(
         5.0,
@@ -59,7 +58,7 @@ def _filter_pixels(
         brightness = forget * state[0, pixel] + (1.0 if polarity[i] else -1.0)
         mean = state[1, pixel] + follow * (brightness - state[1, pixel])
         now = brightness - mean
-        # The filter first forgets that it began with nothing.
+        # The filter must first settle from its initial state.
         if before > 0.0 >= now and state[2, pixel] >= settled:
             period_us = t[i] - crossed[pixel]
             if shortest_us <= period_us <= longest_us:
@@ -80,7 +79,7 @@ def pixel_periods(
 
     Args:
         events: the region's events.
-        start_us, length_us: time span; events outside are left out.
+        start_us, length_us: time span in µs; events outside it are ignored.
         parameters: filter and range.
 
     Returns:
@@ -124,17 +123,17 @@ def blade_pass_frequency(
     blades: int = 0,
     parameters: PeriodFilterParameters | None = None,
 ) -> float | None:
-    """The frequency at which blades pass: one over the median of the pixels' periods.
+    """Blade-pass frequency: the inverse of the median of the pixels' periods.
 
     Args:
         events: the region's events.
-        start_us, length_us: time span; with fewer than two passes in it the answer is none or
-            wrong.
-        blades: not needed; taken so that all methods are called alike.
+        start_us, length_us: time span in µs; with fewer than two passes in it, the result is None
+            or wrong.
+        blades: not used; all methods have this argument.
         parameters: filter and range.
 
     Returns:
-        Frequency in Hz; None where too few pixels have a period.
+        Frequency in Hz; None if too few pixels have a period.
     """
     p = parameters or PeriodFilterParameters()
     periods = pixel_periods(events, start_us, length_us, p)

@@ -13,20 +13,21 @@ __all__ = ["smoothed_speed"]
 def smoothed_speed(
     rpm: ArrayLike, step_us: float, window: int = 7, order: int = 2
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lay a polynomial through every few speeds (Savitzky and Golay, Anal. Chem. 1964).
+    """Smooth speeds by local polynomial fits (Savitzky and Golay, Anal. Chem. 1964).
 
     Args:
-        rpm: (n,) speeds at equal distances of time; nan where there was none.
-        step_us: time from one to the next.
-        window: number of speeds that a polynomial goes through, odd.
+        rpm: (n,) speeds at equal time intervals; NaN where there is none.
+        step_us: time between them in µs.
+        window: number of speeds in a fit, odd.
         order: degree of the polynomial, below `window`.
 
     Returns:
-        Smoothed speed in rpm and acceleration in rpm/s, float64 (n,); gaps are bridged by straight
-        lines before and nan after smoothing. All nan where fewer than `window` speeds are known.
+        Smoothed speed in rpm and acceleration in rpm/s, float64 (n,) each. Gaps are interpolated
+        linearly for the fit, and NaN in the result. All NaN if fewer than `window` speeds are
+        known.
 
     Raises:
-        ParameterError: where the window is even, not above the order, or the step is not positive.
+        ParameterError: if the window is even or not above the order, or the step is not positive.
     """
     from scipy.signal import savgol_filter
 

@@ -14,14 +14,14 @@ from evio_ros.rotation.classical.cell_rates import FEWEST_BINS, cell_rates
 __all__ = ["blade_pass_frequency"]
 
 _HARMONICS = 4
-"""Harmonics of a line whose power counts, each by one over its number: enough to
-tell a line from its multiples."""
+"""Number of harmonics of a line whose power counts, each weighted by the inverse of its number:
+enough to distinguish a line from its multiples."""
 _Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class WelchParameters(Parameters):
-    """How the spectrum is made and its lines are chosen."""
+    """How the spectrum is computed and its lines are selected."""
 
     bin_us: float = parameter(
         50.0, unit="us", minimum=1.0, doc="Time bin; lines up to half the bin rate are seen."
@@ -57,22 +57,22 @@ def blade_pass_frequency(
     blades: int = 0,
     parameters: WelchParameters | None = None,
 ) -> float | None:
-    """The frequency at which blades pass: the line whose harmonics hold most power.
+    """Blade-pass frequency: the spectral line whose harmonics hold the most power.
 
-    The periodograms of the region's cells are averaged (Welch, IEEE Trans. Audio 1967, over places
-    as well as over time). Of the prominent lines the one whose first harmonics are strongest
-    together is taken. Unequal blades add lines at multiples of the rotor's own frequency; where the
-    number of blades is known, a line that many times weaker than its multiple by it is no answer.
+    The periodograms of the region's cells are averaged (Welch, IEEE Trans. Audio 1967, here over
+    places as well as over time). Of the prominent lines, the one with the strongest sum of first
+    harmonics is taken. Unequal blades add lines at multiples of the rotor's own frequency; if the
+    number of blades is known, a line that is weaker than its multiple by that number is rejected.
 
     Args:
         events: the region's events.
-        start_us, length_us: time span; with fewer than three passes in it the answer is none or
-            wrong.
-        blades: number of blades; 0 where it is not known.
+        start_us, length_us: time span in µs; with fewer than three passes in it, the result is None
+            or wrong.
+        blades: number of blades; 0 if unknown.
         parameters: bins and thresholds.
 
     Returns:
-        Frequency in Hz; None where no line stands out.
+        Frequency in Hz; None if no line stands out.
     """
     from scipy.signal import find_peaks, welch
 
@@ -85,7 +85,7 @@ def blade_pass_frequency(
         rates, 1e6 / p.bin_us, nperseg=segment, nfft=4 * segment, detrend="constant", axis=1
     )
     decibels = 10 * np.log10(np.maximum(power.mean(axis=0), 1e-30))
-    # Below three periods a line cannot be told from a drift.
+    # With fewer than three periods, a line cannot be distinguished from a drift.
     lowest = max(p.minimum_hz, 3e6 / p.bin_us / segment)
     first = int(np.searchsorted(frequency, lowest))
     floor = float(np.median(decibels[first:])) if first < len(decibels) else 0.0
@@ -98,9 +98,9 @@ def blade_pass_frequency(
 
 
 def _noise_peak_db(power: _Real, segments: int, lines: int, false_alarm: float) -> float:
-    """How far above the median the highest of all lines of noise may come.
+    """How far above the median, in dB, the highest of all lines of noise may be.
 
-    The mean of m periodograms of noise is gamma distributed with shape m; rows of different power
+    The mean of m periodograms of noise is gamma distributed with shape m; rows of unequal power
     count as fewer.
     """
     from scipy.stats import gamma
@@ -112,7 +112,7 @@ def _noise_peak_db(power: _Real, segments: int, lines: int, false_alarm: float) 
 
 
 def _fundamental(decibels: _Real, peaks: NDArray[np.int64], blades: int) -> int:
-    """Index of the peak whose harmonics hold most power together."""
+    """Index of the peak whose harmonics hold the most power."""
     floor = float(np.median(decibels))
 
     def height(index: int) -> float:
@@ -127,7 +127,7 @@ def _fundamental(decibels: _Real, peaks: NDArray[np.int64], blades: int) -> int:
 
 
 def _vertex(values: _Real) -> float:
-    """Place of the top of a parabola through three values, from the middle one."""
+    """Position of the vertex of a parabola through three values, from the middle one."""
     if len(values) < 3:
         return 0.0
     left, middle, right = values

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evio_ros.cell_counts import activity_grid
 from evio_ros.crop import crop
-from evio_ros.ellipse import Ellipse
+from evio_ros.ellipse import Ellipse, wrapped_tilt
 from evio_ros.events import EventBatch, RegionOfInterest
 from evio_ros.explanation import Explanation, Reason, Rejection, furthest
 from evio_ros.rotation.acquisition.count_time_search import candidates
@@ -302,7 +302,7 @@ def _sheared(ellipse: Ellipse, change: NDArray[np.float64]) -> Ellipse:
     radius = math.sqrt(ellipse.axes[0] * ellipse.axes[1])
     axes = (radius * math.exp(strength), radius * math.exp(-strength))
     tilt = 0.5 * math.atan2(shear[1], shear[0])
-    return Ellipse(ellipse.center, axes, (tilt + math.pi / 2) % math.pi - math.pi / 2)
+    return Ellipse(ellipse.center, axes, wrapped_tilt(tilt))
 
 
 def _why_ambiguous(paths: list[PhasePath], best: PhasePath) -> Rejection | None:

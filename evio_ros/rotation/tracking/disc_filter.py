@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.ellipse import Ellipse
+from evio_ros.ellipse import Ellipse, wrapped_tilt
 from evio_ros.rotation.tracking.likelihood import GEOMETRY, Score
 from evio_ros.rotation.tracking.phase_filter import calm_share
 
@@ -289,8 +289,9 @@ def deformed(ellipse: Ellipse, x: float, y: float, shear_0: float, shear_1: floa
         (xy * (1 + shear_0) + yy * shear_1, xy * shear_1 + yy * (1 - shear_0)),
     )
     tilt, axes = _axes_of(stretched)
-    wrapped = (tilt + math.pi / 2) % math.pi - math.pi / 2
-    return Ellipse((ellipse.center[0] + shift_x, ellipse.center[1] + shift_y), axes, wrapped)
+    return Ellipse(
+        (ellipse.center[0] + shift_x, ellipse.center[1] + shift_y), axes, wrapped_tilt(tilt)
+    )
 
 
 def _axes_of(matrix: _Matrix) -> tuple[float, tuple[float, float]]:
