@@ -5,10 +5,10 @@
     for m in evio_ros.measure("fan.raw", window_us=20_000):
         print(m.t_us, [(rotor.id, rotor.rpm, rotor.rpm_std) for rotor in m.rotors])
 
-The names below are the front door; each is loaded when it is first used. docs/api.md tells them.
+The names below are the public interface; each is imported on first use. See docs/api.md.
 
 The message modules (``evio_ros.msg``, ``evio_ros.srv``) are generated at build time and installed
-beside these modules; ``extend_path`` joins the two places when both are on ``sys.path``.
+in another folder; ``extend_path`` joins the two when both are on ``sys.path``.
 """
 
 from pkgutil import extend_path
@@ -80,10 +80,10 @@ _MODULES = {
     "sources.registry": ("open_source",),
     "windowing": ("windows",),
 }
-"""Where each name is defined."""
+"""The module that defines each name."""
 
 
-if not TYPE_CHECKING:  # to which it would say that every name exists
+if not TYPE_CHECKING:  # a type checker would conclude that every name exists
 
     def __getattr__(name: str) -> object:
         for module, names in _MODULES.items():
@@ -91,7 +91,7 @@ if not TYPE_CHECKING:  # to which it would say that every name exists
                 from importlib import import_module
 
                 value = getattr(import_module(f"{__name__}.{module}"), name)
-                globals()[name] = value  # found without this function from now on
+                globals()[name] = value  # later look-ups do not call this function
                 return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

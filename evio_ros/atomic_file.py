@@ -1,4 +1,4 @@
-"""Writing files that appear under their name only when they are complete."""
+"""Atomic writing: a file appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OutputFile:
     """A file that is being written.
 
     Attributes:
-        path: the name that the user gave, for messages.
+        path: the name given by the user, for error messages.
     """
 
     def __init__(self, path: str | os.PathLike[str], file: BinaryIO) -> None:
@@ -26,11 +26,11 @@ class OutputFile:
         self._file = file
 
     def write(self, data: bytes | str) -> int:
-        """Write bytes, or text as UTF-8; returns the number of bytes.
+        """Write bytes, or text as UTF-8, and return the number of bytes.
 
         Raises:
-            BrokenPipeError: where it is a pipe that nobody reads any more.
-            SourceError: where the disk is full or fails, with the byte offset reached.
+            BrokenPipeError: if it is a pipe whose reader has closed it.
+            SourceError: if the disk is full or fails; gives the byte offset reached.
         """
         encoded = data.encode() if isinstance(data, str) else data
         try:
@@ -39,7 +39,7 @@ class OutputFile:
             self._fail(error)
 
     def flush(self) -> None:
-        """Write what is still buffered; raises what `write` does."""
+        """Write buffered data; raises the errors of `write`."""
         try:
             self._file.flush()
         except OSError as error:
@@ -54,14 +54,14 @@ class OutputFile:
 
 @contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[OutputFile]:
-    """Open a file for writing; it takes its name when the block ends, and not if it fails.
+    """Open a file for writing that gets its name when the block ends without an error.
 
     Raises:
-        SourceError: where the file cannot be opened, written or given its name.
+        SourceError: if the file cannot be opened, written or renamed.
     """
     with atomic_path(path) as name:
         try:
-            file = open(name, "wb")  # noqa: SIM115 - closed below, whatever comes
+            file = open(name, "wb")  # noqa: SIM115 - closed below in all cases
         except OSError as error:
             raise SourceError(path, f"cannot be written: {error.strerror}") from None
         output = OutputFile(path, file)
@@ -77,20 +77,20 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[OutputFile]:
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Give a partial name for a library that writes files by name; as `atomic_file` otherwise.
+    """Like `atomic_file`, for libraries that open files by name: yields a temporary name.
 
-    What lies under the partial name is renamed to `path` when the block ends, and removed if it
-    fails. An older file stays untouched until then, and the new one gets its permissions; a link
-    is followed. A device or a pipe has no partial name and is written directly.
+    The file with the temporary name is renamed to `path` when the block ends, and removed if the
+    block fails. An existing file stays untouched until then, and the new one gets its permissions.
+    A symbolic link is followed. A device or a pipe is written directly, without a temporary name.
 
     Raises:
-        SourceError: where the file cannot be replaced or given its name.
+        SourceError: if the file cannot be replaced or renamed.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         yield os.fspath(path)
         return
     final = os.path.realpath(path)
-    # Renaming asks only for the folder's permissions; the older file's own count as well.
+    # Renaming checks only the folder's permissions; respect those of the existing file too.
     if os.path.exists(final) and not os.access(final, os.W_OK):
         raise SourceError(path, "cannot be written: Permission denied")
     partial = f"{final}.{os.getpid()}.part"
@@ -105,7 +105,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
 def _close(file: BinaryIO, path: str | os.PathLike[str]) -> None:
     try:
         file.close()
-    except OSError as error:  # a file system on the network may tell only now that it is full
+    except OSError as error:  # a network file system may report only now that it is full
         raise SourceError(path, f"cannot be written: {error.strerror}") from None
 
 

@@ -1,4 +1,4 @@
-"""Event counts on a coarse grid of cells, in space and in space and time."""
+"""Event counts on a coarse grid of square cells, in space or in space and time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.events import EventBatch
+from evio_ros.events import EventBatch, SensorSize
 
 __all__ = ["activity_grid", "cell_time_series"]
 
@@ -33,14 +33,12 @@ def activity_grid(events: EventBatch, cell_px: int) -> NDArray[np.int32]:
 
     Args:
         events: the events.
-        cell_px: side of a cell in pixels; cells at the right and lower border may be cut.
+        cell_px: side of a cell in pixels; cells at the right and lower border may be smaller.
 
     Returns:
         int32 (rows of cells, columns of cells).
     """
-    rows = -(-events.size.height // cell_px)
-    columns = -(-events.size.width // cell_px)
-    grid = np.zeros((rows, columns), np.int32)
+    grid = np.zeros(_grid_shape(events.size, cell_px), np.int32)
     _count_cells(events.x, events.y, cell_px, grid)
     return grid
 
@@ -54,23 +52,21 @@ def cell_time_series(
     bins: int,
     series: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Count the events of some cells over time, by polarity.
+    """Count the events of selected cells over time, by polarity.
 
     Args:
-        events: the events; those outside the cells or the time span are left out.
+        events: the events; those outside the cells or the time span are ignored.
         cell_px: side of a cell in pixels.
         cells: int64 (n, 2), row and column of each cell.
-        start_us: sensor time of the first bin's start.
-        bin_us: length of a bin.
+        start_us: sensor time of the start of the first bin.
+        bin_us: length of a bin in µs.
         bins: number of bins.
-        series: counts so far, to which the events are added; None for a new array.
+        series: float32 (2, n, bins) to which the counts are added; None for a new array.
 
     Returns:
-        float32 (2, n, bins), OFF first.
+        float32 (2, n, bins), OFF events first.
     """
-    rows = -(-events.size.height // cell_px)
-    columns = -(-events.size.width // cell_px)
-    number = np.full((rows, columns), -1, np.int32)
+    number = np.full(_grid_shape(events.size, cell_px), -1, np.int32)
     number[cells[:, 0], cells[:, 1]] = np.arange(len(cells), dtype=np.int32)
     if series is None:
         series = np.zeros((2, len(cells), bins), np.float32)
@@ -78,3 +74,8 @@ def cell_time_series(
         events.x, events.y, events.t, events.polarity, cell_px, number, start_us, bin_us, series
     )
     return series
+
+
+def _grid_shape(size: SensorSize, cell_px: int) -> tuple[int, int]:
+    """Rows and columns of the cells that cover a sensor."""
+    return -(-size.height // cell_px), -(-size.width // cell_px)

@@ -1,4 +1,4 @@
-"""Telling what numba compiles, which takes long, and ending that before it is done."""
+"""Observing and interrupting numba's compilation, which takes minutes."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ from contextlib import contextmanager
 
 from numba.core import event
 
-__all__ = ["compilation_interrupted", "compilation_told"]
+__all__ = ["interrupt_compilation", "report_compilation"]
 
 
 class _Counter(event.Listener):
-    """Counts compiled functions, those of numba itself among them."""
+    """Counts compiled functions, including those of numba itself."""
 
-    def __init__(self, tell: Callable[[int], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[int], None]) -> None:
+        self._report = report
         self._compiled = 0
 
     def on_start(self, event: event.Event) -> None:
-        """Nothing is done yet."""
+        """Ignore the start of a compilation."""
 
     def on_end(self, event: event.Event) -> None:
-        """One function more is compiled."""
+        """Count a compiled function."""
         self._compiled += 1
-        self._tell(self._compiled)
+        self._report(self._compiled)
 
 
 class _Interrupter(event.Listener):
-    """Raises where a thread is about to compile a function, or to load it from the cache."""
+    """Raises in a thread that is about to compile a function or to load it from the cache."""
 
     def on_start(self, event: event.Event) -> None:
-        """Raise before numba takes its lock, which would stay locked otherwise."""
+        """Raise before numba takes its lock, which would otherwise stay locked."""
         raise KeyboardInterrupt
 
     def on_end(self, event: event.Event) -> None:
-        """What has begun before is completed."""
+        """Let a compilation that started earlier finish."""
 
 
 @contextmanager
-def compilation_interrupted() -> Iterator[None]:
-    """Have the next kernel that any thread compiles or loads raise KeyboardInterrupt there.
+def interrupt_compilation() -> Iterator[None]:
+    """Raise KeyboardInterrupt in any thread that next compiles or loads a kernel.
 
-    Threads, unlike the main thread, cannot be interrupted by a signal; and numba's lock does not
-    survive an exception at any place.
+    Only the main thread can be interrupted by a signal, and an exception inside numba would leave
+    its lock held.
     """
     with event.install_listener("numba:compiler_lock", _Interrupter()):
         yield
 
 
 @contextmanager
-def compilation_told(tell: Callable[[int], None]) -> Iterator[None]:
-    """Have `tell` called with the number of functions compiled so far, in any thread.
+def report_compilation(report: Callable[[int], None]) -> Iterator[None]:
+    """Call `report` with the number of functions compiled so far in any thread, after each one.
 
-    What comes from numba's cache is not told.
+    Functions loaded from numba's cache are not counted.
     """
-    with event.install_listener("numba:compile", _Counter(tell)):
+    with event.install_listener("numba:compile", _Counter(report)):
         yield

@@ -1,4 +1,4 @@
-"""Picking the events inside a rectangle, at about the speed of memory."""
+"""Selecting the events inside a rectangle, at about the speed of memory."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from evio_ros.events import EventBatch, RegionOfInterest
 __all__ = ["BLOCK", "copy_marked", "crop", "select_events"]
 
 BLOCK = 4096
-"""Events that are marked and copied together; small enough for the first-level cache."""
+"""Events marked and copied together: their columns, 13 bytes an event, stay in the cache."""
 _LARGEST_COORDINATE = (1 << 16) - 1
 
 
 def crop(batch: EventBatch, region: RegionOfInterest) -> EventBatch:
-    """Copy the events with x0 <= x < x1 and y0 <= y < y1, in their order.
+    """Copy the events with x0 <= x < x1 and y0 <= y < y1, in order.
 
     Args:
-        batch: events; untouched.
-        region: pixels to keep; it may reach past the sensor.
+        batch: events; not modified.
+        region: pixels to keep; may extend beyond the sensor.
 
     Returns:
-        A batch of the same geometry: coordinates stay those of the whole sensor.
+        A batch of the same geometry, with coordinates on the whole sensor.
     """
     if region.x0 > _LARGEST_COORDINATE or region.y0 > _LARGEST_COORDINATE:
         return EventBatch.empty(batch.size)
-    # With unsigned differences, one comparison tells both sides of an interval.
+    # With unsigned differences, one comparison checks both ends of an interval.
     bounds = (
         np.uint16(region.x0),
         np.uint16(min(region.x1 - 1, _LARGEST_COORDINATE) - region.x0),
@@ -41,16 +41,16 @@ def crop(batch: EventBatch, region: RegionOfInterest) -> EventBatch:
 
 
 def select_events(batch: EventBatch, select: Callable[..., int], *arguments: object) -> EventBatch:
-    """Copy the events that a compiled function picks.
+    """Copy the events selected by a compiled function.
 
     Args:
-        batch: events; untouched.
-        select: takes the columns t, x, y and polarity, the arguments, and four columns that are as
-            long; fills these from their beginning, and returns how many events there are.
-        arguments: for `select`.
+        batch: events; not modified.
+        select: takes the columns t, x, y and polarity, the arguments, and four output columns of
+            the same length; fills the latter from the start and returns the number of events.
+        arguments: passed on to `select`.
     """
     columns = (batch.t, batch.x, batch.y, batch.polarity)
-    # Memory that is not written to is never really there, and shrinking gives the rest back.
+    # The system allocates no memory that is never written; resizing returns the rest.
     chosen: tuple[NDArray[Any], ...] = tuple(
         np.empty(len(batch), column.dtype) for column in columns
     )
@@ -69,7 +69,7 @@ def _mark(x, y, bounds, marks):
 
 @njit(cache=True, nogil=True)
 def _list_marked(marks, size, positions):
-    # Written always, kept only where marked: no branch, nothing to mispredict.
+    # Always written, but kept only if marked: no branch that could be mispredicted.
     number = np.int64(0)
     for i in range(size):
         positions[number] = i
@@ -85,7 +85,15 @@ def _pick(column, positions, number, chosen):
 
 @njit(cache=True, nogil=True)
 def copy_marked(columns, start, stop, marks, positions, chosen, done):
-    """Copy the events start to stop - 1 whose marks, from 0 on, are 1; returns their number."""
+    """Copy the marked events of start to stop - 1 behind the first `done`; return their number.
+
+    Args:
+        columns, chosen: t, x, y and polarity of all events and of those copied.
+        start, stop: the block.
+        marks: uint8 (BLOCK,), 1 for each event of the block to be copied.
+        positions: int32 (BLOCK,), scratch.
+        done: number of events already in `chosen`.
+    """
     t, x, y, polarity = columns
     number = _list_marked(marks, stop - start, positions)
     _pick(t[start:stop], positions, number, chosen[0][done:])
@@ -97,7 +105,7 @@ def copy_marked(columns, start, stop, marks, positions, chosen, done):
 
 @njit(cache=True, nogil=True)
 def _select(columns, bounds, chosen):
-    """Copy what is inside; block by block, so that all is read while it is in the cache."""
+    """Copy the events inside, block by block, so that each block is read from the cache."""
     _, x, y, _ = columns
     marks = np.empty(BLOCK, np.uint8)
     positions = np.empty(BLOCK, np.int32)

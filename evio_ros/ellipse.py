@@ -1,4 +1,4 @@
-"""The ellipse that a rotor's disc forms in the image, and angles on that disc."""
+"""The elliptic image of a rotor's disc, and angles on that disc."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Ellipse", "wrapped_tilt"]
 
 @dataclass(frozen=True, slots=True)
 class Ellipse:
-    """Image of a rotor's disc, taken as an affine view of a circle.
+    """Image of a rotor's disc: an affine view of a circle.
 
     Attributes:
         center: (x, y) of the hub in pixels.
-        axes: semi-axes (a, b) in pixels, a >= b > 0.
+        axes: semi-axes (a, b) in pixels, a >= b > 0; not checked.
         tilt_rad: direction of axis a, from +x towards +y.
     """
 
@@ -30,16 +30,16 @@ class Ellipse:
     def disc_coordinates(
         self, x: ArrayLike, y: ArrayLike
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Radius (1 at the rim) and angle on the disc of image points.
+        """Radius (1 at the rim) and angle on the disc of points in the image.
 
-        The ellipse is stretched to a circle along its axes; on that circle the angle is measured
-        from the image's +x towards +y, so on a disc seen face-on it is the angle in the image.
+        The ellipse is stretched along its axes to a circle, on which the angle is measured from the
+        image's +x towards +y. On a disc seen face-on this is the angle in the image.
 
         Args:
             x, y: image coordinates in pixels, any shape.
 
         Returns:
-            radius and angle_rad in (-pi + tilt, pi + tilt], float64 of the same shape.
+            Radius, and angle in (-pi + tilt, pi + tilt] rad; float64 of the shape of x and y.
         """
         dx = np.asarray(x, np.float64) - self.center[0]
         dy = np.asarray(y, np.float64) - self.center[1]
@@ -49,7 +49,7 @@ class Ellipse:
         return np.hypot(along, across), np.arctan2(across, along) + self.tilt_rad
 
     def image_point(self, radius: ArrayLike, angle_rad: ArrayLike) -> NDArray[np.float64]:
-        """Image coordinates (2, ...) of points on the disc; the inverse of `disc_coordinates`."""
+        """Image coordinates in pixels, (2, ...), of disc points: inverse of `disc_coordinates`."""
         relative = np.asarray(angle_rad, np.float64) - self.tilt_rad
         along = self.axes[0] * np.asarray(radius) * np.cos(relative)
         across = self.axes[1] * np.asarray(radius) * np.sin(relative)
@@ -62,7 +62,7 @@ class Ellipse:
         )
 
     def rim(self, points: int) -> NDArray[np.float64]:
-        """Image coordinates (2, points + 1) of a closed line along the rim, from angle 0 on."""
+        """Image coordinates, (2, points + 1), of a closed line along the rim from angle 0."""
         return self.image_point(1.0, np.linspace(0.0, TURN_RAD, points + 1))
 
     def scaled(self, factor: float) -> Ellipse:
@@ -77,7 +77,7 @@ class Ellipse:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Upright bounding box (x0, y0, x1, y1) in whole pixels, the last ones not included."""
+        """Upright bounding box (x0, y0, x1, y1) in whole pixels, x1 and y1 exclusive."""
         (x, y), (half_width, half_height) = self.center, self.half_extent()
         return (
             math.floor(x - half_width),

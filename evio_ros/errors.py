@@ -1,4 +1,4 @@
-"""The errors that evio_ros raises on purpose; anything else that escapes is a defect."""
+"""The errors that evio_ros raises deliberately; any other exception is a defect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["EventError", "EvioError", "ParameterError", "SourceError"]
 
 
 class EvioError(Exception):
-    """Base of all errors that a user can cause and mend; its text is one readable line."""
+    """Base of all errors that a user can cause and correct; its text is one readable line."""
 
 
 class ParameterError(EvioError, ValueError):
@@ -16,7 +16,7 @@ class ParameterError(EvioError, ValueError):
 
 
 class EventError(EvioError, ValueError):
-    """Event columns break the rules of `evio_ros.events.EventBatch`."""
+    """Event columns violate the rules of `evio_ros.events.EventBatch`."""
 
 
 class SourceError(EvioError):
@@ -24,9 +24,9 @@ class SourceError(EvioError):
 
     Args:
         path: the file, URI or device concerned.
-        reason: what is wrong and, where there is a remedy, what to do. It may quote the file: what
-            cannot be printed in it becomes a blank.
-        offset: byte offset in the file at which it is wrong; None where no byte is to blame.
+        reason: what is wrong and, if there is a remedy, what to do. It may quote the file:
+            characters that cannot be printed become blanks.
+        offset: byte offset of the error in the file; None if it has no offset.
     """
 
     def __init__(self, path: str | PathLike[str], reason: str, offset: int | None = None) -> None:

@@ -12,7 +12,7 @@ from evio_ros.explanation import Explanation
 __all__ = ["RIGHT_ERROR", "Measurement", "RotorEstimate"]
 
 RIGHT_ERROR = 0.01
-"""Relative error up to which an estimate's `rpm` counts as right, see
+"""Relative error up to which an estimate's `rpm` is counted as correct, see
 `RotorEstimate.confidence`."""
 
 
@@ -26,9 +26,9 @@ class RotorEstimate:
         id: number of the rotor, kept from window to window.
         t_us: end of the window, sensor time in µs.
         window_us: length of the window in µs.
-        rpm: mean mechanical speed over the window in turns a minute, signed.
+        rpm: mean mechanical speed over the window in turns per minute, signed.
         rpm_std: standard deviation of `rpm`.
-        blade_count: number of blades; 1 for a single mark, 0 where unknown.
+        blade_count: number of blades; 1 for a single mark, 0 if unknown.
         angle_rad: angle of the reference blade at the window's end, in [0, 2 pi), measured on the
             rotor's own disc (the ellipse corrected to a circle).
         angle_std_rad: standard deviation of `angle_rad`.
@@ -36,12 +36,13 @@ class RotorEstimate:
         center: (x, y) of the hub in pixels.
         axes: semi-axes (a, b) of the disc's ellipse in the image, pixels, a >= b.
         tilt_rad: direction of axis a, in [-pi/2, pi/2).
-        velocity: (x, y) motion of the hub in pixels a second.
-        confidence: probability that `rpm` is right to 1 %, `RIGHT_ERROR`; 0 to 1.
-        events: number of events of the window that belong to the rotor.
-        center_std: standard deviations of `center` in pixels; infinite where unknown.
-        looked_back: whether it was measured with later events too, which a live camera would not
-            yet have given.
+        velocity: (x, y) velocity of the hub in px/s.
+        confidence: probability, 0 to 1, that the relative error of `rpm` is at most 1 %
+            (`RIGHT_ERROR`).
+        events: number of the window's events that belong to the rotor.
+        center_std: standard deviations of `center` in pixels; infinite if unknown.
+        looked_back: whether events after the window were used too, which a live camera would not
+            yet have sent.
     """
 
     id: int
@@ -64,7 +65,7 @@ class RotorEstimate:
 
     @property
     def ellipse(self) -> Ellipse:
-        """The disc's outline in the image; ParameterError where the axes are those of none."""
+        """The disc's outline in the image."""
         return Ellipse(self.center, self.axes, self.tilt_rad)
 
 
@@ -73,13 +74,13 @@ class Measurement:
     """All rotors of one window.
 
     Attributes:
-        t_us: end of the window, sensor time.
-        window_us: length of the window.
-        step: the events since the window before; None where they were not kept.
-        rotors: the most confident first; empty where no rotor is seen.
-        explanations: why none was found in other places up to then, the most telling first: see
-            `RotationDetector.explanations`. Those of looking back at a whole recording come with
-            its last measurement.
+        t_us: end of the window, sensor time in µs.
+        window_us: length of the window in µs.
+        step: the events since the previous window; None if they were not kept.
+        rotors: the most confident first; empty if no rotor is visible.
+        explanations: why no rotor has been found in other places so far, the most relevant first,
+            see `RotationDetector.explanations`. With looking back, those for the whole recording
+            come with its last measurement.
     """
 
     t_us: int

@@ -1,6 +1,7 @@
-"""Events as they come over the wire, in columns of times from a base: checked in one pass.
+"""Events of a message: columns with times relative to a base, checked in a single pass.
 
-A message is as large as a core's cache. Pass after pass over it would bring it from memory anew.
+A message is about as large as a core's cache, so several passes would read it from memory each
+time.
 """
 
 from __future__ import annotations
@@ -26,28 +27,28 @@ def batch_of_columns(
     y: NDArray[np.uint16],
     polarity: NDArray[np.uint8],
 ) -> EventBatch:
-    """Check columns and make events of them; coordinates and polarities stay views.
+    """Check columns and convert them to a batch; coordinates and polarities are views.
 
     Args:
-        width, height: geometry of the sensor.
-        span_us: sensor time from which the offsets count, and the length of the message.
-        offsets_us: uint32 (n,), times of the events; below the length, never decreasing.
+        width, height: geometry of the sensor in pixels.
+        span_us: sensor time to which the offsets are relative, and length of the message, in µs.
+        offsets_us: uint32 (n,), times of the events in µs; below the length, never decreasing.
         x, y: uint16 (n,), pixels.
         polarity: uint8 (n,), 0 for OFF and 1 for ON.
 
     Raises:
-        EventError: where the columns differ in length, polarity is neither 0 nor 1, a time is
-            outside the message's interval, or anything breaks the rules of `EventBatch`.
+        EventError: if the columns differ in length, a polarity is neither 0 nor 1, a time is
+            outside the message's interval, or another rule of `EventBatch` is violated.
     """
     base_us, length_us = span_us
     count = len(offsets_us)
     if count == len(x) == len(y) == len(polarity) and base_us <= _LAST_US - length_us:
         t = np.empty(count, np.int64)
         columns = _read_only(offsets_us), _read_only(x), _read_only(y), _read_only(polarity)
-        if _take_over(columns, base_us, length_us, width, height, t):
+        if _convert(columns, base_us, length_us, width, height, t):
             on = polarity.view(np.bool_)
             return EventBatch.trusted(SensorSize(width, height), t, x, y, on)
-    # Something is wrong: one check after the other tells what, and where.
+    # Something is wrong: check again column by column, to name the problem and the event.
     if len(polarity) and int(polarity.max()) > 1:
         index = int((polarity > 1).argmax())
         raise EventError(f"polarity of event {index} is {polarity[index]}, not 0 or 1")
@@ -61,8 +62,8 @@ def batch_of_columns(
 
 
 @njit(cache=True, nogil=True)
-def _take_over(columns, base_us, length_us, width, height, t):
-    """Write the times into `t`; whether the events are as they should be."""
+def _convert(columns, base_us, length_us, width, height, t):
+    """Write the sensor times into `t`; return whether all events are valid."""
     offsets_us, x, y, polarity = columns
     wrong = False
     before_us = np.uint32(0)
@@ -76,7 +77,7 @@ def _take_over(columns, base_us, length_us, width, height, t):
 
 
 def _read_only(column: NDArray) -> NDArray:
-    """A view that may not be written to; the kernel is compiled for these alone."""
+    """A read-only view; the kernel is compiled for these only."""
     view = column.view()
     view.flags.writeable = False
     return view

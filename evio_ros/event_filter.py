@@ -1,7 +1,7 @@
-"""Leaving out events that are noise or not wanted: background activity, hot pixels, regions, masks.
+"""Filters that drop noise and unwanted events: background activity, hot pixels, region, mask.
 
-Libraries of event cameras name these filters alike: libcaer's and jAER's background-activity filter
-with its time, and hot pixels learned in a time; the regions and masks of DV and of Metavision.
+The names are those of the libraries of event cameras: background-activity filter with its time, and
+hot pixels learned over a time (libcaer, jAER); region and mask (DV, Metavision).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ LEARN = "learn"
 _KEPT, _REGION, _MASK, _HOT_PIXEL, _BACKGROUND = range(5)
 _REASONS = ("region", "mask", "hot_pixels", "background_activity")
 _REBASE_US = 1 << 30
-"""Times are kept in 32 bits since a base that is moved up every so often."""
+"""Largest time since the base in µs. Times are stored in 32 bits relative to a base, which is moved
+before they exceed this; half the range is left for the support time."""
 _NEVER = np.int32(-(1 << 31))
 
 
@@ -94,23 +95,23 @@ class FilterParameters(Parameters):
 
 
 class EventFilter:
-    """Leaves events out of batches that follow one another; the same however they are cut.
+    """Filters consecutive batches; the result does not depend on how events are split into batches.
 
-    An event of a pixel that is left out supports no other. Background activity is told as by
-    Delbruck, "Frame-free dynamic digital vision", 2008: an event is kept where one of the 8 pixels
-    around it has fired within a time before.
+    Background activity is detected as by Delbruck, "Frame-free dynamic digital vision", 2008: an
+    event is kept if one of its 8 neighbours fired within a time before. Events dropped by another
+    filter do not support their neighbours.
 
     Args:
         size: geometry of the sensor.
-        parameters: what is left out.
-        dropped: counters to go on with; None for new ones.
+        parameters: what is dropped.
+        dropped: counters to continue; None for new ones.
 
     Attributes:
-        dropped: events left out so far, by the filter: region, mask, hot_pixels and
+        dropped: number of events dropped so far by each filter: region, mask, hot_pixels and
             background_activity.
 
     Raises:
-        ParameterError: where a file cannot be read or does not go with the sensor.
+        ParameterError: if a file cannot be read or does not fit the sensor.
     """
 
     def __init__(
@@ -125,9 +126,9 @@ class EventFilter:
         self._support_us = parameters.background_activity_time_us
         self._fixed = _unwanted_pixels(size, parameters)
         self._pixels = self._fixed
-        # A frame of one pixel around it spares asking for the sensor's edges.
+        # A margin of one pixel makes checks at the sensor's border unnecessary.
         shape = (size.height + 2, size.width + 2) if self._support_us else (0, 0)
-        self._lent = np.full(shape, _NEVER, np.int32)
+        self._neighbour_us = np.full(shape, _NEVER, np.int32)
         self._base_us = np.full(1, -1, np.int64)
         learns = parameters.hot_pixels == LEARN
         self._counts = np.zeros((size.height, size.width) if learns else (0, 0), np.int64)
@@ -136,12 +137,12 @@ class EventFilter:
 
     @property
     def hot_pixels(self) -> list[tuple[int, int]]:
-        """(x, y) of the pixels that are known to be hot."""
+        """(x, y) of the known hot pixels."""
         y, x = np.nonzero(self._pixels == _HOT_PIXEL)
         return list(zip(x.tolist(), y.tolist(), strict=True))
 
     def learn(self, batches: Iterable[EventBatch]) -> None:
-        """Learn hot pixels from all of a recording's events, and from none later."""
+        """Learn hot pixels from all events of a recording; later events do not change them."""
         self._counts[:] = 0
         for batch in batches:
             _count(batch.x, batch.y, self._counts)
@@ -149,14 +150,14 @@ class EventFilter:
         self._learns = False
 
     def restart(self) -> None:
-        """Say that time begins anew, as after a seek; hot pixels stay known."""
-        self._lent[:] = _NEVER
+        """Prepare for time to start again, as after a seek; hot pixels stay known."""
+        self._neighbour_us[:] = _NEVER
         self._base_us[:] = -1
         self._learned_at_us = None
         self._counts[:] = 0
 
     def apply(self, batch: EventBatch) -> EventBatch:
-        """The events that are kept; those of the next call must not be earlier."""
+        """The kept events; the next batch must not be earlier."""
         if not self._learns:
             return self._filtered(batch)
         parts = []
@@ -175,7 +176,7 @@ class EventFilter:
 
     def _filtered(self, batch: EventBatch) -> EventBatch:
         numbers = np.zeros(1 + len(_REASONS), np.int64)
-        memory = (self._lent, self._base_us)
+        memory = (self._neighbour_us, self._base_us)
         kept = select_events(batch, _select_kept, self._pixels, memory, self._support_us, numbers)
         for reason, number in zip(_REASONS, numbers[1:].tolist(), strict=True):
             self.dropped[reason] += number
@@ -188,17 +189,17 @@ class EventFilter:
 
 
 class WindowFilter:
-    """An `EventFilter` for windows, whose parameters may change while they come.
+    """An `EventFilter` for windows, with parameters that can be changed in between.
 
     Args:
-        parameters: what is left out; where that is nothing, windows pass as they are.
-        size: geometry of the sensor; None where the first window tells it.
+        parameters: what is dropped; if nothing, windows pass unchanged.
+        size: geometry of the sensor; None to take that of the first window.
 
     Attributes:
-        dropped: as of `EventFilter`, since the beginning.
+        dropped: as in `EventFilter`; not reset when parameters change.
 
     Raises:
-        ParameterError: where a file cannot be read or does not go with the sensor.
+        ParameterError: if a file cannot be read or does not fit the sensor.
     """
 
     def __init__(self, parameters: FilterParameters, size: SensorSize | None) -> None:
@@ -208,24 +209,24 @@ class WindowFilter:
         self._filter = self._new_filter(parameters, size)
 
     def change(self, parameters: FilterParameters) -> None:
-        """Take over other parameters from the next window on; may be called from any thread.
+        """Use other parameters from the next window on; may be called from any thread.
 
         Raises:
-            ParameterError: as of the class; all goes on as before.
+            ParameterError: as for the class; the old parameters stay in use.
         """
         if parameters != self._parameters:
             self._filter = self._new_filter(parameters, self._size)
             self._parameters = parameters
 
     def apply(self, window: EventWindow, fresh: bool) -> EventWindow:
-        """The window with the events that are kept.
+        """The window with the kept events.
 
         Args:
-            window: not earlier than the one before, but where time begins anew.
-            fresh: whether it does, as after a seek.
+            window: not earlier than the previous one, unless `fresh`.
+            fresh: whether time starts again with this window, as after a seek.
 
         Raises:
-            ParameterError: as of the class, where the window is the first one of a sensor.
+            ParameterError: as for the class, at the first window of a sensor.
         """
         if window.events.size != self._size:
             self._size = window.events.size
@@ -247,11 +248,14 @@ class WindowFilter:
 
 
 def find_hot_pixels(counts: NDArray[np.int64], factor: float) -> NDArray[np.bool_]:
-    """Pixels with more than `factor` times as many events, and one, as any of the 8 around them.
+    """Pixels with more than `factor` * (n + 1) events, where n is the most of any neighbour.
 
     Args:
-        counts: (height, width) events of each pixel.
-        factor: how many times as many.
+        counts: int64 (height, width), events of each pixel.
+        factor: see above.
+
+    Returns:
+        bool (height, width).
     """
     padded = np.pad(counts, 1)
     rows, columns = counts.shape
@@ -264,7 +268,7 @@ def find_hot_pixels(counts: NDArray[np.int64], factor: float) -> NDArray[np.bool
 
 
 def _unwanted_pixels(size: SensorSize, parameters: FilterParameters) -> NDArray[np.uint8]:
-    """uint8 (height, width): why each pixel's events are left out, 0 for those kept."""
+    """The filter that drops each pixel's events, `_KEPT` for none: uint8 (height, width)."""
     pixels = np.full((size.height, size.width), _KEPT, np.uint8)
     if parameters.hot_pixels not in ("", LEARN):
         x, y = _read_hot_pixels(parameters.hot_pixels, size)
@@ -283,7 +287,7 @@ def _unwanted_pixels(size: SensorSize, parameters: FilterParameters) -> NDArray[
 
 
 def _read_hot_pixels(path: str, size: SensorSize) -> tuple[list[int], list[int]]:
-    """Columns and rows of the pixels in a file of lines `x y` or `x,y`; # begins a comment."""
+    """Columns and rows of the pixels in a file of lines `x y` or `x,y`; # starts a comment."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -308,18 +312,18 @@ def _read_hot_pixels(path: str, size: SensorSize) -> tuple[list[int], list[int]]
 
 
 def _read_mask(path: str, size: SensorSize) -> NDArray[np.bool_]:
-    """The pixels of a picture or .npy file that are not black; bool (height, width)."""
+    """Pixels of a picture or .npy file that are not black, or 0: bool (height, width)."""
     try:
         values = np.load(path, allow_pickle=False) if path.endswith(".npy") else _picture(path)
     except (OSError, ValueError, SyntaxError) as error:
         raise ParameterError(f"mask: {path} cannot be read: {error}") from None
     if values.ndim == 3:
-        # What is drawn counts, whether or not it shines through.
+        # The colour counts; an alpha channel is ignored.
         values = values[..., :1] if values.shape[2] < 3 else values[..., :3]
         values = values.max(axis=2)
     if values.shape != (size.height, size.width):
         shape = "x".join(map(str, values.shape[::-1]))
-        raise ParameterError(f"mask: {path} is of {shape} pixels, the sensor of {size}")
+        raise ParameterError(f"mask: {path} has {shape} pixels, the sensor has {size}")
     return np.asarray(values != 0)
 
 
@@ -337,7 +341,7 @@ def _count(x, y, counts):
 
 @njit(cache=True, nogil=True)
 def _select_kept(columns, pixels, memory, support_us, numbers, chosen):
-    """Copy what is kept; `numbers` become how many events were left out for each reason."""
+    """Copy the kept events and return their number; add the dropped ones to `numbers` by reason."""
     t, x, y, _ = columns
     reasons = np.empty(BLOCK, np.uint8)
     positions = np.empty(BLOCK, np.int32)
@@ -346,11 +350,11 @@ def _select_kept(columns, pixels, memory, support_us, numbers, chosen):
     while start < x.size:
         stop = min(start + BLOCK, x.size)
         if support_us:
-            stop = _settle_base(t, start, stop, memory)
-        _judge_pixels(x[start:stop], y[start:stop], pixels, reasons)
+            stop = _move_base(t, start, stop, memory)
+        _mark_pixels(x[start:stop], y[start:stop], pixels, reasons)
         if support_us:
             part = (t[start:stop], x[start:stop], y[start:stop])
-            _judge_support(part, memory, support_us, reasons)
+            _mark_background(part, memory, support_us, reasons)
         _count_reasons(reasons[: stop - start], numbers)
         done += copy_marked(columns, start, stop, reasons, positions, chosen, done)
         start = stop
@@ -359,7 +363,7 @@ def _select_kept(columns, pixels, memory, support_us, numbers, chosen):
 
 @njit(cache=True, nogil=True)
 def _count_reasons(reasons, numbers):
-    """Count each reason, and leave marks: 1 for the events that are kept."""
+    """Count each reason, then replace the reasons by marks: 1 for kept events, else 0."""
     for reason in range(1, numbers.size):
         number = 0
         for i in range(reasons.size):
@@ -370,9 +374,9 @@ def _count_reasons(reasons, numbers):
 
 
 @njit(cache=True, nogil=True)
-def _judge_pixels(x, y, pixels, reasons):
-    """Note why each event's pixel is unwanted, 0 where it is not."""
-    # Unsigned indices spare asking whether they are counted from the end.
+def _mark_pixels(x, y, pixels, reasons):
+    """Write for each event the filter that drops its pixel, `_KEPT` for none."""
+    # Unsigned indices avoid numba's check for negative ones.
     flat = pixels.reshape(-1)
     width = np.uint64(pixels.shape[1])
     for i in range(x.size):
@@ -380,12 +384,12 @@ def _judge_pixels(x, y, pixels, reasons):
 
 
 @njit(cache=True, nogil=True)
-def _judge_support(events, memory, support_us, reasons):
-    """Note which events are background activity; each lends its time to the 8 pixels around."""
+def _mark_background(events, memory, support_us, reasons):
+    """Mark background activity; the time of each event is written to its 8 neighbours."""
     t, x, y = events
-    lent, base = memory
-    flat = lent.reshape(-1)
-    width, one = np.uint64(lent.shape[1]), np.uint64(1)
+    neighbour_us, base = memory
+    flat = neighbour_us.reshape(-1)
+    width, one = np.uint64(neighbour_us.shape[1]), np.uint64(1)
     base_us = base[0]
     for i in range(x.size):
         if reasons[i]:
@@ -405,12 +409,12 @@ def _judge_support(events, memory, support_us, reasons):
 
 
 @njit(cache=True, nogil=True)
-def _settle_base(t, start, stop, memory):
-    """Keep times since the base small, however long it runs; returns where the block must end."""
-    lent, base = memory
+def _move_base(t, start, stop, memory):
+    """Move the base if times would exceed `_REBASE_US`; return where the block must end."""
+    neighbour_us, base = memory
     if base[0] >= 0 and t[stop - 1] - base[0] <= _REBASE_US:
         return stop
-    flat = lent.reshape(-1)
+    flat = neighbour_us.reshape(-1)
     step_us = t[start] - base[0]
     for place in range(flat.size):
         flat[place] = max(np.int64(flat[place]) - step_us, np.int64(_NEVER))

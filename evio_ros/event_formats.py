@@ -1,8 +1,7 @@
-"""Events from and to what other libraries hold: structured arrays, Polars frames, plain columns.
+"""Conversion of events from and to other libraries: structured arrays, Polars frames, columns.
 
-Each form is checked as it comes in: what it lacks, a dtype that is none of events, a time without
-a unit and a value out of range are refused by name. Nothing heavy is imported here; Polars is only
-where a frame is asked for.
+Input is checked: a missing field, a wrong dtype, a time without a unit and a value out of range
+raise an error that names them. Polars is imported only to create a frame.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ __all__ = [
 ]
 
 METAVISION_EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")], align=True)
-"""Element of the arrays of Metavision and OpenEB (`metavision_sdk_base.EventCD`)."""
+"""dtype of the event arrays of Metavision and OpenEB (`metavision_sdk_base.EventCD`)."""
 
 TONIC_EVENT = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
-"""Element of the arrays of Tonic (`tonic.io.events_struct`)."""
+"""dtype of the event arrays of Tonic (`tonic.io.events_struct`)."""
 
 _TimeUnit = Literal["s", "ms", "us", "ns"]
 
@@ -62,24 +61,24 @@ _COLUMN_NAMES = {
     "y": ("y", "ys"),
     "p": ("p", "ps", "pol", "polarity"),
 }
-"""Names under which others keep a column, by the one it has here."""
+"""Names of each column in other libraries, by its name here."""
 
 
 def events_from(
     data: EventForm, size: SensorSize | None = None, time_unit: _TimeUnit | None = None
 ) -> EventBatch:
-    """Events of any form that this module knows, told by its type.
+    """Events in any form supported by this module, chosen by the type of `data`.
 
     Args:
-        data: an `EventBatch`, which is given back; a structured array, see `events_from_array`; a
-            Polars frame, see `events_from_polars`; or a mapping of columns by the names of
-            `_COLUMN_NAMES`, see `events_from_columns`.
-        size: geometry of the sensor; an `EventBatch` has its own.
-        time_unit: unit of the times, as of `events_from_columns`.
+        data: an `EventBatch`, which is returned as it is; a structured array, see
+            `events_from_array`; a Polars frame, see `events_from_polars`; or a mapping from the
+            names in `_COLUMN_NAMES` to columns, see `events_from_columns`.
+        size: geometry of the sensor; not needed for an `EventBatch`.
+        time_unit: unit of the times, see `events_from_columns`.
 
     Raises:
-        EventError: where it is none of these, `size` is missing or another than that of the
-            `EventBatch`, or the form is not what its function takes.
+        EventError: if `data` is of another type, `size` is missing or differs from that of the
+            `EventBatch`, or the conversion fails.
     """
     if isinstance(data, EventBatch):
         if size is not None and size != data.size:
@@ -93,11 +92,11 @@ def events_from(
         convert = _events_from_mapping
     else:
         raise EventError(
-            f"a {type(data).__name__} is no form of events: known are EventBatch, structured numpy "
+            f"a {type(data).__name__} holds no events: supported are EventBatch, structured numpy "
             "arrays, Polars frames and mappings of columns t, x, y, p"
         )
     if size is None:
-        raise EventError("size: say the sensor's geometry, as size=SensorSize(width, height)")
+        raise EventError("size: give the sensor's geometry, as size=SensorSize(width, height)")
     return convert(data, size, time_unit)
 
 
@@ -107,14 +106,14 @@ def events_from_array(
     """Events of a structured array, such as Metavision's (x, y, p, t) and Tonic's (x, y, t, p).
 
     Args:
-        array: shape (n,), with the fields t, x, y and p, or others of `_COLUMN_NAMES`, in any order
-            and of any width; further fields are left out. It is copied.
+        array: shape (n,), with the fields t, x, y and p, or their other names in `_COLUMN_NAMES`,
+            in any order and of any width; other fields are ignored. The array is copied.
         size: geometry of the sensor.
-        time_unit: unit of the times, as of `events_from_columns`.
+        time_unit: unit of the times, see `events_from_columns`.
 
     Raises:
-        EventError: where it is not structured, a field is missing or not understood, a value is
-            out of range, or time goes back.
+        EventError: if the array is not structured, a field is missing or has a wrong dtype, a value
+            is out of range, or time goes back.
     """
     if not isinstance(array, np.ndarray) or array.dtype.names is None:
         raise EventError(
@@ -127,20 +126,20 @@ def events_from_array(
 def events_from_polars(
     frame: polars.DataFrame | polars.LazyFrame, size: SensorSize, time_unit: _TimeUnit | None = None
 ) -> EventBatch:
-    """Events of a Polars frame, such as `evlib.load_events` gives.
+    """Events of a Polars frame, such as `evlib.load_events` returns.
 
     Args:
-        frame: columns t (a Duration, or numbers), x, y and polarity, or others of `_COLUMN_NAMES`,
-            in any order; a lazy frame is collected.
+        frame: columns t (a Duration, or numbers), x, y and polarity, or their other names in
+            `_COLUMN_NAMES`, in any order; a lazy frame is collected.
         size: geometry of the sensor.
-        time_unit: unit of times that are no Duration, as of `events_from_columns`.
+        time_unit: unit of times that are not a Duration, see `events_from_columns`.
 
     Raises:
-        EventError: where a column is missing, holds nulls or is not understood, a value is out of
+        EventError: if a column is missing, holds nulls or has a wrong dtype, a value is out of
             range, or time goes back.
     """
     if not _is_polars(frame):
-        raise EventError(f"a {type(frame).__name__} is no Polars frame")
+        raise EventError(f"a {type(frame).__name__} is not a Polars frame")
     collected: Any = frame.collect() if hasattr(frame, "collect") else frame
 
     def column(name: str) -> NDArray[Any]:
@@ -161,22 +160,22 @@ def events_from_columns(
     size: SensorSize,
     time_unit: _TimeUnit | None = None,
 ) -> EventBatch:
-    """Events of four columns of equal length n: arrays, lists or what numpy makes an array of.
+    """Events of four columns of equal length n: arrays, lists or anything numpy can convert.
 
     Args:
-        t: (n,) sensor times, never decreasing: integers, timedelta64, or with `time_unit` floats.
+        t: (n,) sensor times, never decreasing: integers, timedelta64 or, with `time_unit`, floats.
             They are rounded to whole microseconds.
         x, y: (n,) integers, column and row of the pixel, 0 at the top left.
-        polarity: (n,) bool, or integers 0 and 1, or -1 and 1; 1 is ON, brighter.
+        polarity: (n,) bool, or integers 0 and 1, or -1 and 1; 1 is ON (brighter).
         size: geometry of the sensor.
-        time_unit: unit of `t`; None for microseconds, or the unit that a timedelta64 has.
+        time_unit: unit of `t`; None for microseconds, or for the unit of a timedelta64.
 
     Returns:
-        A batch; a column that already has its dtype is a view, the others are copies.
+        A batch; columns that already have its dtypes are views, the others copies.
 
     Raises:
-        EventError: where a dtype or shape is not that, floats come without unit or are not
-            finite, a value is out of range, or time goes back.
+        EventError: if a dtype or shape is wrong, floats have no unit or are not finite, a value is
+            out of range, or time goes back.
     """
     return EventBatch(
         size,
@@ -192,11 +191,11 @@ def events_to_array(events: EventBatch, dtype: DTypeLike = METAVISION_EVENT) -> 
 
     Args:
         events: the events.
-        dtype: its fields, in their order: t, x, y and p, or other names that `events_from_array`
-            knows; integers or bool. Times are in microseconds, polarities 0 and 1.
+        dtype: any of the fields t, x, y and p, or of the other names that `events_from_array`
+            takes; integers or bool. Times are in microseconds, polarities 0 and 1.
 
     Raises:
-        EventError: where a field is no such column, or too narrow for a value.
+        EventError: if a field has another name, or is too narrow for a value.
     """
     element: np.dtype[Any] = np.dtype(dtype)
     if element.names is None:
@@ -206,17 +205,17 @@ def events_to_array(events: EventBatch, dtype: DTypeLike = METAVISION_EVENT) -> 
     for field in element.names:
         name = next((name for name, known in _COLUMN_NAMES.items() if field in known), None)
         if name is None:
-            raise EventError(f"dtype: no column of events is called {field}")
+            raise EventError(f"dtype: events have no column {field}")
         array[field] = _narrowed(field, columns[name], element[field])
     return array
 
 
 def events_to_polars(events: EventBatch) -> polars.DataFrame:
-    """A Polars frame as evlib has them: x, y Int16, t a Duration in us, polarity Int8 -1 and 1.
+    """A Polars frame as in evlib: x, y Int16, t a Duration in us, polarity Int8 -1 and 1.
 
     Raises:
-        EvioError: where Polars is not installed.
-        EventError: where a coordinate is above 32767.
+        EvioError: if Polars is not installed.
+        EventError: if a coordinate is above 32767.
     """
     try:
         import polars
@@ -234,12 +233,12 @@ def events_to_polars(events: EventBatch) -> polars.DataFrame:
 
 
 def events_to_columns(events: EventBatch) -> dict[str, NDArray[Any]]:
-    """The columns t (int64, µs), x, y (uint16) and p (bool) by these names, as read-only views."""
+    """Read-only views of the columns t (int64, µs), x, y (uint16) and p (bool), by name."""
     return {"t": events.t, "x": events.x, "y": events.y, "p": events.polarity}
 
 
 def _is_polars(data: object) -> bool:
-    """Whether it is a frame of Polars, without importing it."""
+    """Whether `data` is a Polars frame, without importing Polars."""
     kind = type(data)
     return kind.__module__.partition(".")[0] == "polars" and kind.__name__.endswith("Frame")
 
@@ -256,7 +255,7 @@ def _events_from_named(
     size: SensorSize,
     time_unit: _TimeUnit | None,
 ) -> EventBatch:
-    """Events of columns that are found by their names."""
+    """Events of columns looked up by their names."""
     found = []
     for known in _COLUMN_NAMES.values():
         present = [each for each in known if each in names]
@@ -272,10 +271,10 @@ def _column(name: str, values: ArrayLike) -> NDArray[Any]:
     try:
         column = np.asarray(values)
     except ValueError as error:
-        raise EventError(f"{name} makes no array: {error}") from None
+        raise EventError(f"{name} cannot be made an array: {error}") from None
     if column.ndim != 1:
-        raise EventError(f"{name} is of {column.ndim} dimensions, not of 1")
-    # An empty list has numpy's default dtype, which says nothing.
+        raise EventError(f"{name} has {column.ndim} dimensions, not 1")
+    # An empty list has numpy's default dtype, float64, which must not be refused.
     return np.empty(0, np.int64) if not len(column) else column
 
 
@@ -286,7 +285,7 @@ def _times(t: NDArray[Any], unit: _TimeUnit | None) -> NDArray[np.int64]:
     if t.dtype.kind == "m":
         t, unit = _without_unit(t, unit)
     if t.dtype.kind == "f" and unit is None:
-        raise EventError(f"t is {t.dtype} without a unit: say time_unit='s', 'ms', 'us' or 'ns'")
+        raise EventError(f"t is {t.dtype} without a unit: give time_unit='s', 'ms', 'us' or 'ns'")
     if t.dtype.kind not in "iuf":
         raise EventError(f"t is {t.dtype}, not integers, timedelta64 or floats with a unit")
     factor, divisor = _MICROSECONDS[unit or "us"]
@@ -301,9 +300,9 @@ def _times(t: NDArray[Any], unit: _TimeUnit | None) -> NDArray[np.int64]:
 
 
 def _without_unit(t: NDArray[Any], unit: _TimeUnit | None) -> tuple[NDArray[np.int64], _TimeUnit]:
-    """The numbers of a timedelta64, and their unit."""
+    """The numbers of a timedelta64 column, and their unit."""
     if unit is not None:
-        raise EventError(f"time_unit: t is {t.dtype}, which has a unit already")
+        raise EventError(f"time_unit: t is {t.dtype}, which already has a unit")
     if np.isnat(t).any():
         raise EventError(f"t of event {int(np.isnat(t).argmax())} is not a time")
     for known in _MICROSECONDS:
@@ -313,23 +312,23 @@ def _without_unit(t: NDArray[Any], unit: _TimeUnit | None) -> tuple[NDArray[np.i
 
 
 def _refuse_too_large(t: NDArray[Any], to_us: float) -> None:
-    """Raise EventError where a time is not finite or is beyond what int64 microseconds hold."""
+    """Raise EventError if a time is not finite or does not fit into int64 microseconds."""
     largest = float(np.iinfo(np.int64).max) / max(to_us, 1.0)
     # Comparisons with NaN are false.
     fits = np.abs(t.astype(np.float64)) < largest
     if not fits.all():
         index = int(fits.argmin())
-        raise EventError(f"t = {t[index]} of event {index} is not a time that int64 us can hold")
+        raise EventError(f"t = {t[index]} of event {index} does not fit into int64 us")
 
 
 def _refuse_coarse(t: NDArray[Any], to_us: float) -> None:
-    """Raise EventError where float times are so large that their steps are longer than 1 us."""
+    """Raise EventError if float times are so large that their resolution is coarser than 1 us."""
     if not len(t):
         return
     largest = np.abs(t).max()
     step_us = float(np.spacing(largest)) * to_us
     if step_us > 1.0:
-        raise EventError(f"t is {t.dtype}, which at {largest:g} has steps of {step_us:.3g} us")
+        raise EventError(f"t is {t.dtype}, whose resolution at {largest:g} is {step_us:.3g} us")
 
 
 def _coordinates(name: str, column: NDArray[Any], side: int) -> NDArray[np.uint16]:
@@ -359,11 +358,11 @@ def _polarity(column: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _narrowed(name: str, column: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A column as another dtype, where that holds all its values."""
+    """A column as another dtype, which must hold all its values."""
     if dtype.kind not in "iub" or (dtype.kind == "b" and column.dtype.kind != "b"):
-        raise EventError(f"{name}: {dtype} does not hold a column of {column.dtype}")
+        raise EventError(f"{name}: {dtype} cannot hold a column of {column.dtype}")
     if dtype.kind != "b" and len(column):
         limits, low, high = np.iinfo(dtype), int(column.min()), int(column.max())
         if low < limits.min or high > limits.max:
-            raise EventError(f"{name}: {dtype} does not hold {low} to {high}")
+            raise EventError(f"{name}: {dtype} cannot hold {low} to {high}")
     return column.astype(dtype)

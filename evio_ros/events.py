@@ -1,4 +1,4 @@
-"""The one form of events in memory: a sensor geometry and four read-only columns."""
+"""Events in memory: a sensor geometry and four read-only columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SensorSize:
     """Geometry of a sensor in pixels.
 
     Raises:
-        EventError: where a side is not in 1 to 65536, what uint16 coordinates can reach.
+        EventError: if a side is not in 1 to 65536, the range of uint16 coordinates.
     """
 
     width: int
@@ -52,7 +52,7 @@ class RegionOfInterest:
     """A rectangle of pixels: x0 <= x < x1 and y0 <= y < y1.
 
     Raises:
-        EventError: where it is empty or has a negative corner.
+        EventError: if it is empty or has a negative corner.
     """
 
     x0: int
@@ -68,7 +68,7 @@ class RegionOfInterest:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `x0,y0,x1,y1`; raises EventError where that is not four whole numbers."""
+        """Read `x0,y0,x1,y1`; raises EventError if the text is not four whole numbers."""
         corners = text.replace(" ", "").split(",")
         if len(corners) != 4 or not all(corner.isdecimal() for corner in corners):
             raise EventError(f"{text!r} is not x0,y0,x1,y1")
@@ -79,7 +79,7 @@ class RegionOfInterest:
 class EventBatch:
     """Events of one sensor in order of time, as columns of equal length n.
 
-    The columns are checked once, here, and are read-only views from then on.
+    The columns are checked on construction and kept as read-only views.
 
     Attributes:
         size: geometry of the sensor.
@@ -89,7 +89,7 @@ class EventBatch:
         polarity: bool (n,), True for ON (brighter), False for OFF (darker).
 
     Raises:
-        EventError: where a dtype, shape or length differs, time decreases, or a coordinate is
+        EventError: if a dtype, shape or length differs, time decreases, or a coordinate is
             outside `size`; the text names the first offending event.
     """
 
@@ -111,8 +111,8 @@ class EventBatch:
                 raise EventError(f"{name} is a {type(column).__name__}, not a numpy array")
             if column.dtype != dtype or column.ndim != 1:
                 raise EventError(
-                    f"{name} is {column.dtype} of {column.ndim} dimensions, "
-                    f"not {np.dtype(dtype)} of 1"
+                    f"{name} is a {column.ndim}-D {column.dtype} array, "
+                    f"not a 1-D {np.dtype(dtype)} array"
                 )
             if len(column) != len(self.t):
                 raise EventError(f"{name} has {len(column)} events, t has {len(self.t)}")
@@ -151,7 +151,7 @@ class EventBatch:
         y: _CoordinateColumn,
         polarity: _BoolColumn,
     ) -> Self:
-        """Build a batch from columns that a decoder or another batch has already checked."""
+        """A batch of columns already checked by a decoder or another batch; no check is made."""
         batch = object.__new__(cls)
         for name, value in (("size", size), ("t", t), ("x", x), ("y", y), ("polarity", polarity)):
             object.__setattr__(batch, name, value)
@@ -171,15 +171,15 @@ class EventBatch:
 
     @classmethod
     def concatenate(cls, size: SensorSize, batches: Iterable[EventBatch]) -> Self:
-        """Join batches that follow one another in time; none gives an empty batch.
+        """Join consecutive batches; without any, the result is an empty batch.
 
         Raises:
-            EventError: where geometries differ or a batch starts before the one ahead of it ends.
+            EventError: if geometries differ or a batch starts before the previous one ends.
         """
         filled = [batch for batch in batches if len(batch)]
         for batch in filled:
             if batch.size != size:
-                raise EventError(f"batch of a {batch.size} sensor joined to one of {size}")
+                raise EventError(f"cannot join a batch of a {batch.size} sensor to one of {size}")
         for before, after in itertools.pairwise(filled):
             if after.t[0] < before.t[-1]:
                 raise EventError(
@@ -202,7 +202,7 @@ class EventBatch:
         return len(self.t)
 
     def slice(self, start: int, stop: int) -> EventBatch:
-        """Events start to stop - 1 as views, without a copy."""
+        """Events start to stop - 1, as views."""
         return EventBatch.trusted(
             self.size,
             self.t[start:stop],
@@ -212,30 +212,30 @@ class EventBatch:
         )
 
     def at(self, places: NDArray[np.int64]) -> EventBatch:
-        """Copy of the events at some indices, which never decrease."""
+        """Copy of the events at the given indices, which must not decrease."""
         return EventBatch.trusted(
             self.size, self.t[places], self.x[places], self.y[places], self.polarity[places]
         )
 
     def between(self, start_us: int, end_us: int) -> EventBatch:
-        """Events with start_us <= t < end_us as views, found by bisection."""
+        """Events with start_us <= t < end_us, as views."""
         start, stop = np.searchsorted(self.t, (start_us, end_us))
         return self.slice(int(start), int(stop))
 
 
 @dataclass(frozen=True, slots=True)
 class EventWindow:
-    """All events of the half-open interval [start_us, start_us + length_us) of sensor time.
+    """The events of the half-open interval [start_us, start_us + length_us) of sensor time.
 
     Attributes:
-        start_us, length_us: the interval.
+        start_us, length_us: the interval, sensor time in µs.
         events: its events.
-        live: share of the interval for which there is data; less than 1 where events are known to
-            be missing.
-        missing: spans of sensor time, within the interval or reaching into it, whose events are
-            known to be missing: they do not overlap, and are in order.
-        share: share of the events that were taken, at random and alike everywhere; less than 1
-            where events come faster than they can be worked on.
+        live: share of the interval for which there is data; less than 1 if events are known to be
+            missing.
+        missing: spans of sensor time in µs that overlap the interval and whose events are known to
+            be missing; in order, without overlap.
+        share: share of the events kept by random thinning, uniform over the image; less than 1 if
+            events arrive faster than they can be processed.
     """
 
     start_us: int
@@ -247,7 +247,7 @@ class EventWindow:
 
     @classmethod
     def of_missing(cls, size: SensorSize, start_us: int, end_us: int) -> Self:
-        """A window of which all events are missing."""
+        """A window whose events are all missing."""
         span = range(start_us, end_us)
         return cls(start_us, len(span), EventBatch.empty(size), missing=(span,))
 
@@ -258,38 +258,38 @@ class EventWindow:
 
     @property
     def missing_us(self) -> int:
-        """How much of the interval is known to be missing."""
+        """Length in µs of the part of the interval that is known to be missing."""
         return sum(len(span) for span in overlaps(self.missing, self.start_us, self.end_us))
 
     def part(self, start_us: int, length_us: int) -> EventWindow:
-        """A shorter interval of the window, with views of its events."""
+        """A part of the window, with views of its events."""
         end_us = start_us + length_us
         events = self.events.between(start_us, end_us)
         missing = overlaps(self.missing, start_us, end_us)
         return EventWindow(start_us, length_us, events, missing=missing, share=self.share)
 
     def thinned(self, places: NDArray[np.int64] | None, share: float) -> EventWindow:
-        """The same with some of its events only.
+        """The window with only some of its events.
 
         Args:
-            places: their indices, never decreasing; None for all.
-            share: what share of all events of the window they are.
+            places: int64 (n,) indices of these events, not decreasing; None for all.
+            share: their share of the window's events.
         """
         if places is None:
             return self
         return replace(self, events=self.events.at(places), share=self.share * share)
 
     def check(self, size: SensorSize, length_us: int) -> None:
-        """Check a window that someone gave.
+        """Check a window given by a caller.
 
         Raises:
-            EventError: where the events are of another geometry, the window is not of the length
-                that is due, or an event lies outside it.
+            EventError: if the events have another geometry, the window has another length, or an
+                event lies outside it.
         """
         if self.events.size != size:
-            raise EventError(f"events of a {self.events.size} sensor came where {size} is due")
+            raise EventError(f"events of a {self.events.size} sensor, expected {size}")
         if self.length_us != length_us:
-            raise EventError(f"{self.length_us} us of events came where {length_us} us are due")
+            raise EventError(f"a window of {self.length_us} us, expected {length_us} us")
         t = self.events.t
         if len(t) and (t[0] < self.start_us or t[-1] >= self.end_us):
             raise EventError(
@@ -298,7 +298,7 @@ class EventWindow:
 
 
 def overlaps(spans: Sequence[range], start_us: int, end_us: int) -> tuple[range, ...]:
-    """What some spans of time, in order and apart, have in common with start_us <= t < end_us."""
+    """Intersections of ordered, disjoint spans of time with start_us <= t < end_us."""
     first = bisect_right(spans, start_us, key=lambda span: span.stop)
     after = bisect_left(spans, end_us, lo=first, key=lambda span: span.start)
     return tuple(

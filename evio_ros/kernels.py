@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evio_ros.compilation import compilation_told
+from evio_ros.compilation import report_compilation
 from evio_ros.ellipse import Ellipse
 from evio_ros.errors import EvioError
 from evio_ros.event_columns import batch_of_columns
@@ -35,30 +35,30 @@ from evio_ros.sources.registry import open_recording
 __all__ = ["compile_kernels"]
 
 _PROCESSES = (("detector",), ("filters", "messages", "simulation", "representations", "analysis"))
-"""What is exercised where: the detector comes to the filters when they have been compiled, and the
-analysis, which looks back, to the detector."""
+"""Jobs of each process. The detector uses the filters, and the analysis the detector, when these
+have been compiled by the other process."""
 _CHILD = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from evio_ros.kernels import _run; _run()"
 )
 _ROOT = str(Path(__file__).parents[1])
-"""The processes import this very package, wherever they are started: kernels are kept beside it."""
+"""Folder of this package, from which the processes import it: numba caches kernels beside it."""
 _SIZE = SensorSize(16, 16)
 _ANALYSED_US = 600_000
 
 
-def compile_kernels(tell: Callable[[int], None]) -> int:
-    """Compile what measuring, representations and simulation need, into numba's cache.
+def compile_kernels(report: Callable[[int], None]) -> int:
+    """Compile the kernels of measurement, representations and simulation into numba's cache.
 
-    The built-in recording is simulated on the way.
+    The built-in recording is simulated as well.
 
     Args:
-        tell: called with the number of functions compiled so far.
+        report: called with the number of functions compiled so far.
 
     Returns:
         Number of functions that had to be compiled.
 
     Raises:
-        EvioError: where a part fails, with what it said.
+        EvioError: if a process fails, with the last line of its error output.
     """
     compiled = 0
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
@@ -72,12 +72,12 @@ def compile_kernels(tell: Callable[[int], None]) -> int:
                 if not marks:
                     selector.unregister(key.fileobj)
                 compiled += len(marks)
-                tell(compiled)
+                report(compiled)
         for part in parts:
             if part.wait():
                 assert part.stderr is not None
-                said = part.stderr.read().decode(errors="replace").strip()
-                raise EvioError(f"kernels could not be compiled: {said.rpartition(chr(10))[2]}")
+                output = part.stderr.read().decode(errors="replace").strip()
+                raise EvioError(f"kernels could not be compiled: {output.rpartition(chr(10))[2]}")
     return compiled
 
 
@@ -87,8 +87,8 @@ def _start(jobs: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 def _run() -> None:
-    """Do the jobs that the arguments name, with a mark on the output for each compiled function."""
-    with compilation_told(lambda _: _mark()):
+    """Run the jobs named by the arguments; write a byte to the output per compiled function."""
+    with report_compilation(lambda _: _mark()):
         for job in sys.argv[1:]:
             _JOBS[job]()
 
@@ -102,7 +102,7 @@ def _detector() -> None:
 
 
 def _filters() -> None:
-    """Use the filters of a tracker as the tracker does, and those of fusion."""
+    """Call the filters of tracking, with the tracker's argument types, and those of fusion."""
     phase = PhaseFilter(Motion(0, (0.0, 100.0, 0.0), (0.1, 1.0, 10.0)), 0.02, 10_000)
     disc = DiscFilter(Ellipse((8.0, 8.0), (6.0, 6.0), 0.0), 1.0, 1.0, 0.02)
     score = Score(np.ones(5), np.eye(5), 1.0, 9, 0.5)
@@ -117,7 +117,7 @@ def _filters() -> None:
 
 
 def _messages() -> None:
-    """Take events as they come over the wire."""
+    """Convert the events of a message."""
     pixels = np.zeros(1, np.uint16)
     batch_of_columns(1, 1, (0, 1), np.zeros(1, np.uint32), pixels, pixels, np.zeros(1, np.uint8))
 
@@ -137,7 +137,7 @@ def _simulation() -> None:
 
 
 def _analysis() -> None:
-    """Measure a recording as `evio analyze` does, looking back."""
+    """Measure a recording as `evio analyze` does, with looking back."""
     with open_recording(played_path("scene:fan")) as source:
         end_us = source.start_us + _ANALYSED_US
         parameters = RotationDetectorParameters()

@@ -1,4 +1,4 @@
-"""Writing measurements as JSON lines and as CSV; files appear only when they are complete."""
+"""Writing measurements as JSON lines and as CSV; files are written atomically."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CSV_COLUMNS = (
 
 
 def _rows(measurement: Measurement) -> list[dict[str, Any]]:
-    """What a measurement says as plain values: one row for each rotor, or one with id None."""
+    """A measurement as plain values: one row for each rotor, or a single row with id None."""
     if not measurement.rotors:
         return [{"t_us": measurement.t_us, "window_us": measurement.window_us, "id": None}]
     return [_row(rotor) for rotor in measurement.rotors]
@@ -65,10 +65,13 @@ def _row(rotor: RotorEstimate) -> dict[str, Any]:
 
 @contextmanager
 def open_json_lines(path: str) -> Iterator[_Sink]:
-    """Open a writer of JSON lines; `-` is the standard output, which gets each line at once.
+    """Open a writer of JSON lines; `-` is the standard output, which is flushed after each line.
+
+    Yields:
+        A function that writes one measurement.
 
     Raises:
-        SourceError: where the file cannot be opened or written.
+        SourceError: if the file cannot be opened or written.
     """
     with _opened(path) as file:
         yield lambda measurement: _write_json(measurement, file)
@@ -89,18 +92,21 @@ def _write_json(measurement: Measurement, file: OutputFile) -> None:
 
 
 def json_lines(measurement: Measurement) -> str:
-    """The lines of one measurement as `open_json_lines` writes them."""
+    """The lines that `open_json_lines` writes for one measurement."""
     return "".join(json.dumps(row) + "\n" for row in _rows(measurement))
 
 
 @contextmanager
 def open_csv(path: str | Path) -> Iterator[_Sink]:
-    """Open a writer of a CSV table with a header; empty cells where no rotor was seen.
+    """Open a writer of a CSV table with a header; cells are empty in windows without a rotor.
 
-    `-` is the standard output, as of `open_json_lines`.
+    `-` is the standard output, as in `open_json_lines`.
+
+    Yields:
+        A function that writes one measurement.
 
     Raises:
-        SourceError: where the file cannot be opened or written.
+        SourceError: if the file cannot be opened or written.
     """
     with _opened(path) as file:
         writer = csv.DictWriter(file, _CSV_COLUMNS)

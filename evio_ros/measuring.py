@@ -1,4 +1,4 @@
-"""Measuring from whatever holds the events, in one call: what `evio_ros.measure` is."""
+"""Measurement of rotors in one call: `evio_ros.measure`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["measure"]
 
 _OWN_KEYWORDS = ("end_us", "look_back", "parameters", "region", "size", "start_us")
-"""Keywords of `measure` beside the parameters' names, for the hint at a wrong one."""
+"""Keywords of `measure` other than parameters, for the hint in the error for an unknown keyword."""
 
 
 def measure(
@@ -39,38 +39,36 @@ def measure(
     look_back: bool = False,
     **changes: Any,
 ) -> Iterator[Measurement]:
-    """Measure every rotor, window after window.
+    """Measure every rotor, window by window.
 
         for m in evio_ros.measure("fan.raw", window_us=20_000):
             print(m.t_us, [(rotor.id, rotor.rpm, rotor.rpm_std) for rotor in m.rotors])
 
     Args:
-        events: the path or URI of a recording or camera as of `open_source`, opened with the first
-            measurement and closed with the last or with the iterator; or an open source, which is
-            left open; or events as of `evio_ros.event_formats.events_from`.
-        parameters: all parameters; their class says by which detector. None for the defaults.
-        size: geometry of the sensor, needed for events that do not know it; None for what the
-            source says or lets guess.
-        start_us, end_us: sensor times between which to measure, as far as there are events; None
-            for all.
-        region: only the events inside count; None for the whole sensor.
-        look_back: whether to measure the windows of a recording before a rotor was found, or was
-            known well, with later events, as `evio analyze` does. Without, the results are those of
-            a live camera.
-        changes: single parameters, any of `DetectorSettings.describe` or any field of `parameters`;
-            those of a group as `**{"acquisition.minimum_hz": 1.0}`. Where window_us is given and
-            step_us is not, the step is as of `window_and_step`.
+        events: the path or URI of a recording or camera, see `open_source`, which is opened with
+            the first measurement and closed with the last or with the iterator; or an open source,
+            which stays open; or events in a form of `evio_ros.event_formats.events_from`.
+        parameters: all parameters; their class selects the detector. None for the defaults.
+        size: geometry of the sensor, needed for events without one; None to use the source's.
+        start_us, end_us: sensor times in µs between which to measure; None for all events.
+        region: only the events inside are used; None for the whole sensor.
+        look_back: whether the windows of a recording before a rotor was found, or before its speed
+            was well known, are measured with later events, as by `evio analyze`. Without, the
+            results are those of a live camera.
+        changes: single parameters: any of `DetectorSettings.describe` or any field of `parameters`;
+            those of a group as `**{"acquisition.minimum_hz": 1.0}`. If window_us is given without
+            step_us, `window_and_step` gives the step.
 
     Returns:
         An iterator of one `Measurement` for each step, from the first whole window on. A window
-        that reaches past the end is not measured.
+        that extends beyond the end is not measured.
 
     Raises:
-        ParameterError: at once for an unknown parameter, with the nearest name, or one out of
-            range; where no window fits into the events, or a live camera is to be looked back
-            on.
-        EventError: where events are of no known form, or not in order.
-        SourceError: where a source cannot be opened or read.
+        ParameterError: at once for an unknown parameter, with the nearest name, or a value out of
+            range; also if the events are shorter than a window, or with `look_back` for a live
+            camera.
+        EventError: if the form of the events is not supported, or they are not in order.
+        SourceError: if a source cannot be opened or read.
     """
     chosen = _parameters(parameters, changes)
     if isinstance(events, str | PathLike):
@@ -101,7 +99,7 @@ def _measure_path(
     region: RegionOfInterest | None,
     look_back: bool,
 ) -> Iterator[Measurement]:
-    """A generator, so that the source is closed with it even where it is abandoned."""
+    """A generator, so that the source is closed even if iteration is abandoned."""
     with open_source(path, size=size) as source:
         yield from measure_source(source, parameters, start_us, end_us, region, look_back)
 
@@ -115,7 +113,7 @@ def _parameters(parameters: AnyParameters | None, changes: dict[str, Any]) -> An
     for name in changes:
         refuse_unknown(name, {*_OWN_KEYWORDS, *names})
     window_us = changes.get("window_us")
-    # Of another type it is refused by the parameters.
+    # The parameters refuse a value of another type.
     if parameters is None and type(window_us) is int and "step_us" not in changes:
         changes["window_us"], changes["step_us"] = window_and_step(window_us)
     return chosen.replaced(changes)

@@ -1,4 +1,4 @@
-"""Events in, boxes and tracks out: the recurrent vision transformer over a sensor's windows."""
+"""Detection of objects in windows of events: recurrent vision transformer, boxes and tracks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HISTOGRAM_DOWNSAMPLE = 2
 
 @dataclass(frozen=True)
 class ObjectDetectionParameters(Parameters):
-    """What the network sees, and which of its boxes are kept."""
+    """The network's input, and which of its boxes are kept."""
 
     classes: str = parameter(
         "",
@@ -67,13 +67,13 @@ class ObjectDetectionParameters(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class DetectedObjects:
-    """What a window shows.
+    """The objects detected in a window.
 
     Attributes:
-        t_us: end of the window, sensor time.
-        classes: their names, by number.
-        boxes: in pixels of the sensor, cut at its border.
-        tracks: seen or expected.
+        t_us: end of the window, sensor time in µs.
+        classes: names of the classes, by label.
+        boxes: in pixels of the sensor, clipped at its border.
+        tracks: tracks with a box in this window, or predicted.
     """
 
     t_us: int
@@ -82,7 +82,7 @@ class DetectedObjects:
     tracks: list[Track]
 
     def boxes_as_objects(self) -> list[TrackedObject]:
-        """The boxes, of no track."""
+        """The boxes as objects without a track."""
         boxes = self.boxes
         return [
             TrackedObject(
@@ -97,7 +97,7 @@ class DetectedObjects:
         ]
 
     def tracks_as_objects(self) -> list[TrackedObject]:
-        """The tracks; a box that has shrunk to nothing is left out."""
+        """The tracks as objects, without those whose box is empty."""
         return [
             TrackedObject(
                 self.t_us,
@@ -119,13 +119,13 @@ def _four(corners: NDArray[np.float64]) -> tuple[float, float, float, float]:
 
 @dataclass(slots=True)
 class _Statistics:
-    """What happened so far.
+    """Counters since construction.
 
     Attributes:
-        windows: taken in.
-        windows_skipped: that were missing between two.
-        memory_resets: times the memory was forgotten.
-        predictions_refused: windows for which the network said what are no finite numbers.
+        windows: windows processed.
+        windows_skipped: windows missing between two that were processed.
+        memory_resets: resets of the network's recurrent state.
+        predictions_refused: windows for which the network's output was not finite.
     """
 
     windows: int = 0
@@ -135,21 +135,21 @@ class _Statistics:
 
 
 class ObjectDetector:
-    """Finds objects of a network's classes in windows of events, and follows them.
+    """Detects objects of a network's classes in windows of events, and tracks them.
 
     Args:
         size: geometry of the sensor.
-        network: see `open_network`; its memory is forgotten.
-        parameters, tracking: details.
+        network: see `open_network`; its recurrent state is reset.
+        parameters, tracking: None for the defaults.
 
     Raises:
-        ParameterError: where the sensor is larger than the network takes, a wanted class is none
-            of the network's, or a library is missing.
+        ParameterError: if the sensor is too large for the network, a wanted class is not one of the
+            network's, or a library is missing.
 
     Attributes:
         size, network, parameters: as given.
-        window_us: length of the windows that it takes.
-        statistics: counters of what happened.
+        window_us: required length of the windows in µs.
+        statistics: counters since construction.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class ObjectDetector:
         self.window_us = self.parameters.window_us or configuration.window_us
         self._unwanted = _unwanted(self.parameters.classes, configuration)
         self._geometry = _geometry_of(size, configuration)
-        # Where the histogram itself can leave out pixels, it is made of a quarter of them.
+        # If the histogram can subsample by the factor needed, only a quarter of it is computed.
         thinned = _HISTOGRAM_DOWNSAMPLE if self._geometry.downsample == _HISTOGRAM_DOWNSAMPLE else 1
         self._histogram = StackedHistogram(
             size,
@@ -189,19 +189,19 @@ class ObjectDetector:
         network.reset()
 
     def process(self, window: EventWindow) -> DetectedObjects:
-        """Find objects in the next window.
+        """Detect objects in the next window.
 
         Args:
             window: of length `window_us`. Windows may be missing before it; after a long gap, or
-                where time goes back, all memory is forgotten.
+                if time goes back, the network's state and all tracks are reset.
 
         Raises:
-            EventError: where the events are of another geometry, or outside the window.
-            EvioError: where the network cannot be run.
-            ParameterError: where the window is of another length.
+            EventError: if the events have another geometry or lie outside the window.
+            EvioError: if the network cannot be run.
+            ParameterError: if the window has another length.
         """
         if window.length_us != self.window_us:
-            raise ParameterError(f"window: {window.length_us} us, {self.window_us} are due")
+            raise ParameterError(f"window: {window.length_us} us, expected {self.window_us} us")
         self._histogram.begin(window.start_us, window.length_us)
         self._histogram.push(window.events)
         self._histogram.read(self._tensor)
@@ -209,17 +209,17 @@ class ObjectDetector:
         return self._detect(window.start_us)
 
     def process_tensor(self, tensor: NDArray[np.uint8], start_us: int) -> DetectedObjects:
-        """Find objects in the next window, whose stacked histogram somebody else has made.
+        """Detect objects in the next window, given as a stacked histogram.
 
         Args:
-            tensor: uint8 (2 * bins, rows, columns) of the whole sensor, as of `StackedHistogram`
-                with as many bins as the network takes. Counts above the network's cutoff count as
-                that.
-            start_us: start of its window, which is `window_us` long.
+            tensor: uint8 (2 * bins, rows, columns) of the whole sensor, as made by
+                `StackedHistogram` with the network's number of bins. Counts above the network's
+                cutoff are clipped to it.
+            start_us: start of its window of length `window_us`, sensor time in µs.
 
         Raises:
-            EventError: where shape or type are others.
-            EvioError: where the network cannot be run.
+            EventError: if the shape or dtype differs.
+            EvioError: if the network cannot be run.
         """
         configuration = self.network.configuration
         shape = (configuration.channels, self.size.height, self.size.width)
@@ -233,12 +233,12 @@ class ObjectDetector:
         return self._detect(start_us)
 
     def _detect(self, start_us: int) -> DetectedObjects:
-        """Find objects in the input that has been prepared."""
+        """Run the network on the prepared input."""
         self._note_gap(start_us)
         self.statistics.windows += 1
         predictions = self.network.step(self._input)
         if not np.isfinite(predictions).all():
-            # What is not finite stays so in the network's memory.
+            # A state that is not finite would stay so.
             self.statistics.predictions_refused += 1
             self.network.reset()
         found, seen_as = self._boxes(predictions)
@@ -247,7 +247,7 @@ class ObjectDetector:
         return DetectedObjects(start_us + self.window_us, classes, found, tracks)
 
     def reset(self) -> None:
-        """Forget the network's memory and all tracks, as after a jump in a recording."""
+        """Reset the network's recurrent state and all tracks, as after a jump in a recording."""
         self.network.reset()
         self._tracker.reset()
         self._end_us = None
@@ -263,7 +263,7 @@ class ObjectDetector:
         self._end_us = start_us + self.window_us
 
     def _boxes(self, predictions: NDArray[np.float32]) -> tuple[Boxes, NDArray[np.float64] | None]:
-        """The boxes in pixels of the sensor, and their appearances where tracks go by them."""
+        """The boxes in pixels of the sensor, and their appearances if tracking uses these."""
         p = self.parameters
         if self._unwanted.size:
             predictions = predictions.copy()
@@ -284,19 +284,19 @@ def _rows_columns(size: SensorSize) -> tuple[int, int]:
 
 
 def _unwanted(wanted: str, configuration: RvtConfiguration) -> NDArray[np.int64]:
-    """Numbers of the classes that are not asked for."""
+    """Labels of the classes that are not wanted."""
     names = [name.strip() for name in wanted.split(",") if name.strip()]
     for name in names:
         if name not in configuration.classes:
             raise ParameterError(
-                f"classes: {name!r} is none of the network's: {', '.join(configuration.classes)}"
+                f"classes: {name!r} is not one of {', '.join(configuration.classes)}"
             )
     unwanted = [i for i, one in enumerate(configuration.classes) if names and one not in names]
     return np.array(unwanted, np.int64)
 
 
 def _geometry_of(size: SensorSize, configuration: RvtConfiguration) -> NetworkGeometry:
-    """The whole sensor, thinned as little as the network's input asks for."""
+    """The whole sensor, with the least downsampling that fits the network's input."""
     whole = NetworkGeometry.padded(size, multiple=1).region
     network = configuration.input_size
     for downsample in range(1, _MOST_DOWNSAMPLE + 1):
@@ -304,6 +304,6 @@ def _geometry_of(size: SensorSize, configuration: RvtConfiguration) -> NetworkGe
         if 0 < columns <= network.width and 0 < rows <= network.height:
             return NetworkGeometry(size, whole, downsample, network)
     raise ParameterError(
-        f"a {size} sensor does not fit the network's input of {network}, even where only one pixel "
-        f"in {_MOST_DOWNSAMPLE} is kept along each axis"
+        f"a {size} sensor does not fit the network's input of {network}, even downsampled by "
+        f"{_MOST_DOWNSAMPLE}"
     )

@@ -1,4 +1,4 @@
-"""The state of a rotor at a time: what fusion makes of estimates, and what a robot acts on."""
+"""The fused state of a rotor at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Real = NDArray[np.float64]
 
 
 class Source(IntFlag):
-    """What took part in a state; the bits of RotationState.sources."""
+    """Sources of information in a state; the bits of `sources` in RotationState.msg."""
 
     ROTATION_DETECTOR = 1
     RVT_DETECTOR = 2
@@ -29,11 +29,11 @@ class BladeState:
     """One blade of a rotor.
 
     Attributes:
-        index: number of the blade, counted in the sense of rising angle from the reference blade.
+        index: number of the blade, counted from the reference blade (0) towards greater angles.
         angle_rad: angle on the rotor's disc, in [0, 2 pi).
         tip: (x, y) of its tip in pixels.
-        velocity: (x, y) motion of the tip in pixels a second.
-        covariance: (4, 4) of tip and velocity.
+        velocity: (x, y) velocity of the tip in px/s.
+        covariance: float64 (4, 4) of tip [px] and velocity [px/s].
     """
 
     index: int
@@ -45,32 +45,32 @@ class BladeState:
 
 @dataclass(frozen=True, slots=True)
 class RotorState:
-    """A rotor at a time, whether it was measured then or predicted.
+    """A rotor at a time, measured or predicted.
 
-    Angles and axes are those of `RotorEstimate`.
+    Angles and axes are defined as in `RotorEstimate`.
 
     Attributes:
-        id: number of the rotor, kept as long as it is known.
-        t_us: sensor time for which the state holds.
-        window_us: time up to `t_us` over which `rpm` is the mean; 0 for the speed at that time.
-        events: events of the newest window that belong to the rotor.
-        rpm, rpm_std: mechanical speed in turns a minute, signed, and its standard deviation.
-        rpm_rate: change of the speed, turns a minute each second.
+        id: number of the rotor, kept as long as it is tracked.
+        t_us: sensor time of the state in µs.
+        window_us: time in µs up to `t_us` over which `rpm` is averaged; 0 for the speed at `t_us`.
+        events: number of the newest window's events that belong to the rotor.
+        rpm, rpm_std: mechanical speed in turns per minute, signed, and its standard deviation.
+        rpm_rate: acceleration in turns per minute per second.
         angle_rad: angle of the reference blade at `t_us`, in [0, 2 pi).
         turns: turns since the rotor was first seen, signed.
-        blade_count: blades; 1 for a single mark, 0 unknown.
+        blade_count: number of blades; 1 for a single mark, 0 if unknown.
         center: (x, y) of the hub in pixels.
-        axes: semi-axes of the disc's ellipse in the image, pixels, the longer first.
+        axes: semi-axes of the disc's ellipse in the image in pixels, the longer first.
         tilt_rad: direction of the longer axis, in [-pi/2, pi/2).
-        velocity: (x, y) motion of the hub in pixels a second.
-        covariance: (6, 6) of angle [rad], rpm, center x, y [px] and velocity x, y [px/s].
-        confidence: probability that `rpm` is right to 1 %.
-        sources: what took part.
+        velocity: (x, y) velocity of the hub in px/s.
+        covariance: float64 (6, 6) of angle [rad], rpm, center x, y [px] and velocity x, y [px/s].
+        confidence: probability, 0 to 1, that the relative error of `rpm` is at most 1 %.
+        sources: sources of information.
         blades: `blade_count` blades.
-        group: number of the vehicle whose rotors move together; 0 for a rotor by itself.
-        class_id, track_id: class and track of the object that is seen there; empty where none.
+        group: number of the vehicle whose rotors move together; 0 for a single rotor.
+        class_id, track_id: class and track of the object detected there; empty if there is none.
         normal: unit normal of the disc, towards the camera, in the camera's frame; zero if unknown.
-        normal_covariance: (3, 3) of it.
+        normal_covariance: (3, 3) covariance of the normal, row-major.
     """
 
     id: int
@@ -99,5 +99,5 @@ class RotorState:
 
     @property
     def ellipse(self) -> Ellipse:
-        """The disc's outline in the image; ParameterError where the axes are those of none."""
+        """The disc's outline in the image."""
         return Ellipse(self.center, self.axes, self.tilt_rad)

@@ -45,12 +45,12 @@ def progress_bar(title: str, length_us: int) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def _compilation_shown(bar: Progress, task: TaskID, title: str) -> Iterator[None]:
     """Say beside the title that kernels are compiled, which happens once and takes long."""
-    from evio_ros.compilation import compilation_told
+    from evio_ros.compilation import report_compilation
 
     def tell(compiled: int) -> None:
         bar.update(task, description=f"{title}, compiling kernels for the first time: {compiled}")
 
-    with compilation_told(tell):
+    with report_compilation(tell):
         yield
 
 

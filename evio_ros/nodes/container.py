@@ -17,7 +17,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.utilities import remove_ros_args
 
-from evio_ros.compilation import compilation_interrupted
+from evio_ros.compilation import interrupt_compilation
 from evio_ros.errors import EvioError
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.confirmation import unconfirmed_topics
@@ -132,7 +132,7 @@ def _stop(nodes: list[_SpunNode], code: int) -> int:
 
     Gives the exit code, `code` unless a node cannot complete its work.
     """
-    with compilation_interrupted():
+    with interrupt_compilation():
         for each in nodes:
             each.end()
         for each in nodes:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from evio_ros.estimate import RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
-from evio_ros.explanation import of_late, rotors_in_view
+from evio_ros.explanation import recent, rotors_in_view
 from evio_ros.msg import RotationStateArray
 from evio_ros.nodes.cue_input import CueInput, CueParameters
 from evio_ros.nodes.event_input import EventInputParameters, subscribe_to_events
@@ -110,7 +110,7 @@ class RotationDetectorNode(EvioNode):
         received = self._received
         late = self._slices.late_events if self._slices is not None else 0
         rotors = [] if self.is_stale else self._rotors
-        explanations = of_late(self._detector.explanations) if self._detector is not None else []
+        explanations = recent(self._detector.explanations) if self._detector is not None else []
         is_heard = received.messages > 0
         view = rotors_in_view(len(rotors), explanations) if is_heard else "waiting for events"
         return Report(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rclpy.node import Node
 
-from evio_ros.compilation import compilation_told
+from evio_ros.compilation import report_compilation
 
 __all__ = ["compilation_logged"]
 
@@ -26,5 +26,5 @@ def compilation_logged(node: Node) -> Iterator[None]:
             throttle_duration_sec=_LINE_EVERY_S,
         )
 
-    with compilation_told(tell):
+    with report_compilation(tell):
         yield

@@ -7,7 +7,7 @@ import time
 
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventWindow
-from evio_ros.explanation import of_late, rotors_in_view
+from evio_ros.explanation import recent, rotors_in_view
 from evio_ros.playback.live import Player, player_of
 from evio_ros.playback.replay import ReplayParameters
 from evio_ros.rotation.detector import RotationDetector
@@ -197,7 +197,7 @@ class RecordingSource:
             )
         )
         if time.monotonic() - self._reported_s > _REPORT_S:
-            self._report(rotors_in_view(len(rotors), of_late(self._detector.explanations)))
+            self._report(rotors_in_view(len(rotors), recent(self._detector.explanations)))
 
     def _show_events(self, window: EventWindow) -> None:
         """Show as many of the events as a view keeps; even unwatched, they are few."""
@@ -224,7 +224,7 @@ class RecordingSource:
         values = {"windows": str(self._windows), "events": str(self._events)}
         values["behind_s"] = f"{behind_s:.3f}"
         values |= _counts(counted)
-        for number, reason in enumerate(of_late(self._detector.explanations)):
+        for number, reason in enumerate(recent(self._detector.explanations)):
             values[f"no_rotor_{number}"] = str(reason)
         self.view.put_report(
             NodeReport(f"{_NODE}: playback", level, message, self._path, values, time.monotonic())

@@ -359,7 +359,7 @@ def test_histograms_that_do_not_fit_are_refused_and_survived(model):
     [
         ({"network.model": "no_such"}, "no_such: no model of this name; known: "),
         ({"network.model": "/nowhere/a.safetensors"}, "/nowhere/a.safetensors: no such model file"),
-        ({"classes": "a, zebra"}, "classes: 'zebra' is none of the network's: a, b"),
+        ({"classes": "a, zebra"}, "classes: 'zebra' is not one of a, b"),
         ({"network.backend": "magic"}, "network.backend: 'magic' is not one of auto"),
         ({"tracking.distance": "magic"}, "tracking.distance: 'magic' is not one of center"),
         ({"window_us": -1}, "Parameter window_us out of range"),

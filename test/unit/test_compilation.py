@@ -4,7 +4,7 @@ import threading
 
 from numba import njit
 
-from evio_ros.compilation import compilation_interrupted, compilation_told
+from evio_ros.compilation import interrupt_compilation, report_compilation
 
 
 @njit
@@ -19,7 +19,7 @@ def _tripled(x):
 
 def test_what_is_compiled_is_told():
     told: list[int] = []
-    with compilation_told(told.append):
+    with report_compilation(told.append):
         assert _doubled(4) == 8
     assert told == list(range(1, len(told) + 1))
     assert told
@@ -34,7 +34,7 @@ def test_a_thread_that_comes_to_a_new_kernel_is_interrupted_and_numba_still_work
         except BaseException as error:
             raised.append(error)
 
-    with compilation_interrupted():
+    with interrupt_compilation():
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()

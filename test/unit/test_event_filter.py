@@ -188,7 +188,7 @@ def test_signal_survives_and_noise_does_not():
         ({"region": "5,2,3,4"}, "region: region .* is empty"),
         ({"region": "0,0,10,7"}, r"region: \(10, 7\) is outside the sensor of 9x7"),
         ({"mask": "MISSING.png"}, "mask: .*MISSING.png cannot be read"),
-        ({"mask": "small.npy"}, "mask: .*small.npy is of 3x2 pixels, the sensor of 9x7"),
+        ({"mask": "small.npy"}, "mask: .*small.npy has 3x2 pixels, the sensor has 9x7"),
         ({"mask": "text.png"}, "mask: .*text.png cannot be read"),
         ({"hot_pixels": "MISSING"}, "hot_pixels: .*MISSING cannot be read"),
         ({"hot_pixels": "text.png"}, "line 1: 'no picture' is not x y"),

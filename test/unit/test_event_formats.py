@@ -199,24 +199,27 @@ def test_units_of_time(t, unit, expected_us):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"t": [0.0, 1.0]}, "t is float64 without a unit: say time_unit="),
-        ({"t": [0.0, np.nan], "time_unit": "s"}, "t = nan of event 1 is not a time"),
-        ({"t": [0.0, np.inf], "time_unit": "s"}, "t = inf of event 1 is not a time"),
+        ({"t": [0.0, 1.0]}, "t is float64 without a unit: give time_unit="),
+        ({"t": [0.0, np.nan], "time_unit": "s"}, "t = nan of event 1 does not fit"),
+        ({"t": [0.0, np.inf], "time_unit": "s"}, "t = inf of event 1 does not fit"),
         ({"t": np.array([0, 2**63], np.uint64)}, "t = 9223372036854775808 of event 1"),
-        ({"t": [0, 10**14], "time_unit": "s"}, "t = 100000000000000 of event 1 is not a time"),
-        ({"t": np.array([0, 1e9], np.float32), "time_unit": "s"}, "has steps of 6.4e+07 us"),
+        ({"t": [0, 10**14], "time_unit": "s"}, "t = 100000000000000 of event 1 does not fit"),
+        (
+            {"t": np.array([0, 1e9], np.float32), "time_unit": "s"},
+            "resolution at 1e+09 is 6.4e+07 us",
+        ),
         ({"t": [0, 1], "time_unit": "h"}, "time_unit: 'h' is not one of s, ms, us, ns"),
         ({"t": ["0", "1"]}, "t is <U1, not integers, timedelta64 or floats with a unit"),
         ({"t": [0, 10**30]}, "t is object, not integers"),
         ({"t": np.array([1, 2], "datetime64[us]")}, "t is datetime64[us], not integers"),
         ({"t": np.array([1, "NaT"], "timedelta64[us]")}, "t of event 1 is not a time"),
         ({"t": np.array([1, 2], "timedelta64[D]")}, "not timedelta64 of s, ms, us or ns"),
-        ({"t": np.array([1, 2], "timedelta64[us]"), "time_unit": "s"}, "has a unit already"),
+        ({"t": np.array([1, 2], "timedelta64[us]"), "time_unit": "s"}, "already has a unit"),
         ({"t": [5, 4]}, "time goes back from 5 to 4 us at event 1"),
         ({"t": [5]}, "x has 2 events, t has 1"),
-        ({"t": 5}, "t is of 0 dimensions, not of 1"),
-        ({"x": [[1], [2]]}, "x is of 2 dimensions, not of 1"),
-        ({"x": [[1], [2, 3]]}, "x makes no array"),
+        ({"t": 5}, "t has 0 dimensions, not 1"),
+        ({"x": [[1], [2]]}, "x has 2 dimensions, not 1"),
+        ({"x": [[1], [2, 3]]}, "x cannot be made an array"),
         ({"x": [1.0, 2.0]}, "x is float64, not integers"),
         ({"x": [1, -1]}, "x = -1 of event 1 is outside 0 to 99"),
         ({"x": [100, 1]}, "x = 100 of event 0 is outside 0 to 99"),
@@ -276,11 +279,11 @@ def test_nulls_are_refused():
 @pytest.mark.parametrize(
     ("dtype", "message"),
     [
-        ([("t", "<i4"), ("x", "u2")], "t: int32 does not hold 0 to 4294967296"),
-        ([("t", "<i8"), ("x", "i1")], "x: int8 does not hold 0 to 300"),
-        ([("t", "<i8"), ("x", "?")], "x: bool does not hold a column of uint16"),
-        ([("t", "<f8"), ("x", "u2")], "t: float64 does not hold a column of int64"),
-        ([("t", "<i8"), ("z", "u2")], "dtype: no column of events is called z"),
+        ([("t", "<i4"), ("x", "u2")], "t: int32 cannot hold 0 to 4294967296"),
+        ([("t", "<i8"), ("x", "i1")], "x: int8 cannot hold 0 to 300"),
+        ([("t", "<i8"), ("x", "?")], "x: bool cannot hold a column of uint16"),
+        ([("t", "<f8"), ("x", "u2")], "t: float64 cannot hold a column of int64"),
+        ([("t", "<i8"), ("z", "u2")], "dtype: events have no column z"),
         (np.int64, "dtype: int64 has no fields"),
     ],
 )
@@ -293,7 +296,7 @@ def test_an_array_that_cannot_hold_the_events_is_refused(dtype, message):
 def test_a_frame_of_a_wide_sensor_is_refused():
     pytest.importorskip("polars", reason="Polars is not installed")
     batch = events_from_columns([0], [40_000], [0], [1], SensorSize(65_536, 1))
-    with pytest.raises(EventError, match="x: int16 does not hold 40000 to 40000"):
+    with pytest.raises(EventError, match="x: int16 cannot hold 40000 to 40000"):
         events_to_polars(batch)
 
 
@@ -318,10 +321,10 @@ def test_any_form_is_told_by_its_type():
     ("data", "size", "message"),
     [
         (np.zeros((3, 4), np.int64), SIZE, "not a structured array with fields t, x, y, p"),
-        ([(1, 2, 3, 4)], SIZE, "a list is no form of events: known are EventBatch"),
-        (b"12", SIZE, "a bytes is no form of events"),
-        (rows(TONIC, (1, 2, 3, 1)), None, "size: say the sensor's geometry"),
-        ({"t": [1], "x": [2], "y": [3], "p": [0]}, None, "size: say the sensor's geometry"),
+        ([(1, 2, 3, 4)], SIZE, "a list holds no events: supported are EventBatch"),
+        (b"12", SIZE, "a bytes holds no events"),
+        (rows(TONIC, (1, 2, 3, 1)), None, "size: give the sensor's geometry"),
+        ({"t": [1], "x": [2], "y": [3], "p": [0]}, None, "size: give the sensor's geometry"),
         (batch_at([1]), SIZE, "size: 100x80 was given for events of a"),
     ],
 )
@@ -331,7 +334,7 @@ def test_what_is_no_form_of_events_is_refused(data, size, message):
 
 
 def test_only_a_frame_is_one():
-    with pytest.raises(EventError, match="a dict is no Polars frame"):
+    with pytest.raises(EventError, match="a dict is not a Polars frame"):
         events_from_polars({"t": [1]}, SIZE)
 
 

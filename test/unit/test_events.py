@@ -64,12 +64,12 @@ def test_read_only_columns_are_welcome():
 @pytest.mark.parametrize(
     ("name", "column", "message"),
     [
-        ("t", np.array([5, 5, 9], np.int32), "t is int32 of 1 dimensions, not int64 of 1"),
-        ("t", np.array([5, 5, 9], np.float64), "t is float64 of 1 dimensions, not int64 of 1"),
-        ("t", np.array([5, 5, 9], ">i8"), "t is >i8 of 1 dimensions, not int64 of 1"),
-        ("x", np.zeros((3, 1), np.uint16), "x is uint16 of 2 dimensions, not uint16 of 1"),
-        ("y", np.zeros(3, np.int16), "y is int16 of 1 dimensions, not uint16 of 1"),
-        ("polarity", np.zeros(3, np.uint8), "polarity is uint8 of 1 dimensions, not bool of 1"),
+        ("t", np.array([5, 5, 9], np.int32), "t is a 1-D int32 array, not a 1-D int64 array"),
+        ("t", np.array([5, 5, 9], np.float64), "t is a 1-D float64 array, not a 1-D int64 array"),
+        ("t", np.array([5, 5, 9], ">i8"), "t is a 1-D >i8 array, not a 1-D int64 array"),
+        ("x", np.zeros((3, 1), np.uint16), "x is a 2-D uint16 array, not a 1-D uint16 array"),
+        ("y", np.zeros(3, np.int16), "y is a 1-D int16 array, not a 1-D uint16 array"),
+        ("polarity", np.zeros(3, np.uint8), "polarity is a 1-D uint8 array, not a 1-D bool array"),
         ("polarity", [True, True, True], "polarity is a list, not a numpy array"),
         ("x", np.zeros(2, np.uint16), "x has 2 events, t has 3"),
         ("polarity", np.zeros(4, np.bool_), "polarity has 4 events, t has 3"),
@@ -108,7 +108,7 @@ def test_concatenate_undoes_slice(times, places):
 
 
 def test_concatenate_refuses_another_sensor_and_time_that_goes_back():
-    with pytest.raises(EventError, match="batch of a 9x9 sensor joined to one of 8x6"):
+    with pytest.raises(EventError, match="cannot join a batch of a 9x9 sensor to one of 8x6"):
         EventBatch.concatenate(SMALL, [batch_at([1]), batch_at([2], SensorSize(9, 9))])
     with pytest.raises(EventError, match="time goes back from 7 to 6 us between batches"):
         EventBatch.concatenate(SMALL, [batch_at([1, 7]), batch_at([]), batch_at([6, 8])])
@@ -143,8 +143,8 @@ def test_a_window_of_the_sensor_and_length_that_are_due_passes():
 @pytest.mark.parametrize(
     ("window", "message"),
     [
-        (EventWindow(0, 50, EventBatch.empty(SensorSize(9, 9))), "of a 9x9 sensor .* 8x6 is due"),
-        (EventWindow(0, 40, batch_at([1])), "40 us of events came where 50 us are due"),
+        (EventWindow(0, 50, EventBatch.empty(SensorSize(9, 9))), "of a 9x9 sensor, expected 8x6"),
+        (EventWindow(0, 40, batch_at([1])), "a window of 40 us, expected 50 us"),
         (EventWindow(100, 50, batch_at([99, 120])), "99 or 120 us lies outside 100 to 150 us"),
         (EventWindow(100, 50, batch_at([120, 150])), "120 or 150 us lies outside 100 to 150 us"),
     ],

@@ -42,7 +42,7 @@ def test_numbers_are_those_that_decided():
     rejection = Rejection(Reason.NO_HUB, 0.3123, 0.45, line_hz=120.5)
     text = str(Explanation(rejection, SECOND_US, 250_000, HERE))
     assert text == (
-        "at (120, 70), 40x60 px: phases at 120.5 Hz wind about no hub: coherence 0.31, "
+        "at (120, 70), 40x60 px: its phases at 120.5 Hz do not wind about a hub: coherence 0.31, "
         "0.45 is needed."
     )
 

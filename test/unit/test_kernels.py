@@ -8,15 +8,15 @@ import pytest
 from numba import njit
 
 from evio_ros import kernels
-from evio_ros.compilation import compilation_told
+from evio_ros.compilation import report_compilation
 from evio_ros.errors import EvioError
 
 PROBE = """
-from evio_ros.compilation import compilation_told
+from evio_ros.compilation import report_compilation
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.warm_up import _SIZE, warm_up
 told = []
-with compilation_told(told.append):
+with report_compilation(told.append):
     warm_up(RotationDetector(_SIZE))
 print(len(told))
 """
@@ -24,7 +24,7 @@ print(len(told))
 
 def test_what_is_compiled_is_told():
     told: list[int] = []
-    with compilation_told(told.append):
+    with report_compilation(told.append):
         njit(lambda x: x + 1)(1)
     assert told[0] == 1
     njit(lambda x: x + 2)(1)

@@ -317,7 +317,7 @@ def test_events_shorter_than_a_window_are_refused(events, fan):
 
 
 def test_what_holds_no_events_is_refused():
-    with pytest.raises(EventError, match="a list is no form of events"):
+    with pytest.raises(EventError, match="a list holds no events"):
         evio_ros.measure([1, 2, 3])
 
 

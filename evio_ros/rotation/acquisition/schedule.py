@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from evio_ros.ellipse import Ellipse
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.explanation import (
-    OF_LATE_US,
+    RECENT_US,
     Explanation,
     Reason,
     Rejection,
@@ -156,7 +156,7 @@ class SearchSchedule:
         known = in_order(self._explanations)
         if len(self._bank) or not self._recent:
             return known
-        if any(self._now_us - each.t_us < OF_LATE_US for each in known):
+        if any(self._now_us - each.t_us < RECENT_US for each in known):
             return known
         return (*known, self._explain_view())
 

@@ -274,7 +274,7 @@ def test_events_of_another_geometry_are_refused_and_leave_no_trace():
 
 def test_a_step_of_another_length_is_refused():
     detector = RotationDetector(SIZE)
-    with pytest.raises(EventError, match="20000 us of events came where 50000 us are due"):
+    with pytest.raises(EventError, match="a window of 20000 us, expected 50000 us"):
         detector.process(EventWindow(0, 20_000, EventBatch.empty(SIZE)))
 
 
@@ -343,7 +343,7 @@ def test_a_slice_may_come_after_a_gap_in_the_middle_of_a_step():
         for start_us, turn in zip(starts_us, turns, strict=True)
     ]
     assert [detector.take(part) for part in slices] == [None, None, None, None, []]
-    with pytest.raises(EventError, match="3335 us of events came where 3336 us are due"):
+    with pytest.raises(EventError, match="a window of 3335 us, expected 3336 us"):
         detector.take(EventWindow(510_007, 3_335, EventBatch.empty(SIZE)))
 
 
@@ -357,7 +357,7 @@ def test_discs_are_forgotten_in_the_middle_of_a_step_that_goes_on():
 
 def test_a_slice_of_another_length_is_refused():
     detector = RotationDetector(SIZE)
-    with pytest.raises(EventError, match="50000 us of events came where 5000 us are due"):
+    with pytest.raises(EventError, match="a window of 50000 us, expected 5000 us"):
         detector.take(EventWindow(0, 50_000, EventBatch.empty(SIZE)))
 
 
