@@ -243,7 +243,7 @@ VALUES: dict[str, str] = {
     "events_dropped_outliers": "events whose time contradicts that of the others",
     "events_dropped_outside": "events outside the sensor's geometry",
     "events_out_of_order": "events out of order, put in order",
-    "words_invalid": "words or records of unknown type, dropped",
+    "words_invalid": "words, records or lines of unknown type, dropped",
     "bytes_truncated": "bytes at the end of a file that do not make up a whole record",
     "packets_lost": "gaps in the numbers of a source's packets",
     "packets_repeated": "packets left out because they repeat the one before",

@@ -52,7 +52,7 @@ class SourceStatistics:
         outliers: events dropped because their time is far ahead of what many others agree on, or
             because few others are near them.
         outside: events dropped because their coordinates are outside the geometry.
-        invalid: words or records dropped because the format knows no such thing.
+        invalid: words, records or lines dropped because the format knows no such thing.
         truncated_bytes: bytes at the end of the file that do not make a whole record.
         lost_packets: packets that never came, told by a gap in their numbers.
         repeated_packets: packets left out because they are the same as the one before.

@@ -12,7 +12,7 @@ _SENTENCES: dict[str, str] = {
     "reordered": "{} events out of order, put right",
     "late": "{} events too far out of order, dropped",
     "outliers": "{} events whose time the others contradict, dropped",
-    "invalid": "{} words of no known type or before any time, dropped",
+    "invalid": "{} words or lines that are no event, or events before any time, dropped",
     "truncated_bytes": "cut off in mid-record: {} bytes too many at the end",
     "lost_packets": "{} packets were lost when it was recorded",
     "repeated_packets": "{} packets that are the same as the one before, dropped",

@@ -279,31 +279,31 @@ def _coordinate(value):
 
 
 @njit(cache=True, nogil=True)
-def parse_lines(
-    text, length, places, delimiter, point, time_exponent, t, x, y, polarity, largest_sign=1
+def _parse_good_lines(
+    text,
+    position,
+    length,
+    places,
+    delimiter,
+    point,
+    time_exponent,
+    t,
+    x,
+    y,
+    polarity,
+    largest_sign,
+    count,
 ):
-    """Parse lines of numbers.
+    """Parse lines up to the first that is no event, as `parse_lines` does.
 
-    Args:
-        text: uint8 array; `PADDING_BYTES` after `length` must exist, the first of them a newline.
-        length: bytes of text.
-        places: int64 (k,): for each field 0 to 3 for t, x, y, p, 4 for whole seconds to add to t,
-            or -1 for one to leave alone.
-        delimiter: byte between fields; blanks beside it do not count. A space means any blanks.
-        point: byte before the fraction of a number.
-        time_exponent: t becomes what the text says times 10**time_exponent.
-        t, polarity: int64, filled with as many numbers as there are lines.
-        x, y: uint16, likewise.
-        largest_sign: of a polarity; 2 where they are counted from 1.
-
-    Returns:
-        The number of events, and the offset of the first line that is no event or -1.
+    Returns the number of events with the `count` there were before, and where that line begins, or
+    -1.
     """
     base = text.ctypes.data
     blank = _BLANK_BUT_TAB if delimiter == TAB else _BLANK
     last = places.size - 1
     values = np.zeros(5, np.int64)
-    count, position = 0, _first_line(text, 0, length, blank)
+    position = _first_line(text, position, length, blank)
     while position < length:
         start = position
         for field in range(places.size):
@@ -356,3 +356,52 @@ def parse_lines(
         if text[position] <= SPACE or text[position] in (HASH, PERCENT):
             position = _first_line(text, position, length, blank)
     return count, -1
+
+
+@njit(cache=True, nogil=True)
+def parse_lines(
+    text, length, places, delimiter, point, time_exponent, t, x, y, polarity, largest_sign=1
+):
+    """Parse lines of numbers; lines that are no event are passed over.
+
+    Args:
+        text: uint8 array; `PADDING_BYTES` after `length` must exist, the first of them a newline.
+        length: bytes of text.
+        places: int64 (k,): for each field 0 to 3 for t, x, y, p, 4 for whole seconds to add to t,
+            or -1 for one to leave alone.
+        delimiter: byte between fields; blanks beside it do not count. A space means any blanks.
+        point: byte before the fraction of a number.
+        time_exponent: t becomes what the text says times 10**time_exponent.
+        t, polarity: int64, filled with as many numbers as there are lines.
+        x, y: uint16, likewise.
+        largest_sign: of a polarity; 2 where they are counted from 1.
+
+    Returns:
+        The number of events, of lines that are no event, and where the first and the last of these
+        begin, or -1.
+    """
+    count, bad, first_bad, last_bad, position = 0, 0, -1, -1, 0
+    while position < length:
+        count, position = _parse_good_lines(
+            text,
+            position,
+            length,
+            places,
+            delimiter,
+            point,
+            time_exponent,
+            t,
+            x,
+            y,
+            polarity,
+            largest_sign,
+            count,
+        )
+        if position < 0:
+            break
+        bad, last_bad = bad + 1, position
+        first_bad = last_bad if first_bad < 0 else first_bad
+        while text[position] != NEWLINE:
+            position += 1
+        position += 1
+    return count, bad, first_bad, last_bad

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,16 @@ _POLARITY_SAMPLE_BYTES = 1 << 16
 _TIME_EXPONENTS: dict[TimeUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 """Powers of ten that make µs of each unit."""
 _NEWLINE = ord("\n")
+_SHOWN_BYTES = 40
+_BAD_LINE = "the line at byte"
+
+
+class _BadLines(NamedTuple):
+    """Lines that are no event: how many, and where the first and the last of them begin."""
+
+    lines: int
+    first: int
+    last: int
 
 
 class CsvFile(EventFile):
@@ -65,6 +75,8 @@ class CsvFile(EventFile):
     options: ClassVar[tuple[str, ...]] = ("time_unit",)
     _sorted: RawColumns | None = None
     """All events in order of time where the file has them in none; `_next` is one of them then."""
+    _sorted_bad = 0
+    """Lines between these that are no event."""
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
@@ -142,11 +154,13 @@ class CsvFile(EventFile):
         """All events, and their polarities as numbers; no more than are to be sorted, and a few."""
         parts, polarities = [], []
         place, count = self._data_offset, 0
+        bad_before = self.statistics.invalid
         while place < self._end and count <= MOST_SORTED:
             columns, polarity, place = self._read_numbers(place)
             parts.append(columns)
             polarities.append(polarity)
             count += len(columns)
+        self._sorted_bad = self.statistics.invalid - bad_before
         return RawColumns.concatenate(parts), np.concatenate(polarities)
 
     def _polarity_convention(self) -> PolarityConvention:
@@ -184,15 +198,16 @@ class CsvFile(EventFile):
         if self._sorted is not None:
             return None
         places = np.linspace(self._data_offset, max(self._end - _LONGEST_LINE, 0), _SAMPLES)
-        lines = {self._line_after(int(place)) for place in places}
-        return np.array([self._time_after(line) for line in sorted(lines)], np.int64)
+        times = map(self._time_after, sorted({self._line_after(int(place)) for place in places}))
+        return np.array([time for time in times if time is not None], np.int64)
 
     def _last_pieces(self) -> Iterator[RawColumns]:
         first = self._line_after(max(self._end - _PIECE_BYTES, self._data_offset))
-        yield self._read_lines(first)[0]
+        yield self._independent()._read_lines(first)[0]
 
     def _read_piece(self) -> RawColumns | None:
         if self._sorted is not None:
+            self.statistics.invalid += 0 if self._next else self._sorted_bad
             piece = self._sorted.select(slice(self._next, self._next + _SORTED_PIECE))
             self._next += len(piece)
             return piece if len(piece) else None
@@ -210,7 +225,8 @@ class CsvFile(EventFile):
             middle = self._line_after((low + high) // 2)
             if middle >= high:
                 break
-            if self._time_after(middle) < t_us - REORDER_WINDOW_US:  # type: ignore[operator]
+            time_us = self._time_after(middle)
+            if time_us is not None and time_us < t_us - REORDER_WINDOW_US:  # type: ignore[operator]
                 low = middle
             else:
                 high = middle
@@ -230,18 +246,40 @@ class CsvFile(EventFile):
             if length <= max(len(text) - _LONGEST_LINE, 0):
                 raise SourceError(self.path, "a line is longer than 4096 bytes", first)
         columns, polarity, bad = self._parse_columns(length)
-        if bad >= 0:
-            line = bytes(text[bad : min(bad + _LONGEST_LINE, len(text))]).split(b"\n", 1)[0]
-            # A last line without its end may have been cut off.
-            if first + bad + len(line) >= self._end:
-                self.statistics.truncated_bytes = len(line)
-            else:
-                shown = line[:40].decode("ascii", "replace")
-                raise SourceError(self.path, f"is no event: {shown!r}", first + bad)
+        if bad.lines:
+            self._note_bad_lines(bad, bytes(text[:length]), first, len(columns))
         return columns, polarity, first + length
 
-    def _parse_columns(self, length: int) -> tuple[RawColumns, NDArray[np.int64], int]:
-        """Events of so many bytes of the buffer, and the offset of a line that is none or -1.
+    def _note_bad_lines(self, bad: _BadLines, text: bytes, offset: int, events: int) -> None:
+        """Count lines that are no event, and tell of one.
+
+        Args:
+            bad: the lines.
+            text: the piece in which they are.
+            offset: where it begins.
+            events: that are in it.
+
+        Raises:
+            SourceError: where they are most of the first lines.
+        """
+        count = bad.lines
+        if offset + len(text) == self._end and text.find(b"\n", bad.last) < 0:
+            # A last line without its end has been cut off.
+            self.statistics.truncated_bytes = len(text) - bad.last
+            count -= 1
+        if not count:
+            return
+        shown = text[bad.first : bad.first + _SHOWN_BYTES].split(b"\n", 1)[0]
+        named = f"no event: {shown.decode('utf-8', 'replace')!r}"
+        if offset == self._data_offset and count > events:
+            reason = f"{count} of the first {count + events} lines are no events; here is {named}"
+            raise SourceError(self.path, reason, offset + bad.first)
+        self.statistics.invalid += count
+        if not any(_BAD_LINE in remark for remark in self.remarks):
+            self.remarks.append(f"{_BAD_LINE} {offset + bad.first} is {named}")
+
+    def _parse_columns(self, length: int) -> tuple[RawColumns, NDArray[np.int64], _BadLines]:
+        """Events of so many bytes of the buffer, and the lines that are none.
 
         Polarities are numbers beside the other columns, since what they mean may not be known yet.
         """
@@ -249,7 +287,7 @@ class CsvFile(EventFile):
         after, text[length] = text[length], _NEWLINE
         columns = RawColumns.empty(length // _SHORTEST_LINE + 2)
         polarity = np.empty(len(columns), np.int64)
-        count, bad = parse_lines(
+        count, *bad = parse_lines(
             text,
             length,
             self._places,
@@ -264,7 +302,7 @@ class CsvFile(EventFile):
         )
         text[length] = after
         part = slice(0, count)
-        return columns.select(part), polarity[part], bad
+        return columns.select(part), polarity[part], _BadLines(*bad)
 
     def _line_after(self, offset: int) -> int:
         """Where the next line begins at or after an offset."""
@@ -274,15 +312,13 @@ class CsvFile(EventFile):
         end = bytes(self._read_at(offset - 1, length)).find(b"\n")
         return offset + end if end >= 0 else self._end
 
-    def _time_after(self, offset: int) -> int:
-        """Time of the first event from the beginning of a line on."""
+    def _time_after(self, offset: int) -> int | None:
+        """Time of the first event from the beginning of a line on; None where there is none."""
         while offset < self._end:
             length = min(_LONGEST_LINE, self._end - offset)
-            line = bytes(self._read_at(offset, length)).split(b"\n", 1)[0]
-            columns, _, bad = self._parse_columns(min(len(line) + 1, length))
-            if bad >= 0:
-                raise SourceError(self.path, f"is no event: {line[:40]!r}", offset)
+            whole = bytes(self._read_at(offset, length)).rfind(b"\n") + 1 or length
+            columns, _, _ = self._parse_columns(whole)
             if len(columns):
                 return int(columns.t[0])
-            offset += len(line) + 1
-        raise SourceError(self.path, "holds no events", offset)
+            offset += whole
+        return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -47,7 +47,7 @@ _PAIR = (
 )
 _UNIT = r"\b(?:t_unit|time[ _]unit)s?\b\W{1,3}(\w+)"
 _ALONE = r"\W*(\d{1,5})\s*[x\u00d7,;\s]\s*(\d{1,5})\W*"
-_PAIR_ALONE = r"\d+(?:[\s,;]+|[x\u00d7])\d+"
+_PAIR_ALONE = r"\d{2,}(?:[\s,;]+|[x\u00d7])\d{2,}"
 _TRUTHS = {
     **dict.fromkeys(("true", "on", "t", "pos", "positive", "+"), 1.0),
     **dict.fromkeys(("false", "off", "f", "neg", "negative"), 0.0),
@@ -118,8 +118,8 @@ def find_text_layout(start: bytes) -> TextLayout | None:
         start = start.rstrip(b"\0")
     if b"\0" in start:
         return None
-    offset, size, names = 0, None, []
-    for offset, line in _lines(start):  # noqa: B007 - where the numbers begin
+    offset, size, names, starts_cut = 0, None, [], False
+    for offset, line in _lines(start):
         text = line.decode("utf-8", "replace").strip()
         if line.lstrip().startswith(COMMENTS):
             size = size or geometry_in(text)
@@ -129,16 +129,21 @@ def find_text_layout(start: bytes) -> TextLayout | None:
         elif size is None and re.fullmatch(_PAIR_ALONE, text):
             size = geometry_in(text)
         elif text and not _is_row(text):
-            names.append(text)
-            if not any(part.isalpha() for part in re.split(r"\W+", text)):
+            if any(part.isalpha() for part in re.split(r"\W+", text)):
+                names.append(text)
+            elif offset:
                 return None
+            else:
+                # The first line may be the rest of one, as of a file that was split.
+                starts_cut = True
         elif text:
             break
     else:
         return None
     # Width and height may stand in lines of their own.
     size = size or geometry_in("\n".join(names))
-    return _layout_of_rows(start, offset, names, size)
+    layout = _layout_of_rows(start, offset, names, size)
+    return replace(layout, offset=0) if starts_cut and layout is not None else layout
 
 
 def geometry_in(text: str) -> SensorSize | None:

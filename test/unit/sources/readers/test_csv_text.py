@@ -261,10 +261,73 @@ def test_the_geometry_of_a_comment_counts(tmp_path):
         "-,1,2,1",
     ],
 )
-def test_a_bad_line_is_an_error_with_its_offset(line, tmp_path):
-    with pytest.raises(SourceError, match="is no event") as error:
-        read(tmp_path / "a", f"t,x,y,p\n1,1,2,1\n{line}\n7,1,2,1\n")
+def test_a_bad_line_is_passed_over_and_told(line, tmp_path):
+    path = tmp_path / "a"
+    path.write_text(f"t,x,y,p\n1,1,2,1\n{line}\n7,1,2,1\n{line}\n8,1,2,1\n")
+    with open_source(str(path)) as source:
+        assert events_of(source.batches()) == [(1, 1, 2, 1), (7, 1, 2, 1), (8, 1, 2, 1)]
+        assert source.statistics.invalid == 2
+        told = [remark for remark in source.remarks if "no event" in remark]
+    assert told == [f"the line at byte 16 is no event: {line!r}"]
+
+
+def test_a_file_of_which_most_lines_are_no_events_is_refused(tmp_path):
+    lines = ["5,1,2,1"] + ["6,1.5,2,1"] * 3 + ["7,1,2,1"]
+    with pytest.raises(SourceError, match=r"3 of the first 5 lines .*'6,1\.5") as error:
+        read(tmp_path / "a", "\n".join(["t,x,y,p", *lines]))
     assert error.value.offset == 16
+
+
+@pytest.mark.parametrize("cut", ["22,1", "10,0", ",2,0", "61,42,0", "7"])
+def test_the_rest_of_a_line_at_the_beginning_is_passed_over(cut, tmp_path):
+    path = tmp_path / "a"
+    path.write_text(f"{cut}\n" + written("{t},{x},{y},{p}\n", EVENTS))
+    with open_source(str(path)) as source:
+        assert events_of(source.batches()) == EVENTS
+        assert not source.size_is_declared
+        assert source.statistics.invalid == 1
+
+
+def test_joined_files_with_headers_are_one_recording_whose_clock_starts_anew(tmp_path):
+    path = tmp_path / "a"
+    text = "# width=640 height=480\nt,x,y,p\n" + written("{t},{x},{y},{p}\n", EVENTS)
+    path.write_text(text * 2)
+    with open_source(str(path)) as source:
+        found = events_of(source.batches())
+        assert [event[1:] for event in found] == [event[1:] for event in EVENTS] * 2
+        assert (source.statistics.invalid, source.statistics.clock_restarts) == (1, 1)
+
+
+def test_bad_lines_are_counted_once_in_large_files_and_where_events_are_sorted(tmp_path):
+    lines = [f"{t},{t % 64},{t % 48},{t % 2}" for t in range(2_200_000)]
+    lines[1000] = lines[2_000_000] = lines[2_199_000] = "nan,nan,nan,nan"
+    large, shuffled = tmp_path / "a", tmp_path / "b"
+    large.write_text("t,x,y,p\n" + "\n".join(lines))
+    shuffled.write_text("t,x,y,p\n" + "\n".join(lines[2_100_000:][::-1]))
+    for path, bad in ((large, 3), (shuffled, 1)):
+        with open_source(str(path)) as source:
+            for _ in range(2):
+                assert source.end_us == 2_200_000
+                source.statistics.invalid = 0
+                source.seek(0)
+                events = sum(map(len, source.batches()))
+                assert source.statistics.invalid == bad
+        assert events == (2_200_000 if path == large else 100_000) - bad
+        source.close()
+
+
+def test_a_time_is_found_where_half_of_the_file_is_no_events(tmp_path):
+    path = tmp_path / "a"
+    with path.open("w") as file:
+        file.writelines(f"{t},{t % 64},{t % 48},{t % 2}\n" for t in range(200_000))
+        file.write("[WARN] buffer overflow\n" * 100_000)
+        file.writelines(f"{t},{t % 64},{t % 48},{t % 2}\n" for t in range(200_000, 200_010))
+        file.write("# the end\n" * 100_000)
+    with open_source(str(path)) as source:
+        assert (source.start_us, source.end_us) == (0, 200_010)
+        for t_us in (5, 150_000, 200_003):
+            source.seek(t_us)
+            assert events_of(source.batches())[0][0] == t_us
 
 
 def test_a_last_line_that_is_cut_off_is_counted(tmp_path):
