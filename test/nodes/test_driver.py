@@ -247,7 +247,7 @@ def test_why_a_driver_ends_is_in_the_diagnostics(recording, tmp_path):
     text = tmp_path / "events.csv"
     rows = [f"{i},3,4,1\n" for i in range(2_600_000)]
     # Far behind the first two million events and far from the end, which are read at opening.
-    rows[2_350_000] = "no event\n"
+    rows[2_350_000] = "x" * (3 << 20) + "\n"
     text.write_text("".join(["# width=12 height=8\n", "t,x,y,p\n", *rows]))
     with Probe() as probe:
         reports = probe.collect(DiagnosticArray, "/diagnostics")
