@@ -41,6 +41,14 @@ class SensorSize:
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `640x480`; raises EventError where that is not two whole numbers of pixels."""
+        sides = text.split("x")
+        if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+            raise EventError(f"{text!r} is not WIDTHxHEIGHT, as 640x480")
+        return cls(*map(int, sides))
+
     @property
     def pixels(self) -> int:
         """Number of pixels."""

@@ -15,11 +15,13 @@ from evio_ros.cli.detector_options import Settings, detector_settings
 from evio_ros.cli.section import (
     Duration,
     Region,
+    Size,
     Start,
     TimeUnit,
     microseconds,
     region_of,
     section_of,
+    size_of,
 )
 from evio_ros.errors import ParameterError
 
@@ -51,6 +53,7 @@ def analyze(
     start: Start = 0.0,
     duration: Duration = None,
     roi: Region = None,
+    size: Size = None,
     time_unit: TimeUnit = None,
     method: Annotated[
         str,
@@ -135,13 +138,17 @@ def analyze(
             raise ParameterError("--out: can't explain; analyze one recording by itself")
         if (json_path, csv_path, plot_path) != (None, None, None):
             raise ParameterError("--out: gives a file for each recording; no --json, --csv, --plot")
-        options = AnalysisOptions(parameters, start, duration, roi, time_unit, not causal)
+        options = AnalysisOptions(
+            parameters, start, duration, roi, size_of(size), time_unit, not causal
+        )
         analyze_many(recordings, out, options, jobs, dask)
         return
     recording = _the_only(recordings, jobs, dask)
     name = Path(recording).name
     with ExitStack() as stack:
-        source = stack.enter_context(open_recording(recording, time_unit=time_unit))
+        source = stack.enter_context(
+            open_recording(recording, size=size_of(size), time_unit=time_unit)
+        )
         refuse_impossible_size(source)
         _refuse_overwriting(source.path, [json_path, csv_path, plot_path])
         start_us, end_us = _span(source, start, duration, parameters)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evio_ros.cli.named_values import named_values
-from evio_ros.cli.section import Duration, Region, Start, TimeUnit, region_of, section_of
+from evio_ros.cli.recording_remarks import print_remarks
+from evio_ros.cli.section import (
+    Duration,
+    Region,
+    Size,
+    Start,
+    TimeUnit,
+    region_of,
+    section_of,
+    size_of,
+)
 from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -36,6 +46,7 @@ def convert(
     start: Start = 0.0,
     duration: Duration = None,
     roi: Region = None,
+    size: Size = None,
     time_unit: TimeUnit = None,
     filters: Annotated[
         list[str] | None,
@@ -59,12 +70,11 @@ def convert(
     from evio_ros.cli.progress import progress_bar
     from evio_ros.sources.conversion import convert as copy_events
     from evio_ros.sources.registry import open_recording
-    from evio_ros.sources.source_remarks import remarks_of
     from evio_ros.sources.writers.registry import format_of, open_writer
 
     name = to or format_of(output)
     started = time.monotonic()
-    with open_recording(recording, time_unit=time_unit) as source:
+    with open_recording(recording, size=size_of(size), time_unit=time_unit) as source:
         if os.path.realpath(output) == os.path.realpath(source.path):
             raise ParameterError(f"{output}: is the recording itself")
         start_us, end_us = section_of(source, start, duration)
@@ -89,8 +99,7 @@ def convert(
         lost = source.statistics.triggers - triggers
         if lost:
             typer.echo(f"{recording}: the copy does not hold {lost} external triggers", err=True)
-        for remark in [*source.remarks, *remarks_of(source.statistics)]:
-            typer.echo(f"{recording}: {remark}", err=True)
+        print_remarks(source)
 
 
 def _filter_of(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from evio_ros.cli.section import Duration, Start, TimeUnit, section_of
+from evio_ros.cli.recording_remarks import print_remarks
+from evio_ros.cli.section import Duration, Size, Start, TimeUnit, section_of, size_of
 
 if TYPE_CHECKING:
     from evio_ros.atomic_file import OutputFile
@@ -31,6 +32,7 @@ def detect(
     ] = "",
     start: Start = 0.0,
     duration: Duration = None,
+    size: Size = None,
     time_unit: TimeUnit = None,
     score: Annotated[
         float, typer.Option(help="Boxes that are less probable are dropped.", min=0.0, max=1.0)
@@ -72,7 +74,9 @@ def detect(
     tracking = TrackingParameters(score_to_begin=score_to_begin)
     seen: dict[int, _Sighting] = {}
     with ExitStack() as stack:
-        source = stack.enter_context(open_recording(recording, time_unit=time_unit))
+        source = stack.enter_context(
+            open_recording(recording, size=size_of(size), time_unit=time_unit)
+        )
         refuse_impossible_size(source)
         _, network = open_network(NetworkParameters(model, backend))
         if network.remark:
@@ -90,6 +94,7 @@ def detect(
             if file is not None:
                 file.write(json.dumps(_row(found)) + "\n")
             advance(window.end_us - start_us)
+    print_remarks(source)
     _print(seen, detector, file=sys.stderr if json_path == "-" else sys.stdout)
 
 

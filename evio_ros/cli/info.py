@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evio_ros.cli.section import TimeUnit
+from evio_ros.cli.section import Size, TimeUnit, size_of
 
 if TYPE_CHECKING:
     from evio_ros.sources.readers.recording import Recording
@@ -32,6 +32,7 @@ def info(
         bool,
         typer.Option("--triggers", help="List external triggers instead: edge, channel, time."),
     ] = False,
+    size: Size = None,
     time_unit: TimeUnit = None,
 ) -> None:
     """Tell what RECORDING holds: format, geometry, duration, rates, and anything suspicious.
@@ -42,7 +43,7 @@ def info(
     from evio_ros.sources.recording_statistics import RecordingStatistics
     from evio_ros.sources.registry import open_recording
 
-    with open_recording(recording, time_unit=time_unit) as source:
+    with open_recording(recording, size=size_of(size), time_unit=time_unit) as source:
         if triggers:
             _list_triggers(source, as_json)
             return

@@ -16,6 +16,7 @@ from evio_ros import __version__
 from evio_ros.cli.measurement_summary import MeasurementSummary
 from evio_ros.cli.section import region_of, section_of
 from evio_ros.errors import EvioError
+from evio_ros.events import SensorSize
 from evio_ros.measurement_files import json_lines
 from evio_ros.pipeline import measure_source
 from evio_ros.rotation.classical.detector import ClassicalDetectorParameters
@@ -35,6 +36,7 @@ class AnalysisOptions:
         parameters: all of the detector's; their class says of which.
         start_s, duration_s: what of a recording is measured, from its start; None to the end.
         roi: x0, y0, x1, y1; None for the whole sensor.
+        size: geometry of the sensor; None for what a recording says or lets guess.
         time_unit: what times are that name no unit; None for what is plausible.
         look_back: whether windows before a rotor was found are measured too.
     """
@@ -43,6 +45,7 @@ class AnalysisOptions:
     start_s: float = 0.0
     duration_s: float | None = None
     roi: tuple[int, int, int, int] | None = None
+    size: SensorSize | None = None
     time_unit: str | None = None
     look_back: bool = True
 
@@ -105,7 +108,8 @@ def measure_recording(job: RecordingJob) -> Outcome:
         outcome.error = f"{job.recording}: the worker has evio_ros {__version__}, not {job.version}"
         return outcome
     try:
-        with open_recording(job.recording, time_unit=job.options.time_unit) as source:
+        size, time_unit = job.options.size, job.options.time_unit
+        with open_recording(job.recording, size=size, time_unit=time_unit) as source:
             outcome.content = _content_digest(source.path)
             if outcome.content != job.known:
                 _measure(source, job.options, outcome)

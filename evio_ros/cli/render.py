@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evio_ros.cli.section import Region, TimeUnit, region_of
+from evio_ros.cli.recording_remarks import print_remarks
+from evio_ros.cli.section import Region, Size, TimeUnit, region_of, size_of
 from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _LEAST_MS, _MOST_MS = 0.001, 10_000.0
+_AT_S = 0.05
 _TIME_CONSTANTS = 8
 """Events older than so many time constants leave no visible trace."""
 
@@ -35,13 +37,19 @@ def render(
         ),
     ] = "event_frame",
     at: Annotated[
-        float, typer.Option(help="End of the window, seconds from the start.", min=0.0)
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            help="End of the window, seconds from the start.",
+            min=0.0,
+            show_default=f"{_AT_S}, or the end of a shorter recording",
+        ),
+    ] = None,
     window_ms: Annotated[float, typer.Option(help="Length of the window.")] = 20.0,
     tau_ms: Annotated[
         float, typer.Option(help="Time constant of activity and time_surface.")
     ] = 20.0,
     roi: Region = None,
+    size: Size = None,
     time_unit: TimeUnit = None,
 ) -> None:
     """Draw the events of RECORDING about one moment.
@@ -60,13 +68,15 @@ def render(
     if output.suffix.lower() != ".png":
         raise ParameterError(f"{output}: the name must end in .png")
     window_us, tau_us = _microseconds("window-ms", window_ms), _microseconds("tau-ms", tau_ms)
-    with open_recording(recording, time_unit=time_unit) as source:
+    with open_recording(recording, size=size_of(size), time_unit=time_unit) as source:
         refuse_impossible_size(source)
         length_s = (source.end_us - source.start_us) * 1e-6
+        at = min(_AT_S, length_s) if at is None else at
         if not at <= length_s:
             raise ParameterError(f"--at: {at:g} s is past the recording's end at {length_s:g} s")
         tensor = _tensor(source, kind, source.start_us + round(at * 1e6), window_us, tau_us)
         region = region_of(roi, source.size)
+        print_remarks(source)
     if region is not None:
         tensor = tensor[:, region.y0 : region.y1, region.x0 : region.x1]
     tensor = np.ascontiguousarray(tensor)

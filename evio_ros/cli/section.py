@@ -1,4 +1,4 @@
-"""What of a recording a verb is to work on: --start, --duration, --roi and --time-unit."""
+"""What of a recording a verb is to work on, and what it must be told of one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from evio_ros.errors import ParameterError
+from evio_ros.errors import EventError, ParameterError
 
 if TYPE_CHECKING:
     from evio_ros.events import RegionOfInterest, SensorSize
     from evio_ros.sources.base import SeekableSource
 
-__all__ = ["Duration", "Region", "Start", "TimeUnit", "microseconds", "region_of", "section_of"]
+__all__ = [
+    "Duration",
+    "Region",
+    "Size",
+    "Start",
+    "TimeUnit",
+    "microseconds",
+    "region_of",
+    "section_of",
+    "size_of",
+]
 
 Start = Annotated[float, typer.Option(help="Where to begin, seconds from the recording's start.")]
 Duration = Annotated[
@@ -24,6 +34,14 @@ TimeUnit = Annotated[
     typer.Option(
         metavar="UNIT",
         help="What times are that name no unit: s, ms, us or ns.",
+        show_default="by the file, or what is plausible",
+    ),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WIDTHxHEIGHT",
+        help="The sensor's geometry in pixels.",
         show_default="by the file, or what is plausible",
     ),
 ]
@@ -58,6 +76,16 @@ def section_of(source: SeekableSource, start: float, duration: float | None) -> 
     if duration <= 0:
         raise ParameterError(f"--duration: {duration:g} s is not above 0")
     return start_us, end_us
+
+
+def size_of(size: str | None) -> SensorSize | None:
+    """The geometry of --size; raises ParameterError where it is none."""
+    from evio_ros.events import SensorSize
+
+    try:
+        return None if size is None else SensorSize.parse(size)
+    except EventError as error:
+        raise ParameterError(f"--size: {error}") from None
 
 
 def region_of(roi: tuple[int, int, int, int] | None, size: SensorSize) -> RegionOfInterest | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evio_ros.cli.detector_options import Settings, detector_settings
+from evio_ros.cli.recording_remarks import print_remarks
 from evio_ros.cli.section import Start, microseconds
 from evio_ros.errors import EvioError, ParameterError
 
@@ -69,6 +70,7 @@ def view(
     """
     from evio_ros.playback.replay import ReplayParameters
     from evio_ros.rotation.window_parameters import window_and_step
+    from evio_ros.sources.readers.recording import Recording
 
     parameters, token = _web_parameters(host, port, token_file)
     window_us, step_us = window_and_step(microseconds("--window-ms", window_ms, "ms"))
@@ -92,6 +94,8 @@ def view(
             shown.start()
             address = f"{server.address}?token={token}" if token else server.address
             typer.echo(f"{recording} is shown at {address}; Ctrl-C ends it", err=True)
+            if isinstance(source, Recording):
+                print_remarks(source)
             if browser and _has_screen():
                 webbrowser.open(address)
             ended = threading.Event()

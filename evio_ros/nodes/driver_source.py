@@ -32,7 +32,7 @@ def open_driver_source(
     """Open a driver's source.
 
     Args:
-        node: the driver; it logs how far a scene is simulated.
+        node: the driver; it logs how far a scene is simulated, and how a recording was taken.
         chosen, replay, camera: its parameters.
         emit: called with each window, and whether sensor time starts afresh with it.
         ended: called at the end, with the error where it failed.
@@ -56,6 +56,9 @@ def open_driver_source(
         node.get_logger().info(f"{seconds:.1f} s are simulated", throttle_duration_sec=2.0)
 
     source = open_source(played_path(chosen.source, tell), size=chosen.size, camera=camera)
+    if isinstance(source, Recording):
+        for remark in source.remarks:
+            node.get_logger().warning(f"{source.path}: {remark}")
     try:
         return source, player_of(source, replay, emit, ended)
     except ParameterError as error:

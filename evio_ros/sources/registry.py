@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from typing import Any, Protocol
 
-from evio_ros.errors import SourceError
+from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.cameras.camera import SCHEME, Camera, open_camera
 from evio_ros.sources.cameras.camera_device import CameraParameters
@@ -40,7 +40,7 @@ FILE_FORMATS = (
 """Module and class of each format, in the order in which they are asked for a file."""
 
 
-OPTIONS = ("topic", "stream", "time_unit")
+OPTIONS = ("size", "topic", "stream", "time_unit")
 """What may stand behind a recording's path, as `?stream=left&time_unit=ns`."""
 
 
@@ -96,9 +96,10 @@ def open_recording(
     Args:
         uri: the path of a file or of a bag's folder, or `file://` and an absolute path. Behind it,
             `?topic=/name` picks one of several topics of a bag, `?stream=left` one of several
-            cameras in a file, and `?time_unit=ns` says what times are that name no unit: s, ms, us
-            or ns. Several such options are joined by `&`. In a URI, `%20` stands for a blank.
-        size: geometry of the sensor; None for what the recording says or lets guess.
+            cameras in a file, `?size=640x480` names the geometry, and `?time_unit=ns` says what
+            times are that name no unit: s, ms, us or ns. Several such options are joined by `&`. In
+            a URI, `%20` stands for a blank.
+        size: geometry of the sensor, as `?size=`; None for what the recording says or lets guess.
         time_unit: as `?time_unit=`.
 
     Raises:
@@ -112,6 +113,8 @@ def open_recording(
     if time_unit is not None:
         options["time_unit"] = time_unit
     _check_time_unit(path, options)
+    named = _size_of(path, options.pop("size", None))
+    size = size or named
     if is_bag(path):
         return _opened(Bag, path, size, options)
     if NpyFolder.is_one(path):
@@ -165,6 +168,13 @@ def _check_time_unit(path: str, options: dict[str, str]) -> None:
     unit = options.get("time_unit")
     if unit is not None and unit not in TIME_UNITS:
         raise SourceError(path, f"time_unit {unit!r} is not one of {', '.join(TIME_UNITS)}")
+
+
+def _size_of(path: str, text: str | None) -> SensorSize | None:
+    try:
+        return None if text is None else SensorSize.parse(text)
+    except EventError as error:
+        raise SourceError(path, f"?size=: {error}") from None
 
 
 def _unknown(start: FileStart, tried: list[str]) -> str:

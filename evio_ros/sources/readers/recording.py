@@ -33,9 +33,10 @@ STANDARD_SIZES = (
 )
 LARGEST_SIDE = 1 << 12
 """More pixels than a side of any event camera has; EVT3 holds half as many."""
+_NAMING_SIZE = "--size WIDTHxHEIGHT, or ?size= behind the path,"
 _GEOMETRY_REMEDY = (
-    "divide x and y into pixels first, or where few are wrong name the sensor's geometry: in the "
-    "file, by size= in Python, or by the driver's width and height"
+    "divide x and y into pixels first; where few of them are wrong, "
+    f"{_NAMING_SIZE} names the sensor's geometry"
 )
 _SAMPLED_PIECES = 16
 _MOST_STRAY = 32
@@ -103,6 +104,10 @@ class Recording(ABC):
             declared = self._prepare()
             self.size_is_declared = True
             self.size = size or self._plausible_size(declared)
+            if self.size in (size, declared):
+                self._doubt(
+                    self.size, f"the geometry {self.size} has more pixels than sensors have"
+                )
             self._settle_epoch()
             # What was sampled for the geometry is read, and counted, again.
             self.statistics.invalid = self.statistics.lost_packets = 0
@@ -328,19 +333,16 @@ class Recording(ABC):
         if declared is not None:
             share = self._share_outside(declared)
             if not share:
-                self._doubt(declared, f"the geometry {declared} has more pixels than sensors have")
                 return declared
         self.size_is_declared = False
         guessed = self._guess_size()
         if declared is None:
-            self.remarks.append(
-                f"the header names no geometry; {guessed} is guessed from the events"
-            )
+            reason = "the header names no geometry"
         else:
-            self.remarks.append(
-                f"the header's geometry {declared} leaves out {share:.0%} of the first events; "
-                f"{guessed} is guessed from the events"
-            )
+            reason = f"the header's geometry {declared} leaves out {share:.0%} of the first events"
+        self.remarks.append(
+            f"{reason}; {guessed} is guessed from the events ({_NAMING_SIZE} names another)"
+        )
         self._doubt(guessed, self._fixed_point_remark(declared, guessed))
         return guessed
 
@@ -371,7 +373,8 @@ class Recording(ABC):
         """The smallest usual sensor that holds the events at the recording's beginning.
 
         A few events beyond all usual sensors do not count, nor do any that no sensor can hold, as
-        negative coordinates.
+        negative coordinates. Where x reaches just as far as y of a usual sensor, and y as x, the
+        picture has been turned, or x and y exchanged; it is taken as it is, and told.
         """
         largest = STANDARD_SIZES[-1]
         reach = inner_reach = (1, 1)
@@ -387,6 +390,10 @@ class Recording(ABC):
         self._go_to(None)
         are_few = stray <= min(_MOST_STRAY, 0.01 * events)
         size = SensorSize(*(inner_reach if are_few else reach))
+        turned = SensorSize(size.height, size.width)
+        if size.height > size.width and turned in STANDARD_SIZES:
+            self.remarks.append(f"x and y are those of a {turned} sensor if they are exchanged")
+            return size
         for usual in STANDARD_SIZES:
             if size.width <= usual.width and size.height <= usual.height:
                 return usual

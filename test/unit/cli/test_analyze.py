@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
-from small_fan import BLADES, DISC, DURATION_US, RPM
+from small_fan import BLADES, CAMERA, DISC, DURATION_US, RPM
 
 from evio_ros.simulation.truth import Truth, truth_path
 
@@ -132,6 +132,9 @@ def test_what_was_guessed_of_the_recording_is_said(evio, fan_recording, tmp_path
     assert code == 0
     assert "Times are taken for us" in out
     assert "is guessed from the events" in out
+    code, out, _ = evio("analyze", bare, "--size", CAMERA.size)
+    assert code == 0
+    assert "is guessed" not in out
 
 
 def test_causal_gives_only_what_a_live_camera_would(evio, fan_recording, rows):

@@ -145,6 +145,20 @@ def test_options_that_do_not_go_together_are_refused(evio, arguments, words, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_recording_does_not_tell_is_given_for_all(evio, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{i} {i % 64} {i % 48} {i % 2}\n" for i in range(500)))
+    told = {}
+    for options in ((), ("--size", "70x50", "--time-unit", "ms")):
+        command = ("analyze", path, "--out", tmp_path / "out", "--window-ms", 100)
+        evio(*command, *options)
+        (entry,) = index(tmp_path / "out").values()
+        told[len(options)] = (entry["error"], entry["remarks"])
+    assert "longer than the 500 us to measure" in told[0][0]
+    assert told[4][0] == ""
+    assert not any("guessed" in remark for remark in told[4][1])
+
+
 def test_options_behind_a_path_are_no_part_of_a_result_name(evio, fan_recording, tmp_path):
     outcome = evio("analyze", f"{fan_recording}?topic=/a/b", "--out", tmp_path)
     assert outcome.code == 2

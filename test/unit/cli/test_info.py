@@ -131,6 +131,48 @@ def test_the_unit_of_time_may_be_given(evio, tmp_path):
     assert "time_unit 'h' is not one of s, ms, us, ns" in err
 
 
+def test_the_geometry_may_be_given(evio, tmp_path):
+    path, picture = tmp_path / "a.txt", tmp_path / "a.png"
+    path.write_text("".join(f"{1000 + 20 * i} {i % 64} {i % 48} {i % 2}\n" for i in range(500)))
+    for recording, options in ((path, ["--size", "70x50"]), (f"{path}?size=70x50", [])):
+        code, out, _ = evio("info", recording, "--json", *options)
+        told = json.loads(out)
+        assert (code, told["width"], told["height"]) == (0, 70, 50)
+        assert told["geometry_declared"]
+        assert not any("geometry" in remark for remark in told["suspicious"])
+        assert evio("render", recording, "-o", picture, *options).out.endswith(", 70x50\n")
+        copy = tmp_path / "b.dat"
+        assert "at 70x50" in evio("convert", recording, copy, *options).out
+    _, _, err = evio("render", path, "-o", picture)
+    assert "128x128 is guessed from the events (--size WIDTHxHEIGHT" in err
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ("640", "--size: '640' is not WIDTHxHEIGHT, as 640x480"),
+        ("64x48x2", "is not WIDTHxHEIGHT"),
+        ("-64x48", "is not WIDTHxHEIGHT"),
+        ("0x48", "--size: sensor width 0 is not in 1 to 65536 pixels"),
+        ("60000x60000", "the geometry 60000x60000 has more pixels than sensors have"),
+    ],
+)
+def test_a_geometry_that_cannot_be_is_refused(evio, tmp_path, size, words):
+    path = write(tmp_path / "a.dat", [0, 100])
+    code, _, err = evio("render", path, "-o", tmp_path / "a.png", "--size", size)
+    assert (code, err.count("\n")) == (2, 1)
+    assert words in err
+
+
+def test_x_and_y_of_a_usual_sensor_the_wrong_way_round_are_told(evio, tmp_path):
+    path = tmp_path / "a.txt"
+    lines = [f"{1000 + 20 * i} {i % 260} {i % 346} {i % 2}\n" for i in range(500)]
+    path.write_text("t x y p\n" + "".join(lines))
+    told = facts(evio, path)
+    assert (told["width"], told["height"]) == (260, 346)
+    assert "x and y are those of a 346x260 sensor if they are exchanged" in told["suspicious"]
+
+
 def test_what_was_wrong_is_said_alike_by_every_verb(evio, tmp_path):
     times = 5_000_000 + np.arange(0, 300_000, 10)
     path = write(tmp_path / "a.dat", times)

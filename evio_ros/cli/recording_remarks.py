@@ -1,0 +1,20 @@
+"""What a verb says of a recording beside its results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from evio_ros.sources.readers.recording import Recording
+
+__all__ = ["print_remarks"]
+
+
+def print_remarks(source: Recording) -> None:
+    """Print on the error stream how a recording was taken and what was left out, a line each."""
+    from evio_ros.sources.source_remarks import remarks_of
+
+    for remark in [*source.remarks, *remarks_of(source.statistics)]:
+        typer.echo(f"{source.path}: {remark}", err=True)
