@@ -1,8 +1,8 @@
-"""What tells objects of one class apart: the network's own features within their boxes.
+"""Appearance of objects: the network's own features within their boxes.
 
-As DeepSORT (Wojke, Bewley and Paulus, ICIP 2017) has a vector for each box and compares the cosine.
-Here no second network is run: the vector is the mean, over the box, of what the recurrent network
-remembers of its third stage, which has seen the object over several windows.
+DeepSORT (Wojke, Bewley and Paulus, ICIP 2017) computes a vector for each box with a second network
+and compares vectors by the cosine. Here the vector is the mean, over the box, of the hidden state
+of the recurrent network's third stage, which has seen the object over several windows.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ __all__ = ["APPEARANCE_STAGE", "appearances"]
 
 APPEARANCE_STAGE = 2
 _CELL_PX = 16
-"""Side of a cell of that stage in pixels of the network's input."""
+"""Side of a cell of this stage in pixels of the network's input."""
 
 
 def appearances(
     features: NDArray[np.float32], corners: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """A vector of length 1 for each box.
+    """A unit vector for each box.
 
     Args:
-        features: (channels, rows, columns) of the stage `APPEARANCE_STAGE`.
+        features: float32 (channels, rows, columns), hidden state of the stage `APPEARANCE_STAGE`.
         corners: (n, 4) x0, y0, x1, y1 in pixels of the network's input.
 
     Returns:
-        float64 (n, channels): the mean of the cells that a box touches, at least one, over its
-        norm; zeros where that is zero.
+        float64 (n, channels): the mean over the cells that a box touches, at least one, divided by
+        its norm; zeros if the norm is zero.
     """
     _, rows, columns = features.shape
     limits = np.array([columns, rows] * 2)

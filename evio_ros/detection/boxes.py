@@ -1,4 +1,4 @@
-"""Boxes that a network has found, and the choice of those that are kept."""
+"""Detected boxes, and non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["Boxes", "kept_boxes", "overlaps"]
 
 _Real = NDArray[np.float64]
 _OBJECT, _FIRST_CLASS = 4, 5
-"""Columns of a network's prediction: probability of an object, and of the classes given one."""
+"""Columns of a network's prediction: objectness, and the first of the class probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """Boxes of one moment, the most certain first.
+    """Boxes of one moment, in descending order of score.
 
     Attributes:
         corners: float64 (n, 4): x0, y0, x1, y1 in pixels, pixel i from i to i + 1.
         scores: float64 (n,): probability of an object of the class.
-        labels: int64 (n,): number of the class.
+        labels: int64 (n,): index of the class.
     """
 
     corners: _Real
@@ -34,30 +34,30 @@ class Boxes:
         return len(self.scores)
 
     def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Boxes:
-        """Some of the boxes, by a mask or by their numbers."""
+        """A selection of boxes, by a mask or by indices."""
         return Boxes(self.corners[chosen], self.scores[chosen], self.labels[chosen])
 
 
 def kept_boxes(
     predictions: NDArray[np.floating], minimum_score: float, maximum_overlap: float, most: int
 ) -> Boxes:
-    """Choose among all predicted boxes: greedy non-maximum suppression within each class.
+    """Select from all predicted boxes: greedy non-maximum suppression within each class.
 
-    The most certain box is kept, and those of its class that it overlaps by more than
-    `maximum_overlap` (intersection over union) are dropped; and so on with the rest.
+    The box with the highest score is kept, and boxes of its class that overlap it by more than
+    `maximum_overlap` (intersection over union) are dropped; then the same with the rest.
 
     Args:
-        predictions: (places, 5 + classes) as of `RvtNetwork`: centre x and y, width and height in
-            pixels, the probability of an object, and that of each class given one.
-        minimum_score: boxes that are less probable are dropped, 0 to 1.
-        maximum_overlap: 0 to 1.
-        most: so many of the most certain ones are kept at most.
+        predictions: (places, 5 + classes), see `RvtNetwork.forward`: centre x and y, width and
+            height in pixels, objectness, and the probability of each class given an object.
+        minimum_score: boxes with a lower score are dropped, 0 to 1.
+        maximum_overlap: intersection over union, 0 to 1.
+        most: maximum number of boxes kept.
 
     Returns:
-        The boxes kept; those with a number that is not finite are none.
+        The boxes kept; predictions with a number that is not finite are dropped.
 
     Raises:
-        ParameterError: where the shape is another, or OpenCV is missing.
+        ParameterError: if the shape is wrong, or OpenCV is missing.
     """
     if predictions.ndim != 2 or predictions.shape[1] <= _FIRST_CLASS:
         raise ParameterError(f"predictions are {predictions.shape}, not (places, 5 + classes)")
@@ -74,7 +74,7 @@ def kept_boxes(
 
 
 def overlaps(boxes: _Real, others: _Real) -> _Real:
-    """Intersection over union of each of (n, 4) and each of (m, 4), corners x0, y0, x1, y1; (n, m).
+    """Intersection over union (n, m) of boxes (n, 4) with boxes (m, 4), corners x0, y0, x1, y1.
 
     Empty boxes overlap nothing.
     """
@@ -95,11 +95,11 @@ def _corners(centered: _Real) -> _Real:
 def _suppressed(
     corners: _Real, scores: _Real, labels: NDArray[np.int64], maximum_overlap: float
 ) -> NDArray[np.int64]:
-    """Numbers of the boxes that are kept, the most certain first."""
+    """Indices of the boxes that are kept, in descending order of score."""
     if not len(scores):
         return np.empty(0, np.int64)
     try:
-        # The plain API of OpenCV has it; PyTorch alone has not.
+        # OpenCV has this function; PyTorch without torchvision does not.
         from cv2.dnn import NMSBoxesBatched
     except ImportError as error:
         raise ParameterError(

@@ -1,7 +1,7 @@
-"""Ways to run a network: PyTorch as it is, traced, on CUDA, OpenVINO, ONNX Runtime.
+"""Inference backends: PyTorch eager, traced or on CUDA, OpenVINO, ONNX Runtime.
 
-All compute the same in float32; which is fastest depends on the machine. A run takes one input and
-keeps the recurrent state for the next.
+All give the same results in float32; which is fastest depends on the machine. A step takes one
+input and keeps the recurrent state for the next.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _Single = NDArray[np.float32]
 _OPSET = 17
 _PACKAGES = ("torch", "evlib", "safetensors", "norfair", "cv2")
 _DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""One of these is there where PyTorch can have a graphics card."""
+"""At least one of these device files exists where PyTorch can use a GPU."""
 _CUDA, _EAGER, _OPENVINO, _TRACED = "cuda", "eager", "openvino", "traced"
 
 
@@ -52,22 +52,22 @@ class _Inference(Protocol):
         ...
 
     def step(self, histogram: NDArray[np.uint8]) -> _Single:
-        """Predictions, (places, 5 + classes), for the next input, (channels, rows, columns)."""
+        """Predictions (places, 5 + classes) for the next input (channels, rows, columns)."""
         ...
 
     def reset(self) -> None:
-        """Forget the state."""
+        """Reset the recurrent state."""
         ...
 
 
 class Network:
-    """A network that is ready to run, with the recurrent state of one stream of events.
+    """A network ready to run, with the recurrent state of one stream of events.
 
     Args:
-        configuration: what network.
-        inference: runs it.
-        backend: what that is.
-        remark: what else was tried first and why it was not taken; empty for nothing.
+        configuration: the network.
+        inference: the backend that runs it.
+        backend: name of that backend.
+        remark: which other backends were tried first, and why they failed; empty if none were.
 
     Attributes:
         configuration, backend, remark: as given.
@@ -82,33 +82,33 @@ class Network:
         self._inference = inference
 
     def step(self, histogram: NDArray[np.uint8]) -> _Single:
-        """Predictions for the next input.
+        """Run the network on the next input.
 
         Args:
-            histogram: uint8 (channels, rows, columns) of the network's input.
+            histogram: uint8 (channels, rows, columns), the network's input.
 
         Returns:
             float32 (places, 5 + classes), see `RvtNetwork.forward`.
 
         Raises:
-            EvioError: where a graphics card has no memory left.
+            EvioError: if the GPU is out of memory.
         """
         return self._inference.step(histogram)
 
     def features(self, stage: int) -> _Single:
-        """What the network remembers: hidden state of a stage, 0 to 3, (channels, rows, columns).
+        """Hidden state of a stage, 0 to 3: float32 (channels, rows, columns).
 
         A cell of stage s is 4 * 2**s pixels wide.
         """
         return self._inference.states[2 * stage][0]
 
     def reset(self) -> None:
-        """Forget the state."""
+        """Reset the recurrent state."""
         self._inference.reset()
 
 
 def missing_packages() -> list[str]:
-    """What networks and tracks need and is not installed."""
+    """Packages needed by networks and tracks that are not installed."""
     return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
 
 
@@ -122,16 +122,15 @@ def inference_of(
     """Make a network ready to run.
 
     Args:
-        configuration: what network.
-        weights: by their published names.
-        backend: a name of `BACKENDS`; or "auto" for the fastest, as measured, of those that are
-            installed and work.
+        configuration: the network.
+        weights: weights by their published names.
+        backend: a name in `BACKENDS`, or "auto" for the fastest one that is installed and works.
         threads: of the processor, 0 for the library's choice.
-        keep: called with the exported network where the backend runs one, for `network_of_export`.
+        keep: called with the exported network if the backend uses one, for `network_of_export`.
 
     Raises:
-        ParameterError: where the backend is unknown, its library is missing or fails, or the
-            weights do not fit the network.
+        ParameterError: if the backend is unknown, its library is missing or fails, or the weights
+            do not fit the network.
     """
     try:
         import torch
@@ -158,7 +157,7 @@ def inference_of(
             else:
                 inference = _TORCH[name](network)
             return _tried(Network(configuration, inference, name, "; ".join(failures)))
-        # Libraries of other makers: whatever they fail with, another backend may work.
+        # Third-party libraries raise all kinds of errors; another backend may still work.
         except Exception as error:
             failures.append(f"{name} cannot be used: {_first_line(error)}")
     raise ParameterError(f"backend: {'; '.join(failures)}")
@@ -167,16 +166,16 @@ def inference_of(
 def network_of_export(
     configuration: RvtConfiguration, exported: bytes, backend: str, threads: int = 0
 ) -> Network:
-    """Make a network ready to run that `inference_of` has exported; PyTorch is not needed.
+    """Make an exported network ready to run; PyTorch is not needed.
 
     Args:
-        configuration: what network.
-        exported: what was kept of it.
-        backend: as of `exports_to_try`.
+        configuration: the network.
+        exported: what `inference_of` has passed to `keep`.
+        backend: one of `exports_to_try`.
         threads: of the processor, 0 for the library's choice.
 
     Raises:
-        ParameterError: where the backend's library is missing or fails.
+        ParameterError: if the backend's library is missing or fails.
     """
     try:
         return _tried(Network(configuration, _EXPORTED[backend](exported, threads), backend))
@@ -185,7 +184,7 @@ def network_of_export(
 
 
 def exports_to_try(backend: str) -> list[str]:
-    """Backends for which what was exported is to be kept, of a name of `BACKENDS` or "auto"."""
+    """Backends whose exported network is worth keeping, for a name in `BACKENDS` or "auto"."""
     if backend != "auto":
         return [backend] if backend in _EXPORTED else []
     has_device = any(map(os.path.exists, _DEVICES))
@@ -193,7 +192,7 @@ def exports_to_try(backend: str) -> list[str]:
 
 
 def _tried(network: Network) -> Network:
-    """A network that has run once, so that what is put off until then is done."""
+    """The network after one run, so that lazy initialisation is done."""
     network.step(np.zeros(_shape_of(network.configuration), np.uint8))
     network.reset()
     return network
@@ -210,7 +209,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _backends_to_try() -> list[str]:
-    """Backends from the fastest, as measured, to one that always works."""
+    """Backends in the order of measured speed; the last one always works."""
     import torch
 
     names = [_CUDA] if torch.cuda.is_available() else []
@@ -219,7 +218,7 @@ def _backends_to_try() -> list[str]:
 
 
 class _Torch:
-    """PyTorch, as it is or traced, on the processor or a graphics card."""
+    """PyTorch, eager or traced, on the CPU or a GPU."""
 
     def __init__(self, network: RvtNetwork, device: str, step: Callable[..., Any]) -> None:
         self._network = network
@@ -291,14 +290,14 @@ def _exported(network: RvtNetwork) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Shapes are constant here, which is all that tracing warns of."""
+    """Suppress warnings of tracing about constant shapes, which are intended here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _example(network: RvtNetwork) -> tuple[Tensor, list[Tensor]]:
-    """An input of the network's shape, and states."""
+    """An example input and states for tracing."""
     configuration = network.configuration
     size = configuration.input_size
     states = network.first_states()
@@ -310,11 +309,11 @@ _TORCH: dict[str, Callable[[RvtNetwork], _Inference]] = {
     _TRACED: _traced,
     _CUDA: _cuda,
 }
-"""What runs a network of PyTorch's."""
+"""Backends that run a PyTorch network."""
 _EXPORTED: dict[str, Callable[[bytes, int], _Inference]] = {
     _OPENVINO: openvino_of,
     "onnxruntime": onnxruntime_of,
 }
-"""What runs an exported one."""
+"""Backends that run an exported network."""
 BACKENDS = (*_TORCH, *_EXPORTED)
-"""Ways to run a network, by name."""
+"""Names of all inference backends."""

@@ -1,9 +1,10 @@
-"""Model files: weights with the configuration of their network, and none of them runs code.
+"""Model files: weights with the configuration of their network, which cannot run code.
 
-A model file is a safetensors file (github.com/huggingface/safetensors): a header of JSON and plain
-numbers. The configuration is its metadata `evio_ros.rvt`; weights have the published names.
-Published checkpoints of PyTorch Lightning are pickles, which can run anything: only tensors are
-taken from them, and a file that names anything else but the settings of a training is refused.
+A model file is a safetensors file (github.com/huggingface/safetensors): a JSON header and plain
+numbers. The configuration is in its metadata under `evio_ros.rvt`; weights have the published
+names. Published checkpoints of PyTorch Lightning are pickles, which can run arbitrary code: only
+tensors are read from them, and a file that refers to anything but tensors and training settings is
+refused.
 """
 
 from __future__ import annotations
@@ -32,26 +33,26 @@ __all__ = [
 
 _METADATA_KEY = "evio_ros.rvt"
 _PREFIX = "mdl."
-"""Before the names of the network's weights in a published checkpoint."""
+"""Prefix of the names of weights in a published checkpoint."""
 _SETTINGS = re.compile(
     r"(omegaconf|pytorch_lightning|lightning|lightning_fabric|typing|pathlib)\.[\w.]+"
     r"|builtins\.(dict|list|tuple|set|int|float|str|bool|complex|bytearray)"
     r"|collections\.(OrderedDict|defaultdict)"
     r"|numpy(\.\w+)*\.(scalar|dtype|ndarray|_reconstruct)"
 )
-"""Globals of the settings of a training. Nothing of them is imported or called: an inert object
-stands in for each."""
+"""Globals that training settings refer to. None of them is imported or called: an inert object
+replaces each."""
 _STEM = "backbone.stages.0.downsample_cf2cl.conv.weight"
 _CLASSES = "yolox_head.cls_preds.0.weight"
 _INPUTS = {len(one.classes): one for one in (GEN1, GEN4)}
-"""The published inputs by their number of classes, which differs."""
+"""The published configurations by their number of classes, which identifies them."""
 
 
 def read_configuration(path: str | PathLike[str]) -> RvtConfiguration:
-    """Read the configuration of a model file, and none of its weights.
+    """Read the configuration of a model file, without its weights.
 
     Raises:
-        SourceError: where the file is missing or no such one.
+        SourceError: if the file is missing or is not a model file.
     """
     with _opened(path, "np") as file:
         return _configuration(path, file.metadata())
@@ -64,7 +65,7 @@ def read_model(path: str | PathLike[str]) -> tuple[RvtConfiguration, dict[str, T
         The configuration, and the weights by their published names, float32.
 
     Raises:
-        SourceError: where the file is missing or no such one.
+        SourceError: if the file is missing or is not a model file.
     """
     with _opened(path, "pt") as file:
         configuration = _configuration(path, file.metadata())
@@ -77,7 +78,7 @@ def read_model(path: str | PathLike[str]) -> tuple[RvtConfiguration, dict[str, T
 
 @contextmanager
 def _opened(path: str | PathLike[str], framework: str) -> Iterator[Any]:
-    """A safetensors file that is open for reading."""
+    """Open a safetensors file for reading."""
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
@@ -110,10 +111,10 @@ def _configuration(
 def write_model(
     path: str | PathLike[str], configuration: RvtConfiguration, weights: dict[str, Tensor]
 ) -> None:
-    """Write a model file; weights keep their type, float16 where a small file is wanted.
+    """Write a model file; weights keep their type, e.g. float16 for a small file.
 
     Raises:
-        SourceError: where the file cannot be written.
+        SourceError: if the file cannot be written.
     """
     from safetensors.torch import save
 
@@ -123,10 +124,10 @@ def write_model(
 
 
 def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
-    """Weights of a published checkpoint, by their names without the prefix.
+    """Read the weights of a published checkpoint, by their names without the prefix.
 
     Raises:
-        SourceError: where the file is missing, no checkpoint, names code, or holds no weights.
+        SourceError: if the file is missing, is not a checkpoint, refers to code, or has no weights.
     """
     import pickle
 
@@ -172,7 +173,7 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
 
 
 class _Setting:
-    """Stands in for an object of a training's settings, and does nothing."""
+    """Inert replacement for an object of the training settings."""
 
     def __new__(cls, *_: object) -> _Setting:
         return super().__new__(cls)
@@ -187,16 +188,17 @@ def configuration_of_weights(
     classes: tuple[str, ...] | None = None,
     input_of: RvtConfiguration | None = None,
 ) -> RvtConfiguration:
-    """Configuration of a published checkpoint, as far as shapes tell, else as published.
+    """Configuration of a published checkpoint, from the shapes of its weights and as published.
 
     Args:
-        weights: as of `read_checkpoint`.
-        classes: names of the classes; None for those of the published network with as many.
-        input_of: the network with the same input; None for the published one with as many classes.
+        weights: see `read_checkpoint`.
+        classes: names of the classes; None for those of the published network with the same number.
+        input_of: a network with the same input; None for the published one with the same number of
+            classes.
 
     Raises:
-        ParameterError: where the weights are of no network of the family, or classes or input are
-            to be told.
+        ParameterError: if the weights are not of an RVT network, or classes or input must be
+            specified.
     """
     stem, predicted = weights.get(_STEM), weights.get(_CLASSES)
     if stem is None or predicted is None:

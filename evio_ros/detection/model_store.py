@@ -1,4 +1,4 @@
-"""Where model files lie, and what their names are."""
+"""Folders and names of model files."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class _StoredModel:
     """A model file.
 
     Attributes:
-        name: what it is asked for by.
-        path: of the file.
-        configuration: of its network.
+        name: name by which it is selected.
+        path: path of the file.
+        configuration: configuration of its network.
     """
 
     name: str
@@ -38,13 +38,13 @@ class _StoredModel:
 
 
 def model_folders() -> list[Path]:
-    """Folders with model files, the user's own first, then those that come with the package."""
+    """Folders with model files: the user's own, then that of the package."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return [Path(data) / "evio_ros" / "models", _OWN_FOLDER]
 
 
 def stored_models() -> list[_StoredModel]:
-    """All model files in the folders, by name; files that cannot be read are left out."""
+    """All model files in the folders, sorted by name; unreadable files are skipped."""
     found: dict[str, _StoredModel] = {}
     for folder in model_folders():
         for path in sorted(folder.glob(f"*{_SUFFIX}")):
@@ -57,13 +57,13 @@ def stored_models() -> list[_StoredModel]:
 
 
 def find_model(name: str) -> Path:
-    """The model file of a name, or at a path.
+    """Find a model file by name or path.
 
     Args:
-        name: empty for the first that comes with the package, else the first of the user's.
+        name: name or path; empty for the first model of the package or, failing that, of the user.
 
     Raises:
-        SourceError: where there is none.
+        SourceError: if there is none.
     """
     if not name:
         return _default_model()
@@ -98,18 +98,18 @@ def import_checkpoint(
     classes: tuple[str, ...] | None = None,
     half: bool = False,
 ) -> _StoredModel:
-    """Convert a published checkpoint, once, to a model file of the user's own folder.
+    """Convert a published checkpoint to a model file in the user's own folder.
 
     Args:
-        checkpoint: a file of PyTorch Lightning; nothing in it is run.
-        name: of the model; None for the file's.
-        classes: names of its classes; None for those of the published network with as many.
-        half: whether to keep the weights as float16, half as large.
+        checkpoint: a PyTorch Lightning checkpoint; nothing in it is executed.
+        name: name of the model; None for that of the file.
+        classes: names of its classes; None for those of the published network with the same number.
+        half: whether to store the weights as float16, in half the space.
 
     Raises:
-        SourceError: where the checkpoint cannot be used, or the model file not be written.
-        ParameterError: where its weights are of no network of the family, the name is none, or
-            PyTorch is missing.
+        SourceError: if the checkpoint cannot be used, or the model file cannot be written.
+        ParameterError: if its weights are not of an RVT network, the name is invalid, or PyTorch is
+            missing.
     """
     try:
         from evio_ros.detection.rvt_network import RvtNetwork
@@ -123,7 +123,7 @@ def import_checkpoint(
         raise ParameterError(f"name: {name!r} is no plain file name")
     weights = read_checkpoint(checkpoint)
     configuration = configuration_of_weights(weights, classes)
-    # Whatever does not fit is refused now and not when a robot starts.
+    # Refuse weights that do not fit now, not when a robot starts.
     RvtNetwork(configuration).load_published(weights)
     path = model_folders()[0] / f"{name}{_SUFFIX}"
     try:

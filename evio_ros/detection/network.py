@@ -1,4 +1,4 @@
-"""A network by its name: found, read and made ready to run."""
+"""Opening a network by name."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ __all__ = ["NetworkParameters", "open_network"]
 
 
 _EXPORT_FORM = "1"
-"""To be changed with `rvt_network` and the export, or what was kept of before would be taken."""
+"""Version of exported networks: change it with `rvt_network` or the export, to invalidate old
+ones."""
 
 
 @dataclass(frozen=True)
 class NetworkParameters(Parameters):
-    """What network is run, and by what."""
+    """Which network is run, and by which backend."""
 
     model: str = parameter(
         "",
@@ -56,23 +57,23 @@ class NetworkParameters(Parameters):
 
 
 def open_network(parameters: NetworkParameters) -> tuple[str, Network]:
-    """Find a model file and make its network ready to run, which takes a second or more.
+    """Find a model file and make its network ready to run, which takes at least a second.
 
-    Where it is exported for OpenVINO or ONNX Runtime, that is kept in `$XDG_CACHE_HOME/evio_ros`,
-    by default `~/.cache/evio_ros`: the next time PyTorch need not be loaded.
+    A network exported for OpenVINO or ONNX Runtime is cached in `$XDG_CACHE_HOME/evio_ros`, by
+    default `~/.cache/evio_ros`, so that PyTorch need not be loaded the next time.
 
     Returns:
         The model's name, and the network.
 
     Raises:
-        SourceError: where there is no such model, or its file cannot be used.
-        ParameterError: where its weights do not fit, or a library is missing.
+        SourceError: if there is no such model, or its file cannot be used.
+        ParameterError: if its weights do not fit, or a library is missing.
     """
     path = find_model(parameters.model)
     exports = exports_to_try(parameters.backend)
     kept = _kept_export(path) if exports else None
     for backend in exports:
-        # What is kept may be broken; it is made anew then.
+        # A cached export may be broken; then it is made anew.
         with suppress(OSError, ParameterError):
             if kept is not None:
                 exported = kept.read_bytes()
@@ -81,7 +82,7 @@ def open_network(parameters: NetworkParameters) -> tuple[str, Network]:
                 )
 
     def keep(exported: bytes) -> None:
-        # Without it the next start takes longer, no more.
+        # If it cannot be cached, the next start merely takes longer.
         with suppress(OSError, SourceError):
             if kept is not None:
                 _keep(kept, exported)
@@ -90,7 +91,7 @@ def open_network(parameters: NetworkParameters) -> tuple[str, Network]:
 
 
 def _kept_export(path: Path) -> Path | None:
-    """Where the exported network of a model file is kept; None where that cannot be known."""
+    """Cache file of a model's exported network; None if its name cannot be determined."""
     try:
         versions = [version(name) for name in ("torch", "evlib")]
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -103,7 +104,7 @@ def _kept_export(path: Path) -> Path | None:
 
 
 def _keep(kept: Path, exported: bytes) -> None:
-    """Keep an exported network, and those of earlier states of its model no longer."""
+    """Cache an exported network, and delete older ones of the same model."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     name = kept.stem.rpartition("-")[0]
     for old in kept.parent.glob(f"{escape(name)}-{'?' * 16}.onnx"):

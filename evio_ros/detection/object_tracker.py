@@ -1,10 +1,10 @@
-"""Boxes to tracks: norfair, with a motion model in sensor time.
+"""Tracking boxes over time: norfair, with a motion model in sensor time.
 
-norfair counts in frames. Windows may be skipped, and sensor time goes on all the same, so filters
-predict over the time that has passed: a constant velocity with white noise of the acceleration
-(Bar-Shalom, Li and Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001,
-section 6.2.2). Boxes of different classes are never one. A track needs one probable box to begin
-and goes on with less probable ones (Zhang et al., "ByteTrack", ECCV 2022).
+norfair counts frames. Windows may be skipped while sensor time goes on, so filters predict over the
+elapsed time: constant velocity with white acceleration noise (Bar-Shalom, Li and Kirubarajan,
+"Estimation with Applications to Tracking and Navigation", 2001, section 6.2.2). Boxes of different
+classes are never one. A track needs one probable box to begin and goes on with less probable ones
+(Zhang et al., "ByteTrack", ECCV 2022).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LEAST_SIDE_PX = 1.0
 
 @dataclass(frozen=True)
 class TrackingParameters(Parameters):
-    """How boxes are joined to tracks."""
+    """How boxes are joined to form tracks."""
 
     distance: str = parameter(
         "overlap",
@@ -108,16 +108,16 @@ class TrackingParameters(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """An object over time.
+    """A tracked object.
 
     Attributes:
-        id: its number, kept from window to window, 1 and up.
-        corners: float64 (4,): x0, y0, x1, y1 in pixels, filtered.
-        velocity: float64 (2,): of the centre, pixels a second.
-        score: of the box seen last.
+        id: its number, from 1, kept from window to window.
+        corners: float64 (4,): filtered x0, y0, x1, y1 in pixels.
+        velocity: float64 (2,): velocity of the centre, px/s.
+        score: score of the last box.
         label: number of the class.
-        seen_us: sensor time of that box.
-        is_seen: whether that is of this window; else the track is predicted.
+        seen_us: sensor time of the last box in µs.
+        is_seen: whether the last box is of this window; else the track is predicted.
     """
 
     id: int
@@ -130,13 +130,13 @@ class Track:
 
 
 class ObjectTracker:
-    """Joins the boxes of one moment after the other to tracks.
+    """Joins boxes to tracks, one moment after the other.
 
     Args:
-        parameters: how.
+        parameters: how boxes are joined.
 
     Raises:
-        ParameterError: where norfair is missing.
+        ParameterError: if norfair is missing.
     """
 
     def __init__(self, parameters: TrackingParameters | None = None) -> None:
@@ -148,18 +148,18 @@ class ObjectTracker:
         self._probable: set[int] = set()
 
     def update(self, t_us: int, boxes: Boxes, appearances: _Real | None = None) -> list[Track]:
-        """Take in the boxes of a moment.
+        """Update with the boxes of one moment.
 
         Args:
-            t_us: its sensor time, not before that of the update ahead; see `reset`.
-            boxes: seen then.
-            appearances: (n, features) of each box, of length 1; None where they are not known.
+            t_us: its sensor time in µs, not before that of the last update; see `reset`.
+            boxes: boxes of that moment.
+            appearances: (n, features) unit vector of each box; None if unknown.
 
         Returns:
-            All tracks that are seen or still expected, by their numbers.
+            All tracks that are seen or predicted, sorted by number.
 
         Raises:
-            ParameterError: where time goes back.
+            ParameterError: if time goes back.
         """
         from norfair import Detection
 
@@ -193,7 +193,7 @@ class ObjectTracker:
         }
 
     def reset(self) -> None:
-        """Forget all tracks; numbers go on counting."""
+        """Forget all tracks; numbers continue to count up."""
         self._tracker.tracked_objects = []
         self._probable.clear()
         self._t_us = None
@@ -226,13 +226,13 @@ class ObjectTracker:
 
 @dataclass(slots=True)
 class _Clock:
-    """Seconds from one update to the next."""
+    """Time from one update to the next in s."""
 
     passed_s: float = 0.0
 
 
 def _filters(parameters: TrackingParameters, clock: _Clock) -> Any:
-    """Makes a filter for each track, all of which go by one clock."""
+    """Factory of a filter for each track; all filters share one clock."""
     from norfair.filter import FilterFactory
 
     class SensorTimeFilters(FilterFactory):
@@ -243,7 +243,7 @@ def _filters(parameters: TrackingParameters, clock: _Clock) -> Any:
 
 
 def _filter(points: _Real, parameters: TrackingParameters, clock: _Clock) -> KalmanFilter:
-    """Kalman filter of corners and their velocities."""
+    """Kalman filter of a box's corners and their velocities."""
     from filterpy.kalman import KalmanFilter
 
     made = KalmanFilter(dim_x=2 * _CORNERS, dim_z=_CORNERS)
@@ -257,7 +257,7 @@ def _filter(points: _Real, parameters: TrackingParameters, clock: _Clock) -> Kal
 
 
 def _predict(made: KalmanFilter, acceleration: float, clock: _Clock) -> None:
-    """Let the time pass that the clock tells."""
+    """Predict over the time on the clock."""
     passed = clock.passed_s
     one = np.eye(_CORNERS)
     made.F = np.block([[one, passed * one], [0 * one, one]])
@@ -294,10 +294,10 @@ def _center_distance(candidates: _Real, objects: _Real) -> _Real:
 
 
 def appearance_distance(new: TrackedObject, old: TrackedObject) -> float:
-    """1 - cosine of the features of a new track and those, the nearest of them, of a lost one.
+    """1 - cosine of the features of a new track and the most similar ones of a lost track.
 
-    As DeepSORT (Wojke, Bewley and Paulus, ICIP 2017) compares embeddings; infinite where either has
-    none.
+    As in DeepSORT (Wojke, Bewley and Paulus, ICIP 2017); infinite if either track has no features,
+    or they are of different classes.
     """
     of_new = _appearances(new)
     of_old = _appearances(old)

@@ -1,7 +1,7 @@
-"""Networks that were exported to ONNX, run by OpenVINO or ONNX Runtime; PyTorch is not needed.
+"""Running exported ONNX networks by OpenVINO or ONNX Runtime, without PyTorch.
 
-An exported network takes an input and the states before it, and gives predictions and the states
-after it, all float32 and of constant shapes.
+An exported network maps an input and the recurrent states to predictions and the next states, all
+float32 and of constant shapes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class OnnxInference:
     """An exported network with its recurrent state.
 
     Args:
-        shapes: of the input and of each state.
-        run: from input and states to predictions and states.
+        shapes: shapes of the input and of each state.
+        run: maps input and states to predictions and states.
 
     Attributes:
-        states: after the last input.
+        states: recurrent states after the last input.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class OnnxInference:
         self.states = list(self._first)
 
     def step(self, histogram: NDArray[np.uint8]) -> _Single:
-        """Predictions, (places, 5 + classes), for the next input, (channels, rows, columns)."""
+        """Predictions (places, 5 + classes) for the next input (channels, rows, columns)."""
         predictions, *self.states = self._run([histogram[None].astype(np.float32), *self.states])
         return predictions[0]
 
     def reset(self) -> None:
-        """Forget the state."""
+        """Reset the recurrent state."""
         self.states = list(self._first)
 
 
 def onnxruntime_of(exported: bytes, threads: int) -> OnnxInference:
-    """Run an exported network by ONNX Runtime, with so many threads, 0 for its own choice."""
+    """Run an exported network by ONNX Runtime; `threads` 0 leaves their number to it."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -61,10 +61,10 @@ def onnxruntime_of(exported: bytes, threads: int) -> OnnxInference:
 
 
 def openvino_of(exported: bytes, threads: int) -> OnnxInference:
-    """Run an exported network by OpenVINO, with so many threads, 0 for its own choice."""
+    """Run an exported network by OpenVINO; `threads` 0 leaves their number to it."""
     import openvino
 
-    # Left alone, it picks bfloat16 on some processors, which errs by up to 0.1 in the score.
+    # By default it uses bfloat16 on some processors, with errors of up to 0.1 in the score.
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads

@@ -1,9 +1,9 @@
-"""What defines a network of the RVT family besides its weights.
+"""Configuration of an RVT network: everything that defines it besides its weights.
 
 Gehrig and Scaramuzza, "Recurrent Vision Transformers for Object Detection with Event Cameras", CVPR
-2023, table 1 and the published configurations. Dimensions that weights do not tell (the width of
-an attention head, the partition) load without complaint when they are wrong and give wrong boxes,
-so they are kept with the weights.
+2023, table 1 and the published configurations. Dimensions that do not follow from the weights (the
+width of an attention head, the partition) cause no error when they are wrong, only wrong boxes, so
+they are stored with the weights.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from evio_ros.events import SensorSize
 __all__ = ["GEN1", "GEN4", "STRIDES", "VARIANTS", "RvtConfiguration"]
 
 STRIDES = (8, 16, 32)
-"""Pixels between the places at which boxes are predicted, for each of the three levels."""
+"""Spacing in pixels of the places at which boxes are predicted, for each of the three levels."""
 _DEEPEST_STRIDE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """A size of the network.
+    """A size variant of the network.
 
     Attributes:
-        embedding: channels of the first stage; each stage has twice those of the one before.
+        embedding: channels of the first stage; each further stage has twice as many.
         head: channels of an attention head.
-        pyramid_depth: bottlenecks of a block of the feature pyramid, as a share of three.
+        pyramid_depth: number of bottlenecks in a block of the feature pyramid, divided by three.
     """
 
     embedding: int
@@ -43,25 +43,27 @@ VARIANTS = {
     "small": _Variant(48, 24, 0.33),
     "base": _Variant(64, 32, 0.67),
 }
-"""Sizes by name: 1.1 million parameters, and the published ones of 4.4, 9.9 and 18.5 million."""
+"""Variants by name: one of 1.1 million parameters, and the published ones of 4.4, 9.9 and 18.5
+million."""
 
 
 @dataclass(frozen=True, slots=True)
 class RvtConfiguration:
-    """A network of the RVT family, but for its weights.
+    """An RVT network without its weights.
 
     Attributes:
-        variant: a name of `VARIANTS`.
+        variant: a name in `VARIANTS`.
         classes: names of the classes, in the network's order.
-        input_size: geometry of the network's input, zeros where the sensor is smaller.
-        partition_split: into so many times so many parts the deepest map is divided for attention.
-        downsample: one pixel in so many is kept along each axis of the sensor it was trained with.
-        bins: time bins of each polarity.
-        cutoff: count at which an element of the input stays.
-        window_us: time that an input spans.
+        input_size: geometry of the network's input, padded with zeros if the sensor is smaller.
+        partition_split: number of parts along each axis into which the deepest map is divided for
+            attention.
+        downsample: step between the pixels kept along each axis of the sensor used for training.
+        bins: number of time bins of each polarity.
+        cutoff: count at which an element of the input saturates.
+        window_us: time span of an input in µs.
 
     Raises:
-        ParameterError: where a field is out of range or does not fit the others.
+        ParameterError: if a field is out of range or does not fit the others.
     """
 
     variant: str
@@ -93,22 +95,22 @@ class RvtConfiguration:
 
     @property
     def dimensions(self) -> _Variant:
-        """Numbers of channels and the depth."""
+        """The variant's numbers of channels and depth."""
         return VARIANTS[self.variant]
 
     @property
     def partition(self) -> tuple[int, int]:
-        """Rows and columns over which attention reaches, at every stage."""
+        """Rows and columns of a partition within which attention acts, at every stage."""
         unit = _DEEPEST_STRIDE * self.partition_split
         return self.input_size.height // unit, self.input_size.width // unit
 
     @property
     def channels(self) -> int:
-        """Channels of the input: OFF by time bins, then ON."""
+        """Number of channels of the input: OFF by time bin, then ON."""
         return 2 * self.bins
 
     def to_text(self) -> str:
-        """One line of JSON, as model files carry it."""
+        """The configuration as one line of JSON, as stored in model files."""
         return json.dumps(
             {
                 "variant": self.variant,
@@ -127,7 +129,7 @@ class RvtConfiguration:
         """The inverse of `to_text`.
 
         Raises:
-            ParameterError: where the text is no such line, or a value does not fit.
+            ParameterError: if the text is not such a line, or a value does not fit.
         """
         try:
             fields: dict[str, Any] = json.loads(text)
@@ -143,4 +145,5 @@ GEN1 = RvtConfiguration("tiny", ("car", "pedestrian"), SensorSize(320, 256), 1)
 GEN4 = RvtConfiguration(
     "tiny", ("pedestrian", "two-wheeler", "car"), SensorSize(640, 384), 2, downsample=2
 )
-"""The published tiny network for the 1 Mpx data set: 1280x720 pixels, one in four of them."""
+"""The published tiny network for the 1 Mpx data set: 1280x720 pixels, of which every fourth is
+used."""

@@ -1,12 +1,13 @@
-"""The recurrent vision transformer with its feature pyramid and head, as one module of PyTorch.
+"""The recurrent vision transformer with its feature pyramid and head, as one PyTorch module.
 
-The parts are evlib's, which are numerically the published ones (backbone, feature pyramid, head).
-What lies between them is ours: states as a flat list, so that the network can be traced and
-exported; boxes decoded from constants (evlib's head keeps the grid of the first input it sees); the
-LSTM's gates cut by slices, which exporters know; and names of weights as in the published files.
+Backbone, feature pyramid and head are evlib's, which are numerically identical to the published
+ones. What connects them is implemented here: states as a flat list, so that the network can be
+traced and exported; boxes decoded from constants (evlib's head keeps the grid of the first input it
+sees); slicing of the LSTM's gates, which exporters support; and the weight names of the published
+files.
 
 Gehrig and Scaramuzza, CVPR 2023; Ge et al., "YOLOX: Exceeding YOLO Series in 2021", arXiv
-2107.08430, for the head. This module needs PyTorch and evlib when it is imported.
+2107.08430, for the head. Importing this module requires PyTorch and evlib.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from evio_ros.errors import ParameterError
 __all__ = ["RvtNetwork"]
 
 _FEATURE_STAGES = (2, 3, 4)
-"""Stages whose maps the feature pyramid takes."""
+"""Stages whose maps are inputs of the feature pyramid."""
 _RENAMED = (
     (r"\battention_blocks\.", "att_blocks."),
     (r"\b(window|grid)_attn\.attn\.", r"att_\1.self_attn."),
@@ -36,18 +37,18 @@ _RENAMED = (
     (r"\.(ls[12])$", r".\1.gamma"),
     (r"^head\.", "yolox_head."),
 )
-"""From evlib's names of weights to the published ones."""
+"""Patterns from evlib's weight names to the published ones."""
 _MOST_NAMED = 3
-"""So many names of weights that are missing or too many an error tells."""
+"""Maximum number of missing or superfluous weights that an error message names."""
 
 
 class RvtNetwork(nn.Module):
-    """Predicts boxes from one input and the states that the inputs before have left.
+    """Predicts boxes from an input and the recurrent states.
 
     Args:
         configuration: dimensions, classes and geometry.
 
-    The network is in evaluation mode; its weights are random until `load_published`.
+    The network is in evaluation mode; its weights are random until `load_published` is called.
     """
 
     def __init__(self, configuration: RvtConfiguration) -> None:
@@ -77,13 +78,13 @@ class RvtNetwork(nn.Module):
         """Predict boxes.
 
         Args:
-            histogram: (n, channels, rows, columns) counts as floating-point numbers, not scaled.
-            states: as returned for the input before, or `first_states`.
+            histogram: (n, channels, rows, columns) floating-point counts, not scaled.
+            states: as returned for the last input, or `first_states`.
 
         Returns:
-            (n, places, 5 + classes): centre x and y, width and height in pixels of the input, the
-            probability of an object, and that of each class given one; and the states after it:
-            hidden and cell state of each stage in turn.
+            Predictions (n, places, 5 + classes): centre x and y, width and height in pixels of the
+            input, objectness, and the probability of each class given an object; and the next
+            states: hidden and cell state of each stage in turn.
         """
         pairs = list(zip(states[::2], states[1::2], strict=True))
         features, after = self.backbone(histogram, pairs)
@@ -97,16 +98,16 @@ class RvtNetwork(nn.Module):
     def loss(
         self, inputs: Tensor, labels: list[Tensor], states: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
-        """What a training makes small, over windows that follow one another.
+        """Training loss over consecutive windows.
 
         Args:
             inputs: (windows, n, channels, rows, columns), not scaled.
             labels: for each window (n, most, 5): class, centre x and y, width and height in pixels;
                 rows of zeros where there are fewer objects.
-            states: as of `forward`.
+            states: see `forward`.
 
         Returns:
-            The loss of YOLOX (overlap, object, class), and the states after the last window.
+            The YOLOX loss (overlap, objectness, class), and the states after the last window.
         """
         levels: list[list[Tensor]] = [[] for _ in STRIDES]
         pairs = list(zip(states[::2], states[1::2], strict=True))
@@ -121,7 +122,7 @@ class RvtNetwork(nn.Module):
         return losses["loss"], [state for pair in pairs for state in pair]
 
     def first_states(self, n: int = 1) -> list[Tensor]:
-        """States before anything was seen: zeros."""
+        """Initial states: zeros."""
         size = self.configuration.input_size
         like = self.grid
         return [
@@ -133,14 +134,14 @@ class RvtNetwork(nn.Module):
         ]
 
     def published_weights(self) -> dict[str, Tensor]:
-        """All weights by the names of the published files."""
+        """All weights, by the names of the published files."""
         return {_published_name(name): value for name, value in self.state_dict().items()}
 
     def load_published(self, weights: Mapping[str, Tensor]) -> None:
-        """Take weights by the names of the published files.
+        """Load weights by the names of the published files.
 
         Raises:
-            ParameterError: where one is missing, too many, of another shape, or not finite.
+            ParameterError: if a weight is missing, superfluous, of another shape, or not finite.
         """
         own = self.state_dict()
         names = {_published_name(name): name for name in own}
@@ -170,7 +171,7 @@ class RvtNetwork(nn.Module):
 
 
 class _SlicedLstm(nn.Module):
-    """evlib's convolutional LSTM without `tensor_split`, which exporters do not know."""
+    """evlib's convolutional LSTM without `tensor_split`, which exporters do not support."""
 
     def __init__(self, lstm: nn.Module) -> None:
         super().__init__()
@@ -178,7 +179,7 @@ class _SlicedLstm(nn.Module):
         self.dim = int(lstm.dim)
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Hidden and cell state after one more input."""
+        """The next hidden and cell state."""
         hidden, cell = state
         mixed = self.conv1x1(torch.cat((x, hidden), dim=1))
         gates = torch.sigmoid(mixed[:, : 3 * self.dim])
@@ -190,7 +191,7 @@ class _SlicedLstm(nn.Module):
 
 
 def _published_name(name: str) -> str:
-    """The name that the published files give to one of the network's weights."""
+    """The name of a weight in the published files."""
     for pattern, published in _RENAMED:
         name = re.sub(pattern, published, name)
     return name

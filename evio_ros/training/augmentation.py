@@ -1,4 +1,4 @@
-"""Variations of labelled sequences that cost no simulation."""
+"""Augmentation of labelled sequences, without further simulation."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from numpy.typing import NDArray
 
 from evio_ros.training.sequences import Sequence
 
-__all__ = ["overlaid", "varied"]
+__all__ = ["augmented", "overlaid"]
 
 _SHIFTED = 0.5
-"""Share of sequences that are moved."""
+"""Share of sequences that are shifted."""
 _FARTHEST_SHIFT = 0.4
 """Of the image's sides."""
 _CROPPED = 0.3
-"""Share of sequences of which only a rectangle is seen, as of a region of interest."""
+"""Share of sequences that are cropped to a rectangle, like a region of interest."""
 _LEAST_CROP = 0.25
 """Of the image's sides."""
 _LEAST_VISIBLE, _LEAST_SIDE_PX = 0.4, 6.0
-"""A box of which less is left is dropped."""
+"""Minimum visible share of a box, and minimum side, below which it is dropped."""
 
 
 def overlaid(first: Sequence, second: Sequence, cutoff: int) -> Sequence:
-    """Both scenes at once: events of both, as if one were seen through the other.
+    """Overlay two scenes: the events of both, as if one were seen through the other.
 
     Args:
-        first, second: of the same shape.
-        cutoff: count at which an element stays.
+        first, second: sequences of the same shape.
+        cutoff: count at which an element saturates.
     """
     inputs = np.minimum(first.inputs + second.inputs, cutoff)
     boxes = tuple(np.concatenate(pair) for pair in zip(first.boxes, second.boxes, strict=True))
     return Sequence(inputs, boxes, f"{first.name}+{second.name}")
 
 
-def varied(sequence: Sequence, random: np.random.Generator) -> Sequence:
-    """The sequence mirrored, moved, cropped, or with dark and bright exchanged, each by chance."""
+def augmented(sequence: Sequence, random: np.random.Generator) -> Sequence:
+    """The sequence randomly mirrored, shifted, cropped, and with polarities exchanged."""
     across, down, inverted = random.random(3) < 0.5
     inputs, boxes = _mirrored(sequence, bool(across), bool(down))
     if inverted:
@@ -51,7 +51,7 @@ def varied(sequence: Sequence, random: np.random.Generator) -> Sequence:
 def _mirrored(
     sequence: Sequence, across: bool, down: bool
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.float64]]]:
-    """As seen in a mirror."""
+    """Mirrored along one or both axes."""
     inputs, boxes = sequence.inputs, [found.copy() for found in sequence.boxes]
     rows, columns = inputs.shape[2:]
     if across:
@@ -68,7 +68,7 @@ def _mirrored(
 def _moved(
     inputs: NDArray[np.uint8], boxes: list[NDArray[np.float64]], right: int, down: int
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.float64]]]:
-    """Shifted by whole pixels; nothing comes in, and what leaves is not labelled."""
+    """Shifted by whole pixels, filled with zeros; boxes that leave the image are dropped."""
     rows, columns = inputs.shape[2:]
     moved = np.zeros_like(inputs)
     to = (slice(max(down, 0), rows + min(down, 0)), slice(max(right, 0), columns + min(right, 0)))
@@ -81,7 +81,7 @@ def _moved(
 def _cropped(
     inputs: NDArray[np.uint8], boxes: list[NDArray[np.float64]], random: np.random.Generator
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.float64]]]:
-    """Nothing but a rectangle, which is no smaller than a share of the image."""
+    """Cropped to a random rectangle of a minimum size, with zeros around it."""
     sides = np.array((inputs.shape[3], inputs.shape[2]))
     size = np.ceil(random.uniform(_LEAST_CROP, 1.0, 2) * sides).astype(int)
     x0, y0 = random.integers(0, sides - size + 1).tolist()
@@ -92,7 +92,7 @@ def _cropped(
 
 
 def _cut(boxes: NDArray[np.float64], view: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    """Boxes as far as they are seen in a view."""
+    """Boxes clipped to a view, without those of which too little is left."""
     x0, y0, x1, y1 = view
     seen = boxes.copy()
     seen[:, 1::2] = np.clip(boxes[:, 1::2], x0, x1)

@@ -1,10 +1,11 @@
-"""How good found boxes are: average precision as COCO defines it, and what a least score gives.
+"""Quality of detected boxes: COCO's average precision, and recall and precision at given scores.
 
 Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; computed by faster-coco-eval.
-Detectors for event cameras are published with the smallest boxes left out, true and found ones
-alike: Perot et al., "Learning to Detect Objects with a 1 Megapixel Event Camera", NeurIPS 2020, and
-Gehrig and Scaramuzza, CVPR 2023. Both figures are given here. What these leave out besides, the
-first half second of a recording, is kept: a scene is no longer.
+Published evaluations of detectors for event cameras leave the smallest boxes out, both true and
+detected ones: Perot et al., "Learning to Detect Objects with a 1 Megapixel Event Camera", NeurIPS
+2020, and Gehrig and Scaramuzza, CVPR 2023. Figures with and without them are given here. These
+evaluations also leave out the first half second of each recording, which is kept here, because a
+scene is no longer than that.
 """
 
 from __future__ import annotations
@@ -21,23 +22,24 @@ from evio_ros.errors import ParameterError
 __all__ = ["DetectionQuality", "QualityAtScore", "quality_at_score", "quality_of", "require_coco"]
 
 _AP, _AP50 = 0, 1
-"""Places in COCO's list of figures."""
+"""Indices in COCO's list of figures."""
 _LEAST_OVERLAP = 0.5
-"""A box is right where intersection over union with a true one of its class is no less."""
+"""Minimum intersection over union of a correct box with a true one of its class."""
 _PUBLISHED_SIDE_PX, _PUBLISHED_DIAGONAL_PX = 10.0, 30.0
-"""In pixels of the network's input (20 and 60 of the 1 Mpx data set, which is halved)."""
+"""Minimum side and diagonal in pixels of the network's input (20 and 60 for the 1 Mpx data set,
+which is halved)."""
 
 
 @dataclass(frozen=True, slots=True)
 class QualityAtScore:
-    """What is right and wrong with the boxes of a score or more.
+    """Quality of the boxes with at least a given score.
 
     Attributes:
-        score: the least one.
-        recall: share of the true boxes that are found, by class; NaN where there is none.
-        precision: share of the found boxes that are right, by class; NaN where there is none.
-        false_alarms_a_minute: windows of scenes without objects in which a box is reported, over
-            the time of these scenes; NaN where there is none.
+        score: the minimum score.
+        recall: share of the true boxes that were detected, by class; NaN if there are none.
+        precision: share of the detected boxes that are correct, by class; NaN if there are none.
+        false_alarms_a_minute: windows with a box per minute of scenes without objects; NaN if there
+            are no such scenes.
     """
 
     score: float
@@ -48,14 +50,15 @@ class QualityAtScore:
 
 @dataclass(frozen=True, slots=True)
 class DetectionQuality:
-    """How good boxes are.
+    """Quality of detected boxes.
 
     Attributes:
-        ap50: average precision at an overlap of 0.5, by class; -1 where a class is never there.
-        ap50_published: the same without boxes, true or found, of sides below 10 or a diagonal below
-            30 pixels, as detectors for event cameras are published.
-        ap: averaged over overlaps of 0.5 to 0.95, all classes together.
-        at_score: for each least score.
+        ap50: average precision at an overlap of 0.5, by class; -1 if there is no true box of a
+            class.
+        ap50_published: the same without boxes, true or detected, with a side below 10 or a diagonal
+            below 30 pixels, as in published evaluations of detectors for event cameras.
+        ap: average precision over overlaps of 0.5 to 0.95 and all classes.
+        at_score: quality for each minimum score.
     """
 
     ap50: tuple[float, ...]
@@ -72,18 +75,18 @@ def quality_of(
     minimum_scores: Sequence[float],
     is_empty: Sequence[bool],
 ) -> DetectionQuality:
-    """Compare found boxes with true ones.
+    """Compare detected boxes with true ones.
 
     Args:
-        truth: of each window (n, 5): class, then x0, y0, x1, y1.
-        found: of each window, with scores as low as they come.
+        truth: for each window (n, 5): class, then x0, y0, x1, y1.
+        found: for each window the detected boxes, with no minimum score.
         classes: number of classes.
-        window_us: length of a window.
-        minimum_scores: from which a box is reported, for recall, precision and false alarms.
+        window_us: length of a window in µs.
+        minimum_scores: minimum scores for which recall, precision and false alarms are computed.
         is_empty: whether a window belongs to a scene that never shows an object.
 
     Raises:
-        ParameterError: where faster-coco-eval is missing, or lengths differ.
+        ParameterError: if faster-coco-eval is missing, or the lengths differ.
     """
     if not len(truth) == len(found) == len(is_empty):
         raise ParameterError("truth, found and is_empty are of different lengths")
@@ -110,7 +113,7 @@ def quality_at_score(
     minimum_score: float,
     is_empty: Sequence[bool],
 ) -> QualityAtScore:
-    """Compare the found boxes of a score or more with true ones; see `quality_of`."""
+    """Compare the detected boxes of a minimum score with true ones; see `quality_of`."""
     hits = [_hits(rows, boxes) for rows, boxes in zip(truth, found, strict=True)]
     return _at_score(truth, found, hits, classes, window_us, minimum_score, is_empty)
 
@@ -132,16 +135,16 @@ def _at_score(
 
 
 def _is_large(corners: np.ndarray) -> np.ndarray:
-    """Whether boxes (n, 4) are of the published evaluations' size."""
+    """Whether boxes (n, 4) are large enough for the published evaluations."""
     sides = corners[:, 2:] - corners[:, :2]
     large: np.ndarray = (sides >= _PUBLISHED_SIDE_PX).all(axis=1)
     return large & (np.hypot(sides[:, 0], sides[:, 1]) >= _PUBLISHED_DIAGONAL_PX)
 
 
 def _hits(truth: np.ndarray, boxes: Boxes) -> np.ndarray:
-    """Which boxes are right: each takes the free true one that it overlaps most, best score first.
+    """Which boxes are correct: in order of score, each matches the free true box it overlaps most.
 
-    Those of a lower score change nothing, so that the choice holds for every least score.
+    Boxes of lower score do not change earlier matches, so the result holds for every minimum score.
     """
     right = np.zeros(len(boxes), bool)
     of_class = boxes.labels[:, None] == truth[None, :, 0]
@@ -172,7 +175,7 @@ def _recall_and_precision(
 
 
 def _ap(truth: Sequence[np.ndarray], found: Sequence[Boxes], kinds: list[int]) -> list[float]:
-    """COCO's figures over some classes."""
+    """COCO's figures for some classes."""
     coco, evaluation = _coco()
     annotations = [
         _annotation(number, int(row[0]), row[1:].tolist())
@@ -209,7 +212,7 @@ def _ap(truth: Sequence[np.ndarray], found: Sequence[Boxes], kinds: list[int]) -
 
 
 def require_coco() -> None:
-    """Raise ParameterError where faster-coco-eval is missing, before anything long is done."""
+    """Raise ParameterError early if faster-coco-eval is missing."""
     _coco()
 
 

@@ -1,4 +1,4 @@
-"""Running a network over held-out simulated scenes."""
+"""Evaluating a network on held-out simulated scenes."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 __all__ = ["ModelQuality", "evaluate_model"]
 
 _LEAST_SCORE = 0.01
-"""Average precision looks at boxes of all scores; what is below changes it by nothing."""
+"""Minimum score of boxes for average precision; lower ones do not change it."""
 _MOST_OVERLAP = 0.45
 _MOST_BOXES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class ModelQuality:
-    """How good a network is.
+    """Quality of a network.
 
     Attributes:
-        boxes: what it finds in single windows.
-        tracks: those that the tracker makes of it and that a window has seen, with the parameters
-            that node and command line have by themselves; any score.
+        boxes: quality of its boxes in single windows.
+        tracks: quality of the tracks that are seen in a window, with the default parameters of node
+            and command line, and without a minimum score.
     """
 
     boxes: DetectionQuality
@@ -62,22 +62,22 @@ def evaluate_model(
     folder: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> ModelQuality:
-    """Average precision and false alarms of a network, and of its tracks, over random scenes.
+    """Average precision and false alarms of a network and of its tracks on random scenes.
 
     Args:
         configuration, weights: the network.
         scenes: number of scenes of all kinds.
-        empty_scenes: number of further scenes without objects; all windows count for average
-            precision, and those of scenes without objects for false alarms.
-        length: number of windows of each.
-        seed: of the scenes.
-        minimum_scores: from which a box is reported, for recall, precision and false alarms.
-        backend: what runs it.
-        folder: where the sequences are kept for the next time; None to keep none.
-        advance: called with the number of scenes that are done.
+        empty_scenes: number of further scenes without objects. All windows count for average
+            precision; those of scenes without objects count for false alarms.
+        length: number of windows in each scene.
+        seed: seed of the scenes.
+        minimum_scores: minimum scores for which recall, precision and false alarms are computed.
+        backend: inference backend, see `inference_of`.
+        folder: folder in which sequences are cached; None for no cache.
+        advance: called with the number of finished scenes.
 
     Raises:
-        ParameterError: where the classes are not those of the scenes, or a library is missing.
+        ParameterError: if the classes are not those of the scenes, or a library is missing.
     """
     require_coco()
     if configuration.classes != CLASSES:
@@ -91,7 +91,7 @@ def evaluate_model(
     tracked: list[Boxes] = []
     is_empty: list[bool] = []
     wanted: list[tuple[int, str | None]] = [(number, None) for number in range(scenes)]
-    # Of one number, a scene of any kind that has no objects and one that may not are the same.
+    # Numbers continue: with the same number, a scene drawn as clutter would be the same one.
     wanted += [(scenes + number, "clutter") for number in range(empty_scenes)]
     for done, (number, kind) in enumerate(wanted, start=1):
         sequence = (
@@ -117,7 +117,7 @@ def evaluate_model(
 
 
 def _tracked(found: Sequence[Boxes], window_us: int) -> Iterator[Boxes]:
-    """The tracks that each window of a scene has seen, as boxes."""
+    """The tracks seen in each window of a scene, as boxes."""
     tracker = ObjectTracker()
     least = ObjectDetectionParameters().minimum_score
     for number, boxes in enumerate(found, start=1):

@@ -1,4 +1,4 @@
-"""Random scenes with rotors and drones, and the boxes that a network is to find in them."""
+"""Random scenes with rotors and drones, and the boxes that a network should detect in them."""
 
 from __future__ import annotations
 
@@ -18,38 +18,40 @@ from evio_ros.simulation.speed import SpeedProfile
 __all__ = ["CLASSES", "LabelledScene", "random_scene"]
 
 CLASSES = ("rotor", "drone")
-"""What is labelled: discs that turn, and vehicles that four of them carry."""
+"""Labelled classes: turning discs, and vehicles with four of them."""
 
 _KNOT_S = 0.05
 _LEAST_SIDE_PX = 6.0
-"""What appears smaller is too small to be told, and not labelled."""
+"""Smaller objects are too small to be recognised, and not labelled."""
 _LEAST_VISIBLE = 0.5
-"""Of a box: what lies farther outside the image is not labelled."""
+"""Minimum visible share of a labelled box."""
 _LEAST_EVENTS, _LEAST_OVER_NOISE = 25, 1.5
-"""What has fewer events than these, and these times its share of noise, is not seen."""
+"""Minimum number of events of a visible object, plus this factor times the expected noise
+events."""
 _LEAST_ROTORS = 2
-"""Of a drone so many rotors must be seen."""
+"""Minimum number of visible rotors of a labelled drone."""
 _DRONE_MARGIN = 0.1
-"""A drone's box reaches beyond its rotors by this share."""
+"""Margin of a drone's box around its rotors, as a share of its size."""
 _LEAST_STRENGTH = 1.3
-"""A passing blade changes the filtered log light by so many thresholds at least."""
+"""Minimum change of the filtered log intensity by a passing blade, in contrast thresholds."""
 _SLOWEST_RPM, _FASTEST_RPM = 150.0, 12_000.0
 _SLOW_DISC_RPM = (120.0, 900.0)
 _MOST_PASSES_S = 8e5
-"""Of blades over pixels: large rotors turn slowly, and cost no more to simulate."""
+"""Maximum rate of blades passing pixels: limits the speed of large rotors, and the simulation's
+cost."""
 _TRIES = 40
 _PX_S = 80.0
-"""No texture moves faster."""
+"""Maximum speed of a texture in px/s."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledScene:
-    """A scene, its camera, and which rotors belong together.
+    """A scene, its camera, and the grouping of rotors into drones.
 
     Attributes:
-        scene: what is seen.
+        scene: the scene.
         camera: the sensor.
-        drones: numbers of the rotors of each drone.
+        drones: indices of the rotors of each drone.
     """
 
     scene: Scene
@@ -57,10 +59,10 @@ class LabelledScene:
     drones: tuple[tuple[int, ...], ...]
 
     def boxes(self, window: EventWindow) -> np.ndarray:
-        """What can be seen in a window, where it is at the window's end.
+        """Boxes of all visible objects at the end of a window.
 
         Returns:
-            float64 (n, 5): class, then x0, y0, x1, y1 in pixels, cut at the border.
+            float64 (n, 5): class, then x0, y0, x1, y1 in pixels, clipped to the image.
         """
         noise = self.camera.noise_hz * 1e-6 * window.length_us
         discs = [_box_of(rotor.path, window.end_us) for rotor in self.scene.rotors]
@@ -80,12 +82,12 @@ class LabelledScene:
 def random_scene(
     random: np.random.Generator, size: SensorSize, seconds: float, kind: str | None = None
 ) -> LabelledScene:
-    """Draw a scene: up to three rotors or a drone, before clutter and noise, or clutter alone.
+    """Draw a scene: up to three rotors, or a drone, with clutter and noise, or clutter alone.
 
     Args:
-        random: the only source of chance.
+        random: the only source of randomness.
         size: geometry of the sensor.
-        seconds: for so long things move.
+        seconds: duration of all motions.
         kind: "rotors", "drone", "clutter", "lamps" (clutter with one to three lamps that flicker),
             "textures" (clutter with two to four textures that move) or "disc" (a marked disc that
             turns slowly); None to draw one of the first three.
@@ -130,12 +132,12 @@ def random_scene(
 
 @dataclass(frozen=True, slots=True)
 class _Shake:
-    """Motion of the whole image, as of a camera in a hand.
+    """Motion of the whole image, as of a hand-held camera.
 
     Attributes:
-        time_us: (n,) knots.
-        shift_px: (n, 2) displacement at each.
-        reach_px: amplitude; 0 for a camera that stands.
+        time_us: (n,) times of the knots.
+        shift_px: (n, 2) displacement at each knot.
+        reach_px: amplitude; 0 for a static camera.
     """
 
     time_us: NDArray[np.float64]
@@ -144,7 +146,7 @@ class _Shake:
 
     @classmethod
     def drawn(cls, random: np.random.Generator, seconds: float) -> _Shake:
-        """Most cameras stand."""
+        """A random motion; most cameras are static."""
         times = np.arange(0.0, seconds + 2 * _KNOT_S, _KNOT_S)
         reach = _log_uniform(random, 0.5, 6.0) if random.random() < 0.15 else 0.0
         rates = random.uniform(0.3, 2.5, 2)
@@ -156,7 +158,7 @@ class _Shake:
 def _single_rotor(
     random: np.random.Generator, camera: SensorParameters, background: float, shake: _Shake
 ) -> list[Rotor]:
-    """One rotor that can be seen; none where none was drawn."""
+    """One visible rotor; empty if none was drawn."""
     size = camera.size
     radius = _log_uniform(random, 6.0, 0.48 * size.height)
     drawn = _visible_pattern(random, camera, background, _pattern)
@@ -173,7 +175,7 @@ def _single_rotor(
 def _slow_disc(
     random: np.random.Generator, camera: SensorParameters, background: float, shake: _Shake
 ) -> list[Rotor]:
-    """A large marked disc that takes several windows for a turn; none where none was drawn."""
+    """A large marked disc that takes several windows per turn; empty if none was drawn."""
     for _ in range(_TRIES):
         pattern = _marked_disc(random)
         rpm = _log_uniform(random, *_SLOW_DISC_RPM) * random.choice((-1, 1))
@@ -193,7 +195,7 @@ def _visible_pattern(
     draw: Callable[[np.random.Generator], BladePattern],
     slowest_rpm: float = _SLOWEST_RPM,
 ) -> tuple[BladePattern, float] | None:
-    """Blades and a signed speed that the camera's pixels can follow; None where none was drawn."""
+    """Blades and a signed speed that the pixels can follow; None if none was drawn."""
     for _ in range(_TRIES):
         pattern = draw(random)
         rpm = _log_uniform(random, slowest_rpm, _FASTEST_RPM)
@@ -203,7 +205,7 @@ def _visible_pattern(
 
 
 def _bounded(rpm: float, pattern: BladePattern, path: Path) -> float:
-    """A speed at which the blades of a large rotor do not sweep all too many pixels a second."""
+    """The speed, limited by the number of pixels that the blades sweep per second."""
     a, b = path.shapes[0].axes
     most = 60 * _MOST_PASSES_S / (pattern.blades * math.pi * a * b)
     return math.copysign(min(abs(rpm), max(most, _SLOWEST_RPM)), rpm)
@@ -212,7 +214,7 @@ def _bounded(rpm: float, pattern: BladePattern, path: Path) -> float:
 def _strength(
     pattern: BladePattern, rpm: float, camera: SensorParameters, background: float
 ) -> float:
-    """Swing of the filtered log light that passing blades make, in thresholds."""
+    """Swing of the filtered log intensity due to passing blades, in contrast thresholds."""
     behind = background if pattern.disc_reflectance is None else pattern.disc_reflectance
     dark = camera.dark_light
     contrast = abs(math.log((pattern.reflectance + dark) / (behind + dark)))
@@ -224,7 +226,7 @@ def _strength(
 def _drone(
     random: np.random.Generator, camera: SensorParameters, background: float, shake: _Shake
 ) -> tuple[list[Rotor], list[MovingTexture]]:
-    """Four rotors at the corners of a square that is seen obliquely, and what carries them."""
+    """Four rotors at the corners of a square seen obliquely, and the body that carries them."""
     size = camera.size
     drawn = _visible_pattern(random, camera, background, _propeller, 2500.0)
     if drawn is None:
@@ -255,7 +257,7 @@ def _drone(
 def _body(
     random: np.random.Generator, carrier: Path, half_axes: tuple[float, float]
 ) -> MovingTexture:
-    """An elliptic body that moves with its carrier."""
+    """An elliptic body that moves with the rotors."""
     centers = np.array([shape.center for shape in carrier.shapes])
     reach = np.array(half_axes) + 2
     low = np.floor(centers.min(axis=0) - reach).astype(int).tolist()
@@ -279,7 +281,7 @@ def _path(
     shake: _Shake,
     upright: bool = False,
 ) -> Path:
-    """A disc of some size and view that drifts, sways and comes nearer."""
+    """Path of a disc of random view that drifts, sways and approaches."""
     flat = random.uniform(0.3, 1.0) if random.random() < 0.7 else random.uniform(0.9, 1.0)
     tilt = 0.0 if upright else random.uniform(-math.pi / 2, math.pi / 2)
     x, y = random.uniform(0, size.width), random.uniform(0, size.height)
@@ -302,7 +304,7 @@ def _path(
 
 
 def _speed(random: np.random.Generator, seconds: float, rpm: float) -> SpeedProfile:
-    """About one speed, now and then one that changes."""
+    """A constant speed, or in some cases a changing one."""
     change = 1.0 if random.random() < 0.6 else random.uniform(0.5, 1.4)
     return SpeedProfile.through((0.0, rpm), (seconds, rpm * change))
 
@@ -350,7 +352,7 @@ def _marked_disc(random: np.random.Generator) -> BladePattern:
 
 
 def _view(random: np.random.Generator, size: SensorSize, shake: _Shake) -> MovingTexture:
-    """The still surroundings of a camera that shakes."""
+    """The static surroundings of a shaking camera."""
     return MovingTexture(
         (0, 0, size.width, size.height),
         float(random.uniform(0.05, 0.5)),
@@ -394,7 +396,7 @@ def _lamp(random: np.random.Generator, size: SensorSize) -> Lamp:
 
 
 def _camera(random: np.random.Generator, size: SensorSize) -> SensorParameters:
-    """Sensors of all kinds: dim and bright, quiet and noisy, uneven in ON and OFF."""
+    """A random sensor: sensitive or not, quiet or noisy, asymmetric in ON and OFF."""
     threshold = _log_uniform(random, 0.12, 0.5)
     common = {
         "width": size.width,
@@ -410,13 +412,17 @@ def _camera(random: np.random.Generator, size: SensorSize) -> SensorParameters:
         "hot_pixel_hz": _log_uniform(random, 50.0, 1000.0),
         "seed": int(random.integers(0, 2**31)),
     }
-    rude = random.random() < 0.25
-    own = _rude_pixels(random) if rude else {"cutoff_hz": _log_uniform(random, 150.0, 5000.0)}
+    is_nonideal = random.random() < 0.25
+    own = (
+        _nonideal_pixels(random)
+        if is_nonideal
+        else {"cutoff_hz": _log_uniform(random, 150.0, 5000.0)}
+    )
     return SensorParameters.from_mapping({**common, **own})
 
 
-def _rude_pixels(random: np.random.Generator) -> dict[str, object]:
-    """Slow and uneven pixels about those fitted to a real camera, see docs/realism.md."""
+def _nonideal_pixels(random: np.random.Generator) -> dict[str, object]:
+    """Slow and mismatched pixels, similar to those fitted to a real camera; see docs/realism.md."""
     return {
         "pixel_model": "photoreceptor",
         "cutoff_hz": _log_uniform(random, 50.0, 300.0),
@@ -441,7 +447,7 @@ def _box_of(path: Path, t_us: float) -> tuple[float, float, float, float]:
 
 
 def _is_visible(box: tuple[float, float, float, float], events: EventBatch, noise: float) -> bool:
-    """Whether a box has more events than noise, in events a pixel, explains."""
+    """Whether a box has more events than noise, given in events per pixel, explains."""
     x0, y0, x1, y1 = box
     inside = (events.x >= x0) & (events.x < x1) & (events.y >= y0) & (events.y < y1)
     left, top = max(x0, 0.0), max(y0, 0.0)
@@ -451,7 +457,7 @@ def _is_visible(box: tuple[float, float, float, float], events: EventBatch, nois
 
 
 def _cut(row: tuple[float, ...], size: SensorSize) -> tuple[float, ...] | None:
-    """The visible part of a box; None where too little of it is seen."""
+    """The visible part of a box; None if too little of it is visible."""
     kind, x0, y0, x1, y1 = row
     left, top = max(x0, 0.0), max(y0, 0.0)
     right, bottom = min(x1, float(size.width)), min(y1, float(size.height))

@@ -1,4 +1,4 @@
-"""Simulated sequences for a network: inputs and boxes of one window after the other."""
+"""Simulated training sequences: inputs and boxes of consecutive windows."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["Sequence", "kept_sequence", "random_sequence"]
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Windows that follow one another.
+    """Consecutive windows of a scene.
 
     Attributes:
-        inputs: uint8 (windows, channels, rows, columns) as the network takes them.
-        boxes: of each window's end, float64 (n, 5): class, then x0, y0, x1, y1 in pixels.
-        name: of the scene.
+        inputs: uint8 (windows, channels, rows, columns), the network's inputs.
+        boxes: for each window float64 (n, 5) at its end: class, then x0, y0, x1, y1 in pixels.
+        name: name of the scene.
     """
 
     inputs: NDArray[np.uint8]
@@ -40,13 +40,13 @@ class Sequence:
 def random_sequence(
     seed: tuple[int, ...], configuration: RvtConfiguration, length: int, kind: str | None = None
 ) -> Sequence:
-    """A sequence of a random scene as large as the network's input; equal seeds, equal sequences.
+    """Simulate a random scene of the size of the network's input; determined by the seed.
 
     Args:
         seed: any whole numbers.
-        configuration: of the network.
+        configuration: configuration of the network.
         length: number of windows.
-        kind: of scene, see `random_scene`.
+        kind: kind of scene, see `random_scene`.
     """
     random = np.random.default_rng(seed)
     seconds = 1e-6 * length * configuration.window_us
@@ -61,7 +61,7 @@ def _labelled_sequence(
     """Simulate a scene and cut it into windows.
 
     Raises:
-        ParameterError: where the sensor is larger than the network's input.
+        ParameterError: if the sensor is larger than the network's input.
     """
     size = labelled.camera.size
     window_us = configuration.window_us
@@ -93,15 +93,15 @@ def kept_sequence(
     length: int,
     kind: str | None = None,
 ) -> Sequence:
-    """A sequence from its file, or simulated and kept there.
+    """Read a sequence from its cache file, or simulate and cache it.
 
     Args:
-        folder: of the files.
-        seed, number: of the scene.
-        configuration, length, kind: as of `random_sequence`.
+        folder: folder of the cache files.
+        seed, number: seed of the scene.
+        configuration, length, kind: see `random_sequence`.
 
     Raises:
-        SourceError: where the file cannot be written.
+        SourceError: if the file cannot be written.
     """
     shape = f"{configuration.input_size}x{configuration.channels}_{length}"
     path = folder / f"{kind or 'sequence'}_{shape}_{seed}_{number:06}.npz"

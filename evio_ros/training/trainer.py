@@ -1,9 +1,10 @@
-"""Training a network on simulated sequences, resumable at any step.
+"""Training a network on simulated sequences; can be resumed at any step.
 
-Sequences run in parallel streams; a stream keeps the network's state from one chunk of windows to
-the next, as at work, and gradients reach back over a chunk (truncated back-propagation through
-time). AdamW (Loshchilov and Hutter, ICLR 2019) under a one-cycle schedule (Smith and Topin, 2018),
-as the published networks were trained; the weights that are kept are their exponential average.
+Sequences run in parallel streams. A stream keeps the network's recurrent state from one chunk of
+windows to the next, as in inference, and gradients reach back over one chunk (truncated
+back-propagation through time). AdamW (Loshchilov and Hutter, ICLR 2019) with a one-cycle schedule
+(Smith and Topin, 2018), as for the published networks; the resulting weights are their exponential
+moving average.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from evio_ros.detection.rvt_configuration import RvtConfiguration
 from evio_ros.detection.rvt_network import RvtNetwork
 from evio_ros.errors import SourceError
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.training.augmentation import overlaid, varied
+from evio_ros.training.augmentation import augmented, overlaid
 from evio_ros.training.sequences import Sequence, kept_sequence
 
 __all__ = ["Trainer", "TrainingParameters"]
@@ -34,7 +35,7 @@ __all__ = ["Trainer", "TrainingParameters"]
 _MOST_BOXES = 16
 _LONGEST_GRADIENT = 1.0
 _WARM_UP = 0.05
-"""Share of the steps in which the learning rate rises."""
+"""Share of the steps during which the learning rate increases."""
 
 
 @dataclass(frozen=True)
@@ -107,20 +108,20 @@ class TrainingParameters(Parameters):
 
 
 class Trainer:
-    """A training that can be stopped and taken up again.
+    """A training run that can be stopped and resumed.
 
     Args:
-        configuration: of the network.
-        parameters: how.
-        folder: where sequences and the training's state are kept.
-        device: of PyTorch.
-        simulators: processes that simulate sequences ahead; 0 for none. What is learned does not
-            depend on it.
-        first_weights: by their published names, to go on from; None for random ones.
+        configuration: configuration of the network.
+        parameters: parameters of the training.
+        folder: folder for sequences and the state of the training.
+        device: PyTorch device.
+        simulators: number of processes that simulate sequences in advance; 0 for none. The result
+            does not depend on it.
+        first_weights: initial weights by their published names; None for random ones.
 
     Raises:
-        SourceError: where the folder holds a training with other parameters.
-        ParameterError: where the first weights do not fit.
+        SourceError: if the folder contains a training with other parameters.
+        ParameterError: if the initial weights do not fit.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Trainer:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, p.learning_rate, total_steps=p.steps + 1, pct_start=_WARM_UP
         )
-        self._memories = [self.network.first_states() for _ in range(p.streams)]
+        self._states = [self.network.first_states() for _ in range(p.streams)]
         self._resume()
 
     @property
@@ -160,7 +161,7 @@ class Trainer:
         """Train to the end; yields the loss of each step.
 
         Raises:
-            SourceError: where the folder cannot be written.
+            SourceError: if the folder cannot be written.
         """
         p = self.parameters
         pool = _pool_of(self._simulators)
@@ -185,12 +186,12 @@ class Trainer:
         return network.published_weights()
 
     def save(self) -> None:
-        """Keep all that a later run needs to go on."""
+        """Save the state of the training, from which a later run resumes."""
         state = {
             "parameters": asdict(self.parameters),
             "configuration": self.configuration.to_text(),
             "step": self.step,
-            "memories": self._memories,
+            "memories": self._states,
             "network": self.network.state_dict(),
             "average": self._average,
             "optimiser": self._optimiser.state_dict(),
@@ -213,7 +214,7 @@ class Trainer:
                 "is of a training with other parameters; name another folder or the same ones",
             )
         self.step = state["step"]
-        self._memories = state["memories"]
+        self._states = state["memories"]
         self.network.load_state_dict(state["network"])
         self._average = state["average"]
         self._optimiser.load_state_dict(state["optimiser"])
@@ -223,26 +224,26 @@ class Trainer:
         """One step: a chunk of every stream."""
         chunks = [stream.next() for stream in streams]
         for number, chunk in enumerate(chunks):
-            if chunk.forgets:
-                self._memories[number] = self.network.first_states()
+            if chunk.resets_state:
+                self._states[number] = self.network.first_states()
         inputs = torch.stack([chunk.inputs for chunk in chunks], dim=1).to(self._device).float()
         rows = zip(*(chunk.labels for chunk in chunks), strict=True)
         labels = [torch.stack(row).to(self._device) for row in rows]
-        states = [torch.cat(parts) for parts in zip(*self._memories, strict=True)]
+        states = [torch.cat(parts) for parts in zip(*self._states, strict=True)]
         loss, after = self.network.loss(inputs, labels, states)
         self._optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
         self._optimiser.step()
         self._schedule.step()
-        self._memories = [
+        self._states = [
             [state[i : i + 1].detach().clone() for state in after] for i in range(len(streams))
         ]
         self._take_average()
         return float(loss.detach())
 
     def _take_average(self) -> None:
-        # At first the average follows more quickly: it would remember random weights.
+        # At first the average decays faster, to forget the random initial weights.
         kept = min(self.parameters.average, (1 + self.step) / (10 + self.step))
         for name, value in self.network.state_dict().items():
             if value.is_floating_point():
@@ -251,11 +252,11 @@ class Trainer:
                 self._average[name].copy_(value)
 
 
-class _AtOnce(Executor):
-    """Does what is asked for at once."""
+class _SynchronousExecutor(Executor):
+    """An executor that runs each call immediately."""
 
     def submit(self, function: Callable[..., Any], /, *values: Any, **named: Any) -> Future[Any]:
-        """The result of a call."""
+        """Run a call and return its result as a finished future."""
         done: Future[Any] = Future()
         done.set_result(function(*values, **named))
         return done
@@ -263,33 +264,33 @@ class _AtOnce(Executor):
 
 def _pool_of(simulators: int) -> Executor:
     if not simulators:
-        return _AtOnce()
-    # A fork would take PyTorch's threads for its own.
+        return _SynchronousExecutor()
+    # Forked processes would break PyTorch's threads.
     return ProcessPoolExecutor(simulators, get_context("spawn"), _ignore_interrupts)
 
 
 def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which every process of a terminal gets, to the one that trains."""
+    """Ignore Ctrl-C, which all processes of a terminal receive: the training process handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Windows of one stream.
+    """Consecutive windows of one stream.
 
     Attributes:
         inputs: uint8 (windows, channels, rows, columns).
-        labels: of each window (most, 5), see `RvtNetwork.loss`.
-        forgets: whether the network's memory is lost before them.
+        labels: for each window (most, 5), see `RvtNetwork.loss`.
+        resets_state: whether the recurrent state is reset before them.
     """
 
     inputs: Tensor
     labels: list[Tensor]
-    forgets: bool
+    resets_state: bool
 
 
 class _Stream:
-    """One sequence after the other, chunk by chunk; where it is follows from the step alone."""
+    """One sequence after the other, in chunks; its position depends on the step alone."""
 
     def __init__(
         self,
@@ -307,31 +308,33 @@ class _Stream:
         self._take()
 
     def next(self) -> _Chunk:
-        """The chunk that follows."""
+        """The next chunk."""
         p = self._parameters
         if self._place == p.length // p.chunk:
             self._index, self._place = self._index + 1, 0
             self._take()
         part = slice(self._place * p.chunk, (self._place + 1) * p.chunk)
-        forgets = self._forgets and not self._place
+        resets_state = self._resets_state and not self._place
         self._place += 1
         inputs = torch.from_numpy(np.ascontiguousarray(self._sequence.inputs[part]))
-        return _Chunk(inputs, [_labels(found) for found in self._sequence.boxes[part]], forgets)
+        return _Chunk(
+            inputs, [_labels(found) for found in self._sequence.boxes[part]], resets_state
+        )
 
     def _take(self) -> None:
         found = [future.result() for future in self._waiting]
         self._waiting = self._submit(self._index + 1)
         random = self._random(2, self._index)
-        self._sequence = varied(found[0], random)
+        self._sequence = augmented(found[0], random)
         for other in found[1:]:
             self._sequence = overlaid(
-                self._sequence, varied(other, random), self._configuration.cutoff
+                self._sequence, augmented(other, random), self._configuration.cutoff
             )
         kept = random.random() < self._parameters.carried
-        self._forgets = not kept or not self._index
+        self._resets_state = not kept or not self._index
 
     def _submit(self, index: int) -> list[Future[Sequence]]:
-        """Ask for one of the sequences that are known by now, or for two that are overlaid."""
+        """Request one of the sequences in use by now, or two to be overlaid."""
         p = self._parameters
         random = self._random(1, index)
         known = min(p.sequences, p.first_sequences + index * p.streams // p.reuse)
@@ -354,7 +357,7 @@ class _Stream:
 
 
 def _kind_of(number: int, parameters: TrainingParameters) -> str | None:
-    """What a sequence shows, see `random_scene`."""
+    """Kind of scene of a sequence, see `random_scene`; None for a random kind."""
     p = parameters
     rules = (("disc", p.disc_every), ("lamps", p.lamps_every), ("textures", p.textures_every))
     for kind, every in rules:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evio_ros.training.augmentation import overlaid, varied
+from evio_ros.training.augmentation import augmented, overlaid
 from evio_ros.training.sequences import Sequence
 
 ROWS, COLUMNS, BINS = 40, 60, 3
@@ -28,7 +28,7 @@ def blocks(seed, number=2):
 def test_boxes_go_where_the_events_go(seed):
     original = blocks(seed)
     before = [found.copy() for found in original.boxes]
-    made = varied(original, np.random.default_rng(seed))
+    made = augmented(original, np.random.default_rng(seed))
     for window, found in zip(made.inputs, made.boxes, strict=True):
         for kind, x0, y0, x1, y1 in found.astype(int).tolist():
             inside = window[:, y0:y1, x0:x1]
@@ -41,7 +41,7 @@ def test_boxes_go_where_the_events_go(seed):
 def test_what_is_hardly_seen_is_not_labelled():
     lost = 0
     for seed in range(60):
-        made = varied(blocks(seed), np.random.default_rng(seed))
+        made = augmented(blocks(seed), np.random.default_rng(seed))
         for window, found in zip(made.inputs, made.boxes, strict=True):
             for kind in (0, 1):
                 mask = (window == kind + 1).any(axis=0)

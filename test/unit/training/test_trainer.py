@@ -49,7 +49,7 @@ def test_what_is_always_the_same_is_learned(tmp_path, monkeypatch):
     inputs[:, :, 16:40, 8:32] = 5
     same = Sequence(inputs, (np.array([[1.0, 8, 16, 32, 40]]),) * 2, "block")
     monkeypatch.setattr(trainer_module, "kept_sequence", lambda *_: same)
-    monkeypatch.setattr(trainer_module, "varied", lambda sequence, _: sequence)
+    monkeypatch.setattr(trainer_module, "augmented", lambda sequence, _: sequence)
     losses = losses_of(tmp_path, steps=30, length=2, learning_rate=3e-3, overlaid=0.0)
     assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])
 
