@@ -1,4 +1,4 @@
-"""Dense optical flow between two pictures of events, by OpenCV."""
+"""Dense optical flow between two event pictures, by OpenCV."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _FARNEBACK = {
     "flags": 0,
 }
 _LEAST_SIDE_PX = 16
-"""The least that both methods take."""
+"""Minimum side for both methods."""
 
 
 def open_cv() -> ModuleType:
-    """OpenCV, which is loaded only where flow is asked for.
+    """The OpenCV module, imported only when flow is computed.
 
     Raises:
-        EvioError: where it is not installed.
+        EvioError: if it is not installed.
     """
     try:
         import cv2
@@ -40,19 +40,19 @@ def open_cv() -> ModuleType:
 def dense_flow(
     before: NDArray[np.uint8], after: NDArray[np.uint8], method: str
 ) -> NDArray[np.float32]:
-    """Displacement of every pixel of a picture in a later one.
+    """Displacement of every pixel from one picture to a later one.
 
     Args:
-        before, after: (height, width) of the same shape, 16 pixels a side at least.
+        before, after: (height, width), of the same shape, with sides of at least 16 pixels.
         method: "farneback" (Two-Frame Motion Estimation Based on Polynomial Expansion, SCIA 2003)
             or "dis" (Fast Optical Flow using Dense Inverse Search, ECCV 2016), which takes two
             thirds of the time.
 
     Returns:
-        (height, width, 2), shift in x and y in pixels.
+        float32 (height, width, 2), shift in x and y in pixels.
 
     Raises:
-        EvioError: where OpenCV is not installed, the method is not known or the pictures differ in
+        EvioError: if OpenCV is not installed, the method is unknown, or the pictures differ in
             shape or are too small.
     """
     cv2 = open_cv()

@@ -1,7 +1,7 @@
-"""Motion of the image from window to window: of each rotor's region, and of all the rest.
+"""Motion of the image from window to window: of each rotor's region, and of the background.
 
-The rest of the image moves as the camera turns, in reverse; a rotor's own motion is what its region
-does beyond that. Only the regions are worked on at full resolution.
+The background moves opposite to the camera; a rotor's own motion is that of its region minus that
+of the background. Only the regions are processed at full resolution.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = ["ImageMotion", "ImageMotionEstimator", "MotionParameters", "Region", 
 
 _MARGIN = 1.25
 _MARGIN_PX = 5.0
-"""A region reaches so far beyond the rim: the rim shows most of its motion."""
+"""Extent of a region beyond the rim, relative and in pixels: the rim shows most of its motion."""
 _FASTEST_PX_S = 400.0
-"""Pictures are cut so wide that a region may have come from this far."""
+"""Maximum speed of a region: pictures are cropped accordingly."""
 _BACKGROUND_MARGIN = 1.5
-"""Of the rest of the image, what is closer to a hub is left out, in semi-axes."""
+"""The background excludes all pixels closer to a hub than this, in semi-axes."""
 _BACKGROUND_SMOOTHING_CELLS = 1.5
 _LEAST_SIDE = 16
 
@@ -79,12 +79,12 @@ class MotionParameters(Parameters):
 
 
 class Region(NamedTuple):
-    """Where a rotor is at the end of a window.
+    """Position of a rotor at the end of a window.
 
     Attributes:
         id: its number.
         ellipse: its disc.
-        velocity: how its hub moves, px/s, as far as that is known.
+        velocity: approximate velocity of its hub, px/s.
     """
 
     id: int
@@ -97,10 +97,10 @@ class ImageMotion:
     """Motion of the image over one window.
 
     Attributes:
-        start_us, end_us: the window, sensor time; velocities are those at its middle.
-        background: of all but the regions; `UNKNOWN` where nothing else makes events.
-        regions: of each region by its number, in the image; less the background it is its own.
-        overlap: how many motions that follow one another share events.
+        start_us, end_us: the window in sensor time; velocities refer to its middle.
+        background: motion of everything but the regions; `UNKNOWN` if nothing there causes events.
+        regions: motion of each region in the image by its number, including that of the background.
+        overlap: number of consecutive motions that share events.
     """
 
     start_us: int
@@ -111,16 +111,16 @@ class ImageMotion:
 
     @property
     def middle_us(self) -> int:
-        """Sensor time for which the velocities hold."""
+        """Sensor time in µs that the velocities refer to."""
         return (self.start_us + self.end_us) // 2
 
     def independent_covariance(self, number: int) -> NDArray[np.float64]:
-        """(2, 2) of a region's velocity, by which all motions may be taken for independent."""
+        """Covariance (2, 2) of a region's velocity, inflated by the overlap of windows."""
         return self.overlap * np.array(self.regions[number].covariance, np.float64)
 
 
 class _Picture(NamedTuple):
-    """Events of a window: of each pixel and of each cell, counted up to 255."""
+    """Event counts of a window by pixel and by cell, saturating at 255."""
 
     start_us: int
     pixels: NDArray[np.uint8]
@@ -128,11 +128,11 @@ class _Picture(NamedTuple):
 
 
 class ImageMotionEstimator:
-    """Takes windows of events in turn and gives the motion from an earlier one to the latest.
+    """Estimates the motion from an earlier window of events to the latest one.
 
     Args:
         size: geometry of the sensor.
-        parameters: how; its method must not be "none".
+        parameters: how it is measured; `method` must not be "none".
     """
 
     def __init__(self, size: SensorSize, parameters: MotionParameters) -> None:
@@ -141,18 +141,18 @@ class ImageMotionEstimator:
         self._pictures: deque[_Picture] = deque(maxlen=parameters.baseline + 1)
 
     def process(self, window: EventWindow, regions: Sequence[Region]) -> ImageMotion | None:
-        """Take in the next window.
+        """Process the next window.
 
         Args:
             window: `frame_us` of events.
-            regions: the rotors at its end.
+            regions: the rotors at the end of the window.
 
         Returns:
-            The motion; None until there are windows enough, and after a gap.
+            The motion; None until there are enough windows, and after a gap.
 
         Raises:
-            EventError: where the window is of another sensor or length.
-            EvioError: where OpenCV is not installed.
+            EventError: if the window is of another sensor geometry or length.
+            EvioError: if OpenCV is not installed.
         """
         window.check(self.size, self.parameters.frame_us)
         pictures = self._pictures
@@ -169,7 +169,7 @@ class ImageMotionEstimator:
         )
 
     def reset(self) -> None:
-        """Forget everything, as if newly made."""
+        """Reset to the initial state."""
         self._pictures.clear()
 
     def _picture(self, window: EventWindow) -> _Picture:
@@ -203,7 +203,7 @@ class ImageMotionEstimator:
     def _background(
         self, before: _Picture, after: _Picture, regions: Sequence[Region]
     ) -> Translation:
-        """Motion of the cells that no rotor is near."""
+        """Motion of the cells away from all rotors."""
         side = self.parameters.background_cell_px
         if min(before.cells.shape) < _LEAST_SIDE:
             return UNKNOWN
@@ -215,7 +215,7 @@ class ImageMotionEstimator:
             outside = disc.disc_coordinates(columns, rows)[0] > 1.0
             part = mask[y0 : y1 + 1, x0 : x1 + 1]
             part &= outside[: part.shape[0], : part.shape[1]]
-        # What turns must not be smeared into what is around it.
+        # Rotors must not be smeared into their surroundings.
         first, second = (np.where(mask, one.cells, 0).astype(np.uint8) for one in (before, after))
         seconds = 1e-6 * (after.start_us - before.start_us)
         smoothing, method = _BACKGROUND_SMOOTHING_CELLS, self.parameters.method
@@ -223,7 +223,7 @@ class ImageMotionEstimator:
 
 
 def warm_up(parameters: MotionParameters) -> None:
-    """Have all that measuring motion needs compiled, before the first events come."""
+    """Compile all that measuring motion needs, before the first events arrive."""
     size = SensorSize(128, 128)
     x, y = (side.ravel().astype(np.uint16) for side in np.mgrid[30:60:2, 30:60:2])
     t = np.zeros(len(x), np.int64)

@@ -1,12 +1,12 @@
-"""How a region of the image moves as a whole, from the dense flow of its events.
+"""Translation of a region of the image, from the dense flow of its events.
 
-A rotor's blades move, but over a window of several blade passes they smear to the picture of its
-disc, of which only the rim and what is fixed to it show how the hub moves. Inside, the sensor's
-fixed pattern (pixels differ in threshold) stands still and pulls dense flow to zero. So flow counts
-along the gradient of the smoothed picture and in proportion to its square, as in Lucas and Kanade
-(IJCAI 1981): the velocity v minimises the sum over pixels of rho(g . (v - f)) with flow f, gradient
-g and Huber's rho. What turns about the hub has flow across the radius, of which the two sides of
-the disc cancel; what is left of it is an outlier.
+A rotor's blades move, but over a window of several blade passes they smear into a picture of its
+disc, in which only the rim and what is fixed to it show the motion of the hub. Inside, the sensor's
+fixed pattern (pixels differ in threshold) stands still and pulls dense flow to zero. So flow is
+used along the gradient of the smoothed picture, weighted by the square of the gradient, as in Lucas
+and Kanade (IJCAI 1981): the velocity v minimises the sum over pixels of rho(g . (v - f)) with flow
+f, gradient g and Huber's rho. The flow of what turns about the hub is perpendicular to the radius
+and cancels between opposite sides of the disc; the rest of it is an outlier.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ __all__ = ["UNKNOWN", "Translation", "translation_between"]
 
 _ROUNDS = 5
 _HUBER = 1.5
-"""Residuals beyond so many standard deviations count in proportion to their size only."""
+"""Residuals beyond this many standard deviations contribute linearly (Huber)."""
 _MEDIAN_TO_STD = 1.4826
 _SHARE_OF_BRIGHT = 0.05
-"""Pixels with this share of a bright one's events are as bright: that hides most of the sensor's
-fixed pattern. Fitted to simulated recordings."""
+"""Counts saturate at this share of a bright pixel's: that hides most of the sensor's fixed pattern.
+Fitted to simulated recordings."""
 _LEAST_ACTIVE = 25
-"""Fewer pixels with events tell nothing."""
+"""Minimum number of pixels with events."""
 _LEAST_DETERMINANT = 1e-3
-"""Determinant of the gradients' second moments over their trace squared, 0.25 where they point
-everywhere, below which they say nothing of one direction."""
+"""Minimum determinant of the gradients' second moments over their squared trace: 0.25 if they point
+in all directions; below, one direction is not determined."""
 _LEAST_GRADIENT = 1.0
-"""A steeper one than that of the noise, in grey levels a pixel."""
+"""Minimum gradient, above that of noise, in grey levels per pixel."""
 _PATTERN_PX = 0.35
-"""Standard deviation of the shift on top of what residuals tell, from what is left of the sensor's
-fixed pattern. Fitted to simulated recordings."""
+"""Standard deviation of the shift in addition to that from the residuals, due to the remaining
+fixed pattern of the sensor. Fitted to simulated recordings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """Motion of a region.
+    """Translational motion of a region.
 
     Attributes:
-        velocity: mean in x and y, px/s.
-        covariance: ((xx, xy), (xy, yy)) of the velocity, (px/s)^2; infinite variances where it is
+        velocity: mean velocity in x and y, px/s.
+        covariance: ((xx, xy), (xy, yy)) of the velocity, (px/s)^2; variances are infinite if it is
             unknown.
         speed: mean magnitude of the flow, px/s.
-        pixels: pixels with events that took part; 0 where the motion is unknown.
+        pixels: number of pixels with events; 0 if the motion is unknown.
     """
 
     velocity: tuple[float, float]
@@ -74,19 +74,19 @@ def translation_between(
     """Motion of a region from one count of events to a later one.
 
     Args:
-        before, after: (height, width) events of each pixel.
-        mask: (height, width) the pixels of the region.
-        smoothing_px: standard deviation of the smoothing.
-        seconds: time between the two.
+        before, after: (height, width) number of events of each pixel.
+        mask: (height, width) pixels of the region.
+        smoothing_px: standard deviation of the smoothing, in pixels of these arrays.
+        seconds: time between the two counts.
         method: see `dense_flow`.
-        scale: side of such a pixel in pixels of the sensor.
+        scale: side of a pixel of these arrays in pixels of the sensor.
 
     Returns:
-        In pixels of the sensor; `UNKNOWN` where there are too few events, or nothing that stands
-        out in two directions.
+        The motion in pixels of the sensor; `UNKNOWN` if there are too few events, or no structure
+        in two directions.
 
     Raises:
-        EvioError: as `dense_flow` does.
+        EvioError: see `dense_flow`.
     """
     active = int(np.count_nonzero(before[mask]))
     if min(active, int(np.count_nonzero(after[mask]))) < _LEAST_ACTIVE:
@@ -100,7 +100,7 @@ def translation_between(
     if not math.isfinite(xx):
         return UNKNOWN
     factor = scale / seconds
-    # Neighbours within the smoothing are no independent witnesses.
+    # Pixels within the smoothing length are not independent.
     alike, pattern = 4 * math.pi * smoothing_px**2 * factor**2, (_PATTERN_PX * factor) ** 2
     covariance = (alike * xx + pattern, alike * xy), (alike * xy, alike * yy + pattern)
     sizes = np.hypot(flow[steep][:, 0], flow[steep][:, 1])
@@ -110,7 +110,7 @@ def translation_between(
 def _smoothed(
     counts: NDArray[np.uint8], mask: NDArray[np.bool_], smoothing_px: float
 ) -> NDArray[np.uint8]:
-    """Which pixels are active, smoothed, as grey levels."""
+    """Saturated counts, smoothed, as grey levels."""
     seen = counts[mask & (counts > 0)]
     full = max(_SHARE_OF_BRIGHT * float(np.percentile(seen, 90)), 1.0)
     grey = np.minimum(counts * np.float32(255.0 / full), 255.0, dtype=np.float32)
@@ -123,8 +123,8 @@ def _solve(gradient, flow):
     """Shift that fits flow (n, 2) along gradients (n, 2), by iteratively reweighted least squares.
 
     Returns:
-        Shift x and y in pixels; covariance xx, xy and yy, of independent pixels, the first infinite
-        where only one direction is known.
+        Shift x and y in pixels; covariance xx, xy and yy for independent pixels, infinite variances
+        if one direction is not determined.
     """
     n = len(gradient)
     residual, weight = np.empty(n), np.ones(n)

@@ -1,4 +1,4 @@
-"""Activity: a count of events that fades with time, made for the eye (a leaky integrator)."""
+"""Activity: an exponentially decaying count of events for display (a leaky integrator)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numba import njit
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.parameters import parameter
 from evio_ros.representations.base import (
-    LastingWindow,
+    PersistentRepresentation,
     RepresentationParameters,
     TensorArray,
     check_output,
@@ -21,27 +21,27 @@ from evio_ros.representations.decay import DecayTable, decayed
 __all__ = ["NEGLIGIBLE", "Activity", "ActivityParameters"]
 
 NEGLIGIBLE = 1e-20
-"""What has faded to less is taken as 0 at the next window: far smaller numbers slow a processor."""
+"""Sums below this are set to 0 at the next window: denormal numbers slow the processor down."""
 
 
 @dataclass(frozen=True)
 class ActivityParameters(RepresentationParameters):
-    """How fast activity fades."""
+    """How fast activity decays."""
 
     tau_us: int = parameter(
         30_000, unit="us", minimum=1, maximum=100_000_000, doc="Time constant of the decay."
     )
 
 
-class Activity(LastingWindow):
+class Activity(PersistentRepresentation):
     """Sum of exp(-(t_end - t) / tau) over all events so far, by polarity and pixel.
 
     Tensor: float32 (2, rows, columns), events, OFF first; t_end is the window's end. Every event is
-    added as it is pushed, with the weight that it will have at the window's end; `read` copies.
+    added when it is pushed, with the weight that it will have at the window's end; `read` copies.
 
     Args:
         size: geometry of the sensor.
-        parameters: how fast it fades.
+        parameters: how fast it decays.
     """
 
     dtype = np.dtype(np.float32)
@@ -54,7 +54,7 @@ class Activity(LastingWindow):
         self._sums = np.zeros(self.shape, np.float32)
 
     def begin(self, start_us: int, length_us: int) -> None:
-        """See `Representation.begin`; no window may start before the end of the one ahead."""
+        """See `Representation.begin`; no window may start before the end of the last one."""
         ahead_us = self._seen_until_us
         super().begin(start_us, length_us)
         faded = math.exp(-(self._window.end_us - ahead_us) / self.parameters.tau_us)

@@ -1,4 +1,4 @@
-"""The interface of all representations, and the window of events that a tensor is made from."""
+"""The interface of all representations, and their base classes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from evio_ros.errors import ParameterError
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.parameters import Parameters, parameter
-from evio_ros.representations.open_window import NEVER_US, HeldEvents, OpenWindow
+from evio_ros.representations.open_window import NEVER_US, EventBuffer, OpenWindow
 
 __all__ = [
-    "HeldWindow",
-    "LastingWindow",
+    "BufferedRepresentation",
+    "PersistentRepresentation",
     "Representation",
     "RepresentationParameters",
     "TensorArray",
-    "Windowed",
+    "WindowedRepresentation",
     "check_output",
     "represent",
 ]
@@ -29,7 +29,7 @@ TensorArray = NDArray[Any]
 
 @dataclass(frozen=True)
 class RepresentationParameters(Parameters):
-    """What the parameters of all kinds share."""
+    """Parameters that all kinds of representation share."""
 
     device: str = parameter(
         "numba",
@@ -41,12 +41,12 @@ class RepresentationParameters(Parameters):
 
 @runtime_checkable
 class Representation(Protocol):
-    """Events of one window in, one dense tensor out.
+    """Turns the events of one window into one dense tensor.
 
-    `begin` opens a window, `push` adds the events as they come, `read` writes the tensor of what
+    `begin` opens a window, `push` adds events as they arrive, and `read` writes the tensor of what
     has been pushed; reading changes nothing and may be repeated. The same events pushed in other
-    portions give the same tensor. A window without events gives a tensor of zeros (kinds that
-    remember earlier windows: of what is left of those).
+    portions give the same tensor. A window without events gives a tensor of zeros, or, for kinds
+    that remember earlier windows, of what remains of those.
     """
 
     @property
@@ -56,7 +56,7 @@ class Representation(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of the tensor's axes; the last two are rows and columns."""
+        """Shape of the tensor; the last two axes are rows and columns."""
         ...
 
     @property
@@ -66,17 +66,17 @@ class Representation(Protocol):
 
     @property
     def event_count(self) -> int:
-        """Events pushed since `begin`."""
+        """Number of events pushed since `begin`."""
         ...
 
     def bin_edges_us(self) -> NDArray[np.int64]:
-        """Edges (bilinear kinds: centres) of the time bins of the tensor that `read` gives now.
+        """Edges (bilinear kinds: centres) of the time bins of the current tensor.
 
         Returns:
             int64, µs since the window's start; empty for kinds without time bins.
 
         Raises:
-            EventError: where no window is open and the kind has time bins.
+            EventError: if no window is open and the kind has time bins.
         """
         ...
 
@@ -84,18 +84,19 @@ class Representation(Protocol):
         """Open the window [start_us, start_us + length_us) of sensor time.
 
         Raises:
-            EventError: where the window is empty, or, for kinds that remember earlier windows,
-                starts before the end of the one ahead.
+            EventError: if the window is empty or, for kinds that remember earlier windows, starts
+                before the end of the last one.
         """
         ...
 
     def push(self, events: EventBatch) -> None:
-        """Add events of the window, none of them before those pushed already.
+        """Add events of the window; they must not be earlier than those already pushed.
 
-        Held by reference until the next `begin`; the columns must not change meanwhile.
+        Batches may be kept by reference until the next `begin`; their columns must not change
+        meanwhile.
 
         Raises:
-            EventError: where no window is open, the sensor is another, an event is outside the
+            EventError: if no window is open, the sensor geometry differs, an event is outside the
                 window or goes back in time, or a polarity is neither 0 nor 1.
         """
         ...
@@ -105,16 +106,16 @@ class Representation(Protocol):
 
         Raises:
             EventError: where no window is open.
-            ParameterError: where `out` does not fit.
+            ParameterError: if `out` does not fit.
         """
         ...
 
     def reset(self) -> None:
-        """Forget everything, as if newly made."""
+        """Reset to the initial state."""
         ...
 
 
-class Windowed:
+class WindowedRepresentation:
     """Base of all representations: a geometry and an open window."""
 
     def __init__(self, size: SensorSize) -> None:
@@ -127,7 +128,7 @@ class Windowed:
         return self._window.event_count
 
     def bin_edges_us(self) -> NDArray[np.int64]:
-        """See `Representation.bin_edges_us`; empty unless a kind has time bins."""
+        """See `Representation.bin_edges_us`; empty for kinds without time bins."""
         return np.empty(0, np.int64)
 
     def begin(self, start_us: int, length_us: int) -> None:
@@ -139,31 +140,31 @@ class Windowed:
         self._window.close()
 
 
-class HeldWindow(Windowed):
-    """Base of kinds whose bins depend on the last event: batches are held until then."""
+class BufferedRepresentation(WindowedRepresentation):
+    """Base of kinds whose bins depend on the last event: batches are buffered until `read`."""
 
     def __init__(self, size: SensorSize) -> None:
         super().__init__(size)
-        self._held = HeldEvents()
+        self._buffer = EventBuffer()
 
     def begin(self, start_us: int, length_us: int) -> None:
         """See `Representation.begin`."""
         super().begin(start_us, length_us)
-        self._held.clear()
+        self._buffer.clear()
 
     def push(self, events: EventBatch) -> None:
         """See `Representation.push`."""
         if self._window.admit(events):
-            self._held.append(events)
+            self._buffer.append(events)
 
     def reset(self) -> None:
         """See `Representation.reset`."""
         super().reset()
-        self._held.clear()
+        self._buffer.clear()
 
 
-class LastingWindow(Windowed):
-    """Base of kinds that remember earlier windows: time only goes forward."""
+class PersistentRepresentation(WindowedRepresentation):
+    """Base of kinds that remember earlier windows: time must not go back."""
 
     def __init__(self, size: SensorSize) -> None:
         super().__init__(size)
@@ -181,7 +182,7 @@ class LastingWindow(Windowed):
 
 
 def check_output(out: TensorArray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Refuse, with a ParameterError, an array into which a tensor cannot be written."""
+    """Raise a ParameterError if a tensor cannot be written into an array."""
     if out.shape != shape or out.dtype != dtype:
         raise ParameterError(f"out is {out.dtype} {out.shape}, not {dtype} {shape}")
     if not out.flags.c_contiguous or not out.flags.writeable:
@@ -189,7 +190,7 @@ def check_output(out: TensorArray, shape: tuple[int, ...], dtype: np.dtype[Any])
 
 
 def represent(representation: Representation, window: EventWindow) -> TensorArray:
-    """The tensor of one window in a new array; for loops, push and read into memory of your own."""
+    """The tensor of one window in a new array; in loops, push and read into memory of your own."""
     out = np.empty(representation.shape, representation.dtype)
     representation.begin(window.start_us, window.length_us)
     representation.push(window.events)

@@ -1,4 +1,4 @@
-"""Event frame: how many events of each polarity every pixel has seen in a window."""
+"""Event frame: the number of events of each polarity and pixel in a window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evio_ros.events import EventBatch, SensorSize
 from evio_ros.representations.base import (
     RepresentationParameters,
     TensorArray,
-    Windowed,
+    WindowedRepresentation,
     check_output,
 )
 
@@ -20,18 +20,18 @@ __all__ = ["EventFrame", "EventFrameParameters"]
 
 @dataclass(frozen=True)
 class EventFrameParameters(RepresentationParameters):
-    """How an event frame is made."""
+    """Parameters of an event frame."""
 
 
-class EventFrame(Windowed):
+class EventFrame(WindowedRepresentation):
     """Counts of events by polarity and pixel.
 
-    Tensor: int32 (2, rows, columns), events, OFF first. Counted as events are pushed, in
+    Tensor: int32 (2, rows, columns), events, OFF first. Events are counted when they are pushed, in
     bytes, which fit into the cache better; carries go to a second array.
 
     Args:
         size: geometry of the sensor.
-        parameters: how it is made.
+        parameters: the device that computes it.
     """
 
     dtype = np.dtype(np.int32)
@@ -78,7 +78,7 @@ class EventFrame(Windowed):
 
 @njit(cache=True, nogil=True)
 def _count(x, y, polarity, low, carried):
-    """Count in `low`, and 256 at a time in `carried`; True where that happened."""
+    """Count in `low`, and 256 at a time in `carried`; returns whether anything was carried."""
     counts, carries = low.reshape(-1), carried.reshape(-1)
     width = low.shape[2]
     plane = low.shape[1] * width

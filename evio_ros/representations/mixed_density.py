@@ -1,4 +1,4 @@
-"""Mixed-density event stack: sums of polarity over spans of time that halve from one to the next.
+"""Mixed-density event stack: sums of polarity over nested time spans that halve.
 
 Nam, Mostafavi, Yoon and Choi, "Stereo Depth from Events Cameras: Concentrate and Focus on the
 Future", CVPR 2022, section 3.1, with the sums and the division by time of RVT's preprocessing.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from evio_ros.events import SensorSize
 from evio_ros.parameters import parameter
 from evio_ros.representations.base import (
-    HeldWindow,
+    BufferedRepresentation,
     RepresentationParameters,
     TensorArray,
     check_output,
@@ -29,7 +29,7 @@ _LARGEST_SUM = 32767
 
 @dataclass(frozen=True)
 class MixedDensityParameters(RepresentationParameters):
-    """How a mixed-density stack is made."""
+    """Parameters of a mixed-density stack."""
 
     stacks: int = parameter(10, minimum=1, maximum=32, doc="Number of stacks.")
     anchor: str = parameter(
@@ -52,7 +52,7 @@ class MixedDensityParameters(RepresentationParameters):
     )
 
 
-class MixedDensity(HeldWindow):
+class MixedDensity(BufferedRepresentation):
     """Sums of polarity (ON +1, OFF -1) over the whole span, half of it, a quarter, and so on.
 
     Tensor: int16 (stacks, rows, columns), events; N stacks, u = (t - t_first) / max(t_last -
@@ -63,12 +63,12 @@ class MixedDensity(HeldWindow):
     - anchor "start": stack k holds the events with u < 2**-(N - 1 - k); stack N - 1 holds all,
       stack 0 the oldest.
 
-    Comparisons are exact; sums stay within +-cutoff. Batches are held and summed when the tensor is
-    read, from the shortest stack to the longest, so that each event is added once.
+    Comparisons are exact; sums saturate at +-cutoff. Batches are buffered and summed when the
+    tensor is read, from the shortest stack to the longest, so that each event is added once.
 
     Args:
         size: geometry of the sensor.
-        parameters: how it is made.
+        parameters: stacks, anchor, cutoff and span.
     """
 
     dtype = np.dtype(np.int16)
@@ -80,10 +80,10 @@ class MixedDensity(HeldWindow):
         self._sums = np.zeros(size.pixels, np.int16)
 
     def bin_edges_us(self) -> NDArray[np.int64]:
-        """int64 (stacks + 1,), µs since the window's start: the parts by which stacks differ.
+        """int64 (stacks + 1,), µs since the window's start: edges between the stacks.
 
         Anchor "end": stack k holds the events from edge k to the last edge. Anchor "start": stack k
-        holds the events from edge 0 to edge k + 1. The last part holds its end too.
+        holds the events from edge 0 to edge k + 1. The last part includes its end.
         """
         return np.array(self._edges_us(), np.int64) - self._window.start_us
 
@@ -91,16 +91,16 @@ class MixedDensity(HeldWindow):
         """See `Representation.read`."""
         check_output(out, self.shape, self.dtype)
         planes = out.reshape(self.parameters.stacks, -1)
-        # Sums of two bytes fit into the cache better; those of four are for pixels that never rest.
+        # Sums of two bytes fit into the cache better; four bytes are for extremely active pixels.
         if not self._fits(planes, self._sums):
             self._fits(planes, np.empty(self.size.pixels, np.int32))
 
     def _fits(self, planes: NDArray[np.int16], sums: NDArray[np.signedinteger]) -> bool:
-        """Write the stacks; False where a sum has come to its type's limit."""
+        """Write the stacks; returns False if a sum has reached its type's limit."""
         largest, cutoff = np.iinfo(sums.dtype).max, self.parameters.cutoff
         sums.fill(0)
         for k, start_us, end_us in self.parts_us():
-            for run in self._held.between(start_us, end_us):
+            for run in self._buffer.between(start_us, end_us):
                 columns = (run.x, run.y, run.polarity)
                 if _add_polarity(*columns, self.size.width, largest, sums):
                     return False
@@ -117,7 +117,7 @@ class MixedDensity(HeldWindow):
         return [origin_us] + [origin_us - (-span_us >> k) for k in reversed(stacks)]
 
     def parts_us(self) -> list[tuple[int, int, int]]:
-        """Stack, first microsecond and end of the events that it has beyond the one ahead of it.
+        """Stack, first microsecond and end of the events that it adds to the next shorter one.
 
         From the shortest stack to the longest.
         """
@@ -129,7 +129,7 @@ class MixedDensity(HeldWindow):
 
 @njit(cache=True, nogil=True)
 def _add_polarity(x, y, polarity, width, largest, sums):
-    """Add +1 for ON, -1 for OFF; True where a sum has come to +-largest."""
+    """Add +1 for ON and -1 for OFF; returns whether a sum has reached +-largest."""
     full = False
     for i in range(x.size):
         index = np.int64(y[i]) * width + x[i]

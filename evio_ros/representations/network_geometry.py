@@ -1,7 +1,7 @@
-"""From the sensor's pixels to a network's input and back: crop, halve, pad.
+"""Mapping the sensor's pixels to a network's input and back: crop, downsample, pad.
 
 The published preprocessing of RVT halves 1 megapixel by "nearest-exact" and pads with zeros at the
-bottom and on the right; the same mapping takes boxes there and back.
+bottom and on the right. Boxes are mapped in both directions.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ __all__ = ["NetworkGeometry"]
 
 @dataclass(frozen=True, slots=True)
 class NetworkGeometry:
-    """A rectangle of the sensor, thinned by a whole factor, in the upper left of a network's input.
+    """A rectangle of the sensor, downsampled by an integer, in the upper left of a network's input.
 
     Attributes:
         sensor: geometry of the sensor.
         region: the part of the sensor that the network sees.
-        downsample: one pixel in `downsample` is kept along each axis: input pixel d is pixel
-            floor((d + 0.5) * downsample) of the region ("nearest-exact"); nothing is summed.
-        network: geometry of the network's input; zeros fill what the region leaves.
+        downsample: step between the pixels kept along each axis: input pixel d is pixel floor((d +
+            0.5) * downsample) of the region ("nearest-exact"); nothing is summed.
+        network: geometry of the network's input; the rest is filled with zeros.
 
     Raises:
-        ParameterError: where the region leaves the sensor, `downsample` is below 1 or leaves no
+        ParameterError: if the region exceeds the sensor, `downsample` is below 1 or leaves no
             pixel, or the network's input is too small.
     """
 
@@ -69,12 +69,12 @@ class NetworkGeometry:
 
         Args:
             sensor: geometry of the sensor.
-            region: what the network sees; None for the whole sensor.
-            downsample: 1, or 2 as RVT takes 1 megapixel.
-            multiple: 64 suits every network of the RVT family; at least 1.
+            region: the part that the network sees; None for the whole sensor.
+            downsample: e.g. 2, as RVT uses for 1 megapixel.
+            multiple: at least 1; 64 suits every RVT network.
 
         Raises:
-            ParameterError: see the class; also where `multiple` is below 1.
+            ParameterError: see the class; also if `multiple` is below 1.
         """
         if multiple < 1:
             raise ParameterError(f"multiple: {multiple} is below the minimum 1")
@@ -94,15 +94,14 @@ class NetworkGeometry:
         return columns, (region.y1 - region.y0) // self.downsample
 
     def apply(self, tensor: TensorArray, out: TensorArray) -> None:
-        """Write the network's input for a tensor of the whole sensor.
+        """Map a tensor of the whole sensor to the network's input.
 
         Args:
             tensor: (..., sensor rows, sensor columns).
-            out: (..., network rows, network columns), of the same type; zeros are written into the
-                padding.
+            out: (..., network rows, network columns), of the same type; the padding is set to zero.
 
         Raises:
-            ParameterError: where a shape or type does not fit.
+            ParameterError: if a shape or type does not fit.
         """
         rows_columns = (self.sensor.height, self.sensor.width)
         if tensor.shape[-2:] != rows_columns:
@@ -117,21 +116,21 @@ class NetworkGeometry:
         out[..., :rows, columns:] = 0
 
     def boxes_to_network(self, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Take boxes from the sensor to the network's input.
+        """Map boxes from the sensor to the network's input.
 
         Args:
-            boxes: (n, 4), x0, y0, x1, y1 in pixels, pixel i from i to i + 1; not cut at any border.
+            boxes: (n, 4), x0, y0, x1, y1 in pixels, pixel i from i to i + 1; they are not clipped.
 
         Returns:
             float64 (n, 4), in pixels of the network's input.
 
         Raises:
-            ParameterError: where the shape is another.
+            ParameterError: if the shape is wrong.
         """
         return (_checked(boxes) - self._corner) / self.downsample
 
     def boxes_to_sensor(self, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Take boxes from the network's input to the sensor, the inverse of `boxes_to_network`."""
+        """Map boxes from the network's input to the sensor, the inverse of `boxes_to_network`."""
         return _checked(boxes) * self.downsample + self._corner
 
     @property

@@ -1,4 +1,4 @@
-"""Drawing objects into a picture: boxes, and tracks with number, class and score."""
+"""Drawing detected objects: boxes, and tracks with class, number and score."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ _TEXT_PX = 12
 def draw_objects(objects: Iterable[TrackedObject], picture: Picture) -> None:
     """Draw every object into `picture`, uint8 (rows, columns, 3).
 
-    A box of no track is gray. A track has a colour of its number; where it is predicted, not seen,
-    only its corners are drawn. What no object in a picture can be, NaN or far away, is not drawn.
+    A box without a track is grey. A track has a colour that depends on its number; if it is
+    predicted, not seen, only the corners of its box are drawn. Boxes with NaN or far outside are
+    skipped.
 
     Raises:
-        EvioError: where OpenCV is not installed.
+        EvioError: if OpenCV is not installed.
     """
     for one in objects:
         if all(abs(value) <= _FARTHEST_PX for value in one.corners):

@@ -1,4 +1,4 @@
-"""The window of events that is being filled: what it may hold, and what it has held."""
+"""The open window of a representation: checks of its events, and a buffer for them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from evio_ros.errors import EventError
 from evio_ros.events import EventBatch, SensorSize
 
-__all__ = ["NEVER_US", "HeldEvents", "OpenWindow"]
+__all__ = ["NEVER_US", "EventBuffer", "OpenWindow"]
 
 NEVER_US = -(1 << 62)
-"""Before all sensor time."""
+"""A time before any sensor time."""
 
 
 class OpenWindow:
-    """Admits the events of one window and refuses all others.
+    """Checks and counts the events of one window, and rejects all others.
 
     Attributes:
         size: geometry of the sensor.
-        event_count: events admitted.
-        first_us: sensor time of the first admitted event; without one, the window's start.
-        last_us: sensor time of the last admitted event; without one, the window's start.
+        event_count: number of admitted events.
+        first_us: sensor time of the first admitted event, or the window's start without any.
+        last_us: sensor time of the last admitted event, or the window's start without any.
     """
 
     __slots__ = ("_length_us", "_start_us", "event_count", "first_us", "last_us", "size")
@@ -32,7 +32,7 @@ class OpenWindow:
         self.close()
 
     def close(self) -> None:
-        """Admit nothing until the next `begin`."""
+        """Reject all events until the next `begin`."""
         self._start_us = self._length_us = 0
         self.event_count = self.first_us = self.last_us = 0
 
@@ -40,7 +40,7 @@ class OpenWindow:
         """Open [start_us, start_us + length_us).
 
         Raises:
-            EventError: where that is empty or starts before `not_before_us`.
+            EventError: if that is empty or starts before `not_before_us`.
         """
         if length_us < 1:
             raise EventError(f"a window of {length_us} us is empty; the least is 1 us")
@@ -54,32 +54,32 @@ class OpenWindow:
         self.first_us = self.last_us = start_us
 
     def check_open(self) -> None:
-        """EventError where no window is open."""
+        """Raise an EventError if no window is open."""
         if not self._length_us:
             raise EventError("no window has begun")
 
     @property
     def start_us(self) -> int:
-        """First microsecond of the window; EventError where none is open."""
+        """First microsecond of the window; raises EventError if none is open."""
         self.check_open()
         return self._start_us
 
     @property
     def length_us(self) -> int:
-        """Length of the window; EventError where none is open."""
+        """Length of the window in µs; raises EventError if none is open."""
         self.check_open()
         return self._length_us
 
     @property
     def end_us(self) -> int:
-        """First microsecond after the window; EventError where none is open."""
+        """First microsecond after the window; raises EventError if none is open."""
         return self.start_us + self._length_us
 
     def admit(self, events: EventBatch) -> bool:
-        """Check and count events; False where there are none.
+        """Check and count events; returns False if there are none.
 
         Raises:
-            EventError: where no window is open, the sensor is another, an event is outside the
+            EventError: if no window is open, the sensor geometry differs, an event is outside the
                 window or goes back in time, or a polarity is neither 0 nor 1.
         """
         end_us = self.end_us
@@ -107,15 +107,15 @@ class OpenWindow:
 
 
 def _check_polarity(events: EventBatch) -> None:
-    """A column of bytes viewed as bool may hold more than 0 and 1, and would index past a plane."""
+    """Reject polarities (bytes viewed as bool) above 1, which would index past a plane."""
     polarity = events.polarity.view(np.uint8)
     if int(polarity.max()) > 1:
         index = int((polarity > 1).argmax())
         raise EventError(f"polarity of event {index} is {polarity[index]}, not 0 or 1")
 
 
-class HeldEvents:
-    """The batches of a window, kept by reference."""
+class EventBuffer:
+    """Buffer of the batches of a window, kept by reference."""
 
     __slots__ = ("_batches",)
 
@@ -123,11 +123,11 @@ class HeldEvents:
         self._batches: list[EventBatch] = []
 
     def clear(self) -> None:
-        """Let go of all batches."""
+        """Release all batches."""
         self._batches.clear()
 
     def append(self, events: EventBatch) -> None:
-        """Keep a batch that is not empty and follows those before it."""
+        """Add a non-empty batch that follows the last one."""
         self._batches.append(events)
 
     def between(self, start_us: int, end_us: int) -> Iterator[EventBatch]:

@@ -1,8 +1,8 @@
-"""Tensors as pictures for the eye.
+"""Rendering tensors as pictures.
 
-ON and OFF events are shown as light that is added to a dark ground: ON orange, OFF blue, which all
-eyes tell apart, and both together white. Time surfaces are shown in inferno, a colour map of even
-perceptual steps.
+ON and OFF events are shown as light added to a dark background: ON orange and OFF blue, which are
+distinguishable with any colour vision, and both together white. Time surfaces are shown in inferno,
+a perceptually uniform colour map.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _ON = (255, 150, 40)
 _OFF = (40, 130, 255)
 _BRIGHTEST_EVENTS = 15
 _FAINT_EVENTS = 0.125
-"""Up to here brightness grows in proportion, from here with the logarithm."""
+"""Brightness grows linearly up to here and logarithmically beyond."""
 _STEPS_PER_EVENT = 16
 _LEVEL_BITS = 6
 
 
 def opencv(task: str) -> Any:
-    """The module of OpenCV, loaded when it is first needed.
+    """The OpenCV module, imported when it is first needed.
 
     Raises:
-        EvioError: where it is not installed; tells that the task needs it.
+        EvioError: if it is not installed; the message names the task that needs it.
     """
     try:
         import cv2
@@ -58,10 +58,10 @@ def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:
         kind: one of `LOOKS`: "event_frame" and "activity" show how many events there were, on a
             logarithmic scale that ends at 15; "time_surface" how recent the last one is.
         tensor: (2, rows, columns), OFF first, as the representation of that kind gives it.
-        out: uint8 (rows, columns, 3), RGB; is written.
+        out: uint8 (rows, columns, 3), RGB; overwritten.
 
     Raises:
-        ParameterError: where there is no such look, or an array does not fit.
+        ParameterError: if there is no such look, or an array does not fit.
     """
     if kind not in LOOKS:
         raise _no_such(kind)
@@ -82,15 +82,15 @@ def _draw_recency(tensor: TensorArray, out: Picture) -> None:
 
 
 def representation_of(look: str, size: SensorSize, tau_us: int) -> Representation:
-    """What a look is drawn from: a representation with a tensor of (2, rows, columns).
+    """The representation that a look is drawn from, with a tensor of (2, rows, columns).
 
     Args:
         look: one of `LOOKS`.
         size: geometry of the sensor.
-        tau_us: time constant of "activity" and "time_surface".
+        tau_us: time constant of "activity" and "time_surface" in µs.
 
     Raises:
-        ParameterError: where there is no such look, or the time constant is out of range.
+        ParameterError: if there is no such look, or the time constant is out of range.
     """
     if look == "activity":
         return Activity(size, ActivityParameters(tau_us=tau_us))
@@ -98,7 +98,7 @@ def representation_of(look: str, size: SensorSize, tau_us: int) -> Representatio
         return TimeSurface(size, TimeSurfaceParameters(tau_us=tau_us))
     if look not in LOOKS:
         raise _no_such(look)
-    # An event frame in bytes: more events than this are no brighter.
+    # An event frame in bytes: more events than this are not shown brighter.
     frame = StackedHistogramParameters(bins=1, cutoff=_BRIGHTEST_EVENTS, span="window")
     return StackedHistogram(size, frame)
 
@@ -116,7 +116,7 @@ LOOKS: dict[str, Callable[[TensorArray, Picture], None]] = {
 
 @functools.cache
 def _levels() -> NDArray[np.uint8]:
-    """Level of brightness, 0 to 63, of a number of sixteenths of events."""
+    """Brightness level, 0 to 63, by number of events in sixteenths."""
     events = np.arange(_BRIGHTEST_EVENTS * _STEPS_PER_EVENT + 1) / _STEPS_PER_EVENT
     brightness = np.log1p(events / _FAINT_EVENTS) / np.log1p(_BRIGHTEST_EVENTS / _FAINT_EVENTS)
     return np.rint(brightness * ((1 << _LEVEL_BITS) - 1)).astype(np.uint8)
@@ -124,7 +124,7 @@ def _levels() -> NDArray[np.uint8]:
 
 @functools.cache
 def _palette() -> Picture:
-    """Colors: (64 levels of OFF * 64 levels of ON, 3)."""
+    """Colours, (64 levels of OFF * 64 levels of ON, 3)."""
     brightness = np.linspace(0.0, 1.0, 1 << _LEVEL_BITS)
     ground = np.array(_GROUND, np.float64)
     off = brightness[:, None, None] * (_OFF - ground)
@@ -134,7 +134,7 @@ def _palette() -> Picture:
 
 @functools.cache
 def _inferno() -> Picture:
-    """The colour map: (256, 3)."""
+    """The colour map, (256, 3)."""
     import matplotlib
 
     colors = matplotlib.colormaps["inferno"](np.arange(256), bytes=True)

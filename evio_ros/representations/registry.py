@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from evio_ros.errors import ParameterError
 from evio_ros.events import SensorSize
-from evio_ros.representations import torch_members as by_torch
+from evio_ros.representations import torch_representations as by_torch
 from evio_ros.representations.activity import Activity, ActivityParameters
 from evio_ros.representations.base import Representation, RepresentationParameters
 from evio_ros.representations.event_frame import EventFrame, EventFrameParameters
@@ -19,7 +19,7 @@ __all__ = ["KINDS", "make"]
 
 
 class _Kind(NamedTuple):
-    """Parameters of a kind, and the classes that make it by compiled loops and by PyTorch."""
+    """Parameters of a kind, and its implementations by compiled loops and by PyTorch."""
 
     parameters: type[RepresentationParameters]
     by_numba: Any
@@ -41,18 +41,18 @@ KINDS = {
 def make(
     kind: str, size: SensorSize, parameters: RepresentationParameters | None = None
 ) -> Representation:
-    """Make a representation.
+    """Create a representation.
 
     Args:
         kind: a key of `KINDS`.
         size: geometry of the sensor.
-        parameters: an instance of the kind's parameters; None for the defaults. Its `device` says
-            whether compiled loops or PyTorch do the work.
+        parameters: an instance of the kind's parameters; None for the defaults. Its `device`
+            selects compiled loops or PyTorch.
 
     Raises:
-        ParameterError: where the kind does not exist, the parameters are another kind's, or the
+        ParameterError: if the kind does not exist, the parameters are those of another kind, or the
             device is missing.
-        EventError: where the sensor is too small.
+        EventError: if the sensor is too small.
     """
     if kind not in KINDS:
         raise ParameterError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")

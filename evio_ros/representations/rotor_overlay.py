@@ -1,6 +1,6 @@
-"""Drawing rotors into a picture: disc, blades, sense of rotation, number and speed.
+"""Drawing rotors: disc, blades, sense of rotation, number and speed.
 
-The dashboard's page draws the same over its events, in the same colours.
+The dashboard's page draws the same over its events, with the same colours.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ _Color = tuple[int, int, int]
 
 _OUTLINE: _Color = (16, 16, 22)
 _DOUBTFUL = 0.5
-"""Rotors of less confidence are drawn fainter."""
+"""Rotors with less confidence are drawn fainter."""
 _FAINT = 0.55
 _SUBPIXEL_BITS = 4
 _FARTHEST_PX = 1e6
 _UNIT_PX = 900.0
-"""Lines and letters are as told here in pictures of this width, and grow with it."""
+"""Width of a picture in which lines and letters have the sizes given here; they grow with the
+width."""
 _LEAST_LINE, _LEAST_LETTER = 0.6, 1.0
-"""So much of that they have at least."""
+"""Minimum scale of lines and of letters."""
 _RIM_POINTS = 72
 _DASH_POINTS = 2
 _HUB = 0.08
-"""Blades begin here, as a share of the radius; the following too."""
+"""Inner end of the blades, relative to the radius, like the following values."""
 _SENSE, _SENSE_RAD, _SENSE_POINTS = 1.08, 0.55, 12
 _TIP_RAD, _TIP_BACK_RAD, _TIP_OUTER, _TIP_INNER = 0.62, 0.12, 1.13, 1.03
 _LABEL = 1.14
@@ -47,19 +48,19 @@ _LINE_PX, _GAP_PX, _EDGE_PX = 15, 4, 3
 def draw_rotors(
     rotors: Iterable[RotorEstimate], picture: Picture, predicted: Container[int] = ()
 ) -> None:
-    """Draw every rotor into `picture`, uint8 (rows, columns, 3), in a colour of its number.
+    """Draw every rotor into `picture`, uint8 (rows, columns, 3), in a colour by its number.
 
-    The rim, a line for each blade (the thick one is the reference blade, at `angle_rad`), an arrow
-    outside the rim for the sense of rotation, and number and speed. What no rotor in a picture can
-    be, NaN or far away, is not drawn.
+    Draws the rim, a line for each blade (a thick one for the reference blade, at `angle_rad`), an
+    arrow outside the rim for the sense of rotation, and number and speed. Rotors with NaN or far
+    outside are skipped.
 
     Args:
-        rotors: what is drawn, the first ones with the best places for their labels.
-        picture: is written to, in RGB.
-        predicted: numbers of those that no measurement took part in; their rims are dashed.
+        rotors: the rotors; the first ones get the best places for their labels.
+        picture: RGB picture to draw into.
+        predicted: ids of rotors that are predicted, not measured; their rims are dashed.
 
     Raises:
-        EvioError: where OpenCV is not installed.
+        EvioError: if OpenCV is not installed.
     """
     pen = _Pen(picture)
     drawn = [rotor for rotor in rotors if _is_drawable(rotor)]
@@ -92,7 +93,7 @@ def _draw(rotor: RotorEstimate, pen: _Pen, is_dashed: bool) -> None:
 
 
 def _draw_sense(disc: Ellipse, angle: float, sense: float, pen: _Pen, color: _Color) -> None:
-    """An arrow from the reference blade on, outside the rim."""
+    """Draw an arrow that starts at the reference blade, outside the rim."""
     arc = angle + sense * np.linspace(0.0, _SENSE_RAD, _SENSE_POINTS + 1)
     pen.line(disc.image_point(_SENSE, arc), color, 2.0)
     tip, back = angle + sense * _TIP_RAD, angle + sense * (_TIP_RAD - _TIP_BACK_RAD)
@@ -109,25 +110,25 @@ def _color(rotor: RotorEstimate) -> _Color:
 
 @dataclass(slots=True)
 class _Pen:
-    """Draws with OpenCV, in lines and letters that suit the picture's size."""
+    """Draws with OpenCV, with lines and letters scaled to the picture's size."""
 
     picture: Picture
     places: list[tuple[float, float, float]] = field(default_factory=list)
-    """Left and right end and height of the labels up to now."""
+    """Left end, right end and height of each label drawn so far."""
 
     @property
     def _cv2(self) -> Any:
         return opencv("drawing rotors")
 
     def line(self, points: NDArray[np.float64], color: _Color, width: float) -> None:
-        """Draw through points (2, n)."""
+        """Draw a line through points (2, n)."""
         cv2, thickness = self._cv2, max(1, round(width * self._unit(_LEAST_LINE)))
         cv2.polylines(
             self.picture, [_fixed(points)], False, color, thickness, cv2.LINE_AA, _SUBPIXEL_BITS
         )
 
     def area(self, points: NDArray[np.float64], color: _Color) -> None:
-        """Fill what points (2, n) enclose."""
+        """Fill the polygon of points (2, n)."""
         cv2 = self._cv2
         cv2.fillPoly(self.picture, [_fixed(points)], color, cv2.LINE_AA, _SUBPIXEL_BITS)
 
@@ -140,7 +141,7 @@ class _Pen:
     def label(
         self, text: str, short: str, center: tuple[float, float], away: float, color: _Color
     ) -> None:
-        """Write above or below a place, where nothing is written yet; else the short text."""
+        """Write above or below a rotor where there is no label yet; else the short text."""
         cv2, unit = self._cv2, self._unit(_LEAST_LETTER)
         font, scale = cv2.FONT_HERSHEY_SIMPLEX, _LETTERS * unit
         above = max(center[1] - away - _GAP_PX * unit, _LINE_PX * unit)
@@ -171,5 +172,5 @@ class _Pen:
 
 
 def _fixed(points: ArrayLike) -> NDArray[np.int32]:
-    """Points (2, ...) as OpenCV has them: the two of each last, in fractions of a pixel."""
+    """Points (2, ...) in OpenCV's layout (..., 2), in fixed point."""
     return np.round(np.asarray(points).T * (1 << _SUBPIXEL_BITS)).astype(np.int32)

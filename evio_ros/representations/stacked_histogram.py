@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.parameters import parameter
 from evio_ros.representations.base import (
-    HeldWindow,
+    BufferedRepresentation,
     RepresentationParameters,
     TensorArray,
     check_output,
@@ -31,7 +31,7 @@ _LARGEST_NIBBLE = 15
 
 @dataclass(frozen=True)
 class StackedHistogramParameters(RepresentationParameters):
-    """How a stacked histogram is made; the defaults are those of RVT."""
+    """Parameters of a stacked histogram; the defaults are those of RVT."""
 
     bins: int = parameter(10, minimum=1, maximum=1000, doc="Time bins of each polarity.")
     cutoff: int = parameter(
@@ -50,25 +50,25 @@ class StackedHistogramParameters(RepresentationParameters):
     )
 
 
-class StackedHistogram(HeldWindow):
+class StackedHistogram(BufferedRepresentation):
     """Counts of events by polarity, time bin and pixel.
 
-    Tensor: uint8 (2 * bins, rows, columns), events. Channel = polarity * bins + bin, OFF first;
-    bin = min(floor((t - t_first) * bins / max(t_last - t_first, 1)), bins - 1) in exact arithmetic,
+    Tensor: uint8 (2 * bins, rows, columns), events. Channel = polarity * bins + bin, OFF first; bin
+    = min(floor((t - t_first) * bins / max(t_last - t_first, 1)), bins - 1) in exact arithmetic,
     with the first and last event of the window (span "events") or the window's start and length
-    (span "window"). An element stays at `cutoff`. With `downsample` 2, rows and columns are
-    floor(side / 2), and output pixel d is input pixel 2 d + 1 ("nearest-exact"): one in four is
-    kept, nothing is summed.
+    (span "window"). Counts saturate at `cutoff`. With `downsample` 2, rows and columns are
+    floor(side / 2), and output pixel d is input pixel 2 d + 1 ("nearest-exact"): one pixel in four
+    is kept, nothing is summed.
 
-    As the bins depend on the last event, batches are held and counted when the tensor is read.
-    Bins are runs of events, found by bisection, and each run touches one or two planes only.
+    As the bins depend on the last event, batches are buffered and counted when the tensor is read.
+    Bins are runs of events, found by bisection, and each run touches only one or two planes.
 
     Args:
         size: geometry of the sensor.
-        parameters: how it is made.
+        parameters: bins, cutoff, downsampling and span.
 
     Raises:
-        EventError: where `downsample` leaves no pixel.
+        EventError: if `downsample` leaves no pixel.
     """
 
     dtype = np.dtype(np.uint8)
@@ -85,7 +85,7 @@ class StackedHistogram(HeldWindow):
         self._pairs = np.zeros(self.output_size.pixels, np.uint8)
 
     def bin_edges_us(self) -> NDArray[np.int64]:
-        """int64 (bins + 1,), µs since the window's start; the last bin holds its end too."""
+        """int64 (bins + 1,), µs since the window's start; the last bin includes its end."""
         return self._edges_us() - self._window.start_us
 
     def read(self, out: TensorArray) -> None:
@@ -95,7 +95,7 @@ class StackedHistogram(HeldWindow):
         planes = out.reshape(2 * bins, -1)
         runs_us = self.runs_us()
         for b in range(bins):
-            runs = self._held.between(runs_us[b], runs_us[b + 1])
+            runs = self._buffer.between(runs_us[b], runs_us[b + 1])
             if self.parameters.downsample == 1 and self.parameters.cutoff <= _LARGEST_NIBBLE:
                 self._read_pairs(runs, planes[b], planes[bins + b])
             else:
@@ -104,7 +104,7 @@ class StackedHistogram(HeldWindow):
     def _read_pairs(
         self, runs: Iterator[EventBatch], off: NDArray[np.uint8], on: NDArray[np.uint8]
     ) -> None:
-        """Both counts of a pixel in one byte: what is at random fits into the cache."""
+        """Count both polarities of a pixel in one byte: random accesses then fit into the cache."""
         for run in runs:
             columns = (run.x, run.y, run.polarity)
             _count_pairs(*columns, self._pairs, self.size.width, self.parameters.cutoff)
@@ -112,7 +112,7 @@ class StackedHistogram(HeldWindow):
 
     def _read_planes(self, runs: Iterator[EventBatch], b: int, planes: NDArray[np.uint8]) -> None:
         bins, width = self.parameters.bins, self.output_size.width
-        # Cleared here, just before use, the two planes are in the cache when events come.
+        # Cleared just before use, the two planes are in the cache when events are counted.
         planes[b] = 0
         planes[bins + b] = 0
         on_offset = bins * planes.shape[1]
@@ -146,7 +146,7 @@ def _count_pairs(x, y, polarity, pairs, width, cutoff):
 
 @njit(cache=True, nogil=True)
 def _part(pairs, off, on):
-    """Write both halves to planes of their own, and clear them."""
+    """Write both halves of the bytes to their planes, and clear them."""
     for j in range(pairs.size):
         pair = pairs[j]
         pairs[j] = 0
@@ -164,7 +164,7 @@ def _count(x, y, polarity, planes, width, on_offset, cutoff):
 
 @njit(cache=True, nogil=True)
 def _count_odd_pixels(x, y, polarity, planes, width, on_offset, cutoff, kept):
-    # First the indices of kept events, without a branch that could be mispredicted, then counts.
+    # First collect the indices of kept events without branches, then count.
     for start in range(0, x.size, kept.size):
         number = np.int64(0)
         for i in range(start, min(start + kept.size, x.size)):

@@ -1,4 +1,4 @@
-"""Tensors of consecutive windows from a stream of events, however the stream was cut."""
+"""Tensors of consecutive windows from a stream of events, however it is split."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["TensorStream"]
 
 
 class TensorStream:
-    """Fills a representation window by window; windows begin at multiples of their length.
+    """Fills a representation window by window; windows start at multiples of their length.
 
-    The same events cut otherwise give the same tensors. The first window holds the events from
-    where the stream begins. Events are pushed as they come; nothing is joined or copied.
+    The same events split otherwise give the same tensors. The first window contains the events from
+    the start of the stream on. Events are pushed as they arrive; nothing is joined or copied.
 
     Args:
-        representation: is filled.
+        representation: the representation to fill.
         window_us: length of every window in µs, at least 1.
 
     Attributes:
-        late_events: number of events that were dropped because the window that they belong to was
-            broken off when time went back or jumped on.
+        late_events: number of events dropped because their window was aborted when time went back
+            or jumped ahead.
     """
 
     def __init__(self, representation: Representation, window_us: int) -> None:
@@ -37,14 +37,14 @@ class TensorStream:
         self._complete_until_us = 0
 
     def push(self, window: EventWindow) -> Iterator[int]:
-        """Add all events of a span of time, and yield the start of each window that it completes.
+        """Add all events of a time span, and yield the start of each window that it completes.
 
-        The representation is to be read before the iterator goes on, and the iterator must be
-        exhausted before the next push. Where time goes back, or jumps on by more than
-        `LONGEST_GAP_US`, the stream begins afresh.
+        The representation must be read before the iterator continues, and the iterator must be
+        exhausted before the next push. If time goes back, or jumps ahead by more than
+        `LONGEST_GAP_US`, the stream is reset.
 
         Raises:
-            EventError: where the window is of another sensor geometry.
+            EventError: if the window is of another sensor geometry.
         """
         since_last_us = window.start_us - self._complete_until_us
         if self._start_us is None or not 0 <= since_last_us <= LONGEST_GAP_US:

@@ -1,4 +1,4 @@
-"""Edges of time bins in whole microseconds, so that no rounding decides where an event goes."""
+"""Edges of time bins in whole microseconds, so that rounding never decides an event's bin."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SPANS = ("events", "window")
 
 
 def span_of(window: OpenWindow, span: str) -> tuple[int, int]:
-    """Origin and length in µs of what the bins divide, at least 1 µs long."""
+    """Origin and length in µs of the time that the bins divide, at least 1 µs."""
     if span == "window":
         return window.start_us, window.length_us
     return window.first_us, max(window.last_us - window.first_us, 1)
 
 
 def even_edges(origin_us: int, span_us: int, bins: int) -> NDArray[np.int64]:
-    """First microseconds of even bins, and the end of the last.
+    """First microseconds of equal bins, and the end of the last one.
 
     An event at t is in bin floor((t - origin) * bins / span), in exact arithmetic. So bin b starts
     at origin + ceil(b * span / bins).

@@ -1,4 +1,4 @@
-"""Time surface: how long ago each pixel last saw an event of each polarity, decaying exponentially.
+"""Time surface: exponentially decaying time since each pixel's last event of each polarity.
 
 Lagorce, Orchard, Galluppi, Shi and Benosman, "HOTS: A Hierarchy of Event-Based Time-Surfaces for
 Pattern Recognition", IEEE Transactions on Pattern Analysis and Machine Intelligence, 2017, over
@@ -16,7 +16,7 @@ from evio_ros.errors import EventError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.parameters import parameter
 from evio_ros.representations.base import (
-    LastingWindow,
+    PersistentRepresentation,
     RepresentationParameters,
     TensorArray,
     check_output,
@@ -27,32 +27,32 @@ from evio_ros.representations.open_window import NEVER_US
 __all__ = ["TimeSurface", "TimeSurfaceParameters"]
 
 _UNSEEN = 1 << 31
-"""Time of a pixel that has seen no event; so long after all others that its age is beyond sight."""
+"""Time of a pixel without events; so far from all others that its weight is 0."""
 _LONGEST_VISIBLE_US = 1 << 30
-"""More than the time constants of `decay` at their longest."""
+"""Longer than the longest decay, `DecayTable`'s time constants at the greatest tau."""
 _LONGEST_WINDOW_US = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class TimeSurfaceParameters(RepresentationParameters):
-    """How a time surface is made."""
+    """Parameters of a time surface."""
 
     tau_us: int = parameter(
         50_000, unit="us", minimum=1, maximum=10_000_000, doc="Time constant of the decay."
     )
 
 
-class TimeSurface(LastingWindow):
+class TimeSurface(PersistentRepresentation):
     """exp(-(t_end - t_last) / tau) by polarity and pixel.
 
     Tensor: float32 (2, rows, columns), 0 to 1, OFF first. t_end is the window's end, t_last the
-    time of the pixel's last event of that polarity, in this window or any before; 0 where there was
-    none. The times are noted as events are pushed; `read` takes the exponential, right to the last
-    bit of float32 or the one beside it.
+    time of the pixel's last event of that polarity in this or any earlier window; 0 where there was
+    none. Times are stored when events are pushed; `read` computes the exponential, exact to one
+    unit in the last place of float32.
 
     Args:
         size: geometry of the sensor.
-        parameters: how it is made.
+        parameters: time constant and device.
     """
 
     dtype = np.dtype(np.float32)
@@ -62,12 +62,12 @@ class TimeSurface(LastingWindow):
         self.parameters = parameters or TimeSurfaceParameters()
         self.shape = (2, size.height, size.width)
         self._table = DecayTable.of(self.parameters.tau_us)
-        # Half the memory of int64 takes half the time: µs since an origin that follows.
+        # µs since a moving origin, in half the memory of int64, which takes half the time.
         self._origin_us = NEVER_US
         self._last = np.full(self.shape, _UNSEEN, np.uint32)
 
     def begin(self, start_us: int, length_us: int) -> None:
-        """See `Representation.begin`; a window is at most 1000 s long."""
+        """See `Representation.begin`; a window must not be longer than 1000 s."""
         if length_us > _LONGEST_WINDOW_US:
             raise EventError(f"a window of {length_us} us is longer than {_LONGEST_WINDOW_US} us")
         super().begin(start_us, length_us)
@@ -111,7 +111,7 @@ def _decay(last, end, table, out):
     bits, low = np.uint32(table.fine_bits), np.uint32(fine.size - 1)
     oldest = np.uint32((coarse.size - 1) << table.fine_bits)
     for j in range(times.size):
-        # Without a branch: whether a pixel has ever seen an event cannot be predicted.
+        # Branch-free: whether a pixel has ever seen an event cannot be predicted.
         age = min(np.uint32(end - times[j]), oldest)
         values[j] = coarse[np.uint32(age >> bits)] * fine[np.uint32(age & low)]
 

@@ -1,7 +1,7 @@
-"""The same representations by PyTorch, on the processor or on a CUDA device.
+"""The representations implemented in PyTorch, on the CPU or a CUDA device.
 
-Each class differs from its parent only in where tensors are made. Results are equal, but for the
-rounding of sums of float32 in `TorchActivity`. `tensor` gives what `read` would write, on the
+Each class differs from its parent only in where tensors are computed. Results are equal, except for
+the rounding of float32 sums in `TorchActivity`. `tensor` returns what `read` would write, on the
 device and without a copy to the host.
 """
 
@@ -42,7 +42,7 @@ def _open_device(name: str) -> torch.device:
     """The device "cpu" or "cuda" of PyTorch.
 
     Raises:
-        ParameterError: where PyTorch or the graphics card is missing.
+        ParameterError: if PyTorch or the GPU is missing.
     """
     try:
         import torch
@@ -56,7 +56,7 @@ def _open_device(name: str) -> torch.device:
 
 
 class _Columns(NamedTuple):
-    """A batch on a device: int64 (n,) each, t in µs since an origin, polarity 0 or 1."""
+    """A batch on a device: int64 (n,) columns, t in µs since an origin, polarity 0 or 1."""
 
     t: torch.Tensor
     x: torch.Tensor
@@ -65,7 +65,7 @@ class _Columns(NamedTuple):
 
     @classmethod
     def of(cls, events: EventBatch, origin_us: int, device: torch.device) -> _Columns:
-        """Copy a batch to a device; the two-byte columns widen there."""
+        """Copy a batch to a device; two-byte columns are widened there."""
         import torch
 
         def widened(column: NDArray) -> torch.Tensor:
@@ -90,7 +90,7 @@ def _count(counts: torch.Tensor, index: torch.Tensor) -> None:
 
 
 class _WithTensor(Representation, Protocol):
-    """What has its tensor on a device."""
+    """A representation whose tensor is on a device."""
 
     def tensor(self) -> torch.Tensor:
         """The tensor of what has been pushed."""
@@ -98,7 +98,7 @@ class _WithTensor(Representation, Protocol):
 
 
 class _OnDevice:
-    """Makes the tensor on a device; the other parent is the kind as numpy makes it."""
+    """Mixin that computes the tensor on a device; the other parent is the numba implementation."""
 
     def __init__(self, size: SensorSize, parameters: Any) -> None:
         super().__init__(size, parameters)  # type: ignore[call-arg]
@@ -123,7 +123,7 @@ class TorchStackedHistogram(_OnDevice, StackedHistogram):
         origin_us, span_us = span_of(self._window, self.parameters.span)
         _, rows, columns = self.shape
         counts = torch.zeros(2 * bins * rows * columns, dtype=torch.int32, device=self._device)
-        for batch in self._held:
+        for batch in self._buffer:
             t, x, y, polarity = _Columns.of(batch, origin_us, self._device)
             time_bin = torch.clamp(t * bins // span_us, max=bins - 1)
             index = ((polarity * bins + time_bin) * rows + y // step) * columns + x // step
@@ -148,7 +148,7 @@ class TorchVoxelGrid(_OnDevice, VoxelGrid):
         bins = self.parameters.bins
         origin_us, span_us = span_of(self._window, self.parameters.span)
         counts = torch.zeros(bins * self.size.pixels, dtype=torch.int32, device=self._device)
-        for batch in self._held:
+        for batch in self._buffer:
             t, x, y, _ = _Columns.of(batch, origin_us, self._device)
             time_bin = torch.clamp(t * bins // span_us, max=bins - 1)
             _count(counts, (time_bin * self.size.height + y) * self.size.width + x)
@@ -189,7 +189,7 @@ class TorchMixedDensity(_OnDevice, MixedDensity):
         sums = torch.zeros(self.size.pixels, dtype=torch.int64, device=self._device)
         planes = torch.empty(self.shape, dtype=torch.int16, device=self._device)
         for k, start_us, end_us in self.parts_us():
-            for run in self._held.between(start_us, end_us):
+            for run in self._buffer.between(start_us, end_us):
                 columns = _Columns.of(run, start_us, self._device)
                 sums.index_add_(0, columns.y * self.size.width + columns.x, columns.sign)
             planes[k] = sums.clamp(-cutoff, cutoff).reshape(self.shape[1:])
@@ -235,7 +235,7 @@ class TorchTimeSurface(_OnDevice, TimeSurface):
         if self._window.admit(events):
             columns = _Columns.of(events, 0, self._device)
             index = _polarity_index(columns, self.size)
-            # Writes of one pixel have no order on a device; the last is the latest.
+            # Writes to one pixel have no defined order on a device, so the maximum is taken.
             self._times_us.view(-1).scatter_reduce_(0, index, columns.t, "amax")
 
     def tensor(self) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Voxel grid: events spread over time bins, in counts or by bilinear weights.
+"""Voxel grid: events by time bin, as counts or with bilinear weights.
 
 Zhu, Yuan, Chaney and Daniilidis, "Unsupervised Event-based Learning of Optical Flow, Depth, and
 Egomotion", CVPR 2019, equations 1 to 3; Lenz et al., Tonic 1.4, `to_voxel_grid_numpy`.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.parameters import parameter
 from evio_ros.representations.base import (
-    HeldWindow,
+    BufferedRepresentation,
     RepresentationParameters,
     TensorArray,
     check_output,
@@ -32,7 +32,7 @@ LARGEST_COUNT = 32767
 
 @dataclass(frozen=True)
 class VoxelGridParameters(RepresentationParameters):
-    """How a voxel grid is made."""
+    """Parameters of a voxel grid."""
 
     bins: int = parameter(5, minimum=1, maximum=1000, doc="Time bins.")
     weighting: str = parameter(
@@ -49,7 +49,7 @@ class VoxelGridParameters(RepresentationParameters):
     )
 
 
-class VoxelGrid(HeldWindow):
+class VoxelGrid(BufferedRepresentation):
     """Events by time bin and pixel.
 
     Tensor (bins, rows, columns), B bins, u = (t - t_first) / max(t_last - t_first, 1), or with span
@@ -57,21 +57,22 @@ class VoxelGrid(HeldWindow):
 
     - "bilinear": float32, sum of polarities (ON +1, OFF -1) with weight
       max(0, 1 - |b - (B - 1) u|) in bin b: Zhu et al., equations 1 to 3.
-    - "bilinear_tonic": float32, the same with B u in place of (B - 1) u. What falls past the last
-      bin is lost: half of the weight of the last bin, and the last event as a whole.
-    - "count": int16, number of events of both polarities with min(floor(B u), B - 1) = b; stays at
-      32767.
+    - "bilinear_tonic": float32, the same with B u in place of (B - 1) u. Weight beyond the last bin
+      is lost: half of the weight of the last bin, and all of the last event's.
+    - "count": int16, number of events of both polarities with min(floor(B u), B - 1) = b; saturates
+      at 32767.
 
-    Weights are summed as whole numbers of 1 / span, so the order of events does not matter; a sum
-    is rounded to float32 once where its bin's own events join those of the bin before (and once
-    more for each `Packing.largest_portion` of events, over a million for spans of up to 1 s).
+    Weights are summed as integer multiples of 1 / span, so the order of events does not matter. A
+    sum is rounded to float32 once, when its bin's own events are added to those of the previous bin
+    (and once more for each `Packing.largest_portion` of events, over a million for spans of up to 1
+    s).
 
-    As the bins depend on the last event, batches are held and summed when the tensor is read, bin
-    by bin, so that only one or two planes are in use at a time.
+    As the bins depend on the last event, batches are buffered and summed when the tensor is read,
+    bin by bin, so that only one or two planes are in use at a time.
 
     Args:
         size: geometry of the sensor.
-        parameters: how it is made.
+        parameters: bins, weighting and span.
     """
 
     def __init__(self, size: SensorSize, parameters: VoxelGridParameters | None = None) -> None:
@@ -79,7 +80,7 @@ class VoxelGrid(HeldWindow):
         self.parameters = parameters or VoxelGridParameters()
         self.shape = (self.parameters.bins, size.height, size.width)
         self.dtype: np.dtype[Any] = np.dtype(np.float32)
-        # Memory that is never written to is never really there.
+        # The operating system does not allocate memory that is never written.
         self._low = np.zeros(size.pixels, np.uint8)
         self._high = np.zeros(size.pixels, np.uint8)
         self._sums = np.zeros(size.pixels, np.int64)
@@ -87,7 +88,7 @@ class VoxelGrid(HeldWindow):
             self.dtype = np.dtype(np.int16)
 
     def bin_edges_us(self) -> NDArray[np.int64]:
-        """int64 (bins + 1,) edges for counts; int64 (bins,) centres for bilinear weights."""
+        """Edges int64 (bins + 1,) for counts, or centres int64 (bins,) for bilinear weights."""
         edges_us = self._edges_us() - self._window.start_us
         if self.parameters.weighting == "count":
             return edges_us
@@ -95,7 +96,7 @@ class VoxelGrid(HeldWindow):
 
     @property
     def steps(self) -> int:
-        """Number of steps from centre to centre that the span is divided into."""
+        """Number of steps between centres that the span is divided into."""
         bins = self.parameters.bins
         return bins - 1 if self.parameters.weighting == "bilinear" else bins
 
@@ -109,7 +110,7 @@ class VoxelGrid(HeldWindow):
             self._read_weights(planes)
 
     def _edges_us(self) -> NDArray[np.int64]:
-        """Edges, or centres: the first microsecond of every step, and the end of the last."""
+        """Edges or centres: the first microsecond of every step, and the end of the last."""
         origin_us, span_us = span_of(self._window, self.parameters.span)
         return even_edges(origin_us, span_us, max(self.steps, 1))
 
@@ -127,10 +128,10 @@ class VoxelGrid(HeldWindow):
     def _read_counts(self, planes: NDArray[np.int16]) -> None:
         runs_us = self.runs_us()
         for b, plane in enumerate(planes):
-            # A plane of bytes fits into the cache where one of the output does not.
+            # A plane of bytes fits into the cache, a plane of the output does not.
             self._low.fill(0)
             carried = False
-            for run in self._held.between(runs_us[b], runs_us[b + 1]):
+            for run in self._buffer.between(runs_us[b], runs_us[b + 1]):
                 carried |= _count(run.x, run.y, self.size.width, self._low, self._high)
             if carried:
                 _join_bytes(self._low, self._high, plane)
@@ -139,7 +140,7 @@ class VoxelGrid(HeldWindow):
                 np.copyto(plane, self._low)
 
     def packing(self) -> Packing:
-        """How weights are summed for the window as it is now."""
+        """How weights are packed for the current window."""
         return Packing.of(*span_of(self._window, self.parameters.span), self.steps)
 
     def _read_weights(self, planes: NDArray[np.float32]) -> None:
@@ -156,10 +157,10 @@ class VoxelGrid(HeldWindow):
                 _spread(self._sums, packing, plane, following)
 
     def _portions(self, start_us: int, end_us: int, largest: int) -> Iterator[list[EventBatch]]:
-        """The events of a bin in lists of batches that add up to at most `largest` events each."""
+        """The events of a bin in lists of batches of at most `largest` events each."""
         portion: list[EventBatch] = []
         room = largest
-        for run in self._held.between(start_us, end_us):
+        for run in self._buffer.between(start_us, end_us):
             while len(run) > room:
                 yield [*portion, run.slice(0, room)]
                 run = run.slice(room, len(run))
@@ -170,16 +171,16 @@ class VoxelGrid(HeldWindow):
 
 
 class Packing(NamedTuple):
-    """Two exact sums of a pixel in one int64, so that an event costs one access to memory.
+    """Packs two exact sums of a pixel into one int64, so that an event costs one memory access.
 
     An event of polarity s = +1 or -1 at the fraction n / span between the centres of two bins adds
     s * (2**shift + n): the upper bits sum s, the lower ones s * n.
 
     Attributes:
-        origin_us, span_us: what the bins divide.
-        steps: number of steps from centre to centre in it.
-        shift: bits of the lower sum.
-        largest_portion: number of events up to which neither sum can overflow.
+        origin_us, span_us: origin and length in µs of the time that the bins divide.
+        steps: number of steps between centres in it.
+        shift: number of bits of the lower sum.
+        largest_portion: maximum number of events for which neither sum can overflow.
     """
 
     origin_us: int
@@ -197,7 +198,7 @@ class Packing(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _count(x, y, width, low, high):
-    """Count in two bytes, the upper one touched only where the lower one is full."""
+    """Count in two bytes, of which the upper one is touched only when the lower one is full."""
     carried = False
     for i in range(x.size):
         index = np.int64(y[i]) * width + x[i]
@@ -228,7 +229,7 @@ def _add_packed(t, x, y, polarity, width, time_bin, packing, sums):
 
 @njit(cache=True, nogil=True)
 def _spread(sums, packing, plane, following):
-    """Add the sums to the bin and the one that follows, and clear them."""
+    """Add the sums to the bin and the next one, and clear them."""
     half = np.int64(1) << (packing.shift - 1)
     weight = 1.0 / packing.span_us
     for j in range(sums.size):

@@ -82,7 +82,7 @@ MANY_IMPORTS = {
     "sources.readers.bag": "every type of message that a bag can hold meets here",
     "sources.readers.csv_text": "layout, numbers, unit, polarity and order of text meet here",
     "sources.readers.hdf5": "every layout of HDF5 meets here",
-    "representations.torch_members": "every kind on PyTorch: one line from each kind's module",
+    "representations.torch_representations": "every kind on PyTorch, from each kind's module",
 }
 """Modules that import more than `MOST_IMPORTS` of the package, and why."""
 
