@@ -241,7 +241,7 @@ class _Torch:
                 predictions, self._states = self._step(tensor, self._states)
                 return predictions[0].cpu().numpy()
         except torch.cuda.OutOfMemoryError as error:
-            raise EvioError(f"no memory on the CUDA device: {_first_line(error)}") from error
+            raise EvioError(f"the CUDA device is out of memory: {_first_line(error)}") from error
 
     def reset(self) -> None:
         """See `_Inference.reset`."""
@@ -264,7 +264,7 @@ def _cuda(network: RvtNetwork) -> _Inference:
     import torch
 
     if not torch.cuda.is_available():
-        raise ParameterError("there is no CUDA device for PyTorch here")
+        raise ParameterError("PyTorch finds no CUDA device")
     return _Torch(network.cuda(), "cuda", network)
 
 

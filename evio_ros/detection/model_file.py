@@ -92,7 +92,7 @@ def _opened(path: str | PathLike[str], framework: str) -> Iterator[Any]:
         raise SourceError(path, "no such file") from error
     except (OSError, SafetensorError) as error:
         raise SourceError(
-            path, f"no safetensors file ({error}); checkpoints are read by `evio models import`"
+            path, f"not a safetensors file ({error}); checkpoints are read by `evio models import`"
         ) from error
 
 
@@ -101,7 +101,9 @@ def _configuration(
 ) -> RvtConfiguration:
     text = (metadata or {}).get(_METADATA_KEY)
     if text is None:
-        raise SourceError(path, f"its metadata have no {_METADATA_KEY}: not written by evio_ros")
+        raise SourceError(
+            path, f"its metadata has no {_METADATA_KEY}: it was not written by evio_ros"
+        )
     try:
         return RvtConfiguration.from_text(text)
     except ParameterError as error:
@@ -160,7 +162,7 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
         zipfile.BadZipFile,
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SourceError(path, f"no checkpoint of PyTorch, or a broken one: {reason}") from error
+        raise SourceError(path, f"not a PyTorch checkpoint, or a broken one: {reason}") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else {}
     weights = {
         key.removeprefix(_PREFIX): value
@@ -168,7 +170,7 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
         if isinstance(key, str) and isinstance(value, torch.Tensor)
     }
     if not weights:
-        raise SourceError(path, "it holds no weights")
+        raise SourceError(path, "it contains no weights")
     return weights
 
 
@@ -202,7 +204,7 @@ def configuration_of_weights(
     """
     stem, predicted = weights.get(_STEM), weights.get(_CLASSES)
     if stem is None or predicted is None:
-        raise ParameterError(f"weights without {_STEM} or {_CLASSES} are of no RVT network")
+        raise ParameterError(f"weights without {_STEM} or {_CLASSES} are not of an RVT network")
     by_width = {variant.embedding: name for name, variant in VARIANTS.items()}
     variant = by_width.get(int(stem.shape[0]))
     if variant is None:
@@ -213,10 +215,12 @@ def configuration_of_weights(
     number = int(predicted.shape[0])
     like = input_of or _INPUTS.get(number)
     if like is None:
-        raise ParameterError(f"a network of {number} classes: tell the input it was trained with")
+        raise ParameterError(
+            f"a network with {number} classes: specify the input it was trained with"
+        )
     names = classes or like.classes
     if len(names) != number:
-        raise ParameterError(f"{len(names)} classes are named, the network has {number}")
+        raise ParameterError(f"{len(names)} classes are named, but the network has {number}")
     return RvtConfiguration(
         variant=variant,
         classes=names,

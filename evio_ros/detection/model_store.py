@@ -120,7 +120,7 @@ def import_checkpoint(
 
     name = name or Path(checkpoint).stem
     if not name or Path(name).name != name or name.startswith("."):
-        raise ParameterError(f"name: {name!r} is no plain file name")
+        raise ParameterError(f"name: {name!r} is not a plain file name")
     weights = read_checkpoint(checkpoint)
     configuration = configuration_of_weights(weights, classes)
     # Refuse weights that do not fit now, not when a robot starts.

@@ -164,7 +164,7 @@ class ObjectTracker:
         from norfair import Detection
 
         if self._t_us is not None and t_us < self._t_us:
-            raise ParameterError(f"t_us: {t_us} is before {self._t_us}, the update ahead")
+            raise ParameterError(f"t_us: {t_us} is before {self._t_us}, the last update")
         self._clock.passed_s = 0.0 if self._t_us is None else 1e-6 * (t_us - self._t_us)
         self._t_us = t_us
         detections = [

@@ -81,15 +81,15 @@ class RvtConfiguration:
                 f"variant: {self.variant!r} is none of {', '.join(sorted(VARIANTS))}"
             )
         if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise ParameterError(f"classes: {self.classes} are no distinct names")
+            raise ParameterError(f"classes: {self.classes} are not distinct names")
         for name in ("partition_split", "downsample", "bins", "cutoff", "window_us"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise ParameterError(f"{name}: {value!r} is no whole number above 0")
+                raise ParameterError(f"{name}: {value!r} is not a whole number above 0")
         unit = _DEEPEST_STRIDE * self.partition_split
         if self.input_size.width % unit or self.input_size.height % unit:
             raise ParameterError(
-                f"input_size: the sides of {self.input_size} are no multiples of {unit}, "
+                f"input_size: the sides of {self.input_size} are not multiples of {unit}, "
                 f"{_DEEPEST_STRIDE} times partition_split"
             )
 
@@ -137,7 +137,7 @@ class RvtConfiguration:
             classes = tuple(str(name) for name in fields.pop("classes"))
             return cls(classes=classes, input_size=SensorSize(width, height), **fields)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ParameterError(f"no configuration of a network: {error}") from error
+            raise ParameterError(f"not a network configuration: {error}") from error
 
 
 GEN1 = RvtConfiguration("tiny", ("car", "pedestrian"), SensorSize(320, 256), 1)

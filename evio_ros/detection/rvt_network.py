@@ -166,7 +166,7 @@ class RvtNetwork(nn.Module):
                     f"with {len(self.configuration.classes)} classes has {tuple(wanted)}"
                 )
             if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                raise ParameterError(f"{name} holds numbers that are not finite")
+                raise ParameterError(f"{name} contains numbers that are not finite")
         self.load_state_dict({names[name]: value for name, value in weights.items()})
 
 

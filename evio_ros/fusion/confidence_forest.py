@@ -141,11 +141,11 @@ class ConfidenceForest:
         except OSError as error:
             raise SourceError(path, f"cannot be read: {error.strerror or error}") from None
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise SourceError(path, f"holds no confidence forest: {error}") from None
+            raise SourceError(path, f"is not a confidence forest: {error}") from None
         forest = cls(**arrays)
         fault = _fault_of(forest) if names == INPUTS else "it is for other inputs"
         if fault:
-            raise SourceError(path, f"{fault}; train it anew: evio train-confidence")
+            raise SourceError(path, f"{fault}; train a new one: evio train-confidence")
         return forest
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -206,7 +206,7 @@ def _fault_of(forest: ConfidenceForest) -> str:
         and len(forest.calibration) == 2
         and bool(np.isfinite(forest.calibration).all() and np.isfinite(forest.shares).all())
     )
-    return "" if is_forest else "its arrays are no forest"
+    return "" if is_forest else "its arrays are not a forest"
 
 
 @njit(cache=True, nogil=True)

@@ -59,9 +59,9 @@ class Intrinsics:
         if not all(0 < one < math.inf for one in self.focal):
             raise ParameterError(f"focal length {self.focal} px is not above 0")
         if not all(_LEAST_FOCAL_PX <= one <= _FARTHEST_PX for one in self.focal):
-            raise ParameterError(f"focal length {self.focal} px is that of no camera")
+            raise ParameterError(f"focal length {self.focal} px is implausible")
         if not all(abs(one) <= _FARTHEST_PX for one in self.principal):
-            raise ParameterError(f"principal point {self.principal} px is that of no camera")
+            raise ParameterError(f"principal point {self.principal} px is implausible")
 
     @property
     def matrix(self) -> _Real:
@@ -97,7 +97,9 @@ def disc_normals(
     """
     is_wide = ellipse.axes[1] >= max(_LEAST_AXIS_PX, _LEAST_ROUNDNESS * ellipse.axes[0])
     if not is_wide or not all(abs(one) <= _FARTHEST_PX for one in (*ellipse.center, *ellipse.axes)):
-        raise ParameterError(f"an ellipse of semi-axes {ellipse.axes} px has no normal")
+        raise ParameterError(
+            f"an ellipse with semi-axes {ellipse.axes} px does not determine a normal"
+        )
     nominal = _normals(_outline(ellipse), ellipse.center, intrinsics)
     covariances = np.zeros((2, 3, 3))
     for shear in np.eye(2):

@@ -171,7 +171,7 @@ class PersistentRepresentation(WindowedRepresentation):
         self._seen_until_us = NEVER_US
 
     def begin(self, start_us: int, length_us: int) -> None:
-        """See `Representation.begin`; no window may start before the end of the one ahead."""
+        """See `Representation.begin`; no window may start before the end of the last one."""
         self._window.begin(start_us, length_us, not_before_us=self._seen_until_us)
         self._seen_until_us = self._window.end_us
 

@@ -43,7 +43,7 @@ class NetworkGeometry:
         region = self.region
         if region.x1 > self.sensor.width or region.y1 > self.sensor.height:
             raise ParameterError(
-                f"region ({region.x0}, {region.y0})-({region.x1}, {region.y1}) leaves the "
+                f"region ({region.x0}, {region.y0})-({region.x1}, {region.y1}) exceeds the "
                 f"{self.sensor} sensor"
             )
         if self.downsample < 1:
@@ -105,7 +105,9 @@ class NetworkGeometry:
         """
         rows_columns = (self.sensor.height, self.sensor.width)
         if tensor.shape[-2:] != rows_columns:
-            raise ParameterError(f"tensor is {tensor.shape}, its last axes are not {rows_columns}")
+            raise ParameterError(
+                f"tensor is {tensor.shape}, but its last axes must be {rows_columns}"
+            )
         shape = (*tensor.shape[:-2], self.network.height, self.network.width)
         check_output(out, shape, tensor.dtype)
         columns, rows = self._kept

@@ -43,10 +43,10 @@ class OpenWindow:
             EventError: if that is empty or starts before `not_before_us`.
         """
         if length_us < 1:
-            raise EventError(f"a window of {length_us} us is empty; the least is 1 us")
+            raise EventError(f"a window of {length_us} us is empty; the minimum is 1 us")
         if start_us < not_before_us:
             raise EventError(
-                f"window at {start_us} us starts before the end of the one ahead at "
+                f"window at {start_us} us starts before the end of the last one at "
                 f"{not_before_us} us"
             )
         self._start_us, self._length_us = start_us, length_us

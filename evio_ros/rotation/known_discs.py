@@ -89,11 +89,11 @@ class KnownDiscs:
         except OSError as error:
             raise SourceError(path, f"cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError) as error:
-            raise SourceError(path, f"is no file of known discs: {error!r}") from None
+            raise SourceError(path, f"is not a file of known discs: {error!r}") from None
         except SourceError:
             raise
         except EvioError as error:
-            raise SourceError(path, f"is no file of known discs: {error}") from None
+            raise SourceError(path, f"is not a file of known discs: {error}") from None
 
 
 def _disc_of(content: dict[str, Any]) -> KnownDisc:
@@ -102,6 +102,6 @@ def _disc_of(content: dict[str, Any]) -> KnownDisc:
     std_x, std_y = content["center_std"]
     numbers = [float(value) for value in (x, y, a, b, tilt)]
     if not all(map(math.isfinite, numbers)) or not 0 < numbers[3] <= numbers[2]:
-        raise ValueError(f"{shape} is no ellipse")
+        raise ValueError(f"{shape} is not an ellipse")
     ellipse = Ellipse((numbers[0], numbers[1]), (numbers[2], numbers[3]), numbers[4])
     return KnownDisc(ellipse, (float(std_x), float(std_y)), int(content["blade_count"]))

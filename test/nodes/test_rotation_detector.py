@@ -93,7 +93,7 @@ def test_a_broken_file_of_known_discs_is_one_line_and_exit_code_2(tmp_path):
     file.write_text("{}")
     with NodeProcess("rotation_detector", {"calibration.file": str(file)}) as detector:
         assert detector.wait(60.0) == 2
-        assert f"{file}: is no file of known discs" in detector.output()
+        assert f"{file}: is not a file of known discs" in detector.output()
 
 
 def test_noise_gives_empty_arrays_at_the_same_rate(noise_recording):

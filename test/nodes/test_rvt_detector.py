@@ -363,7 +363,7 @@ def test_histograms_that_do_not_fit_are_refused_and_survived(model):
         ({"network.backend": "magic"}, "network.backend: 'magic' is not one of auto"),
         ({"tracking.distance": "magic"}, "tracking.distance: 'magic' is not one of center"),
         ({"window_us": -1}, "Parameter window_us out of range"),
-        ({"network.backend": "cuda"}, "cuda cannot be used: there is no CUDA device"),
+        ({"network.backend": "cuda"}, "cuda cannot be used: PyTorch finds no CUDA device"),
     ],
 )
 def test_what_cannot_work_is_one_line_and_exit_code_2(model, parameters, said):
@@ -399,9 +399,9 @@ def test_a_broken_model_file_is_one_line_and_exit_code_2(model, tmp_path, fault)
     with NodeProcess("rvt_detector", settings(path)) as detector:
         assert detector.wait(LOADED_S) == 2, detector.output()
         told = {
-            "truncated": "no safetensors file",
-            "hostile": "no safetensors file",
-            "not finite": "holds numbers that are not finite",
+            "truncated": "not a safetensors file",
+            "hostile": "not a safetensors file",
+            "not finite": "contains numbers that are not finite",
             "another network": "weights do not fit the tiny network",
         }
         assert told[fault] in detector.output()

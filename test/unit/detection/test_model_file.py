@@ -76,7 +76,7 @@ def test_a_plain_pickle_is_refused_and_not_run(tmp_path):
     mark = tmp_path / "was_run"
     file = tmp_path / "a.ckpt"
     file.write_bytes(pickle.dumps(Runs(os.mkdir, str(mark))))
-    with pytest.raises(SourceError, match="no checkpoint"):
+    with pytest.raises(SourceError, match="not a PyTorch checkpoint"):
         read_checkpoint(file)
     assert not mark.exists()
 
@@ -86,14 +86,14 @@ def test_broken_checkpoints_are_refused(tmp_path, weights):
     for number, content in enumerate((b"", b"text\n" * 99, whole[:9999], whole[: len(whole) // 2])):
         file = tmp_path / f"{number}.ckpt"
         file.write_bytes(content)
-        with pytest.raises(SourceError, match="no checkpoint of PyTorch"):
+        with pytest.raises(SourceError, match="not a PyTorch checkpoint"):
             read_checkpoint(file)
     with pytest.raises(SourceError, match="no such file"):
         read_checkpoint(tmp_path / "missing.ckpt")
     for number, content in enumerate(({"state_dict": {}}, [1, 2], {"state_dict": 5})):
         file = tmp_path / f"empty{number}.ckpt"
         torch.save(content, file)
-        with pytest.raises(SourceError, match="holds no weights"):
+        with pytest.raises(SourceError, match="contains no weights"):
             read_checkpoint(file)
 
 
@@ -105,7 +105,7 @@ def test_other_files_are_no_models(tmp_path, weights):
     with pytest.raises(SourceError, match="not written by evio_ros"):
         read_model(plain)
     save_file({"a": torch.zeros(3)}, plain, {"evio_ros.rvt": "{}"})
-    with pytest.raises(SourceError, match="no configuration"):
+    with pytest.raises(SourceError, match="not a network configuration"):
         read_model(plain)
     with pytest.raises(SourceError, match="evio models import"):
         read_model(checkpoint(tmp_path / "a.ckpt", weights))
@@ -114,8 +114,8 @@ def test_other_files_are_no_models(tmp_path, weights):
 
 
 def test_classes_must_fit(weights):
-    with pytest.raises(ParameterError, match="2 classes are named, the network has 3"):
+    with pytest.raises(ParameterError, match="2 classes are named, but the network has 3"):
         configuration_of_weights(weights, ("a", "b"))
     assert configuration_of_weights(weights, ("a", "b", "c")).classes == ("a", "b", "c")
-    with pytest.raises(ParameterError, match="of no RVT network"):
+    with pytest.raises(ParameterError, match="not of an RVT network"):
         configuration_of_weights({})

@@ -52,7 +52,7 @@ def test_files_that_are_no_models_are_not_listed(home, checkpoint):
 
 @pytest.mark.parametrize("name", ["../a", "a/b", ".hidden", "/a"])
 def test_names_that_are_paths_are_refused(home, checkpoint, name):
-    with pytest.raises(ParameterError, match="no plain file name"):
+    with pytest.raises(ParameterError, match="not a plain file name"):
         import_checkpoint(checkpoint, name)
 
 

@@ -39,11 +39,11 @@ def test_published_inputs():
     ("change", "message"),
     [
         ({"variant": "huge"}, "none of base, nano, small, tiny"),
-        ({"classes": ()}, "no distinct names"),
-        ({"classes": ("car", "car")}, "no distinct names"),
-        ({"input_size": SensorSize(100, 64)}, "no multiples of 64"),
-        ({"window_us": 0}, "no whole number above 0"),
-        ({"bins": 2.5}, "no whole number above 0"),
+        ({"classes": ()}, "not distinct names"),
+        ({"classes": ("car", "car")}, "not distinct names"),
+        ({"input_size": SensorSize(100, 64)}, "not multiples of 64"),
+        ({"window_us": 0}, "not a whole number above 0"),
+        ({"bins": 2.5}, "not a whole number above 0"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
@@ -59,11 +59,11 @@ def test_what_does_not_fit_is_refused(change, message):
 
 @given(st.text())
 def test_any_text_is_a_configuration_or_refused(text):
-    with pytest.raises(ParameterError, match=r"no configuration|is none of"):
+    with pytest.raises(ParameterError, match=r"not a network configuration|is none of"):
         RvtConfiguration.from_text(text)
 
 
 @pytest.mark.parametrize("text", ["{}", "[1]", "null", '{"input_size": [1], "classes": []}'])
 def test_other_json_is_refused(text):
-    with pytest.raises(ParameterError, match="no configuration"):
+    with pytest.raises(ParameterError, match="not a network configuration"):
         RvtConfiguration.from_text(text)

@@ -130,10 +130,10 @@ def test_files_that_are_no_forest_are_refused(tmp_path):
     with pytest.raises(SourceError, match="No such file"):
         ConfidenceForest.read(tmp_path / "missing.npz")
     (tmp_path / "text.npz").write_text("no forest")
-    with pytest.raises(SourceError, match="holds no confidence forest"):
+    with pytest.raises(SourceError, match="is not a confidence forest"):
         ConfidenceForest.read(tmp_path / "text.npz")
     np.savez(tmp_path / "code.npz", input_names=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(SourceError, match="holds no confidence forest"):
+    with pytest.raises(SourceError, match="is not a confidence forest"):
         ConfidenceForest.read(tmp_path / "code.npz")
     loop = forest.children.copy()
     loop[0] = (0, 0)
@@ -147,7 +147,7 @@ def test_files_that_are_no_forest_are_refused(tmp_path):
         {"shares": np.full_like(forest.shares, np.nan)},
         {"calibration": forest.calibration[0]},
     ):
-        with pytest.raises(SourceError, match="no forest; train it anew"):
+        with pytest.raises(SourceError, match="not a forest; train a new one"):
             ConfidenceForest.read(rewritten(tmp_path, **changes))
 
 

@@ -115,7 +115,7 @@ def test_halving_equals_nearest_exact_of_pytorch(sides):
 def test_what_does_not_fit_is_refused():
     sensor, whole = SensorSize(10, 8), RegionOfInterest(0, 0, 10, 8)
     for make, text in (
-        (lambda: NetworkGeometry(sensor, RegionOfInterest(0, 0, 11, 8), 1, sensor), "leaves the"),
+        (lambda: NetworkGeometry(sensor, RegionOfInterest(0, 0, 11, 8), 1, sensor), "exceeds the"),
         (lambda: NetworkGeometry(sensor, whole, 0, sensor), "downsample: 0 is below"),
         (lambda: NetworkGeometry(sensor, whole, 9, sensor), "leaves no pixel"),
         (lambda: NetworkGeometry(sensor, whole, 1, SensorSize(9, 8)), "does not hold 10x8"),
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_refused():
         with pytest.raises(ParameterError, match=text):
             make()
     geometry = NetworkGeometry.padded(sensor, multiple=4)
-    with pytest.raises(ParameterError, match="its last axes are not"):
+    with pytest.raises(ParameterError, match="its last axes must be"):
         geometry.apply(np.zeros((2, 8, 11)), np.zeros((2, 8, 12)))
     with pytest.raises(ParameterError, match="out is float64"):
         geometry.apply(np.zeros((2, 8, 10)), np.zeros((2, 8, 10)))
