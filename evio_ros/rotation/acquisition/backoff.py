@@ -1,6 +1,6 @@
-"""Exponential back-off: what is searched in vain is left alone for a while, longer each time.
+"""Exponential back-off: a region searched in vain waits before the next search, longer each time.
 
-As retries in networks are (Metcalfe and Boggs 1976): the time to the next try grows by a factor
+Like retries in networks (Metcalfe and Boggs 1976): the time to the next attempt grows by a factor
 with each failure, up to a bound, and failures are forgotten after a while.
 """
 
@@ -33,9 +33,10 @@ _Index = NDArray[np.int64]
 
 
 class Backoff:
-    """How often, and how long ago, each cell of a grid was searched in vain.
+    """Number and time of the failed searches of each cell of a grid.
 
-    It is kept by cell and not by region: a tree's regions part and join from search to search.
+    It is kept by cell and not by region, because the regions of e.g. a tree split and merge from
+    search to search.
 
     Args:
         shape: rows and columns of the grid.
@@ -51,18 +52,18 @@ class Backoff:
         return float((end_us > now_us).mean()) >= _WAITING_SHARE
 
     def failures(self, region: Region, now_us: int) -> int:
-        """How often a region, or the worst part of it, failed of late."""
+        """Number of recent failures of a region, in its worst cell."""
         rows, columns = region.cells[:, 0], region.cells[:, 1]
         is_remembered = self._end_us[rows, columns] > now_us - _MEMORY_US
         return int((self._failures[rows, columns] * is_remembered).max())
 
     def wait(self, region: Region, until_us: int) -> None:
-        """Let a region wait until a time; it did not fail, more must be seen of it."""
+        """Let a region wait until a time, without a failure: more of it must be seen."""
         rows, columns = _with_neighbours(region.cells, self._failures.shape)
         self._end_us[rows, columns] = np.maximum(self._end_us[rows, columns], until_us)
 
     def fail(self, region: Region, now_us: int) -> None:
-        """Let a region wait that was searched in vain, and its neighbourhood with it."""
+        """Note a failed search: the region and its neighbourhood wait."""
         rows, columns = _with_neighbours(region.cells, self._failures.shape)
         failures = self.failures(region, now_us) + 1
         wait_us = int(_FIRST_WAIT_US * _GROWTH ** min(failures - 1, _MOST_FAILURES))

@@ -1,11 +1,11 @@
 """Rotors without visible blades: a disc-shaped region and the angle-time spectrum inside it.
 
-A fine texture or a single mark gives no line that winds about a hub. But where a region has the
-outline of a disc, its centre and shape follow from the region's moments (a filled ellipse of
-semi-axis a has variance a^2 / 4 along it), and the angle-time spectrum tells whether what is inside
-turns: a pattern at f turns a second has its angular order k at the temporal frequency -k f, so the
-spectrum's power is summed along lines through the origin, one for each f. A lamp, whose spectrum
-has no sense, is told by the line of the opposite speed.
+A fine texture or a single mark has no spectral line that winds about a hub. But if a region has the
+outline of a disc, its centre and shape follow from the region's moments (a filled ellipse with
+semi-axis a has variance a^2 / 4 along it), and the angle-time spectrum shows whether its interior
+turns: a pattern at f turns per second has its angular order k at the temporal frequency -k f, so
+the spectrum's power is summed along lines through the origin, one for each f. A lamp, whose
+spectrum has no sense of rotation, is recognised by the line of the opposite speed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _RIM_RADIUS = 1.1
 
 
 def outline_ellipse(region: Region) -> Ellipse | None:
-    """The ellipse that has the region's second moments; None where the region is no ellipse."""
+    """The ellipse with the region's second moments; None if the region is not an ellipse."""
     points = region.cell_centers()
     values, vectors = np.linalg.eigh(np.cov(points.T))
     if values[0] <= 0.0:
@@ -67,7 +67,7 @@ def outline_ellipse(region: Region) -> Ellipse | None:
 
 
 def is_cut(region: Region) -> bool:
-    """Whether a side of a region is as straight as a cut; the hub is not where its outline has it.
+    """Whether a side of a region is a straight cut, so that its outline does not determine the hub.
 
     At the depth d under its tangent, an ellipse of the extent 2 b is sqrt(1 - (1 - d / b)^2) of its
     width wide at most: so much of it lies in the outermost cells. A cut fills them all.
@@ -98,11 +98,11 @@ def turning_candidate(
         start_us, span_us: time span in µs.
         ellipse: the disc.
         tracking: its rings, and the radius of the hub.
-        maximum_speed_hz: greatest speed looked for, turns a second; never more than 100.
+        maximum_speed_hz: greatest speed searched, turns per second; at most 100.
 
     Returns:
-        The candidate, of order 1; its coherence is the share of power that is not noise. Unless it
-        has made `LEAST_TURNS`, more of the events must be seen to be sure. Else why it is none.
+        The candidate, of order 1, with the share of power that is not noise as coherence; it is
+        only reliable if it has made `LEAST_TURNS`. Or the reason why there is none.
     """
     # Beyond the rim of an outline lies what is no disc.
     disc = DiscMap.of(ellipse, events.size, tracking.rings, tracking.hub_radius, 1.0)

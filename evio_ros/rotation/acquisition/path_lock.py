@@ -1,8 +1,8 @@
 """Pull-in along a path: first template and motion of a rotor whose speed changes within a turn.
 
-The angle-time spectrum of `pull_in` takes the speed, or its change, for constant. What a hand
-spins, or a motor that starts, changes it many times within a turn. There the most probable path of
-the phase through all events of a region (`phase_path`) gives hub, template and motion at once.
+The angle-time spectrum of `pull_in` assumes that the speed, or its change, is constant. For a disc
+spun by hand, or a starting motor, it is not even within a turn. There the most probable path of the
+phase through all events of a region (`phase_path`) gives hub, template and motion at once.
 """
 
 from __future__ import annotations

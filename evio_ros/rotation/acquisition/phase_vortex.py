@@ -1,19 +1,20 @@
-"""The phase vortex: how well the phases of many points wind about a hub, and about which hub best.
+"""The phase vortex: how well the phases of many points wind about a hub, and the best hub.
 
 With p_i the phasor (amplitude and phase at one spectral line) of a point at the angle a_i about a
 hub, on the disc as it is after undoing its flattening, the power that winds m times is
 
     P_m(hub, flattening) = |sum_i p_i exp(i m a_i)|^2,
 
-summed over the two polarities, and the coherence is P_m / (sum_i |p_i|)^2: 1 where all phases wind
-together. It is an angular Fourier coefficient of the phasors, and its maximum the likeliest hub and
-flattening where their errors are alike. The method is this project's own; `winding` says
+summed over the two polarities, and the coherence is P_m / (sum_i |p_i|)^2: 1 if all phases wind
+together. It is an angular Fourier coefficient of the phasors, and its maximum is the most likely
+hub and flattening if their errors are equal. The method is this project's own; `winding` explains
 why rotors show in it.
 
-The maximum is found by the simplex of Nelder and Mead (Computer Journal 1965) with scipy's rules
-and stopping criteria. scipy's own gives the same digits, but takes 1.1 ms for a hub (17 ms at most)
-in place of 0.07 ms, as it calls the loss some 90 times from Python: a drone's 47 hubs in 0.7 s of
-events cost 87 ms in place of 4 ms, and a hub is more than one work unit.
+The maximum is found by the simplex method of Nelder and Mead (Computer Journal 1965) with scipy's
+rules and stopping criteria. scipy's implementation gives the same digits, but takes 1.1 ms for a
+hub (17 ms at most) instead of 0.07 ms, because it calls the loss some 90 times from Python: a
+drone's 47 hubs in 0.7 s of events would cost 87 ms instead of 4 ms, and a hub more than one work
+unit.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Pull-in: from a candidate to a first template and motion, by the angle-time spectrum.
 
-As the pull-in of a phase-locked loop (Gardner, Phaselock Techniques, 2005), it brings phase and
-speed so near that the tracker's narrow filters can hold them. The speed is the one with most power
-on its line of the spectrum of the latest turns; the template is the pattern in the frame that turns
-with it, see `spectrum`.
+Like the pull-in of a phase-locked loop (Gardner, Phaselock Techniques, 2005), it brings phase and
+speed so close that the tracker's narrow filters can hold them. The speed is the one with the most
+power on its line of the spectrum of the latest turns; the template is the pattern in the frame that
+turns at this speed, see `spectrum`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Events of a region that belong to no rotor yet, of as many of the latest slices as are wanted.
+"""Events of a region that belong to no rotor yet, from the latest slices.
 
 A search needs no more than some hundred thousand events. Of more, an unbiased share is taken: one
-of each block of so many that follow one another, by the block's number (stratified sampling).
-Sensors are read out in rows, so that every third event, say, would be of some pixels more often.
+event of each block of consecutive ones, chosen by the block's number (stratified sampling). Sensors
+are read out in rows, so taking e.g. every third event would prefer some pixels.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HASH = 0x9E3779B1
 
 @dataclass(frozen=True, slots=True)
 class SearchWindow:
-    """Events in which rotors are looked for.
+    """Events in which rotors are searched for.
 
     Attributes:
         start_us, end_us: time span.
@@ -60,7 +60,7 @@ class SearchWindow:
 
 
 class RegionEvents:
-    """Picks a region's events out of slices, the latest first and no more than asked for.
+    """Collects a region's events from slices, the latest first, as far as requested.
 
     Args:
         size: geometry of the sensor.

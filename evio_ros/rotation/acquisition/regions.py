@@ -1,17 +1,17 @@
 """Active regions of the image: clusters of the active cells of a grid.
 
-What a cell must have to be active is asked at three levels, from the highest down, as in a tree of
-components (Jones, Computer Vision and Image Understanding 1999):
+Cells are active at three levels, from the highest down, as in a component tree (Jones, Computer
+Vision and Image Understanding 1999):
 
     contrast   many times the events of the median cell, which shows noise in most scenes;
     noise      more events than noise explains, whose rate the quietest cells tell;
     any        more events than a still scene makes, where even the quietest cells have them: what
                turns may fill the view, and then no cell shows noise alone.
 
-Where noise is low they are one. A region of a lower level that is one of a higher level too is
-left out. DBSCAN (Ester, Kriegel, Sander and Xu, KDD 1996) or the mean shift (Comaniciu and Meer,
-IEEE PAMI 2002) joins cells to regions. It runs over cells, so its cost does not grow with the
-number of events.
+If noise is low, they coincide. A region of a lower level that is also one of a higher level is left
+out. DBSCAN (Ester, Kriegel, Sander and Xu, KDD 1996) or the mean shift (Comaniciu and Meer, IEEE
+PAMI 2002) groups cells into regions. It runs over cells, so its cost does not grow with the number
+of events.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class RegionParameters(Parameters):
     )
 
     def slower(self, factor: int) -> RegionParameters:
-        """Parameters for what makes so many times fewer events a second."""
+        """Parameters for event rates that are lower by a factor."""
         rates = {"cell_rate_hz": self.cell_rate_hz, "region_rate_hz": self.region_rate_hz}
         return self.replaced({name: rate / factor for name, rate in rates.items()})
 
@@ -182,17 +182,17 @@ def cued_region(
     box: tuple[float, float, float, float],
     discs: Iterable[Ellipse] = (),
 ) -> Region | None:
-    """What is active in a box in which somebody else, e.g. a network, has seen a rotor.
+    """The active region in a box in which another detector, e.g. a network, has seen a rotor.
 
-    The box takes the place of the clustering, and of much of the contrast: what is around it does
-    not matter, and fewer events are enough.
+    The box replaces the clustering and much of the contrast: its surroundings do not matter, and
+    fewer events suffice.
 
     Args:
         grid, span_us, parameters, discs: as of `find_regions`.
         box: x0, y0, x1, y1 in pixels; it may reach beyond the image.
 
     Returns:
-        The active cells of the box as a region of `CUED_LEVEL`; None where there is too little.
+        The active cells of the box as a region of `CUED_LEVEL`; None if there are too few.
     """
     eased = parameters.slower(_CUE_FACTOR)
     rows, columns = grid.shape
@@ -268,9 +268,9 @@ def _regions_at(
 def why_no_region(
     grid: NDArray[np.int32], span_us: float, parameters: RegionParameters
 ) -> Rejection:
-    """Why `find_regions` finds none, with no disc left out.
+    """Why `find_regions` finds no region, if no disc is excluded.
 
-    The number that is told is that of the busiest cell, or of the largest group of active cells.
+    The number given is that of the busiest cell, or of the largest group of active cells.
     """
     if not grid.any():
         return Rejection(Reason.NO_EVENTS, 0.0)

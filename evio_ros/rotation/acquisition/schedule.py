@@ -1,10 +1,10 @@
-"""When and where rotors are searched for; the search itself, a work unit at a time.
+"""When and where rotors are searched for; runs the search one work unit at a time.
 
-Events of no tracker are counted in cells. Their active regions are looked for every 20 ms while no
-rotor is tracked, else every 100 ms, and searched one after the other. How much of a search is done
-in a step depends on the step's length and on nothing else, so results do not depend on the
-machine's speed; only where events come faster than they can be worked on may a caller put a part
-off. Regions that are searched in vain are left alone for a while, longer each time.
+Events that belong to no tracker are counted in cells. Active regions are determined every 20 ms
+while no rotor is tracked, else every 100 ms, and searched one after the other. How much of a search
+is done in a step depends only on the step's length, so results do not depend on the machine's
+speed; only if events arrive faster than they can be processed may a caller postpone a part. Regions
+searched in vain wait before the next search, longer each time.
 """
 
 from __future__ import annotations
@@ -75,16 +75,16 @@ Box = tuple[float, float, float, float]
 
 
 class SearchSchedule:
-    """Searches for rotors and adds those that it finds to the bank.
+    """Searches for rotors and adds them to the bank.
 
     Args:
         size: geometry of the sensor.
-        bank: the rotors that are tracked; it has taken in every slice before `add` does.
-        known: discs known from before; where a region lies in one, it is tried first.
+        bank: the tracked rotors; it must process every slice before `add` does.
+        known: previously known discs; a disc that contains a region is tried first.
         settings: all parameters.
 
     Attributes:
-        slow: the search for slow rotors in longer pasts, fed along with this one.
+        slow: the search for slow rotors in longer pasts, which is fed by this one.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class SearchSchedule:
         self._is_put_off = self._is_idle = False
 
     def forget_known_discs(self) -> None:
-        """Try no disc first any more."""
+        """Forget the known discs."""
         self._known = ()
 
     def cue(self, boxes: Sequence[Box], until_us: int) -> None:
@@ -139,19 +139,19 @@ class SearchSchedule:
 
     @property
     def unassigned(self) -> NDArray[np.int32]:
-        """Grid of cells to which the bank adds the next slice's events that are no rotor's."""
+        """Grid of cells to which the bank adds the next slice's events that belong to no rotor."""
         return self._events.latest
 
     @property
     def regions_searched(self) -> int:
-        """Number of searches that were begun."""
+        """Number of searches started."""
         return self._regions_searched + self.slow.regions_searched
 
     @property
     def explanations(self) -> tuple[Explanation, ...]:
-        """Why nothing was found in the places searched last, the most telling first.
+        """Why nothing was found in the places searched last, the most informative first.
 
-        Where none was searched of late, and no rotor is tracked, one of the whole view is added.
+        If none was searched recently and no rotor is tracked, one for the whole view is added.
         """
         known = in_order(self._explanations)
         if len(self._bank) or not self._recent:
@@ -174,11 +174,11 @@ class SearchSchedule:
         return Explanation(rejection, self._now_us, round(span_us), box, rate_hz)
 
     def note(self, explanation: Explanation) -> None:
-        """Keep why no rotor is tracked in some place."""
+        """Store why no rotor is tracked in a place."""
         self._explanations = with_explanation(self._explanations, explanation)
 
     def add(self, part: EventWindow) -> None:
-        """Take in a slice that the bank has taken in, and counted in `unassigned`."""
+        """Add a slice that the bank has processed and counted in `unassigned`."""
         self.slow.add(part)
         self._recent.append(part)
         self._events.pass_time(part.length_us, part.share)
@@ -186,12 +186,12 @@ class SearchSchedule:
             self._later.append(part)
 
     def end_step(self) -> None:
-        """Let the next `search` do the part of a step."""
+        """Allow the next `search` the work units of one step."""
         self._due_us = self._detector.step_us
         self.slow.end_step()
 
     def recover_lost(self) -> int:
-        """Look for the motion of lost rotors in the latest events; the number of those found."""
+        """Try to reacquire lost rotors in the latest events; returns the number of those found."""
         recovered = 0
         newest = self._recent[-1]
         for tracker in self._bank:
@@ -211,14 +211,14 @@ class SearchSchedule:
         return recovered
 
     def search(self, may_go_on: Callable[[], bool] | None = None) -> list[Found]:
-        """Go on searching, by as many work units as the step that ended last allows.
+        """Continue the search, for as many work units as the last step allows.
 
         Args:
-            may_go_on: asked before each unit; where it says no, the rest is left to the next call.
-                None always goes on.
+            may_go_on: called before each unit; if it returns False, the rest is left to the next
+                call. None always continues.
 
         Returns:
-            The rotors that were found and are in the bank now.
+            The rotors found, which have been added to the bank.
         """
         found: list[Found] = []
         if not self._begin_search():

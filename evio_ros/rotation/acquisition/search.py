@@ -1,10 +1,10 @@
 """The search for a rotor in an active region: the order in which candidates are proposed and tried.
 
-Candidates come, in this order, from what was seen beside a rotor that was found before; from discs
-that are known; from the phase vortex (`winding`), which shows blades; and from the region's outline
-(`disc_outline`), as textures and single marks wind about no hub. Where the view cuts the disc, its
-outline tells no hub: there `count_time_search` does. Each is verified by tracking it
-through the past (`verification`); the first that is confirmed is the result.
+Candidates come, in this order, from what was seen beside a rotor found before; from known discs;
+from the phase vortex (`winding`), which shows blades; and from the region's outline
+(`disc_outline`), because textures and single marks do not wind about a hub. If the view cuts the
+disc, its outline does not determine the hub, but `count_time_search` does. Each candidate is
+verified by tracking it through the past (`verification`); the first confirmed one is the result.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A rotor was found.
+    """A rotor has been found.
 
     Attributes:
-        tracker: it has taken in all slices of the request.
+        tracker: its tracker, which has processed all slices of the request.
         events: events of the region.
         beside: candidates for the next search.
     """
@@ -111,7 +111,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """More must be seen: of a disc that has not turned once, or of what could not be tracked yet.
+    """More must be seen, e.g. of a disc that has not made a turn yet.
 
     Attributes:
         wait_us: when to search again.
@@ -126,7 +126,7 @@ class RetryAfter:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No rotor turns here.
+    """There is no rotor here.
 
     Attributes:
         beside: candidates for the next search.
@@ -205,14 +205,14 @@ class RotorSearch:
         return Failed(beside, rejection)
 
     def why_not_seen(self, found: Found, later: Iterable[EventWindow]) -> Rejection | None:
-        """Let the rotor found last take in the slices since the request.
+        """Update the last rotor found with the slices since the request.
 
         Args:
             found: the result of the latest search.
             later: slices that passed during the search; afterwards its tracker is up to date.
 
         Returns:
-            Why it is no rotor any more; None where it is one still.
+            Why it is no longer a rotor; None if it still is.
         """
         for part in later:
             times_us = range(part.start_us, part.end_us)

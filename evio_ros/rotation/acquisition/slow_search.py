@@ -1,10 +1,9 @@
-"""The search for rotors too slow for the latest events: in ever longer pasts, the longer the rarer.
+"""The search for slow rotors in longer pasts; the longer the past, the less often it is searched.
 
-While no rotor is tracked, the events of twice 0.5, 1, 2 ... 16 s are kept as well, of many an
-unbiased share. What turns so many times as slowly looks in them as a fast rotor does in the latest
-events: the same search is done with all times so many times as long. Memory is bounded for each
-past, and as pauses grow with its length all of them together cost less than the search in the
-latest events.
+While no rotor is tracked, the events of twice 0.5, 1, 2 ... 16 s are kept as well, an unbiased
+share if there are many. A slow rotor looks in them like a fast one in the latest events: the same
+search is done with all time constants scaled. Memory is bounded for each past, and because pauses
+grow with its length, all of them together cost less than the search in the latest events.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ class _Past:
     until_look_us: int = 0
 
     def add(self, part: EventWindow, taken: int) -> tuple[EventWindow, int]:
-        """Take in the next slice, of whose events one of `taken` was taken already.
+        """Add the next slice, of whose events one in `taken` has been selected already.
 
         Returns:
             The slice with the share of its events that is kept, and of how many that is one.
@@ -101,7 +100,7 @@ class _Past:
         return self.slices[-1].end_us - self.slices[0].start_us if self.slices else 0
 
     def active_regions(self) -> list[Region]:
-        """Regions that need not wait; those that failed least first."""
+        """Regions that need not wait, those with the fewest failures first."""
         counts: NDArray[np.int32] = sum(
             (activity_grid(s.events, self.regions.cell_px) for s in self.slices),
             start=np.zeros((), np.int32),
@@ -140,7 +139,7 @@ class SlowSearch:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events, and what was searched in vain."""
+        """Forget all events and failed searches."""
         self._pasts = [self._past(factor) for factor in _FACTORS]
         self._queue: list[tuple[_Past, Region]] = []
         self._work: Work[Found | None] | None = None
@@ -163,18 +162,18 @@ class SlowSearch:
             part, taken = past.add(part, taken)
 
     def end_step(self) -> None:
-        """Let the next `search` do the part of a step."""
+        """Allow the next `search` the work units of one step."""
         self._due_us = self._step_us
 
     def search(self, may_go_on: Callable[[], bool] | None = None) -> list[Found]:
-        """Go on searching, by as many work units as the step that ended last allows.
+        """Continue the search, for as many work units as the last step allows.
 
         Args:
-            may_go_on: asked before each unit; where it says no, the rest is left to the next call.
-                None always goes on.
+            may_go_on: called before each unit; if it returns False, the rest is left to the next
+                call. None always continues.
 
         Returns:
-            The rotor that was found, if any; it is in the bank now.
+            The rotor found, if any, which has been added to the bank.
         """
         due_us, self._due_us = self._due_us, 0
         if len(self._bank):

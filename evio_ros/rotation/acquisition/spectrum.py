@@ -6,10 +6,10 @@ the harmonic of order k in the time bin j at t_j, the power along the line is
 
     L(f) = sum_k |sum_j h_kj exp(2 pi i k f t_j)|^2.
 
-Up to a constant that is the log likelihood of f where the pattern is unknown and events are Poisson
-distributed (the harmonic sum of Quinn and Thomson, Biometrika 1991, with angular orders in place of
-harmonics in time); its maximum is the estimate. It is refined by Gauss and Newton: slices of the
-window, derotated, are each compared with the pattern of all.
+Up to a constant, this is the log likelihood of f for an unknown pattern and Poisson-distributed
+events (the harmonic sum of Quinn and Thomson, Biometrika 1991, with angular orders in place of
+harmonics in time); its maximum is the estimate. It is refined by the Gauss-Newton method: each
+derotated slice of the window is compared with the pattern of the whole.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _NOISE_GAIN = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SpectrumFit:
-    """The line of the angle-time spectrum that holds most power.
+    """The line of the angle-time spectrum with the most power.
 
     Attributes:
-        frequency_hz: turns a second at the middle of the window, signed.
-        frequency_rate: change of frequency in turns a second, a second.
+        frequency_hz: turns per second at the middle of the window, signed.
+        frequency_rate: change of the frequency, turns per second squared.
         frequency_std_hz: standard deviation of `frequency_hz`.
         pattern: complex128 (2, orders + 1), the harmonics of the pattern that turns, at the
             window's middle; OFF first. Order 0 holds the numbers of events.
@@ -109,7 +109,7 @@ def _derotated_sums(harmonics, turns, edges):
 
 
 def line_power(harmonics: _Complex, length_s: float, frequencies_hz: _Real) -> _Real:
-    """Power of the angle-time spectrum along the lines of some frequencies.
+    """Power of the angle-time spectrum along the lines of given frequencies.
 
     Args:
         harmonics: complex64 (2, bins, orders + 1) of `angular_harmonics`.
@@ -157,9 +157,9 @@ def fit_line(
 ) -> SpectrumFit:
     """Find the maximum of the line power near a start value.
 
-    Slices of the window are compared with the pattern of the whole, a straight line or, where the
-    rotor sweeps enough angle, a parabola is laid through their angles, and the window is derotated
-    with the better motion until nothing changes.
+    Slices of the window are compared with the pattern of the whole. A straight line or, if the
+    rotor sweeps enough angle, a parabola is fitted to their angles, and the window is derotated
+    with the improved motion until it converges.
 
     Args:
         harmonics: complex64 (2, bins, orders + 1) of `angular_harmonics`; two or more bins.

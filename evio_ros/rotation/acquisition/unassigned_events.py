@@ -1,4 +1,4 @@
-"""Events that no tracker can assign to its rotor, counted in cells: where new rotors may be."""
+"""Counts, in cells, of events that belong to no tracked rotor: where new rotors may be."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class UnassignedEvents:
 
     Args:
         shape: rows and columns of the grid of cells.
-        span_us: time that is looked back on, or a little more.
-        part_us: counts are kept, and dropped, in parts of this length or of a slice.
+        span_us: time span of the counts; it may be exceeded a little.
+        part_us: counts are kept and dropped in parts of this length or of a slice.
 
     Attributes:
         latest: int32 grid to which the events of the next slice are added.
@@ -39,7 +39,7 @@ class UnassignedEvents:
         self.latest: NDArray[np.int32] = np.zeros(shape, np.int32)
 
     def pass_time(self, length_us: int, share: float = 1.0) -> None:
-        """Let a slice pass of which a share of the events was taken and counted."""
+        """End a slice of which a share of the events was taken and counted."""
         self._latest_us += length_us
         self._latest_taken_us += length_us * share
         if self._latest_us >= self._part_us:
@@ -62,7 +62,7 @@ class UnassignedEvents:
         return self._sum + self.latest, taken_us
 
     def active_us(self, cells: NDArray[np.int64]) -> int:
-        """How long ago some cells (n, 2), rows and columns, began to be active."""
+        """Time in µs since cells (n, 2), rows and columns, became active."""
         parts = [*self._parts, (self._latest_us, self._latest_taken_us, self.latest)]
         counts = [int(grid[cells[:, 0], cells[:, 1]].sum()) for _, _, grid in parts]
         rates = [count / max(part[1], 1) for count, part in zip(counts, parts, strict=True)]

@@ -1,13 +1,12 @@
-"""Verification: a candidate is tracked through the past in which it was seen, to see whether it is
-a rotor.
+"""Verification: tracking a candidate through the past decides whether it is a rotor.
 
-It is tracked twice: the second time starts with the disc, template and motion that the first has
-learned. What gains evidence from slice to slice is a rotor; a disc that spans two rotors, or lies
-beside one, fails to explain its events (`tracking.lock_detector`).
+It is tracked twice: the second pass starts with the disc, template and motion learned in the first.
+A candidate that gains evidence from slice to slice is a rotor; a disc that spans two rotors, or
+lies beside one, fails to explain its events (`tracking.lock_detector`).
 
-Under light that flickers, a rotor seems to turn at other speeds as well, as under a stroboscope:
-at each at which its blades pass by a whole number of flickers more or less often. The rotor's own
-speed is that at which the events of a time gain most evidence.
+Under flickering light, a rotor also seems to turn at other speeds, as under a stroboscope: those at
+which the blade-pass frequency differs by a multiple of the flicker frequency. The rotor's own speed
+is the one at which the events of a time span gain the most evidence.
 """
 
 from __future__ import annotations
@@ -70,14 +69,14 @@ def _with_speed(rejection: Rejection, candidate: RotorCandidate) -> Rejection:
 
 
 class Verifier:
-    """Tracks one candidate at a time through events that belong to no other rotor.
+    """Tracks one candidate at a time, through events that belong to no other rotor.
 
     Args:
         size: geometry of the sensor.
         settings: slices and window, cells, rings and agility.
 
     Attributes:
-        is_promising: set where something turns, but more events must be seen.
+        is_promising: set if something turns, but more events must be seen.
     """
 
     def __init__(self, size: SensorSize, settings: DetectorSettings) -> None:
@@ -96,9 +95,10 @@ class Verifier:
     def verify(
         self, candidate: RotorCandidate, events: RegionEvents, by_path: bool = False
     ) -> Work[RotorTracker | Rejection]:
-        """A tracker of a candidate at the end of some events; why not where it is no rotor.
+        """Verify a candidate: its tracker at the end of the events, or why it is not a rotor.
 
-        What does not hold its speed is tracked along the path of its phase, which corrects the hub.
+        A candidate whose speed is not constant is tracked along the path of its phase, which also
+        corrects the hub.
 
         Args:
             candidate: what may turn.
@@ -195,7 +195,7 @@ class Verifier:
         motion: Motion,
         before: RotorTracker | None = None,
     ) -> Work[RotorTracker]:
-        """A new tracker that has taken in all slices of a window.
+        """A new tracker that has processed all slices of a window.
 
         Args:
             window: the events.
@@ -220,7 +220,7 @@ class Verifier:
     def extend(
         self, events: EventBatch, times_us: range, live: float = 1.0, share: float = 1.0
     ) -> None:
-        """Let the tracker that was made last take in one more slice.
+        """Update the last tracker made with one more slice.
 
         Args:
             events: the slice's events.

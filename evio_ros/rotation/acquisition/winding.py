@@ -1,14 +1,14 @@
 """Finding a rotor in a region without prior knowledge: the phase vortex.
 
-Every cell of a rotor's disc sees the blades pass at the same rate, but the later the farther round
-it lies. So the phase of the cells' event rate, at a line of the common spectrum, winds an integer
+Every cell of a rotor's disc sees the blades pass at the same rate, but later the farther round it
+lies. So the phase of the cells' event rate, at a line of the common spectrum, winds an integer
 number of times around the hub. That number m is the angular order of the line at the frequency F,
 its sign is the sense of rotation, and the point around which it winds is the hub; the rotor turns
-with f = F / m. A flickering lamp has the same phase everywhere and winds zero times; foliage and
+at f = F / m. A flickering lamp has the same phase everywhere and winds zero times; foliage and
 camera shake have no common line.
 
 The lines are the peaks of the cells' mean periodogram (Welch, IEEE Trans. Audio 1967, over places
-instead of segments) over its running median. How well phases wind is what `phase_vortex` says; the
+instead of segments) over its running median. `phase_vortex` measures how well phases wind; the
 method is this project's own.
 """
 
@@ -145,7 +145,7 @@ class AcquisitionParameters(Parameters):
     )
 
     def slower(self, factor: int) -> AcquisitionParameters:
-        """Parameters for what turns so many times as slowly, down to the least of `minimum_hz`."""
+        """Parameters for rotors slower by a factor, down to the minimum of `minimum_hz`."""
         return replace(
             self,
             time_bin_us=self.time_bin_us * factor,
@@ -155,7 +155,7 @@ class AcquisitionParameters(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class RotorCandidate:
-    """A rotor as the phase vortex shows it.
+    """A candidate for a rotor.
 
     Attributes:
         ellipse: the disc's image.
@@ -180,11 +180,11 @@ def acquire(
     region: Region,
     parameters: AcquisitionParameters,
 ) -> Work[list[RotorCandidate] | Rejection]:
-    """Search a region for what winds about a hub.
+    """Search a region for phases that wind about a hub.
 
-    Lines that stand, such as those of light on the mains and its overtones, are passed over: they
-    do not count among the lines that are tried. So are those that the time stamps are too coarse
-    to show (`time_stamps`): of each line there are mirror images.
+    Standing lines, such as those of mains light and its harmonics, are skipped: they do not count
+    among the lines that are tried. So are lines that the time stamps are too coarse to resolve
+    (`time_stamps`), because of their mirror images.
 
     Args:
         events: events of [start_us, start_us + span_us) or more; others are left out.
@@ -193,7 +193,8 @@ def acquire(
         parameters: thresholds.
 
     Returns:
-        Candidates, the most coherent first; where there are none, why not: by the strongest line.
+        Candidates, the most coherent first; or the reason why there are none, for the strongest
+        line.
     """
     region = _coarse(region, parameters.maximum_cells)
     points = region.cell_centers()

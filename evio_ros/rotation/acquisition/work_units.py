@@ -1,4 +1,4 @@
-"""Work that is done a unit at a time, so that what is urgent need not wait for it."""
+"""Work in units of about a millisecond, so that urgent work need not wait for the whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ returns the result. It gives the same result whenever the units are done."""
 
 
 def result_of(work: Work[Result]) -> Result:
-    """Do all units at once."""
+    """Do all units and return the result."""
     while True:
         try:
             next(work)
