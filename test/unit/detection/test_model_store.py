@@ -56,14 +56,14 @@ def test_names_that_are_paths_are_refused(home, checkpoint, name):
         import_checkpoint(checkpoint, name)
 
 
-def test_unknown_names_are_told(home):
+def test_unknown_names_are_named(home):
     with pytest.raises(SourceError, match="no model of this name; known: "):
         find_model("nothing")
     with pytest.raises(SourceError, match="no such model file"):
         find_model("./nothing.safetensors")
 
 
-def test_a_folder_that_cannot_be_made_is_told(home, checkpoint):
+def test_a_folder_that_cannot_be_made_is_named(home, checkpoint):
     Path(home / "data").write_text("a file is in the way")
     with pytest.raises(SourceError):
         import_checkpoint(checkpoint)

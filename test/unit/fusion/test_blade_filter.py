@@ -72,7 +72,7 @@ def test_a_measurement_step_is_that_of_filterpy():
         assert updated[blade] == pytest.approx(reference.P, abs=1e-10)
 
 
-def test_rotors_without_blades_and_with_very_many_tell_none():
+def test_rotors_without_blades_and_with_very_many_have_no_blade_states():
     motion = RotorFilter(FAN, FilterParameters()).at(FAN.t_us)
     for count in (0, 200):
         blades = BladeFilters(count)

@@ -97,7 +97,7 @@ def test_identity_turns_and_phase_survive_an_occlusion_and_a_new_detector():
     assert fused.outcomes["born"] == 2
 
 
-def test_a_rotor_that_stays_away_is_told_no_longer_and_given_up_later():
+def test_an_unseen_rotor_is_reported_no_longer_and_dropped_later():
     fused = bank(coast_s=0.3, forget_after_s=1.0)
     fed([TurningFan()], fused, ends(10))
     last_us = fused.t_us
@@ -112,7 +112,7 @@ def test_a_rotor_that_stays_away_is_told_no_longer_and_given_up_later():
     assert [state.id for state in fused.states(fused.t_us, WINDOW_US)] == [1]
 
 
-def test_a_rotor_is_told_once_there_is_evidence():
+def test_a_rotor_is_reported_once_there_is_evidence():
     fused, fan = bank(birth_evidence=0.5), TurningFan()
     told = []
     for t_us in ends(4):

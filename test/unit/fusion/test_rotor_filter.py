@@ -299,7 +299,7 @@ def walking_rotor(seed: int, walk: float, share: float, steps: int) -> WalkingRo
     return WalkingRotor(phase, speed, rate, estimates)
 
 
-def test_covariances_are_honest_where_errors_are_as_told():
+def test_covariances_are_honest_where_errors_are_as_claimed():
     """Normalised squares against truth, over independent rotors whose rates of speed walk."""
     p = replace(
         P,

@@ -147,7 +147,7 @@ def state(number, t_us, place, axes=(40.0, 20.0), tilt=0.3):
     )
 
 
-def test_states_are_told_their_vehicle_and_normal():
+def test_states_get_their_vehicle_and_normal():
     observer = VehicleObserver()
     places = {1: (100.0, 100.0), 2: (500.0, 120.0), 3: (110.0, 400.0)}
     observer.note([])

@@ -38,7 +38,7 @@ def test_pictures_that_do_not_fit_and_unknown_methods_are_refused():
         dense_flow(picture, picture, "lucas")
 
 
-def test_missing_opencv_is_told_with_what_to_install(monkeypatch):
+def test_missing_opencv_is_reported_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     picture = smooth_picture((0, 0))
     with pytest.raises(EvioError, match=r"pip install 'evio_ros\[vision\]'"):

@@ -56,6 +56,7 @@ def test_what_is_kept_is_bounded_and_an_even_share_of_all(monkeypatch):
     events = events_of([], 2_000_000, noise_hz=1e6)
     for part in slices_of(events, 2_000_000):
         search.add(part)
+    assert search._pasts
     for past in search._pasts:
         kept = [*past.slices, *past.latest]
         times = np.concatenate([part.events.t for part in kept])
@@ -77,6 +78,7 @@ def test_while_a_rotor_is_tracked_nothing_is_kept_nor_searched():
     assert len(detector.trackers) == 1
     slow = detector._schedule.slow
     assert slow.regions_searched == 0
+    assert slow._pasts
     assert all(not past.events for past in slow._pasts)
 
 

@@ -117,7 +117,7 @@ def test_a_rotor_is_found_beside_light_that_flickers_with_many_overtones():
     assert seen[0].flicker_hz % 100.0 == pytest.approx(0.0, abs=4.0)
 
 
-def test_without_flicker_none_is_told():
+def test_without_flicker_none_is_reported():
     ((best, *_),) = candidates_of(events_of([IdealRotor(18.0)], SPAN_US))
     assert best.flicker_hz == 0.0
 

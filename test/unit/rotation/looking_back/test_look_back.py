@@ -115,6 +115,7 @@ def test_the_first_turns_are_measured_with_what_later_ones_have_shown(distorted_
 
 def test_turns_and_angle_go_on_over_the_moment_it_was_found(looked_back):
     rotors = [m.rotors[0] for m in looked_back if m.rotors]
+    assert len(rotors) > 1
     turned = RPM / 60 * 0.05
     for before, after in itertools.pairwise(rotors):
         assert after.turns - before.turns == pytest.approx(turned, abs=0.01)
