@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.errors import EvioError
+from evio_ros.opencv import opencv
 
-__all__ = ["dense_flow", "open_cv"]
+__all__ = ["dense_flow"]
 
 _FARNEBACK = {
     "pyr_scale": 0.5,
@@ -22,19 +21,6 @@ _FARNEBACK = {
 }
 _LEAST_SIDE_PX = 16
 """Minimum side for both methods."""
-
-
-def open_cv() -> ModuleType:
-    """The OpenCV module, imported only when flow is computed.
-
-    Raises:
-        EvioError: if it is not installed.
-    """
-    try:
-        import cv2
-    except ImportError:
-        raise EvioError("optical flow needs OpenCV: pip install 'evio_ros[vision]'") from None
-    return cv2
 
 
 def dense_flow(
@@ -55,7 +41,7 @@ def dense_flow(
         EvioError: if OpenCV is not installed, the method is unknown, or the pictures differ in
             shape or are too small.
     """
-    cv2 = open_cv()
+    cv2 = opencv("optical flow")
     if before.shape != after.shape or min(before.shape, default=0) < _LEAST_SIDE_PX:
         raise EvioError(
             f"optical flow from {before.shape} to {after.shape} pixels: both must be alike and "

@@ -18,7 +18,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.motion.dense_flow import dense_flow, open_cv
+from evio_ros.motion.dense_flow import dense_flow
+from evio_ros.opencv import opencv
 
 __all__ = ["UNKNOWN", "Translation", "translation_between"]
 
@@ -93,7 +94,7 @@ def translation_between(
         return UNKNOWN
     first, second = (_smoothed(counts, mask, smoothing_px) for counts in (before, after))
     flow = dense_flow(first, second, method)
-    cv2 = open_cv()
+    cv2 = opencv("optical flow")
     gradient = np.stack([cv2.Sobel(first, cv2.CV_32F, *way) for way in ((1, 0), (0, 1))], -1) / 8
     steep = mask & (np.hypot(gradient[..., 0], gradient[..., 1]) > _LEAST_GRADIENT)
     x, y, xx, xy, yy = _solve(gradient[steep], flow[steep])
@@ -114,7 +115,7 @@ def _smoothed(
     seen = counts[mask & (counts > 0)]
     full = max(_SHARE_OF_BRIGHT * float(np.percentile(seen, 90)), 1.0)
     grey = np.minimum(counts * np.float32(255.0 / full), 255.0, dtype=np.float32)
-    smooth: NDArray[np.float32] = open_cv().GaussianBlur(grey, (0, 0), smoothing_px)
+    smooth: NDArray[np.float32] = opencv("optical flow").GaussianBlur(grey, (0, 0), smoothing_px)
     return smooth.astype(np.uint8)
 
 

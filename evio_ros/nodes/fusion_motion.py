@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from evio_ros.events import EventWindow, SensorSize
-from evio_ros.motion.dense_flow import open_cv
 from evio_ros.motion.image_motion import (
     ImageMotion,
     ImageMotionEstimator,
@@ -15,6 +14,7 @@ from evio_ros.motion.image_motion import (
 )
 from evio_ros.msg import ImageMotionArray
 from evio_ros.nodes.event_input import subscribe_to_events
+from evio_ros.opencv import opencv
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.event_subscription import SensorClock
 from evio_ros.ros.motion_messages import motion_array
@@ -47,7 +47,7 @@ class MotionInput:
         self._windows: WindowAssembler | None = None
         self._publisher = node.create_publisher(ImageMotionArray, "~/motion", results_quality())
         if self._parameters.is_asked_for:
-            open_cv()
+            opencv("optical flow")
             warm_up(self._parameters)
 
     def activate(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from evio_ros.representations.picture import Picture, opencv
+from evio_ros.opencv import opencv
+from evio_ros.representations.picture import Picture
 from evio_ros.tracked_object import TrackedObject
 
 __all__ = ["draw_objects"]

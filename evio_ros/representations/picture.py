@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from evio_ros.errors import EvioError, ParameterError
+from evio_ros.errors import ParameterError
 from evio_ros.events import SensorSize
 from evio_ros.representations.activity import Activity, ActivityParameters
 from evio_ros.representations.base import Representation, TensorArray, check_output
 from evio_ros.representations.stacked_histogram import StackedHistogram, StackedHistogramParameters
 from evio_ros.representations.time_surface import TimeSurface, TimeSurfaceParameters
 
-__all__ = ["LOOKS", "Picture", "draw_picture", "opencv", "representation_of"]
+__all__ = ["LOOKS", "Picture", "draw_picture", "representation_of"]
 
 Picture = NDArray[np.uint8]
 
@@ -34,21 +33,6 @@ _FAINT_EVENTS = 0.125
 """Brightness grows linearly up to here and logarithmically beyond."""
 _STEPS_PER_EVENT = 16
 _LEVEL_BITS = 6
-
-
-def opencv(task: str) -> Any:
-    """The OpenCV module, imported when it is first needed.
-
-    Raises:
-        EvioError: if it is not installed; the message names the task that needs it.
-    """
-    try:
-        import cv2
-    except ImportError:
-        raise EvioError(
-            f"{task} needs OpenCV: apt install python3-opencv, or pip install 'evio_ros[vision]'"
-        ) from None
-    return cv2
 
 
 def draw_picture(kind: str, tensor: TensorArray, out: Picture) -> None:

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.estimate import RotorEstimate
-from evio_ros.representations.picture import Picture, opencv
+from evio_ros.opencv import opencv
+from evio_ros.representations.picture import Picture
 from evio_ros.rotor_colors import rotor_color
 from evio_ros.units import TURN_RAD
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from evio_ros.errors import EvioError
 from evio_ros.events import SensorSize
+from evio_ros.opencv import opencv
 from evio_ros.representations.object_overlay import draw_objects
 from evio_ros.representations.picture import Picture, draw_picture
 from evio_ros.representations.rotor_overlay import draw_rotors
@@ -159,10 +160,7 @@ class PictureFeed:
 
 
 def _jpeg(picture: Picture) -> bytes:
-    try:
-        import cv2
-    except ImportError:
-        raise EvioError("MJPEG needs OpenCV: pip install 'evio_ros[vision]'") from None
+    cv2 = opencv("MJPEG")
     quality = [cv2.IMWRITE_JPEG_QUALITY, 80]
     done, encoded = cv2.imencode(".jpg", picture[..., ::-1], quality)
     if not done:

@@ -88,6 +88,7 @@ MANY_IMPORTS = {
 
 ONE_IMPORTER = {
     "nodes.driver_source": "what a driver plays, whatever else it does",
+    "motion.dense_flow": "methods with sources of their own: dense optical flow",
     "motion.translation": "a method with a source of its own: one motion from dense flow",
     "simulation.realistic_presets": "scenes before a sensor that was fitted to a real one",
     "cli.recording_workers": "who measures: processes or a cluster, whatever is measured",

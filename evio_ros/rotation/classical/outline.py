@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse, wrapped_tilt
-from evio_ros.errors import EvioError
+from evio_ros.opencv import opencv
 from evio_ros.parameters import Parameters, parameter
 
 __all__ = ["outlines"]
@@ -52,10 +52,7 @@ def outlines(
         EvioError: where OpenCV is not installed.
     """
     p = parameters or _OutlineParameters()
-    try:
-        import cv2
-    except ImportError:
-        raise EvioError("outlines need OpenCV: pip install 'evio_ros[vision]'") from None
+    cv2 = opencv("finding outlines")
     # The square root equalises the noise of all counts.
     root = np.sqrt(activity.astype(np.float32))
     smooth = cv2.GaussianBlur(root, (0, 0), p.smoothing_px)
