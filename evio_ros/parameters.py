@@ -1,7 +1,7 @@
-"""Declaring a parameter once: default, unit, range and description in one dataclass field.
+"""Declaration of a parameter: default, unit, range and description in one dataclass field.
 
-From the declaration come the range check, the ROS parameter descriptor, ``config/evio.yaml`` and
-the table in the documentation.
+The range check, the ROS parameter descriptor, ``config/evio.yaml`` and the table in the
+documentation are generated from the declaration.
 
     @dataclass(frozen=True)
     class DriverParameters(Parameters):
@@ -28,18 +28,18 @@ _BOOLEANS = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class ParameterDescription:
-    """All that is known of one parameter.
+    """The declaration of one parameter.
 
     Attributes:
-        name: the field's name, with its unit as suffix where it has one.
+        name: the field's name, with its unit as suffix if it has one.
         type: bool, int, float or str.
         default: value of `type`.
-        unit: unit in words or symbols; empty for none.
+        unit: name or symbol of the unit; empty for none.
         minimum: least allowed number, inclusive; None for no bound.
         maximum: greatest allowed number, inclusive; None for no bound.
         choices: the allowed strings; empty for any.
         doc: one sentence for users.
-        read_only: True where a change takes effect only at the next start.
+        read_only: True if a change takes effect only at the next start.
     """
 
     name: str
@@ -53,7 +53,12 @@ class ParameterDescription:
     read_only: bool
 
     def check(self, value: object) -> bool | int | float | str:
-        """Return `value` as `type`, or raise ParameterError naming parameter, value and bound."""
+        """Return `value` as `type`.
+
+        Raises:
+            ParameterError: if the type is wrong or the value out of range; the text gives the
+                parameter's name, the value and the bound.
+        """
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = self._as_float(value)
         if type(value) is not self.type:
@@ -78,7 +83,11 @@ class ParameterDescription:
         return value  # type: ignore[return-value]
 
     def from_text(self, text: str) -> bool | int | float | str:
-        """The value that a word stands for, or raise ParameterError; its range is not checked."""
+        """Convert text to `type`, without a range check.
+
+        Raises:
+            ParameterError: if the text is not a value of `type`.
+        """
         if self.type is bool:
             if text not in _BOOLEANS:
                 raise ParameterError(f"{self.name}: {text!r} is neither true nor false")
@@ -86,7 +95,7 @@ class ParameterDescription:
         try:
             return self.type(text)
         except ValueError:
-            raise ParameterError(f"{self.name}: {text!r} is no number") from None
+            raise ParameterError(f"{self.name}: {text!r} is not a number") from None
 
     def _as_float(self, value: int) -> float:
         try:
@@ -105,7 +114,7 @@ def parameter(
     choices: tuple[str, ...] = (),
     read_only: bool = False,
 ) -> Any:
-    """Declare one field of a `Parameters` dataclass; `ParameterDescription` tells the arguments."""
+    """Declare one field of a `Parameters` dataclass; see `ParameterDescription` for arguments."""
     metadata = {
         "unit": unit,
         "minimum": minimum,
@@ -118,7 +127,7 @@ def parameter(
 
 
 def refuse_unknown(name: str, known: Collection[str]) -> None:
-    """Raise ParameterError where `name` is not `known`, with names like it, or else all."""
+    """Raise ParameterError if `name` is not in `known`, with similar names or else all names."""
     if name in known:
         return
     near = difflib.get_close_matches(name, known, n=1) or sorted(
@@ -130,10 +139,10 @@ def refuse_unknown(name: str, known: Collection[str]) -> None:
 
 @dataclass(frozen=True)
 class Parameters:
-    """Base of all parameter sets: frozen dataclasses whose every field is made by `parameter`.
+    """Base of all parameter sets: frozen dataclasses whose fields are declared by `parameter`.
 
     Raises:
-        ParameterError: on construction, where a value has the wrong type or is out of range.
+        ParameterError: on construction, if a value has the wrong type or is out of range.
     """
 
     def __post_init__(self) -> None:
@@ -143,7 +152,7 @@ class Parameters:
         self.check_together()
 
     def check_together(self) -> None:
-        """Check what no single field can tell; subclasses raise ParameterError here."""
+        """Check combinations of fields; subclasses raise ParameterError here."""
 
     @classmethod
     def describe(cls) -> tuple[ParameterDescription, ...]:
@@ -170,7 +179,7 @@ class Parameters:
         """Build an instance from names and values, e.g. a section of a YAML file.
 
         Raises:
-            ParameterError: for a name that no field has, with the names that exist.
+            ParameterError: for an unknown name, with similar or all names, or an invalid value.
         """
         known = {description.name for description in cls.describe()}
         for name in values:
@@ -178,5 +187,5 @@ class Parameters:
         return cls(**values)
 
     def replaced(self, values: Mapping[str, object]) -> Self:
-        """Return a copy with some values changed, checked as a whole; the original is untouched."""
+        """Return a copy with some values changed, checked as a whole; raises as `from_mapping`."""
         return self.from_mapping({**dataclasses.asdict(self), **values})

@@ -1,4 +1,4 @@
-"""The whole chain without ROS: events in, rotors out. What `evio analyze` runs."""
+"""The complete measurement without ROS, from events to rotors, as run by `evio analyze`."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def measure_source(
     region: RegionOfInterest | None = None,
     look_back: bool = False,
 ) -> Iterator[Measurement]:
-    """Measure every rotor in a recording, or in what a live camera sends until it is closed.
+    """Measure every rotor in a recording, or in the events of a live camera until it is closed.
 
     Args:
-        source: the recording or camera; left open.
-        parameters: window, step and whatever else; their class says by which detector.
-        start_us, end_us: sensor times between which to measure, as far as the recording covers
-            them; None for all of it.
-        region: only the events inside count; None for the whole sensor.
-        look_back: whether to measure with later events too, see `measure_batches`.
+        source: the recording or camera; stays open.
+        parameters: all parameters of the detector, which their class selects.
+        start_us, end_us: sensor times in µs between which to measure, clipped to the recording;
+            None for all of it.
+        region: only the events inside are used; None for the whole sensor.
+        look_back: whether later events are used too, see `measure_batches`.
 
     Returns:
-        As of `measure_batches`.
+        As for `measure_batches`.
 
     Raises:
-        ParameterError: where no window fits between the times, or a live source has times or is to
-            be looked back on.
-        SourceError: where the source has more pixels than sensors have.
+        ParameterError: if the interval is shorter than a window, or times or `look_back` are given
+            for a live source.
+        SourceError: if the source claims more pixels than any sensor has.
     """
     refuse_impossible_size(source)
     if isinstance(source, SeekableSource):
@@ -56,9 +56,9 @@ def measure_source(
         end_us = source.end_us if end_us is None else min(end_us, source.end_us)
         source.seek(start_us)
     elif start_us is not None or end_us is not None:
-        raise ParameterError("start_us, end_us: a live source is measured from now on")
+        raise ParameterError("start_us, end_us: not possible with a live source")
     elif look_back:
-        raise ParameterError("look_back: only a recording can be looked back on")
+        raise ParameterError("look_back: only possible with a recording")
     restarts, gaps = source.statistics.restarts, source.statistics.gaps
     return measure_batches(
         source.batches(),
@@ -84,30 +84,30 @@ def measure_batches(
     look_back: bool = False,
     gaps: Sequence[range] = (),
 ) -> Iterator[Measurement]:
-    """Measure every rotor in batches that follow one another in time.
+    """Measure every rotor in consecutive batches.
 
     Args:
-        batches: of one sensor.
+        batches: batches of one sensor in order of time.
         size: geometry of the sensor.
-        parameters: window, step and whatever else; their class says by which detector.
-        start_us, end_us: sensor times of the first event and just after the last; None where they
-            are not known before.
-        region: only the events inside count; None for the whole sensor.
-        restarts: gaps where the clock began anew; those that show up while batches come count too.
-            No data is no standstill: within them nothing is measured.
-        look_back: whether to measure with later events too, see `looking_back.look_back`: the
-            windows before a rotor was found, and those in which it was not yet known well; the
-            classical methods do not. Results come a second or more later then, up to 80 s of a
-            short recording. Without, they are those of a live camera.
-        gaps: spans of time whose events are known to be missing, in order and apart; those that
-            show up while batches come count too. Rotors are taken to turn on within them.
+        parameters: all parameters of the detector, which their class selects.
+        start_us, end_us: sensor times in µs of the first event and just after the last; None if
+            unknown.
+        region: only the events inside are used; None for the whole sensor.
+        restarts: gaps at restarts of the sensor's clock; may grow while batches are read. Nothing
+            is measured in them: missing data does not mean standstill.
+        look_back: whether windows before a rotor was found, or before its speed was well known, are
+            measured with later events, see `looking_back.look_back`; ignored by the classical
+            methods. Results are then delayed by a second or more, up to 80 s of a short recording.
+            Without, they are those of a live camera.
+        gaps: spans of sensor time in µs whose events are known to be missing, in order and
+            disjoint; may grow while batches are read. Rotors are assumed to keep turning in them.
 
     Returns:
-        One measurement for each step, from the first whole window on. A window that reaches past
+        One measurement for each step, from the first whole window on. A window that extends beyond
         the end is not measured.
 
     Raises:
-        ParameterError: where no window fits between the times.
+        ParameterError: if the interval is shorter than a window.
     """
     if start_us is not None and end_us is not None and end_us - start_us < parameters.window_us:
         raise ParameterError(
@@ -149,7 +149,7 @@ def _whole_windows(
     measurements: Iterable[Measurement],
     parameters: RotationDetectorParameters | DetectorSettings | ClassicalDetectorParameters,
 ) -> Iterator[Measurement]:
-    """Leave out measurements whose windows reach back before the first step, or into a gap."""
+    """Drop measurements whose windows begin before the first step or the end of a gap."""
     begin_us = end_us = None
     for measurement in measurements:
         start_us = measurement.t_us - parameters.step_us

@@ -1,4 +1,4 @@
-"""The colours in which rotors are shown, wherever they are drawn."""
+"""The colours of rotors in all displays."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ROTOR_COLORS = (
     "#84a92c",
     "#5b86f7",
 )
-"""Of rotors by their numbers, for dark grounds; the ninth has the first one's."""
+"""Colours for dark backgrounds by the rotor's number, modulo their count."""
 
 
 def rotor_color(number: int) -> tuple[int, int, int]:
-    """Red, green and blue, 0 to 255, of the rotor of a number."""
+    """The colour of a rotor: red, green and blue, 0 to 255."""
     red, green, blue = bytes.fromhex(ROTOR_COLORS[number % len(ROTOR_COLORS)][1:])
     return red, green, blue

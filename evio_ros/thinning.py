@@ -1,11 +1,10 @@
-"""Taking a share of the events, where there are more than can be worked on.
+"""Thinning of events when more arrive than can be processed.
 
-Method: stratified sampling. Events, in the order in which they come, are numbered on through all
-batches and cut into runs of as equal length as whole numbers allow, 1 / share on average; of each
-run one is taken, at a place that a hash of the run's number gives. So any share is met to an event,
-the choice depends on nothing but numbers and is the same each time, and neither polarity, place nor
-the order in which a sensor is read out has any part in it. The rate of what is taken is in
-proportion to the rate of what came.
+Method: stratified sampling. Events are numbered across all batches and divided into runs whose
+mean length is 1 / share and whose lengths differ by at most one. One event of each run is kept,
+whose position is a hash of the run's number. The share is therefore met to within an event, the
+choice is reproducible, and it does not depend on polarity, position or readout order. The rate of
+the kept events is proportional to the rate of all.
 """
 
 from __future__ import annotations
@@ -25,48 +24,55 @@ OOPSLA 2014)."""
 
 
 class Thinner:
-    """Chooses events of one batch after another.
+    """Selects events of consecutive batches.
 
     Attributes:
-        taken, passed: numbers of events that were taken, and that came.
+        taken, passed: numbers of kept events and of all events.
     """
 
     def __init__(self) -> None:
         self.taken = self.passed = 0
         self._share = 1.0
-        # Events that came since the share was changed, and the first run that may hold the next.
-        self._came = self._run = 0
+        # Events since the share last changed, and the first run that may contain the next event.
+        self._count = self._run = 0
 
     def places(self, count: int, share: float) -> NDArray[np.int64]:
-        """Indices of those to be taken of the next events.
+        """Indices of the events to keep in the next batch.
 
         Args:
-            count: number of events of the next batch.
-            share: share of them to be taken, above 0 and below 1.
+            count: number of events in the batch.
+            share: share of them to keep, above 0 and below 1.
+
+        Returns:
+            int64 (n,), ascending.
         """
         if share != self._share:
-            self._share, self._came, self._run = share, 0, 0
+            self._share, self._count, self._run = share, 0, 0
         chosen = np.empty(int(count * share) + 2, np.int64)
-        taken, self._run = _choose(count, 1.0 / share, self._came, self._run, chosen)
-        self._came += count
+        taken, self._run = _choose(count, 1.0 / share, self._count, self._run, chosen)
+        self._count += count
         self.taken += taken
         self.passed += count
         return chosen[:taken]
 
     def pass_all(self, count: int) -> None:
-        """Note a batch of which all events are taken."""
+        """Count a batch whose events are all kept."""
         self.taken += count
         self.passed += count
 
 
 def kept_messages(follow_gaps: Sequence[bool], is_urgent: bool) -> list[bool]:
-    """Which messages of a queue are kept where every second one is dropped.
+    """Which messages of a queue are kept when about every second one is dropped.
 
-    Of a long gap less can be told than of many short ones, so no message next to a gap is dropped.
+    A rotor is harder to track through one long gap than through many short ones, so no message next
+    to a gap is dropped.
 
     Args:
-        follow_gaps: for each message that waits whether the one before it was dropped or lost.
-        is_urgent: whether gaps may grow all the same.
+        follow_gaps: for each queued message, whether the previous one was dropped or lost.
+        is_urgent: whether messages next to a gap may be dropped too.
+
+    Returns:
+        For each message, whether it is kept; the first and the last always are.
     """
     kept = [True] * len(follow_gaps)
     for number in range(1, len(kept) - 1):
@@ -76,24 +82,24 @@ def kept_messages(follow_gaps: Sequence[bool], is_urgent: bool) -> list[bool]:
 
 
 @njit(cache=True, nogil=True)
-def _choose(count, length, came, run, chosen):
-    """Places of a batch's events that are taken.
+def _choose(count, length, before, run, chosen):
+    """Write the indices of the kept events of a batch to `chosen`.
 
     Args:
-        count: number of events of the batch.
+        count: number of events in the batch.
         length: mean length of a run.
-        came: number of events before the batch.
+        before: number of events before the batch.
         run: number of a run that begins no later than the batch.
-        chosen: room for the places.
+        chosen: int64, output.
 
     Returns:
-        How many they are, and `run` for the next batch.
+        Number of indices, and `run` for the next batch.
     """
     taken = 0
-    first = np.int64(np.ceil(run * length)) - came
+    first = np.int64(np.ceil(run * length)) - before
     while first < count:
-        after = np.int64(np.ceil((run + 1) * length)) - came
-        place = first + np.int64(_chance(run) * (after - first))
+        after = np.int64(np.ceil((run + 1) * length)) - before
+        place = first + np.int64(_uniform(run) * (after - first))
         if 0 <= place < count:
             chosen[taken] = place
             taken += 1
@@ -105,10 +111,10 @@ def _choose(count, length, came, run, chosen):
 
 
 @njit(cache=True, nogil=True)
-def _chance(number):
-    """A hash of a number, 0 <= chance < 1."""
+def _uniform(number):
+    """Hash of a number: uniform in [0, 1)."""
     bits = _U64(number) * _STEP
     bits = (bits ^ (bits >> _U64(30))) * _MIX_1
     bits = (bits ^ (bits >> _U64(27))) * _MIX_2
     bits ^= bits >> _U64(31)
-    return np.float64(bits >> _U64(11)) * (1.0 / 9007199254740992.0)
+    return np.float64(bits >> _U64(11)) * 2.0**-53

@@ -1,9 +1,9 @@
-"""How fast a change the time stamps of events can show.
+"""Resolution of time stamps, and the highest frequency that it allows to measure.
 
-A camera's clock ticks by a microsecond or a few. Events that were made from video have the times of
-its frames, and some converters write whole milliseconds. Sampled with a period T, a frequency above
-1 / 2T can't be told from its mirror image below (Shannon, *Communication in the presence of noise*,
-Proc. IRE 37, 1949), so nothing is to be looked for there.
+A camera's clock has a resolution of one or a few microseconds. Events made from video have the
+times of its frames, and some converters write whole milliseconds. Sampled with a period T, a
+frequency above 1 / 2T cannot be distinguished from its alias below (Shannon, *Communication in the
+presence of noise*, Proc. IRE 37, 1949), so the search ends there.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from numpy.typing import NDArray
 __all__ = ["highest_frequency_hz", "time_step_us"]
 
 _PART, _FEWEST_STEPS = 20_000, 200
-"""So many events tell it, where they show so many steps of the clock: those of frames do not."""
+"""Number of events that suffices if there are this many steps between their time stamps; events
+made from video have fewer."""
 _SHORT_SHARE = 0.05
-"""Of the steps from a stamp to the next that differs so many are as short as the clock allows.
-Frames come at even steps; events of a fine clock come as close by chance, however few they are."""
+"""Quantile of the steps between different time stamps that is taken as the resolution. Frames have
+equal steps; with a fine clock some events follow one another by a single tick, at any rate."""
 
 
 def time_step_us(t: NDArray[np.int64]) -> float:
-    """Time from one stamp to the next that differs, of those that come as close as the clock lets.
+    """Resolution of time stamps: the shortest usual step between two that differ.
 
     Args:
-        t: times of events in µs, in order.
+        t: int64 (n,), times of events in µs, in order.
 
     Returns:
-        The step in µs; 0 where no two times differ.
+        The step in µs; 0 if all times are equal.
     """
     steps = np.diff(t[:_PART])
     if np.count_nonzero(steps) < _FEWEST_STEPS:
@@ -39,13 +40,13 @@ def time_step_us(t: NDArray[np.int64]) -> float:
 
 
 def highest_frequency_hz(t: NDArray[np.int64]) -> float:
-    """Half the rate at which the time stamps of events sample what they show.
+    """The Nyquist frequency of time stamps.
 
     Args:
-        t: times of events in µs, in order.
+        t: int64 (n,), times of events in µs, in order.
 
     Returns:
-        The frequency in Hz; infinite where no two times differ.
+        The frequency in Hz; infinite if all times are equal.
     """
     step_us = time_step_us(t)
     return 0.5e6 / step_us if step_us else math.inf

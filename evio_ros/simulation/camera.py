@@ -1,4 +1,4 @@
-"""The simulated sensor."""
+"""Parameters of the simulated sensor."""
 
 from __future__ import annotations
 
@@ -22,106 +22,110 @@ _OF_PHOTORECEPTORS = {
     "odd_threshold": 1.0,
     "odd_refractory": 1.0,
 }
-"""What only the pixel model "photoreceptor" has, and the value at which it does nothing."""
+"""Parameters of the pixel model "photoreceptor" only, with the values at which they have no
+effect."""
 
 
 @dataclass(frozen=True)
 class SensorParameters(Parameters):
     """Properties of the simulated sensor; by default a modern camera in good light.
 
-    With `pixel_model` "photoreceptor", pixels are as `photoreceptor_kernel` tells: slow and noisy
-    in the dark. With `readout_line_us`, events leave the sensor line by line, see
-    `readout_kernel`. docs/realism.md tells what a real sensor shows of this.
+    With `pixel_model` "photoreceptor", pixels are slow and noisy in the dark, see
+    `photoreceptor_kernel`. With `readout_line_us`, events are read out line by line, see
+    `readout_kernel`. docs/realism.md compares this with a real sensor.
 
     Raises:
-        ParameterError: where a value is out of range, or a property is given that only the other
+        ParameterError: if a value is out of range, or a parameter is given that only the other
             pixel model has.
     """
 
     width: int = parameter(1280, unit="px", minimum=1, maximum=16384, doc="Columns of the sensor.")
     height: int = parameter(720, unit="px", minimum=1, maximum=16384, doc="Rows of the sensor.")
     threshold_on: float = parameter(
-        0.3, minimum=0.01, maximum=5.0, doc="Rise of log intensity that makes an ON event."
+        0.3, minimum=0.01, maximum=5.0, doc="Rise of log intensity that triggers an ON event."
     )
     threshold_off: float = parameter(
-        0.3, minimum=0.01, maximum=5.0, doc="Fall of log intensity that makes an OFF event."
+        0.3, minimum=0.01, maximum=5.0, doc="Fall of log intensity that triggers an OFF event."
     )
     threshold_mismatch: float = parameter(
-        0.04, minimum=0.0, maximum=0.5, doc="Standard deviation of the thresholds over the pixels."
+        0.04, minimum=0.0, maximum=0.5, doc="Relative standard deviation of the pixels' thresholds."
     )
     cutoff_hz: float = parameter(
-        3000.0, unit="Hz", minimum=1.0, maximum=1e6, doc="Low-pass of the photoreceptors."
+        3000.0, unit="Hz", minimum=1.0, maximum=1e6, doc="Cutoff frequency of the photoreceptors."
     )
     refractory_us: float = parameter(
-        100.0, unit="us", minimum=0.0, maximum=1e5, doc="A pixel is blind so long after an event."
+        100.0, unit="us", minimum=0.0, maximum=1e5, doc="Refractory period of a pixel."
     )
     jitter_us: float = parameter(
         15.0, unit="us", minimum=0.0, maximum=1e4, doc="Standard deviation of an event's latency."
     )
     noise_hz: float = parameter(
-        0.2, unit="Hz", minimum=0.0, maximum=1e4, doc="Noise events of every pixel."
+        0.2, unit="Hz", minimum=0.0, maximum=1e4, doc="Rate of noise events per pixel."
     )
     noise_on_share: float = parameter(
-        0.5, minimum=0.0, maximum=1.0, doc="Share of ON events in the noise; leak makes ON events."
+        0.5, minimum=0.0, maximum=1.0, doc="Share of ON events in the noise; leak makes it larger."
     )
     hot_pixels: int = parameter(
-        20, minimum=0, maximum=10_000, doc="Pixels that fire by themselves."
+        20, minimum=0, maximum=10_000, doc="Number of hot pixels, which fire without a stimulus."
     )
     hot_pixel_hz: float = parameter(
         500.0, unit="Hz", minimum=0.0, maximum=1e6, doc="Event rate of a hot pixel."
     )
     noise_spread: float = parameter(
-        0.0, minimum=0.0, maximum=5.0, doc="Spread over the pixels of the log of the noise's rate."
+        0.0, minimum=0.0, maximum=5.0, doc="Standard deviation of the pixels' log noise rate."
     )
     pixel_model: str = parameter(
         "threshold",
         choices=("threshold", "photoreceptor"),
-        doc="Pixels of fixed bandwidth, or slow and noisy in the dark.",
+        doc="Pixels of fixed bandwidth, or photoreceptors that are slow and noisy in the dark.",
     )
     cutoff_growth: float = parameter(
-        0.0, minimum=0.0, maximum=1.0, doc="Exponent of light to which the bandwidth grows."
+        0.0, minimum=0.0, maximum=1.0, doc="Bandwidth is proportional to light to this power."
     )
     dark_light: float = parameter(
-        0.0, minimum=0.0, maximum=1.0, doc="Stray light and dark current, as reflectance."
+        0.0, minimum=0.0, maximum=1.0, doc="Stray light and dark current, as a reflectance."
     )
     buffer_hz: float = parameter(
-        0.0, unit="Hz", minimum=0.0, maximum=1e6, doc="Low-pass after the photoreceptor; 0: none."
+        0.0, unit="Hz", minimum=0.0, maximum=1e6, doc="Cutoff of the source follower; 0: no limit."
     )
     shot_noise: float = parameter(
-        0.0, minimum=0.0, maximum=1.0, doc="Standard deviation of log light 1 by photon counting."
+        0.0, minimum=0.0, maximum=1.0, doc="Shot noise: standard deviation of log light at light 1."
     )
     shot_noise_growth: float = parameter(
-        0.5, minimum=0.0, maximum=1.0, doc="Exponent of light by which this noise falls."
+        0.5,
+        minimum=0.0,
+        maximum=1.0,
+        doc="Shot noise falls with light to this power.",
     )
     on_lag_us: float = parameter(
-        0.0, unit="us", minimum=0.0, maximum=1e5, doc="Time from a crossing to its ON event."
+        0.0, unit="us", minimum=0.0, maximum=1e5, doc="Delay of an ON event after the crossing."
     )
     off_lag_us: float = parameter(
-        0.0, unit="us", minimum=0.0, maximum=1e5, doc="Time from a crossing to its OFF event."
+        0.0, unit="us", minimum=0.0, maximum=1e5, doc="Delay of an OFF event after the crossing."
     )
     leak_hz: float = parameter(
-        0.0, unit="Hz", minimum=0.0, maximum=1e3, doc="ON events of a resting pixel by leak."
+        0.0, unit="Hz", minimum=0.0, maximum=1e3, doc="Rate of leak (ON) events of a resting pixel."
     )
     pixel_spread: float = parameter(
         0.0,
         minimum=0.0,
         maximum=2.0,
-        doc="Spread over pixels of the log of bandwidth, leak.",
+        doc="Standard deviation of the pixels' log bandwidth and log leak rate.",
     )
     odd_threshold: float = parameter(
-        1.0, minimum=0.1, maximum=10.0, doc="Thresholds of odd columns relative to even ones."
+        1.0, minimum=0.1, maximum=10.0, doc="Thresholds in odd columns relative to even ones."
     )
     odd_refractory: float = parameter(
-        1.0, minimum=0.1, maximum=10.0, doc="Refractory period of odd columns, likewise."
+        1.0, minimum=0.1, maximum=10.0, doc="Refractory period in odd columns, likewise."
     )
-    readout_line: str = parameter("row", choices=("row", "column"), doc="What is read out at once.")
+    readout_line: str = parameter("row", choices=("row", "column"), doc="Unit of readout.")
     readout_line_us: float = parameter(
-        0.0, unit="us", minimum=0.0, maximum=1e4, doc="Time that a line takes; 0: no limit."
+        0.0, unit="us", minimum=0.0, maximum=1e4, doc="Readout time of a line; 0: no limit."
     )
     readout_event_us: float = parameter(
-        0.0, unit="us", minimum=0.0, maximum=1e3, doc="Time that each event of a line takes."
+        0.0, unit="us", minimum=0.0, maximum=1e3, doc="Readout time of each event in a line."
     )
-    seed: int = parameter(0, minimum=0, doc="Seed of everything random.")
+    seed: int = parameter(0, minimum=0, doc="Seed of all random numbers.")
 
     @property
     def size(self) -> SensorSize:
@@ -130,11 +134,11 @@ class SensorParameters(Parameters):
 
     @property
     def has_photoreceptors(self) -> bool:
-        """Whether pixels are slow and noisy in the dark."""
+        """Whether the pixel model is "photoreceptor"."""
         return self.pixel_model == "photoreceptor"
 
     def check_together(self) -> None:
-        """Refuse what a pixel of fixed bandwidth lacks, and time for events without lines."""
+        """Refuse parameters of the other pixel model, and an event's readout time without lines."""
         if not self.has_photoreceptors:
             for name, neutral in _OF_PHOTORECEPTORS.items():
                 if getattr(self, name) != neutral:

@@ -1,13 +1,14 @@
-"""A realistic pixel: slow and noisy in the dark, and no two alike.
+"""A realistic pixel: slow and noisy in the dark, with mismatch between pixels.
 
 The logarithm of the light passes the photoreceptor, whose bandwidth grows with the light
 (Lichtsteiner et al., JSSC 2008; Hu et al., CVPRW 2021, "v2e"; Graca et al., CVPRW 2023), and then
-the source follower, whose bandwidth is fixed. Shot noise is added to the photoreceptor's output,
-with its own bandwidth, and so makes pairs of ON and OFF events, most in the dark (Graca and
-Delbruck, IISW 2021). The comparator needs its time; only then is the pixel reset, and blind for the
-refractory period, so that an edge gives fewer events than it has thresholds and their intervals
-cannot be shorter than both together (Joubert et al., Frontiers in Neuroscience 2021). Leak lets the
-comparator's reference fall, which makes ON events (Nozaki and Delbruck, TED 2017).
+the source follower, whose bandwidth is fixed. Shot noise of the photoreceptor's bandwidth is added
+to its output. It causes pairs of ON and OFF events, mostly in the dark (Graca and Delbruck, IISW
+2021). An event is delayed by the comparator; only then is the pixel reset, and blind for the
+refractory period. An edge therefore gives fewer events than the thresholds that it crosses, and
+intervals between them are never shorter than delay and refractory period together (Joubert et al.,
+Frontiers in Neuroscience 2021). Leak lowers the comparator's reference, which causes ON events
+(Nozaki and Delbruck, TED 2017).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ __all__ = ["advance_photoreceptors"]
 _SHORTEST_STEP_S = 5e-5
 _LONGEST_STEP_S = 0.01
 _STEP_LOG = 0.05
-"""How far log light may move in a longer step: crossings are straight lines within it."""
+"""Largest change of log light in a step longer than the shortest: within it the change is taken as
+linear."""
 _NOISE_STEP = 0.1
 """Longest step of a noisy pixel, in time constants of its photoreceptor."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -36,9 +38,9 @@ _SUM_STD = 65536.0 * math.sqrt(4 / 12)
 
 @njit(cache=True, nogil=True)
 def _normal(seeds, pixel):
-    """Sum of four uniform numbers of unit variance, by SplitMix64 (Steele et al., 2014).
+    """Sum of four uniform numbers, scaled to unit variance, by SplitMix64 (Steele et al., 2014).
 
-    Its sums over a time constant, which are what reaches the comparator, are normal.
+    Sums of these over a time constant, which reach the comparator, are nearly normal.
     """
     seeds[pixel] += _GOLDEN
     bits = seeds[pixel]
@@ -53,14 +55,14 @@ def _normal(seeds, pixel):
 
 @njit(cache=True, nogil=True)
 def _compare(pixel, start_s, end_s, before, after, state, own, lags_s, times, signs, count):
-    """Events of a comparator whose input runs straight from before to after."""
+    """Write the events of a comparator whose input changes linearly; return their number so far."""
     slope = (after - before) / (end_s - start_s)
     while start_s < end_s:
         blind_until_s = state[4, pixel]
         if blind_until_s > start_s:
             if blind_until_s > end_s:
                 return count
-            # The comparator starts afresh from where its input is now.
+            # The pixel is reset: the reference is the present input.
             before += slope * (blind_until_s - start_s)
             start_s = blind_until_s
             state[3, pixel] = before
@@ -88,7 +90,7 @@ def _compare(pixel, start_s, end_s, before, after, state, own, lags_s, times, si
 def _respond(
     pixel, log_light, time_s, end_s, sensor, lags_s, state, own, seeds, times, signs, count
 ):
-    """Let one pixel see constant light until end_s; returns the number of its events so far."""
+    """Simulate one pixel in constant light until end_s; return the number of its events so far."""
     dark_light, growth, buffer_s, shot_noise, noise_growth = sensor
     log_light = math.log(math.exp(log_light) + dark_light)
     rate = own[3, pixel] * math.exp(growth * log_light)
@@ -139,26 +141,28 @@ def advance_photoreceptors(
     signs,
     counts,
 ):
-    """Let pixels see the scene from start_s to end_s.
+    """Simulate pixels from start_s to end_s.
 
     Args:
-        x, y: float64 (n,) pixels.
+        x, y: float64 (n,), pixels.
         scene: see `evio_ros.simulation.simulator._tables`.
-        visible: of rotors and of textures, int16 (n, most), may cover the pixel; then -1.
-        sensor: light besides the scene's; exponent of light to which the photoreceptor's bandwidth
-            is proportional; time constant of the second low-pass in seconds, 0 for none; standard
-            deviation of log light 1 by shot noise; exponent of light by which it falls.
-        lags_s: (2,) time from a crossing to the event, ON and OFF.
-        texture: float32 (512, 512).
-        state: float64 (5, n), changed in place: log light that the photoreceptor has reached, its
-            noise, the comparator's input, that at the last event, end of the refractory period.
-        own: float64 (5, n) of each pixel: ON and OFF threshold, refractory period in seconds,
-            bandwidth at light 1 in rad/s, fall of the reference per second by leak.
-        seeds: uint64 (n,), changed in place: state of each pixel's random numbers.
-        start_s, end_s: span of time; spans follow one another.
-        times: float64 (n, most), filled with the events' times in seconds.
-        signs: bool (n, most), filled with their polarity.
-        counts: int64 (n,), filled with the numbers of events; above `most` where they did not fit.
+        visible: two int16 (n, most), indices of the rotors and of the textures that may cover each
+            pixel, padded with -1.
+        sensor: light in addition to the scene's; power of light to which the photoreceptor's
+            bandwidth is proportional; time constant of the source follower in s, 0 for none;
+            standard deviation of log light by shot noise at light 1; power of light by which it
+            falls.
+        lags_s: float64 (2,), delay of ON and OFF events after the crossing.
+        texture: float32 (512, 512), see `simulator._smooth_noise`.
+        state: float64 (5, n), updated in place: output of the photoreceptor as log light, its
+            noise, the comparator's input and reference, end of the refractory period in s.
+        own: float64 (5, n), for each pixel: ON and OFF threshold, refractory period in s, bandwidth
+            at light 1 in rad/s, fall of the reference by leak per second.
+        seeds: uint64 (n,), updated in place: state of each pixel's random generator.
+        start_s, end_s: interval; intervals must be consecutive.
+        times: float64 (n, most), filled with the events' times in s.
+        signs: bool (n, most), filled with their polarities.
+        counts: int64 (n,), filled with the numbers of events; above `most` if they did not fit.
     """
     for pixel in prange(len(x)):
         time_s, count = start_s, 0

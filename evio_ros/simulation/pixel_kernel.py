@@ -1,10 +1,11 @@
 """The simulator's kernels: light, photoreceptor and comparator of every pixel.
 
 The event model is that of ESIM (Rebecq et al., CoRL 2018) and v2e (Hu et al., CVPRW 2021): the
-logarithm of the light passes a first-order low-pass; an event comes when it has changed by a
-threshold since the last one; then the pixel is blind for the refractory period and starts from
-where the light is. Between two looks at the scene the light is constant, so that the low-pass and
-the time at which it crosses a threshold are exact. While no edge is near, a pixel rests.
+logarithm of the light passes a first-order low-pass filter; an event is triggered when it has
+changed by a threshold since the last one; then the pixel is blind for the refractory period, after
+which its reference is the present light. The scene is sampled adaptively: often while an edge is
+near a pixel, seldom otherwise. Between two samples the light is constant, so the low-pass filter
+and the time at which it crosses a threshold are exact.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ from numba import njit, prange
 __all__ = ["TEXTURE_SIDE", "advance_pixels", "initial_light", "see"]
 
 _STEP_PX = 0.15
-"""How far a blade's edge or a disc's texture may move over a pixel between two looks."""
+"""Largest motion of a blade's edge or a disc's texture between two samples."""
 _TEXTURE_STEP_PX = 0.3
-"""The same of a moving texture, whose grains are several pixels wide."""
+"""The same for a moving texture, whose grains are several pixels wide."""
 _LONGEST_STEP_S = 4e-3
 _LONGEST_ROTOR_STEP_S = 1e-3
 _SHORTEST_STEP_S = 5e-7
 _REFERENCE_RADIUS = 0.7
-"""Where a swept blade's angle is that of the truth."""
+"""Radius at which a swept blade's angle is that of the truth."""
 _FACETS = 5
-"""Facets of a shiny hub: each shines when it faces the light."""
+"""Number of facets of a shiny hub: each shines when it faces the light."""
 _HIGHLIGHT = 4.0
-"""How narrow the highlight is, in angle around the hub and for a facet."""
+"""Concentration (von Mises) of the highlight, in the angle around the hub and for a facet."""
 TEXTURE_SIDE = 512
 
 
 @njit(cache=True, nogil=True)
 def _motion(knots, time_s):
-    """Turns since time 0 and turns a second, from `SpeedProfile.knots`."""
+    """Turns since time 0, and turns/s, from `SpeedProfile.knots`."""
     segment = 0
     while segment + 1 < len(knots) and knots[segment + 1, 0] <= time_s:
         segment += 1
@@ -45,7 +46,7 @@ def _motion(knots, time_s):
 
 @njit(cache=True, nogil=True)
 def _lookup(table, column, position):
-    """A column of a table of milliseconds, straight between its rows."""
+    """Linear interpolation of a column in a table with a row per millisecond."""
     row = min(int(position), len(table) - 2)
     share = position - row
     return table[row, column] * (1 - share) + table[row + 1, column] * share
@@ -53,7 +54,7 @@ def _lookup(table, column, position):
 
 @njit(cache=True, nogil=True)
 def _texture(noise, u, v):
-    """Smooth periodic noise of unit variance, bilinear."""
+    """Bilinear interpolation of smooth periodic noise of unit variance."""
     i, j = math.floor(u), math.floor(v)
     a, b = u - i, v - j
     i0, j0 = int(i) & (TEXTURE_SIDE - 1), int(j) & (TEXTURE_SIDE - 1)
@@ -69,7 +70,7 @@ def _wrapped(angle):
 
 @njit(cache=True, nogil=True)
 def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
-    """Light with a rotor before it, and how long nothing will change."""
+    """Light at a pixel behind a rotor, and the time in s for which it can be taken as constant."""
     position = max(time_s * 1e3, 0.0)
     cx, cy = _lookup(shapes, 0, position), _lookup(shapes, 1, position)
     a, b = _lookup(shapes, 2, position), _lookup(shapes, 3, position)
@@ -88,7 +89,7 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
     turns, frequency = _motion(knots, time_s)
     angle = math.atan2(across, along) + tilt - phase - 2 * math.pi * turns
     speed = 2 * math.pi * abs(frequency) + 1e-9
-    # How far an edge, which is radial, moves across itself for each radian.
+    # Motion of an edge, which is radial, perpendicular to itself, per radian of rotation.
     radius_px = max(a * b * radius**2 / math.hypot(a * along, b * across), 0.3)
     fine = _STEP_PX / (speed * radius_px)
     if radius <= hub:
@@ -101,7 +102,7 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
         v = radius * math.sin(angle) * a / grain
         light *= math.exp(texture * _texture(noise, u, v))
         wait = fine
-    # A blade's edge is soft over the width of a pixel, or more out of focus.
+    # A blade's edge is soft over the width of a pixel, or more if out of focus.
     soft = 0.5 * edge / radius_px
     for index in range(len(blades)):
         middle, width, blade_light = blades[index]
@@ -111,7 +112,7 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
         offset = _wrapped(angle - middle - sweep * (radius - _REFERENCE_RADIUS))
         cover = min(max((half - abs(offset)) / (2 * soft) + 0.5, 0.0), 1.0)
         light += cover * (blade_light - light)
-        # Seen from the pixel, the edges come from ahead.
+        # Angle that the rotor has to turn until the next edge reaches the pixel.
         ahead = offset if frequency >= 0 else -offset
         distance = 2 * math.pi + ahead - half - soft
         if abs(abs(offset) - half) < soft:
@@ -126,7 +127,7 @@ def _see_rotor(x, y, light, numbers, blades, shapes, knots, time_s, noise):
 
 @njit(cache=True, nogil=True)
 def _see_texture(x, y, light, numbers, shifts, time_s, noise):
-    """Light reflected by a moving texture, and how long it hardly changes."""
+    """Light reflected by a moving texture, and the time in s for which it is nearly constant."""
     x0, y0, x1, y1, contrast, grain, body_a, body_b = numbers
     if not (x0 <= x < x1 and y0 <= y < y1):
         return light, _LONGEST_STEP_S
@@ -147,7 +148,15 @@ def _see_texture(x, y, light, numbers, shifts, time_s, noise):
 
 @njit(cache=True, nogil=True)
 def see(x, y, scene, visible, time_s, noise):
-    """Log light at a pixel, and for how long it can be taken as constant."""
+    """Log light at a pixel, and the time in s for which it can be taken as constant.
+
+    Args:
+        x, y: the pixel.
+        scene: see `evio_ros.simulation.simulator._tables`.
+        visible: two int16 (most,), indices of rotors and of textures, padded with -1.
+        time_s: time since the start of the recording.
+        noise: float32 (512, 512), see `simulator._smooth_noise`.
+    """
     background, rotors, blades, shapes, knots, textures, shifts, lamps, mains = scene
     light, wait = background, _LONGEST_STEP_S
     visible_rotors, visible_textures = visible
@@ -185,7 +194,7 @@ def see(x, y, scene, visible, time_s, noise):
 
 @njit(cache=True, nogil=True)
 def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, signs, count):
-    """Let one pixel see constant light until end_s; returns the number of its events so far."""
+    """Simulate one pixel in constant light until end_s; return the number of its events so far."""
     time_constant_s, refractory_s = sensor
     while True:
         level, reference, blind_until_s = state[0, pixel], state[1, pixel], state[2, pixel]
@@ -195,7 +204,7 @@ def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, sign
             state[0, pixel] = level
             if blind_until_s > end_s:
                 return count
-            # The comparator starts afresh from where the light is now.
+            # The pixel is reset: the reference is the present light.
             state[1, pixel] = reference = level
             time_s = stop
         rising = light > level
@@ -223,21 +232,22 @@ def _respond(pixel, light, time_s, end_s, sensor, state, thresholds, times, sign
 def advance_pixels(
     x, y, scene, visible, sensor, noise, state, thresholds, start_s, end_s, times, signs, counts
 ):
-    """Let pixels see the scene from start_s to end_s.
+    """Simulate pixels from start_s to end_s.
 
     Args:
-        x, y: float64 (n,) pixels.
+        x, y: float64 (n,), pixels.
         scene: see `evio_ros.simulation.simulator._tables`.
-        visible: of rotors and of textures, int16 (n, most), may cover the pixel; then -1.
-        sensor: low-pass time constant and refractory period in seconds.
-        noise: float32 (512, 512) texture.
-        state: float64 (3, n), changed in place: filtered log light, that at the last event, end of
-            the refractory period in seconds.
+        visible: two int16 (n, most), indices of the rotors and of the textures that may cover each
+            pixel, padded with -1.
+        sensor: time constant of the low-pass filter and refractory period in s.
+        noise: float32 (512, 512), see `simulator._smooth_noise`.
+        state: float64 (3, n), updated in place: filtered log light, reference, end of the
+            refractory period in s.
         thresholds: float64 (2, n), ON and OFF.
-        start_s, end_s: span of time; spans follow one another.
-        times: float64 (n, most), filled with the events' times in seconds.
-        signs: bool (n, most), filled with their polarity.
-        counts: int64 (n,), filled with the numbers of events; above `most` where they did not fit.
+        start_s, end_s: interval; intervals must be consecutive.
+        times: float64 (n, most), filled with the events' times in s.
+        signs: bool (n, most), filled with their polarities.
+        counts: int64 (n,), filled with the numbers of events; above `most` if they did not fit.
     """
     for pixel in prange(len(x)):
         time_s, count = start_s, 0
@@ -264,7 +274,7 @@ def advance_pixels(
 
 @njit(cache=True, nogil=True, parallel=True)
 def initial_light(x, y, scene, visible, noise, light):
-    """Fill float64 (n,) with the log light of pixels at time 0."""
+    """Fill `light`, float64 (n,), with the log light of pixels at time 0."""
     for pixel in prange(len(x)):
         light[pixel], _ = see(
             x[pixel], y[pixel], scene, (visible[0][pixel], visible[1][pixel]), 0.0, noise

@@ -1,4 +1,4 @@
-"""Scenes with names, for `evio simulate`, the demo, tests and benchmarks."""
+"""Named scenes for `evio simulate`, the demo, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FAN_BLADES = BladePattern(blades=3)
 _DRONE_BLADES = BladePattern(
     blades=2, half_width_rad=0.06, half_width=0.07, sweep_rad=0.0, reflectance=0.05, hub_radius=0.1
 )
-# No speed below divides whole microseconds or milliseconds: a rotor that stands at the same few
-# angles in all windows would be measured better, or worse, than others are.
+# No period below is a whole number of microseconds or milliseconds: a rotor at the same few angles
+# in all windows would be measured better, or worse, than others.
 _FAN_RPM = 1153.7
 _DRONE_RPM = (5463.7, -5612.9, -5893.3, 5731.1)
 _OUTDOOR_CAMERA = {
-    # A bright sky: pixels leak, which makes ON events, and rise in many steps but fall in one.
+    # A bright sky: leak events are ON, and an edge gives many ON events but only one OFF event.
     "threshold_on": 0.1,
     "threshold_off": 2.42,
     "refractory_us": 10.0,
@@ -40,12 +40,12 @@ _FAN_DISC = Ellipse((640.3, 360.6), (70.0, 70.0), 0.0)
 
 @dataclass(frozen=True)
 class Preset:
-    """A scene, the camera that suits it and a usual length.
+    """A scene, a camera that suits it and a duration.
 
     Attributes:
-        scene: what is seen.
+        scene: rotors, textures and lamps.
         camera: the sensor.
-        duration_s: usual length of the recording.
+        duration_s: length of the recording in s.
         description: one line for users.
     """
 
@@ -61,7 +61,7 @@ def _fan(name: str, speed: SpeedProfile, path: Path | None = None) -> Scene:
 
 
 def _turning_path(duration_s: float) -> Path:
-    """A fan on a stand that turns to and fro: its disc narrows and moves."""
+    """Path of an oscillating fan's disc, which narrows and moves."""
     times = np.arange(0.0, duration_s + 0.01, 0.01)
     shapes = []
     for time in times:
@@ -79,7 +79,7 @@ def _drone(
     speeds: Callable[[float, int], SpeedProfile] = lambda rpm, _: _constant(rpm),
     aeroplane: bool = False,
 ) -> Scene:
-    """Four rotors of a quadrotor seen obliquely before the sky, and a tree at the left border."""
+    """A quadrotor seen obliquely against the sky, and a tree at the left border."""
     places = ((560.2, 330.4), (700.6, 320.3), (590.7, 400.8), (735.4, 390.1))
     rotors = []
     for index, (x, y) in enumerate(places):
@@ -96,7 +96,7 @@ def _drone(
 
 
 def _wandering(rpm: float, index: int) -> SpeedProfile:
-    """A speed that a flight controller keeps changing: knots every 0.4 s, up to 8 % off."""
+    """Speed varied by a flight controller: knots every 0.4 s, within 8 % of `rpm`."""
     random = np.random.default_rng((index, 7))
     factors = 1 + np.clip(0.04 * random.normal(size=3600), -0.08, 0.08)
     return SpeedProfile.through(*((0.4 * i, rpm * float(f)) for i, f in enumerate(factors)))
@@ -105,7 +105,7 @@ def _wandering(rpm: float, index: int) -> SpeedProfile:
 def _tree(
     seconds: float, region: tuple[int, int, int, int], side_px: int = 80
 ) -> tuple[MovingTexture, ...]:
-    """Branches that sway each in its own way."""
+    """Branches, each swaying differently."""
     random = np.random.default_rng(5)
     x0, y0, x1, y1 = region
     branches = []
@@ -118,7 +118,7 @@ def _tree(
 
 
 def _aeroplane(seconds: float) -> MovingTexture:
-    """A far aeroplane that crosses the sky above the drone from the left."""
+    """A distant aeroplane that crosses the sky above the drone from the left."""
     times = np.arange(0.0, seconds + 0.1, 0.01)
     x, y = 250.0 + 150.0 * times, 140.0 - 20.0 * times
     region = (190, max(int(y[-1]) - 20, 0), min(int(x[-1]) + 60, 1280), 160)
@@ -130,7 +130,7 @@ def _aeroplane(seconds: float) -> MovingTexture:
 def _sway(
     duration_s: float, amplitude_px: float, frequencies_hz: tuple[float, float]
 ) -> tuple[tuple[float, ...], tuple[tuple[float, float], ...]]:
-    """Knots of an irregular to-and-fro in x and y."""
+    """Knots [µs] and shifts [px] of an irregular oscillation in x and y."""
     times = np.arange(0.0, duration_s + 0.1, 0.005)
     f, g = (2 * math.pi * frequency for frequency in frequencies_hz)
     x = amplitude_px * (np.sin(f * times) + 0.5 * np.sin(2.7 * g * times + 1.0))
@@ -143,7 +143,7 @@ def _camera(**values: object) -> SensorParameters:
 
 
 def _indoor_camera(**values: object) -> SensorParameters:
-    """Isolated noise pixels everywhere, as on recordings of a fan indoors."""
+    """Isolated noise events everywhere, as in recordings of a fan indoors."""
     return _camera(noise_hz=1.0, **values)
 
 
@@ -192,12 +192,12 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
         ),
     ),
     "fan_turning": (
-        "the fan while it turns to and fro on its stand",
+        "the fan while it oscillates on its stand",
         2.0,
         lambda name, s: (_fan(name, _constant(_FAN_RPM), _turning_path(s)), _indoor_camera()),
     ),
     "drone_idle": (
-        "four two-blade rotors seen obliquely, a tree at the border, ON far more than OFF",
+        "four two-blade rotors seen obliquely, a tree at the border, far more ON than OFF events",
         2.0,
         lambda name, s: (_drone(name, s), _camera(**_OUTDOOR_CAMERA)),
     ),
@@ -254,7 +254,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
         ),
     ),
     "five_blades": (
-        "five blades that are almost alike",
+        "five nearly identical blades",
         2.0,
         lambda name, _: (
             _one(
@@ -300,7 +300,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
         ),
     ),
     "fan_reversing": (
-        "a fan that slows down, stops and turns the other way",
+        "a fan that slows down, stops and reverses",
         3.0,
         lambda name, s: (
             _fan(name, SpeedProfile.through((0.0, 907.3), (s / 3, 907.3), (s * 2 / 3, -907.3))),
@@ -308,7 +308,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
         ),
     ),
     "disc_partly_hidden": (
-        "the fan behind a board that hides a third of it",
+        "the fan, a third of it hidden by a board",
         1.5,
         lambda name, _: (
             replace(_fan(name, _constant(_FAN_RPM)), hidden=((500, 385, 800, 500),)),
@@ -321,7 +321,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
         lambda name, _: (_overlapping(name), _camera()),
     ),
     "lamp": (
-        "a lamp that flickers at 100 Hz and turns not at all",
+        "a lamp that flickers at 100 Hz, without a rotor",
         1.0,
         lambda name, _: (
             Scene(name, lamps=(Lamp((640.0, 360.0), 60.0, 100.0),)),
@@ -334,7 +334,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
         lambda name, s: (_walker(name, s), _camera(width=640, height=480)),
     ),
     "foliage": (
-        "a tree in the wind and nothing that turns",
+        "a tree in the wind, without a rotor",
         1.0,
         lambda name, s: (
             Scene(name, textures=_tree(s, (80, 40, 560, 440))),
@@ -342,7 +342,7 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
         ),
     ),
     "camera_shake": (
-        "a textured view before a shaking camera",
+        "a textured view, seen by a shaking camera",
         1.0,
         lambda name, s: (
             Scene(
@@ -355,22 +355,23 @@ _PRESETS: dict[str, tuple[str, float, Callable[[str, float], tuple[Scene, Sensor
 }
 
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
-"""Scenes before a modern camera in good light, of which docs/accuracy.md tells."""
+"""Scenes seen by a modern camera in good light; results are in docs/accuracy.md."""
 REALISTIC_PRESETS: tuple[str, ...] = tuple(REALISTIC_SCENES)
-"""Scenes before a rude sensor, of which docs/realism.md tells."""
+"""Scenes seen by a realistic sensor in dim light; results are in docs/realism.md."""
 
 
 def preset(name: str, duration_s: float | None = None, rpm: float | None = None) -> Preset:
-    """A scene by its name.
+    """A scene by name.
 
     Args:
         name: one of `PRESETS` or `REALISTIC_PRESETS`.
-        duration_s: length for which the scene is laid out; None for its usual one.
-        rpm: speed of its first rotor at the beginning, or at most if it rests then; all others are
-            scaled alike. None for as is.
+        duration_s: length of the recording in s; None for the scene's own.
+        rpm: speed of the first rotor at the beginning, or its greatest if it starts from rest, in
+            turns per minute; other rotors are scaled by the same factor. None for the scene's own.
 
     Raises:
-        ParameterError: where there is no such scene, or nothing in it turns.
+        ParameterError: if there is no such scene, a value is out of range, or `rpm` is given for a
+            scene without a rotor.
     """
     scenes = _PRESETS | REALISTIC_SCENES
     if name not in scenes:
@@ -384,9 +385,9 @@ def preset(name: str, duration_s: float | None = None, rpm: float | None = None)
         if not abs(rpm) <= _FASTEST_RPM:
             raise ParameterError(f"rpm: {rpm:g} is not in -{_FASTEST_RPM} to {_FASTEST_RPM}")
         if not scene.rotors:
-            raise ParameterError(f"rpm: nothing turns in scene {name}")
+            raise ParameterError(f"rpm: scene {name} has no rotor")
         first = scene.rotors[0].speed
-        # Of one that starts from rest, its greatest speed is meant.
+        # For a rotor that starts from rest, `rpm` is its greatest speed.
         factor = rpm / (first.rpm[0] or max(first.rpm, key=abs))
         rotors = [replace(rotor, speed=rotor.speed.scaled(factor)) for rotor in scene.rotors]
         scene = replace(scene, rotors=tuple(rotors))

@@ -1,6 +1,6 @@
-"""Scenes before a sensor like a real one in a room: slow and noisy in the dark, out of focus.
+"""Scenes seen by a realistic sensor in a room: slow and noisy in the dark, out of focus.
 
-The sensor is fitted to recordings of a DAVIS346, see docs/realism.md.
+The sensor's parameters are fitted to recordings of a DAVIS346, see docs/realism.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HALF_DISC = BladePattern(1, math.pi / 2, 0.0, 0.0, _BLACK, _WHITE, differences=
 
 
 def _camera(**values: object) -> SensorParameters:
-    """A DAVIS346 in a room; columns are what it reads out at once."""
+    """A DAVIS346 in a room, which is read out by columns."""
     fitted: dict[str, object] = {
         "pixel_model": "photoreceptor",
         "threshold_on": 0.187,
@@ -57,7 +57,7 @@ def _camera(**values: object) -> SensorParameters:
 
 
 def _by_hand() -> SpeedProfile:
-    """Spun by a hand: up within a twentieth of a second, to rest in half a second, unevenly."""
+    """Spun by hand: accelerates in 0.05 s, then slows down unevenly and stops after 0.5 s."""
     times = np.arange(0.0, 0.5, 0.01)
     fall = 460.0 * (np.exp(-times / 0.2) - math.exp(-0.5 / 0.2))
     turns = np.cumsum(fall / 60 * 0.01)
@@ -76,7 +76,7 @@ def _constant(name: str, pattern: BladePattern, rpm: float = _RPM) -> Scene:
 
 
 def _sectors(blades: int, share: float) -> BladePattern:
-    """White sectors on black, alike but for printing."""
+    """White sectors on black, equal except for the printing."""
     half = share * math.pi / blades
     return BladePattern(blades, half, 0.0, 0.0, _WHITE, _BLACK, differences=0.02, hub_radius=0.08)
 
@@ -87,7 +87,7 @@ _FAN = BladePattern(3, reflectance=0.5, hub_radius=0.2)
 
 
 def _handheld(name: str, seconds: float) -> Scene:
-    """A fan before a wall, seen by a camera in a hand: both move alike."""
+    """A fan in front of a wall, seen by a hand-held camera: both move together."""
     times = np.arange(0.0, seconds + 0.1, 0.005)
     x = 2.5 * np.sin(2 * math.pi * 2.3 * times) + 0.8 * np.sin(2 * math.pi * 8.7 * times)
     y = 2.0 * np.sin(2 * math.pi * 1.7 * times + 0.6) + 0.6 * np.sin(2 * math.pi * 9.6 * times)
@@ -118,7 +118,7 @@ REALISTIC_SCENES: dict[
         lambda name, _: (_constant(name, _sectors(4, 0.5)), _camera()),
     ),
     "spokes": (
-        "seven thin bright spokes before a dark wall",
+        "seven thin bright spokes in front of a dark wall",
         1.0,
         lambda name, _: (
             _constant(
@@ -159,12 +159,12 @@ REALISTIC_SCENES: dict[
         lambda name, _: (replace(_constant(name, _FAN), hidden=_GRILLE), _camera()),
     ),
     "fan_handheld": (
-        "a fan before a wall, seen by a camera in a hand",
+        "a fan in front of a wall, seen by a hand-held camera",
         1.0,
         lambda name, s: (_handheld(name, s), _camera()),
     ),
     "fan_mains": (
-        "a fan under a lamp on the mains: all light flickers at 100 Hz",
+        "a fan under mains lighting, which flickers at 100 Hz",
         1.0,
         lambda name, _: (replace(_constant(name, _FAN), flicker_depth=0.3), _camera()),
     ),

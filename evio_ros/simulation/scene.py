@@ -1,4 +1,4 @@
-"""What a simulated camera sees: rotors, moving textures and lamps before a background."""
+"""A simulated scene: rotors, moving textures and lamps in front of a background."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["BladePattern", "Lamp", "MovingTexture", "Path", "Rotor", "Scene"]
 class BladePattern:
     """Blades on a disc, or a texture instead of blades.
 
-    A blade covers the angles within `half_width_rad + half_width / radius` of its middle, which
-    lies `sweep_rad * radius` behind its angle at the hub; radius is 1 at the rim.
+    A blade covers the angles within `half_width_rad + half_width / radius` of its centre line,
+    which lags by `sweep_rad * radius`; the radius is 1 at the rim.
 
     Attributes:
-        blades: number of blades; 0 for a disc with nothing but texture.
+        blades: number of blades; 0 for a disc with only a texture.
         half_width_rad: half the angle that a blade covers at every radius.
-        half_width: half the width of a blade's parallel part, in radii.
-        sweep_rad: how far a blade lags at the rim.
-        reflectance: share of light that a blade reflects, 0 to 1.
-        disc_reflectance: the same of the disc between the blades; None where one sees through.
-        differences: relative spread of the blades' width and reflectance; no two are quite alike.
-        hub_radius: radius of the hub, which shows nothing that turns.
+        half_width: half the width of a blade with parallel edges, relative to the disc's radius.
+        sweep_rad: lag of a blade's centre line at the rim.
+        reflectance: reflectance of the blades, 0 to 1.
+        disc_reflectance: reflectance between the blades; None if the background is visible there.
+        differences: relative spread of width and reflectance between the blades.
+        hub_radius: radius of the hub, which shows no rotation, relative to the disc's.
         texture: contrast of a fine texture on the disc: standard deviation of its log reflectance.
-        texture_grain_px: size of the texture's grains.
-        edge_px: width over which a blade's edge is soft: that of a pixel, or more out of focus.
-        glint: how much brighter than the hub itself its facets are when they face the light; 0 for
-            a dull hub. The highlight stays where it is, on the side of +x.
+        texture_grain_px: size of the texture's grains in pixels.
+        edge_px: width of a blade's soft edge in pixels: 1, or more if out of focus.
+        glint: brightness of the hub's facets facing the light, relative to the hub's; 0 for a matt
+            hub. The highlight stays in place, on the side of +x.
     """
 
     blades: int = 3
@@ -53,11 +53,14 @@ class BladePattern:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A disc's image over time, straight between knots and constant before and after them.
+    """A disc's image over time, linear between knots and constant before and after them.
 
     Attributes:
-        time_us: (n,) times of the knots, rising.
-        shapes: the disc's image at each knot.
+        time_us: (n,) times of the knots in µs, increasing.
+        shapes: (n,) the disc's image at each knot.
+
+    Raises:
+        ParameterError: if there is no knot or lengths differ.
     """
 
     time_us: tuple[float, ...]
@@ -69,18 +72,18 @@ class Path:
 
     @classmethod
     def fixed(cls, ellipse: Ellipse) -> Path:
-        """A disc that stays where it is."""
+        """A disc at rest."""
         return cls((0.0,), (ellipse,))
 
     def at(self, t_us: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, 5) centre x and y, axes a and b, tilt at times t_us."""
+        """The image at times t_us (n,): float64 (n, 5), centre x, y, axes a, b [px], tilt [rad]."""
         table = np.array([(*shape.center, *shape.axes, shape.tilt_rad) for shape in self.shapes])
         return np.stack([np.interp(t_us, self.time_us, column) for column in table.T], axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
 class Rotor:
-    """A rotor: where it is, how fast it turns, what it looks like.
+    """A rotor: position, speed and appearance.
 
     Attributes:
         path: the disc's image over time.
@@ -97,16 +100,16 @@ class Rotor:
 
 @dataclass(frozen=True, slots=True)
 class MovingTexture:
-    """A textured region that moves: foliage in the wind, a walker, a shaking camera's view.
+    """A moving texture: foliage in the wind, a walker, the view of a shaking camera.
 
     Attributes:
-        region: (x0, y0, x1, y1) pixels that show it.
+        region: (x0, y0, x1, y1), pixels in which it is visible.
         contrast: standard deviation of the texture's log reflectance.
-        grain_px: size of the texture's grains.
-        time_us: (n,) times of the knots of its displacement.
-        shift_px: displacement (x, y) at each knot.
-        body: half-axes (a, b) of an elliptic body that moves along with the texture and is all that
-            shows it; None where the whole region does.
+        grain_px: size of the texture's grains in pixels.
+        time_us: (n,) times in µs of the knots of its displacement.
+        shift_px: (n, 2) displacement (x, y) at each knot in pixels.
+        body: semi-axes (a, b) in pixels of an elliptic body that moves with the texture and is
+            limited to it; None if it fills the whole region.
     """
 
     region: tuple[int, int, int, int]
@@ -123,9 +126,9 @@ class Lamp:
 
     Attributes:
         center: (x, y) in pixels.
-        radius_px: radius.
-        frequency_hz: frequency of the flicker.
-        modulation: amplitude as a share of the mean, below 1.
+        radius_px: radius in pixels.
+        frequency_hz: frequency of the flicker in Hz.
+        modulation: amplitude relative to the mean, below 1.
     """
 
     center: tuple[float, float]
@@ -136,17 +139,17 @@ class Lamp:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a camera sees.
+    """Everything in view of a camera.
 
     Attributes:
         name: short name.
         rotors: from the farthest to the nearest.
         textures: behind the rotors.
-        lamps: light added to what is behind them.
+        lamps: modulate the light of everything behind them.
         background: reflectance of the background.
-        hidden: (x0, y0, x1, y1) rectangles of still things before everything else.
-        flicker_hz: frequency at which all light flickers, as under lamps on the mains.
-        flicker_depth: amplitude of this flicker as a share of the mean, below 1; 0 for none.
+        hidden: (x0, y0, x1, y1) rectangles hidden by static objects in front of everything else.
+        flicker_hz: frequency in Hz at which all light flickers, as under mains lighting.
+        flicker_depth: amplitude of this flicker relative to the mean, below 1; 0 for none.
     """
 
     name: str

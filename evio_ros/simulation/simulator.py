@@ -1,4 +1,4 @@
-"""The event camera simulator: a scene and a camera in, batches of events out."""
+"""The event-camera simulator: batches of events from a scene and a camera."""
 
 from __future__ import annotations
 
@@ -20,39 +20,48 @@ from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 __all__ = ["simulate"]
 
 _SLICE_US = 10_000
-"""Internal step: events do not depend on how many slices are asked for."""
+"""Length of a simulated slice."""
 _FIRST_CAPACITY = 16
 _JITTER_LIMIT = 5.0
-"""Standard deviations at which latency jitter is cut off."""
+"""Number of standard deviations to which latency jitter is clipped."""
 _STARTING = 0.5
-"""Largest share of a threshold that noisy pixels start from."""
+"""Factor for the initial distance of noisy pixels from their reference, relative to a threshold."""
 _Real = NDArray[np.float64]
 
 
 @dataclass(slots=True)
 class _Pixels:
-    """The pixels that see something move."""
+    """The n pixels whose light can change; arrays are those of the kernels.
+
+    Attributes:
+        x, y: (n,) coordinates.
+        visible: (n, most) indices of rotors and of textures.
+        own: (2, n) thresholds of `advance_pixels`, or (5, n) `own` of `advance_photoreceptors`.
+        state: (3, n) or (5, n).
+        seeds: (n,) for `advance_photoreceptors`, else (0,).
+        most: capacity for events of one pixel in a slice; grows when exceeded.
+    """
 
     x: _Real
     y: _Real
-    visible: tuple[NDArray[np.int16], NDArray[np.int16]]  # rotors and textures, (n, most)
-    own: _Real  # (2, n) thresholds, or (5, n): see `advance_photoreceptors`
-    state: _Real  # (3, n) or (5, n)
-    seeds: NDArray[np.uint64]  # (n,) of noise; (0,) where the photoreceptor has none
-    most: int = _FIRST_CAPACITY  # events of one pixel in a slice; grows when more come
+    visible: tuple[NDArray[np.int16], NDArray[np.int16]]
+    own: _Real
+    state: _Real
+    seeds: NDArray[np.uint64]
+    most: int = _FIRST_CAPACITY
 
 
 def simulate(scene: Scene, camera: SensorParameters, duration_us: int) -> Iterator[EventBatch]:
     """Simulate a recording, one batch for each 10 ms.
 
     Args:
-        scene: what is seen.
+        scene: the scene.
         camera: the sensor.
-        duration_us: length of the recording; events have 0 <= t < duration_us.
+        duration_us: length of the recording in µs; events have 0 <= t < duration_us.
 
     Yields:
-        Batches in order of time, some perhaps empty. The same arguments give the same events, and
-        a longer recording begins with the events of a shorter one.
+        Batches in order of time; they may be empty. The same arguments give the same events, and a
+        longer recording begins with the events of a shorter one.
     """
     random = np.random.default_rng(camera.seed)
     noise = _smooth_noise(random)
@@ -68,7 +77,7 @@ def simulate(scene: Scene, camera: SensorParameters, duration_us: int) -> Iterat
         signal = _signal_events(pixels, tables, noise, camera, index)
         stray = _noise_events(camera, hot, rates, index)
         events = np.concatenate((waiting, signal, stray), axis=1)
-        # A later slice's event can still come before those of the margin.
+        # Events within the margin can still be preceded by events of a later slice.
         ready = events[0] < (index + 1) * _SLICE_US - margin_us
         waiting = events[:, ~ready]
         sent = readout.send(events[:, ready], (index + 1) * _SLICE_US - margin_us)
@@ -76,16 +85,21 @@ def simulate(scene: Scene, camera: SensorParameters, duration_us: int) -> Iterat
 
 
 class _Readout:
-    """Sends events line by line where the camera does, see `read_out`; else as they are."""
+    """Reads out events line by line if the camera does, see `read_out`; else leaves them as is."""
 
     def __init__(self, camera: SensorParameters) -> None:
         self._camera = camera
-        self._asks = np.zeros(camera.size.pixels, np.bool_)
+        self._requests = np.zeros(camera.size.pixels, np.bool_)
         self._free_us = -math.inf
         self._unread = np.empty((4, 0))
 
     def send(self, events: _Real, until_us: float) -> _Real:
-        """Events (t [us], x, y, polarity) with their time stamps; all before until_us are there."""
+        """Events (4, n), t [us], x, y, polarity, with time stamps of the readout.
+
+        Args:
+            events: float64 (4, n), new events; all before `until_us` have been given.
+            until_us: time in µs up to which lines are read out.
+        """
         line_us, event_us = self._camera.readout_line_us, self._camera.readout_event_us
         if not line_us:
             return events
@@ -102,7 +116,7 @@ class _Readout:
             event_us,
             self._free_us,
             until_us,
-            self._asks,
+            self._requests,
             stamps,
         )
         self._unread = events[:, stamps == -2.0]
@@ -113,21 +127,21 @@ class _Readout:
 def _settle(
     pixels: _Pixels, camera: SensorParameters, tables: tuple, noise: NDArray[np.float32]
 ) -> None:
-    """Let pixels have seen the scene as it is at time 0 for long."""
+    """Initialise pixels to the steady state in the scene at time 0."""
     light = np.empty(len(pixels.x))
     initial_light(pixels.x, pixels.y, tables, pixels.visible, noise, light)
-    # Pixels start anywhere between their thresholds, as they do in a running camera.
+    # The reference is anywhere between the thresholds, as in a running camera.
     start = pixels.state[1] * pixels.own[:2].min(axis=0)
     if not camera.has_photoreceptors:
         pixels.state[0], pixels.state[1] = light, light + start
         return
     reached = np.log(np.exp(light) + camera.dark_light)
-    # Noise has made those fire that were near a threshold.
+    # Pixels near a threshold would already have fired by noise.
     pixels.state[:4] = reached, np.zeros(len(light)), reached, reached + _STARTING * start
 
 
 def _smooth_noise(random: np.random.Generator) -> NDArray[np.float32]:
-    """Periodic noise of unit variance whose grains are about two samples wide."""
+    """Periodic noise of unit variance with grains about two samples wide: float32 (512, 512)."""
     noise = gaussian_filter(random.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)), 0.8, mode="wrap")
     return (noise / noise.std()).astype(np.float32)
 
@@ -135,7 +149,7 @@ def _smooth_noise(random: np.random.Generator) -> NDArray[np.float32]:
 def _signal_events(
     pixels: _Pixels, tables: tuple, noise: NDArray[np.float32], camera: SensorParameters, index: int
 ) -> _Real:
-    """Events (t [us], x, y, polarity) that one slice's light makes, latency jitter added."""
+    """Signal events of one slice with latency jitter: (4, n), t [us], x, y, polarity."""
     span = (1e-6 * _SLICE_US * index, 1e-6 * _SLICE_US * (index + 1))
     count = len(pixels.x)
     before, seeds_before = pixels.state.copy(), pixels.seeds.copy()
@@ -178,7 +192,7 @@ def _photoreceptor_numbers(
 
 
 def _noise_rates(camera: SensorParameters) -> _Real | None:
-    """Cumulative share of each pixel in the noise, log-normal; None where all are alike."""
+    """Cumulative share of each pixel in the noise, log-normal: (pixels,); None if uniform."""
     if not camera.noise_spread:
         return None
     random = np.random.default_rng((camera.seed, 5))
@@ -189,7 +203,7 @@ def _noise_rates(camera: SensorParameters) -> _Real | None:
 def _noise_events(
     camera: SensorParameters, hot: NDArray[np.int64], rates: _Real | None, index: int
 ) -> _Real:
-    """Noise of all pixels and of the hot ones in one slice: (t [us], x, y, polarity)."""
+    """Noise events of one slice, hot pixels included: (4, n), t [us], x, y, polarity."""
     random = np.random.default_rng((camera.seed, 2, index))
     slice_s = 1e-6 * _SLICE_US
     scattered = random.poisson(camera.noise_hz * camera.size.pixels * slice_s)
@@ -221,7 +235,7 @@ def _batch(events: _Real, size: SensorSize, duration_us: int) -> EventBatch:
 def _moving_pixels(
     scene: Scene, camera: SensorParameters, random: np.random.Generator, duration_us: int
 ) -> _Pixels:
-    """Pixels that a rotor, texture or lamp touches at any time and nothing still hides."""
+    """Pixels whose light can change and that no static object hides."""
     touched = np.zeros((camera.height, camera.width), bool)
     y, x = np.mgrid[0 : camera.height, 0 : camera.width]
     rotors = [_swept(rotor, touched.shape, duration_us) for rotor in scene.rotors]
@@ -234,7 +248,7 @@ def _moving_pixels(
         touched[:] = True
     for x0, y0, x1, y1 in scene.hidden:
         touched[y0:y1, x0:x1] = False
-    # Drawn for all pixels, so that a longer recording, which touches more, begins alike.
+    # Drawn for all pixels, so that a longer recording, with more changing pixels, begins the same.
     spread = random.normal(1.0, camera.threshold_mismatch, (2, camera.height, camera.width))
     start = random.uniform(-1.0, 1.0, (camera.height, camera.width))
     thresholds = np.maximum(spread, 0.2)[:, touched]
@@ -244,7 +258,7 @@ def _moving_pixels(
     if camera.has_photoreceptors:
         state = np.zeros((5, thresholds.shape[1]))
         thresholds, seeds = _photoreceptors(camera, thresholds, touched)
-    # Until the light is known, how far a pixel is between its thresholds.
+    # Position between the thresholds, from which `_settle` computes the reference.
     state[1] = start[touched]
     visible = (_listed(rotors, touched), _listed(textures, touched))
     x, y = x[touched].astype(np.float64), y[touched].astype(np.float64)
@@ -254,7 +268,7 @@ def _moving_pixels(
 def _photoreceptors(
     camera: SensorParameters, thresholds: _Real, touched: NDArray[np.bool_]
 ) -> tuple[_Real, NDArray[np.uint64]]:
-    """What each touched pixel is like, as `advance_photoreceptors` needs it: `own` and `seeds`."""
+    """`own` and `seeds` of `advance_photoreceptors` for the touched pixels."""
     random = np.random.default_rng((camera.seed, 4))
     spread = np.exp(camera.pixel_spread * random.normal(size=(2, *touched.shape)))[:, touched]
     seeds = random.integers(0, 2**64, touched.shape, np.uint64)[touched]
@@ -267,7 +281,7 @@ def _photoreceptors(
 
 
 def _swept(rotor: Rotor, shape: tuple[int, ...], duration_us: int) -> NDArray[np.bool_]:
-    """Pixels that a rotor's disc covers at any time."""
+    """Pixels covered by a rotor's disc at any time: bool of `shape`."""
     touched = np.zeros(shape, bool)
     for disc in _shapes(rotor, duration_us)[::10]:
         _touch_disc(touched, disc)
@@ -281,7 +295,7 @@ def _inside(region: tuple[int, int, int, int], x: NDArray, y: NDArray) -> NDArra
 
 
 def _listed(masks: list[NDArray[np.bool_]], touched: NDArray[np.bool_]) -> NDArray[np.int16]:
-    """Numbers of the masks that hold each touched pixel, the farthest first, then -1."""
+    """Indices of the masks that contain each touched pixel, padded with -1: int16 (n, most)."""
     inside = np.zeros((int(touched.sum()), len(masks)), bool)
     for number, mask in enumerate(masks):
         inside[:, number] = mask[touched]
@@ -292,7 +306,7 @@ def _listed(masks: list[NDArray[np.bool_]], touched: NDArray[np.bool_]) -> NDArr
 
 
 def _touch_disc(touched: NDArray[np.bool_], shape: _Real) -> None:
-    """Mark the pixels of a disc given as a row of `Path.at`, with two pixels to spare."""
+    """Mark the pixels of a disc, given as a row of `Path.at`, with a margin of two pixels."""
     center_x, center_y, a, b, tilt = shape
     reach = a + 3
     x0, x1 = np.clip((int(center_x - reach), int(center_x + reach) + 2), 0, touched.shape[1])
@@ -305,19 +319,27 @@ def _touch_disc(touched: NDArray[np.bool_], shape: _Real) -> None:
 
 
 def _shapes(rotor: Rotor, duration_us: int) -> _Real:
-    """The disc's image at every millisecond, (n, 5); two rows more than the recording has."""
-    return rotor.path.at(np.arange(math.ceil(duration_us / 1000) + 2 * _SLICE_US // 1000 + 2) * 1e3)
+    """The disc's image at every millisecond: (n, 5), see `_milliseconds`."""
+    return rotor.path.at(np.arange(_milliseconds(duration_us)) * 1e3)
+
+
+def _milliseconds(duration_us: int) -> int:
+    """Rows of a table with a row per millisecond: the recording, two slices for events delayed by
+    jitter, and two rows for interpolation.
+    """
+    return math.ceil(duration_us / 1000) + 2 * _SLICE_US // 1000 + 2
 
 
 def _tables(scene: Scene, seed: int, duration_us: int) -> tuple:
-    """The scene as numbers for the kernel.
+    """The scene as arrays for the kernels.
 
     Returns:
-        background; rotors (n, 10), blades (n, most, 3) as middle, width and light, shapes
-        (n, milliseconds, 5), speed knots (n, most, 4); textures (n, 8), their shifts (n,
-        milliseconds, 2); lamps (n, 5); frequency and depth of the flicker of all light.
+        Background reflectance; rotors (n, 10) as of `_rotor_numbers`; blades (n, most, 3) as of
+        `_blades`; shapes (n, milliseconds, 5) as of `Path.at`; speed knots (n, most, 4); textures
+        (n, 8): region, contrast, grain, body; their shifts (n, milliseconds, 2); lamps (n, 5):
+        centre, radius, frequency, modulation; frequency and depth of the flicker of all light.
     """
-    milliseconds = math.ceil(duration_us / 1000) + 2 * _SLICE_US // 1000 + 2
+    milliseconds = _milliseconds(duration_us)
     most_blades = max([rotor.pattern.blades for rotor in scene.rotors], default=0)
     knots = [rotor.speed.knots() for rotor in scene.rotors]
     most_knots = max(map(len, knots), default=1)
@@ -369,7 +391,7 @@ def _rotor_numbers(rotor: Rotor) -> tuple[float, ...]:
 
 
 def _blades(pattern: BladePattern, seed: tuple[int, ...]) -> _Real:
-    """Middle angle, relative width and light of each blade; the first one's angle is exact."""
+    """Angle, relative width and reflectance of each blade, (n, 3); the first angle is exact."""
     random = np.random.default_rng(seed)
     middle = 2 * math.pi * np.arange(pattern.blades) / pattern.blades
     middle[1:] += pattern.differences * 0.1 * random.normal(size=pattern.blades - 1)

@@ -1,4 +1,4 @@
-"""How fast a simulated rotor turns, with its exact phase."""
+"""Speed of a simulated rotor over time, with its exact phase."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from evio_ros.errors import ParameterError
 __all__ = ["SpeedProfile"]
 
 _EARLIEST_US = -1e10
-"""Start of the time before the first knot; precise enough for phase, long before any recording."""
+"""Start of the segment before the first knot, 2.8 h before time 0: earlier than any recording, and
+late enough for the phase to keep its precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedProfile:
-    """Speed that runs straight from knot to knot, so that the phase is known in closed form.
+    """Piecewise linear speed, so that the phase is known in closed form.
 
-    Two knots at one time make a sudden step. Before the first and after the last knot the speed is
-    constant.
+    Two knots at the same time make a step. The speed is constant before the first and after the
+    last knot.
 
     Attributes:
-        time_us: times of the knots, never decreasing.
-        rpm: signed speed at the knots, turns a minute.
+        time_us: (n,) times of the knots in µs, not decreasing.
+        rpm: (n,) signed speed at the knots in turns per minute.
 
     Raises:
-        ParameterError: where there is no knot, lengths differ or time decreases.
+        ParameterError: if there is no knot, lengths differ or time decreases.
     """
 
     time_us: tuple[float, ...]
@@ -41,7 +42,7 @@ class SpeedProfile:
 
     @classmethod
     def constant(cls, rpm: float) -> SpeedProfile:
-        """The same speed for ever."""
+        """A constant speed."""
         return cls((0.0,), (rpm,))
 
     @classmethod
@@ -50,25 +51,25 @@ class SpeedProfile:
         return cls(tuple(1e6 * time for time, _ in knots), tuple(rpm for _, rpm in knots))
 
     def scaled(self, factor: float) -> SpeedProfile:
-        """The profile with all speeds multiplied."""
+        """The profile with all speeds multiplied by `factor`."""
         return SpeedProfile(self.time_us, tuple(factor * rpm for rpm in self.rpm))
 
     def frequency_hz(self, t_us: ArrayLike) -> NDArray[np.float64]:
-        """Turns a second at times t_us; at a sudden step the later speed."""
+        """Turns/s at times t_us, float64 of the same shape; at a step the later speed."""
         _, frequency, rate, elapsed = self._segment(t_us)
         return frequency + rate * elapsed
 
     def turns(self, t_us: ArrayLike) -> NDArray[np.float64]:
-        """Turns since time 0, signed and exact."""
+        """Turns since time 0 at times t_us, signed and exact, float64 of the same shape."""
         return self._turns_from_first_knot(t_us) - self._turns_from_first_knot(0.0)
 
     def mean_rpm(self, start_us: float, end_us: float) -> float:
-        """Turns between two times, a minute."""
+        """Mean speed between two times in turns per minute."""
         turned = self.turns(end_us) - self.turns(start_us)
         return float(60e6 * turned / (end_us - start_us))
 
     def knots(self) -> NDArray[np.float64]:
-        """(n, 4): time [s], turns since time 0, turns a second, their change a second after it."""
+        """Start of each segment, float64 (n, 4): time [s], turns, turns/s, acceleration [1/s^2]."""
         time_s = 1e-6 * np.array((_EARLIEST_US, *self.time_us))
         base, frequency, rate = self._tables()
         zero = self._turns_from_first_knot(0.0)
@@ -79,7 +80,7 @@ class SpeedProfile:
         return np.asarray(base + frequency * elapsed + 0.5 * rate * elapsed**2, np.float64)
 
     def _tables(self) -> tuple[NDArray[np.float64], ...]:
-        """Turns, frequency and rate at the start of each segment; the first is before all knots."""
+        """Turns since the first knot, turns/s and acceleration at the start of each segment."""
         time_s = 1e-6 * np.array((_EARLIEST_US, *self.time_us))
         frequency = np.array((self.rpm[0], *self.rpm)) / 60
         span = np.diff(time_s)

@@ -1,4 +1,4 @@
-"""The exact motion behind a simulated recording, kept in a file beside it."""
+"""Ground truth of a simulated recording, stored in a file beside it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORMAT_VERSION = 1
 
 
 def truth_path(recording: str | os.PathLike[str]) -> FilePath:
-    """Where the truth of a recording lies: `fan.dat` has `fan.truth.json` beside it."""
+    """Path of the ground truth of a recording: `fan.truth.json` beside `fan.dat`."""
     return FilePath(recording).with_suffix(".truth.json")
 
 
@@ -34,8 +34,8 @@ class RotorTruth:
 
     Attributes:
         id: number of the rotor in its scene.
-        blade_count: blades; 0 for a disc with nothing but texture.
-        phase_rad: angle of the reference blade's middle at time 0 and 0.7 radii.
+        blade_count: number of blades; 0 for a disc with only a texture.
+        phase_rad: angle of the reference blade's centre line at time 0 and 0.7 of the radius.
         speed: signed speed over time.
         path: the disc's image over time.
     """
@@ -47,26 +47,26 @@ class RotorTruth:
     path: Path
 
     def angle_rad(self, t_us: ArrayLike) -> NDArray[np.float64]:
-        """Unwrapped angle of the reference blade at times t_us, on the disc from +x towards +y."""
+        """Unwrapped angle of the reference blade on the disc at times t_us, from +x towards +y."""
         return self.phase_rad + 2 * math.pi * self.speed.turns(t_us)
 
     def mean_rpm(self, start_us: float, end_us: float) -> float:
-        """Turns between two times, a minute."""
+        """Mean speed between two times in turns per minute."""
         return self.speed.mean_rpm(start_us, end_us)
 
     def ellipse(self, t_us: float) -> Ellipse:
-        """The disc's image at a time."""
+        """The disc's image at a time in µs."""
         x, y, a, b, tilt = self.path.at(np.array([t_us]))[0]
         return Ellipse((float(x), float(y)), (float(a), float(b)), float(tilt))
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """All that is known of a simulated recording.
+    """Ground truth of a simulated recording.
 
     Attributes:
         scene: name of the scene.
-        duration_us: length of the recording.
+        duration_us: length of the recording in µs.
         rotors: motion of each rotor.
     """
 
@@ -81,7 +81,7 @@ class Truth:
         return cls(scene.name, duration_us, tuple(rotors))
 
     def nearest(self, x: float, y: float, t_us: float) -> RotorTruth | None:
-        """The rotor whose hub is nearest to a point at a time; None where the scene has none."""
+        """The rotor whose hub is nearest to a point at a time; None if the scene has no rotor."""
         return min(
             self.rotors,
             key=lambda rotor: math.dist(rotor.ellipse(t_us).center, (x, y)),
@@ -89,10 +89,10 @@ class Truth:
         )
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the truth as JSON; the file appears only when it is complete.
+        """Write the ground truth as JSON, atomically.
 
         Raises:
-            SourceError: where the file cannot be written.
+            SourceError: if the file cannot be written.
         """
         content = {
             "format": "evio_ros truth",
@@ -107,21 +107,21 @@ class Truth:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Truth:
-        """Read what `write` has written.
+        """Read a file written by `write`.
 
         Raises:
-            SourceError: where the file is missing or is no truth file.
+            SourceError: if the file cannot be read or has another format.
         """
         try:
             content = json.loads(FilePath(path).read_text(encoding="utf-8"))
             if content["version"] != _FORMAT_VERSION:
-                raise SourceError(path, f"truth version {content['version']} is not known")
+                raise SourceError(path, f"unknown version {content['version']} of the format")
             rotors = tuple(_from_json(rotor) for rotor in content["rotors"])
             return cls(content["scene"], int(content["duration_us"]), rotors)
         except OSError as error:
             raise SourceError(path, f"cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, EvioError) as error:
-            raise SourceError(path, f"is no truth file: {error!r}") from None
+            raise SourceError(path, f"is not a ground-truth file: {error!r}") from None
 
 
 def _rotor_truth(number: int, rotor: Rotor) -> RotorTruth:

@@ -114,9 +114,9 @@ def test_a_value_is_read_from_its_text(given_value):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("window_us", "2ms", "window_us: '2ms' is no number"),
-        ("window_us", "2.5", "window_us: '2.5' is no number"),
-        ("gain", "", "gain: '' is no number"),
+        ("window_us", "2ms", "window_us: '2ms' is not a number"),
+        ("window_us", "2.5", "window_us: '2.5' is not a number"),
+        ("gain", "", "gain: '' is not a number"),
         ("wild", "1", "wild: '1' is neither true nor false"),
     ],
 )

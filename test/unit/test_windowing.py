@@ -123,7 +123,7 @@ def test_wrong_length_and_wrong_sensor_are_refused():
     with pytest.raises(ParameterError, match="window_us: "):
         WindowAssembler(SMALL, ())
     assembler = WindowAssembler(SMALL, 10)
-    with pytest.raises(EventError, match="batch of a 9x9 sensor pushed to windows of 8x6"):
+    with pytest.raises(EventError, match="batch of a 9x9 sensor, expected 8x6"):
         list(assembler.push(batch_at([1], SensorSize(9, 9))))
 
 

@@ -275,7 +275,7 @@ def test_parameters_of_the_detector_are_set_by_name(evio, fan_recording):
     ("options", "message"),
     [
         (["--set", "patience"], "--set: 'patience' is not NAME=VALUE"),
-        (["--set", "patience=x"], "patience: 'x' is no number"),
+        (["--set", "patience=x"], "patience: 'x' is not a number"),
         (["--set", "window_us=20000"], "window_us: no such parameter"),
         (["--set", "acquisition.line=3"], "did you mean acquisition.lines?"),
         (["--method", "welch", "--set", "patience=3"], "--set: welch has no such parameters"),

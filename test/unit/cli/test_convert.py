@@ -133,7 +133,7 @@ def test_filters_leave_out_what_they_name(evio, tmp_path):
     [
         ("noise=1", "noise: no such parameter"),
         ("hot_pixels", "'hot_pixels' is not NAME=VALUE"),
-        ("background_activity_time_us=2ms", "background_activity_time_us: '2ms' is no number"),
+        ("background_activity_time_us=2ms", "background_activity_time_us: '2ms' is not a number"),
         ("region=0,0,9999,1", "region: (9999, 1) is outside the sensor"),
         ("mask=nothere.png", "mask: nothere.png cannot be read"),
     ],

@@ -54,7 +54,7 @@ def test_list_shows_every_scene(evio):
         (("--rpm", "nan"), "rpm: nan is not in -1000000 to 1000000"),
         (("--rpm", "-inf"), "rpm: -inf is not in -1000000 to 1000000"),
         (("-o", "fan.xyz"), "fan.xyz: the ending '.xyz' names no format; known are .dat, .raw"),
-        (("lamp", "--rpm", 100), "rpm: nothing turns in scene lamp"),
+        (("lamp", "--rpm", 100), "rpm: scene lamp has no rotor"),
         (("-o", "missing/fan.dat"), "missing/fan.dat: cannot be written: No such file"),
     ],
 )
