@@ -31,7 +31,7 @@ from evio_ros.evaluation.confidence_training import (
     Examples,
     examples_of,
     expected_calibration_error,
-    predicted_apart,
+    out_of_fold_probabilities,
 )
 from evio_ros.evaluation.labelled_estimates import (
     LabelledEstimates,
@@ -39,7 +39,7 @@ from evio_ros.evaluation.labelled_estimates import (
     read_labelled,
     write_labelled,
 )
-from evio_ros.evaluation.training_scenes import harder
+from evio_ros.evaluation.training_scenes import degraded
 from evio_ros.events import EventBatch
 from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.simulation.presets import PRESETS
@@ -52,7 +52,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "confidence_reliabil
 WINDOWS_US = (100_000, 50_000, 20_000)
 VARIANTS = 12
 DISC_PX = 40.0
-Told = dict[str, NDArray[np.float64]]
+Probabilities = dict[str, NDArray[np.float64]]
 
 
 def main() -> int:
@@ -70,13 +70,13 @@ def main() -> int:
     recordings = [one for path in options.estimates for one in read_labelled(path)]
     if recordings:
         examples = examples_of(recordings)
-        told = {
-            "forest": predicted_apart(examples),
+        confidences = {
+            "forest": out_of_fold_probabilities(examples),
             "detector": examples.detector,
             "0.7 / 0.3": 0.7 * examples.detector + 0.3 * examples.of_rotor,
         }
-        Console(width=None if sys.stdout.isatty() else 120).print(table_of(examples, told))
-        draw(examples, told, options.picture)
+        Console(width=None if sys.stdout.isatty() else 120).print(table_of(examples, confidences))
+        draw(examples, confidences, options.picture)
     return 0
 
 
@@ -92,14 +92,14 @@ def kinds_of(examples: Examples) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def table_of(examples: Examples, told: Told) -> Table:
+def table_of(examples: Examples, confidences: Probabilities) -> Table:
     """A row for each kind and way to tell."""
     table = Table("", "", "estimates", "right", "calibration error", "AUC", "Brier", title="")
     for kind, places in kinds_of(examples).items():
         right = examples.right[places]
         if not len(right):
             continue
-        for name, probability in told.items():
+        for name, probability in confidences.items():
             of_kind = probability[places]
             area = "-" if right.all() else f"{roc_auc_score(right, of_kind):.3f}"
             table.add_row(
@@ -114,7 +114,7 @@ def table_of(examples: Examples, told: Told) -> Table:
     return table
 
 
-def draw(examples: Examples, told: Told, path: Path) -> None:
+def draw(examples: Examples, confidences: Probabilities, path: Path) -> None:
     """The reliability diagram."""
     import matplotlib
 
@@ -123,7 +123,7 @@ def draw(examples: Examples, told: Told, path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(6.4, 5.2), layout="constrained")
     axes.plot((0, 1), (0, 1), color="0.7", linewidth=1)
-    for name, probability in told.items():
+    for name, probability in confidences.items():
         bins = np.minimum((probability * 10).astype(int), 9)
         used = [one for one in range(10) if (bins == one).sum() >= 20]
         x = [probability[bins == one].mean() for one in used]
@@ -136,7 +136,7 @@ def draw(examples: Examples, told: Told, path: Path) -> None:
 
 
 def takes() -> Iterator[LabelledEstimates]:
-    """The real takes at speeds drawn at random, as they are and made harder."""
+    """The real takes at speeds drawn at random, as they are and degraded."""
     random = np.random.default_rng(5)
     retime = retime_of(FOLDER / "retime.py")
     paths = [path for path in sorted(FOLDER.glob("*.aedat4")) if "_crop" not in path.stem]
@@ -148,7 +148,7 @@ def takes() -> Iterator[LabelledEstimates]:
             share = float(random.choice((1.0, 0.33, 0.1)))
             take = retimed(path.stem, events, record, rpm, share, retime)
             seed = number * VARIANTS + variant
-            batch = harder(take.events, seed) if variant % 3 else take.events
+            batch = degraded(take.events, seed) if variant % 3 else take.events
             disc = DiscPath.fixed(Ellipse(take.truth.hub, (DISC_PX, DISC_PX), 0.0))
             speed = SpeedProfile.constant(take.truth.rpm(0, 1e5))
             rotor = RotorTruth(0, 1, 0.0, speed, disc)

@@ -43,7 +43,7 @@ def train_confidence(
     from evio_ros.evaluation.confidence_training import (
         examples_of,
         expected_calibration_error,
-        predicted_apart,
+        out_of_fold_probabilities,
         train,
     )
     from evio_ros.evaluation.labelled_estimates import read_labelled, write_labelled
@@ -58,7 +58,7 @@ def train_confidence(
     examples = examples_of(recordings)
     forest = train(examples, seed)
     forest.write(output)
-    apart = predicted_apart(examples, seed)
+    apart = out_of_fold_probabilities(examples, seed)
     typer.echo(
         f"{output}: trained on {len(examples)} estimates of {len(recordings)} recordings, "
         f"{examples.right.mean():.1%} of them right to 1 %"

@@ -1,7 +1,7 @@
-"""Scoring estimates against the exact motion of a simulated recording, or of one's own.
+"""Scoring of estimates against the ground truth of a recording.
 
-An estimate's speed is the mean over its window, turns made divided by time; so is the truth it is
-compared with, and no convention is left open. Estimates are matched to rotors by their centres.
+The true speed is the mean over the estimate's window, turns divided by time, as is the estimated
+one. Estimates are matched to rotors by their centres.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def score(
     window_us: int,
     parameters: ScoringParameters | None = None,
 ) -> Score:
-    """Compare the estimates of a recording with its truth.
+    """Compare the estimates of a recording with its ground truth.
 
-    Windows that hold a sudden step of speed, and those that end less than two windows after it,
-    are scored for recovery only. Estimates of shorter windows, as they come while the first window
-    fills, count for detection, identity and turns, not for the error.
+    Windows that contain a step of speed, and those that end less than two windows after it, are
+    scored for recovery only. Estimates of shorter windows, while the first window fills, count for
+    detection, identity and turns, but not for the error.
 
     Args:
-        truth: the exact motion.
-        results: end of each window [us] and its estimates, in order of time.
-        window_us: length of a full window.
-        parameters: thresholds.
+        truth: the ground truth.
+        results: end of each window in µs and its estimates, in order of time.
+        window_us: length of a full window in µs.
+        parameters: thresholds; None for the defaults.
     """
     parameters = parameters or ScoringParameters()
     scorers = [_RotorScorer(rotor, window_us, parameters) for rotor in truth.rotors]
@@ -64,7 +64,7 @@ def _match(
     window_us: int,
     parameters: ScoringParameters,
 ) -> tuple[list[RotorEstimate | None], list[RotorEstimate]]:
-    """The estimate of each rotor, if any, and the estimates that belong to none."""
+    """The estimate of each rotor, None if there is none, and the unmatched estimates."""
     matched: list[RotorEstimate | None] = [None] * len(rotors)
     if not rotors or not estimates:
         return matched, list(estimates)
@@ -74,7 +74,7 @@ def _match(
             for rotor in rotors
         ]
     )
-    # Far pairs cost the same, so that they do not spoil the near ones.
+    # All distant pairs cost the same, so that they do not affect the assignment of near ones.
     rows, columns = linear_sum_assignment(np.minimum(distance, 2 * parameters.match_radius))
     taken = set()
     for row, column in zip(rows, columns, strict=True):
@@ -85,7 +85,7 @@ def _match(
 
 
 def _distance(rotor: RotorTruth, center: tuple[float, float], t_us: int, window_us: int) -> float:
-    """Distance from the hub in semi-axes, the nearer of the window's middle and end."""
+    """Distance from the hub in semi-axes a, the smaller one of the window's middle and end."""
     distances = []
     for time_us in (t_us - window_us / 2, t_us):
         ellipse = rotor.ellipse(time_us)
@@ -94,7 +94,7 @@ def _distance(rotor: RotorTruth, center: tuple[float, float], t_us: int, window_
 
 
 class _RotorScorer:
-    """Collects the score of one rotor, window after window."""
+    """Collects the score of one rotor, window by window."""
 
     def __init__(self, truth: RotorTruth, window_us: int, parameters: ScoringParameters) -> None:
         self.score = RotorScore(truth.id)
@@ -147,7 +147,7 @@ class _RotorScorer:
             self.score.detected_us = t_us
 
     def _slowest_hz(self, t_us: int) -> float:
-        # Not at the end itself, where a step may already give the next speed.
+        # Without the end itself, at which a step may already give the next speed.
         times = np.linspace(t_us - self._window_us, t_us, 32, endpoint=False)
         frequency = self._truth.speed.frequency_hz(times)
         return 0.0 if frequency.min() < 0 < frequency.max() else float(np.abs(frequency).min())
@@ -174,7 +174,7 @@ class _RotorScorer:
             self.score.blades_right.append(estimate.blade_count == self._truth.blade_count)
 
     def _recovery(self, step_us: float, rpm: float, end_us: float) -> float | None:
-        """Time from a step to the first of the windows that are right until the next step."""
+        """Time from a step to the first window from which all are correct until the next step."""
         recovered: float | None = None
         for t_us, estimate in self._history:
             if not step_us < t_us <= end_us:
@@ -188,7 +188,7 @@ class _RotorScorer:
     def _is_right(self, t_us: int, estimate: RotorEstimate | None, rpm: float) -> bool:
         p = self._parameters
         if estimate is None:
-            # A rotor that stands makes no events: that it is not seen is an answer too.
+            # A rotor at rest triggers no events, so having no estimate is correct too.
             return rpm == 0
         if rpm == 0:
             is_seen = estimate.confidence > p.false_confidence
@@ -198,7 +198,7 @@ class _RotorScorer:
 
 
 def _sudden_steps(truth: RotorTruth) -> list[tuple[float, float]]:
-    """Time and speed after each knot at which the speed jumps."""
+    """Time in µs of each step of speed, and the speed after it in rpm."""
     times, rpm = truth.speed.time_us, truth.speed.rpm
     return [
         (times[i], rpm[i])

@@ -1,7 +1,7 @@
-"""Training and judging the random forest that gives the confidence in a fused speed.
+"""Training and evaluation of the random forest that gives the confidence in a fused speed.
 
-Estimates of one scene, or of one disc before a camera, are much alike: they are trained on all
-together or not at all. What is told of a forest comes from groups that it was not trained on.
+Estimates of one scene, or of one disc, are similar, so they form a group that is trained on as a
+whole or not at all. Forests are evaluated by cross-validation over groups.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
     "Examples",
     "examples_of",
     "expected_calibration_error",
-    "predicted_apart",
+    "out_of_fold_probabilities",
     "train",
 ]
 
@@ -31,9 +31,9 @@ _Real = NDArray[np.float64]
 _Places = NDArray[np.int64]
 _TREES = 80
 _LEAST_IN_LEAF = 12
-_DEEPEST = 7
-_INPUTS_A_NODE = 5
-_SURER = {
+_MOST_DEPTH = 7
+_INPUTS_PER_NODE = 5
+_MONOTONIC = {
     "detector_logit": 1,
     "log_relative_std": -1,
     "log_angle_std": -1,
@@ -45,25 +45,26 @@ _SURER = {
     "log_unrest": -1,
     "log_roughness": -1,
 }
-"""Inputs of which more can only make surer, 1, or less sure, -1: few scenes teach no more."""
+"""Inputs that can only increase (1) or only decrease (-1) the confidence: regularises a forest
+trained on few scenes."""
 _FOLDS = 5
 _CALIBRATION_POINTS = 64
 _CALIBRATION_LIMIT = 0.002
-"""No forest is surer than this of anything."""
+"""Calibrated probabilities are clipped to this distance from 0 and 1."""
 _BINS = 10
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Estimates as the forest sees them, and whether they were right.
+    """Estimates as inputs of the forest, and whether they were correct.
 
     Attributes:
-        inputs: (n, len(INPUTS)).
-        right: (n,) whether an estimate was right to 1 %.
-        groups: (n,) what is to be trained on as a whole or not at all.
-        detector: (n,) the detector's own confidence.
-        of_rotor: (n,) whether it is an estimate of a rotor that is there.
-        weights: (n,) by which all recordings count alike, whatever their number of windows.
+        inputs: float64 (n, len(INPUTS)).
+        right: bool (n,), whether the estimate was correct to 1 %.
+        groups: str (n,), the group, which is trained on as a whole or not at all.
+        detector: float64 (n,), the detector's own confidence.
+        of_rotor: bool (n,), whether it is an estimate of a true rotor.
+        weights: float64 (n,), inverse square root of the number of estimates of its recording.
     """
 
     inputs: _Real
@@ -77,7 +78,7 @@ class Examples:
         return len(self.right)
 
     def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Examples:
-        """Some of them."""
+        """The examples at indices, or with a mask."""
         return Examples(
             self.inputs[places],
             self.right[places],
@@ -89,16 +90,16 @@ class Examples:
 
 
 def examples_of(recordings: Sequence[LabelledEstimates]) -> Examples:
-    """Let fusion follow the estimates of every recording, and keep what it knew of each.
+    """Run fusion over the estimates of every recording, and collect the forest's inputs.
 
-    Estimates that fusion does not take in, and those of rotors that hardly turn, are left out.
+    Estimates that fusion rejects, and those of rotors that hardly turn, are left out.
 
     Raises:
-        ParameterError: where nothing is left.
+        ParameterError: if no estimate remains.
     """
     rows, right, groups, detector, of_rotor, weights = [], [], [], [], [], []
     for recording in recordings:
-        found = list(_followed(recording))
+        found = list(_fused(recording))
         for row, verdict, confidence, is_there in found:
             rows.append(row)
             right.append(verdict)
@@ -107,7 +108,7 @@ def examples_of(recordings: Sequence[LabelledEstimates]) -> Examples:
             of_rotor.append(is_there)
             weights.append(len(found) ** -0.5)
     if not rows:
-        raise ParameterError("no estimates to train on: the detector has found nothing")
+        raise ParameterError("no estimates to train on: the detector has found no rotor")
     return Examples(
         np.array(rows),
         np.array(right),
@@ -118,8 +119,8 @@ def examples_of(recordings: Sequence[LabelledEstimates]) -> Examples:
     )
 
 
-def _followed(recording: LabelledEstimates) -> Iterator[tuple[_Real, bool, float, bool]]:
-    """Inputs, verdict, the detector's confidence, and whether a rotor is there, of each."""
+def _fused(recording: LabelledEstimates) -> Iterator[tuple[_Real, bool, float, bool]]:
+    """Inputs, verdict, the detector's confidence, and whether it is of a true rotor, of each."""
     bank = RotorBank(FilterParameters(), BankParameters())
     verdicts = recording.verdicts()
     for estimates, judged, truth_rpm in zip(
@@ -142,14 +143,14 @@ def _followed(recording: LabelledEstimates) -> Iterator[tuple[_Real, bool, float
 
 
 def train(examples: Examples, seed: int = 0) -> ConfidenceForest:
-    """Train a forest on all examples, calibrated on groups apart.
+    """Train a forest on all examples and calibrate it by cross-validation over groups.
 
     Args:
-        examples: of two groups at least, right ones and wrong ones.
-        seed: of everything random.
+        examples: at least two groups, with correct and wrong estimates.
+        seed: seed of all random numbers.
 
     Raises:
-        ParameterError: where all examples are right, or all wrong, or of one group.
+        ParameterError: if all examples are correct, all are wrong, or all belong to one group.
     """
     groups = len(set(examples.groups.tolist()))
     if groups < 2 or examples.right.all() or not examples.right.any():
@@ -157,18 +158,22 @@ def train(examples: Examples, seed: int = 0) -> ConfidenceForest:
             f"{len(examples)} estimates of {groups} groups, {examples.right.sum()} of them right: "
             "two groups are needed, with right and wrong estimates"
         )
-    apart = np.zeros(len(examples))
+    outputs = np.zeros(len(examples))
     for training, held_out in _folds(examples, seed):
-        apart[held_out] = _grown(examples.at(training), seed).outputs(examples.inputs[held_out])
-    forest = _grown(examples, seed)
-    calibration = _calibration(apart, examples)
+        outputs[held_out] = _fitted(examples.at(training), seed).outputs(examples.inputs[held_out])
+    forest = _fitted(examples, seed)
+    calibration = _calibration(outputs, examples)
     return ConfidenceForest(
         forest.roots, forest.inputs, forest.thresholds, forest.children, forest.shares, calibration
     )
 
 
-def predicted_apart(examples: Examples, seed: int = 0) -> _Real:
-    """Probability of each example by forests that were not trained, or calibrated, on its group."""
+def out_of_fold_probabilities(examples: Examples, seed: int = 0) -> _Real:
+    """Probabilities (n,) by forests neither trained nor calibrated on the example's group.
+
+    Raises:
+        ParameterError: as for `train`.
+    """
     found = np.zeros(len(examples))
     for training, held_out in _folds(examples, seed):
         forest = train(examples.at(training), seed)
@@ -177,9 +182,11 @@ def predicted_apart(examples: Examples, seed: int = 0) -> _Real:
 
 
 def expected_calibration_error(probability: _Real, right: NDArray[np.bool_]) -> float:
-    """Mean distance of probability and share of right ones, over ten equal ranges of probability.
+    """Expected calibration error over ten equal bins (Naeini, Cooper and Hauskrecht, AAAI 2015).
 
-    Naeini, Cooper and Hauskrecht, AAAI 2015.
+    Args:
+        probability: float64 (n,), predicted probabilities, 0 to 1.
+        right: bool (n,), whether the prediction was correct.
     """
     bins = np.minimum((probability * _BINS).astype(int), _BINS - 1)
     counts = np.bincount(bins, minlength=_BINS)
@@ -195,16 +202,16 @@ def _folds(examples: Examples, seed: int) -> Iterator[tuple[_Places, _Places]]:
     yield from folds.split(examples.inputs, examples.right, examples.groups)
 
 
-def _grown(examples: Examples, seed: int) -> ConfidenceForest:
-    """A forest that is not calibrated yet."""
+def _fitted(examples: Examples, seed: int) -> ConfidenceForest:
+    """A forest without calibration."""
     from sklearn.ensemble import RandomForestClassifier
 
     model = RandomForestClassifier(
         _TREES,
-        max_depth=_DEEPEST,
+        max_depth=_MOST_DEPTH,
         min_samples_leaf=_LEAST_IN_LEAF,
-        max_features=_INPUTS_A_NODE,
-        monotonic_cst=[_SURER.get(name, 0) for name in INPUTS],
+        max_features=_INPUTS_PER_NODE,
+        monotonic_cst=[_MONOTONIC.get(name, 0) for name in INPUTS],
         random_state=seed,
     )
     model.fit(examples.inputs.astype(np.float32), examples.right, examples.weights)
@@ -212,8 +219,8 @@ def _grown(examples: Examples, seed: int) -> ConfidenceForest:
 
 
 def forest_of(model: Any) -> ConfidenceForest:
-    """The arrays of a RandomForestClassifier of scikit-learn for right and wrong."""
-    # With one class alone there is but one column.
+    """Convert a fitted scikit-learn RandomForestClassifier of bool classes, without calibration."""
+    # With a single class there is only one column.
     is_right = list(model.classes_).index(True) if True in model.classes_ else None
     roots, inputs, thresholds, children, shares = [], [], [], [], []
     first = 0
@@ -239,7 +246,7 @@ def forest_of(model: Any) -> ConfidenceForest:
 
 
 def _calibration(outputs: _Real, examples: Examples) -> _Real:
-    """Points (2, n) of a table from output to probability."""
+    """Isotonic calibration: points (2, n) of output and probability."""
     from sklearn.isotonic import IsotonicRegression
 
     model = IsotonicRegression(out_of_bounds="clip")

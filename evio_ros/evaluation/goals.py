@@ -19,11 +19,11 @@ _GOALS: dict[str, dict[int, float]] = {
     "drone_moving": _MOVING,
     "fan_dim_noisy": _HARD,
     "disc_velcro": _HARD,
-    # From one turn on, which takes 312 ms.
+    # Only for windows longer than one turn, 312 ms.
     "disc_mark": {1000: 1e-4},
 }
 
 
 def goal(scene: str, window_ms: float) -> float | None:
-    """The median error to be reached; None where no goal is set."""
+    """The goal for the median relative error; None if there is none."""
     return _GOALS.get(scene, {}).get(round(window_ms))

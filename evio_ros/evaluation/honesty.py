@@ -1,7 +1,8 @@
-"""How honest standard deviations are: what share of the errors lies within them.
+"""Coverage of claimed standard deviations: the share of errors within one and two of them.
 
-Neighbouring windows share events and a tracker's state, so their errors are not independent: the
-uncertainty of a share comes from how much blocks of time, or whole recordings, differ.
+Neighbouring windows share events and the tracker's state, so their errors are not independent. The
+uncertainty of a share is therefore estimated from its scatter between blocks of time, or between
+recordings.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["NORMAL_MEDIAN", "Honesty"]
 
 _Real = NDArray[np.float64]
 NORMAL_MEDIAN = 0.6745
-"""Median size of an error over its standard deviation where it is normally distributed."""
+"""Median absolute value of a standard normal variable."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class _Share:
 
     Attributes:
         value: the share, 0 to 1.
-        std: its standard deviation, from how much blocks of time differ, or whole recordings,
-            whichever says more.
+        std: its standard deviation, from the scatter between blocks of time or between recordings,
+            whichever is larger.
     """
 
     value: float
@@ -39,18 +40,18 @@ class _Share:
 
 @dataclass(frozen=True)
 class Honesty:
-    """How the errors of a scene's rotors compare with what the estimates claim.
+    """The errors of a scene's rotors compared with the claimed standard deviations.
 
     Attributes:
         recordings: number of recordings.
         errors: number of errors.
-        wrong: share of them beyond 1 %, as where another rotor is followed; the confidence speaks
-            of those. They do not count below.
-        effective: number of independent errors that would tell the first share as well.
+        wrong: share of gross errors, above 1 %, to which the confidence applies; not included in
+            the next four.
+        effective: number of independent errors that would give `within_1` the same uncertainty.
         within_1, within_2: shares within one and two claimed standard deviations.
-        ratio: median size of an error over its claimed standard deviation, over that of a normal
-            distribution; above 1 the claim is too small.
-        median, p95: of the relative error's size.
+        ratio: median absolute error over its claimed standard deviation, divided by the median of a
+            normal distribution; above 1 if the claimed ones are too small.
+        median, p95: median and 95th percentile of the absolute relative error.
     """
 
     recordings: int
@@ -65,11 +66,11 @@ class Honesty:
 
     @classmethod
     def of(cls, recordings: Sequence[Sequence[RotorScore]], block: int) -> Honesty | None:
-        """Pool the rotors of several recordings; None where none was measured.
+        """Pool the rotors of several recordings; None if no rotor was measured.
 
         Args:
-            recordings: scores of the rotors of each, errors in order of time.
-            block: number of neighbouring errors that are taken for dependent.
+            recordings: scores of the rotors of each recording, errors in order of time.
+            block: number of consecutive errors treated as dependent.
         """
         error = np.abs(
             np.array([value for rotors in recordings for rotor in rotors for value in rotor.error])
@@ -94,19 +95,19 @@ class Honesty:
 
 
 def _sizes(rotor: RotorScore) -> _Real:
-    """Sizes of a rotor's errors over what was claimed, without those that are wrong."""
+    """Absolute errors of a rotor over their claimed standard deviations, without gross errors."""
     kept = np.abs(np.asarray(rotor.error)) < RIGHT_ERROR
     return np.abs(np.asarray(rotor.z))[kept]
 
 
 def _share(sizes: Sequence[Sequence[_Real]], bound: float, block: int) -> _Share:
-    """Share of sizes below a bound; sizes by recording and rotor."""
+    """Share of sizes below a bound; `sizes` by recording and rotor."""
     series = [size < bound for rotors in sizes for size in rotors if len(size)]
     blocks = [part for one in series for part in np.array_split(one, math.ceil(len(one) / block))]
     whole = [np.concatenate([np.empty(0), *rotors]) < bound for rotors in sizes]
     inside = np.concatenate(series)
     share = float(inside.mean())
-    # Few blocks of which none misses scatter too little: one more of even odds.
+    # If no error of a few blocks is outside, they do not scatter: add a block with a share of 1/2.
     virtual = 0.25 * float(np.mean([len(part) ** 2 for part in blocks]))
     variance = _clustered(blocks, share) + virtual
     if len(whole) > 1:
@@ -115,5 +116,5 @@ def _share(sizes: Sequence[Sequence[_Real]], bound: float, block: int) -> _Share
 
 
 def _clustered(parts: Sequence[NDArray[np.bool_]], share: float) -> float:
-    """Variance of the number that is inside, of parts that are independent of one another."""
+    """Variance of the number inside, for independent parts."""
     return float(sum((part.sum() - share * len(part)) ** 2 for part in parts))

@@ -1,4 +1,4 @@
-"""Estimates of the rotation detector with the truth beside them, in files."""
+"""Estimates of the rotation detector labelled with the true speed, and their files."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from evio_ros.windowing import windows
 __all__ = ["LabelledEstimates", "measure_labelled", "read_labelled", "write_labelled"]
 
 _MATCH_RADIUS = 0.7
-"""An estimate belongs to a rotor whose hub is no farther away than this share of semi-axis a."""
+"""Largest distance of an estimate from the hub of its rotor, relative to semi-axis a."""
 _SLOWEST_RPM = 60.0
-"""A rotor slower than this has no relative error worth the name."""
+"""Below this speed, the relative error is not meaningful."""
 
 
 @dataclass(frozen=True)
 class LabelledEstimates:
-    """All that the detector said of one recording.
+    """All estimates of one recording with their true speeds.
 
     Attributes:
         recording: its name.
-        group: what is to be trained on as a whole or not at all: a scene, a disc before a camera.
+        group: the scene or disc; a group is trained on as a whole or not at all.
         windows: estimates of each window, in order of time.
-        truth_rpm: for each of them the mean speed of the rotor that it is of, over its window; NaN
-            where there is none.
+        truth_rpm: for each estimate, the mean true speed of its rotor over its window in turns per
+            minute; NaN if it belongs to no rotor.
     """
 
     recording: str
@@ -45,7 +45,7 @@ class LabelledEstimates:
     truth_rpm: list[list[float]]
 
     def verdicts(self) -> list[list[bool | None]]:
-        """Whether each is right to `RIGHT_ERROR`; None where the rotor hardly turned."""
+        """Whether each estimate is correct to `RIGHT_ERROR`; None if the rotor hardly turned."""
         return [
             [_verdict(estimate.rpm, right) for estimate, right in zip(*pair, strict=True)]
             for pair in zip(self.windows, self.truth_rpm, strict=True)
@@ -58,9 +58,9 @@ def measure_labelled(
     """Run the detector over a recording, without prior knowledge.
 
     Args:
-        events: all of it; its first event has time 0 of the truth or later.
-        truth: its exact motion; the name of its scene is the group.
-        window_us: length of the windows; steps are as `window_and_step` says.
+        events: all events of the recording, with times from 0.
+        truth: its ground truth; the name of the scene becomes the group.
+        window_us: length of the windows in µs; `window_and_step` gives the step.
         recording: its name.
     """
     window_us, step_us = window_and_step(window_us)
@@ -74,10 +74,10 @@ def measure_labelled(
 
 
 def write_labelled(path: str | os.PathLike[str], recordings: Iterable[LabelledEstimates]) -> None:
-    """Write them as JSON, a line for each recording.
+    """Write labelled estimates as JSON lines, one for each recording.
 
     Raises:
-        SourceError: where the file cannot be written.
+        SourceError: if the file cannot be written.
     """
     with atomic_file(path) as file:
         for recording in recordings:
@@ -85,10 +85,10 @@ def write_labelled(path: str | os.PathLike[str], recordings: Iterable[LabelledEs
 
 
 def read_labelled(path: str | os.PathLike[str]) -> list[LabelledEstimates]:
-    """Read what `write_labelled` has written.
+    """Read a file written by `write_labelled`.
 
     Raises:
-        SourceError: where the file is missing or is none such.
+        SourceError: if the file cannot be read or has another format.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()

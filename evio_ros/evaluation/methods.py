@@ -1,7 +1,7 @@
-"""Methods that measure speed, as the benchmark runs them: windows of a recording in, estimates out.
+"""Methods of speed measurement for the benchmark: estimates for the windows of a recording.
 
-The detector is told nothing. The oracle and the classical methods are told where the rotors are,
-which makes them a limit and a comparison.
+The detector has no prior knowledge. The oracle and the classical methods are given the rotors'
+positions: the oracle is a limit, the classical methods are a comparison.
 """
 
 from __future__ import annotations
@@ -23,15 +23,22 @@ from evio_ros.rotation.detector_parameters import RotationDetectorParameters
 from evio_ros.simulation.truth import RotorTruth, Truth
 from evio_ros.windowing import windows
 
-__all__ = ["ACQUISITION_US", "METHODS", "TOLD", "Step", "detector"]
+__all__ = ["ACQUISITION_US", "METHODS", "OMITTED_FIGURES", "Step", "detector"]
 
 ACQUISITION_US = ScoringParameters().acquisition_us
-"""Methods that are told all begin then; what it costs to follow a rotor is counted from then on."""
+"""Start of the methods with prior knowledge, and of the measurement of the cost of tracking."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a method gave for one window, and what that cost."""
+    """Estimates of a method for one window, and their cost.
+
+    Attributes:
+        t_us: end of the window, sensor time in µs.
+        estimates: the estimates.
+        events: number of events since the previous window.
+        cpu_s: processor time in s.
+    """
 
     t_us: int
     estimates: list[RotorEstimate]
@@ -46,7 +53,7 @@ def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> 
     """The rotation detector without prior knowledge."""
     parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
     detector = RotationDetector(events.size, parameters)
-    # Windows that the recording fills wholly.
+    # Only windows that lie within the recording.
     end_us = truth.duration_us - truth.duration_us % step_us
     for window in windows([events], events.size, step_us, 0, end_us):
         started = time.process_time()
@@ -56,7 +63,7 @@ def detector(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> 
 
 
 def _oracle(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
-    """The limit, see `evio_ros.evaluation.oracle`."""
+    """The limit of accuracy, see `evio_ros.evaluation.oracle`."""
     rotors = _oracles(events, truth)
     for end_us in range(max(window_us, ACQUISITION_US + step_us), truth.duration_us + 1, step_us):
         estimates = [rotor.measure(end_us, window_us) for rotor in rotors]
@@ -65,14 +72,15 @@ def _oracle(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> I
 
 @lru_cache(maxsize=1)
 def _oracles(events: EventBatch, truth: Truth) -> list[Oracle]:
-    """One for each rotor; the same for all windows of a recording."""
+    """An oracle for each rotor, used for all windows of a recording."""
     return [Oracle.of(rotor, events) for rotor in truth.rotors]
 
 
 def _classical(name: str) -> _Method:
-    """A classical method that is told each rotor's region and number of blades.
+    """A classical method, given each rotor's region and blade count.
 
-    It knows no sense of rotation; the truth's is taken, so that errors are those of the size.
+    It does not measure the sense of rotation; the true one is used, so errors are those of the
+    absolute speed.
     """
 
     def method(events: EventBatch, truth: Truth, window_us: int, step_us: int) -> Iterator[Step]:
@@ -90,16 +98,16 @@ def _classical(name: str) -> _Method:
                 if frequency_hz is not None:
                     sign = math.copysign(1.0, rotor.mean_rpm(start_us, end_us))
                     rpm = sign * 60 * frequency_hz / max(blades, 1)
-                    estimates.append(_told(rotor, end_us, window_us, rpm))
+                    estimates.append(_estimate(rotor, end_us, window_us, rpm))
             cpu_s = time.process_time() - started
-            # A window's last step is what comes anew; overlapping windows share the rest.
+            # Only the events of the last step are new; windows overlap.
             yield Step(end_us, estimates, len(events.between(end_us - step_us, end_us)), cpu_s)
 
     return method
 
 
-def _told(rotor: RotorTruth, t_us: int, window_us: int, rpm: float) -> RotorEstimate:
-    """An estimate of which only the speed is measured."""
+def _estimate(rotor: RotorTruth, t_us: int, window_us: int, rpm: float) -> RotorEstimate:
+    """An estimate with a measured speed; everything else is the truth or unknown."""
     ellipse = rotor.ellipse(t_us - window_us / 2)
     return RotorEstimate(
         id=rotor.id,
@@ -127,8 +135,8 @@ METHODS: dict[str, _Method] = {
     **{name: _classical(name) for name in _CLASSICAL},
 }
 _FOUND_FIGURES = ("reliability", "sign", "blades", "confidence", "found", "detection_ms")
-TOLD = {
+OMITTED_FIGURES = {
     "oracle": (*_FOUND_FIGURES, "mev_s", "locked_mev_s"),
     **dict.fromkeys(_CLASSICAL, (*_FOUND_FIGURES, "claimed", "within_1_sigma", "within_2_sigma")),
 }
-"""Figures that a method was told or does not give."""
+"""Figures that do not apply to a method: prior knowledge, or not provided."""

@@ -1,10 +1,10 @@
-"""The limit of accuracy: an estimator that knows everything but the speed.
+"""The limit of accuracy: an estimator that knows everything except the speed.
 
-The oracle is told each rotor's image at every time, its motion up to a small error of phase and
-speed, and the density of its events over angle, radius and polarity in the frame that turns along.
-One Newton step of the likelihood gives the most likely speed of a window; the Fisher information of
-Poisson events gives the Cramer-Rao bound of its standard deviation. An estimator that must find the
-geometry by itself cannot do better in the mean.
+The oracle is given each rotor's image at every time, its motion up to a small error of phase and
+speed, and the density of its events over angle, radius and polarity in the rotating frame. One
+Newton step of the log likelihood gives the most likely speed of a window; the Fisher information of
+Poisson events gives the Cramer-Rao bound of its standard deviation. On average, an estimator that
+has to find the geometry itself cannot do better.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ _RINGS = 16
 _SMOOTHING_BINS = 1.5
 _BLOCK_US = 10_000
 _SMALLEST_SHARE = 0.3
-"""A template must hold this share of all events, else the window's own are left in it."""
+"""Smallest share of all events that a template without the window's own must contain; otherwise the
+window's own events stay in it."""
 _Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Oracle:
-    """One rotor's events in the frame that turns with it.
+    """One rotor's events in the frame that rotates with it.
 
     Attributes:
         truth: the rotor.
-        t_us: int64 (n,) times of its events.
-        cell: int32 (n,) cell of each event in the template (polarity, ring, angle), flattened.
-        total: float64 (cells,) number of events of each cell.
-        information: float64 (cells,) Fisher information of an event's angle in each cell [1/rad^2],
-            from two halves of the recording, so that chance does not add to it.
+        t_us: int64 (n,), times of its events in µs.
+        cell: int32 (n,), cell of each event in the template (polarity, ring, angle), flattened.
+        total: float64 (cells,), number of events in each cell.
+        information: float64 (cells,), Fisher information of an event's angle in each cell
+            [1/rad^2]: the product of slopes from two halves of the recording, so that noise does
+            not add to it.
     """
 
     truth: RotorTruth
@@ -54,7 +56,7 @@ class Oracle:
 
     @classmethod
     def of(cls, truth: RotorTruth, events: EventBatch) -> Oracle:
-        """Take a rotor's events out of a recording."""
+        """The oracle of a rotor for a recording."""
         t_us, cell = _turning_cells(truth, events)
         total = np.bincount(cell, minlength=2 * _RINGS * _ANGLE_BINS).astype(np.float64)
         even = (t_us // _BLOCK_US) % 2 == 0
@@ -62,7 +64,14 @@ class Oracle:
         return cls(truth, t_us, cell, total, np.maximum(_slope(half) * _slope(total - half), 0.0))
 
     def measure(self, end_us: int, window_us: int) -> RotorEstimate | None:
-        """Most likely mean speed of a window, with the bound as its standard deviation."""
+        """Most likely mean speed of a window, with the Cramer-Rao bound as standard deviation.
+
+        Args:
+            end_us, window_us: end and length of the window in µs.
+
+        Returns:
+            The estimate; None if the window's events do not determine the speed.
+        """
         start_us = end_us - window_us
         first, last = np.searchsorted(self.t_us, (start_us, end_us))
         cell = self.cell[first:last]
@@ -127,7 +136,7 @@ def _cells_of(truth: RotorTruth, events: EventBatch) -> tuple[NDArray[np.int64],
 
 
 def _near(truth: RotorTruth, events: EventBatch) -> NDArray[np.bool_]:
-    """Events within the box that holds the disc at all times of these events."""
+    """Mask of the events within the bounding box of the disc over the time of the events."""
     if not len(events):
         return np.zeros(0, bool)
     times = np.linspace(events.t[0], events.t[-1], 200)
@@ -141,7 +150,7 @@ def _near(truth: RotorTruth, events: EventBatch) -> NDArray[np.bool_]:
 
 
 def _slope(counts: _Real) -> _Real:
-    """Derivative of the template's logarithm over angle, 1 / rad, of each cell."""
+    """Derivative of the template's logarithm with respect to angle [1/rad], for each cell."""
     template = counts.reshape(-1, _ANGLE_BINS)
     smooth = gaussian_filter1d(template, _SMOOTHING_BINS, axis=1, mode="wrap")
     bin_rad = 2 * math.pi / _ANGLE_BINS

@@ -1,4 +1,4 @@
-"""Rows of figures, in memory and in files."""
+"""Rows of benchmark figures and their files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Row", "baseline", "read_rows", "write_rows"]
 
 @dataclass(frozen=True)
 class Row:
-    """Figures of one scene, method and window; see `evio_ros.evaluation.scores.Summary`."""
+    """Figures of one scene, method and window length; see `evio_ros.evaluation.scores.Summary`."""
 
     scene: str
     method: str
@@ -21,7 +21,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str, float]:
-        """What the row is about."""
+        """Scene, method and window length: identifies the row."""
         return self.scene, self.method, self.window_ms
 
 
@@ -40,11 +40,11 @@ _BASELINE_FIGURES = (
     "within_2_sigma",
     "locked_mev_s",
 )
-"""What of a row is kept in a baseline."""
+"""The figures of a row that are stored in a baseline."""
 
 
 def baseline(rows: list[Row]) -> list[Row]:
-    """The rows with the figures that a later run is held to."""
+    """The rows reduced to the figures that later runs are compared with."""
     return [
         replace(row, figures={name: row.figures[name] for name in _BASELINE_FIGURES})
         for row in rows
@@ -52,18 +52,18 @@ def baseline(rows: list[Row]) -> list[Row]:
 
 
 def write_rows(path: Path, rows: list[Row]) -> None:
-    """Write rows as JSON, one on a line, so that differences are readable."""
+    """Write rows as JSON, one per line, for readable diffs."""
     lines = ",\n".join(json.dumps(_short(asdict(row))) for row in rows)
     path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read what `write_rows` wrote."""
+    """Read a file written by `write_rows`."""
     return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def _short(value: Any) -> Any:
-    """The value with floats of four digits."""
+    """The value with floats rounded to four digits."""
     if isinstance(value, dict):
         return {name: _short(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Running a method over a scene, window after window, and scoring it."""
+"""Running a method over the windows of a scene, and scoring it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evio_ros.evaluation.accuracy import score
-from evio_ros.evaluation.methods import ACQUISITION_US, METHODS, TOLD, Step, detector
+from evio_ros.evaluation.methods import ACQUISITION_US, METHODS, OMITTED_FIGURES, Step, detector
 from evio_ros.evaluation.results import Row
 from evio_ros.evaluation.scores import RotorScore
 from evio_ros.events import EventBatch
@@ -24,7 +24,15 @@ _LONGEST_STEP_US = 50_000
 
 @dataclass(frozen=True)
 class Job:
-    """One scene or recording with all windows and methods asked for."""
+    """One scene or recording, with the window lengths and methods to run.
+
+    Attributes:
+        scene: name of the scene.
+        windows_us: lengths of the windows in µs.
+        methods: names in `METHODS`.
+        recording, truth: files to use instead of simulating the scene; None for the cached ones.
+        duration_s: length of the simulated recording in s; None for the scene's own.
+    """
 
     scene: str
     windows_us: tuple[int, ...]
@@ -35,7 +43,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The scene, with its length where that is not the usual one."""
+        """The scene, with its duration if that is not the scene's own."""
         return self.scene if self.duration_s is None else f"{self.scene} {self.duration_s:g} s"
 
 
@@ -44,11 +52,11 @@ QUICK = (
     Job("five_blades", (20_000, 100_000), ("detector",), duration_s=0.6),
     Job("drone_idle", (100_000,), ("detector",), duration_s=0.5),
 )
-"""Short scenes that a test holds to the stored figures."""
+"""Short scenes whose figures a regression test compares with the baseline."""
 
 
 def run(job: Job) -> list[Row]:
-    """All rows of one scene; the events are read once."""
+    """All rows of one scene; the events are read only once."""
     events, truth = _read(job)
     _warm_up(job, events, truth)
     return [
@@ -59,7 +67,7 @@ def run(job: Job) -> list[Row]:
 
 
 def errors_of(job: Job) -> list[tuple[int, int, list[RotorScore]]]:
-    """Window and step [us] of the detector, and the scores of the scene's rotors."""
+    """For each window length: window and step of the detector in µs, and the rotors' scores."""
     events, truth = _read(job)
     parts = []
     for window_us in job.windows_us:
@@ -82,7 +90,7 @@ def _step_us(window_us: int) -> int:
 
 
 def _warm_up(job: Job, events: EventBatch, truth: Truth) -> None:
-    """Compile what is compiled at first use."""
+    """Compile kernels before the measurement of cost."""
     start_us = int(events.t[0]) if len(events) else 0
     part = events.between(start_us, start_us + 350_000)
     for method in job.methods:
@@ -92,8 +100,8 @@ def _warm_up(job: Job, events: EventBatch, truth: Truth) -> None:
 
 def _row(scene: str, method: str, window_us: int, events: EventBatch, truth: Truth) -> Row:
     step_us = _step_us(window_us)
-    if method in TOLD:
-        # They keep nothing from window to window; windows that overlap a lot tell little more.
+    if method in OMITTED_FIGURES:
+        # These keep no state between windows; windows that overlap more would add little.
         step_us = max(step_us, window_us // 5)
     steps = list(METHODS[method](events, truth, window_us, step_us))
     results = [(step.t_us, step.estimates) for step in steps]
@@ -109,11 +117,11 @@ def _row(scene: str, method: str, window_us: int, events: EventBatch, truth: Tru
         "latency_p95_ms": float(np.percentile(latency_ms, 95)) if latency_ms else None,
         "event_mev_s": len(events) / max(truth.duration_us, 1),
     }
-    figures |= dict.fromkeys(TOLD.get(method, ()))
+    figures |= dict.fromkeys(OMITTED_FIGURES.get(method, ()))
     return Row(scene, method, 1e-3 * window_us, figures)
 
 
 def _rate(steps: list[Step]) -> float | None:
-    """Million events for each second of CPU time."""
+    """Million events per second of processor time."""
     seconds = sum(step.cpu_s for step in steps)
     return 1e-6 * sum(step.events for step in steps) / seconds if seconds else None

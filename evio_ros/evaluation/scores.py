@@ -1,4 +1,4 @@
-"""What scoring against the truth gives: figures for each rotor, and their summary."""
+"""Results of scoring against the ground truth: figures for each rotor, and their summary."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ _Real = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ScoringParameters(Parameters):
-    """What counts as found, false, slow or recovered."""
+    """Criteria for detected, false, slow and recovered rotors."""
 
     acquisition_us: int = parameter(
         300_000,
         unit="us",
         minimum=0,
-        doc="Windows that end by then are scored for the time of detection only.",
+        doc="Windows that end within this time are scored only for the time of detection.",
     )
     match_radius: float = parameter(
         0.7,
         minimum=0.0,
-        doc="An estimate belongs to a rotor no farther away than this share of its semi-axis a.",
+        doc="Largest distance of an estimate from its rotor, relative to the rotor's semi-axis a.",
     )
     false_confidence: float = parameter(
         0.5,
         minimum=0.0,
         maximum=1.0,
-        doc="An estimate without a rotor is false from this confidence on.",
+        doc="An unmatched estimate is a false detection above this confidence.",
     )
     detection_error: float = parameter(
-        0.05, minimum=0.0, doc="A rotor is found once its speed is right to this share."
+        0.05, minimum=0.0, doc="A rotor is detected once its relative error is below this."
     )
     recovered_error: float = parameter(
-        1e-3, minimum=0.0, doc="After a step the speed is back once it is right to this share."
+        1e-3, minimum=0.0, doc="After a step, a rotor has recovered once its error is below this."
     )
     slow_hz: float = parameter(
         1.0,
         unit="Hz",
         minimum=0.0,
-        doc="Windows in which the rotor is slower than this are scored in turns a minute.",
+        doc="In windows in which the rotor is slower, the absolute error in rpm is scored.",
     )
     stopped_rpm: float = parameter(
-        5.0, unit="rpm", minimum=0.0, doc="An estimate below this says that the rotor stands."
+        5.0, unit="rpm", minimum=0.0, doc="A rotor with an estimate below this counts as stopped."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What followed a sudden step of speed.
+    """Recovery after a step of speed.
 
     Attributes:
-        t_us: when the step came.
-        rpm: speed after it.
-        delay_us: time until the first of the windows that were all right from then on; None where
-            the speed did not come right before the next step or the end.
+        t_us: time of the step in µs.
+        rpm: true speed after it in turns per minute.
+        delay_us: time until the first window from which all are correct until the next step or the
+            end; None if there is none.
     """
 
     t_us: float
@@ -74,23 +74,24 @@ class Recovery:
 
 @dataclass(slots=True)
 class RotorScore:
-    """How one rotor was measured; lists hold one entry for each scored window with an estimate.
+    """Score of one rotor; lists have one entry for each scored window with an estimate.
 
     Attributes:
-        rotor: its number in the truth.
-        detected_us: end of the first window that had its speed; None where it never had.
-        windows: scored windows in which it turned at a steady or slowly changing speed.
-        missed: those of them that had no estimate of it.
-        error: (estimate - truth) / |truth|, of windows in which it turned.
+        rotor: its id in the ground truth.
+        detected_us: end of the first window with a correct speed in µs; None if never detected.
+        windows: number of scored windows in which it turned without a step of speed.
+        missed: number of these without an estimate of it.
+        error: (estimate - truth) / |truth|, in windows in which it turned.
         claimed: standard deviation of the estimate / |truth|.
         z: (estimate - truth) / standard deviation of the estimate.
         confidence: confidence of the estimate.
-        sign_right, blades_right: whether sense of rotation and number of blades were right;
+        sign_right, blades_right: whether sense of rotation and blade count were correct;
             `blades_right` stays empty for a disc without blades.
-        slow_error_rpm: estimate - truth in windows in which it hardly turned.
-        identity_switches: how often its number changed.
-        turn_slips: how often its turns jumped by half a blade pitch or more against the truth.
-        recoveries: one for each sudden step of speed.
+        slow_error_rpm: estimate - truth, in windows in which it hardly turned.
+        identity_switches: number of changes of its id.
+        turn_slips: number of jumps of its turns by half a blade pitch or more relative to the
+            truth.
+        recoveries: one for each step of speed.
     """
 
     rotor: int
@@ -111,29 +112,30 @@ class RotorScore:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A score in figures that fit one row of a table; nan where there is nothing to measure.
+    """The figures of a score, one row of a table; NaN if there is nothing to measure.
 
     Attributes:
-        rotors, found: rotors in the scene, and those found by the end of acquisition.
-        detection_ms: time of the last rotor's detection; nan where one was never found.
-        windows: windows times rotors that were scored.
+        rotors, found: number of rotors in the scene, and of those detected within acquisition.
+        detection_ms: time of the last rotor's detection; NaN if one was never detected.
+        windows: number of scored windows, summed over rotors.
         missed: share of them without an estimate.
-        false_rotors, false_windows: identities and estimates that belong to no rotor and are
+        false_rotors, false_windows: numbers of ids and of estimates that match no rotor and are
             confident.
-        weak_windows: estimates that belong to no rotor and are not confident.
-        identity_switches, turn_slips: over all rotors.
-        median, p95: of the relative error's size, over all rotors.
-        worst_median: median of the rotor with the largest one.
+        weak_windows: number of estimates that match no rotor and are not confident.
+        identity_switches, turn_slips: summed over rotors.
+        median, p95: median and 95th percentile of the absolute relative error, over all rotors.
+        worst_median: the median of the rotor with the largest one.
         bias: median of the signed relative error.
-        claimed: median of the relative standard deviation that the estimates claim.
-        sign, blades: share that was right.
-        within_1_sigma, within_2_sigma: share of errors.
-        confident: share of estimates with a confidence above that of a false one.
-        confidence, right: mean confidence, and share of estimates right to 1 %: equal where
-            confidence is honest.
-        slow_rpm: median size of the error while a rotor hardly turns.
-        recovery_ms: longest time from a sudden step to a speed that is right from then on; nan
-            where there was no step, inf where it never came right.
+        claimed: median of the claimed relative standard deviation.
+        sign, blades: share of correct senses of rotation and blade counts.
+        within_1_sigma, within_2_sigma: share of errors within one and two claimed standard
+            deviations.
+        confident: share of estimates with a confidence above `false_confidence`.
+        confidence, right: mean confidence, and share of estimates correct to 1 %: equal if the
+            confidence is calibrated.
+        slow_rpm: median absolute error while a rotor hardly turns.
+        recovery_ms: longest time from a step of speed until the speed stays correct; NaN without
+            a step, inf if it never does.
         stop_ms: the same for stops.
     """
 
@@ -164,7 +166,7 @@ class Summary:
     stop_ms: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name, nan as None, ready for JSON."""
+        """The fields by name, with None for NaN, as for JSON."""
         return {
             name: None if isinstance(value, float) and math.isnan(value) else value
             for name, value in asdict(self).items()
@@ -173,14 +175,14 @@ class Summary:
 
 @dataclass(slots=True)
 class Score:
-    """How all rotors of a recording were measured.
+    """Score of all rotors of a recording.
 
     Attributes:
-        rotors: one for each rotor of the truth.
-        false_identities: numbers of confident estimates that belong to no rotor.
-        false_windows, weak_windows: how many estimates belong to no rotor, confident or not.
+        rotors: one for each rotor of the ground truth.
+        parameters: criteria of the scoring.
+        false_identities: ids of confident estimates that match no rotor.
+        false_windows, weak_windows: numbers of estimates that match no rotor, confident and not.
         unmatched_confidence: confidence of each of them.
-        parameters: how it was scored.
     """
 
     rotors: list[RotorScore]
@@ -191,11 +193,11 @@ class Score:
     unmatched_confidence: list[float] = field(default_factory=list)
 
     def reliability(self, bins: int = 5) -> list[tuple[int, int]]:
-        """How far confidence can be trusted.
+        """Data of a reliability diagram.
 
         Returns:
             For each of `bins` equal ranges of confidence from 0 to 1: the number of estimates, and
-            of those right to 1 %. An estimate of no rotor is wrong.
+            of those correct to 1 %. An estimate that matches no rotor is wrong.
         """
         confidence = np.append(_joined(self.rotors, "confidence"), self.unmatched_confidence)
         right = np.zeros(len(confidence), bool)
@@ -206,7 +208,7 @@ class Score:
         return [(int(count), int(good)) for count, good in zip(*counts, strict=True)]
 
     def summary(self) -> Summary:
-        """The figures of a table's row."""
+        """The figures of the score."""
         p, rotors = self.parameters, self.rotors
         detected = [rotor.detected_us for rotor in rotors if rotor.detected_us is not None]
         error = _joined(rotors, "error")

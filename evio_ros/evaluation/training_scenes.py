@@ -1,7 +1,7 @@
-"""Scenes drawn at random, from easy to hopeless, from which confidence is learned.
+"""Random scenes, from easy to hopeless, for training the confidence.
 
-They share no scene with the presets, so that what is learned from them can be judged on those. A
-small sensor keeps simulation and measurement short.
+None of them is a preset, so the trained confidence can be evaluated on the presets. A small sensor
+keeps simulation and measurement short.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import Truth
 
-__all__ = ["harder", "measured_scene", "training_scene"]
+__all__ = ["degraded", "measured_scene", "training_scene"]
 
 _WIDTH, _HEIGHT = 160, 140
 _DURATION_S = 0.9
@@ -29,14 +29,14 @@ _KNOT_S = 0.005
 _VARIANTS = 4
 _WINDOWS_US = (100_000, 50_000, 20_000)
 _BLADE_SHARES = (0.04, 0.12, 0.2, 0.25, 0.12, 0.12, 0.1, 0.05)
-"""How often a rotor has none, one, two ... blades."""
+"""Probabilities of 0, 1, 2, ... blades."""
 _Random = np.random.Generator
 
 
 def training_scene(seed: int) -> Preset:
-    """The scene of a seed: a rotor or two of any kind, or none, before any camera.
+    """The random scene of a seed: up to two rotors of any kind, and a camera in any light.
 
-    The same seed gives the same scene. One in twelve has no rotor.
+    The same seed gives the same scene. 8 % of the scenes have no rotor.
     """
     random = np.random.default_rng((seed, 11))
     camera = _camera(random).replaced({"seed": seed})
@@ -54,7 +54,7 @@ def training_scene(seed: int) -> Preset:
 
 
 def measured_scene(seed: int) -> list[LabelledEstimates]:
-    """What the detector says of a training scene, as it is and made harder in three ways."""
+    """Labelled estimates of a training scene, as simulated and degraded in three ways."""
     chosen = training_scene(seed)
     duration_us = round(1e6 * chosen.duration_s)
     batches = list(simulate(chosen.scene, chosen.camera, duration_us))
@@ -62,7 +62,7 @@ def measured_scene(seed: int) -> list[LabelledEstimates]:
     truth = Truth.of(chosen.scene, duration_us)
     return [
         measure_labelled(
-            harder(events, _VARIANTS * seed + variant) if variant else events,
+            degraded(events, _VARIANTS * seed + variant) if variant else events,
             truth,
             _WINDOWS_US[(seed + variant) % len(_WINDOWS_US)],
             f"{chosen.scene.name}_{variant}",
@@ -71,11 +71,11 @@ def measured_scene(seed: int) -> list[LabelledEstimates]:
     ]
 
 
-def harder(events: EventBatch, seed: int) -> EventBatch:
-    """The same recording with fewer events, more noise and worse time stamps.
+def degraded(events: EventBatch, seed: int) -> EventBatch:
+    """A recording with fewer events, more noise and less precise time stamps.
 
-    From a third of a recording to a thirtieth is kept, a pixel makes up to 10 noise events a
-    second more, and stamps are off by up to a millisecond (standard deviations).
+    Between 1/2 and 1/30 of the events are kept, up to 10 noise events per second and pixel are
+    added, and time stamps get errors with a standard deviation of up to 0.9 ms.
     """
     random = np.random.default_rng((seed, 12))
     if not len(events):
@@ -96,7 +96,7 @@ def harder(events: EventBatch, seed: int) -> EventBatch:
 
 
 def _camera(random: _Random) -> SensorParameters:
-    """One of fixed bandwidth, from good light to dark: photoreceptors take minutes to simulate."""
+    """A camera in bright to dim light; of the fast pixel model, as the other takes minutes."""
     dark = float(random.uniform())
     threshold = float(random.uniform(0.15, 0.5))
     values = {
@@ -126,9 +126,7 @@ def _rotor(random: _Random) -> Rotor:
 
 
 def _pattern(random: _Random) -> BladePattern:
-    blades = int(
-        random.choice((0, 1, 2, 3, 4, 5, 6, 7), p=(0.04, 0.12, 0.2, 0.25, 0.12, 0.12, 0.1, 0.05))
-    )
+    blades = int(random.choice(len(_BLADE_SHARES), p=_BLADE_SHARES))
     pitch = 2 * math.pi / max(blades, 1)
     is_solid = blades == 0 or random.random() < 0.4
     return BladePattern(
@@ -146,7 +144,7 @@ def _pattern(random: _Random) -> BladePattern:
 
 
 def _speed(random: _Random) -> SpeedProfile:
-    """Constant, a ramp, always changing, in steps, or slowing down to rest."""
+    """A constant speed, a ramp, random changes, a step, or slowing down to a stop."""
     rpm = float(math.exp(random.uniform(math.log(150.0), math.log(6000.0))))
     rpm *= float(random.choice((-1.0, 1.0)))
     kind = random.choice(
@@ -168,7 +166,7 @@ def _speed(random: _Random) -> SpeedProfile:
 
 
 def _path(disc: Ellipse, random: _Random) -> Path:
-    """At rest, drifting, or shaken."""
+    """A path at rest, drifting, or shaking."""
     kind = random.choice(("rest", "drift", "shake"), p=(0.55, 0.25, 0.2))
     if kind == "rest":
         return Path.fixed(disc)
@@ -185,14 +183,14 @@ def _path(disc: Ellipse, random: _Random) -> Path:
 
 
 def _shake(times: np.ndarray, random: _Random) -> np.ndarray:
-    """(n, 2) px: an irregular to-and-fro of a camera in a hand."""
+    """Irregular oscillation of a hand-held camera: float64 (n, 2), px."""
     frequencies, phases = random.uniform(1.0, 11.0, (2, 2)), random.uniform(0.0, 6.0, (2, 2))
     waves = np.sin(2 * math.pi * frequencies * times[:, None, None] + phases)
     return float(random.uniform(0.5, 2.5)) * waves.sum(axis=2)
 
 
 def _textures(random: _Random) -> tuple[MovingTexture, ...]:
-    """Something behind that moves: a view before a shaken camera, or leaves."""
+    """No moving background, or one as behind a shaking camera or of foliage."""
     if random.random() > 0.3:
         return ()
     times = np.arange(0.0, _DURATION_S + _KNOT_S, _KNOT_S)
@@ -211,7 +209,7 @@ def _lamps(random: _Random) -> tuple[Lamp, ...]:
 
 
 def _hidden(random: _Random) -> tuple[tuple[int, int, int, int], ...]:
-    """Nothing, a board, or the bars of a grille."""
+    """Nothing, a board, or the bars of a grille in front."""
     kind = random.choice(("nothing", "board", "bars"), p=(0.8, 0.12, 0.08))
     if kind == "board":
         top = int(random.integers(40, 120))

@@ -1,7 +1,7 @@
-"""Recordings of one scene that differ in seed and speed, and their pooled figures.
+"""Recordings of one scene with different seeds and speeds, and their pooled figures.
 
-One recording holds few independent windows of a second: what share of its errors lies within the
-claimed standard deviation is nearly one draw. Several seeds, each with a speed of its own, tell.
+One recording has few independent windows of 1 s, so the share of its errors within the claimed
+standard deviation is poorly known. Several recordings with different seeds and speeds are pooled.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ __all__ = ["VariedJob", "pooled", "run_varied", "speed_factor"]
 
 _DURATION_S = 4.0
 SPEED_SPREAD = 0.16
-"""Greatest speed less the smallest, as a share of the scene's own."""
+"""Difference of the greatest and the smallest speed, relative to the scene's own."""
 _GOLDEN = 0.6180339887498949
+"""Fractional part of the golden ratio: multiples modulo 1 are spread evenly for any number of
+seeds."""
 _LEAST_BLOCK_US = 500_000
 _BLOCK_WINDOWS = 2
-"""Errors are taken for independent from one block of time to the next: so long, and so many
-windows."""
+"""Errors in different blocks of time are treated as independent; a block has at least this length
+and this number of windows."""
 
 
 def speed_factor(seed: int) -> float:
@@ -36,7 +38,7 @@ def speed_factor(seed: int) -> float:
 
 
 def _varied_recording(scene: str, seed: int, duration_s: float = _DURATION_S) -> Path:
-    """A scene's recording with a seed and its speed, in the cache of simulated recordings."""
+    """Path of a scene's recording with a seed and its speed; simulated if not in the cache."""
     rotors = preset(scene, duration_s).scene.rotors
     rpm = speed_factor(seed) * rotors[0].speed.rpm[0] if rotors else None
     return cached_recording(scene, duration_s, rpm, seed=seed)
@@ -44,7 +46,7 @@ def _varied_recording(scene: str, seed: int, duration_s: float = _DURATION_S) ->
 
 @dataclass(frozen=True)
 class VariedJob:
-    """One scene with one seed."""
+    """A job with the seed of its recording."""
 
     job: Job
     seed: int
@@ -55,7 +57,7 @@ _Part = tuple[str, int, int, list[RotorScore]]
 
 
 def run_varied(varied: VariedJob) -> list[_Part]:
-    """Measure one recording; an empty list for a scene in which nothing turns."""
+    """Measure one recording; the result is empty for a scene without a rotor."""
     job = varied.job
     if not preset(job.scene).scene.rotors:
         return []

@@ -11,7 +11,7 @@ from evio_ros.errors import ParameterError
 from evio_ros.evaluation.confidence_training import (
     examples_of,
     expected_calibration_error,
-    predicted_apart,
+    out_of_fold_probabilities,
     train,
 )
 from evio_ros.evaluation.labelled_estimates import (
@@ -20,7 +20,7 @@ from evio_ros.evaluation.labelled_estimates import (
     read_labelled,
     write_labelled,
 )
-from evio_ros.evaluation.training_scenes import harder, training_scene
+from evio_ros.evaluation.training_scenes import degraded, training_scene
 from evio_ros.events import EventBatch
 from evio_ros.simulation.simulator import simulate
 from evio_ros.simulation.truth import Truth
@@ -65,7 +65,7 @@ def test_examples_know_what_was_right():
 
 def test_a_forest_tells_right_from_wrong_on_scenes_it_has_not_seen():
     examples = examples_of(RECORDINGS)
-    apart = predicted_apart(examples)
+    apart = out_of_fold_probabilities(examples)
     assert apart[examples.right].min() > apart[~examples.right].max()
     assert expected_calibration_error(apart, examples.right) < 0.1
     forest = train(examples)
@@ -131,9 +131,9 @@ def test_harder_recordings_have_fewer_of_their_own_events_in_order():
         random.integers(0, 30, len(t)).astype(np.uint16),
         t % 2 == 0,
     )
-    made = harder(events, 5)
+    made = degraded(events, 5)
     assert (np.diff(made.t) >= 0).all()
     own = (made.x < 30) & (made.y < 30)
     assert own.sum() < 0.6 * len(events)
-    assert np.array_equal(harder(events, 5).t, made.t)
-    assert len(harder(EventBatch.empty(chosen), 5)) == 0
+    assert np.array_equal(degraded(events, 5).t, made.t)
+    assert len(degraded(EventBatch.empty(chosen), 5)) == 0

@@ -54,5 +54,5 @@ def test_a_truth_whose_speed_has_no_knots_is_refused(tmp_path):
     content = json.loads(path.read_text())
     content["rotors"][0]["speed"] = {"time_us": [], "rpm": []}
     path.write_text(json.dumps(content))
-    with pytest.raises(SourceError, match="no truth file"):
+    with pytest.raises(SourceError, match="not a ground-truth file"):
         Truth.read(path)
