@@ -48,6 +48,8 @@ _BEGINNINGS = (
     (b"%YAML", "YAML, which is no form of events that is known here"),
     (b"{\\rtf", "an RTF document"),
 )
+_MAT4 = re.compile(rb"[\0-\x34]\0{3}.{8}[\0\1]\0{3}[\2-\x40]\0{3}[A-Za-z]\w*\0", re.DOTALL)
+"""Type, rows, columns, real or complex, and name of the first variable."""
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _DAT_TYPES = {
     14: "a DAT file of external triggers (type 14), without events",
@@ -81,6 +83,8 @@ def describe_file(start: bytes) -> str | None:
         return "a zip archive; unpack it first"
     if _PICKLE.match(start):
         return "a Python pickle, which is never read, since that can run any code; use numpy.savez"
+    if _MAT4.match(start):
+        return "a MATLAB file of level 4; save it with -v7, or as MATLAB 5 by scipy.io.savemat"
     if start.lstrip()[:1] in (b"{", b"["):
         return "JSON, which is no form of events that is known here"
     if start and not any(start):

@@ -1,7 +1,7 @@
 """MAT files of level 5: variables of numbers, texts and structures.
 
 Specification: MathWorks, "MAT-File Format", chapter 1, "Level 5 MAT-Files". Cells, objects, sparse
-and complex arrays, functions and arrays of structures are left out: events lie in none of them.
+and complex arrays, functions and arrays of structures are left out, and named.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import EventError
 
-__all__ = ["MAT5_SIGNATURE", "read_mat5"]
+__all__ = ["MAT5_SIGNATURE", "LeftOut", "read_mat5"]
 
 MAT5_SIGNATURE = b"MATLAB 5.0 MAT-file"
 _HEADER_BYTES, _ORDER_PLACE = 128, 126
@@ -41,11 +41,23 @@ _TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18
 _MATRIX, _COMPRESSED = 14, 15
 _STRUCTURE, _CHARACTERS, _NUMBERS = 2, 4, range(6, 16)
 """Classes of arrays; those of numbers are double to uint64."""
+_OTHERS = {1: "a cell array", 3: "an object", 5: "a sparse array", 17: "an object"}
 _CLASS_MASK, _LOGICAL, _COMPLEX = 0xFF, 0x200, 0x800
 _DEEPEST = 16
 _MOST_AXES, _MOST_FIELDS = 32, 4096
 _MOST_BYTES = (1 << 31) - 1
 """Of one variable, as MATLAB has it at this level."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A variable that is not read.
+
+    Attributes:
+        what: what it is, with its article.
+    """
+
+    what: str
 
 
 def read_mat5(data: bytes | memoryview) -> dict[str, Any]:
@@ -56,7 +68,7 @@ def read_mat5(data: bytes | memoryview) -> dict[str, Any]:
 
     Returns:
         By name: arrays of numbers, of as many axes as they have of a length other than 1, (n,) for
-        one row or column; texts; and structures as dictionaries of the same.
+        one row or column; texts; structures as dictionaries of the same; and `LeftOut`.
 
     Raises:
         EventError: where the file is broken or cut off.
@@ -72,8 +84,7 @@ def read_mat5(data: bytes | memoryview) -> dict[str, Any]:
             kind, whole = next(_Elements(_unpacked(content, file.order), file.order).elements(0))
         if kind == _MATRIX:
             name, value = _Elements(whole, file.order).array(0)
-            if value is not None:
-                variables[name] = value
+            variables[name] = value
     return variables
 
 
@@ -125,7 +136,7 @@ class _Elements:
             place = -(-end // _ALIGNED) * _ALIGNED if is_padded else end
 
     def array(self, depth: int) -> tuple[str, Any]:
-        """Name and value of the array that these are the parts of; None for what is left out."""
+        """Name and value of the array that these are the parts of."""
         parts = self.elements(0)
         flags = self._numbers(*_next(parts))
         shape = tuple(self._numbers(*_next(parts)).tolist())
@@ -135,11 +146,14 @@ class _Elements:
         kind = int(flags[0]) & _CLASS_MASK
         count = math.prod(shape)
         if kind == _STRUCTURE:
-            return name, self._fields(parts, depth) if count == 1 else None
+            is_one = count == 1
+            return name, self._fields(parts, depth) if is_one else LeftOut("an array of structures")
         if kind == _CHARACTERS:
             return name, self._text(parts)
-        if kind not in _NUMBERS or int(flags[0]) & _COMPLEX:
-            return name, None
+        if kind not in _NUMBERS:
+            return name, LeftOut(_OTHERS.get(kind, "a function"))
+        if int(flags[0]) & _COMPLEX:
+            return name, LeftOut("complex numbers")
         if not count:
             return name, np.empty(0)
         values = self._numbers(*_next(parts))
@@ -163,9 +177,8 @@ class _Elements:
             kind, content = _next(parts)
             if kind != _MATRIX:
                 raise EventError(f"the field {field!r} of a structure is no array")
-            value = _Elements(content, self.order).array(depth + 1)[1] if len(content) else None
-            if value is not None:
-                found[field] = value
+            if len(content):
+                found[field] = _Elements(content, self.order).array(depth + 1)[1]
         return found
 
     def _text(self, parts: Iterator[tuple[int, memoryview]]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.codecs.mat5 import MAT5_SIGNATURE, read_mat5
+from evio_ros.sources.codecs.mat5 import MAT5_SIGNATURE, LeftOut, read_mat5
 from evio_ros.sources.readers.event_file import open_regular_file
 from evio_ros.sources.readers.event_table import (
     EventTable,
@@ -64,7 +64,10 @@ class MatFile(TableRecording):
                 found[name] = table, [values for _, values in holders]
         if not found:
             names = ", ".join(_names(structures)[:_MOST_SHOWN]) or "nothing"
-            reason = f"has no columns t, x, y, p and no table of them; it holds {names}"
+            reason = (
+                f"has no columns t, x, y, p and no table of them; it holds {names}; save each "
+                "column as a variable, or all as one matrix"
+            )
             raise SourceError(self.path, refused[0] if refused else reason)
         place = next((name for name, (table, _) in found.items() if table.event_count), "")
         table, holders_of_it = found[place]
@@ -135,9 +138,9 @@ def _inside(structure: str, name: str) -> str:
 
 
 def _names(structures: list[list[tuple[str, _Structure]]]) -> list[str]:
-    """Names of all that a file holds but structures."""
+    """Names of all that a file holds but structures, and what it is where it is not read."""
     return [
-        _inside(name, key)
+        _inside(name, key) + (f" ({value.what})" if isinstance(value, LeftOut) else "")
         for (name, values), *_ in structures
         for key, value in values.items()
         if not isinstance(value, dict)

@@ -14,6 +14,7 @@ import pytest
 from encoded_events import events_of, random_events
 from generate_format_table import DOCUMENT, with_table
 from recording_makers import MAKERS
+from scipy.io import savemat
 
 from evio_ros.errors import SourceError
 from evio_ros.sources.registry import format_classes, open_source
@@ -32,6 +33,12 @@ def archive(kind) -> bytes:
         with zipfile.ZipFile(whole, "w") as made:
             for name in kind.split():
                 made.writestr(name, b"0")
+    return whole.getvalue()
+
+
+def level_4(name) -> bytes:
+    whole = io.BytesIO()
+    savemat(whole, {name: list(range(9))}, format="4")
     return whole.getvalue()
 
 
@@ -55,6 +62,7 @@ def archive(kind) -> bytes:
         (b"%PDF-1.7\n" + bytes(99), "a PDF document"),
         (b"#ROSRECORD V1.1\n" + bytes(99), "a bag of ROS before version 1.2"),
         (b"\x0e\x03\x13\x01" + bytes(99), "an HDF4 file"),
+        (level_4("a") + bytes(99), "a MATLAB file of level 4; save it with -v7"),
         (b'<?xml version="1.0"?><events/>', "XML"),
         (b"Hello,\nworld\n", "text, which begins with 'Hello,'"),
         (bytes(5000), "nothing but zeros"),

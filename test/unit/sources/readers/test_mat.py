@@ -76,6 +76,11 @@ def test_a_packed_file_is_read(tmp_path):
         ({"picture": np.zeros((40, 30, 3))}, "it holds picture"),
         ({"a": {"b": np.arange(9)}}, "it holds a.b"),
         ({}, "it holds nothing"),
+        (
+            {"e": np.array([(1, 2)] * 3, [("t", "f8"), ("x", "f8")])},
+            r"e \(an array of structures\)",
+        ),
+        ({"a": {"e": np.array([T, T], object)}}, r"holds a.e \(a cell array\); save each column"),
         (COLUMNS | {"t": T[:-1]}, "columns differ in length"),
         (COLUMNS | {"t": "noon"}, "has no columns t, x, y, p"),
         ({name: column[:0] for name, column in COLUMNS.items()}, "holds no events"),
