@@ -20,6 +20,7 @@ from rich.table import Table
 from evio_ros.atomic_file import atomic_file
 from evio_ros.cli.recording_job import AnalysisOptions, Outcome, RecordingJob
 from evio_ros.cli.recording_workers import outcomes_here, outcomes_on_dask
+from evio_ros.cli.whole_table import print_table
 from evio_ros.errors import EvioError, ParameterError, SourceError
 from evio_ros.sources.file_uri import path_of
 
@@ -74,7 +75,7 @@ def analyze_many(
             bar.advance(task)
     rows = [results.entries[place] for place in places]
     _write_table(folder / _TABLE, rows)
-    Console().print(_table(rows, results.unchanged))
+    print_table(Console(), _table(rows, results.unchanged))
     failed = sum(bool(row["error"]) for row in rows)
     if failed:
         raise EvioError(f"{failed} of {len(rows)} recordings could not be measured")

@@ -29,18 +29,24 @@ if TYPE_CHECKING:
 
 __all__ = ["convert"]
 
+_STANDARD_OUTPUT = "-"
+
 
 def convert(
     recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
     output: Annotated[
-        str, typer.Argument(help="The recording to write; bags are folders.", show_default=False)
+        str,
+        typer.Argument(
+            help="The recording to write; bags are folders, - is standard output.",
+            show_default=False,
+        ),
     ],
     to: Annotated[
         str | None,
         typer.Option(
             metavar="FORMAT",
             help="dat, evt2, evt3, hdf5, dsec, csv, text, npz, bag, bag_sqlite3 or bag_packets.",
-            show_default="by OUTPUT's ending",
+            show_default="by OUTPUT's ending; csv for -",
         ),
     ] = None,
     start: Start = 0.0,
@@ -72,7 +78,9 @@ def convert(
     from evio_ros.sources.registry import open_recording
     from evio_ros.sources.writers.registry import format_of, open_writer
 
-    name = to or format_of(output)
+    is_piped = output == _STANDARD_OUTPUT
+    name = to or ("csv" if is_piped else format_of(output))
+    path = "/dev/stdout" if is_piped else output
     started = time.monotonic()
     with open_recording(recording, size=size_of(size), time_unit=time_unit) as source:
         if os.path.realpath(output) == os.path.realpath(source.path):
@@ -81,7 +89,7 @@ def convert(
         region = region_of(roi, source.size)
         event_filter = _filter_of(filters or [], source, start_us, end_us)
         with (
-            open_writer(output, source.size, name) as writer,
+            open_writer(path, source.size, name) as writer,
             progress_bar(Path(recording).name, end_us - start_us) as advance,
         ):
             events, triggers = copy_events(
@@ -91,7 +99,8 @@ def convert(
                 raise ParameterError(f"{recording}: no event in the part asked for")
         typer.echo(
             f"{output}: {events} events in {(end_us - start_us) * 1e-6:g} s at {source.size}, "
-            f"{writer.format_name} ({time.monotonic() - started:.1f} s to convert)"
+            f"{writer.format_name} ({time.monotonic() - started:.1f} s to convert)",
+            err=is_piped,
         )
         for name, number in event_filter.dropped.items() if event_filter else ():
             if number:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evio_ros.cli.named_values import named_values
+from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
     from evio_ros.rotation.detector_parameters import DetectorSettings
@@ -37,4 +38,7 @@ def detector_settings(window_us: int, step_us: int, given: Sequence[str]) -> Det
     lengths = {"window_us": window_us, "step_us": step_us}
     described = DetectorSettings.describe()
     known = {name: one for name, one in described.items() if name not in lengths}
+    for name in lengths:
+        if any(text.partition("=")[0] == name for text in given):
+            raise ParameterError(f"--set: {name} has an option of its own, as --window-ms")
     return DetectorSettings().replaced({**lengths, **named_values("--set", given, known)})

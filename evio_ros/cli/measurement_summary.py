@@ -12,6 +12,7 @@ from rich.table import Table
 
 from evio_ros.cell_counts import activity_grid
 from evio_ros.cli.angle_time_strip import AngleTimeStrip
+from evio_ros.cli.whole_table import print_table
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.explanation import Explanation
@@ -101,7 +102,7 @@ class MeasurementSummary:
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
             return
         shown = self.shown_rotors()
-        console.print(self._table(shown))
+        print_table(console, self._table(shown))
         others = {name: len(self.rotors[name]) - len(kept) for name, kept in shown.items()}
         text = ", ".join(f"{count} of rotor {name}" for name, count in others.items() if count)
         console.print(f"Left out, for a confidence below {_LEAST_CONFIDENCE}: {text or 'none'}.")

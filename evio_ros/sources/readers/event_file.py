@@ -74,7 +74,7 @@ def open_as_it_is(path: str) -> BinaryIO:
         if stat.S_ISDIR(mode):
             raise SourceError(path, f"is a directory, not a recording; {_contents(path)}")
         if not stat.S_ISREG(mode):
-            raise SourceError(path, "is not a regular file")
+            raise SourceError(path, "is not a regular file; save what it gives in one first")
         file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - the caller closes it
     except OSError as error:
         reason = f"cannot be opened: {error.strerror}"

@@ -276,7 +276,7 @@ def test_parameters_of_the_detector_are_set_by_name(evio, fan_recording):
     [
         (["--set", "patience"], "--set: 'patience' is not NAME=VALUE"),
         (["--set", "patience=x"], "patience: 'x' is not a number"),
-        (["--set", "window_us=20000"], "window_us: no such parameter"),
+        (["--set", "window_us=20000"], "--set: window_us has an option of its own"),
         (["--set", "acquisition.line=3"], "did you mean acquisition.lines?"),
         (["--method", "welch", "--set", "patience=3"], "--set: welch has no such parameters"),
     ],

@@ -159,6 +159,12 @@ def test_what_a_recording_does_not_tell_is_given_for_all(evio, tmp_path):
     assert not any("guessed" in remark for remark in told[4][1])
 
 
+def test_a_long_name_is_shown_whole(evio, tmp_path):
+    path = tmp_path / f"{'a' * 120}.dat"
+    path.write_bytes(b"nothing")
+    assert path.name in evio("analyze", path, "--out", tmp_path / "out").out
+
+
 def test_options_behind_a_path_are_no_part_of_a_result_name(evio, fan_recording, tmp_path):
     outcome = evio("analyze", f"{fan_recording}?topic=/a/b", "--out", tmp_path)
     assert outcome.code == 2

@@ -98,6 +98,14 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
     assert recording.read_bytes() == before
 
 
+def test_a_dash_writes_text_and_nothing_else(recording, evio, evio_process, tmp_path):
+    done = evio_process("convert", recording, "-", "--duration", 0.01)
+    assert done.code == 0
+    assert evio("convert", recording, tmp_path / "a.csv", "--duration", 0.01).code == 0
+    assert done.out == (tmp_path / "a.csv").read_text()
+    assert "CSV" in done.err
+
+
 def test_what_the_copy_lacks_is_said(evio, tmp_path):
     path = tmp_path / "in.dat"
     events = random_events(100)

@@ -20,12 +20,12 @@ def estimate(identity: int, rpm: float, confidence: float, blades: int = 3) -> R
     return replace(FAN, rpm_std=0.25, center=(12.0, 34.0), **changed)
 
 
-def printed(*windows: list[RotorEstimate]) -> str:
+def printed(*windows: list[RotorEstimate], width: int = 100) -> str:
     summary = MeasurementSummary(SensorSize(64, 48))
     for rotors in windows:
         summary.add(Measurement(100_000, 100_000, None, rotors))
     text = io.StringIO()
-    summary.print_rotors(Console(file=text, width=100))
+    summary.print_rotors(Console(file=text, width=width))
     return text.getvalue()
 
 
@@ -91,6 +91,13 @@ def test_no_rotor_has_its_most_likely_reason_on_one_line_however_long():
         "No rotor seen in 1 window.",
         f"Most likely because: {explanation}",
     ]
+
+
+def test_no_number_is_cut_where_the_terminal_is_narrow():
+    rotors = [estimate(0, -59_876.54, 0.9), estimate(1, 1100.125, 0.9)]
+    text = printed(rotors, rotors, width=30)
+    assert cells(text, 0)[1] == "-59876.54"
+    assert cells(text, 1) == cells(printed(rotors, rotors), 1)
 
 
 def test_four_fast_rotors_fit_a_usual_terminal():
