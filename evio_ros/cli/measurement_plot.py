@@ -19,7 +19,7 @@ from matplotlib.patches import Ellipse as EllipsePatch
 
 from evio_ros.atomic_file import atomic_file
 from evio_ros.cli.angle_time_strip import AngleTimePiece, AngleTimeStrip
-from evio_ros.cli.measurement_summary import MeasurementSummary
+from evio_ros.cli.measurement_summary import LEAST_CONFIDENCE, MeasurementSummary
 from evio_ros.errors import ParameterError
 from evio_ros.estimate import RotorEstimate
 
@@ -210,7 +210,8 @@ def _draw_speed(
     time_s = 1e-6 * np.array(middles_us)
     rpm = np.array([estimate.rpm for estimate in estimates])
     std = np.array([estimate.rpm_std for estimate in estimates])
-    sure = np.array([estimate.confidence > 0.5 for estimate in estimates])
+    sure = np.array([estimate.confidence >= LEAST_CONFIDENCE for estimate in estimates])
+    counted = sure if sure.any() else ~sure
     axes.fill_between(time_s, rpm - 2 * std, rpm + 2 * std, color=color, alpha=0.25, lw=0)
     axes.plot(time_s, rpm, "-", color=color, lw=0.8)
     axes.plot(time_s[sure], rpm[sure], ".", color=color, ms=4)
@@ -218,8 +219,8 @@ def _draw_speed(
     blades = int(np.bincount([estimate.blade_count for estimate in estimates]).argmax())
     kind = f"{blades} blades" if blades > 1 else "one mark" if blades else "blades unknown"
     axes.set_title(
-        f"rotor {identity}: {kind}, mean {rpm.mean():.2f} rpm, "
-        f"median standard deviation {np.median(std):.2g} rpm",
+        f"rotor {identity}: {kind}, median {np.median(rpm[counted]):.2f} rpm, "
+        f"median standard deviation {np.median(std[counted]):.2g} rpm",
         fontsize="small",
         loc="left",
         color=color,

@@ -17,9 +17,9 @@ from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.explanation import Explanation
 
-__all__ = ["MeasurementSummary"]
+__all__ = ["LEAST_CONFIDENCE", "MeasurementSummary"]
 
-_LEAST_CONFIDENCE = 0.5
+LEAST_CONFIDENCE = 0.5
 """What is more likely wrong than right is no part of a rotor's summary."""
 _PERCENTILES = (50, 5, 95)
 
@@ -105,7 +105,7 @@ class MeasurementSummary:
         print_table(console, self._table(shown))
         others = {name: len(self.rotors[name]) - len(kept) for name, kept in shown.items()}
         text = ", ".join(f"{count} of rotor {name}" for name, count in others.items() if count)
-        console.print(f"Left out, for a confidence below {_LEAST_CONFIDENCE}: {text or 'none'}.")
+        console.print(f"Left out, for a confidence below {LEAST_CONFIDENCE}: {text or 'none'}.")
         for name in (name for name, kept in shown.items() if not _confident(kept)):
             console.print(
                 f"Rotor {name}: none of its speeds reaches that; its row is of all of them."
@@ -150,7 +150,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _confident(estimates: list[RotorEstimate]) -> list[RotorEstimate]:
-    return [each for each in estimates if each.confidence >= _LEAST_CONFIDENCE]
+    return [each for each in estimates if each.confidence >= LEAST_CONFIDENCE]
 
 
 def _row(estimates: list[RotorEstimate]) -> tuple[str, ...]:
