@@ -1,4 +1,4 @@
-"""The page and API for a graph that runs already."""
+"""The dashboard's page and API, for a graph that is already running."""
 
 from launch import LaunchDescription
 

@@ -1,4 +1,4 @@
-"""The driver alone: a recording or camera in, /events out."""
+"""The driver alone, from a recording or camera to /events."""
 
 from launch import LaunchDescription
 

@@ -1,4 +1,4 @@
-"""Everything: a recording or camera in, /rotation_state out."""
+"""Everything, from a recording or camera to /rotation_state."""
 
 from launch import LaunchDescription
 
@@ -13,12 +13,12 @@ def _entities(arguments: Arguments) -> list:
         takers.append("representation")
     can_detect = not missing_packages()
     if arguments.is_chosen("use_rvt", auto=lambda: can_detect and bool(stored_models())):
-        # Where it stays idle, nobody is to wait until it takes events.
+        # If it stays idle, nobody must wait until it takes events.
         (takers if can_detect else others).append("rvt_detector")
     shown = arguments.dashboard() if arguments.is_true("dashboard") else []
     return [*arguments.with_driver(takers, others), *shown]
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Launch the driver, the rotation detector and the fusion node; others where asked for."""
+    """Launch the driver, the rotation detector and the fusion node, and others on request."""
     return description("full", _entities)

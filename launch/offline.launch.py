@@ -1,4 +1,4 @@
-"""A recording in, its rotation states out into a file, as fast as it goes; ends by itself."""
+"""Writes the rotation states of a recording to a file, as fast as possible, then exits."""
 
 from launch import LaunchDescription
 

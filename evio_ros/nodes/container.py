@@ -1,7 +1,7 @@
 """Several nodes in one process: `container driver rotation_detector fusion --ros-args ...`.
 
-Each node has an executor and a thread of its own; compiled kernels run side by side. Events go from
-the driver to the others as they are; over DDS they are published for whoever else has subscribed.
+Each node has its own executor and thread; compiled kernels run in parallel. Events go from
+the driver to the others without copying; over DDS they are published for all other subscribers.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ _NODES = {
 
 _POLL_S = 0.05
 _LAST_RESULTS_S = 0.3
-"""After the end of a recording, what its last events give is on its way for so long."""
+"""After the end of a recording, how long the results of its last events may be on their way."""
 
 
 class _SpunNode:
-    """A node with an executor in a thread of its own.
+    """A node with an executor in its own thread.
 
     Attributes:
         node: the node.
-        error: what ended the executor, None while it runs.
+        error: the error that ended the executor, None while it runs.
     """
 
     def __init__(self, node: EvioNode) -> None:
@@ -59,7 +59,7 @@ class _SpunNode:
         self._thread.start()
 
     def end(self) -> None:
-        """Have the thread end after the present callback."""
+        """Make the thread end after the present callback."""
         self._executor.shutdown()
 
     def stop(self, code: int) -> int:
@@ -79,7 +79,7 @@ class _SpunNode:
 def _classes(names: list[str]) -> list[Callable[[], EvioNode]]:
     """The nodes' classes; the driver comes first, whatever the order of the names."""
     if not names:
-        raise EvioError(f"name the nodes to run, of {', '.join(_NODES)}")
+        raise EvioError(f"name the nodes to run: any of {', '.join(_NODES)}")
     for name in names:
         if name not in _NODES:
             raise EvioError(f"{name!r} is not one of {', '.join(_NODES)}")
@@ -128,7 +128,7 @@ def _wait_until_confirmed(nodes: list[EvioNode], done: EvioNode) -> None:
 
 
 def _stop(nodes: list[_SpunNode], code: int) -> int:
-    """End all nodes; one that is configured meanwhile, which takes long, is interrupted.
+    """End all nodes; one that is still being configured, which takes long, is interrupted.
 
     Gives the exit code, `code` unless a node cannot complete its work.
     """

@@ -1,4 +1,4 @@
-"""Where another detector sees rotors: cues for the rotation detector."""
+"""Cues for the rotation detector: where another detector sees rotors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class CueInput:
         node.create_subscription(Detection2DArray, TRACKS_TOPIC, self._note, results_quality())
 
     def hand_on(self, detector: RotationDetector, clock: SensorClock) -> None:
-        """Tell the detector of what has come since the last call."""
+        """Pass the cues since the last call to the detector."""
         message, self._newest = self._newest, None
         if message is None:
             return

@@ -1,4 +1,4 @@
-"""The dashboard node: what the graph says, as a web page and an API."""
+"""The dashboard node: a web page and an API for what the graph publishes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Dashboard(EvioNode):
         self._graph = GraphView(self, self._view)
 
     def deactivate(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._graph = None
 
     def cleanup(self) -> None:
@@ -93,7 +93,7 @@ class Dashboard(EvioNode):
         return self._graph.last_s if self._graph is not None else None
 
     def report(self) -> Report:
-        """Where it is found, and what could not be kept."""
+        """Its address, and what could not be kept."""
         graph, history, postgres = self._graph, self._history, self._postgres
         values: dict[str, object] = {
             "windows": graph.windows if graph is not None else 0,

@@ -1,7 +1,7 @@
-"""What topics, services and values of the nodes are, and what happens when something goes wrong.
+"""What the topics, services and values of the nodes are, and what happens on errors.
 
-`make configuration` writes docs/nodes.md from this and from the running nodes; a test sees to it
-that every topic and service has its sentence.
+`make configuration` writes docs/nodes.md from this and from the running nodes; a test checks
+that every topic and service has a sentence.
 """
 
 from __future__ import annotations

@@ -72,14 +72,14 @@ class Driver(EvioNode):
         serve_playback(self, self._player)
 
     def activate(self) -> None:
-        """Begin to play, or go on where `deactivate` came between."""
+        """Begin to play, or continue after `deactivate`."""
         if self._is_started:
             self._playing.pause(self._is_paused)
         else:
             self._start_timer = self.every(_SUBSCRIBER_POLL_S, self._start)
 
     def deactivate(self) -> None:
-        """Stand still."""
+        """Pause."""
         if self._is_started:
             self._is_paused = self._playing.paused
             self._playing.pause(True)
@@ -92,7 +92,7 @@ class Driver(EvioNode):
         self._player, self._is_started, self._is_ended = None, False, False
 
     def last_input_s(self) -> float | None:
-        """When the newest window was sent; None where none is due."""
+        """When the newest window was sent; None if none is due."""
         is_due = self._is_started and not self._is_ended and not self._playing.paused
         return self._sent_s if is_due else None
 
@@ -187,7 +187,7 @@ class Driver(EvioNode):
                 group = "camera"
                 self._source.change(self.parameters.get(CameraParameters, group))
         except ParameterError as error:
-            self.get_logger().error(f"{group}.{error}; all goes on as it was")
+            self.get_logger().error(f"{group}.{error}; nothing is changed")
 
 
 def main() -> None:

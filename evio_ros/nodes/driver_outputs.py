@@ -80,7 +80,7 @@ class DriverOutputs:
         gives_time: whether /clock is published.
 
     Raises:
-        EvioError: where the calibration cannot be read.
+        EvioError: if the calibration cannot be read.
     """
 
     def __init__(self, node: EvioNode, frame_id: str, packets: bool) -> None:
@@ -110,7 +110,7 @@ class DriverOutputs:
 
 
 def _publish_frame(node: EvioNode, frame_id: str, chosen: OutputParameters) -> None:
-    """Publish the camera's frame for good, where tf2_msgs is installed."""
+    """Publish the camera's frame once, latched, if tf2_msgs is installed."""
     try:
         from tf2_msgs.msg import TFMessage
     except ImportError:
@@ -134,7 +134,7 @@ def _publish_frame(node: EvioNode, frame_id: str, chosen: OutputParameters) -> N
 
 
 def _quaternion(roll: float, pitch: float, yaw: float) -> tuple[float, float, float, float]:
-    """Turns about the fixed axes x, y and z, in this order, as (x, y, z, w)."""
+    """Rotations about the fixed axes x, y and z, in this order, as a quaternion (x, y, z, w)."""
     (sr, sp, sy), (cr, cp, cy) = (
         tuple(map(function, (roll / 2, pitch / 2, yaw / 2))) for function in (math.sin, math.cos)
     )

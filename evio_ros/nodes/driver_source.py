@@ -35,14 +35,14 @@ def open_driver_source(
         node: the driver; it logs how far a scene is simulated, and how a recording was taken.
         chosen, replay, camera: its parameters.
         emit: called with each window, and whether sensor time starts afresh with it.
-        ended: called at the end, with the error where it failed.
+        ended: called at the end, with the error if it failed.
 
     Returns:
         The source, for its counters, and what passes its windows on.
 
     Raises:
-        SourceError: where the source cannot be opened.
-        ParameterError: where a parameter does not go with it.
+        SourceError: if the source cannot be opened.
+        ParameterError: if a parameter does not fit the source.
     """
     if chosen.source.startswith(TOPIC_SCHEME):
         topic = chosen.source.removeprefix(TOPIC_SCHEME)

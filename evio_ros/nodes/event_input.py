@@ -1,4 +1,4 @@
-"""The events that a node works on: our own messages, or packets straight from other drivers."""
+"""The events that a node takes: our own messages, or packets of other drivers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["EventInputParameters", "EventSubscriber", "subscribe_to_events"]
 
 @dataclass(frozen=True)
 class EventInputParameters(Parameters):
-    """In which form a node takes its events."""
+    """The form in which a node takes its events."""
 
     packets: bool = parameter(
         False,
@@ -59,7 +59,7 @@ class EventInputParameters(Parameters):
 
 
 class _PacketSubscription:
-    """Subscribes a node to event packets; as `EventSubscription`, without telling the driver.
+    """Subscribes a node to event packets; like `EventSubscription`, but without receipts.
 
     Args:
         node: the node.
@@ -69,7 +69,7 @@ class _PacketSubscription:
         choose: see `Choice`; None to take all events.
 
     Attributes:
-        statistics: what has come so far.
+        statistics: what has been received so far.
         queue: the packets that wait.
     """
 
@@ -94,7 +94,7 @@ class _PacketSubscription:
         )
 
     def close(self) -> None:
-        """Nothing is left to do: the topic is the node's to destroy."""
+        """Does nothing: the node destroys the topic."""
 
     def _receive(self, packet: EventPacket, info: Mapping[str, Any]) -> None:
         self.statistics.note_arrival(packet.header.frame_id, info["received_timestamp"])
@@ -119,7 +119,7 @@ class _PacketSubscription:
         self.statistics.lost = self._stream.statistics.lost_packets
 
     def _clock_of(self, window: EventWindow, packet: EventPacket) -> SensorClock:
-        """The distance of sensor time and ROS time, as it was when the stream began."""
+        """The offset between sensor time and ROS time at the start of the stream."""
         if self._clock is None or self.statistics.restarts != self._stream.restarts:
             stamp_ns = nanoseconds_of(packet.header.stamp)
             self._clock = SensorClock(stamp_ns - 1000 * window.end_us, packet.header.frame_id)

@@ -96,7 +96,7 @@ class Fusion(EvioNode):
             self.every(1.0 / self._rate_hz, self._predict)
 
     def deactivate(self) -> None:
-        """Take no more events."""
+        """Stop taking events."""
         self._motion.deactivate()
 
     def last_input_s(self) -> float | None:
@@ -104,7 +104,7 @@ class Fusion(EvioNode):
         return self._windows.last_s
 
     def stale_after_s(self) -> float:
-        """As the parameter says, but never earlier than three of the detector's intervals."""
+        """As the parameter says, but at least three of the detector's intervals."""
         return max(self.life.stale_after_s, 3.0 * self._windows.interval_s)
 
     def report(self) -> Report:
@@ -140,7 +140,7 @@ class Fusion(EvioNode):
         )
 
     def _refused(self) -> dict[str, int]:
-        """How much was refused for each cause."""
+        """Number of refused rotors for each cause."""
         others = {"their boxes": self._objects.refused, "their bytes": self._windows.unreadable}
         every = {**self._bank.refused, **others}
         return {cause: count for cause, count in every.items() if count}

@@ -1,4 +1,4 @@
-"""Motion of the image for fusion: events in, `~/motion` and the velocity of every hub out."""
+"""Motion of the image for fusion: from events to `~/motion` and the velocity of every hub."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _BYTES_PER_PIXEL = 32
 
 
 class MotionInput:
-    """Measures motion while the parameter `motion.method` asks for it; else takes no events.
+    """Measures motion if the parameter `motion.method` is set; otherwise takes no events.
 
     Args:
         node: fusion, with `MotionParameters` under the prefix "motion", and those of events.
 
     Raises:
-        EvioError: where motion is asked for and OpenCV is missing.
+        EvioError: if `motion.method` is set and OpenCV is missing.
 
     Attributes:
         windows: motions measured.
@@ -56,7 +56,7 @@ class MotionInput:
         """Subscribe to events.
 
         Args:
-            regions: tells the rotors at a sensor time.
+            regions: gives the rotors at a sensor time.
             take: called with every motion.
         """
         self._regions, self._note = regions, take
@@ -64,7 +64,7 @@ class MotionInput:
             self._events = subscribe_to_events(self._node, _BYTES_PER_PIXEL, self._take)
 
     def deactivate(self) -> None:
-        """Take no more events."""
+        """Stop taking events."""
         if self._parameters.is_asked_for:
             self._events.close()
 

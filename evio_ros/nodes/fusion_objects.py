@@ -1,4 +1,4 @@
-"""The objects that the RVT detector follows, as fusion takes them in."""
+"""The objects that the RVT detector tracks, as input of fusion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ObjectInput"]
 
 
 _MOST_BYTES = 1 << 18
-"""Some 500 objects, more than any detector tells: Python needs a third of a ms to read one."""
+"""Some 500 objects, more than any detector reports: Python needs a third of a ms to read one."""
 
 
 class ObjectInput:
@@ -24,7 +24,7 @@ class ObjectInput:
 
     Args:
         node: fusion.
-        offset_ns: tells ROS time minus sensor time.
+        offset_ns: gives ROS time minus sensor time.
         take: called with the objects of each message.
 
     Attributes:
@@ -41,7 +41,7 @@ class ObjectInput:
         self._node, self._offset_ns, self._note = node, offset_ns, take
 
     def activate(self) -> None:
-        """Listen."""
+        """Subscribe."""
         self._node.create_subscription(
             Detection2DArray, TRACKS_TOPIC, self._take, results_quality(), raw=True
         )

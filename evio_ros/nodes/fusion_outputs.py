@@ -69,7 +69,7 @@ class FusionOutputs:
             self._joints.publish(joint_state(states, header))
 
     def _chosen(self, states: Sequence[RotorState], end_us: int) -> RotorState | None:
-        """The primary rotor, by the rule as it is now."""
+        """The primary rotor, by the present rule."""
         rule = self._node.parameters.get(PrimaryParameters, "primary")
         if rule != self._primary.parameters:
             self._primary = PrimaryRotor(rule)

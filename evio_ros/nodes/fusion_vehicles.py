@@ -1,4 +1,4 @@
-"""Vehicles and tilts for fusion: the camera's intrinsics in, groups and normals into the states."""
+"""Vehicles and tilts for fusion: adds groups and normals to the states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FX, _CX, _FY, _CY = 0, 2, 4, 5
 
 
 class VehicleInput:
-    """Follows vehicles, with the intrinsics that `camera_info` tells, if anybody does.
+    """Groups rotors into vehicles, with the intrinsics of `camera_info` if there are any.
 
     Args:
         node: fusion, with `VehicleParameters` under the prefix "vehicles".
@@ -40,12 +40,12 @@ class VehicleInput:
         )
 
     def noted(self, states: Sequence[RotorState]) -> list[RotorState]:
-        """Take in the states of a window, and give them with their vehicles and normals."""
+        """Take the states of a window, and return them with their vehicles and normals."""
         self._observer.note(states, self._camera)
         return self._observer.completed(states)
 
     def completed(self, states: Sequence[RotorState]) -> list[RotorState]:
-        """States predicted since, the same way."""
+        """The same for states that were predicted since."""
         return self._observer.completed(states)
 
     def regions(self, t_us: int) -> list[Region]:
@@ -57,7 +57,7 @@ class VehicleInput:
         ]
 
     def take_motion(self, motion: ImageMotion) -> None:
-        """Take in how hubs and the image move."""
+        """Take the motion of hubs and image."""
         self._camera = motion.background.velocity
         for number, found in motion.regions.items():
             if found.pixels:

@@ -1,4 +1,4 @@
-"""The windows of a rotation detector, as fusion takes them in."""
+"""The windows of a rotation detector, as input of fusion."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class WindowInput:
         take: called with each window, and when it came by `time.monotonic`.
 
     Attributes:
-        windows: those that came.
-        unreadable: messages that are none.
+        windows: number of windows received.
+        unreadable: messages that cannot be read.
         last_s: when the newest came, by `time.monotonic`; 0.0 for none since the activation.
     """
 
@@ -40,7 +40,7 @@ class WindowInput:
         self._intervals_s: deque[float] = deque(maxlen=_INTERVALS)
 
     def activate(self) -> None:
-        """Listen."""
+        """Subscribe."""
         self.last_s = 0.0
         self._intervals_s.clear()
         self._node.create_subscription(
@@ -49,7 +49,7 @@ class WindowInput:
 
     @property
     def interval_s(self) -> float:
-        """The usual time between windows; 0 where it is not known yet."""
+        """The usual time between windows; 0 if it is not known yet."""
         return median(self._intervals_s) if self._intervals_s else 0.0
 
     def detectors(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Commanding the graph: the driver's services, and the parameters of all nodes.
+"""Controlling the graph: the driver's services, and the parameters of all nodes.
 
 Called from the server's threads while the executor spins the node in another.
 """
@@ -40,7 +40,7 @@ _TYPES = {
 
 
 class GraphControl:
-    """What a dashboard shows and commands; a `DashboardSource`.
+    """The graph that a dashboard shows and controls; a `DashboardSource`.
 
     Args:
         node: a node that is being spun, in the namespace of the others.
@@ -55,7 +55,7 @@ class GraphControl:
         self._services = ServiceCaller(node)
 
     def playback(self) -> PlaybackState | None:
-        """As the driver's newest report tells, the position taken on since."""
+        """As in the driver's newest report, with the position extrapolated to now."""
         report = self._driver_report()
         if report is None:
             return None
@@ -101,12 +101,14 @@ class GraphControl:
     def set_parameter(self, node: str, name: str, value: bool | int | float | str) -> str:
         """Change one parameter; the node decides."""
         if node not in map(self._full, _NODES):
-            raise ControlError(f"{node} is none of {', '.join(map(self._full, _NODES))}")
+            raise ControlError(f"{node} is not one of {', '.join(map(self._full, _NODES))}")
         if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
             raise ControlError(f"{name}: {value} has more than 64 bits")
         if isinstance(value, str) and not self._has_choices(node, name):
             # It may name a file, and no request reaches the file system.
-            raise ControlError(f"{name}: a text is not changed from here; use `ros2 param set`")
+            raise ControlError(
+                f"{name}: text parameters cannot be changed here; use `ros2 param set`"
+            )
         try:
             message = Parameter(name, value=value).to_parameter_msg()
             request = SetParametersAtomically.Request(parameters=[message])
@@ -119,7 +121,7 @@ class GraphControl:
         return f"{name} is {value}"
 
     def _has_choices(self, node: str, name: str) -> bool:
-        """Whether a parameter is one of some words that its node knows."""
+        """Whether a parameter has a fixed set of values."""
         request = DescribeParameters.Request(names=[name])
         described = self._call(DescribeParameters, f"{node}/describe_parameters", request)
         return any(one.additional_constraints for one in described.descriptors)
@@ -182,7 +184,7 @@ def _parameter_of(node: str, described: ParameterDescriptor, value: Any) -> Node
 
 
 def _number(text: str | None) -> float | None:
-    """A number in a report; None where there is none."""
+    """A number in a report; None if there is none."""
     try:
         return float(text) if text is not None else None
     except ValueError:

@@ -1,8 +1,8 @@
-"""What the graph says, shown on the dashboard: states, events, pictures, detections, diagnostics.
+"""The graph on the dashboard: states, events, pictures, detections, diagnostics.
 
-Events and pictures are subscribed to only while somebody looks, events by best effort and without
-receipts: a dashboard that is slow holds up nobody. Of every message as many events are taken over
-as the view keeps.
+Events and pictures are subscribed to only while there are viewers, and events by best effort
+without receipts, so that a slow dashboard delays nobody. Of every message, only as many events are
+read as the view keeps.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class GraphView:
         node.every(_AGE_S, view.age_reports)
 
     def _follow_demand(self) -> None:
-        """Subscribe to what somebody looks at, and to nothing else."""
+        """Subscribe to what viewers need, and to nothing else."""
         if self._view.is_wanted("events") and self._events is None:
             self._events = PolledSubscription(self._node, EventArray, EVENTS_TOPIC, _QUALITY)
         elif self._events is not None and not self._view.is_wanted("events"):

@@ -1,4 +1,4 @@
-"""The topic `representation/image`, a picture for the eye."""
+"""The topic `representation/image`, a picture for people."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ImageParameters(Parameters):
 class ImageTopic(TopicOnDemand):
     """`representation/image`, made by cv_bridge; its stamp is the ROS time of the window's end.
 
-    With it, as image_transport and image_pipeline have it, `image/compressed` and `camera_info`.
+    With it come `image/compressed` and `camera_info`, as in image_transport and image_pipeline.
 
     Args:
         node: the node.
@@ -105,7 +105,7 @@ class ImageTopic(TopicOnDemand):
         return super().is_wanted or is_wanted_compressed
 
     def change(self, parameters: ImageParameters) -> None:
-        """Take over parameters; the next event begins a new stream."""
+        """Use new parameters; the next event begins a new stream."""
         self._close()
         self._parameters = parameters
         tensor = warm_up(self._make(WARM_UP_SIZE))

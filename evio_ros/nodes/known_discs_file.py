@@ -31,14 +31,14 @@ class CalibrationParameters(Parameters):
 
 class KnownDiscsFile:
     """Services `~/save_calibration`, which keeps the discs in the file that the parameter names,
-    and `~/recalibrate`, which forgets them so that they are found anew.
+    and `~/recalibrate`, which forgets them so that they are found again.
 
     Args:
         node: a node with `CalibrationParameters` under the prefix "calibration".
-        detector: gives the detector at work; None before the first events.
+        detector: returns the present detector; None before the first events.
 
     Raises:
-        EvioError: where the file exists and is none of known discs.
+        EvioError: if the file exists and is not a file of known discs.
     """
 
     def __init__(self, node: EvioNode, detector: Callable[[], RotationDetector | None]) -> None:
@@ -50,7 +50,7 @@ class KnownDiscsFile:
         node.create_service(Trigger, "~/save_calibration", self._save)
 
     def of(self, size: SensorSize) -> KnownDiscs | None:
-        """The discs of the file, where they are of such a sensor."""
+        """The discs of the file, if they are for this sensor."""
         return self._known if self._known is not None and self._known.size == size else None
 
     def _recalibrate(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -64,7 +64,7 @@ class KnownDiscsFile:
     def _save(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         detector = self._detector()
         if not self._file:
-            response.message = "the parameter calibration.file names no file"
+            response.message = "the parameter calibration.file is not set"
         elif detector is None:
             response.message = "no events have come yet"
         else:
@@ -73,7 +73,7 @@ class KnownDiscsFile:
 
 
 def _write(known: KnownDiscs, file: str) -> tuple[bool, str]:
-    """Whether it was written, and what to say."""
+    """Write the file; whether that succeeded, and a message."""
     try:
         known.write(file)
     except EvioError as error:

@@ -36,7 +36,7 @@ class MarkerParameters(Parameters):
 
 
 class MarkerTopic:
-    """Publishes visualization_msgs/MarkerArray, where that package is installed and it is wanted.
+    """Publishes visualization_msgs/MarkerArray, if that is installed and somebody subscribes.
 
     Args:
         node: a node with `MarkerParameters` under the prefix "markers".
@@ -72,7 +72,7 @@ class MarkerTopic:
 
 
 def _shapes(state: RotationState, parameters: MarkerParameters) -> list[Any]:
-    """A rotor's rim, the line from its hub to the reference blade, and its speed in words."""
+    """A rotor's rim, the line from its hub to the reference blade, and its speed as text."""
     from visualization_msgs.msg import Marker
 
     disc = Ellipse(

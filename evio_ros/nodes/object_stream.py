@@ -1,4 +1,4 @@
-"""A stream of events or tensors, of one sensor after the other, to the objects of its windows."""
+"""From a stream of events or tensors, of any sensor, to the objects of its windows."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _LARGEST_MISSING = 0.5
 
 
 class ObjectStream:
-    """Makes a detector for whatever sensor the events come from, and counts what is left out.
+    """Makes a detector for the sensor that the events come from, and counts what is left out.
 
     Args:
         network: which is run.
         parameters, tracking: of the detectors.
-        tell: called with one line where a window cannot be worked on.
+        tell: called with one line if a window cannot be processed.
 
     Raises:
-        ParameterError: where the parameters do not go with the network.
+        ParameterError: if the parameters do not fit the network.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ObjectStream:
 
         Args:
             window: all events of a span of time.
-            is_behind: asked before each window; where it says yes, that one is skipped.
+            is_behind: called before each window; if it returns True, that window is skipped.
         """
         if not self._is_for(window.events.size):
             return
@@ -74,7 +74,7 @@ class ObjectStream:
     def push_histogram(
         self, tensor: NDArray[np.uint8], start_us: int, length_us: int
     ) -> Iterator[DetectedObjects]:
-        """Give the objects of a window whose stacked histogram somebody else has made.
+        """The objects of a window whose stacked histogram was computed elsewhere.
 
         Args:
             tensor: uint8 (2 * bins, rows, columns) of the whole sensor.
@@ -89,13 +89,13 @@ class ObjectStream:
             yield from self._tried(lambda: self._detector.process_tensor(tensor, start_us))
 
     def values(self) -> dict[str, int]:
-        """Counters since the start, as a report names them."""
+        """Counters since the start, by their names in a report."""
         late = self._late + self._windows.late_events
         now = Counter(asdict(self._detector.statistics))
         return {"events_dropped_late": late, **_sum(self._counters, now)}
 
     def _is_for(self, size: SensorSize) -> bool:
-        """Whether there is a detector for a sensor, if need be a new one."""
+        """Whether there is a detector for a sensor; makes a new one if needed."""
         if size == self._detector.size:
             return True
         try:

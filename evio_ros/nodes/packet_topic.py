@@ -1,4 +1,4 @@
-"""Event packets on the wire: those of other drivers taken, our own given to other tools."""
+"""Event packets: receiving those of other drivers, sending our own to other tools."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOPIC_SCHEME = "topic:"
 
 
 class PacketPublisher:
-    """Publishes windows as event_camera_msgs/EventPacket in encoding evt3, if anybody listens.
+    """Publishes windows as event_camera_msgs/EventPacket in encoding evt3, if anybody subscribes.
 
     Args:
         node: the node.
@@ -43,7 +43,7 @@ class PacketPublisher:
         """Send a window; its stamp is the ROS time of its start.
 
         Raises:
-            EventError: where the sensor is too large for EVT3.
+            EventError: if the sensor is too large for EVT3.
         """
         if not self._publisher.get_subscription_count():
             return
@@ -63,7 +63,7 @@ class PacketPublisher:
 class PacketRelay(LivePlayer):
     """Takes the event packets of another driver and passes them on as windows.
 
-    The player of `topic:NAME` and, for counters, its source in one.
+    Both the player of `topic:NAME` and, for counters, its source.
 
     Args:
         node: the node that subscribes.
@@ -71,7 +71,7 @@ class PacketRelay(LivePlayer):
         parameters, emit: as of `LivePlayer`.
 
     Raises:
-        ParameterError: where no topic is named.
+        ParameterError: if no topic is named.
     """
 
     is_live = True

@@ -1,4 +1,4 @@
-"""What other nodes have found, drawn into a picture: rotors, boxes and tracks."""
+"""Drawing what other nodes have found in a picture: rotors, boxes and tracks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PictureOverlay:
     """Keeps the newest of what is to be drawn.
 
     Args:
-        node: the node, which is subscribed to it.
+        node: the node that subscribes.
     """
 
     def __init__(self, node: Node) -> None:

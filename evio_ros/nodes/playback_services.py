@@ -1,4 +1,4 @@
-"""The driver's services, pause, seek and restart, and what its report tells of the replay."""
+"""The driver's services pause, seek and restart, and the replay's values for its report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def serve_playback(node: Node, player: Player) -> None:
 
 
 def playback_values(player: Player, source: object, rate: float) -> dict[str, object]:
-    """Where a replay is and how fast it goes, as values of a report.
+    """Position and speed of a replay, as values of a report.
 
     Args:
         player: what passes on the source's windows.
@@ -56,7 +56,7 @@ def playback_values(player: Player, source: object, rate: float) -> dict[str, ob
 
 
 def _try(action: Callable[[], None], done: str, response: Any) -> Any:
-    """Do it, and say in a service's response how it went."""
+    """Run an action, and report the result in a service's response."""
     try:
         action()
     except ParameterError as error:

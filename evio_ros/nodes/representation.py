@@ -1,4 +1,4 @@
-"""The representation node: events in, dense tensors and a picture for the eye out."""
+"""The representation node: from events to dense tensors and a picture."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class RepresentationNode(EvioNode):
         self._received = self._events.statistics
 
     def deactivate(self) -> None:
-        """Take no more events."""
+        """Stop taking events."""
         self._events.close()
 
     def cleanup(self) -> None:

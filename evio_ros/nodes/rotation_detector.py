@@ -1,4 +1,4 @@
-"""The rotation detector node: events in, all rotors of every window out."""
+"""The rotation detector node: from events to all rotors of every window."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class RotationDetectorNode(EvioNode):
         self._received = self._events.statistics
 
     def deactivate(self) -> None:
-        """Take no more events."""
+        """Stop taking events."""
         self._events.close()
 
     def cleanup(self) -> None:
@@ -133,7 +133,7 @@ class RotationDetectorNode(EvioNode):
         )
 
     def _start_afresh(self) -> None:
-        """Have the next message make a detector with the parameters as they are now."""
+        """Make the next message create a detector with the present parameters."""
         self._detector = self._slices = None
         self._load = LoadControl(self.parameters.get(OverloadParameters, "overload"))
 

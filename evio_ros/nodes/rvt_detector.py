@@ -1,4 +1,4 @@
-"""The RVT detector node: events in, boxes and tracks of objects out."""
+"""The RVT detector node: from events to boxes and tracks of objects."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ __all__ = ["RvtDetectorNode", "main"]
 _BYTES_PER_PIXEL = 60
 """The stacked histogram of ten bins, what it is made with, and the network's input."""
 _FEWEST_WAITING = 5
-"""Where fewer messages wait, they may come from a driver that waits itself: it sends four ahead."""
+"""If fewer messages wait, they may come from a driver that waits itself: it sends four ahead."""
 
 
 @dataclass(frozen=True)
 class _OverloadParameters(Parameters):
-    """What the node does where events come faster than it can work on them."""
+    """What the node does if events come faster than it can process them."""
 
     maximum_wait_us: int = parameter(
         100_000,
@@ -116,7 +116,7 @@ class RvtDetectorNode(EvioNode):
         self._received = self._events.statistics
 
     def deactivate(self) -> None:
-        """Take no more."""
+        """Stop taking input."""
         if self._events is not None:
             self._events.close()
             self._events = None
@@ -153,7 +153,7 @@ class RvtDetectorNode(EvioNode):
         )
 
     def _start_afresh(self) -> None:
-        """Forget what was before, and take the parameters as they are now."""
+        """Forget the past, and use the present parameters."""
         self._boxes, self._tracks = [], []
         if self._network is not None:
             self._stream = ObjectStream(

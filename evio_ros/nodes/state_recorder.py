@@ -140,7 +140,7 @@ def _bag(path: Path) -> Iterator[_Sink]:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Have what goes wrong with a bag told in one line."""
+    """Turn errors of a bag into one line."""
     try:
         yield
     except (OSError, WriterError) as error:

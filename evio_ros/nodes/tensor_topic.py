@@ -27,7 +27,7 @@ def _window(what: str, length_us: int) -> Any:
 
 @dataclass(frozen=True)
 class TensorWindowParameters(Parameters):
-    """Length of the windows of every kind; they follow one another, so it is the period too."""
+    """Length of the windows of every kind, and so also the period: they follow one another."""
 
     activity: int = _window("an activity map", 50_000)
     event_frame: int = _window("an event frame", 50_000)
@@ -49,7 +49,7 @@ class TensorTopic(TopicOnDemand):
         super().__init__(node, kind, EventTensor)
 
     def change(self, parameters: RepresentationParameters, window_us: int) -> None:
-        """Take over parameters; the next event begins a new stream."""
+        """Use new parameters; the next event begins a new stream."""
         self._close()
         self._parameters, self._window_us = parameters, window_us
         warm_up(make(self.name, WARM_UP_SIZE, parameters))

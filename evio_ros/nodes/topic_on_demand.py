@@ -26,7 +26,7 @@ class TopicOnDemand:
     Attributes:
         name: last part of the topic's name.
         published: messages sent.
-        problem: why nothing can be published; empty where all is well.
+        problem: why nothing can be published; empty if something can.
     """
 
     def __init__(self, node: Node, name: str, message: type) -> None:

@@ -1,4 +1,4 @@
-"""Passing on what a live camera sends, in windows, as it comes."""
+"""Passing on the events of a live camera in windows, as they arrive."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Player(Protocol):
 
     @property
     def paused(self) -> bool:
-        """Whether it stands still by request."""
+        """Whether it is paused."""
         ...
 
     @property
     def position_us(self) -> int:
-        """How far it has come, from the first event."""
+        """Its position, from the first event."""
         ...
 
     @property
@@ -40,20 +40,20 @@ class Player(Protocol):
 
     @property
     def has_request(self) -> bool:
-        """Whether it was closed, or is about to go on elsewhere or otherwise."""
+        """Whether it was closed, or is about to continue elsewhere or differently."""
         ...
 
     def start(self) -> None:
         """Begin."""
 
     def pause(self, paused: bool) -> None:
-        """Stand still, or go on."""
+        """Pause, or continue."""
 
     def seek(self, t_us: int) -> None:
-        """Go on from a time; raises ParameterError where that cannot be."""
+        """Continue from a time; raises ParameterError if that is impossible."""
 
     def restart(self) -> None:
-        """Go on from the beginning; raises ParameterError where there is none."""
+        """Continue from the beginning; raises ParameterError if there is none."""
 
     def change(self, parameters: ReplayParameters) -> None:
         """Take over other parameters."""
@@ -63,7 +63,7 @@ class Player(Protocol):
 
 
 class LivePlayer:
-    """What players of live sources share: they cannot go back, and leave out what comes in pause.
+    """The common part of live players, which cannot go back and drop what comes while paused.
 
     Args:
         parameters: the length of windows and the most events in one; pace means nothing here.
@@ -84,7 +84,7 @@ class LivePlayer:
 
     @property
     def has_request(self) -> bool:
-        """Whether it was closed; it cannot go on elsewhere."""
+        """Whether it was closed; it cannot continue elsewhere."""
         return self.closed
 
     def pause(self, paused: bool) -> None:
@@ -93,11 +93,11 @@ class LivePlayer:
 
     def seek(self, t_us: int) -> None:
         """Raises ParameterError: what is past is gone."""
-        raise ParameterError(f"t: {t_us} us cannot be gone to, the source is live")
+        raise ParameterError(f"t: {t_us} us: a live source cannot seek")
 
     def restart(self) -> None:
         """Raises ParameterError: what is past is gone."""
-        raise ParameterError("the source is live, it has no beginning to go to")
+        raise ParameterError("the source is live and cannot be restarted")
 
     def change(self, parameters: ReplayParameters) -> None:
         """Take over the most events of a window; the length of windows stays as it was."""
@@ -177,8 +177,8 @@ def player_of(
     """A replay of a recording, or a live stream of anything else; arguments as of `Replay`.
 
     Raises:
-        ParameterError: where a parameter does not go with the source.
-        SourceError: where the source has more pixels than sensors have.
+        ParameterError: if a parameter does not fit the source.
+        SourceError: if the source has more pixels than sensors have.
     """
     refuse_impossible_size(source)
     if isinstance(source, SeekableSource):
@@ -196,6 +196,6 @@ def described(source: object, rate: float) -> str:
     path = str(getattr(source, "path", source))
     if not isinstance(source, SeekableSource):
         return path
-    pace = f"at {rate:g} times its speed" if rate else "as fast as it is taken"
+    pace = f"at {rate:g} times its speed" if rate else "as fast as possible"
     length_s = 1e-6 * (source.end_us - source.start_us)
     return f"{path}, {source.size} pixels, {length_s:.3f} s, {pace}"

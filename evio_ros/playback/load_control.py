@@ -1,11 +1,11 @@
-"""How large a share of the events can be worked on where they come faster than that.
+"""How large a share of the events can be processed if they come too fast.
 
 Method: a feedback controller with hysteresis. The load is the time that a second of sensor time
 costs, the median of the latest steps, times the pace at which sensor time comes; above 1 messages
-pile up. Where they have waited for too long all the same, events are thinned: the share taken is
-multiplied by the load that is wanted over the load there is, as most of the cost goes with the
-number of events. A queue that has built up asks for a lower load until it is gone. Thinning ends
-when all events have been taken for a while without a queue.
+pile up. If they have also waited for too long, events are thinned: the share taken is multiplied by
+the wanted load over the actual load, because most of the cost is proportional to the number of
+events. A queue that has built up lowers the wanted load until it is gone. Thinning ends when all
+events have been taken for a while without a queue.
 """
 
 from __future__ import annotations
@@ -26,45 +26,45 @@ from evio_ros.thinning import Thinner
 __all__ = ["LoadControl", "OverloadParameters"]
 
 _WANTED_LOAD = 0.8
-"""A fifth of the time is left for what varies."""
+"""A fifth of the time is left for variations."""
 _LEAST_WANTED_LOAD = 0.3
 _NOTABLE_WAIT_S, _LONGEST_FULL_S = 0.05, 1.0
-"""Events are thinned as well where messages have waited for longer than the first, at full load,
-for all of the second: that queue will not go away."""
+"""Events are also thinned if messages have waited for longer than the first, at full load, during
+all of the second: such a queue does not go away."""
 _DRAIN_S = 0.4
-"""A queue is worked off in about so long: for each second that messages have waited the wanted load
+"""Time in which a queue is worked off: for each second that messages have waited, the wanted load
 is lower by its inverse."""
 _FULL_LOAD, _HALF_LOAD = 0.9, 0.5
-"""A queue goes away by itself where the load is below the first; in the time that it took to build
-up where the load is below the second."""
+"""A queue goes away by itself if the load is below the first, and in the time that it took to build
+up if the load is below the second."""
 _FEWEST_MESSAGES = 8
-"""Where fewer wait, they may come from a driver that waits itself: it sends four ahead."""
+"""If fewer wait, they may come from a driver that waits itself: it sends four ahead."""
 _STEPS, _FEWEST_STEPS = 9, 3
-"""The load is the median of so many steps: a single search or disturbance is none. After the share
-was changed it is changed again after the second number of steps at the earliest."""
+"""The load is the median of the first number of steps, so that a single search or disturbance does
+not count. A changed share is changed again after the second number of steps at the earliest."""
 _LARGEST_CUT, _LARGEST_RISE = 0.25, 1.3
-"""Bounds of the factor by which the share changes at once."""
+"""Bounds of the factor by which the share changes in one step."""
 _DEAD_BAND = 0.1
 """Relative changes of the share below this are not made."""
 _HOLD_S = 1.0
-"""All events have been taken for so long when thinning ends."""
+"""How long all events must have been taken before thinning ends."""
 _DROPPED_AFTER_S, _URGENT_AFTER_S = 0.15, 0.6
-"""Where messages have waited for so long and the share can't get any smaller, single ones are to be
-dropped, and for longer than the second, more of them."""
+"""If messages have waited for longer than the first and the share cannot get any smaller, single
+ones are dropped, and after the second, more of them."""
 _DROPPED_AFTER, _URGENT_AFTER = 2.0, 2.5
-"""The same where it can, in longest waits."""
+"""The same if it can, in units of the longest wait."""
 _PACE_S = 0.25
-"""The pace is that of so much time, at least."""
+"""The pace is measured over at least this time."""
 _SEARCH_SHARE, _IDLE_SEARCH_SHARE = 0.3, 0.6
 """Share of the time for searches while events are thinned and messages wait; and while no rotor is
-tracked, as little else is to be done then."""
+tracked, because there is little else to do then."""
 _MOST_SEARCH_S = 0.02
 """Time for searches is saved up to this."""
 
 
 @dataclass(frozen=True)
 class OverloadParameters(Parameters):
-    """What a node does where events come faster than it can work on them."""
+    """What a node does if events come faster than it can process them."""
 
     maximum_wait_us: int = parameter(
         800_000,
@@ -91,7 +91,7 @@ class OverloadParameters(Parameters):
 
 
 class LoadControl:
-    """Measures the load and says, and takes, the share of events that it allows for.
+    """Measures the load, and takes the share of events that it allows.
 
     Args:
         parameters: how long messages may wait.
@@ -126,7 +126,7 @@ class LoadControl:
     def wait_limits_s(self) -> tuple[float, float]:
         """For how long messages may wait before single ones are dropped, and before gaps may grow.
 
-        Less long where even the least share of the events is too much.
+        Shorter if even the least share of the events is too much.
         """
         if self._minimum_share >= 1.0:
             return math.inf, math.inf

@@ -1,4 +1,4 @@
-"""Playing a recording at the pace of a clock, with pause, seek, restart and loop."""
+"""Playing a recording in step with a clock, with pause, seek, restart and loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evio_ros.windowing import split_window, windows, with_missing
 __all__ = ["Replay", "ReplayParameters"]
 
 _LONGEST_WAIT_S = 3600.0
-"""The system's clock cannot wait for the next window of a replay that all but stands still."""
+"""The system's clock cannot wait for the next window of a replay that is nearly stopped."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ReplayParameters(Parameters):
 
 
 class Replay:
-    """Plays a recording in a thread of its own.
+    """Plays a recording in its own thread.
 
     Args:
         source: the recording; read by no one else meanwhile.
@@ -68,7 +68,7 @@ class Replay:
             error that ended it for good. It may block until `has_request`.
 
     Raises:
-        ParameterError: where the section lies outside the recording.
+        ParameterError: if the section lies outside the recording.
     """
 
     def __init__(
@@ -103,17 +103,17 @@ class Replay:
 
     @property
     def paused(self) -> bool:
-        """Whether the replay stands still by request."""
+        """Whether the replay is paused."""
         return self._paused
 
     @property
     def position_us(self) -> int:
-        """How far the replay has come, from the recording's start."""
+        """Position of the replay, from the start of the recording."""
         return self._sent_until_us - self._source.start_us
 
     @property
     def behind_s(self) -> float:
-        """How late the newest window was, in seconds of the clock; 0 where there is no pace."""
+        """How late the newest window was, in seconds of the clock; 0 at rate 0."""
         return self._behind_s
 
     def start(self) -> None:
@@ -121,7 +121,7 @@ class Replay:
         self._thread.start()
 
     def pause(self, paused: bool) -> None:
-        """Stand still, or go on from where the replay stands."""
+        """Pause, or continue from the present position."""
         with self._wishes:
             self._paused = paused
             self._wishes.notify_all()
@@ -130,7 +130,7 @@ class Replay:
         """Go on from `t_us` after the recording's start; in pause with one window, to be seen.
 
         Raises:
-            ParameterError: where that lies outside the section that is played.
+            ParameterError: if that lies outside the section that is played.
         """
         target_us = self._source.start_us + t_us
         if not self._begin_us <= target_us < self._end_us:
@@ -158,7 +158,7 @@ class Replay:
 
     @property
     def has_request(self) -> bool:
-        """Whether it was closed, or is about to go on elsewhere or otherwise."""
+        """Whether it was closed, or is about to continue elsewhere or differently."""
         return self._closed or self._jump is not None
 
     def close(self) -> None:
@@ -186,7 +186,7 @@ class Replay:
             self._wishes.wait_for(lambda: self._closed or self._jump is not None)
 
     def _next_jump(self) -> _Jump | None:
-        """Where to play from next; None where the end is reached or the replay closed."""
+        """Where to play from next; None if the end is reached or the replay closed."""
         with self._wishes:
             jump, self._jump = self._jump, None
             if self._closed:
@@ -222,7 +222,7 @@ class Replay:
             yield from split_window(window, parameters.maximum_events)
 
     def _wait(self, pace: _Pace, t_us: int) -> bool:
-        """Wait for a window's time; False where the replay closes or goes on elsewhere."""
+        """Wait for a window's time; False if the replay is closed or continues elsewhere."""
         with self._wishes:
             while not self._closed and self._jump is None:
                 if self._paused:
@@ -239,7 +239,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class _Jump:
-    """Where to play from, whether time starts afresh there, and whether that shows in pause."""
+    """Where to play from, whether time starts afresh there, and whether that shows while paused."""
 
     t_us: int
     fresh: bool
@@ -247,7 +247,7 @@ class _Jump:
 
 
 class _Pace:
-    """When, by the clock, a sensor time is due."""
+    """The clock time at which a sensor time is due."""
 
     def __init__(self, rate: float, start_us: int) -> None:
         self._rate = rate
@@ -255,14 +255,14 @@ class _Pace:
         self._anchor_s: float | None = None
 
     def stop(self) -> None:
-        """Stand still; the next question starts the clock anew where it stood."""
+        """Pause; the next call restarts the clock at the same position."""
         if self._anchor_s is not None and self._rate:
             elapsed_s = time.monotonic() - self._anchor_s
             self._anchor_us += round(1e6 * elapsed_s * self._rate)
         self._anchor_s = None
 
     def remaining_s(self, t_us: int) -> float:
-        """Seconds until `t_us` is due; not above 0 where it is."""
+        """Seconds until `t_us` is due; at most 0 if it is."""
         if not self._rate:
             return 0.0
         now_s = time.monotonic()

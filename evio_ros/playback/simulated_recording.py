@@ -1,4 +1,4 @@
-"""Simulated recordings in files: written whole or not at all, and kept in a cache."""
+"""Simulated recordings in files, written completely or not at all, and kept in a cache."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BUILT_IN = "fan"
 _BUILT_IN_S = 2.0
 
 SIMULATOR_VERSION = 3
-"""Raised whenever the same scene gives other events, so that caches are made anew."""
+"""Increased whenever the same scene gives other events, so that caches are made again."""
 
 
 def record(
@@ -40,7 +40,7 @@ def record(
     advance: Callable[[int], None] | None = None,
     form: str = "dat",
 ) -> int:
-    """Simulate a scene into a recording, with its truth beside it.
+    """Simulate a scene into a recording, with its truth next to it.
 
     Args:
         chosen: scene, camera and duration.
@@ -52,7 +52,7 @@ def record(
         Number of events.
 
     Raises:
-        SourceError: where the file cannot be written.
+        SourceError: if the file cannot be written.
     """
     # Whoever plays a recording does not wait for what makes one.
     from evio_ros.simulation.simulator import simulate
@@ -111,14 +111,14 @@ def cached_preset(name: str, chosen: Preset, advance: Callable[[int], None] | No
 
 
 def played_path(source: str, advance: Callable[[int], None] | None = None) -> str:
-    """Where the recording of a scene is, `scene:fan` or `scene:NAME`; other sources as they are.
+    """The path of the recording of `scene:fan` or `scene:NAME`; other sources are unchanged.
 
     Args:
         source: what a user names as source.
         advance: see `record`.
 
     Raises:
-        ParameterError: where there is no such scene.
+        ParameterError: if there is no such scene.
     """
     if not source.startswith(_SCHEME):
         return source

@@ -79,13 +79,13 @@ class EvioNode(LifecycleNode):
 
     Attributes:
         parameters: the present values.
-        done: completed when the node has done its work, with an error where it failed.
+        done: completed when the node has done its work, with an error if it failed.
         companions: the other nodes of its process.
         confirm_until_s: where the node has done its work, until when subscribers of its process may
             confirm the last messages, by `time.monotonic`.
 
     Raises:
-        ParameterError: where a parameter is unknown or out of range.
+        ParameterError: if a parameter is unknown or out of range.
     """
 
     PARAMETERS: ClassVar[Mapping[str, type[Parameters]]]
@@ -161,7 +161,7 @@ class EvioNode(LifecycleNode):
         """Begin to work; `configure` has been called."""
 
     def deactivate(self) -> None:
-        """Stop working, so that `activate` can go on."""
+        """Stop working, so that `activate` can continue later."""
 
     def cleanup(self) -> None:
         """Release threads, files, devices and memory; may follow a `configure` that failed."""
@@ -172,7 +172,7 @@ class EvioNode(LifecycleNode):
 
     @abstractmethod
     def last_input_s(self) -> float | None:
-        """When input last came, by `time.monotonic`; 0.0 for never, None where none is due."""
+        """When input last came, by `time.monotonic`; 0.0 for never, None if none is due."""
 
     def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
         """As of `rclpy.node.Node`, less strictly; see `NodeParameters.changes`."""
@@ -216,7 +216,7 @@ class EvioNode(LifecycleNode):
         return self._try("shutdown", self._release)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After a mistake of ours release everything; the node can be configured anew."""
+        """After an unexpected error, release everything; the node can be configured again."""
         return self._try("error", self._release)
 
     def _start_by_itself(self) -> None:
@@ -235,17 +235,17 @@ class EvioNode(LifecycleNode):
         request: ChangeState.Request,
         response: ChangeState.Response,
     ) -> ChangeState.Response:
-        """Change the state as rclpy does, which ends the process where that is impossible."""
+        """Change the state as rclpy does, but refuse what would end the process."""
         try:
             return change(request, response)
         except RuntimeError as error:
             reason = str(error).partition(", at ")[0]
-            self.get_logger().warning(f"the state stays as it is: {reason}")
+            self.get_logger().warning(f"the state is unchanged: {reason}")
             response.success = False
             return response
 
     def _try(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
-        """Do it; what goes wrong is said, and ends a node that starts by itself."""
+        """Run the step. Errors are logged, and end a node that starts by itself."""
         try:
             action()
         except EvioError as error:

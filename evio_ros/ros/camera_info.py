@@ -30,7 +30,7 @@ def read_camera_info(path: str) -> CameraInfo:
             (https://wiki.ros.org/camera_calibration_parsers).
 
     Raises:
-        EvioError: where the file cannot be read, or is no such file.
+        EvioError: if the file cannot be read, or is not a calibration.
     """
     import yaml
 
@@ -41,7 +41,7 @@ def read_camera_info(path: str) -> CameraInfo:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EvioError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(content, Mapping):
-        raise EvioError(f"{path}: is no camera calibration")
+        raise EvioError(f"{path}: is not a camera calibration")
     info = CameraInfo()
     info.width = _whole_number(path, content, "image_width")
     info.height = _whole_number(path, content, "image_height")

@@ -34,7 +34,7 @@ class CdrReader:
         message_type: its type.
 
     Raises:
-        EventError: where the bytes end within the fields, here or as a field is read.
+        EventError: if the bytes end within the fields, here or as a field is read.
     """
 
     def __init__(self, data: bytes, message_type: type) -> None:
@@ -44,7 +44,7 @@ class CdrReader:
         self._place, self._end = 0, len(self._body)
 
     def numbers(self, layout: struct.Struct, alignment: int) -> tuple[Any, ...]:
-        """Numbers that lie as in a structure; its first one is aligned to so many bytes."""
+        """Numbers laid out as in a structure, whose first one is aligned to `alignment` bytes."""
         return layout.unpack_from(self._body, self._take(layout.size, alignment))
 
     def text(self) -> str:
@@ -65,7 +65,7 @@ class CdrReader:
         return np.frombuffer(self._body, dtype, count, place)
 
     def block(self, size: int, alignment: int) -> memoryview:
-        """So many bytes as they are."""
+        """The given number of bytes, unchanged."""
         place = self._take(size, alignment)
         return self._body[place : place + size]
 

@@ -16,7 +16,7 @@ _POLL_S = 0.01
 def unconfirmed_topics(
     publishers: Iterable[Publisher], until_s: float, give_up: Callable[[], bool] = lambda: False
 ) -> list[str]:
-    """Wait until reliable subscribers have confirmed all messages; topics where some have not.
+    """Wait for reliable subscribers to confirm all messages; the topics where some have not.
 
     Best-effort subscribers confirm nothing and are not waited for.
 

@@ -14,9 +14,9 @@ from evio_ros.tracked_object import TrackedObject
 __all__ = ["DETECTIONS_TOPIC", "TRACKS_TOPIC", "detection_array", "object_values", "objects_of"]
 
 DETECTIONS_TOPIC = "rvt_detector/detections"
-"""Where the RVT detector tells its boxes."""
+"""Topic of the RVT detector's boxes."""
 TRACKS_TOPIC = "rvt_detector/tracks"
-"""Where it tells the objects that it follows."""
+"""Topic of the objects that it tracks."""
 
 _FARTHEST_PX = 1e6
 
@@ -27,7 +27,7 @@ def detection_array(
     """Make the message of all objects of one moment; none gives an empty array.
 
     The array's stamp is the moment; a detection's own is that of the box by which its track was
-    last seen, so the two are equal where it is seen now.
+    last seen, so the two are equal if it is seen now.
 
     Args:
         objects: of that moment.

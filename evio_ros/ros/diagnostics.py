@@ -1,9 +1,9 @@
 """Publishing how a node is doing, by the conventions of diagnostic_updater.
 
 A status is named "node: task" with the node's full name; hardware_id names the device or recording
-that it is about, "none" where there is none. Levels: OK; WARN where something was lost or is not as
-it should be; STALE where the input stays away, so that what was published last holds no longer;
-ERROR where the node cannot work or ends.
+that it is about, "none" if there is none. Levels: OK; WARN if something was lost or is not as
+it should be; STALE if the input has stopped, so that what was published last is no longer valid;
+ERROR if the node cannot work or ends.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Report:
         hardware_id: the device or recording that it is about.
         stale: whether the input stays away.
         error: whether the node cannot work.
-        rates: those of `values` that count on, and whose increase a second is told too.
+        rates: those of `values` that are counters, whose increase per second is reported too.
     """
 
     message: str
@@ -151,7 +151,7 @@ class _Load:
 
 
 def _resident_bytes() -> int:
-    """Resident memory of this process; 0 where the system does not tell."""
+    """Resident memory of this process; 0 if unknown."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * _PAGE_BYTES

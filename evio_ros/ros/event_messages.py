@@ -29,7 +29,7 @@ def to_message(window: EventWindow, seq: int, frame_id: str, stamp_ns: int) -> E
         stamp_ns: ROS time of the window's start in ns.
 
     Raises:
-        EventError: where the window is too long.
+        EventError: if the window is too long.
     """
     if window.length_us > _LARGEST_UINT32:
         raise EventError(f"a window of {window.length_us} us does not fit into one message")
@@ -63,7 +63,7 @@ def from_message(
         share: what share of all that is.
 
     Raises:
-        EventError: where the columns differ in length, polarity is neither 0 nor 1, a time is
+        EventError: if the columns differ in length, polarity is neither 0 nor 1, a time is
             outside the message's interval, or anything breaks the rules of `EventBatch`.
     """
     polarity = np.frombuffer(message.polarity, np.uint8)

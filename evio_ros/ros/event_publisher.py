@@ -1,4 +1,4 @@
-"""Publishing events, and waiting for those who take them where nothing may be lost."""
+"""Publishing events, and waiting for subscribers if nothing may be lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RECEIPTS_TOPIC = "events/receipts"
 _IN_FLIGHT = 4
 """Messages that a node may have before it while the replay waits for it."""
 _PATIENCE_S = 5.0
-"""A node that has not taken a message for so long is no longer waited for."""
+"""Time without a receipt after which a node is no longer waited for."""
 _POLL_S = 0.05
 
 
@@ -90,7 +90,7 @@ class EventPublisher:
     def not_ready(self, names: Iterable[str]) -> list[str]:
         """Those of some nodes that do not take events yet.
 
-        Whoever else has subscribed, e.g. `ros2 bag record`, does not stand for them.
+        Other subscribers, e.g. `ros2 bag record`, do not count.
 
         Args:
             names: of nodes of this package; names without a slash are of this node's namespace.
@@ -105,7 +105,7 @@ class EventPublisher:
         return [name for name in full if name not in local | connected]
 
     def is_awaited(self, subscribers: int) -> bool:
-        """Whether so many subscribers are connected, and those that send receipts are ready.
+        """Whether enough subscribers are connected, and those that send receipts are ready.
 
         Without their word the first messages would be lost: a publisher is connected earlier than
         its subscriber. A node that does not answer for `_PATIENCE_S` is no longer waited for.
@@ -145,7 +145,7 @@ class EventPublisher:
         """Send a window; its stamp is the ROS time of its start.
 
         Nothing is sent of what is missing of it, but a number is left out, as if a message had been
-        lost: so whoever takes the events knows.
+        lost, and subscribers know it.
         """
         for part in split_missing(window) if window.missing else (window,):
             if part.missing:

@@ -51,19 +51,19 @@ share of them they are."""
 
 @dataclass(slots=True)
 class ReceptionStatistics:
-    """What has come over the wire.
+    """What has been received.
 
     Attributes:
         messages, events: numbers taken.
         missed: messages that had been sent before the first one came, from its number.
         lost: messages that never came, from gaps in their numbers.
         refused: messages dropped because they break the rules of `from_message`.
-        restarts: how often the numbers began anew: another driver, or a restarted one.
+        restarts: how often the numbers started again: another driver, or a restarted one.
         ignored: messages of publishers that are not followed, see `PublisherChoice`.
         problem: what a person should know, in words; empty for nothing.
         last_s: when the newest message came, by `time.monotonic`.
         wait: how long messages wait between their arrival and this node.
-        camera: frame of the camera, "none" where it is not known; hardware_id of reports.
+        camera: frame of the camera, "none" if it is not known; hardware_id of reports.
     """
 
     messages: int = 0
@@ -201,7 +201,7 @@ class EventSubscription:
     def _greet(self) -> None:
         """Tell a driver that has just been connected: it knows of us before we know of it.
 
-        And tell of messages that were taken when no more have come.
+        And acknowledge messages that were taken when no more arrive.
         """
         self._acknowledge()
         drivers = self._subscription.get_publisher_count()
@@ -262,7 +262,7 @@ class EventSubscription:
         self._end_us, self._is_missing = window.end_us, False
 
     def _acknowledge(self) -> None:
-        """Tell the driver of the messages that were taken since it was told last."""
+        """Acknowledge the messages that were taken since the last receipt."""
         if self._unreceipted:
             self._unreceipted = 0
             self._receipts.publish(EventReceipt(node=self._name, seq=self._seq))
@@ -304,11 +304,11 @@ class EventSubscription:
         return lost
 
     def _note_missed(self, messages: int) -> None:
-        """Count and tell what a driver had sent before it was heard."""
+        """Count and log what a driver had sent before this node was connected."""
         self.statistics.missed += messages
         if messages:
             self._node.get_logger().warning(
-                f"events: came late, {messages} messages had been sent before"
+                f"events: joined late, {messages} messages had been sent before"
             )
 
 

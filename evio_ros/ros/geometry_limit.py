@@ -28,10 +28,10 @@ class GeometryLimit:
     _checked: tuple[int, int] = field(default=(0, 0), init=False)
 
     def check(self, width: int, height: int) -> None:
-        """Check a message's geometry; free memory is asked for only where it is a new one.
+        """Check a message's geometry; free memory is looked up only for a new one.
 
         Raises:
-            EventError: where the sensor is too large.
+            EventError: if the sensor is too large.
         """
         if (width, height) == self._checked:
             return
@@ -51,7 +51,7 @@ class GeometryLimit:
 
 
 def _free_bytes() -> int | None:
-    """Memory that can be taken, within the control group's limit; None where it is not known."""
+    """Memory that is available within the control group's limit; None if unknown."""
     found = []
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()

@@ -14,7 +14,7 @@ class InputWatch:
 
     Attributes:
         what: what the node waits for, e.g. "events".
-        is_first: whether none has come since `begin`, where input is missing.
+        is_first: while input is missing, whether none has come since `begin`.
     """
 
     what: str
@@ -33,7 +33,7 @@ class InputWatch:
         return self._missing_since_s is not None
 
     def text(self) -> str:
-        """How long input has been missing; empty where it is not."""
+        """How long input has been missing, in words; empty if it is not missing."""
         if self._missing_since_s is None:
             return ""
         return f"no {self.what} for {time.monotonic() - self._missing_since_s:.1f} s"
@@ -42,12 +42,12 @@ class InputWatch:
         """Compare the time of the newest input with now.
 
         Args:
-            last_s: when input last came, by `time.monotonic`; 0.0 for never, None where none is
+            last_s: when input last came, by `time.monotonic`; 0.0 for never, None if none is
                 due.
-            limit_s: input is missing when it has not come for so long.
+            limit_s: time without input after which it counts as missing.
 
         Returns:
-            A line for the log where it begins to be missing or comes again, else an empty one.
+            A line for the log when input goes missing or returns, else an empty one.
         """
         now_s = time.monotonic()
         since_s = now_s if last_s is None else max(last_s, self._begun_s)

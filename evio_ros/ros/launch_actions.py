@@ -51,13 +51,13 @@ _NODES = (
 
 _BUILT_IN = "scene:fan"
 _EXIT_ERROR = 2
-"""Exit code of a node that has said what is wrong, and would say so again."""
+"""Exit code of a node that has said what is wrong; restarting it would not help."""
 _RESPAWN_S = 0.05
 _CRASHES, _CRASHES_S = 5, 60.0
-"""A node that crashes so often in so many seconds is not started again."""
+"""A node that crashes this often in this many seconds is not restarted."""
 _NO_SOURCE = (
-    "no source is named, so a simulated fan is played, over and over; "
-    "name your own: source:=fan.dat, or source:=camera:evk4"
+    "no source is given, so a simulated fan is played over and over; "
+    "give your own: source:=fan.dat, or source:=camera:evk4"
 )
 
 _Entities = list[LaunchDescriptionEntity]
@@ -87,7 +87,7 @@ def description(name: str, entities: Callable[[Arguments], _Entities]) -> Launch
 def _refuse_unknown_arguments(command: Sequence[str], file: str, declared: Declared) -> None:
     """Refuse arguments that a launch file has not; `ros2 launch` passes over them.
 
-    Where the file is included by another one, that one's arguments are of no concern.
+    If the file is included by another one, the arguments of that one are not checked.
 
     Args:
         command: the words of the command line.
@@ -105,7 +105,7 @@ def _refuse_unknown_arguments(command: Sequence[str], file: str, declared: Decla
             continue
         near = difflib.get_close_matches(given, declared, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(declared)}"
-        raise EvioError(f"{given}: no argument of {file}; {hint}")
+        raise EvioError(f"{given}: {file} has no such argument; {hint}")
 
 
 def _names_launch_file(before: str, word: str, file: str) -> bool:
@@ -147,7 +147,7 @@ class Arguments:
         """The values that a launch context holds.
 
         Raises:
-            EvioError: where the parameters file cannot be read.
+            EvioError: if the parameters file cannot be read.
         """
         found = {name: context.launch_configurations.get(name, "") for name in declared}
         file = found["params_file"] or found["config"] or str(share_file("config/evio.yaml"))
@@ -164,7 +164,7 @@ class Arguments:
         """Whether an argument is true.
 
         Raises:
-            EvioError: where it is neither true nor false.
+            EvioError: if it is neither true nor false.
         """
         return _truth(name, self.values.get(name) or "false")
 
@@ -172,7 +172,7 @@ class Arguments:
         """Whether an argument is true, or is `auto` and that says yes.
 
         Raises:
-            EvioError: where it is neither true, false nor auto.
+            EvioError: if it is neither true, false nor auto.
         """
         value = self.values.get(name) or "auto"
         if value.lower() == "auto":
@@ -184,7 +184,7 @@ class Arguments:
     def nodes(
         self, names: Sequence[str], given: Mapping[str, Mapping[str, object]] | None = None
     ) -> _Entities:
-        """Nodes of this package; all of them in one process where `composed` is true.
+        """Nodes of this package; all of them in one process if `composed` is true.
 
         Args:
             names: the nodes.
@@ -313,7 +313,7 @@ class _Ending:
     Attributes:
         name: executable of the process.
         respawn: whether it is started again after a crash.
-        make_again: makes the process anew.
+        make_again: makes the process again.
         crashes_s: when it crashed.
     """
 
@@ -338,7 +338,7 @@ class _Ending:
             how += f", {_CRASHES} times within {_CRASHES_S:g} s"
             return [OpaqueFunction(function=lambda _: _fail(how))]
         again = TimerAction(period=_RESPAWN_S, actions=[self.make_again()])
-        return [LogInfo(msg=f"{how}; it is started again"), again]
+        return [LogInfo(msg=f"{how}; it is restarted"), again]
 
 
 def _fail(how: str) -> None:

@@ -107,7 +107,7 @@ class LocalChannel:
             inbox.put(message)
 
     def note_taken(self, inbox: LocalInbox, seq: int) -> None:
-        """Remember how far a taker has come, and wake the driver where it waits for that."""
+        """Remember how far a taker has come, and wake the driver if it waits for that."""
         inbox.taken = seq
         with self.taken:
             self.taken.notify_all()

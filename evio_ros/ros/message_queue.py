@@ -24,15 +24,15 @@ from evio_ros.thinning import kept_messages
 __all__ = ["MessageQueue", "WorkQueue"]
 
 _TURN_S = 0.02
-"""After so long at work other callbacks of the node have their turn."""
+"""Time of work after which other callbacks of the node have their turn."""
 _PATIENCE_S = 0.1
-"""For so long the next messages are waited for without the executor, unless that is needed."""
+"""How long the next messages are waited for without the executor, unless it is needed."""
 _MOST_BYTES = 1 << 28
 _DROP_EVERY_S, _URGENT_EVERY_S = 0.02, 0.25
 _FEWEST_DROPPED_OF = 8
-"""What waits takes no more memory than the first. Where messages have waited for too long, single
-ones are dropped, so often at the most, and less often where gaps may grow. But only where so many
-wait: a driver that waits itself for them to be taken sends fewer ahead."""
+"""The first bounds the memory of waiting messages. If they have waited for too long, single ones
+are dropped, at most this often, and less often if gaps may grow. But only if this many wait: a
+driver that waits itself for them to be taken sends fewer ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,9 @@ class WorkQueue:
         size_of: bytes of a message, about.
 
     Attributes:
-        limits_s: where messages have waited for longer than the first, every second one is dropped
-            that is next to no gap; for longer than the second, every second one, so that gaps grow.
+        limits_s: if messages have waited for longer than the first, every second one is dropped
+            that is not next to a gap; for longer than the second, every second one, so that gaps
+            grow.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class WorkQueue:
         self._drop_some()
 
     def _drop_some(self) -> None:
-        """Drop messages where they wait for too long, or there is no room for them."""
+        """Drop messages if they wait for too long, or there is no room for them."""
         if len(self._waiting) < _FEWEST_DROPPED_OF:
             return
         now_s = time.monotonic()
@@ -134,7 +135,7 @@ class WorkQueue:
         self._bytes = sum(it.size for it in self._waiting)
 
     def wait(self) -> bool:
-        """Wait for what comes next; whether it has come before anything else of the node."""
+        """Wait for the next message; returns whether it came before any other work of the node."""
         return False
 
     def _work(self) -> None:
@@ -238,7 +239,7 @@ class _MessageWait:
         """Wait until a message has come, or the executor is needed for something else.
 
         Args:
-            most_s: for so long at the most.
+            most_s: longest time to wait.
 
         Returns:
             Whether a message has come and nothing else.

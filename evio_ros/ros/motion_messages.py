@@ -1,6 +1,6 @@
 """Motion of the image as messages.
 
-The functions take what they need by its attributes, so that `ros` knows no stage.
+The functions access attributes only, so that `ros` does not depend on any stage.
 """
 
 from __future__ import annotations

@@ -58,14 +58,14 @@ def _descriptor_of(description: ParameterDescription) -> ParameterDescriptor:
 class NodeParameters:
     """The parameters of a node: some `Parameters` classes, each under a prefix.
 
-    A change builds new frozen instances and checks them as a whole before anything is taken over.
+    A change builds new frozen instances and checks them as a whole before it takes effect.
 
     Args:
         node: the node.
         groups: prefix (empty for none) and class; a parameter is named `prefix.field`.
 
     Raises:
-        ParameterError: where a value is wrong, or a value is given for a name that does not exist
+        ParameterError: if a value is wrong, or a value is given for a name that does not exist
             (rclpy would ignore it silently).
     """
 
@@ -104,14 +104,14 @@ class NodeParameters:
         raise KeyError(f"{prefix}: no {kind.__name__}")
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called after every change."""
+        """Call `callback` after every change."""
         self._on_change = callback
 
     def refuse_unused_overrides(self) -> None:
         """Refuse `qos_overrides` of topics that the node, which is active now, does not have.
 
         Raises:
-            ParameterError: where there is one; rclpy would ignore it silently.
+            ParameterError: if there is one; rclpy would ignore it silently.
         """
         overrides = {name for name in self._node._parameter_overrides if name.startswith(_QUALITY)}
         known = {name for name in self._node._parameters if name.startswith(_QUALITY)}
@@ -119,7 +119,7 @@ class NodeParameters:
             refuse_unknown(name, known)
 
     def changes(self, wanted: Sequence[Parameter]) -> list[Parameter]:
-        """What is to be set of what somebody wants to set.
+        """The part of requested changes that takes effect.
 
         A whole number stands for a float. A parameter that is read only at start and keeps its
         value is left out, so that what was dumped can be loaded.

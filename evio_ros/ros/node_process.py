@@ -1,4 +1,4 @@
-"""Running nodes as processes of one's own, which end with the program that started them."""
+"""Running nodes as child processes, which end with the program that started them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GRACE_S = 5.0
 
 
 class NodeProcess:
-    """A node of this package in a process of its own; a context manager.
+    """A node of this package in its own process; a context manager.
 
     Args:
         name: name of its module in `evio_ros.nodes`.
@@ -71,7 +71,7 @@ class NodeProcess:
         return self._process.pid
 
     def output(self) -> str:
-        """All that the node has printed."""
+        """Everything that the node has printed."""
         self._output.seek(0)
         return self._output.read().decode(errors="replace").strip()
 
@@ -83,12 +83,12 @@ class NodeProcess:
         """Wait for the end; returns the exit code.
 
         Raises:
-            subprocess.TimeoutExpired: where the node still runs.
+            subprocess.TimeoutExpired: if the node still runs.
         """
         return self._process.wait(timeout_s)
 
     def stop(self) -> None:
-        """Interrupt the node, and kill it where it does not end; may be called twice."""
+        """Interrupt the node, and kill it if it does not end; may be called twice."""
         for number in (signal.SIGINT, signal.SIGKILL):
             if self._process.poll() is None:
                 self._process.send_signal(number)
@@ -106,7 +106,7 @@ class NodeProcess:
 
 
 def _literal(value: object) -> str:
-    """A value as ROS arguments want it; strings in quotes stay strings whatever they hold."""
+    """A value in the syntax of ROS arguments; quoted strings stay strings."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Checking a file of ROS parameters; ROS itself reports a mistake in eighty lines."""
+"""Checking a file of ROS parameters, because ROS itself reports a mistake in eighty lines."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def parameters_files(arguments: Sequence[str]) -> list[str]:
 
 
 def read_parameters_file(path: str) -> dict[str, Any]:
-    """What a file of ROS parameters says.
+    """The content of a file of ROS parameters.
 
     Raises:
-        EvioError: one line, where the file cannot be read or is no file of parameters.
+        EvioError: one line, if the file cannot be read or is not a file of parameters.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -41,11 +41,11 @@ def read_parameters_file(path: str) -> dict[str, Any]:
     except OSError as error:
         raise EvioError(f"{path}: cannot be opened: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise EvioError(f"{path}: is no text in UTF-8") from None
+        raise EvioError(f"{path}: is not UTF-8 text") from None
     except yaml.YAMLError as error:
         raise EvioError(f"{path}:{_place_and_problem(error)}") from None
     if not isinstance(content, dict):
-        raise EvioError(f"{path}: holds no parameters; config/evio.yaml shows how they are written")
+        raise EvioError(f"{path}: has no parameters; see config/evio.yaml for the format")
     for node, section in content.items():
         if not _is_section(section):
             raise EvioError(f"{path}: {node}: the key ros__parameters is missing below it")
@@ -53,7 +53,7 @@ def read_parameters_file(path: str) -> dict[str, Any]:
 
 
 def written_parameters(nodes: Mapping[str, Mapping[str, object]]) -> str:
-    """A file of parameters that lasts as long as this process, however that ends.
+    """A file of parameters that exists as long as this process, however that ends.
 
     Args:
         nodes: parameters by the nodes' names, whatever their namespace.
@@ -84,7 +84,7 @@ def names_source(content: Mapping[str, Any]) -> bool:
 
 
 def misspelt_nodes(content: Mapping[str, Any], known: Collection[str]) -> list[str]:
-    """Names in a file that are all but those of nodes, in words; ROS passes over them silently.
+    """Names in a file that are nearly those of nodes, as messages; ROS ignores them silently.
 
     Args:
         content: what the file says, which may concern nodes of other packages too.
@@ -96,12 +96,12 @@ def misspelt_nodes(content: Mapping[str, Any], known: Collection[str]) -> list[s
         if "ros__parameters" not in section:
             found += misspelt_nodes(section, known)
         elif name not in known and (meant := get_close_matches(name, known, n=1, cutoff=0.75)):
-            found.append(f"{key}: no node of this package; did you mean {meant[0]}?")
+            found.append(f"{key}: not a node of this package; did you mean {meant[0]}?")
     return found
 
 
 def _is_section(section: object) -> bool:
-    """Whether this is what stands below a node's name, or below a namespace."""
+    """Whether this is what is below a node's name, or below a namespace."""
     if not isinstance(section, dict) or not section:
         return False
     return "ros__parameters" in section or all(map(_is_section, section.values()))

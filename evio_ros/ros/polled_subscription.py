@@ -1,4 +1,4 @@
-"""A subscription that is asked for what has come, instead of waking its node with every message.
+"""A subscription that is polled, instead of waking its node with every message.
 
 A wait of rclpy's executor costs as much as a message of events that is only thinned.
 """
@@ -15,7 +15,7 @@ __all__ = ["PolledSubscription"]
 
 
 class PolledSubscription:
-    """Messages of a topic as bytes; from the node's own thread alone.
+    """Messages of a topic as bytes; for use in the node's own thread only.
 
     Args:
         node: the node.
@@ -31,7 +31,7 @@ class PolledSubscription:
         )
 
     def take(self, most: int) -> Iterator[bytes]:
-        """Messages that wait, at most so many, oldest first."""
+        """Messages that wait, at most the given number, oldest first."""
         handle, kind = self._subscription.handle, self._subscription.msg_type
         for _ in range(most):
             with handle:

@@ -22,14 +22,14 @@ from evio_ros.ros.signal_watch import STARTED_AGAIN, ended_by_signals, ignore_si
 __all__ = ["closed_code", "complain", "other_ports", "run_node", "start_ros"]
 
 _EXIT_ERROR = 2
-"""Exit code of a node that cannot start or go on for a reason that a user can mend."""
+"""Exit code of a node that cannot start or continue for a reason that a user can correct."""
 
 
 def run_node(make: Callable[[], EvioNode]) -> None:
     """Make a node, spin it until it has done its work or is interrupted, and exit the process.
 
-    Exit code 0 after the end, Ctrl-C or SIGTERM; 2 where the node cannot start or fails for a
-    reason that a user can mend.
+    Exit code 0 after the end, Ctrl-C or SIGTERM; 2 if the node cannot start or fails for a
+    reason that a user can correct.
     """
     with ended_by_signals():
         code = _run(make)
@@ -40,7 +40,7 @@ def start_ros() -> None:
     """Let rclpy read the command line.
 
     Raises:
-        EvioError: where it cannot, in one line.
+        EvioError: if that fails, in one line.
     """
     # While a node is made, which may compile for long, a signal interrupts Python at once; rclpy
     # would only take note of it.
@@ -57,7 +57,7 @@ def start_ros() -> None:
 
 @contextmanager
 def other_ports() -> Iterator[None]:
-    """Have nodes that are made within use other ports than a process that crashed before.
+    """Within this context, nodes use other ports than a process that crashed before.
 
     A process gets the ports of one that was killed. Others, which hold that one for alive, then
     learn of the topics of the new process only when these are told again, seconds later. Where
@@ -94,7 +94,7 @@ def closed_code(node: EvioNode, code: int) -> int:
 
     Args:
         node: the node.
-        code: exit code so far; where it is 0, what cannot be completed is told.
+        code: exit code so far; if it is 0, errors of closing are printed.
     """
     try:
         node.close()
@@ -128,7 +128,7 @@ def _run(make: Callable[[], EvioNode]) -> int:
 
 
 def _spin(node: EvioNode) -> None:
-    """Spin a node until it has done its work; raises what it fails with.
+    """Spin a node until it has done its work; raises the error that it fails with.
 
     `rclpy.spin_until_future_complete` leaves a callback with the future at every turn, which adds
     up to megabytes a minute.

@@ -1,7 +1,7 @@
 """Following one of several publishers of events on a topic.
 
-rclpy does not say who sent a message, so messages are told apart by what a driver keeps: frame and
-geometry, numbers that count on, and the distance of ROS time from sensor time.
+rclpy does not say who sent a message, so publishers are distinguished by what a driver keeps
+constant: frame and geometry, consecutive numbers, and the offset of ROS time from sensor time.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from evio_ros.ros.topic_graph import publishers_of
 __all__ = ["MessageMark", "follow_one"]
 
 _SILENCE_S = 1.0
-"""After so long without a message of the publisher that is followed, another takes its place."""
+"""Time without a message of the chosen publisher after which another takes its place."""
 _CLOSE = 100
-"""So many messages may be lost at once where clocks do not tell publishers apart."""
+"""How many messages may be lost at once if clocks do not distinguish publishers."""
 _SAME_OFFSET_NS = 1_000_000
 """A clock that is followed slowly moves less between two messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageMark:
-    """What tells a message's publisher.
+    """What identifies the publisher of a message.
 
     Attributes:
         camera: frame, width and height.
         seq: number of the message.
-        offset_ns: ROS time minus sensor time; None where messages do not tell it exactly.
+        offset_ns: ROS time minus sensor time; None if messages do not give it exactly.
     """
 
     camera: tuple[str, int, int]
@@ -39,21 +39,21 @@ class MessageMark:
     offset_ns: int | None
 
     def may_follow(self, other: MessageMark) -> bool:
-        """Whether both are of one publisher by their clocks, or else by numbers close together."""
+        """Whether both are from one publisher, by their clocks, or else by close numbers."""
         if self.offset_ns is None or other.offset_ns is None:
             return self.seq - other.seq <= _CLOSE
         return abs(self.offset_ns - other.offset_ns) <= _SAME_OFFSET_NS
 
 
 class PublisherChoice:
-    """Says of each message whether it is of the publisher that is followed.
+    """Decides for each message whether it is from the chosen publisher.
 
     Args:
         publishers: the names of all publishers on the topic; asked only where a message does not go
             on where the one before ended.
 
     Attributes:
-        ignored: names of publishers that are not followed; "another publisher" where none is known.
+        ignored: names of publishers that are ignored; "another publisher" if unknown.
     """
 
     def __init__(self, publishers: Callable[[], list[str]]) -> None:
@@ -93,5 +93,5 @@ class PublisherChoice:
 
 
 def follow_one(node: Node, topic: str) -> PublisherChoice:
-    """Whose messages a node follows on a topic."""
+    """The choice among the publishers of a topic for a node."""
     return PublisherChoice(lambda: publishers_of(node, topic))

@@ -49,7 +49,7 @@ def events_quality(parameters: EventsQualityParameters) -> QoSProfile:
 
 
 def packets_quality() -> QoSProfile:
-    """For event packets of other drivers, some of which offer no more than best effort."""
+    """For event packets of other drivers, some of which offer only best effort."""
     return _keep_last(1000, reliable=False)
 
 
@@ -66,7 +66,7 @@ def kept_quality() -> QoSProfile:
 
 
 def pictures_quality() -> QoSProfile:
-    """For tensors and pictures: reliable, as rviz and `ros2 topic echo` may ask; few are kept."""
+    """For tensors and pictures: reliable, as rviz and `ros2 topic echo` may need; few are kept."""
     return _keep_last(5, reliable=True)
 
 

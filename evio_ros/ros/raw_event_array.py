@@ -1,7 +1,7 @@
-"""EventArray messages read straight from their bytes on the wire.
+"""EventArray messages read directly from their serialised bytes.
 
-Making Python objects of a message copies its columns twice more, which costs a subscriber as much
-as following a rotor does.
+Turning a message into Python objects copies its columns twice more, which costs a subscriber as
+much as tracking a rotor.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read_event_array(data: bytes) -> RawEventArray:
     """Read a serialised EventArray; its columns are views of the bytes.
 
     Raises:
-        EventError: where the bytes end too early.
+        EventError: if the bytes end too early.
     """
     reader = CdrReader(data, EventArray)
     sec, nanosec, frame_id = reader.header()

@@ -1,4 +1,4 @@
-"""RotationStateArray messages read from and written as their bytes on the wire.
+"""RotationStateArray messages read from and written as serialised bytes.
 
 Python objects of these messages are slow: each field is checked as it is set, and a rotor with
 three blades has a hundred. Fields of fixed size lie as in an aligned structure of C.
@@ -78,12 +78,12 @@ _UNKNOWN_BLADE = np.diag([UNKNOWN_VARIANCE] * 4)
 
 @dataclass(frozen=True, slots=True)
 class RawRotationStates:
-    """The rotors of a window, as a message tells them.
+    """The rotors of a window, as in a message.
 
     Attributes:
-        header: of the array; its frame is that of the first state where the array has none.
+        header: of the array; its frame is that of the first state if the array has none.
         window_end, window_length, event_count: as of the message.
-        estimates: those whose covariance is one, see `read_rotation_states`.
+        estimates: those with a valid covariance, see `read_rotation_states`.
         unsound: number of the others.
     """
 
@@ -98,11 +98,11 @@ class RawRotationStates:
 def read_rotation_states(data: bytes) -> RawRotationStates:
     """Read a serialised RotationStateArray.
 
-    States are left out whose covariance is none: it must be bounded and symmetric, with no variance
+    States of invalid covariance are left out: it must be bounded and symmetric, with no variance
     below 0 but for -1, which means unknown, and no correlation beyond 1.
 
     Raises:
-        EventError: where the bytes end too early.
+        EventError: if the bytes end too early.
     """
     reader = CdrReader(data, RotationStateArray)
     sec, nanosec, frame_id = reader.header()
@@ -122,7 +122,7 @@ def read_rotation_states(data: bytes) -> RawRotationStates:
 
 
 class SerialisedStates:
-    """Fused rotors as they go over the wire; each is written once, however many topics it is for.
+    """Fused rotors, serialised; each is written once, however many topics it is for.
 
     Args:
         states: all rotors of one time.
@@ -204,7 +204,7 @@ def _are_covariances(covariances: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _estimates(numbers: NDArray[np.uint32], states: NDArray) -> list[RotorEstimate]:
-    """The estimates in (n,) states, without those whose covariance is none."""
+    """The estimates in (n,) states, without those whose covariance is invalid."""
     is_sound = _are_covariances(states["covariance"])
     numbers, states = numbers[is_sound], states[is_sound]
     variances = states["covariance"][:, [2, 3], [2, 3]]

@@ -1,4 +1,4 @@
-"""Listening to nodes, and following rotation states, from a program that is not itself a node."""
+"""Listening to nodes and rotation states from a program that is not itself a node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["LocalNode", "RotationListener"]
 
 
 class LocalNode:
-    """A node in a ROS context of its own, spun only while one waits; a context manager.
+    """A node in its own ROS context, spun only while waiting; a context manager.
 
     Args:
         name: the node's name.
@@ -43,7 +43,7 @@ class LocalNode:
         self._context.try_shutdown()
 
     def spin_once(self, timeout_s: float) -> None:
-        """Wait at most `timeout_s` for something to come, and have it taken."""
+        """Wait at most `timeout_s` for a message, and handle it."""
         self._executor.spin_once(timeout_sec=timeout_s)
 
 
@@ -63,12 +63,12 @@ class RotationListener(LocalNode):
         )
 
     def is_connected(self) -> bool:
-        """Whether rotation states are published here, and somebody is ready for events."""
+        """Whether rotation states are published, and a node is ready for events."""
         is_published = self._subscription.get_publisher_count() > 0
         return is_published and self.node.count_subscribers(EVENTS_TOPIC) > 0
 
     def listen(self, timeout_s: float) -> list[Measurement]:
-        """Wait at most `timeout_s` for something; the windows that came, without events."""
+        """Wait at most `timeout_s`; returns the windows that arrived, without events."""
         self.spin_once(timeout_s)
         came, self._came = self._came, []
         return came

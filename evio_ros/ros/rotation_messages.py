@@ -1,4 +1,4 @@
-"""Rotors of messages, and what messages and reports tell of rotors."""
+"""Rotors in messages and reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 UNKNOWN_VARIANCE = -1.0
-"""As messages tell a variance that is not known."""
+"""The variance in messages that means unknown."""
 _COVARIANCE_SIDE = 6
 _CENTER = 2
 """Row of the centre's x in the covariance."""
@@ -59,7 +59,7 @@ def estimate_of(message: RotationState) -> RotorEstimate:
 
 
 def rotor_values(rotors: Iterable[RotorEstimate | RotorState]) -> dict[str, object]:
-    """The state of each rotor in words, as values of a report."""
+    """The state of each rotor as text, as values of a report."""
     return {
         f"rotor_{one.id}": f"{one.rpm:.1f} rpm, std {one.rpm_std:.2g}, "
         f"confidence {one.confidence:.3f}, {one.events} events"

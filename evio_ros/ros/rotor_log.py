@@ -1,4 +1,4 @@
-"""Telling in a node's log which rotors come and go."""
+"""Logging which rotors appear and disappear."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["RotorLog"]
 _LOST_AFTER_US = 500_000
 """A rotor that gives no estimate for a shorter time is not called lost."""
 _FOUND_AGAIN_WITHIN_US = 1_500_000
-"""A rotor that was there before time went back is not called lost for so long: it is searched for
-anew."""
+"""How long a rotor from before time went back is not reported as lost, while it is searched for
+again."""
 _SAME_PLACE, _SAME_SPEED = 0.25, 0.05
 """Of its semi-axis and speed, by which it may differ then."""
 
 
 class RotorLog:
-    """Writes a line where a rotor is found or lost.
+    """Logs a line when a rotor is found or lost.
 
-    Where time goes back, as when a recording starts again, that is said once, and nothing of rotors
-    that are found again as they were.
+    If time goes back, as when a recording restarts, that is logged once, and rotors are not logged
+    again that are found as they were.
 
     Args:
         node: the node that logs.
@@ -61,7 +61,7 @@ class RotorLog:
 
     def _start_again(self, end_us: int) -> None:
         if not self._has_told_restart:
-            self._logger.info("time starts again: rotors are searched for anew")
+            self._logger.info("time went back: searching for rotors again")
         self._has_told_restart = True
         self._before = [*self._before, *self._seen.values()]
         self._before_until_us = end_us + _FOUND_AGAIN_WITHIN_US

@@ -34,10 +34,10 @@ class ServiceCaller:
         self._lock = threading.Lock()
 
     def call(self, service_type: type, name: str, request: Any) -> Any:
-        """Call the service of a full name; not from the thread that spins the node.
+        """Call a service by its full name; not from the thread that spins the node.
 
         Raises:
-            ServiceError: where nobody offers it, or it does not answer in time.
+            ServiceError: if nobody offers it, or it does not answer in time.
         """
         client = self._client(service_type, name)
         end_s = time.monotonic() + _READY_S
@@ -66,7 +66,7 @@ class ServiceCaller:
 
 
 def _finished(future: Any) -> bool:
-    """Wait for a future that another thread completes; False where that takes too long."""
+    """Wait for a future that another thread completes; False if that takes too long."""
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
     return done.wait(_ANSWER_S)

@@ -1,4 +1,4 @@
-"""Finding the files that come with the package, and using the DDS profile among them."""
+"""Finding the files that come with the package, and using its DDS profile."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILE
 
 
 def share_file(name: str) -> Path:
-    """A file of the package's share folder, e.g. "config/evio.yaml"; in a checkout, its own.
+    """A file of the package's share folder, e.g. "config/evio.yaml", or of the checkout.
 
     Raises:
-        EvioError: where there is no such file.
+        EvioError: if there is no such file.
     """
     for folder in _share_folders():
         if (folder / name).is_file():
@@ -37,7 +37,7 @@ def _share_folders() -> Iterator[Path]:
 
 
 def use_dds_profile(environment: MutableMapping[str, str]) -> None:
-    """Name the shipped Fast DDS profile in an environment, unless it names one already."""
+    """Set the package's Fast DDS profile in an environment, unless it has one already."""
     if not any(environment.get(name) for name in _PROFILE_VARIABLES):
         for name in _PROFILE_VARIABLES:
             environment[name] = str(share_file("config/fastdds_profile.xml"))

@@ -1,7 +1,7 @@
-"""Ending a process that a signal has asked to end, whatever it is doing.
+"""Ending a process on a signal, whatever it is doing.
 
-Python runs a signal's handler between two steps of its own. A long compiled kernel, or memory that
-is being filled, is one step: SIGINT and SIGTERM would have to wait for it.
+Python runs signal handlers between two of its own steps. A long compiled kernel is one step, and so
+is filling memory: SIGINT and SIGTERM would have to wait for it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Within, end the process where it has not ended by itself 3 s after SIGINT or SIGTERM.
+    """Within this context, end the process if it has not ended 3 s after SIGINT or SIGTERM.
 
     It exits with 128 plus the signal's number, as shells have it. The end of the process that
     `STARTED_BY` names counts as SIGTERM: launch leaves its nodes running when it is terminated or
@@ -82,7 +82,7 @@ def _watch(heard: socket.socket, over: threading.Event) -> None:
 
 
 def _starter() -> list[int]:
-    """A descriptor that can be read once the process that started this one has ended, or none."""
+    """A descriptor that becomes readable when the process that started this one ends, or none."""
     number = os.environ.get(STARTED_BY, "")
     if not number.isdecimal() or not hasattr(os, "pidfd_open"):
         return []

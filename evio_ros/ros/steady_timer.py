@@ -1,4 +1,4 @@
-"""Timers that go on under `use_sim_time`, whether or not anybody publishes /clock."""
+"""Timers that run under `use_sim_time` even if nobody publishes /clock."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 
 def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Timer:
-    """Have `callback` called every `period_s` of the machine's own time."""
+    """Call `callback` every `period_s` of the machine's own time."""
     timer: Timer = node.create_timer(period_s, callback, clock=_STEADY)
     return timer
 
 
 def restart_timer(timer: Timer, period_s: float) -> None:
-    """Have a timer fire `period_s` from now, and so often."""
+    """Make a timer fire `period_s` from now, and then with this period."""
     timer.timer_period_ns = round(1e9 * period_s)
     timer.reset()

@@ -63,7 +63,7 @@ def tensor_of(message: EventTensor) -> NDArray[Any]:
     """The tensor in a message, as a view of its memory.
 
     Raises:
-        EventError: where type, shape and number of bytes do not go together.
+        EventError: if type, shape and number of bytes do not go together.
     """
     if message.dtype not in _DTYPES:
         raise EventError(f"dtype {message.dtype!r} is not one of {', '.join(_DTYPES)}")

@@ -25,7 +25,7 @@ def publishers_of(node: Node, topic: str) -> list[str]:
 
 
 def is_heard(node: Node, since_s: float) -> bool:
-    """Whether all who listen to the node's own topics are connected, or seem not to come.
+    """Whether all subscribers of the node's topics are connected, or are unlikely to connect.
 
     Args:
         node: the node.
@@ -38,7 +38,7 @@ def is_heard(node: Node, since_s: float) -> bool:
 
 
 def unfit_publishers(node: Node) -> list[str]:
-    """Publishers whose messages the node cannot take, and why, in words."""
+    """Publishers whose messages the node cannot receive, with the reasons."""
     found = []
     for subscription in node.subscriptions:
         topic = subscription.topic_name
@@ -50,7 +50,7 @@ def unfit_publishers(node: Node) -> list[str]:
             if one.topic_type != expected:
                 found.append(f"{topic}: {who} publishes {one.topic_type}, not {expected}")
             elif asks_reliable and one.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
-                found.append(f"{topic}: {who} publishes best effort, and reliable is asked for")
+                found.append(f"{topic}: {who} publishes best effort, but reliable is required")
     return found
 
 

@@ -105,7 +105,7 @@ REALISTIC_SCENES: dict[
     str, tuple[str, float, Callable[[str, float], tuple[Scene, SensorParameters]]]
 ] = {
     "half_disc": (
-        "a half black, half white disc, spun by hand to 440 rpm and at rest half a second later",
+        "a half black, half white disc, spun by hand to 440 rpm, at rest half a second later",
         1.1,
         lambda name, _: (
             Scene(name, (_disc(_by_hand(), _HALF_DISC, 66.0),), background=0.1),

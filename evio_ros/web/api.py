@@ -48,19 +48,19 @@ _PROBLEMS: dict[int | str, dict[str, object]] = {
     404: {"description": "There is no such rotor at the moment."},
 }
 _CONTROL_PROBLEMS: dict[int | str, dict[str, object]] = {
-    409: {"description": "It cannot be done; the detail says why."},
-    503: {"description": "Whoever does it is not running."},
+    409: {"description": "It is not possible; the detail says why."},
+    503: {"description": "The node that does it is not running."},
 }
 
 
 class PauseBody(BaseModel):
-    """Whether to stand still."""
+    """Whether to pause."""
 
     is_paused: bool
 
 
 class SeekBody(BaseModel):
-    """Where to go on."""
+    """Where to continue."""
 
     t_us: int = Field(ge=0, le=_LATEST_US, description="Since the recording's beginning [us].")
 
@@ -69,7 +69,7 @@ class SpeedBody(BaseModel):
     """How fast to replay."""
 
     rate: float = Field(
-        ge=0.0, le=1e6, allow_inf_nan=False, description="1.0: real time; 0.0: as fast as it goes."
+        ge=0.0, le=1e6, allow_inf_nan=False, description="1.0: real time; 0.0: as fast as possible."
     )
 
 
@@ -191,7 +191,7 @@ def _control_routes(source: DashboardSource) -> APIRouter:
 
     @router.post("/pause")
     def pause(body: PauseBody) -> DoneModel:
-        """Have the replay stand still, or go on."""
+        """Pause the replay, or continue it."""
         return DoneModel(message=source.pause(body.is_paused))
 
     @router.post("/seek")
@@ -236,7 +236,7 @@ def _streams(view: LiveView, parameters: WebParameters) -> dict[str, Broadcast]:
 
 
 def _stream_routes(view: LiveView, streams: Mapping[str, Broadcast]) -> APIRouter:
-    """What goes on; binary messages as `column_frame` tells."""
+    """Live data, as binary messages, see `column_frame`."""
     router = APIRouter()
 
     @router.websocket("/ws/states")
@@ -266,7 +266,7 @@ def _metrics_routes(
         """Rotors, levels of the nodes, clients and history, for Prometheus."""
         counts = {
             "windows_total": ("Windows that have come.", source.view.states),
-            "refused_requests_total": ("Requests that were not let in.", refused.total()),
+            "refused_requests_total": ("Requests that were refused.", refused.total()),
         }
         for name, stream in streams.items():
             counts[f"{name}_clients"] = ("Clients of the stream.", stream.clients)

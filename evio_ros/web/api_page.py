@@ -1,7 +1,7 @@
-"""The API's documentation as one plain page, made of its OpenAPI description.
+"""The API's documentation as one plain page, generated from its OpenAPI description.
 
-It has no script and loads nothing, so that it works without internet and under the strictest rules
-for pages.
+It has no scripts and loads nothing, so that it works without internet and under the strictest
+content security policy.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Layout, little endian: uint32 length of the header; the header, JSON in UTF-8, padded with spaces so
 that what follows begins at a multiple of 8 bytes; then each column, padded to 8 bytes with zeros.
-The header's "columns" lists name, dtype ("<f8", "<u4" ...) and offset in bytes from the message's
-beginning, so that a browser makes a typed array of each without a copy.
+The header's "columns" lists name, dtype ("<f8", "<u4" ...) and offset in bytes from the start of
+the message, so that a browser can make a typed array of each without a copy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def column_frame(header: Mapping[str, Any], columns: Mapping[str, NDArray]) -> b
     """One message of columns of equal length.
 
     Args:
-        header: what is told besides, as JSON has it; "rows" and "columns" are added.
+        header: further values for the JSON header; "rows" and "columns" are added.
         columns: name to numbers (n,), any dtype of numbers.
     """
     parts = [np.ascontiguousarray(column) for column in columns.values()]
@@ -50,7 +50,7 @@ def decode_column_frame(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray]
     """Header and columns of a message; what a client in Python needs.
 
     Raises:
-        ValueError: where it is none.
+        ValueError: if it is not such a message.
     """
     length = int.from_bytes(data[:_LENGTH_BYTES], "little")
     first = _LENGTH_BYTES + length

@@ -25,7 +25,7 @@ def create_dashboard(
         history: what is kept of the past; None for nothing.
 
     Raises:
-        EvioError: where Dash is not installed.
+        EvioError: if Dash is not installed.
     """
     page = create_page(source.title, has_history=history is not None)
     return create_app(source, parameters, history, [video_routes(source.view)], page)

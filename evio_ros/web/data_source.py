@@ -1,4 +1,4 @@
-"""Where the dashboard's data come from: a running graph, or a recording that the library plays."""
+"""The source of the dashboard's data: a running graph, or a recording that the library plays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ControlError", "DashboardSource", "NodeParameter", "PlaybackState"]
 
 
 class ControlError(EvioError):
-    """What was asked for cannot be done; the text is for the user.
+    """A command cannot be carried out; the text is for the user.
 
     Args:
         text: what is wrong and what to do.
@@ -26,15 +26,15 @@ class ControlError(EvioError):
 
 @dataclass(frozen=True, slots=True)
 class PlaybackState:
-    """How far a replay is.
+    """The state of a replay.
 
     Attributes:
         source: the recording or camera.
         is_seekable: whether it can be paused and moved in; False for live cameras.
-        is_paused: whether it stands still by request.
+        is_paused: whether it is paused.
         position_us: from the first event.
-        duration_us: length of the recording; None where unknown.
-        rate: speed of the replay, 0.0 for as fast as it goes; None where unknown.
+        duration_us: length of the recording; None if unknown.
+        rate: speed of the replay, 0.0 for as fast as possible; None if unknown.
     """
 
     source: str
@@ -46,7 +46,7 @@ class PlaybackState:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether nothing more can come of a recording."""
+        """Whether the recording has ended and nothing more can come."""
         return self.duration_us is not None and self.position_us >= self.duration_us
 
 
@@ -58,7 +58,7 @@ class NodeParameter:
         node: full name of the node.
         name: full name of the parameter.
         value: its value.
-        doc: one sentence; empty where the node does not tell.
+        doc: one sentence; empty if the node gives none.
         minimum, maximum: bounds of numbers; None for none.
         is_read_only: whether a change is refused.
     """
@@ -73,7 +73,7 @@ class NodeParameter:
 
 
 class DashboardSource(Protocol):
-    """What the server and the page ask; all methods may be called from any thread, and may block.
+    """What server and page need; all methods can be called from any thread, and may block.
 
     Attributes:
         view: what is shown.
@@ -84,11 +84,11 @@ class DashboardSource(Protocol):
     title: str
 
     def playback(self) -> PlaybackState | None:
-        """How far the replay is; None where nothing plays."""
+        """How far the replay is; None if nothing plays."""
         ...
 
     def pause(self, is_paused: bool) -> str:
-        """Stand still, or go on; returns what was done, in words.
+        """Pause, or continue; returns what was done, in words.
 
         Raises:
             ControlError: here and below, where it cannot be done.
@@ -104,7 +104,7 @@ class DashboardSource(Protocol):
         ...
 
     def set_rate(self, rate: float) -> str:
-        """Replay at `rate` times its speed; 0.0 as fast as it goes."""
+        """Replay at `rate` times its speed; 0.0 as fast as possible."""
         ...
 
     def parameters(self) -> list[NodeParameter]:

@@ -1,10 +1,10 @@
 """Access control: checks of every request and WebSocket before anything else sees it.
 
-- Host must be an address in numbers, localhost or a known name: a page elsewhere whose name was
-  made to lead here (DNS rebinding) is refused.
-- Origin, where a browser tells it, must be the host itself: pages of others can neither command nor
+- Host must be a numeric address, localhost or a known name, so that a page of another site whose
+  name was made to resolve to this server (DNS rebinding) is refused.
+- Origin, if a browser sends it, must be the host itself: other sites can neither command nor
   read (cross-site requests and WebSockets).
-- The token, where there is one, by header or cookie, compared in constant time.
+- The token, if there is one, by header or cookie, compared in constant time.
 - Bodies, addresses and the rate of requests of each address are limited.
 """
 
@@ -34,7 +34,7 @@ _LONGEST_QUERY = 4096
 _BURST_S = 4.0
 _ADDRESSES = 1024
 _SEND_S = 30.0
-"""A client that takes no part of an answer for so long is dropped."""
+"""Time after which a client that receives nothing of an answer is dropped."""
 _ASKING = {"www-authenticate": "Bearer"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
@@ -81,15 +81,15 @@ class Guard:
             await self._app(scope, receive, send)
 
     def _answer(self, scope: Scope) -> Response | None:
-        """What is answered instead; None where the request is let in."""
+        """The answer that refuses a request; None if it is allowed."""
         headers = Headers(scope=scope)
         client = scope.get("client")
         if not self._rate.allows(client[0] if client else ""):
             return _problem(429, "too many requests", {"retry-after": "1"})
         if not _is_known_host(headers.get("host", ""), self._names):
-            return _problem(421, "this host is not served here; name it in web.host_names")
+            return _problem(421, "this host name is not allowed; add it to web.host_names")
         if not _is_own_origin(scope, headers):
-            return _problem(403, "pages of other hosts may not ask")
+            return _problem(403, "requests from pages of other hosts are refused")
         if len(scope.get("query_string", b"")) > _LONGEST_QUERY:
             return _problem(414, f"a query has at most {_LONGEST_QUERY} bytes")
         length = headers.get("content-length", "0")
@@ -146,7 +146,7 @@ class Guard:
 
 
 class _RateLimit:
-    """A bucket of requests for each address, which fills evenly; the oldest are forgotten."""
+    """A token bucket of requests for each address; the oldest addresses are forgotten."""
 
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
@@ -165,7 +165,7 @@ class _RateLimit:
 
 
 class _Limited:
-    """A body that ends where it is longer than allowed, whatever its header said."""
+    """A body that is cut at the allowed length, whatever its header said."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive

@@ -1,9 +1,10 @@
-"""The history of rotors on disk: bounded, kept over restarts, and over a process that is killed.
+"""The history of rotors on disk: bounded, and kept over restarts, even if a process is killed.
 
-An SQLite file holds every window's rotors, and their means over seconds and over minutes, from
-which long spans are told in milliseconds. One thread writes, once a second and as one transaction;
-requests read through connections of their own. When the file has reached its bound, the oldest
-windows go first: the means over seconds are a hundredth of them and reach back much further.
+An SQLite file holds the rotors of every window, and their means over seconds and minutes, from
+which requests for long spans are answered in milliseconds. One thread writes, once a second in one
+transaction; requests read through their own connections. When the file has reached its limit, the
+oldest windows are dropped first: the means over seconds take a hundredth of their space and reach
+back much further.
 """
 
 from __future__ import annotations
@@ -44,19 +45,19 @@ _PAGE_BYTES = 4096
 _BATCH_S = 1.0
 _WAITING = 2000
 _FINEST_SPAN_S = 60.0
-"""Spans up to this long are told from single windows."""
+"""Spans up to this length are answered from single windows."""
 _ROWS_A_PAGE = 5000
 _OLDEST_ROWS = 20_000
 _BUSY_S = 5.0
 
 
 class HistoryError(EvioError):
-    """The history cannot be read at the moment, e.g. as its file has been taken away."""
+    """The history cannot be read at the moment, e.g. because its file was removed."""
 
 
 @dataclass(frozen=True)
 class HistoryParameters(Parameters):
-    """What is kept of the past."""
+    """Where and how much history is kept."""
 
     file: str = parameter(
         "",
@@ -80,7 +81,7 @@ class HistoryRow(NamedTuple):
     Attributes:
         t_us: Unix time of the window's end in µs.
         rotor: number of the rotor.
-        rpm, rpm_std: speed and its standard deviation; None where not finite.
+        rpm, rpm_std: speed and its standard deviation; None if not finite.
         turns: since it was first seen.
         confidence: probability that rpm is right to 1 %.
         blade_count: 0 for unknown.
@@ -103,7 +104,7 @@ class HistoryPoint(NamedTuple):
     Attributes:
         rotor: its number.
         t_s: Unix time of the beginning.
-        windows: how many are told here as one.
+        windows: how many are combined here.
         rpm, rpm_min, rpm_max: mean, least and greatest.
         rpm_std, confidence: means.
         turns: the last.
@@ -143,16 +144,16 @@ class History:
     """The history in one file; a context manager.
 
     Args:
-        path: the file; made where it does not exist, with its folder.
+        path: the file; created with its folder if it does not exist.
         megabytes: so large it may get.
 
     Attributes:
         written: rows written since the start.
         dropped: rows that could not be written.
-        problem: what is wrong at the moment; empty where nothing is.
+        problem: what is wrong at the moment; empty if nothing is.
 
     Raises:
-        ParameterError: where the file cannot be used, or another process writes to it.
+        ParameterError: if the file cannot be used, or another process writes to it.
     """
 
     def __init__(self, path: Path, megabytes: int) -> None:
@@ -186,7 +187,7 @@ class History:
         self._lock.close()
 
     def put(self, sample: StateSample) -> None:
-        """Have a window written; never waits. Where the disk is too slow it is dropped."""
+        """Queue a window for writing; never waits. If the disk is too slow, it is dropped."""
         try:
             self._waiting.put_nowait(sample)
         except queue.Full:
@@ -211,7 +212,7 @@ class History:
             seconds of one point, and the points, by rotor and time.
 
         Raises:
-            HistoryError: where the file cannot be read.
+            HistoryError: if the file cannot be read.
         """
         span_s = until_s - since_s
         step_s = max(span_s / most, 1e-6)
@@ -228,7 +229,7 @@ class History:
         """All windows of a span, oldest first, in pages; what is written meanwhile may be in.
 
         Raises:
-            HistoryError: where the file cannot be read.
+            HistoryError: if the file cannot be read.
         """
         place = (round(since_s * _MICROSECONDS), -1)
         end_us = round(until_s * _MICROSECONDS)
@@ -301,7 +302,7 @@ class History:
                 _summarise(connection, first_s, last_s)
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
-        """Drop the oldest rows where the file has reached its bound."""
+        """Drop the oldest rows if the file has reached its limit."""
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()
         if pages - free < self._most_pages:
@@ -320,7 +321,7 @@ def _locked(path: Path) -> IO[str]:
     """Take the lock beside a file, which the system gives back when the process ends.
 
     Raises:
-        ParameterError: where another process has it, or the folder cannot be written to.
+        ParameterError: if another process has it, or the folder cannot be written to.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -340,7 +341,7 @@ def _locked(path: Path) -> IO[str]:
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables where they are missing."""
+    """Create the tables if they are missing."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(_SCHEMA + f"PRAGMA user_version = {_VERSION};")
 
@@ -356,7 +357,7 @@ def _taken(waiting: queue.Queue[StateSample]) -> list[StateSample]:
 
 
 def _summarise(connection: sqlite3.Connection, first_s: int, last_s: int) -> None:
-    """Make the means of a span anew; the same windows twice give the same means."""
+    """Compute the means of a span again; the same windows twice give the same means."""
     connection.execute(
         "INSERT OR REPLACE INTO seconds SELECT t_us / 1000000, rotor, count(*), avg(rpm), "
         "min(rpm), max(rpm), avg(rpm_std), avg(confidence), max(turns) FROM windows "

@@ -1,4 +1,4 @@
-"""The routes of the history: decimated for plots, and whole as CSV and Parquet."""
+"""The routes of the history: decimated for plots, and complete as CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def history_routes(history: History) -> APIRouter:
 
 
 def _span(since_s: float | None, until_s: float | None) -> tuple[float, float]:
-    """A span of time, the last ten minutes where nothing is said."""
+    """A span of time, by default the last ten minutes."""
     until_s = time.time() if until_s is None else until_s
     since_s = max(0.0, until_s - _SPAN_S) if since_s is None else since_s
     if since_s > until_s:
@@ -119,7 +119,7 @@ def _by_rotor(points: Iterable[HistoryPoint]) -> list[RotorHistoryModel]:
 def _limited(
     exports: threading.BoundedSemaphore, pages: Iterator[list[HistoryRow]]
 ) -> Iterator[list[HistoryRow]]:
-    """The pages, where not too many exports run already."""
+    """The pages, unless too many exports are running."""
     if not exports.acquire(blocking=False):
         raise HTTPException(503, f"{_EXPORTS} exports run already; try again later")
 
@@ -168,7 +168,7 @@ def _parquet(pages: Iterable[list[HistoryRow]]) -> Iterator[bytes]:
 
 
 class _Pieces(io.RawIOBase):
-    """A file that is taken away while it is written."""
+    """A file-like buffer that is emptied piece by piece while it is written."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

@@ -1,8 +1,8 @@
 """The live streams: the newest columns to every WebSocket client that keeps up.
 
-One task makes each message once for all clients. Every client has a place for one message, in which
-a newer one replaces the older, and a sender of its own: one that never reads waits for nobody but
-itself, and is dropped when a message cannot be sent for some seconds.
+One task makes each message once for all clients. Every client has a queue of one message, in which
+a newer one replaces the older, and its own sender: a client that never reads delays nobody else,
+and is dropped when a message cannot be sent for some seconds.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _SEND_S = 5.0
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 _NO_TIME_US = -(1 << 62)
 _PAST_STEP_US = 100_000
-"""So far apart at least are windows that were before a client came."""
+"""Least distance of windows from before a client connected."""
 
 _Frames = Callable[[], bytes | None]
 
 
 class StateFrames:
-    """Rotors of all windows since the frame before; None where there was none.
+    """Rotors of all windows since the frame before; None if there was none.
 
-    The first frame tells what was before, of ten windows a second.
+    The first frame covers the time before, with ten windows a second.
     """
 
     def __init__(self, view: LiveView) -> None:
@@ -71,7 +71,7 @@ def _spaced(samples: list[StateSample]) -> list[StateSample]:
 
 
 class EventFrames:
-    """Events since the frame before, decimated to a budget; None where none came.
+    """Events since the frame before, decimated to a budget; None if none came.
 
     Args:
         view: what is shown.
@@ -112,7 +112,7 @@ class EventFrames:
 
 
 class Broadcast:
-    """Sends frames to clients, so many a second while there are any.
+    """Sends frames to clients, at a fixed rate while there are any.
 
     Args:
         frames: gives a function that makes the next frame, the first of all that is kept; called
@@ -200,6 +200,6 @@ class Broadcast:
         try:
             message = await socket.receive()
             if message["type"] == "websocket.receive":
-                await socket.close(_POLICY_VIOLATION, "nothing is expected from clients")
+                await socket.close(_POLICY_VIOLATION, "clients must not send messages")
         except (WebSocketDisconnect, RuntimeError):
             pass

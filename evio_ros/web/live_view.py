@@ -1,7 +1,7 @@
-"""What the dashboard shows at this moment: written by a node or a player, read by the server.
+"""What the dashboard shows at the moment: written by a node or a player, read by the server.
 
 A writer calls the `put_` methods from any thread; readers take the newest value of each kind and
-never wait for a writer. Nothing grows: of each kind as much is kept as is told here.
+never wait for a writer. Memory is bounded: the constants below say how much of each kind is kept.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _KEPT_SAMPLES = 10_000
 _KEPT_STATES = 500
 _KEPT_REPORTS = 200
 _SILENT_S = 10.0
-"""Nodes report every second: one that has not for so long has ended, or hangs."""
+"""Nodes report every second: one that has not reported for this long has ended, or hangs."""
 _FORGOTTEN_S = 300.0
-_SILENT = "reports no more; the last was: "
+_SILENT = "has stopped reporting; the last was: "
 _EVENTS_A_SECOND = 200_000
 _RATE_SPAN_S = 2.0
 _GONE_S = 2.0
@@ -47,11 +47,11 @@ _WANTED_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ShownRotor:
-    """One rotor of one window, with what the fusion adds to its estimate.
+    """One rotor of one window, with what fusion adds to its estimate.
 
     Attributes:
         estimate: speed, phase, disc and their errors.
-        rpm_rate: change of the speed in turns a minute a second, 0 where not estimated.
+        rpm_rate: change of the speed in turns a minute a second, 0 if not estimated.
         group: number of the vehicle whose rotors move together; 0 for a rotor by itself.
         class_id: class of the object that is seen there; empty for none.
         track_id: that object's track; empty for none.
@@ -75,7 +75,7 @@ class StateSample:
         window_us: length of the window in µs.
         events: events since the window before.
         rotors: most confident first.
-        stamp_s: Unix time of the window's end, or of arrival where no clock was told.
+        stamp_s: Unix time of the window's end, or of arrival if no clock is known.
     """
 
     t_us: int
@@ -87,7 +87,7 @@ class StateSample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventSample:
-    """A share of the events of some time, the same share of every part of it.
+    """A share of the events of a span of time, the same share of every part of it.
 
     Attributes:
         events: the events taken; at most as many as the budget allowed.
@@ -122,14 +122,14 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """What a node says of itself.
+    """What a node reports about itself.
 
     Attributes:
         name: node and task, "/driver: playback".
         level: "ok", "warn", "error" or "stale".
         message: one line.
         hardware_id: the device or recording.
-        values: names and values as told.
+        values: names and values as reported.
         received_s: when it came, by `time.monotonic`.
     """
 
@@ -195,7 +195,7 @@ class LiveView:
             listener(sample)
 
     def put_events(self, sample: EventSample) -> None:
-        """Show events; of those before, the last second is kept while time goes on."""
+        """Show events; of earlier ones, the last second is kept while time runs."""
         with self._lock:
             samples = self._samples
             if samples and sample.start_us < samples[-1].end_us:
@@ -329,7 +329,7 @@ class LiveView:
             return [self._reports[name] for name in sorted(self._reports)]
 
     def event_rate_hz(self) -> float | None:
-        """Events a second of sensor time, whatever the pace of a replay; None where none came.
+        """Events a second of sensor time, whatever the pace of a replay; None if none came.
 
         Of the windows of the last seconds of the machine's time.
         """
@@ -347,6 +347,6 @@ class LiveView:
             return [sample for sample in self._samples if sample.start_us >= t_us]
 
     def newest_events_us(self) -> int | None:
-        """End of the newest sample, sensor time; None where there is none."""
+        """End of the newest sample, sensor time; None if there is none."""
         with self._lock:
             return self._samples[-1].end_us if self._samples else None

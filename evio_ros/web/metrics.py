@@ -27,7 +27,7 @@ def metrics_text(status: StatusModel, counts: Mapping[str, tuple[str, float]]) -
         counts: further ones, name to what it is and its value; names that end in _total count on.
     """
     lines = _family("evio_rotors", "Rotors in view.", {"": len(status.rotors)})
-    lines += _family("evio_stale", "1 where no rotation states come.", {"": int(status.is_stale)})
+    lines += _family("evio_stale", "1 if no rotation states arrive.", {"": int(status.is_stale)})
     if status.event_rate_hz is not None:
         lines += _family("evio_events_hertz", "Events a second.", {"": status.event_rate_hz})
     for name, text in _ROTOR.items():

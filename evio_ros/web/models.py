@@ -30,7 +30,7 @@ class _Mirror(BaseModel):
 
 
 class RotorModel(BaseModel):
-    """One rotor, as of the newest window in which it was seen."""
+    """One rotor, in the newest window in which it was seen."""
 
     id: int = Field(description="Number of the rotor, kept from window to window.")
     rpm: float = Field(description="Mechanical speed, positive looks clockwise [turns/min].")
@@ -78,7 +78,7 @@ class RotorModel(BaseModel):
 
 
 class ReportModel(_Mirror):
-    """What a node says of itself."""
+    """What a node reports about itself."""
 
     name: str
     level: str = Field(description="ok, warn, error or stale.")
@@ -88,15 +88,17 @@ class ReportModel(_Mirror):
 
 
 class PlaybackModel(_Mirror):
-    """How far a replay is."""
+    """The state of a replay."""
 
     source: str
     is_seekable: bool
     is_paused: bool
     position_us: int
     duration_us: int | None
-    is_at_end: bool = Field(description="Whether nothing more can come of a recording.")
-    rate: float | None = Field(description="1.0 is real time, 0.0 as fast as it goes.")
+    is_at_end: bool = Field(
+        description="Whether the recording has ended and nothing more can come."
+    )
+    rate: float | None = Field(description="1.0 is real time, 0.0 as fast as possible.")
 
 
 class DetectionModel(_Mirror):
@@ -112,12 +114,14 @@ class DetectionModel(_Mirror):
 class StatusModel(BaseModel):
     """Everything at this moment."""
 
-    title: str = Field(description="What is looked at.")
-    problem: str = Field(description="What is wrong, for a person; empty where all is well.")
+    title: str = Field(description="The source that is shown.")
+    problem: str = Field(description="What is wrong, in words; empty if everything works.")
     t_us: int | None = Field(description="End of the newest window, sensor time [us].")
     stamp_s: float | None = Field(description="The same as Unix time [s].")
     age_s: float | None = Field(description="How long ago the newest window came [s].")
-    is_stale: bool = Field(description="Whether no windows come, so that rotors hold no longer.")
+    is_stale: bool = Field(
+        description="Whether no windows arrive, so that the rotors are no longer valid."
+    )
     event_rate_hz: float | None = Field(description="Events a second of sensor time.")
     width: int | None = Field(description="Columns of the sensor [px].")
     height: int | None = Field(description="Rows of the sensor [px].")
@@ -192,7 +196,7 @@ def status_of(source: DashboardSource, stale_after_s: float) -> StatusModel:
 
 
 def _step_s(view: LiveView, playback: PlaybackState | None) -> float:
-    """Time from window to window in a replay slower than real time; 0.0 where unknown."""
+    """Time from window to window in a replay slower than real time; 0.0 if unknown."""
     _, recent = view.states_after(view.states - 2)
     if playback is None or not playback.rate or len(recent) < 2:
         return 0.0
@@ -207,10 +211,10 @@ def _problem(is_missed: bool, age_s: float | None, reports: list[NodeReport]) ->
     if errors:
         return "; ".join(errors)
     if age_s is None:
-        return "No rotation states have come yet: is the graph running?"
+        return "No rotation states yet: is the graph running?"
     if is_missed:
         return (
             f"No rotation states for {age_s:.0f} s: has the graph or the recording ended, "
-            "or is measuring so slow?"
+            "or is measuring too slow?"
         )
     return ""

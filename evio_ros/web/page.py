@@ -1,7 +1,7 @@
 """The page: the charts of Dash in a frame of HTML, fed by the live streams.
 
-What changes ten times a second is drawn by the scripts in assets/, from the WebSockets; Dash brings
-Plotly and the charts as they are before the first data.
+What changes ten times a second is drawn by the scripts in assets/, from the WebSockets. Dash
+provides Plotly and the empty charts.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def create_page(title: str, has_history: bool = False, prefix: str = "/") -> ASG
     """Make the page, to be mounted behind the API.
 
     Args:
-        title: of the browser's window, until the status tells another.
-        has_history: whether the API tells the past.
+        title: of the browser's window, until the status gives another.
+        has_history: whether the API has a history.
         prefix: path under which a browser sees the page, "/" at both ends.
 
     Raises:
-        EvioError: where Dash is not installed.
+        EvioError: if Dash is not installed.
     """
     try:
         from dash import Dash

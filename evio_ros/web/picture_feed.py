@@ -1,4 +1,4 @@
-"""Pictures of the live view, so many a second while somebody looks, made once for all who do."""
+"""Pictures of the live view, made at a fixed rate while there are viewers, once for all of them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _REPEAT_S = 0.5
 def picture_of(view: LiveView) -> Picture | None:
     """What a view shows at this moment, uint8 (rows, columns, 3) in RGB; None before the first.
 
-    The picture of the representation node where one comes, else the newest events; both with
-    rotors and detections drawn in, where OpenCV is installed.
+    The picture of the representation node if there is one, else the newest events; both with
+    rotors and detections drawn in, if OpenCV is installed.
     """
     given = view.picture
     if given is not None:

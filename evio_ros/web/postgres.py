@@ -1,9 +1,9 @@
-"""The history in PostgreSQL too, where a file is not enough.
+"""The history in PostgreSQL as well, if a file is not enough.
 
-One thread writes what waits by COPY; while the server is away it tries again, less and less often,
-and keeps what comes meanwhile up to a bound. The table has a BRIN index over time, which costs
-next to nothing for rows that come in order of time; where TimescaleDB is installed in the database
-it is made as a hypertable. A table that is there already is taken as it is.
+One thread writes waiting rows by COPY. While the server is unreachable it tries again, less and
+less often, and keeps up to a limit of new rows. The table has a BRIN index over time, which costs
+next to nothing for rows that come in time order; if the database has TimescaleDB, it is created as
+a hypertable. An existing table is used as it is.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CREATE TABLE rotation_states (
 )
 """
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('rotation_states'))"
-"""Held by the one that makes the table, where several dashboards begin at once."""
+"""Held by the one that creates the table, if several dashboards start at once."""
 _HAS_TABLE = "SELECT to_regclass('rotation_states') IS NOT NULL"
 _HAS_TIMESCALE = "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
 _HYPERTABLE = "SELECT create_hypertable('rotation_states', 'time')"
@@ -79,10 +79,10 @@ class PostgresSink:
     Attributes:
         written: rows written since the start.
         dropped: rows that were dropped because too many waited.
-        problem: what is wrong at the moment; empty where nothing is.
+        problem: what is wrong at the moment; empty if nothing is.
 
     Raises:
-        EvioError: where psycopg is not installed, or the URL cannot be read.
+        EvioError: if psycopg is not installed, or the URL cannot be read.
     """
 
     def __init__(self, parameters: PostgresParameters, source: str) -> None:
@@ -120,7 +120,7 @@ class PostgresSink:
         return len(self._waiting)
 
     def close(self) -> None:
-        """Write what waits where the server answers at once, and end; may be called twice."""
+        """Write what waits if the server answers at once, and end; may be called twice."""
         self._closing.set()
         self._thread.join(_CONNECT_S)
 
@@ -133,7 +133,7 @@ class PostgresSink:
                 self.dropped += 1
 
     def _run(self) -> None:
-        """Connect, and again where that is lost, until the end."""
+        """Connect, and reconnect if the connection is lost, until the end."""
         pause_s = _BATCH_S
         while True:
             try:
@@ -173,7 +173,7 @@ class PostgresSink:
                 return
 
     def _write_some(self, connection: Any) -> None:
-        """Write the oldest rows; they wait on where that fails."""
+        """Write the oldest rows; they keep waiting if that fails."""
         with self._lock:
             rows = [self._waiting[i] for i in range(min(len(self._waiting), _ROWS_A_COPY))]
             dropped = self.dropped
@@ -192,7 +192,7 @@ class PostgresSink:
 
 
 def _make_table(connection: Any) -> None:
-    """Make the table where it is missing; one that is there needs the right to insert only."""
+    """Create the table if it is missing; an existing one needs only the right to insert."""
     # Asked before, the server would remember the answer past the wait for the lock.
     connection.execute(_LOCK)
     if connection.execute(_HAS_TABLE).fetchone()[0]:

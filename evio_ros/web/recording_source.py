@@ -45,7 +45,7 @@ class RecordingSource:
         title: the source's name without its folders.
 
     Raises:
-        ParameterError: where the replay begins past the recording's end.
+        ParameterError: if the replay begins past the recording's end.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class RecordingSource:
         )
 
     def pause(self, is_paused: bool) -> str:
-        """Stand still, or go on."""
+        """Pause, or continue."""
         self._player.pause(is_paused)
         return "paused" if is_paused else "playing"
 
@@ -107,7 +107,7 @@ class RecordingSource:
         """Go on from a time since the recording's beginning.
 
         Raises:
-            ControlError: where that is outside the recording, or the source is live.
+            ControlError: if that is outside the recording, or the source is live.
         """
         try:
             self._player.seek(t_us)
@@ -120,7 +120,7 @@ class RecordingSource:
         """Go on from the beginning.
 
         Raises:
-            ControlError: where the source is live.
+            ControlError: if the source is live.
         """
         try:
             self._player.restart()
@@ -133,7 +133,7 @@ class RecordingSource:
         """Replay at `rate` times its speed, 0.0 as fast as it is measured.
 
         Raises:
-            ControlError: where the rate is out of range, or the source is live.
+            ControlError: if the rate is out of range, or the source is live.
         """
         if not isinstance(self._source, SeekableSource):
             raise ControlError("a live source has no speed")
@@ -158,7 +158,7 @@ class RecordingSource:
         """Change one parameter.
 
         Raises:
-            ControlError: where there is no such, it cannot be changed, or the value is refused.
+            ControlError: if it does not exist, cannot be changed, or the value is refused.
         """
         known = {one.name: one for one in self.parameters()}
         if node != _NODE or name not in known:
@@ -220,7 +220,7 @@ class RecordingSource:
         counted = self._source.statistics
         level = "error" if self._error else "warn" if behind_s > _LATE_S else "ok"
         if level == "warn":
-            message += "; slower than asked for, as measuring takes longer"
+            message += "; slower than requested, because measuring takes longer"
         values = {"windows": str(self._windows), "events": str(self._events)}
         values["behind_s"] = f"{behind_s:.3f}"
         values |= _counts(counted)

@@ -1,7 +1,7 @@
 """The events on one rotor's disc: counts over angle and time, and their spectrum.
 
-Both are made of the thinned events of the last second, and only when somebody asks. Thinning leaves
-the shape of the counts as it is and adds their noise.
+Both are computed from the thinned events of the last second, and only on request. Thinning keeps
+the shape of the counts and adds noise.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Spectrum:
     Attributes:
         frequency_hz: float64 (n,), from the lowest that the time span tells.
         power: float64 (n,), 1 for counts without any pattern (Poisson).
-        blade_pass_hz: the rotor's speed times its blades; None where blades are unknown.
+        blade_pass_hz: the rotor's speed times its blades; None if blades are unknown.
     """
 
     frequency_hz: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""What the API's framework leaves to others: HEAD, and addresses that neither API nor page have."""
+"""What the API's framework does not handle: HEAD, and addresses that neither API nor page have."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class HeadAsGet:
 
 
 class PageBesideApi:
-    """A page that is mounted last, to which no address belongs that begins as the API's do.
+    """A page that is mounted last, and has no address that begins like those of the API.
 
     Args:
         page: answers all other addresses.

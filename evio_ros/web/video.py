@@ -1,4 +1,4 @@
-"""The live view as video: WebRTC (VP8) by aiortc where it is installed, MJPEG as the plain way."""
+"""The live view as video: WebRTC (VP8) by aiortc if it is installed, and MJPEG."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ __all__ = ["video_routes"]
 _RATE_HZ = 25.0
 _MOST_VIEWERS = 16
 _MOST_PEERS = 4
-"""WebRTC encodes for each viewer anew."""
+"""WebRTC encodes for each viewer separately."""
 _CONNECT_S = 15.0
 _LONGEST_OFFER = 32_768
 _CLOCK_HZ = 90_000
 _BITRATE = 2_000_000
 _BOUNDARY = "evio-frame"
 _PROBLEMS: dict[int | str, dict[str, object]] = {
-    400: {"description": "The offer is no session description with video."},
-    503: {"description": "A library is missing, or as many watch as may."},
+    400: {"description": "The offer is not a session description with video."},
+    503: {"description": "A library is missing, or there are too many viewers."},
 }
 
 
 class OfferModel(BaseModel):
-    """A session description of a browser."""
+    """A session description from a browser."""
 
     sdp: Annotated[str, Field(max_length=_LONGEST_OFFER)]
     type: Literal["offer"]
@@ -60,14 +60,14 @@ def video_routes(view: LiveView) -> APIRouter:
         # Made where its event loop runs.
         feed = feed or PictureFeed(view, _RATE_HZ, _MOST_VIEWERS)
         if feed.is_full:
-            raise HTTPException(503, f"{_MOST_VIEWERS} watch already")
+            raise HTTPException(503, f"{_MOST_VIEWERS} viewers are connected already")
         return feed
 
     @router.post("/offer", responses=_PROBLEMS)
     async def offer(body: OfferModel) -> AnswerModel:
         """Answer an offer to receive the video by WebRTC; addresses within the network only."""
         if len(peers) >= _MOST_PEERS:
-            raise HTTPException(503, f"{_MOST_PEERS} watch by WebRTC already; try MJPEG")
+            raise HTTPException(503, f"{_MOST_PEERS} viewers use WebRTC already; try MJPEG")
         return await _answer(the_feed(), body, peers)
 
     # No part of the description: an answer without end.
@@ -116,7 +116,7 @@ async def _answer(feed: PictureFeed, offered: OfferModel, peers: set[Any]) -> An
     try:
         await peer.setRemoteDescription(RTCSessionDescription(offered.sdp, offered.type))
         if not any(one.kind == "video" for one in peer.getTransceivers()):
-            raise ValueError("it asks for no video")
+            raise ValueError("it does not request video")
         _prefer_vp8(peer)
         peer.addTrack(_track(feed))
         await peer.setLocalDescription(await peer.createAnswer())
@@ -169,7 +169,7 @@ def _track(feed: PictureFeed) -> Any:
     from av import VideoFrame
 
     class PictureTrack(MediaStreamTrack):
-        """The newest picture at each time that the sender asks for one."""
+        """The newest picture whenever the sender asks for one."""
 
         kind = "video"
 

@@ -1,4 +1,4 @@
-"""Where the dashboard listens, whom it lets in, and how much it sends."""
+"""Where the dashboard listens, who has access, and how much it sends."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class WebParameters(Parameters):
         """The token; empty for none.
 
         Raises:
-            ParameterError: where the file cannot be read, or holds too short a token.
+            ParameterError: if the file cannot be read, or holds too short a token.
         """
         if not self.token_file:
             return self.token

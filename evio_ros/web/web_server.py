@@ -1,4 +1,4 @@
-"""Serving an application over HTTP in a thread of its own."""
+"""Serving an application over HTTP in its own thread."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NO_NEWS = "ASGI callable returned without completing handshake."
 """uvicorn 0.54 logs so much of every WebSocket that is refused with a status of its own."""
 _NONSENSE = ("Invalid HTTP request received.", "Invalid UTF-8 sequence received from client.")
 _NONSENSE_S = 60.0
-"""So often at most it is said that somebody sends nonsense: it must not fill the log."""
+"""Least time between log lines about invalid requests, which must not fill the log."""
 
 
 class WebServer:
-    """Listens from the beginning, answers from `start` on; `close` ends it.
+    """Listens from its creation, answers from `start` on; `close` ends it.
 
     Args:
         app: what answers.
@@ -38,7 +38,7 @@ class WebServer:
         port: on which it listens.
 
     Raises:
-        ParameterError: where it cannot listen there.
+        ParameterError: if it cannot listen there.
     """
 
     def __init__(self, app: ASGIApp, parameters: WebParameters) -> None:
@@ -66,7 +66,7 @@ class WebServer:
 
     @property
     def address(self) -> str:
-        """Where a browser finds it."""
+        """Its address, for a browser."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.port}/"
 
@@ -74,7 +74,7 @@ class WebServer:
         """Begin to answer.
 
         Raises:
-            EvioError: where it does not begin.
+            EvioError: if it does not start.
         """
         self._thread.start()
         end_s = time.monotonic() + _START_S
@@ -115,13 +115,13 @@ def _listening(host: str, port: int) -> socket.socket:
         reason = error.strerror or str(error)
         raise ParameterError(
             f"web.port: cannot listen on {host}, port {port}: {reason}; choose another, "
-            "or 0 for any that is free"
+            "or 0 for any free one"
         ) from None
     return listening
 
 
 class _News(logging.Filter):
-    """Lets pass what is worth a line of the log."""
+    """A log filter that passes what is worth a line."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -129,7 +129,7 @@ def test_whoever_else_subscribes_gets_the_same_messages_as_ever(recording, tmp_p
 @pytest.mark.parametrize(
     ("names", "text"),
     [
-        ([], "name the nodes to run, of driver"),
+        ([], "name the nodes to run: any of driver"),
         (["drivr"], "'drivr' is not one of driver"),
         (["driver"], "source: name a recording"),
     ],

@@ -100,7 +100,7 @@ def test_the_calibration_comes_to_late_subscribers(recording, calibration):
         ("-0.25", ".nan", "distortion_coefficients.data is not a list of numbers"),
         ("  data: [-0.25, 0.0625, 0.0, 0, 0.0]\n", "", "distortion_coefficients.data is not a"),
         ("image_width: 320", "image_width: [", "is not YAML"),
-        (CALIBRATION, "3", "is no camera calibration"),
+        (CALIBRATION, "3", "is not a camera calibration"),
     ],
 )
 def test_a_broken_calibration_is_refused_by_name(calibration, old, new, text):

@@ -98,7 +98,7 @@ def test_a_transition_that_is_not_possible_is_refused_and_ends_no_node():
         assert not take(probe, "fusion", CLEANUP)
         assert state_of(probe, "fusion") == State.PRIMARY_STATE_ACTIVE
         assert node.exit_code is None
-        assert "[fusion]: the state stays as it is" in node.output()
+        assert "[fusion]: the state is unchanged" in node.output()
 
 
 def test_a_driver_goes_on_where_it_was_deactivated(recording):
@@ -164,7 +164,7 @@ def test_quality_of_service_is_overridden_topic_by_topic():
     ("kind", "reliability", "why"),
     [
         (EventArray, ReliabilityPolicy.RELIABLE, "publishes evio_ros/msg/EventArray"),
-        (RotationStateArray, ReliabilityPolicy.BEST_EFFORT, "publishes best effort, and reliable"),
+        (RotationStateArray, ReliabilityPolicy.BEST_EFFORT, "publishes best effort, but reliable"),
     ],
 )
 def test_a_publisher_that_cannot_be_heard_is_named(kind, reliability, why):

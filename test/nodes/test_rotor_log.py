@@ -40,7 +40,7 @@ def test_a_rotor_is_told_when_it_comes_and_when_it_has_been_away_for_half_a_seco
     assert told((100, True), (601, False), (651, True)) == [FOUND, LOST, FOUND]
 
 
-AGAIN = "time starts again: rotors are searched for anew"
+AGAIN = "time went back: searching for rotors again"
 
 
 def test_a_rotor_that_is_found_again_when_time_starts_again_is_not_told():

@@ -139,7 +139,7 @@
     showLosses(losses) {
       const shown = [...losses].filter(([name, count]) => count > 0 || FIRST.includes(name));
       const total = shown.reduce((sum, [, count]) => sum + count, 0);
-      evio.setText(evio.byId("losses-sum"), losses.size ? (total ? "" : "nothing was lost") : "");
+      evio.setText(evio.byId("losses-sum"), losses.size ? (total ? "" : "nothing lost") : "");
       for (const [name, tile] of this.tiles) {
         if (!shown.some(([each]) => each === name)) { tile.remove(); this.tiles.delete(name); }
       }
@@ -208,7 +208,7 @@
         // Those that can be changed come first.
         told.sort((a, b) => a.is_read_only - b.is_read_only);
         folder.replaceChildren(...told.map((one) => this.row(one)));
-        if (!told.length) folder.textContent = "No node tells parameters";
+        if (!told.length) folder.textContent = "No node reports parameters";
         this.filter();
       } catch (error) {
         folder.textContent = error.message;

@@ -35,7 +35,7 @@
       if (!this.isWanted) return;
       this.stop();
       this.isWanted = true;
-      this.told("no video comes: trying again");
+      this.told("no video: trying again");
       clearTimeout(this.again);
       this.again = setTimeout(() => { if (this.isWanted) this.start(); }, AGAIN_MS);
     }
@@ -60,7 +60,7 @@
       this.video.hidden = false;
       await new Promise((resolve, reject) => {
         this.video.addEventListener("playing", resolve, { once: true });
-        setTimeout(() => reject(new Error("no picture came")), FIRST_FRAME_MS);
+        setTimeout(() => reject(new Error("no picture arrived")), FIRST_FRAME_MS);
       });
       peer.addEventListener("connectionstatechange", () => {
         if (peer === this.peer && /failed|disconnected|closed/.test(peer.connectionState)) this.fail();

@@ -107,7 +107,7 @@ def test_a_node_that_reports_no_more_is_stale_and_later_gone(monkeypatch):
         view.age_reports()
     (report,) = view.reports()
     assert report.level == "stale"
-    assert report.message == "reports no more; the last was: error, no such file"
+    assert report.message == "has stopped reporting; the last was: error, no such file"
     clock["s"] += 300.0
     view.age_reports()
     assert view.reports() == []
