@@ -73,11 +73,14 @@ _OF_ROS = re.compile(
     r"/(rosout|parameter_events|diagnostics)$|/(get|set|list|describe|change)_\w+$"
 )
 _NOT_EVERYWHERE = {
-    ("driver", "/tf_static"): "| out | tf2_msgs/TFMessage | reliable, kept, depth 1 ",
+    ("driver", "/tf_static"): "| out | tf2_msgs/TFMessage | reliable, transient local, depth 1 ",
     ("dashboard", "events"): "| in | evio_ros/EventArray | best effort, depth 50 ",
     ("dashboard", "representation/image"): "| in | sensor_msgs/Image | best effort, depth 50 ",
     ("rvt_detector", "events"): "| in | evio_ros/EventArray | reliable, depth 100 ",
-    ("rvt_detector", "events/receipts"): "| out | evio_ros/EventReceipt | reliable, kept, depth 1 ",
+    (
+        "rvt_detector",
+        "events/receipts",
+    ): "| out | evio_ros/EventReceipt | reliable, transient local, depth 1 ",
     (
         "rvt_detector",
         "representation/stacked_histogram",
@@ -200,7 +203,7 @@ def _type_name(kind: type) -> str:
 def _quality(quality: QoSProfile) -> str:
     words = [quality.reliability.name.lower().replace("_", " ")]
     if quality.durability == DurabilityPolicy.TRANSIENT_LOCAL:
-        words.append("kept")
+        words.append("transient local")
     if quality.history == HistoryPolicy.KEEP_LAST:
         words.append(f"depth {quality.depth}")
     return ", ".join(words)

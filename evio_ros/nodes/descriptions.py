@@ -134,7 +134,7 @@ EVERYWHERE = {
 FAILURES: dict[str, dict[str, str]] = {
     "driver": {
         "the source cannot be opened, or fails": "One line, exit code 2, ERROR as the last report.",
-        "the source contains errors": "Events are mended or dropped and counted by cause; WARN.",
+        "the source contains errors": "Events are fixed or dropped, and counted by cause; WARN.",
         "a camera sends nothing": "STALE and a line in the log after `stale_after_s`.",
         "a subscriber is slow": "At rate 0 the replay waits. At other rates it falls behind the "
         "clock: `behind_s`, WARN from half a second on.",
