@@ -10,7 +10,7 @@ from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS, BIN_RAD
 
 RINGS = 2
 EVEN = np.ones(RINGS)
-"""Radii of rings at the rim, whose templates are blurred alike."""
+"""Radii of rings at the rim, whose templates have the same blur."""
 EDGE_STD_RAD = 0.05
 
 

@@ -1,4 +1,4 @@
-"""Small event batches for tests, and ways to draw and compare them."""
+"""Small event batches for tests, strategies to draw them, and functions to compare them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SMALL = SensorSize(8, 6)
 
 
 def batch_at(times_us: Sequence[int], size: SensorSize = SMALL) -> EventBatch:
-    """Events at given times; place and polarity follow from an event's number."""
+    """Events at given times; pixel and polarity are functions of the event's index."""
     t = np.array(times_us, np.int64)
     number = np.arange(len(t))
     return EventBatch(
@@ -33,13 +33,13 @@ def columns(batch: EventBatch) -> list[tuple[int, int, int, bool]]:
 
 
 def parts_of(batch: EventBatch, cuts: Sequence[int]) -> list[EventBatch]:
-    """The batch cut before the events with these numbers, whatever their order."""
+    """The batch split before the events with these indices, in any order."""
     places = [0, *sorted(cut % (len(batch) + 1) for cut in cuts), len(batch)]
     return [batch.slice(start, stop) for start, stop in pairwise(places)]
 
 
 def event_times(largest_step_us: int = 40, most: int = 60) -> st.SearchStrategy[list[int]]:
-    """Times that never decrease, many of them alike, some before zero."""
+    """Non-decreasing times, many of them equal, some negative."""
     steps = st.lists(st.integers(0, largest_step_us), max_size=most)
     return st.tuples(st.integers(-100, 100), steps).map(
         lambda drawn: (drawn[0] + np.cumsum(drawn[1])).astype(np.int64).tolist()
@@ -47,5 +47,5 @@ def event_times(largest_step_us: int = 40, most: int = 60) -> st.SearchStrategy[
 
 
 def cuts() -> st.SearchStrategy[list[int]]:
-    """Places at which `parts_of` cuts."""
+    """Indices for `parts_of`."""
     return st.lists(st.integers(0, 60), max_size=8)

@@ -1,4 +1,4 @@
-"""Prophesee's ECF, packed event by event from its description; shares nothing with the package."""
+"""An encoder of Prophesee's ECF, written from its description, independently of the package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILTER = 0x8ECF
 
 
 def times(values: list[int]) -> bytes:
-    """The first time, then steps and runs: a nibble each, or more where they are longer."""
+    """The first time, then steps and run lengths: a nibble each, or more if they are longer."""
     coded, before = bytearray(struct.pack("<Q", values[0])), values[0]
     for time, run in itertools.groupby(values):
         count, step = len(list(run)), time - before
@@ -50,7 +50,7 @@ def runs(values: list[int], bits: int, head: str) -> bytes:
 
 
 def neighbours(columns: list[int]) -> bytes:
-    """A column and which of the five to its right come next."""
+    """A column, and a mask of the five columns to its right that follow."""
     coded, place = bytearray(), 0
     while place < len(columns):
         first = columns[place]
@@ -65,7 +65,7 @@ def neighbours(columns: list[int]) -> bytes:
 
 
 def fours(values: list[int], bits: int, word: str) -> bytes:
-    """Four values in three words, as the maker lays them out."""
+    """Four values in three words, in Prophesee's layout."""
     values = values + [0] * (-len(values) % 4)
     coded, step = bytearray(), bits // 3
     for a, b, c, d in zip(*(iter(values),) * 4, strict=True):
@@ -93,7 +93,7 @@ def chunk(events: list[Event], packing: str) -> bytes:
 
 
 def ecf_file(path: Path, events: list[Event], chunk_events: int = 16384) -> None:
-    """A file as Metavision writes it, its chunks packed in all three ways in turn."""
+    """Write a file as Metavision does, with chunks in all three packings in turn."""
     with h5py.File(path, "w") as file:
         file.attrs.update(format="ECF", geometry="640x480", version="1.0")
         created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)

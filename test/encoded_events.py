@@ -1,7 +1,4 @@
-"""Events as files hold them, packed one by one from the formats' specifications.
-
-These encoders share nothing with the package, so that a test which decodes their output can fail.
-"""
+"""Encoders of the file formats, written from the specifications, independently of the package."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ Event = tuple[int, int, int, int]
 
 
 def real_recording(name: str) -> tuple[Path, dict]:
-    """A real camera's recording and what its manifest says; skips the test where there is none."""
+    """A recording of a real camera and its entry in the manifest; skips the test if missing."""
     path = RECORDINGS / name
     if not path.exists():
         pytest.skip(f"no {name} in {RECORDINGS}")
@@ -38,7 +35,7 @@ def random_events(
     rng = np.random.default_rng(seed)
     t = start_us + np.cumsum(rng.poisson(mean_step_us, count))
     x, y = rng.integers(0, size.width, count), rng.integers(0, size.height, count)
-    # Runs along a row are what vectors are made of.
+    # Runs along a row, which formats store as vectors.
     for first in range(0, count - 6, 40):
         t[first : first + 6] = t[first]
         y[first : first + 6] = y[first]
@@ -66,7 +63,7 @@ def events_of(batches: Iterable) -> list[Event]:
 
 
 def digest_of(batches: Iterable) -> str:
-    """SHA-256 as the manifest of the real recordings defines it."""
+    """SHA-256 of all events, as defined by the manifest of the real recordings."""
     columns = [(batch.t, batch.x, batch.y, batch.polarity) for batch in batches]
     digest = hashlib.sha256()
     for column, dtype in zip(zip(*columns, strict=True), ("<i8", "<u2", "<u2", "u1"), strict=True):
@@ -106,7 +103,7 @@ def evt21_file(
     header: str = "% format EVT21;width=640;height=480\n% end\n",
     legacy: bool = False,
 ) -> bytes:
-    """A RAW file in EVT2.1 with one event a word, at the last of its 32 pixels where that fits."""
+    """A RAW file in EVT2.1 with one event per word, at the last of its 32 pixels if that fits."""
     data, high = bytearray(header.encode()), None
     for t, x, y, polarity in events:
         if high != t >> 6:
@@ -123,9 +120,10 @@ def _halves(head: int, mask: int, legacy: bool) -> bytes:
 
 
 def evt3_words(events: Iterable[Event], before: Event | None = None) -> list[int]:
-    """Words of 16 bits, whole time and row before each event; every third event as a vector.
+    """Words of 16 bits, time and row before each event; every third event as a vector.
 
-    Time-high words of the 24-bit time are repeated at every half wrap, as cameras do far oftener.
+    Time-high words of the 24-bit time are repeated at every half wrap; cameras send them far more
+    often.
     """
     words = []
     high = before[0] >> 12 if before else None
@@ -151,7 +149,7 @@ def evt3_file(events: Iterable[Event], header: str = "% format EVT3;width=640;he
 
 
 def slow_libcaer_compressed(payload: bytes, base_us: int) -> list[Event]:
-    """Decode encoding "libcaer_cmp" word by word, as the codec's description has it."""
+    """Decode the encoding "libcaer_cmp" word by word, as in the codec's description."""
     x = y = time_high = time_low = polarity = 0
     events = []
     for (word,) in struct.iter_unpack("<H", payload):

@@ -15,7 +15,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 START_US = 1_000_003
 
 few = settings(max_examples=60, deadline=None)
-"""For property tests: the first example compiles kernels or imports evlib."""
+"""Settings of property tests; no deadline, as the first example compiles kernels."""
 
 
 def window_of(
@@ -36,7 +36,7 @@ def window_of(
 
 @st.composite
 def windows(draw: st.DrawFn, least_events: int = 0) -> EventWindow:
-    """Windows of few pixels and many coincidences: first and last microsecond, bin edges."""
+    """Windows of few pixels with many events at the first and last microsecond and at bin edges."""
     size = SensorSize(draw(st.integers(2, 9)), draw(st.integers(2, 7)))
     length_us = draw(st.sampled_from([1, 2, 10, 97, 1_000, 50_000, 50_001]))
     edges = [0, length_us - 1, length_us // 2, length_us // 10, (length_us - 1) * 3 // 10]
@@ -46,14 +46,14 @@ def windows(draw: st.DrawFn, least_events: int = 0) -> EventWindow:
 
 
 def count_at(shape: tuple[int, ...], *index: np.ndarray) -> np.ndarray:
-    """How often each element of an array is named, int64."""
+    """Number of times that each element of an array is indexed, int64."""
     counts = np.zeros(shape, np.int64)
     np.add.at(counts, index, 1)
     return counts
 
 
 def evlib_frame(window: EventWindow):
-    """The window's events as evlib wants them: a Polars frame, polarity -1 and 1."""
+    """The window's events as input of evlib: a Polars frame, polarity -1 and 1."""
     import polars
 
     events = window.events

@@ -1,4 +1,4 @@
-"""Small recordings as people really have them, where the folder with them is beside the project."""
+"""Small recordings from the field, in a folder beside the project."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FIELD_CASES = Path(__file__).resolve().parents[2] / "shared" / "field_cases"
 
 
 def field_case(name: str) -> str:
-    """The path of one of them; skips the test where it is missing."""
+    """The path of a recording; skips the test if it is missing."""
     path = FIELD_CASES / name
     if not path.exists():
         pytest.skip(f"no {name} in {FIELD_CASES}")

@@ -1,10 +1,10 @@
-"""Broken recordings by the thousand: no crash, no hang, no unbounded memory, one-line errors.
+"""Fuzz test of the readers: no crash, no hang, bounded memory, one-line errors.
 
 python test/fuzz.py --seconds 600                  every format for ten minutes
 python test/fuzz.py --seconds 60 --format EVT3     one format for a minute
 
-Every format's reader runs in a process of its own with bounded memory; one case may take 20 s of
-CPU time. What fails is kept under out/fuzz.
+Every format's reader runs in a separate process with limited memory; a case may take up to 20 s of
+CPU time. Failing recordings are kept in out/fuzz.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FAILED = ROOT / "out" / "fuzz"
 
 
 def read(path: Path) -> str:
-    """Read a recording to its end; what it says of itself where it cannot."""
+    """Read a recording to its end; returns the number of events or the error's text."""
     try:
         with open_source(str(path)) as source:
             middle_us = (source.start_us + source.end_us) // 2
@@ -51,7 +51,7 @@ def read(path: Path) -> str:
 
 
 def fuzz_recordings(name: str, folder: str, seconds: float, seed: int, cases: Synchronized) -> None:
-    """Break and read copies of a small recording until the time is over."""
+    """Read mutated copies of a small recording until the time is over."""
     path = Path(folder) / "recording"
     MAKERS[name](path, random_events(2000, seed))
     target = storage_file(path)
@@ -64,16 +64,16 @@ def fuzz_recordings(name: str, folder: str, seconds: float, seed: int, cases: Sy
         for _ in range(chance.randrange(3)):
             broken = mutated(broken, chance)
         target.write_bytes(broken)
-        said = read(path)
-        if "\n" in said:
-            raise AssertionError(f"an error of several lines: {said}")
+        text = read(path)
+        if "\n" in text:
+            raise AssertionError(f"an error of several lines: {text}")
         cases.value += 1
 
 
 def fuzz_packets(
     encoding: str, folder: str, seconds: float, seed: int, cases: Synchronized
 ) -> None:
-    """Decode broken payloads, one after another by the same decoder, until the time is over."""
+    """Decode mutated payloads with one decoder until the time is over."""
     chance = random.Random(seed)
     data = EventPacketEncoder().encode(batch_of(random_events(300, seed)))
     decoder = EventPacketDecoder(SourceStatistics())
@@ -89,14 +89,14 @@ def fuzz_packets(
 
 
 def limit_memory() -> None:
-    """Let the process have so much more memory than it has now."""
+    """Limit the process to `MOST_MEMORY` bytes more than it uses now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MOST_MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def run(name: str, seconds: float, seed: int) -> tuple[int, str]:
-    """Fuzz one format; the number of cases, and what went wrong."""
+    """Fuzz one format; returns the number of cases, and the failure if any."""
     work = fuzz_packets if name in ENCODINGS else fuzz_recordings
     context = multiprocessing.get_context("spawn")
     cases = context.Value("q", 0)
@@ -114,7 +114,7 @@ def run(name: str, seconds: float, seed: int) -> tuple[int, str]:
 
 
 def watch(process: multiprocessing.process.BaseProcess, cases: Synchronized) -> str:
-    """Wait for the process; what went wrong, or nothing."""
+    """Wait for the process; returns the failure, or an empty text."""
     seen, since_s = -1, 0.0
     while process.is_alive():
         used_s = cpu_seconds(process.pid)
@@ -129,7 +129,7 @@ def watch(process: multiprocessing.process.BaseProcess, cases: Synchronized) -> 
 
 
 def cpu_seconds(pid: int | None) -> float:
-    """CPU time that a process has used; what else the machine does must not count."""
+    """CPU time of a process, which does not depend on the machine's load."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -138,7 +138,7 @@ def cpu_seconds(pid: int | None) -> float:
 
 
 def main() -> int:
-    """Fuzz, print a table; 1 where anything went wrong."""
+    """Fuzz and print a table; returns 1 if anything failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = (*MAKERS, *ENCODINGS)
     parser.add_argument("--seconds", type=float, default=60.0, help="for each format")

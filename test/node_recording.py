@@ -1,4 +1,4 @@
-"""What the recording of the node tests holds."""
+"""Contents of the node tests' recording."""
 
 from __future__ import annotations
 

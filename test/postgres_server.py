@@ -1,6 +1,6 @@
-"""A PostgreSQL server of the tests' own, from the binaries that Debian's package installs.
+"""A PostgreSQL server for tests, run from the binaries of Debian's package.
 
-`EVIO_POSTGRES` names the folder of others, e.g. of ones with the extension timescaledb.
+`EVIO_POSTGRES` is the folder of other binaries, e.g. with the extension timescaledb.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["PostgresServer", "postgres_binaries"]
 
 
 def postgres_binaries() -> Path | None:
-    """The folder of the newest installed server's binaries; None where there is none."""
+    """The folder of the newest installed server's binaries; None if there is none."""
     chosen = os.environ.get("EVIO_POSTGRES")
     if chosen:
         return Path(chosen)
@@ -29,14 +29,13 @@ def postgres_binaries() -> Path | None:
 
 
 class PostgresServer:
-    """A server in a folder; a context manager that leaves it stopped.
+    """A server with its data in a folder; a context manager that stops it.
 
-    The server refuses to run as root: then it runs as the user postgres, whom Debian's package
-    makes.
+    The server refuses to run as root; it is then run as the user postgres of Debian's package.
 
     Args:
         folder: an empty folder.
-        preloaded: libraries that it loads at its start.
+        preloaded: libraries to preload.
     """
 
     def __init__(self, folder: Path, preloaded: str = "") -> None:
@@ -60,7 +59,7 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """Where clients find it."""
+        """URL for clients."""
         return f"postgresql://evio@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""A camera that plays recorded packets: in place of the library's device, with its real types."""
+"""A fake device that plays recorded packets, with the real types of the library."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from neuromorphic_drivers.status import RingStatus, Status
 
 POLARITY_EVENTS = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
 TIMEOUT = None
-"""Stands in a script for a time in which no packet comes."""
+"""Entry of a script for a time without a packet."""
 
 
 def packet_of(
     events: Iterable[Event] | None, overflows: Iterable[int] = (), kind: type = nd.Evt3Packet
 ) -> Any:
-    """A packet as the library makes it; None for one without polarity events."""
+    """A packet as the library creates it; events None for one without polarity events."""
     packet = kind()
     packet.polarity_events = None if events is None else np.array(list(events), POLARITY_EVENTS)
     packet.polarity_events_overflow_indices = np.array(list(overflows)) if overflows else None
@@ -29,7 +29,7 @@ def packet_of(
 
 
 class RecordedDevice:
-    """Gives a script's packets, raises its errors, and then waits until it is closed."""
+    """Returns the packets of a script and raises its errors; then times out until closed."""
 
     def __init__(self, script: Iterable[Any], dropped: int = 0) -> None:
         self.script = iter(script)
@@ -58,6 +58,6 @@ class RecordedDevice:
         return Status(system_time=time.time(), ring=ring), step
 
     def update_configuration(self, configuration: Any) -> None:
-        """What the library does with a new configuration: packs it, which checks it."""
+        """Serialise a new configuration as the library does, which checks it."""
         configuration.serialize()
         self.configurations.append(configuration)

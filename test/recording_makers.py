@@ -1,4 +1,4 @@
-"""Recordings in every format, each made by the format's definition or by another library."""
+"""Recordings in every format, made from the format's definition or by another library."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def csv(path: Path, events: list[Event]) -> None:
 
 
 def plain_text(path: Path, events: list[Event]) -> None:
-    # Such files name no geometry; an event in the last corner tells it.
+    # Such files have no geometry; it is inferred from the greatest coordinates.
     path.write_text("".join(f"{t // 10**6}.{t % 10**6:06d} {x} {y} {p}\n" for t, x, y, p in events))
 
 
 def text_of(line: str, head: str = "") -> Maker:
-    """Lines in which t, x, y, p, seconds s and milliseconds ms may be used."""
+    """Lines formatted with t, x, y, p, on, and the time in other units: s, ms, ns."""
 
     def make(path: Path, events: list[Event]) -> None:
         lines = [
@@ -97,7 +97,7 @@ def aedat2(path: Path, events: list[Event]) -> None:
     records = [
         struct.pack(">II", (479 - y) << 22 | (639 - x) << 12 | p << 11, t) for t, x, y, p in events
     ]
-    # Between the events lie samples of frames (bit 31) and edges of inputs (bit 10).
+    # Also samples of frames (bit 31) and edges of external inputs (bit 10).
     other = [struct.pack(">II", 0x80000C00, 0), struct.pack(">II", 1 << 10, 0)]
     path.write_bytes(header + b"#End Of ASCII Header\r\n" + b"".join(other + records))
 
@@ -108,7 +108,7 @@ def aedat3(path: Path, events: list[Event]) -> None:
     for first in range(0, len(events), 1000):
         part = events[first : first + 1000]
         data = [struct.pack("<Ii", x << 17 | y << 2 | p << 1 | 1, t) for t, x, y, p in part]
-        # A special event, and a contrast event that is not valid, are none of the events.
+        # A special event and an invalid polarity event, which readers must skip.
         packets.append(struct.pack("<hhiiiiii", 0, 1, 8, 4, 0, 1, 1, 1) + bytes(8))
         data.append(struct.pack("<Ii", 5 << 17, part[-1][0]))
         count = len(data)
@@ -158,7 +158,7 @@ def hdf5_mvsec(path: Path, events: list[Event]) -> None:
 
 
 def dvs_message(events: list[Event], first: int, typestore: Typestore, kind: str) -> Any:
-    """An array of single events, made by the rosbags library."""
+    """A message with an array of single events, for the rosbags library."""
     types = typestore.types
     time, event = types["builtin_interfaces/msg/Time"], types[kind.replace("EventArray", "Event")]
     head = types["std_msgs/msg/Header"]
@@ -286,24 +286,24 @@ MAKERS: dict[str, Maker] = {
 
 
 SENSORS = {"AEDAT 1": SensorSize(128, 128), "N-MNIST": SensorSize(34, 34)}
-"""Sensors other than `SIZE`, that a format is of; its makers fold events into them."""
+"""Sensors of formats whose geometry is not `SIZE`; their makers wrap coordinates."""
 
 
 def as_made(name: str, events: list[Event]) -> list[Event]:
-    """The events that a maker's recording holds."""
+    """The events in a maker's recording, with wrapped coordinates."""
     size = SENSORS.get(name, SIZE)
     return [(t, x % size.width, y % size.height, p) for t, x, y, p in events]
 
 
 def storage_file(recording: Path) -> Path:
-    """The file that holds a recording's events."""
+    """The file that contains a recording's events."""
     return next(recording.glob("*.*[3p]")) if recording.is_dir() else recording
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
-    """A broken copy: cut off, bits flipped, a part overwritten, left out, repeated or moved.
+    """A mutated copy: truncated, bits flipped, a part overwritten, deleted, repeated or moved.
 
-    Also what a crash leaves, zeros from some place on, and two files one after the other.
+    Also zeros from some place on, as after a crash, and two files one after the other.
     """
     broken = bytearray(data)
     place = chance.randrange(len(broken))
@@ -327,7 +327,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     elif kind == 6:
         broken += data[: chance.choice((place, len(data)))]
     else:
-        # Headers and tables are at the beginning, so most flips are there.
+        # Headers and tables are at the beginning, where most bits are flipped.
         most = min(len(broken), 10 ** chance.randint(2, 5))
         for _ in range(chance.choice((1, 2, 5, 20))):
             broken[chance.randrange(most)] ^= 1 << chance.randrange(8)

@@ -1,4 +1,4 @@
-"""A node of the tests' own that listens, speaks and calls services while it waits."""
+"""A test node that collects messages and calls services while it waits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evio_ros.ros.rotation_listener import LocalNode
 
 TIMEOUT_S = 30.0
 _UNKNOWN = "_NODE_NAME_UNKNOWN_"
-"""Of a publisher whose node has not been announced yet (rmw_dds_common)."""
+"""Name of a publisher's node that has not been announced yet (rmw_dds_common)."""
 
 
 class Probe(LocalNode):
@@ -35,12 +35,12 @@ class Probe(LocalNode):
         return messages
 
     def wait_for_publisher(self, topic: str) -> None:
-        """Spin until a collected topic is connected, as its publishers see it too.
+        """Spin until the publishers of a collected topic know this subscription.
 
-        That a publisher is known here does not say that it knows of us, and until it does, what it
-        sends is lost. Who answers a call has been told of the answer's reader, and before that of
-        all readers that were made before: the announcements of a process come in order (DDSI-RTPS
-        2.5, section 8.5).
+        A publisher that is known here may not have discovered the subscription yet, and until then
+        its messages are lost. A node that answers a service call has discovered the reader of the
+        answer, and so all readers created earlier: the announcements of a process arrive in order
+        (DDSI-RTPS 2.5, section 8.5).
         """
         answered = {self.node.get_fully_qualified_name()}
 
@@ -67,10 +67,10 @@ class Probe(LocalNode):
         return future.done()
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
-        """Spin until a condition holds; fails the test where it never does."""
+        """Spin until a condition holds; fails the test after the time-out."""
         end_s = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < end_s, "the condition did not come true in time"
+            assert time.monotonic() < end_s, "the condition was not met in time"
             self.spin_once(0.05)
 
     def spin_for(self, seconds: float) -> None:
@@ -96,7 +96,7 @@ class Probe(LocalNode):
 
 
 def diagnostics_of(messages: list[Any], node: str) -> dict[str, str]:
-    """The newest values that a node has reported, its message line as "message"."""
+    """The newest diagnostic values of a node, with its message as "message"."""
     status = status_of(messages, node)
     if status is None:
         return {}
@@ -104,7 +104,7 @@ def diagnostics_of(messages: list[Any], node: str) -> dict[str, str]:
 
 
 def status_of(messages: list[Any], node: str) -> Any | None:
-    """The newest DiagnosticStatus of a node; None where none has come."""
+    """The newest DiagnosticStatus of a node; None if there is none."""
     for message in reversed(messages):
         for status in message.status:
             if status.name.partition(": ")[0] == node:

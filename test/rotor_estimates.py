@@ -1,4 +1,4 @@
-"""Estimates of rotors whose motion is known, as a detector would give them."""
+"""Estimates of rotors with known motion, as from a detector."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ FAN = RotorEstimate(
 
 
 _QUICK = 0.2
-"""Share of the phase's deviation by which neighbouring estimates differ."""
+"""Standard deviation of the difference of neighbouring estimates' phases, relative to the
+claimed."""
 
 
 class TurningFan:
-    """A fan of a known motion, whose phase is 1 at `WINDOW_US`, the end of the first window.
+    """A fan with known motion, whose phase is 1 rad at `WINDOW_US`, the end of the first window.
 
     Args:
-        rpm: speed then.
-        rate: rad/s^2.
-        velocity: of the hub, pixels a second.
-        estimate: everything else.
+        rpm: speed at `WINDOW_US` in turns per minute.
+        rate: angular acceleration in rad/s^2.
+        velocity: of the hub in px/s.
+        estimate: all other values.
     """
 
     def __init__(
@@ -57,23 +58,23 @@ class TurningFan:
         self._estimate = estimate
 
     def phase(self, t_us: float) -> float:
-        """Angle of the first blade, with turns."""
+        """Unwrapped angle of the first blade in rad."""
         t = 1e-6 * (t_us - WINDOW_US)
         return 1.0 + self.speed * t + 0.5 * self.rate * t * t
 
     def rpm(self, t_us: float) -> float:
-        """Speed at a time, turns a minute."""
+        """Speed at a time in turns per minute."""
         return (self.speed + self.rate * 1e-6 * (t_us - WINDOW_US)) * 30 / math.pi
 
     def center(self, t_us: float) -> tuple[float, float]:
-        """Hub at a time."""
+        """Position of the hub at a time."""
         x, y = self._estimate.center
         return x + self.velocity[0] * 1e-6 * t_us, y + self.velocity[1] * 1e-6 * t_us
 
     def estimate(
         self, end_us: int, random: np.random.Generator | None = None, **changed: object
     ) -> RotorEstimate:
-        """What a detector says of the window that ends at a time, with errors where asked for."""
+        """A detector's estimate for the window that ends at a time, with errors if random."""
         e, t_us = self._estimate, end_us
         noise = random.normal(size=4) if random is not None else np.zeros(4)
         x, y = self.center(t_us)

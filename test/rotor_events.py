@@ -1,7 +1,7 @@
-"""Events of ideal rotors, drawn from their definition: ground truth for tests of the estimators.
+"""Events of ideal rotors with exact speed, phase and position, for tests of the estimators.
 
-Each event is an independent draw: a blade, an edge (leading edges give OFF, trailing ON: a dark
-blade), a radius spread evenly over the disc and a time. So speed, phase and place are exact.
+Each event is an independent draw: a blade, an edge (leading edges give OFF, trailing edges ON: a
+dark blade), a radius uniform over the disc's area, and a time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class IdealRotor:
         return self.phase_rad + 2 * math.pi * self.turns(t_us)
 
     def mean_rpm(self, start_us: float, end_us: float) -> float:
-        """Turns made between two times, a minute."""
+        """Mean speed between two times in turns per minute."""
         return 60e6 * (self.turns(end_us) - self.turns(start_us)) / (end_us - start_us)
 
     def draw(self, rng: np.random.Generator, duration_us: int) -> tuple[np.ndarray, ...]:
@@ -69,7 +69,7 @@ def events_of(
     size: SensorSize = SIZE,
     seed: int = 0,
 ) -> EventBatch:
-    """Events of some rotors and of noise spread evenly over the sensor, in order of time."""
+    """Events of rotors and of noise, uniform over the sensor, in order of time."""
     rng = np.random.default_rng(seed)
     parts = [rotor.draw(rng, duration_us) for rotor in rotors]
     count = rng.poisson(noise_hz * duration_us * 1e-6)

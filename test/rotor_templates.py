@@ -14,11 +14,11 @@ from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 
 RINGS = TrackerParameters().rings
 EDGE_STD_RAD = 0.05
-"""More than that of the events: as blurred as a first guess is."""
+"""Greater than that of the events: as blurred as the template of a first guess."""
 
 
 def template_of(rotor: IdealRotor) -> Template:
-    """What the rotor shows when it turns in the positive sense, with blade 0 at angle 0."""
+    """The rotor's template for rotation in the positive sense, with blade 0 at angle 0."""
     angle = np.arange(ANGLE_BINS) * BIN_RAD
     pitch = 2 * math.pi / rotor.blades
     counts = np.empty((RINGS, 2, ANGLE_BINS))

@@ -1,4 +1,4 @@
-"""Weights and inputs that are the same wherever they are made: whole numbers, mixed."""
+"""Reproducible weights and inputs, computed from integers by a hash."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def patterned(names: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Weights of the published names and shapes, float64 but for counters, of usual sizes."""
+    """Weights with the published names and shapes, float64 except counters, of usual magnitude."""
     return {
         name: _patterned(name, shape, number)
         for number, (name, shape) in enumerate(sorted(names.items()))
@@ -32,7 +32,7 @@ def _patterned(name: str, shape: tuple[int, ...], number: int) -> np.ndarray:
 
 
 def _mixed(n: int, number: int) -> np.ndarray:
-    """Numbers that look random, -1 to 1: the finaliser of xxHash over 0 to n - 1."""
+    """Pseudo-random numbers from -1 to 1: the finaliser of xxHash on 0 to n - 1."""
     mask = np.uint64(0xFFFFFFFF)
     mixed = (
         np.arange(n, dtype=np.uint64) * np.uint64(2654435761) + np.uint64(974711 * number)

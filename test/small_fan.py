@@ -1,4 +1,4 @@
-"""A simulated fan so small that it is made in a moment."""
+"""A simulated fan on a small sensor, for fast tests."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ DURATION_US = 600_000
 
 
 def small_fan(duration_us: int = DURATION_US) -> Preset:
-    """The scene, to be recorded."""
+    """The fan as a preset."""
     return Preset(SCENE, CAMERA, duration_us * 1e-6, "a small fan")
 
 
 def record_small_fan(path: Path, duration_us: int = DURATION_US) -> Path:
-    """Record it, with its truth beside it."""
+    """Record the fan, with its ground truth beside it."""
     record(small_fan(duration_us), path)
     return path

@@ -1,4 +1,4 @@
-"""Events of a disc that is spun and comes to rest, drawn from their definition: exact truth."""
+"""Events of a disc that is spun and slows down to a stop, with exact motion."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DISC = Ellipse((58.4, 47.3), (70.0, 70.0), 0.0)
 
 @dataclass(frozen=True)
 class SpunDisc:
-    """A disc with sectors: it starts at once at `rpm` and slows down evenly until it rests.
+    """A disc with sectors that starts at `rpm` and slows down uniformly to a stop.
 
-    Edges give as many events for each angle however fast they move: OFF where a sector begins, ON
-    where it ends. Events outside the sensor are not seen.
+    The number of events per angle does not depend on the speed: OFF at the leading edge of a
+    sector, ON at the trailing edge. Events outside the sensor are dropped.
     """
 
     rpm: float = 420.0
@@ -36,11 +36,11 @@ class SpunDisc:
         return self.rpm / 60e6 * self.length_us * (share - 0.5 * share**2)
 
     def mean_rpm(self, start_us: float, end_us: float) -> float:
-        """Turns made between two times, a minute."""
+        """Mean speed between two times in turns per minute."""
         return 60e6 * (self.turns(end_us) - self.turns(start_us)) / (end_us - start_us)
 
     def events(self, seed: int = 0, noise_hz: float = 10_000.0) -> EventBatch:
-        """Events of the disc and of noise, from 0 to 200 ms after it has come to rest."""
+        """Events of the disc and of noise, from time 0 to 200 ms after it has stopped."""
         rng = np.random.default_rng(seed)
         total = abs(self.turns(self.start_us + self.length_us))
         count = rng.poisson(self.events_per_turn * total)

@@ -1,4 +1,4 @@
-"""Messages of rotors, made field by field."""
+"""Messages of rotors, filled field by field."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNKNOWN = -1.0
 
 
 def state_message(estimate: RotorEstimate, header: Header) -> RotationState:
-    """Make the message of one estimate; the header's stamp is the ROS time of the window's end."""
+    """The message of one estimate; the header's stamp is the ROS time of the window's end."""
     message = RotationState(header=header)
     message.id = estimate.id
     message.window_end = estimate.t_us
@@ -42,7 +42,7 @@ def state_message(estimate: RotorEstimate, header: Header) -> RotationState:
 def state_array(
     estimates: list[RotorEstimate], header: Header, window_end: int, window_length: int, events: int
 ) -> RotationStateArray:
-    """Make the message of all rotors of one window; none gives an empty array."""
+    """The message of all rotors of one window."""
     states = [state_message(estimate, header) for estimate in estimates]
     message = RotationStateArray(header=header, states=states, event_count=events)
     message.window_end, message.window_length = window_end, window_length
@@ -50,7 +50,7 @@ def state_array(
 
 
 def _covariance(estimate: RotorEstimate) -> list[float]:
-    """Variances of angle, speed and centre; that of the velocity is not estimated."""
+    """Variances of angle, speed and centre; those of the velocity are unknown."""
     covariance = [0.0] * 36
     deviations = (
         estimate.angle_std_rad,

@@ -1,4 +1,4 @@
-"""A dashboard over a source that tests write to, and a client of few words."""
+"""A fake data source for the dashboard, a server and a simple HTTP client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT_S = 20.0
 
 
 def rotor(number: int = 1, rpm: float = 1200.0, **changed: Any) -> ShownRotor:
-    """A rotor of two blades on a disc of 40 by 30 pixels."""
+    """A rotor with two blades and semi-axes of 40 and 30 pixels."""
     disc = {"center": (100.0, 80.0), "axes": (40.0, 30.0), "tilt_rad": 0.0}
     seen = {"rpm": rpm, "rpm_std": 0.5, "angle_rad": 0.25, "turns": 7.5, "confidence": 0.9}
     first = replace(FAN, id=number, t_us=0, blade_count=2, **seen, **disc)
@@ -32,12 +32,12 @@ def rotor(number: int = 1, rpm: float = 1200.0, **changed: Any) -> ShownRotor:
 
 
 def sample(t_us: int, *rotors: ShownRotor, stamp_s: float | None = None) -> StateSample:
-    """A window of 10 ms that 1000 events came in."""
+    """A window of 10 ms with 1000 events."""
     return StateSample(t_us, 10_000, 1000, rotors, time.time() if stamp_s is None else stamp_s)
 
 
 class Desk:
-    """A source that does what it is told, and remembers it."""
+    """A data source that records the calls of its methods."""
 
     def __init__(self) -> None:
         self.view = LiveView()
@@ -96,7 +96,7 @@ def ask(
     body: Any = None,
     headers: dict[str, str] | None = None,
 ) -> tuple[int, Any, dict[str, str]]:
-    """Status, body (read from JSON where it is that) and headers of an answer."""
+    """Status, body (decoded if it is JSON) and headers of a response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
         sent = dict(headers or {})
@@ -116,8 +116,8 @@ def ask(
 
 
 def wait_until(condition: Any, timeout_s: float = TIMEOUT_S) -> None:
-    """Wait for something to come true; fails the test where it never does."""
+    """Wait until a condition holds; fails the test after the time-out."""
     end_s = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < end_s, "the condition did not come true in time"
+        assert time.monotonic() < end_s, "the condition was not met in time"
         time.sleep(0.02)

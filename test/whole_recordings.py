@@ -24,6 +24,6 @@ def simulated(scene: Scene, camera: SensorParameters, duration_us: int) -> Event
 
 
 def simulated_preset(name: str, duration_us: int) -> EventBatch:
-    """The events of a scene that has a name."""
+    """The events of a named scene."""
     chosen = preset(name)
     return simulated(chosen.scene, chosen.camera, duration_us)

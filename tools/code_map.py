@@ -1,9 +1,10 @@
-"""What the syntax trees of the sources say: modules, who imports whom, and public names.
+"""Analysis of the sources' syntax trees: modules, imports and public names.
 
 python tools/code_map.py            a line for each part: modules, lines, names
-python tools/code_map.py --names    and the names offered that no other module uses
+python tools/code_map.py --names    in addition, offered names that no other module uses
 
-"public" are functions, classes and methods without an underscore, "offered" what __all__ names.
+"Public" are functions, classes and methods without an underscore; "offered" are the names in
+__all__.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "evio_ros"
 FOLDERS = (PACKAGE, "bench", "launch", "scripts", "tools")
-"""Where the package's modules have users; a test is none."""
+"""Folders whose files count as users of the package's modules; tests do not."""
 LOADERS = ("find_spec", "import_module", "importorskip", "optional_library")
-"""Functions that import the module that their first argument names."""
+"""Functions that import the module named by their first argument."""
 
 
 @functools.cache
@@ -32,10 +33,10 @@ def tree(path: Path) -> ast.Module:
 
 
 def imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
-    """Module and name of all that is imported; the name is empty where the module itself is.
+    """Module and name of each import; the name is empty if the module itself is imported.
 
     Raises:
-        ValueError: at a relative import.
+        ValueError: if an import is relative.
     """
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -50,8 +51,8 @@ def imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
                 yield first.value, ""
 
 
-def at_the_top(path: Path) -> list[ast.AST]:
-    """What runs when a module is imported: no function's body, nothing for type checkers."""
+def import_time_nodes(path: Path) -> list[ast.AST]:
+    """Nodes that run when a module is imported: without function bodies and TYPE_CHECKING."""
     found: list[ast.AST] = []
     waiting: list[ast.AST] = [tree(path)]
     while waiting:
@@ -65,7 +66,7 @@ def at_the_top(path: Path) -> list[ast.AST]:
 
 
 def top_level_names(paths: Iterable[Path]) -> set[str]:
-    """Names of the packages that files import anywhere, `backports.zstd` by both its names."""
+    """Names of the packages that files import anywhere; `backports.zstd` with both its parts."""
     names = {module for path in paths for module, _ in imported(ast.walk(tree(path)))}
     return {".".join(name.split(".")[: 2 if name.startswith("backports") else 1]) for name in names}
 
@@ -77,7 +78,8 @@ class CodeMap:
     Attributes:
         root: the repository.
         modules: path of each module by its full name; a folder's __init__ has the folder's name.
-        users: path of every file that may use them, by a module's or, elsewhere, the path's name.
+        users: path of every file that may use them, by module name or, outside the package, by
+            path.
     """
 
     root: Path
@@ -99,7 +101,7 @@ class CodeMap:
         return cls(root, modules, users)
 
     def imports(self, path: Path, nodes: Iterable[ast.AST] | None = None) -> set[str]:
-        """Our own modules that a file imports: lazily, for type checkers, and by name too."""
+        """The package's modules that a file imports, including lazily, by name and for types."""
         nodes = list(ast.walk(tree(path)) if nodes is None else nodes)
         found = {self._module(module, name) for module, name in imported(nodes)}
         found |= set(self._named(path, nodes))
@@ -121,7 +123,7 @@ class CodeMap:
 
     @functools.cached_property
     def used_names(self) -> dict[str, set[str]]:
-        """Names of each module that another file uses; of entries of a registry, their class."""
+        """Names of each module used by other files; for entries of a registry, their class."""
         found: dict[str, set[str]] = defaultdict(set)
         for path in self.users.values():
             nodes = list(ast.walk(tree(path)))
@@ -141,8 +143,8 @@ class CodeMap:
                 found[module] |= member
         return found
 
-    def circles(self) -> list[list[str]]:
-        """Groups of modules that import one another, however far around."""
+    def cycles(self) -> list[list[str]]:
+        """Groups of modules with circular imports, direct or indirect."""
         reached = {name: self._reached(name) for name in self.graph}
         groups = {
             tuple(sorted(other for other in reached[name] if name in reached[other]))
@@ -165,12 +167,12 @@ class CodeMap:
         return seen
 
     def _module(self, module: str, name: str) -> str:
-        """The module of ours that an import leads to; empty for another's."""
+        """The package's module that an import refers to; empty for another package."""
         whole = f"{module}.{name}"
         return whole if whole in self.modules else module if module in self.modules else ""
 
     def _named(self, path: Path, nodes: list[ast.AST]) -> dict[str, set[str]]:
-        """Modules that a registry's strings name, with the class where that is named too.
+        """Modules named by a registry's strings, with the class if it is named too.
 
         A registry calls import_module(f"folder.{name}"), and its strings are "name" or
         "name:Class"; a package's __init__ calls import_module(f"{__name__}.{name}").
@@ -190,7 +192,7 @@ class CodeMap:
 
 
 def offered(path: Path) -> set[str] | None:
-    """The names in a module's `__all__`; None where it has none."""
+    """The names in a module's `__all__`; None if it has none."""
     for statement in tree(path).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
             return set(ast.literal_eval(statement.value))
@@ -198,7 +200,7 @@ def offered(path: Path) -> set[str] | None:
 
 
 def part_of(module: str) -> str:
-    """The part of the package that a module belongs to: its folder or, at the top, itself."""
+    """The part of the package to which a module belongs: its folder or, at the top, itself."""
     return module.split(".")[1] if "." in module else "__init__"
 
 
@@ -222,22 +224,22 @@ def _called(call: ast.Call) -> str:
 
 
 def _prefix(call: ast.Call, own: str) -> str:
-    """What stands before the name of a module that a file imports by name."""
+    """The prefix that a file adds to the names of modules that it imports by name."""
     text = ast.unparse(call.args[0]).replace("{__name__}", own)
     return text[2:].partition("{")[0] if text.startswith(("f'", 'f"')) else ""
 
 
 def main() -> None:
-    """Print the count of every part."""
+    """Print the counts of every part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--names", action="store_true", help="names that nobody uses, too")
+    parser.add_argument("--names", action="store_true", help="list unused names too")
     options = parser.parse_args()
     code = CodeMap.of()
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     unused: list[str] = []
     for module, names in code.offered().items():
         lines = len(code.modules[module].read_text(encoding="utf-8").splitlines())
-        # What the package itself offers is for its users.
+        # The names offered by the package itself are for its users.
         idle = set() if module == PACKAGE else names - code.used_names[module]
         unused += [f"{module}.{name}" for name in sorted(idle)]
         public = len(_public(tree(code.modules[module])))

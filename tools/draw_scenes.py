@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/accuracy.md: what each scene shows and what is measured in it."""
+"""Draw the pictures of docs/accuracy.md: events of each scene and the measured speeds."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from evio_ros.windowing import windows
 PARAMETERS = RotationDetectorParameters(window_us=100_000, step_us=50_000)
 PICTURE_US = 50_000
 COLORS = 48
-"""Colours of a picture: few keep the files small."""
+"""Number of colours of a picture: few keep the files small."""
 
 
 def main() -> None:
-    """Draw the scenes named, or all."""
+    """Draw the given scenes, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the pictures go, e.g. docs/pictures")
+    parser.add_argument("folder", type=Path, help="output folder, e.g. docs/pictures")
     parser.add_argument("scenes", nargs="*", metavar="SCENE", help="default: all")
     chosen = parser.parse_args()
     folder: Path = chosen.folder
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def draw(scene: str) -> Figure:
-    """Events with the rotors, angle over time of the first one, and speeds over time."""
+    """Events with the rotors, angle over time for the first rotor, and speeds over time."""
     path = cached_recording(scene)
     truth = Truth.read(truth_path(path))
     with open_source(str(path)) as source:
@@ -104,7 +104,7 @@ def _draw_events(
 
 
 def _draw_angles(axes: Axes, events: EventBatch, rotor: RotorTruth, duration_us: int) -> None:
-    """ON and OFF events of the first rotor's disc over time and angle."""
+    """ON and OFF events on the first rotor's disc over time and angle."""
     start_us = min(300_000, duration_us // 2)
     frequency_hz = max(abs(float(rotor.speed.frequency_hz(start_us))), 0.5)
     span_us = min(2.5e6 / frequency_hz, duration_us - start_us)
@@ -136,7 +136,7 @@ def _draw_rate(axes: Axes, events: EventBatch) -> None:
 
 
 def _draw_speeds(axes: Axes, truth: Truth, results: list[tuple[int, list[RotorEstimate]]]) -> None:
-    """Speeds in rpm; of several rotors in percent of each one's mean."""
+    """Speeds in rpm, or for several rotors in percent of each one's mean."""
     several = len(truth.rotors) > 1
     scales = {rotor.id: _scale(rotor, truth.duration_us, several) for rotor in truth.rotors}
     times = np.linspace(0, truth.duration_us, 400)
@@ -167,7 +167,7 @@ def _draw_speeds(axes: Axes, truth: Truth, results: list[tuple[int, list[RotorEs
     note = f"; {false} false" if false else ""
     axes.set_title(f"{unit}: truth grey, 100 ms windows in colour{note}", fontsize="small")
     if not truth.rotors:
-        text = "no rotor there, none seen" if not false else f"{false} false estimates"
+        text = "no rotor, none detected" if not false else f"{false} false estimates"
         axes.set_title("")
         axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
 

@@ -1,4 +1,4 @@
-"""Write the table of docs/formats.md that says what each reader keeps and loses.
+"""Write the table of docs/formats.md that lists what each reader keeps and leaves out.
 
 python tools/generate_format_table.py
 """
@@ -16,7 +16,7 @@ BEGIN, END = "<!-- generated: tools/generate_format_table.py -->\n", "<!-- end o
 
 
 def table() -> str:
-    """The table, made of what the readers' classes declare."""
+    """The table, from the declarations of the readers' classes."""
     lines = [
         "| format | keeps | leaves out | options behind the path |",
         "|---|---|---|---|",
@@ -28,13 +28,13 @@ def table() -> str:
 
 
 def with_table(text: str) -> str:
-    """The document with the table as it is now."""
+    """The document with the current table."""
     pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
     return re.sub(pattern, lambda _: BEGIN + table() + END, text, flags=re.DOTALL)
 
 
 def main() -> int:
-    """Write the document anew."""
+    """Update the document."""
     DOCUMENT.write_text(with_table(DOCUMENT.read_text()))
     return 0
 

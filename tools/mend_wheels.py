@@ -1,4 +1,4 @@
-"""Mend what the ROS 2 wheels' CMake files say of the machine on which the wheels were built."""
+"""Correct paths of the build machine in the CMake files of the ROS 2 wheels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NUMPY_INCLUDE = re.compile(r'[^;"]*/numpy/_?core/include(?=[;"])')
 def mend_include_directories(prefix: Path, python: Path) -> None:
     """Rewrite the include directories of Python and numpy in the exported CMake targets.
 
-    The wheels carry absolute paths that exist on no other machine, and CMake refuses targets whose
-    include directories are missing. Running it again follows a changed interpreter or numpy.
+    The wheels contain absolute paths of the build machine, and CMake refuses targets whose include
+    directories are missing. Run it again after a change of the interpreter or of numpy.
 
     Args:
         prefix: the venv.

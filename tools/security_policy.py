@@ -1,7 +1,8 @@
-"""The text of config/security/policy.xml: what each node may send, take, offer and ask for.
+"""The text of config/security/policy.xml: each node's permissions for topics and services.
 
-Topics and services are read from the reference that `node_reference` writes of the running nodes.
-The format is that of ROS 2 access control policies, version 0.2.0, as `ros2 security` reads it.
+Topics and services are read from the reference that `node_reference` generates from the running
+nodes. The format is that of ROS 2 access control policies, version 0.2.0, as read by `ros2
+security`.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ _EVERY_SERVICE = (
     "~/set_parameters_atomically",
 )
 _CONTROLS = "dashboard"
-"""The node that asks for the services of the others."""
+"""The node that calls services of the others."""
 _VIEWED = re.compile(r"rotation_state|rotor_markers|representation/|camera_info|image_motion")
-"""Topics that a viewer may take: results and pictures, not the events."""
+"""Topics to which a viewer may subscribe: results and pictures, but not events."""
 
 
 @dataclass
 class _Rights:
-    """What a node does with topics and services."""
+    """Permissions of a node: topics published and subscribed, services offered and called."""
 
     sent: set[str] = field(default_factory=lambda: set(_EVERY_TOPIC_OUT))
     taken: set[str] = field(default_factory=lambda: set(_EVERY_TOPIC_IN))
@@ -88,7 +89,7 @@ def _nodes(reference: str) -> Iterator[tuple[str, _Rights]]:
 
 
 def _viewer(nodes: Mapping[str, _Rights]) -> _Rights:
-    """Whoever looks on: takes results, and sends nothing but what every ROS node sends."""
+    """Permissions of a viewer: subscribes to results, publishes only what every node publishes."""
     rights = _Rights(offered=set())
     rights.sent = {"/parameter_events", "/rosout"}
     rights.taken |= {"/diagnostics", "/rosout", "/tf", "/tf_static"}

@@ -1,8 +1,8 @@
-"""Make `.venv` at the repository's root: ROS 2, the project's dependencies and the built package.
+"""Create `.venv` at the repository's root: ROS 2, the project's dependencies and the built package.
 
-Where a ROS 2 environment is sourced, it is used and the venv only adds what it lacks. Where none
-is, ROS 2 Jazzy is installed from wheels. The package is built by colcon into the venv itself,
-the one prefix of everything. Each step is skipped while nothing that it depends on has changed.
+If a ROS 2 environment is sourced, it is used, and the venv only adds what is missing. Otherwise ROS
+2 Jazzy is installed from wheels. Colcon builds the package into the venv, which is the only install
+prefix. Each step is skipped unless something it depends on has changed.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ EXIT_ERROR = 2
 
 
 class SetupError(Exception):
-    """Something is missing or failed; the text is one line for the user."""
+    """Something is missing or has failed; the text is one line for the user."""
 
 
 def main() -> int:
-    """Bring the environment up to date; 0 for success, 2 where something is missing or fails."""
+    """Update the environment; returns 0 for success, 2 if something is missing or fails."""
     try:
         check_tools()
         uses_wheels = not ros_is_sourced()
@@ -50,13 +50,13 @@ def main() -> int:
         print(f"setup: {error}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
-        print("setup: interrupted; the next run takes up where this one stopped", file=sys.stderr)
+        print("setup: interrupted; the next run continues where this one stopped", file=sys.stderr)
         return 130
     return 0
 
 
 def check_tools() -> None:
-    """Say in one line what must be installed first."""
+    """Raise SetupError with one line that names the tools to install first."""
     wanted = {
         "a C++ compiler": ("c++", "g++", "clang++"),
         "cmake": ("cmake",),
@@ -64,7 +64,7 @@ def check_tools() -> None:
     }
     missing = [name for name, commands in wanted.items() if not any(map(shutil.which, commands))]
     try:
-        import ensurepip  # noqa: F401 - Debian ships it apart, in python3-venv
+        import ensurepip  # noqa: F401 - in a separate package on Debian, python3-venv
         import venv  # noqa: F401
     except ImportError:
         missing.append("python3-venv")
@@ -91,7 +91,7 @@ def base_python() -> str:
 
 
 def wheel_python() -> str:
-    """An interpreter for which the wheels exist."""
+    """An interpreter of a version for which there are wheels."""
     if sys.version_info[:2] in WHEEL_VERSIONS:
         return base_python()
     for major, minor in reversed(WHEEL_VERSIONS):
@@ -106,19 +106,19 @@ def wheel_python() -> str:
 
 
 def make_venv(uses_wheels: bool) -> None:
-    """Make the venv afresh if there is none for this interpreter and kind of ROS."""
+    """Create the venv, unless there is one for this interpreter and kind of ROS installation."""
     python = wheel_python() if uses_wheels else base_python()
     kind = f"{os.path.realpath(python)} wheels={uses_wheels}"
     if PYTHON.exists() and is_done("venv", kind):
         return
     options = [] if uses_wheels else ["--system-site-packages"]
-    run(f"make {VENV.name}", [python, "-m", "venv", "--clear", *options, str(VENV)])
+    run(f"create {VENV.name}", [python, "-m", "venv", "--clear", *options, str(VENV)])
     STAMPS.mkdir(parents=True, exist_ok=True)
     mark_done("venv", kind)
 
 
 def install_dependencies(uses_wheels: bool) -> None:
-    """Install ROS 2 (where wheels are used), colcon and what setup.cfg names, tests included."""
+    """Install ROS 2 (if wheels are used), colcon and the dependencies in setup.cfg with extras."""
     digest = digest_of([WHEELS, ROOT / "setup.cfg", ROOT / "pyproject.toml"])
     if is_done("dependencies", digest):
         return
@@ -129,14 +129,14 @@ def install_dependencies(uses_wheels: bool) -> None:
 
 
 def build(uses_wheels: bool) -> None:
-    """Build the package, and the interface packages that the machine lacks, into the venv."""
+    """Build the package, and missing interface packages, into the venv."""
     environment = build_environment(uses_wheels)
     missing = missing_interfaces(environment)
     names = sorted(str(path.relative_to(ROOT)) for path in installed_files())
     digest = digest_of(built_files(missing), [*names, *map(str, missing)])
     if is_done("build", digest):
         return
-    # Links to modules that are gone must not stay behind.
+    # Links to deleted modules must be removed.
     for stale in VENV.glob("lib/python3.*/site-packages/evio_ros"):
         shutil.rmtree(stale)
     colcon = shutil.which("colcon", path=environment["PATH"])
@@ -145,16 +145,16 @@ def build(uses_wheels: bool) -> None:
     command = [colcon, "--log-base", "log", "build", "--merge-install", "--symlink-install"]
     command += ["--install-base", str(VENV), "--paths", ".", *map(str, missing)]
     command += ["--cmake-args", f"-DPython3_EXECUTABLE={PYTHON}", "-DBUILD_TESTING=OFF"]
-    command.append("-DEVIO_COMPILE_KERNELS=OFF")  # a step of its own, which shows how far it is
+    command.append("-DEVIO_COMPILE_KERNELS=OFF")  # a separate step, which shows its progress
     run("build the messages and the package", command, environment)
     mark_done("build", digest)
 
 
 def share_caches() -> None:
-    """Have the installed modules, which are links, share the caches of the checkout's.
+    """Make the installed modules, which are links, share the numba caches of the checkout.
 
-    Otherwise all kernels would be compiled twice: `python -m` takes the modules of the working
-    folder, installed commands those of the venv.
+    Otherwise all kernels would be compiled twice: `python -m` uses the modules in the working
+    folder, installed commands those in the venv.
     """
     for installed in VENV.glob("lib/python3.*/site-packages/evio_ros"):
         folders = [installed, *(path for path in installed.rglob("*") if path.is_dir())]
@@ -171,7 +171,7 @@ def share_caches() -> None:
 
 
 def compile_kernels() -> None:
-    """Compile what the package computes with, so that nothing waits for it later."""
+    """Compile the kernels ahead of their first use."""
     modules = sorted((ROOT / "evio_ros").rglob("*.py"))
     digest = digest_of(modules)
     if is_done("kernels", digest):
@@ -184,7 +184,7 @@ def compile_kernels() -> None:
 
 
 def build_environment(uses_wheels: bool) -> dict[str, str]:
-    """The environment in which colcon finds the venv and, where sourced, ROS."""
+    """The environment in which colcon finds the venv and, if sourced, ROS."""
     environment = dict(os.environ)
     variables = ["PATH"]
     if uses_wheels:
@@ -197,7 +197,7 @@ def build_environment(uses_wheels: bool) -> dict[str, str]:
 
 
 def missing_interfaces(environment: dict[str, str]) -> list[Path]:
-    """Our own interface packages, of those that no prefix but the venv holds."""
+    """Interface packages in this repository that no prefix other than the venv provides."""
     prefixes = environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     others = [Path(prefix) for prefix in prefixes if prefix and Path(prefix) != VENV]
     packages = sorted(path.parent for path in INTERFACES.glob("*/package.xml"))
@@ -209,14 +209,14 @@ def missing_interfaces(environment: dict[str, str]) -> list[Path]:
 
 
 def installed_files() -> list[Path]:
-    """Files that the build links into the venv: their names matter, their contents do not."""
+    """Files that the build links into the venv: only their names matter, not their contents."""
     folders = ("evio_ros", "scripts", "launch", "config")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     return [path for path in files if "__pycache__" not in path.parts]
 
 
 def built_files(interfaces: Iterable[Path]) -> list[Path]:
-    """Files whose contents decide what is built."""
+    """Files whose contents affect the build."""
     files = [ROOT / "CMakeLists.txt", ROOT / "package.xml"]
     for folder in (ROOT / "msg", ROOT / "srv", *interfaces):
         files += sorted(path for path in folder.rglob("*") if path.is_file())
@@ -224,7 +224,7 @@ def built_files(interfaces: Iterable[Path]) -> list[Path]:
 
 
 def digest_of(files: Iterable[Path], words: Iterable[str] = ()) -> str:
-    """A digest that changes when a file or word does."""
+    """A digest of files and words."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes() + b"\0")
@@ -234,18 +234,18 @@ def digest_of(files: Iterable[Path], words: Iterable[str] = ()) -> str:
 
 
 def is_done(step: str, digest: str) -> bool:
-    """Whether a step was finished for this digest."""
+    """Whether a step has been completed for this digest."""
     stamp = STAMPS / step
     return stamp.exists() and stamp.read_text() == digest
 
 
 def mark_done(step: str, digest: str) -> None:
-    """Remember that a step is finished."""
+    """Record that a step has been completed."""
     (STAMPS / step).write_text(digest)
 
 
 def run(what: str, command: list[str], environment: dict[str, str] | None = None) -> None:
-    """Run a command, saying what it does and how long it took; show its output if it fails."""
+    """Run a command and print its purpose and duration; show its output if it fails."""
     started = time.monotonic()
     print(f"setup: {what} ...", end="", flush=True)
     done = subprocess.run(

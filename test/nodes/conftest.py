@@ -7,7 +7,7 @@ import pytest
 from node_recording import DURATION_US, ROTOR
 from rotor_events import DISC, SIZE, events_of
 
-# Before rclpy is imported: nodes of other tests and users on this network must not be heard.
+# Before rclpy is imported: separates these tests from other nodes on the network.
 os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
@@ -41,7 +41,7 @@ def recording(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def noise_recording(tmp_path_factory) -> Path:
-    """Nothing but noise."""
+    """Noise events only."""
     path = tmp_path_factory.mktemp("recording") / "noise.dat"
     with DatWriter(path, SIZE) as writer:
         writer.append(events_of([], DURATION_US, noise_hz=2e5))

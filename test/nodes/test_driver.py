@@ -422,5 +422,5 @@ def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
     end_s = time.monotonic() + TIMEOUT_S
     while not condition():
-        assert time.monotonic() < end_s, "the condition did not come true in time"
+        assert time.monotonic() < end_s, "the condition was not met in time"
         time.sleep(0.02)

@@ -15,7 +15,7 @@ def fan_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def unprivileged() -> Callable[[], AbstractContextManager[None]]:
-    """Gives up root's right to read and write everything, where root runs the tests."""
+    """A context in which the tests do not have root's permissions, if run by root."""
 
     @contextmanager
     def somebody_else() -> Iterator[None]:

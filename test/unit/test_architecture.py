@@ -11,7 +11,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from code_map import ROOT, CodeMap, at_the_top, part_of, top_level_names, tree
+from code_map import ROOT, CodeMap, import_time_nodes, part_of, top_level_names, tree
 
 CODE = CodeMap.of()
 
@@ -240,13 +240,13 @@ def test_the_command_line_needs_ros_only_where_it_is_asked_for():
         short(name)
         for name, path in CODE.modules.items()
         if part_of(name) == "cli"
-        and any(part_of(other) == "ros" for other in CODE.imports(path, at_the_top(path)))
+        and any(part_of(other) == "ros" for other in CODE.imports(path, import_time_nodes(path)))
     ]
     assert wrong == []
 
 
 def test_no_modules_import_one_another():
-    assert [[short(name) for name in circle] for circle in CODE.circles()] == []
+    assert [[short(name) for name in circle] for circle in CODE.cycles()] == []
 
 
 def test_no_module_imports_many_others_without_a_reason():
@@ -272,7 +272,7 @@ def test_no_module_is_a_fragment_of_another():
         if room_of(user) != room_of(name) or is_registry(user) or offers_kernels_alone(name):
             continue
         path = CODE.users[user]
-        if name in CODE.imports(path, at_the_top(path)):
+        if name in CODE.imports(path, import_time_nodes(path)):
             fragments.add(short(name))
     assert fragments == set(ONE_IMPORTER)
 

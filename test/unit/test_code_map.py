@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from code_map import CodeMap, at_the_top, imported, top_level_names
+from code_map import CodeMap, import_time_nodes, imported, top_level_names
 
 FILES = {
     "evio_ros/__init__.py": """
@@ -63,7 +63,7 @@ def code(tmp_path) -> CodeMap:
 def test_lazy_imports_and_those_for_types_count(code):
     assert code.graph["evio_ros.first"] == {"evio_ros.stage.last"}
     assert code.graph["evio_ros.stage.last"] == {"evio_ros.first"}
-    assert code.circles() == [["evio_ros.first", "evio_ros.stage.last"]]
+    assert code.cycles() == [["evio_ros.first", "evio_ros.stage.last"]]
 
 
 def test_what_is_imported_by_name_counts(code):
@@ -85,9 +85,9 @@ def test_names_are_used_where_they_are_imported_or_reached(code):
 def test_what_runs_at_import_is_told_apart(code):
     for name in ("first", "stage.last"):
         path = code.modules[f"evio_ros.{name}"]
-        assert code.imports(path, at_the_top(path)) == set()
+        assert code.imports(path, import_time_nodes(path)) == set()
     tool = code.users["scripts/tool"]
-    assert code.imports(tool, at_the_top(tool)) == {"evio_ros.stage.registry"}
+    assert code.imports(tool, import_time_nodes(tool)) == {"evio_ros.stage.registry"}
 
 
 def test_foreign_packages_are_known_by_their_first_name(code):

@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def evio(monkeypatch, capsys) -> Callable[..., Outcome]:
-    """Runs `evio` in this process, where what it imports is already loaded."""
+    """Runs `evio` in this process, in which its imports are already loaded."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments: object) -> Outcome:
@@ -35,13 +35,13 @@ def evio(monkeypatch, capsys) -> Callable[..., Outcome]:
 
 @pytest.fixture
 def start_evio() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts the real `evio` as a process of its own."""
+    """Starts `evio` as a separate process."""
     started = []
 
     def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         command = [sys.executable, str(EXECUTABLE), *map(str, arguments)]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        # What is started in the background ignores Ctrl-C, and so does all that it starts.
+        # Processes started in the background ignore SIGINT, and so do their children.
         heard = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(command, text=True, **{**streams, **options})
         signal.signal(signal.SIGINT, heard)
@@ -56,7 +56,7 @@ def start_evio() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 @pytest.fixture
 def evio_process(start_evio) -> Callable[..., Outcome]:
-    """Runs the real `evio` to its end."""
+    """Runs `evio` as a separate process to its end."""
 
     def run(*arguments: object, **options: Any) -> Outcome:
         process = start_evio(*arguments, **options)
