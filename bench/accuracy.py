@@ -1,12 +1,12 @@
-"""How accurate and how fast rotation is measured: every scene x window x method, against truth.
+"""Accuracy and speed of the measurement for every scene, window and method, against ground truth.
 
 python bench/accuracy.py                                 all scenes, windows and methods
-python bench/accuracy.py --method detector --jobs 2      without limits and classical methods
+python bench/accuracy.py --method detector --jobs 2      without oracle and classical methods
 python bench/accuracy.py --scene fan_ramp --window-ms 100
 python bench/accuracy.py --json now.json --compare before.json
 python bench/accuracy.py --recording my.dat --truth my.truth.json
-python bench/accuracy.py --seeds 4 --first-seed 11       are standard deviations honest? pooled
-python bench/accuracy.py --scaling                       cost over events, rotors, resolution
+python bench/accuracy.py --seeds 4 --first-seed 11       coverage of standard deviations, pooled
+python bench/accuracy.py --scaling                       cost by events, rotors and resolution
 python bench/accuracy.py --from now.json --markdown      tables of an earlier run
 """
 
@@ -48,7 +48,7 @@ def main() -> int:
         console.print(scaling_table(measure_scaling()))
         return 0
     if options.seeds:
-        return _judge_honesty(options, console)
+        return _report_honesty(options, console)
     rows = _read(options.rows) if options.rows else _run(run, _jobs(options), options.jobs)
     if options.json:
         write_rows(options.json, rows)
@@ -66,8 +66,8 @@ def main() -> int:
     return 0
 
 
-def _judge_honesty(options: argparse.Namespace, console: Console) -> int:
-    """Pool every scene over several seeds and speeds; simulates what is not in the cache."""
+def _report_honesty(options: argparse.Namespace, console: Console) -> int:
+    """Pool every scene over several seeds and speeds; simulates recordings not in the cache."""
     if options.rows:
         rows = _read(options.rows)
     else:
@@ -84,12 +84,12 @@ def _judge_honesty(options: argparse.Namespace, console: Console) -> int:
 
 
 def _read(paths: list[Path]) -> list[Row]:
-    """The figures of earlier runs, together."""
+    """The figures of earlier runs."""
     return [row for path in paths for row in read_rows(path)]
 
 
 def _run(task: Callable[[J], list[R]], jobs: list[J], processes: int) -> list[R]:
-    """Results of all jobs in their order; a dot for each on the error stream."""
+    """Results of all jobs in order; prints a dot for each on the error stream."""
     collected = []
     with ExitStack() as stack:
         results = map(task, jobs)
@@ -109,18 +109,18 @@ def _options() -> argparse.Namespace:
     add("--scene", action="append", help="a scene of `evio simulate --list`; may be repeated")
     add("--window-ms", action="append", type=float, help="length of a window; may be repeated")
     add("--method", action="append", choices=sorted(METHODS), help="default: all")
-    add("--duration", type=float, help="seconds to simulate; default: as the scene has it")
+    add("--duration", type=float, help="seconds to simulate; default: the scene's own")
     add("--jobs", type=int, default=1, help="processes")
     add("--json", type=Path, metavar="FILE", help="write the figures")
-    add("--baseline", type=Path, metavar="FILE", help="write what a later run is held to")
+    add("--baseline", type=Path, metavar="FILE", help="write a baseline for the regression test")
     add("--compare", type=Path, metavar="FILE", help="figures of an earlier --json to compare with")
     add("--quick", action="store_true", help="the few short scenes of the regression test")
     add("--markdown", action="store_true", help="tables for the documentation")
     add("--from", dest="rows", action="append", type=Path, metavar="FILE", help="figures to show")
-    add("--seeds", type=int, metavar="N", help="judge standard deviations over N seeds and speeds")
+    add("--seeds", type=int, metavar="N", help="coverage of standard deviations over N seeds")
     add("--first-seed", type=int, default=1, help="the first of them")
-    add("--scaling", action="store_true", help="cost over events, rotors and resolution")
-    add("--recording", type=Path, help="one's own recording instead of scenes")
+    add("--scaling", action="store_true", help="cost by events, rotors and resolution")
+    add("--recording", type=Path, help="your own recording instead of scenes")
     add("--truth", type=Path, help="its truth; default: NAME.truth.json beside it")
     return parser.parse_args()
 

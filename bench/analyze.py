@@ -1,7 +1,7 @@
-"""How much faster than real time `evio analyze` measures, and what part of it is reading the file.
+"""Speed of `evio analyze` relative to real time, and the share of it spent on reading the file.
 
-Processor time of one core; the recording's own length and a plain pass over its events are the
-yardsticks of the same run.
+Processor time of one core, compared with the recording's duration and with reading its events only,
+in the same run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REPEATS = 3
 
 
 def read_all(path: str) -> int:
-    """Read every event; returns their number."""
+    """Read all events; returns their number."""
     with open_recording(path) as source:
         return sum(map(len, source.batches()))
 
@@ -36,7 +36,7 @@ def measure_all(path: str) -> int:
 
 
 def processor_s(work: Callable[[str], int], path: str) -> float:
-    """Least processor time of some runs, after one that compiles."""
+    """Least processor time in s of several runs, after one that compiles."""
     work(path)
     times = []
     for _ in range(REPEATS):

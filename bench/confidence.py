@@ -1,13 +1,13 @@
-"""How far fusion's confidence can be trusted: the forest, the detector's own and a fixed rule.
+"""Calibration of fusion's confidence: the forest, the detector's own and a fixed rule.
 
 python bench/confidence.py ESTIMATES...             from labelled estimates, with the picture
 python bench/confidence.py --measure-takes OUT      the real takes, re-timed, as labelled estimates
 python bench/confidence.py --measure-scenes OUT     the scenes of `evio simulate`, the same
 
-`evio train-confidence --keep FILE` makes labelled estimates of scenes drawn at random. Forests are
-judged on groups, scenes or takes, that they were neither trained nor calibrated on. The fixed rule
-is 0.7 of the detector's confidence and 0.3 of the RVT detector's score; as no weights are at hand,
-its score is taken as 1 where there is a rotor and else 0, the best that it can be.
+`evio train-confidence --keep FILE` writes labelled estimates of random scenes. Forests are
+evaluated on groups (scenes or takes) on which they were neither trained nor calibrated. The fixed
+rule is 0.7 times the detector's confidence plus 0.3 times the RVT detector's score, which is set to
+its ideal value, 1 for a true rotor and 0 otherwise.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def kinds_of(examples: Examples) -> dict[str, NDArray[np.bool_]]:
-    """Which examples are of what kind."""
+    """Mask of the examples of each kind."""
     is_drawn = np.char.startswith(examples.groups, "training_")
     is_take = np.char.startswith(examples.groups, "take_")
     return {
@@ -93,7 +93,7 @@ def kinds_of(examples: Examples) -> dict[str, NDArray[np.bool_]]:
 
 
 def table_of(examples: Examples, confidences: Probabilities) -> Table:
-    """A row for each kind and way to tell."""
+    """A row for each kind of examples and each rule."""
     table = Table("", "", "estimates", "right", "calibration error", "AUC", "Brier", title="")
     for kind, places in kinds_of(examples).items():
         right = examples.right[places]
@@ -136,7 +136,7 @@ def draw(examples: Examples, confidences: Probabilities, path: Path) -> None:
 
 
 def takes() -> Iterator[LabelledEstimates]:
-    """The real takes at speeds drawn at random, as they are and degraded."""
+    """The real takes re-timed to random speeds, as recorded and degraded."""
     random = np.random.default_rng(5)
     retime = retime_of(FOLDER / "retime.py")
     paths = [path for path in sorted(FOLDER.glob("*.aedat4")) if "_crop" not in path.stem]
@@ -158,7 +158,7 @@ def takes() -> Iterator[LabelledEstimates]:
 
 
 def scenes() -> Iterator[LabelledEstimates]:
-    """The scenes of `evio simulate` before a modern camera."""
+    """The scenes of `evio simulate` seen by a modern camera."""
     for name in PRESETS:
         path = cached_recording(name)
         with open_recording(str(path)) as source:

@@ -1,12 +1,12 @@
-"""What boxes of rotors and drones do for the rotation detector: rotors found with cues and without.
+"""Benefit of cues (boxes of rotors and drones) for the rotation detector.
 
-    python bench/cues.py                      # cues by truth, jittered: the most that cues can do
-    python bench/cues.py --model rotor        # cues by a network
+    python bench/cues.py                      # true boxes with jitter: the limit for cues
+    python bench/cues.py --model rotor        # boxes of a network
 
-The scenes are random ones with a drone, near or far, in bright and dim light, before clutter, on
-sensors that differ: those that no training uses. A rotor is found where in any window its speed is
-right to 1 %, its hub to half a radius, and its confidence above 0.5; a scene, where any of its
-rotors is. False rotors are estimates of such confidence that are at no rotor, or of a wrong speed.
+The random scenes have a drone, near or far, in bright or dim light, in front of clutter, and are
+not used for training. A rotor is found if in any window its speed is correct to 1 %, its hub to
+half a radius, and its confidence is above 0.5. False rotors are other estimates with such a
+confidence.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from evio_ros.training.random_scene import LabelledScene, random_scene
 from evio_ros.windowing import windows
 
 SEED = 4_000_000
-"""Far from the seeds of trainings and of `evio evaluate`."""
+"""First seed, outside the ranges of training and of `evio evaluate`."""
 SIZE = SensorSize(320, 240)
 WINDOW_US = 50_000
 HOLD_US = 300_000
 CONFIDENT = 0.5
 RIGHT = 0.01
 JITTER = 0.1
-"""Standard deviation of the corners of a box that truth gives, as a share of its side."""
+"""Standard deviation of the corners of a true box, relative to its side."""
 
 Cues = Callable[[EventWindow], list[tuple[float, float, float, float]]]
 
 
 def main() -> None:
-    """Print what is found of each scene, then the shares."""
+    """Print the rotors found in each scene, then the shares."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scenes", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--model", help="a network that gives the cues; none takes truth")
+    parser.add_argument("--model", help="network for the cues; default: ground truth")
     arguments = parser.parse_args()
     print(f"{'scene':>6} {'rotors':>7} {'without':>8} {'with':>5} {'false':>6} {'false with':>11}")
     rows = []
@@ -86,7 +86,7 @@ def simulated(scene: LabelledScene, seconds: float) -> EventBatch:
 
 
 def true_cues(scene: LabelledScene, number: int) -> Cues:
-    """What a good network would say."""
+    """Cues of an ideal network: true boxes with jitter."""
     random = np.random.default_rng(number)
 
     def cues(window: EventWindow) -> list[tuple[float, float, float, float]]:
@@ -99,7 +99,7 @@ def true_cues(scene: LabelledScene, number: int) -> Cues:
 
 
 def network_cues(model: str) -> Cues:
-    """What a network says."""
+    """Cues of a network."""
     from evio_ros.detection.network import NetworkParameters, open_network
     from evio_ros.object_detection import ObjectDetector
 
@@ -113,7 +113,7 @@ def network_cues(model: str) -> Cues:
 
 
 def found(events: EventBatch, rotors: Sequence[RotorTruth], cues: Cues | None) -> tuple[int, int]:
-    """Rotors that are found, and windows with a false one."""
+    """Number of rotors found, and of windows with a false one."""
     detector = RotationDetector(events.size)
     step_us = detector.parameters.step_us
     seen: set[int] = set()
@@ -121,7 +121,7 @@ def found(events: EventBatch, rotors: Sequence[RotorTruth], cues: Cues | None) -
     cue_windows = windows([events], events.size, WINDOW_US, 0, covered_only=True)
     looked_until_us = 0
     for step in windows([events], events.size, step_us, 0, covered_only=True):
-        # Those of a window are there when the next one ends, as a network takes its time.
+        # Cues of a window are available at the end of the next one, as inference takes time.
         while cues is not None and looked_until_us + 2 * WINDOW_US <= step.start_us:
             boxes = cues(next(cue_windows))
             looked_until_us += WINDOW_US
@@ -135,7 +135,7 @@ def found(events: EventBatch, rotors: Sequence[RotorTruth], cues: Cues | None) -
 
 
 def matching(estimate: RotorEstimate, rotors: Sequence[RotorTruth]) -> int | None:
-    """Number of the rotor that an estimate is right about."""
+    """Index of the rotor for which an estimate is correct; None if there is none."""
     start_us = estimate.t_us - estimate.window_us
     for index, rotor in enumerate(rotors):
         disc = rotor.ellipse(estimate.t_us)

@@ -1,13 +1,13 @@
-"""What the dashboard costs a graph, and how fast it answers.
+"""Cost and latency of the dashboard.
 
-Events at 10 Mev/s and 50 windows a second of four rotors are published to a stand-in for a
-detector, which counts lost messages, and to the dashboard:
+Events at 10 Mev/s and 50 windows per second of four rotors are published to the dashboard and to a
+fake detector, which counts lost messages. Measured are:
 
-- cost with 0, 1 and 20 clients of both live streams, 10 messages a second each, and with the
-  status asked for 20 times a second; how long that takes;
-- how far clients lie apart in the time at which they get the same message;
-- the cost of a picture of the video, by WebRTC with a peer that decodes it, and by MJPEG;
-- memory while one client looks, over `--minutes`.
+- the cost with 0, 1 and 20 clients of both live streams, 10 messages/s each, and 20 requests of the
+  status per second; the latency of these;
+- the spread of the times at which clients receive the same message;
+- the cost of a video frame with WebRTC (with a peer that decodes it) and with MJPEG;
+- memory over `--minutes` with one client.
 
     python bench/dashboard.py [--seconds 10] [--rate 10] [--minutes 0]
 """
@@ -36,6 +36,7 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 import numpy as np
 import rclpy
 from evio_ros.msg import EventArray, RotationState, RotationStateArray
+from measurement.cpu_time import cpu_s
 from rclpy.serialization import serialize_message
 
 from evio_ros.events import EventBatch, EventWindow, SensorSize
@@ -54,7 +55,6 @@ STATES_EVERY = 4
 ROTORS = 4
 SIZE = SensorSize(1280, 720)
 SEQ_MARK, TIME_MARK = 0x1122334455667788, 0x0102030405060708
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:
@@ -62,7 +62,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--rate", type=float, default=10.0, help="million events a second")
-    parser.add_argument("--minutes", type=float, default=0.0, help="of watching the memory")
+    parser.add_argument("--minutes", type=float, default=0.0, help="for observing the memory")
     parser.add_argument("--role", choices=("publisher", "detector"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     use_dds_profile(os.environ)
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 async def measure(seconds: float, rate: float, minutes: float) -> None:
-    """Run all, one after the other."""
+    """Run all measurements in turn."""
     with (
         tempfile.TemporaryDirectory() as folder,
         role("detector") as detector,
@@ -109,7 +109,7 @@ async def one(
     clients: int,
     seconds: float,
 ) -> None:
-    """Measure with so many clients, and print a line."""
+    """Measure with a number of clients, and print a line."""
     arrivals: dict[tuple[str, int], list[float]] = defaultdict(list)
     latencies: list[float] = []
     tasks = [
@@ -151,7 +151,7 @@ async def one_video(
 ) -> None:
     """Measure with one viewer of the video, and print a line.
 
-    What a picture costs by itself is told over what the node costs with a client of the events.
+    The cost of a frame is the increase over the node's cost with a client of the events.
     """
     listening = asyncio.create_task(listen(port, "events", defaultdict(list)))
     await asyncio.sleep(1.0)
@@ -179,7 +179,7 @@ async def one_video(
 
 
 async def by_webrtc(port: int) -> AsyncGenerator[tuple[int, int]]:
-    """Sizes of pictures as a second peer decodes them."""
+    """Sizes of frames received and decoded by a WebRTC peer."""
     import aiortc
 
     peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
@@ -200,7 +200,7 @@ async def by_webrtc(port: int) -> AsyncGenerator[tuple[int, int]]:
 
 
 async def by_mjpeg(port: int) -> AsyncGenerator[tuple[int, int]]:
-    """Sizes of pictures as they come one by one."""
+    """Sizes of frames received as MJPEG."""
     import cv2
 
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10.0)
@@ -222,7 +222,7 @@ async def by_mjpeg(port: int) -> AsyncGenerator[tuple[int, int]]:
 
 
 def post(port: int, path: str, body: object) -> Any:
-    """The answer to a request of JSON."""
+    """The JSON response to a POST request."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10.0)
     connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
     answer = json.loads(connection.getresponse().read())
@@ -231,7 +231,7 @@ def post(port: int, path: str, body: object) -> Any:
 
 
 async def listen(port: int, name: str, arrivals: dict[tuple[str, int], list[float]]) -> None:
-    """Take one stream's messages and note when they came."""
+    """Receive one stream's messages and record their times of arrival."""
     import websockets
 
     from evio_ros.web.column_frame import decode_column_frame
@@ -245,7 +245,7 @@ async def listen(port: int, name: str, arrivals: dict[tuple[str, int], list[floa
 
 
 async def watch_memory(node: NodeProcess, port: int, minutes: float) -> None:
-    """Print the memory every minute while a client of each stream looks."""
+    """Print the memory every minute, with a client of each stream."""
     arrivals: dict[tuple[str, int], list[float]] = defaultdict(list)
     tasks = [asyncio.create_task(listen(port, name, arrivals)) for name in ("states", "events")]
     for minute in range(round(minutes)):
@@ -257,7 +257,7 @@ async def watch_memory(node: NodeProcess, port: int, minutes: float) -> None:
 
 
 def ask_status(port: int, seconds: float, latencies_ms: list[float]) -> None:
-    """Ask for the status 20 times a second, as one client that stays connected."""
+    """Request the status 20 times per second over one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10.0)
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
@@ -270,7 +270,7 @@ def ask_status(port: int, seconds: float, latencies_ms: list[float]) -> None:
 
 
 def losses(detector: subprocess.Popen, seconds: float) -> tuple[int, int]:
-    """Messages that the stand-in has received and lost over some time."""
+    """Messages that the fake detector receives and loses within a time."""
     before = totals(detector)
     time.sleep(seconds)
     after = totals(detector)
@@ -278,7 +278,7 @@ def losses(detector: subprocess.Popen, seconds: float) -> tuple[int, int]:
 
 
 def totals(detector: subprocess.Popen) -> tuple[int, int]:
-    """What the stand-in has counted up to now."""
+    """The fake detector's counts so far: received and lost."""
     assert detector.stdin is not None
     assert detector.stdout is not None
     detector.stdin.write("\n")
@@ -289,7 +289,7 @@ def totals(detector: subprocess.Popen) -> tuple[int, int]:
 
 @contextmanager
 def role(name: str, *arguments: str) -> Iterator[subprocess.Popen]:
-    """Run one of the other roles of this program as a process."""
+    """Run another role of this program as a process."""
     command = [sys.executable, __file__, "--role", name, *arguments]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
@@ -327,7 +327,7 @@ def publish(events_a_second: float) -> int:
 
 
 def message(events_a_second: float) -> EventArray:
-    """Events all over the sensor, with marks as number and time."""
+    """A message of uniform random events, with marks for sequence number and time."""
     rng = np.random.default_rng(1)
     n = round(events_a_second * 1e-6 * WINDOW_US)
     t = TIME_MARK + np.sort(rng.integers(0, WINDOW_US, n))
@@ -338,7 +338,7 @@ def message(events_a_second: float) -> EventArray:
 
 
 def count() -> int:
-    """Take all events; for each line that comes, tell how many messages came and were lost."""
+    """Receive events; for each input line, print the numbers of messages received and lost."""
     import threading
 
     rclpy.init()
@@ -361,7 +361,7 @@ def count() -> int:
 
 
 def port_of(node: NodeProcess) -> int:
-    """The port that the dashboard says it listens on."""
+    """The port of the dashboard, from its log."""
     for _ in range(600):
         found = re.search(r"dashboard is at http://127\.0\.0\.1:(\d+)/", node.output())
         if found:
@@ -372,20 +372,14 @@ def port_of(node: NodeProcess) -> int:
     raise SystemExit(f"the dashboard did not start: {node.output()}")
 
 
-def cpu_s(pid: int) -> float:
-    """CPU time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process."""
+    """Resident memory of a process in MB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") * 1e-6
 
 
 def percentile(values: list[float], part: float) -> float:
-    """A percentile; NaN of nothing."""
+    """A percentile; NaN without values."""
     return float(np.percentile(values, part)) if values else float("nan")
 
 

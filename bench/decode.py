@@ -1,11 +1,11 @@
-"""How fast recordings are read, in one run with other libraries: speed, memory, seeking.
+"""Speed, memory and seeking of the readers, compared with other libraries.
 
-python bench/decode.py                   files of 20 M events, made in a temporary folder
-python bench/decode.py --events 100e6    larger files, to see that memory stays flat
+python bench/decode.py                   files of 20 M events, written to a temporary folder
+python bench/decode.py --events 100e6    larger files, to check that memory stays constant
 
-Each reader runs alone in a process of its own, once to warm up and three times measured. The figure
-is events per second of CPU time (user and system, all threads), the best of three: a shared machine
-changes it little. Libraries that are not installed are left out.
+Each reader runs in a separate process, once to warm up and three times measured. The figure is
+events per second of CPU time (user and system, all threads), the best of three, which depends
+little on the machine's load. Libraries that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SEEKS = 200
 
 
 def random_batches(events: int) -> Iterator[EventBatch]:
-    """Events at random pixels, 10 M a second: the worst case for formats with a state."""
+    """Events at random pixels, 10 M/s: the worst case for formats with a state."""
     rng = np.random.default_rng(0)
     for start in range(0, events, PIECE):
         count = min(PIECE, events - start)
@@ -55,7 +55,7 @@ def write(path: Path, name: str, events: int) -> None:
 
 
 def write_by_faery(path: Path, events: int) -> None:
-    """Write random events in the formats that only faery writes."""
+    """Write random events in formats that only faery can write."""
     import faery
 
     records = np.empty(events, faery.EVENTS_DTYPE)
@@ -73,7 +73,7 @@ def read_evio(path: str) -> int:
 
 
 def read_memmap(path: str) -> int:
-    """Decode a DAT file as numpy allows, piece by piece, without any check."""
+    """Decode a DAT file with numpy in chunks, without checks."""
     with open_recording(path) as source:
         offset = source.header.length + 2  # type: ignore[attr-defined]
     words = np.memmap(path, "<u4", "r", offset).reshape(-1, 2)
@@ -189,7 +189,7 @@ ENDINGS = {"dat": "dat", "evt2": "raw", "evt3": "raw", "hdf5": "h5"}
 
 
 def measure(job: tuple[str, str]) -> tuple[int, float, float] | str:
-    """Events, CPU seconds and peak memory (MB) of one reader; text where it fails."""
+    """Events, CPU seconds and peak memory (MB) of one reader; the reason as text if it fails."""
     reader, path = job
     try:
         events = READERS[reader](path)
@@ -202,20 +202,20 @@ def measure(job: tuple[str, str]) -> tuple[int, float, float] | str:
 
 
 def peak_memory_mb() -> float:
-    """Most memory that this process ever held; unlike getrusage, without its parent's."""
+    """Peak memory of this process in MB; unlike that of getrusage, without its parent's."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """CPU time of one call."""
+    """CPU time of one call in s."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
 def measure_seeks(path: str) -> tuple[float, float, float]:
-    """CPU milliseconds to index, and median and longest to seek to a random time and read there."""
+    """CPU time in ms to index, and median and longest to seek to a random time and read there."""
     rng = np.random.default_rng(1)
     with open_recording(path) as source:
         started = time.process_time()
@@ -239,7 +239,7 @@ def alone(function: Callable, argument: object):
 
 
 def main() -> None:
-    """Make files, measure, print two tables."""
+    """Write files, measure, and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=float, default=20e6, help="events in each file")
     parser.add_argument("--format", action="append", choices=COMPARED, help="default: all")

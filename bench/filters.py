@@ -1,9 +1,10 @@
-"""How fast events are filtered, in one run with plain numpy: a million events a second of one core.
+"""Speed of the event filters on one core, compared with plain numpy, in million events/s.
 
 python bench/filters.py              random pixels, the worst case, and a simulated fan
-python bench/filters.py FAN.raw      a recording of your own as well
+python bench/filters.py FAN.raw      your own recording as well
 
-The figure is the best of many batches of 100 000 events; a shared machine changes it little.
+The figure is the best of many batches of 100 000 events, which depends little on the machine's
+load.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ FAN_US = 100_000
 
 
 def supported_by_numpy(batch: EventBatch) -> NDArray[np.bool_]:
-    """Background activity by sorting: for each pixel around, its last event before this one."""
+    """Background activity by sorting: looks up each neighbour's last event before an event."""
     number, width = np.arange(len(batch), dtype=np.int64), batch.size.width + 2
     place = (batch.y.astype(np.int64) + 1) * width + batch.x + 1
     key = place * len(batch) + number
@@ -47,7 +48,7 @@ def supported_by_numpy(batch: EventBatch) -> NDArray[np.bool_]:
 
 
 def by_numpy(batch: EventBatch) -> None:
-    """The numpy version, and copies of what it keeps."""
+    """The numpy version, including copies of the kept events."""
     kept = supported_by_numpy(batch)
     EventBatch.trusted(
         batch.size, batch.t[kept], batch.x[kept], batch.y[kept], batch.polarity[kept]
@@ -55,7 +56,7 @@ def by_numpy(batch: EventBatch) -> None:
 
 
 def rate_mev(work: Callable[[], object], events: int, runs: int) -> float:
-    """Million events a second in the best run."""
+    """Million events/s in the best run."""
     best_s = np.inf
     for _ in range(runs):
         started = time.perf_counter()
@@ -65,7 +66,7 @@ def rate_mev(work: Callable[[], object], events: int, runs: int) -> float:
 
 
 def random_batch(size: SensorSize) -> EventBatch:
-    """Events at random pixels, 10 M a second."""
+    """Events at random pixels, 10 M/s."""
     rng = np.random.default_rng(0)
     t = np.sort(rng.integers(0, EVENTS // 10, EVENTS))
     x = rng.integers(0, size.width, EVENTS).astype(np.uint16)
@@ -122,7 +123,7 @@ def main() -> None:
 
 
 def filter_rate(batch: EventBatch, parameters: FilterParameters) -> float:
-    """Million events a second of a filter that has seen events before."""
+    """Million events/s of a filter after its first batch."""
     chosen = EventFilter(batch.size, parameters)
     chosen.apply(batch)
     return rate_mev(lambda: chosen.apply(batch), len(batch), RUNS)

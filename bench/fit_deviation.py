@@ -1,12 +1,12 @@
-"""Fit the weights of which the standard deviation of a speed is made.
+"""Fit the weights of the parts of a speed's variance.
 
 python bench/fit_deviation.py                       simulate, measure, fit, print: minutes
 python bench/fit_deviation.py --scene fan_constant  --first-seed 41 --seeds 2
 
-The weights are those of `evio_ros.rotation.tracking.speed_uncertainty.Parts`. They are such that in
-each scene and length of window 68 and 95 % of the errors lie within one and two standard
-deviations. What is printed is put into `WEIGHTS` by hand. Recordings, their seeds and speeds are
-not those that bench/accuracy.py judges, nor are real ones among them.
+The weights are those of `evio_ros.rotation.tracking.speed_uncertainty.Parts`. They are fitted such
+that in each scene and window length 68 and 95 % of the errors lie within one and two standard
+deviations. The printed weights are copied to `WEIGHTS` by hand. Seeds and speeds of the recordings
+differ from those evaluated by bench/accuracy.py, and no real recordings are used.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ _LONGEST_STEP_US = 50_000
 FIRST_SEED = 31
 DURATION_S = 1.4
 WITHIN = ((1.0, 0.683, 0.1, 4.0), (2.0, 0.954, 0.15, 4.0))
-"""Standard deviations, share of the errors that is to lie within, over how many of them a share is
-counted smoothly, and how much a difference of the shares weighs."""
+"""Number of standard deviations, nominal share of the errors within them, width of the smooth count
+in standard deviations, and weight of the share's squared error in the loss."""
 _LIKELIHOOD_WEIGHT = 0.005
-"""So much counts the likelihood beside the shares."""
-_USUAL_WEIGHT, _PULL = 0.25, 0.003
-"""Weights that all this leaves open are drawn to this one, by the square of their logarithms'
-difference."""
+"""Weight of the negative log likelihood in the loss."""
+_PRIOR_WEIGHT, _PRIOR_STRENGTH = 0.25, 0.003
+"""Prior of the weights, for those that the data leave undetermined: factor of the squared
+difference of the logarithms in the loss."""
 _SMALLEST_WEIGHT, _LARGEST_WEIGHT = 1e-4, 3.0
-"""Bounds of a weight: a part that is off by a larger factor would stand for something else."""
+"""Bounds of a weight: with a larger factor, a part would represent another effect."""
 _SAME_DISC_RADII = 0.5
 
 _Real = NDArray[np.float64]
@@ -78,12 +78,12 @@ class Errors:
     """Errors of the speeds of many windows.
 
     Attributes:
-        group: (n,) index of the name in `names`.
-        names: scene and window.
+        group: (n,) index in `names`.
+        names: scene and window length.
         error: (n,) rad/s.
-        parts: (n, weights) parts of the variance, (rad/s)^2.
-        rest: (n,) what of the variance has no weight.
-        variance: (n,) as it was claimed.
+        parts: (n, weights) weighted parts of the variance, (rad/s)^2.
+        rest: (n,) the variance without weighted parts, (rad/s)^2.
+        variance: (n,) claimed variance, (rad/s)^2.
     """
 
     group: NDArray[np.int64]
@@ -94,13 +94,13 @@ class Errors:
     variance: _Real
 
     def within(self, variance: _Real, deviations: float, smooth: float = 1e-9) -> _Real:
-        """Share of each group's errors within so many standard deviations."""
+        """Share of each group's errors within a number of standard deviations."""
         beyond = (np.abs(self.error) / np.sqrt(variance) - deviations) / smooth
         inside = 1.0 / (1.0 + np.exp(np.clip(beyond, -700.0, 700.0)))
         return np.bincount(self.group, inside) / np.bincount(self.group)
 
     def loss(self, log_weights: _Real) -> float:
-        """How far shares are from right ones, and a little of the negative log likelihood."""
+        """Squared errors of the shares, plus weighted negative log likelihood and prior."""
         variance = np.maximum(self.parts @ np.exp(log_weights) + self.rest, 1e-16)
         total = 0.0
         for deviations, share, smooth, weight in WITHIN:
@@ -109,11 +109,12 @@ class Errors:
         surprise = 0.5 * (np.log(variance) + self.error**2 / variance)
         of_group = np.bincount(self.group, surprise) / np.bincount(self.group)
         total += _LIKELIHOOD_WEIGHT * float(of_group.mean())
-        return total + _PULL * float(((log_weights - math.log(_USUAL_WEIGHT)) ** 2).sum())
+        prior = float(((log_weights - math.log(_PRIOR_WEIGHT)) ** 2).sum())
+        return total + _PRIOR_STRENGTH * prior
 
 
 def measured(scene: str, seed: int, duration_s: float, window_us: int) -> Iterator[list[float]]:
-    """Error, claimed variance and its parts for each estimate, in rad/s and its square."""
+    """Error [rad/s], claimed variance and its parts [(rad/s)^2] of each estimate."""
     rotors = preset(scene, duration_s).scene.rotors
     rpm = speed_factor(seed) * rotors[0].speed.rpm[0]
     path = cached_recording(scene, duration_s, rpm, seed=seed)
@@ -135,7 +136,7 @@ def measured(scene: str, seed: int, duration_s: float, window_us: int) -> Iterat
 
 
 def _right_rpm(truth: Truth, estimate: RotorEstimate) -> float | None:
-    """Mean speed of the rotor on whose disc an estimate lies."""
+    """True mean speed of the rotor to which an estimate belongs; None if there is none."""
     t_us = estimate.t_us
     near = min(truth.rotors, key=lambda r: math.dist(r.ellipse(t_us).center, estimate.center))
     away = math.dist(near.ellipse(t_us).center, estimate.center)
@@ -145,7 +146,7 @@ def _right_rpm(truth: Truth, estimate: RotorEstimate) -> float | None:
 
 
 def gather(scenes: list[str], seeds: range, duration_s: float, jobs: int) -> Errors:
-    """Measure all scenes, seeds and windows, in so many processes."""
+    """Measure all scenes, seeds and windows in parallel processes."""
     rows: list[list[float]] = []
     group: list[int] = []
     names: list[str] = []
@@ -166,7 +167,7 @@ def gather(scenes: list[str], seeds: range, duration_s: float, jobs: int) -> Err
 
 
 def _of_scene(scene: str, seeds: range, duration_s: float) -> list[list[list[float]]]:
-    """Rows of all windows' lengths."""
+    """Rows for each window length."""
     return [
         [row for seed in seeds for row in measured(scene, seed, duration_s, window_us)]
         for window_us in WINDOWS_US
@@ -174,7 +175,7 @@ def _of_scene(scene: str, seeds: range, duration_s: float) -> list[list[list[flo
 
 
 def fit(errors: Errors) -> _Real:
-    """The weights of least loss, from several starts."""
+    """The weights of least loss, with several starting points."""
     bounds = np.log((_SMALLEST_WEIGHT, _LARGEST_WEIGHT))
     starts = np.clip(np.log(WEIGHTS) + np.array([[0.0], [1.0], [-1.0]]), *bounds)
     found = [
@@ -191,7 +192,7 @@ def fit(errors: Errors) -> _Real:
 
 
 def table_of(errors: Errors, weights: _Real) -> Table:
-    """Shares within one and two standard deviations, as they are and with some weights."""
+    """Shares within one and two standard deviations, as claimed and with the fitted weights."""
     table = Table("", "windows", "1 s", "fitted", "2 s", "fitted")
     fitted = errors.parts @ weights + errors.rest
     shares = [
@@ -207,12 +208,14 @@ def table_of(errors: Errors, weights: _Real) -> Table:
 def main() -> int:
     """Fit and print; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scene", action="append", help="default: those of which rotors are fast")
+    parser.add_argument("--scene", action="append", help="default: those with fast rotors")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--duration", type=float, default=DURATION_S, help="seconds")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--judge", action="store_true", help="fit nothing, show the shares alone")
+    parser.add_argument(
+        "--judge", action="store_true", help="only show the shares, without fitting"
+    )
     options = parser.parse_args()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     errors = gather(options.scene or list(SCENES), seeds, options.duration, options.jobs)

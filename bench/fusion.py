@@ -1,4 +1,4 @@
-"""What fusion adds to the rotation detector: tables against the truth of simulated scenes.
+"""Benefit of fusion over the rotation detector alone, against the truth of simulated scenes.
 
 python bench/fusion.py                  all tables but node, which needs ROS
 python bench/fusion.py --table speed    one of speed, moment, honesty, turns, hidden, velocity,
@@ -6,9 +6,9 @@ python bench/fusion.py --table speed    one of speed, moment, honesty, turns, hi
 python bench/fusion.py --seeds 4        more recordings of each scene
 python bench/fusion.py --picture p.png  a drone and a real take, hidden for half a second
 
-The detector's windows are measured once and kept beside the simulated recordings. Angles are
-compared up to a constant for each rotor: a camera answers late by some 0.1 ms, and the blade that
-the detector calls the first has its own angle.
+The detector's estimates are computed once and cached beside the simulated recordings. Angles are
+compared up to a constant for each rotor: events lag behind the edge by some 0.1 ms, and the
+detector's reference blade is arbitrary.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ RVT_SHARE, ROTATION_SHARE = 0.3, 0.7
 
 @lru_cache(maxsize=64)
 def run_of(scene: str, seed: int) -> Run:
-    """A scene as the detector sees it."""
+    """The detector's estimates of a scene."""
     return simulated_run(scene, seed)
 
 
@@ -68,7 +68,7 @@ def fused_of(scene: str, seed: int) -> Fused:
 
 
 def rotors_of(scene: str, seeds: int) -> list[tuple[Track, int]]:
-    """All rotors of a scene's recordings, and how many blades they have."""
+    """All rotors of a scene's recordings, and their blade counts."""
     found = []
     for seed in range(seeds):
         truth = run_of(scene, seed).truth
@@ -80,7 +80,7 @@ def rotors_of(scene: str, seeds: int) -> list[tuple[Track, int]]:
 
 
 def speed(seeds: int) -> Table:
-    """Errors of the speed while the detector sees the rotor."""
+    """Errors of the speed while the detector measures the rotor."""
     table = Table("relative error of the speed", "detector", "fused", "median ratio", "p95 ratio")
     for scene in SCENES:
         tracks = rotors_of(scene, seeds)
@@ -93,7 +93,7 @@ def speed(seeds: int) -> Table:
 
 
 def moment(seeds: int) -> Table:
-    """Errors of the angle at the moment of publishing."""
+    """Errors of the angle at the time of publishing."""
     columns = "predicted", "p95", "last window turned on", "last window as it is", "times better"
     table = Table("angle now, degrees, median", *columns)
     for scene in SCENES:
@@ -112,7 +112,7 @@ def moment(seeds: int) -> Table:
 
 
 def honest(seeds: int) -> Table:
-    """Normalised squares of errors and innovations, run by run."""
+    """Normalised squares of errors (NEES) and innovations (NIS) of each run."""
     columns = "angle", "speed", "NEES within", "innovations", "NIS within", "runs"
     table = Table("normalised squares, 1 expected", *columns)
     inside_nees = inside_nis = runs = nis_runs = 0
@@ -145,7 +145,7 @@ def _is_inside(total: float, values: int, times: int) -> bool:
 
 
 def turns(seeds: int) -> Table:
-    """Turns over a minute."""
+    """Errors of the turns over a minute."""
     table = Table(
         "turns over 60 s", "turns", "largest error", "slips", "identities", "windows seen"
     )
@@ -169,7 +169,7 @@ def turns(seeds: int) -> Table:
 
 
 def hidden(seeds: int) -> Table:
-    """Rotors that are not seen for half a second."""
+    """Rotors that are hidden for half a second."""
     table = Table("hidden for 0.5 s", "identity kept", "angle at return, rad", "largest")
     for scene in SCENES:
         kept, errors = [], []
@@ -184,7 +184,7 @@ def hidden(seeds: int) -> Table:
 
 
 def velocity(seeds: int) -> Table:
-    """Velocity of the hub."""
+    """Errors of the hub's velocity."""
     table = Table("velocity of the hub, px/s, median (p95)", "detector", "fused")
     for scene in SCENES:
         tracks = [track for track, _ in rotors_of(scene, seeds)]
@@ -196,18 +196,18 @@ def velocity(seeds: int) -> Table:
 
 
 def confidence(seeds: int) -> Table:
-    """How far confidences can be trusted."""
+    """Calibration of the confidence."""
     table = Table("right to 1 %", "estimates", "right", "calibration error", "area under curve")
-    told = [
+    confidences = [
         one for scene in SCENES for track, _ in rotors_of(scene, seeds) for one in track.confidence
     ]
     rules: dict[str, Callable[[tuple[float, float, bool]], float]] = {
         "detector": lambda one: one[1],
         "fused, without a model": lambda one: one[0],
-        "0.7 detector + 0.3 RVT, which sees nothing": lambda one: ROTATION_SHARE * one[1],
+        "0.7 detector + 0.3 RVT without boxes": lambda one: ROTATION_SHARE * one[1],
     }
     for name, rule in rules.items():
-        pairs = [(rule(one), one[2]) for one in told]
+        pairs = [(rule(one), one[2]) for one in confidences]
         right = sum(good for _, good in pairs) / len(pairs)
         table.add_row(
             name, str(len(pairs)), f"{right:.3f}", *(f"{x:.3f}" for x in calibration(pairs))
@@ -216,7 +216,7 @@ def confidence(seeds: int) -> Table:
 
 
 def costs(seeds: int) -> Table:
-    """Time for ten rotors a hundred times a second."""
+    """Processor time for ten rotors at 100 Hz."""
     table = Table("10 rotors at 100 Hz", "share of a core", "a window, ms")
     share, window_s = cost()
     table.add_row("", f"{share:.1%}", f"{1e3 * window_s:.2f}")
@@ -224,8 +224,8 @@ def costs(seeds: int) -> Table:
 
 
 def node(seeds: int) -> Table:
-    """The node as a process of its own, whose states this one listens to."""
-    # Not where ROS is not installed.
+    """The fusion node as a separate process."""
+    # Imported here, because only this table needs ROS.
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     from evio_ros.ros.share import use_dds_profile
@@ -245,7 +245,7 @@ def node(seeds: int) -> Table:
 
 
 def real(seeds: int) -> Table:
-    """Real takes: the speed, and the angle at the moment of publishing."""
+    """Real takes: errors of the speed, and of the angle at the time of publishing."""
     columns = "windows", "detector", "fused", "angle now, degrees", "last window as it is", "gated"
     table = Table("real takes, relative error of the speed, median (p95)", *columns)
     for run in take_runs():

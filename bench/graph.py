@@ -1,14 +1,14 @@
-"""The nodes as processes over DDS, paced faster and faster: what is lost, how late, how well.
+"""The nodes as processes over DDS at increasing rates: loss, latency and accuracy.
 
 python bench/graph.py
 python bench/graph.py --seconds 60 --rates 1 2 4 8 --recording fan.dat
 
-A driver, a rotation detector and a fusion node play a simulated fan of 4.7 million events a second,
-and two of them, at several times its pace. Beside them, in a run of its own just before, a plain
-rclpy node takes the same messages and does nothing with them: what it loses no node can have. Times
-until a result is there are from when the window's last event was sent. The detector's processor
-time, for each second of sensor time, is compared with that of `evio analyze`, as fast as it goes
-and where it waits for the time of each step: between two steps others use the processor's caches.
+A driver, a rotation detector and a fusion node process a simulated fan of 4.7 million events/s, and
+two of them, at several times real time. In a separate run before, a plain rclpy node receives the
+same messages and only relays them: messages that it loses cannot reach any node. Latency is counted
+from sending the window's last event. The detector's processor time per second of sensor time is
+compared with that of `evio analyze`, at full speed and paced: between two steps, other processes
+use the caches.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from multiprocessing.synchronize import Event as ProcessEvent
 from pathlib import Path
 
 import numpy as np
+from measurement.cpu_time import cpu_s
 from rich.console import Console
 from rich.table import Table
 
@@ -50,19 +51,19 @@ START_S, QUIET_S = 60.0, 3.0
 
 @dataclass
 class Run:
-    """What came of one replay.
+    """Results of one replay.
 
     Attributes:
-        rate: times real time.
-        begin_us, end_us: sensor time that was played.
-        relay_lost, messages: messages that the plain node lost, of how many.
+        rate: speed relative to real time.
+        begin_us, end_us: interval of sensor time played.
+        relay_lost, messages: messages lost by the plain node, and all messages.
         late_ms: latency of each window's result after the first 500 ms.
         rpm: speeds of all rotors in each window after the first 500 ms.
         driver_cpu_s: processor time of the driver.
-        detector_cpu: that of the detector for each second of sensor time after the first 500 ms.
-        behind_s: how late the driver was at the worst.
+        detector_cpu: that of the detector per second of sensor time after the first 500 ms.
+        behind_s: greatest delay of the driver.
         values: the detector's last diagnostics.
-        share: least share of events taken that the detector reported.
+        share: least share of events kept, as reported by the detector.
     """
 
     rate: float
@@ -80,11 +81,11 @@ class Run:
 
     @property
     def played_s(self) -> float:
-        """Sensor time."""
+        """Sensor time played in s."""
         return 1e-6 * (self.end_us - self.begin_us)
 
     def locked(self, rotors: int) -> float:
-        """Share of the windows after the first 500 ms in which all rotors were right."""
+        """Share of the windows after the first 500 ms in which all speeds were correct."""
         due = (self.end_us - self.begin_us - SETTLE_US) // STEP_US
         right = [sum(abs(abs(v) / RPM - 1) < RIGHT for v in rpm) >= rotors for rpm in self.rpm]
         return sum(right) / max(due, 1)
@@ -97,13 +98,13 @@ class Run:
 
 
 def compose(fans: int, seconds: float, path: Path) -> None:
-    """Write a recording of one or two fans: whole turns of a simulated one, again and again."""
+    """Write a recording of one or two fans by repeating whole turns of a simulated one."""
     period_us = round(60e6 / RPM * TURNS)
     with open_recording(str(cached_recording(SCENE, 1e-6 * period_us + 0.05))) as source:
         size = source.size
         once = EventBatch.concatenate(size, source.batches()).between(0, period_us)
     chance = np.random.default_rng(0)
-    # A third of a turn later the fan looks the same: more events without a sharper edge.
+    # The fan looks the same a third of a turn later: adds events without sharpening edges.
     more = chance.random(len(once)) < FAN_MEV_S * period_us / len(once) - 1
     t = np.concatenate((once.t, (once.t[more] + round(20e6 / RPM)) % period_us))
     x, y, polarity = (
@@ -124,7 +125,7 @@ def compose(fans: int, seconds: float, path: Path) -> None:
 def relay(
     total: int, ready: ProcessEvent, done: ProcessEvent, answer: multiprocessing.Queue
 ) -> None:
-    """Take messages, and say in the end how many did not come."""
+    """Relay messages, and report the number received at the end."""
     import rclpy
     from evio_ros.msg import EventArray
 
@@ -150,18 +151,8 @@ def relay(
     rclpy.shutdown()
 
 
-def cpu_s(pid: int) -> float:
-    """User and system time of a process."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def driver_of(path: Path, run: Run) -> NodeProcess:
-    """The driver node on its way."""
+    """Start the driver node."""
     return NodeProcess(
         "driver",
         {
@@ -169,7 +160,7 @@ def driver_of(path: Path, run: Run) -> NodeProcess:
             "replay.rate": run.rate,
             "replay.window_us": MESSAGE_US,
             "replay.duration_us": run.end_us - run.begin_us,
-            # Tells when the events of a window have been sent.
+            # Shows when the events of a window have been sent.
             "outputs.publish_clock": True,
         },
     )
@@ -191,11 +182,11 @@ def run_relay(path: Path, run: Run) -> None:
 
 
 class Listener:
-    """Takes results and diagnostics while a replay runs.
+    """Receives results and diagnostics during a replay.
 
     Args:
-        run: filled in.
-        detector_pid: process of the detector.
+        run: filled with the results.
+        detector_pid: process id of the detector.
     """
 
     def __init__(self, run: Run, detector_pid: int) -> None:
@@ -223,11 +214,11 @@ class Listener:
         node.create_subscription(DiagnosticArray, "/diagnostics", self.note, 100)
 
     def note_sent(self, message) -> None:
-        """All events before a time have been sent."""
+        """Record when all events before a time have been sent."""
         self._sent_s[message.clock.sec, message.clock.nanosec] = time.monotonic()
 
     def take(self, message) -> None:
-        """A window's rotors; what fusion sends while it hears of no window is none."""
+        """Record a window's rotors; states predicted without a new window are skipped."""
         run, end_us = self.run, message.window_end
         if end_us <= self.last_end_us:
             return
@@ -247,7 +238,7 @@ class Listener:
             run.detector_cpu = (used_s - self._settled[1]) / span_s
 
     def note(self, message) -> None:
-        """How nodes are doing."""
+        """Record the diagnostics of the nodes."""
         for status in message.status:
             name = status.name.partition(": ")[0]
             self.ready.add(name)
@@ -287,12 +278,12 @@ def spin(listener: Listener, at_most_s: float, until) -> None:
 
 
 def analyze_cpu(path: Path, length_us: int, paced: bool) -> float:
-    """Processor time of `evio analyze` for each second of sensor time after the first 500 ms.
+    """Processor time of `evio analyze` per second of sensor time after the first 500 ms.
 
     Args:
         path: the recording.
-        length_us: how much of it.
-        paced: whether to wait for the time of each step.
+        length_us: length of the measured part.
+        paced: whether to run in real time.
     """
     parameters = RotationDetectorParameters(window_us=WINDOW_US, step_us=STEP_US)
     begin_s, used_s = time.monotonic(), 0.0
@@ -349,7 +340,7 @@ def main() -> int:
     add("--folder", help="where the recordings are kept; by default they are removed")
     options = parser.parse_args()
     use_dds_profile(os.environ)
-    # Other nodes on this network are to be left alone.
+    # Separate from other nodes on this network.
     os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     table = Table(title=f"The graph, windows of {WINDOW_US // 1000} ms every {STEP_US // 1000} ms")
@@ -370,8 +361,8 @@ def main() -> int:
             length_us = min(ANALYSED_US, round(1e6 * seconds))
             analyze = analyze_cpu(path, length_us, False), analyze_cpu(path, length_us, True)
             console.print(
-                f"evio analyze takes {analyze[0]:.2f} s for each second of {fans} fans, "
-                f"{analyze[1]:.2f} s where it waits for each step"
+                f"evio analyze takes {analyze[0]:.2f} s per second of {fans} fans, "
+                f"{analyze[1]:.2f} s in real time"
             )
             for rate in rates:
                 run = Run(rate, 0, round(1e6 * options.seconds * rate))

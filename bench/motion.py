@@ -1,10 +1,10 @@
-"""How well the motion of hubs is measured: by the detector, by optical flow, and fused.
+"""Accuracy of the hubs' velocities: of the detector, of optical flow, and fused.
 
 python bench/motion.py                      drone_moving and drone_flying, flow by Farneback
 python bench/motion.py --method dis
 
-Every 50 ms from 0.5 s on, every rotor against its true velocity at the same time; and CPU time for
-each window of 50 ms.
+Every rotor is compared with its true velocity every 50 ms, from 0.5 s on; the cost is CPU time per
+window of 50 ms.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> int:
 def measured(
     scene: str, parameters: MotionParameters
 ) -> tuple[dict[str, list], dict[str, list], float]:
-    """Errors of each way [px/s], squared Mahalanobis distances, and CPU time of the flow."""
+    """Errors [px/s] and squared Mahalanobis distances by method, and CPU time of the flow [ms]."""
     run = simulated_run(scene)
     assert run.truth is not None
     with open_recording(str(cached_recording(scene))) as source:
@@ -99,7 +99,7 @@ def measured(
 
 
 def note(errors, ratios, name, velocity, covariance, right) -> None:
-    """Keep an error and its squared Mahalanobis distance."""
+    """Record an error and its squared Mahalanobis distance."""
     off = np.subtract(velocity, right)
     errors[name].append(off)
     if covariance is not None:
@@ -107,7 +107,7 @@ def note(errors, ratios, name, velocity, covariance, right) -> None:
 
 
 def velocity_at(truth: Truth, place: tuple[float, float], t_us: int, when_us: int) -> np.ndarray:
-    """True velocity at a time, of the rotor that is nearest to a place at another."""
+    """True velocity at `when_us` of the rotor that is nearest to a place at `t_us`, in px/s."""
     rotor = truth.nearest(*place, t_us)
     assert rotor is not None
     before, after = rotor.path.at(np.array([when_us - 5_000.0, when_us + 5_000.0]))[:, :2]

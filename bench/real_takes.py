@@ -1,18 +1,18 @@
-"""How well rotation is measured on real recordings of a disc that a hand spins.
+"""Accuracy on real recordings of a disc that is spun by hand.
 
-python bench/real_takes.py                          as they are, and re-timed to known speeds
-python bench/real_takes.py FOLDER --kind as-it-is   the recordings of another folder, as they are
-python bench/real_takes.py --look-back              with later events, as `evio analyze` does
-python bench/real_takes.py --details                a row for each recording, and each bad estimate
+python bench/real_takes.py                          as recorded, and re-timed to known speeds
+python bench/real_takes.py FOLDER --kind as-it-is   the recordings of another folder, as recorded
+python bench/real_takes.py --look-back              with later events, as in `evio analyze`
+python bench/real_takes.py --details                a row for each recording and wrong estimate
 
-A folder holds recordings `NAME.aedat4`, each with the angle of its disc in `NAME.truth.json`, and
-`retime.py`, which makes recordings of an exactly known speed from one real turn. Right speeds of
-recordings as they are come from that angle and are good to 1 or 2 %; an estimate is called wrong
-there where it is off by 15 %, and elsewhere by 1 % and the truth's own error: within a turn, which
-re-timing repeats, that angle is off by 1 to 3 degrees. By how much is told by the path of greatest
-likelihood about the true hub, which is another method than the tracker's. What does not turn, or
-slower than 60 rpm, is not asked for. `NAME_cropN.aedat4` is a cut of a recording, in which the disc
-may not be found.
+A folder contains recordings `NAME.aedat4`, each with the angle of its disc in `NAME.truth.json`,
+and `retime.py`, which makes recordings with an exactly known speed from one real turn. The true
+speeds of recordings as recorded are derivatives of that angle, with errors of 1 to 2 %; there, an
+estimate counts as wrong if its error exceeds 15 %. In re-timed recordings, an estimate is wrong if
+its error exceeds 1 % plus the error of the truth: within a turn, which re-timing repeats, the angle
+has errors of 1 to 3 degrees. These are estimated by the maximum-likelihood path about the true hub,
+a method other than the tracker's. Discs at rest or slower than 60 rpm are not scored.
+`NAME_cropN.aedat4` is a cut-out of a recording, in which the disc need not be found.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ SHARES = (1.0, 1 / 3, 0.1)
 RETIMED_S = 1.5
 WINDOW_US, STEP_US = 100_000, 50_000
 SETTLED_US = 300_000
-"""Re-timed rotors are asked for in windows that end after this time."""
+"""Re-timed rotors are scored in windows that end after this time."""
 LEAST_RPM = 60.0
 SURE = 0.5
 WRONG, WRONG_AS_IT_IS = 0.01, 0.15
 _PATH_TURNS, _PATH_EVENTS, _WOBBLE_PARTS = 4, 60_000, 72
-"""Turns and events of the path that tells the truth's own error, and parts of a turn for that."""
+"""Turns and events of the path that estimates the error of the truth, and its samples per turn."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ class Truth:
 
     Attributes:
         hub: x and y in pixels.
-        times_us: times from the first event on, rising.
-        angles_rad: angle at each.
-        turn_us: length of a turn of a re-timed recording.
-        wobble_rad: error of the angle at equal parts of the turn; None where it is not known.
+        times_us: (n,) increasing times in µs since the first event.
+        angles_rad: (n,) unwrapped angle at these times.
+        turn_us: length of a turn of a re-timed recording in µs.
+        wobble_rad: error of the angle at equal parts of the turn; None if unknown.
     """
 
     hub: tuple[float, float]
@@ -78,7 +78,7 @@ class Truth:
     wobble_rad: NDArray[np.float64] | None = None
 
     def own_error(self, start_us: float, end_us: float) -> float:
-        """Relative error of the mean speed between two times, as another estimate has it."""
+        """Estimated relative error of the true mean speed between two times."""
         if self.wobble_rad is None:
             return 0.0
         parts = np.arange(len(self.wobble_rad)) / len(self.wobble_rad)
@@ -87,7 +87,7 @@ class Truth:
         return float(abs(last - first) / (2 * math.pi * (at[1] - at[0])))
 
     def rpm(self, start_us: float, end_us: float) -> float:
-        """Mean speed between two times; not a number where they are not covered."""
+        """Mean speed between two times in turns per minute; NaN if they are not covered."""
         if start_us < self.times_us[0] or end_us > self.times_us[-1]:
             return math.nan
         first, last = np.interp((start_us, end_us), self.times_us, self.angles_rad)
@@ -96,13 +96,13 @@ class Truth:
 
 @dataclass(frozen=True)
 class Take:
-    """A recording with its truth.
+    """A recording with its ground truth.
 
     Attributes:
-        name: of the file.
-        kind: `AS_IT_IS`, `CUT`, or the speed and share of events that it was re-timed to.
-        events: all of them, from time 0 on.
-        truth: what is right.
+        name: name of the file.
+        kind: `AS_IT_IS`, `CUT`, or the speed and the share of events of a re-timed one.
+        events: all events, from time 0.
+        truth: ground truth.
     """
 
     name: str
@@ -113,18 +113,18 @@ class Take:
 
 @dataclass
 class Outcome:
-    """What was found in recordings.
+    """Score of recordings.
 
     Attributes:
-        due: windows in which the disc is asked for.
-        found: those in which anything was reported.
-        sure: those in which something was reported with confidence `SURE`.
-        found_errors: relative errors of all estimates in due windows, sure or not.
+        due: number of scored windows.
+        found: number of these with an estimate.
+        sure: number of these with an estimate of confidence `SURE` or more.
+        found_errors: relative errors of all estimates in scored windows.
         errors: relative errors of the sure ones.
-        ratios: the same over their own standard deviations.
-        hub_px: distances of the hubs of all of them from the true one.
-        estimates: number of estimates in windows whose right speed is known.
-        wrong: lines about those that are wrong and sure.
+        ratios: errors of the sure ones over their claimed standard deviations.
+        hub_px: distances of the hubs of all estimates from the true one.
+        estimates: number of estimates in windows whose true speed is known.
+        wrong: a line of text for each estimate that is sure and wrong.
     """
 
     due: int = 0
@@ -138,7 +138,7 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
-        """Take in what was found in other recordings."""
+        """Add the score of other recordings."""
         for part in fields(self):
             setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
 
@@ -146,12 +146,12 @@ class Outcome:
 def takes(
     folder: Path, names: list[str] | None = None, kinds: list[str] | None = None
 ) -> Iterator[Take]:
-    """The recordings of a folder, as they are and re-timed.
+    """The recordings of a folder, as recorded and re-timed.
 
     Args:
-        folder: where they lie.
-        names: of the recordings; None for all.
-        kinds: `AS_IT_IS`, `CUT` or those of `kind_of`; None for all.
+        folder: the folder.
+        names: names of recordings; None for all.
+        kinds: `AS_IT_IS`, `CUT` or names by `kind_of`; None for all.
     """
     retime = retime_of(folder / "retime.py")
     for path in sorted(folder.glob("*.aedat4")):
@@ -176,12 +176,12 @@ def takes(
 
 
 def kind_of(rpm: float, share: float) -> str:
-    """Name of a speed and a share of the events."""
+    """Name of the kind of recordings with a speed and a share of the events."""
     return f"{rpm:g} rpm, {share:.0%}"
 
 
 def measured(take: Take, look_back: bool = False) -> Iterator[tuple[int, list[RotorEstimate]]]:
-    """End of each window, and what the detector says of it."""
+    """End of each window in µs, and its estimates."""
     events, end_us = take.events, int(take.events.t[-1]) + 1
     parameters = RotationDetectorParameters(window_us=WINDOW_US, step_us=STEP_US)
     for measurement in measure_batches(
@@ -221,7 +221,7 @@ def judged(take: Take, look_back: bool = False) -> Outcome:
             if error > limit + take.truth.own_error(end_us - estimate.window_us, end_us):
                 outcome.wrong.append(
                     f"{take.name} {take.kind} at {end_us / 1e6:.2f} s: {estimate.rpm:.1f} +- "
-                    f"{estimate.rpm_std:.2g} rpm, right {right:.1f}, confidence "
+                    f"{estimate.rpm_std:.2g} rpm, true {right:.1f}, confidence "
                     f"{estimate.confidence:.3f}, hub {away:.1f} px off"
                 )
     return outcome
@@ -277,14 +277,14 @@ def main() -> int:
 
 
 def from_zero(path: Path) -> EventBatch:
-    """All events of a recording, in µs from its first one."""
+    """All events of a recording, with times relative to the first one."""
     with open_recording(str(path)) as source:
         events = EventBatch.concatenate(source.size, source.batches())
     return EventBatch(events.size, events.t - events.t[0], events.x, events.y, events.polarity)
 
 
 def _wobble_of(take: Take) -> NDArray[np.float64]:
-    """Error of a re-timed recording's angle over one turn, as the path of the phase has it."""
+    """Error of a re-timed recording's angle over one turn, from the maximum-likelihood path."""
     truth, events = take.truth, take.events
     events = events.between(0, int(_PATH_TURNS * truth.turn_us))
     x, y = truth.hub
@@ -293,7 +293,7 @@ def _wobble_of(take: Take) -> NDArray[np.float64]:
     disc = Ellipse(truth.hub, (radius, radius), 0.0)
     path = fit_path(CountedEvents.of(events, _PATH_EVENTS), disc, turns)
     if isinstance(path, Rejection):
-        raise SystemExit(f"{take.name}: no path of its phase can be found")
+        raise SystemExit(f"{take.name}: no path of the phase was found")
     parts = np.arange(_WOBBLE_PARTS) / _WOBBLE_PARTS
     whole_turns = range(1, _PATH_TURNS - 1)
     times_us = np.stack([truth.turn_us * (turn + parts) for turn in whole_turns])
@@ -303,7 +303,7 @@ def _wobble_of(take: Take) -> NDArray[np.float64]:
 
 
 def retime_of(script: Path) -> Callable[..., Any]:
-    """The function `retimed` of the takes' own script."""
+    """The function `retimed` of the script in the takes' folder."""
     spec = importlib.util.spec_from_file_location("retime", script)
     if spec is None or spec.loader is None:
         raise SystemExit(f"{script} is missing")
@@ -321,7 +321,7 @@ def retimed(
     share: float,
     retime: Callable[..., Any],
 ) -> Take:
-    """A take whose one turn is repeated at a speed in rpm, by a share of its events."""
+    """A take in which one turn is repeated at a speed in rpm, with a share of its events."""
     columns = {"t": events.t, "x": events.x, "y": events.y, "p": events.polarity.astype(np.uint8)}
     columns |= {"width": np.array(events.size.width), "height": np.array(events.size.height)}
     made, right = retime(columns, record, rpm, math.ceil(RETIMED_S * rpm / 60), share)

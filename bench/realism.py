@@ -1,14 +1,14 @@
-"""How real is the simulator? Its events against those of a real camera, and hard scenes measured.
+"""Realism of the simulator: its events compared with a real camera's, and hard scenes measured.
 
 python bench/realism.py                        everything, about five minutes
 python bench/realism.py --part statistics      real takes and simulated ones, two-sample tests
-python bench/realism.py --part detector        what the detector makes of takes and hard scenes
+python bench/realism.py --part detector        the detector's results for takes and hard scenes
 python bench/realism.py --picture takes.png    a take and the same take simulated, side by side
 python bench/realism.py --markdown             as tables of docs/realism.md
 
-The takes show a half black, half white disc that a hand spins, with an independent measurement of
-its angle; they lie outside the repository (--takes). The simulator has the same disc, hub, cut and
-motion. The sensor of the simulated takes was fitted to three of them; the other three judge.
+The takes show a half black, half white disc spun by hand, with an independent measurement of its
+angle; they are not in the repository (--takes). The simulator has the same disc, hub, crop and
+motion. The simulated sensor was fitted to three takes; the other three are for evaluation.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from evio_ros.simulation.truth import Truth
 
 TAKES = Path(__file__).parents[2] / "shared" / "recordings" / "half_disc"
 SUB_SAMPLE = 100
-"""Numbers of each sample that the p-value is of: with all, every difference is significant."""
+"""Size of the sub-samples for the p-value: with all data, every difference is significant."""
 _FEWEST = 5
 _HUB_PX = 10.0
 
@@ -70,7 +70,7 @@ def main() -> int:
 def _parts(
     options: argparse.Namespace, takes: list[tuple[Take, dict[str, list[float]]]]
 ) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[str, ...]]]]:
-    """Title, headings and rows of each table; rows as they are measured."""
+    """Title, headings and rows of each table; rows are generated as they are measured."""
     part = options.part
     if part in (None, "statistics") and takes:
         heading = (
@@ -99,7 +99,7 @@ def _parts(
             "wrong at 0.5",
         )
         yield (
-            "What the detector makes of them, 100 ms",
+            "Results of the detector, 100 ms",
             heading,
             _detector_rows(takes, options.recording),
         )
@@ -107,7 +107,7 @@ def _parts(
 
 def _statistics_rows(takes: list[tuple[Take, dict[str, list[float]]]]) -> list[tuple[str, ...]]:
     real = {take.name: statistics(take) for take, _ in takes}
-    rude = {take.name: statistics(simulated_take(take, truth)) for take, truth in takes}
+    realistic = {take.name: statistics(simulated_take(take, truth)) for take, truth in takes}
     clean_camera = SensorParameters()
     clean = {
         take.name: statistics(simulated_take(take, truth, clean_camera)) for take, truth in takes
@@ -115,9 +115,9 @@ def _statistics_rows(takes: list[tuple[Take, dict[str, list[float]]]]) -> list[t
     rows = []
     for name in real[JUDGE[0]]:
         between = _distances(real, real, combinations(real, 2), name)
-        own = _distances(rude, real, ((take, take) for take in JUDGE), name)
-        other = _distances(rude, real, ((a, b) for a in JUDGE for b in real if a != b), name)
-        fitted = _distances(rude, real, ((take, take) for take in FIT), name)
+        own = _distances(realistic, real, ((take, take) for take in JUDGE), name)
+        other = _distances(realistic, real, ((a, b) for a in JUDGE for b in real if a != b), name)
+        fitted = _distances(realistic, real, ((take, take) for take in FIT), name)
         before = _distances(clean, real, ((take, take) for take in JUDGE), name)
         figures = [np.median(d[0]) if len(d[0]) else np.nan for d in (own, other, fitted, before)]
         if not len(between[0]):
@@ -215,7 +215,7 @@ def _row(name: str, kind: str, found: Detection) -> tuple[str, ...]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--takes", type=Path, default=TAKES if TAKES.exists() else None, help="the takes' folder")
+    add("--takes", type=Path, default=TAKES if TAKES.exists() else None, help="folder of the takes")
     add("--part", choices=("statistics", "detector"), help="only this")
     add("--recording", action="append", help="only this take or scene; may be repeated")
     add("--picture", type=Path, metavar="FILE", help="draw a take, real and simulated")

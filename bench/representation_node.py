@@ -1,7 +1,7 @@
-"""What the representation node costs: events in over DDS, a stacked histogram and a picture out.
+"""Cost of the representation node, which sends a stacked histogram and a picture over DDS.
 
-A process of its own publishes random events at a steady rate, another subscribes; the node's CPU
-time is read from /proc. Nothing may be lost on the way in, and every window must come out.
+One process publishes random events at a steady rate, another subscribes; the node's CPU time is
+read from /proc. No message may be lost, and every window must be published.
 
     python bench/representation_node.py [--rate 20e6] [--seconds 5] [--downsample 2]
 """
@@ -16,6 +16,7 @@ import time
 from multiprocessing.synchronize import Event
 
 import numpy as np
+from measurement.cpu_time import cpu_s
 
 from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.ros.share import use_dds_profile
@@ -27,7 +28,7 @@ SETTLE_S = 4.0
 
 
 def publish(rate: float, seconds: float, go: Event, done: Event) -> None:
-    """Send messages of 10 ms at the pace of the clock."""
+    """Publish messages of 10 ms in real time."""
     import rclpy
     from evio_ros.msg import EventArray
     from rclpy.qos import QoSProfile
@@ -61,13 +62,6 @@ def publish(rate: float, seconds: float, go: Event, done: Event) -> None:
     late_s = time.monotonic() - started_s - seconds
     print(f"publisher: {count} events a message, {1e3 * max(late_s, 0):.0f} ms behind at the end")
     done.wait()
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(rate: float, seconds: float, downsample: int) -> None:
@@ -138,7 +132,7 @@ def main() -> None:
     parser.add_argument("--downsample", type=int, default=2, choices=(1, 2))
     chosen = parser.parse_args()
     use_dds_profile(os.environ)
-    # Other nodes on this network are to be left alone.
+    # Separate from other nodes on this network.
     os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     measure(chosen.rate, chosen.seconds, chosen.downsample)

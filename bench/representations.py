@@ -1,9 +1,9 @@
-"""Speed of the representations on one core, beside evlib and the plain loop, and beside memory.
+"""Speed of the representations on one core, compared with evlib, a plain loop and memory.
 
-Events are spread evenly over pixels and time, the worst case for caches: real events are not. Times
-are CPU times of this thread; every line is measured alternately with its rivals. The last column
-is the rate of bytes that must at least be touched (events in, tensor out), as a share of the rate
-at which this machine copies memory.
+Events are uniform over pixels and time, the worst case for caches. Times are CPU times of this
+thread; every line is measured alternately with its rivals. The last column is the rate of bytes
+that must at least be read or written (events in, tensor out), relative to the rate at which this
+machine copies memory.
 
     python bench/representations.py [--repeat 9] [--no-evlib]
 """
@@ -39,10 +39,10 @@ class Line:
     """One row of the table.
 
     Attributes:
-        name: what is done.
-        ours, plain, evlib: the work, and that of the rivals; None for none.
-        bytes: that must be touched at least.
-        goal_ms: what is asked for; None for nothing.
+        name: description of the work.
+        ours, plain, evlib: our implementation and those of the rivals; None if there is none.
+        bytes: least number of bytes read or written.
+        goal_ms: required time; None if there is none.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Line:
 
 
 def random_events(size: SensorSize, count: int, length_us: int) -> EventBatch:
-    """Events spread evenly."""
+    """Events uniform over pixels and time."""
     rng = np.random.default_rng(0)
     return EventBatch(
         size,
@@ -66,13 +66,13 @@ def random_events(size: SensorSize, count: int, length_us: int) -> EventBatch:
 
 
 def made(representation: Representation, events: EventBatch, length_us: int) -> tuple[Work, int]:
-    """Filling a representation into memory that is there already, and the bytes of that."""
+    """The work of writing a representation to allocated memory, and its least number of bytes."""
     out = np.zeros(representation.shape, representation.dtype)
     start_us = 0
 
     def work() -> None:
         nonlocal start_us
-        # Lasting kinds want time to go on.
+        # Kinds with a memory require increasing time.
         later = EventBatch.trusted(
             events.size, events.t + start_us, events.x, events.y, events.polarity
         )
@@ -91,10 +91,10 @@ def bytes_of(events: EventBatch) -> int:
 
 
 class Clock:
-    """CPU time of this thread, which a work may start anew after its preparations."""
+    """CPU time of this thread, which a piece of work can restart after its preparations."""
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start measuring."""
         self.started_s = time.thread_time()
 
     def time_of(self, work: Work) -> float:
@@ -168,7 +168,7 @@ def plain_stack(t, x, y, polarity, out):
 
 
 def lines(with_evlib: bool) -> Iterator[Line]:
-    """The rows of the table, one after the other, so that memory is given back between."""
+    """The rows of the table, generated in turn so that memory is freed in between."""
     yield from histogram_lines(with_evlib)
     yield from voxel_lines(with_evlib)
     yield from surface_lines(with_evlib)
@@ -242,7 +242,7 @@ def surface_lines(with_evlib: bool) -> Iterator[Line]:
 
 
 def region_lines() -> Iterator[Line]:
-    """The events inside a region; the plain rival is numpy's mask."""
+    """The events inside a region; the rival is a numpy mask."""
     events = random_events(LARGE, 10_000_000, 1_000_000)
 
     def masked(region: RegionOfInterest) -> tuple[np.ndarray, ...]:
@@ -285,7 +285,7 @@ def evlib_histogram(events: EventBatch, downsample: int) -> Work:
 
 
 def evlib_call(name: str, events: EventBatch, *arguments: float) -> Work:
-    """A function of evlib that gives a long frame, which is not made dense here."""
+    """A function of evlib that returns a long frame, which is not converted to a dense one."""
     import evlib
     import polars
 
@@ -302,7 +302,7 @@ def evlib_call(name: str, events: EventBatch, *arguments: float) -> Work:
 
 
 def measure(line: Line, repeat: int) -> dict[str, list[float]]:
-    """CPU milliseconds of ours and the rivals, alternately; evlib fewer times."""
+    """CPU times in ms of ours and the rivals, alternately; of evlib fewer times."""
     works = {"ours": line.ours, "plain": line.plain, "evlib": line.evlib}
     times: dict[str, list[float]] = {name: [] for name, work in works.items() if work}
     for round_ in range(repeat + 1):
@@ -318,14 +318,14 @@ def measure(line: Line, repeat: int) -> dict[str, list[float]]:
 
 
 def process_ms(work: Work) -> float:
-    """CPU milliseconds of all threads, since evlib works in threads of its own."""
+    """CPU time in ms of all threads, as evlib uses its own."""
     started_s = time.process_time()
     work()
     return 1e3 * (time.process_time() - started_s)
 
 
 def copied_bytes_per_s(repeat: int) -> float:
-    """Bytes read and written a second by numpy's copy of 92 MB."""
+    """Bytes read and written per second by numpy's copy of 92 MB."""
     source, target = (np.zeros((50, LARGE.height, LARGE.width), np.int16) for _ in range(2))
     source[:] = target[:] = 1
     times = [clock.time_of(lambda: np.copyto(target, source)) for _ in range(repeat)]
@@ -338,7 +338,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=9)
     parser.add_argument("--no-evlib", action="store_true")
     chosen = parser.parse_args()
-    # Before evlib and Polars are imported: they are to use one core as well.
+    # Before evlib and Polars are imported: they must use one core too.
     for variable in ("POLARS_MAX_THREADS", "RAYON_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     with_evlib = not chosen.no_evlib and importlib.util.find_spec("evlib") is not None

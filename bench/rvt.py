@@ -1,12 +1,12 @@
-"""Speed of the recurrent vision transformer by backend, and its equality with the official code.
+"""Speed of the recurrent vision transformer by backend, and comparison with the official code.
 
     python bench/rvt.py                       # speed of the tiny network at 640x384
-    python bench/rvt.py --official PATH       # differences to a checkout of github.com/uzh-rpg/RVT
+    python bench/rvt.py --official PATH       # differences from a checkout of uzh-rpg/RVT
 
-Speed: median time of a 50 ms window, per backend that is installed, beside eager PyTorch in the
-same run, and the processor's time of all threads, which says more on a machine that others use;
-then what preparing the input and choosing the boxes take. Equality needs the official
-code's own dependencies (omegaconf, einops); torchvision is not used by what is compared.
+Speed: median time of a 50 ms window for each installed backend, relative to eager PyTorch in the
+same run, and processor time of all threads, which depends less on the machine's load; then the
+times of preparing the input and of selecting the boxes. The comparison needs the dependencies of
+the official code (omegaconf, einops), but not torchvision, which the compared parts do not use.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
 
 STEPS = 5
 CANDIDATES = (50, 1000)
-"""Boxes above the least score, among which some are chosen: usual, and very many."""
+"""Numbers of boxes above the least score in non-maximum suppression: usual, and very many."""
 WINDOW_US = 50_000
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Run the selected measurement."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=20, help="windows that are timed")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    # As the node sets it: threads that wait for work take it from others.
+    # As in the node: threads that wait actively slow down others.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import evlib  # noqa: F401
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def print_speed(windows: int, threads: int) -> None:
-    """Print the time of each backend, and of what is before and behind it."""
+    """Print the time of each backend, and of pre- and post-processing."""
     from evio_ros.detection.boxes import kept_boxes
     from evio_ros.detection.inference import BACKENDS, inference_of
 
@@ -105,7 +105,7 @@ def print_speed(windows: int, threads: int) -> None:
 
 
 def milliseconds(run: Callable[[], object], times: int) -> tuple[float, float]:
-    """Median time that something takes, and its mean time of the processor, all threads."""
+    """Median time and mean processor time (all threads) of a call in ms."""
     took = []
     before_s = time.process_time()
     for _ in range(times):
@@ -117,7 +117,7 @@ def milliseconds(run: Callable[[], object], times: int) -> tuple[float, float]:
 
 
 def simulated_window() -> EventWindow:
-    """50 ms of a fan before 1280x720 pixels."""
+    """50 ms of a fan on a sensor of 1280x720 pixels."""
     made = preset("fan_constant", 0.05)
     batches = list(simulate(made.scene, made.camera, WINDOW_US))
     events = EventBatch.concatenate(batches[0].size, batches)
@@ -125,7 +125,7 @@ def simulated_window() -> EventWindow:
 
 
 def preparation(window: EventWindow, configuration: RvtConfiguration) -> Callable[[], np.ndarray]:
-    """What makes the network's input of a window, as `ObjectDetector` does."""
+    """A function that computes the network's input of a window, as in `ObjectDetector`."""
     histogram = StackedHistogram(
         window.events.size, StackedHistogramParameters(downsample=configuration.downsample)
     )
@@ -145,7 +145,7 @@ def preparation(window: EventWindow, configuration: RvtConfiguration) -> Callabl
 
 
 def patterned_network(configuration: RvtConfiguration) -> RvtNetwork:
-    """A network with weights that are the same everywhere."""
+    """A network with reproducible weights."""
     import torch
     from rvt_weights import patterned
 
@@ -178,7 +178,7 @@ def print_equality(official: Path) -> None:
 def difference(
     official: Path, configuration: RvtConfiguration, kind: torch.dtype
 ) -> tuple[float, float]:
-    """Largest differences of boxes, pixels, and of scores."""
+    """Largest differences of box coordinates in pixels, and of scores."""
     import torch
     from rvt_weights import counts
 
@@ -200,7 +200,7 @@ def difference(
 
 
 def official_network(official: Path, configuration: RvtConfiguration) -> torch.nn.Module:
-    """The official detector; torchvision, which it imports for training alone, may be missing."""
+    """The official detector; torchvision, which it imports only for training, may be missing."""
     for name in ("torchvision", "torchvision.ops"):
         sys.modules.setdefault(name, types.ModuleType(name))
     sys.modules["torchvision"].ops = sys.modules["torchvision.ops"]

@@ -1,10 +1,9 @@
-"""How long a step takes while rotors are followed and others are looked for in a tree.
+"""Duration of a step while rotors are tracked and a tree is searched for others.
 
-Four rotors of a drone, and one, beside a swaying tree in which rotors are looked for in vain again
-and again. The detector is given slice after slice, as its node does. Processor time of one core: of
-the step in which rotors are found first, which waits for their search; and of all steps after it,
-from the last event until the estimates are out, and of the whole step with the part of the search
-that follows.
+Four rotors of a drone, or one, beside a swaying tree that is searched in vain again and again. The
+detector processes slices, as in its node. Processor time of one core: of the step in which rotors
+are first found, which includes their search; and of all later steps, from the last event to the
+estimates, and of the whole step including its part of the search.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from evio_ros.sources.registry import open_recording
 from evio_ros.windowing import windows
 
 NOISE_HZ = {1: 7.0, 4: 5.5}
-"""Background activity of every pixel that makes ten million events a second of the scene."""
+"""Background activity per pixel with which the scene has ten million events/s, by rotors."""
 STEPS_US = ((20_000, 10_000), (100_000, 50_000))
-"""Window and step."""
+"""Lengths of windows and steps."""
 
 
 def scene_with(rotors: int) -> Preset:
-    """The drone beside its tree, or one of its rotors beside a larger one."""
+    """The drone beside its tree, or one of its rotors beside a larger tree."""
     drone = preset("drone_idle")
     scene = drone.scene
     if rotors == 1:
@@ -46,34 +45,35 @@ def scene_with(rotors: int) -> Preset:
 def step_times_ms(
     slices: list[EventWindow], parameters: RotationDetectorParameters
 ) -> tuple[list[float], list[float], list[float], int]:
-    """Processor time from a step's last event until its estimates are out, and of the whole step.
+    """Processor times of steps in ms.
 
-    First that of the step in which rotors were found first, alone; then both of each step after it;
-    and the number of regions searched.
+    Returns:
+        Of the whole step in which rotors are first found; of each later step from its last event
+        to its estimates; of each later step as a whole; and the number of regions searched.
     """
     detector = RotationDetector(slices[0].events.size, parameters)
     first: list[float] = []
-    until_out: list[float] = []
+    to_estimates: list[float] = []
     whole: list[float] = []
     is_found, searched_before = False, 0
     step_s = 0.0
     for part in slices:
         started = time.process_time()
         estimates = detector.take(part)
-        out_s = time.process_time() - started
+        estimate_s = time.process_time() - started
         if estimates is not None:
             detector.search()
         step_s += time.process_time() - started
         if estimates is None:
             continue
         if is_found:
-            until_out.append(1e3 * out_s)
+            to_estimates.append(1e3 * estimate_s)
             whole.append(1e3 * step_s)
         elif estimates:
             is_found, searched_before = True, detector.statistics.regions_searched
             first.append(1e3 * step_s)
         step_s = 0.0
-    return first, until_out, whole, detector.statistics.regions_searched - searched_before
+    return first, to_estimates, whole, detector.statistics.regions_searched - searched_before
 
 
 def rows(rotors: int, path: Path) -> list[list[str]]:
@@ -84,7 +84,7 @@ def rows(rotors: int, path: Path) -> list[list[str]]:
         with open_recording(str(path)) as source:
             slices = list(windows(source.batches(), source.size, parameters.slice_lengths_us))
         rate = sum(len(part.events) for part in slices) / (slices[-1].end_us - slices[0].start_us)
-        # Once for numba, once for the clock.
+        # The first pass compiles kernels.
         for _ in range(2):
             *times, searched = step_times_ms(slices, parameters)
         parts = ("first search", "last event to estimates", "whole step")
@@ -100,7 +100,7 @@ def rows(rotors: int, path: Path) -> list[list[str]]:
 def main() -> None:
     """Print the table."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    table = Table(title="A step while rotors are followed, one core, processor time")
+    table = Table(title="A step while rotors are tracked, one core, processor time")
     for heading in ("rotors", "Mev/s", "step", "searches", "time", "median", "99 %", "longest"):
         table.add_column(heading, justify="right")
     for rotors in sorted(NOISE_HZ):

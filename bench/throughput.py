@@ -1,12 +1,12 @@
-"""How many events a second the rotation detector takes in, beside a bare pass over the same events.
+"""Throughput of the rotation detector, compared with a bare pass over the same events.
 
 python bench/throughput.py
 python bench/throughput.py --rate 20 --rotors 1 4 --step-ms 10
 
-Events of ideal rotors are drawn at a given rate; the detector is given 0.4 seconds of them while it
-acquires, and is timed over those that follow. The bare pass counts the events of each pixel in a
-numba loop; what it takes is what memory alone asks for. A step's time is the latency that measuring
-adds: how long after a step's last event its estimates are there.
+Events of ideal rotors are drawn at a given rate. The detector acquires the rotors in the first 0.4
+s and is timed after that. The bare pass counts the events of each pixel in a numba loop, so its
+time is that of memory access. A step's time is the latency added by the measurement: from the
+step's last event to its estimates.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _count_pixels(x, y, polarity, counts):
 
 
 def draw(rotors: int, rate_mev_s: float, start_us: int, length_us: int) -> EventBatch:
-    """Events of some rotors, and of noise, in [start_us, start_us + length_us)."""
+    """Events of rotors, and of noise, in [start_us, start_us + length_us)."""
     random = np.random.default_rng(start_us)
     count = round(rate_mev_s * length_us)
     t = np.sort(random.integers(start_us, start_us + length_us, count))
@@ -64,7 +64,14 @@ def draw(rotors: int, rate_mev_s: float, start_us: int, length_us: int) -> Event
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds that steps took, those that a bare pass over the same events took, and the events."""
+    """Times of the detector and of a bare pass.
+
+    Attributes:
+        seconds: processor time of each step in s.
+        plain_s: processor time of the bare pass over the events of all steps in s.
+        events: number of events.
+        seen: number of rotors in the last step.
+    """
 
     seconds: list[float]
     plain_s: float
@@ -73,12 +80,12 @@ class Measured:
 
     @property
     def mev_s(self) -> float:
-        """Million events for each second."""
+        """Million events per second of the detector's processor time."""
         return 1e-6 * self.events / sum(self.seconds)
 
 
 def measure(rotors: int, rate_mev_s: float, window_us: int, step_us: int, steps: int) -> Measured:
-    """Time steps of locked rotors."""
+    """Time steps while rotors are tracked."""
     parameters = RotationDetectorParameters(window_us=window_us, step_us=step_us)
     detector = RotationDetector(SIZE, parameters)
     settle = max(ACQUISITION_STEPS, math.ceil(400_000 / step_us))
@@ -106,12 +113,12 @@ def main() -> int:
     add("--rate", type=float, nargs="+", default=[2.0, 10.0, 50.0], help="million events a second")
     add("--window-ms", type=float, default=100.0)
     add("--step-ms", type=float, nargs="+", default=[50.0, 10.0])
-    add("--seconds", type=float, default=1.0, help="sensor time that is timed")
+    add("--seconds", type=float, default=1.0, help="measured sensor time")
     options = parser.parse_args()
     table = Table(title="Rotation detector, one core, CPU time")
-    for column in ("rotors", "Mev/s", "step ms", "seen", "takes Mev/s", "times a bare pass"):
+    for column in ("rotors", "Mev/s", "step ms", "seen", "detector Mev/s", "times a bare pass"):
         table.add_column(column, justify="right")
-    for column in ("times the first number of rotors", "median ms a step", "longest ms"):
+    for column in ("times the first number of rotors", "median ms per step", "longest ms"):
         table.add_column(column, justify="right")
     window_us = round(1e3 * options.window_ms)
     measure(1, 1.0, window_us, round(1e3 * options.step_ms[0]), 2)

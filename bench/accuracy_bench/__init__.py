@@ -1,1 +1,1 @@
-"""What bench/accuracy.py prints: tables, and the measurement of how cost grows."""
+"""Parts of bench/accuracy.py: tables, and the scaling of the cost."""

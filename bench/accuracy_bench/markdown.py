@@ -1,4 +1,4 @@
-"""Tables of the figures, for the documentation: a line for each scene, a column for each window."""
+"""Tables of the figures for the documentation: a line for each scene, a column for each window."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _lines(
     windows: list[float],
     figures: dict[tuple[str, str, float], dict],
 ) -> list[tuple[str, list[str]]]:
-    """The lines of one scene: goal, each method and, with the oracle, its bound."""
+    """The lines of one scene: goal, each method and, for the oracle, its bound."""
     lines = []
     goals = [goal(scene, window) for window in windows]
     if any(goals):
@@ -60,7 +60,7 @@ def _lines(
 
 
 def detection_markdown(rows: list[Row]) -> str:
-    """What went right and wrong with whole rotors, and how honest the standard deviation is."""
+    """Detection and failures of rotors, and coverage of the standard deviation."""
     lines = [
         "| scene | window | found | after | missed | false | switches | slips | sign | blades "
         "| within 1 and 2 sigma | after a step | stop seen |",
@@ -70,7 +70,7 @@ def detection_markdown(rows: list[Row]) -> str:
         f = row.figures
         if row.method != "detector":
             continue
-        found = f"{f['found']} of {f['rotors']}" if f["rotors"] else "none there"
+        found = f"{f['found']} of {f['rotors']}" if f["rotors"] else "no rotor"
         sigma = f"{share_text(f['within_1_sigma'])}, {share_text(f['within_2_sigma'])}"
         lines.append(
             f"| {row.scene} | {_window(row.window_ms)} | {found} | {_time(f['detection_ms'])} "

@@ -1,7 +1,7 @@
-"""How the detector's cost grows with events, rotors and resolution.
+"""Scaling of the detector's cost with events, rotors and resolution.
 
-All from one recording of a fan: its events are repeated with other pixels' noise, moved to other
-places or put on a larger sensor, so that nothing but the one thing changes.
+All cases are made from one recording of a fan: its events are thinned or repeated, copied to other
+places or put on another sensor, so that only one quantity changes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ SIZE = SensorSize(1280, 720)
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one case once its rotors are followed."""
+    """Cost of one case while its rotors are tracked.
+
+    Attributes:
+        case: name of the case.
+        events_mev: million events per second.
+        rotors: number of rotors found.
+        cpu_s: processor time per second.
+    """
 
     case: str
     events_mev: float
@@ -36,7 +43,7 @@ class Cost:
 
 
 def measure_scaling() -> list[Cost]:
-    """Measure all cases in one run, so that they can be compared."""
+    """Measure all cases in one run, for comparison."""
     fan = _fan()
     _cost("warm up", fan)
     costs = [
@@ -49,7 +56,7 @@ def measure_scaling() -> list[Cost]:
 
 
 def scaling_table(costs: list[Cost]) -> Table:
-    """The costs, and each as a ratio to the first of its kind."""
+    """The costs of all cases."""
     table = Table(title="cost of one second with the rotors locked")
     for name in ("case", "events", "rotors found", "CPU time", "Mev/s"):
         table.add_column(name, justify="left" if name == "case" else "right")
@@ -65,7 +72,7 @@ def scaling_table(costs: list[Cost]) -> Table:
 
 
 def _fan() -> EventBatch:
-    """The fan without what is far from it."""
+    """The events near the fan."""
     with open_source(str(cached_recording("fan_constant"))) as source:
         events = EventBatch.concatenate(source.size, source.batches())
     near = np.hypot(events.x - 640.0, events.y - 360.0) < 90
@@ -84,7 +91,7 @@ def _chosen(events: EventBatch, keep: np.ndarray, dx: int = 0, dy: int = 0) -> E
 
 
 def _repeated(events: EventBatch, factor: float) -> EventBatch:
-    """Each event `factor` times; below 1 a random share of them."""
+    """Each event `factor` times; if below 1, a random share of the events."""
     if factor < 1:
         return _chosen(events, np.random.default_rng(0).random(len(events)) < factor)
     times = np.repeat(np.arange(len(events)), int(factor))

@@ -1,4 +1,4 @@
-"""Tables of the figures, for the terminal."""
+"""Tables of the figures for the terminal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from evio_ros.evaluation.results import Row
 
 
 def accuracy_table(rows: list[Row]) -> Table:
-    """Errors, and what each goal says of them."""
+    """Errors compared with the goals, and cost."""
     table = _table(
-        "relative error of the speed, and what it cost",
+        "relative error of the speed, and cost",
         ("scene", "method"),
         (
             "window",
@@ -62,7 +62,7 @@ def accuracy_table(rows: list[Row]) -> Table:
 
 
 def failures_table(rows: list[Row]) -> Table:
-    """Detection, and all that can go wrong with a rotor as a whole."""
+    """Detection and failures of rotors."""
     table = _table(
         "detection",
         ("scene", "method"),
@@ -105,7 +105,7 @@ def failures_table(rows: list[Row]) -> Table:
 
 
 def reliability_table(rows: list[Row]) -> Table:
-    """What share of the estimates of each confidence was right, over all scenes and windows."""
+    """Share of correct estimates by confidence, over all scenes and windows."""
     table = Table(title="confidence, all scenes and windows together")
     for name in ("method", "confidence", "estimates", "right to 1 %"):
         table.add_column(name, justify="right")
@@ -143,19 +143,19 @@ def comparison_table(before: list[Row], after: list[Row]) -> Table:
     for row in after:
         if row.key not in old:
             continue
-        was, now = old[row.key], row.figures
+        earlier, now = old[row.key], row.figures
         table.add_row(
             row.scene,
             row.method,
             f"{row.window_ms:g} ms",
-            f"{error_text(was['median'])} → {error_text(now['median'])}",
-            _ratio(was["median"], now["median"]),
-            f"{error_text(was['p95'])} → {error_text(now['p95'])}",
-            _ratio(was["p95"], now["p95"]),
-            f"{share_text(was['missed'])} → {share_text(now['missed'])}",
-            f"{was['false_windows']} → {now['false_windows']}",
-            f"{share_text(was['within_1_sigma'])} → {share_text(now['within_1_sigma'])}",
-            f"{_number(was['locked_mev_s'], 1)} → {_number(now['locked_mev_s'], 1)}",
+            f"{error_text(earlier['median'])} → {error_text(now['median'])}",
+            _ratio(earlier["median"], now["median"]),
+            f"{error_text(earlier['p95'])} → {error_text(now['p95'])}",
+            _ratio(earlier["p95"], now["p95"]),
+            f"{share_text(earlier['missed'])} → {share_text(now['missed'])}",
+            f"{earlier['false_windows']} → {now['false_windows']}",
+            f"{share_text(earlier['within_1_sigma'])} → {share_text(now['within_1_sigma'])}",
+            f"{_number(earlier['locked_mev_s'], 1)} → {_number(now['locked_mev_s'], 1)}",
         )
     return table
 
@@ -165,7 +165,7 @@ HONEST_1, HONEST_2 = (0.60, 0.76), (0.91, 0.99)
 
 
 def honesty_table(rows: list[Row]) -> Table:
-    """How honest standard deviations are, pooled over recordings; see `Honesty`."""
+    """Coverage of standard deviations, pooled over recordings; see `Honesty`."""
     table = _table(
         "errors within the claimed standard deviation",
         ("scene",),
@@ -201,7 +201,7 @@ def honesty_table(rows: list[Row]) -> Table:
 
 
 def _table(title: str, names: Sequence[str], figures: Sequence[str]) -> Table:
-    """An empty table with headings: of names at the left, of figures at the right."""
+    """An empty table with headings: names left-aligned, figures right-aligned."""
     table = Table(title=title, row_styles=["", "dim"])
     for name in names:
         table.add_column(name)
@@ -211,7 +211,7 @@ def _table(title: str, names: Sequence[str], figures: Sequence[str]) -> Table:
 
 
 def _in_band(share: dict[str, float], band: tuple[float, float]) -> str:
-    """A share with its uncertainty: in the band, outside it, or outside beyond doubt."""
+    """A share with its uncertainty, marked as in the band, outside, or significantly outside."""
     value, std = share["value"], share["std"]
     text = f"{100 * value:.0f} ± {100 * std:.0f} %"
     away = max(band[0] - value, value - band[1], 0.0)
@@ -242,7 +242,7 @@ def _triple(value: float | None) -> float | None:
 
 def _found(figures: dict[str, Any]) -> str:
     if figures["found"] is None:
-        return "told"
+        return "given"
     text = f"{figures['found']}/{figures['rotors']}"
     return _marked(text, figures["found"] < figures["rotors"])
 

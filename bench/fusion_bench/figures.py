@@ -1,4 +1,4 @@
-"""Figures of fusion on recorded windows, against the truth and against the detector alone."""
+"""Figures of fusion on recorded estimates, against the truth and the detector alone."""
 
 from __future__ import annotations
 
@@ -36,23 +36,25 @@ _Real = NDArray[np.float64]
 SETTLED_US = 400_000
 RATE_US = 5_000
 LATENCY_US = 15_000
-"""States are asked for 200 times a second, and a window's results come so long after its end."""
+"""Period at which states are predicted, and latency of a window's results after its end."""
 
 
 @dataclass
 class Track:
-    """One rotor of a run against its truth; lists have an entry for each window or prediction.
+    """Errors of one rotor of a run; lists have an entry for each window or prediction.
 
     Attributes:
-        errors, alone: of the speed of fusion and of the detector, relative, where both are there.
-        confidence: of fusion.
-        angle: of fused angles at windows' ends, rad; with a constant that is not counted.
-        nees: normalised squares of angle and speed at windows' ends.
-        predicted, passed, held: errors of the angle at the moment of publishing: of the state
-            predicted to it, of the last window's as it is, and of that turned on with its speed.
-        velocity: errors of the hub's velocity, pixels a second.
+        rpm: true speed in the last window in turns per minute.
+        errors, alone: relative errors of the speed, fused and of the detector alone.
+        confidence: fused confidence, the detector's, and whether the fused speed is correct.
+        angle: errors of the fused angle at windows' ends in rad, up to a constant.
+        deviations: variances of angle and speed, and error of the speed, at windows' ends.
+        predicted, passed, held: errors of the angle at the time of publishing in rad: of the
+            predicted state, of the last window's angle, and of that rotated with its speed.
+        velocity: errors of the hub's velocity in px/s.
         detector_velocity: those of the detector.
-        turns: errors of turns since the first window.
+        turns: errors of the turns since the first window.
+        identities: ids of the rotor's states.
     """
 
     rpm: float = 0.0
@@ -72,13 +74,13 @@ class Track:
 
 @dataclass
 class Fused:
-    """What fusion made of a run.
+    """Results of fusion for a run.
 
     Attributes:
-        tracks: one for each rotor of the truth.
-        nis: of each rotor, the normalised squares of its innovations of the rotation, over their
-            number.
-        outcomes: what became of estimates.
+        name: name of the run.
+        tracks: one for each rotor of the truth, by its id.
+        nis: normalised squares of the innovations of the rotation, over their number, by rotor.
+        outcomes: counts of what became of the estimates.
     """
 
     name: str
@@ -88,7 +90,7 @@ class Fused:
 
 
 def fuse(run: Run) -> Fused:
-    """Fuse a run's windows, and ask for states 200 times a second."""
+    """Fuse a run's windows, and predict states at 200 Hz."""
     truth = run.truth
     assert truth is not None
     bank = RotorBank(FilterParameters(), BankParameters())
@@ -142,7 +144,7 @@ def _compare(
 def _note_predictions(
     track: Track, rotor: RotorTruth, bank: RotorBank, state: RotorState, next_us: int
 ) -> None:
-    """Angles between the time when a window's results come and when those of the next do."""
+    """Errors of predicted angles between the arrival of a window's results and of the next."""
     turned = RAD_S_PER_RPM * state.rpm * 1e-6
     for t_us in range(state.t_us + LATENCY_US, next_us + LATENCY_US, RATE_US):
         found = [one for one in bank.states(t_us) if one.id == state.id]
@@ -155,13 +157,13 @@ def _note_predictions(
 
 
 def _off(angle: float, rotor: RotorTruth, t_us: int) -> float:
-    """Angle less the true one, up to the pitch of the blades."""
+    """Error of an angle, modulo the pitch of the blades."""
     pitch = 2 * math.pi / max(rotor.blade_count, 1)
     return math.remainder(angle - float(rotor.angle_rad(t_us)), pitch)
 
 
 def from_usual(angles: list[float], usual: list[float], blades: int) -> _Real:
-    """Sizes of angles' differences from the usual one: a camera answers late by a constant."""
+    """Absolute differences of angles from their circular mean: events lag by a constant."""
     pitch = 2 * math.pi / max(blades, 1)
     middle = float(np.angle(np.mean(np.exp(1j * np.array(usual) * max(blades, 1))))) / max(
         blades, 1
@@ -171,14 +173,15 @@ def from_usual(angles: list[float], usual: list[float], blades: int) -> _Real:
 
 
 def honesty(track: Track, blades: int) -> tuple[float, float]:
-    """Mean normalised squares of angle and of speed at windows' ends; 1 where they are as told."""
+    """Mean normalised squares of the errors of angle and speed at windows' ends; 1 expected."""
     angle = from_usual(track.angle, track.angle, blades)
-    told = np.array(track.deviations)
-    return float(np.mean(angle**2 / told[:, 0])), float(np.mean(told[:, 2] ** 2 / told[:, 1]))
+    angle_variance, speed_variance, speed_error = np.array(track.deviations).T
+    squares = angle**2 / angle_variance, speed_error**2 / speed_variance
+    return float(np.mean(squares[0])), float(np.mean(squares[1]))
 
 
 def occluded(run: Run, begin_us: int, length_us: int) -> Run:
-    """A run in which nothing is seen for a while."""
+    """A run without estimates for a while."""
     windows = [
         (t_us, [] if begin_us < t_us <= begin_us + length_us else estimates)
         for t_us, estimates in run.windows
@@ -187,7 +190,7 @@ def occluded(run: Run, begin_us: int, length_us: int) -> Run:
 
 
 def return_errors(run: Run, begin_us: int, length_us: int) -> tuple[bool, list[float]]:
-    """Whether all rotors keep their numbers, and errors of predicted angles as they come back."""
+    """Whether all rotors keep their ids, and the errors of predicted angles when they reappear."""
     truth = run.truth
     assert truth is not None
     bank = RotorBank(FilterParameters(), BankParameters())
@@ -215,7 +218,7 @@ def return_errors(run: Run, begin_us: int, length_us: int) -> tuple[bool, list[f
 
 
 def calibration(pairs: list[tuple[float, bool]], bins: int = 10) -> tuple[float, float]:
-    """Expected calibration error, and area under the curve of "right to 1 %"."""
+    """Expected calibration error, and area under the ROC curve for "correct to 1 %"."""
     confidence = np.array([one for one, _ in pairs])
     right = np.array([good for _, good in pairs])
     place = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -232,11 +235,11 @@ def calibration(pairs: list[tuple[float, bool]], bins: int = 10) -> tuple[float,
 
 
 def cost(rotors: int = 10, rate_hz: float = 100.0, windows: int = 100) -> tuple[float, float]:
-    """Share of a core that so many rotors take, and the longest of the usual times of a window.
+    """Cost of fusion for a number of rotors.
 
     Returns:
-        The least CPU time of seven runs over the time that they stand for, as a share; and the
-        median time of a window from estimates to states, s.
+        Share of a core: the least CPU time of seven runs over the windows' duration; and the median
+        time in s from a window's estimates to its states.
     """
     made = [window_of(k, rotors, rate_hz) for k in range(windows)]
     best, times = math.inf, []
@@ -257,7 +260,7 @@ def cost(rotors: int = 10, rate_hz: float = 100.0, windows: int = 100) -> tuple[
 
 
 def window_of(number: int, rotors: int, rate_hz: float) -> tuple[int, list[RotorEstimate]]:
-    """End and estimates of a window of so many rotors, so many of which end in a second."""
+    """End in µs and estimates of a window with a number of rotors, at a rate of windows."""
     t_us = round(1e6 * number / rate_hz) + 100_000
     estimates = []
     for rotor in range(rotors):

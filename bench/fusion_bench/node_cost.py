@@ -1,14 +1,14 @@
-"""What the fusion node costs: processor time, and how long a window takes through it."""
+"""Cost of the fusion node: processor time, and latency of a window."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from evio_ros.msg import RotationState, RotationStateArray
+from measurement.cpu_time import cpu_s
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
@@ -21,20 +21,20 @@ from evio_ros.ros.rotation_listener import LocalNode
 
 __all__ = ["NodeCost", "node_cost"]
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+
 _START_S = 60.0
 _WARM_S = 1.0
 _DETECTOR = "rotation_detector/rotation_states"
 
 
 class NodeCost(NamedTuple):
-    """What the node has cost.
+    """Cost of the node.
 
     Attributes:
-        share: processor time over time.
-        latency_ms: median and 99th percentile from publishing a window to receiving its states,
-            two ways over DDS included.
-        answered: share of the windows whose states came.
+        share: processor time per time.
+        latency_ms: median and 99th percentile of the time from publishing a window to receiving its
+            states, including DDS both ways.
+        answered: share of the windows whose states were received.
     """
 
     share: float
@@ -43,7 +43,7 @@ class NodeCost(NamedTuple):
 
 
 class _Detector:
-    """Publishes windows in time with the clock, and receives the states of fusion."""
+    """Publishes windows in real time, and receives the states of fusion."""
 
     def __init__(self, local: LocalNode, joints: bool) -> None:
         self._local = local
@@ -69,10 +69,10 @@ class _Detector:
         while not self._publisher.get_subscription_count():
             self._local.spin_once(0.1)
             if time.monotonic() > end_s:
-                raise TimeoutError("the fusion node does not listen")
+                raise TimeoutError("the fusion node does not subscribe")
         self._local.spin_once(_WARM_S)
 
-    def speak(self, windows: Sequence[RotationStateArray], rate_hz: float) -> None:
+    def publish(self, windows: Sequence[RotationStateArray], rate_hz: float) -> None:
         """Publish windows at a rate, stamped with the time at which they are published."""
         begin_s = time.monotonic()
         for index, message in enumerate(windows):
@@ -94,13 +94,13 @@ def node_cost(
     parameters: dict[str, object] | None = None,
     joints: bool = False,
 ) -> NodeCost:
-    """Send windows to a fusion node at a rate.
+    """Send windows to a fusion node and measure its cost.
 
     Args:
-        windows: end and estimates of each; a second of them is not counted.
-        rate_hz: windows a second.
+        windows: end in µs and estimates of each window; the first second is not counted.
+        rate_hz: windows per second.
         parameters: of the node.
-        joints: whether somebody listens to joint states too.
+        joints: whether joint states are subscribed to as well.
     """
     header = Header(frame_id="camera")
     written = [serialised_estimates(found, header, t_us, 100_000, 1000) for t_us, found in windows]
@@ -109,19 +109,13 @@ def node_cost(
         detector = _Detector(local, joints)
         detector.wait()
         settled = round(rate_hz * _WARM_S)
-        detector.speak(messages[:settled], rate_hz)
+        detector.publish(messages[:settled], rate_hz)
         detector.latencies_s.clear()
-        before_s, begin_s = _processor_s(fusion.pid), time.monotonic()
-        detector.speak(messages[settled:], rate_hz)
-        share = (_processor_s(fusion.pid) - before_s) / (time.monotonic() - begin_s)
+        before_s, begin_s = cpu_s(fusion.pid), time.monotonic()
+        detector.publish(messages[settled:], rate_hz)
+        share = (cpu_s(fusion.pid) - before_s) / (time.monotonic() - begin_s)
         local.spin_once(0.2)
     latencies = detector.latencies_s or [float("nan")]
     p50, p99 = 1e3 * np.percentile(latencies, (50, 99))
     counted = len(messages) - settled
     return NodeCost(share, (float(p50), float(p99)), len(detector.latencies_s) / counted)
-
-
-def _processor_s(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS

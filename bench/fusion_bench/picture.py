@@ -1,4 +1,4 @@
-"""Rotors that are hidden for half a second: truth, detector, fusion and its deviations."""
+"""Pictures of rotors hidden for half a second: truth, detector, fusion and its uncertainty."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def draw(runs: list[Run], hidden_us: tuple[int, int], path: Path) -> None:
     """Draw the first rotor of each run.
 
     Args:
-        runs: recordings as the detector saw them.
-        hidden_us: when the rotors begin to be hidden, and for how long.
-        path: the picture's file.
+        runs: estimates of recordings.
+        hidden_us: start and length of the time for which rotors are hidden.
+        path: file of the picture.
     """
     figure = Figure(figsize=(11.0, 3.2 * len(runs)), layout="constrained")
     axes = figure.subplots(len(runs), 2, squeeze=False)
@@ -59,7 +59,7 @@ def _rotor_of(run: Run) -> int:
 def _followed(
     run: Run, rotor: int, hidden_us: tuple[int, int]
 ) -> tuple[list[tuple[float, float]], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What the detector says, and times, speeds, deviations and angles of fusion."""
+    """Speeds of the detector, and times, speeds, standard deviations and angle errors of fusion."""
     assert run.truth is not None
     truth = run.truth.rotors[rotor]
     bank = RotorBank(FilterParameters(), BankParameters())

@@ -1,7 +1,7 @@
-"""What the rotation detector says of recordings, window after window, kept on disk.
+"""Estimates of the rotation detector for recordings, cached on disk.
 
-The detector is run as a live camera would have it: no window is looked back on. What it says does
-not depend on fusion, so it is measured once and read from the cache of simulated recordings after.
+The detector runs as with a live camera, without looking back. Its estimates do not depend on
+fusion, so they are computed once and then read from the cache of simulated recordings.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ _DETECTOR = Path(evio_ros.rotation.__file__).parent
 
 @dataclass(frozen=True)
 class Run:
-    """One recording as the detector saw it.
+    """Estimates of one recording.
 
     Attributes:
-        name: what it is.
-        windows: end of each window [us] and its estimates.
-        truth: the exact motion; None for a real take.
-        window_us: length of a window.
+        name: name for tables.
+        windows: end of each window in µs and its estimates.
+        truth: ground truth; None for a real take.
+        window_us: length of a window in µs.
     """
 
     name: str
@@ -64,24 +64,24 @@ class Run:
 def simulated_run(
     scene: str, seed: int = 0, window_us: int = 100_000, duration_s: float | None = None
 ) -> Run:
-    """The detector's windows of a simulated scene.
+    """The estimates of a simulated scene.
 
     Args:
         scene: name of a preset.
-        seed: of everything random.
-        window_us: length of a window; a step is at most 50 ms.
-        duration_s: length; None for the usual one.
+        seed: seed of all random numbers.
+        window_us: length of a window in µs; a step is at most 50 ms.
+        duration_s: duration in s; None for the scene's own.
     """
     path = cached_recording(scene, duration_s, seed=seed)
     return _run(f"{scene} {seed}", path, window_us, 0.0)
 
 
 def long_run(ramp: bool, lost: float) -> Run:
-    """A minute of a small fan at 1150 rpm, some packets of which are lost.
+    """A minute of a small fan at 1150 rpm with lost packets.
 
     Args:
-        ramp: whether its events are re-timed to a speed that rises from 900 to 1300 rpm.
-        lost: share of packets of 10 ms that never reach the detector, which is told so.
+        ramp: whether its events are re-timed to a speed that increases from 900 to 1300 rpm.
+        lost: share of packets of 10 ms that are lost; the detector knows the gaps.
     """
     disc = Ellipse((40.3, 40.6), (24.0, 24.0), 0.0)
     speed = SpeedProfile.through((0.0, _LONG_RPM), (_LONG_S, _LONG_RPM))
@@ -101,7 +101,7 @@ def long_run(ramp: bool, lost: float) -> Run:
 
 
 def _to_ramp(t_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Times at which the ramp has made the turns that the constant speed makes by given ones."""
+    """Times at which the ramp has made as many turns as the constant speed at the given times."""
     first, last = (rpm / 60 for rpm in _RAMP_RPM)
     turns = _LONG_RPM / 60 * 1e-6 * t_us
     half = 0.5 * (last - first) / _LONG_S
@@ -113,17 +113,17 @@ def _same(t_us: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def take_runs() -> Iterator[Run]:
-    """The detector's windows of the real takes of a disc that a hand spins, where they are there:
-    as they are, and re-timed to a known speed.
+    """The estimates of the real takes of a disc spun by hand, as recorded and re-timed; none if the
+    takes are missing.
     """
     if not FOLDER.is_dir():
         return
     for take in takes(FOLDER, None, [AS_IT_IS, kind_of(SPEEDS_RPM[0], 1.0)]):
         key = f"take-{take.name}-{take.kind.replace(' ', '_')}-{_version()}"
-        windows = _kept(key)
+        windows = _cached(key)
         if windows is None:
             windows = list(measured(take))
-            _keep(key, windows)
+            _store(key, windows)
         yield Run(f"{take.name}, {take.kind}", windows, _truth_of(take), WINDOW_US)
 
 
@@ -142,10 +142,10 @@ def _truth_of(take: Take) -> Truth:
 def _run(name: str, path: Path, window_us: int, lost: float, retime: _Retime = _same) -> Run:
     truth = Truth.read(truth_path(path))
     key = f"{path.stem}-{window_us}-{lost:g}{'' if retime is _same else '-ramp'}-{_version()}"
-    windows = _kept(key)
+    windows = _cached(key)
     if windows is None:
         windows = list(_measured(path, window_us, lost, retime))
-        _keep(key, windows)
+        _store(key, windows)
     return Run(name, windows, truth, window_us)
 
 
@@ -191,7 +191,7 @@ def _received(batches: Iterable[EventBatch], gaps: list[range]) -> Iterator[Even
 
 @cache
 def _version() -> str:
-    """Of the detector: what another one has said does not count."""
+    """Digest of the detector's code, so that estimates of another version are not used."""
     digest = hashlib.sha256()
     for path in sorted(_DETECTOR.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -203,7 +203,7 @@ def _folder() -> Path:
     return folder / "estimates"
 
 
-def _kept(key: str) -> list[tuple[int, list[RotorEstimate]]] | None:
+def _cached(key: str) -> list[tuple[int, list[RotorEstimate]]] | None:
     path = _folder() / f"{key}.json"
     if not path.exists():
         return None
@@ -220,7 +220,7 @@ def _kept(key: str) -> list[tuple[int, list[RotorEstimate]]] | None:
     ]
 
 
-def _keep(key: str, windows: list[tuple[int, list[RotorEstimate]]]) -> None:
+def _store(key: str, windows: list[tuple[int, list[RotorEstimate]]]) -> None:
     _folder().mkdir(parents=True, exist_ok=True)
     with atomic_file(_folder() / f"{key}.json") as file:
         json.dump([(t_us, [asdict(one) for one in rotors]) for t_us, rotors in windows], file)

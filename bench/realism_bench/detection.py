@@ -1,4 +1,4 @@
-"""What the detector makes of a recording with one rotor, at windows of 100 ms."""
+"""Results of the detector for a recording with one rotor, with windows of 100 ms."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ WINDOW_US, STEP_US = 100_000, 50_000
 _SLOWEST_RPM = 60.0
 _SURE = 0.5
 _RIGHT = 0.01
-"""Relative error up to which an estimate of exactly known truth counts as right."""
+"""Relative error up to which an estimate counts as correct."""
 _PART_US = 10_000
 
 MeanRpm = Callable[[float, float], float | None]
-"""Mean speed between two times, signed; None where it is not known."""
+"""Signed mean speed in turns per minute between two times in µs; None if unknown."""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """How a rotor was found.
+    """Figures of a rotor's detection.
 
     Attributes:
-        windows: in which it turns faster than 60 rpm and the truth is known.
-        found: of these, with an estimate about its hub.
-        sure: of these, with confidence 0.5 or more.
-        error: median relative error of the estimates about its hub; nan without.
-        largest: largest error of the sure ones; nan without.
-        confidence: median confidence; nan without.
-        wrong: estimates of any rotor at confidence 0.5 or more that are off by more than 1 %.
+        windows: number of windows in which it turns faster than 60 rpm and the truth is known.
+        found: number of these with an estimate at its hub.
+        sure: number of these with a confidence of 0.5 or more.
+        error: median relative error of the estimates at its hub; NaN without any.
+        largest: largest error of the sure ones; NaN without any.
+        confidence: median confidence; NaN without any estimate.
+        wrong: number of estimates anywhere with a confidence of 0.5 or more that have an error
+            above 1 % or are not at its hub.
     """
 
     windows: int
@@ -53,14 +54,14 @@ def detect(
     mean_rpm: MeanRpm,
     look_back: bool,
 ) -> Detection:
-    """Measure a recording and compare with its truth.
+    """Measure a recording and compare the estimates with the truth.
 
     Args:
-        events: of the whole recording.
-        hub: where the hub is at a time.
-        radius_px: how far from it an estimate's centre may be to be of this rotor.
-        mean_rpm: the truth.
-        look_back: whether as for a recording, or as for a live camera.
+        events: all events of the recording.
+        hub: true position of the hub at a time in µs.
+        radius_px: largest distance of an estimate's centre from the hub.
+        mean_rpm: true speed.
+        look_back: whether later events are used too; False as for a live camera.
     """
     parameters = RotationDetectorParameters(window_us=WINDOW_US, step_us=STEP_US)
     end_us = int(events.t[-1]) + 1

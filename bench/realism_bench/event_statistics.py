@@ -1,4 +1,4 @@
-"""What one sees of a sensor in the events of a turning half disc: samples to compare."""
+"""Statistics of a sensor's events of a turning half disc: samples to compare."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FAST_RAD_S = 20.0
 _RINGS_PX = ((12.0, 25.0), (25.0, 45.0))
 _INNER_PX, _OUTER_PX = 12.0, 55.0
 _NEAR_RAD = 1.5
-"""Events so near to an edge, in angle, belong to its passing."""
+"""Largest angle between an edge and the events of its passing."""
 _REST_MARGIN_US = 80_000
 _SETTLING_US = 150_000
-"""How long after the motion the dark pixels still settle, and after the start of a recording."""
+"""Time for which dark pixels settle after the motion and after the start of a recording."""
 _DEEPEST = 5
-"""Intervals of a passing are told apart up to this one."""
+"""Number of the first interval of a passing that has no sample of its own."""
 _BINS_US = {"0.1 ms": 100, "1 ms": 1000}
 _WINDOW_US = 20_000
 
@@ -28,13 +28,13 @@ Samples = dict[str, NDArray[np.float64]]
 
 
 def statistics(take: Take) -> Samples:
-    """Samples by name, of a real or simulated take."""
+    """Samples of a real or simulated take, by name."""
     return {**_of_edges(take), **_of_pixels(take), **_of_time(take), **_of_rest(take)}
 
 
 @dataclass(frozen=True)
 class _Passings:
-    """Events near an edge, sorted by pixel, polarity and passing; (n,) unless told otherwise.
+    """Events near an edge, sorted by pixel, polarity and passing; (n,) unless noted.
 
     Attributes:
         is_on: polarity.
@@ -43,9 +43,9 @@ class _Passings:
         radius: distance from the hub [px].
         speed: of the edge [rad/s].
         late: angle behind the edge [rad].
-        place: number of the event within its passing, from 0 on.
-        start: (passings,) index of each one's first event.
-        count: (passings,) number of its events.
+        place: index of the event within its passing, from 0.
+        start: (passings,) index of the first event of each.
+        count: (passings,) number of events of each.
     """
 
     is_on: NDArray[np.bool_]
@@ -60,7 +60,7 @@ class _Passings:
 
 
 def _passings(take: Take) -> _Passings:
-    """The events of each pixel and polarity while an edge passes."""
+    """The events of each pixel and polarity during the passing of an edge."""
     events = take.events
     when, angle = take.angles()
     sense = np.sign(angle[-1] - angle[0])
@@ -96,13 +96,13 @@ def _passings(take: Take) -> _Passings:
 
 
 def _of_edges(take: Take) -> Samples:
-    """Events of a pixel while an edge passes: how many, how far apart, how late."""
+    """Events of a pixel during the passing of an edge: number, intervals and lag."""
     passings = _passings(take)
     return {**_of_polarity(passings, True, "ON"), **_of_polarity(passings, False, "OFF")}
 
 
 def _of_polarity(p: _Passings, sign: bool, name: str) -> Samples:
-    """The same of the events of one polarity."""
+    """The same for the events of one polarity."""
     of, passing = p.is_on == sign, p.is_on[p.start] == sign
     interval = np.diff(p.t, prepend=0.0) / 1e3
     span_ms = (p.t[p.start + p.count - 1] - p.t[p.start]) / 1e3
@@ -130,7 +130,7 @@ def _of_polarity(p: _Passings, sign: bool, name: str) -> Samples:
 
 
 def _of_pixels(take: Take) -> Samples:
-    """Intervals of a pixel and events of each pixel while the disc turns."""
+    """Intervals and numbers of events of each pixel while the disc turns."""
     events = take.events.between(*map(int, take.motion_us))
     pixel = events.y.astype(np.int64) * events.size.width + events.x
     order = np.lexsort((events.t, pixel))
@@ -171,7 +171,7 @@ def _of_time(take: Take) -> Samples:
 
 
 def _of_rest(take: Take) -> Samples:
-    """Noise while the disc stands, of its dark and its bright half."""
+    """Noise while the disc is at rest, of its dark and its bright half."""
     _, angle = take.angles()
     parts = (
         (_SETTLING_US, int(take.motion_us[0]) - _REST_MARGIN_US, angle[0]),

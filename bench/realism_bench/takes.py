@@ -23,16 +23,17 @@ from evio_ros.sources.registry import open_recording
 FIT = ("11_34_19", "11_35_19", "11_36_46")
 """Takes to which the sensor of the scene half_disc was fitted."""
 JUDGE = ("11_34_58", "11_35_57", "11_37_40")
-"""Takes on which it is judged."""
+"""Takes for its evaluation."""
 _KNOT_ANGLES = 6
-"""A take's speed has a knot at every so many angles of its truth: 6 ms apart where it is fast."""
+"""Number of angles of the truth between two knots of the simulated speed: 6 ms when fast."""
 _REST_US = 300_000
-"""How long the disc stands before and after, as far as the take shows it."""
+"""Longest time at rest simulated after the motion."""
 _EVENTS_PER_ANGLE = 400
 _IN_DISC = 99.9
-"""Percentage of the events that lie on the disc; the cut may hold it in part only."""
+"""Percentile of the events' distance from the hub that is taken as the disc's radius; the crop may
+show only a part of the disc."""
 _LAG_US = 4_500.0
-"""How much later than the edge its events are on average, and so the angle measured from them."""
+"""Mean lag of the events behind their edge, and so of the angle measured from them."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class Take:
     """Events of a turning half disc, real or simulated.
 
     Attributes:
-        name: of the take.
-        events: its events, from the time 0 on.
-        hub: (x, y) of the disc's hub.
-        motion_us: (start, end) between which it turns.
+        name: name of the take.
+        events: its events, from time 0.
+        hub: (x, y) of the disc's hub in pixels.
+        motion_us: (start, end) of the motion.
     """
 
     name: str
@@ -52,9 +53,9 @@ class Take:
     motion_us: tuple[float, float]
 
     def angles(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Times and unwrapped angles: polarity-weighted mean direction of every 400 events.
+        """Times [us] and unwrapped angles [rad] of the ON edge, with the lag of its events.
 
-        Where the ON edge is, so much as its events lag; measured in the same way in all takes.
+        The polarity-weighted mean direction of every 400 events.
         """
         events = self.events.between(*map(int, self.motion_us))
         direction = np.arctan2(events.y - self.hub[1], events.x - self.hub[0])
@@ -66,12 +67,12 @@ class Take:
 
 
 def read_take(folder: Path, name: str) -> tuple[Take, dict[str, list[float]]]:
-    """A real take, and its truth: `t_us` and `angle_rad` of the ON edge."""
+    """A real take, and its ground truth: `t_us` and `angle_rad` of the ON edge."""
     truth = json.loads((folder / f"{name}.truth.json").read_text(encoding="utf-8"))
     with open_recording(str(folder / f"{name}.aedat4")) as source:
         events = EventBatch.concatenate(source.size, source.batches())
     x, y, hub = events.x, events.y, truth["hub"]
-    # Odd columns, which are unlike even ones, remain odd.
+    # Odd columns, which differ from even ones, remain odd.
     corner = int(x.min()) // 2 * 2, int(y.min()) // 2 * 2
     size = type(events.size)(int(x.max()) - corner[0] + 1, int(y.max()) - corner[1] + 1)
     events = EventBatch.trusted(
@@ -84,12 +85,12 @@ def read_take(folder: Path, name: str) -> tuple[Take, dict[str, list[float]]]:
 def simulated_take(
     take: Take, truth: dict[str, list[float]], camera: SensorParameters | None = None, seed: int = 0
 ) -> Take:
-    """The take as the simulator has it: same hub, same cut, same motion.
+    """The simulated take, with the same hub, crop and motion.
 
     Args:
-        take, truth: the real one.
-        camera: the sensor; by default that of the scene half_disc.
-        seed: of everything random.
+        take, truth: the real take.
+        camera: the sensor; None for that of the scene half_disc.
+        seed: seed of all random numbers.
     """
     chosen = preset("half_disc")
     (rotor,) = chosen.scene.rotors
@@ -97,7 +98,7 @@ def simulated_take(
     when = when - _LAG_US
     speed = _speed(when, angle)
     sense = np.sign(angle[-1] - angle[0])
-    # The middle of the black half is a quarter turn ahead of the ON edge.
+    # The centre line of the black half is a quarter turn ahead of the ON edge.
     phase = float(np.mean(angle - 2 * math.pi * speed.turns(when))) + sense * math.pi / 2
     moving = take.events.between(*map(int, take.motion_us))
     reach = np.hypot(moving.x - take.hub[0], moving.y - take.hub[1])
@@ -113,7 +114,7 @@ def simulated_take(
 
 
 def _speed(when: NDArray[np.float64], angle: NDArray[np.float64]) -> SpeedProfile:
-    """Rest, the motion of the take, rest."""
+    """The motion of the take, between times at rest."""
     knots = when[::_KNOT_ANGLES]
     rpm = np.diff(angle[::_KNOT_ANGLES]) / np.diff(knots) * 60e6 / (2 * math.pi)
     middle = 0.5 * (knots[1:] + knots[:-1])
