@@ -20,13 +20,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from accuracy_bench.markdown import accuracy_markdown, detection_markdown, honesty_markdown
+from accuracy_bench.markdown import accuracy_markdown, coverage_markdown, detection_markdown
 from accuracy_bench.scaling import measure_scaling, scaling_table
 from accuracy_bench.tables import (
     accuracy_table,
     comparison_table,
+    coverage_table,
     failures_table,
-    honesty_table,
     reliability_table,
 )
 from rich.console import Console
@@ -48,7 +48,7 @@ def main() -> int:
         console.print(scaling_table(measure_scaling()))
         return 0
     if options.seeds:
-        return _report_honesty(options, console)
+        return _report_coverage(options, console)
     rows = _read(options.rows) if options.rows else _run(run, _jobs(options), options.jobs)
     if options.json:
         write_rows(options.json, rows)
@@ -66,7 +66,7 @@ def main() -> int:
     return 0
 
 
-def _report_honesty(options: argparse.Namespace, console: Console) -> int:
+def _report_coverage(options: argparse.Namespace, console: Console) -> int:
     """Pool every scene over several seeds and speeds; simulates recordings not in the cache."""
     if options.rows:
         rows = _read(options.rows)
@@ -77,9 +77,9 @@ def _report_honesty(options: argparse.Namespace, console: Console) -> int:
     if options.json:
         write_rows(options.json, rows)
     if options.markdown:
-        print(honesty_markdown(rows))
+        print(coverage_markdown(rows))
         return 0
-    console.print(honesty_table(rows))
+    console.print(coverage_table(rows))
     return 0
 
 

@@ -1,7 +1,7 @@
 """Benefit of fusion over the rotation detector alone, against the truth of simulated scenes.
 
 python bench/fusion.py                  all tables but node, which needs ROS
-python bench/fusion.py --table speed    one of speed, moment, honesty, turns, hidden, velocity,
+python bench/fusion.py --table speed    one of speed, moment, consistency, turns, hidden, velocity,
                                         confidence, real, cost, node
 python bench/fusion.py --seeds 4        more recordings of each scene
 python bench/fusion.py --picture p.png  a drone and a real take, hidden for half a second
@@ -28,7 +28,7 @@ from fusion_bench.figures import (
     cost,
     from_usual,
     fuse,
-    honesty,
+    normalised_squares,
     return_errors,
     window_of,
 )
@@ -111,13 +111,13 @@ def moment(seeds: int) -> Table:
     return table
 
 
-def honest(seeds: int) -> Table:
+def consistency(seeds: int) -> Table:
     """Normalised squares of errors (NEES) and innovations (NIS) of each run."""
     columns = "angle", "speed", "NEES within", "innovations", "NIS within", "runs"
     table = Table("normalised squares, 1 expected", *columns)
     inside_nees = inside_nis = runs = nis_runs = 0
     for scene in SCENES:
-        squares = [honesty(track, blades) for track, blades in rotors_of(scene, seeds)]
+        squares = [normalised_squares(track, blades) for track, blades in rotors_of(scene, seeds)]
         nis = [one for seed in range(seeds) for one in fused_of(scene, seed).nis.values()]
         nees_good = sum(_is_inside(sum(pair), 2, 1) for pair in squares)
         nis_good = sum(_is_inside(2 * sum(one), 2, len(one)) for one in nis)
@@ -271,7 +271,7 @@ def real(seeds: int) -> Table:
 TABLES: dict[str, Callable[[int], Table]] = {
     "speed": speed,
     "moment": moment,
-    "honesty": honest,
+    "consistency": consistency,
     "turns": turns,
     "hidden": hidden,
     "velocity": velocity,

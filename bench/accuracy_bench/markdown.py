@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from accuracy_bench.tables import share_text
+from evio_ros.evaluation.coverage import NORMAL_MEDIAN
 from evio_ros.evaluation.goals import goal
-from evio_ros.evaluation.honesty import NORMAL_MEDIAN
 from evio_ros.evaluation.results import Row
 
 
@@ -81,7 +81,7 @@ def detection_markdown(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def honesty_markdown(rows: list[Row]) -> str:
+def coverage_markdown(rows: list[Row]) -> str:
     """Shares of errors within one and two standard deviations by scene and window, in percent."""
     windows = sorted({row.window_ms for row in rows})
     figures = {(row.scene, row.window_ms): row.figures for row in rows}

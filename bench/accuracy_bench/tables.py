@@ -160,12 +160,12 @@ def comparison_table(before: list[Row], after: list[Row]) -> Table:
     return table
 
 
-HONEST_1, HONEST_2 = (0.60, 0.76), (0.91, 0.99)
+GOAL_1_SIGMA, GOAL_2_SIGMA = (0.60, 0.76), (0.91, 0.99)
 """Shares of errors within one and two standard deviations that are to be reached."""
 
 
-def honesty_table(rows: list[Row]) -> Table:
-    """Coverage of standard deviations, pooled over recordings; see `Honesty`."""
+def coverage_table(rows: list[Row]) -> Table:
+    """Coverage of standard deviations, pooled over recordings; see `Coverage`."""
     table = _table(
         "errors within the claimed standard deviation",
         ("scene",),
@@ -191,8 +191,8 @@ def honesty_table(rows: list[Row]) -> Table:
             str(f["errors"]),
             share_text(f["wrong"]),
             f"{f['effective']:.0f}",
-            _in_band(f["within_1"], HONEST_1),
-            _in_band(f["within_2"], HONEST_2),
+            _in_band(f["within_1"], GOAL_1_SIGMA),
+            _in_band(f["within_2"], GOAL_2_SIGMA),
             f"{f['ratio']:.2f}",
             error_text(f["median"]),
             error_text(f["p95"]),

@@ -25,7 +25,7 @@ __all__ = [
     "calibration",
     "cost",
     "fuse",
-    "honesty",
+    "normalised_squares",
     "occluded",
     "return_errors",
     "window_of",
@@ -172,7 +172,7 @@ def from_usual(angles: list[float], usual: list[float], blades: int) -> _Real:
     return np.abs(apart - pitch * np.round(apart / pitch))
 
 
-def honesty(track: Track, blades: int) -> tuple[float, float]:
+def normalised_squares(track: Track, blades: int) -> tuple[float, float]:
     """Mean normalised squares of the errors of angle and speed at windows' ends; 1 expected."""
     angle = from_usual(track.angle, track.angle, blades)
     angle_variance, speed_variance, speed_error = np.array(track.deviations).T

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from evio_ros.evaluation.honesty import Honesty
+from evio_ros.evaluation.coverage import Coverage
 from evio_ros.evaluation.results import Row
 from evio_ros.evaluation.runs import Job, errors_of
 from evio_ros.evaluation.scores import RotorScore
@@ -75,7 +75,7 @@ def pooled(parts: Iterable[_Part]) -> list[Row]:
     rows = []
     for (scene, window_us, step_us), recordings in groups.items():
         block = math.ceil(max(_BLOCK_WINDOWS * window_us, _LEAST_BLOCK_US) / step_us)
-        honesty = Honesty.of(recordings, block)
-        if honesty is not None:
-            rows.append(Row(scene, "detector", 1e-3 * window_us, asdict(honesty)))
+        coverage = Coverage.of(recordings, block)
+        if coverage is not None:
+            rows.append(Row(scene, "detector", 1e-3 * window_us, asdict(coverage)))
     return rows

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evio_ros.estimate import RIGHT_ERROR
 from evio_ros.evaluation.scores import RotorScore
 
-__all__ = ["NORMAL_MEDIAN", "Honesty"]
+__all__ = ["NORMAL_MEDIAN", "Coverage"]
 
 _Real = NDArray[np.float64]
 NORMAL_MEDIAN = 0.6745
@@ -39,7 +39,7 @@ class _Share:
 
 
 @dataclass(frozen=True)
-class Honesty:
+class Coverage:
     """The errors of a scene's rotors compared with the claimed standard deviations.
 
     Attributes:
@@ -65,7 +65,7 @@ class Honesty:
     p95: float
 
     @classmethod
-    def of(cls, recordings: Sequence[Sequence[RotorScore]], block: int) -> Honesty | None:
+    def of(cls, recordings: Sequence[Sequence[RotorScore]], block: int) -> Coverage | None:
         """Pool the rotors of several recordings; None if no rotor was measured.
 
         Args:
