@@ -57,9 +57,10 @@ Region = Annotated[
 
 def microseconds(option: str, value: float, unit: Literal["s", "ms"]) -> int:
     """An option's value in µs; raises ParameterError where it is no finite number."""
-    if not math.isfinite(value):
-        raise ParameterError(f"{option}: {value} is not a finite number")
-    return round(value * {"s": 1_000_000, "ms": 1_000}[unit])
+    value_us = value * {"s": 1_000_000, "ms": 1_000}[unit]
+    if not math.isfinite(value_us):
+        raise ParameterError(f"{option}: {value} is not a finite number of us")
+    return round(value_us)
 
 
 def section_of(source: SeekableSource, start: float, duration: float | None) -> tuple[int, int]:

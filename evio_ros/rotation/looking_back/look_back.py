@@ -211,12 +211,20 @@ class _HeldMeasurements:
     def _look_at(self, held: Sequence[Measurement], steady: Sequence[SteadyDisc] = ()) -> None:
         """Search what is held for paths on none of some discs, and add their estimates."""
         paths, explanations = paths_beside(held, steady)
+        told = []
         for path in paths:
             estimates = PathEstimates(path)
+            if self._covers_a_window(estimates):
+                told.append(path.ellipse.box)
             if not steady or self._is_mostly_sure(estimates):
                 self._number(estimates)
                 self._fill_in(estimates)
-        self._explain([path.ellipse.box for path in paths], explanations)
+        self._explain(told, explanations)
+
+    def _covers_a_window(self, path: PathEstimates) -> bool:
+        """Whether a path gives an estimate of any window."""
+        windows = (m.t_us for m in self._held if self._is_full(m))
+        return any(path.estimate(t_us, self._window_us) is not None for t_us in windows)
 
     def _is_mostly_sure(self, estimates: PathEstimates) -> bool:
         """Whether a path's estimates are sure: those of what a disc leaves at its rim are not."""

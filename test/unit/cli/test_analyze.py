@@ -190,6 +190,14 @@ def test_no_rotor_is_explained_in_one_line(evio, fan_recording):
     assert why.startswith("Most likely because: in the whole view, 100x80 px, ")
 
 
+@pytest.mark.parametrize("start", [0.3, 0.49])
+def test_why_so_short_a_part_has_no_rotor_is_always_told(evio, fan_recording, start):
+    _, out, _ = evio("analyze", fan_recording, "--start", start, "--duration", 0.1)
+    first, why = out.splitlines()
+    assert first == "No rotor seen in 1 window."
+    assert "seen for 0.1 s only, 0.25 s are needed" in why
+
+
 def test_every_place_without_a_rotor_is_explained_where_that_is_asked_for(evio, fan_recording):
     _, out, _ = evio("analyze", fan_recording, "--explain", "--roi", 85, 0, 100, 80)
     assert "where no rotor was found" in out
@@ -242,6 +250,7 @@ def test_window_and_step(evio, fan_recording, options, window_us, step_us):
         (("--duration", 0.05), "--window-ms: 100 ms is longer than the 50 ms to measure"),
         (("--duration", 0), "--duration: 0 s is not above 0"),
         (("--duration", "nan"), "--duration: nan is not a finite number"),
+        (("--duration", 1e305), "--duration: 1e+305 is not a finite number of us"),
         (("--start", -1), "--start: -1 s is below 0"),
         (("--start", 5), "--start: 5 s is past the recording's end"),
         (("--start", "nan"), "--start: nan is not a finite number"),
