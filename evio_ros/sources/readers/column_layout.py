@@ -69,6 +69,8 @@ _EPOCH_S = (1e9, 2.3e9)
 _PREFIXES = ("events", "event", "ev", "dvs", "cd", "datasetevents")
 """The last is EVIMO2's."""
 _MOST_COLUMNS = 16
+_LEAST_FILLED = 0.5
+"""Share of a column that must be numbers for it to hold something of each event."""
 _LARGEST_COORDINATE = 1 << 14
 _LEAST_RISING = 0.9
 """Share of steps of a column that must not go back for it to be time."""
@@ -200,6 +202,9 @@ def layout_by_values(
     Returns:
         None where no choice of columns is plausible.
     """
+    finite = np.isfinite(sample)
+    # Rows that are not filled tell nothing; columns that are not may be of something else.
+    sample = sample[finite[:, finite.mean(axis=0) > _LEAST_FILLED].all(axis=1)]
     rows, columns = sample.shape
     columns = min(columns, _MOST_COLUMNS)
     if not rows or columns < len(ROLES):

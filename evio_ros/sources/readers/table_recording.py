@@ -121,6 +121,10 @@ class TableRecording(ColumnRecording):
 
     def _settle_coordinates(self, x: NDArray[Any], y: NDArray[Any]) -> None:
         """Tell pixels, be they with fractions or in fixed point, from what is none."""
+        known = np.isfinite(x) & np.isfinite(y)
+        if not known.any():
+            self._refuse_table("they are no numbers")
+        x, y = x[known], y[known]
         negative = float(np.mean((x < 0) | (y < 0)))
         if negative > _MOST_NEGATIVE:
             self._refuse_table(f"{negative:.0%} of them are negative")

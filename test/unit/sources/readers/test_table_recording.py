@@ -98,3 +98,23 @@ def noise(seed, centre, spread):
 def test_what_is_no_pixels_is_no_table_of_events(table, x, y, reason):
     with pytest.raises(SourceError, match=f"its x and y are no pixels: .*{reason}"):
         open_source(table(x, y))
+
+
+def npy(path, **columns) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.stack([columns[name] for name in "txyp"], axis=1))
+
+
+@pytest.mark.parametrize("save", [npz, hdf5, npy])
+@pytest.mark.parametrize("bad", ["t", "x", "y", "txyp"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_rows_without_numbers_are_left_out_and_counted(save, bad, value, tmp_path):
+    rows = [0, 1500, 2999]
+    columns = {name: np.array(c, np.float64) for name, c in zip("txyp", (T, X, Y, P), strict=True)}
+    for name in bad:
+        columns[name][rows] = value
+    save(tmp_path / "a", **columns)
+    with open_source(str(tmp_path / "a")) as source:
+        assert events_of(source.batches()) == [e for k, e in enumerate(EVENTS) if k not in rows]
+        assert source.statistics.dropped == len(rows)
+        assert not any("fractions" in remark for remark in source.remarks)
