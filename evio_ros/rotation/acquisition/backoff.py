@@ -17,16 +17,16 @@ __all__ = ["Backoff"]
 _FIRST_WAIT_US = 40_000
 _GROWTH = 1.5
 _LONGEST_WAIT_US = 800_000
-"""Time to the second search of a region, the factor by which it grows with each failure, and its
-bound. A rotor that starts up where leaves sway is found within a second."""
+"""Wait before the second search of a region, its growth factor for each failure, and its bound. A
+rotor that starts up among swaying leaves is found within a second."""
 _MEMORY_US = 1_600_000
-"""Failures are forgotten so long after the end of the wait: two of the longest waits."""
+"""Time after the end of a wait at which failures are forgotten: twice the longest wait."""
 _REACH_CELLS = 3
-"""Cells so near to one that failed fail with it: leaves sway."""
+"""Distance in cells within which neighbours of a failed cell fail with it: leaves sway."""
 _WAITING_SHARE = 0.7
-"""Share of a region's cells that must wait for the region to wait."""
+"""A region waits if at least this share of its cells waits."""
 _MOST_FAILURES = 30
-"""Beyond these the wait no longer grows; keeps the power from overflowing."""
+"""Number of failures beyond which the wait no longer grows; avoids an overflow of the power."""
 
 
 _Index = NDArray[np.int64]

@@ -31,23 +31,25 @@ from evio_ros.time_stamps import highest_frequency_hz
 __all__ = ["LEAST_TURNS", "is_cut", "outline_ellipse", "turning_candidate"]
 
 _TEXTURE_ORDERS = 32
-"""Angular orders that take part: more than of blades, as textures and marks are finer."""
+"""Number of angular orders used: more than for blades, because textures and marks are finer."""
 _ZERO_PADDING = 2
-"""The spectrum over time is sampled so many times as finely as the span asks, so that no line is
-missed between two samples."""
+"""Oversampling of the spectrum over time by zero-padding, so that no line is missed between two
+samples."""
 _FASTEST_HZ = 100.0
-"""Fastest disc that is looked for, turns a second: `BIN_US` samples its order 10."""
+"""Greatest speed searched, turns per second: `BIN_US` samples its order 10 twice per period."""
 _LEAST_POWER = 4.0
-"""Power on the line of the spectrum over that of noise, which has 1 and a deviation of 0.06: a line
-of 32 orders and 8 channels sums 256 powers."""
+"""Minimum power on the line of the spectrum relative to noise, which has a mean of 1 and a standard
+deviation of 0.06: a line of 32 orders and 8 channels sums 256 powers."""
 _LEAST_ASYMMETRY = 3.0
-"""The same over the power on the line of the opposite speed; a lamp has both alike."""
+"""Minimum ratio of this power to that on the line of the opposite speed; for a lamp they are
+equal."""
 LEAST_TURNS = 1.0
-"""Before it has turned so far, not all of a disc was seen."""
+"""Number of turns before which not all of a disc has been seen."""
 _LEAST_FILLING = 0.8
-"""Share of the ellipse that the region's cells cover, and of the cells that it covers."""
+"""Minimum share of the ellipse that the region's cells cover, and of the cells that the ellipse
+covers."""
 _RIM_RADIUS = 1.1
-"""Cells within this many radii count as covered: those at the rim are cut."""
+"""Cells within this many radii count as covered: the rim cuts its cells."""
 
 
 def outline_ellipse(region: Region) -> Ellipse | None:

@@ -31,27 +31,28 @@ from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 __all__ = ["FEWEST_EVENTS", "MOST_EVENTS", "lock_along_path"]
 
 MOST_EVENTS = 20_000
-"""Of more events only every second, third ... one is looked at: a disc of 60 pixels' radius is then
-known to a tenth of a pixel."""
+"""With more events, only every second, third, ... one is used: a disc with a radius of 60 pixels is
+then known to a tenth of a pixel."""
 FEWEST_EVENTS = 2_000
-"""Fewer events hold no disc that has come round."""
+"""Minimum number of events of a disc that has made a turn."""
 _SLACK = 30.0
-"""The path need only be as good as a tracker's start: to 30 mrad and 0.15 px."""
+"""Factor on the path's tolerance: it need only be good enough to start a tracker, 30 mrad and 0.15
+px."""
 _TURNS = 0.5, 4.0
-"""What turns less in the events tells no hub; what turns more often holds its speed well enough for
-`pull_in`."""
+"""Minimum and maximum number of turns in the events: fewer do not determine the hub; with more, the
+speed is constant enough for `pull_in`."""
 _LATE_US = 120_000
-"""The tracker starts so long before the end of the events."""
+"""Time before the end of the events at which the tracker starts."""
 _EVEN_RAD = 0.06
-"""What is as near as this to an even change of the speed may be a motor that holds its speed, seen
-on a disc that is a little off."""
+"""Maximum deviation from a constant acceleration of a rotor that may also hold its speed, seen on a
+slightly wrong disc."""
 _BINS_PER_TURN = 128
 _FITTED_US = 50_000
 _FITTED_POINTS = 11
 """A parabola through the path over this time gives the first motion."""
 _PHASE_STD_RAD, _SPEED_STD_SHARE, _CHANGE_STD_HZ = 0.05, 0.1, 2.0
-"""Deviations of that motion: of the phase, of the speed as a share of the mean one, of the
-acceleration over it. Set by hand."""
+"""Standard deviations of that motion: of the phase, of the speed as a share of the mean speed, and
+of the acceleration relative to it. Set by hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,13 @@ from numba import njit
 __all__ = ["best_starts", "disc_angle", "refined_hub", "winding_power"]
 
 _ITERATIONS = 250
-"""Steps of the simplex at most; some 50 are usual."""
+"""Maximum number of steps of the simplex; about 50 are usual."""
 _PLACE_TOLERANCE = 1e-3
 _COHERENCE_TOLERANCE = 1e-5
-"""The simplex is small enough where its vertices differ by less: in place, by this share of the
-region's size and this flattening; and in coherence."""
+"""The simplex has converged when its vertices differ by less: in position as a share of the
+region's size and in flattening; and in coherence."""
 _FIRST_STEP = 0.1
-"""First size of the simplex in the same units: less than half the way between two starts."""
+"""Initial size of the simplex in the same units: less than half the distance between two starts."""
 
 
 @njit(cache=True, nogil=True)

@@ -31,31 +31,33 @@ from evio_ros.time_stamps import time_step_us
 __all__ = ["pull_in"]
 
 BINS_PER_TURN, BINS_PER_PERIOD = 64, 32
-"""Time bins of a turn and of a blade's period, at least: coarse ones blur the first template."""
+"""Minimum number of time bins in a turn and in a blade's period: coarser ones blur the first
+template."""
 _SHORTEST_BIN_US = 20
-"""Bins are no shorter: many camera clocks tick by some microseconds."""
+"""Minimum length of a bin: many camera clocks have a resolution of some microseconds."""
 _TURNS = 2.5
-"""An error of the hub comes again with each turn: it shows after more than one."""
+"""Number of turns used: an error of the hub repeats with each turn, so it shows after more than
+one."""
 _SHORTEST_US = 50_000
-"""Events of less time than this are too few to fit a line, however fast the rotor is."""
+"""Minimum time span: shorter ones have too few events to fit a line, however fast the rotor is."""
 _LEAST_EVENTS = 200
-"""Fewer events make no template: less than one for each ring and ten degrees."""
+"""Minimum number of events of a template: fewer are less than one for each ring and ten degrees."""
 _SPEEDS = np.linspace(-0.6, 0.6, 25)
-"""Speeds that are tried: their difference from the candidate's, in turns over the events' span. The
-candidate's is known to a bin of its spectrum, which is less."""
+"""Speeds tried, as differences from the candidate's in turns over the events' span. The candidate's
+speed is known to a bin of its spectrum, which is less."""
 _SPEEDS_A_UNIT = 10
-"""So many of them are one work unit, a millisecond."""
+"""Number of speeds in one work unit, a millisecond."""
 _LEAST_SIGNAL_TO_NOISE = 1.6
-"""Power on the line over that of noise, which has 1 and a deviation of 0.07: a line of 24 orders
-and 8 channels sums 192 powers."""
+"""Minimum power on the line relative to noise, which has a mean of 1 and a standard deviation of
+0.07: a line of 24 orders and 8 channels sums 192 powers."""
 _CONTRAST_MARGIN = 1.1
-"""A contrast is known to some hundredths: 200 events tell it to 0.05."""
+"""Margin for the uncertainty of a contrast, which 200 events determine to 0.05."""
 _PHASE_STD_RAD = 0.05
 _SPEED_STD_SHARE = 0.003
 STD_RAD = 0.02
-"""Deviations with which the tracker starts: of the phase; of the speed as a share of it; and by how
-much a wrong speed and a wrong acceleration may have turned the pattern over half the window. Set by
-hand, and wider than the fit's own, as the hub is a guess."""
+"""Initial standard deviations of the tracker: of the phase; of the speed as a share of it; and of
+the angles by which errors of speed and acceleration turn the pattern over half the window. Set by
+hand, and wider than those of the fit, because the hub is a guess."""
 
 
 @dataclass(frozen=True, slots=True)

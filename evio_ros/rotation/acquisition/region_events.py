@@ -22,13 +22,13 @@ from evio_ros.rotation.tracking.disc_map import FREE
 __all__ = ["RegionEvents", "SearchWindow", "share_of"]
 
 _MARGIN_PX = 10.0
-"""Border about a region's cells whose events are looked at too: blade tips make so few events that
+"""Margin around a region's cells whose events are included: blade tips cause so few events that
 their cells may not be active."""
 _MOST_EVENTS, _MOST_LOOKED_AT = 2_000_000, 8_000_000
-"""Of more events, of the region's and of all together, one of two, three ... is taken, so that a
-search costs no more however fast they come. They take 26 MB at most."""
+"""Maximum numbers of events of the region and of all events examined: of more, one in two, three,
+... is taken, so that the cost of a search is bounded. They take 26 MB at most."""
 _EVENTS_A_UNIT = 400_000
-"""So many events are picked from in one work unit, which takes a millisecond."""
+"""Number of events examined in one work unit, which takes a millisecond."""
 _HASH = 0x9E3779B1
 """Knuth's multiplier for hashing, 2^32 over the golden ratio: The Art of Computer Programming 3,
 6.4."""
@@ -135,7 +135,7 @@ class RegionEvents:
         return part.share / self._stride
 
     def _stride_for(self, slices: Sequence[EventWindow]) -> int:
-        """One event of so many is taken; the fullest slice tells the region's share of all."""
+        """Stride of the selection, from the region's share of events in the fullest slice."""
         events = max((part.events for part in slices), key=len)
         inside = len(_free_in_box(events.x, events.y, self._codes, self._box, 1))
         total = sum(len(part.events) for part in slices)

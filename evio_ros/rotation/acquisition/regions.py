@@ -40,29 +40,29 @@ __all__ = [
 ]
 
 _CORE_CELLS = 4
-"""So many active cells, itself included, make a cell's neighbourhood dense: DBSCAN's MinPts, twice
-the number of dimensions as its authors advise."""
+"""Number of active cells, including the cell itself, in a dense neighbourhood: DBSCAN's MinPts,
+twice the number of dimensions as its authors recommend."""
 DISC_REACH = 1.25
-"""Cells nearer to a hub than this, in radii, belong to its disc: a rim that is known to a few
-percent lies within, with the events of its blur."""
+"""Radius in radii of the disc within which cells belong to it: includes a rim that is known to a
+few percent, and its blur."""
 _LEAST_CELL_EVENTS = 2.0
-"""A cell with fewer events is not active, however short the time: one is noise."""
+"""Minimum number of events of an active cell, however short the time: a single one is noise."""
 LEVELS = 3
-"""Number of levels; the first is that of the greatest contrast."""
+"""Number of levels; the first is that of the highest contrast."""
 CUED_LEVEL = LEVELS
-"""Level of the regions that somebody else has pointed at."""
+"""Level of cued regions."""
 _CUE_FACTOR = 2
-"""Where a box says that a rotor is there, so many times fewer events and cells are enough."""
+"""Factor by which fewer events and cells suffice in a cued box."""
 _QUIET_SHARES = (0.1, 0.25)
-"""Shares of the cells whose greatest count tells rate and scatter of the noise. Corners alone, of a
-square view that a disc fills to its border, are a fifth."""
+"""Quantiles of the cells' counts from which the noise's rate and scatter are estimated. The corners
+of a square view that a disc fills to its border are a fifth of it."""
 _QUIET_SCORES = (-1.2816, -0.6745)
-"""The same quantiles of the normal distribution with unit variance."""
+"""The same quantiles of the standard normal distribution."""
 _NOISE_SCORE = 4.0
-"""A cell stands out from noise by so many of its standard deviations: of 60 000 cells two do by
-chance, far apart."""
+"""Number of standard deviations by which an active cell exceeds the noise: of 60 000 cells, two do
+by chance, far apart."""
 _SAME_SHARE = 0.8
-"""A region is one of a higher level where that one has so much of its cells."""
+"""A region counts as one of a higher level that has at least this share of its cells."""
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,8 @@ def _least_events(
     parameters: RegionParameters,
     is_free: NDArray[np.bool_] | None = None,
 ) -> tuple[float, ...]:
-    """Events that an active cell has at least, at each level; only free cells tell noise."""
-    # Every fourth cell tells quantiles as well.
+    """Minimum events of an active cell at each level; noise is that of free cells."""
+    # Every fourth cell suffices for quantiles.
     sample = grid[::2, ::2]
     lowest = max(parameters.cell_rate_hz * span_us * 1e-6, _LEAST_CELL_EVENTS)
     contrast = max(parameters.contrast * float(np.median(sample)), lowest)

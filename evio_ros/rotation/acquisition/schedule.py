@@ -53,21 +53,22 @@ __all__ = ["SearchSchedule"]
 
 LOOK_US = 20_000
 _BUSY_LOOK_US = 100_000
-"""Time from one look for active regions to the next, while no rotor is tracked and else. A look
-costs a millisecond: a new rotor beside others may wait for a tenth of a second."""
+"""Time between two determinations of active regions, while no rotor is tracked and otherwise. Each
+costs a millisecond, and a new rotor beside others may wait for a tenth of a second."""
 UNIT_US = 2_500
-"""Sensor time that allows for a work unit of a search while rotors are tracked. A unit takes about
-a millisecond of one core, so trackers keep more than half of it."""
+"""Sensor time per work unit of a search while rotors are tracked. A unit takes about a millisecond
+of one core, so trackers keep more than half of it."""
 _IDLE_UNIT_US = 1_250
-"""The same while none is. Then new regions are searched to the end at once, as nothing waits."""
+"""The same while none is tracked. New regions are then searched completely at once, because nothing
+waits."""
 _LEFT_US = (0, 10_000, 5_000, 15_000)
-"""Where something has long seemed to turn and was refused, so much of the latest time is left to be
-followed by what is found, for each search another. Looks come at even times, and a rotor that makes
-whole turns between them would always be met at the same phase: one on the mains makes one in 20 ms,
-which these quarter (van der Corput's sequence)."""
+"""Latest times left out of successive searches of a place where something has long seemed to turn
+and was rejected. Searches come at regular times, so a rotor that makes whole turns between them
+would always be met at the same phase: one on the mains makes one in 20 ms, which these times
+quarter (van der Corput's sequence)."""
 _REACQUISITION_US = 15_000
-"""Length of the events in which the motion of a lost rotor is looked for, and time from one look to
-the next: a fan's blade passes in about this time."""
+"""Length of the events in which a lost rotor is reacquired, and time between two attempts: a fan's
+blade passes in about this time."""
 
 
 Box = tuple[float, float, float, float]
@@ -311,7 +312,7 @@ class SearchSchedule:
         return self._backoff(region).failures(region, self._now_us)
 
     def _has_seemed_to_turn(self, region: Region) -> bool:
-        """Whether a search of a region told a speed and refused it all the same."""
+        """Whether a search of a region found a speed and rejected it nevertheless."""
         return any(
             each.is_at(region.box) and math.isfinite(each.rejection.speed_hz)
             for each in self._explanations

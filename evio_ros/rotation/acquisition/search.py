@@ -39,24 +39,26 @@ from evio_ros.rotation.tracking.rotor_tracker import RotorTracker
 __all__ = ["Candidates", "Found", "RetryAfter", "RotorSearch", "SearchRequest"]
 
 _OWN_SHARE = 0.5
-"""A disc of which more than this share of a region lies on it is tried in that region."""
+"""A known disc is tried in a region if more than this share of the region lies on it."""
 _SHORT_SHARE = 4
-"""A rotor that moves is searched for in the last quarter of the events before all of them: in a
-sixteenth of a second it moves by few pixels."""
+"""Moving rotors are searched in the last quarter of the events first: in a sixteenth of a second
+they move by few pixels."""
 _SHORT_FROM = 3
-"""After so many failures every other search of a region is one of the last quarter alone."""
+"""Number of failures after which every other search of a region uses the last quarter only."""
 _PROMISING_WAIT_US = 80_000
-"""What winds beyond doubt but could not be tracked is searched again after this time, and is no
-failure: it may be speeding up. A rotor that does so for a second is tried a dozen times."""
+"""Wait before the next search of a region that clearly winds but could not be tracked. It is not a
+failure, because the rotor may be speeding up; one that does so for a second is tried a dozen
+times."""
 _SOON_WAIT_US = 40_000
-"""What turns, but not yet by as much as it must, is searched again after this time."""
+"""Wait before the next search of a rotor that has not turned far enough yet."""
 _OUTLINE_POINTS = 31
-"""Points of an outline that are tried against tracked discs: a fifth of a radius apart."""
+"""Number of points of an outline that are compared with tracked discs: a fifth of a radius
+apart."""
 _MOST_CYCLES, _HIGHEST_ORDER = 6.0, 3
-"""Of a pattern by count time, in events of a disc that the view cuts: what turns more often, or has
-more blades, shows in the spectrum of its cells."""
+"""Limits of the search in count time for a disc that the view cuts: rotors with more turns or more
+blades show in the spectrum of its cells."""
 _SAME_RADIUS = 0.5
-"""Two discs are one where the hub of one lies nearer to the other's than this, in radii."""
+"""Two discs are the same if their hubs are closer than this, in radii."""
 
 _PART_OF_TRACKED = Rejection(Reason.PART_OF_TRACKED)
 
@@ -361,7 +363,7 @@ def _are_within(discs: Sequence[Ellipse], x: ArrayLike, y: ArrayLike) -> bool:
 
 
 def _is_one_of(discs: Sequence[Ellipse], disc: Ellipse) -> bool:
-    """Whether a disc is one of others, as far as one can tell."""
+    """Whether a disc is probably the same as one of others."""
     return any(
         min(
             float(other.disc_coordinates(*disc.center)[0]),

@@ -28,14 +28,14 @@ from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 __all__ = ["SlowSearch"]
 
 _FACTORS = (2, 4, 8, 16, 32, 64)
-"""The pasts' lengths over that of the search in the latest events. A rotor of three blades with
-5 rpm passes three times in 12 s."""
+"""Lengths of the pasts relative to that of the search in the latest events. Blades of a rotor with
+three blades at 5 rpm pass three times in 12 s."""
 _MOST_EVENTS = 500_000
-"""Events of a past that are kept at most, 6.5 MB."""
+"""Maximum number of events kept of a past, 6.5 MB."""
 _LOOK_US = 20_000
-"""Time from one look for active regions to the next, times the factor."""
+"""Time between two determinations of active regions, to be multiplied by the factor."""
 _UNIT_US = 5_000
-"""Sensor time that allows for a work unit, a millisecond: a fifth of one core at most."""
+"""Sensor time per work unit of a millisecond: at most a fifth of one core."""
 
 
 @dataclass(slots=True)

@@ -27,15 +27,17 @@ _Complex = NDArray[np.complexfloating]
 _Real = NDArray[np.float64]
 
 _NEWTON_STEPS = 12
-"""Corrections at most; each is a Gauss-Newton step and mostly exact."""
+"""Maximum number of Gauss-Newton steps, each of which is nearly exact."""
 _ENOUGH_RAD = 1e-4
-"""A correction that turns the window by less is the last: a hundredth of a pixel at 100 px."""
+"""Correction of the angle over the window below which the fit has converged: a hundredth of a pixel
+at 100 px."""
 _SLICES = 8
-"""Slices of the window: enough for a parabola and its scatter, and few, as each needs events."""
+"""Number of slices of the window: enough for a parabola and its scatter, but few, because each
+needs events."""
 _UNKNOWNS = 3
-"""Angle, speed and acceleration of the window."""
+"""Number of unknowns: angle, speed and acceleration of the window."""
 _NOISE_GAIN = 2.0
-"""A harmonic counts by the share of its power above this many times the power of noise."""
+"""A harmonic is weighted by the share of its power above this multiple of the noise power."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 __all__ = ["UnassignedEvents"]
 
 _ACTIVE_SHARE = 0.2
-"""Share of their highest event rate that active cells have at least: noise stays below it, a
-rotor's blades that come and go do not."""
+"""Minimum share of their highest event rate at which cells are active: noise stays below it, and
+passing blades stay above."""
 
 
 class UnassignedEvents:

@@ -32,13 +32,14 @@ from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 __all__ = ["Verifier", "is_surely_rotor"]
 
 _LEAST_TURNS = 0.9
-"""What has turned by less along its path may as well have moved past."""
+"""Minimum number of turns along a path: with fewer, it may as well be something that moves past."""
 _SURE = 0.9
-"""Probability from which what was tracked along its path is taken for a rotor."""
+"""Minimum probability at which a candidate tracked along its path is accepted as a rotor."""
 _MOST_FLICKERS = 3
-"""Blades pass by no more flickers more or less often than at the speed that was seen."""
+"""Maximum difference of the blade-pass frequency from the observed one, in multiples of the flicker
+frequency."""
 _SLICES_A_UNIT = 3
-"""So many slices of a tracker are one work unit, a millisecond."""
+"""Number of slices of a tracker in one work unit, a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def is_surely_rotor(tracker: RotorTracker) -> bool:
 
 
 def _with_speed(rejection: Rejection, candidate: RotorCandidate) -> Rejection:
-    """A rejection that tells a speed: its own, or the candidate's."""
+    """A rejection with a speed: its own or the candidate's."""
     if math.isnan(rejection.speed_hz):
         return replace(rejection, speed_hz=candidate.frequency_hz)
     return rejection

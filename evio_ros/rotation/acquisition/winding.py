@@ -41,58 +41,62 @@ from evio_ros.time_stamps import highest_frequency_hz
 __all__ = ["AcquisitionParameters", "RotorCandidate", "acquire"]
 
 _START_SHARE = 0.5
-"""Share of the wanted coherence, and of the best start's, that a start must have to be worth
-refining, which seldom more than doubles it."""
+"""Minimum share of the required coherence, and of the best start's, of a start worth refining:
+refinement rarely more than doubles it."""
 _ONE_SENSE = 1.4
-"""A rotor's phases wind in one sense: its best start is so much more coherent than any in the other
-sense. Those of leaves wind as well either way."""
+"""Minimum ratio of the coherence of the best start to that of any in the other sense: a rotor's
+phases wind in one sense, those of leaves in both."""
 _ORDERS_TRIED = 2
-"""So many numbers of windings are refined: a wrong hub may favour a neighbour of the right one."""
+"""How many numbers of windings are refined: a wrong hub may favour a neighbour of the right
+number."""
 _START_STEPS = (-0.7, -0.35, 0.0, 0.35, 0.7)
-"""Hubs to start from, about the centroid, in standard deviations of the cells along each axis. A
-filled disc has half its radius as one, so these reach 0.35 radii."""
+"""Initial hubs about the centroid, in standard deviations of the cells along each axis. For a
+filled disc that is half its radius, so these reach 0.35 radii."""
 _LEAST_CELLS = 8
-"""Fewer cells than the five unknowns (hub, flattening, phase) and some to spare say nothing."""
+"""Minimum number of cells: the five unknowns (hub, flattening, phase) and some more."""
 _FEWEST_BINS = 16
-"""Time bins at least, of however short a span."""
+"""Minimum number of time bins, however short the span."""
 _LINE_BINS = 8
-"""Width of a line, as the window is Hann's and padded to twice its length."""
+"""Width of a line in bins, for a Hann window padded to twice its length."""
 _FLOOR_BINS = 63
-"""Width of the running median about a line."""
+"""Width of the running median about a line in bins."""
 _NOISE_AMPLITUDE = 2.0
-"""Cells weigh by the square of their amplitude above this. Noise has 0.9 in each polarity."""
+"""Cells are weighted by the square of their amplitude above this. Noise has 0.9 in each
+polarity."""
 _SLOWEST_FLICKER_HZ = 45.0
-"""Lamps flicker with twice the frequency of the mains or, rectified by half, with it: 50 Hz at the
-least. People would see slower flicker, and do not make such lamps; what changes at once more slowly
-is a disc that something cuts."""
+"""Minimum frequency of flicker: lamps flicker at twice the mains frequency or, with half-wave
+rectification, at the mains frequency, so at 50 Hz or more. Slower flicker would be visible;
+anything slower that changes everywhere at once is a partly hidden disc."""
 _STANDING_SHARE = 0.5
-"""What stands, with the same phase everywhere, has no more than this share of what winds."""
+"""Maximum ratio of the standing power, with the same phase everywhere, to the winding power."""
 _LEAST_PERIODS = 3.0
-"""A line must have so many periods in the time searched to stand out of what is slower."""
+"""Minimum number of periods of a line in the time searched, to stand out from slower changes."""
 _ONE_SIDED = 0.7
-"""Length of the mean direction from hub to cells beyond which they lie to one side of it; half a
-disc has 0.64."""
+"""Length of the mean direction from the hub to the cells beyond which they lie to one side of it;
+half a disc has 0.64."""
 _SEEN_IN_PART = 0.25
-"""Beyond this length the border of the view, or something before the disc, hides a part of it. Then
-phases wind almost as well about wrong hubs, by one more or less than the right number."""
+"""Length of that mean direction beyond which the border of the view, or something in front of the
+disc, hides a part of it. Phases then wind almost as well about wrong hubs, by one more or less than
+the right number."""
 _OVERTONE_SHARE = 0.88
 _OVERTONE_POWER = 10.0
-"""About a wrong hub those of twice the frequency do not wind twice as often: they have 0.8 of the
-coherence or less, about the right one 0.95 or more. That is asked where they are so strong, against
-noise, that it does not lower their coherence."""
+"""Minimum coherence of the phases at twice the frequency, relative to that at the line: about a
+wrong hub they do not wind twice as often and have 0.8 or less, about the right one 0.95 or more. It
+is required if they are so strong that noise does not lower their coherence."""
 _ONE_SIDED_FOR_SURE = 0.85
-"""Where they do, the hub may lie beyond the border by a third of the radius."""
+"""Limit in place of `_ONE_SIDED` if they do: the hub may lie a third of the radius outside."""
 _RIM_SHARE = 0.97
-"""Share of the active cells' weight within the rim: noise outside does not widen the disc."""
+"""Share of the active cells' weight within the rim, so that noise outside does not widen the
+disc."""
 _EVENTS_A_UNIT = 100_000
-"""So many events are counted in one work unit, some milliseconds."""
+"""Number of events counted in one work unit, which takes some milliseconds."""
 _CELLS_A_UNIT = 200
-"""So many cells' spectra are one work unit, a millisecond."""
+"""Number of cells whose spectra are one work unit, a millisecond."""
 _FLATTEST = 8.0
 """Greatest ratio of a disc's axes."""
 
 _LEAST_HZ = 0.1
-"""Least blade-pass frequency: 2 rpm of three blades."""
+"""Minimum blade-pass frequency: three blades at 2 rpm."""
 
 _Real = NDArray[np.float64]
 _Start = tuple[float, int, _Real, _Real]
