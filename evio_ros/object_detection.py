@@ -22,7 +22,9 @@ from evio_ros.tracked_object import TrackedObject
 __all__ = ["DetectedObjects", "ObjectDetectionParameters", "ObjectDetector"]
 
 _MOST_DOWNSAMPLE = 8
+"""Greatest downsampling that is tried to fit a sensor to the network's input."""
 _HISTOGRAM_DOWNSAMPLE = 2
+"""Downsampling that `StackedHistogram` can do itself."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from PIL import Image
 
 from evio_ros.cell_counts import activity_grid
 from evio_ros.estimate import RotorEstimate
+from evio_ros.evaluation.scores import ScoringParameters
 from evio_ros.events import EventBatch
 from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.rotation.detector import RotationDetector
@@ -29,6 +30,7 @@ from evio_ros.sources.registry import open_source
 from evio_ros.windowing import windows
 
 PARAMETERS = RotationDetectorParameters(window_us=100_000, step_us=50_000)
+SCORING = ScoringParameters()
 PICTURE_US = 50_000
 COLORS = 48
 """Number of colours of a picture: few keep the files small."""
@@ -148,9 +150,10 @@ def _draw_speeds(axes: Axes, truth: Truth, results: list[tuple[int, list[RotorEs
         for estimate in estimates:
             rotor = truth.nearest(*estimate.center, t_us)
             if rotor is None or not _is_near(estimate, rotor, t_us):
-                false += estimate.confidence > 0.5
+                false += estimate.confidence > SCORING.false_confidence
                 continue
-            color, sure = f"C{rotor.id % 10}", estimate.confidence > 0.5
+            color = f"C{rotor.id % 10}"
+            sure = estimate.confidence > SCORING.false_confidence
             axes.plot(
                 1e-6 * (t_us - estimate.window_us / 2),
                 estimate.rpm / scales[rotor.id],
@@ -178,7 +181,7 @@ def _scale(rotor: RotorTruth, duration_us: int, several: bool) -> float:
 
 def _is_near(estimate: RotorEstimate, rotor: RotorTruth, t_us: int) -> bool:
     ellipse = rotor.ellipse(t_us)
-    return math.dist(estimate.center, ellipse.center) < 0.7 * ellipse.axes[0]
+    return math.dist(estimate.center, ellipse.center) < SCORING.match_radius * ellipse.axes[0]
 
 
 if __name__ == "__main__":

@@ -145,10 +145,10 @@ def _node(name: str, kind: type[EvioNode]) -> Iterator[str]:
             yield "\n| service | type | what it does |\n|---|---|---|\n"
             yield from services
         reported = node.report().values
-        _refuse_untold(reported)
+        _refuse_undescribed(reported)
         values = [f"`{key}`" for key in reported]
-        told = ", ".join(values or ["as in the table above"])
-        yield f"\nDiagnostics: `/{name}: {node.TASK}`; values {told}, and those of all nodes.\n"
+        listed = ", ".join(values or ["as in the table above"])
+        yield f"\nDiagnostics: `/{name}: {node.TASK}`; values {listed}, and those of all nodes.\n"
         yield from _failures(FAILURES[name])
     finally:
         node.close()
@@ -158,8 +158,8 @@ def _node(name: str, kind: type[EvioNode]) -> Iterator[str]:
         gc.collect()
 
 
-def _refuse_untold(values: Iterable[str]) -> None:
-    """Raise KeyError for a value that no entry of `VALUES` tells."""
+def _refuse_undescribed(values: Iterable[str]) -> None:
+    """Raise KeyError for a value that no entry of `VALUES` describes."""
     known = [re.compile(re.sub("<[^>]+>", ".+", name)) for name in VALUES]
     for value in values:
         if not any(name.fullmatch(value) for name in known):

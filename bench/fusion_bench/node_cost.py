@@ -60,10 +60,10 @@ class _Detector:
             node.create_subscription(*angles, raw=True)
 
     def wait(self) -> None:
-        """Spin until the node listens.
+        """Spin until the node has subscribed.
 
         Raises:
-            TimeoutError: where it does not.
+            TimeoutError: if it does not within `_START_S`.
         """
         end_s = time.monotonic() + _START_S
         while not self._publisher.get_subscription_count():

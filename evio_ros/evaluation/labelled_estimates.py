@@ -12,6 +12,7 @@ from pathlib import Path
 from evio_ros.atomic_file import atomic_file
 from evio_ros.errors import SourceError
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
+from evio_ros.evaluation.scores import ScoringParameters
 from evio_ros.events import EventBatch
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
@@ -21,7 +22,7 @@ from evio_ros.windowing import windows
 
 __all__ = ["LabelledEstimates", "measure_labelled", "read_labelled", "write_labelled"]
 
-_MATCH_RADIUS = 0.7
+_MATCH_RADIUS = ScoringParameters().match_radius
 """Largest distance of an estimate from the hub of its rotor, relative to semi-axis a."""
 _SLOWEST_RPM = 60.0
 """Below this speed, the relative error is not meaningful."""

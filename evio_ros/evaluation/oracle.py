@@ -26,8 +26,14 @@ __all__ = ["Oracle"]
 
 _ANGLE_BINS = 1024
 _RINGS = 16
+_RIM = 1.05
+"""Outer radius of the template: pixels at the rim lie partly outside the disc."""
 _SMOOTHING_BINS = 1.5
+"""Standard deviation of the Gaussian that smooths the template over angle."""
 _BLOCK_US = 10_000
+"""Blocks of time of this length are assigned in turn to the two halves of the recording."""
+_PART_EVENTS = 2_000_000
+"""Number of events converted at once, which bounds the memory."""
 _SMALLEST_SHARE = 0.3
 """Smallest share of all events that a template without the window's own must contain; otherwise the
 window's own events stay in it."""
@@ -114,9 +120,9 @@ def _turning_cells(
     return np.concatenate([t for t, _ in kept]), np.concatenate([cell for _, cell in kept])
 
 
-def _parts(events: EventBatch, size: int = 2_000_000) -> Iterator[EventBatch]:
-    for start in range(0, max(len(events), 1), size):
-        yield events.slice(start, start + size)
+def _parts(events: EventBatch) -> Iterator[EventBatch]:
+    for start in range(0, max(len(events), 1), _PART_EVENTS):
+        yield events.slice(start, start + _PART_EVENTS)
 
 
 def _cells_of(truth: RotorTruth, events: EventBatch) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -129,9 +135,9 @@ def _cells_of(truth: RotorTruth, events: EventBatch) -> tuple[NDArray[np.int64],
     radius = np.hypot(along, across)
     turning = np.arctan2(across, along) + tilt - truth.angle_rad(t_us)
     angle = np.floor(turning * (_ANGLE_BINS / (2 * math.pi))).astype(np.int64) % _ANGLE_BINS
-    ring = np.minimum((radius / 1.05 * _RINGS).astype(np.int64), _RINGS - 1)
+    ring = np.minimum((radius / _RIM * _RINGS).astype(np.int64), _RINGS - 1)
     cell = (events.polarity[near] * _RINGS + ring) * _ANGLE_BINS + angle
-    on_disc = radius < 1.05
+    on_disc = radius < _RIM
     return t_us[on_disc], cell[on_disc].astype(np.int32)
 
 

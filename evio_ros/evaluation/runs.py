@@ -20,6 +20,8 @@ from evio_ros.sources.registry import open_recording
 __all__ = ["QUICK", "Job", "errors_of", "run"]
 
 _LONGEST_STEP_US = 50_000
+_WARM_UP_US = ACQUISITION_US + 50_000
+"""Length of the part measured before, to compile kernels: acquisition and a step of tracking."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _step_us(window_us: int) -> int:
 def _warm_up(job: Job, events: EventBatch, truth: Truth) -> None:
     """Compile kernels before the measurement of cost."""
     start_us = int(events.t[0]) if len(events) else 0
-    part = events.between(start_us, start_us + 350_000)
+    part = events.between(start_us, start_us + _WARM_UP_US)
     for method in job.methods:
         for _ in METHODS[method](part, truth, 50_000, 50_000):
             pass

@@ -21,8 +21,11 @@ _STEP_PX = 0.15
 _TEXTURE_STEP_PX = 0.3
 """The same for a moving texture, whose grains are several pixels wide."""
 _LONGEST_STEP_S = 4e-3
+"""Longest time between two samples of a pixel without a rotor."""
 _LONGEST_ROTOR_STEP_S = 1e-3
+"""The same with a rotor that may cover the pixel: a row of the tables of shapes."""
 _SHORTEST_STEP_S = 5e-7
+"""Shortest time between two samples: half the resolution of time stamps."""
 _REFERENCE_RADIUS = 0.7
 """Radius at which a swept blade's angle is that of the truth."""
 _FACETS = 5
@@ -30,6 +33,7 @@ _FACETS = 5
 _HIGHLIGHT = 4.0
 """Concentration (von Mises) of the highlight, in the angle around the hub and for a facet."""
 TEXTURE_SIDE = 512
+"""Side of the periodic texture; a power of 2, as coordinates are wrapped by a mask."""
 
 
 @njit(cache=True, nogil=True)

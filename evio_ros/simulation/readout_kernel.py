@@ -11,7 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["read_out"]
+__all__ = ["PENDING", "read_out"]
+
+PENDING = -2.0
+"""Time stamp of an event that is not yet read out."""
+_LOST = -1.0
+"""Time stamp of an event that is lost."""
 
 
 @njit(cache=True, nogil=True)
@@ -27,18 +32,18 @@ def read_out(t_us, lines, pixels, line_us, event_us, free_us, until_us, requests
         free_us: time in µs at which the arbiter becomes free.
         until_us: time in µs up to which `t_us` is complete.
         requests: bool (pixels,), pending requests; all False before and after.
-        stamps: float64 (n,), filled with time stamps in µs; -1 if an event is lost, -2 if it is not
-            yet read out.
+        stamps: float64 (n,), filled with time stamps in µs, -1 for lost events, `PENDING` for those
+            not yet read out.
 
     Returns:
         Time in µs at which the arbiter becomes free.
     """
     newest = np.full(lines.max() + 1 if len(lines) else 0, -1)  # newest requesting event per line
     before = np.full(len(t_us), -1)  # the requesting event before it on the same line
-    stamps[:] = -2.0
+    stamps[:] = PENDING
     arrived = oldest = 0
     while oldest < len(t_us):
-        if stamps[oldest] != -2.0:
+        if stamps[oldest] != PENDING:
             oldest += 1
             continue
         free_us = max(free_us, t_us[oldest])
@@ -46,7 +51,7 @@ def read_out(t_us, lines, pixels, line_us, event_us, free_us, until_us, requests
             break
         while arrived < len(t_us) and t_us[arrived] <= free_us:
             if requests[pixels[arrived]]:
-                stamps[arrived] = -1.0
+                stamps[arrived] = _LOST
             else:
                 requests[pixels[arrived]] = True
                 before[arrived] = newest[lines[arrived]]

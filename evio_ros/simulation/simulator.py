@@ -14,7 +14,7 @@ from evio_ros.events import EventBatch, SensorSize
 from evio_ros.simulation.camera import SensorParameters
 from evio_ros.simulation.photoreceptor_kernel import advance_photoreceptors
 from evio_ros.simulation.pixel_kernel import TEXTURE_SIDE, advance_pixels, initial_light
-from evio_ros.simulation.readout_kernel import read_out
+from evio_ros.simulation.readout_kernel import PENDING, read_out
 from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 
 __all__ = ["simulate"]
@@ -22,6 +22,7 @@ __all__ = ["simulate"]
 _SLICE_US = 10_000
 """Length of a simulated slice."""
 _FIRST_CAPACITY = 16
+"""Initial capacity for a pixel's events in a slice; grows when exceeded."""
 _JITTER_LIMIT = 5.0
 """Number of standard deviations to which latency jitter is clipped."""
 _STARTING = 0.5
@@ -119,7 +120,7 @@ class _Readout:
             self._requests,
             stamps,
         )
-        self._unread = events[:, stamps == -2.0]
+        self._unread = events[:, stamps == PENDING]
         events[0] = stamps
         return events[:, stamps >= 0]
 
