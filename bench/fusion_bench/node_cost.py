@@ -82,6 +82,11 @@ class _Detector:
             self._sent_s[message.window_end] = time.monotonic()
             self._publisher.publish(message)
 
+    def forget(self) -> None:
+        """Ignore the windows published so far, including answers that are still to come."""
+        self._sent_s.clear()
+        self.latencies_s.clear()
+
     def _take(self, message: RotationStateArray) -> None:
         sent_s = self._sent_s.pop(message.window_end, None)
         if sent_s is not None:
@@ -110,7 +115,7 @@ def node_cost(
         detector.wait()
         settled = round(rate_hz * _WARM_S)
         detector.publish(messages[:settled], rate_hz)
-        detector.latencies_s.clear()
+        detector.forget()
         before_s, begin_s = cpu_s(fusion.pid), time.monotonic()
         detector.publish(messages[settled:], rate_hz)
         share = (cpu_s(fusion.pid) - before_s) / (time.monotonic() - begin_s)
