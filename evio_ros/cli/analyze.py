@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from evio_ros.cli.section import (
     Start,
     TimeUnit,
     microseconds,
+    refuse_overwriting,
     region_of,
     section_of,
     size_of,
@@ -150,7 +150,7 @@ def analyze(
             open_recording(recording, size=size_of(size), time_unit=time_unit)
         )
         refuse_impossible_size(source)
-        _refuse_overwriting(source.path, [json_path, csv_path, plot_path])
+        refuse_overwriting(source.path, [json_path, csv_path, plot_path])
         start_us, end_us = _span(source, start, duration, parameters)
         region = region_of(roi, source.size)
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)
@@ -176,17 +176,6 @@ def _the_only(recordings: Sequence[str], jobs: int, dask: str | None) -> str:
             "--out: name the folder for the results; several recordings, --jobs and --dask need it"
         )
     return recordings[0]
-
-
-def _refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) -> None:
-    taken = {os.path.realpath(recording)}
-    for output in outputs:
-        if output is None:
-            continue
-        place = "-" if output == "-" else os.path.realpath(output)
-        if place in taken:
-            raise ParameterError(f"{output}: is the recording itself or named twice")
-        taken.add(place)
 
 
 def _open_files(

@@ -20,6 +20,7 @@ from rich.table import Table
 from evio_ros.atomic_file import atomic_file
 from evio_ros.cli.recording_job import AnalysisOptions, Outcome, RecordingJob
 from evio_ros.cli.recording_workers import outcomes_here, outcomes_on_dask
+from evio_ros.cli.section import refuse_overwriting
 from evio_ros.cli.whole_table import print_table
 from evio_ros.errors import EvioError, ParameterError, SourceError
 from evio_ros.sources.file_uri import path_of
@@ -61,6 +62,8 @@ def analyze_many(
     twice = [place for place, times in Counter(places).items() if times > 1]
     if twice:
         raise ParameterError(f"{twice[0]}: is named twice")
+    for place in places:
+        refuse_overwriting(place, [folder / _TABLE])
     results = _Results(folder, options)
     jobs = [RecordingJob(place, options, results.known_content(place)) for place in places]
     results.name_all(places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +16,7 @@ from evio_ros.cli.section import (
     Size,
     Start,
     TimeUnit,
+    refuse_overwriting,
     region_of,
     section_of,
     size_of,
@@ -83,8 +83,7 @@ def convert(
     path = "/dev/stdout" if is_piped else output
     started = time.monotonic()
     with open_recording(recording, size=size_of(size), time_unit=time_unit) as source:
-        if os.path.realpath(output) == os.path.realpath(source.path):
-            raise ParameterError(f"{output}: is the recording itself")
+        refuse_overwriting(source.path, [output])
         start_us, end_us = section_of(source, start, duration)
         region = region_of(roi, source.size)
         event_filter = _filter_of(filters or [], source, start_us, end_us)

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from evio_ros.cli.recording_remarks import print_remarks
-from evio_ros.cli.section import Duration, Size, Start, TimeUnit, section_of, size_of
+from evio_ros.cli.section import (
+    Duration,
+    Size,
+    Start,
+    TimeUnit,
+    refuse_overwriting,
+    section_of,
+    size_of,
+)
 
 if TYPE_CHECKING:
     from evio_ros.atomic_file import OutputFile
@@ -78,6 +86,7 @@ def detect(
             open_recording(recording, size=size_of(size), time_unit=time_unit)
         )
         refuse_impossible_size(source)
+        refuse_overwriting(source.path, [json_path])
         _, network = open_network(NetworkParameters(model, backend))
         if network.remark:
             typer.echo(f"evio: {network.remark}; {network.backend} is taken", err=True)

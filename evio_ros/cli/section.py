@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -20,6 +23,7 @@ __all__ = [
     "Start",
     "TimeUnit",
     "microseconds",
+    "refuse_overwriting",
     "region_of",
     "section_of",
     "size_of",
@@ -87,6 +91,20 @@ def size_of(size: str | None) -> SensorSize | None:
         return None if size is None else SensorSize.parse(size)
     except EventError as error:
         raise ParameterError(f"--size: {error}") from None
+
+
+def refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) -> None:
+    """Refuse outputs that are or hold the recording, or are the same; raises ParameterError."""
+    whole = os.path.realpath(recording)
+    taken = {whole}
+    for output in outputs:
+        if output is None:
+            continue
+        place = "-" if output == "-" else os.path.realpath(output)
+        # A bag that is replaced may hold the recording.
+        if place in taken or whole.startswith(place + os.sep):
+            raise ParameterError(f"{output}: is the recording itself or named twice")
+        taken.add(place)
 
 
 def region_of(roi: tuple[int, int, int, int] | None, size: SensorSize) -> RegionOfInterest | None:

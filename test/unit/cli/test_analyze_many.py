@@ -159,6 +159,14 @@ def test_what_a_recording_does_not_tell_is_given_for_all(evio, tmp_path):
     assert not any("guessed" in remark for remark in told[4][1])
 
 
+def test_a_recording_is_not_replaced_by_the_table_of_results(evio, tmp_path):
+    path = tmp_path / "recordings.csv"
+    path.write_text("1,2,3,1\n")
+    outcome = evio("analyze", path, "--out", tmp_path)
+    assert (outcome.code, path.read_text()) == (2, "1,2,3,1\n")
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
 def test_a_long_name_is_shown_whole(evio, tmp_path):
     path = tmp_path / f"{'a' * 120}.dat"
     path.write_bytes(b"nothing")

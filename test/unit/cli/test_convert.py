@@ -98,6 +98,18 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
     assert recording.read_bytes() == before
 
 
+def test_a_bag_is_not_replaced_by_a_part_of_itself(evio, recording, tmp_path):
+    bag = tmp_path / "a.mcap"
+    assert evio("convert", recording, bag).code == 0
+    (file,) = bag.glob("*.mcap")
+    before = file.read_bytes()
+    for source in (bag, file):
+        outcome = evio("convert", source, bag, "--duration", 0.01)
+        assert outcome.code == 2
+        assert "is the recording itself" in outcome.err
+    assert file.read_bytes() == before
+
+
 def test_a_dash_writes_text_and_nothing_else(recording, evio, evio_process, tmp_path):
     done = evio_process("convert", recording, "-", "--duration", 0.01)
     assert done.code == 0

@@ -18,3 +18,12 @@ def test_what_is_not_given_is_as_in_the_node():
     assert (defaults["model"], defaults["backend"]) == (network.model, network.backend)
     assert defaults["score"] == ObjectDetectionParameters().minimum_score
     assert defaults["score_to_begin"] == TrackingParameters().score_to_begin
+
+
+def test_the_recording_is_not_written_over(evio, fan_recording, tmp_path):
+    path = tmp_path / "a.dat"
+    path.write_bytes(fan_recording.read_bytes())
+    outcome = evio("detect", path, "--json", path)
+    assert outcome.code == 2
+    assert "is the recording itself" in outcome.err
+    assert path.read_bytes() == fan_recording.read_bytes()
