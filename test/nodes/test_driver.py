@@ -260,6 +260,16 @@ def test_why_a_driver_ends_is_in_the_diagnostics(recording, tmp_path):
             assert f"driver: {status_of(reports, '/driver').message}" in driver.output()
 
 
+def test_how_a_recording_was_taken_is_logged(tmp_path):
+    text = tmp_path / "events.txt"
+    text.write_text("".join(f"{1000 + 20 * i} {i % 64} {i % 48} {i % 2}\n" for i in range(500)))
+    with Probe() as probe, NodeProcess("driver", {"source": str(text)}) as driver:
+        probe.collect(EventArray, "events")
+        probe.wait_until(lambda: driver.exit_code is not None)
+        assert driver.exit_code == 0, driver.output()
+        assert "128x128 is guessed from the events" in driver.output()
+
+
 def test_external_triggers_are_published_with_the_events_of_their_time():
     path, _ = real_recording("event_packet_db3")
     with open_source(str(path)) as source:

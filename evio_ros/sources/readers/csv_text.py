@@ -269,7 +269,7 @@ class CsvFile(EventFile):
             count -= 1
         if not count:
             return
-        shown = text[bad.first : bad.first + _SHOWN_BYTES].split(b"\n", 1)[0]
+        shown = text[bad.first : bad.first + _SHOWN_BYTES].split(b"\n", 1)[0].strip()
         named = f"no event: {shown.decode('utf-8', 'replace')!r}"
         if offset == self._data_offset and count > events:
             reason = f"{count} of the first {count + events} lines are no events; here is {named}"
