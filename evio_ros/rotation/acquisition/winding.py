@@ -224,7 +224,7 @@ def acquire(
             break
         yield
         line_hz = float(frequencies[peak])
-        line = _Line.of(spectrum[:, :, peak], points)
+        line = _Line.of(_phasors_at(spectrum, peak), points)
         if line.standing > _STANDING_SHARE:
             if line_hz >= _SLOWEST_FLICKER_HZ:
                 flicker_hz = flicker_hz or line_hz
@@ -275,6 +275,15 @@ def _normalised_spectrum(series: NDArray[np.float32]) -> Work[NDArray[np.complex
             spectrum[polarity, first : first + _CELLS_A_UNIT] = scipy.fft.rfft(tapered, 2 * bins)
             yield
     return spectrum
+
+
+def _phasors_at(spectrum: NDArray[np.complex64], index: int) -> NDArray[np.complex64]:
+    """Phasors of all cells at one frequency, (2, cells).
+
+    They are copied: numpy's abs of a strided view rounds differently if its result happens to lie
+    close behind the view in memory, and the same events would not always give the same result.
+    """
+    return np.ascontiguousarray(spectrum[:, :, index])
 
 
 @njit(cache=True, nogil=True)
@@ -372,7 +381,7 @@ def _wind(
     parameters: AcquisitionParameters,
 ) -> RotorCandidate | Rejection:
     """Find the order, hub and flattening around which the phasors of a line wind best."""
-    phasors, points = spectrum[:, :, index], line.points
+    phasors, points = _phasors_at(spectrum, index), line.points
     weight = np.maximum(np.abs(phasors).sum(axis=0).astype(np.float64) - _NOISE_AMPLITUDE, 0.0) ** 2
     cells = np.count_nonzero(weight)
     if cells < _LEAST_CELLS:
@@ -481,7 +490,7 @@ def _overtone(spectrum: NDArray[np.complex64], index: int, points: _Real) -> _Li
     power = _mean_power(near)
     if power.max(initial=0.0) < _OVERTONE_POWER:
         return None
-    return _Line.of(near[:, :, power.argmax()], points)
+    return _Line.of(_phasors_at(near, int(power.argmax())), points)
 
 
 def _neighbours(fit: _Fit, centroid: _Real) -> list[tuple[int, _Real, _Real]]:
