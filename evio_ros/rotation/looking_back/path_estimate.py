@@ -12,8 +12,8 @@ disc:
 Of a disc that makes two turns or more, what comes again in every turn is known, see
 `tracking.cyclic_error`: it is taken off, and what turns differ by takes the place of the wobble.
 
-In noise, where the shape of the disc can't be told, its shear s may add a wobble of order 2: with
-amplitude s at a random phase s^2 (1 - cos 2 d).
+If the shape of the disc is estimated from how evenly it turns, see `view_shear`, the remaining
+shear s adds a wobble of order 2, with amplitude s at a random phase: s^2 (1 - cos 2 d).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
-from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN
 from evio_ros.rotation.phase_path.phase_path import PhasePath
+from evio_ros.rotation.phase_path.view_shear import WOBBLE_ORDERS, WOBBLE_RAD
 from evio_ros.rotation.tracking.blades import blade_angle, blade_count
 from evio_ros.rotation.tracking.cyclic_error import CyclicError
 from evio_ros.rotation.tracking.speed_uncertainty import within_probability
@@ -35,9 +35,6 @@ __all__ = ["PathEstimates"]
 
 _Real = NDArray[np.float64]
 
-WOBBLE_RAD, WOBBLE_ORDERS = 0.0075, (1, 2)
-"""Chosen so that 68 % of the errors on simulated discs that come to rest, of four patterns, face on
-and oblique, lie within a standard deviation."""
 _BLADE_ORDERS = 32
 _MAXIMUM_BLADES = 10
 """Angular orders that tell the blades, and the greatest number of them."""
@@ -132,9 +129,8 @@ class PathEstimates:
 
 def _cyclic_error(path: PhasePath) -> CyclicError:
     """What comes again in every turn; nothing is known of it where there are not two turns."""
-    counted, bins = path.counted, len(path.phase)
-    centers = (np.arange(bins) + 0.5) / bins
-    times_s = 1e-6 * np.interp(centers, counted.events.t / COUNT_SPAN, counted.t_us)
+    bins = len(path.phase)
+    times_s = 1e-6 * path.counted.times_us((np.arange(bins) + 0.5) / bins)
     cyclic = CyclicError()
     for time_s, phase in zip(times_s.tolist(), path.phase.tolist(), strict=True):
         cyclic.add(time_s, phase, is_wanted=True)

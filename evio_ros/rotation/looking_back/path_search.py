@@ -25,7 +25,8 @@ from evio_ros.rotation.phase_path.event_count_time import (
     data_gaps,
     moving_shares,
 )
-from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path, shear_left
+from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path
+from evio_ros.rotation.phase_path.view_shear import ViewShear, view_shear
 
 __all__ = ["find_paths", "may_hold_disc"]
 
@@ -53,8 +54,10 @@ _CERTAIN = 0.9
 """Coherence of the winding beyond which no other hub is tried."""
 SAME_TURNS, RIVAL = 0.05, 0.9
 """Another number of turns, by more than this share, must foretell less than this share."""
-FLATTENINGS, LEAST_SHEAR, ENOUGH_SHEAR = 3, 0.03, 0.005
-"""What is less may come from a contrast that is not the same all round."""
+_FLATTENINGS, _ENOUGH_SHEAR = 3, 0.005
+"""Maximum number of changes of the shape, and the shear below which there is no further one."""
+_VERY_STRONG = math.log(150.0)
+"""Log of the Bayes factor from which evidence counts as very strong (Kass and Raftery 1995)."""
 _MOST_CORNERS = 0.25
 """A region with more has not the disc's shape. A square has 0.6; real discs that are seen whole, up
 to 0.21 by the few cells that they cover, and views of them cut by a square and distorted 0.31."""
@@ -274,20 +277,23 @@ def _rotor_on(counted: CountedEvents, disc: Ellipse, turns: float) -> PhasePath 
 
 
 def _flattened(counted: CountedEvents, path: PhasePath) -> PhasePath:
-    """The path on a flattened disc, where that explains the events better."""
-    if counted.is_noisy:
-        # Steps are not even enough to tell: of a circle, the axes of 11_35_57 came out 79 and 66.
-        return replace(path, shear_doubt=math.hypot(*shear_left(path)))
-    least = LEAST_SHEAR
-    for _ in range(FLATTENINGS):
-        shear = shear_left(path)
-        if math.hypot(*shear) < least:
-            return path
-        flatter = fit_path(counted, _sheared(path.ellipse, shear), path.turns)
-        if isinstance(flatter, Rejection) or flatter.foretold < path.foretold:
-            return path
-        path, least = flatter, ENOUGH_SHEAR
-    return path
+    """The path on a disc of the shape that makes its speed change evenly, if the evidence for it is
+    very strong."""
+    left = _shear_left(path)
+    if left.log_odds < _VERY_STRONG:
+        return path
+    for _ in range(_FLATTENINGS):
+        flatter = _rotor_on(counted, _sheared(path.ellipse, left.mean), path.turns)
+        if isinstance(flatter, Rejection):
+            break
+        path, left = flatter, _shear_left(flatter)
+        if math.hypot(*left.mean) < _ENOUGH_SHEAR:
+            break
+    return replace(path, shear_doubt=left.doubt)
+
+
+def _shear_left(path: PhasePath) -> ViewShear:
+    return view_shear(path, _shear_of(path.ellipse))
 
 
 def _shear_of(ellipse: Ellipse) -> NDArray[np.float64]:

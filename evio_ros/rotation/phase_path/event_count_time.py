@@ -252,11 +252,6 @@ class CountedEvents:
     def __len__(self) -> int:
         return len(self.t_us)
 
-    @property
-    def is_noisy(self) -> bool:
-        """Whether not all of the events count."""
-        return bool((self.shares < 1.0).any())
-
     def weighted(self, weight: _Real) -> CountedEvents:
         """The same, where each event counts as much as its weight, (n,), of any unit."""
         weight = weight * self.shares
@@ -290,6 +285,10 @@ class CountedEvents:
             inside = (self.gaps[gap, 0] <= t_us) & (t_us <= self.gaps[gap, 1])
             count_times[inside] = self._in_gaps(t_us[inside], gap[inside])
         return count_times
+
+    def times_us(self, count_times: _Real) -> _Real:
+        """Sensor times at some count times, 0 to 1."""
+        return np.interp(count_times, self.events.t / COUNT_SPAN, self.t_us)
 
     def live_shares(self, bins: int) -> _Real:
         """Share of each of equal bins of count time that lies in no gap, (bins,)."""

@@ -23,11 +23,7 @@ other half: what moves on without turning looks different later. And the offsets
 polarities show by themselves, block by block of angle, should agree: by how much they do not tells
 the error of the phase that comes from the disc and not from the number of events.
 
-The shape of the disc is given. Where few edges pass, a flattening can't be told from a wobble of
-the speed: with the shear s, the angle on the disc is theta + s0 sin 2 theta - s1 cos 2 theta. But
-the area that an edge sweeps goes with the angle on the disc, and so does the even count time. So
-`shear_left` compares the steps of the path over count time with exp(-2 (s0 cos 2 theta + s1 sin 2
-theta)), theta being where the edges are.
+The shape of the disc is given; `view_shear` estimates how well it is known.
 """
 
 from __future__ import annotations
@@ -52,7 +48,7 @@ from evio_ros.rotation.phase_path.turning_frame import (
     seen_pixels,
 )
 
-__all__ = ["PhasePath", "fit_path", "fit_path_by_units", "shear_left"]
+__all__ = ["PhasePath", "fit_path", "fit_path_by_units"]
 
 _Real = NDArray[np.float64]
 
@@ -81,8 +77,6 @@ _FEWEST_TURNS = 0.5
 """What turns by less tells no hub."""
 HOPEFUL_GAIN, HOPEFUL_SHARE = 0.2, 0.5
 """A rough path is refined where an event gains this, and one half foretells this share of it."""
-_LEAST_STEP = 0.2
-"""Of the usual one: slower ones do not tell the shear."""
 _LEAST_GAIN = 0.4
 """Log likelihood that an event of a rotor gains; noise gains none and does not count."""
 _LEAST_FORETOLD = 0.85
@@ -224,22 +218,6 @@ def _at_count_times(phase: _Real, count_times: _Real) -> _Real:
     places = (np.arange(len(phase) + 2) - 0.5) / len(phase)
     ends = (2 * phase[0] - phase[1], 2 * phase[-1] - phase[-2])
     return np.interp(count_times, places, np.r_[ends[0], phase, ends[1]])
-
-
-def shear_left(path: PhasePath) -> _Real:
-    """Shear of the disc that its ellipse does not yet have, (2,); see the module."""
-    bins = len(path.phase)
-    count_times = (np.arange(bins) + 0.5) / bins - 0.5
-    steps = np.abs(np.gradient(path.phase))
-    used = (steps > _LEAST_STEP * np.median(steps)) & (path.counted.live_shares(bins) == 1.0)
-    angles = np.arange(ANGLES) * (2 * math.pi / ANGLES)
-    edges = -np.angle((path.density.sum(axis=0) * np.exp(-2j * angles)).sum())
-    double = 2 * path.phase + edges
-    # The speed over count time may change slowly, and with the phase where the hub is a little off.
-    columns = [count_times**power for power in range(4)]
-    columns += [np.cos(path.phase), np.sin(path.phase), np.cos(double), np.sin(double)]
-    design = np.stack(columns, axis=1)[used]
-    return -0.5 * np.linalg.lstsq(design, np.log(steps[used]), rcond=None)[0][-2:]
 
 
 def _rough_path(

@@ -132,6 +132,28 @@ def test_a_spun_disc_may_be_seen_obliquely(
     assert max(total.errors) < 0.1
 
 
+@pytest.mark.parametrize("squeezed", [(0.6, 1.0), (1.0, 0.6), (0.4, 1.0)])
+def test_a_spun_disc_may_be_seen_obliquely_and_cut(
+    bench: ModuleType, squeezed: tuple[float, float]
+) -> None:
+    """Its rim is out of view, or nearly: how evenly it turns tells its shape."""
+    rng, total = np.random.default_rng(7), bench.Outcome()
+    for take in bench.takes(FOLDER, TAKES[:5], [bench.AS_IT_IS]):
+        was = take.events
+        columns = [
+            ((side + rng.random(len(was))) * factor).astype(np.uint16)
+            for side, factor in zip((was.x, was.y), squeezed, strict=True)
+        ]
+        oblique = EventBatch(was.size, was.t, *columns, was.polarity)
+        hub = tuple(np.multiply(take.truth.hub, squeezed))
+        truth = replace(take.truth, hub=hub)
+        total.add(bench.judged(replace(take, events=oblique, truth=truth), look_back=True))
+    assert total.found == total.due
+    assert total.sure >= 0.2 * total.due
+    assert max(total.errors) < 0.1
+    assert np.median(total.found_errors) < 0.05
+
+
 @pytest.mark.parametrize("turned_deg", [17, 45])
 def test_the_square_cut_of_a_take_may_be_turned(bench: ModuleType, turned_deg: int) -> None:
     """Its outline is not that of the disc, which the cut hides in part."""
