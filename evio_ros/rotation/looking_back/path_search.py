@@ -277,8 +277,7 @@ def _rotor_on(counted: CountedEvents, disc: Ellipse, turns: float) -> PhasePath 
 
 
 def _flattened(counted: CountedEvents, path: PhasePath) -> PhasePath:
-    """The path on a disc of the shape that makes its speed change evenly, if the evidence for it is
-    very strong."""
+    """The path on a disc of the shape for which the evidence is very strong, if there is one."""
     left = _shear_left(path)
     if left.log_odds < _VERY_STRONG:
         return path

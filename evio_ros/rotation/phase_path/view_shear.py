@@ -47,8 +47,8 @@ _FLATTEST, _SHEAR_STEP = 0.7, 0.02
 """Range of the grid of shears, down to a fourth of the width, and its step, which is finer than
 the smallest standard deviation."""
 _LEAST_STD = 0.04
-"""Root mean square error of a component, measured on six real discs: against the rim of the one that
-is seen obliquely, and against a circle for the others."""
+"""Root mean square error of a component, measured on six real discs: against the rim of the one
+that is seen obliquely, and against a circle for the others."""
 _INTENSITIES = 10.0 ** np.arange(-4.0, 8.5, 0.5)
 """Intensities of the acceleration in rad^2 over the whole span, from none to more than phases can
 follow."""

@@ -74,7 +74,7 @@ def test_frames_that_come_too_seldom_are_named():
     for step in windows([events], events.size, RotationDetectorParameters().step_us, start_us=0):
         assert detector.process(step) == []
     assert detector.explanations[0].reason is Reason.COARSE_TIMES
-    assert "every 10 ms" in str(detector.explanations[0])
+    assert "10 ms apart" in str(detector.explanations[0])
 
 
 @pytest.mark.parametrize("frequency_hz", [19.1667, -95.0])
