@@ -195,7 +195,7 @@ def test_why_so_short_a_part_has_no_rotor_is_always_told(evio, fan_recording, st
     _, out, _ = evio("analyze", fan_recording, "--start", start, "--duration", 0.1)
     first, why = out.splitlines()
     assert first == "No rotor seen in 1 window."
-    assert "seen for 0.1 s only, 0.25 s are needed" in why
+    assert "0.1 s of events, 0.25 s are needed" in why
 
 
 def test_every_place_without_a_rotor_is_explained_where_that_is_asked_for(evio, fan_recording):

@@ -117,5 +117,5 @@ def test_windows_of_another_sensor_or_length_are_refused():
     estimator = ImageMotionEstimator(SIZE, MotionParameters(method="dis"))
     with pytest.raises(EventError, match="sensor"):
         estimator.process(EventWindow(0, 50_000, EventBatch.empty(SensorSize(64, 48))), [])
-    with pytest.raises(EventError, match="due"):
+    with pytest.raises(EventError, match="expected"):
         estimator.process(EventWindow(0, 20_000, EventBatch.empty(SIZE)), [])
