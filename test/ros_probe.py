@@ -61,6 +61,7 @@ class Probe(LocalNode):
     def _is_answered_by(self, name: str) -> bool:
         """Whether a lifecycle node answers within two seconds; an answer may itself be lost."""
         client = self.node.create_client(GetState, f"{name}/get_state")
+        self.spin_while(lambda: not client.service_is_ready(), 2.0)
         future = client.call_async(GetState.Request())
         self.spin_while(lambda: not future.done(), 2.0)
         self.node.destroy_client(client)
@@ -89,6 +90,8 @@ class Probe(LocalNode):
         """Call a service and return its response."""
         client = self.node.create_client(service_type, name)
         self.wait_until(client.service_is_ready)
+        # As in `wait_for_publisher`: the answer is lost until the node knows of the client.
+        self.wait_until(lambda: self._is_answered_by(name.rpartition("/")[0]))
         future = client.call_async(request)
         self.wait_until(future.done, timeout_s)
         self.node.destroy_client(client)
