@@ -26,8 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evio_ros import open_source
-from evio_ros.detection.boxes import Boxes, kept_boxes, overlaps
-from evio_ros.detection.inference import inference_of
+from evio_ros.detection.boxes import Boxes, overlaps
 from evio_ros.detection.model_file import read_model
 from evio_ros.detection.model_store import find_model
 from evio_ros.detection.network import NetworkParameters, open_network
@@ -36,8 +35,8 @@ from evio_ros.events import EventBatch, EventWindow, SensorSize
 from evio_ros.object_detection import ObjectDetectionParameters, ObjectDetector
 from evio_ros.simulation.presets import PRESETS, REALISTIC_PRESETS, preset
 from evio_ros.simulation.simulator import simulate
+from evio_ros.training.evaluation import boxes_of_scenes
 from evio_ros.training.random_scene import CLASSES, LabelledScene
-from evio_ros.training.sequences import kept_sequence
 from evio_ros.windowing import windows
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings"
@@ -121,20 +120,20 @@ def named_takes(arguments: argparse.Namespace) -> list[Panel]:
 def recall_by_size(arguments: argparse.Namespace) -> list[Panel]:
     """Print recall by size over the held-out scenes; the panels of some of them."""
     configuration, weights = read_model(find_model(arguments.model))
-    inference = inference_of(configuration, weights, "auto")
     sizes: list[tuple[int, float, float]] = []
     panels = []
     for seed, scenes, empty in HELD_OUT:
-        for number in range(scenes + empty):
-            kind = "clutter" if number >= scenes else None
-            sequence = kept_sequence(arguments.held_out, seed, number, configuration, LENGTH, kind)
-            inference.reset()
-            for histogram, truth in zip(sequence.inputs, sequence.boxes, strict=True):
-                boxes = kept_boxes(inference.step(histogram), arguments.score, 0.45, 100)
+        looked_at = boxes_of_scenes(
+            configuration, weights, scenes, empty, LENGTH, seed, folder=arguments.held_out
+        )
+        for number, (sequence, found) in enumerate(looked_at):
+            found = [boxes[boxes.scores >= arguments.score] for boxes in found]
+            for truth, boxes in zip(sequence.boxes, found, strict=True):
                 sizes += sizes_and_overlaps(truth, boxes)
             if seed == HELD_OUT[0][0] and number in PICTURED:
+                histogram = sequence.inputs[-1]
                 counts = histogram.reshape(2, -1, *histogram.shape[1:]).sum(axis=1)
-                panels.append(Panel(image_of(counts), truth, boxes))
+                panels.append(Panel(image_of(counts), sequence.boxes[-1], found[-1]))
         print_recall(f"up to seed {seed}, {scenes + empty} scenes", sizes)
     return panels
 

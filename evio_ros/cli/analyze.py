@@ -167,7 +167,7 @@ def analyze(
         if draw is not None:
             draw(summary, name)
     output = sys.stderr if "-" in (json_path, csv_path) else sys.stdout
-    summary.print([*source.remarks, *remarks_of(source.statistics)], output, explain)
+    summary.print(remarks_of(source), output, explain)
 
 
 def _the_only(recordings: Sequence[str], jobs: int, dask: str | None) -> str:

@@ -136,7 +136,7 @@ def _suspicions(source: Recording, statistics: RecordingStatistics) -> list[str]
     """What a careful person would want to know before using the recording."""
     from evio_ros.sources.source_remarks import remarks_of
 
-    found = [*source.remarks, *remarks_of(source.statistics)]
+    found = remarks_of(source)
     for gap in statistics.gaps[:5]:
         at_s = (gap.start_us - statistics.start_us) * 1e-6
         found.append(f"no event for {gap.length_us * 1e-3:.0f} ms at {at_s:.3f} s")

@@ -134,7 +134,7 @@ def _measure(source: Recording, options: AnalysisOptions, outcome: Outcome) -> N
     outcome.lines = "".join(lines).encode()
     outcome.windows = summary.windows
     outcome.rotors = list(_rotor_rows(summary))
-    outcome.remarks = [*source.remarks, *remarks_of(source.statistics)]
+    outcome.remarks = remarks_of(source)
 
 
 def _rotor_rows(summary: MeasurementSummary) -> Iterator[dict[str, Any]]:

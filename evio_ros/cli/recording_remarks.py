@@ -16,5 +16,5 @@ def print_remarks(source: Recording) -> None:
     """Print on the error stream how a recording was taken and what was left out, a line each."""
     from evio_ros.sources.source_remarks import remarks_of
 
-    for remark in [*source.remarks, *remarks_of(source.statistics)]:
+    for remark in remarks_of(source):
         typer.echo(f"{source.path}: {remark}", err=True)

@@ -1,9 +1,13 @@
-"""Remarks on a source for the user, one plain sentence each."""
+"""Remarks on a recording for the user, one plain sentence each."""
 
 from __future__ import annotations
 
-from evio_ros.sources.base import SourceStatistics
+from typing import TYPE_CHECKING
+
 from evio_ros.sources.event_clock import NOMINAL_GAP_US
+
+if TYPE_CHECKING:
+    from evio_ros.sources.readers.recording import Recording
 
 __all__ = ["remarks_of"]
 
@@ -23,13 +27,15 @@ _SENTENCES: dict[str, str] = {
 _MOST_RESTARTS = 5
 
 
-def remarks_of(statistics: SourceStatistics) -> list[str]:
-    """A sentence for each counter that is not 0, and for each restart of the sensor's clock.
+def remarks_of(recording: Recording) -> list[str]:
+    """How a recording was interpreted, and what was counted while it was read.
 
-    Args:
-        statistics: what was counted while the source was read.
+    The recording's own remarks, then a sentence for each counter that is not 0 and for each restart
+    of the sensor's clock.
     """
-    found = [
+    statistics = recording.statistics
+    found = list(recording.remarks)
+    found += [
         sentence.format(getattr(statistics, name))
         for name, sentence in _SENTENCES.items()
         if getattr(statistics, name)

@@ -23,12 +23,13 @@ from evio_ros.training.average_precision import (
     require_coco,
 )
 from evio_ros.training.random_scene import CLASSES
+from evio_ros.training.sequences import Sequence as LabelledSequence
 from evio_ros.training.sequences import kept_sequence, random_sequence
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ModelQuality", "evaluate_model"]
+__all__ = ["ModelQuality", "boxes_of_scenes", "evaluate_model"]
 
 _LEAST_SCORE = 0.01
 """Minimum score of boxes for average precision; lower ones do not change it."""
@@ -85,25 +86,14 @@ def evaluate_model(
             f"the network's classes are {', '.join(configuration.classes)}; "
             f"the scenes show {', '.join(CLASSES)}"
         )
-    inference = inference_of(configuration, weights, backend)
     truth: list[np.ndarray] = []
     found: list[Boxes] = []
     tracked: list[Boxes] = []
     is_empty: list[bool] = []
-    wanted: list[tuple[int, str | None]] = [(number, None) for number in range(scenes)]
-    # Numbers continue: with the same number, a scene drawn as clutter would be the same one.
-    wanted += [(scenes + number, "clutter") for number in range(empty_scenes)]
-    for done, (number, kind) in enumerate(wanted, start=1):
-        sequence = (
-            random_sequence((seed, number), configuration, length, kind)
-            if folder is None
-            else kept_sequence(folder, seed, number, configuration, length, kind)
-        )
-        inference.reset()
-        boxes = [
-            kept_boxes(inference.step(histogram), _LEAST_SCORE, _MOST_OVERLAP, _MOST_BOXES)
-            for histogram in sequence.inputs
-        ]
+    looked_at = boxes_of_scenes(
+        configuration, weights, scenes, empty_scenes, length, seed, backend, folder
+    )
+    for done, (sequence, boxes) in enumerate(looked_at, start=1):
         found += boxes
         tracked += _tracked(boxes, configuration.window_us)
         truth += sequence.boxes
@@ -114,6 +104,43 @@ def evaluate_model(
         quality_of(truth, found, classes, window_us, tuple(minimum_scores), is_empty),
         quality_at_score(truth, tracked, classes, window_us, 0.0, is_empty),
     )
+
+
+def boxes_of_scenes(
+    configuration: RvtConfiguration,
+    weights: dict[str, Tensor],
+    scenes: int,
+    empty_scenes: int,
+    length: int,
+    seed: int,
+    backend: str = "auto",
+    folder: Path | None = None,
+) -> Iterator[tuple[LabelledSequence, list[Boxes]]]:
+    """Held-out scenes, and what a network finds in each of their windows.
+
+    Args:
+        configuration, weights: the network.
+        scenes, empty_scenes, length, seed, backend, folder: as of `evaluate_model`.
+
+    Yields:
+        A scene, and for each window the boxes with all scores that average precision needs.
+    """
+    inference = inference_of(configuration, weights, backend)
+    wanted: list[tuple[int, str | None]] = [(number, None) for number in range(scenes)]
+    # Numbers continue: with the same number, a scene drawn as clutter would be the same one.
+    wanted += [(scenes + number, "clutter") for number in range(empty_scenes)]
+    for number, kind in wanted:
+        sequence = (
+            random_sequence((seed, number), configuration, length, kind)
+            if folder is None
+            else kept_sequence(folder, seed, number, configuration, length, kind)
+        )
+        inference.reset()
+        boxes = [
+            kept_boxes(inference.step(histogram), _LEAST_SCORE, _MOST_OVERLAP, _MOST_BOXES)
+            for histogram in sequence.inputs
+        ]
+        yield sequence, boxes
 
 
 def _tracked(found: Sequence[Boxes], window_us: int) -> Iterator[Boxes]:

@@ -211,26 +211,18 @@ class _HeldMeasurements:
     def _look_at(self, held: Sequence[Measurement], steady: Sequence[SteadyDisc] = ()) -> None:
         """Search what is held for paths on none of some discs, and add their estimates."""
         paths, explanations = paths_beside(held, steady)
-        told = []
+        measured = []
         for path in paths:
             estimates = PathEstimates(path)
-            if self._covers_a_window(estimates):
-                told.append(path.ellipse.box)
-            if not steady or self._is_mostly_sure(estimates):
+            found = [estimates.estimate(m.t_us, self._window_us) for m in self._held]
+            confidences = [estimate.confidence for estimate in found if estimate is not None]
+            if confidences:
+                measured.append(path.ellipse.box)
+            # Estimates of what a steady disc leaves at its rim are not sure.
+            if not steady or (confidences and float(np.median(confidences)) >= SURE):
                 self._number(estimates)
-                self._fill_in(estimates)
-        self._explain(told, explanations)
-
-    def _covers_a_window(self, path: PathEstimates) -> bool:
-        """Whether a path gives an estimate of any window."""
-        windows = (m.t_us for m in self._held if self._is_full(m))
-        return any(path.estimate(t_us, self._window_us) is not None for t_us in windows)
-
-    def _is_mostly_sure(self, estimates: PathEstimates) -> bool:
-        """Whether a path's estimates are sure: those of what a disc leaves at its rim are not."""
-        found = [estimates.estimate(m.t_us, self._window_us) for m in self._held]
-        confidences = [estimate.confidence for estimate in found if estimate is not None]
-        return bool(confidences) and float(np.median(confidences)) >= SURE
+                self._fill_in(estimates, found)
+        self._explain(measured, explanations)
 
     def _next(self) -> Measurement:
         measurement = self._held.popleft()
@@ -289,15 +281,21 @@ class _HeldMeasurements:
         for estimate in self._backward.follow(rotor, steps):
             self._put_if_better(places[estimate.t_us], estimate)
 
-    def _fill_in(self, path: PathEstimates) -> None:
-        """Add a path's estimates; those of the detector that belong to the same disc give way."""
-        for place, measurement in enumerate(self._held):
-            estimate = path.estimate(measurement.t_us, self._window_us)
-            if estimate is None:
+    def _fill_in(self, path: PathEstimates, found: Sequence[RotorEstimate | None]) -> None:
+        """Add a path's estimates; those of the detector that belong to the same disc give way.
+
+        Args:
+            path: the path, numbered.
+            found: its estimate of each window that is held, made before it was numbered.
+        """
+        for place, (measurement, unnumbered) in enumerate(zip(self._held, found, strict=True)):
+            if unnumbered is None:
                 self._held[place] = _without_contradicted(measurement, path, self._window_us)
                 continue
             if not self._is_full(measurement):
                 continue
+            turns = path.turns + unnumbered.turns
+            estimate = replace(unnumbered, id=path.identity, turns=turns)
             others = [rotor for rotor in measurement.rotors if not _is_same_disc(rotor, estimate)]
             agreeing = [
                 rotor

@@ -129,8 +129,7 @@ class PathEstimates:
 
 def _cyclic_error(path: PhasePath) -> CyclicError:
     """What comes again in every turn; nothing is known of it where there are not two turns."""
-    bins = len(path.phase)
-    times_s = 1e-6 * path.counted.times_us((np.arange(bins) + 0.5) / bins)
+    times_s = 1e-6 * path.counted.times_us(path.count_times)
     cyclic = CyclicError()
     for time_s, phase in zip(times_s.tolist(), path.phase.tolist(), strict=True):
         cyclic.add(time_s, phase, is_wanted=True)

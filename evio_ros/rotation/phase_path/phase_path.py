@@ -124,6 +124,11 @@ class PhasePath:
     shear_doubt: float = 0.0
 
     @property
+    def count_times(self) -> _Real:
+        """Centres of the bins in count time, (bins,), 0 to 1."""
+        return _bin_centers(len(self.phase))
+
+    @property
     def turns(self) -> float:
         """Turns over the whole path, signed."""
         return float(self.phase[-1] - self.phase[0]) / (2 * math.pi)
@@ -209,8 +214,13 @@ def _evened(
     at_events = _at_count_times(phase, counted.events.t / COUNT_SPAN)
     place = at_events * (ANGLES / (2 * math.pi))
     even = counted.weighted(1 / np.interp(place, np.arange(ANGLES), given_off, period=ANGLES))
-    centers = (np.arange(len(phase)) + 0.5) / len(phase)
+    centers = _bin_centers(len(phase))
     return even, np.interp(centers, even.events.t / COUNT_SPAN, at_events)
+
+
+def _bin_centers(bins: int) -> _Real:
+    """Centres of equal bins of count time, (bins,), 0 to 1."""
+    return (np.arange(bins) + 0.5) / bins
 
 
 def _at_count_times(phase: _Real, count_times: _Real) -> _Real:

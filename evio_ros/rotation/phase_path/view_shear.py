@@ -86,8 +86,7 @@ def view_shear(path: PhasePath, shear: _Real) -> ViewShear:
     times = (times - times[0]) / max(float(times[-1] - times[0]), 1.0)
     tried = _shears()
     angles, log_slopes = _angles_on_disc(phase + _edge_angle(path), tried)
-    centers = (np.arange(len(path.phase)) + 0.5) / len(path.phase)
-    doubt = np.diag(np.interp(count_times, centers, path.disagreement) ** 2)
+    doubt = np.diag(np.interp(count_times, path.count_times, path.disagreement) ** 2)
     for order in WOBBLE_ORDERS:
         for wave in (np.cos(order * phase), np.sin(order * phase)):
             doubt += WOBBLE_RAD**2 * np.outer(wave, wave)
@@ -105,14 +104,12 @@ def view_shear(path: PhasePath, shear: _Real) -> ViewShear:
 
 def _equal_steps(path: PhasePath) -> tuple[_Real, _Real]:
     """Count times, 0 to 1, and phases in equal steps; of a long path, only its first turns."""
-    bins = len(path.phase)
     sense = math.copysign(1.0, path.turns)
     rising = np.maximum.accumulate(sense * path.phase)
     turned = min(float(rising[-1] - rising[0]), _MOST_TURNS * 2 * math.pi)
     steps = max(round(turned / _STEP_RAD), _FEWEST_STEPS)
     phase = rising[0] + turned * (np.arange(steps) + 0.5) / steps
-    count_times = np.interp(phase, rising, (np.arange(bins) + 0.5) / bins)
-    return count_times, sense * phase
+    return np.interp(phase, rising, path.count_times), sense * phase
 
 
 def _edge_angle(path: PhasePath) -> float:

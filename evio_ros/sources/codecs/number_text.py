@@ -279,26 +279,20 @@ def _coordinate(value):
 
 
 @njit(cache=True, nogil=True)
-def _parse_good_lines(
-    text,
-    position,
-    length,
-    places,
-    delimiter,
-    point,
-    time_exponent,
-    t,
-    x,
-    y,
-    polarity,
-    largest_sign,
-    count,
-):
-    """Parse lines up to the first that is no event, as `parse_lines` does.
+def _parse_good_lines(text, position, length, layout, columns, count):
+    """Parse lines from a position up to the first that is no event, as `parse_lines` does.
 
-    Returns the number of events with the `count` there were before, and where that line begins, or
-    -1.
+    Args:
+        text, length: as of `parse_lines`.
+        layout: its places, delimiter, point, time_exponent and largest_sign.
+        columns: its t, x, y and polarity.
+        count: number of events that they hold already.
+
+    Returns:
+        The number of events that they hold now, and where the line that is no event begins, or -1.
     """
+    places, delimiter, point, time_exponent, largest_sign = layout
+    t, x, y, polarity = columns
     base = text.ctypes.data
     blank = _BLANK_BUT_TAB if delimiter == TAB else _BLANK
     last = places.size - 1
@@ -380,23 +374,11 @@ def parse_lines(
         The number of events, of lines that are no event, and where the first and the last of these
         begin, or -1.
     """
+    layout = (places, delimiter, point, time_exponent, largest_sign)
+    columns = (t, x, y, polarity)
     count, bad, first_bad, last_bad, position = 0, 0, -1, -1, 0
     while position < length:
-        count, position = _parse_good_lines(
-            text,
-            position,
-            length,
-            places,
-            delimiter,
-            point,
-            time_exponent,
-            t,
-            x,
-            y,
-            polarity,
-            largest_sign,
-            count,
-        )
+        count, position = _parse_good_lines(text, position, length, layout, columns, count)
         if position < 0:
             break
         bad, last_bad = bad + 1, position
