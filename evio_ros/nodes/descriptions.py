@@ -284,6 +284,7 @@ VALUES: dict[str, str] = {
     "objects_of_another_time": "objects that were seen too long ago, or have stamps in the future",
     "object_<id>": "a track's class and score, and whether it is seen or predicted",
     "windows": "windows of a detector, sent or taken",
+    "windows_lost": "windows that were published but never came, as too many waited",
     "windows_silent": "empty arrays sent while the detector was silent",
     "<messages, events or windows>_per_s": "increase per second",
     "process_cpu_percent": "CPU time of the process, in per cent of one core",

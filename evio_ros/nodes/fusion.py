@@ -120,10 +120,13 @@ class Fusion(EvioNode):
             message += f"; refused: {', '.join(f'{n} for {one}' for one, n in refused.items())}"
         if len(detectors) > 1:
             message += f"; more than one detector: {', '.join(detectors)}"
+        lost = self._windows.lost.unreported()
+        message += f"; {lost} windows lost, as too many waited" if lost else ""
         return Report(
             message,
             {
                 "windows": self._windows.windows,
+                "windows_lost": self._windows.lost.count,
                 "messages_refused": self._windows.unreadable,
                 "windows_silent": self._silent_windows,
                 **self._bank.values(),
@@ -134,7 +137,7 @@ class Fusion(EvioNode):
                 **self._work.values(),
                 **rotor_values(states),
             },
-            warning=bool(refused) or len(detectors) > 1,
+            warning=bool(refused) or len(detectors) > 1 or bool(lost),
             hardware_id=(self._last and self._last.header.frame_id) or "none",
             rates=("windows",),
         )

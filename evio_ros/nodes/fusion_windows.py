@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
+from typing import Any
 
 from evio_ros.errors import EventError
 from evio_ros.msg import RotationStateArray
 from evio_ros.ros.base_node import EvioNode
+from evio_ros.ros.lost_messages import LostMessages
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.raw_rotation_states import RawRotationStates, read_rotation_states
 from evio_ros.ros.topic_graph import publishers_of
@@ -29,6 +31,7 @@ class WindowInput:
 
     Attributes:
         windows: number of windows received.
+        lost: windows that were published but never came.
         unreadable: messages that cannot be read.
         last_s: when the newest came, by `time.monotonic`; 0.0 for none since the activation.
     """
@@ -36,6 +39,7 @@ class WindowInput:
     def __init__(self, node: EvioNode, take: Callable[[RawRotationStates, float], None]) -> None:
         self.windows = self.unreadable = 0
         self.last_s = 0.0
+        self.lost = LostMessages(lambda: len(self.detectors()))
         self._node, self._note = node, take
         self._intervals_s: deque[float] = deque(maxlen=_INTERVALS)
 
@@ -56,8 +60,9 @@ class WindowInput:
         """Names of the nodes that publish rotors."""
         return publishers_of(self._node, _STATES_TOPIC)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, info: Mapping[str, Any]) -> None:
         now_s = time.monotonic()
+        self.lost.note(info)
         try:
             window = read_rotation_states(data)
         except EventError:

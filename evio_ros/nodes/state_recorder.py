@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rclpy.serialization import serialize_message
 from rclpy.time import Time
@@ -21,6 +21,7 @@ from evio_ros.msg import RotationStateArray
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
+from evio_ros.ros.lost_messages import LostMessages
 from evio_ros.ros.process import run_node
 from evio_ros.ros.quality_of_service import results_quality
 from evio_ros.ros.rotation_messages import estimate_of
@@ -62,6 +63,7 @@ class StateRecorder(EvioNode):
     def __init__(self) -> None:
         super().__init__("state_recorder")
         self._windows = 0
+        self._lost = LostMessages(lambda: self.count_publishers(_TOPIC))
         self._end_us: int | None = None
         self._last_s = 0.0
         self._output = self.parameters.get(_RecorderParameters).output
@@ -84,7 +86,7 @@ class StateRecorder(EvioNode):
         was_open, self._write = self._write is not None, None
         self._open.close()
         if was_open:
-            self.get_logger().info(f"{self._windows} windows in {self._output}")
+            self.get_logger().info(self._summary)
 
     def last_input_s(self) -> float | None:
         """When states last came."""
@@ -92,10 +94,21 @@ class StateRecorder(EvioNode):
 
     def report(self) -> Report:
         """How much has been written."""
-        return Report(f"{self._windows} windows in {self._output}", {"windows": self._windows})
+        return Report(
+            self._summary,
+            {"windows": self._windows, "messages_lost": self._lost.count},
+            warning=bool(self._lost.count),
+        )
 
-    def _take(self, message: RotationStateArray) -> None:
+    @property
+    def _summary(self) -> str:
+        text = f"{self._windows} windows in {self._output}"
+        lost = self._lost.count
+        return f"{text}; {lost} messages were lost before they could be written" if lost else text
+
+    def _take(self, message: RotationStateArray, info: Mapping[str, Any]) -> None:
         self._last_s = time.monotonic()
+        self._lost.note(info)
         if message.window_end == self._end_us or self._write is None:
             return  # the detector is silent: fusion says so, and no window has passed
         self._end_us = message.window_end

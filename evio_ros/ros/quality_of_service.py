@@ -71,8 +71,11 @@ def pictures_quality() -> QoSProfile:
 
 
 def results_quality() -> QoSProfile:
-    """For rotation states: small and reliable."""
-    return _keep_last(100, reliable=True)
+    """For results of windows, which are small: reliable, and a second of windows of 1 ms is kept.
+
+    A detector that catches up after a stall publishes hundreds of windows at once.
+    """
+    return _keep_last(1000, reliable=True)
 
 
 def _keep_last(depth: int, reliable: bool) -> QoSProfile:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 import time
 
 import pytest
@@ -103,6 +105,37 @@ def test_what_no_rotor_can_be_is_refused_and_counted_by_cause(desk):
     values = diagnostics_of(reports, "/fusion")
     assert (values["refused_rpm_std"], values["refused_covariance"]) == ("2", "3")
     assert values["rotor_1"].startswith("900.0 rpm")
+
+
+def test_windows_for_which_fusion_is_too_late_are_counted():
+    with Probe() as probe, NodeProcess("fusion", {"stale_after_s": 60.0}) as fusion:
+        quality = results_quality()
+        publisher = probe.node.create_publisher(
+            RotationStateArray, "rotation_detector/rotation_states", quality
+        )
+        reports = probe.collect(DiagnosticArray, "/diagnostics")
+        probe.wait_until(lambda: publisher.get_subscription_count() == 1)
+        probe.wait_for_publisher("/diagnostics")
+        publisher.publish(RotationStateArray(window_end=1))
+        probe.wait_until(lambda: diagnostics_of(reports, "/fusion").get("windows") == "1")
+        sent = 3 * quality.depth
+        os.kill(fusion.pid, signal.SIGSTOP)
+        try:
+            for index in range(2, sent + 1):
+                publisher.publish(RotationStateArray(window_end=index))
+        finally:
+            os.kill(fusion.pid, signal.SIGCONT)
+
+        def counts() -> tuple[int, int]:
+            values = diagnostics_of(reports, "/fusion")
+            return int(values["windows"]), int(values["windows_lost"])
+
+        probe.wait_until(lambda: sum(counts()) == sent)
+        assert counts()[1] > 0
+        warned = [
+            one for report in reports for one in report.status if "windows lost" in one.message
+        ]
+        assert {one.level for one in warned} == {DiagnosticStatus.WARN}
 
 
 @pytest.mark.parametrize("desk", [0.4], indirect=True)

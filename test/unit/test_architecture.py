@@ -63,6 +63,7 @@ MANY_IMPORTS = {
     "kernels": "everything that is compiled meets here",
     "object_detection": "the whole chain: input, network, boxes and tracks meet here",
     "nodes.driver": "a node: recordings, cameras and other drivers' packets meet here",
+    "nodes.state_recorder": "a node: states in, tables or bags out, and what was lost before",
     "nodes.dashboard": "a node: graph, history, server and their parameters meet here",
     "web.api": "the application: all routes and streams meet here",
     "nodes.fusion": "a node: filters, groups of parameters and four topics meet here",
