@@ -4,6 +4,7 @@ python bench/real_takes.py                          as recorded, and re-timed to
 python bench/real_takes.py FOLDER --kind as-it-is   the recordings of another folder, as recorded
 python bench/real_takes.py --look-back              with later events, as in `evio analyze`
 python bench/real_takes.py --details                a row for each recording and wrong estimate
+python bench/real_takes.py --plot takes.png         speeds over time of the recordings as recorded
 
 A folder contains recordings `NAME.aedat4`, each with the angle of its disc in `NAME.truth.json`,
 and `retime.py`, which makes recordings with an exactly known speed from one real turn. The true
@@ -29,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -54,6 +57,7 @@ SETTLED_US = 300_000
 """Re-timed rotors are scored in windows that end after this time."""
 LEAST_RPM = 60.0
 SURE = 0.5
+MARGIN_S = 0.15
 WRONG, WRONG_AS_IT_IS = 0.01, 0.15
 _PATH_TURNS, _PATH_EVENTS, _WOBBLE_PARTS = 4, 60_000, 72
 """Turns and events of the path that estimates the error of the truth, and its samples per turn."""
@@ -246,6 +250,47 @@ def table_of(outcomes: dict[str, Outcome]) -> Table:
     return table
 
 
+def draw(recordings: list[Take], path: Path) -> None:
+    """Draw the measured speeds of recordings over their true ones."""
+    columns = min(3, len(recordings))
+    rows = math.ceil(len(recordings) / columns)
+    figure = Figure(figsize=(4 * columns, 2.7 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axes, take in zip(grid, recordings, strict=False):
+        _draw_take(axes, take)
+    for axes in grid[len(recordings) :]:
+        axes.set_axis_off()
+    figure.supxlabel("end of the window of 100 ms [s]")
+    figure.supylabel("mean speed [rpm]")
+    grid[0].legend(fontsize="small", title="filled: confidence 0.5 or more", title_fontsize="small")
+    figure.savefig(path, dpi=100)
+
+
+def _draw_take(axes: Axes, take: Take) -> None:
+    truth = take.truth
+    ends_us = np.arange(truth.times_us[0] + WINDOW_US, truth.times_us[-1], 1000.0)
+    right = [truth.rpm(end_us - WINDOW_US, end_us) for end_us in ends_us]
+    axes.plot(1e-6 * ends_us, right, color="0.6", linewidth=3, label="independent truth")
+    for look_back, color, label in ((False, "C1", "live"), (True, "C0", "looked back")):
+        rows = [estimate for _, found in measured(take, look_back) for estimate in found]
+        for is_sure in (True, False):
+            part = [row for row in rows if (row.confidence >= SURE) is is_sure]
+            axes.errorbar(
+                [1e-6 * row.t_us for row in part],
+                [row.rpm for row in part],
+                [row.rpm_std for row in part],
+                fmt="o" if look_back else "D",
+                color=color,
+                markerfacecolor=color if is_sure else "white",
+                markersize=5 if look_back else 7,
+                capsize=2,
+                label=label if is_sure else None,
+            )
+    axes.set_xlim(1e-6 * ends_us[0] - MARGIN_S, 1e-6 * ends_us[-1] + MARGIN_S)
+    axes.set_title(take.name, fontsize="medium")
+    axes.grid(alpha=0.3)
+
+
 def main() -> int:
     """Print the table; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -253,10 +298,14 @@ def main() -> int:
     parser.add_argument("--kind", action="append", help="as-it-is, cut or e.g. '617.3 rpm, 100%%'")
     parser.add_argument("--take", action="append", help="name of a recording; may be repeated")
     parser.add_argument("--look-back", action="store_true", help="as `evio analyze` does")
+    parser.add_argument("--plot", type=Path, help="draw the recordings as recorded into this PNG")
     parser.add_argument("--details", action="store_true", help="a row for each recording")
     options = parser.parse_args()
     if not options.folder.is_dir():
         print(f"no recordings at {options.folder}: nothing to measure", file=sys.stderr)
+        return 0
+    if options.plot:
+        draw(list(takes(options.folder, options.take, [AS_IT_IS])), options.plot)
         return 0
     outcomes: dict[str, Outcome] = {}
     for take in takes(options.folder, options.take, options.kind):
