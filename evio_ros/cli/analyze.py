@@ -46,7 +46,7 @@ def analyze(
     step_ms: Annotated[
         float | None,
         typer.Option(
-            help="Time from one result to the next; the window is a whole number of steps.",
+            help="Time between two results; the window is a whole number of steps.",
             show_default="an even part of the window, 50 or less",
         ),
     ] = None,
@@ -58,26 +58,29 @@ def analyze(
     method: Annotated[
         str,
         typer.Option(
-            help="phase, the detector of this package, or for comparison a classical one: welch, "
-            "autocorrelation or period_filter, which know no sense of rotation."
+            help="phase, the method of this package, or for comparison a classical one: welch, "
+            "autocorrelation or period_filter, which do not determine the sense of rotation."
         ),
     ] = _PHASE,
     blades: Annotated[
         int,
-        typer.Option(help="Blades of a rotor, for the classical methods; 0 counts blade passes."),
+        typer.Option(
+            help="Blades of a rotor, for the classical methods; 0 reports the blade-pass rate."
+        ),
     ] = 0,
     settings: Settings = None,
     causal: Annotated[
         bool,
         typer.Option(
             "--causal",
-            help="Measure as a live camera would, and not the windows before a rotor was found.",
+            help="Report what a live camera would: do not look back at windows before a "
+            "rotor was found.",
         ),
     ] = False,
     explain: Annotated[
         bool,
         typer.Option(
-            "--explain", help="Say of every place without a rotor what stopped the search for one."
+            "--explain", help="Print why no rotor was found, for each place that was searched."
         ),
     ] = False,
     json_path: Annotated[
@@ -101,21 +104,24 @@ def analyze(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Write a file of JSON lines for each recording, and a table of all; what is there "
-            "from an earlier run, of the same content and options, is not measured again.",
+            help="Write JSON lines for each recording and a table of all of them; results of an "
+            "earlier run with the same content and options are kept.",
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option(min=1, help="With --out, how many are measured at a time.")
+        int, typer.Option(min=1, help="With --out, number of recordings measured in parallel.")
     ] = 1,
     dask: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="With --out, the Dask scheduler that takes them."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="With --out, address of the Dask scheduler that runs the measurements.",
+        ),
     ] = None,
 ) -> None:
     """Measure speed, phase and blades of every rotor in RECORDINGS.
 
-    Rotors are found by themselves. A summary is printed; --json, --csv and --plot keep the details
+    Rotors are found automatically. A summary is printed; --json, --csv and --plot save the details
     of one recording, --out those of many.
 
     Example: evio analyze fan.raw --window-ms 20 --plot fan.png --json fan.jsonl
@@ -129,21 +135,26 @@ def analyze(
 
     parameters = _parameters(window_ms, step_ms, method, blades, settings or [])
     if explain and method != _PHASE:
-        raise ParameterError(f"--explain: {method} can't say why; only {_PHASE} can")
+        raise ParameterError(f"--explain: {method} has no explanations; use --method {_PHASE}")
     if out is not None:
         from evio_ros.cli.analyze_many import analyze_many
         from evio_ros.cli.recording_job import AnalysisOptions
 
         if explain:
-            raise ParameterError("--out: can't explain; analyze one recording by itself")
+            raise ParameterError(
+                "--explain: not available with --out; analyze one recording at a time"
+            )
         if (json_path, csv_path, plot_path) != (None, None, None):
-            raise ParameterError("--out: gives a file for each recording; no --json, --csv, --plot")
+            raise ParameterError(
+                "--out: writes a file for each recording; cannot be combined with --json, "
+                "--csv or --plot"
+            )
         options = AnalysisOptions(
             parameters, start, duration, roi, size_of(size), time_unit, not causal
         )
         analyze_many(recordings, out, options, jobs, dask)
         return
-    recording = _the_only(recordings, jobs, dask)
+    recording = _single_recording(recordings, jobs, dask)
     name = Path(recording).name
     with ExitStack() as stack:
         source = stack.enter_context(
@@ -170,10 +181,10 @@ def analyze(
     summary.print(remarks_of(source), output, explain)
 
 
-def _the_only(recordings: Sequence[str], jobs: int, dask: str | None) -> str:
+def _single_recording(recordings: Sequence[str], jobs: int, dask: str | None) -> str:
     if len(recordings) > 1 or jobs > 1 or dask is not None:
         raise ParameterError(
-            "--out: name the folder for the results; several recordings, --jobs and --dask need it"
+            "--out: missing; several recordings, --jobs and --dask need a folder for the results"
         )
     return recordings[0]
 
@@ -212,7 +223,9 @@ def _parameters(
         known = ", ".join((_PHASE, *CLASSICAL_METHODS))
         raise ParameterError(f"--method: {method!r} is not one of {known}")
     if blades and method == _PHASE:
-        raise ParameterError("--blades: phase counts the blades itself; give no number")
+        raise ParameterError(
+            "--blades: only for the classical methods; phase counts the blades itself"
+        )
     window_us = microseconds("--window-ms", window_ms, "ms")
     if step_ms is None:
         window_us, step_us = window_and_step(window_us)
@@ -221,7 +234,7 @@ def _parameters(
     if method == _PHASE:
         return detector_settings(window_us, step_us, settings)
     if settings:
-        raise ParameterError(f"--set: {method} has no such parameters; {_PHASE} has")
+        raise ParameterError(f"--set: {method} has no such parameters; use --method {_PHASE}")
     return ClassicalDetectorParameters(
         method=method, blades=blades, window_us=window_us, step_us=step_us
     )
@@ -233,12 +246,16 @@ def _span(
     duration: float | None,
     parameters: DetectorSettings | ClassicalDetectorParameters,
 ) -> tuple[int, int]:
-    """Sensor times of the first and last microsecond to measure."""
+    """Sensor times of the start and the end of the part to measure, in µs.
+
+    Raises:
+        ParameterError: if the part is shorter than a window.
+    """
     start_us, end_us = section_of(source, start, duration)
     if end_us - start_us < parameters.window_us:
         raise ParameterError(
-            f"--window-ms: {parameters.window_us * 1e-3:g} ms is longer than "
-            f"the {(end_us - start_us) * 1e-3:g} ms to measure; give a shorter one, but to find a "
-            "rotor takes 250 ms"
+            f"--window-ms: {parameters.window_us * 1e-3:g} ms is longer than the "
+            f"{(end_us - start_us) * 1e-3:g} ms to measure; use a shorter window, but note "
+            "that finding a rotor takes 250 ms"
         )
     return start_us, end_us

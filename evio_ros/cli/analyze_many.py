@@ -1,4 +1,4 @@
-"""Measuring many recordings into a folder: a result file each, one table of all."""
+"""Measuring many recordings into a folder: a result file for each, and a table of all."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from evio_ros.atomic_file import atomic_file
+from evio_ros.cli.full_width_table import print_table
 from evio_ros.cli.recording_job import AnalysisOptions, Outcome, RecordingJob
-from evio_ros.cli.recording_workers import outcomes_here, outcomes_on_dask
+from evio_ros.cli.recording_workers import measure_locally, measure_on_dask
 from evio_ros.cli.section import refuse_overwriting
-from evio_ros.cli.whole_table import print_table
 from evio_ros.errors import EvioError, ParameterError, SourceError
 from evio_ros.sources.file_uri import path_of
 
@@ -41,33 +41,33 @@ def analyze_many(
 ) -> None:
     """Measure recordings, and print a table of them.
 
-    Each gets a file of JSON lines in the folder, recordings.csv holds a row for each rotor, and
-    recordings.jsonl says what was measured how. A recording is left out whose content, options and
-    result file are as that says, so a second run goes on where the first ended. What fails is tried
-    again.
+    The folder gets a file of JSON lines for each recording, recordings.csv with a row for each
+    rotor, and recordings.jsonl with how each recording was measured. A recording is skipped if its
+    content, its options and its result file still agree with recordings.jsonl, so a second run
+    continues where the first one ended. Recordings that failed are measured again.
 
     Args:
-        recordings: as of `open_recording`.
-        folder: made where it is missing.
-        options: how each is measured.
-        processes: how many are measured at a time on this machine.
-        dask: address of a Dask scheduler that takes them instead.
+        recordings: as for `open_recording`.
+        folder: created if it does not exist.
+        options: how each recording is measured.
+        processes: number of recordings measured in parallel on this machine, at least 1.
+        dask: address of a Dask scheduler that runs the measurements instead; None for none.
 
     Raises:
-        EvioError: at the end, where a recording could not be measured.
-        ParameterError: where a recording is named twice, or no Dask scheduler answers.
-        SourceError: where the folder cannot be written.
+        EvioError: at the end, if a recording could not be measured.
+        ParameterError: if a recording is given twice, or no Dask scheduler answers.
+        SourceError: if the folder cannot be written.
     """
     places = [os.path.abspath(path_of(recording)) for recording in recordings]
-    twice = [place for place, times in Counter(places).items() if times > 1]
-    if twice:
-        raise ParameterError(f"{twice[0]}: is named twice")
+    repeated = [place for place, times in Counter(places).items() if times > 1]
+    if repeated:
+        raise ParameterError(f"{repeated[0]}: is given twice")
     for place in places:
         refuse_overwriting(place, [folder / _TABLE])
     results = _Results(folder, options)
     jobs = [RecordingJob(place, options, results.known_content(place)) for place in places]
     results.name_all(places)
-    outcomes = outcomes_on_dask(jobs, dask) if dask is not None else outcomes_here(jobs, processes)
+    outcomes = measure_on_dask(jobs, dask) if dask is not None else measure_locally(jobs, processes)
     with closing(outcomes), _progress() as bar:
         task = bar.add_task("measured", total=len(jobs))
         for outcome in outcomes:
@@ -97,11 +97,11 @@ def _progress() -> Progress:
 
 
 class _Results:
-    """The folder of results, and what it says of each recording.
+    """The folder of results and its index, recordings.jsonl.
 
     Attributes:
-        entries: what is known of each recording by its absolute path, as in recordings.jsonl.
-        unchanged: those whose result was there before.
+        entries: the latest line of the index for each recording, by its absolute path.
+        unchanged: recordings whose result was kept.
     """
 
     def __init__(self, folder: Path, options: AnalysisOptions) -> None:
@@ -112,12 +112,12 @@ class _Results:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SourceError(folder, f"cannot be made: {error.strerror}") from None
+            raise SourceError(folder, f"cannot be created: {error.strerror}") from None
         self.entries = {entry["recording"]: entry for entry in _read_index(folder / _INDEX)}
         self._write_index()
 
     def known_content(self, place: str) -> str:
-        """Digest of the recording whose result of these options is there; empty for none."""
+        """SHA-256 of a recording that has a valid result for these options; "" if it has none."""
         entry = self.entries.get(place)
         if entry is None or entry["error"] or entry["options"] != self._options:
             return ""
@@ -128,12 +128,12 @@ class _Results:
         return entry["content"] if _digest(lines) == entry["result_content"] else ""
 
     def name_all(self, places: Sequence[str]) -> None:
-        """Choose the result files of new recordings; those known keep theirs."""
+        """Choose the result files of new recordings; known ones keep theirs."""
         self._names = {place: entry["result"] for place, entry in self.entries.items()}
         taken = {_INDEX, *self._names.values()}
         for place in places:
             if place not in self._names:
-                # Options behind a path, as ?topic=/a, are no part of a name.
+                # Options after the path, such as ?topic=/a, are not part of the name.
                 stem = Path(place if os.path.exists(place) else place.partition("?")[0]).name
                 name = f"{stem}.jsonl"
                 if name in taken:
@@ -142,14 +142,14 @@ class _Results:
                 taken.add(name)
 
     def add(self, outcome: Outcome) -> None:
-        """Write a result, then say that it is there; nothing where it was there before."""
+        """Write a result, then add it to the index; does nothing if the result was kept."""
         if outcome.lines is None and not outcome.error:
             self.unchanged.add(outcome.recording)
             return
         name = self._names[outcome.recording]
         path = self._folder / name
         if outcome.lines is None:
-            path.unlink(missing_ok=True)  # a result of something else
+            path.unlink(missing_ok=True)  # an outdated result
         else:
             with atomic_file(path) as result:
                 result.write(outcome.lines)
@@ -164,7 +164,7 @@ class _Results:
             "options": self._options,
             "result_content": _digest(outcome.lines or b""),
         }
-        # A line behind the others costs little, however many there are; the last one counts.
+        # Appending a line costs little, however many there are; the last one of a recording counts.
         index = self._folder / _INDEX
         try:
             with open(index, "a", encoding="utf-8") as file:
@@ -179,7 +179,7 @@ class _Results:
 
 
 def _read_index(path: Path) -> Iterator[dict[str, Any]]:
-    """What an earlier run left; a line that was cut off, or that somebody changed, counts not."""
+    """The entries of an earlier run; ignores lines that are truncated or not valid."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -202,9 +202,9 @@ def _digest(data: bytes) -> str:
 
 
 def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """A CSV row for each rotor; a recording without any has one with empty cells.
+    """Write a CSV row for each rotor; a recording without rotors has one row with empty cells.
 
-    Where it failed, no result file is named.
+    A recording that failed has no result file.
     """
     with atomic_file(path) as file:
         writer = csv.DictWriter(file, (*_COLUMNS, "error"), extrasaction="ignore")
@@ -237,6 +237,6 @@ def _remarks(row: dict[str, Any], unchanged: bool) -> Iterator[str]:
     if row["error"]:
         yield "failed"
     if unchanged:
-        yield "as before"
+        yield "unchanged"
     if row["remarks"]:
         yield f"{len(row['remarks'])} remarks, see {_INDEX}"

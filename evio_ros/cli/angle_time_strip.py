@@ -1,4 +1,4 @@
-"""A rotor's latest events over time and angle: what its blades look like to the detector."""
+"""A rotor's latest events over time and angle, as the detector sees its blades."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["AngleTimePiece", "AngleTimeStrip"]
 
 _TURNS = 3
 _LONGEST_US = 1_000_000
-"""A strip shows so many turns, or so much time where the rotor hardly turns."""
+"""A strip holds this number of turns, or this time if the rotor turns slowly."""
 _TIME_BINS = 64
-"""Time bins of a turn."""
+"""Time bins per turn."""
 _ANGLE_BINS = 128
-"""Angle bins of a turn."""
-_USED = TrackerParameters()
-"""What the detector uses of a disc."""
+"""Angle bins per turn."""
+_TRACKER = TrackerParameters()
+"""Default parameters of the tracker, for the part of a disc that it uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class AngleTimePiece:
-    """Part of a strip, with the estimate that was made at its end.
+    """Part of a strip, with the estimate at its end.
 
     Attributes:
-        start_us, length_us: sensor time.
+        start_us, length_us: sensor time in µs.
         counts: int32 (2, time bins, angle bins), OFF first; angles as in `RotorEstimate.angle_rad`.
-        estimate: the rotor's.
+        estimate: the rotor's estimate.
     """
 
     start_us: int
@@ -50,9 +50,15 @@ class AngleTimePiece:
         return self.start_us + self.length_us
 
     def blade_angles(self, t_us: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where the blades are at some times as the estimate has it: (blades, times) in [0, 2 pi).
+        """Angles of the blades at given times by the estimate.
 
-        One mark, or an unknown number of blades, counts as one blade.
+        A single mark, or an unknown number of blades, counts as one blade.
+
+        Args:
+            t_us: float64 (n,) sensor times in µs.
+
+        Returns:
+            float64 (blades, n), in [0, 2 pi).
         """
         blades = np.arange(max(self.estimate.blade_count, 1))[:, None]
         turned = self.estimate.rpm / 60e6 * (t_us - self.estimate.t_us)
@@ -71,11 +77,11 @@ class AngleTimeStrip:
         self.pieces: deque[AngleTimePiece] = deque()
 
     def add(self, step: EventWindow, estimate: RotorEstimate) -> None:
-        """Add the events since the estimate before; pieces older than a few turns are dropped.
+        """Add the events since the previous estimate, and drop pieces older than a few turns.
 
         Args:
-            step: ends where the estimate's window ends.
-            estimate: says where the rotor is.
+            step: events that end with the estimate's window.
+            estimate: gives the rotor's disc and motion.
         """
         turn_us = min(60e6 / max(abs(estimate.rpm), 1e-3), _LONGEST_US / _TURNS)
         span_us = math.ceil(_TURNS * turn_us)
@@ -83,7 +89,7 @@ class AngleTimeStrip:
         length_us = step.end_us - start_us
         middle_us = start_us + length_us // 2
         ellipse = _disc_at(estimate, middle_us)
-        disc = DiscMap.of(ellipse, step.events.size, 1, _USED.hub_radius, _USED.rim_radius)
+        disc = DiscMap.of(ellipse, step.events.size, 1, _TRACKER.hub_radius, _TRACKER.rim_radius)
         bins = max(round(_TIME_BINS * length_us / turn_us), 1)
         events = step.events.between(start_us, step.end_us)
         counts = angle_time_histogram(events, disc, start_us, length_us, bins, _ANGLE_BINS)

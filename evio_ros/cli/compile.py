@@ -1,4 +1,4 @@
-"""`evio compile`: all kernels at once, so that nothing else waits for them."""
+"""`evio compile`: compile all kernels in advance."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["compile_all"]
 
 
 def compile_all() -> None:
-    """Compile all kernels ahead of their first use, and simulate the built-in recording.
+    """Compile all kernels before their first use, and simulate the built-in recording.
 
-    Without it, each is compiled when it is first needed. They are kept beside the installed
-    modules, or where these may not be written to, in the user's cache.
+    Without this, each kernel is compiled when it is first needed. Compiled kernels are cached
+    beside the installed modules, or in the user's cache if these are not writable.
     """
     from evio_ros.cli.progress import counter_line
     from evio_ros.kernels import compile_kernels

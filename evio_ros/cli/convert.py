@@ -59,14 +59,14 @@ def convert(
         typer.Option(
             "--filter",
             metavar="NAME=VALUE",
-            help="Leave out events; may be given again. background_activity_time_us=2000: what no "
-            "event of the 8 pixels around supports within that time; hot_pixels=learn, or a file "
-            "of lines `x y`; region=x0,y0,x1,y1; mask=FILE, a picture that is black where events "
-            "are left out.",
+            help="Leave out events; can be repeated. background_activity_time_us=2000: "
+            "events that none of the 8 neighbouring pixels supports within that "
+            "time; hot_pixels=learn, or a file of lines `x y`; region=x0,y0,x1,y1; "
+            "mask=FILE, a picture that is black where events are left out.",
         ),
     ] = None,
 ) -> None:
-    """Copy RECORDING, or a part of it, into OUTPUT in another format.
+    """Copy RECORDING, or a part of it, to OUTPUT in another format.
 
     Endings: .dat, .raw (EVT3), .h5, .hdf5, .csv, .txt, .npz, .bag and .mcap (a rosbag2 folder with
     MCAP storage), .db3 (one with SQLite storage). Events, times and geometry stay as they are.
@@ -95,7 +95,7 @@ def convert(
                 source, writer, start_us, end_us, region, advance, event_filter
             )
             if not events:
-                raise ParameterError(f"{recording}: no event in the part asked for")
+                raise ParameterError(f"{recording}: there are no events in the selected part")
         typer.echo(
             f"{output}: {events} events in {(end_us - start_us) * 1e-6:g} s at {source.size}, "
             f"{writer.format_name} ({time.monotonic() - started:.1f} s to convert)",
@@ -106,14 +106,21 @@ def convert(
                 typer.echo(f"{recording}: {number} events left out by {name}", err=True)
         lost = source.statistics.triggers - triggers
         if lost:
-            typer.echo(f"{recording}: the copy does not hold {lost} external triggers", err=True)
+            typer.echo(
+                f"{recording}: {lost} external triggers are not copied; the format of the "
+                "copy has none",
+                err=True,
+            )
         print_remarks(source)
 
 
 def _filter_of(
     given: list[str], source: SeekableSource, start_us: int, end_us: int
 ) -> EventFilter | None:
-    """The filter that --filter asks for; hot pixels are learned from all that is copied."""
+    """The filter of the --filter options, None if none is given.
+
+    Hot pixels are learned from all events that are copied.
+    """
     from evio_ros.event_filter import LEARN, EventFilter, FilterParameters
     from evio_ros.sources.base import refuse_impossible_size
 

@@ -1,4 +1,4 @@
-"""`evio demo`: the whole system at work, as ROS 2 nodes over DDS."""
+"""`evio demo`: the whole system as ROS 2 nodes over DDS."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ __all__ = ["demo"]
 
 _LONGEST_S = 3600
 _POLL_S = 0.1
-_QUIET_S = 10.0
-"""After the driver has ended, results that take longer than this are not waited for."""
-_LAST_S = 1.0
-"""The same for a window that reaches past the end of what was played."""
+_RESULT_TIMEOUT_S = 10.0
+"""Maximum wait for a result after the driver has ended."""
+_LAST_TIMEOUT_S = 1.0
+"""The same for a window that reaches past the end of the recording."""
 
 
 def demo(
@@ -45,7 +45,7 @@ def demo(
     ] = "fan_constant",
     duration: Annotated[float, typer.Option(help="Seconds to simulate or to play.")] = 5.0,
     rate: Annotated[
-        float, typer.Option(help="Speed of the replay; 0 for as fast as it goes.", min=0.0)
+        float, typer.Option(help="Speed of the replay; 0 for as fast as possible.", min=0.0)
     ] = 1.0,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the CSV file and the plot.")
@@ -55,20 +55,23 @@ def demo(
         typer.Option(help="Parameters of the nodes.", show_default="the package's evio.yaml"),
     ] = None,
     namespace: Annotated[
-        str, typer.Option(help="Namespace of the nodes, apart from others on the network.")
+        str,
+        typer.Option(
+            help="Namespace of the nodes, which separates them from others on the network."
+        ),
     ] = "evio_demo",
     web: Annotated[
-        bool, typer.Option("--web", help="Play over and over, and show it in a browser.")
+        bool, typer.Option("--web", help="Replay in a loop, and show it in a browser.")
     ] = False,
     port: Annotated[
-        int, typer.Option(help="Port of the page; 0 for any that is free.", min=0, max=65535)
+        int, typer.Option(help="Port of the page; 0 for any free one.", min=0, max=65535)
     ] = 8088,
 ) -> None:
     """Measure a simulated fan, or your own RECORDING, with ROS 2 nodes.
 
-    A driver, a rotation detector and a fusion node run as processes of their own and talk over DDS.
-    The measured speed is shown as it comes, and where the truth is known, compared with it. With
-    --web a dashboard node serves a page and an API instead, until Ctrl-C.
+    A driver, a rotation detector and a fusion node run as separate processes and communicate over
+    DDS. Measured speeds are shown as they arrive, and compared with the truth if it is known. With
+    --web, a dashboard node serves a page and an API instead, until Ctrl-C.
 
     Example: evio demo fan.raw --duration 2
     """
@@ -76,7 +79,9 @@ def demo(
 
     _require_ros()
     if not 0 < duration <= _LONGEST_S:
-        raise ParameterError(f"--duration: {duration:g} s is not above 0 and at most {_LONGEST_S}")
+        raise ParameterError(
+            f"--duration: {duration:g} s is out of range; must be above 0 and at most {_LONGEST_S}"
+        )
     console = Console()
     path = _simulated(scene, duration) if recording is None else Path(recording)
     section = _section(path, duration)
@@ -89,7 +94,7 @@ def demo(
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """The part of a recording that is played; sensor time."""
+    """The part of a recording that is played, in sensor time."""
 
     path: Path
     size: SensorSize
@@ -105,7 +110,7 @@ def _require_ros() -> None:
 
 
 def _simulated(scene: str, duration: float) -> Path:
-    """A simulated recording from the cache, made if it is not there."""
+    """A simulated recording from the cache, simulated first if necessary."""
     from evio_ros.cli.progress import progress_bar
     from evio_ros.playback.simulated_recording import cached_recording
 
@@ -114,7 +119,7 @@ def _simulated(scene: str, duration: float) -> Path:
 
 
 def _section(path: Path, duration: float) -> _Section:
-    """The recording's beginning, at most `duration` seconds."""
+    """The beginning of a recording, at most `duration` seconds."""
     from evio_ros.sources.registry import open_recording
 
     with open_recording(str(path)) as source:
@@ -129,21 +134,23 @@ def _play(
     from evio_ros.ros.node_process import NodeProcess
     from evio_ros.ros.rotation_listener import RotationListener
 
-    arguments, played = _arguments(config), _played(section, rate)
+    arguments, played = _arguments(config), _driver_parameters(section, rate)
     with ExitStack() as stack:
         listener = stack.enter_context(RotationListener(namespace))
         nodes = [
             stack.enter_context(NodeProcess(name, {}, arguments, namespace))
             for name in ("rotation_detector", "fusion")
         ]
-        with console.status("waiting for the nodes; the first time they are compiled"):
+        with console.status("waiting for the nodes; the first start compiles kernels"):
             while not listener.is_connected():
-                _check(nodes)
+                _raise_failure(nodes)
                 time.sleep(_POLL_S)
         driver = stack.enter_context(NodeProcess("driver", played, arguments, namespace))
         measurements = _listen(listener, driver, nodes, section, console)
     if not measurements:
-        raise EvioError(f"the nodes gave no result within {_QUIET_S:g} s of the recording's end")
+        raise EvioError(
+            f"the nodes sent no result within {_RESULT_TIMEOUT_S:g} s after the recording's end"
+        )
     return measurements
 
 
@@ -155,7 +162,7 @@ def _serve(
     port: int,
     console: Console,
 ) -> NoReturn:
-    """Play over and over with a dashboard, until a signal raises or a node fails."""
+    """Replay in a loop with a dashboard, until a signal raises or a node fails."""
     from evio_ros.ros.node_process import NodeProcess
 
     parameters: dict[str, dict[str, object]] = {
@@ -163,7 +170,7 @@ def _serve(
         "rotation_detector": {},
         "fusion": {},
         "driver": {
-            **_played(section, rate),
+            **_driver_parameters(section, rate),
             "replay.loop": True,
             "wait_for": "rotation_detector",
         },
@@ -176,7 +183,7 @@ def _serve(
             for name, given in parameters.items()
         ]
         while True:
-            _check(nodes)
+            _raise_failure(nodes)
             if not address:
                 found = re.search(r"the dashboard is at (\S+)", nodes[0].output())
                 address = found[1] if found else ""
@@ -186,14 +193,14 @@ def _serve(
 
 
 def _arguments(config: Path | None) -> tuple[str, str]:
-    """What names the nodes' parameters file."""
+    """Command-line arguments for the nodes' parameters file."""
     from evio_ros.ros.share import share_file, use_dds_profile
 
     use_dds_profile(os.environ)
     return "--params-file", str(share_file("config/evio.yaml") if config is None else config)
 
 
-def _played(section: _Section, rate: float) -> dict[str, object]:
+def _driver_parameters(section: _Section, rate: float) -> dict[str, object]:
     """The driver's parameters."""
     return {
         "source": str(section.path.resolve()),
@@ -209,7 +216,7 @@ def _listen(
     section: _Section,
     console: Console,
 ) -> list[Measurement]:
-    """Show what comes until the last window has come, or nothing comes any more."""
+    """Show results until the last window has arrived, or no more arrive."""
     from rich.live import Live
 
     from evio_ros.cli.demo_table import LiveTable
@@ -218,28 +225,28 @@ def _listen(
     measurements: list[Measurement] = []
     quiet_since_s = time.monotonic()
     with Live(table, console=console, transient=True, refresh_per_second=8):
-        while time.monotonic() - quiet_since_s < _patience_s(measurements, section):
+        while time.monotonic() - quiet_since_s < _timeout_s(measurements, section):
             for measurement in listener.listen(_POLL_S):
                 measurements.append(measurement)
                 table.show(measurement)
                 quiet_since_s = time.monotonic()
             if driver.exit_code is None:
                 quiet_since_s = time.monotonic()
-            _check([driver, *others])
+            _raise_failure([driver, *others])
     return measurements
 
 
-def _patience_s(measurements: list[Measurement], section: _Section) -> float:
-    """How long to wait for another window: only shortly once the section's end is reached."""
+def _timeout_s(measurements: list[Measurement], section: _Section) -> float:
+    """How long to wait for another window, in s: only shortly once the end is reached."""
     if len(measurements) < 2:
-        return _QUIET_S
+        return _RESULT_TIMEOUT_S
     before, last = measurements[-2:]
     next_us = 2 * last.t_us - before.t_us
-    return _LAST_S if next_us > section.start_us + section.length_us else _QUIET_S
+    return _LAST_TIMEOUT_S if next_us > section.start_us + section.length_us else _RESULT_TIMEOUT_S
 
 
-def _check(nodes: list[NodeProcess]) -> None:
-    """Say why a node has failed, where one has."""
+def _raise_failure(nodes: list[NodeProcess]) -> None:
+    """Raise EvioError with a node's output if it has failed."""
     for node in nodes:
         if node.exit_code:
             raise EvioError(f"the {node.name} node failed: {node.output()}")
@@ -274,13 +281,14 @@ def _report(
     missing = _missing_windows(measurements, section.start_us)
     if missing:
         console.print(
-            f"{missing} windows are missing: this computer did not keep up; try --rate 0.5"
+            f"{missing} windows are missing: this computer is too slow for the replay; try "
+            "--rate 0.5"
         )
     console.print(f"every window: {csv_path}\nthe plot:     {plot_path}")
 
 
 def _explanations(section: _Section) -> tuple[Explanation, ...]:
-    """Why no rotor is found, as the library says of the same events."""
+    """Why no rotor is found, from the library's own measurement of the same events."""
     from evio_ros.measuring import measure
     from evio_ros.sources.registry import open_recording
 
@@ -291,7 +299,7 @@ def _explanations(section: _Section) -> tuple[Explanation, ...]:
 
 
 def _missing_windows(measurements: list[Measurement], start_us: int) -> int:
-    """Windows that were skipped because messages were lost on the way."""
+    """Number of windows that are missing because messages were lost."""
     step_us = _step_us(measurements)
     ends_us = [start_us, *(measurement.t_us for measurement in measurements)]
     return sum(
@@ -307,7 +315,7 @@ def _step_us(measurements: list[Measurement]) -> int:
 
 
 def _add_events(summary: MeasurementSummary, path: Path, measurements: list[Measurement]) -> None:
-    """Read the measured events once more, for the picture."""
+    """Read the measured events again, for the picture."""
     from evio_ros.sources.registry import open_recording
     from evio_ros.windowing import windows
 

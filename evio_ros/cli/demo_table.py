@@ -18,11 +18,11 @@ _BAR_WIDTH = 60
 
 
 class LiveTable:
-    """The newest window's rotors and how far the replay has come; rich draws it again and again.
+    """The newest window's rotors and the position of the replay, as a rich renderable.
 
     Args:
         title: the recording's name.
-        start_us, length_us: the part of the recording that is played.
+        start_us, length_us: the part of the recording that is played, sensor time in µs.
     """
 
     def __init__(self, title: str, start_us: int, length_us: int) -> None:

@@ -1,4 +1,4 @@
-"""`evio detect`: find and follow objects with a network."""
+"""`evio detect`: detect and track objects with a network."""
 
 from __future__ import annotations
 
@@ -30,43 +30,46 @@ __all__ = ["detect"]
 
 
 def detect(
-    recording: Annotated[str, typer.Argument(help="The recording to look at.", show_default=False)],
+    recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
     model: Annotated[
         str,
         typer.Option(
             help="Name or file of the network, see `evio models`.",
-            show_default="the one that comes with evio",
+            show_default="the included one",
         ),
     ] = "",
     start: Start = 0.0,
     duration: Duration = None,
     size: Size = None,
     time_unit: TimeUnit = None,
-    score: Annotated[
-        float, typer.Option(help="Boxes that are less probable are dropped.", min=0.0, max=1.0)
-    ] = 0.3,
+    score: Annotated[float, typer.Option(help="Minimum score of a box.", min=0.0, max=1.0)] = 0.3,
     score_to_begin: Annotated[
         float,
         typer.Option(
-            help="One box of a track must be as probable as this; others keep it alive.",
+            help="Minimum score of the best box of a track; boxes with lower scores only "
+            "continue it.",
             min=0.0,
             max=1.0,
         ),
     ] = 0.65,
     backend: Annotated[
         str,
-        typer.Option(help="What runs it: auto, eager, traced, openvino, onnxruntime or cuda."),
+        typer.Option(
+            help="Backend of the network: auto, eager, traced, openvino, onnxruntime or cuda."
+        ),
     ] = "auto",
     json_path: Annotated[
         str | None,
         typer.Option(
-            "--json", metavar="FILE|-", help="Write JSON lines, one for each window: boxes, tracks."
+            "--json",
+            metavar="FILE|-",
+            help="Write JSON lines, one for each window, with boxes and tracks.",
         ),
     ] = None,
 ) -> None:
-    """Find objects in RECORDING with a recurrent vision transformer, and follow them.
+    """Detect objects in RECORDING with a recurrent vision transformer, and track them.
 
-    A line is printed for each track: what it is, when it was seen, how certain.
+    A line is printed for each track: its class, when it was seen, and its highest score.
 
     Example: evio detect drone.raw --score 0.5 --json drone.jsonl
     """
@@ -89,7 +92,7 @@ def detect(
         refuse_overwriting(source.path, [json_path])
         _, network = open_network(NetworkParameters(model, backend))
         if network.remark:
-            typer.echo(f"evio: {network.remark}; {network.backend} is taken", err=True)
+            typer.echo(f"evio: {network.remark}; using {network.backend}", err=True)
         detector = ObjectDetector(source.size, network, parameters, tracking)
         start_us, end_us = section_of(source, start, duration)
         source.seek(start_us)
@@ -109,7 +112,7 @@ def detect(
 
 @dataclass(slots=True)
 class _Sighting:
-    """When a track was seen, seconds from the start, and how certain it was at most."""
+    """When a track was seen, in seconds from the start, and its highest score."""
 
     label: int
     first_s: float

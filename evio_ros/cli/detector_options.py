@@ -1,4 +1,4 @@
-"""Options by which a verb sets up the rotation detector."""
+"""Options of commands that run the rotation detector."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="A parameter of the rotation detector, named as in docs/parameters.md; may be "
-        "given several times.",
+        help="A parameter of the rotation detector, named as in docs/parameters.md; can "
+        "be repeated.",
     ),
 ]
 
 
 def detector_settings(window_us: int, step_us: int, given: Sequence[str]) -> DetectorSettings:
-    """The detector's parameters by --set, and what has options of its own.
+    """The detector's parameters from --set and from the options for its window.
+
+    Args:
+        window_us, step_us: length of the window and of a step in µs.
+        given: values of --set, NAME=VALUE each.
 
     Raises:
-        ParameterError: where there is no such parameter, or a value is of another type or out of
+        ParameterError: if there is no such parameter, or a value has the wrong type or is out of
             range.
     """
     from evio_ros.rotation.detector_parameters import DetectorSettings
@@ -40,5 +44,5 @@ def detector_settings(window_us: int, step_us: int, given: Sequence[str]) -> Det
     known = {name: one for name, one in described.items() if name not in lengths}
     for name in lengths:
         if any(text.partition("=")[0] == name for text in given):
-            raise ParameterError(f"--set: {name} has an option of its own, as --window-ms")
+            raise ParameterError(f"--set: {name} has an option of its own; see --window-ms")
     return DetectorSettings().replaced({**lengths, **named_values("--set", given, known)})

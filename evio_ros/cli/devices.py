@@ -1,4 +1,4 @@
-"""`evio devices`: which live cameras are connected."""
+"""`evio devices`: list the connected live cameras."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["devices"]
 
 
 def devices() -> None:
-    """List the cameras that are connected, and how to read them."""
+    """List the connected cameras, and the URI of each."""
     from evio_ros.sources.cameras.camera_device import (
         MODELS,
         UDEV_COMMAND,
@@ -18,7 +18,7 @@ def devices() -> None:
 
     cameras = list_cameras()
     if not cameras:
-        typer.echo(f"no camera is connected; known are {', '.join(MODELS)}")
+        typer.echo(f"no camera is connected; supported are {', '.join(MODELS)}")
     for camera in cameras:
         source = f"camera:{camera.model}" + (f"?serial={camera.serial}" if camera.serial else "")
         typer.echo(f"{source}  {camera.name}, {camera.connection}")
@@ -26,4 +26,4 @@ def devices() -> None:
             typer.echo(f"    biases: {', '.join(bias_names(camera.model))}")
         if camera.error:
             typer.echo(f"    cannot be opened: {camera.error}")
-    typer.echo(f"Where a camera may not be opened, install its udev rules: {UDEV_COMMAND}")
+    typer.echo(f"If a camera cannot be opened, install its udev rules: {UDEV_COMMAND}")

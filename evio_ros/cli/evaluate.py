@@ -1,4 +1,4 @@
-"""`evio evaluate`: how well a network finds what simulated scenes show."""
+"""`evio evaluate`: how well a network detects objects in simulated scenes."""
 
 from __future__ import annotations
 
@@ -20,35 +20,45 @@ _SCORES = (0.3, 0.5, 0.7)
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Name or file of the network.", show_default=False)],
-    scenes: Annotated[int, typer.Option(help="Simulated scenes of all kinds.", min=1)] = 100,
+    scenes: Annotated[
+        int, typer.Option(help="Number of simulated scenes of all kinds.", min=1)
+    ] = 100,
     empty_scenes: Annotated[
-        int, typer.Option(help="Further scenes without objects, for false alarms.", min=0)
+        int,
+        typer.Option(
+            help="Number of further scenes without objects, for the rate of false alarms.", min=0
+        ),
     ] = 100,
     seed: Annotated[
-        int, typer.Option(help="Their seed; trainings use 0 unless told.", min=0)
+        int, typer.Option(help="Seed of the scenes; trainings use 0 by default.", min=0)
     ] = 1_000_000,
-    length: Annotated[int, typer.Option(help="Windows of a scene.", min=1)] = 10,
+    length: Annotated[int, typer.Option(help="Number of windows in a scene.", min=1)] = 10,
     folder: Annotated[
         Path | None,
-        typer.Option(help="Keep the scenes there for the next time.", show_default="not kept"),
+        typer.Option(
+            help="Folder in which to keep the scenes for later runs.", show_default="not kept"
+        ),
     ] = None,
     score: Annotated[
         list[float] | None,
         typer.Option(
-            help="Least score of a reported box; may be given several times.",
+            help="Minimum score of a reported box; can be repeated.",
             min=0.0,
             max=1.0,
             show_default="0.3, 0.5 and 0.7",
         ),
     ] = None,
     backend: Annotated[
-        str, typer.Option(help="What runs it: auto, eager, traced, openvino, onnxruntime or cuda.")
+        str,
+        typer.Option(
+            help="Backend of the network: auto, eager, traced, openvino, onnxruntime or cuda."
+        ),
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Measure average precision (COCO) and false alarms of MODEL on held-out scenes.
 
-    The scenes are simulated first, which takes some seconds each.
+    The scenes are simulated first, which takes some seconds for each.
 
     Example: evio evaluate rotor --scenes 20 --empty-scenes 20
     """
@@ -100,7 +110,7 @@ def _facts(quality: ModelQuality, classes: tuple[str, ...]) -> dict[str, object]
 
 
 def _known(value: float) -> float | None:
-    """None for what cannot be told: NaN, and COCO's -1."""
+    """None for undefined values: NaN, and COCO's -1."""
     return value if value >= 0 else None
 
 

@@ -20,8 +20,8 @@ __all__ = ["info"]
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _SPARKLINE_WIDTH = 60
-_SETTLED = ("stream", "streams", "topic", "topics", "type", "time_unit", "polarity", "biases")
-"""What a recording may leave open, and how it was read; and what lies beside it."""
+_PROPERTIES = ("stream", "streams", "topic", "topics", "type", "time_unit", "polarity", "biases")
+"""Properties of how a recording was read, or that come from files beside it."""
 _LONGEST_BIAS_FILE = 1 << 16
 
 
@@ -35,7 +35,7 @@ def info(
     size: Size = None,
     time_unit: TimeUnit = None,
 ) -> None:
-    """Tell what RECORDING holds: format, geometry, duration, rates, and anything suspicious.
+    """Show what RECORDING contains: format, geometry, duration, rates, and anything suspicious.
 
     Example: evio info fan.csv --time-unit ms
     """
@@ -93,7 +93,7 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
         "time_unit": "us",
         "polarity": "one bit",
         **source.details,
-        **_biases_beside(source.path),
+        **_biases(source.path),
         "counted": {
             name: value
             for name, value in asdict(source.statistics).items()
@@ -117,10 +117,10 @@ def _facts(source: Recording, statistics: RecordingStatistics) -> dict[str, Any]
     }
 
 
-def _biases_beside(path: str) -> dict[str, list[str]]:
-    """The camera's biases, of the file that Metavision's tools write beside a recording.
+def _biases(path: str) -> dict[str, list[str]]:
+    """The camera's biases, from the file that Metavision's tools write beside a recording.
 
-    Lines of it are a value, a percent sign and a name, as `299 % bias_fo`.
+    Its lines have a value, a percent sign and a name, as `299 % bias_fo`.
     """
     beside = Path(path).with_suffix(".bias")
     try:
@@ -133,7 +133,7 @@ def _biases_beside(path: str) -> dict[str, list[str]]:
 
 
 def _suspicions(source: Recording, statistics: RecordingStatistics) -> list[str]:
-    """What a careful person would want to know before using the recording."""
+    """What to know before using the recording, a sentence each."""
     from evio_ros.sources.source_remarks import remarks_of
 
     found = remarks_of(source)
@@ -144,8 +144,8 @@ def _suspicions(source: Recording, statistics: RecordingStatistics) -> list[str]
         found.append(f"{len(statistics.gaps) - 5} more gaps of over 100 ms")
     if step_us := statistics.coarse_step_us:
         found.append(
-            f"time stamps come every {1e-3 * step_us:.3g} ms: what changes more often than "
-            f"{0.5e6 / step_us:.4g} Hz looks slower than it is"
+            f"time stamps are {1e-3 * step_us:.3g} ms apart: changes faster than "
+            f"{0.5e6 / step_us:.4g} Hz appear slower than they are"
         )
     hot = statistics.hot_pixels()
     if hot:
@@ -171,7 +171,7 @@ def _print(facts: dict[str, Any], statistics: RecordingStatistics) -> None:
         ("mean rate", f"{facts['mean_rate_hz'] * 1e-6:.3f} Mev/s"),
         ("peak rate", f"{facts['peak_rate_hz'] * 1e-6:.3f} Mev/s in 10 ms"),
         ("rate", _sparkline(statistics)),
-        *((name, _one_line(facts[name])) for name in _SETTLED if name in facts),
+        *((name, _one_line(facts[name])) for name in _PROPERTIES if name in facts),
         ("suspicious", f"\n{'':12}".join(facts["suspicious"]) or "nothing"),
     ):
         console.print(f"[bold]{name:12}[/]{value}")
@@ -184,7 +184,7 @@ def _one_line(value: str | list[str]) -> str:
 
 
 def _sparkline(statistics: RecordingStatistics) -> str:
-    """The rate over time as a row of bars."""
+    """The event rate over time as a row of bars."""
     import numpy as np
 
     rates = statistics.rates_hz()

@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do to `evio` while it works: an exception undoes what is half done."""
+"""Ctrl-C and SIGTERM during a run of `evio`: an exception that unwinds unfinished work."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-__all__ = ["END_SIGNALS", "said_on_end", "unwinding"]
+__all__ = ["END_SIGNALS", "end_message", "unwinding"]
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SAME_S = 1.0
-"""Signals that follow within this time are the same wish: the clean-up goes on."""
-_AGAIN_S = 0.01
-"""A signal that was lost is repeated after this time."""
+_SAME_REQUEST_S = 1.0
+"""Signals within this time count as one request: the clean-up continues."""
+_REPEAT_S = 0.01
+"""A signal whose exception was lost is sent again after this time."""
 
 
-def said_on_end(number: int) -> str:
-    """What a program says that a signal ends."""
+def end_message(number: int) -> str:
+    """The message of a program that a signal ends."""
     return "interrupted" if number == signal.SIGINT else "terminated"
 
 
 @contextmanager
 def unwinding() -> Iterator[None]:
-    """Have signals raise SystemExit with 128 and their number, so that what is half done is undone.
+    """Make signals raise SystemExit with 128 plus their number, so that unfinished work is undone.
 
-    Where such an exception is lost, as in a callback of the compiler, it is raised once more. From
-    then on finalisers are not heard: what breaks off while it is made complains when it goes.
+    If such an exception is lost, as in a callback of the compiler, it is raised again. From then
+    on, errors of finalisers are not shown: objects whose construction was interrupted may raise
+    them.
     """
     last_s, lost = -math.inf, signal.SIGINT
 
@@ -41,14 +42,14 @@ def unwinding() -> Iterator[None]:
         nonlocal last_s, lost
         if number == signal.SIGALRM:
             number = lost
-        elif time.monotonic() - last_s < _SAME_S:
+        elif time.monotonic() - last_s < _SAME_REQUEST_S:
             return
         last_s, lost = time.monotonic(), signal.Signals(number)
         raise SystemExit(128 + number)
 
     def raise_again(unraisable: UnraisableHookArgs) -> None:
         if issubclass(unraisable.exc_type, SystemExit):
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+            signal.setitimer(signal.ITIMER_REAL, _REPEAT_S)
         elif last_s == -math.inf:
             hook(unraisable)
 
@@ -61,7 +62,7 @@ def unwinding() -> Iterator[None]:
             signal.signal(number, end)
         yield
     except BaseException:
-        # What is broken off may raise whatever it likes.
+        # Finalisers of interrupted objects may raise anything.
         if last_s == -math.inf:
             raise
     finally:

@@ -1,4 +1,4 @@
-"""The `evio` command: registers one verb per module and turns errors into one line each."""
+"""The `evio` command: registers a command per module and turns errors into one line each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from evio_ros.cli.detect import detect
 from evio_ros.cli.devices import devices
 from evio_ros.cli.evaluate import evaluate
 from evio_ros.cli.info import info
-from evio_ros.cli.interruption import said_on_end, unwinding
+from evio_ros.cli.interruption import end_message, unwinding
 from evio_ros.cli.models import models
 from evio_ros.cli.render import render
 from evio_ros.cli.simulate import simulate
@@ -30,8 +30,8 @@ from evio_ros.errors import EvioError
 __all__ = ["main"]
 
 _EXIT_ERROR = 2
-_SIGNALLED = 128
-"""Less than the exit code of what a signal ends, by the signal's number."""
+_SIGNAL_EXIT_CODE = 128
+"""Offset of the exit code of a program that a signal ends, added to the signal's number."""
 _OLDEST_TYPER = (0, 16)
 
 app = typer.Typer(
@@ -82,17 +82,17 @@ def _options(
 def main() -> None:
     """Run `evio` and exit.
 
-    Exit code 0 for success, 2 for a user's error, 130 for Ctrl-C, 143 for SIGTERM, 1 where the
-    reader of the output has gone (`evio ... | head`).
+    Exit code 0 for success, 2 for a user's error, 130 for Ctrl-C, 143 for SIGTERM, 1 if the reader
+    of the output has closed it (`evio ... | head`).
     """
     if sys.stdout is None:  # closed by the caller
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
-        # A terminal that knows no bars and boxes shows question marks instead.
+        # A terminal whose encoding has no bars and boxes shows question marks instead.
         sys.stdout.reconfigure(errors="replace")
     code = _run()
-    if code > _SIGNALLED:
-        # Python would take down what was broken off, which may fail.
+    if code > _SIGNAL_EXIT_CODE:
+        # The interpreter would finalise interrupted objects, which may fail.
         os._exit(code)
     sys.exit(code)
 
@@ -105,16 +105,16 @@ def _run() -> int:
     except EvioError as error:
         try:
             sys.stdout.flush()
-        except OSError:  # as the error may say
+        except OSError:  # typically a file that cannot be read or written
             _discard_output()
         return _fail(str(error))
-    except SystemExit as end:  # by a signal
+    except SystemExit as end:  # raised by a signal
         code = _code_of(end)
     except OSError as error:
         _discard_output()
         return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
-    if code > _SIGNALLED:
-        return _fail(said_on_end(code - _SIGNALLED), code)
+    if code > _SIGNAL_EXIT_CODE:
+        return _fail(end_message(code - _SIGNAL_EXIT_CODE), code)
     return code
 
 
@@ -134,7 +134,7 @@ def _code_of(end: SystemExit) -> int:
 
 
 def _discard_output() -> None:
-    """Keep the interpreter from trying once more, in vain, to write what is buffered."""
+    """Keep the interpreter from writing buffered output again, which would fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

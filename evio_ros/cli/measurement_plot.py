@@ -26,24 +26,27 @@ from evio_ros.estimate import RotorEstimate
 __all__ = ["open_plot"]
 
 _MOST_ROTORS = 8
-"""More rotors than this do not fit one picture."""
+"""Maximum number of rotors in a picture."""
 
 
 @contextmanager
 def open_plot(path: Path) -> Iterator[Callable[[MeasurementSummary, str], None]]:
-    """Open a picture that is drawn at the end; it appears only when it is complete.
+    """Open a picture that is drawn at the end; the file appears only when it is complete.
 
     Yields:
         A function that takes the summary and a title.
 
     Raises:
-        ParameterError: where the name's ending is no kind of picture.
-        SourceError: where the file cannot be opened or written.
+        ParameterError: if the name's ending is not that of a kind of picture.
+        SourceError: if the file cannot be opened or written.
     """
     kind = path.suffix.removeprefix(".").lower()
     kinds = Figure().canvas.get_supported_filetypes()
     if kind not in kinds:
-        raise ParameterError(f"{path}: the name must end in one of .{', .'.join(sorted(kinds))}")
+        raise ParameterError(
+            f"{path}: unknown kind of picture; the name must end in one of "
+            f".{', .'.join(sorted(kinds))}"
+        )
     with atomic_file(path) as file:
 
         def draw(summary: MeasurementSummary, title: str) -> None:
@@ -59,13 +62,13 @@ def _plot(summary: MeasurementSummary, title: str) -> Figure:
 
     Args:
         summary: one that keeps a picture.
-        title: above the picture.
+        title: title of the picture.
     """
     shown = _most_seen(summary)
     count = max(len(shown), 1)
     figure = Figure(figsize=(17, max(5.0, 1.6 * count + 1.2)), layout="constrained")
     left_out = len(summary.rotors) - len(shown)
-    more = f", {left_out} seen less often left out" if left_out else ""
+    more = f"; rotors left out: {left_out}" if left_out else ""
     figure.suptitle(f"{title}: {summary.windows} windows{more}")
     grid = figure.add_gridspec(count, 3, width_ratios=(1.0, 0.6, 1.15))
     _draw_picture(figure.add_subplot(grid[:, 0]), summary, shown)
@@ -88,7 +91,7 @@ def _plot(summary: MeasurementSummary, title: str) -> Figure:
 
 
 def _most_seen(summary: MeasurementSummary) -> list[tuple[int, list[RotorEstimate]]]:
-    """The rotors that were seen in most windows, in order of their numbers."""
+    """The rotors that were seen in most windows, sorted by id."""
     by_windows = sorted(summary.rotors.items(), key=lambda item: len(item[1]), reverse=True)
     return sorted(by_windows[:_MOST_ROTORS])
 
@@ -118,7 +121,7 @@ def _draw_picture(
 def _view(
     shown: list[tuple[int, list[RotorEstimate]]], width: int, height: int
 ) -> tuple[int, int, int, int]:
-    """The part of the sensor worth looking at: the rotors' paths and as much again around them."""
+    """Bounds x0, y0, x1, y1 in pixels of the part to show: the rotors' paths and a margin."""
     boxes = []
     for _, estimates in shown:
         for estimate in (estimates[0], estimates[-1]):
@@ -147,7 +150,7 @@ def _view(
 
 
 def _draw_rotor(axes: Axes, rotor: RotorEstimate, color: str) -> None:
-    """Draw a rotor's ellipse, its hub and its number into a picture with y downwards."""
+    """Draw a rotor's ellipse, hub and id into a picture whose y axis points down."""
     a, b = rotor.axes
     tilt = math.degrees(rotor.tilt_rad)
     axes.add_patch(
@@ -168,7 +171,7 @@ def _draw_rotor(axes: Axes, rotor: RotorEstimate, color: str) -> None:
 
 
 def _draw_strip(axes: Axes, strip: AngleTimeStrip) -> None:
-    """Draw ON red and OFF blue over time and angle, and where the estimates say the blades are."""
+    """Draw ON red and OFF blue over time and angle, with the blades' estimated angles."""
     surplus = [piece.counts[1] - piece.counts[0] for piece in strip.pieces]
     brightest = max(float(np.percentile(np.abs(part), 99.5)) for part in surplus)
     start_us = strip.pieces[0].start_us
@@ -197,7 +200,7 @@ def _draw_strip(axes: Axes, strip: AngleTimeStrip) -> None:
 def _draw_blades(axes: Axes, piece: AngleTimePiece, start_us: int) -> None:
     t_us = np.linspace(piece.start_us, piece.end_us, 20 * piece.counts.shape[1])
     for angles in piece.blade_angles(t_us):
-        # No line from the top to the bottom where a turn ends.
+        # No line across the picture where the angle wraps.
         angles[1:][np.abs(np.diff(angles)) > math.pi] = math.nan
         axes.plot(1e-3 * (t_us - start_us), np.degrees(angles), ":", color="black", lw=0.9)
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from evio_ros.cell_counts import activity_grid
 from evio_ros.cli.angle_time_strip import AngleTimeStrip
-from evio_ros.cli.whole_table import print_table
+from evio_ros.cli.full_width_table import print_table
 from evio_ros.estimate import Measurement, RotorEstimate
 from evio_ros.events import EventWindow, SensorSize
 from evio_ros.explanation import Explanation
@@ -20,15 +20,15 @@ from evio_ros.explanation import Explanation
 __all__ = ["LEAST_CONFIDENCE", "MeasurementSummary"]
 
 LEAST_CONFIDENCE = 0.5
-"""What is more likely wrong than right is no part of a rotor's summary."""
+"""Minimum confidence of an estimate in a rotor's summary: more likely right than wrong."""
 _PERCENTILES = (50, 5, 95)
 
 
 class MeasurementSummary:
     """Keeps the estimates of every rotor and counts windows.
 
-    The table tells the median and the 5th and 95th percentile of the speeds that are more likely
-    right than wrong, and how many others there were.
+    The table has the median and the 5th and 95th percentile of the speeds whose confidence is at
+    least `LEAST_CONFIDENCE`, and the number of others.
 
     Args:
         size: geometry of the sensor.
@@ -37,10 +37,10 @@ class MeasurementSummary:
     Attributes:
         rotors: estimates in order of time, by the rotor's id.
         windows: number of windows.
-        start_us: sensor time at which the first window starts.
-        explanations: why nothing was found in other places, as the latest measurement says.
-        picture: int32 (height, width) events of each pixel; None where it is not kept.
-        strips: the last turns of each rotor, by its id, where a picture is kept.
+        start_us: sensor time of the start of the first window, in µs.
+        explanations: why nothing was found in other places, from the latest measurement.
+        picture: int32 (height, width), number of events of each pixel; None without a picture.
+        strips: the last turns of each rotor, by its id; empty without a picture.
     """
 
     def __init__(self, size: SensorSize, keep_picture: bool = False) -> None:
@@ -65,11 +65,11 @@ class MeasurementSummary:
             self.add_events(measurement.step, measurement.rotors)
 
     def add_events(self, step: EventWindow, rotors: Iterable[RotorEstimate]) -> None:
-        """Count events for the picture and the rotors' strips, where a picture is kept.
+        """Count events for the picture and the rotors' strips, if a picture is kept.
 
         Args:
-            step: ends with the window in which the rotors were measured.
-            rotors: those seen.
+            step: events that end with the window in which the rotors were measured.
+            rotors: estimates of the rotors seen in this window.
         """
         if self.picture is None:
             return
@@ -82,7 +82,7 @@ class MeasurementSummary:
 
         Args:
             remarks: on the recording, one sentence each, without a full stop.
-            file: where to.
+            file: text stream to print to.
             explain: whether to print why nothing was found in other places.
         """
         console = Console(file=file)
@@ -108,16 +108,16 @@ class MeasurementSummary:
         console.print(f"Left out, for a confidence below {LEAST_CONFIDENCE}: {text or 'none'}.")
         for name in (name for name, kept in shown.items() if not _confident(kept)):
             console.print(
-                f"Rotor {name}: none of its speeds reaches that; its row is of all of them."
+                f"Rotor {name}: no speed reaches that confidence; its row includes all of them."
             )
         later = sum(each.looked_back for kept in shown.values() for each in kept)
         if later:
-            console.print(f"{later} of those seen were measured with later events too.")
+            console.print(f"{later} of those seen were also measured with later events.")
 
     def _print_explanations(self, console: Console) -> None:
         """Print each place in which nothing was found, and why."""
         if not self.explanations:
-            console.print("There was no other place to search.")
+            console.print("No other place was searched.")
             return
         table = Table(title="where no rotor was found")
         for heading in ("place", "until", "what stopped the search"):
@@ -128,7 +128,7 @@ class MeasurementSummary:
         console.print(table, markup=False)
 
     def shown_rotors(self) -> dict[int, list[RotorEstimate]]:
-        """By the rotor's id the estimates that are more likely right than wrong, or all if none."""
+        """By the rotor's id, estimates with at least `LEAST_CONFIDENCE`, or all if none has."""
         return {
             identity: _confident(estimates) or estimates
             for identity, estimates in sorted(self.rotors.items())
@@ -154,7 +154,7 @@ def _confident(estimates: list[RotorEstimate]) -> list[RotorEstimate]:
 
 
 def _row(estimates: list[RotorEstimate]) -> tuple[str, ...]:
-    """Speeds, their standard deviation, blades and centre of one rotor."""
+    """Speeds, standard deviation, blades and centre of one rotor, as cells of the table."""
     rpm = np.percentile([estimate.rpm for estimate in estimates], _PERCENTILES)
     blades = np.bincount([estimate.blade_count for estimate in estimates]).argmax()
     x, y = estimates[-1].center

@@ -1,4 +1,4 @@
-"""`evio models`: networks that find objects."""
+"""`evio models`: networks that detect objects."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 
 __all__ = ["models"]
 
-models = typer.Typer(help="List and import the networks that find objects.", no_args_is_help=True)
+models = typer.Typer(help="List and import networks that detect objects.", no_args_is_help=True)
 
 
 @models.command("list")
 def list_models() -> None:
-    """List the models that are at hand: name, network, input, classes, file."""
+    """List the available models: name, network, input, classes, file."""
     from evio_ros.detection.model_store import model_folders, stored_models
 
     found = stored_models()
@@ -34,20 +34,20 @@ def import_model(
         Path, typer.Argument(help="A published checkpoint (.ckpt).", show_default=False)
     ],
     name: Annotated[
-        str | None, typer.Option(help="Name of the model.", show_default="the file's")
+        str | None, typer.Option(help="Name of the new model.", show_default="the checkpoint's")
     ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
-            help="Names of its classes in the network's order, joined by commas.",
+            help="Names of the classes in the network's order, separated by commas.",
             show_default="those of the published networks",
         ),
     ] = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Keep float16 numbers: half the size.")
+        bool, typer.Option("--half", help="Store weights as float16, which halves the size.")
     ] = False,
 ) -> None:
-    """Convert CHECKPOINT to a model file. Nothing in the checkpoint is run.
+    """Convert CHECKPOINT to a model file. No code in the checkpoint is run.
 
     Example: evio models import rvt-t.ckpt --name gen1 --half
     """

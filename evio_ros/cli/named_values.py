@@ -13,15 +13,18 @@ __all__ = ["named_values"]
 def named_values(
     option: str, given: Sequence[str], known: Mapping[str, ParameterDescription]
 ) -> dict[str, object]:
-    """Values by the names of their parameters; of several of one name the last.
+    """Parse NAME=VALUE options. If a name is repeated, its last value counts.
 
     Args:
         option: name of the option, for messages.
         given: NAME=VALUE each.
-        known: the parameters there are, by name.
+        known: descriptions of the allowed parameters, by name.
+
+    Returns:
+        Values by the names of their parameters.
 
     Raises:
-        ParameterError: where there is no such parameter, or the value is of another type.
+        ParameterError: if there is no such parameter, or the value has the wrong type.
     """
     values: dict[str, object] = {}
     for text in given:

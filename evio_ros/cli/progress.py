@@ -26,10 +26,14 @@ _STEP_LINE_EVERY_S = 30.0
 
 @contextmanager
 def progress_bar(title: str, length_us: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on the error stream, if that is a terminal.
+    """Show a progress bar on the error stream, if that is a terminal.
+
+    Args:
+        title: text before the bar.
+        length_us: length of the work, sensor time in µs.
 
     Yields:
-        A function that takes the microseconds that are done.
+        A function that takes the microseconds done so far.
     """
     console = Console(file=sys.stderr)
     if not console.is_terminal:
@@ -44,7 +48,7 @@ def progress_bar(title: str, length_us: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def _compilation_shown(bar: Progress, task: TaskID, title: str) -> Iterator[None]:
-    """Say beside the title that kernels are compiled, which happens once and takes long."""
+    """Show beside the title that kernels are being compiled, which takes long the first time."""
     from evio_ros.compilation import report_compilation
 
     def tell(compiled: int) -> None:
@@ -56,13 +60,13 @@ def _compilation_shown(bar: Progress, task: TaskID, title: str) -> Iterator[None
 
 @contextmanager
 def counter_line(title: str) -> Iterator[Callable[[int], None]]:
-    """Count on the error stream what has no known end, in lines where that is no terminal.
+    """Show a count of unknown length on the error stream; as lines if that is not a terminal.
 
     Args:
         title: what is counted.
 
     Yields:
-        A function that takes how many there have been.
+        A function that takes the count so far.
     """
     console = Console(file=sys.stderr)
     if console.is_terminal:
@@ -84,10 +88,14 @@ def counter_line(title: str) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def step_bar(title: str, steps: int) -> Iterator[Callable[[int, str], None]]:
-    """Show a bar on the error stream, or lines now and then where that is no terminal.
+    """Show a progress bar on the error stream; as occasional lines if that is not a terminal.
+
+    Args:
+        title: text before the bar.
+        steps: number of steps.
 
     Yields:
-        A function that takes the steps that are done and a few words on them.
+        A function that takes the steps done so far and a short text.
     """
     console = Console(file=sys.stderr)
     if not console.is_terminal:

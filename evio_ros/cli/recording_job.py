@@ -1,4 +1,4 @@
-"""Measuring one recording of many, in any process and on any machine."""
+"""Measuring one of many recordings, in any process on any machine."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ __all__ = ["AnalysisOptions", "Outcome", "RecordingJob", "measure_recording"]
 
 @dataclass(frozen=True, slots=True)
 class AnalysisOptions:
-    """How each of many recordings is measured; the fields are those of `evio analyze`.
+    """How each of many recordings is measured; the fields are options of `evio analyze`.
 
     Attributes:
-        parameters: all of the detector's; their class says of which.
-        start_s, duration_s: what of a recording is measured, from its start; None to the end.
-        roi: x0, y0, x1, y1; None for the whole sensor.
-        size: geometry of the sensor; None for what a recording says or lets guess.
-        time_unit: what times are that name no unit; None for what is plausible.
+        parameters: of the detector; their class selects it.
+        start_s, duration_s: the part to measure, in s from the recording's start; a duration of
+            None means to the end.
+        roi: x0, y0, x1, y1 in pixels; None for the whole sensor.
+        size: geometry of the sensor; None for that of the recording, or a guess.
+        time_unit: unit of times without one; None for a guess.
         look_back: whether windows before a rotor was found are measured too.
     """
 
@@ -58,13 +59,14 @@ class AnalysisOptions:
 
 @dataclass(frozen=True, slots=True)
 class RecordingJob:
-    """One recording to be measured.
+    """One recording to measure.
 
     Attributes:
-        recording: as of `open_recording`, with an absolute path.
-        options: how.
-        known: SHA-256 of a recording whose result under these options is there; empty for none.
-        version: of the package that asks; workers of another one would give other results.
+        recording: as for `open_recording`, with an absolute path.
+        options: how to measure it.
+        known: SHA-256 of the content that has a result for these options; "" if none has.
+        version: version of the package that asks; workers with another one would give other
+            results.
     """
 
     recording: str
@@ -75,17 +77,16 @@ class RecordingJob:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a recording.
+    """The result of a recording.
 
     Attributes:
-        recording: as of the job.
-        content: SHA-256 of the recording in hex; empty where it could not be read.
-        lines: the JSON lines of `evio analyze --json`; None where there are none, because it failed
-            or the result is known.
+        recording: as in the job.
+        content: SHA-256 of the recording in hex; "" if it could not be read.
+        lines: the JSON lines of `evio analyze --json`; None if it failed or the result is known.
         windows: number of windows.
-        rotors: id, median rpm, its standard deviation, blades and windows seen of each rotor.
+        rotors: id, median rpm, its standard deviation, blades and number of windows of each rotor.
         remarks: what was wrong with the recording, one sentence each.
-        error: why it failed; empty where it did not.
+        error: why it failed; "" if it did not.
     """
 
     recording: str
@@ -98,14 +99,18 @@ class Outcome:
 
 
 def measure_recording(job: RecordingJob) -> Outcome:
-    """Measure a recording unless its result is known; never raises, but for an interruption.
+    """Measure a recording unless its result is known.
+
+    Errors are returned in the outcome; only an interruption raises.
 
     Args:
         job: the recording and how to measure it.
     """
     outcome = Outcome(job.recording)
     if job.version != __version__:
-        outcome.error = f"{job.recording}: the worker has evio_ros {__version__}, not {job.version}"
+        outcome.error = (
+            f"{job.recording}: the worker has evio_ros {__version__}, but {job.version} is needed"
+        )
         return outcome
     try:
         size, time_unit = job.options.size, job.options.time_unit
@@ -116,7 +121,7 @@ def measure_recording(job: RecordingJob) -> Outcome:
     except EvioError as error:
         text = str(error)
         outcome.error = text if job.recording in text else f"{job.recording}: {text}"
-    except Exception as error:  # whatever is wrong with one recording stops no other
+    except Exception as error:  # an error of one recording must not stop the others
         outcome.error = f"{job.recording}: {type(error).__name__}: {error}"
     return outcome
 

@@ -1,4 +1,4 @@
-"""What a verb says of a recording beside its results."""
+"""Remarks on a recording, printed beside a command's results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["print_remarks"]
 
 
 def print_remarks(source: Recording) -> None:
-    """Print on the error stream how a recording was taken and what was left out, a line each."""
+    """Print how a recording was read and what was left out on the error stream, a line each."""
     from evio_ros.sources.source_remarks import remarks_of
 
     for remark in remarks_of(source):

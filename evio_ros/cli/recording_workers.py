@@ -1,4 +1,4 @@
-"""Who measures many recordings: processes of this machine, or a Dask cluster."""
+"""Measuring many recordings in processes of this machine, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from concurrent.futures.process import BrokenProcessPool
 from evio_ros.cli.recording_job import Outcome, RecordingJob, measure_recording
 from evio_ros.errors import ParameterError
 
-__all__ = ["outcomes_here", "outcomes_on_dask"]
+__all__ = ["measure_locally", "measure_on_dask"]
 
 _CONNECT_S = 10
 _THREADS_OF_LINEAR_ALGEBRA = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""One in each process: threads of several that wait for work would take the cores from each other.
-"""
+"""Set to one thread in each process: waiting threads of several processes compete for the cores."""
 
 
-def outcomes_here(jobs: Sequence[RecordingJob], processes: int) -> Generator[Outcome, None, None]:
+def measure_locally(jobs: Sequence[RecordingJob], processes: int) -> Generator[Outcome, None, None]:
     """Measure recordings in processes of this machine.
 
-    A process that dies, as of too little memory, fails its recording alone. Closing the iterator,
-    or Ctrl-C, ends all processes at once.
+    If a process dies, for example of too little memory, only its recording fails. Closing the
+    iterator, or Ctrl-C, ends all processes at once.
 
     Args:
         jobs: the recordings.
-        processes: how many are measured at a time, at least 1.
+        processes: number of recordings measured in parallel, at least 1.
 
     Yields:
-        Outcomes in the order in which they are ready.
+        Outcomes as they become ready.
     """
-    # Libraries read these when a process loads them; what the user has set is kept.
+    # Libraries read these when a process loads them; values set by the user are kept.
     for name in _THREADS_OF_LINEAR_ALGEBRA:
         os.environ.setdefault(name, "1")
     waiting = list(reversed(jobs))
@@ -61,13 +60,13 @@ def outcomes_here(jobs: Sequence[RecordingJob], processes: int) -> Generator[Out
 
 
 def _new_worker() -> ProcessPoolExecutor:
-    """One process in a pool of its own, so that its death is no other's."""
+    """A pool with a single process, so that its death does not affect others."""
     fresh = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(1, mp_context=fresh, initializer=_follow_parent)
 
 
 def _follow_parent() -> None:
-    """Leave Ctrl-C to the process that started this one, and end when it has ended."""
+    """Ignore Ctrl-C, which the parent handles, and end when the parent has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -80,34 +79,34 @@ def _end_with_parent() -> None:
 
 
 def _died(job: RecordingJob) -> str:
-    return f"{job.recording}: the process that measured it ended by itself; is there memory enough?"
+    return f"{job.recording}: its process ended unexpectedly, possibly because of too little memory"
 
 
-def outcomes_on_dask(jobs: Sequence[RecordingJob], address: str) -> Generator[Outcome, None, None]:
-    """Measure recordings on a Dask cluster whose workers can read them by the same paths.
+def measure_on_dask(jobs: Sequence[RecordingJob], address: str) -> Generator[Outcome, None, None]:
+    """Measure recordings on a Dask cluster whose workers can read them under the same paths.
 
     Args:
         jobs: the recordings.
         address: of the scheduler, as `tcp://host:8786`.
 
     Yields:
-        Outcomes in the order in which they are ready.
+        Outcomes as they become ready.
 
     Raises:
-        ParameterError: where Dask is not installed or no scheduler answers.
+        ParameterError: if Dask is not installed or no scheduler answers.
     """
     try:
         from distributed import Client, as_completed
     except ImportError as error:
         raise ParameterError(
-            f"--dask: needs Dask ({error}); install it by: pip install 'evio_ros[cluster]'"
+            f"--dask: Dask is missing ({error}); install it by: pip install 'evio_ros[cluster]'"
         ) from None
     try:
         client = Client(address, timeout=_CONNECT_S)
     except (OSError, TimeoutError, ValueError) as error:
         raise ParameterError(f"--dask: no scheduler answers at {address}: {error}") from None
     with client:
-        # Each is measured again in another run, whatever Dask remembers of the one before.
+        # Another run must measure again, even if Dask still has results of an earlier one.
         futures = client.map(measure_recording, jobs, pure=False, retries=0)
         names = {future.key: job.recording for future, job in zip(futures, jobs, strict=True)}
         try:

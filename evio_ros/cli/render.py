@@ -1,4 +1,4 @@
-"""`evio render`: a moment of a recording as a picture."""
+"""`evio render`: draw a picture of a moment of a recording."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["render"]
 _LEAST_MS, _MOST_MS = 0.001, 10_000.0
 _AT_S = 0.05
 _TIME_CONSTANTS = 8
-"""Events older than so many time constants leave no visible trace."""
+"""Number of time constants after which an event leaves no visible trace."""
 
 
 def render(
-    recording: Annotated[str, typer.Argument(help="The recording to show.", show_default=False)],
+    recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The PNG file to write.", metavar="FILE.png")
     ],
@@ -33,13 +33,13 @@ def render(
         str,
         typer.Option(
             help="event_frame: events of the window, ON orange, OFF blue; activity: the same, "
-            "fading; time_surface: how recent each pixel's last event is."
+            "with older events fading; time_surface: time of each pixel's last event."
         ),
     ] = "event_frame",
     at: Annotated[
         float | None,
         typer.Option(
-            help="End of the window, seconds from the start.",
+            help="End of the window, in seconds from the start.",
             min=0.0,
             show_default=f"{_AT_S}, or the end of a shorter recording",
         ),
@@ -52,7 +52,7 @@ def render(
     size: Size = None,
     time_unit: TimeUnit = None,
 ) -> None:
-    """Draw the events of RECORDING about one moment.
+    """Draw the events of RECORDING up to one moment.
 
     Example: evio render fan.raw --at 1.5 --kind time_surface --output fan.png
     """
@@ -101,7 +101,8 @@ def _png(picture: Picture) -> bytes:
 def _microseconds(name: str, milliseconds: float) -> int:
     if not _LEAST_MS <= milliseconds <= _MOST_MS:
         raise ParameterError(
-            f"--{name}: {milliseconds:g} ms is not in {_LEAST_MS:g} to {_MOST_MS:g} ms"
+            f"--{name}: {milliseconds:g} ms is out of range; must be {_LEAST_MS:g} to "
+            f"{_MOST_MS:g} ms"
         )
     return round(milliseconds * 1e3)
 

@@ -1,4 +1,4 @@
-"""What of a recording a verb is to work on, and what it must be told of one."""
+"""Options that select a part of a recording or complete its description, with their checks."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ __all__ = [
     "size_of",
 ]
 
-Start = Annotated[float, typer.Option(help="Where to begin, seconds from the recording's start.")]
+Start = Annotated[
+    float, typer.Option(help="Start of the part, in seconds from the recording's start.")
+]
 Duration = Annotated[
-    float | None, typer.Option(help="How many seconds to take.", show_default="to the end")
+    float | None, typer.Option(help="Length of the part, in seconds.", show_default="to the end")
 ]
 TimeUnit = Annotated[
     str | None,
     typer.Option(
         metavar="UNIT",
-        help="What times are that name no unit: s, ms, us or ns.",
-        show_default="by the file, or what is plausible",
+        help="Unit of times that have none: s, ms, us or ns.",
+        show_default="from the file, or guessed",
     ),
 ]
 Size = Annotated[
@@ -46,7 +48,7 @@ Size = Annotated[
     typer.Option(
         metavar="WIDTHxHEIGHT",
         help="The sensor's geometry in pixels.",
-        show_default="by the file, or what is plausible",
+        show_default="from the file, or guessed",
     ),
 ]
 Region = Annotated[
@@ -60,31 +62,40 @@ Region = Annotated[
 
 
 def microseconds(option: str, value: float, unit: Literal["s", "ms"]) -> int:
-    """An option's value in µs; raises ParameterError where it is no finite number."""
+    """Convert an option's value to µs; raises ParameterError if it is not finite."""
     value_us = value * {"s": 1_000_000, "ms": 1_000}[unit]
     if not math.isfinite(value_us):
-        raise ParameterError(f"{option}: {value} is not a finite number of us")
+        raise ParameterError(f"{option}: {value} {unit} is not a finite time")
     return round(value_us)
 
 
 def section_of(source: SeekableSource, start: float, duration: float | None) -> tuple[int, int]:
-    """Sensor times of the first and of the last microsecond but one, of --start and --duration."""
+    """Start (inclusive) and end (exclusive) of the part, sensor times in µs.
+
+    Args:
+        source: the recording.
+        start: value of --start, in s from the recording's start.
+        duration: value of --duration, in s; None for the rest of the recording.
+
+    Raises:
+        ParameterError: if the part does not begin within the recording, or has no length.
+    """
     length_s = (source.end_us - source.start_us) * 1e-6
     start_us = source.start_us + microseconds("--start", start, "s")
     if start < 0:
-        raise ParameterError(f"--start: {start:g} s is below 0")
+        raise ParameterError(f"--start: {start:g} s is negative")
     if start_us >= source.end_us:
         raise ParameterError(f"--start: {start:g} s is past the recording's end at {length_s:g} s")
     if duration is None:
         return start_us, source.end_us
     end_us = min(start_us + microseconds("--duration", duration, "s"), source.end_us)
     if duration <= 0:
-        raise ParameterError(f"--duration: {duration:g} s is not above 0")
+        raise ParameterError(f"--duration: {duration:g} s is not positive")
     return start_us, end_us
 
 
 def size_of(size: str | None) -> SensorSize | None:
-    """The geometry of --size; raises ParameterError where it is none."""
+    """The geometry given by --size, None for none; raises ParameterError if it is not valid."""
     from evio_ros.events import SensorSize
 
     try:
@@ -94,21 +105,34 @@ def size_of(size: str | None) -> SensorSize | None:
 
 
 def refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) -> None:
-    """Refuse outputs that are or hold the recording, or are the same; raises ParameterError."""
+    """Check that no output would overwrite the recording or another output.
+
+    Args:
+        recording: path of the recording.
+        outputs: paths to be written, - for standard output, None for none.
+
+    Raises:
+        ParameterError: if an output is the recording, a folder that contains it, or given twice.
+    """
     whole = os.path.realpath(recording)
     taken = {whole}
     for output in outputs:
         if output is None:
             continue
         place = "-" if output == "-" else os.path.realpath(output)
-        # A bag that is replaced may hold the recording.
+        # Writing a bag replaces its folder, which may contain the recording.
         if place in taken or whole.startswith(place + os.sep):
-            raise ParameterError(f"{output}: is the recording itself or named twice")
+            raise ParameterError(f"{output}: would overwrite the recording or another output")
         taken.add(place)
 
 
 def region_of(roi: tuple[int, int, int, int] | None, size: SensorSize) -> RegionOfInterest | None:
-    """The region of --roi, checked to be inside the sensor."""
+    """The region given by --roi, None for none.
+
+    Raises:
+        EventError: if the region is empty or has a negative corner.
+        ParameterError: if it reaches outside the sensor.
+    """
     from evio_ros.events import RegionOfInterest
 
     if roi is None:

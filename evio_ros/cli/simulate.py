@@ -1,4 +1,4 @@
-"""`evio simulate`: make a recording whose truth is known."""
+"""`evio simulate`: create a recording whose truth is known."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def simulate(
         typer.Option(
             "--output",
             "-o",
-            help="The recording to write; its ending says the format, as of evio convert.",
+            help="The recording to write; its ending gives the format, as for evio convert.",
             show_default="SCENE.dat",
         ),
     ] = None,
@@ -47,17 +47,17 @@ def simulate(
     rpm: Annotated[
         float | None,
         typer.Option(
-            help="Speed of the first rotor in turns a minute; the others are scaled alike.",
+            help="Speed of the first rotor in rpm; the others are scaled by the same factor.",
             show_default="the scene's own",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0)] = 0,
     list_scenes: Annotated[
         bool,
         typer.Option("--list", help="List the scenes.", callback=_list_scenes, is_eager=True),
     ] = False,
 ) -> None:
-    """Simulate an event camera that looks at a SCENE.
+    """Simulate an event camera that sees a SCENE.
 
     Writes a recording, and beside it NAME.truth.json with the exact motion of every rotor.
 

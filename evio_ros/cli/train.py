@@ -1,4 +1,4 @@
-"""`evio train`: train a network that finds rotors and drones on simulated scenes."""
+"""`evio train`: train a network that detects rotors and drones on simulated scenes."""
 
 from __future__ import annotations
 
@@ -19,31 +19,42 @@ def train(
     model: Annotated[Path, typer.Argument(help="The model file to write.", show_default=False)],
     folder: Annotated[
         Path,
-        typer.Option(help="Where scenes and the training's state are kept, to go on later."),
+        typer.Option(
+            help="Folder for scenes and the training's state, from which it can be resumed."
+        ),
     ] = Path("training"),
     variant: Annotated[
-        str, typer.Option(help="Size of the network: nano, tiny, small, base.")
+        str, typer.Option(help="Size of the network: nano, tiny, small or base.")
     ] = "nano",
     width: Annotated[int, typer.Option(help="Columns of the network's input.")] = 192,
     height: Annotated[int, typer.Option(help="Rows of the network's input.")] = 128,
     start_from: Annotated[
         str | None,
-        typer.Option(help="Name or file of the network to go on from.", show_default="none"),
+        typer.Option(
+            help="Name or file of the network whose weights to start from.", show_default="none"
+        ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Steps of the optimiser.", min=1)] = 6000,
-    streams: Annotated[int, typer.Option(help="Sequences in parallel.", min=1)] = 6,
-    sequences: Annotated[int, typer.Option(help="Different scenes.", min=1)] = 1000,
+    steps: Annotated[int, typer.Option(help="Number of optimiser steps.", min=1)] = 6000,
+    streams: Annotated[int, typer.Option(help="Number of sequences in parallel.", min=1)] = 6,
+    sequences: Annotated[int, typer.Option(help="Number of different scenes.", min=1)] = 1000,
     first_sequences: Annotated[
-        int, typer.Option(help="So many are seen from the start, others little by little.", min=1)
+        int,
+        typer.Option(
+            help="Number of scenes used from the start; the others are added gradually.", min=1
+        ),
     ] = 200,
-    learning_rate: Annotated[float, typer.Option(help="The highest of the cycle.")] = 1e-3,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    simulators: Annotated[int, typer.Option(help="Processes that simulate scenes.", min=0)] = 1,
+    learning_rate: Annotated[
+        float, typer.Option(help="Highest learning rate of the cycle.")
+    ] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0)] = 0,
+    simulators: Annotated[
+        int, typer.Option(help="Number of processes that simulate scenes.", min=0)
+    ] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a network on simulated scenes and write it to MODEL.
 
-    Ctrl-C keeps what is done; the same command goes on from there. On a GPU: --device cuda.
+    Ctrl-C keeps the state; the same command resumes from it. On a GPU: --device cuda.
 
     Example: evio train mine.safetensors --start-from rotor --steps 2000
     """
@@ -58,7 +69,7 @@ def train(
         from evio_ros.training.trainer import Trainer, TrainingParameters
     except ImportError as error:
         raise ParameterError(
-            f"trainings need PyTorch and evlib: pip install 'evio_ros[train]' ({error})"
+            f"training needs PyTorch and evlib: pip install 'evio_ros[train]' ({error})"
         ) from error
     configuration = RvtConfiguration(variant, CLASSES, SensorSize(width, height), 1)
     parameters = TrainingParameters(
@@ -72,7 +83,7 @@ def train(
     first = read_model(find_model(start_from))[1] if start_from else None
     trainer = Trainer(configuration, parameters, folder, device, simulators, first)
     if trainer.step:
-        typer.echo(f"{folder}: going on at step {trainer.step} of {steps}")
+        typer.echo(f"{folder}: resuming at step {trainer.step} of {steps}")
     saved_s = time.monotonic()
     smooth = 0.0
     try:

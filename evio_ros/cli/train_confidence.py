@@ -1,4 +1,4 @@
-"""`evio train-confidence`: train the forest that tells how sure fusion may be of a speed."""
+"""`evio train-confidence`: train the forest that gives fusion's confidence in a speed."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ __all__ = ["train_confidence"]
 
 
 def train_confidence(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The forest's file.")] = Path(
-        "confidence_forest.npz"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File of the forest to write.")
+    ] = Path("confidence_forest.npz"),
     scenes: Annotated[
-        int, typer.Option(help="Scenes to simulate, a quarter of a minute each.", min=0)
+        int, typer.Option(help="Number of scenes to simulate; each takes about 15 s.", min=0)
     ] = 100,
     estimates: Annotated[
         list[Path] | None,
-        typer.Option(help="Labelled estimates of an earlier run to train on as well."),
+        typer.Option(help="Labelled estimates of an earlier run to add to the training set."),
     ] = None,
     keep: Annotated[
-        Path | None, typer.Option(help="Where to keep the labelled estimates of the scenes.")
+        Path | None,
+        typer.Option(help="File in which to save the labelled estimates of the scenes."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first scene, and of the forest.")] = 0,
 ) -> None:
-    """Train the forest that tells how probable it is that a speed is right to 1 %.
+    """Train the forest that estimates the probability that a speed is right to 1 %.
 
-    Simulates scenes drawn at random, runs the rotation detector over them as they are and with
-    fewer events and more noise, lets fusion follow what it says, and trains on what was right. What
-    is printed is told by forests that were not trained on the scene in question.
+    Simulates random scenes, runs the rotation detector on them as they are and with fewer events
+    and more noise, passes its estimates to fusion, and trains on which of them were right. The
+    printed figures are out of fold: no forest is tested on scenes that it was trained on.
 
     Example: evio train-confidence --scenes 200 --keep estimates.npz
     """
@@ -58,14 +59,14 @@ def train_confidence(
     examples = examples_of(recordings)
     forest = train(examples, seed)
     forest.write(output)
-    apart = out_of_fold_probabilities(examples, seed)
+    out_of_fold = out_of_fold_probabilities(examples, seed)
     typer.echo(
         f"{output}: trained on {len(examples)} estimates of {len(recordings)} recordings, "
         f"{examples.right.mean():.1%} of them right to 1 %"
     )
-    for name, told in (("forest", apart), ("detector", examples.detector)):
-        error = expected_calibration_error(told, examples.right)
-        squares = float(((told - examples.right) ** 2).mean())
+    for name, probabilities in (("forest", out_of_fold), ("detector", examples.detector)):
+        error = expected_calibration_error(probabilities, examples.right)
+        squares = float(((probabilities - examples.right) ** 2).mean())
         typer.echo(f"{name}: expected calibration error {error:.3f}, Brier score {squares:.4f}")
 
 

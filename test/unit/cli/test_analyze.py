@@ -204,7 +204,7 @@ def test_every_place_without_a_rotor_is_explained_where_that_is_asked_for(evio, 
     assert "what stopped the search" in out
     _, out, _ = evio("analyze", fan_recording, "--explain")
     assert "1 rotor in 10 windows" in out
-    assert "There was no other place to search." in out
+    assert "No other place was searched." in out
 
 
 @pytest.mark.parametrize("method", ["welch", "autocorrelation", "period_filter"])
@@ -236,29 +236,32 @@ def test_window_and_step(evio, fan_recording, options, window_us, step_us):
     ("options", "message"),
     [
         (("--method", "fft"), "--method: 'fft' is not one of phase, welch, autocorrelation"),
-        (("--explain", "--method", "welch"), "--explain: welch can't say why; only phase can"),
-        (("--blades", 3), "--blades: phase counts the blades itself"),
+        (
+            ("--explain", "--method", "welch"),
+            "--explain: welch has no explanations; use --method phase",
+        ),
+        (("--blades", 3), "--blades: only for the classical methods"),
         (("--window-ms", 100, "--step-ms", 30), "window_us: 100000 is not a multiple of step_us"),
         (("--window-ms", 1), "window_us: 1000 is below the minimum 5000 us"),
         (("--window-ms", 0), "window_us: 0 is below the minimum 5000 us"),
         (("--window-ms", -100), "window_us: -100000 is below the minimum 5000 us"),
         (("--window-ms", 1e9), "is above the maximum 2000000 us"),
-        (("--window-ms", "nan"), "--window-ms: nan is not a finite number"),
-        (("--step-ms", "inf"), "--step-ms: inf is not a finite number"),
+        (("--window-ms", "nan"), "--window-ms: nan ms is not a finite time"),
+        (("--step-ms", "inf"), "--step-ms: inf ms is not a finite time"),
         (("--step-ms", 0), "step_us: 0 is below the minimum 1000 us"),
         (("--window-ms", 1000), "--window-ms: 1000 ms is longer than the 599"),
         (("--duration", 0.05), "--window-ms: 100 ms is longer than the 50 ms to measure"),
-        (("--duration", 0), "--duration: 0 s is not above 0"),
-        (("--duration", "nan"), "--duration: nan is not a finite number"),
-        (("--duration", 1e305), "--duration: 1e+305 is not a finite number of us"),
-        (("--start", -1), "--start: -1 s is below 0"),
+        (("--duration", 0), "--duration: 0 s is not positive"),
+        (("--duration", "nan"), "--duration: nan s is not a finite time"),
+        (("--duration", 1e305), "--duration: 1e+305 s is not a finite time"),
+        (("--start", -1), "--start: -1 s is negative"),
         (("--start", 5), "--start: 5 s is past the recording's end"),
-        (("--start", "nan"), "--start: nan is not a finite number"),
+        (("--start", "nan"), "--start: nan s is not a finite time"),
         (("--roi", 0, 0, 101, 80), "--roi: (101, 80) is outside the sensor of 100x80 pixels"),
         (("--roi", 10, 10, 10, 20), "region (10, 10)-(10, 20) is empty or negative"),
         (("--roi", -5, 0, 10, 20), "region (-5, 0)-(10, 20) is empty or negative"),
-        (("--plot", "fan.xyz"), "fan.xyz: the name must end in one of"),
-        (("--plot", "fan"), "fan: the name must end in one of"),
+        (("--plot", "fan.xyz"), "fan.xyz: unknown kind of picture; the name must end in one of"),
+        (("--plot", "fan"), "fan: unknown kind of picture; the name must end in one of"),
     ],
 )
 def test_an_option_out_of_range_is_refused_in_one_line(evio, fan_recording, options, message):
@@ -306,7 +309,7 @@ def test_the_recording_is_never_overwritten(evio, fan_recording, tmp_path):
     ):
         code, _, err = evio("analyze", name, "--json", output)
         assert code == 2
-        assert f"{output}: is the recording itself or named twice" in err
+        assert f"{output}: would overwrite the recording or another output" in err
     assert fan_recording.read_bytes() == before
 
 
@@ -314,7 +317,7 @@ def test_two_outputs_of_one_name_are_refused(evio, fan_recording, tmp_path):
     output = tmp_path / "fan.csv"
     code, _, err = evio("analyze", fan_recording, "--json", output, "--csv", output)
     assert code == 2
-    assert "named twice" in err
+    assert "another output" in err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -78,11 +78,11 @@ def test_cuts_in_time_and_space(evio, recording, tmp_path):
     [
         (("out.xyz",), "the ending '.xyz' names no format; known are .dat, .raw"),
         (("out.dat", "--to", "mp4"), "format: 'mp4' is not one of dat, evt2, evt3"),
-        (("in.dat",), "is the recording itself"),
+        (("in.dat",), "would overwrite the recording"),
         (("none/out.dat",), "cannot be written: No such file or directory"),
         (("out.dat", "--start", "9"), "--start: 9 s is past the recording's end"),
         (("out.dat", "--roi", "0", "0", "641", "2"), "--roi: (641, 2) is outside the sensor"),
-        (("out.dat", "--roi", "0", "0", "1", "1"), "no event in the part asked for"),
+        (("out.dat", "--roi", "0", "0", "1", "1"), "there are no events in the selected part"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
@@ -106,7 +106,7 @@ def test_a_bag_is_not_replaced_by_a_part_of_itself(evio, recording, tmp_path):
     for source in (bag, file):
         outcome = evio("convert", source, bag, "--duration", 0.01)
         assert outcome.code == 2
-        assert "is the recording itself" in outcome.err
+        assert "would overwrite the recording" in outcome.err
     assert file.read_bytes() == before
 
 

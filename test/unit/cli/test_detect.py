@@ -25,5 +25,5 @@ def test_the_recording_is_not_written_over(evio, fan_recording, tmp_path):
     path.write_bytes(fan_recording.read_bytes())
     outcome = evio("detect", path, "--json", path)
     assert outcome.code == 2
-    assert "is the recording itself" in outcome.err
+    assert "would overwrite the recording" in outcome.err
     assert path.read_bytes() == fan_recording.read_bytes()

@@ -24,7 +24,7 @@ def test_no_camera_is_no_error(evio, monkeypatch):
     monkeypatch.setattr(camera_device, "list_cameras", list)
     code, out, _ = evio("devices")
     assert code == 0
-    assert out.startswith("no camera is connected; known are davis346")
+    assert out.startswith("no camera is connected; supported are davis346")
 
 
 def test_a_machine_without_usb_is_told_in_one_line(evio, monkeypatch):

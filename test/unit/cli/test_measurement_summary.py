@@ -61,14 +61,14 @@ def test_a_rotor_of_which_nothing_is_sure_has_a_row_of_all_and_a_word_of_warning
     row = cells(text, 0)
     assert (row[1], row[-1]) == ("850.000", "2")
     assert "Left out, for a confidence below 0.5: none." in text
-    assert "Rotor 0: none of its speeds reaches that; its row is of all of them." in text
+    assert "Rotor 0: no speed reaches that confidence; its row includes all of them." in text
 
 
 def test_what_was_measured_with_later_events_is_counted():
     later = replace(estimate(0, 900.0, 0.9), looked_back=True)
     doubtful = replace(estimate(0, 900.0, 0.1), looked_back=True)
     text = printed([later], [later], [doubtful], [estimate(0, 900.0, 0.9)])
-    assert "2 of those seen were measured with later events too." in text
+    assert "2 of those seen were also measured with later events." in text
     assert "later events" not in printed([estimate(0, 900.0, 0.9)])
 
 

@@ -71,9 +71,9 @@ def test_every_look(recording, tmp_path, kind):
     [
         (("--kind", "voxel_grid"), "--kind: 'voxel_grid' is not one of event_frame,"),
         (("--at", "0.2"), "--at: 0.2 s is past the recording's end at 0.1"),
-        (("--window-ms", "0"), "--window-ms: 0 ms is not in 0.001 to 10000 ms"),
-        (("--tau-ms", "nan"), "--tau-ms: nan ms is not in 0.001 to 10000 ms"),
-        (("--window-ms", "inf"), "--window-ms: inf ms is not in 0.001 to 10000 ms"),
+        (("--window-ms", "0"), "--window-ms: 0 ms is out of range; must be 0.001 to 10000 ms"),
+        (("--tau-ms", "nan"), "--tau-ms: nan ms is out of range; must be 0.001 to 10000 ms"),
+        (("--window-ms", "inf"), "--window-ms: inf ms is out of range; must be 0.001 to 10000 ms"),
         (("--roi", "0", "0", "13", "8"), "--roi: (13, 8) is outside the sensor of 12x8 pixels"),
         (("--roi", "3", "0", "3", "8"), "is empty or negative"),
         (("-o", "/nowhere/a.png"), "/nowhere/a.png: cannot be written"),

@@ -1,4 +1,4 @@
-"""Tables on the terminal, or where there is none."""
+"""Tables that are never cut to the terminal's width."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _UNLIMITED = 1 << 16
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table of numbers and names as wide as it is.
+    """Print a table of numbers and names at its full width.
 
-    rich cuts them where a terminal is narrower, and at 80 columns where there is none.
+    rich cuts tables to the width of the terminal, or to 80 columns if there is none.
     """
     unlimited = console.options.update(max_width=_UNLIMITED)
     width = max(console.width, console.measure(table, options=unlimited).maximum)
