@@ -1,4 +1,4 @@
-"""`evio view`: the dashboard over a recording or camera, without ROS."""
+"""`evio view`: the dashboard for a recording or camera, without ROS."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import typer
 
 from evio_ros.cli.detector_options import Settings, detector_settings
 from evio_ros.cli.recording_remarks import print_remarks
-from evio_ros.cli.section import Start, microseconds
+from evio_ros.cli.section import Size, Start, microseconds, size_of
 from evio_ros.errors import EvioError, ParameterError
 
 if TYPE_CHECKING:
+    from evio_ros.events import SensorSize
     from evio_ros.sources.cameras.camera import Camera
     from evio_ros.sources.readers.recording import Recording
     from evio_ros.web.web_parameters import WebParameters
@@ -36,17 +37,19 @@ def view(
         ),
     ],
     port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 for any that is free.", min=0, max=65535)
+        int, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)
     ] = 8088,
     host: Annotated[
         str,
-        typer.Option(help="Address to listen on; any but this machine's own asks for a token."),
+        typer.Option(
+            help="Address to listen on; any other than this machine's own requires a token."
+        ),
     ] = "127.0.0.1",
     token_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File with the token, where one is needed.",
+            help="File with the token, if one is required.",
             show_default="a new one, which is printed",
         ),
     ] = None,
@@ -56,15 +59,17 @@ def view(
     window_ms: Annotated[float, typer.Option(help="Length of the measured window.")] = 100.0,
     settings: Settings = None,
     rate: Annotated[
-        float, typer.Option(help="Speed of the replay; 0 for as fast as it is measured.", min=0.0)
+        float,
+        typer.Option(help="Speed of the replay; 0 for as fast as it can be measured.", min=0.0),
     ] = 1.0,
     start: Start = 0.0,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
-    paused: Annotated[bool, typer.Option("--paused", help="Begin standing still.")] = False,
+    size: Size = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Restart at the end.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Start paused.")] = False,
 ) -> None:
     """Show RECORDING in a browser while it is measured: events, rotors, speeds, spectra.
 
-    The page is that of the dashboard node, and needs no network. Ctrl-C ends it.
+    The page is the dashboard node's, and needs no network. Ctrl-C ends it.
 
     Example: evio view scene:drone_idle --rate 0.5
     """
@@ -84,7 +89,7 @@ def view(
     except ImportError as error:
         raise EvioError(f"the page needs {error.name}: pip install 'evio_ros[web]'") from None
 
-    with _opened(recording) as source:
+    with _opened(recording, size_of(size)) as source:
         shown = RecordingSource(source, recording, detector, replay)
         server = WebServer(create_dashboard(shown, parameters), parameters)
         try:
@@ -107,13 +112,13 @@ def view(
 
 
 def _has_screen() -> bool:
-    """Whether a browser has where to open; one in the terminal would take it over."""
+    """Whether a browser has a screen to open on; a text browser would take over the terminal."""
     screens = ("DISPLAY", "WAYLAND_DISPLAY")
     return not sys.platform.startswith("linux") or any(map(os.environ.get, screens))
 
 
 def _web_parameters(host: str, port: int, token_file: Path | None) -> tuple[WebParameters, str]:
-    """Where the server listens, and the token that a browser needs; "" for none."""
+    """Address and token of the server; the token is "" if a browser needs none."""
     from evio_ros.web.web_parameters import WebParameters
 
     if token_file is not None:
@@ -126,9 +131,9 @@ def _web_parameters(host: str, port: int, token_file: Path | None) -> tuple[WebP
         return WebParameters(host=host, port=port, token=token), token
 
 
-def _opened(recording: str) -> Recording | Camera:
-    """The source, simulated first where it is a scene."""
+def _opened(recording: str, size: SensorSize | None) -> Recording | Camera:
+    """The source; a scene is simulated first."""
     from evio_ros.playback.simulated_recording import played_path
     from evio_ros.sources.registry import open_source
 
-    return open_source(played_path(recording))
+    return open_source(played_path(recording), size=size)

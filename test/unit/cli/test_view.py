@@ -75,6 +75,12 @@ def test_it_shows_a_recording_until_it_is_ended(shown, number, code, said):
     assert (process.returncode, out, err) == (code, "", f"evio: {said}\n")
 
 
+def test_a_geometry_can_be_given(shown):
+    _, address = shown("--paused", "--size", "320x200")
+    status = json.loads(get(address, "/api/status")[1])
+    assert (status["width"], status["height"]) == (320, 200)
+
+
 def test_others_need_the_token_that_is_printed(shown):
     _, address = shown("--host", "0.0.0.0")
     (token,) = re.findall(r"\?token=(\w{32})$", address)
@@ -88,7 +94,8 @@ def test_others_need_the_token_that_is_printed(shown):
         (("no_such.raw",), "no_such.raw: "),
         (("scene:nothing",), "'nothing' is not one of"),
         (("fan.dat", "--start", 1000), "past the recording's end"),
-        (("fan.dat", "--window-ms", "nan"), "--window-ms: nan is not a finite number"),
+        (("fan.dat", "--window-ms", "nan"), "--window-ms: nan ms is not a finite time"),
+        (("fan.dat", "--size", "640"), "--size: '640' is not WIDTHxHEIGHT"),
         (("fan.dat", "--start", -1), "start_us: -1000000 is below the minimum 0"),
         (("fan.dat", "--set", "maximum_speed"), "--set: 'maximum_speed' is not NAME=VALUE"),
         (("fan.dat", "--set", "contrast=1"), "contrast: no such parameter; did you mean "),
