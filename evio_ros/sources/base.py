@@ -1,4 +1,4 @@
-"""The interface of all sources of events, and counters of what a source had to put right."""
+"""The interface of all sources of events, and counters of what a source repaired or left out."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ClockRestart:
-    """A place where a sensor's clock started anew; time goes on after it as after a gap.
+    """A restart of the sensor's clock; after it, sensor time continues as after a gap.
 
     Attributes:
-        t_us: time of the first event after it, as it is given out.
-        gap_us: time without events before it, by the clock of the receiver; None where
-            nothing tells it, and `evio_ros.sources.event_clock.NOMINAL_GAP_US` stands for it.
-        last_us: time of the last event before it.
+        t_us: sensor time of the first event after the restart, in µs, as given by the source.
+        gap_us: time without events before it in µs, by the receiver's clock; None if unknown, in
+            which case `evio_ros.sources.event_clock.NOMINAL_GAP_US` is used.
+        last_us: sensor time of the last event before the restart, in µs.
     """
 
     t_us: int
@@ -37,32 +37,32 @@ class ClockRestart:
     last_us: int
 
     def covers(self, start_us: int, end_us: int) -> bool:
-        """Whether all of start_us <= t < end_us is in the gap, of which nothing is known."""
+        """Whether the gap contains all of start_us <= t < end_us."""
         return self.last_us < start_us and end_us <= self.t_us
 
 
 @dataclass(slots=True)
 class SourceStatistics:
-    """What a source has read and what it had to put right or leave out, in events or bytes.
+    """What a source has read, repaired and left out.
 
     Attributes:
-        events: events given out.
-        reordered: events whose time stamp was out of order and put right within the bounded window.
-        late: events dropped because they were too far out of order to be put right.
-        outliers: events dropped because their time is far ahead of what many others agree on, or
-            because few others are near them.
+        events: events given by the source.
+        reordered: events that were out of order and were sorted within the bounded window.
+        late: events dropped because they were too far out of order to be sorted.
+        outliers: events dropped because their time contradicts that of many others, or because
+            few others are near them.
         outside: events dropped because their coordinates are outside the geometry.
-        invalid: words, records or lines dropped because the format knows no such thing.
+        invalid: words, records or lines dropped because the format does not define them.
         truncated_bytes: bytes at the end of the file that do not make a whole record.
-        lost_packets: packets that never came, told by a gap in their numbers.
-        repeated_packets: packets left out because they are the same as the one before.
-        overflows: times that a camera's or the computer's buffer was full, so that events are lost.
-        device_errors: errors of a camera or its connection after which it was opened again.
-        clock_restarts: times that the sensor's clock started anew.
+        lost_packets: packets that are missing, by a gap in their numbers.
+        repeated_packets: packets dropped because they equal the previous one.
+        overflows: number of times that a buffer of the camera or computer was full and lost events.
+        device_errors: errors of a camera or its connection after which it was reopened.
+        clock_restarts: number of restarts of the sensor's clock.
         triggers: edges of external triggers.
-        restarts: where the clock started anew, in order of time.
-        gaps: spans of time whose events are known to be missing, in order and apart; those of
-            events that are still to be given out among them.
+        restarts: the first restarts of the clock, in order of time.
+        gaps: spans of sensor time in µs whose events are known to be missing, in order and
+            disjoint; may include spans that `batches` has not reached yet.
     """
 
     events: int = 0
@@ -82,7 +82,7 @@ class SourceStatistics:
     gaps: list[range] = field(default_factory=list)
 
     def note_gap(self, start_us: int, end_us: int) -> None:
-        """Take note that the events of a span are missing, unless it is known or empty."""
+        """Record that the events of a span are missing; known or empty spans are ignored."""
         place = bisect_right(self.gaps, start_us, key=lambda gap: gap.stop)
         is_known = place < len(self.gaps) and self.gaps[place].start < end_us
         if start_us < end_us and not is_known:
@@ -90,11 +90,11 @@ class SourceStatistics:
 
     @property
     def dropped(self) -> int:
-        """Events that were read but not given out."""
+        """Number of events that were read but dropped."""
         return self.late + self.outliers + self.outside + self.invalid
 
     def faults(self) -> dict[str, int]:
-        """What was put right, left out or lost, by its name in the diagnostics of nodes."""
+        """What was repaired, dropped or lost, by its name in the nodes' diagnostics."""
         return {
             "events_out_of_order": self.reordered,
             "events_dropped_late": self.late,
@@ -121,7 +121,7 @@ class EventSource(Protocol):
 
     @property
     def is_live(self) -> bool:
-        """True for a camera, whose events are lost unless they are read in time."""
+        """Whether the source is a camera, whose events are lost unless they are read in time."""
         ...
 
     @property
@@ -130,11 +130,11 @@ class EventSource(Protocol):
         ...
 
     def batches(self) -> Iterator[EventBatch]:
-        """Yield batches from the present position on, in order of time, none of them empty."""
+        """Yield batches from the present position on, in order of time; none is empty."""
         ...
 
     def close(self) -> None:
-        """Release files and devices; may be called twice."""
+        """Release files and devices; can be called repeatedly."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -144,7 +144,7 @@ class EventSource(Protocol):
 
 @runtime_checkable
 class SeekableSource(EventSource, Protocol):
-    """A source that has a beginning and an end and can be read from any time."""
+    """A source with a beginning and an end that can be read from any time on."""
 
     @property
     def start_us(self) -> int:
@@ -153,7 +153,7 @@ class SeekableSource(EventSource, Protocol):
 
     @property
     def end_us(self) -> int:
-        """Sensor time just after the last event in µs."""
+        """Sensor time just after the last event, in µs."""
         ...
 
     def seek(self, t_us: int) -> None:
@@ -163,27 +163,30 @@ class SeekableSource(EventSource, Protocol):
 
 @runtime_checkable
 class TriggerSource(Protocol):
-    """A source that may hold edges of external triggers."""
+    """A source that may contain edges of external triggers."""
 
     def take_triggers(self) -> Triggers:
-        """External triggers that `batches` has come by since the last call; kept from the first."""
+        """External triggers that `batches` passed since the last call; kept from the first."""
         ...
 
 
 @runtime_checkable
 class SizedSource(Protocol):
-    """A source whose geometry may be none that a sensor has, as where it was guessed."""
+    """A source whose geometry may be impossible for a sensor, for example a guessed one."""
 
     path: str
     size_fault: str
-    """Why, and what to do; empty where the geometry can be a sensor's."""
+    """Why the geometry is impossible, and what to do; "" if it is possible."""
 
 
 def refuse_impossible_size(source: object) -> None:
-    """Refuse a source of more pixels than sensors have before memory is taken for each of them.
+    """Refuse a source with more pixels than sensors have, before memory is allocated for them.
+
+    Args:
+        source: any source; only a `SizedSource` can be refused.
 
     Raises:
-        SourceError: with what is wrong and what to do.
+        SourceError: with the reason and what to do.
     """
     if isinstance(source, SizedSource) and source.size_fault:
         raise SourceError(source.path, source.size_fault)

@@ -27,22 +27,22 @@ def convert(
 ) -> tuple[int, int]:
     """Write the events of start_us <= t < end_us, in order of time.
 
-    External triggers are written where the format has a place for them, those shortly before the
-    recording's first event and after its last among them.
+    External triggers are written if the format supports them, including those shortly before the
+    recording's first event and after its last.
 
     Args:
         source: the recording.
-        writer: takes the events; its geometry is the source's.
-        start_us, end_us: sensor times.
-        region: only the events inside are written; their coordinates stay those of the sensor.
-        advance: called now and then with the microseconds that are done.
-        event_filter: leaves out events, noise for instance.
+        writer: writes the events; its geometry is the source's.
+        start_us, end_us: sensor times in µs.
+        region: only the events inside are written; their coordinates remain those of the sensor.
+        advance: called from time to time with the microseconds done so far.
+        event_filter: drops events, for example noise; None for none.
 
     Returns:
         Numbers of events and of external triggers written.
 
     Raises:
-        SourceError: where the recording cannot be read or the copy not be written.
+        SourceError: if the recording cannot be read or the copy cannot be written.
     """
     source.seek(start_us)
     triggers = _TriggerQueue(source, writer, start_us, end_us)
@@ -66,7 +66,7 @@ def convert(
 
 
 class _TriggerQueue:
-    """Writes events, and external triggers among them where both source and format have them."""
+    """Writes events, with external triggers between them if source and format support them."""
 
     def __init__(
         self, source: SeekableSource, writer: EventWriter, start_us: int, end_us: int

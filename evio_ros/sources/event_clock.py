@@ -1,19 +1,20 @@
-"""Telling the sensor's clock from single wrong times, and following it where it starts anew.
+"""Detecting outliers among time stamps, and following a sensor's clock through restarts.
 
-A clock is what many events agree on. While each event is within a window of the newest one, before
-or after, nothing is in question. Where one is not, it and all that follow are held back until what
-follows decides. Held events are grouped into runs, in each of which the time goes on without a
-jump; a chain is a sequence of runs, in the file's order, in which time does not go back. A run
-weighs as many events as there are different times in it, since a clock that stands still is none.
+The clock is the time on which many events agree. As long as each event is within a window before or
+after the newest one, there is nothing to decide. From the first one outside it on, all events are
+held back until the following ones decide. Held events are grouped into runs, within which the time
+has no jump; a chain is a sequence of runs, in the file's order, in which time does not go back. The
+weight of a run is its number of different times, because a clock that does not advance is none.
 
-- A chain that goes on from the clock so far has grown to `AGREED` and lasts for `AGREED_US`: its
-  events are good, jumps ahead in it are gaps in the data, all others are outliers or too late.
-- A chain from before the clock's time has grown so first: the clock has started anew.
-- The data end: the heaviest chain that goes on from the clock is good.
+- A chain that continues the clock is the first to have the weight `AGREED` and to last `AGREED_US`:
+  its events are good, forward jumps in it are gaps in the data, and all other events are outliers
+  or too late.
+- A chain that starts before the clock's time is the first: the clock has restarted.
+- The data end: the heaviest chain that continues the clock is good.
 
-The beginning of the data is such a question too, with no clock to go on from. A few events at the
-beginning or the end, far from the many others, are outliers even though time does not go back:
-those left over from an earlier run, or the last event with a bit flipped.
+The beginning of the data is decided in the same way, but without a clock to continue. A few events
+at the beginning or the end, far from the many others, are outliers even if time does not go back:
+those left from an earlier run, or the last event with a flipped bit.
 
 The heaviest chain is the heaviest increasing subsequence of the runs, by dynamic programming.
 """
@@ -42,21 +43,22 @@ from evio_ros.sources.raw_columns import RawColumns
 __all__ = ["NOMINAL_GAP_US", "EventClock", "share_agreed"]
 
 _WORD_US = 1 << 12
-"""So long a group of events at the data's start or end may be of one such word."""
+"""Maximum length of a group of events that share one wrong time word, at the data's start or
+end."""
 _MOST_LONE = 2
-"""So few are outliers `_LONE_GAP_US` from all others."""
+"""Maximum number of events that are outliers if they are `_LONE_GAP_US` from all others."""
 _STRAY_GAP_US = 1_000_000
 _LONE_GAP_US = 100_000
 _GAP_FACTOR = 4
-"""How many times the data's longest gap these gaps must be, too: quiet scenes have long gaps."""
+"""Minimum ratio of such a gap to the data's longest gap, because quiet scenes have long gaps."""
 NOMINAL_GAP_US = 10_000_000
-"""Time between two epochs of a clock where nothing tells it: the longest window of any consumer, so
-that no window holds events of both."""
+"""Time between two epochs of a clock if it is unknown: the longest window of any consumer, so that
+no window contains events of both."""
 
 
 @njit(cache=True, nogil=True)
 def _undisputed(t, newest, window_us):
-    """Number of leading events within the window around the newest one, and the newest then."""
+    """Number of leading events within the window around the newest one, and its time."""
     for i in range(t.size):
         if t[i] > newest + window_us or t[i] < newest - window_us:
             return i, newest
@@ -66,7 +68,7 @@ def _undisputed(t, newest, window_us):
 
 @dataclass(frozen=True, slots=True)
 class _Anchor:
-    """When events were received: by the receiver's clock, and the sensor's at the same event."""
+    """When an event was received: by the receiver's clock and by the sensor's, both in µs."""
 
     received_us: int
     t_us: int
@@ -86,14 +88,14 @@ class _Held:
         return RawColumns.concatenate(self._pieces)
 
     def before(self, event: int) -> Iterator[RawColumns]:
-        """The pieces up to an event."""
+        """The events before number `event`."""
         for piece in self._pieces:
             if event > 0:
                 yield piece.select(slice(0, event))
             event -= len(piece)
 
     def after(self, event: int) -> list[RawColumns]:
-        """The pieces from an event on."""
+        """The events from number `event` on."""
         pieces = []
         for piece in self._pieces:
             if event < len(piece):
@@ -102,7 +104,7 @@ class _Held:
         return pieces
 
     def anchor(self, event: int) -> _Anchor | None:
-        """When the piece of an event was received."""
+        """When the piece with an event was received; None if unknown."""
         for piece in self._pieces:
             if event < len(piece):
                 return _anchor_of(piece)
@@ -117,14 +119,14 @@ def _anchor_of(columns: RawColumns) -> _Anchor | None:
 
 
 def _rest(columns: RawColumns, count: int) -> RawColumns:
-    """Events but for the first few; when the next one was received is not known then."""
+    """The events without the first few; when the next one was received is then unknown."""
     if not count:
         return columns
     return replace(columns.select(slice(count, None)), received_us=None)
 
 
 def _are_stray(runs: EventRuns, group: list[int], gap_us: int) -> bool:
-    """Whether a group of runs, so far from all others, may be outliers."""
+    """Whether a group of runs may be outliers, given its gap to all others."""
     weight, age_us = runs.weight(group), runs.age(group)
     if gap_us <= _STRAY_GAP_US:
         return weight <= _MOST_LONE
@@ -134,15 +136,15 @@ def _are_stray(runs: EventRuns, group: list[int], gap_us: int) -> bool:
 class EventClock:
     """Passes on the events that agree with the sensor's clock, and drops and counts the others.
 
-    The result does not depend on how the events are split into columns. Events that are passed on
-    keep their order; each is at most `window_us` behind the newest, but for a few at the seams of
-    runs. In each epoch after the first, times are shifted so that they go on.
+    The result does not depend on how the events are split into columns. Events keep their order;
+    each is at most `window_us` behind the newest, except for a few at the borders of runs. After a
+    restart of the clock, times are shifted so that they continue.
 
     Args:
-        window_us: how far from the newest event nothing is in question.
-        statistics: where late events, outliers and restarts are counted.
-        at_beginning: whether the first event to come is the first there is, so that what is left
-            over from an earlier run may come before the data.
+        window_us: distance from the newest event, in µs, within which events are accepted at once.
+        statistics: counts late events, outliers and restarts.
+        at_beginning: whether the next event is the first of all, so that events left from an
+            earlier run may precede the data.
     """
 
     def __init__(
@@ -162,18 +164,18 @@ class EventClock:
 
     @property
     def newest_us(self) -> int | None:
-        """Time of the newest event, not shifted; None while events are held back."""
+        """Time of the newest event in µs, not shifted; None while events are held back."""
         return self._newest_us if self._settled and self._runs is None else None
 
     @property
     def shift_us(self) -> int:
-        """What is added to the times of this epoch."""
+        """Offset added to the times of the present epoch, in µs."""
         return self._shift_us
 
     def pass_on(self, columns: RawColumns) -> RawColumns:
-        """Take events of which the caller knows that each is 0 to `window_us` after the last.
+        """Take events that the caller knows to be 0 to `window_us` after the last one each.
 
-        To be called only while `newest_us` is not None.
+        Allowed only while `newest_us` is not None.
         """
         self._since_gap += len(columns)
         self._newest_us = int(columns.t[-1])
@@ -181,7 +183,7 @@ class EventClock:
         return self._shifted(columns)
 
     def follow(self, columns: RawColumns) -> Iterator[RawColumns]:
-        """Take the next events; yields those that are good, which may be earlier ones."""
+        """Take the next events; yields the good ones, which may include earlier ones."""
         waiting = [columns]
         while waiting:
             columns = waiting.pop()
@@ -214,11 +216,11 @@ class EventClock:
             waiting += held.after(count)[::-1]
 
     def finish(self, ended: bool = True) -> Iterator[RawColumns]:
-        """Decide on what is held back from what there is, and yield the good events.
+        """Decide on the events held back from what is there, and yield the good ones.
 
         Args:
-            ended: whether no more events come. A live source that is silent only for now keeps
-                what is far ahead of the clock until more events agree.
+            ended: whether no more events come. A live source that is silent for a while keeps
+                events far ahead of the clock until more events agree.
         """
         while self._runs is not None:
             chain = self._runs.best_chain()
@@ -233,20 +235,20 @@ class EventClock:
                 yield from self._accept(held, runs, chain, runs.events)
 
     def _without(self, held: _Held, runs: EventRuns, stray: list[int]) -> RawColumns:
-        """The held events without outliers; others may be on the best chain then."""
+        """The held events without outliers; other events may then be on the best chain."""
         are_stray = runs.members(stray)
         self._statistics.outliers += int(np.count_nonzero(are_stray))
         return held.events.select(slice(0, runs.events)).select(~are_stray)
 
     def _release(self) -> tuple[_Held, EventRuns]:
-        """What is held back, which is held back no longer."""
+        """Remove and return everything that is held back."""
         held, runs = _Held(self._held), self._runs
         assert runs is not None
         self._held, self._runs = [], None
         return held, runs
 
     def _deciding_chain(self, runs: EventRuns) -> list[int]:
-        """The chain that is good; empty where nothing agrees, with the clock nor with itself."""
+        """The good chain; empty if nothing agrees, neither with the clock nor with itself."""
         if runs.decision != FULL:
             return runs.deciding_chain()
         chain = runs.best_chain()
@@ -255,7 +257,7 @@ class EventClock:
     def _supported(self, runs: EventRuns, chain: list[int]) -> tuple[list[int], int]:
         """The part of the chain that enough events support, and the number of events it decides.
 
-        What comes after a jump that too few events support yet is decided on by more of them.
+        Events after a jump that too few events support yet are decided later.
         """
         if runs.decision == FULL:
             return chain, runs.events
@@ -265,7 +267,7 @@ class EventClock:
         return chain[:end], runs.after(chain[end - 1])
 
     def _start_anew(self, held: _Held, runs: EventRuns) -> Iterator[RawColumns]:
-        """End the clock's epoch with what is held before the deciding chain, and begin another."""
+        """End the clock's epoch with the events before the deciding chain, and start another."""
         chain = runs.deciding_chain()
         first = runs.first_event(chain[0])
         yield from self.follow(held.events.select(slice(0, first)))
@@ -292,7 +294,7 @@ class EventClock:
     def _accept(
         self, held: _Held, runs: EventRuns, chain: list[int], count: int
     ) -> Iterator[RawColumns]:
-        """Yield those of the first `count` events that are of a chain, and count the others."""
+        """Yield those of the first `count` events that are in a chain, and count the others."""
         if chain:
             self._newest_us = max(self._newest_us, runs.top(chain[-1]))
             self._note_gaps(runs, chain)
@@ -312,7 +314,7 @@ class EventClock:
             yield self._shifted(events.select(members))
 
     def _note_gaps(self, runs: EventRuns, chain: list[int]) -> None:
-        """Follow the longest gap and the number of events since the last long one."""
+        """Update the longest gap and the number of events since the last long one."""
         jumps = runs.jumps(chain)
         if not self._settled:
             jumps[0] = 0
@@ -349,7 +351,7 @@ class EventClock:
         return []
 
     def _gap_by_receipt(self, anchor: _Anchor | None, start_us: int) -> int | None:
-        """Time between two epochs by the receiver's clock; None where that says nothing."""
+        """Time between two epochs in µs by the receiver's clock; None if it gives none."""
         if anchor is None or self._anchor is None:
             return None
         before_us = self._anchor.received_us + self._newest_us - self._anchor.t_us
@@ -363,7 +365,12 @@ class EventClock:
 
 
 def share_agreed(columns: RawColumns, window_us: int) -> float:
-    """Share of events that agree on a clock: near 1 of a camera's, near 0 of random times."""
+    """Share of events that agree on a clock: near 1 for a camera, near 0 for random times.
+
+    Args:
+        columns: the events.
+        window_us: as for `EventClock`.
+    """
     if not len(columns):
         return 0.0
     clock = EventClock(window_us, SourceStatistics())

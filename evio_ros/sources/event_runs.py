@@ -1,6 +1,6 @@
-"""Runs of events in which time goes on without a jump, and the best chains of them.
+"""Runs of events in which time has no jump, and the best chains of them.
 
-See `evio_ros.sources.event_clock` for what they decide.
+See `evio_ros.sources.event_clock` for their use.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ __all__ = [
 ]
 
 AGREED = 256
-"""Different times that decide, if they also last for `AGREED_US`; twice as many make a clock."""
+"""Minimum weight of a chain that decides, if it also lasts `AGREED_US`; twice this makes a
+clock."""
 AGREED_US = 10_000
-"""All events of 4096 µs have a wrong time where one time-high word of EVT3 is wrong."""
+"""Longer than 4096 µs, for which all events are wrong if one time-high word of EVT3 is."""
 _JUMP_US = AGREED_US // AGREED
-"""What a jump counts for in the time that a chain lasts, however long it is."""
+"""Contribution of a jump to the duration of a chain, however long the jump is."""
 MOST_STRAY = 32
-"""So many different times may be those of left-over events, far from all others."""
+"""Maximum number of different times of events left from an earlier run, far from all others."""
 _MOST_HELD = 1 << 20
-"""Events that are held back at most: those of 10 ms at 100 million a second."""
+"""Maximum number of events held back: those of 10 ms at 100 million events per second."""
 _MOST_RUNS = 1 << 10
-"""Runs that are held back at most; noise makes one of each event."""
+"""Maximum number of runs held back; noise makes a run of each event."""
 
-# What is known of a run: its first and its newest time, its weight, its chain's weight, score and
-# age, the run before it in its chain (-1 for none), whether it is before the clock's time. The
-# score of a chain is its weight, and a bonus for each run that goes on near the one before; its
-# age is how long its runs last, without the jumps between.
+# Columns of a run: its first and its newest time, its weight, its chain's weight, score and age,
+# the previous run in its chain (-1 for none), and whether it is before the clock's time. The score
+# of a chain is its weight, plus a bonus for each run that continues near the previous one; its age
+# is how long its runs last, without the jumps between.
 FIRST, TOP, WEIGHT, CHAIN_WEIGHT, SCORE, AGE, BEFORE, BEHIND = range(8)
 
 UNDECIDED = 0
@@ -53,7 +54,7 @@ def _weigh(t, held, runs, settled, newest, window_us, agreed, columns, run_of):
     `columns` has a row for each run. `run_of` is set to the run of each event; `held` events and
     `runs` runs are there already. `agreed` is the weight and age that decides.
 
-    Returns what is decided, the number of events that it took, and the number of runs.
+    Returns the decision, the number of events that it took, and the number of runs.
     """
     for i in range(t.size):
         time = t[i]
@@ -98,7 +99,7 @@ def _begin_run(columns, run, time, is_behind, settled, newest, window_us):
             continue
         score = columns[earlier, SCORE] + 1
         if time <= top + window_us:
-            # Few events that go on from many are better than as many far from them.
+            # Few events that continue many others are better than as many far from them.
             score += min(MOST_STRAY, columns[earlier, CHAIN_WEIGHT] - 1)
         if score > columns[run, SCORE]:
             columns[run, SCORE], columns[run, BEFORE] = score, earlier
@@ -110,8 +111,8 @@ class EventRuns:
     """The runs of held events and the heaviest chains of them.
 
     Args:
-        newest_us: the clock's time; None where there is none yet.
-        window_us: as of `EventClock`.
+        newest_us: the clock's time in µs; None if there is no clock yet.
+        window_us: as for `EventClock`.
 
     Attributes:
         decision: what the events decide.
@@ -128,7 +129,7 @@ class EventRuns:
         self.events = 0
 
     def add(self, t: NDArray[np.int64]) -> int:
-        """Add the times of the next events; returns how many were taken."""
+        """Add the times of the next events, int64 (n,) in µs; returns how many were taken."""
         run_of = np.empty(len(t), np.int64)
         self.decision, taken, self._count = _weigh(
             t,
@@ -154,7 +155,7 @@ class EventRuns:
 
     @property
     def are_one(self) -> bool:
-        """Whether all events go on without a jump from each other, and from the clock."""
+        """Whether no event jumps away from the others or from the clock."""
         return self._count == 1 and not self._columns[0, BEHIND]
 
     def deciding_chain(self) -> list[int]:
@@ -162,7 +163,7 @@ class EventRuns:
         return self._chain_to(self._count - 1)
 
     def best_chain(self) -> list[int]:
-        """The best chain that goes on from the clock, oldest run first; empty for none."""
+        """The best chain that continues the clock, oldest run first; empty for none."""
         candidates = np.flatnonzero(self._columns[: self._count, BEHIND] == 0)
         if not len(candidates):
             return []
@@ -175,7 +176,7 @@ class EventRuns:
         return chain[::-1]
 
     def is_most(self, chain: list[int]) -> bool:
-        """Whether a chain weighs more than all other runs together."""
+        """Whether a chain outweighs all other runs together."""
         total = int(self._columns[: self._count, WEIGHT].sum())
         return 2 * self.weight(chain) > total
 
@@ -188,18 +189,18 @@ class EventRuns:
         return int(self._columns[run, TOP])
 
     def jumps(self, chain: list[int]) -> NDArray[np.int64]:
-        """Time from before each run of a chain to its first event; 0 where nothing is before."""
+        """Time in µs to each run of a chain from the run or clock before it; 0 if there is none."""
         first = self._columns[chain, FIRST]
         start = first[0] if self._newest_us is None else self._newest_us
         return first - np.concatenate(([start], self._columns[chain, TOP][:-1]))
 
     def age(self, chain: list[int]) -> int:
-        """How long the runs of a part of a chain last, without the jumps to them."""
+        """How long the runs of a part of a chain last in µs, without the jumps to them."""
         first, last = self._columns[chain[0]], self._columns[chain[-1]]
         return int(last[AGE] - first[AGE] + first[TOP] - first[FIRST])
 
     def is_supported(self, chain: list[int]) -> bool:
-        """Whether a chain is half of what decides: enough to believe the jump to its first run."""
+        """Whether a chain has half of what decides: enough to accept the jump to its first run."""
         return 2 * self.weight(chain) >= AGREED and 2 * self.age(chain) >= AGREED_US
 
     def after(self, run: int) -> int:

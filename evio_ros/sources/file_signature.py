@@ -1,4 +1,4 @@
-"""Naming files that are no recordings of events, by their first bytes, and what reads them."""
+"""Naming files that are not event recordings by their first bytes, and what can read them."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _BEGINNINGS = (
     (b"ULog\x01\x12\x35", "a flight log of PX4"),
     (b"rosbag2_bagfile_information:", "the metadata of a rosbag2 bag; name the bag's folder"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself; run git lfs pull"),
-    (b"<!DOCTYPE html", "a web page, as of a download that failed"),
-    (b"<html", "a web page, as of a download that failed"),
-    (b"<?xml", "XML, which is no form of events that is known here"),
-    (b"%YAML", "YAML, which is no form of events that is known here"),
+    (b"<!DOCTYPE html", "a web page, as from a failed download"),
+    (b"<html", "a web page, as from a failed download"),
+    (b"<?xml", "XML, which is not a known format of events"),
+    (b"%YAML", "YAML, which is not a known format of events"),
     (b"{\\rtf", "an RTF document"),
 )
 _MAT4 = re.compile(rb"[\0-\x34]\0{3}.{8}[\0\1]\0{3}[\2-\x40]\0{3}[A-Za-z]\w*\0", re.DOTALL)
@@ -55,19 +55,19 @@ _DAT_TYPES = {
     14: "a DAT file of external triggers (type 14), without events",
     40: "a DAT file of boxes of detected objects (type 40), without events",
 }
-_CONVERTERS = "Metavision's metavision_file_to_hdf5 can make HDF5 of it, which is read here"
+_CONVERTERS = "Metavision's metavision_file_to_hdf5 can convert it to HDF5, which can be read"
 _AEDAT = re.compile(rb"#!AER-DAT(\d\.\d)")
 
 
 def describe_file(start: bytes) -> str | None:
-    """What a file is by its first bytes, and what can be done about it; None where it is unknown.
+    """Name a file by its first bytes, and say what can be done about it; None if it is unknown.
 
     Args:
-        start: the file's first bytes, at least 512 where it has so many.
+        start: the file's first bytes, at least 512 if it has as many.
     """
     version = _AEDAT.match(start)
     if version:
-        return f"AEDAT {version[1].decode()}, a version that is not known here; DV may read it"
+        return f"AEDAT {version[1].decode()}, a version that is not supported; DV may read it"
     for beginning, name in _BEGINNINGS:
         if start.startswith(beginning):
             return name
@@ -82,18 +82,20 @@ def describe_file(start: bytes) -> str | None:
             return "a PyTorch file or another archive of pickled objects, which are never read"
         return "a zip archive; unpack it first"
     if _PICKLE.match(start):
-        return "a Python pickle, which is never read, since that can run any code; use numpy.savez"
+        return (
+            "a Python pickle, which is never read, because that can run any code; use numpy.savez"
+        )
     if _MAT4.match(start):
         return "a MATLAB file of level 4; save it with -v7, or as MATLAB 5 by scipy.io.savemat"
     if start.lstrip()[:1] in (b"{", b"["):
-        return "JSON, which is no form of events that is known here"
+        return "JSON, which is not a known format of events"
     if start and not any(start):
-        return "nothing but zeros, as of a copy that failed"
+        return "nothing but zeros, as from a failed copy"
     return _describe_text(start)
 
 
 def _describe_text(start: bytes) -> str | None:
-    """Text that is no lines of events; None where it is no text."""
+    """Describe text that is not lines of events; None if it is not text."""
     first = start.lstrip().split(b"\n", 1)[0].strip()
     if not first or any(byte < 9 or 13 < byte < 32 for byte in start):
         return None
@@ -101,23 +103,24 @@ def _describe_text(start: bytes) -> str | None:
         shown = first[:60].decode()
     except UnicodeDecodeError:
         return None
-    return f"text, which begins with {shown!r}; lines of t, x, y, p are needed"
+    return f"text that begins with {shown!r}; lines of t, x, y, p are needed"
 
 
 def describe_header(event_format: str | None, data: bytes) -> str | None:
-    """What an unsupported file with a Prophesee header is, and what reads it.
+    """Describe an unsupported file with a Prophesee header, and say what reads it.
 
     Args:
-        event_format: what the header names, as EVT4; None for none.
-        data: the bytes after it; those of a DAT file begin with type and size of its records.
+        event_format: format given by the header, such as EVT4; None for none.
+        data: the bytes after the header; those of a DAT file begin with type and size of its
+            records.
     """
     if event_format is not None:
-        return f"a RAW file of the format {event_format.upper()[:40]}; {_CONVERTERS}"
+        return f"a RAW file in the format {event_format.upper()[:40]}; {_CONVERTERS}"
     if len(data) < 2:
         return None
     kind, length = data[0], data[1]
     if kind in _DAT_TYPES:
         return _DAT_TYPES[kind]
     if kind < 64 and 8 <= length <= 64 and length % 4 == 0:
-        return f"a DAT file of records of type {kind} and {length} bytes; {_CONVERTERS}"
+        return f"a DAT file with records of type {kind} and {length} bytes; {_CONVERTERS}"
     return None

@@ -1,4 +1,4 @@
-"""Importing libraries that only some sources need, and that may not be installed."""
+"""Importing libraries that only some sources need and that may not be installed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def optional_library(module: str, package: str, path: str) -> ModuleType:
 
     Args:
         module: name of the module.
-        package: what pip installs it by, an extra of this package for instance.
-        path: what it is needed for, for the message.
+        package: what to install with pip, such as an extra of this package.
+        path: the recording that needs it, for the message.
 
     Raises:
-        SourceError: where it is not installed or broken; the text says what to install.
+        SourceError: if it is missing or broken; the message says what to install.
     """
     try:
         return importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""Polarity columns of any convention as booleans."""
+"""Converting polarity columns of any convention to booleans."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 __all__ = ["PolarityConvention"]
 
 _WRAPPED_BITS = (8, 16, 32, 64)
-"""Widths of unsigned integers in which OFF, stored as -1, comes out as the largest value."""
+"""Widths of unsigned integers in which OFF, stored as -1, appears as the largest value."""
 
 
 class PolarityConvention:
-    """How a recording stores ON and OFF, told from a sample of it.
+    """How a recording stores ON and OFF, determined from a sample of it.
 
-    Known are OFF/ON stored as 0/1, -1/1, False/True; as -1/1 in an unsigned column, where OFF is
-    the largest value of 8, 16, 32 or 64 bits; as 0/255, black and white, or the largest value of
-    another width, which is ON where the sample holds no 1; and as 1/2, counted from 1.
+    Known conventions of OFF/ON are 0/1, -1/1 and False/True; -1/1 in an unsigned column, where OFF
+    is the largest value of 8, 16, 32 or 64 bits; 0/255, black and white, or the largest value of
+    another width, which is ON if the sample has no 1; and 1/2.
 
     Args:
-        sample: (n,) values from all over the recording.
+        sample: (n,) values from the whole recording.
 
     Attributes:
-        name: the values of OFF and ON, as "-1, 1".
-        on: the value of ON where any other is OFF; None where what is above 0 is ON, but for
-            the largest values of an unsigned type.
-        is_known: whether the sample holds no values but those.
+        name: the values of OFF and ON, such as "-1, 1".
+        on: the value of ON if any other value is OFF; None if values above 0 are ON, except for the
+            largest values of an unsigned type.
+        is_known: whether the sample has no values other than these.
     """
 
     def __init__(self, sample: NDArray[Any]) -> None:
@@ -54,22 +54,22 @@ class PolarityConvention:
 
     @property
     def remark(self) -> str:
-        """What a user should know where the values are none of those that are known."""
+        """A remark for the user if the values are of no known convention; "" otherwise."""
         shown = ", ".join(f"{value:g}" for value in self._values[:6].tolist())
-        return f"polarities are {shown}, which is unusual; those above 0 are taken for ON"
+        return f"polarities are {shown}, which is unusual; those above 0 are read as ON"
 
     def on_events(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Which events are ON; bool (n,), contiguous.
 
         Args:
-            values: (n,) booleans, integers or floating point numbers; not written to.
+            values: (n,) booleans, integers or floating-point numbers; not written to.
         """
         if values.dtype == np.bool_:
             return np.ascontiguousarray(values)
         if self.on is not None:
             return np.ascontiguousarray(values == self.on)
         on = np.ascontiguousarray(values > 0)
-        # The column may have become wider since it was unsigned, or floating point.
+        # The column may have become wider since it was unsigned, or floating-point.
         limits = np.finfo(values.dtype) if values.dtype.kind == "f" else np.iinfo(values.dtype)
         for bits in _WRAPPED_BITS:
             minus_one = (1 << bits) - 1

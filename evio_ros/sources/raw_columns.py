@@ -1,4 +1,4 @@
-"""Events and external triggers as a file or a camera gives them, before anything is checked."""
+"""Events and external triggers as a file or camera gives them, before any check."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 __all__ = ["FARTHEST_TRIGGER_US", "OUTSIDE", "RawColumns", "StoredTriggers", "Triggers"]
 
 FARTHEST_TRIGGER_US = 1_000_000
-"""External triggers may come before the first event or after the last, but not longer."""
+"""Maximum time of an external trigger before the first or after the last event."""
 
 OUTSIDE = (1 << 16) - 1
-"""Stands for a coordinate that uint16 cannot hold, as a negative one; no sensor has it."""
+"""Replaces a coordinate that uint16 cannot hold, such as a negative one; no sensor has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawColumns:
-    """Events as a file holds them: unchecked and in the file's order.
+    """Events as a file contains them: unchecked and in the file's order.
 
     Attributes:
-        t: int64 (n,) unwrapped sensor time in µs.
-        x, y: uint16 (n,) pixel.
+        t: int64 (n,), unwrapped sensor time in µs.
+        x, y: uint16 (n,), column and row of the pixel.
         polarity: bool (n,), True for ON.
-        received_us: when the first of these events was received, by a clock that goes on where the
-            sensor's may start anew, as a bag's stamps; None where that is not known.
+        received_us: when the first of these events was received, in µs of a clock that continues
+            when the sensor's restarts, such as a bag's stamps; None if unknown.
     """
 
     t: NDArray[np.int64]
@@ -38,7 +38,7 @@ class RawColumns:
 
     @classmethod
     def empty(cls, count: int) -> Self:
-        """Columns of `count` events whose values are not set."""
+        """Columns of `count` events with undefined values."""
         return cls(
             np.empty(count, np.int64),
             np.empty(count, np.uint16),
@@ -48,7 +48,7 @@ class RawColumns:
 
     @classmethod
     def concatenate(cls, parts: Sequence[RawColumns]) -> Self:
-        """The events of all parts, one part after the other; when they were received is lost."""
+        """The events of all parts, one part after the other, without the times of reception."""
         return cls(
             np.concatenate([part.t for part in parts]),
             np.concatenate([part.x for part in parts]),
@@ -60,7 +60,7 @@ class RawColumns:
         return len(self.t)
 
     def select(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> RawColumns:
-        """The events that an index, a mask or a slice picks."""
+        """The events selected by indices, a mask or a slice."""
         return RawColumns(
             self.t[which], self.x[which], self.y[which], self.polarity[which], self.received_us
         )
@@ -71,7 +71,7 @@ class Triggers:
     """Edges of external triggers, as columns of equal length n.
 
     Attributes:
-        t: int64 (n,) sensor time in µs.
+        t: int64 (n,), sensor time in µs.
         edge: uint8 (n,), 1 rising, 0 falling.
         channel: uint8 (n,), number of the input.
     """
@@ -100,12 +100,12 @@ class Triggers:
         return len(self.t)
 
     def select(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Triggers:
-        """The edges that an index, a mask or a slice picks."""
+        """The edges selected by indices, a mask or a slice."""
         return Triggers(self.t[which], self.edge[which], self.channel[which])
 
 
 class StoredTriggers:
-    """External triggers that lie apart from a file's events, given out with the events around them.
+    """External triggers stored apart from a file's events, given with the events around them.
 
     Args:
         triggers: in any order.
@@ -115,15 +115,15 @@ class StoredTriggers:
         self._all = triggers.select(np.argsort(triggers.t, kind="stable"))
         self._passed = 0
         self.met = Triggers.empty()
-        """Those of the piece that was read last."""
+        """Triggers of the last piece that was read."""
 
     def go_to(self, t_us: int | None) -> None:
-        """Go on with those after a time; None for the first."""
+        """Continue after a sensor time in µs; None for the first trigger."""
         found = 0 if t_us is None else int(np.searchsorted(self._all.t, t_us, side="right"))
         self._passed, self.met = found, Triggers.empty()
 
     def read_until(self, t_us: int | None) -> None:
-        """Meet those up to a time, None for all that are left."""
+        """Read the triggers up to a sensor time in µs, None for all remaining ones."""
         t = self._all.t
         end = len(t) if t_us is None else int(np.searchsorted(t, t_us, side="right"))
         self.met = self._all.select(slice(self._passed, end))

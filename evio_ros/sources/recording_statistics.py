@@ -1,4 +1,4 @@
-"""What a recording holds: rates, polarity, busiest pixels and what is wrong with it."""
+"""Statistics of a recording: rates, polarity, hot pixels and gaps."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LONGEST_GAP_US = 100_000
 _HOT_FACTOR = 50.0
 _LEAST_HOT_SHARE = 1e-5
 _FINE_STEP_US = 100.0
-"""Time stamps as close as this show all that turns."""
+"""Maximum spacing of time stamps that is fine enough for everything that turns."""
 _EVENTS_A_STAMP = 2
-"""Where fewer events share a time stamp on average, it is events that are rare, and not stamps."""
+"""With fewer events per time stamp on average, events are rare rather than time stamps coarse."""
 _MOST_PIXELS = 1 << 25
 
 
@@ -36,23 +36,23 @@ def _count(x, y, t, pixels, bins, start_us, bin_us):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time without any event, from one event to the next."""
+    """A time without any event, from one event to the next, in µs."""
 
     start_us: int
     length_us: int
 
 
 class RecordingStatistics:
-    """Collects batches; memory grows by 800 bytes for each second of recording.
+    """Collects batches; takes 800 bytes of memory for each second of a recording.
 
     Args:
         size: geometry of the sensor.
 
     Attributes:
         events, on: numbers of all and of ON events.
-        start_us, end_us: sensor time of the first event and just after the last.
-        pixels: int64 (height, width) events of each pixel; (0, 0) where there are more pixels than
-            any sensor has, as of coordinates in fixed point.
+        start_us, end_us: sensor time of the first event and just after the last, in µs.
+        pixels: int64 (height, width), number of events of each pixel; (0, 0) if there are more
+            pixels than any sensor has, as for coordinates in fixed point.
         gaps: times of more than 100 ms without any event.
     """
 
@@ -87,24 +87,22 @@ class RecordingStatistics:
 
     @property
     def coarse_step_us(self) -> float:
-        """Time from one stamp to the next, in µs, where that is more than 100 µs, as of converted
-        video; 0 where it is not.
-        """
+        """Spacing of time stamps in µs if above 100 µs, as in converted video; else 0."""
         return self._step_us if _FINE_STEP_US < self._step_us < math.inf else 0.0
 
     @property
     def duration_us(self) -> int:
-        """Time from the first event to just after the last."""
+        """Time from the first event to just after the last, in µs."""
         return self.end_us - self.start_us
 
     def rates_hz(self) -> NDArray[np.float64]:
-        """Event rate in bins of 10 ms, events a second; the last bin may be shorter."""
+        """Event rate in bins of 10 ms, float64 (n,), per second; the last may be shorter."""
         starts_us = np.arange(0, self.duration_us, _BIN_US)
         lengths_us = np.minimum(self.duration_us - starts_us, _BIN_US)
         return self._bins[: len(starts_us)] / (lengths_us * 1e-6)
 
     def hot_pixels(self) -> list[tuple[int, int, int]]:
-        """(x, y, events) of pixels that fire far more than any neighbour, the hottest first."""
+        """(x, y, events) of pixels with far more events than any neighbour, the hottest first."""
         lonely = find_hot_pixels(self.pixels, _HOT_FACTOR)
         y, x = np.nonzero(lonely & (self.pixels > _LEAST_HOT_SHARE * self.events))
         order = np.argsort(self.pixels[y, x])[::-1]

@@ -1,4 +1,4 @@
-"""Opening any source of events: a file's format is told by its content, not by its name."""
+"""Opening any source of events; a file's format is determined by its content, not by its name."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ FILE_FORMATS = (
     "csv_text:CsvFile",
     "nmnist:NmnistFile",
 )
-"""Module and class of each format, in the order in which they are asked for a file."""
+"""Module and class of each format, in the order in which they examine a file."""
 
 
 OPTIONS = ("size", "topic", "stream", "time_unit")
-"""What may stand behind a recording's path, as `?stream=left&time_unit=ns`."""
+"""Options allowed after a recording's path, as `?stream=left&time_unit=ns`."""
 
 
 def format_classes() -> list[Any]:
@@ -52,16 +52,16 @@ def format_classes() -> list[Any]:
 
 
 class _FileFormat(Protocol):
-    """What the registry needs of a format's class."""
+    """The part of the interface of a format's class that the registry uses."""
 
     format_name: str
     options: tuple[str, ...]
-    """Which of `OPTIONS` the class takes."""
+    """Those of `OPTIONS` that the class supports."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Recording: ...
 
     def recognises(self, start: FileStart) -> bool:
-        """Whether a file with this beginning is of the format."""
+        """Whether a file with this beginning has the format."""
         ...
 
 
@@ -74,14 +74,14 @@ def open_source(
     """Open a recording or a live camera.
 
     Args:
-        uri: a path or URI as of `open_recording`, or `camera:MODEL?serial=...`; see
+        uri: a path or URI as for `open_recording`, or `camera:MODEL?serial=...`; see
             `evio_ros.sources.cameras.camera.open_camera`.
-        size: geometry of the sensor; None for what the source says or lets guess.
-        camera: how a live camera is set up, where its URI does not say it.
+        size: geometry of the sensor; None for the source's, or a guess.
+        camera: settings of a live camera that its URI does not give.
 
     Raises:
-        SourceError: where it cannot be opened or is of no known format.
-        ParameterError: where a camera's URI is wrong or the camera lacks what is asked for.
+        SourceError: if it cannot be opened or has no known format.
+        ParameterError: if a camera's URI is invalid or the camera does not support a setting.
     """
     if isinstance(uri, str) and uri.startswith(SCHEME):
         return open_camera(uri, size, camera)
@@ -94,17 +94,17 @@ def open_recording(
     """Open a recording.
 
     Args:
-        uri: the path of a file or of a bag's folder, or `file://` and an absolute path. Behind it,
-            `?topic=/name` picks one of several topics of a bag, `?stream=left` one of several
-            cameras in a file, `?size=640x480` names the geometry, and `?time_unit=ns` says what
-            times are that name no unit: s, ms, us or ns. Several such options are joined by `&`. In
-            a URI, `%20` stands for a blank.
-        size: geometry of the sensor, as `?size=`; None for what the recording says or lets guess.
-        time_unit: as `?time_unit=`.
+        uri: the path of a file or of a bag's folder, or `file://` and an absolute path. After it,
+            `?topic=/name` selects one of several topics of a bag, `?stream=left` one of several
+            cameras in a file, `?size=640x480` sets the geometry, and `?time_unit=ns` the unit of
+            times without one: s, ms, us or ns. Several such options are joined by `&`. In a URI,
+            `%20` stands for a blank.
+        size: geometry of the sensor, overrides `?size=`; None for the recording's, or a guess.
+        time_unit: overrides `?time_unit=`.
 
     Raises:
-        SourceError: where it cannot be opened, is of no known format or a live camera, or has
-            nothing that an option names.
+        SourceError: if it cannot be opened, has no known format, is a live camera, or does not
+            have what an option selects.
     """
     uri = _text_of(uri)
     if uri.startswith(SCHEME):
@@ -145,12 +145,12 @@ def _opened(
 ) -> Recording:
     for name in options:
         if name not in file_format.options:
-            raise SourceError(path, f"is {file_format.format_name}, which has no ?{name}=")
+            raise SourceError(path, f"is {file_format.format_name}, which has no option ?{name}=")
     return file_format(path, size, **options)
 
 
 def _split(path: str) -> tuple[str, dict[str, str]]:
-    """A path and the options behind it."""
+    """A path and the options after it."""
     base, mark, query = path.rpartition("?")
     pairs = [part.partition("=") for part in query.split("&")]
     if not mark or os.path.exists(path):
@@ -158,7 +158,7 @@ def _split(path: str) -> tuple[str, dict[str, str]]:
     for name, _, _ in pairs:
         if name not in OPTIONS:
             if os.path.exists(base):
-                reason = f"?{name}= is no option of a recording; there are {', '.join(OPTIONS)}"
+                reason = f"?{name}= is not an option of a recording; there are {', '.join(OPTIONS)}"
                 raise SourceError(base, reason)
             return path, {}
     return base, {name: value for name, _, value in pairs}
@@ -178,15 +178,15 @@ def _size_of(path: str, text: str | None) -> SensorSize | None:
 
 
 def _unknown(start: FileStart, tried: list[str]) -> str:
-    """Why a file is refused: what it is, as far as its beginning tells."""
+    """Why a file is refused, with a description of its content if its beginning reveals it."""
     header = start.header
     if header is None:
         named = describe_file(start.data)
     else:
         named = describe_header(header.event_format, start.data[header.length :])
     if named is not None:
-        return f"is no recording that can be read: it is {named}"
-    text = f"is no recording that can be read (tried {', '.join(tried)})"
+        return f"is not a supported recording: it is {named}"
+    text = f"is not a supported recording (tried {', '.join(tried)})"
     if header is None:
         return f"{text}: its first bytes are {start.data[:8].hex(' ')}"
-    return f"{text}: its header names no format and no contrast events follow it"
+    return f"{text}: its header gives no format and no contrast events follow"

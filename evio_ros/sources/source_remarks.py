@@ -1,4 +1,4 @@
-"""Remarks on a recording for the user, one plain sentence each."""
+"""Remarks on a recording for the user, one sentence each."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["remarks_of"]
 
 _SENTENCES: dict[str, str] = {
     "outside": "{} events outside the geometry dropped",
-    "reordered": "{} events out of order, put right",
+    "reordered": "{} events out of order, sorted",
     "late": "{} events too far out of order, dropped",
-    "outliers": "{} events whose time the others contradict, dropped",
-    "invalid": "{} words or lines that are no event, or events before any time, dropped",
-    "truncated_bytes": "cut off in mid-record: {} bytes too many at the end",
-    "lost_packets": "{} packets were lost when it was recorded",
-    "repeated_packets": "{} packets that are the same as the one before, dropped",
-    "overflows": "{} overflows of a buffer, so that events are lost",
-    "device_errors": "{} errors of the device, after which it was opened again",
+    "outliers": "{} events whose time contradicts the others, dropped",
+    "invalid": "{} words or lines that are not events, or events before the first time, dropped",
+    "truncated_bytes": "{} bytes at the end that are not a whole record, left out",
+    "lost_packets": "{} packets were lost during the recording",
+    "repeated_packets": "{} packets that repeat the previous one, dropped",
+    "overflows": "{} buffer overflows, in which events were lost",
+    "device_errors": "{} errors of the device, after which it was reopened",
     "triggers": "{} edges of external triggers",
 }
 _MOST_RESTARTS = 5
@@ -45,7 +45,9 @@ def remarks_of(recording: Recording) -> list[str]:
             gap = f"after a gap of unknown length, shown as {NOMINAL_GAP_US * 1e-6:g} s"
         else:
             gap = f"after a gap of {restart.gap_us * 1e-6:.3f} s by the recorder's clock"
-        found.append(f"the sensor's clock starts anew; time goes on at {restart.t_us} us, {gap}")
+        found.append(f"the sensor's clock restarts; time continues at {restart.t_us} us, {gap}")
     if statistics.clock_restarts > _MOST_RESTARTS:
-        found.append(f"{statistics.clock_restarts - _MOST_RESTARTS} more restarts of the clock")
+        found.append(
+            f"{statistics.clock_restarts - _MOST_RESTARTS} more restarts of the sensor's clock"
+        )
     return found

@@ -1,4 +1,4 @@
-"""Putting raw events in order of time and dropping those that no sensor can have sent."""
+"""Sorting raw events by time and dropping impossible ones."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["RawColumns", "TimeOrder", "goes_on"]
 def _is_plain(t, x, y, width, height, newest, longest_step):
     """Whether all events are inside the geometry, in order and without a jump.
 
-    `longest_step` is a power of two less one. The loops use vector registers: the bits of all
-    steps together tell whether one was longer, or negative.
+    `longest_step` is a power of two minus one. The loops use vector registers: the bitwise or of
+    all steps shows whether one was longer, or negative.
     """
     if t.size == 0:
         return True
@@ -38,7 +38,7 @@ def _is_plain(t, x, y, width, height, newest, longest_step):
 
 @njit(cache=True, nogil=True)
 def _inspect(t, newest, floor, window_us, usable):
-    """Numbers of events to put in order and too late, the newest time; marks those not too late."""
+    """Numbers of events to sort and too late, and the newest time; marks those not too late."""
     reordered, late = 0, 0
     for i in range(t.size):
         usable[i] = True
@@ -54,7 +54,7 @@ def _inspect(t, newest, floor, window_us, usable):
 
 @njit(cache=True, nogil=True)
 def goes_on(t, longest_step):
-    """Whether no time is before the last one, or farther after it than a step."""
+    """Whether no time is before the previous one, or more than `longest_step` after it."""
     jumps = 0
     for i in range(1, t.size):
         jumps += not 0 <= t[i] - t[i - 1] <= longest_step
@@ -62,17 +62,18 @@ def goes_on(t, longest_step):
 
 
 class TimeOrder:
-    """Sorts events that are at most `window_us` behind the newest; costs one scan where none is.
+    """Sorts events that are at most `window_us` behind the newest; takes a single pass if none is.
 
-    Events whose time the others contradict are dropped, and times go on where the sensor's clock
-    starts anew: see `EventClock`. Events are held back for `window_us`, so that later ones can
-    still be sorted among them, and the result is the same however the events are split.
+    Events whose time contradicts the others are dropped, and times continue if the sensor's clock
+    restarts: see `EventClock`. Events are held back for `window_us`, so that later ones can still
+    be sorted among them, and the result is the same however the events are split.
 
     Args:
         size: geometry; events outside are dropped and counted.
-        window_us: events farther behind the newest are dropped and counted.
-        statistics: where events, reordered, late, outliers and outside are counted.
-        live: give out all but the newest piece at once; what is too late depends on pieces then.
+        window_us: events farther behind the newest, in µs, are dropped and counted.
+        statistics: counts events, and those reordered, late, outliers and outside.
+        live: yield all but the newest piece at once; which events are too late then depends on the
+            pieces.
     """
 
     def __init__(
@@ -84,17 +85,17 @@ class TimeOrder:
     ) -> None:
         self._size = size
         self._window_us = window_us
-        # Longer steps are looked at one by one.
+        # Longer steps are examined one by one.
         self._longest_step = (1 << (window_us + 1).bit_length() - 1) - 1
         self._statistics = statistics
         self._live = live
         self.restart()
 
     def restart(self, at_beginning: bool = True) -> None:
-        """Forget what is held back and what has been given, as after a seek.
+        """Discard everything that is held back and forget the past, as for a seek.
 
         Args:
-            at_beginning: whether the next event is the first there is.
+            at_beginning: whether the next event is the first of all.
         """
         self._clock = EventClock(self._window_us, self._statistics, at_beginning)
         self._held: deque[RawColumns] = deque()
@@ -103,11 +104,11 @@ class TimeOrder:
 
     @property
     def shift_us(self) -> int:
-        """What is added to raw times now: not 0 once the clock has started anew."""
+        """Offset added to raw times in µs; not 0 after a restart of the clock."""
         return self._clock.shift_us
 
     def push(self, columns: RawColumns) -> Iterator[EventBatch]:
-        """Add events in the file's order; yields those that nothing can come before any more."""
+        """Add events in the file's order; yields those that no later event can precede."""
         if not len(columns):
             return
         newest = self._clock.newest_us
@@ -129,7 +130,7 @@ class TimeOrder:
         """Yield what is held back, at the end of the file.
 
         Args:
-            ended: False where a live source is silent only for now.
+            ended: False if a live source is only silent for a while.
         """
         self._hold(self._clock.finish(ended))
         while self._held:
@@ -173,7 +174,7 @@ class TimeOrder:
         return together.select(np.argsort(together.t, kind="stable"))
 
     def _give_settled(self) -> Iterator[EventBatch]:
-        """Yield the pieces that no event can be sorted into any more."""
+        """Yield the pieces into which no more events can be sorted."""
         while self._held and (
             self._held[0].t[-1] <= self._newest - self._window_us
             or (self._live and len(self._held) > 1)

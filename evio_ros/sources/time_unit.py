@@ -1,29 +1,29 @@
-"""Guessing the unit of a time column that does not name it, from what cameras can have recorded.
+"""Guessing the unit of a time column from what cameras can record.
 
-Convention says that integers are µs and fractions seconds. A reading in each unit is judged by the
-recording's duration, its mean event rate, and its steps of time; the judgement is a sum of
-penalties, in powers of ten beyond what is plausible:
+By convention, integers are µs and fractions are seconds. Each unit is judged by the resulting
+duration of the recording, its mean event rate and its time steps. The score is a sum of penalties,
+in powers of ten beyond what is plausible:
 
 | evidence | plausible | penalty |
 |---|---|---|
 | duration | 26 ms to 1 h | decades outside |
 | mean rate | 1e3 to 1e7 events/s | decades outside |
-| smallest step | 0.5 µs and more: cameras tell no less than 1 µs | decades below |
-| all steps are whole ms | no: cameras tell µs; by convention frames (below) may be | 0.9 |
-| steps are not whole µs | no: cameras tell whole ones | 1.7 |
+| smallest step | 0.5 µs or more: cameras resolve 1 µs at best | decades below |
+| all steps are whole ms | no: cameras resolve µs; frames (below) by convention | 0.9 |
+| steps are not whole µs | no: cameras give whole ones | 1.7 |
 | convention | integers are µs, fractions s | see `_UNUSUAL` |
 
-The least penalty wins, convention where two are equal. Times of the Unix epoch, 2010 to 2040,
-decide by themselves where they have 15 digits or more.
+The unit with the smallest penalty is chosen, and in a tie the conventional one. Times of the Unix
+epoch, 2010 to 2040, decide by themselves if they have 15 digits or more.
 
-Events that a simulator made from the frames of a video come at the frames' times alone: most share
-theirs with another, and all steps are multiples of one that lasts more than a ms. In a unit a
-thousandth as long, which whole ms speak for otherwise, that would be several µs, a tick of no
-camera. Frames of 1 kHz are no different from a fast camera's every µs, so that only duration and
-rate tell them.
+Events that a simulator made from the frames of a video have only the frames' times: most share
+their time with another event, and all steps are multiples of one longer than a ms. In a unit a
+thousandth as long, which whole ms would otherwise suggest, that would be several µs, which is no
+camera's resolution. Frames at 1 kHz look the same as a fast camera with a resolution of 1 µs, so
+that only duration and rate decide.
 
-In parts of µs a recording must outweigh a rate of 5 events/s, which is a quiet scene: whole µs read
-as ns are such parts, too.
+Because of the penalty for steps that are not whole µs, a recording with a rate of 5 events/s, a
+quiet scene, is still read in whole µs, which would be such fractions if read as ns.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ TIME_UNITS: dict[TimeUnit, float] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 """Microseconds in one of each unit."""
 
 _DURATION_US = (2.6e4, 3.6e9)
-"""So long the 2^18 events last that are looked at, at the highest rate."""
+"""The lower bound is the duration of the 2^18 events examined, at the highest rate."""
 _RATE_HZ = (1e3, 1e7)
 _SMALLEST_STEP_US = 0.5
 _WHOLE_MS_PENALTY = 0.9
 _PARTS_OF_US_PENALTY = 1.7
 _FRAME_TICK_US = (1.5e3, 5e5)
-"""Frames come at least twice a second; in a unit a thousandth as long, that is 2 µs or more."""
+"""Step of frames: at least two per second; in a unit a thousandth as long, it is at least 2 µs."""
 _MOST_STEPS = 1 << 13
 _SPANS = (1e-100, 1e100)
-"""Only damaged times are outside, whose logarithms may not exist."""
+"""Range of time spans; only corrupt times are outside, whose logarithms may not exist."""
 _FEWEST_EVENTS = 64
-"""Fewer events say nothing about rates and steps: convention stands."""
+"""With fewer events, rates and steps are not conclusive: convention decides."""
 _EPOCH_S = (1.26e9, 2.21e9)
 """Years 2010 to 2040 of the Unix epoch."""
 _FEWEST_EPOCH_DIGITS = 1e14
@@ -64,21 +64,22 @@ _UNUSUAL: dict[str, dict[TimeUnit, float]] = {
     "whole numbers": {"us": 0.0, "ns": 0.7, "ms": 1.0, "s": 3.0},
     "fractions": {"s": 0.0, "us": 0.3, "ms": 0.7, "ns": 1.3},
 }
-"""How unusual a unit is for integers, for floating point numbers that are whole, and others.
+"""Penalty of a unit for integers, for floating-point numbers that are whole, and for others.
 
-Fractions of µs and ns are parts of µs besides."""
+Steps that are fractions of µs have a further penalty.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """What a column says of its times, in its own unit.
+    """Properties of a column of times, in its own unit.
 
     Attributes:
         kind: key of `_UNUSUAL`.
-        span: duration without the outermost hundredths, scaled up to the whole.
-        smallest: smallest step but for the rounding of a few.
-        steps: (n,) some of the steps above 0, from all over the column.
-        shared: share of events that have the time of the one before, in order of time.
+        span: duration without the outermost hundredths, scaled to the whole.
+        smallest: smallest step, apart from the rounding of a few.
+        steps: float64 (n,), some of the positive steps, from the whole column.
+        shared: share of events with the same time as the previous one, in order of time.
         events: number of events in the span.
     """
 
@@ -91,45 +92,45 @@ class _Steps:
 
 
 def guess_time_unit(t: NDArray[Any]) -> tuple[TimeUnit, str]:
-    """The unit of a column of times, and why.
+    """Guess the unit of a column of times, and give the reason.
 
-    Outliers, and a few times out of order, change nothing: steps back and the outermost hundredths
-    of the times are left out.
+    Outliers and a few unsorted times do not change the result: negative steps and the outermost
+    hundredths of the times are ignored.
 
     Args:
-        t: (n,) integers or floating point numbers, times of consecutive events; the beginning of a
-            recording is enough if it is not shorter than some 30 ms.
+        t: (n,) integers or floating-point numbers, times of consecutive events; the beginning of a
+            recording is enough if it is at least about 30 ms long.
 
     Returns:
-        "s", "ms", "us" or "ns", and the reason as half a sentence to show the user: "times are
-        taken for us: ..." where convention stands too.
+        "s", "ms", "us" or "ns", and the reason to show to the user, "times are read as us: ...",
+        also if convention decides.
     """
     measured = _steps_of(t)
     usual: TimeUnit = "s" if measured.kind == "fractions" else "us"
     epoch = _epoch_unit(t)
     if epoch is not None:
-        return epoch, f"times are taken for {epoch}: so they are of the years 2010 to 2040"
+        return epoch, f"times are read as {epoch}, which puts them in the years 2010 to 2040"
     if measured.events < _FEWEST_EVENTS or not _SPANS[0] < measured.span < _SPANS[1]:
-        return usual, f"times are taken for {usual}: {measured.kind} usually are"
+        return usual, f"times are read as {usual}, as is usual for {measured.kind}"
     penalties = {unit: _penalty(measured, unit) for unit in TIME_UNITS}
     best = min(penalties, key=lambda unit: (penalties[unit], unit != usual))
     if best == usual:
-        return usual, f"times are taken for {usual}: {_described(measured, usual)}"
+        return usual, f"times are read as {usual}: {_described(measured, usual)}"
     return best, (
-        f"times are taken for {best}: {_described(measured, best)}; "
-        f"in {usual}, as {measured.kind} usually are, it would be {_described(measured, usual)}"
+        f"times are read as {best}: {_described(measured, best)}; "
+        f"in {usual}, as is usual for {measured.kind}, it would be {_described(measured, usual)}"
     )
 
 
 def to_microseconds(t: NDArray[Any], unit: TimeUnit) -> NDArray[np.int64]:
-    """Times as whole µs; integers exactly (ns are cut), fractions to the nearest.
+    """Convert times to whole µs; integers exactly (ns are truncated), fractions to the nearest.
 
     Args:
-        t: (n,) integers or floating point numbers in `unit`.
+        t: (n,) integers or floating-point numbers in `unit`.
         unit: key of `TIME_UNITS`.
 
     Returns:
-        int64 (n,); fractions that are no numbers, and times beyond int64, become the least int64.
+        int64 (n,); NaN, and times beyond int64, become the smallest int64.
     """
     if t.dtype.kind in "iub":
         whole = t.astype(np.int64)
@@ -151,13 +152,13 @@ def _steps_of(t: NDArray[Any]) -> _Steps:
     ordered = np.sort(t)
     edge = len(t) // 100
     inner = len(t) - 2 * edge
-    # Differences of large integers are exact only before they become floating point.
+    # Differences of large integers are exact only before conversion to floating point.
     with np.errstate(over="ignore"):
         span = float(ordered[len(t) - 1 - edge] - ordered[edge]) * len(t) / inner
     every_step = np.diff(ordered[edge : len(t) - edge]).astype(np.float64)
     steps = every_step[every_step > 0]
     if t.dtype.kind == "f":
-        # Below the numbers' own resolution a step is rounding.
+        # Steps below the numbers' own resolution are rounding.
         steps = steps[steps > 4 * float(np.spacing(np.abs(ordered[-1 - edge])))]
     shared = 1 - len(steps) / len(every_step)
     smallest = float(np.quantile(steps, 0.01)) if len(steps) else 0.0
@@ -190,7 +191,7 @@ def _penalty(measured: _Steps, unit: TimeUnit) -> float:
 
 
 def _are_frames(measured: _Steps, us: float) -> bool:
-    """Whether most events share their times, which are those of frames no camera's tick makes."""
+    """Whether most events share their times, in steps of frames and no camera's resolution."""
     tick_us = measured.smallest * us
     shortest, longest = _FRAME_TICK_US
     may_be = measured.shared > 0.5 and shortest < tick_us < longest
@@ -211,7 +212,7 @@ def _are_whole(steps_us: NDArray[np.float64], of_us: float) -> bool:
 
 
 def _described(measured: _Steps, unit: TimeUnit) -> str:
-    """Duration and rate as a user reads them."""
+    """Duration and rate, as text for the user."""
     seconds = measured.span * TIME_UNITS[unit] * 1e-6
     length = f"{seconds / 3600:.3g} h" if seconds >= 3600 else f"{seconds:.3g} s"
     return f"{measured.events} events in {length}, {measured.events / seconds:.3g} a second"

@@ -25,7 +25,7 @@ SCHEME = "camera:"
 _PACKET_TIMEOUT_S = 0.1
 RETRY_S = 0.5
 _EDGE_NAMES = ("rising", "polarity")
-"""By which field the library tells a rising edge from a falling one."""
+"""Names of the field with which the library distinguishes rising from falling edges."""
 
 
 def open_camera(
@@ -34,14 +34,14 @@ def open_camera(
     """Open a camera by its URI.
 
     Args:
-        uri: `camera:MODEL?serial=...&biases=...&roi=...&event_rate_limit_hz=...`; without a model
+        uri: `camera:MODEL?serial=...&biases=...&roi=...&event_rate_limit_hz=...`; without a model,
             the first camera found.
-        size: None, or the camera's own geometry.
-        parameters: what the URI does not say.
+        size: None, or the geometry that the camera must have.
+        parameters: settings that the URI does not give.
 
     Raises:
-        ParameterError: where the URI or a value in it is wrong.
-        SourceError: where there is no such camera.
+        ParameterError: if the URI or a value in it is invalid.
+        SourceError: if there is no such camera.
     """
     model, _, query = uri.removeprefix(SCHEME).partition("?")
     chosen = parameters or CameraParameters()
@@ -55,7 +55,9 @@ def open_camera(
     camera = Camera(model or _first_model(chosen.serial), chosen, given)
     if size not in (None, camera.size):
         camera.close()
-        raise ParameterError(f"width, height: {uri} is a sensor of {camera.size}, not {size}")
+        raise ParameterError(
+            f"width, height: {uri} is a sensor of {camera.size} pixels, not {size}"
+        )
     return camera
 
 
@@ -63,29 +65,29 @@ def _first_model(serial: str) -> str:
     for listed in camera_device.list_cameras():
         if listed.model and serial in ("", listed.serial):
             return listed.model
-    wanted = f"camera of serial number {serial}" if serial else "camera"
-    raise SourceError(SCHEME, f"no {wanted} is connected; `evio devices` lists what is")
+    wanted = f"camera with serial number {serial}" if serial else "camera"
+    raise SourceError(SCHEME, f"no {wanted} is connected; `evio devices` lists the connected ones")
 
 
 class Camera:
     """A live camera; implements `evio_ros.sources.base.EventSource`.
 
-    When the connection breaks, it is opened again as soon as it is there; sensor time then goes on
-    by the time that passed in between. Events that came out of order are put right, so the last
-    packet is held back until the next one comes.
+    If the connection breaks, the camera is reopened as soon as it is available; sensor time then
+    continues after the time that passed in between. Events that are out of order are sorted, so the
+    newest packet is held back until the next one arrives.
 
     Args:
         model: key of `evio_ros.sources.cameras.camera_device.MODELS`.
         parameters: serial number, biases, region, limit.
-        fixed: values that no later change of the parameters touches, as those of a URI.
+        fixed: values that later changes of the parameters do not affect, such as those of a URI.
 
     Attributes:
         path: the URI without options.
-        statistics: overflows, lost packets and errors of the device among them.
+        statistics: counters, including overflows, lost packets and errors of the device.
 
     Raises:
-        ParameterError: where the camera lacks what is asked for.
-        SourceError: where there is no such camera or it cannot be opened.
+        ParameterError: if the camera does not support a setting.
+        SourceError: if there is no such camera or it cannot be opened.
     """
 
     is_live = True
@@ -111,12 +113,12 @@ class Camera:
         self._offset_us = 0
         self._triggers: list[Triggers] = []
         self._newest_us = 0
-        # How many losses there were before the newest event.
+        # Number of losses before the newest event.
         self._lost = 0
         self._open()
 
     def batches(self) -> Iterator[EventBatch]:
-        """Yield batches as they come, until the camera is closed."""
+        """Yield batches as they arrive, until the camera is closed."""
         while not self._closed.is_set():
             try:
                 packet = self._next_packet()
@@ -135,13 +137,13 @@ class Camera:
             yield from self._order.push(columns)
 
     def take_triggers(self) -> Triggers:
-        """External triggers since the last call; a camera's library tells edge and input."""
+        """External triggers since the last call; edge and input are those of the library."""
         taken, self._triggers = self._triggers, []
         return Triggers.concatenate(taken)
 
     def _note_triggers(self, events: np.ndarray) -> None:
         names = events.dtype.names or ()
-        # Of iniVation's cameras, with a single input, polarity 2 is a pulse: it has risen.
+        # iniVation's cameras have a single input; polarity 2 is a pulse, which counts as rising.
         told = next((name for name in _EDGE_NAMES if name in names), None)
         edge = np.ones(len(events)) if told is None else events[told] > 0
         channel = events["id"] if "id" in names else np.zeros(len(events))
@@ -150,10 +152,11 @@ class Camera:
         self.statistics.triggers += len(events)
 
     def change(self, parameters: CameraParameters) -> None:
-        """Take over biases, region and limit while the camera runs.
+        """Apply biases, region and limit while the camera runs.
 
         Raises:
-            ParameterError: where the camera lacks them or refuses a value; it goes on as before.
+            ParameterError: if the camera does not support them or refuses a value; it keeps the old
+                ones.
         """
         parameters = parameters.replaced(self._fixed)
         configuration = camera_device.configuration_of(self._model, parameters)
@@ -166,7 +169,7 @@ class Camera:
             self._parameters = parameters
 
     def close(self) -> None:
-        """Close the camera; a running `batches` ends. May be called twice, from any thread."""
+        """Close the camera and end `batches`; can be called repeatedly, from any thread."""
         self._closed.set()
         self._release()
 
@@ -195,14 +198,14 @@ class Camera:
             device.__exit__(None, None, None)
 
     def _next_packet(self) -> Any:
-        """The next packet; None where none came in time."""
+        """The next packet; None if none arrived in time."""
         device = self._device
         if device is None:
             raise SourceError(self.path, "is not open")
         status, packet = next(device)
         if status.ring is None or packet is None:
             return None
-        # The library counts from the opening on.
+        # The library counts since the camera was opened.
         self.statistics.lost_packets += max(status.ring.dropped_packets - self._dropped, 0)
         self._dropped = status.ring.dropped_packets
         overflows = packet.polarity_events_overflow_indices
@@ -210,7 +213,7 @@ class Camera:
         return packet
 
     def _reopen(self) -> None:
-        """Wait until the camera can be opened again."""
+        """Wait until the camera can be reopened."""
         self.statistics.device_errors += 1
         self._start_over_at = self._start_over_at or time.monotonic()
         self._release()
@@ -222,7 +225,7 @@ class Camera:
             return
 
     def _note_gap(self, first_us: int, newest_us: int) -> None:
-        """Take note of the time before a packet's first event where events before it were lost."""
+        """Record the time before a packet's first event as a gap if events before it were lost."""
         counted = self.statistics
         lost = counted.lost_packets + counted.overflows + counted.device_errors
         if lost > self._lost and self._newest_us:

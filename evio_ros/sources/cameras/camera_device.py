@@ -1,7 +1,7 @@
 """The boundary to the library neuromorphic-drivers: listing, configuring and opening cameras.
 
-Nothing else in the package knows that library. A device is an iterator of (status, packet); where
-no data came within the time-out, `status.ring` is None.
+No other module uses that library. A device is an iterator of (status, packet); if no data arrived
+within the time-out, `status.ring` is None.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ MODELS = {
     "triton": "lucid_triton",
     "vga": "centuryarks_vga",
 }
-"""Our names of the cameras, as in `camera:evk4`, and the library's."""
+"""Our names of the cameras, as in `camera:evk4`, and the library's names."""
 
 UDEV_COMMAND = "sudo $(which neuromorphic-drivers-install-udev-rules)"
-"""Lets every user of the machine open the cameras."""
+"""Command that allows every user of the machine to open the cameras."""
 
 _CLOCKS = {"primary": "INTERNAL_WITH_OUTPUT_ENABLED", "secondary": "EXTERNAL"}
-"""The library's names of clocks that are shared."""
+"""The library's names of shared clocks."""
 _RATE_PERIOD_US = 200
-"""Period in which the cameras' event-rate controllers count."""
+"""Counting period of the cameras' event-rate controllers."""
 
 
 @dataclass(frozen=True)
 class CameraParameters(Parameters):
-    """How a live camera is set up."""
+    """Settings of a live camera."""
 
     serial: str = parameter(
         "", read_only=True, doc="Serial number of the camera; empty for the first one found."
     )
     biases: str = parameter(
         "",
-        doc="Biases other than the camera's defaults, e.g. diff_on=20,diff_off=10; "
+        doc="Biases that differ from the camera's defaults, e.g. diff_on=20,diff_off=10; "
         "`evio devices` lists the names.",
     )
     roi: str = parameter(
         "",
         doc="Only the pixels x0,y0,x1,y1 with x0 <= x < x1 and y0 <= y < y1 send events; "
-        "empty for all.",
+        "empty for all pixels.",
     )
     event_rate_limit_hz: int = parameter(
         0,
@@ -73,17 +73,17 @@ class CameraParameters(Parameters):
         "own",
         choices=("own", "primary", "secondary"),
         read_only=True,
-        doc="Where several cameras are wired to share one clock: primary gives it to the others, "
-        "secondary takes it from the wire. EVK4 alone.",
+        doc="For cameras wired to share one clock: primary provides the clock to the others, "
+        "secondary uses the clock on the wire. EVK4 only.",
     )
 
     def check_together(self) -> None:
-        """Check the forms of `biases` and `roi`."""
+        """Check the syntax of `biases` and `roi`."""
         _ = self.bias_values, self.region
 
     @property
     def bias_values(self) -> dict[str, int]:
-        """Names and values of `biases`."""
+        """Biases by name."""
         values = {}
         for item in filter(None, self.biases.replace(" ", "").split(",")):
             name, mark, text = item.partition("=")
@@ -94,7 +94,7 @@ class CameraParameters(Parameters):
 
     @property
     def region(self) -> RegionOfInterest | None:
-        """The region of `roi`; None for the whole sensor."""
+        """The region given by `roi`; None for the whole sensor."""
         if not self.roi:
             return None
         try:
@@ -105,14 +105,14 @@ class CameraParameters(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class ListedCamera:
-    """A camera that is connected.
+    """A connected camera.
 
     Attributes:
         model: key of `MODELS`.
         name: maker and model.
-        serial: serial number; empty where it cannot be read.
-        connection: kind of connection, and speed.
-        error: why it cannot be opened; empty where it can.
+        serial: serial number; "" if it cannot be read.
+        connection: kind and speed of the connection.
+        error: why it cannot be opened; "" if it can.
     """
 
     model: str
@@ -127,16 +127,16 @@ def _library() -> Any:
 
 
 def list_cameras() -> list[ListedCamera]:
-    """The cameras that are connected.
+    """List the connected cameras.
 
     Raises:
-        SourceError: where the library is not installed or the machine has no USB bus.
+        SourceError: if the library is not installed or the machine has no USB bus.
     """
     library = _library()
     try:
         listed = library.list_devices()
     except RuntimeError as error:
-        raise SourceError("camera", f"no USB bus can be searched here: {error}") from None
+        raise SourceError("camera", f"the USB bus cannot be searched: {error}") from None
     models = {name: model for model, name in MODELS.items()}
     return [
         ListedCamera(
@@ -151,35 +151,39 @@ def list_cameras() -> list[ListedCamera]:
 
 
 def size_of(model: str) -> SensorSize:
-    """Geometry of a camera's sensor."""
+    """Geometry of a camera's sensor, by a key of `MODELS`."""
     properties = _module(model).Properties()
     return SensorSize(int(properties.width), int(properties.height))
 
 
 def bias_names(model: str) -> list[str]:
-    """Names of a camera's biases."""
+    """Names of a camera's biases, by a key of `MODELS`."""
     return [field.name for field in dataclasses.fields(_module(model).Biases)]
 
 
 def configuration_of(model: str, parameters: CameraParameters) -> Any:
     """The library's configuration of a camera.
 
+    Args:
+        model: key of `MODELS`.
+        parameters: the settings.
+
     Raises:
-        ParameterError: where the camera lacks what is asked for.
+        ParameterError: if the camera does not support a setting.
     """
     module = _module(model)
     configuration = module.Configuration()
     for name, value in parameters.bias_values.items():
         if name not in bias_names(model):
             known = ", ".join(bias_names(model))
-            raise ParameterError(f"biases: {model} has no {name}; it has {known}")
+            raise ParameterError(f"biases: {model} has no bias {name}; it has {known}")
         kind = type(getattr(configuration.biases, name))
         setattr(configuration.biases, name, kind(value))
     if parameters.region is not None:
         _set_region(model, configuration, parameters.region)
     if parameters.event_rate_limit_hz:
         if not hasattr(configuration, "rate_limiter"):
-            raise ParameterError(f"event_rate_limit_hz: {model} has no limiter")
+            raise ParameterError(f"event_rate_limit_hz: {model} cannot limit its event rate")
         most = max(round(parameters.event_rate_limit_hz * _RATE_PERIOD_US / 1_000_000), 1)
         configuration.rate_limiter = module.RateLimiter(
             reference_period_us=_RATE_PERIOD_US, maximum_events_per_period=most
@@ -190,9 +194,9 @@ def configuration_of(model: str, parameters: CameraParameters) -> Any:
         configuration.clock = module.Clock[_CLOCKS[parameters.clock]]
     try:
         configuration.serialize()
-    except Exception as error:  # whatever the library's packing raises
+    except Exception as error:  # the library's packing may raise anything
         raise ParameterError(
-            f"biases: {model} does not take {parameters.biases}: {error}"
+            f"biases: {model} does not accept {parameters.biases}: {error}"
         ) from None
     return configuration
 
@@ -200,7 +204,9 @@ def configuration_of(model: str, parameters: CameraParameters) -> Any:
 def _set_region(model: str, configuration: Any, region: RegionOfInterest) -> None:
     size = size_of(model)
     if region.x1 > size.width or region.y1 > size.height:
-        raise ParameterError(f"roi: ({region.x1}, {region.y1}) is outside the sensor of {size}")
+        raise ParameterError(
+            f"roi: ({region.x1}, {region.y1}) is outside the sensor of {size} pixels"
+        )
     width, height = region.x1 - region.x0, region.y1 - region.y0
     if hasattr(configuration, "region_of_interest"):
         configuration.region_of_interest = _module(model).RegionOfInterest(
@@ -211,20 +217,20 @@ def _set_region(model: str, configuration: Any, region: RegionOfInterest) -> Non
         mask.clear_rectangle(x=region.x0, y=region.y0, width=width, height=height)
         configuration.x_mask, configuration.y_mask = mask.x_mask(), mask.y_mask()
     else:
-        raise ParameterError(f"roi: {model} has no region of interest")
+        raise ParameterError(f"roi: {model} does not support a region of interest")
 
 
 def open_device(configuration: Any, serial: str, timeout_s: float) -> Any:
     """Open a camera.
 
     Args:
-        configuration: of `configuration_of`; it also says which model is wanted.
-        serial: serial number; empty for any.
-        timeout_s: longest time to wait for a packet.
+        configuration: from `configuration_of`; it also gives the model.
+        serial: serial number; "" for any.
+        timeout_s: maximum wait for a packet, in s.
 
     Raises:
-        SourceError: where there is none, or it cannot be opened.
-        ParameterError: where a bias is out of the camera's range.
+        SourceError: if there is no such camera, or it cannot be opened.
+        ParameterError: if a bias is out of the camera's range.
     """
     try:
         return _library().open(
@@ -233,7 +239,7 @@ def open_device(configuration: Any, serial: str, timeout_s: float) -> Any:
     except OverflowError as error:
         raise ParameterError(f"biases: {error}") from None
     except RuntimeError as error:
-        reason = f"cannot be opened: {error}; `evio devices` tells which are there"
+        reason = f"cannot be opened: {error}; `evio devices` lists the connected cameras"
         raise SourceError("camera", reason) from None
 
 

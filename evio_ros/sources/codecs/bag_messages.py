@@ -1,7 +1,7 @@
-"""The messages that bags of events hold, as the rosbags library reads and writes them.
+"""Types of messages with events in bags, for the rosbags library.
 
-The definitions are written out here, so that bags are read where no ROS is, and so that nothing is
-generated from the definitions in a bag, which anybody may have written.
+The definitions are written out here, so that bags can be read without ROS, and so that no code is
+generated from definitions in a bag, which anybody may have written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 EVENT_ARRAY = "evio_ros/msg/EventArray"
 EVENT_PACKET = "event_camera_msgs/msg/EventPacket"
 _EVENT_PACKETS = (EVENT_PACKET, "event_array_msgs/msg/EventArray")
-"""EventPacket and the name that it had before."""
+"""EventPacket and its former name."""
 _DVS_PACKAGES = ("dvs_msgs", "prophesee_event_msgs", "dv_ros_msgs", "dv_ros2_msgs")
 DVS_ARRAYS = tuple(f"{package}/msg/EventArray" for package in _DVS_PACKAGES)
 """Arrays of single events, which all have the same definition."""
@@ -72,7 +72,7 @@ uint8[] polarity
 
 @cache
 def message_types() -> Typestore:
-    """The types above and those they are made of, of ROS 2."""
+    """The types above and the types they consist of, as in ROS 2."""
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
     store = get_typestore(Stores.ROS2_JAZZY)
@@ -83,7 +83,7 @@ def message_types() -> Typestore:
 
 @cache
 def ros1_message_types() -> Typestore:
-    """The same types as ROS 1 has them, whose headers have a number."""
+    """The same types as in ROS 1, whose headers have a sequence number."""
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
     store = get_typestore(Stores.ROS1_NOETIC)

@@ -1,9 +1,9 @@
-"""Records of Prophesee DAT files: two little-endian uint32 an event.
+"""Records of Prophesee DAT files: two little-endian uint32 for each event.
 
-Source: Prophesee Metavision documentation, "DAT file format". The first word is the time in µs; the
-second holds x in bits 0 to 13, y in bits 14 to 27 and polarity in bits 28 to 31. Before version 2
-of the files, of ATIS sensors of 304x240 pixels, it held them in bits 0 to 8, 9 to 16 and 17
-(Prophesee's MATLAB scripts, load_atis_data.m).
+Source: Prophesee Metavision documentation, "DAT file format". The first word is the time in µs. The
+second has x in bits 0 to 13, y in bits 14 to 27 and polarity in bits 28 to 31. In files before
+version 2, from ATIS sensors of 304x240 pixels, these are bits 0 to 8, 9 to 16 and 17 (Prophesee's
+MATLAB scripts, load_atis_data.m).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = [
 
 RECORD_BYTES = 8
 EVENT_TYPES = (0, 12)
-"""Event types, named before the records, that are contrast events; 12 is what is written today."""
+"""Types of contrast events, which precede the records; 12 is used today."""
 WRAP_US = 1 << 32
 
 _Y_SHIFT, _POLARITY_SHIFT = 14, 28
 _SIDE_MASK = (1 << 14) - 1
 OLD_WORD_BITS = 18
-"""Bits of the second word before version 2."""
+"""Number of used bits in the second word before version 2."""
 _OLD_Y_SHIFT, _OLD_POLARITY_SHIFT = 9, 17
 _OLD_X_MASK, _OLD_Y_MASK = (1 << 9) - 1, (1 << 8) - 1
 
@@ -62,11 +62,15 @@ def _range(values):
 
 
 def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumns, int]:
-    """Events of records, and the number of invalid records left out.
+    """Decode records.
 
     Args:
         words: uint32 (2 n,), n at least 1.
-        before_us: unwrapped time of the event before; the first is within half a wrap of it.
+        before_us: unwrapped time of the previous event, in µs; the first event is within half a
+            wrap of it.
+
+    Returns:
+        The events, and the number of invalid records left out.
     """
     columns = RawColumns.empty(len(words) // 2)
     base = before_us & ~(WRAP_US - 1)
@@ -81,7 +85,14 @@ def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumn
 
 
 def from_old_layout(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Records of before version 2 as they have been since; with odd bits set, they stay invalid."""
+    """Convert records from before version 2 to the present layout; undefined bits stay invalid.
+
+    Args:
+        words: uint32 (2 n,).
+
+    Returns:
+        uint32 (2 n,).
+    """
     new = words.copy()
     old = words[1::2]
     new[1::2] = (
@@ -94,7 +105,7 @@ def from_old_layout(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def encode_records(batch: EventBatch) -> NDArray[np.uint32]:
-    """Records of a batch, uint32 (n, 2); times are kept modulo `WRAP_US`."""
+    """Encode a batch as records, uint32 (n, 2); times are kept modulo `WRAP_US`."""
     records = np.empty((len(batch), 2), "<u4")
     records[:, 0] = batch.t & (WRAP_US - 1)
     records[:, 1] = batch.x | batch.y.astype(np.uint32) << _Y_SHIFT

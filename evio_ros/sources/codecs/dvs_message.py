@@ -1,8 +1,9 @@
-"""Messages that hold every event as a record of its own, decoded from their bytes.
+"""Messages with a record for each event, decoded from their bytes.
 
-dvs_msgs, prophesee_event_msgs, dv_ros_msgs and dv_ros2_msgs all have the same EventArray: a header,
-the geometry, and events of x, y, a time of two parts and a polarity. A library that makes an object
-of every event reads a million of them a second; as records they cost next to nothing.
+dvs_msgs, prophesee_event_msgs, dv_ros_msgs and dv_ros2_msgs have the same EventArray: a header, the
+geometry, and events with x, y, a time of two parts and a polarity. A library that makes an object
+of every event reads a million of them per second; decoding them as an array of records is far
+faster.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["DvsMessageDecoder", "parse_cdr", "parse_ros1"]
 _ROS1_EVENT_BYTES = 13
 _CDR_HEADER_BYTES = 4
 CDR_FIRST_BYTES, CDR_EVENT_BYTES = 13, 16
-"""Bytes of the first event, which is aligned to four bytes, and of each further one."""
+"""Size of the first event, which is aligned to four bytes, and of each further one, in bytes."""
 _FIELDS = ("x", "y", "sec", "nsec", "on")
 
 
@@ -31,11 +32,11 @@ class _DvsMessage:
     """One message.
 
     Attributes:
-        seq: the header's number; None where it has none.
-        width, height: geometry.
-        time_us: time of the newest event, or where there is none, of the header.
+        seq: sequence number of the header; None if it has none.
+        width, height: geometry in pixels.
+        time_us: sensor time of the newest event in µs; that of the header if there are no events.
         columns: the events.
-        events: the message's bytes.
+        events: bytes of the events.
     """
 
     seq: int | None
@@ -47,16 +48,16 @@ class _DvsMessage:
 
 
 def parse_ros1(raw: bytes) -> _DvsMessage:
-    """Parse a message as ROS 1 serialises it: packed, little-endian.
+    """Parse a message in the serialisation of ROS 1: packed, little-endian.
 
     Raises:
-        EventError: where it is cut off.
+        EventError: if it is truncated.
     """
     try:
         seq, sec, nsec, name = struct.unpack_from("<IIII", raw, 0)
         height, width, count = struct.unpack_from("<III", raw, 16 + name)
     except struct.error:
-        raise EventError(f"a message of {len(raw)} bytes is cut off") from None
+        raise EventError(f"a message of {len(raw)} bytes is truncated") from None
     kind = np.dtype(
         {
             "names": _FIELDS,
@@ -67,19 +68,19 @@ def parse_ros1(raw: bytes) -> _DvsMessage:
     )
     first = 28 + name
     if first + count * _ROS1_EVENT_BYTES > len(raw):
-        raise EventError(f"a message of {count} events is cut off")
+        raise EventError(f"a message of {count} events is truncated")
     records = np.frombuffer(raw, kind, count, first) if count else np.empty(0, kind)
     return _message(seq, width, height, sec, nsec, [records], raw)
 
 
 def parse_cdr(raw: bytes) -> _DvsMessage:
-    """Parse a message as ROS 2 serialises it: aligned, of either byte order.
+    """Parse a message in the serialisation of ROS 2: aligned, of either byte order.
 
     Raises:
-        EventError: where it is cut off, or serialised otherwise than by the plain rules.
+        EventError: if it is truncated or not plain CDR.
     """
     if len(raw) < _CDR_HEADER_BYTES or raw[0] or raw[1] > 1:
-        raise EventError(f"a message begins with {raw[:4].hex(' ')}, which is no plain CDR")
+        raise EventError(f"a message begins with {raw[:4].hex(' ')}, which is not plain CDR")
     order = "<" if raw[1] else ">"
     body = raw[_CDR_HEADER_BYTES:]
     try:
@@ -87,13 +88,14 @@ def parse_cdr(raw: bytes) -> _DvsMessage:
         place = 12 + name + -name % 4
         height, width, count = struct.unpack_from(f"{order}III", body, place)
     except struct.error:
-        raise EventError(f"a message of {len(raw)} bytes is cut off") from None
+        raise EventError(f"a message of {len(raw)} bytes is truncated") from None
     first = place + 12
     if count and first + CDR_FIRST_BYTES + (count - 1) * CDR_EVENT_BYTES > len(body):
-        raise EventError(f"a message of {count} events is cut off")
+        raise EventError(f"a message of {count} events is truncated")
     formats = [f"{order}{code}" for code in ("u2", "u2", "i4", "u4", "u1")]
     head = np.dtype({"names": _FIELDS, "formats": formats, "offsets": [0, 2, 4, 8, 12]})
-    # Further ones begin a byte after the one before, and times two bytes after the pixel.
+    # Each further event begins a byte after the previous one, and its time two bytes after the
+    # pixel.
     rest = np.dtype(
         {
             "names": _FIELDS,
@@ -128,15 +130,15 @@ def _message(
 
 
 class DvsMessageDecoder:
-    """Follows the messages of one publisher.
+    """Decodes the messages of one publisher, in their order.
 
     Args:
-        statistics: where lost messages are counted.
+        statistics: counts lost messages.
 
     Attributes:
         size: geometry of the messages; None before the first that has one.
-        time_us: sensor time of the last message's newest event; -1 before the first.
-        triggers: none; such messages hold no external triggers.
+        time_us: sensor time of the last message's newest event in µs; -1 before the first message.
+        triggers: always empty, since such messages contain no external triggers.
     """
 
     triggers = Triggers.empty()
@@ -148,16 +150,19 @@ class DvsMessageDecoder:
         self._next_seq: int | None = None
 
     def decode(self, message: _DvsMessage) -> RawColumns:
-        """Events of the next message: unchecked, in the message's order.
+        """Decode the next message.
+
+        Returns:
+            Its events: unchecked, in the message's order.
 
         Raises:
-            EventError: where the geometry changes.
+            EventError: if the geometry changes.
         """
         self.skip(message)
         return message.columns
 
     def skip(self, message: _DvsMessage) -> None:
-        """Note what a message says of itself."""
+        """Update the state without decoding events."""
         expected = self._next_seq
         if message.seq is not None:
             self._next_seq = message.seq + 1
@@ -167,10 +172,10 @@ class DvsMessageDecoder:
         self.time_us = message.time_us
 
     def _check_size(self, message: _DvsMessage) -> None:
-        """Refuse a change of geometry; a message may leave it at 0, as empty ones do."""
+        """Refuse a change of geometry; 0, as in empty messages, means the same as before."""
         if message.width == message.height == 0:
             return
         size = SensorSize(message.width, message.height)
         if self.size is not None and size != self.size:
-            raise EventError(f"a message of geometry {size} after {self.size}")
+            raise EventError(f"the geometry changes from {self.size} to {size}")
         self.size = size

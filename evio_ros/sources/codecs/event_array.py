@@ -1,4 +1,4 @@
-"""Reading evio_ros/EventArray messages, of ROS or of a bag, one after the other."""
+"""Decoding evio_ros/EventArray messages, from ROS or from a bag."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["EventArray", "EventArrayDecoder"]
 
 
 class EventArray(Protocol):
-    """The fields of evio_ros/EventArray that matter here."""
+    """The fields of evio_ros/EventArray that are read."""
 
     seq: int
     width: int
@@ -29,15 +29,15 @@ class EventArray(Protocol):
 
 
 class EventArrayDecoder:
-    """Turns the messages of one publisher into columns, in their order.
+    """Decodes the messages of one publisher, in their order.
 
     Args:
-        statistics: where lost messages are counted.
+        statistics: counts lost messages.
 
     Attributes:
-        size: geometry of the messages; None before the first that names one.
-        time_us: sensor time of the last message's end; -1 before the first.
-        triggers: none, these messages hold no external triggers.
+        size: geometry of the messages; None before the first that has one.
+        time_us: sensor time of the last message's end in µs; -1 before the first message.
+        triggers: always empty, since these messages contain no external triggers.
     """
 
     def __init__(self, statistics: SourceStatistics) -> None:
@@ -48,10 +48,13 @@ class EventArrayDecoder:
         self._next_seq: int | None = None
 
     def decode(self, message: EventArray) -> RawColumns:
-        """Events of the next message: unchecked coordinates, in the message's order.
+        """Decode the next message.
+
+        Returns:
+            Its events: with unchecked coordinates, in the message's order.
 
         Raises:
-            EventError: where columns differ in length, polarity is neither 0 nor 1, or the geometry
+            EventError: if columns differ in length, a polarity is neither 0 nor 1, or the geometry
                 changes.
         """
         self.skip(message)
@@ -66,7 +69,7 @@ class EventArrayDecoder:
         return RawColumns(times, x, y, polarity.view(np.bool_))
 
     def skip(self, message: EventArray) -> None:
-        """Note what a message says of itself without making events."""
+        """Update the state without decoding events."""
         expected, self._next_seq = self._next_seq, int(message.seq) + 1
         if expected is not None:
             self.statistics.lost_packets += max(int(message.seq) - expected, 0)
@@ -74,10 +77,12 @@ class EventArrayDecoder:
         self.time_us = int(message.time_base) + int(message.duration)
 
     def _check_size(self, message: EventArray) -> None:
-        """Refuse a change of geometry; a message may leave it at 0."""
+        """Refuse a change of geometry; a geometry of 0 means the same as before."""
         if message.width == message.height == 0:
             return
         size = SensorSize(int(message.width), int(message.height))
         if self.size is not None and size != self.size:
-            raise EventError(f"message {message.seq}: geometry {size} after {self.size}")
+            raise EventError(
+                f"message {message.seq}: the geometry changes from {self.size} to {size}"
+            )
         self.size = size

@@ -1,7 +1,8 @@
-"""Decoding and encoding the payload of event_camera_msgs/EventPacket, with state over packets.
+"""Decoding and encoding the payload of event_camera_msgs/EventPacket.
 
-A packet begins anywhere in a camera's stream, so one decoder serves one publisher. A gap in the
-packets' numbers is counted, and the stream is taken up again once time and row are known.
+A packet may begin anywhere in a camera's stream, so each publisher needs a decoder with its own
+state. Gaps in the packets' numbers are counted; after a gap, decoding continues once time and row
+are known again.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ _SELF_CONTAINED = {
     "mono": decode_mono,
 }
 ENCODINGS = ("evt3", *_SELF_CONTAINED)
-"""The encodings that can be decoded."""
+"""The supported encodings."""
 
 _LONGEST_STEP_BACK = 100
-"""Packets that come again are at most so many before the newest."""
+"""Maximum difference between the numbers of a repeated packet and of the newest one."""
 
 
 class EventPacket(Protocol):
-    """The fields of event_camera_msgs/EventPacket that matter here."""
+    """The fields of event_camera_msgs/EventPacket that are read."""
 
     height: int
     width: int
@@ -55,11 +56,11 @@ class EventPacketDecoder:
     """Decodes the packets of one publisher, in their order.
 
     Args:
-        statistics: where lost packets and invalid words are counted.
+        statistics: counts lost packets and invalid words.
 
     Attributes:
-        size: geometry of the packets; None before the first that names one.
-        time_us: sensor time reached; -1 before the first that is known.
+        size: geometry of the packets; None before the first that has one.
+        time_us: sensor time reached in µs; -1 before the first known time.
     """
 
     def __init__(self, statistics: SourceStatistics) -> None:
@@ -70,13 +71,16 @@ class EventPacketDecoder:
         self._next_seq: int | None = None
         self._evt3 = Evt3Decoder()
         self._unknown: set[int] = set()
-        """Kinds of EVT3 words that must come before events can be placed."""
+        """Types of EVT3 words that must arrive before events can be placed."""
 
     def decode(self, packet: EventPacket) -> RawColumns:
-        """Events of the next packet: unchecked, in the camera's order.
+        """Decode the next packet.
+
+        Returns:
+            Its events: unchecked, in the camera's order.
 
         Raises:
-            EventError: where the encoding is not known, or geometry or encoding change.
+            EventError: if the encoding is not supported, or geometry or encoding change.
         """
         self._check(packet)
         payload = np.frombuffer(packet.events, np.uint8)
@@ -92,11 +96,11 @@ class EventPacketDecoder:
 
     @property
     def triggers(self) -> Triggers:
-        """External triggers of the packet decoded last; only EVT3 has them."""
+        """External triggers of the last packet that was decoded; only EVT3 has them."""
         return self._evt3.triggers
 
     def skip(self, packet: EventPacket) -> None:
-        """Bring the state beyond a packet without making events."""
+        """Update the state by a packet without decoding events."""
         self._check(packet)
         self._follow(int(packet.seq))
         if self._encoding != "evt3":
@@ -124,26 +128,26 @@ class EventPacketDecoder:
                 self._evt3 = Evt3Decoder(base_us)
         if (size, packet.encoding) != (self.size or size, self._encoding):
             raise EventError(
-                f"packet {packet.seq}: {packet.encoding} of {size} after {self._encoding} of "
-                f"{self.size}"
+                f"packet {packet.seq}: the stream changes from {self._encoding} of {self.size} to "
+                f"{packet.encoding} of {size}"
             )
         self.size = size
 
     def _size_of(self, packet: EventPacket) -> SensorSize | None:
-        """A packet's geometry; one that leaves it at 0 is of that of the packets before."""
+        """A packet's geometry; 0 means that of the previous packets."""
         if packet.width == packet.height == 0:
             return self.size
         return SensorSize(int(packet.width), int(packet.height))
 
     def _follow(self, seq: int) -> None:
-        """Count lost packets; after a loss or a new start of the publisher, wait for a state."""
+        """Count lost packets; after a loss or restart, wait until the state is known."""
         expected, self._next_seq = self._next_seq, seq + 1
         if expected is None or seq == expected:
             return
-        # A number that steps back is that of a publisher that has started again.
+        # A number that steps back means that the publisher has restarted.
         self.statistics.lost_packets += max(seq - expected, 0)
         if seq < expected - _LONGEST_STEP_BACK:
-            # Its camera's clock may have started again, too: wraps are counted from 0.
+            # The camera's clock may have restarted, too: wraps are counted from 0.
             self._evt3 = Evt3Decoder()
         self._unknown = {TIME_HIGH, TIME_LOW, ADDR_Y}
 
@@ -164,9 +168,9 @@ class EventPacketDecoder:
         return columns
 
     def _first_placed(self, words: NDArray[np.uint16]) -> int:
-        """Place of the first word before which time and row are known again."""
+        """Index of the first word at which time and row are known again."""
         kinds = words >> 12
-        # Low bits of time count only after the high ones that they belong to; rows always do.
+        # A low word of time is valid only after its high word; a row is always valid.
         after_time = 0
         for kind in (TIME_HIGH, TIME_LOW):
             if kind in self._unknown:
@@ -175,7 +179,7 @@ class EventPacketDecoder:
         return max(after_time, after_row)
 
     def _first_after(self, kinds: NDArray[Any], kind: int, start: int) -> int:
-        """Place after the first word of a kind from `start` on; the words' end where none is."""
+        """Index after the first word of a type from `start` on; number of words if none."""
         found = np.flatnonzero(kinds[start:] == kind)
         if not len(found):
             return len(kinds)
@@ -184,11 +188,11 @@ class EventPacketDecoder:
 
 
 class EventPacketEncoder:
-    """Encodes batches as payloads of encoding "evt3", each of which can be decoded by itself.
+    """Encodes batches as payloads of encoding "evt3", each of which can be decoded independently.
 
     Attributes:
-        time_base_ns: time base of the packets: what their 24-bit times are counted from. Other
-            decoders of EVT3 do not look at it, and count from 0.
+        time_base_ns: the packets' time base in ns, from which their 24-bit times are counted. Other
+            decoders of EVT3 ignore it and count from 0.
     """
 
     encoding = "evt3"
@@ -198,15 +202,15 @@ class EventPacketEncoder:
         self._encoder: Evt3Encoder | None = None
 
     def encode(self, batch: EventBatch) -> bytes:
-        """Payload of a batch; times are kept modulo 2**24 µs.
+        """Encode a batch; times are kept modulo 2**24 µs.
 
         Raises:
-            EventError: where the sensor has more than 2048 pixels a side, or time is below 0.
+            EventError: if the sensor has more than 2048 pixels a side, or time is negative.
         """
         if max(batch.size.width, batch.size.height) > 1 << 11:
-            raise EventError(f"EVT3 holds sensors of up to 2048 pixels a side, not {batch.size}")
+            raise EventError(f"EVT3 supports sensors of up to 2048 pixels a side, not {batch.size}")
         if len(batch) and batch.t[0] < 0:
-            raise EventError(f"EVT3 holds no time below 0: {batch.t[0]} us")
+            raise EventError(f"EVT3 cannot store negative times: {batch.t[0]} us")
         if self._encoder is None:
             self._encoder = Evt3Encoder()
             first_us = int(batch.t[0]) if len(batch) else 0

@@ -1,4 +1,4 @@
-"""EVT2 of Prophesee's RAW files: one event in a word of 32 bits, its coarse time in words between.
+"""EVT2 of Prophesee's RAW files: a 32-bit word for each event, and words with the coarse time.
 
 Source: Prophesee Metavision documentation, "EVT 2.0 format".
 """
@@ -34,7 +34,7 @@ __all__ = [
     "triggers_of",
 ]
 
-# Types of words, in the highest 4 bits; 0 and 1 are events, OFF and ON.
+# Types of words, in the highest 4 bits; 0 and 1 are OFF and ON events.
 TIME_HIGH = 0x8
 TRIGGER = 0xA
 OTHERS = 0xE
@@ -45,7 +45,7 @@ X_SHIFT = 11
 _CHANNEL_SHIFT = 8
 _CHANNEL_MASK = (1 << 5) - 1
 LOW_BITS = 6
-"""Bits of time in an event's own word; those above are in the last time word."""
+"""Number of time bits in an event's word; the higher bits are in the last time word."""
 LOW_MASK = (1 << LOW_BITS) - 1
 HIGH_MASK = (1 << TYPE_SHIFT) - 1
 _HIGH_WRAP = 1 << TYPE_SHIFT
@@ -54,25 +54,27 @@ SIDE_MASK = (1 << X_SHIFT) - 1
 WRAP_US = _HIGH_WRAP << LOW_BITS
 
 _ZEROS_STEP = 64
-"""One of so many words is looked at, to find blocks of zeros, of which a disk's have 512 bytes."""
+"""Every 64th word is examined to find blocks of zeros, which a disk's block of 512 bytes
+contains."""
 _FEWEST_ZEROS = 16
-"""Fewer zero words one after another may be good events, of the pixel (0, 0)."""
+"""Minimum number of consecutive zero words left out: fewer may be valid events of the pixel (0,
+0)."""
 
-# Places in a decoder's state: time above the low bits, counted on past its wraps; whether any time
-# word has come; and the anchor of `next_high`.
+# Indices of a decoder's state: time above the low bits, unwrapped; whether any time word has been
+# read; and the anchor of `next_high`.
 HIGH, KNOWN, ANCHOR = range(3)
 _NEAR = 1 << 14
-"""Time words so near one another, a second, are of one clock."""
+"""Maximum difference of time words of the same clock: about a second."""
 
 _LONGEST_TIME_STEP = _HIGH_WRAP // 4
-"""Steps of the written time words; longer ones could be taken for a step back by a decoder."""
+"""Maximum step between written time words; a decoder could take longer ones for a step back."""
 
 
 @njit(cache=True, nogil=True)
 def _decode(words, state, t, x, y, polarity):
-    """Returns the numbers of events and of words of other or unknown types, triggers among them."""
-    # Unsigned places need no test for a negative index, and runs of events a loop of their own: a
-    # tenth faster.
+    """Returns the numbers of events and of other words, including triggers and unknown types."""
+    # Unsigned indices need no test for negative ones, and runs of events have a loop of their own:
+    # a tenth faster.
     count, i, one, others = np.uint64(0), np.uint64(0), np.uint64(1), 0
     size = np.uint64(words.size)
     while i < size:
@@ -98,7 +100,7 @@ def _decode(words, state, t, x, y, polarity):
 
 @njit(cache=True, nogil=True)
 def _count_others(words, known):
-    """Numbers of triggers and of invalid words; events before the first time are invalid."""
+    """Numbers of triggers and of invalid words; events before the first time word are invalid."""
     triggers, invalid = 0, 0
     for i in range(words.size):
         kind = words[i] >> TYPE_SHIFT
@@ -115,9 +117,9 @@ def _count_others(words, known):
 
 @njit(cache=True, nogil=True)
 def _decode_triggers(words, state, t, edge, channel):
-    """Decode the external triggers among words of 32 bits; returns their number.
+    """Decode the external triggers among 32-bit words; returns their number.
 
-    `state` is that of before the words.
+    `state` is the decoder's state before these words.
     """
     count = 0
     for i in range(words.size):
@@ -142,7 +144,7 @@ def _skip(words, state):
 
 @njit(cache=True, nogil=True)
 def follow_high(raw, state):
-    """Take over the value of a time word."""
+    """Update the state by the value of a time word."""
     if state[KNOWN]:
         state[HIGH], state[ANCHOR] = next_high(raw, state[HIGH], state[ANCHOR], _HALF_WRAP, _NEAR)
     else:
@@ -151,7 +153,13 @@ def follow_high(raw, state):
 
 
 def triggers_of(words: NDArray[np.uint32], state: NDArray[np.int64], most: int) -> Triggers:
-    """External triggers among words; `state` is that of before them, `most` their number."""
+    """External triggers among words.
+
+    Args:
+        words: uint32 (n,).
+        state: the decoder's state before these words.
+        most: maximum number of triggers.
+    """
     found = Triggers(np.empty(most, np.int64), np.empty(most, np.uint8), np.empty(most, np.uint8))
     if not most:
         return found
@@ -160,7 +168,7 @@ def triggers_of(words: NDArray[np.uint32], state: NDArray[np.int64], most: int) 
 
 
 def _without_zeros(words: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
-    """The words but for runs of zeros, that a lost block leaves; each would be an event."""
+    """The words without long runs of zeros, which a lost block leaves and which would be events."""
     if words[::_ZEROS_STEP].all():
         return words
     edges = np.flatnonzero(np.diff(np.concatenate(([True], words != 0, [True]))))
@@ -173,7 +181,7 @@ def _without_zeros(words: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedint
 
 
 class Evt2Decoder(WordDecoder):
-    """Decoder of EVT2 words; 34-bit times are counted on past their wraps."""
+    """Decoder of EVT2 words; 34-bit times are unwrapped."""
 
     word_type: ClassVar[np.dtype] = np.dtype("<u4")
 
@@ -185,32 +193,33 @@ class Evt2Decoder(WordDecoder):
         self.triggers = Triggers.empty()
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
-        """Decode uint32 words; those that are no contrast events give nothing."""
+        """Decode uint32 words; words other than contrast events give no events."""
         all_words, words = words.size, _without_zeros(words)
         self.invalid += all_words - words.size
         columns, before = RawColumns.empty(words.size), self.state.copy()
         count, others = _decode(
             words, self.state, columns.t, columns.x, columns.y, columns.polarity
         )
-        # Most pieces hold none, and the kernel is faster where it does not tell them apart.
+        # Most pieces have none, and the first kernel is faster because it does not distinguish
+        # them.
         triggers, invalid = _count_others(words, before[KNOWN]) if others else (0, 0)
         self.invalid += invalid
         self.triggers = triggers_of(words, before, triggers)
         return columns.select(slice(0, count))
 
     def skip(self, words: NDArray[np.unsignedinteger]) -> None:
-        """Bring the state beyond uint32 words without making events."""
+        """Update the state by uint32 words without decoding events."""
         _skip(words, self.state)
 
     @property
     def time_us(self) -> int:
-        """Sensor time of the last time word; -1 before the first."""
+        """Sensor time of the last time word in µs; -1 before the first."""
         return int(self.state[HIGH]) << LOW_BITS if self.state[KNOWN] else NO_TIME
 
 
 @njit(cache=True, nogil=True)
 def _encode(t, rest, high, words):
-    """Add times to words that hold all else, and time words between.
+    """Add times to words that have everything else, with time words between.
 
     Returns the number of words and the new time in units of 64 µs.
     """
@@ -228,19 +237,19 @@ def _encode(t, rest, high, words):
 
 
 class Evt2Encoder:
-    """Turns batches into EVT2 words; the time word is carried from batch to batch."""
+    """Encodes batches as EVT2 words; keeps the time word between batches."""
 
     def __init__(self) -> None:
         self._high = -1
 
     def encode(self, batch: EventBatch) -> NDArray[np.uint32]:
-        """Encode events whose coordinates are below 2048; times are kept modulo `WRAP_US`."""
+        """Encode events with coordinates below 2048; times are kept modulo `WRAP_US`."""
         rest = batch.polarity.astype(np.uint32) << TYPE_SHIFT
         rest |= batch.x.astype(np.uint32) << X_SHIFT
         return self._with_times(batch.t, rest | batch.y)
 
     def encode_triggers(self, triggers: Triggers) -> NDArray[np.uint32]:
-        """Encode external triggers, in order of time and not before the last event."""
+        """Encode external triggers, which are in order of time and not before the last event."""
         rest = (triggers.channel.astype(np.uint32) & _CHANNEL_MASK) << _CHANNEL_SHIFT
         rest |= triggers.edge & 1
         return self._with_times(triggers.t, rest | np.uint32(TRIGGER << TYPE_SHIFT))

@@ -1,9 +1,8 @@
-"""EVT2.1 of Prophesee's RAW files: words of 64 bits that hold up to 32 events of one row each.
+"""EVT2.1 of Prophesee's RAW files: 64-bit words with up to 32 events of one row.
 
-Source: Prophesee Metavision documentation, "EVT 2.1 format". From the top, a word is 4 bits of
-type, 6 bits of time, 11 bits of x, 11 bits of y, laid out as a word of EVT2, and 32 bits that tell
-which pixels from x on fired.
-Older cameras ("legacy") send the two halves of a word in the other order.
+Source: Prophesee Metavision documentation, "EVT 2.1 format". From the top, a word has 4 bits of
+type, 6 of time, 11 of x and 11 of y, laid out as a word of EVT2, and a 32-bit mask of the pixels
+from x on that fired. Older cameras ("legacy") send the two halves of a word in the opposite order.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ __all__ = ["Evt21Decoder", "LegacyEvt21Decoder"]
 
 @njit(cache=True, nogil=True)
 def _count(words):
-    """Events that the words can make at most; words are pairs of low and high halves."""
+    """Maximum number of events of words, which are pairs of a low and a high half."""
     events = np.int64(0)
     for i in range(len(words)):
         bits = words[i, 0] * np.uint32(words[i, 1] >> np.uint32(29) == 0)
@@ -89,12 +88,12 @@ def _skip(words, state):
 
 
 class Evt21Decoder(WordDecoder):
-    """Decoder of EVT2.1 words; 34-bit times are counted on past their wraps."""
+    """Decoder of EVT2.1 words; 34-bit times are unwrapped."""
 
     word_type: ClassVar[np.dtype] = np.dtype("<u8")
     wrap_us: ClassVar[int] = WRAP_US
     head: ClassVar[int] = 1
-    """Which half of a word, in the file's order, holds type, time and pixel."""
+    """Index of the half, in the file's order, that has type, time and pixel."""
 
     def __init__(self, epoch_us: int = 0) -> None:
         self.state = np.array((epoch_us >> LOW_BITS, 0, NO_ANCHOR), np.int64)
@@ -102,7 +101,7 @@ class Evt21Decoder(WordDecoder):
         self.triggers = Triggers.empty()
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
-        """Decode uint64 words; those that are no contrast events give nothing."""
+        """Decode uint64 words; words other than contrast events give no events."""
         halves = self._halves(words)
         columns, before = RawColumns.empty(_count(halves)), self.state.copy()
         events, triggers, invalid = _decode(
@@ -111,28 +110,28 @@ class Evt21Decoder(WordDecoder):
         self.invalid += invalid
         self.triggers = Triggers.empty()
         if triggers:
-            # A trigger's edge is the lowest bit of the lower half, all else is as in EVT2.
+            # A trigger's edge is the lowest bit of the lower half; the rest is as in EVT2.
             words32 = halves[:, 1] & ~np.uint32(1) | halves[:, 0] & np.uint32(1)
             words32 = np.where(halves[:, 1] >> TYPE_SHIFT == TRIGGER, words32, halves[:, 1])
             self.triggers = triggers_of(words32, before, triggers)
         return columns.select(slice(0, events))
 
     def skip(self, words: NDArray[np.unsignedinteger]) -> None:
-        """Bring the state beyond uint64 words without making events."""
+        """Update the state by uint64 words without decoding events."""
         _skip(self._halves(words), self.state)
 
     @property
     def time_us(self) -> int:
-        """Sensor time of the last time word; -1 before the first."""
+        """Sensor time of the last time word in µs; -1 before the first."""
         return int(self.state[0]) << LOW_BITS if self.state[1] else NO_TIME
 
     def _halves(self, words: NDArray[np.unsignedinteger]) -> NDArray[np.uint32]:
-        """The words as (n, 2): the mask of pixels, and the rest."""
+        """The words as uint32 (n, 2): the mask of pixels, and the rest."""
         halves = words.view("<u4").reshape(-1, 2)
         return halves if self.head == 1 else np.ascontiguousarray(halves[:, ::-1])
 
 
 class LegacyEvt21Decoder(Evt21Decoder):
-    """Decoder of EVT2.1 words whose halves are in the other order."""
+    """Decoder of EVT2.1 words whose halves are in the opposite order."""
 
     head = 0

@@ -1,4 +1,4 @@
-"""EVT3 of Prophesee's RAW files and packets: words of 16 bits that change one part of a state each.
+"""EVT3 of Prophesee's RAW files and packets: 16-bit words that each change a part of a state.
 
 Source: Prophesee Metavision documentation, "EVT 3.0 format".
 """
@@ -32,7 +32,7 @@ _CONTINUED_12 = 0xF
 _TYPE_SHIFT = 12
 _VALUE_MASK = (1 << _TYPE_SHIFT) - 1
 _TIME_BITS = 12
-"""Bits of time in each of the two time words."""
+"""Number of time bits in each of the two time words."""
 _HIGH_WRAP = 1 << _TIME_BITS
 _HALF_WRAP = _HIGH_WRAP // 2
 _CHANNEL_SHIFT = 8
@@ -42,30 +42,31 @@ _POLARITY_MASK = 1 << _POLARITY_SHIFT
 _LONGEST_VECTOR = 12
 _USUAL_TRIGGERS = 64
 _SHIFT, _SIDE, _ON = np.uint16(_TYPE_SHIFT), np.uint16(_SIDE_MASK), np.uint16(_POLARITY_MASK)
-# Places in a decoder's state: time above the low 12 bits, counted on past its wraps, low 12 bits,
-# row, next column of a vector, polarity of a vector (0 or 1); whether any time-high word has come,
-# the anchor of `next_high`, and whether the last word was a time-high.
+# Indices of a decoder's state: time above the low 12 bits, unwrapped; low 12 bits; row; next column
+# of a vector; polarity of a vector (0 or 1); whether any time-high word has been read; the anchor
+# of `next_high`; and whether the last word was a time-high.
 HIGH, LOW, ROW, COLUMN, POLARITY, KNOWN, ANCHOR, AT_HIGH = range(8)
 _NEAR = 1 << 6
-"""Time-high words so near one another, 0.26 s, are of one clock."""
+"""Maximum difference of time-high words of the same clock: 0.26 s."""
 
 
 _MASKS = np.arange(1 << _LONGEST_VECTOR)[:, None] >> np.arange(_LONGEST_VECTOR) & 1
 _BITS_SET = _MASKS.sum(axis=1).astype(np.uint8)
-"""Number of events of each vector of 12 columns."""
+"""Number of events for each mask of 12 columns."""
 _PLACES_EACH = 16
 _PLACES = np.zeros((1 << _LONGEST_VECTOR, _PLACES_EACH), np.uint8)
 _PLACES[:, :_LONGEST_VECTOR] = np.argsort(1 - _MASKS, axis=1, kind="stable")
 _PLACES = _PLACES.ravel()
-"""Columns of those events from the vector's first column on, ascending; 16 places a vector."""
+"""Columns of those events relative to the vector's first column, ascending; 16 entries for each
+mask."""
 
 
 @njit(cache=True, nogil=True)
 def _next_high(raw, high, anchor, is_adjacent):
     """The next time-high, and its anchor: see `next_high`.
 
-    With no word between, steps of half the range are those of an encoder that counts on through a
-    time without events.
+    If no other word is between, steps of half the range are those of an encoder that counts through
+    a time without events.
     """
     if is_adjacent and (raw - high) & (_HIGH_WRAP - 1) == _HALF_WRAP:
         return high + _HALF_WRAP, high
@@ -74,7 +75,7 @@ def _next_high(raw, high, anchor, is_adjacent):
 
 @njit(cache=True, nogil=True)
 def _begin(words, state, reached):
-    """Follow the state to the first time-high, so that the kernel need not ask whether it came."""
+    """Update the state up to the first time-high, so that the kernel need not test for it."""
     for i in range(words.size):
         word = np.int64(words[i])
         kind, value = word >> _TYPE_SHIFT, word & _VALUE_MASK
@@ -99,21 +100,21 @@ def _begin(words, state, reached):
 
 @njit(cache=True, nogil=True)
 def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
-    """Decode from where `reached` says, until the words end or a column is full.
+    """Decode from the position in `reached` until the words end or a column is full.
 
-    `reached` holds the numbers of words, events, triggers, invalid and continued words so far.
-    The columns have room for an event of each word that is left, asked for before each vector.
+    `reached` has the numbers of words, events, triggers, invalid and continued words so far. The
+    columns must have room for an event of each remaining word, which is tested before each vector.
     """
     high, row, anchor = state[HIGH], np.uint16(state[ROW]), state[ANCHOR]
     column, vector_on = state[COLUMN], state[POLARITY] != 0
     time = (high << _TIME_BITS) | state[LOW]
     last_high = reached[0] - 1 if state[AT_HIGH] else -2
-    # Unsigned places need no test for a negative index: a fifth faster.
+    # Unsigned indices need no test for negative ones: a fifth faster.
     i, one, size = np.uint64(reached[0]), np.uint64(1), np.uint64(words.size)
     events, triggers = np.uint64(reached[1]), reached[2]
     invalid, continued = reached[3], reached[4]
     while i < size:
-        # Mostly a row and a column follow; one test for both is easier to foresee than two.
+        # Usually a row and a column follow; one test for both is easier to predict than two.
         while i + one < size:
             first, word = words[i], words[i + one]
             if (first >> _SHIFT ^ ADDR_Y) | (word >> _SHIFT ^ _ADDR_X):
@@ -142,8 +143,8 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
                 break
             width = _LONGEST_VECTOR if kind == _VECTOR_12 else 8
             bits = np.uint64(value & ((1 << width) - 1))
-            # All places are written, those beyond the last event anew by what follows: loops of
-            # one length use vector registers.
+            # All entries are written, and those beyond the last event overwritten later: loops of
+            # constant length use vector registers.
             for k in range(_LONGEST_VECTOR):
                 t[events + np.uint64(k)] = time
             for k in range(_LONGEST_VECTOR):
@@ -159,7 +160,7 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
             before = high
             high, anchor = _next_high(value, high, anchor, last_high == np.int64(i) - 1)
             if high != before:
-                # Low bits begin anew at a new time-high.
+                # The low bits restart at 0 with a new time-high.
                 time = high << _TIME_BITS
             last_high = np.int64(i)
         elif kind == TRIGGER:
@@ -181,7 +182,7 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
 
 @njit(cache=True, nogil=True)
 def _skip(words, state):
-    """Only times wrap, so only they are followed; of all else the last word counts."""
+    """Follow only the times, because only they wrap; of everything else, the last word counts."""
     high, known, anchor = state[HIGH], state[KNOWN], state[ANCHOR]
     last_high, changed_at = (-1 if state[AT_HIGH] else -2), -1
     for i in range(words.size):
@@ -225,10 +226,10 @@ def _skip(words, state):
 
 
 class Evt3Decoder(WordDecoder):
-    """Decoder of EVT3 words, of files and of packets that begin anywhere in the stream.
+    """Decoder of EVT3 words, from files and from packets that begin anywhere in the stream.
 
-    24-bit times are counted on past their wraps. Vectors that run past column 65535 wrap and are
-    then outside any geometry.
+    24-bit times are unwrapped. Vectors that run past column 65535 wrap, so their events are outside
+    any geometry.
     """
 
     word_type: ClassVar[np.dtype] = np.dtype("<u2")
@@ -239,7 +240,7 @@ class Evt3Decoder(WordDecoder):
         self.state = np.array((epoch_us >> _TIME_BITS, 0, 0, 0, 0, 0, NO_ANCHOR, 0), np.int64)
         self.invalid = 0
         self.triggers = Triggers.empty()
-        # Room for events that a word has needed so far.
+        # Number of events for each word so far, to allocate columns.
         self._density = 1.0
 
     def decode(self, words: NDArray[np.unsignedinteger]) -> RawColumns:
@@ -269,7 +270,7 @@ class Evt3Decoder(WordDecoder):
                 trigger_t = np.resize(trigger_t, 2 * triggers)
                 trigger_value = np.resize(trigger_value, 2 * triggers)
                 continue
-            # Most words make one event or none; only vectors make more.
+            # Most words give at most one event; only vectors give more.
             more = RawColumns.empty(len(columns))
             columns = RawColumns.concatenate((columns.select(slice(0, events)), more))
             self._density = min(len(columns) / words.size, _LONGEST_VECTOR)
@@ -283,29 +284,30 @@ class Evt3Decoder(WordDecoder):
         return columns.select(slice(0, events))
 
     def skip(self, words: NDArray[np.unsignedinteger]) -> None:
-        """Bring the state beyond uint16 words without making events."""
+        """Update the state by uint16 words without decoding events."""
         _skip(words, self.state)
 
     @property
     def time_us(self) -> int:
-        """Sensor time that the state stands at; -1 before the first time-high word."""
+        """Sensor time of the state in µs; -1 before the first time-high word."""
         high, low = int(self.state[HIGH]), int(self.state[LOW])
         return (high << _TIME_BITS) | low if self.state[KNOWN] else NO_TIME
 
 
 _LONGEST_TIME_STEP = _HIGH_WRAP // 4
-"""Steps of the written time-high words, so that a decoder cannot take them for steps back."""
+"""Maximum step between written time-high words; a decoder could take longer ones for a step
+back."""
 _FEWEST_IN_VECTOR = 3
-"""A vector costs two words, so fewer events are written one by one."""
+"""Minimum number of events in a vector: it takes two words, so fewer are written separately."""
 
 _REPEAT = 3
-"""Place in an encoder's state, after high, low and row (-1 for not sent yet): whether the time
-above the low bits must be sent again."""
+"""Index in an encoder's state, after high, low and row (-1 if not sent yet): whether the time above
+the low bits must be sent again."""
 
 
 @njit(cache=True, nogil=True)
 def _vector(t, x, y, polarity, first):
-    """Number of events from `first` on that one vector of 12 columns can hold in their order."""
+    """Number of events from `first` on that one vector of 12 columns can contain in their order."""
     length = 1
     for i in range(first + 1, min(first + 12, t.size)):
         if t[i] != t[first] or y[i] != y[first] or polarity[i] != polarity[first]:
@@ -320,7 +322,8 @@ def _vector(t, x, y, polarity, first):
 def _next_written(high, wanted):
     """The next time-high on the way to a wanted one.
 
-    It wraps only from its largest value to 0; shorter steps back are no wraps to other decoders.
+    It wraps only from its largest value to 0: other decoders do not take shorter steps back for
+    wraps.
     """
     step = min(high + _LONGEST_TIME_STEP, wanted)
     last_of_epoch = high | (_HIGH_WRAP - 1)
@@ -329,7 +332,7 @@ def _next_written(high, wanted):
 
 @njit(cache=True, nogil=True)
 def _encode_time(time, state, words, count):
-    """Write the words of a time that is not the last one written; returns the number of words."""
+    """Write the words of a time that differs from the last one; returns the number of words."""
     wanted = time >> _TIME_BITS
     while state[HIGH] != wanted or state[_REPEAT]:
         high = state[HIGH]
@@ -385,22 +388,22 @@ def _encode(t, x, y, polarity, state, words):
 
 
 class Evt3Encoder:
-    """Turns batches into EVT3 words; the state is carried from batch to batch.
+    """Encodes batches as EVT3 words; keeps the state between batches.
 
-    Events of one time, row and polarity that follow one another from left to right share a vector,
-    so that a decoder gives back the same events in the same order.
+    Consecutive events of the same time, row and polarity, from left to right, share a vector, so
+    that a decoder gives the same events in the same order.
     """
 
     def __init__(self) -> None:
         self.state = np.array((-1, -1, -1, 0), np.int64)
 
     def repeat_state(self) -> None:
-        """Send time and row again before the next event, for decoders that begin there."""
+        """Send time and row again before the next event, for decoders that start there."""
         self.state[LOW] = self.state[ROW] = -1
         self.state[_REPEAT] = 1
 
     def encode(self, batch: EventBatch) -> NDArray[np.uint16]:
-        """Encode events whose coordinates are below 2048; times are kept modulo 2**24 µs."""
+        """Encode events with coordinates below 2048; times are kept modulo 2**24 µs."""
         if not len(batch):
             return np.empty(0, np.uint16)
         words = np.empty(3 * len(batch) + self._time_words(batch.t), np.uint16)
@@ -409,7 +412,7 @@ class Evt3Encoder:
         return words[:count]
 
     def encode_triggers(self, triggers: Triggers) -> NDArray[np.uint16]:
-        """Encode external triggers, in order of time and not before the last event."""
+        """Encode external triggers, which are in order of time and not before the last event."""
         if not len(triggers):
             return np.empty(0, np.uint16)
         words = np.empty(2 * len(triggers) + self._time_words(triggers.t), np.uint16)
@@ -417,7 +420,7 @@ class Evt3Encoder:
         return words[: _encode_triggers(triggers.t, value & _VALUE_MASK, self.state, words)]
 
     def _time_words(self, t: NDArray[np.int64]) -> int:
-        """Number of time-high words that these times need at most."""
+        """Maximum number of time-high words for these times."""
         wanted, before = t >> _TIME_BITS, int(self.state[HIGH])
         first = wanted[0] if before < 0 else before
         steps = -(-np.diff(wanted, prepend=first) // _LONGEST_TIME_STEP)

@@ -1,7 +1,7 @@
-"""MAT files of level 5: variables of numbers, texts and structures.
+"""MAT files of level 5: variables that are numbers, texts or structures.
 
 Specification: MathWorks, "MAT-File Format", chapter 1, "Level 5 MAT-Files". Cells, objects, sparse
-and complex arrays, functions and arrays of structures are left out, and named.
+and complex arrays, functions and arrays of structures are not read, but listed.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ _STORED = {
     12: "i8",
     13: "u8",
 }
-"""Types of numbers as stored, which may be smaller than those of the array."""
+"""Types of stored numbers, which may be smaller than the type of the array."""
 _TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _MATRIX, _COMPRESSED = 14, 15
 _STRUCTURE, _CHARACTERS, _NUMBERS = 2, 4, range(6, 16)
-"""Classes of arrays; those of numbers are double to uint64."""
+"""Classes of arrays; the numeric ones are double to uint64."""
 _OTHERS = {1: "a cell array", 3: "an object", 5: "a sparse array", 17: "an object"}
 _CLASS_MASK, _LOGICAL, _COMPLEX = 0xFF, 0x200, 0x800
 _DEEPEST = 16
 _MOST_AXES, _MOST_FIELDS = 32, 4096
 _MOST_BYTES = (1 << 31) - 1
-"""Of one variable, as MATLAB has it at this level."""
+"""Maximum size of a variable in bytes, as in MATLAB at this level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +54,28 @@ class LeftOut:
     """A variable that is not read.
 
     Attributes:
-        what: what it is, with its article.
+        what: its kind, with article.
     """
 
     what: str
 
 
 def read_mat5(data: bytes | memoryview) -> dict[str, Any]:
-    """The variables of a file.
+    """Read the variables of a file.
 
     Args:
-        data: all of it.
+        data: content of the file.
 
     Returns:
-        By name: arrays of numbers, of as many axes as they have of a length other than 1, (n,) for
-        one row or column; texts; structures as dictionaries of the same; and `LeftOut`.
+        Values by name: arrays of numbers without axes of length 1, so that a row or column is
+        (n,); texts; structures as dictionaries of the same; and `LeftOut`.
 
     Raises:
-        EventError: where the file is broken or cut off.
+        EventError: if the file is invalid or truncated.
     """
     order = bytes(data[_ORDER_PLACE:_HEADER_BYTES])
     if order not in (_LITTLE, _BIG):
-        raise EventError("the file header does not tell the order of bytes")
+        raise EventError("the file header does not give the byte order")
     file = _Elements(memoryview(data), "<" if order == _LITTLE else ">")
     variables: dict[str, Any] = {}
     for kind, content in file.elements(_HEADER_BYTES):
@@ -89,54 +89,54 @@ def read_mat5(data: bytes | memoryview) -> dict[str, Any]:
 
 
 def _unpacked(packed: memoryview, order: str) -> memoryview:
-    """A compressed element, no longer than its tag says."""
+    """Decompress an element; it must not be longer than its tag says."""
     unpacker = zlib.decompressobj()
     try:
         tag = unpacker.decompress(packed, _TAG_BYTES)
         if len(tag) < _TAG_BYTES:
-            raise EventError("a compressed variable is cut off")
+            raise EventError("a compressed variable is truncated")
         size = struct.unpack(f"{order}II", tag)[1]
         if size > _MOST_BYTES:
-            raise EventError(f"a variable of {size} bytes is larger than such files can hold")
+            raise EventError(f"a variable of {size} bytes is larger than the format allows")
         content = unpacker.decompress(unpacker.unconsumed_tail, max(size, 1))
     except zlib.error as error:
-        raise EventError(f"a compressed variable is broken: {error}") from None
+        raise EventError(f"a compressed variable is corrupt: {error}") from None
     return memoryview(tag + content)
 
 
 @dataclass(frozen=True, slots=True)
 class _Elements:
-    """Data elements, one behind the other.
+    """Consecutive data elements.
 
     Attributes:
         data: their bytes.
-        order: of the bytes of a number, < or >.
+        order: byte order of numbers, < or >.
     """
 
     data: memoryview
     order: str
 
     def elements(self, place: int) -> Iterator[tuple[int, memoryview]]:
-        """Type and content of each element from a place on."""
+        """Type and content of each element from an offset on."""
         while place < len(self.data):
             if place + _TAG_BYTES > len(self.data):
-                raise EventError("the last element is cut off")
+                raise EventError("the last element is truncated")
             kind, size = struct.unpack_from(f"{self.order}II", self.data, place)
             start = place + _TAG_BYTES
             if kind >> 16:
-                # Up to four bytes lie within the tag.
+                # Up to four bytes are stored in the tag itself.
                 kind, size, start = kind & 0xFFFF, kind >> 16, place + _TAG_BYTES // 2
                 end = place + _TAG_BYTES
             else:
                 end = start + size
             if start + size > len(self.data) or size > _MOST_BYTES:
-                raise EventError(f"an element of {size} bytes is cut off")
+                raise EventError(f"an element of {size} bytes is truncated")
             yield kind, self.data[start : start + size]
             is_padded = kind != _COMPRESSED
             place = -(-end // _ALIGNED) * _ALIGNED if is_padded else end
 
     def array(self, depth: int) -> tuple[str, Any]:
-        """Name and value of the array that these are the parts of."""
+        """Name and value of the array that consists of these elements."""
         parts = self.elements(0)
         flags = self._numbers(*_next(parts))
         shape = tuple(self._numbers(*_next(parts)).tolist())
@@ -166,7 +166,7 @@ class _Elements:
     def _fields(self, parts: Iterator[tuple[int, memoryview]], depth: int) -> dict[str, Any]:
         """The fields of one structure."""
         if depth >= _DEEPEST:
-            raise EventError(f"structures lie in one another {depth} deep")
+            raise EventError(f"structures are nested more than {_DEEPEST} deep")
         lengths, names = self._numbers(*_next(parts)), bytes(_next(parts)[1])
         length = int(lengths[0]) if len(lengths) else 0
         if length < 1 or len(names) % length or len(names) // length > _MOST_FIELDS:
@@ -176,7 +176,7 @@ class _Elements:
             field = names[start : start + length].split(b"\0")[0].decode("latin-1")
             kind, content = _next(parts)
             if kind != _MATRIX:
-                raise EventError(f"the field {field!r} of a structure is no array")
+                raise EventError(f"the field {field!r} of a structure is not an array")
             if len(content):
                 found[field] = _Elements(content, self.order).array(depth + 1)[1]
         return found
@@ -189,17 +189,17 @@ class _Elements:
         return bytes(content).decode(encoding, "replace")
 
     def _numbers(self, kind: int, content: memoryview) -> NDArray[Any]:
-        """The numbers of an element, as they are stored."""
+        """The numbers of an element, in their stored type."""
         if kind not in _STORED:
-            raise EventError(f"an element of type {kind} is no array of numbers")
+            raise EventError(f"an element of type {kind} is not an array of numbers")
         stored = np.dtype(self.order + _STORED[kind])
         if len(content) % stored.itemsize:
-            raise EventError(f"{len(content)} bytes are no whole numbers of {stored}")
+            raise EventError(f"{len(content)} bytes are not a whole number of {stored}")
         return np.frombuffer(content, stored)
 
 
 def _next(parts: Iterator[tuple[int, memoryview]]) -> tuple[int, memoryview]:
     found = next(parts, None)
     if found is None:
-        raise EventError("an array lacks a part")
+        raise EventError("a part of an array is missing")
     return found

@@ -1,9 +1,9 @@
-"""Parsing of lines of numbers, several million a second.
+"""Parsing of lines of numbers, several million per second.
 
 Source of the fast path, eight digits at a time in one machine word: D. Lemire, "Quickly parsing
-eight digits" (2018). What is no plain whole number, as 2e-05, -1 or True, goes a slower way.
-Numbers are read digit by digit as integers with a power of ten, so that no microsecond is lost to
-rounding.
+eight digits" (2018). Anything but a plain whole number, such as 2e-05, -1 or True, takes a slower
+path. Numbers are read digit by digit as integers with a power of ten, so that no microsecond is
+lost to rounding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from evio_ros.sources.raw_columns import OUTSIDE
 __all__ = ["PADDING_BYTES", "parse_lines"]
 
 PADDING_BYTES = 16
-"""Bytes that must be readable after a text: words are read beyond its end."""
+"""Number of bytes that must be readable after a text, because words are read beyond its end."""
 NUMBER, NO_NUMBER = 0, 1
 _MOST_DIGITS = 18
 _LARGEST_EXPONENT = 400
@@ -48,7 +48,7 @@ _HIGH_BITS = np.uint64(0x8080808080808080)
 
 @intrinsic
 def _word_at(typing_context: Any, address: Any) -> Any:
-    """Eight bytes at an address that need not be aligned."""
+    """Eight bytes at an address, which need not be aligned."""
     signature = types.uint64(types.uintp)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
@@ -62,7 +62,7 @@ def _word_at(typing_context: Any, address: Any) -> Any:
 
 @intrinsic
 def _trailing_zeros(typing_context: Any, word: Any) -> Any:
-    """Number of zero bits below the lowest one; 64 where there is none."""
+    """Number of zero bits below the lowest one bit; 64 if there is none."""
     signature = types.uint64(types.uint64)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
@@ -73,7 +73,7 @@ def _trailing_zeros(typing_context: Any, word: Any) -> Any:
 
 @njit(inline="always")
 def _eight_digits(word, count):
-    """The number that the first `count` (1 to 8) bytes of a word spell; the first is the lowest."""
+    """The number written in the first `count` (1 to 8) bytes of a word, the lowest byte first."""
     word <<= np.uint64(64) - (count << np.uint64(3))
     word = word * np.uint64(10) + (word >> np.uint64(8))
     low = (word & np.uint64(0x000000FF000000FF)) * np.uint64(0x000F424000000064)
@@ -85,8 +85,8 @@ def _eight_digits(word, count):
 def _number(text, position, end, point):
     """Read any number.
 
-    Returns its first digits as an integer, the power of ten that it is to be multiplied by, where
-    it ends, and NUMBER or NO_NUMBER.
+    Returns its first digits as an integer, the power of ten by which to multiply it, its end, and
+    NUMBER or NO_NUMBER.
     """
     start, negative = position, text[position] == MINUS
     if negative or text[position] == PLUS:
@@ -122,7 +122,7 @@ def _number(text, position, end, point):
 
 @njit(cache=True, nogil=True)
 def _exponent(text, position, end):
-    """The power after an e, and where it ends; -1 where it is none."""
+    """The power after an e, and its end; the end is -1 if it is not valid."""
     sign, power, start = 1, 0, position
     if position < end and (text[position] == MINUS or text[position] == PLUS):
         sign = -1 if text[position] == MINUS else 1
@@ -136,7 +136,7 @@ def _exponent(text, position, end):
 
 @njit(cache=True, nogil=True)
 def _word(text, position, end):
-    """Words for ON and OFF, in letters of any case, as 1 and 0.
+    """Words for ON and OFF, in upper or lower case, as 1 and 0.
 
     They are true and false, on and off, t and f, positive and negative, pos and neg.
     """
@@ -166,9 +166,9 @@ def _word(text, position, end):
 
 @njit(cache=True, nogil=True)
 def _scaled(mantissa, exponent, exact):
-    """Scale to mantissa * 10**exponent, rounded to the nearest, and whether it can be.
+    """Scale to mantissa * 10**exponent, rounded to the nearest; and whether that is possible.
 
-    Where `exact` is set, what has a fraction cannot.
+    If `exact` is set, it is impossible for numbers with a fraction.
     """
     if exponent == 0 or mantissa == 0:
         return mantissa, True
@@ -187,9 +187,10 @@ def _scaled(mantissa, exponent, exact):
 
 @njit(inline="always")
 def _plain(text, base, position, delimiter, point, is_time):
-    """Read a number of digits alone, or with .0 behind, or of time with a fraction, as most are.
+    """Read a number of digits only, digits and .0, or a time with a fraction, as most are.
 
-    Returns it as `_number` does, and whether it was one that a delimiter or a blank ends.
+    Returns the same as `_number`, and whether it was such a number, ended by a delimiter or a
+    blank.
     """
     word = _word_at(base + np.uintp(position)) ^ _ASCII_ZEROS  # type: ignore[call-arg]
     digits = _trailing_zeros(((word + _ABOVE_NINE) | word) & _HIGH_BITS) >> np.uint64(3)
@@ -210,13 +211,13 @@ def _plain(text, base, position, delimiter, point, is_time):
                 mantissa = mantissa * _POWERS[digits] + _eight_digits(word, digits)
                 exponent = -np.int64(digits)
                 after += 1 + np.int64(digits)
-                # What has room beside ten digits before the point is read, up to ns.
+                # Up to ten digits before the point leave room for those of ns.
                 if digits == 8 and mantissa < _ROOM_FOR_A_DIGIT and 48 <= text[after] <= 57:
                     mantissa = mantissa * 10 + (text[after] - 48)
                     exponent -= 1
                     after += 1
         elif text[after] == point and text[after + 1] == ZERO:
-            # A whole number that was a float, as 120.0
+            # A whole number that was a float, such as 120.0.
             after += 2
     byte = text[after]
     return mantissa, exponent, after, after > position and (byte == delimiter or byte <= SPACE)
@@ -224,7 +225,7 @@ def _plain(text, base, position, delimiter, point, is_time):
 
 @njit(cache=True, nogil=True)
 def _beyond_blanks(text, position, blank):
-    """Where blanks end; a newline is none."""
+    """End of blanks; newlines are not blanks."""
     while blank[text[position]]:
         position += 1
     return position
@@ -232,7 +233,7 @@ def _beyond_blanks(text, position, blank):
 
 @njit(cache=True, nogil=True)
 def _beyond_field(text, position, delimiter, blank):
-    """Where a field ends that is left alone."""
+    """End of a field that is ignored."""
     position = _beyond_blanks(text, position, blank)
     while text[position] != delimiter and text[position] != NEWLINE:
         if delimiter == SPACE and blank[text[position]]:
@@ -243,7 +244,7 @@ def _beyond_field(text, position, delimiter, blank):
 
 @njit(cache=True, nogil=True)
 def _next_field(text, position, delimiter, blank):
-    """Where the field after this one begins; -1 where there is none."""
+    """Start of the next field; -1 if there is none."""
     after = _beyond_blanks(text, position, blank)
     if delimiter == SPACE:
         return -1 if after == position or text[after] == NEWLINE else after
@@ -252,7 +253,7 @@ def _next_field(text, position, delimiter, blank):
 
 @njit(cache=True, nogil=True)
 def _line_end(text, position, delimiter, blank):
-    """Where the line's newline is, after a delimiter that some tools end it with; -1 for none."""
+    """Position of the line's newline, possibly after a final delimiter; -1 if a field follows."""
     position = _beyond_blanks(text, position, blank)
     if text[position] == delimiter:
         position = _beyond_blanks(text, position + 1, blank)
@@ -261,7 +262,7 @@ def _line_end(text, position, delimiter, blank):
 
 @njit(cache=True, nogil=True)
 def _first_line(text, position, length, blank):
-    """Where the next line begins that is neither empty nor a comment; `length` or more for none."""
+    """Start of the next line that is neither empty nor a comment; at least `length` for none."""
     while position < length:
         after = _beyond_blanks(text, position, blank)
         if text[after] in (HASH, PERCENT):
@@ -280,16 +281,18 @@ def _coordinate(value):
 
 @njit(cache=True, nogil=True)
 def _parse_good_lines(text, position, length, layout, columns, count):
-    """Parse lines from a position up to the first that is no event, as `parse_lines` does.
+    """Parse lines from a position up to the first that is not an event, as `parse_lines` does.
 
     Args:
-        text, length: as of `parse_lines`.
+        text, length: as for `parse_lines`.
+        position: start of the first line.
         layout: its places, delimiter, point, time_exponent and largest_sign.
         columns: its t, x, y and polarity.
-        count: number of events that they hold already.
+        count: number of events in the columns before.
 
     Returns:
-        The number of events that they hold now, and where the line that is no event begins, or -1.
+        The number of events in the columns now, and the start of the line that is not an event, or
+        -1.
     """
     places, delimiter, point, time_exponent, largest_sign = layout
     t, x, y, polarity = columns
@@ -323,7 +326,7 @@ def _parse_good_lines(text, position, length, layout, columns, count):
                 values[place] = value
                 position = after
             if field < last:
-                # A delimiter, alone or before one blank, is what most fields are parted by.
+                # Most fields are separated by a delimiter, possibly with one blank.
                 if text[position] == delimiter and text[position + 1] > SPACE:
                     position += 1
                 elif text[position] == delimiter != SPACE and text[position + 1] == SPACE:
@@ -356,23 +359,23 @@ def _parse_good_lines(text, position, length, layout, columns, count):
 def parse_lines(
     text, length, places, delimiter, point, time_exponent, t, x, y, polarity, largest_sign=1
 ):
-    """Parse lines of numbers; lines that are no event are passed over.
+    """Parse lines of numbers; lines that are not events are skipped.
 
     Args:
         text: uint8 array; `PADDING_BYTES` after `length` must exist, the first of them a newline.
-        length: bytes of text.
+        length: number of bytes of text.
         places: int64 (k,): for each field 0 to 3 for t, x, y, p, 4 for whole seconds to add to t,
-            or -1 for one to leave alone.
-        delimiter: byte between fields; blanks beside it do not count. A space means any blanks.
-        point: byte before the fraction of a number.
-        time_exponent: t becomes what the text says times 10**time_exponent.
-        t, polarity: int64, filled with as many numbers as there are lines.
-        x, y: uint16, likewise.
-        largest_sign: of a polarity; 2 where they are counted from 1.
+            or -1 for a field to ignore.
+        delimiter: byte between fields; blanks beside it are ignored. A space means any blanks.
+        point: decimal separator.
+        time_exponent: t is the time in the text times 10**time_exponent.
+        t, polarity: int64 output columns with an element for each line.
+        x, y: uint16 output columns, likewise.
+        largest_sign: the largest polarity; 2 if polarities are 1 and 2.
 
     Returns:
-        The number of events, of lines that are no event, and where the first and the last of these
-        begin, or -1.
+        The number of events, the number of lines that are not events, and the starts of the first
+        and the last of these, or -1.
     """
     layout = (places, delimiter, point, time_exponent, largest_sign)
     columns = (t, x, y, polarity)

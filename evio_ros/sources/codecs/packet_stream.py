@@ -19,17 +19,18 @@ __all__ = ["PacketStream"]
 
 
 class PacketStream:
-    """Decodes, orders and cuts the packets of one publisher.
+    """Decodes and sorts the packets of one publisher, and cuts them into windows.
 
-    Where time goes back or on by more than `LONGEST_GAP_US`, or the geometry changes, the camera
-    has been started again, and so is the stream.
+    If time steps back, or forward by more than `LONGEST_GAP_US`, or the geometry changes, the
+    camera has been restarted, and the stream starts anew.
 
     Args:
-        window_us: length of the windows; one is given when an event after its end has come.
+        window_us: length of the windows in µs; a window is complete when an event after its end has
+            arrived.
 
     Attributes:
         statistics: lost packets, invalid words and dropped events, over all restarts.
-        restarts: how often the stream began anew.
+        restarts: number of restarts of the stream.
     """
 
     def __init__(self, window_us: int) -> None:
@@ -40,27 +41,27 @@ class PacketStream:
         self._order: TimeOrder | None = None
         self._newest_us = 0
         self._triggers: list[Triggers] = []
-        # Of the events: the last of them, and how many packets were lost before it.
+        # Time of the last event, and the number of packets lost before it.
         self._last_us = self._lost = 0
 
     def take_triggers(self) -> Triggers:
-        """External triggers of the packets since the last call, ahead of the windows."""
+        """External triggers of packets since the last call; may be ahead of the windows."""
         taken, self._triggers = self._triggers, []
         return Triggers.concatenate(taken)
 
     def push(self, packet: EventPacket) -> Iterator[EventWindow]:
         """Add the next packet and yield the windows that it completes.
 
-        The time between the packets before and after lost ones is marked as missing.
+        The time between the packets before and after lost ones is marked as a gap.
 
         Raises:
-            EventError: where the packet cannot be decoded, or neither it nor one before names the
-                geometry; the next one may be pushed all the same.
+            EventError: if the packet cannot be decoded, or neither it nor an earlier one gives the
+                geometry; the next one may still be pushed.
         """
         try:
             columns = self._decoder.decode(packet)
         except EventError:
-            # What follows may be of another geometry or encoding.
+            # The next packets may have another geometry or encoding.
             self._decoder, self._order = EventPacketDecoder(self.statistics), None
             raise
         if len(self._decoder.triggers):
@@ -69,8 +70,10 @@ class PacketStream:
         if not len(columns):
             return
         if self._decoder.size is None:
-            raise EventError(f"packet {packet.seq}: names no geometry, as its 0x0 is none")
-        # The middle of a packet's times, so that no single event moves the clock.
+            raise EventError(
+                f"packet {packet.seq}: no packet has given the geometry yet; 0x0 is none"
+            )
+        # The median of a packet's times, so that no single event moves the clock.
         time_us = int(np.median(columns.t))
         if self._order is None or abs(time_us - self._newest_us) > LONGEST_GAP_US:
             self._begin()

@@ -1,4 +1,4 @@
-"""Base of the decoders of Prophesee's RAW formats, whose words need a state."""
+"""Base of the decoders of Prophesee's RAW formats, whose words depend on a state."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from evio_ros.sources.raw_columns import RawColumns, Triggers
 __all__ = ["NO_ANCHOR", "NO_TIME", "WordDecoder", "next_high"]
 
 NO_TIME = -1
-"""Stands for the time of a decoder that has met none yet."""
+"""Time of a decoder that has not read any time yet."""
 NO_ANCHOR = -(1 << 62)
-"""Stands for no time word before a step of half the range."""
+"""Anchor if there was no step of half the range."""
 
 
 @njit(cache=True, nogil=True)
 def next_high(raw, high, anchor, half, near):
-    """Count a time word on past its wraps: the value nearest to the one before.
+    """Unwrap a time word: the value nearest to the previous one.
 
-    So a wrap is a step back of more than half the range, and a single wrong word does no harm to
-    the next: the step to it and the step back cancel. Only about half the range away two steps the
-    same way would be nearest, so the word before such a step is remembered, and a word near it is
-    the way back.
+    So a wrap is a step back of more than half the range, and a single corrupt word does not affect
+    the next: the step to it and the step back cancel. Only if it is about half the range away, both
+    steps could be taken in the same direction. Therefore the word before such a step is remembered
+    as an anchor, and a word near the anchor returns to it.
 
     Args:
         raw: value of the word.
-        high: the one before, counted on.
+        high: the previous one, unwrapped.
         anchor: the one before a step of about half the range, or `NO_ANCHOR`.
         half: half the range of the words, a power of two.
-        near: what is near.
+        near: maximum distance of values that count as near.
 
     Returns:
-        The value counted on, and the next `anchor`.
+        The unwrapped value, and the next `anchor`.
     """
     if anchor != NO_ANCHOR:
         back = ((raw - anchor + half) & (2 * half - 1)) - half
@@ -52,16 +52,16 @@ def next_high(raw, high, anchor, half, near):
 
 
 class WordDecoder:
-    """Turns words into events; its state makes the stream resumable at any word.
+    """Decodes words into events; its state allows decoding to resume at any word.
 
     Attributes:
         word_type: dtype of a word.
-        wrap_us: period of the format's times.
-        state: int64 (n,), all that the decoder carries from word to word.
-        invalid: words dropped: of unknown type, or events before the first time.
-        triggers: external triggers of the words decoded last.
-        continued: number of words decoded last that go on from a vendor's word, where a format's
-            other words may also be text that does not belong there.
+        wrap_us: period of the format's times in µs.
+        state: int64 (n,), everything that the decoder keeps from word to word.
+        invalid: number of words dropped: of unknown type, or events before the first time.
+        triggers: external triggers of the last words that were decoded.
+        continued: number of the last words that continue a vendor's word; in some formats, other
+            words may also be text that does not belong there.
     """
 
     word_type: ClassVar[np.dtype]
@@ -81,9 +81,9 @@ class WordDecoder:
 
     @abstractmethod
     def skip(self, words: NDArray[np.unsignedinteger]) -> None:
-        """Bring the state beyond the next words without making events."""
+        """Update the state by the next words without decoding events."""
 
     @property
     @abstractmethod
     def time_us(self) -> int:
-        """Sensor time that the state stands at; -1 before the first."""
+        """Sensor time of the state in µs; -1 before the first."""

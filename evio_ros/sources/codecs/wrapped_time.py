@@ -1,4 +1,4 @@
-"""Counting times on past the wraps of a format's field."""
+"""Unwrapping the times of a format."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 __all__ = ["AGREEING_TIMES", "middle_time", "unwrap"]
 
 AGREEING_TIMES = 3
-"""So many times next to each other tell what time it is: one of them alone may be wrong."""
+"""Number of neighbouring times whose median gives the time; a single one may be wrong."""
 
 
 def middle_time(t: NDArray[np.int64]) -> int:
     """The median of a few times, at least one: a single wrong one does not move it.
 
-    For so few, numpy's takes as long as a piece of a recording takes to decode.
+    For so few, numpy's median takes as long as decoding a piece of a recording.
     """
     times = sorted(t.tolist())
     return int(times[len(times) // 2])
@@ -23,16 +23,16 @@ def middle_time(t: NDArray[np.int64]) -> int:
 
 @njit(cache=True, nogil=True)
 def unwrap(t, before, wrap):
-    """Bring each time to within half a wrap of those before it; returns the time reached.
+    """Unwrap each time to within half a wrap of those before it; returns the time reached.
 
-    A time more than 5/16 of a wrap from them moves nothing after it, unless the next time agrees
-    with it. The bound lies between the quarter and the half by which a wrong bit moves a time: so
-    the step to such a time and the step back are on the same side of it.
+    A time more than 5/16 of a wrap away does not affect the following ones unless the next time
+    agrees with it. The bound is between a quarter and a half of a wrap, by which a wrong bit moves
+    a time, so that the step to such a time and the step back are on the same side of it.
 
     Args:
-        t: int64 times as stored, which are overwritten.
-        before: unwrapped time that others agree on.
-        wrap: period of the stored times.
+        t: int64 (n,) times as stored, in µs; overwritten.
+        before: unwrapped time on which earlier events agree.
+        wrap: period of the stored times in µs.
     """
     half, near, agreed = wrap // 2, 5 * wrap // 16, wrap // 16
     last = before

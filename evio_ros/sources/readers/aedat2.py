@@ -1,10 +1,10 @@
-"""AEDAT 1.0 and 2.0 files, as jAER and v2e write them.
+"""AEDAT 1.0 and 2.0 files, as written by jAER and v2e.
 
-Source: iniVation's documentation, "AEDAT 2.0", and jAER's extractors, which are the format where
-the two differ (the DVS128's ON events have polarity bit 0). A text header, then records of an
-address and a time in µs, big-endian: 16 and 32 bits in version 1.0, twice 32 in 2.0. What an
-address means depends on the camera. Its origin is the lower right corner; here it is brought to
-the upper left.
+Source: iniVation's documentation, "AEDAT 2.0", and jAER's extractors, which define the format if
+the two differ (ON events of the DVS128 have polarity bit 0). A text header, then records of an
+address and a time in µs, big-endian: 16 and 32 bits in version 1.0, twice 32 in 2.0. The meaning of
+an address depends on the camera. Its origin is the lower right corner, which is converted to the
+upper left one here.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = ["Aedat1File", "Aedat2File"]
 
 _HEADER_END = b"#End Of ASCII Header"
 _OLDEST_HEADER = b"# This is a raw AE data file"
-"""How files begin that were written before there were versions."""
+"""Beginning of files from before there were versions."""
 _OLDEST_HEADER_BYTES = 1 << 10
 _LEAST_PLAUSIBLE = 0.999
-"""Share of the first addresses that must fit a camera for it to be taken for that one."""
+"""Minimum share of the first addresses that must fit a camera to accept it."""
 
 
 @njit(cache=True, nogil=True)
@@ -42,7 +42,7 @@ def _decode(address, time, columns, rows, others, t, x, y, polarity):
         if word & others[2]:
             continue
         t[count] = time[i]
-        # What lies outside becomes negative here, and so a large number.
+        # A column outside becomes negative, and therefore a large uint16.
         x[count] = np.uint16(columns[2] - ((word >> columns[0]) & columns[1]))
         y[count] = np.uint16(rows[2] - ((word >> rows[0]) & rows[1]))
         polarity[count] = ((word >> others[0]) & 1) == others[1]
@@ -52,15 +52,15 @@ def _decode(address, time, columns, rows, others, t, x, y, polarity):
 
 @dataclass(frozen=True, slots=True)
 class _Chip:
-    """How a camera's addresses are made up.
+    """Layout of a camera's addresses.
 
     Attributes:
         size: geometry.
-        x_shift, x_bits, y_shift, y_bits: where the pixel is.
-        polarity_shift: where the polarity is.
-        on: value of the polarity's bit of ON events.
-        others: bits of which none is set in an event of a pixel.
-        has_events_only: False where samples of other kinds lie between the events.
+        x_shift, x_bits, y_shift, y_bits: bits of the pixel.
+        polarity_shift: bit of the polarity.
+        on: value of the polarity bit of ON events.
+        others: bits that are all 0 in an event of a pixel.
+        has_events_only: False if samples of other kinds are between the events.
     """
 
     size: SensorSize
@@ -80,7 +80,7 @@ class _Chip:
         return x.astype(np.int64), y.astype(np.int64)
 
     def may_be_of(self, address: NDArray[np.uint32]) -> bool:
-        """Whether nearly all of some addresses can be of this camera."""
+        """Whether nearly all of these addresses are possible for the camera."""
         events = address[(address & np.uint32(self.others)) == 0]
         if not len(events) or (self.has_events_only and len(events) < len(address)):
             return False
@@ -91,7 +91,7 @@ class _Chip:
 
 
 def _davis(width: int, height: int) -> _Chip:
-    """A DAVIS: bit 31 is set for samples of frames and motion, bit 10 for inputs' edges."""
+    """A DAVIS: bit 31 is set for samples of frames and motion, bit 10 for edges of inputs."""
     return _Chip(SensorSize(width, height), 12, 10, 22, 9, 11, 1, 1 << 31 | 1 << 10, False)
 
 
@@ -106,9 +106,9 @@ _CHIPS = (
     (r"davis(rgbw?)?640", _davis(640, 480)),
     (r"dvs640", _DVS640),
 )
-"""Names of jAER's chip classes, in lower case, and what their addresses mean."""
+"""jAER's names of cameras, as patterns in lower case, and the layouts of their addresses."""
 _UNNAMED = (DVS128, _davis(240, 180), _davis(346, 260), _davis(640, 480), _DVS640)
-"""What a file without a camera's name may be of; the first that fits is taken."""
+"""Candidates for files that do not name the camera; the first one that fits is used."""
 
 
 class Aedat2File(RecordFile):
@@ -116,10 +116,10 @@ class Aedat2File(RecordFile):
 
     Args:
         path: name of the file.
-        size: geometry; None for that of the camera that the header names.
+        size: geometry; None for that of the camera named by the header.
 
     Raises:
-        SourceError: where the camera is not known, or the file holds no events.
+        SourceError: if the camera is unknown, or the file has no events.
     """
 
     format_name = "AEDAT 2.0"
@@ -165,22 +165,23 @@ class Aedat2File(RecordFile):
             if key == "aechip":
                 name = named[1].strip().rpartition(".")[2][:60]
                 reason = (
-                    f"is {self.format_name} of the camera {name}, whose addresses are not known"
+                    f"is {self.format_name} of the camera {name}, whose address layout is unknown"
                 )
-                raise SourceError(self.path, f"{reason}; jAER reads it", 0)
+                raise SourceError(self.path, f"{reason}; jAER may read it", 0)
         return self._guess_chip()
 
     def _guess_chip(self) -> _Chip:
-        """The camera that the first addresses can be of, where the header names none."""
+        """The camera that fits the first addresses, if the header does not name one."""
         addresses, _ = self._split(self._first_records())
         for chip in _UNNAMED:
             if chip.may_be_of(addresses):
                 self.remarks.append(
-                    f"the header names no camera; addresses are read as those of {chip.size} pixels"
+                    "the header names no camera; addresses are read as those of a "
+                    f"{chip.size} sensor"
                 )
                 return chip
-        reason = f"is {self.format_name} of an unknown camera: its header names none"
-        raise SourceError(self.path, f"{reason}, and the addresses are of none known here", 0)
+        reason = f"is {self.format_name} without the camera's name in its header"
+        raise SourceError(self.path, f"{reason}, and its addresses fit no known camera", 0)
 
     def _first_records(self) -> NDArray[np.uint8]:
         count = min(self._records, 1 << 16)
@@ -188,7 +189,7 @@ class Aedat2File(RecordFile):
         return np.frombuffer(bytes(data), np.uint8).reshape(count, self.record_bytes)
 
     def _split(self, records: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Addresses, and times in µs, of records."""
+        """Addresses, uint32 (n,), and times in µs, int64 (n,), of records."""
         width = self.address_bytes
         address = np.ascontiguousarray(records[:, :width]).view(f">u{width}")[:, 0]
         time = np.ascontiguousarray(records[:, width:]).view(">u4")[:, 0]
@@ -212,7 +213,7 @@ class Aedat2File(RecordFile):
 
 
 class Aedat1File(Aedat2File):
-    """A recording in an AEDAT 1.0 file: addresses of 16 bits, of the DVS128 or its ancestor."""
+    """A recording in an AEDAT 1.0 file: 16-bit addresses of the DVS128 or its predecessor."""
 
     format_name = "AEDAT 1.0"
     version = b"#!AER-DAT1.0"

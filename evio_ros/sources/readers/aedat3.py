@@ -1,10 +1,10 @@
 """AEDAT 3.0 and 3.1 files of iniVation's cAER.
 
 Source: iniVation's documentation, "AEDAT 3.1". A text header, then packets of events of one type
-and one source: a header of 28 bytes and so many events of one length, little-endian. Contrast
-events are of type 1: bit 0 tells whether it is valid, bit 1 the polarity, bits 2 to 16 the row and
-17 to 31 the column, then 31 bits of time in µs. In version 3.0 rows are counted from below. Special
-events are of type 0; bits 1 to 7 tell which, edges of external triggers among them.
+and one source: a header of 28 bytes and a number of events of equal length, little-endian. Contrast
+events are type 1: bit 0 is 1 if the event is valid, bit 1 is the polarity, bits 2 to 16 the row and
+17 to 31 the column, then 31 bits of time in µs. In version 3.0, rows are counted from the bottom.
+Special events are type 0; bits 1 to 7 are their kind, such as edges of external triggers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _EDGES = {
     **{6: (1, 1), 7: (0, 1), 8: (1, 1)},
     **{9: (1, 2), 10: (0, 2), 11: (1, 2)},
 }
-"""Edge and channel of each kind of special event that is one; a pulse rises."""
+"""Edge and channel of those kinds of special events that are edges; a pulse counts as rising."""
 _MOST_TYPES = 256
 _SAMPLES = 64
 _LAST_PACKETS = 16
@@ -67,11 +67,11 @@ class Aedat3File(PacketFile):
 
     Args:
         path: name of the file.
-        size: geometry; None for that of the camera that the header names, or a guess.
-        stream: number of the source to read; None for the first that has contrast events.
+        size: geometry; None for that of the camera named by the header, or a guess.
+        stream: number of the source to read; None for the first with contrast events.
 
     Raises:
-        SourceError: where the header is broken, or there are no contrast events.
+        SourceError: if the header is invalid, or there are no contrast events.
     """
 
     format_name = "AEDAT 3"
@@ -89,7 +89,7 @@ class Aedat3File(PacketFile):
         text = header.decode("latin-1")
         coding = re.search(r"(?m)^#?\s*Format:\s*(\S.*)$", text)
         if coding and coding[1].strip().upper() != "RAW":
-            reason = f"is AEDAT 3 whose packets are coded as {coding[1].strip()[:40]}; DV reads it"
+            reason = f"is AEDAT 3 with packets encoded as {coding[1].strip()[:40]}; DV may read it"
             raise SourceError(self.path, reason, 0)
         sources = re.findall(r"(?m)^#?\s*Source (\d{1,5}):(.*)$", text)
         cameras = {int(number): name.strip() for number, name in sources}
@@ -100,7 +100,9 @@ class Aedat3File(PacketFile):
         camera = cameras.get(self._source, "").lower()
         size = next((size for name, size in _SIZES.items() if name in camera), None)
         if self._flips and size is None:
-            reason = f"is AEDAT 3.0 of the unknown camera {camera or 'without a name'}; DV reads it"
+            reason = (
+                f"is AEDAT 3.0 of the unknown camera {camera or 'without a name'}; DV may read it"
+            )
             raise SourceError(self.path, reason, 0)
         self._height = size.height if size else 0
         return size
@@ -120,10 +122,12 @@ class Aedat3File(PacketFile):
         return split_header(start, _HEADER_END, self.path)
 
     def _find_packets(self, offset: int) -> NDArray[np.int64]:
-        """Offset, events, bytes an event, overflows, source and kind of packets, (n, 6).
+        """List packets of contrast events and of special events.
 
-        They are those of contrast events and of special events. What is cut off at the end, and
-        what no packet can be, is counted.
+        Truncated packets at the end, and bytes that are not a packet, are counted.
+
+        Returns:
+            int64 (n, 6): offset, events, bytes per event, overflows, source and type.
         """
         end = self._file_bytes()
         found = []
@@ -136,7 +140,9 @@ class Aedat3File(PacketFile):
                 and event_bytes > 0
                 and count * event_bytes <= _LARGEST_PACKET_BYTES
             ):
-                self.remarks.append(f"what begins at byte {offset} is no packet; it is left out")
+                self.remarks.append(
+                    f"there is no valid packet at byte {offset}; the rest of the file is left out"
+                )
                 break
             data = offset + PACKET.itemsize
             if data + count * event_bytes > end:
@@ -156,7 +162,7 @@ class Aedat3File(PacketFile):
     def _of_one_source(
         self, packets: NDArray[np.int64], cameras: dict[int, str], offset: int
     ) -> NDArray[np.int64]:
-        """The packets of the source that is to be read."""
+        """The packets of the source to read."""
         if not len(packets):
             raise SourceError(self.path, "has a header but no contrast events", offset)
         present = sorted(set(packets[:, 4].tolist()))
@@ -168,12 +174,12 @@ class Aedat3File(PacketFile):
         self.details.update(stream=str(self._source), streams=[str(number) for number in present])
         if len(present) > 1 and wanted is None:
             self.remarks.append(
-                f"holds several sources, {shown}; the first is read, another by ?stream=NUMBER"
+                f"has several sources, {shown}; the first one is read, another with ?stream=NUMBER"
             )
         return packets[packets[:, 4] == self._source]
 
     def _find_triggers(self, packets: NDArray[np.int64]) -> None:
-        """Read the external triggers among the special events of the source that is read."""
+        """Read the external triggers among the special events of the source."""
         parts = []
         for packet in packets[packets[:, 4] == self._source].tolist():
             time, data = self._valid_events(packet)
@@ -186,7 +192,7 @@ class Aedat3File(PacketFile):
             self._stored_triggers = StoredTriggers(Triggers.concatenate(parts))
 
     def _valid_events(self, packet: list[int]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """Times in µs, and the other words, of those events of a packet that are valid."""
+        """Times in µs, and the other words, of the valid events in a packet."""
         offset, count, event_bytes, overflow, _, _ = packet
         data = np.frombuffer(self._read_at(offset, count * event_bytes), np.uint8)
         records = data.reshape(count, event_bytes)[:, : EVENT.itemsize]

@@ -1,9 +1,9 @@
 """AEDAT4 files of iniVation's cameras.
 
 Source: iniVation's documentation, "AEDAT 4.0". A line with the version, a header, then packets:
-stream number and size as int32, and so many bytes, which are compressed. Header and packets are
-FlatBuffers tables. Libraries that read this format may end the process where a file is broken, so
-it is read here.
+stream number and size as int32, and as many bytes, which are compressed. Header and packets are
+FlatBuffers tables. Libraries for this format may crash the process if a file is corrupt, so it is
+decoded here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _NO_TABLE = -1
 _Stream = tuple[str, str, str]
 """Number, camera and description of a stream."""
 _EDGES = {1: 1, 2: 0, 3: 1}
-"""Edge of the kinds of triggers at a camera's input: rising, falling, and a pulse, which rises."""
+"""Edge for each kind of trigger at a camera's input: rising, falling, and a pulse, which counts as
+rising."""
 
 
 class Aedat4File(PacketFile):
@@ -51,10 +52,10 @@ class Aedat4File(PacketFile):
     Args:
         path: name of the file.
         size: geometry; None for the file's.
-        stream: number or camera of the stream to read, of several; None for the first.
+        stream: number or camera of the stream to read; None for the first.
 
     Raises:
-        SourceError: where the header is broken or names no such stream of events.
+        SourceError: if the header is invalid or has no such stream of events.
     """
 
     format_name = "AEDAT4"
@@ -75,7 +76,7 @@ class Aedat4File(PacketFile):
             description = _text(table, 2)
         except struct.error as error:
             raise SourceError(
-                self.path, f"the header is broken: {error}", len(_VERSION_LINE)
+                self.path, f"the header is invalid: {error}", len(_VERSION_LINE)
             ) from None
         self._unpack = self._unpacker(compression)
         for chosen, shown in self._event_streams(description):
@@ -87,30 +88,32 @@ class Aedat4File(PacketFile):
             raise SourceError(self.path, "has a header but no events", offset)
         if len(shown) > 1 and self._wanted_stream is None:
             self.remarks.append(
-                f"holds events of {len(shown)} streams, {', '.join(shown)}; {self._stream} is "
-                "read, another by ?stream=NUMBER"
+                f"has events of {len(shown)} streams, {', '.join(shown)}; {self._stream} is "
+                "read, another with ?stream=NUMBER"
             )
         if self._trigger_packets:
             self._stored_triggers = StoredTriggers(self._all_triggers())
         return size
 
     def _all_triggers(self) -> Triggers:
-        """The external triggers of all packets up to one that is broken."""
+        """The external triggers of all packets before the first corrupt one."""
         found: list[Triggers] = []
         try:
             for packet in self._trigger_packets:
                 found.append(self._read_triggers(*packet))
         except SourceError as error:
-            self.remarks.append(f"external triggers are cut off at byte {error.offset}")
+            self.remarks.append(
+                f"external triggers from byte {error.offset} on are corrupt and left out"
+            )
         return Triggers.concatenate(found)
 
     def _header(self, offset: int) -> tuple[bytes, int]:
         """The header's table, and the offset after it."""
         if self._file_bytes() < offset + 4:
-            raise SourceError(self.path, "the header is cut off", offset)
+            raise SourceError(self.path, "the header is truncated", offset)
         (length,) = struct.unpack("<I", self._read_at(offset, 4))
         if length > min(_LARGEST_HEADER_BYTES, self._file_bytes() - offset - 4):
-            raise SourceError(self.path, f"the header of {length} bytes is cut off", offset)
+            raise SourceError(self.path, f"the header of {length} bytes is truncated", offset)
         return bytes(self._read_at(offset + 4, length)), offset + 4 + length
 
     def _unpacker(self, compression: int) -> Callable[[bytes], bytes]:
@@ -122,25 +125,27 @@ class Aedat4File(PacketFile):
         if compression in (ZSTD, ZSTD_HIGH):
             zstd = optional_library("backports.zstd", "backports.zstd", self.path)
             return lambda data: zstd.ZstdDecompressor().decompress(data, _LARGEST_PACKET_BYTES)
-        raise SourceError(self.path, f"compression {compression} is not known", len(_VERSION_LINE))
+        raise SourceError(self.path, f"compression {compression} is unknown", len(_VERSION_LINE))
 
     def _event_streams(self, description: str) -> list[tuple[_Stream, list[str]]]:
-        """Streams of events that may be read, from the header's XML, and names of all there are."""
+        """Streams of events to choose from, by the header's XML, and names of all of them."""
         streams = _streams_of(description, "EVTS")
         if not streams:
-            raise SourceError(self.path, "holds no stream of events", len(_VERSION_LINE))
+            raise SourceError(self.path, "has no stream of events", len(_VERSION_LINE))
         wanted = self._wanted_stream
         shown = [f"{number} ({camera})" if camera else number for number, camera, _ in streams]
         chosen = [each for each in streams if wanted is None or wanted in each[:2]]
         if not chosen or (wanted is not None and len(chosen) > 1):
             which = "several streams" if chosen else "no stream"
-            raise SourceError(self.path, f"has {which} {wanted!r}; it holds {', '.join(shown)}")
+            raise SourceError(
+                self.path, f"has {which} {wanted!r}; its streams are {', '.join(shown)}"
+            )
         return [(each, shown) for each in chosen]
 
     def _take_stream(
         self, stream: _Stream, shown: list[str], description: str
     ) -> tuple[int, SensorSize | None]:
-        """Number and geometry of a stream, whose camera's triggers are to be read, too."""
+        """Number and geometry of a stream; also selects its camera's triggers."""
         number, camera, text = stream
         self._trigger_streams = {
             int(found)
@@ -159,9 +164,9 @@ class Aedat4File(PacketFile):
             raise SourceError(self.path, f"the geometry is impossible: {error}") from None
 
     def _find_packets(self, offset: int) -> NDArray[np.int64]:
-        """Offsets and lengths of the stream's packets, (n, 2); what is cut off is counted.
+        """Offsets and lengths of the stream's packets, int64 (n, 2); truncated bytes are counted.
 
-        Those of external triggers become `_trigger_packets`.
+        Packets of external triggers are added to `_trigger_packets`.
         """
         end = self._file_bytes()
         if offset <= self._table_offset <= end:
@@ -172,7 +177,7 @@ class Aedat4File(PacketFile):
             stream, length = struct.unpack("<ii", self._read_at(offset, _PACKET_HEADER_BYTES))
             data = offset + _PACKET_HEADER_BYTES
             if length < 0:
-                raise SourceError(self.path, f"a packet of {length} bytes is impossible", offset)
+                raise SourceError(self.path, f"a packet cannot have {length} bytes", offset)
             if data + length > end:
                 break
             if stream == self._stream:
@@ -188,34 +193,34 @@ class Aedat4File(PacketFile):
         events = self._unpacked(offset, length, lambda table: _structs(table, 0, _EVENT))
         return RawColumns(
             np.ascontiguousarray(events["t"]),
-            # Negative coordinates become large ones, which are outside any geometry.
+            # Negative coordinates become large ones, outside any geometry.
             np.ascontiguousarray(events["x"]).view(np.uint16),
             np.ascontiguousarray(events["y"]).view(np.uint16),
             events["on"] != 0,
         )
 
     def _read_triggers(self, offset: int, length: int) -> Triggers:
-        """The edges at the camera's input, of a packet of triggers."""
+        """The edges at the camera's input in a packet of triggers."""
         rows = self._unpacked(offset, length, _trigger_rows)
         times = np.array([t for t, kind in rows if kind in _EDGES], np.int64)
         edges = np.array([_EDGES[kind] for _, kind in rows if kind in _EDGES], np.uint8)
         return Triggers(times, edges, np.zeros(len(times), np.uint8))
 
     def _unpacked(self, offset: int, length: int, read: Callable[[bytes], Any]) -> Any:
-        """What a function reads from a packet's table."""
+        """Apply a function to a packet's decompressed table."""
         try:
-            # The table is preceded by its length.
+            # The table's length precedes it.
             return read(self._unpack(bytes(self._read_at(offset, length)))[4:])
         except SourceError:
             raise
-        except Exception as error:  # whatever the decompressors raise
+        except Exception as error:  # the decompressors may raise anything
             text = " ".join(str(error).split()) or type(error).__name__
-            raise SourceError(self.path, f"a packet is broken: {text}", offset) from None
+            raise SourceError(self.path, f"a packet is corrupt: {text}", offset) from None
 
 
 def _streams_of(description: str, kind: str) -> list[_Stream]:
-    """Number, camera and description of each stream of a kind; the camera may be unnamed."""
-    # A node of a stream is named by its number, and the next such node ends it.
+    """Number, camera and description of each stream of a kind; the camera's name may be ""."""
+    # A stream's node is named by its number and ends at the next such node.
     parts = re.split(r'<node name="(\d+)"', description)
     found = []
     for number, text in zip(parts[1::2], parts[2::2], strict=True):
@@ -226,7 +231,7 @@ def _streams_of(description: str, kind: str) -> list[_Stream]:
 
 
 def _trigger_rows(table: bytes) -> list[tuple[int, int]]:
-    """Time and kind of each trigger of a packet's table."""
+    """Time in µs and kind of each trigger in a packet's table."""
     place, count = _vector(table, 0, 4)
     rows = []
     for entry in range(place, place + 4 * count, 4):
@@ -240,10 +245,10 @@ def _trigger_rows(table: bytes) -> list[tuple[int, int]]:
 
 
 def _place(table: bytes, field: int, root: int | None = None) -> int | None:
-    """Where a field of a table lies, by default the root one; None where it has its default value.
+    """Offset of a field in a table, by default the root; None if it has its default value.
 
     Raises:
-        struct.error: where the buffer is broken.
+        struct.error: if the buffer is invalid.
     """
     if root is None:
         (root,) = struct.unpack_from("<I", table, 0)
@@ -251,7 +256,7 @@ def _place(table: bytes, field: int, root: int | None = None) -> int | None:
     (back,) = struct.unpack_from("<i", table, root)
     layout = root - back
     if layout < 0:
-        raise struct.error("a table's layout lies before the buffer")
+        raise struct.error("a table's layout is before the buffer")
     (length,) = struct.unpack_from("<H", table, layout)
     entry = 4 + 2 * field
     if entry + 2 > length:
@@ -266,7 +271,7 @@ def _field(table: bytes, field: int, kind: str, default: int) -> int:
 
 
 def _vector(table: bytes, field: int, item_bytes: int) -> tuple[int, int]:
-    """Place and length of a field that is a vector."""
+    """Offset and length of a field that is a vector."""
     place = _place(table, field)
     if place is None:
         return 0, 0

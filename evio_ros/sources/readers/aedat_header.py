@@ -8,7 +8,7 @@ __all__ = ["LONGEST_HEADER_BYTES", "split_header"]
 
 LONGEST_HEADER_BYTES = 1 << 20
 _TEXT = bytes([*b"\t\r", *range(0x20, 0x100)])
-"""Bytes of header lines; events have others, zeros most of all."""
+"""Bytes of header lines; events have others, mostly zeros."""
 
 
 def split_header(start: bytes, mark: bytes, path: str) -> tuple[bytes, int]:
@@ -16,15 +16,16 @@ def split_header(start: bytes, mark: bytes, path: str) -> tuple[bytes, int]:
 
     Args:
         start: the first `LONGEST_HEADER_BYTES` of the file, or all of it.
-        mark: what the header's last line begins with; files without it end their header with the
-            last line that begins with a number sign and is text: events may begin with one too.
-        path: of the file, for messages.
+        mark: beginning of the header's last line. In files without it, the header ends with the
+            last line that begins with a number sign and is text, because events may begin with a
+            number sign, too.
+        path: name of the file, for messages.
 
     Returns:
-        The header, without the line of the mark, and the offset of what follows it.
+        The header without the line of the mark, and the offset of what follows it.
 
     Raises:
-        SourceError: where a line does not end.
+        SourceError: if a line does not end.
     """
     end = start.find(mark)
     if end >= 0:

@@ -1,7 +1,7 @@
-"""Bags of ROS 1 and ROS 2 with events of any of the usual message types; no ROS is needed.
+"""Bags of ROS 1 and ROS 2 with events in any of the usual message types; ROS is not needed.
 
-Types: `evio_ros.sources.codecs.bag_messages.EVENT_TYPES`. A bag whose end is missing is read as far
-as it goes.
+Types: `evio_ros.sources.codecs.bag_messages.EVENT_TYPES`. A bag without its end is read as far as
+it goes.
 """
 
 from __future__ import annotations
@@ -50,59 +50,60 @@ _PIECE_EVENTS = 1 << 15
 _INDEX_BYTES = 1 << 21
 _NO_TIME = -1
 _REMEDIES = (
-    ("malformed", "what sqlite3 FILE .recover makes of it may be read"),
-    ("Unrecognized storage format", "let its name end in .db3 or .mcap as what it is"),
+    ("malformed", "try to recover it with sqlite3 FILE .recover"),
+    ("Unrecognized storage format", "rename it to end in .db3 or .mcap, according to its content"),
 )
 _LONGEST_MESSAGE_US = 1_000_000
-"""A message whose times are farther apart holds wrong ones, or is of a clock that starts anew."""
+"""Maximum time span of a message; longer ones contain wrong times, or a restart of the clock."""
 _ZSTD = b"\x28\xb5\x2f\xfd"
-"""How a message begins that is packed; CDR begins with 0."""
+"""First bytes of a compressed message; CDR begins with 0."""
 _LARGEST_MESSAGE_BYTES = 1 << 28
 _MOST_UNSIZED = 256
-"""Messages at the beginning that are looked at for a geometry."""
+"""Number of messages at the beginning that are searched for a geometry."""
 _MOST_EMPTY = 1 << 12
-"""Messages without events after which a topic may still have some, 40 s of messages of 10 ms."""
+"""Maximum number of messages without events before a topic's first event: 40 s of messages of 10
+ms."""
 
 
 def is_bag(path: str) -> bool:
-    """Whether a path is a bag: its folder, or a file that is one by its first bytes or its name."""
+    """Whether a path is a bag: its folder, or a file with such first bytes or such a name."""
     if os.path.isdir(path):
         return os.path.exists(os.path.join(path, "metadata.yaml")) or bool(_storage_files(path))
     return path.endswith(_STORAGE_ENDINGS) or bool(_signature(path))
 
 
 def _signature(path: str) -> bytes:
-    """The signature of a bag with which a file begins, packed or not; empty where there is none."""
+    """The signature of a bag at a file's beginning, compressed or not; b"" if there is none."""
     if not os.path.isfile(path):
         return b""
     try:
         data = read_file_start(path).data
-    except SourceError:  # told by whoever opens it next
+    except SourceError:  # reported when the file is opened
         return b""
     return next((signature for signature in _ENDING_OF if data.startswith(signature)), b"")
 
 
 def _storage_files(folder: str) -> list[Path]:
-    """The storage files in a folder, in the order of the numbers that a recorder gives them."""
+    """The storage files in a folder, in the order of the numbers in their names."""
     endings = _STORAGE_ENDINGS + _PACKED_ENDINGS
     return sorted((p for p in Path(folder).iterdir() if p.name.endswith(endings)), key=_numbered)
 
 
 def _numbered(file: Path) -> list[str | int]:
-    """What sorts names by the numbers in them: part 5 before part 10."""
+    """Sort key that compares the numbers in names: part 5 before part 10."""
     parts = re.split(r"([0-9]+)", file.name)
     return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A place in the bag from which it can be read on.
+    """A position in the bag from which reading can resume.
 
     Attributes:
-        stamp_ns: stamp of the message there.
-        repeated: messages of the same stamp before it.
-        time_us: sensor time that the decoder stands at before it.
-        decoder: its state there.
+        stamp_ns: stamp of the message there, in ns.
+        repeated: number of earlier messages with the same stamp.
+        time_us: sensor time of the decoder before it, in µs.
+        decoder: the decoder's state before it.
     """
 
     stamp_ns: int
@@ -119,9 +120,12 @@ class Bag(Recording):
     """A recording in a bag.
 
     Args:
-        path: the bag's folder, or a storage file of it.
+        path: the bag's folder, or one of its storage files.
         size: geometry; None for the messages'.
-        topic: the topic to read; None where only one has events.
+        topic: the topic to read; None if only one has events.
+
+    Raises:
+        SourceError: if the bag cannot be read, or the topic is not unique or has no events.
     """
 
     format_name = "rosbag2"
@@ -138,14 +142,14 @@ class Bag(Recording):
         self._position: Iterator[_Decoded] = iter(())
         self._triggers = Triggers.empty()
         self._gaps: list[range] = []
-        # Until when events are known, and whether messages after it were lost.
+        # Time up to which events are known, and whether messages after it were lost.
         self._after_us: int | None = None
         self._is_missing = False
         self._wanted_topic = topic
         super().__init__(path, size)
 
     def close(self) -> None:
-        """Close the bag; may be called twice."""
+        """Close the bag; can be called repeatedly."""
         self._stack.close()
 
     def _prepare(self) -> SensorSize | None:
@@ -153,7 +157,7 @@ class Bag(Recording):
             self._readers = self._open_readers()
         except SourceError:
             raise
-        except Exception as error:  # the library lets through whatever its parsers raise
+        except Exception as error:  # the library does not catch what its parsers raise
             raise SourceError(self.path, f"cannot be read as a bag: {_line(error)}") from None
         self.topic, self._type = self._choose_topic()
         self.details.update(topic=self.topic, type=self._type)
@@ -163,13 +167,13 @@ class Bag(Recording):
         return self._declared_size()
 
     def _declared_size(self) -> SensorSize | None:
-        """The geometry that the first messages name; None where they leave it at 0."""
+        """The geometry in the first messages; None if it is 0 there."""
         message = None
         for _, message in islice(self._messages(0, 0), _MOST_UNSIZED):
             if not message.width == message.height == 0:
                 break
         if message is None:
-            raise SourceError(self.path, f"holds no message on {self.topic}")
+            raise SourceError(self.path, f"has no message on {self.topic}")
         if message.width == message.height == 0:
             return None
         try:
@@ -178,7 +182,7 @@ class Bag(Recording):
             raise SourceError(self.path, f"the geometry is impossible: {error}") from None
 
     def _read_piece(self) -> RawColumns | None:
-        """The events of a few messages; where time goes back between messages a piece ends."""
+        """The events of some messages; a piece also ends where time goes back between messages."""
         parts: list[RawColumns] = []
         triggers: list[Triggers] = []
         self._gaps = []
@@ -252,7 +256,7 @@ class Bag(Recording):
         return columns.select(np.argsort(t, kind="stable"))
 
     def _note_gap(self, message: Any, columns: RawColumns) -> None:
-        """Take note of the time between the messages, or events, before and after lost ones."""
+        """Record the time between the messages, or events, before and after lost ones as a gap."""
         if self._type == EVENT_ARRAY:
             first_us = int(message.time_base)
             after_us = first_us + int(message.duration)
@@ -265,7 +269,7 @@ class Bag(Recording):
         self._after_us, self._is_missing = after_us, False
 
     def _open_readers(self) -> list[Any]:
-        """Readers of the bag, or of its storage files where the bag's metadata are of no use."""
+        """Readers of the bag, or of its storage files if the bag's metadata are unusable."""
         if self._is_ros1:
             return [self._open_rosbag1()]
         Reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader  # noqa: N806
@@ -281,7 +285,8 @@ class Bag(Recording):
                 raise
             readers = [self._open_storage(file) for file in files]
             self.remarks.append(
-                f"metadata.yaml is not usable ({_line(error)}); the storage files are read without"
+                f"metadata.yaml is not usable ({_line(error)}); the storage files are read "
+                "without it"
             )
             return readers
 
@@ -290,7 +295,7 @@ class Bag(Recording):
         file = self._as_it_was(Path(self.path))
         try:
             return self._stack.enter_context(reader(file))
-        except Exception as error:  # the library lets through whatever its parsers raise
+        except Exception as error:  # the library does not catch what its parsers raise
             return self._open_unfinished(UnfinishedRosbag1, file, error)
 
     def _open_storage(self, file: Path) -> Any:
@@ -298,13 +303,13 @@ class Bag(Recording):
         file = self._as_it_was(file)
         try:
             return self._stack.enter_context(reader(file))
-        except Exception as error:  # the library lets through whatever its parsers raise
+        except Exception as error:  # the library does not catch what its parsers raise
             if _signature(str(file)) != MCAP:
                 raise
             return self._open_unfinished(UnfinishedMcap, file, error)
 
     def _as_it_was(self, file: Path) -> Path:
-        """A storage file; of a packed one a temporary copy, which goes when the bag is closed."""
+        """A storage file, decompressed into a temporary copy if needed, which `close` deletes."""
         unpacked = open_packed_file(str(file))
         if unpacked is None:
             return file
@@ -317,23 +322,26 @@ class Bag(Recording):
     def _open_unfinished(
         self, kind: type[UnfinishedMcap | UnfinishedRosbag1], file: Path, error: Exception
     ) -> Any:
-        """A reader of what there is of a storage file whose end is missing or broken."""
+        """A reader of the readable part of a storage file whose end is missing or corrupt."""
         unfinished = kind(str(file))
         if not unfinished.connections:
             raise error
         self.statistics.truncated_bytes += unfinished.cut_off_bytes
         self.remarks.append(
-            f"{file.name} has no usable end ({_line(error)}), as where its recorder was killed; "
+            f"{file.name} has no usable end ({_line(error)}), as after a crash of its recorder; "
             "it is read as far as it goes"
         )
         return unfinished
 
     def _check_room_to_unpack(self) -> None:
-        """Refuse compressed storage files that cannot be unpacked into the temporary folder."""
+        """Refuse compressed storage files that do not fit in the temporary folder."""
         packed = sum(p.stat().st_size for p in Path(self.path).glob("*.zstd"))
         free = shutil.disk_usage(tempfile.gettempdir()).free
         if packed * 3 > free:
-            raise SourceError(self.path, f"{packed} bytes are too much to unpack, {free} are free")
+            raise SourceError(
+                self.path,
+                f"decompressing {packed} bytes needs more than the {free} bytes that are free",
+            )
 
     def _choose_topic(self) -> tuple[str, str]:
         topics = {
@@ -346,7 +354,7 @@ class Bag(Recording):
         if self._wanted_topic is not None:
             wanted = self._wanted_topic
             named = [t for t in usable if t == wanted]
-            # A part of a name, as right, may be enough.
+            # A part of a name, such as right, may be enough.
             named = named or [t for t in usable if f"/{wanted.strip('/')}/" in f"{t}/"]
             usable = {t: usable[t] for t in named}
         if len(usable) > 1:
@@ -358,18 +366,18 @@ class Bag(Recording):
             reason = f"has events on several topics; name one as {self.path}?topic=NAME: {present}"
         else:
             wanted = f" on {self._wanted_topic}" if self._wanted_topic else ""
-            reason = f"has no events of a known type{wanted}; it holds {present}"
+            reason = f"has no events of a known type{wanted}; it has {present}"
         raise SourceError(self.path, reason)
 
     def _filled(self, topics: dict[str, str]) -> dict[str, str]:
         """Those of several topics, with their types, that may have events."""
         filled = {t: kind for t, kind in topics.items() if self._may_have_events(t, kind)}
         if not filled:
-            raise SourceError(self.path, f"holds no events on any of {', '.join(sorted(topics))}")
+            raise SourceError(self.path, f"has no events on any of {', '.join(sorted(topics))}")
         return filled
 
     def _may_have_events(self, topic: str, kind: str) -> bool:
-        """False where none of a topic's messages holds an event; what is broken may hold some."""
+        """False if none of a topic's messages has an event; corrupt messages may have some."""
         decoder = _decoder(kind, SourceStatistics())
         messages = chain.from_iterable(
             reader.messages([c for c in reader.connections if c.topic == topic])
@@ -380,14 +388,14 @@ class Bag(Recording):
             for number, (_, _, raw) in enumerate(messages):
                 if number >= _MOST_EMPTY or len(decoder.decode(self._parsed(raw, kind))):
                     return True
-        except Exception:  # the library lets through whatever its parsers raise
+        except Exception:  # the library does not catch what its parsers raise
             return True
         return False
 
     def _messages(self, stamp_ns: int, repeated: int) -> Iterator[tuple[int, Any]]:
         """Stamps and messages from a stamp on, without the first few of that stamp.
 
-        One that is the same as that before, byte by byte, is left out and counted.
+        A message that equals the previous one, byte by byte, is left out and counted.
         """
         last = b""
         try:
@@ -407,11 +415,13 @@ class Bag(Recording):
                     yield stamp, self._parsed(raw, self._type)
         except SourceError:
             raise
-        except Exception as error:  # the library lets through whatever its parsers raise
-            raise SourceError(self.path, f"{self.topic} is broken: {_line(error)}") from None
+        except Exception as error:  # the library does not catch what its parsers raise
+            raise SourceError(
+                self.path, f"a message on {self.topic} is corrupt: {_line(error)}"
+            ) from None
 
     def _parsed(self, raw: bytes, kind: str) -> Any:
-        """A message of a type from its bytes."""
+        """Parse a message of a type."""
         if self._is_ros1:
             if kind in DVS_ARRAYS:
                 return parse_ros1(bytes(raw))
@@ -423,12 +433,14 @@ class Bag(Recording):
         return message_types().deserialize_cdr(raw, kind)
 
     def _unpacked(self, raw: bytes) -> bytes:
-        """A message of a bag compressed by message, as its storage files have it."""
+        """Decompress a message of a bag with compression by message."""
         zstd = optional_library("backports.zstd", "backports.zstd", self.path)
         decompressor = zstd.ZstdDecompressor()
         message: bytes = decompressor.decompress(raw, _LARGEST_MESSAGE_BYTES)
         if not decompressor.eof:
-            raise ValueError(f"a packed message is cut off or of over {_LARGEST_MESSAGE_BYTES} B")
+            raise ValueError(
+                f"a compressed message is truncated or larger than {_LARGEST_MESSAGE_BYTES} B"
+            )
         return message
 
     def _check_versions(self, connections: list[Any]) -> None:
@@ -438,11 +450,11 @@ class Bag(Recording):
             known = message_types().hash_rihs01(self._type)
         for connection in connections:
             if connection.digest and connection.digest != known:
-                reason = f"{self.topic} holds another version of {self._type}: {connection.digest}"
+                reason = f"{self.topic} has another version of {self._type}: {connection.digest}"
                 raise SourceError(self.path, reason)
 
     def _extend_index(self, t_us: int | None) -> None:
-        """Read on through the bag, without making events, until the index reaches `t_us`."""
+        """Read on through the bag, without decoding events, until the index reaches `t_us`."""
         if self._indexed:
             return
         entry = self._index[-1] if self._index else None
@@ -481,7 +493,7 @@ def _message_bytes(message: Any) -> int:
 
 
 def _line(error: Exception) -> str:
-    """What a library says, in one line, and what can be done about it."""
+    """A library's message in one line, with advice if there is any."""
     text = " ".join(str(error).split()) or type(error).__name__
     remedy = next((remedy for part, remedy in _REMEDIES if part in text), "")
     return f"{text.rstrip('.')}; {remedy}" if remedy else text

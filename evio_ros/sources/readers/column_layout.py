@@ -1,8 +1,8 @@
-"""Which column of a table holds t, x, y and p: by its name, or by what its values can be.
+"""Which columns of a table are t, x, y and p: by their names, or by their values.
 
-Tables of events come with columns in any order, with names of many spellings, or with none. A name
-may hold the unit of time, as `t_us`, `timestamp [s]` or `time(ns)`. Times may lie in two columns,
-of whole seconds and of what is left of them, as ROS has them.
+Tables of events have their columns in any order, with names of many spellings, or without names. A
+name may contain the unit of time, as `t_us`, `timestamp [s]` or `time(ns)`. Times may be in two
+columns, one of whole seconds and one of the rest, as in ROS.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STEMS = {
     "p": "p ps pol pols polarity polarities on onoff ison sign",
 }
 _PIXEL_WORDS = "pos position addr address coord coordinate pixel loc location"
-"""Words before or after x and y, which may stand in the plural."""
+"""Words before or after x and y, possibly in the plural."""
 _PAIRS = {"xy", "xys"} | {
     word + ending for word in _PIXEL_WORDS.split() for ending in ("", "s", "xy")
 }
@@ -63,20 +63,20 @@ _PARTS_OF_SECONDS: dict[TimeUnit, re.Pattern[str]] = {
     "ns": re.compile(r"(.*?)(?:nsecs?|nanosecs?|nanoseconds?)"),
     "us": re.compile(r"(.*?)(?:usecs?|microsecs?|microseconds?)"),
 }
-"""Names of the two columns that times may lie in, without blanks and marks."""
+"""Names of the two columns of times, without blanks and punctuation."""
 _EPOCH_S = (1e9, 2.3e9)
-"""Whole seconds of the Unix epoch, 2001 to 2042."""
+"""Range of whole seconds of the Unix epoch, 2001 to 2042."""
 _PREFIXES = ("events", "event", "ev", "dvs", "cd", "datasetevents")
-"""The last is EVIMO2's."""
+"""Prefixes of names; the last is EVIMO2's."""
 _MOST_COLUMNS = 16
 _LEAST_FILLED = 0.5
-"""Share of a column that must be numbers for it to hold something of each event."""
+"""Minimum share of numbers in a column of t, x, y or p."""
 _LARGEST_COORDINATE = 1 << 14
 _LEAST_RISING = 0.9
-"""Share of steps of a column that must not go back for it to be time."""
+"""Minimum share of steps that do not go back in a column of times."""
 _FEWEST_UNSORTED = 64
 _MOST_BEHIND = 0.5
-"""How far times that are not in order are behind those before them, of the time of all rows."""
+"""Maximum lag of unsorted times behind earlier ones, as a share of the time of all rows."""
 _POLARITIES = (
     {0, 1},
     {-1, 1},
@@ -86,16 +86,16 @@ _POLARITIES = (
     {1, (1 << 16) - 1},
     {1, (1 << 32) - 1},
 )
-"""Pairs of values that a column of polarities holds; the large ones are -1 without its sign."""
+"""Pairs of values in a column of polarities; the large ones are -1 without its sign."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ColumnName:
-    """What a column's name says.
+    """Meaning of a column's name.
 
     Attributes:
         role: t, x, y or p.
-        unit: s, ms, us or ns; None where the name holds none.
+        unit: s, ms, us or ns; None if the name has none.
     """
 
     role: str
@@ -104,14 +104,14 @@ class _ColumnName:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the four columns are.
+    """Positions of the four columns.
 
     Attributes:
         places: numbers of the columns of t, x, y and p.
-        unit: unit of time that a name holds; None where none does.
-        reason: what was taken for what, where the values had to tell; empty where names did.
-        seconds: number of the column of whole seconds, where that of t holds the rest of them, in
-            `unit`; None where times lie in one column.
+        unit: unit of time in a name; None if there is none.
+        reason: which columns were chosen, if by their values; "" if by their names.
+        seconds: number of the column of whole seconds if t is only the rest, in `unit`; None if
+            times are in one column.
     """
 
     places: tuple[int, int, int, int]
@@ -121,12 +121,12 @@ class Layout:
 
     @property
     def all_places(self) -> tuple[int, ...]:
-        """Numbers of the columns of t, x, y and p, and where there is one of whole seconds."""
+        """Numbers of the columns of t, x, y and p, and of whole seconds if there is one."""
         return self.places if self.seconds is None else (*self.places, self.seconds)
 
 
 def role_of(name: str) -> _ColumnName | None:
-    """What a column's name says; None where it says nothing."""
+    """Meaning of a column's name; None if it has none."""
     text = name.strip().strip("\"'").lower()
     found = re.fullmatch(r"(.*?)[\s_]*[\[({<](.*?)[\])}>]", text)
     stem, unit = (found[1], _UNIT_OF_NAME.get(found[2].strip())) if found else (text, None)
@@ -147,17 +147,17 @@ def _joined(name: str) -> str:
 
 
 def is_pixel_pair(name: str) -> bool:
-    """Whether an array of this name may hold x and y beside one another."""
+    """Whether an array with this name may contain both x and y."""
     return _joined(name.lower().split("_")[-1]) in _PAIRS
 
 
 def unit_named(text: str) -> TimeUnit | None:
-    """The unit of time s, ms, us or ns that a word means; None where it means none."""
+    """The unit of time s, ms, us or ns with a given name; None for other words."""
     return _UNIT_OF_NAME.get(text.strip().lower())
 
 
 def named_columns(names: Iterable[str]) -> Layout | None:
-    """The layout that names tell; None where a role has no column. The first of a role counts."""
+    """The layout by names; None if a role has no column. The first column of a role counts."""
     names = list(names)
     pair = _seconds_pair(names)
     places: dict[str, int] = {}
@@ -176,7 +176,7 @@ def named_columns(names: Iterable[str]) -> Layout | None:
 
 
 def _seconds_pair(names: Sequence[str]) -> tuple[int, int, TimeUnit] | None:
-    """Numbers of the columns of whole seconds and of their parts, and the unit of these."""
+    """Numbers of the columns of whole seconds and of their fractions, and the fractions' unit."""
     joined = [_joined(name) for name in names]
     seconds = {found[1]: k for k, name in enumerate(joined) if (found := _SECONDS.fullmatch(name))}
     for k, name in enumerate(joined):
@@ -192,18 +192,18 @@ def layout_by_values(
     names: Sequence[str] | None = None,
     fractions: Collection[int] = (),
 ) -> Layout | None:
-    """The layout that values tell: times rise, polarities are two, coordinates are bounded.
+    """The layout by values: times rise, polarities have two values, coordinates are bounded.
 
     Args:
-        sample: float64 (n, k) some rows, in the table's order.
-        names: of the k columns, where some have one; what they say is kept.
-        fractions: columns that are written with fractions, be they 0.
+        sample: float64 (n, k), some rows in the table's order.
+        names: of the k columns, if some have one; roles given by names are kept.
+        fractions: columns that are written with fractions, even if these are 0.
 
     Returns:
-        None where no choice of columns is plausible.
+        The layout; None if no choice of columns is plausible.
     """
     finite = np.isfinite(sample)
-    # Rows that are not filled tell nothing; columns that are not may be of something else.
+    # Incomplete rows are ignored; incomplete columns may have another meaning.
     sample = sample[finite[:, finite.mean(axis=0) > _LEAST_FILLED].all(axis=1)]
     rows, columns = sample.shape
     columns = min(columns, _MOST_COLUMNS)
@@ -228,14 +228,14 @@ def layout_by_values(
         seconds, _, unit = pair
         order = [(seconds, "seconds"), (places[0], f"{unit} of t"), *order[1:]]
     shown = " ".join(role for _, role in sorted(order))
-    reason = f"the columns have no names; taken for {shown} by their values"
+    reason = f"the columns have no names; read as {shown} by their values"
     return Layout(places, unit, reason, seconds)
 
 
 def _best_places(
     sample: NDArray[np.float64], fractions: Collection[int], fixed: Mapping[str, int]
 ) -> tuple[int, int, int, int] | None:
-    """The columns of t, x, y and p; where none rises, a time that does by and large is taken."""
+    """The columns of t, x, y and p; if none rises, one that rises on the whole is the time."""
     columns = range(sample.shape[1])
     kinds = [_Values.of(sample[:, k], k in fractions) for k in columns]
     best: tuple[tuple[float, ...], tuple[int, int, int, int]] | None = None
@@ -255,7 +255,7 @@ def _best_places(
 
 
 def _rises_by_and_large(values: NDArray[np.float64]) -> bool:
-    """Whether no value is far behind those before it, as times of unsorted events are."""
+    """Whether no value is far behind earlier ones, as for times of unsorted events."""
     if len(values) < _FEWEST_UNSORTED or not np.isfinite(values).all():
         return False
     behind = np.maximum.accumulate(values) - values
@@ -263,9 +263,9 @@ def _rises_by_and_large(values: NDArray[np.float64]) -> bool:
 
 
 def _seconds_by_values(sample: NDArray[np.float64]) -> tuple[int, int, TimeUnit] | None:
-    """As `_seconds_pair`, of two columns beside one another, by their values.
+    """The same as `_seconds_pair`, for two adjacent columns, by their values.
 
-    Whole seconds go up by 1 where the rest goes back; or they are those of the Unix epoch.
+    Whole seconds increase by 1 where the rest goes back; or they are seconds of the Unix epoch.
     """
     rows, columns = sample.shape
     for k in range(columns - 1 if columns > len(ROLES) and rows > 1 else 0):
@@ -287,7 +287,7 @@ def _seconds_by_values(sample: NDArray[np.float64]) -> tuple[int, int, TimeUnit]
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """What a column's values can be."""
+    """Properties of a column's values."""
 
     may_be_time: bool
     may_be_polarity: bool
@@ -330,7 +330,7 @@ def _is_polarity(values: set[int]) -> bool:
 def _with_coordinates(
     t: int, p: int, kinds: list[_Values], fixed: Mapping[str, int]
 ) -> tuple[int, int, int, int] | None:
-    """The four places for a choice of t and p: x and y are the first columns that can be."""
+    """The four columns for a choice of t and p: x and y are the first possible ones."""
     if fixed.get("t", t) != t or fixed.get("p", p) != p:
         return None
     free = [
@@ -338,7 +338,7 @@ def _with_coordinates(
         for k, kind in enumerate(kinds)
         if k not in (t, p, *fixed.values()) and kind.may_be_coordinate
     ]
-    # Rows may be numbered, and a column may say the same of all of them.
+    # Rows may be numbered, and a column may have the same value in all of them.
     for is_beside in (lambda kind: kind.is_index, lambda kind: kind.distinct == 1):
         rest = [k for k in free if not is_beside(kinds[k])]
         free = rest if len(rest) >= 2 else free
@@ -350,19 +350,19 @@ def _with_coordinates(
 
 
 def _score(places: tuple[int, int, int, int], kinds: list[_Values]) -> tuple[float, ...]:
-    """Larger for the better choice; the usual order decides where values do not."""
+    """Larger for the better choice; the usual order decides if the values do not."""
     t, x, y, p = places
     return (
-        # Nothing but time has fractions.
+        # Only times have fractions.
         not kinds[t].is_whole,
-        # Rows that are numbered are no times, where another column can be.
+        # Row numbers are not times if another column is possible.
         not (kinds[t].is_index and len(kinds) > len(ROLES)),
-        # A column of one value may be anything.
+        # A column with a single value may be anything.
         kinds[p].distinct > 1,
         kinds[x].largest > 1 or kinds[y].largest > 1,
         kinds[t].span > max(kinds[x].span, kinds[y].span),
         kinds[t].distinct,
-        # Where there are too few rows to tell, times are the largest numbers.
+        # With too few rows to decide, times are the largest numbers.
         kinds[t].largest > max(kinds[x].largest, kinds[y].largest),
         p == max(places),
         t == min(places),

@@ -1,4 +1,4 @@
-"""Base of recordings whose events lie in columns that can be read from any event on."""
+"""Base of recordings whose events are in columns that can be read from any event on."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def raw_columns(
     y: NDArray[Any],
     polarity: NDArray[np.bool_],
 ) -> RawColumns:
-    """Columns of any numeric type as raw columns.
+    """Convert columns of any numeric type to raw columns.
 
     Args:
-        t: int64 µs.
-        x, y: pixel; what uint16 cannot hold is marked so that it is counted as outside.
-        polarity: True for ON.
+        t: int64 (n,) in µs.
+        x, y: (n,) pixel; values that uint16 cannot hold are replaced so that they count as outside.
+        polarity: bool (n,), True for ON.
     """
     return RawColumns(t, _coordinates(x), _coordinates(y), polarity)
 
@@ -43,7 +43,7 @@ def _coordinates(values: NDArray[Any]) -> NDArray[np.uint16]:
 
 
 class ColumnRecording(Recording):
-    """A recording that gives any range of events, and so finds a time by bisection."""
+    """A recording that can read any range of events, and so finds a time by bisection."""
 
     _next: int = 0
 
@@ -54,7 +54,7 @@ class ColumnRecording(Recording):
 
     @abstractmethod
     def _read_range(self, first: int, count: int) -> RawColumns:
-        """`count` events from number `first` on."""
+        """Read `count` events from number `first` on."""
 
     def _sampled_times(self) -> NDArray[np.int64]:
         places = np.linspace(0, max(self.event_count - _SAMPLE_EVENTS, 0), _SAMPLES).astype(
@@ -67,7 +67,7 @@ class ColumnRecording(Recording):
         yield self._read_range(first, self.event_count - first)
 
     def _time_near(self, event: int) -> int:
-        """Median time of a few events from one on; the time of one alone may be wrong."""
+        """Median time of a few events from one on, because a single time may be wrong."""
         count = min(_SAMPLE_EVENTS, self.event_count - event)
         return int(np.median(self._read_range(event, count).t))
 
@@ -80,7 +80,7 @@ class ColumnRecording(Recording):
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
-        """Bisection on times that may be out of order by the window in which that is put right."""
+        """Bisection over times that are ordered except within the sorting window."""
         self._next = 0
         if t_us is not None:
             events = range(self.event_count)

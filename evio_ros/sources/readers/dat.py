@@ -39,10 +39,10 @@ class DatFile(EventFile):
 
     Args:
         path: name of the file.
-        size: geometry; None for the header's, or where it has none, a guess.
+        size: geometry; None for the header's, or a guess if it has none.
 
     Raises:
-        SourceError: where the file is no DAT file of events or holds no event.
+        SourceError: if the file is not a DAT file with events.
     """
 
     format_name = "Prophesee DAT"
@@ -53,7 +53,7 @@ class DatFile(EventFile):
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
-        """Whether a file is DAT of events; one that ends with its header is left to the reader."""
+        """Whether a file is DAT with events; one without data is left to the reader."""
         header = start.header
         if header is None or header.event_format is not None:
             return False
@@ -72,12 +72,12 @@ class DatFile(EventFile):
             raise SourceError(self.path, "has a header but no events", offset)
         kind, length = self._read_at(offset, 2)
         if kind not in EVENT_TYPES or length != RECORD_BYTES:
-            reason = f"event type {kind} of {length} bytes is not a contrast event of 8 bytes"
+            reason = f"events of type {kind} with {length} bytes are not contrast events of 8 bytes"
             raise SourceError(self.path, reason, offset)
         self._data_offset = offset + 2
         data_bytes = self._data_end(self._data_offset) - self._data_offset
         if self.remarks and data_bytes % RECORD_BYTES == RECORD_BYTES - 1:
-            # The highest byte of most OFF events is zero as well as those of a crash.
+            # The highest byte of most OFF events is zero, just as bytes left by a crash.
             data_bytes += 1
         self._records = data_bytes // RECORD_BYTES
         self.statistics.truncated_bytes = data_bytes % RECORD_BYTES
@@ -89,9 +89,10 @@ class DatFile(EventFile):
         return self.header.size
 
     def _is_old(self) -> bool:
-        """Whether records are of before version 2, by the header or, where it is silent, by them.
+        """Whether records are from before version 2, by the header or, if it has none, by the
+        records.
 
-        Words of the old layout are short; those of the new one are only where y is below 16.
+        Words of the old layout are short; those of the new one are only if y is below 16.
         """
         version = self.header.fields.get("version", "")
         if version.isdecimal():
@@ -101,7 +102,7 @@ class DatFile(EventFile):
         is_old = bool((words[1::2] >> OLD_WORD_BITS == 0).all())
         if is_old:
             self.remarks.append(
-                "the header names no version; the records are those of before version 2"
+                "the header has no version; the records are read as those of before version 2"
             )
         return is_old
 
@@ -110,7 +111,7 @@ class DatFile(EventFile):
         records = len(columns) + invalid
         reason = ""
         if invalid > _MOST_INVALID * records:
-            reason = f"{invalid} of the first {records} records have a polarity of neither 0 nor 1"
+            reason = f"{invalid} of the first {records} records have a polarity other than 0 or 1"
         elif records >= _FEWEST_ZEROS and not any(
             column.any() for column in (columns.t, columns.x, columns.y, columns.polarity)
         ):
@@ -119,7 +120,7 @@ class DatFile(EventFile):
             raise SourceError(self.path, f"is not {self.format_name}: {reason}", self._data_offset)
 
     def _settle_epoch(self) -> None:
-        """Count wraps of time from the first event that is not left over from an earlier run."""
+        """Count wraps of time from the first event that is not left from an earlier run."""
         first_us, dropped = self._first_accepted()
         if first_us is not None and dropped:
             self._first_us -= (first_us - self._epoch_us) // WRAP_US * WRAP_US
@@ -147,7 +148,7 @@ class DatFile(EventFile):
         self._next = 0
         self._newest = self._first_us
         if t_us is not None:
-            # Events may be out of order by the window in which they are put right.
+            # Events may be out of order within the sorting window.
             records, times = self._sparse_index
             before = int(np.searchsorted(times, t_us - REORDER_WINDOW_US)) - 1
             if before >= 0:
@@ -168,7 +169,7 @@ class DatFile(EventFile):
 
     @cached_property
     def _sparse_index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Some records, spread evenly, the last piece's first one among them, and their times."""
+        """Evenly spread records, including the first one of the last piece, and their times."""
         last_piece = max(self._records - _PIECE_EVENTS, 0)
         records = np.unique(np.linspace(0, last_piece, _INDEX_ENTRIES).astype(np.int64))
         times = self._raw_times(records)

@@ -1,10 +1,10 @@
-"""Telling events that lie in no order of time from those of a clock that starts anew.
+"""Distinguishing unsorted events from those of a clock that restarts.
 
-Tools leave events shuffled, newest first, pixel by pixel, or each polarity by itself, of all the
-recording or of each frame. Either many steps of time go back, or few do and the events after such a
-step are of the same time as those before it. So they are, too, where a clock starts anew; but where
-a tool sorted them by something, all events of that time before the step have one value of it and
-all after it another.
+Tools write events shuffled, newest first, pixel by pixel, or separated by polarity, in the whole
+recording or in each frame. Then either many time steps are negative, or few are and the events
+after such a step have the same times as those before it. The latter is also true if a clock
+restarts; but if a tool sorted the events by a value, all events of these times before the step have
+one value, and all after it another.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 __all__ = ["MOST_SORTED", "are_nearly_of_one_value", "lie_in_no_order", "remark_on_sorting"]
 
 MOST_SORTED = 1 << 23
-"""Events that are sorted at most, since they are held in memory."""
+"""Maximum number of events to sort, because they are held in memory."""
 _FEWEST_SORTED = 64
 _LEAST_BACK = 0.2
-"""Share of steps of time that go back where events are shuffled."""
+"""Minimum share of negative time steps if events are shuffled."""
 _LEAST_BEHIND = 0.01
-"""Share of events there that are too far out of order to be put right while they are read."""
+"""Minimum share of events in a shuffled file that are too late to be sorted while reading."""
 _LEAST_PURE = 0.9
-"""Share of events of one value, of those that a tool has sorted by it; the others are outliers."""
+"""Minimum share of a single value among events that a tool sorted by it; the others are
+outliers."""
 
 
 @njit(cache=True, nogil=True)
 def _run_starts(t, window_us):
-    """Numbers of the events that are more than a window before the newest since the last such."""
+    """Indices of events more than a window before the newest one since the last such."""
     starts = [0]
     newest = t[0]
     for i in range(1, t.size):
@@ -47,7 +48,7 @@ def _run_starts(t, window_us):
 
 @njit(cache=True, nogil=True)
 def _within(t, values, first_us, last_us):
-    """Number of events of a span of time, how many have the first one's value, and this value."""
+    """Number of events in a time span, how many have the first one's value, and this value."""
     count, same, value = 0, 0, values[0]
     for i in range(t.size):
         if first_us <= t[i] <= last_us:
@@ -60,10 +61,10 @@ def _within(t, values, first_us, last_us):
 
 @njit(cache=True, nogil=True)
 def _parted(t, values, starts, least_pure):
-    """Number of events that lie after those of the same time only since their value is another.
+    """Number of events that follow others of the same time only because their value differs.
 
-    `starts` are where runs of events begin, and the number of events. `least_pure` is the share
-    that must have the same value, of a run's events of the time that it shares with the next.
+    `starts` has the starts of runs of events, and the number of events. `least_pure` is the minimum
+    share of a single value among a run's events in the time that it shares with the next.
     """
     total = 0
     for run in range(len(starts) - 2):
@@ -81,13 +82,13 @@ def _parted(t, values, starts, least_pure):
 
 
 def lie_in_no_order(t_us: NDArray[np.int64], others: Sequence[NDArray[Any]]) -> bool:
-    """Whether events lie in no order of time, and are to be sorted.
+    """Whether events are unsorted and need to be sorted.
 
-    A clock that starts anew, and outliers, are no such disorder.
+    A restart of the clock and outliers do not count as unsorted.
 
     Args:
-        t_us: int64 (n,) times in the file's order.
-        others: columns (n,) that the events may be sorted by instead: polarity, x, y.
+        t_us: int64 (n,), times in the file's order, in µs.
+        others: columns (n,) by which the events may be sorted instead: polarity, x, y.
     """
     if len(t_us) < _FEWEST_SORTED:
         return False
@@ -104,16 +105,16 @@ def lie_in_no_order(t_us: NDArray[np.int64], others: Sequence[NDArray[Any]]) -> 
 
 
 def are_nearly_of_one_value(values: NDArray[Any]) -> bool:
-    """Whether so many of the first events have one value that they may be sorted by it.
+    """Whether the first events are so nearly of a single value that they may be sorted by it.
 
-    Only all of the recording tells then.
+    In that case, only the whole recording can decide.
 
     Args:
-        values: (n,) of any numbers, one at least.
+        values: (n,) numbers, n at least 1.
     """
     return bool(np.mean(values == values[0]) >= _LEAST_PURE)
 
 
 def remark_on_sorting(count: int) -> str:
-    """What to tell the user where so many events were sorted."""
-    return f"events lie in no order of time; all {count} were sorted, in memory"
+    """A remark for the user after `count` events were sorted."""
+    return f"events are not in time order; all {count} were sorted in memory"

@@ -1,4 +1,4 @@
-"""Recordings in one file that is read by byte offset."""
+"""Recordings in a single file that is read by byte offset."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ __all__ = [
 
 _UNPACKED_PIECE = 1 << 20
 FEWEST_ZEROS = 64
-"""Fewer zero bytes at a file's end may be those of good events."""
+"""Minimum number of zero bytes at a file's end to leave out: fewer may be valid events."""
 _ZEROS_PIECE = 1 << 16
 _RAW_HEADER = re.compile(rb"(?:% [ -~]{2,200}\r?\n){2,}")
 _AEDAT_HEADER = re.compile(rb"#!AER-DAT\d\.\d")
 
 
 def open_regular_file(path: str) -> BinaryIO:
-    """Open a file for reading; one that is packed is unpacked into a temporary file.
+    """Open a file for reading; a compressed one is decompressed into a temporary file.
 
     Raises:
-        SourceError: where it is missing, empty, unreadable, a directory, a device or a pipe, or
-            cannot be unpacked.
+        SourceError: if it is missing, empty, unreadable, a directory, a device or a pipe, or
+            cannot be decompressed.
     """
     file = open_as_it_is(path)
     packing = _packing(file)
@@ -54,9 +54,9 @@ def open_regular_file(path: str) -> BinaryIO:
 
 
 def open_packed_file(path: str) -> BinaryIO | None:
-    """What a packed file holds, as `open_regular_file` gives it; None where it is not packed.
+    """Decompress a file for libraries that open files themselves; None if it is not compressed.
 
-    For libraries that open files themselves. Raises as `open_regular_file`.
+    Raises the same errors as `open_regular_file`.
     """
     with open_as_it_is(path) as file:
         packing = _packing(file)
@@ -68,13 +68,13 @@ def _packing(file: BinaryIO) -> str | None:
 
 
 def open_as_it_is(path: str) -> BinaryIO:
-    """Open a file for reading, packed or not; raises as `open_regular_file`."""
+    """Open a file for reading without decompressing it; raises as `open_regular_file`."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise SourceError(path, f"is a directory, not a recording; {_contents(path)}")
         if not stat.S_ISREG(mode):
-            raise SourceError(path, "is not a regular file; save what it gives in one first")
+            raise SourceError(path, "is not a regular file; save its content in a file first")
         file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - the caller closes it
     except OSError as error:
         reason = f"cannot be opened: {error.strerror}"
@@ -90,7 +90,7 @@ def open_as_it_is(path: str) -> BinaryIO:
 
 
 def zeros_at_end(file: BinaryIO) -> int:
-    """Number of zero bytes that a file ends with, as a crash leaves them; 0 where they are few."""
+    """Number of zero bytes at a file's end, as left by a crash; 0 if there are few."""
     size = os.fstat(file.fileno()).st_size
     end = size
     while end:
@@ -103,10 +103,10 @@ def zeros_at_end(file: BinaryIO) -> int:
 
 
 def _unpacked(file: BinaryIO, packing: str, path: str) -> BinaryIO:
-    """What a packed file holds, in a temporary file.
+    """Decompress a file into a temporary file.
 
     Raises:
-        SourceError: where it is broken, empty, or larger than half of what is free.
+        SourceError: if it is corrupt, empty, or larger than half of the free space.
     """
     room = shutil.disk_usage(tempfile.gettempdir()).free // 2
     target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
@@ -115,12 +115,12 @@ def _unpacked(file: BinaryIO, packing: str, path: str) -> BinaryIO:
         while piece := source.read(_UNPACKED_PIECE):
             room -= len(piece)
             if room < 0:
-                reason = f"is packed by {packing} and too large to be unpacked here"
+                reason = f"is compressed by {packing} and too large to be decompressed here"
                 raise SourceError(path, reason)
             target.write(piece)
     except BROKEN as error:
         target.close()
-        raise SourceError(path, f"is packed by {packing} and broken: {error}") from None
+        raise SourceError(path, f"is compressed by {packing} and corrupt: {error}") from None
     except SourceError:
         target.close()
         raise
@@ -132,11 +132,12 @@ def _unpacked(file: BinaryIO, packing: str, path: str) -> BinaryIO:
 
 
 class EventFile(Recording):
-    """A recording in one file; it is read, not mapped: a mapped file that shrinks kills the reader.
+    """A recording in a single file. It is not memory-mapped: if a mapped file shrinks, reading
+    crashes.
 
     Args:
         path: name of the file.
-        size: geometry; None for the header's, or where it has none, a guess.
+        size: geometry; None for the header's, or a guess if it has none.
     """
 
     def __init__(self, path: str, size: SensorSize | None = None) -> None:
@@ -145,14 +146,14 @@ class EventFile(Recording):
         super().__init__(path, size)
 
     def close(self) -> None:
-        """Close the file; may be called twice."""
+        """Close the file; can be called repeatedly."""
         self._file.close()
 
     def _file_bytes(self) -> int:
         return os.fstat(self._file.fileno()).st_size
 
     def _data_end(self, first: int) -> int:
-        """Where the data from `first` on end: before zeros that a crash left, which are said."""
+        """End of the data from `first` on, before zeros left by a crash, which add a remark."""
         zeros, size = zeros_at_end(self._file), self._file_bytes()
         if not zeros or size - zeros <= first:
             return size
@@ -162,20 +163,20 @@ class EventFile(Recording):
         return size - zeros
 
     def _refuse_second_recording(self, offset: int, data: bytes) -> None:
-        """Refuse a file in which another recording's header follows; asked where data are odd.
+        """Refuse a file that contains another recording's header; called if data are invalid.
 
         Args:
-            offset: where the data lie in the file.
-            data: what was just read.
+            offset: position of the data in the file, in bytes.
+            data: the data that were read last.
 
         Raises:
-            SourceError: where a header is in them.
+            SourceError: if they contain a header.
         """
         found = _RAW_HEADER.search(data) or _AEDAT_HEADER.search(data)
         if found is not None:
             place = offset + found.start()
             reason = (
-                "another recording's header follows; two files were joined: part them by "
+                "another recording's header follows; two files were joined: separate them by "
                 f"head -c {place} and tail -c +{place + 1}"
             )
             raise SourceError(self.path, reason, place)
@@ -184,7 +185,7 @@ class EventFile(Recording):
         """Exactly `length` bytes at an offset; valid until the next call.
 
         Raises:
-            SourceError: where the file has shrunk, fails or is closed.
+            SourceError: if the file has shrunk, cannot be read or is closed.
         """
         if len(self._buffer) < length:
             self._buffer = bytearray(length)
@@ -194,17 +195,17 @@ class EventFile(Recording):
             while done < length:
                 got = os.preadv(self._file.fileno(), [view[done:]], offset + done)
                 if not got:
-                    raise SourceError(self.path, "has shrunk while it was read", offset + done)
+                    raise SourceError(self.path, "has shrunk while being read", offset + done)
                 done += got
         except OSError as error:
             raise SourceError(self.path, f"cannot be read: {error.strerror}", offset) from None
         except ValueError:
-            raise SourceError(self.path, "was read after it had been closed") from None
+            raise SourceError(self.path, "was read after being closed") from None
         return view
 
 
 def _contents(folder: str) -> str:
-    """What a folder holds, by the endings of its files."""
+    """What a folder contains, by the endings of its files."""
     endings = Counter(os.path.splitext(name)[1] or "no ending" for name in os.listdir(folder))
     listed = ", ".join(f"{count} of {ending}" for ending, count in endings.most_common(4))
     return f"name one of its files, {listed}" if listed else "it is empty"

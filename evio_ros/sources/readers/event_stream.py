@@ -36,7 +36,7 @@ class EventStreamFile(StreamedRecording):
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
-        """Whether the file begins as the format does."""
+        """Whether the file begins with the format's signature."""
         return start.data.startswith(_SIGNATURE)
 
     def _prepare(self) -> SensorSize | None:
@@ -60,7 +60,7 @@ class EventStreamFile(StreamedRecording):
         given = 0
         stream = iter(self._decoder())
         while True:
-            with self._errors(f"cannot be read on after {given} events"):
+            with self._errors(f"cannot be read beyond {given} events"):
                 events = next(stream, None)
             if events is None:
                 return
@@ -74,11 +74,11 @@ class EventStreamFile(StreamedRecording):
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
-        """Turn whatever the library's decoders raise into one line."""
+        """Turn any error of the library's decoders into one line."""
         try:
             yield
         except BaseException as error:
-            # A panic of the library's Rust code is no Exception.
+            # A panic of the library's Rust code is not an Exception.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             text = " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Events in arrays of other libraries, in any arrangement: columns, records or a matrix."""
+"""Events in arrays of other libraries in any arrangement: columns, records or a matrix."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ __all__ = [
 
 _SAMPLED_ROWS = 4096
 _NUMBERS, _DATES = "iufb", "mM"
-"""Kinds of numpy's types: numbers; times of a calendar, and spans of time."""
+"""Kinds of numpy dtypes: numbers; dates and time spans."""
 
 
 class _Array(Protocol):
-    """What is needed of an array that may lie in a file; h5py's datasets are such."""
+    """The required interface of an array, which may be in a file, such as a dataset of h5py."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,32 +61,32 @@ class EventTable(Protocol):
 
     @property
     def unit(self) -> TimeUnit | None:
-        """Unit of time that a name holds: s, ms, us or ns."""
+        """Unit of time in a column's name: s, ms, us or ns; None if there is none."""
         ...
 
     @property
     def reason(self) -> str:
-        """What was taken for what, where the values had to tell."""
+        """Which columns were chosen, if by their values; "" otherwise."""
         ...
 
     @property
     def has_seconds(self) -> bool:
-        """Whether times are put together from a column of whole seconds and one of the rest."""
+        """Whether times consist of a column of whole seconds and one of the rest."""
         ...
 
     def read(self, part: slice) -> tuple[NDArray[Any], ...]:
-        """Columns t, x, y, p of a range of events, of the array's own types."""
+        """Columns t, x, y, p of a range of events, in the array's own types."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of an array of one or two axes.
+    """One column of an array with one or two axes.
 
     Attributes:
         array: the array.
-        place: which of the columns, or rows where `is_turned` is set; None for a flat array.
-        is_turned: whether the events lie along the second axis.
+        place: index of the column, or of the row if `is_turned`; None for a flat array.
+        is_turned: whether the events are along the second axis.
     """
 
     array: _Array
@@ -111,7 +111,7 @@ class Column:
 
 
 def columns_of(array: _Array | Column, count: int) -> list[Column]:
-    """The columns of an array that has so many of them; none where it has not."""
+    """The columns of an array that has `count` of them; empty if it has another number."""
     shape = array.shape
     if len(shape) == 1 and count == 1:
         return [Column(array)]
@@ -123,7 +123,7 @@ def columns_of(array: _Array | Column, count: int) -> list[Column]:
 
 @dataclass(frozen=True, slots=True)
 class _ColumnTable:
-    """An array for each of t, x, y and p, and where there is a fifth for whole seconds."""
+    """Arrays for each of t, x, y and p, and possibly a fifth for whole seconds."""
 
     columns: tuple[Column, ...]
     unit: TimeUnit | None = None
@@ -173,7 +173,7 @@ class _RecordTable:
 
 @dataclass(frozen=True, slots=True)
 class _MatrixTable:
-    """One array of numbers with a row for each event, or a column where `is_flat` is set."""
+    """One array of numbers with a row for each event, or a column if `is_flat`."""
 
     array: _Array
     layout: Layout
@@ -186,12 +186,12 @@ class _MatrixTable:
 
     @property
     def unit(self) -> TimeUnit | None:
-        """Unit of time that a name holds."""
+        """Unit of time in a column's name; None if there is none."""
         return self.layout.unit
 
     @property
     def reason(self) -> str:
-        """What was taken for what."""
+        """Which columns were chosen."""
         return self.layout.reason
 
     @property
@@ -212,7 +212,7 @@ class SortedTable:
 
     Attributes:
         columns: t, x, y, p.
-        unit, reason, has_seconds: as of the other table.
+        unit, reason, has_seconds: those of the other table.
     """
 
     columns: tuple[NDArray[Any], ...]
@@ -222,7 +222,7 @@ class SortedTable:
 
     @classmethod
     def of(cls, table: EventTable) -> SortedTable:
-        """Read all events of a table, and sort them."""
+        """Read and sort all events of a table."""
         columns = table.read(slice(0, table.event_count))
         order = np.argsort(columns[0], kind="stable")
         ordered = tuple(column[order] for column in columns)
@@ -241,7 +241,7 @@ class SortedTable:
 def _with_seconds(
     t: NDArray[Any], seconds: list[NDArray[Any]], unit: TimeUnit | None
 ) -> NDArray[Any]:
-    """Times as numbers in `unit`, with the column of whole seconds where there is one."""
+    """Times as numbers in `unit`, combined with the column of whole seconds if there is one."""
     if t.dtype.kind in _DATES:
         t = t.astype(np.int64)
     if not seconds or unit is None:
@@ -257,12 +257,12 @@ def _field(records: NDArray[Any], path: tuple[str | int, ...]) -> NDArray[Any]:
 
 
 def column_table(arrays: Mapping[str, _Array | Column]) -> _ColumnTable | None:
-    """The table that arrays of the right names make; None where one of the four is missing.
+    """Make a table from arrays with suitable names; None if one of the four is missing.
 
-    One array may hold x and y. Arrays may stand in one column or lie in one row, as MATLAB's do.
+    One array may contain x and y. Arrays may be a single column or row, as in MATLAB.
 
     Raises:
-        EventError: where they are of no numbers, or differ in length.
+        EventError: if they are not numeric, or differ in length.
     """
     named: dict[str, _Array | Column] = dict(arrays)
     if named_columns(named) is None:
@@ -283,10 +283,11 @@ def column_table(arrays: Mapping[str, _Array | Column]) -> _ColumnTable | None:
 
 
 def unnamed_table(arrays: Mapping[str, _Array]) -> _ColumnTable | None:
-    """The table that flat arrays of one length make, whose values tell what they are.
+    """Make a table from flat arrays of equal length, by their values; None if that is not
+    plausible.
 
     Args:
-        arrays: in their order; those of other shapes are left alone.
+        arrays: in their order; those of other shapes are ignored.
     """
     flat = [
         Column(array)
@@ -305,15 +306,15 @@ def unnamed_table(arrays: Mapping[str, _Array]) -> _ColumnTable | None:
 
 
 def _flat(array: _Array | Column) -> list[Column]:
-    """An array as one column; none where it has several."""
+    """An array as one column; empty if it has several."""
     return [array] if isinstance(array, Column) else columns_of(array, 1)
 
 
 def record_table(array: _Array) -> _RecordTable | None:
-    """The table that an array of records with the right fields makes.
+    """Make a table from an array of records with suitable fields; None if it has none.
 
     Raises:
-        EventError: where a field is of no numbers, or the array is not flat.
+        EventError: if a field is not numeric, or the array is not flat.
     """
     if array.dtype.names is None:
         return None
@@ -323,18 +324,18 @@ def record_table(array: _Array) -> _RecordTable | None:
     if layout is None:
         return None
     if len(array.shape) not in (1, 2) or array.shape[1:] not in ((), (1,)):
-        raise EventError(f"records are not flat but {array.shape}")
+        raise EventError(f"the array of records is not flat but {array.shape}")
     chosen = [names[place] for place in layout.all_places]
     unit = _checked(chosen, [fields[name][1] for name in chosen]) or layout.unit
     return _RecordTable(array, tuple(fields[name][0] for name in chosen), unit, layout.reason)
 
 
 _Fields = dict[str, tuple[tuple[str | int, ...], np.dtype]]
-"""Names of a record's fields, how they are reached, and their types."""
+"""Names of a record's fields, their paths, and their types."""
 
 
 def _block_layout(array: _Array, fields: _Fields) -> Layout | None:
-    """The layout of the records that pandas writes, whose columns have lost their names."""
+    """The layout of records written by pandas, whose columns have lost their names."""
     if not any(name.startswith("values_block_") for name in fields):
         return None
     if any(kind.kind not in _NUMBERS for _, kind in fields.values()):
@@ -345,7 +346,7 @@ def _block_layout(array: _Array, fields: _Fields) -> Layout | None:
 
 
 def _fields_of(kind: np.dtype) -> Iterator[tuple[str, tuple[tuple[str | int, ...], np.dtype]]]:
-    """Names, paths and types of a record's fields; x and y may lie in one of them."""
+    """Names, paths and types of a record's fields; one of them may contain x and y."""
     for name in kind.names or ():
         field = kind[name]
         if is_pixel_pair(name) and field.subdtype is not None and field.shape == (2,):
@@ -363,11 +364,11 @@ def _fields_of(kind: np.dtype) -> Iterator[tuple[str, tuple[tuple[str | int, ...
 
 
 def matrix_table(array: _Array, names: list[str] | None = None) -> _MatrixTable | None:
-    """The table that a matrix makes whose columns, or rows, can be t, x, y and p.
+    """Make a table from a matrix whose columns, or rows, can be t, x, y and p; None otherwise.
 
     Args:
         array: numbers, (n, k) or (k, n).
-        names: of the k columns, where something tells them.
+        names: of the k columns, if known.
     """
     if len(array.shape) != 2 or array.dtype.kind not in _NUMBERS or 0 in array.shape:
         return None
@@ -400,16 +401,16 @@ def _sample_rows(array: _Array, count: int, is_flat: bool) -> NDArray[np.float64
 
 
 def _checked(names: list[str], kinds: list[np.dtype]) -> TimeUnit | None:
-    """Check the types of t, x, y, p; the unit of numpy's dates where times are such.
+    """Check the types of t, x, y, p; returns the unit of numpy dates, None for plain numbers.
 
     Raises:
-        EventError: where a column is of something else than numbers.
+        EventError: if a column is not numeric.
     """
     numbers = list(zip(names, kinds, strict=True))
     unit = _unit_of_dates(kinds[0]) if kinds[0].kind in _DATES else None
     for name, kind in numbers[1:] if unit else numbers:
         if kind.kind not in _NUMBERS:
-            raise EventError(f"{name} is of {kind}, not of numbers")
+            raise EventError(f"{name} is of type {kind}, which is not numeric")
     return unit
 
 
@@ -418,4 +419,4 @@ def _unit_of_dates(kind: np.dtype) -> TimeUnit:
     for unit in TIME_UNITS:
         if (name, step) == (unit, 1):
             return unit
-    raise EventError(f"times are of {kind}; {', '.join(TIME_UNITS)} are known")
+    raise EventError(f"times are of type {kind}; supported units are {', '.join(TIME_UNITS)}")

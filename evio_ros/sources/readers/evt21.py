@@ -15,7 +15,7 @@ _SAMPLE_WORDS = 1 << 12
 
 
 class Evt21File(RawWordFile):
-    """A recording in an EVT2.1 file; the order of a word's halves is told by header or content."""
+    """A recording in an EVT2.1 file; header or content give the order of a word's halves."""
 
     format_name = "Prophesee EVT2.1"
     keeps = "events, external triggers, geometry"

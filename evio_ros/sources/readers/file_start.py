@@ -1,4 +1,4 @@
-"""The beginning of a file, from which its format is told."""
+"""The beginning of a file, which determines its format."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["FileStart", "read_file_start"]
 
 @dataclass(frozen=True, slots=True)
 class FileStart:
-    """What is known of a file before its format is.
+    """The beginning of a file of unknown format.
 
     Attributes:
-        path: the file.
-        data: its first bytes, at most 64 KiB.
-        header: the Prophesee header; None where there is none.
+        path: name of the file.
+        data: its first bytes, decompressed, at most 64 KiB.
+        header: the Prophesee header; None if there is none.
     """
 
     path: str
@@ -37,7 +37,7 @@ def read_file_start(path: str) -> FileStart:
     """Read the beginning of a file.
 
     Raises:
-        SourceError: where it cannot be opened or unpacked, or has a broken Prophesee header.
+        SourceError: if it cannot be opened or decompressed, or has an invalid Prophesee header.
     """
     with open_as_it_is(path) as file:
         packing = packing_of(file.read(START_BYTES))
@@ -48,7 +48,7 @@ def read_file_start(path: str) -> FileStart:
 
 
 def _inside(file: BinaryIO, packing: str, path: str) -> bytes:
-    """The beginning of what a packed file holds, without unpacking all of it."""
+    """The beginning of a compressed file, without decompressing all of it."""
     data = b""
     try:
         stream = unpacked_stream(file, packing, path)
@@ -58,5 +58,5 @@ def _inside(file: BinaryIO, packing: str, path: str) -> bytes:
                 break
             data += piece
     except BROKEN as error:
-        raise SourceError(path, f"is packed by {packing} and broken: {error}") from None
+        raise SourceError(path, f"is compressed by {packing} and corrupt: {error}") from None
     return data

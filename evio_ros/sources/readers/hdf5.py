@@ -1,10 +1,10 @@
-"""HDF5 files of events, in the layouts that cameras' makers, simulators and data sets use.
+"""HDF5 files with events, in the layouts of camera makers, simulators and data sets.
 
 Columns t, x, y, p in a group (this package, DSEC, M3ED, TUM-VIE, E2VID, RVT), one dataset of
-records (Metavision), or one matrix with a row for each event (v2e, MVSEC). Where a file holds
-several cameras, `?stream=` after its path names the one to read. Geometry is looked for in
-attributes and small datasets beside the events and above them. DSEC's t_offset is added.
-Compression by the filters of hdf5plugin is undone where that is installed; Prophesee's ECF always.
+records (Metavision), or one matrix with a row for each event (v2e, MVSEC). If a file has several
+cameras, `?stream=` after its path selects one. The geometry is searched in attributes and small
+datasets beside the events and above them. DSEC's t_offset is added. Filters of hdf5plugin are
+supported if it is installed, Prophesee's ECF always.
 """
 
 from __future__ import annotations
@@ -60,10 +60,13 @@ class Hdf5File(TableRecording):
 
     Args:
         path: name of the file.
-        size: geometry; None for the file's, or where it has none, a guess.
-        stream: place in the file of the events to read, or a part of it such as `right`; None for
-            the usual one.
-        time_unit: what times are; None for what the file says, or a guess.
+        size: geometry; None for the file's, or a guess if it has none.
+        stream: path of the events within the file, or a part of it such as `right`; None for the
+            usual one.
+        time_unit: unit of the times; None for the file's, or a guess.
+
+    Raises:
+        SourceError: if the file cannot be read, or has no such events.
     """
 
     format_name = "HDF5"
@@ -86,12 +89,12 @@ class Hdf5File(TableRecording):
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
         """Whether the file begins as HDF5 files do."""
-        # A block of another program's may come before, as in MATLAB's files.
+        # A block of another program may precede it, as in MATLAB's files.
         places = [0, *(_SMALLEST_BLOCK << k for k in range(8))]
         return any(start.data.startswith(_SIGNATURE, place) for place in places)
 
     def close(self) -> None:
-        """Close the file; may be called twice."""
+        """Close the file; can be called repeatedly."""
         if self._hdf5 is not None:
             self._hdf5.close()
         if self._unpacked is not None:
@@ -112,11 +115,11 @@ class Hdf5File(TableRecording):
             raise
         except EventError as error:
             raise SourceError(self.path, f"the geometry is impossible: {error}") from None
-        except Exception as error:  # the library lets through whatever it meets
+        except Exception as error:  # the library may raise anything
             raise SourceError(self.path, f"cannot be read as HDF5: {one_line(error)}") from None
 
     def _find_events(self) -> str:
-        """Choose the events to read; returns their place in the file."""
+        """Choose the events to read; returns their path in the file."""
         refused: list[str] = []
         found = dict(self._tables(refused))
         place = self._choose(found)
@@ -126,24 +129,24 @@ class Hdf5File(TableRecording):
         others = [name or "/" for name in found if name != place]
         if others and self._wanted_stream is None:
             self.remarks.append(
-                f"holds events in {len(found)} places; {place or '/'} is read, "
-                f"others by ?stream={', '.join(others[:6])}"
+                f"has events in {len(found)} places; {place or '/'} is read, "
+                f"others with ?stream={', '.join(others[:6])}"
             )
         self.details.update(stream=place or "/", streams=[name or "/" for name in found])
         self._set_table(found[place], _unit_of(self._hdf5[place or "/"]))
         return place
 
     def _find_triggers(self) -> None:
-        """Read external triggers as Metavision's files, and our own, have them."""
+        """Read external triggers as stored by Metavision and by our own files."""
         try:
             dataset = self._hdf5.get(_TRIGGERS)
             names = getattr(getattr(dataset, "dtype", None), "names", None) or ()
             if not {"p", "t", "id"} <= set(names):
                 return
             if dataset.is_virtual or dataset.external or len(dataset.shape) != 1:
-                raise EventError("it is not flat, or lies in another file")
+                raise EventError("it is not flat, or is in another file")
             records = dataset[:_MOST_TRIGGERS]
-        except Exception as error:  # the library lets through whatever it meets
+        except Exception as error:  # the library may raise anything
             self.remarks.append(f"{_TRIGGERS} cannot be read: {one_line(error)}")
             return
         self._store_triggers(records["t"] + self._offset_us, records["p"], records["id"])
@@ -159,14 +162,14 @@ class Hdf5File(TableRecording):
                 return matches[0]
             present = ", ".join(name or "/" for name in found) or "no events"
             which = "several streams" if matches else "no stream"
-            raise SourceError(self.path, f"has {which} {wanted!r}; it holds {present}")
+            raise SourceError(self.path, f"has {which} {wanted!r}; it has {present}")
         usual = [name for name in _USUAL_PLACES if name in found]
         left = [name for name in found if "left" in name.split("/")]
         places = [*usual, *left, *found]
         return next((name for name in places if found[name].event_count), next(iter(places), None))
 
     def _tables(self, refused: list[str]) -> Iterator[tuple[str, EventTable]]:
-        """Places in the file that hold events, and the events."""
+        """Paths of event tables in the file, and the tables."""
         import h5py
 
         objects = list(_walk(self._hdf5))
@@ -207,9 +210,11 @@ class Hdf5File(TableRecording):
         if not _is_ecf(dataset):
             _require_filters(dataset, self.path)
         if dataset.is_virtual or dataset.external:
-            raise SourceError(self.path, f"{dataset.name} lies in another file")
+            raise SourceError(self.path, f"{dataset.name} is stored in another file")
         if any(kind.kind not in "iufb" for kind in _kinds_in(dataset.dtype)):
-            raise SourceError(self.path, f"{dataset.name} is of {dataset.dtype}, not of numbers")
+            raise SourceError(
+                self.path, f"{dataset.name} is of type {dataset.dtype}, which is not numeric"
+            )
         chunk = int(np.prod(dataset.chunks or (0,), dtype=object)) * dataset.dtype.itemsize
         if chunk > _LARGEST_CHUNK_BYTES:
             reason = f"{dataset.name} has chunks of {chunk} bytes, above {_LARGEST_CHUNK_BYTES}"
@@ -222,7 +227,7 @@ class Hdf5File(TableRecording):
             yield self._hdf5["/".join(parts[:depth]) or "/"]
 
     def _time_offset(self, holders: list[Any]) -> int:
-        """DSEC's t_offset, in µs; it is in them, or in the unit of times where that is told."""
+        """DSEC's t_offset in µs; it is in µs, or in the unit of times if that is given."""
         import h5py
 
         for holder in holders:
@@ -234,7 +239,7 @@ class Hdf5File(TableRecording):
         return 0
 
     def _remark_on_rectification(self, place: str) -> None:
-        """Say that a map of rectified coordinates, in the file or beside it, is not applied."""
+        """Add a remark that a map of rectified coordinates, here or beside, is not applied."""
         inside = [name for name, _ in _walk(self._hdf5) if _RECTIFICATION in name.lower()]
         folder = Path(self.path).parent
         beside = sorted(os.listdir(folder)) if not inside else []
@@ -245,7 +250,7 @@ class Hdf5File(TableRecording):
             )
 
     def _contents(self) -> str:
-        """What the file holds, for the message that it holds no events."""
+        """What the file contains, for the message that it has no events."""
         import h5py
 
         shown = []
@@ -254,17 +259,17 @@ class Hdf5File(TableRecording):
                 shown.append(f"{name} {item.shape} {item.dtype}")
                 if len(item.shape) == 4:
                     return (
-                        f"{name} {item.shape} holds pictures or histograms made of events; "
-                        "read the recording that they were made of"
+                        f"{name} {item.shape} contains pictures or histograms made of events; "
+                        "use the recording that they were made of"
                     )
-        return f"it holds {', '.join(shown[:6]) or 'nothing'}"
+        return f"it has {', '.join(shown[:6]) or 'nothing'}"
 
 
 class _EcfTable:
-    """Events that are coded by Prophesee's ECF, decoded chunk by chunk.
+    """Events compressed by Prophesee's ECF, decoded chunk by chunk.
 
     Args:
-        dataset: the dataset of records; its chunks hold up to 65535 events each.
+        dataset: the dataset of records; its chunks have up to 65535 events each.
     """
 
     unit: TimeUnit | None = "us"
@@ -299,12 +304,12 @@ class _EcfTable:
             columns = self._plain(data) if mask & 1 else decode_ecf(data)
             expected = min(self._chunk_events, self.event_count - start)
             if len(columns) < expected:
-                raise EventError(f"the chunk at event {start} holds {len(columns)} events")
+                raise EventError(f"the chunk at event {start} has {len(columns)} events")
             self._decoded = number, columns
         return self._decoded[1]
 
     def _plain(self, data: bytes) -> RawColumns:
-        """A chunk that was stored without being coded."""
+        """A chunk that was stored without compression."""
         records = np.frombuffer(data, self._dataset.dtype, self._chunk_events)
         return RawColumns(
             records["t"].astype(np.int64),
@@ -340,7 +345,7 @@ def _walk(root: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _kinds_in(kind: np.dtype) -> Iterator[np.dtype]:
-    """The types of numbers that an element is made of."""
+    """The numeric types that an element consists of."""
     for name in kind.names or ():
         yield from _kinds_in(kind[name].base)
     if kind.names is None:
@@ -348,7 +353,7 @@ def _kinds_in(kind: np.dtype) -> Iterator[np.dtype]:
 
 
 def _pandas_columns(datasets: dict[str, Any]) -> dict[str, Any]:
-    """The columns of a table as pandas writes it: matrices, and the names of their columns."""
+    """The columns of a table written by pandas: matrices, and the names of their columns."""
     found: dict[str, Any] = {}
     for name, names in datasets.items():
         values = datasets.get(name.replace("_items", "_values"))
@@ -372,7 +377,7 @@ def _is_ecf(dataset: Any) -> bool:
 
 
 def _require_filters(dataset: Any, path: str) -> None:
-    """Refuse a dataset whose compression the HDF5 library cannot undo."""
+    """Refuse a dataset with a compression that the HDF5 library does not support."""
     import h5py
 
     created = dataset.id.get_create_plist()
@@ -380,14 +385,14 @@ def _require_filters(dataset: Any, path: str) -> None:
         code = created.get_filter(number)[0]
         if h5py.h5z.filter_avail(code):
             continue
-        # Importing it makes its filters known to the HDF5 library.
+        # Importing it registers its filters with the HDF5 library.
         optional_library("hdf5plugin", "evio_ros[formats]", path)
         if not h5py.h5z.filter_avail(code):
             raise SourceError(path, f"is compressed by HDF5 filter {code}, which is not installed")
 
 
 def _text_attributes(item: Any, names: tuple[str, ...]) -> Iterator[list[str]]:
-    """The words of the attributes of these names."""
+    """The words in the attributes of these names."""
     for name in names:
         value = item.attrs.get(name)
         if isinstance(value, bytes | str):
@@ -401,7 +406,7 @@ def _text_attributes(item: Any, names: tuple[str, ...]) -> Iterator[list[str]]:
 
 
 def _names_of(dataset: Any) -> list[str] | None:
-    """Names of a matrix's columns, where attributes tell them."""
+    """Names of a matrix's columns, if attributes give them."""
     wanted = min(dataset.shape)
     return next(
         (words for words in _text_attributes(dataset, _NAME_ATTRIBUTES) if len(words) == wanted),
@@ -410,7 +415,7 @@ def _names_of(dataset: Any) -> list[str] | None:
 
 
 def _unit_of(item: Any) -> TimeUnit | None:
-    """Unit of time that an attribute names, of the events or of their column of times."""
+    """Unit of time in an attribute of the events or of their column of times."""
     holders = [item]
     if hasattr(item, "keys"):
         holders += [item[name] for name in ("t", "ts", "timestamps") if name in item]

@@ -1,6 +1,6 @@
-"""MAT files of MATLAB's level 5, which versions up to 7.2 and scipy.io.savemat write.
+"""MAT files of MATLAB's level 5, written by versions up to 7.2 and scipy.io.savemat.
 
-Columns t, x, y, p as variables or fields of a structure at any depth, as AedatTools leaves them in
+Columns t, x, y, p as variables or fields of a structure at any depth, such as AedatTools'
 `aedat.data.polarity`, or one matrix with a row for each event. All variables are held in memory.
 Files of version 7.3 are HDF5.
 """
@@ -39,8 +39,11 @@ class MatFile(TableRecording):
 
     Args:
         path: name of the file.
-        size: geometry; None for the file's, or where it has none, a guess.
-        time_unit: what times are; None for what the file says, or a guess.
+        size: geometry; None for the file's, or a guess if it has none.
+        time_unit: unit of the times; None for the file's, or a guess.
+
+    Raises:
+        SourceError: if the file cannot be read, or has no events.
     """
 
     format_name = "MATLAB"
@@ -53,7 +56,7 @@ class MatFile(TableRecording):
         return start.data.startswith(MAT5_SIGNATURE)
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Does nothing, since no file stays open."""
 
     def _prepare(self) -> SensorSize | None:
         structures = list(_structures(self._variables()))
@@ -65,7 +68,7 @@ class MatFile(TableRecording):
         if not found:
             names = ", ".join(_names(structures)[:_MOST_SHOWN]) or "nothing"
             reason = (
-                f"has no columns t, x, y, p and no table of them; it holds {names}; save each "
+                f"has no columns t, x, y, p and no table of them; it has {names}; save each "
                 "column as a variable, or all as one matrix"
             )
             raise SourceError(self.path, refused[0] if refused else reason)
@@ -73,12 +76,12 @@ class MatFile(TableRecording):
         table, holders_of_it = found[place]
         others = [name or "the variables" for name in found if name != place]
         if others:
-            self.remarks.append(f"{place} is read; there are events in {', '.join(others)} as well")
+            self.remarks.append(f"{place} is read; there are also events in {', '.join(others)}")
         self._set_table(table)
         return self._declared_size(holders_of_it)
 
     def _variables(self) -> _Structure:
-        """All variables, structures as dictionaries."""
+        """All variables, with structures as dictionaries."""
         with open_regular_file(self.path) as file:
             data = file.read()
         try:
@@ -87,7 +90,7 @@ class MatFile(TableRecording):
             raise SourceError(self.path, f"cannot be read as a MAT file: {error}") from None
 
     def _declared_size(self, holders: list[_Structure]) -> SensorSize | None:
-        """The geometry that the structures around the events name, or one beside these."""
+        """The geometry in the structures around the events, or beside these."""
         try:
             sizes = (
                 geometry_of(_small(values))
@@ -100,7 +103,7 @@ class MatFile(TableRecording):
 
 
 def _structures(variables: _Structure) -> Iterator[list[tuple[str, _Structure]]]:
-    """Each structure of a file with its name, and behind it those that hold it."""
+    """Each structure of a file with its name, followed by those that contain it."""
     waiting = [[("", variables)]]
     while waiting:
         holders = waiting.pop(0)
@@ -115,7 +118,7 @@ def _structures(variables: _Structure) -> Iterator[list[tuple[str, _Structure]]]
 
 
 def _tables(name: str, values: _Structure, refused: list[str]) -> Iterator[tuple[str, EventTable]]:
-    """What events a structure holds: in its columns, else in a matrix of it."""
+    """Tables of events in a structure: its columns, or else one of its matrices."""
     arrays = {key: value for key, value in values.items() if isinstance(value, np.ndarray)}
     try:
         table: EventTable | None = column_table(arrays)
@@ -133,12 +136,12 @@ def _tables(name: str, values: _Structure, refused: list[str]) -> Iterator[tuple
 
 
 def _inside(structure: str, name: str) -> str:
-    """Name of a part of a structure; that of a variable where it is in none."""
+    """Name of a part of a structure; that of a variable outside any structure."""
     return f"{structure}.{name}" if structure else name
 
 
 def _names(structures: list[list[tuple[str, _Structure]]]) -> list[str]:
-    """Names of all that a file holds but structures, and what it is where it is not read."""
+    """Names of everything in a file except structures, with the kind of what is not read."""
     return [
         _inside(name, key) + (f" ({value.what})" if isinstance(value, LeftOut) else "")
         for (name, values), *_ in structures
@@ -148,7 +151,7 @@ def _names(structures: list[list[tuple[str, _Structure]]]) -> list[str]:
 
 
 def _small(values: _Structure) -> _Structure:
-    """The numbers and texts among some values that can tell a geometry."""
+    """Numbers and texts that may give a geometry."""
     return {
         key: value if isinstance(value, str) else np.ravel(value)
         for key, value in values.items()

@@ -1,4 +1,4 @@
-"""Base of recordings whose events lie in named arrays of numpy: NPZ files, folders of NPY files."""
+"""Base of recordings whose events are in named numpy arrays: NPZ files, folders of NPY files."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _MOST_SHOWN = 12
 
 
 class NamedArrays(TableRecording):
-    """A recording in arrays that have names; the format's class opens them.
+    """A recording in named arrays; the format's class opens them.
 
     Args:
         path: name of the file or folder.
-        size: geometry; None for the arrays', or where there is none, a guess.
-        time_unit: what times are; None for what the arrays say, or a guess.
+        size: geometry; None for the arrays', or a guess if there is none.
+        time_unit: unit of the times; None for the arrays', or a guess.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class NamedArrays(TableRecording):
         super().__init__(path, size, time_unit)
 
     def close(self) -> None:
-        """Close what is open; may be called twice."""
+        """Close open files; can be called repeatedly."""
         self._stack.close()
 
     @abstractmethod
@@ -49,11 +49,11 @@ class NamedArrays(TableRecording):
         """Open one of the arrays.
 
         Raises:
-            SourceError: where it is broken or holds no numbers.
+            SourceError: if it is invalid or not numeric.
         """
 
     def _take(self, members: Mapping[str, str]) -> SensorSize | None:
-        """Find events, triggers and geometry among arrays, by their names; the geometry."""
+        """Find events, triggers and geometry among arrays, by their names; returns the geometry."""
         try:
             self._set_table(self._find_events(members), self._unit_in(members))
         except EventError as error:
@@ -63,7 +63,7 @@ class NamedArrays(TableRecording):
         return self._declared_size(members)
 
     def _read_triggers(self, members: Mapping[str, str]) -> None:
-        """Read external triggers, as our own files have them."""
+        """Read external triggers as stored by our own files."""
         arrays = [self._open(members[name]) for name in sorted(_TRIGGER_COLUMNS)]
         if all(len(array.shape) == 1 and array.dtype.kind in "iu" for array in arrays):
             channel, edge, t = (array[:_MOST_TRIGGERS] for array in arrays)
@@ -73,7 +73,7 @@ class NamedArrays(TableRecording):
         """The columns, or the first array of records or matrix that can be events.
 
         Raises:
-            EventError, SourceError: where there are none, or they are broken.
+            EventError, SourceError: if there are none, or they are invalid.
         """
         columns = [
             name
@@ -108,7 +108,7 @@ class NamedArrays(TableRecording):
         )
 
     def _unit_in(self, members: Mapping[str, str]) -> TimeUnit | None:
-        """The unit of time that a text t_unit names, as our own files have it."""
+        """The unit of time in a text t_unit, as stored by our own files."""
         if "t_unit" not in members:
             return None
         array = self._open(members["t_unit"])

@@ -1,4 +1,4 @@
-"""Geometry of the sensor that a file of arrays names, in attributes or in small arrays."""
+"""Geometry of the sensor from attributes or small arrays in a file."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _PAIRS = (
     "size",
 )
 _NAMES = frozenset([*_PAIRS, *(name for pair in _SIDES for name in pair)])
-"""What a geometry may be called, without blanks and marks."""
+"""Names of a geometry, without blanks and punctuation."""
 _PLACES = ("", "calib/")
-"""Where M3ED has it, among others."""
+"""Groups that may contain the geometry; the second is M3ED's."""
 
 
 def is_geometry_name(name: str) -> bool:
-    """Whether a name, in letters of any case, may be that of a geometry."""
+    """Whether a name, in upper or lower case, may be that of a geometry."""
     return _plain(name) in _NAMES
 
 
@@ -49,13 +49,13 @@ def _plain(name: str) -> str:
 
 
 def named_geometry(holders: Iterable[Any]) -> SensorSize | None:
-    """The geometry that the first of some HDF5 objects names; None where none does.
+    """The geometry from the first of some HDF5 objects that has one; None if none has.
 
     Args:
         holders: datasets or groups, the closest to the events first.
 
     Raises:
-        EventError: where it is impossible.
+        EventError: if it is impossible.
     """
     for holder in holders:
         size = geometry_of(holder.attrs)
@@ -70,13 +70,13 @@ def named_geometry(holders: Iterable[Any]) -> SensorSize | None:
 
 
 def geometry_of(values: Mapping[str, Any]) -> SensorSize | None:
-    """The geometry that named values tell, as width and height or as a pair of numbers or a text.
+    """The geometry from named values: width and height, a pair of numbers, or a text.
 
-    Of a pair of numbers the larger one is the width: some write height first, and sensors lie on
-    their longer side. Of a text, as 720x1280, it is the first one.
+    The larger number of a pair is the width: some files have the height first, and sensors are
+    wider than high. In a text such as 720x1280, the first number is the width.
 
     Raises:
-        EventError: where it is impossible.
+        EventError: if it is impossible.
     """
     plain = {_plain(name): value for name, value in values.items() if is_geometry_name(name)}
     for width, height in _SIDES:
@@ -101,7 +101,7 @@ def _children(holder: Any, place: str) -> list[str]:
 
 
 def _child(holder: Any, name: str) -> Any:
-    """A small dataset's value; None where there is none."""
+    """A small dataset's value; None if there is none."""
     if not hasattr(holder, "keys"):
         return None
     found = holder.get(name)
@@ -114,13 +114,13 @@ def _child(holder: Any, name: str) -> Any:
 
 
 def _single(value: Any) -> Any:
-    """The value in an array of one."""
+    """The value of an array with one element."""
     is_array = isinstance(value, np.ndarray) and value.size == 1
     return value.ravel()[0] if is_array else value
 
 
 def _numbers(value: Any) -> list[int]:
-    """The whole numbers in a value; none where it is something else."""
+    """The whole numbers in a value; empty if it is something else."""
     value = _single(value)
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")

@@ -1,9 +1,9 @@
-"""The files of N-MNIST and N-Caltech101: records of five bytes and nothing else.
+"""Files of N-MNIST and N-Caltech101: records of five bytes and nothing else.
 
 Source: G. Orchard et al., "Converting static image datasets to spiking neuromorphic datasets using
 saccades", 2015, and its reading scripts. Column and row in a byte each, then one bit of polarity
-and 23 bits of time in µs, big-endian. A record of row 240 is no event: 8192 µs are added to all
-times after it. The files are of one recording of a third of a second each, and so are read whole.
+and 23 bits of time in µs, big-endian. A record with row 240 is not an event: 8192 µs are added to
+all times after it. The files are a third of a second long, and so are read as a whole.
 """
 
 from __future__ import annotations
@@ -29,16 +29,19 @@ _OVERFLOW_ROW = 240
 _OVERFLOW_US = 1 << 13
 _LONGEST_STEP_US = 1_000_000
 _LEAST_RISING = 0.99
-"""Share of steps of time that must not go back for a file to be one of these."""
+"""Minimum share of time steps that do not go back."""
 _MNIST_SIZE = SensorSize(34, 34)
 
 
 class NmnistFile(ColumnRecording):
-    """A recording of these data sets; such a file names no geometry.
+    """A recording of these data sets; the files do not give a geometry.
 
     Args:
         path: name of the file.
-        size: geometry; None for 34x34 where all events are inside, or else a guess.
+        size: geometry; None for 34x34 if all events are inside, or else a guess.
+
+    Raises:
+        SourceError: if the file is too large or has no events.
     """
 
     format_name = "N-MNIST"
@@ -50,7 +53,7 @@ class NmnistFile(ColumnRecording):
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
-        """Whether the file can be such records: their times rise, in steps that can be."""
+        """Whether the file can be such records: their times rise, in plausible steps."""
         whole = len(start.data) // _RECORD_BYTES * _RECORD_BYTES
         if whole < _FEWEST_RECORDS * _RECORD_BYTES:
             return False
@@ -67,7 +70,7 @@ class NmnistFile(ColumnRecording):
         return len(self._events)
 
     def close(self) -> None:
-        """Nothing is open; may be called twice."""
+        """Does nothing, since no file stays open."""
 
     def _prepare(self) -> SensorSize | None:
         with open_regular_file(self.path) as file:
@@ -76,7 +79,7 @@ class NmnistFile(ColumnRecording):
             raise SourceError(self.path, f"is larger than {_LARGEST_FILE_BYTES} bytes")
         self._events = _decode(data)
         if not len(self._events):
-            raise SourceError(self.path, "holds no events")
+            raise SourceError(self.path, "has no events")
         inside = int(self._events.x.max()) < _MNIST_SIZE.width
         return _MNIST_SIZE if inside and int(self._events.y.max()) < _MNIST_SIZE.height else None
 

@@ -1,8 +1,8 @@
-"""NPY files, numpy's own: an array of records, or a matrix with a row for each event.
+"""NPY files, numpy's own format: an array of records, or a matrix with a row for each event.
 
-The fields of records may have any of the usual names, as expelliarmus, Metavision, tonic and faery
-write them; a matrix's columns are told by their values. Arrays of Python objects are pickled, and
-reading them can run whatever code is in the file: they are refused.
+The fields of records may have any of the usual names, as written by expelliarmus, Metavision, tonic
+and faery; the columns of a matrix are identified by their values. Arrays of Python objects are
+pickled, and reading them can run any code in the file: they are refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["NpyArray", "NpyFile", "array_table"]
 _NPY_SIGNATURE = b"\x93NUMPY"
 _LARGEST_NPY_HEADER = 10_000
 _MOST_RUNS = 64
-_PICKLED = "is of Python objects, which are pickled and never read, since that can run any code"
+_PICKLED = "has Python objects, which are pickled and never read, because that can run any code"
 
 
 class NpyArray:
@@ -34,13 +34,13 @@ class NpyArray:
 
     Args:
         file: the file.
-        offset: where the NPY header begins.
-        available: bytes from there on that belong to the array.
+        offset: start of the NPY header, in bytes.
+        available: number of bytes from there on that belong to the array.
         path: name of the file, for messages.
-        name: of the array, for messages.
+        name: name of the array, for messages.
 
     Raises:
-        SourceError: where the header is broken, the array is longer than `available`, or its
+        SourceError: if the header is invalid, the array is longer than `available`, or its
             elements are neither numbers, records nor texts.
     """
 
@@ -54,21 +54,23 @@ class NpyArray:
                 (2, 0): np.lib.format.read_array_header_2_0,
             }[version]
             shape, is_fortran, dtype = read_header(file, max_header_size=_LARGEST_NPY_HEADER)  # type: ignore[call-arg]
-        except Exception as error:  # the parser lets through whatever it meets
+        except Exception as error:  # the parser may raise anything
             reason = f"array {name} has no valid NPY header: {one_line(error)}"
             raise SourceError(path, reason, offset) from None
         self.shape: tuple[int, ...] = shape
         self.dtype: np.dtype = dtype
         self._offset = file.tell()
-        # In the file the last axis runs fastest, or the first one of Fortran's arrays.
+        # The last axis is contiguous in the file, or the first one of Fortran arrays.
         self._is_turned = bool(is_fortran) and len(shape) == 2
         if dtype.hasobject:
             raise SourceError(path, f"array {name} {_PICKLED}", offset)
         if dtype.kind not in "iufbmMVUS" or any(side < 0 for side in shape):
-            raise SourceError(path, f"array {name} of {shape} and {dtype} cannot be read", offset)
+            raise SourceError(
+                path, f"array {name} of shape {shape} and type {dtype} cannot be read", offset
+            )
         needed = dtype.itemsize * int(np.prod(shape, dtype=object))
         if needed > offset + available - self._offset:
-            raise SourceError(path, f"array {name} is cut off or not {shape} long", offset)
+            raise SourceError(path, f"array {name} is truncated or not {shape} long", offset)
 
     def __getitem__(self, part: Any) -> NDArray[Any]:
         """Rows `[a:b]`, columns `[:, a:b]` or everything `[()]`, as a copy."""
@@ -84,7 +86,7 @@ class NpyArray:
         if axis == (1 if self._is_turned else 0):
             block = self._read(first * fast, (last - first) * fast).reshape(-1, fast)
         elif slow > _MOST_RUNS:
-            raise EventError(f"{self.name} of {self.shape} cannot be read by columns")
+            raise EventError(f"{self.name} of shape {self.shape} cannot be read by columns")
         else:
             block = np.stack([self._read(k * fast + first, last - first) for k in range(slow)])
         return block.T if self._is_turned else block
@@ -95,26 +97,29 @@ class NpyArray:
         offset = self._offset + first * item
         data = os.pread(self._file.fileno(), count * item, offset)
         if len(data) < count * item:
-            raise SourceError(self._path, "has shrunk while it was read", offset + len(data))
+            raise SourceError(self._path, "has shrunk while being read", offset + len(data))
         return np.frombuffer(data, self.dtype)
 
 
 def array_table(array: NpyArray) -> EventTable | None:
-    """The events that one array holds: records, or a matrix; None where it can be neither.
+    """The events in one array, which is records or a matrix; None if it is neither.
 
     Raises:
-        EventError: where it is of records that cannot be read.
+        EventError: if it has records that cannot be read.
     """
     return record_table(array) if array.dtype.names else matrix_table(array)
 
 
 class NpyFile(TableRecording):
-    """A recording in an NPY file; such a file names no geometry.
+    """A recording in an NPY file; the files do not give a geometry.
 
     Args:
         path: name of the file.
         size: geometry; None for a guess.
-        time_unit: what times are; None for what the file says, or a guess.
+        time_unit: unit of the times; None for the file's, or a guess.
+
+    Raises:
+        SourceError: if the file is invalid, or its array is not a table of events.
     """
 
     format_name = "NPY"
@@ -133,7 +138,7 @@ class NpyFile(TableRecording):
         return start.data.startswith(_NPY_SIGNATURE)
 
     def close(self) -> None:
-        """Close the file; may be called twice."""
+        """Close the file; can be called repeatedly."""
         self._file.close()
 
     def _prepare(self) -> SensorSize | None:
@@ -144,7 +149,10 @@ class NpyFile(TableRecording):
         except EventError as error:
             raise SourceError(self.path, str(error)) from None
         if table is None:
-            reason = f"holds an array {array.shape} of {array.dtype}, which is no table of events"
+            reason = (
+                f"has an array of shape {array.shape} and type {array.dtype}, which is not a "
+                "table of events"
+            )
             raise SourceError(self.path, reason)
         self._set_table(table)
         return None

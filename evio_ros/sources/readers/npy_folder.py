@@ -1,4 +1,4 @@
-"""Folders of NPY files, an array each: t, x, y, p by any usual names, as EVIMO2 has them."""
+"""Folders with an NPY file for each array: t, x, y, p with any usual names, as in EVIMO2."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ _MOST_FILES = 256
 
 
 class NpyFolder(NamedArrays):
-    """A recording in a folder of NPY files, an array each.
+    """A recording in a folder with an NPY file for each array.
 
     Args:
         path: name of the folder.
-        size: geometry; None for the files', or where they have none, a guess.
-        time_unit: what times are; None for what the files say, or a guess.
+        size: geometry; None for the files', or a guess if they have none.
+        time_unit: unit of the times; None for the files', or a guess.
+
+    Raises:
+        SourceError: if a file is invalid, or there are no events.
     """
 
     format_name = "NPY"
@@ -31,7 +34,7 @@ class NpyFolder(NamedArrays):
 
     @classmethod
     def is_one(cls, path: str) -> bool:
-        """Whether a path is a folder in which there are NPY files."""
+        """Whether a path is a folder that contains NPY files."""
         return os.path.isdir(path) and any(map(_is_array, os.listdir(path)))
 
     def _prepare(self) -> SensorSize | None:

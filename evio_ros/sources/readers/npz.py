@@ -1,8 +1,8 @@
-"""NPZ files: numpy arrays t, x, y, p of any usual names, records or a matrix, and the geometry.
+"""NPZ files: numpy arrays t, x, y, p with any usual names, records or a matrix, and the geometry.
 
-An NPZ file is a zip archive of NPY files. They are read piece by piece where they lie, so they must
-be stored without compression, as numpy.savez does; what numpy.savez_compressed wrote is first
-unpacked into temporary files. EVIMO2's files hold events_t, events_xy and events_p.
+An NPZ file is a zip archive of NPY files. Arrays that are stored without compression, as by
+numpy.savez, are read piece by piece from the archive; those of numpy.savez_compressed are first
+decompressed into temporary files. EVIMO2's files have events_t, events_xy and events_p.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ class NpzFile(NamedArrays):
 
     Args:
         path: name of the file.
-        size: geometry; None for the file's, or where it has none, a guess.
-        time_unit: what times are; None for what the file says, or a guess.
+        size: geometry; None for the file's, or a guess if it has none.
+        time_unit: unit of the times; None for the file's, or a guess.
+
+    Raises:
+        SourceError: if the file is invalid, or has no events.
     """
 
     format_name = "NPZ"
@@ -53,13 +56,15 @@ class NpzFile(NamedArrays):
         try:
             self._archive = self._stack.enter_context(zipfile.ZipFile(self._file))
         except zipfile.BadZipFile:
-            reason = "has no directory at its end: it is cut off, or still being written; "
-            reason += "copy or write it once more"
+            reason = "has no directory at its end: it is truncated, or still being written; "
+            reason += "copy or write it again"
             raise SourceError(self.path, reason, os.fstat(self._file.fileno()).st_size) from None
-        except Exception as error:  # the parser lets through whatever it meets
-            raise SourceError(self.path, f"is no zip archive: {one_line(error)}", 0) from None
+        except Exception as error:  # the parser may raise anything
+            raise SourceError(
+                self.path, f"is not a valid zip archive: {one_line(error)}", 0
+            ) from None
         names = self._archive.namelist()[:_MOST_MEMBERS]
-        # A folder may have been packed as a whole.
+        # The archive may contain a folder with the arrays.
         folders = {name.rpartition("/")[0] for name in names}
         folder = f"{folders.pop()}/" if len(folders) == 1 else ""
         return self._take({name.removeprefix(folder).removesuffix(_ENDING): name for name in names})
@@ -79,18 +84,20 @@ class NpzFile(NamedArrays):
         return NpyArray(self._file, offset, info.file_size, self.path, member)
 
     def _unpacked(self, info: zipfile.ZipInfo) -> BinaryIO:
-        """The member in a temporary file, which has the size that the archive declares at most."""
+        """Decompress a member into a temporary file, which never exceeds the declared size."""
         free = shutil.disk_usage(tempfile.gettempdir()).free
         if info.file_size > free // 2:
-            reason = f"{info.filename} would unpack to {info.file_size} bytes, {free} are free"
+            reason = (
+                f"{info.filename} would take {info.file_size} bytes decompressed; {free} are free"
+            )
             raise SourceError(self.path, reason, info.header_offset)
         target = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         try:
-            # ZipFile stops at the declared size and checks the sum of what it gave.
+            # ZipFile stops at the declared size and verifies the checksum.
             with self._archive.open(info) as source:
                 shutil.copyfileobj(source, target, 1 << 20)
             target.flush()
-        except Exception as error:  # the library lets through whatever it meets
-            reason = f"{info.filename} cannot be unpacked: {one_line(error)}"
+        except Exception as error:  # the library may raise anything
+            reason = f"{info.filename} cannot be decompressed: {one_line(error)}"
             raise SourceError(self.path, reason, info.header_offset) from None
         return target

@@ -1,7 +1,8 @@
-"""Packed files, and text in unusual encodings: their content as a stream.
+"""Compressed files, and text in unusual encodings: their content as a stream.
 
-gzip, bzip2, xz, zstd and lz4 pack one file. Of a zip archive the only file is taken, or the only
-one that is called events, as data sets have it. UTF-16, which spreadsheets write, becomes UTF-8.
+gzip, bzip2, xz, zstd and lz4 compress one file. In a zip archive, the only file is read, or the
+only one with `event` in its name, as in archives of data sets. UTF-16, as written by spreadsheets,
+becomes UTF-8.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from evio_ros.sources.optional_library import optional_library
 __all__ = ["BROKEN", "START_BYTES", "packing_of", "unpacked_stream"]
 
 BROKEN = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
-"""What reading such a stream may raise where the file is broken, beside `SourceError`."""
+"""What reading such a stream may raise if the file is corrupt, besides `SourceError`."""
 START_BYTES = 1 << 10
-"""As many bytes tell how a file is packed."""
+"""Number of bytes that determine how a file is compressed."""
 _PIECE_BYTES = 1 << 16
 _MOST_XZ_MEMORY = 1 << 28
 _MOST_SHOWN = 6
@@ -38,17 +39,17 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class ByteStream(Protocol):
-    """What can be read once, from the beginning."""
+    """A stream that can be read once, from the beginning."""
 
     def read(self, count: int, /) -> bytes:
-        """Up to so many bytes; none at the end."""
+        """Up to `count` bytes; none at the end."""
         ...
 
 
 def packing_of(start: bytes) -> str | None:
-    """How a file is packed, by its first `START_BYTES`; None where it is not.
+    """How a file is compressed, by its first `START_BYTES`; None if it is not.
 
-    Archives of arrays, as NPZ files are, and of pickled objects count as not packed.
+    Archives of arrays, such as NPZ files, and of pickled objects count as not compressed.
     """
     for name, beginning in _BEGINNINGS:
         if start.startswith(beginning):
@@ -60,7 +61,7 @@ def packing_of(start: bytes) -> str | None:
 
 
 def _is_text(start: bytes) -> bool:
-    """Whether what begins with UTF-16's mark is text."""
+    """Whether data that begin with the byte order mark of UTF-16 are text."""
     try:
         text = start[: len(start) // 2 * 2].decode("utf-16")
     except UnicodeDecodeError:
@@ -69,16 +70,19 @@ def _is_text(start: bytes) -> bool:
 
 
 def unpacked_stream(file: BinaryIO, packing: str, path: str) -> ByteStream:
-    """What a packed file holds.
+    """Decompress a file.
 
     Args:
         file: the file, at its beginning; it must stay open.
-        packing: as `packing_of` has it.
-        path: its name, for messages.
+        packing: as returned by `packing_of`.
+        path: name of the file, for messages.
+
+    Returns:
+        The decompressed content. Reading it may raise `SourceError` and `BROKEN`.
 
     Raises:
-        SourceError: where a zip archive leaves open which of its files is meant, or a library for
-            the packing is missing. Of these and `BROKEN` also while the stream is read.
+        SourceError: if a zip archive does not have a unique file of events, or a library for the
+            compression is missing.
     """
     if packing == "gzip":
         return gzip.open(file)
@@ -100,11 +104,11 @@ def _decompressor(packing: str, path: str) -> Callable[[], Any]:
 
 
 class _Unpacked:
-    """A file of one or more streams that a decompressor undoes, one after another.
+    """A file of one or more consecutive compressed streams.
 
     Args:
-        file: the packed file.
-        make: makes a decompressor as those of the standard library are.
+        file: the compressed file.
+        make: creates a decompressor with the interface of the standard library's.
     """
 
     def __init__(self, file: BinaryIO, make: Callable[[], Any]) -> None:
@@ -113,7 +117,7 @@ class _Unpacked:
         self._rest = b""
 
     def read(self, count: int, /) -> bytes:
-        """Up to so many bytes; none at the end."""
+        """Up to `count` bytes; none at the end."""
         try:
             while True:
                 decompressor = self._decompressor
@@ -126,13 +130,13 @@ class _Unpacked:
                 if not data and decompressor.needs_input:
                     data = self._file.read(_PIECE_BYTES)
                     if not data:
-                        raise EOFError("it ends in the middle")
+                        raise EOFError("it is truncated")
                 found = decompressor.decompress(data, count)
                 if found:
                     return bytes(found)
         except BROKEN:
             raise
-        except Exception as error:  # each library has errors of its own
+        except Exception as error:  # each library has its own errors
             raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 
 
@@ -144,7 +148,7 @@ class _Recoded:
         self._decoder = codecs.getincrementaldecoder("utf-16")()
 
     def read(self, count: int, /) -> bytes:
-        """Up to so many bytes; none at the end."""
+        """Up to `count` bytes; none at the end."""
         # A character of two bytes may become three.
         data = self._file.read(max(count // 2, 2))
         text = self._decoder.decode(data, final=not data)
@@ -160,9 +164,9 @@ def _member(file: BinaryIO, path: str) -> ByteStream:
         if len(wanted) == 1:
             return archive.open(wanted[0])
     except BROKEN as error:
-        raise SourceError(path, f"is a zip archive and broken: {error}") from None
+        raise SourceError(path, f"is a corrupt zip archive: {error}") from None
     shown = ", ".join(names[:_MOST_SHOWN]) + (", ..." if len(names) > _MOST_SHOWN else "")
-    reason = f"is a zip archive of {len(names)} files, {shown}; unpack it and name one of them"
+    reason = f"is a zip archive of {len(names)} files, {shown}; extract it and name one of them"
     raise SourceError(path, reason if names else "is a zip archive without files")
 
 

@@ -1,4 +1,4 @@
-"""Files of packets whose places are known: read in order, and found by bisection over time."""
+"""Files of packets with known offsets: read in order, with bisection over time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PacketFile(EventFile):
     options: ClassVar[tuple[str, ...]] = ("stream",)
     _packets: NDArray[np.int64]
     _next = 0
-    """Number of the packet that is read next."""
+    """Number of the packet to read next."""
     _stored_triggers: StoredTriggers | None = None
 
     def __init__(
@@ -56,14 +56,14 @@ class PacketFile(EventFile):
         columns = self._read_packet(self._next)
         self._next += 1
         if self._stored_triggers is not None:
-            # Those after the last event come with it.
+            # Triggers after the last event are read with it.
             is_last = self._next == len(self._packets)
             if is_last or len(columns):
                 self._stored_triggers.read_until(None if is_last else int(columns.t.max()))
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
-        """Bisection over packets, by the time of their first events."""
+        """Bisection over packets, by the times of their first events."""
         self._next = 0
         if t_us is not None:
             packets = range(len(self._packets))
@@ -75,6 +75,6 @@ class PacketFile(EventFile):
             self._stored_triggers.go_to(int(times[-1]) if len(times) else None)
 
     def _first_time(self, number: int) -> int:
-        """When a packet begins, in µs; an empty one tells nothing and counts as early."""
+        """Time of a packet's first event in µs; an empty packet counts as early."""
         columns = self._read_packet(number)
         return int(columns.t[0]) if len(columns) else _EARLIEST_US

@@ -18,15 +18,16 @@ TIME_OFFSET = "evio_time_offset_us"
 
 @dataclass(frozen=True, slots=True)
 class PropheseeHeader:
-    """What a header says.
+    """Content of a header.
 
     Attributes:
-        fields: the lines' first words in lower case, and the rest of each line.
-        length: bytes of the header; the data begin at this offset.
-        size: geometry that the header names; None where it names none.
-        event_format: "evt2", "evt21", "evt3" or another of a RAW file; None where none is named.
-        time_offset_us: sensor time of the file's time 0; our own writers declare it where times
-            are longer than the format's fields.
+        fields: the rest of each line, by its first word in lower case.
+        length: length of the header in bytes, which is the offset of the data.
+        size: geometry; None if the header has none.
+        event_format: "evt2", "evt21", "evt3" or another format of a RAW file; None if the header
+            has none.
+        time_offset_us: sensor time of the file's time 0 in µs; written by our own writers if times
+            exceed the format's fields.
     """
 
     fields: Mapping[str, str]
@@ -36,9 +37,11 @@ class PropheseeHeader:
     time_offset_us: int = 0
 
     def epoch_us(self, wrap_us: int, path: str) -> int:
-        """The time offset, checked to be a whole number of a format's wraps of time."""
+        """The time offset in µs, checked to be a multiple of the format's period `wrap_us`."""
         if self.time_offset_us % wrap_us:
-            reason = f"the header's {TIME_OFFSET} {self.time_offset_us} is no multiple of {wrap_us}"
+            reason = (
+                f"the header's {TIME_OFFSET} {self.time_offset_us} is not a multiple of {wrap_us}"
+            )
             raise SourceError(path, reason, 0)
         return self.time_offset_us
 
@@ -49,7 +52,7 @@ def read_header(file: BinaryIO, path: str) -> PropheseeHeader:
     Source: Prophesee Metavision documentation, "DAT file format" and "RAW file format".
 
     Raises:
-        SourceError: where the header does not end, or names an impossible geometry.
+        SourceError: if the header does not end, or gives an impossible geometry.
     """
     file.seek(0)
     start = file.read(LONGEST_HEADER_BYTES)
@@ -77,7 +80,7 @@ def read_header(file: BinaryIO, path: str) -> PropheseeHeader:
 
 
 def _text(line: bytes) -> str:
-    """A line as text; what is no UTF-8 is taken for Latin-1, in which any bytes are text."""
+    """A line as text; if it is not UTF-8, as Latin-1, in which any bytes are valid."""
     try:
         return line.decode("utf-8").strip()
     except UnicodeDecodeError:
@@ -103,7 +106,7 @@ def _size(fields: Mapping[str, str], path: str) -> SensorSize | None:
 def _time_offset(fields: Mapping[str, str], path: str) -> int:
     text = fields.get(TIME_OFFSET, "0")
     if not re.fullmatch(r"\d{1,18}", text):
-        raise SourceError(path, f"the header's {TIME_OFFSET} is no time in us: {text[:40]!r}", 0)
+        raise SourceError(path, f"the header's {TIME_OFFSET} is not a time in us: {text[:40]!r}", 0)
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Telling which of Prophesee's RAW formats words are, where a header says it wrongly or not."""
+"""Identifying Prophesee's RAW formats by their words if the header gives none or a wrong one."""
 
 from __future__ import annotations
 
@@ -22,21 +22,25 @@ _DECODERS = {
 }
 _FEWEST_EVENTS = 64
 _ODD, _GOOD = 0.005, 0.001
-"""Shares of words of no known type, and of events outside the geometry, that are odd or good."""
+"""Shares of invalid words and of events outside the geometry: above the first, words do not fit a
+format; below the second, they do."""
 _DISORDERED, _ORDERED = 0.2, 0.05
-"""Shares of events before the one before them."""
+"""The same limits for the share of events that are before the previous one."""
 _LEAST_AGREED = 0.95
 
 
 @lru_cache(maxsize=2)
 def format_of_words(named: str | None, data: bytes, size: SensorSize | None) -> str | None:
-    """The format of words: that which is named, unless they are odd for it and good for another.
+    """The format of words: the declared one, unless they do not fit it and fit another one.
 
     Args:
-        named: what the header says: `evt2`, `evt21` or `evt3`, others are given back; None where
-            it says nothing, as headers of old did, and the words must be good for one.
+        named: format in the header: `evt2`, `evt21` or `evt3`; others are returned unchanged; None
+            if it has none, as old headers, so that the words must fit one.
         data: the first bytes after the header; a few thousand words are enough.
-        size: geometry of the header; None where it has none.
+        size: geometry in the header; None if it has none.
+
+    Returns:
+        The format; None if the words fit none.
     """
     if named is not None and (
         named not in _DECODERS or any(not _is_odd(*_decoded(d, data, size)) for d in _of(named))
@@ -59,7 +63,7 @@ def _of(name: str) -> list[WordDecoder]:
 def _decoded(
     decoder: WordDecoder, data: bytes, size: SensorSize | None
 ) -> tuple[RawColumns, float, float]:
-    """Events, and the shares of bad ones and of those out of order."""
+    """Decode events; returns them with the shares of bad ones and of those out of order."""
     words = np.frombuffer(data[: len(data) // 8 * 8], decoder.word_type)
     columns = decoder.decode(words)
     bad = decoder.invalid / max(len(words), 1)

@@ -23,27 +23,27 @@ __all__ = ["RawWordFile"]
 
 _PIECE_BYTES = 1 << 18
 _SAMPLE_BYTES = 1 << 15
-"""So much at the beginning tells whether it is of the format that the header names."""
+"""Number of bytes at the beginning that decide whether the file has the declared format."""
 _INDEX_PIECES = 4
-"""Pieces between entries of the time index."""
+"""Number of pieces between entries of the time index."""
 _MOST_INVALID = 0.1
-"""Share of unknown words in the first piece above which its times must make sense."""
+"""Share of unknown words in the first piece above which its times are checked."""
 _LEAST_AGREED = 0.5
-"""Share of events of such a piece that must agree on the time."""
+"""Minimum share of events in such a piece that agree on the time."""
 
 
 class RawWordFile(EventFile):
     """A recording in a RAW file, read piece by piece.
 
     A seek starts from a sparse index of decoder states. The index is made while the file is read
-    and completed by skipping through the rest when a later time, or the end, is asked for.
+    and extended by skipping through the rest if a later time, or the end, is needed.
 
     Args:
         path: name of the file.
-        size: geometry; None for the header's, or where it has none, a guess.
+        size: geometry; None for the header's, or a guess if it has none.
 
     Raises:
-        SourceError: where the file holds no event, or words of no known type.
+        SourceError: if the file has no events, or words of no known type.
     """
 
     decoder_type: ClassVar[type[WordDecoder]]
@@ -51,7 +51,7 @@ class RawWordFile(EventFile):
 
     @classmethod
     def recognises(cls, start: FileStart) -> bool:
-        """Whether a file is of this format: its header says so, or its words where that errs."""
+        """Whether a file has this format, by its header, or by its words if the header is wrong."""
         header = start.header
         if header is None or not header.fields:
             return False
@@ -62,7 +62,7 @@ class RawWordFile(EventFile):
         self.header = read_header(self._file, self.path)
         named = self.header.event_format
         if named != self.format_key:
-            said = "names no format" if named is None else f"says {named.upper()}"
+            said = "gives no format" if named is None else f"says {named.upper()}"
             self.remarks.append(
                 f"the header {said}; the words are those of {self.format_key.upper()} and are read "
                 "as such"
@@ -82,7 +82,7 @@ class RawWordFile(EventFile):
         return self.header.size
 
     def _check_first_piece(self) -> None:
-        """Refuse words that are none of the format; a vendor's own words may be among them."""
+        """Refuse words of another format; a vendor's own words are accepted."""
         words = self._read_words(0)
         decoder = self._new_decoder()
         columns = decoder.decode(words)
@@ -91,9 +91,9 @@ class RawWordFile(EventFile):
             return
         if share_agreed(columns, REORDER_WINDOW_US) < _LEAST_AGREED:
             reason = (
-                f"is not {self.format_name}: {decoder.invalid} of the first {len(words)} words "
-                "are of no known type or come before any time, and the times of the events, "
-                f"{len(columns)}, make no sense"
+                f"is not {self.format_name}: {decoder.invalid} of the first {len(words)} words are "
+                f"of unknown type or precede any time, and the times of the {len(columns)} events "
+                "are not plausible"
             )
             raise SourceError(self.path, reason, self.header.length)
 
@@ -104,13 +104,13 @@ class RawWordFile(EventFile):
         decoder: WordDecoder,
         invalid_before: int,
     ) -> None:
-        """Look for one among words, of which the decoder found some odd."""
+        """Search for another recording's header among words, if the decoder found some invalid."""
         if decoder.invalid > invalid_before or decoder.continued:
             offset = self.header.length + first * self.decoder_type.word_type.itemsize
             self._refuse_second_recording(offset, words.tobytes())
 
     def _settle_epoch(self) -> None:
-        """Count wraps of time from the first event that is not left over from an earlier run."""
+        """Count wraps of time from the first event that is not left from an earlier run."""
         first_us, dropped = self._first_accepted()
         if first_us is not None and dropped:
             wrap_us = self.decoder_type.wrap_us
@@ -171,7 +171,7 @@ class RawWordFile(EventFile):
         return decoder
 
     def _note_index(self, first: int, decoder: WordDecoder) -> None:
-        """Add an index entry where the next one is due."""
+        """Add an index entry if the next one is due."""
         if first == len(self._index) * _INDEX_PIECES * self._piece_words:
             self._index.append((first, decoder.time_us, decoder.state.copy()))
 

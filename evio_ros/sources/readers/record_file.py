@@ -1,4 +1,4 @@
-"""Base of recordings made of records of one length, each with a time that may wrap around."""
+"""Base of recordings that consist of records of fixed length, with times that may wrap."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["RecordFile"]
 
 _PIECE_RECORDS = 1 << 16
 _INDEX_PIECES = 16
-"""Pieces between entries of the index of times."""
+"""Number of pieces between entries of the time index."""
 _LONGEST_STEP_US = 10_000_000
-"""Of longer steps, and of those back, it is asked whether they are text."""
+"""Records with a longer step, or a negative one, are checked for text of another header."""
 
 
 class RecordFile(EventFile):
-    """A recording of records of one length, read piece by piece.
+    """A recording of records of fixed length, read piece by piece.
 
     A format's class sets `_data_offset` in `_prepare`, calls `_count_records` and decodes records.
-    A seek starts from a sparse index of times, made while the file is read; it decodes what lies
-    beyond what was read yet.
+    A seek starts from a sparse index of times, which is made while the file is read; beyond what
+    has been read, it decodes the records.
 
     Attributes:
         record_bytes: length of a record.
@@ -37,17 +37,17 @@ class RecordFile(EventFile):
 
     record_bytes: ClassVar[int]
     _wrap_us: int
-    """Period of the format's times."""
+    """Period of the format's times in µs."""
     _data_offset: int = 0
     _next: int = 0
     _newest: int = 0
 
     @abstractmethod
     def _decode(self, records: NDArray[np.uint8]) -> RawColumns:
-        """The events among records, (n, record_bytes), with their times as stored."""
+        """The events of records, uint8 (n, record_bytes), with their times as stored."""
 
     def _count_records(self) -> None:
-        """Note the number of records after `_data_offset`, and go to the first one."""
+        """Count the records after `_data_offset`, and go to the first one."""
         data_bytes = self._data_end(self._data_offset) - self._data_offset
         self._records = data_bytes // self.record_bytes
         self.statistics.truncated_bytes = data_bytes % self.record_bytes
@@ -77,7 +77,7 @@ class RecordFile(EventFile):
                 return
 
     def _read_records(self, first: int, newest: int) -> tuple[RawColumns, int, int]:
-        """Events from a record on, the number of the record after them, and the time reached."""
+        """Events from a record on, the number of the next record, and the time reached in µs."""
         if first == len(self._index) * _INDEX_PIECES * _PIECE_RECORDS:
             self._index.append((first, newest))
         count = min(_PIECE_RECORDS, self._records - first)

@@ -1,4 +1,4 @@
-"""Base of all recordings: geometry, order of time, seeking."""
+"""Base of all recordings: geometry, time order, seeking."""
 
 from __future__ import annotations
 
@@ -32,26 +32,27 @@ STANDARD_SIZES = (
     SensorSize(1280, 720),
 )
 LARGEST_SIDE = 1 << 12
-"""More pixels than a side of any event camera has; EVT3 holds half as many."""
-_NAMING_SIZE = "--size WIDTHxHEIGHT, or ?size= behind the path,"
+"""Maximum number of pixels on a side; that of EVT3 is half as many."""
+_NAMING_SIZE = "--size WIDTHxHEIGHT, or ?size= after the path,"
 _GEOMETRY_REMEDY = (
-    "divide x and y into pixels first; where few of them are wrong, "
-    f"{_NAMING_SIZE} names the sensor's geometry"
+    "convert x and y to pixels first; if only few of them are wrong, "
+    f"{_NAMING_SIZE} sets the sensor's geometry"
 )
 _SAMPLED_PIECES = 16
 _MOST_STRAY = 32
-"""Events outside the header's geometry, in the first piece, below which it is believed."""
+"""Maximum number of events outside the header's geometry in the first piece to accept it."""
 
 _SURVEYED_EVENTS = 1 << 21
-"""A longer recording's span is told from its two ends, and from samples between them."""
+"""The span of a longer recording is determined from its two ends and samples between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """What must be known of a whole recording before it can be read from somewhere else.
+    """What is needed of a whole recording before seeking in it.
 
     Attributes:
-        start_us, end_us: time of the first event, and just after the last, as they are given out.
+        start_us, end_us: time of the first event, and just after the last, in µs, as given by
+            `batches`.
         is_plain: whether time never goes back, so that a time can be found by bisection.
     """
 
@@ -63,34 +64,37 @@ class _Span:
 class Recording(ABC):
     """A recording; implements `evio_ros.sources.base.SeekableSource`.
 
-    A format's class reads raw columns piece by piece and finds a time; all the rest is here. A
-    class of large files also says of which times its samples are and what the last events are, so
-    that the recording need not be read to know its end.
+    A format's class reads raw columns piece by piece and finds a time; this class does the rest.
+    The class of a format with large files also gives sample times and the last events, so that the
+    recording need not be read to find its end.
 
     Args:
         path: name of the recording, for messages.
-        size: geometry that the caller knows; None for what the recording says or lets guess.
+        size: geometry given by the user; None for the recording's, or a guess.
 
     Attributes:
-        path: the recording.
+        path: name of the recording.
         size: geometry of the sensor.
-        size_is_declared: False where the geometry was guessed from the events.
-        size_fault: why the geometry can be none of a sensor, and what to do; empty where it can.
-        remarks: what was found at opening that a user should know, one sentence each.
-        details: what the format leaves open and how it was settled, by name: time_unit, polarity,
-            stream or topic, and streams or topics for all that there are.
+        size_is_declared: False if the geometry was guessed from the events.
+        size_fault: why the geometry is impossible, and what to do; "" if it is possible.
+        remarks: what the user should know from opening the recording, one sentence each.
+        details: how ambiguous properties were read, by name: time_unit, polarity, stream or topic,
+            and streams or topics for all available ones.
         statistics: what was read and dropped since the recording was opened.
+
+    Raises:
+        SourceError: if the recording cannot be read.
     """
 
     format_name: str
     keeps: ClassVar[str]
     loses: ClassVar[str]
-    """What of a file is read and what is left alone, for docs/formats.md."""
+    """What is read and what is left out, for docs/formats.md."""
     is_live = False
     options: ClassVar[tuple[str, ...]] = ()
-    """What the class takes beside path and size, of `evio_ros.sources.registry.OPTIONS`."""
+    """Options of the class besides path and size, of `evio_ros.sources.registry.OPTIONS`."""
     _events_at: int | None = None
-    """Offset at which the events begin, for messages."""
+    """Offset of the events in bytes, for messages."""
 
     def __init__(self, path: str, size: SensorSize | None) -> None:
         self.path = path
@@ -109,7 +113,7 @@ class Recording(ABC):
                     self.size, f"the geometry {self.size} has more pixels than sensors have"
                 )
             self._settle_epoch()
-            # What was sampled for the geometry is read, and counted, again.
+            # What was sampled for the geometry is read and counted again.
             self.statistics.invalid = self.statistics.lost_packets = 0
             self.statistics.repeated_packets = self.statistics.reordered = 0
         except BaseException:
@@ -119,7 +123,7 @@ class Recording(ABC):
 
     @abstractmethod
     def _prepare(self) -> SensorSize | None:
-        """Check the recording, go to its first event; returns the geometry that it names."""
+        """Check the recording, go to its first event; returns its declared geometry."""
 
     @abstractmethod
     def _read_piece(self) -> RawColumns | None:
@@ -127,21 +131,21 @@ class Recording(ABC):
 
     @abstractmethod
     def _go_to(self, t_us: int | None) -> None:
-        """Set the position at or somewhat before time `t_us`; None for the first event."""
+        """Go to or shortly before time `t_us`; None for the first event."""
 
     def _settle_epoch(self) -> None:  # noqa: B027 - most formats need nothing here
-        """Choose where wraps of time are counted from, once the geometry is known."""
+        """Choose the origin of times that wrap, once the geometry is known."""
 
     def _sampled_times(self) -> NDArray[np.int64] | None:
-        """Raw times at places all over the recording, in the file's order; None for none."""
+        """Raw times in µs sampled from the whole recording, in the file's order; None for none."""
         return None
 
     def _last_pieces(self) -> Iterator[RawColumns]:
-        """The recording's last events, some thousands; asked for where times are sampled."""
+        """The recording's last events, some thousands; called only if times are sampled."""
         raise NotImplementedError
 
     def _independent(self) -> Self:
-        """A copy that reads the same recording from its beginning, with a position of its own."""
+        """A copy that reads the same recording from its beginning, with its own position."""
         other = copy(self)
         other.statistics = SourceStatistics()
         other._go_to(None)
@@ -149,40 +153,40 @@ class Recording(ABC):
 
     @property
     def start_us(self) -> int:
-        """Sensor time of the first event in µs; outliers do not count.
+        """Sensor time of the first event in µs; ignores outliers.
 
         Raises:
-            SourceError: where there is no event.
+            SourceError: if there are no events.
         """
         return self._span.start_us
 
     @property
     def end_us(self) -> int:
-        """Sensor time just after the last event in µs; outliers do not count.
+        """Sensor time just after the last event in µs; ignores outliers.
 
         Raises:
-            SourceError: where there is no event, or the recording cannot be read to its end.
+            SourceError: if there are no events, or the recording cannot be read to its end.
         """
         return self._span.end_us
 
     @abstractmethod
     def close(self) -> None:
-        """Release the recording; may be called twice."""
+        """Release the recording; can be called repeatedly."""
 
     @property
     def _piece_triggers(self) -> Triggers:
-        """External triggers of the piece read last, at raw times; formats without any have none."""
+        """External triggers of the last piece read, at raw times; empty for formats without any."""
         return Triggers.empty()
 
     @property
     def _piece_gaps(self) -> list[range]:
-        """Spans of raw time, before or in the piece read last, whose events are known as lost."""
+        """Spans of raw time, before or in the last piece, whose events are known to be lost."""
         return []
 
     def read_triggers(self) -> Triggers:
-        """Edges of external triggers, in order of time; reads the whole recording.
+        """Read the whole recording for edges of external triggers, in order of time.
 
-        Those whose time lies far from all events, as that of a broken word does, are left out.
+        Triggers whose time is far from all events, as from a corrupt word, are left out.
         """
         reader = self._independent()
         reader._skip_before_us = None
@@ -196,7 +200,7 @@ class Recording(ABC):
         return together.select(np.argsort(together.t, kind="stable"))
 
     def raw_pieces(self) -> Iterator[RawColumns]:
-        """Yield all events from the beginning as they are: unchecked, in the file's order."""
+        """Yield all events from the beginning: unchecked, in the file's order."""
         self._go_to(None)
         while (columns := self._read_piece()) is not None:
             if len(columns):
@@ -213,11 +217,11 @@ class Recording(ABC):
         yield from self._from_sought_time(self._order.flush())
 
     def take_triggers(self) -> Triggers:
-        """External triggers that `batches` has come by since the last call.
+        """External triggers that `batches` has passed since the last call.
 
-        They are kept from the first call on, and forgotten by `seek`. They may be up to a piece
-        ahead of the batches; their times are shifted as those of the events where the sensor's
-        clock has started anew.
+        They are kept from the first call on, and discarded by `seek`. They may be up to a piece
+        ahead of the batches; after a restart of the clock, their times are shifted like the
+        events'.
         """
         taken, self._triggers_read = self._triggers_read, []
         return Triggers.concatenate(taken or [])
@@ -230,8 +234,8 @@ class Recording(ABC):
             self._triggers_read.append(shifted)
 
     def seek(self, t_us: int) -> None:
-        """Continue with the first event at or after `t_us`; running iterators follow."""
-        # Where time goes back in the file, only reading on from its beginning finds a time.
+        """Continue with the first event at or after `t_us`; running iterators continue there."""
+        # If time goes back in the file, only reading from its beginning finds a time.
         from_beginning = not self._span.is_plain or t_us <= self._span.start_us
         self._go_to(None if from_beginning else t_us)
         self._order.restart(at_beginning=from_beginning)
@@ -260,7 +264,7 @@ class Recording(ABC):
             yield batch
 
     def _before_end(self, batch: EventBatch) -> EventBatch:
-        """The batch without outliers that only the events before the sought time would betray."""
+        """The batch without outliers that only the events before the sought time would reveal."""
         span = self.__dict__.get("_span")
         if span is None or batch.t[-1] < span.end_us:
             return batch
@@ -271,7 +275,7 @@ class Recording(ABC):
 
     @cached_property
     def _span(self) -> _Span:
-        """Read the recording, or its two ends where the samples between them are in order."""
+        """Read the recording, or only its two ends if the samples between them are in order."""
         reader, statistics = self._independent(), SourceStatistics()
         order = TimeOrder(self.size, REORDER_WINDOW_US, statistics)
         start_us = end_us = None
@@ -290,12 +294,12 @@ class Recording(ABC):
             start_us = int(batch.t[0]) if start_us is None else start_us
             end_us = int(batch.t[-1]) + 1
         if start_us is None or end_us is None:
-            raise SourceError(self.path, "holds no events", self._events_at)
+            raise SourceError(self.path, "has no events", self._events_at)
         dropped = statistics.late or statistics.outliers or statistics.clock_restarts
         return _Span(start_us, end_us, is_plain=not dropped)
 
     def _first_accepted(self) -> tuple[int | None, bool]:
-        """Time of the first event that is none of an earlier run, and whether any of those came."""
+        """Time of the first event that is not from an earlier run, and whether any were."""
         reader, statistics = self._independent(), SourceStatistics()
         first = reader._read_piece()
         if first is not None and len(first) and goes_on(first.t, REORDER_WINDOW_US):
@@ -329,7 +333,7 @@ class Recording(ABC):
         return None if statistics.clock_restarts else end_us
 
     def _plausible_size(self, declared: SensorSize | None) -> SensorSize:
-        """The declared geometry, or a guess where there is none or the events contradict it."""
+        """The declared geometry, or a guess if there is none or the events contradict it."""
         if declared is not None:
             share = self._share_outside(declared)
             if not share:
@@ -337,17 +341,17 @@ class Recording(ABC):
         self.size_is_declared = False
         guessed = self._guess_size()
         if declared is None:
-            reason = "the header names no geometry"
+            reason = "the header gives no geometry"
         else:
-            reason = f"the header's geometry {declared} leaves out {share:.0%} of the first events"
+            reason = f"the header's geometry {declared} excludes {share:.0%} of the first events"
         self.remarks.append(
-            f"{reason}; {guessed} is guessed from the events ({_NAMING_SIZE} names another)"
+            f"{reason}; {guessed} is guessed from the events ({_NAMING_SIZE} sets another one)"
         )
         self._doubt(guessed, self._fixed_point_remark(declared, guessed))
         return guessed
 
     def _doubt(self, size: SensorSize, reason: str) -> None:
-        """Take note of a geometry that no sensor has: nobody should take memory for its pixels."""
+        """Record an impossible geometry, so that no memory is allocated for its pixels."""
         if max(size.width, size.height) > LARGEST_SIDE:
             self.remarks.append(reason)
             self.size_fault = f"{reason}; {_GEOMETRY_REMEDY}"
@@ -355,12 +359,12 @@ class Recording(ABC):
     def _fixed_point_remark(self, declared: SensorSize | None, guessed: SensorSize) -> str:
         reach = f"coordinates reach {guessed.width - 1} and {guessed.height - 1}"
         if declared is None:
-            return f"{reach}, more than sensors have pixels; they may be in fixed point"
+            return f"{reach}, more than sensors have; they may be in fixed point"
         factor = 1 << max(round(np.log2(guessed.width / declared.width)), 1)
-        return f"{reach}; they may be in fixed point, {factor} times the {declared} pixels"
+        return f"{reach}; they may be in fixed point, with {factor} steps per pixel of {declared}"
 
     def _share_outside(self, size: SensorSize) -> float:
-        """Share of the first events outside a geometry; 0 where they may be a few stray ones."""
+        """Share of the first events outside a geometry; 0 if they may be a few outliers."""
         first = next(self.raw_pieces(), None)
         self._go_to(None)
         if first is None:
@@ -370,11 +374,11 @@ class Recording(ABC):
         return outside / len(first) if outside > max(_MOST_STRAY, 0.01 * len(first)) else 0.0
 
     def _guess_size(self) -> SensorSize:
-        """The smallest usual sensor that holds the events at the recording's beginning.
+        """The smallest usual sensor that contains the events at the recording's beginning.
 
-        A few events beyond all usual sensors do not count, nor do any that no sensor can hold, as
-        negative coordinates. Where x reaches just as far as y of a usual sensor, and y as x, the
-        picture has been turned, or x and y exchanged; it is taken as it is, and told.
+        A few events beyond all usual sensors are ignored, as are impossible coordinates such as
+        negative ones. If x fits the height of a usual sensor and y its width, the picture is
+        rotated, or x and y are exchanged; the events are not changed, but a remark is added.
         """
         largest = STANDARD_SIZES[-1]
         reach = inner_reach = (1, 1)
@@ -392,7 +396,7 @@ class Recording(ABC):
         size = SensorSize(*(inner_reach if are_few else reach))
         turned = SensorSize(size.height, size.width)
         if size.height > size.width and turned in STANDARD_SIZES:
-            self.remarks.append(f"x and y are those of a {turned} sensor if they are exchanged")
+            self.remarks.append(f"x and y fit a {turned} sensor if they are exchanged")
             return size
         for usual in STANDARD_SIZES:
             if size.width <= usual.width and size.height <= usual.height:
@@ -401,13 +405,13 @@ class Recording(ABC):
 
 
 def _representable(columns: RawColumns) -> RawColumns:
-    """The events without those whose coordinates the columns cannot hold."""
+    """The events without those whose coordinates uint16 cannot hold."""
     known = (columns.x < OUTSIDE) & (columns.y < OUTSIDE)
     return columns if known.all() else columns.select(known)
 
 
 def _reach(columns: RawColumns, before: tuple[int, int]) -> tuple[int, int]:
-    """Width and height that hold the events, and those before."""
+    """Width and height that contain the events and the previous ones."""
     if not len(columns):
         return before
     return max(before[0], int(columns.x.max()) + 1), max(before[1], int(columns.y.max()) + 1)

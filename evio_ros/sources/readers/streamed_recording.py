@@ -15,7 +15,7 @@ __all__ = ["StreamedRecording"]
 
 
 class StreamedRecording(Recording):
-    """A recording that is read from its beginning; a seek decodes all that comes before."""
+    """A recording that is read from its beginning; a seek decodes everything before."""
 
     _stream: Generator[RawColumns, None, None] | None = None
 
@@ -24,11 +24,11 @@ class StreamedRecording(Recording):
         """Read the recording from its beginning.
 
         Raises:
-            SourceError: where it cannot be read on.
+            SourceError: if it cannot be read any further.
         """
 
     def close(self) -> None:
-        """Close the recording; may be called twice."""
+        """Close the recording; can be called repeatedly."""
         if self._stream is not None:
             self._stream.close()
 

@@ -1,4 +1,4 @@
-"""Base of recordings whose events lie in arrays: HDF5 files and numpy's."""
+"""Base of recordings whose events are in arrays: HDF5, MATLAB and numpy files."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from evio_ros.sources.time_unit import TimeUnit, guess_time_unit, to_microsecond
 __all__ = ["TableRecording", "one_line"]
 
 _UNIT_SAMPLE = 1 << 18
-"""Events from which the unit of time is told; they are read twice."""
+"""Number of events from which the unit of time is determined; they are read twice."""
 _MOST_NEGATIVE = 0.5
-"""Share of rows with a negative coordinate above which more are lost than read: the maps that take
-away a lens's distortion leave more than half of the sensor inside."""
+"""Maximum share of rows with a negative coordinate: lens distortion maps leave more than half of
+the sensor inside."""
 _MOST_FRACTIONAL, _FEWEST_ROWS, _LEAST_SPREAD = 0.5, 64, 16.0
-"""Where so many rows have fractions, cameras that were calibrated wrote them, 128 pixels a side and
-more: values within an eighth of that are of something else, as positions or directions."""
+"""If this share of rows has fractions, they were written by calibrated cameras, of at least 128
+pixels a side: values within an eighth of that are something else, such as positions or
+directions."""
 
 
 class TableRecording(ColumnRecording):
@@ -40,8 +41,8 @@ class TableRecording(ColumnRecording):
 
     Args:
         path: name of the file.
-        size: geometry; None for the file's, or where it has none, a guess.
-        time_unit: what times are; None for what the file says, or a guess.
+        size: geometry; None for the file's, or a guess if it has none.
+        time_unit: unit of the times; None for the file's, or a guess.
     """
 
     options: ClassVar[tuple[str, ...]] = ("time_unit",)
@@ -51,7 +52,7 @@ class TableRecording(ColumnRecording):
     _offset_us: int = 0
     _stored_triggers: StoredTriggers | None = None
     _pixel: int = 1
-    """What a pixel is in coordinates, more than 1 where they are in fixed point."""
+    """Size of a pixel in units of the coordinates; more than 1 if they are in fixed point."""
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
@@ -69,14 +70,14 @@ class TableRecording(ColumnRecording):
 
         Args:
             table: the events.
-            unit: unit of time that the file names elsewhere than in the table.
+            unit: unit of time given elsewhere in the file.
         """
         if not table.event_count:
-            raise SourceError(self.path, "holds no events")
+            raise SourceError(self.path, "has no events")
         self._table = table
         if table.reason:
             self.remarks.append(table.reason)
-        # Of times in two columns the one of whole seconds tells the other's unit.
+        # If times are in two columns, the one of whole seconds gives the other's unit.
         settled = table.unit if table.has_seconds else self._wanted_unit or unit or table.unit
         self._named_unit, self._unit = settled, settled or self._guess_unit()
         self._sort_where_unordered()
@@ -90,22 +91,22 @@ class TableRecording(ColumnRecording):
         self._settle_coordinates(x, y)
 
     def _sort_where_unordered(self) -> None:
-        """Sort the events where they lie in no order of time, as some tools leave them."""
+        """Sort the events if they are unsorted, as some tools write them."""
         if self.event_count > MOST_SORTED or not self._is_unordered():
             return
         try:
             self._table = SortedTable.of(self._table)
-        except Exception as error:  # libraries let through whatever they meet
+        except Exception as error:  # the libraries may raise anything
             raise SourceError(self.path, f"events cannot be read: {one_line(error)}") from None
         self.remarks.append(remark_on_sorting(self.event_count))
 
     def _is_unordered(self) -> bool:
-        """Whether the first events lie in no order; all are looked at if these cannot tell."""
+        """Whether the first events are unsorted; examines all if these are inconclusive."""
         t, *others, polarity = self._columns(0, PIECE_EVENTS)
         if self.event_count > len(t) and are_nearly_of_one_value(polarity):
             try:
                 t, *others, polarity = self._columns(0, self.event_count)
-            except SourceError:  # whoever reads on to a bad part is told
+            except SourceError:  # reported when that part is read
                 return False
         return lie_in_no_order(to_microseconds(t, self._unit), [polarity, *others])
 
@@ -120,10 +121,10 @@ class TableRecording(ColumnRecording):
         return unit
 
     def _settle_coordinates(self, x: NDArray[Any], y: NDArray[Any]) -> None:
-        """Tell pixels, be they with fractions or in fixed point, from what is none."""
+        """Accept pixels, also with fractions or in fixed point, and refuse other coordinates."""
         known = np.isfinite(x) & np.isfinite(y)
         if not known.any():
-            self._refuse_table("they are no numbers")
+            self._refuse_table("they are not numbers")
         x, y = x[known], y[known]
         negative = float(np.mean((x < 0) | (y < 0)))
         if negative > _MOST_NEGATIVE:
@@ -133,16 +134,17 @@ class TableRecording(ColumnRecording):
             self._pixel = _fixed_point_of(x, y)
             if self._pixel > 1:
                 self.remarks.append(
-                    f"coordinates are in fixed point, {self._pixel} times the pixels, and divided"
+                    f"coordinates are in fixed point, with {self._pixel} steps per pixel, and are "
+                    "converted to pixels"
                 )
             return
         spread = max(_spread(x), _spread(y))
         if fractional > _MOST_FRACTIONAL and len(x) >= _FEWEST_ROWS and spread < _LEAST_SPREAD:
             self._refuse_table(f"they have fractions and spread over {spread:.3g}")
-        self.remarks.append("coordinates have fractions, which are cut off")
+        self.remarks.append("coordinates have fractions, which are truncated")
 
     def _refuse_table(self, reason: str) -> NoReturn:
-        raise SourceError(self.path, f"its x and y are no pixels: {reason}; these are no events")
+        raise SourceError(self.path, f"its x and y are not pixels: {reason}; these are not events")
 
     @property
     def _piece_triggers(self) -> Triggers:
@@ -152,7 +154,7 @@ class TableRecording(ColumnRecording):
     def _read_piece(self) -> RawColumns | None:
         columns = super()._read_piece()
         if self._stored_triggers is not None and columns is not None:
-            # Those after the last event come with it.
+            # Triggers after the last event are read with it.
             is_last = self._next >= self.event_count
             self._stored_triggers.read_until(None if is_last else int(columns.t.max()))
         return columns
@@ -164,7 +166,7 @@ class TableRecording(ColumnRecording):
             self._stored_triggers.go_to(self._time_near(self._next - 1) if self._next else None)
 
     def _store_triggers(self, t: NDArray[Any], edge: NDArray[Any], channel: NDArray[Any]) -> None:
-        """Keep external triggers that lie beside the events; times in µs."""
+        """Keep external triggers that are stored beside the events; times in µs."""
         if not len(t) == len(edge) == len(channel):
             self.remarks.append("external triggers are left out: their columns differ in length")
             return
@@ -185,7 +187,7 @@ class TableRecording(ColumnRecording):
             return self._table.read(slice(first, first + count))
         except SourceError:
             raise
-        except Exception as error:  # libraries let through whatever they meet
+        except Exception as error:  # the libraries may raise anything
             reason = f"events {first} to {first + count} cannot be read: {one_line(error)}"
             raise SourceError(self.path, reason) from None
 
@@ -205,7 +207,7 @@ def _spread(values: NDArray[Any]) -> float:
 def _fixed_point_of(x: NDArray[Any], y: NDArray[Any]) -> int:
     """The power of two of which whole coordinates beyond all sensors are multiples.
 
-    1 where they are within, or would not fit a usual sensor when divided.
+    It is 1 if they are within, or would not fit a usual sensor when divided.
     """
     reach = int(x.max()) + 1, int(y.max()) + 1
     if not LARGEST_SIDE < max(reach) <= 1 << 31:
@@ -218,5 +220,5 @@ def _fixed_point_of(x: NDArray[Any], y: NDArray[Any]) -> int:
 
 
 def one_line(error: Exception) -> str:
-    """A library's message without its line breaks."""
+    """A library's message without line breaks."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,7 +1,7 @@
-"""How the lines of a text file are to be read: told from its first lines.
+"""The layout of a text file, determined from its first lines.
 
-Comments begin with #, % or //. They, or a first line of two numbers, may tell the geometry; a
-comment or the first other line may name the columns. Where nothing names them, their values tell.
+Comments begin with #, % or //. They, or a first line of two numbers, may give the geometry; a
+comment or the first other line may name the columns. Otherwise their values decide.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _LONGEST_LINE = 1 << 12
 _MOST_FIELDS = 64
 _MOST_ROWS = 1500
 _FEWEST_SIGNS = 8
-"""Fewer lines do not tell that polarities are counted from 1."""
+"""Minimum number of lines to conclude that polarities are 1 and 2."""
 _LEAST_READABLE = 0.9
 _LEAST_READABLE_NAMED = 0.5
-"""Share of the first lines that must be numbers, without and with names of the columns."""
+"""Minimum share of the first lines that must be numbers, without and with names of the columns."""
 _SIDE = r"\b(?:sensor[ _]?|image[ _]?)?(width|height|size[ _]?x|size[ _]?y)\b\W{0,5}(\d{1,9})"
 _SIDE_NAMES = {"sizex": "width", "sizey": "height"}
 _BOTH_SIDES = r"\b(width|height)\W+(?:width|height)\b\W{0,5}(\d{1,9})\s*[x\u00d7,; ]\s*(\d{1,9})"
@@ -57,17 +57,17 @@ _TRUTHS = {
 
 @dataclass(frozen=True, slots=True)
 class TextLayout:
-    """How to read a text file.
+    """Layout of a text file.
 
     Attributes:
-        offset: where the first line of numbers begins.
-        delimiter: what parts the fields; a space for any blanks.
-        point: what comes before a number's fraction.
-        fields: number of fields of a line.
+        offset: start of the first line of numbers, in bytes.
+        delimiter: separator of the fields; a space for any blanks.
+        point: decimal separator.
+        fields: number of fields in a line.
         columns: which fields are t, x, y and p.
-        size: geometry that the file names; None where it names none.
-        unit: unit of time that the file names; None where it names none.
-        sample: float64 (n, fields) the first lines.
+        size: geometry in the file; None if it has none.
+        unit: unit of time in the file; None if it has none.
+        sample: float64 (n, fields), the first lines.
         time_is_fractional: whether times are written with a point or an exponent.
     """
 
@@ -83,7 +83,7 @@ class TextLayout:
 
     @property
     def places(self) -> NDArray[np.int64]:
-        """For each field 0 to 3 for t, x, y or p, 4 for whole seconds beside t, or -1."""
+        """For each field 0 to 3 for t, x, y or p, 4 for whole seconds, or -1; int64 (k,)."""
         places = np.full(self.fields, -1, np.int64)
         places[list(self.columns.places)] = np.arange(4)
         if self.columns.seconds is not None:
@@ -92,27 +92,29 @@ class TextLayout:
 
     @property
     def largest_sign(self) -> int:
-        """The largest polarity: 2 where they are counted from 1, else 1."""
+        """The largest polarity: 2 if polarities are 1 and 2, otherwise 1."""
         signs = self.sample[:, self.columns.places[3]]
         return 2 if len(signs) >= _FEWEST_SIGNS and set(signs.tolist()) == {1.0, 2.0} else 1
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """Times of the first lines, in the file's unit."""
+        """Times of the first lines, float64 (n,), in the file's unit."""
         times = self.sample[:, self.columns.places[0]]
         return times[np.isfinite(times)]
 
 
 @lru_cache(maxsize=2)
 def find_text_layout(start: bytes) -> TextLayout | None:
-    """The layout of a text file of events; None where it is none. The last ones are kept.
+    """Find the layout of a text file with events. Recent results are cached.
 
     Args:
-        start: the file's first bytes; a last line without its end is left alone where there are
-            others.
+        start: the file's first bytes; a last line without its end is ignored if there are others.
+
+    Returns:
+        The layout; None if the file is not text with events.
 
     Raises:
-        EventError: where the file names an impossible geometry.
+        EventError: if the file gives an impossible geometry.
     """
     if start.endswith(bytes(FEWEST_ZEROS)):
         start = start.rstrip(b"\0")
@@ -134,23 +136,26 @@ def find_text_layout(start: bytes) -> TextLayout | None:
             elif offset:
                 return None
             else:
-                # The first line may be the rest of one, as of a file that was split.
+                # The first line may be incomplete, if the file is a part of another one.
                 starts_cut = True
         elif text:
             break
     else:
         return None
-    # Width and height may stand in lines of their own.
+    # Width and height may be in separate lines.
     size = size or geometry_in("\n".join(names))
     layout = _layout_of_rows(start, offset, names, size)
     return replace(layout, offset=0) if starts_cut and layout is not None else layout
 
 
 def geometry_in(text: str) -> SensorSize | None:
-    """The geometry that a text names, as `640x480`, `geometry:640,480` or `width=640 height=480`.
+    """The geometry in a text such as `640x480`, `geometry:640,480` or `width=640 height=480`.
+
+    Returns:
+        The geometry; None if there is none.
 
     Raises:
-        EventError: where it is impossible.
+        EventError: if it is impossible.
     """
     both = re.search(_BOTH_SIDES, text.lower())
     if both:
@@ -165,7 +170,7 @@ def geometry_in(text: str) -> SensorSize | None:
 
 
 def _lines(start: bytes) -> Iterator[tuple[int, bytes]]:
-    """Offsets and lines, as far as a header may reach."""
+    """Offsets and lines, up to the maximum length of a header."""
     offset = len(_BYTE_ORDER_MARK) if start.startswith(_BYTE_ORDER_MARK) else 0
     for _ in range(_MOST_COMMENTS):
         if offset >= len(start):
@@ -177,7 +182,7 @@ def _lines(start: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_row(text: str) -> bool:
-    """Whether a line is a row of four numbers or more."""
+    """Whether a line is a row of at least four numbers."""
     return any(
         _row(text, delimiter, ".") or _row(text, delimiter, ",") for delimiter in _DELIMITERS
     )
@@ -191,7 +196,7 @@ def _fields(text: str, delimiter: str) -> list[str]:
 
 
 def _row(text: str, delimiter: str, point: str) -> list[float] | None:
-    """The numbers of a row, nan for fields that are none; None where fewer than four are."""
+    """The numbers of a row, NaN for other fields; None if it has fewer than four numbers."""
     if point == delimiter:
         return None
     fields = _fields(text, delimiter)
@@ -236,7 +241,7 @@ def _layout_of_rows(
             columns = _columns(names, sample, delimiter, written)
             if columns is None:
                 if first == list(range(len(first))) and texts[0] not in names:
-                    # Some tools number the columns in a line of their own.
+                    # Some tools number the columns in a separate line.
                     rest = start.find(b"\n", offset) + 1
                     return _layout_of_rows(start, rest, [texts[0]], size) if rest else None
                 continue
@@ -251,7 +256,7 @@ def _layout_of_rows(
 
 
 def _unit_in(lines: list[str]) -> TimeUnit | None:
-    """The unit of time that a line names, as `t_unit=us`."""
+    """The unit of time in a line such as `t_unit=us`."""
     found = (re.search(_UNIT, line.lower()) for line in lines)
     return next((unit for name in found if name and (unit := unit_named(name[1]))), None)
 
@@ -286,7 +291,7 @@ def _columns(
 
 
 def _split_names(text: str, delimiter: str) -> Iterator[list[str]]:
-    """A line's parts, if they are names: what comes before a colon may be no part of them."""
+    """A line's parts, if they are names; text before a colon may not be one of them."""
     for line in (text, text.partition(":")[2]):
         # A unit in brackets belongs to the name before it.
         joined = re.sub(r"\s+(?=[\[(<{])", "", line)

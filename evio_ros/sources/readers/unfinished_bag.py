@@ -1,8 +1,8 @@
-"""Reading bags whose end is missing, as where a recorder was killed: what is there, in its order.
+"""Reading bags whose end is missing, as after a crash of the recorder, as far as they go.
 
-Sources: the MCAP specification, version 0, and the ROS wiki, "Bags/Format/2.0". Both are chains of
-records that can be read from the beginning; what their ends hold is only an index. These readers
-offer what the rosbags library's do, as far as `evio_ros.sources.readers.bag` needs it.
+Sources: the MCAP specification, version 0, and the ROS wiki, "Bags/Format/2.0". Both are sequences
+of records that can be read from the beginning; their ends contain only an index. These readers have
+the part of the interface of rosbags' readers that `evio_ros.sources.readers.bag` uses.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Connection:
         id: its number in the bag.
         topic: its name.
         msgtype: type of its messages, as `package/msg/Type`.
-        digest: hash of the type's definition; empty where the bag names none.
+        digest: hash of the type's definition; "" if the bag has none.
     """
 
     id: int
@@ -47,16 +47,16 @@ class _Connection:
 
 
 class _UnfinishedBag(ABC):
-    """A bag that is read from its beginning to where it ends or breaks.
+    """A bag that is read from its beginning to its end or first error.
 
     Args:
         path: the storage file.
 
     Raises:
-        SourceError: where it does not begin as such a file does.
+        SourceError: if it does not begin as such a file does.
 
     Attributes:
-        cut_off_bytes: bytes at the end that make no whole record.
+        cut_off_bytes: number of bytes at the end that are not a whole record.
     """
 
     signature: bytes
@@ -87,15 +87,15 @@ class _UnfinishedBag(ABC):
 
     @abstractmethod
     def _record(self, file: BinaryIO) -> tuple[Any, bytes, bool] | None:
-        """The next record's head, its data, and whether they are whole; None where nothing is."""
+        """The next record's head, its data, and whether they are complete; None at the end."""
 
     @abstractmethod
     def _messages_in(self, head: Any, data: bytes, depth: int) -> Iterator[tuple[int, int, bytes]]:
-        """Note the topic that a record describes, or give the messages that it holds."""
+        """Store the topic that a record describes, or yield the messages in it."""
 
     @abstractmethod
     def _is_chunk(self, head: Any) -> bool:
-        """Whether a record holds others; of such a one the beginning is of use, too."""
+        """Whether a record contains others; then a part of its data is useful, too."""
 
     def _entries(self) -> Iterator[tuple[int, int, bytes]]:
         with Path(self._path).open("rb") as file:
@@ -111,7 +111,7 @@ class _UnfinishedBag(ABC):
                         yield from self._messages_in(head, data, depth=0)
                 except SourceError:
                     raise
-                except Exception:  # a broken record, or whatever decompressors raise
+                except Exception:  # a corrupt record, or any error of the decompressors
                     break
                 if not is_whole:
                     break
@@ -203,7 +203,7 @@ class UnfinishedRosbag1(_UnfinishedBag):
 
 
 def _sized(file: BinaryIO) -> tuple[bytes, bool]:
-    """Data with their length before them, and whether they are whole."""
+    """Data preceded by their length, and whether they are complete."""
     head = file.read(4)
     if len(head) < 4:
         return b"", False
@@ -230,7 +230,7 @@ def _text(data: bytes, place: int) -> tuple[str, int]:
 
 
 def _unpacked(data: bytes, compression: str, size: int, path: str) -> bytes:
-    """A chunk's records; never more than it says they are."""
+    """Decompress a chunk's records; never gives more than the declared size."""
     if size > _LARGEST_RECORD_BYTES:
         raise ValueError(f"a chunk of {size} bytes")
     if compression in ("", "none"):
@@ -243,4 +243,4 @@ def _unpacked(data: bytes, compression: str, size: int, path: str) -> bytes:
         return zstd.ZstdDecompressor().decompress(data, size)
     if compression == "bz2":
         return optional_library("bz2", "bz2", path).BZ2Decompressor().decompress(data, size)
-    raise SourceError(path, f"has chunks compressed by {compression[:20]}, which is not known")
+    raise SourceError(path, f"has chunks compressed by {compression[:20]}, which is not supported")

@@ -1,4 +1,4 @@
-"""Writing rosbag2 bags that `ros2 bag play` plays; no ROS is needed."""
+"""Writing rosbag2 bags for `ros2 bag play`; ROS is not needed."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ __all__ = ["BagWriter", "PacketBagWriter", "SqliteBagWriter"]
 _WINDOW_US = 10_000
 _FRAME = "event_camera"
 _ENDINGS = (".bag", ".mcap", ".db3")
-"""Those by which a bag is asked for; a storage file has its own."""
+"""Endings that select a bag; its storage files have their own."""
 
 
 @contextmanager
 def _atomic_folder(path: str) -> Iterator[str]:
-    """Give a partial name for a folder; it is renamed to `path` when the block ends.
+    """Provide a temporary folder, which is renamed to `path` when the block ends.
 
-    The storage file in it is called as the folder, without `.bag` or the like. An older folder is
+    The storage file in it has the folder's name, without `.bag` or the like. An existing folder is
     replaced if it is a bag.
     """
     final = os.path.realpath(path)
     if os.path.exists(final) and not os.path.exists(os.path.join(final, "metadata.yaml")):
-        raise SourceError(path, "exists and is no bag; it is not replaced")
+        raise SourceError(path, "exists and is not a bag; it is not replaced")
     parent = os.path.dirname(final)
     if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
-        raise SourceError(path, f"cannot be written: {parent} is no folder that can be written to")
+        raise SourceError(path, f"cannot be written: {parent} is not a writable folder")
     partial, older = f"{final}.{os.getpid()}.part", f"{final}.{os.getpid()}.old"
     stem, ending = os.path.splitext(os.path.basename(final))
     inside = os.path.join(partial, stem if ending in _ENDINGS else stem + ending)
@@ -82,12 +82,12 @@ class BagWriter(EventWriter):
             self._connection = self._bag.add_connection(
                 self.topic, self.message_type, typestore=self._types
             )
-        except Exception as error:  # the library lets through whatever its storages raise
+        except Exception as error:  # the library does not catch what its storages raise
             self._fail(error)
 
     def _write(self, batch: EventBatch) -> None:
         if batch.t[0] < 0:
-            raise SourceError(self.path, f"a bag holds no time below 0: {batch.t[0]} us")
+            raise SourceError(self.path, f"a bag cannot store negative times: {batch.t[0]} us")
         before_us = batch.t[0] if self._last_us is None else self._last_us
         gaps = np.flatnonzero(np.diff(batch.t, prepend=before_us) > LONGEST_GAP_US)
         for first, stop in itertools.pairwise((0, *gaps.tolist(), len(batch))):
@@ -97,7 +97,7 @@ class BagWriter(EventWriter):
                 self._write_window(window)
 
     def _end_windows(self) -> None:
-        """Write what is left; windows begin anew with the next event."""
+        """Write the remaining events; new windows start with the next event."""
         for window in self._assembler.flush():
             self._write_window(window)
         self._assembler = WindowAssembler(self.size, _WINDOW_US)
@@ -106,11 +106,11 @@ class BagWriter(EventWriter):
         self._end_windows()
         try:
             self._bag.close()
-        except Exception as error:  # the library lets through whatever its storages raise
+        except Exception as error:  # the library does not catch what its storages raise
             self._fail(error)
 
     def _abort(self) -> None:
-        """Let go of a bag that has not been closed."""
+        """Release a bag that has not been closed."""
         if self._bag.storage is not None:
             with suppress(Exception):
                 self._bag.abort()
@@ -123,7 +123,7 @@ class BagWriter(EventWriter):
         try:
             data = self._types.serialize_cdr(message, self.message_type)
             self._bag.write(self._connection, stamp_ns, data)
-        except Exception as error:  # the library lets through whatever its storages raise
+        except Exception as error:  # the library does not catch what its storages raise
             self._fail(error)
         self._messages += 1
 
@@ -149,7 +149,7 @@ class BagWriter(EventWriter):
 
 
 class SqliteBagWriter(BagWriter):
-    """Writes the same in SQLite storage."""
+    """Writes the same messages in SQLite storage."""
 
     storage: ClassVar[str] = "SQLITE3"
 
@@ -157,8 +157,8 @@ class SqliteBagWriter(BagWriter):
 class PacketBagWriter(BagWriter):
     """Writes a bag of event_camera_msgs/EventPacket messages in encoding evt3, for other tools.
 
-    EVT3 times have 24 bits; what they are counted from is the packets' time base, which other
-    readers of EVT3 take for 0.
+    EVT3 times have 24 bits and are counted from the packets' time base, which other readers of EVT3
+    take for 0.
     """
 
     format_name = "rosbag2 of EventPacket"

@@ -20,7 +20,7 @@ _LONGEST_LINE = 27 + 6 + 6 + 2 + 1
 
 @njit(cache=True, nogil=True)
 def _format(t, x, y, polarity, decimals, delimiter, text):
-    """Write lines, t with a point before its last `decimals` digits; returns the bytes."""
+    """Format lines, t with a point before its last `decimals` digits; returns the length."""
     digits = np.empty(32, np.uint8)
     end = 0
     for i in range(t.size):
@@ -82,9 +82,9 @@ class CsvWriter(EventWriter):
 
 
 class TextWriter(CsvWriter):
-    """Writes lines `t x y p` as the data sets of the University of Zurich have them: t in s.
+    """Writes lines `t x y p` as in the data sets of the University of Zurich, with t in s.
 
-    The geometry and the columns' names are comments, which most tools leave alone.
+    The geometry and the columns' names are comments, which most tools ignore.
     """
 
     format_name = "text"

@@ -42,5 +42,7 @@ class DatWriter(PropheseeWriter):
         before_us = batch.t[0] if self._last_us is None else self._last_us
         longest_us = int(np.diff(batch.t, prepend=before_us).max())
         if longest_us >= WRAP_US // 2:
-            reason = f"no event for {longest_us} us; DAT holds gaps of up to {WRAP_US // 2 - 1}"
+            reason = (
+                f"no event for {longest_us} us; DAT supports gaps of up to {WRAP_US // 2 - 1} us"
+            )
             raise SourceError(self.path, reason)

@@ -16,22 +16,23 @@ __all__ = ["EventWriter"]
 
 
 class EventWriter(ABC):
-    """Writes a recording; it appears under its name only when it is complete.
+    """Writes a recording, which appears under its name only when it is complete.
 
-    Used as a context manager: leaving it by an exception removes what was written.
+    Use it as a context manager: if an exception leaves the block, the written file is removed.
 
     Args:
-        path: name of the recording; an older one is replaced.
+        path: name of the recording; an existing one is replaced.
         size: geometry of the sensor.
 
     Raises:
-        SourceError: where the recording cannot be written, or the format cannot hold the geometry.
+        SourceError: if the recording cannot be written, or the format does not support the
+            geometry.
     """
 
     format_name: ClassVar[str]
     largest_side_px: ClassVar[int] = 1 << 16
     keeps_triggers: ClassVar[bool] = False
-    """Whether the format has a place for external triggers."""
+    """Whether the format supports external triggers."""
 
     def __init__(self, path: str | os.PathLike[str], size: SensorSize) -> None:
         self.path = os.fspath(path)
@@ -39,8 +40,8 @@ class EventWriter(ABC):
         if max(size.width, size.height) > self.largest_side_px:
             raise SourceError(
                 path,
-                f"{self.format_name} holds sensors of up to {self.largest_side_px} pixels a side, "
-                f"not {size}",
+                f"{self.format_name} supports sensors of up to {self.largest_side_px} pixels "
+                f"a side, not {size}",
             )
         self._last_us: int | None = None
         with ExitStack() as stack:
@@ -49,24 +50,26 @@ class EventWriter(ABC):
 
     @abstractmethod
     def _open(self, stack: ExitStack) -> None:
-        """Open what is written; what is entered into `stack` is left at the end."""
+        """Open the output; contexts entered into `stack` are closed at the end."""
 
     @abstractmethod
     def _write(self, batch: EventBatch) -> None:
-        """Write a batch that is not empty and follows the one before in time."""
+        """Write a batch that is not empty and follows the previous one in time."""
 
     def _finish(self) -> None:  # noqa: B027 - most formats need nothing here
-        """Write what belongs at the end."""
+        """Write the end of the file."""
 
     def append(self, batch: EventBatch) -> None:
         """Write the next events.
 
         Raises:
-            SourceError: where they are of another sensor or before the events already written, or
+            SourceError: if they have another geometry or are before the events already written, or
                 the disk is full or fails, with the byte offset reached.
         """
         if batch.size != self.size:
-            raise SourceError(self.path, f"events of a {batch.size} sensor, file of {self.size}")
+            raise SourceError(
+                self.path, f"events have the geometry {batch.size}, but the file has {self.size}"
+            )
         if not len(batch):
             return
         first_us = int(batch.t[0])
@@ -78,10 +81,10 @@ class EventWriter(ABC):
         self._last_us = int(batch.t[-1])
 
     def append_triggers(self, triggers: Triggers) -> None:  # noqa: B027 - most formats hold none
-        """Write external triggers, where the format has a place for them: see `keeps_triggers`.
+        """Write external triggers, if the format supports them: see `keeps_triggers`.
 
         Args:
-            triggers: in order of time, and not before the events written already.
+            triggers: in order of time, and not before the events already written.
         """
 
     def __enter__(self) -> Self:
@@ -100,6 +103,6 @@ class EventWriter(ABC):
             self._finish()
 
     def _fail(self, error: Exception) -> NoReturn:
-        """Say in one line why a library could not write."""
+        """Raise SourceError with a library's reason in one line."""
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise SourceError(self.path, f"cannot be written: {reason}") from None

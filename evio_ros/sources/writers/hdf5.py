@@ -21,7 +21,7 @@ __all__ = ["DsecWriter", "Hdf5Writer"]
 _CHUNK_EVENTS = 1 << 16
 _EVENT_BYTES = 13
 _SLACK_BYTES = 1 << 21
-"""Room for chunks that are not full and for the file's own book-keeping; given back at the end."""
+"""Reserve for chunks that are not full and for the file's metadata; released at the end."""
 TRIGGER = np.dtype([("p", "<i2"), ("t", "<i8"), ("id", "<i2")])
 _COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
 _LARGEST_TIME_US = (1 << 32) - 1
@@ -30,8 +30,8 @@ _LARGEST_TIME_US = (1 << 32) - 1
 class Hdf5Writer(EventWriter):
     """Writes an HDF5 file: group `events`, datasets t, x, y, p, attributes width and height.
 
-    External triggers are records (p, t, id) of a dataset `EXT_TRIGGER/events`, as in the files of
-    the cameras' maker.
+    External triggers are records (p, t, id) in a dataset `EXT_TRIGGER/events`, as in Metavision's
+    files.
     """
 
     format_name = "HDF5"
@@ -75,7 +75,7 @@ class Hdf5Writer(EventWriter):
         return batch.t
 
     def append_triggers(self, triggers: Triggers) -> None:
-        """Keep external triggers for the end; there are few, so they wait in memory."""
+        """Keep external triggers in memory until the end; they are few."""
         self._triggers.append(triggers)
 
     def _finish(self) -> None:
@@ -90,18 +90,18 @@ class Hdf5Writer(EventWriter):
             self._fail(error)
 
     def _reserve(self, events: int) -> None:
-        """Take room on the disk; the HDF5 library crashes the process where it finds none."""
+        """Reserve disk space, because the HDF5 library crashes the process if there is none."""
         os.posix_fallocate(self._descriptor, 0, events * _EVENT_BYTES + _SLACK_BYTES)
 
 
 class DsecWriter(Hdf5Writer):
-    """Writes an HDF5 file as the data set DSEC has it, with an index of milliseconds.
+    """Writes an HDF5 file in the layout of the data set DSEC, with an index of milliseconds.
 
     Times are counted from t_offset, the first event's; ms_to_idx[k] is the number of the first
     event at or after k ms. Source: the description of DSEC, "Data Format".
 
     Raises:
-        SourceError: where the recording is longer than 32 bits of µs, 71 minutes.
+        SourceError: if the recording is longer than 32 bits of µs, 71 minutes.
     """
 
     format_name = "HDF5 as of DSEC"
@@ -119,7 +119,9 @@ class DsecWriter(Hdf5Writer):
             self._offset_us = int(batch.t[0])
         times = batch.t - self._offset_us
         if times[-1] > _LARGEST_TIME_US:
-            reason = f"{self.format_name} holds {_LARGEST_TIME_US} us, not {times[-1]}"
+            reason = (
+                f"{self.format_name} supports times up to {_LARGEST_TIME_US} us, not {times[-1]}"
+            )
             raise SourceError(self.path, reason)
         reached_ms = int(times[-1]) // 1000 + 1
         starts = np.arange(self._indexed_ms, reached_ms) * 1000

@@ -25,7 +25,7 @@ _TRIGGER_COLUMNS = {"trigger_t": "<i8", "trigger_edge": "|u1", "trigger_channel"
 
 
 class NpzWriter(EventWriter):
-    """Writes an NPZ file; an array's length comes first in it, so the columns wait in files."""
+    """Writes an NPZ file; arrays begin with their length, so columns are first kept in files."""
 
     format_name = "NPZ"
     keeps_triggers: ClassVar[bool] = True
@@ -35,7 +35,7 @@ class NpzWriter(EventWriter):
         self._events = 0
         self._triggers: list[Triggers] = []
         try:
-            # Creating it now tells at once whether it can be written.
+            # Creating it now shows at once whether it can be written.
             self._target = stack.enter_context(open(self._partial, "wb"))  # noqa: SIM115
         except OSError as error:
             raise SourceError(self.path, f"cannot be written: {error.strerror}") from None
@@ -55,11 +55,11 @@ class NpzWriter(EventWriter):
         self._events += len(batch)
 
     def append_triggers(self, triggers: Triggers) -> None:
-        """Keep external triggers for the end; there are few, so they wait in memory."""
+        """Keep external triggers in memory until the end; they are few."""
         self._triggers.append(triggers)
 
     def _trigger_arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays of the external triggers; none where there are no triggers."""
+        """The arrays of the external triggers; empty if there are none."""
         found = Triggers.concatenate(self._triggers)
         if not len(found):
             return {}

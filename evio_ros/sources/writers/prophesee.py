@@ -21,13 +21,13 @@ _PIECE_EVENTS = 1 << 20
 
 
 class PropheseeWriter(EventWriter):
-    """Writes a header and words; times beyond the format's fields are declared in the header."""
+    """Writes a header and words; the header declares times beyond the format's fields."""
 
     wrap_us: ClassVar[int]
 
     @abstractmethod
     def _header_lines(self) -> list[str]:
-        """The header without percent signs and end line."""
+        """The header's lines without percent signs and without the end line."""
 
     @abstractmethod
     def _encoded(self, batch: EventBatch) -> NDArray[np.generic]:
@@ -39,7 +39,9 @@ class PropheseeWriter(EventWriter):
 
     def _write(self, batch: EventBatch) -> None:
         if batch.t[0] < 0:
-            raise SourceError(self.path, f"{self.format_name} holds no time below 0: {batch.t[0]}")
+            raise SourceError(
+                self.path, f"{self.format_name} cannot store negative times: {batch.t[0]} us"
+            )
         self._begin(int(batch.t[0]))
         for first in range(0, len(batch), _PIECE_EVENTS):
             words = self._encoded(batch.slice(first, first + _PIECE_EVENTS))
@@ -49,7 +51,7 @@ class PropheseeWriter(EventWriter):
         self._begin(0)
 
     def _begin(self, first_us: int) -> None:
-        """Write the header, once, for a file whose first time this is."""
+        """Write the header, once, given the file's first time in µs."""
         if not self._has_header:
             self._has_header = True
             self._write_header(first_us)

@@ -18,7 +18,7 @@ __all__ = ["Evt2Writer", "Evt3Writer"]
 
 
 class _RawWriter(PropheseeWriter):
-    """Writes words that an encoder makes, which knows those before."""
+    """Writes the words of an encoder, which depend on the previous ones."""
 
     largest_side_px: ClassVar[int] = 1 << 11
     keeps_triggers: ClassVar[bool] = True
@@ -42,7 +42,7 @@ class _RawWriter(PropheseeWriter):
         return self._encoder.encode(batch)
 
     def append_triggers(self, triggers: Triggers) -> None:
-        """Write external triggers; arguments as of `EventWriter.append_triggers`."""
+        """Write external triggers; arguments as for `EventWriter.append_triggers`."""
         if len(triggers):
             self._begin(int(triggers.t[0]))
             self._file.write(self._encoder.encode_triggers(triggers).tobytes())

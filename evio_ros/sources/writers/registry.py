@@ -38,19 +38,19 @@ ENDINGS = {
     ".mcap": "bag",
     ".db3": "bag_sqlite3",
 }
-"""Formats of files' endings."""
+"""Formats by the ending of a file."""
 
 
 def format_of(path: str) -> str:
-    """The format that a file's ending asks for.
+    """The format for a file's ending.
 
     Raises:
-        ParameterError: where no format has the ending.
+        ParameterError: if no format has the ending.
     """
     ending = os.path.splitext(path.rstrip("/"))[1].lower()
     if ending not in ENDINGS:
         raise ParameterError(
-            f"{path}: the ending {ending!r} names no format; known are "
+            f"{path}: the ending {ending!r} is not that of a format; known endings are "
             f"{', '.join(ENDINGS)}; evio convert --to takes {'|'.join(WRITERS)}"
         )
     return ENDINGS[ending]
@@ -60,13 +60,13 @@ def open_writer(path: str, size: SensorSize, name: str) -> EventWriter:
     """Open a recording for writing.
 
     Args:
-        path: the recording's name.
+        path: name of the recording.
         size: geometry of the sensor.
         name: a key of `WRITERS`.
 
     Raises:
-        ParameterError: where the format is not known.
-        SourceError: where the recording cannot be written.
+        ParameterError: if the format is unknown.
+        SourceError: if the recording cannot be written.
     """
     if name not in WRITERS:
         raise ParameterError(f"format: {name!r} is not one of {', '.join(WRITERS)}")

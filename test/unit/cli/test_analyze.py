@@ -130,7 +130,7 @@ def test_what_was_guessed_of_the_recording_is_said(evio, fan_recording, tmp_path
     bare.write_text("".join(line for line in lines_of_text if line[0].isdigit()))
     code, out, _ = evio("analyze", bare)
     assert code == 0
-    assert "Times are taken for us" in out
+    assert "Times are read as us" in out
     assert "is guessed from the events" in out
     code, out, _ = evio("analyze", bare, "--size", CAMERA.size)
     assert code == 0

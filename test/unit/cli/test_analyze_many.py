@@ -52,7 +52,7 @@ def check_results(folder, recordings, one_result):
     assert len(set(names)) == 2
     assert [(folder / name).read_bytes() for name in names] == [one_result, one_result]
     failed = entries[str(recordings[1])]
-    assert "is no recording that can be read" in failed["error"]
+    assert "is not a supported recording" in failed["error"]
     assert not (folder / failed["result"]).exists()
     with (folder / "recordings.csv").open(newline="") as file:
         table = {row["recording"]: row["result"] for row in csv.DictReader(file)}
@@ -64,7 +64,7 @@ def test_a_failure_stops_no_other_and_is_told_at_the_end(evio, recordings, one_r
     outcome = evio("analyze", *recordings, "--out", tmp_path, "--jobs", 2)
     assert outcome.code == 2
     assert "evio: 1 of 3 recordings could not be measured" in outcome.err
-    assert "broken.raw, byte 0: is no recording that can be read" in outcome.err
+    assert "broken.raw, byte 0: is not a supported recording" in outcome.err
     check_results(tmp_path, recordings, one_result)
     with open(tmp_path / "recordings.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -105,7 +105,7 @@ def test_a_second_run_measures_what_has_changed_alone(evio, fan_recording, tmp_p
     third = measured(out)
     assert third["a.dat.jsonl"] == second["a.dat.jsonl"]
     assert third["b.dat.jsonl"] != second["b.dat.jsonl"]
-    assert any("cut off" in text for text in index(out)[str(good[1])]["remarks"])
+    assert any("not a whole record" in text for text in index(out)[str(good[1])]["remarks"])
 
     # Other options are other results.
     assert evio("analyze", good[0], "--out", out, "--window-ms", 250).code == 0
@@ -181,7 +181,7 @@ def test_options_behind_a_path_are_no_part_of_a_result_name(evio, fan_recording,
     assert outcome.code == 2
     (entry,) = index(tmp_path).values()
     assert entry["result"] == f"{fan_recording.name}.jsonl"
-    assert "has no ?topic=" in entry["error"]
+    assert "has no option ?topic=" in entry["error"]
 
 
 def test_workers_of_another_version_measure_nothing(fan_recording):

@@ -76,7 +76,7 @@ def test_cuts_in_time_and_space(evio, recording, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("out.xyz",), "the ending '.xyz' names no format; known are .dat, .raw"),
+        (("out.xyz",), "the ending '.xyz' is not that of a format; known endings are .dat, .raw"),
         (("out.dat", "--to", "mp4"), "format: 'mp4' is not one of dat, evt2, evt3"),
         (("in.dat",), "would overwrite the recording"),
         (("none/out.dat",), "cannot be written: No such file or directory"),
@@ -126,7 +126,7 @@ def test_what_the_copy_lacks_is_said(evio, tmp_path):
     assert code == 0
     assert "100 events" in out
     assert "1 events outside the geometry dropped" in err
-    assert "cut off in mid-record: 1 bytes too many at the end" in err
+    assert "1 bytes at the end that are not a whole record, left out" in err
 
 
 def test_filters_leave_out_what_they_name(evio, tmp_path):

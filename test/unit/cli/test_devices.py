@@ -29,9 +29,9 @@ def test_no_camera_is_no_error(evio, monkeypatch):
 
 def test_a_machine_without_usb_is_told_in_one_line(evio, monkeypatch):
     def none():
-        raise SourceError("camera", "no USB bus can be searched here: Other error")
+        raise SourceError("camera", "the USB bus cannot be searched: Other error")
 
     monkeypatch.setattr(camera_device, "list_cameras", none)
     code, out, err = evio("devices")
     assert (code, out) == (2, "")
-    assert err == "evio: camera: no USB bus can be searched here: Other error\n"
+    assert err == "evio: camera: the USB bus cannot be searched: Other error\n"

@@ -83,7 +83,7 @@ def test_gaps_cuts_and_stray_events_are_suspicious(evio, tmp_path):
     assert told["events"] == 4
     assert told["suspicious"] == [
         "1 events outside the geometry dropped",
-        "cut off in mid-record: 3 bytes too many at the end",
+        "3 bytes at the end that are not a whole record, left out",
         "no event for 300 ms at 0.000 s",
     ]
 
@@ -96,7 +96,7 @@ def test_events_out_of_order_are_put_right_or_dropped_and_told(evio, tmp_path):
     told = facts(evio, path)
     assert told["events"] == 4
     assert told["suspicious"] == [
-        "1 events out of order, put right",
+        "1 events out of order, sorted",
         "1 events too far out of order, dropped",
     ]
 
@@ -107,7 +107,7 @@ def test_a_geometry_that_is_guessed_is_told(evio, tmp_path):
     path.write_bytes(b"% Data file\n% end\n" + bytes((0, 8)) + records.tobytes())
     told = facts(evio, path)
     assert (told["width"], told["height"], told["geometry_declared"]) == (304, 240, False)
-    assert told["suspicious"][0].startswith("the header names no geometry; 304x240 is guessed")
+    assert told["suspicious"][0].startswith("the header gives no geometry; 304x240 is guessed")
 
 
 def test_a_name_with_brackets_is_shown_as_it_is(evio, tmp_path):
@@ -170,7 +170,7 @@ def test_x_and_y_of_a_usual_sensor_the_wrong_way_round_are_told(evio, tmp_path):
     path.write_text("t x y p\n" + "".join(lines))
     told = facts(evio, path)
     assert (told["width"], told["height"]) == (260, 346)
-    assert "x and y are those of a 346x260 sensor if they are exchanged" in told["suspicious"]
+    assert "x and y fit a 346x260 sensor if they are exchanged" in told["suspicious"]
 
 
 def test_what_was_wrong_is_said_alike_by_every_verb(evio, tmp_path):
@@ -185,8 +185,8 @@ def test_what_was_wrong_is_said_alike_by_every_verb(evio, tmp_path):
     assert told["events"] == 60_000
     assert told["clock_restarts"] == [{"t_us": int(times[-1]) + 10_000_000, "gap_us": None}]
     remarks = [
-        "1 events whose time the others contradict, dropped",
-        f"the sensor's clock starts anew; time goes on at {times[-1] + 10_000_000} us, "
+        "1 events whose time contradicts the others, dropped",
+        f"the sensor's clock restarts; time continues at {times[-1] + 10_000_000} us, "
         "after a gap of unknown length, shown as 10 s",
     ]
     assert told["suspicious"][:2] == remarks
@@ -215,7 +215,7 @@ def test_lost_packets_are_suspicious(evio, tmp_path):
         for number, (_, stamp, raw) in enumerate(reader.messages()):
             if number not in (3, 4):
                 target.write(kept, stamp, raw)
-    assert "2 packets were lost when it was recorded" in facts(evio, tmp_path / "b")["suspicious"]
+    assert "2 packets were lost during the recording" in facts(evio, tmp_path / "b")["suspicious"]
 
 
 def test_triggers_are_listed(evio, tmp_path):
@@ -264,10 +264,10 @@ def test_fixed_point_coordinates_are_suspicious(evio, tmp_path):
     columns = {"t": np.arange(4000) * 10, "x": x, "y": y, "p": x % 64 > 32}
     np.savez(tmp_path / "a.npz", **columns)
     (told,) = [text for text in facts(evio, tmp_path / "a.npz")["suspicious"] if "reach" in text]
-    assert told.endswith("more than sensors have pixels; they may be in fixed point")
+    assert told.endswith("more than sensors have; they may be in fixed point")
     np.savez(tmp_path / "b.npz", **columns, width=640, height=480)
     (told,) = [text for text in facts(evio, tmp_path / "b.npz")["suspicious"] if "reach" in text]
-    assert told.endswith("they may be in fixed point, 32 times the 640x480 pixels")
+    assert told.endswith("they may be in fixed point, with 32 steps per pixel of 640x480")
 
 
 def test_biases_of_a_file_beside_are_told(evio, tmp_path):

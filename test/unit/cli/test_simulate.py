@@ -53,7 +53,10 @@ def test_list_shows_every_scene(evio):
         (("--duration", 4000), "duration: 4000 s is not above 0 and at most 3600"),
         (("--rpm", "nan"), "rpm: nan is not in -1000000 to 1000000"),
         (("--rpm", "-inf"), "rpm: -inf is not in -1000000 to 1000000"),
-        (("-o", "fan.xyz"), "fan.xyz: the ending '.xyz' names no format; known are .dat, .raw"),
+        (
+            ("-o", "fan.xyz"),
+            "fan.xyz: the ending '.xyz' is not that of a format; known endings are .dat, .raw",
+        ),
         (("lamp", "--rpm", 100), "rpm: scene lamp has no rotor"),
         (("-o", "missing/fan.dat"), "missing/fan.dat: cannot be written: No such file"),
     ],

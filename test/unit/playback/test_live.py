@@ -131,6 +131,6 @@ def test_a_recording_of_more_pixels_than_sensors_have_is_not_played(tmp_path):
     np.savez(tmp_path / "a.npz", t=t, x=x * 100 + 1, y=y, p=p)
     with (
         open_source(str(tmp_path / "a.npz")) as source,
-        pytest.raises(SourceError, match="more than sensors have pixels"),
+        pytest.raises(SourceError, match="more than sensors have"),
     ):
         player_of(source, ReplayParameters(), print, print)

@@ -256,9 +256,9 @@ def test_two_recordings_in_one_file_are_refused_where_the_second_begins(name, mo
     ("head", "named"),
     [
         (b"% Version 2\n% end\n\x0e\x08", r"it is a DAT file of external triggers \(type 14\)"),
-        (b"% Version 2\n% end\n\x05\x10", "it is a DAT file of records of type 5 and 16 bytes"),
-        (b"% evt 4.0\n% end\n", "it is a RAW file of the format .*4.*; Metavision's"),
-        (b"% format EVT4;width=640;height=480\n% end\n", "a RAW file of the format EVT4.*HDF5"),
+        (b"% Version 2\n% end\n\x05\x10", "it is a DAT file with records of type 5 and 16 bytes"),
+        (b"% evt 4.0\n% end\n", "it is a RAW file in the format .*4.*; Metavision's"),
+        (b"% format EVT4;width=640;height=480\n% end\n", "a RAW file in the format EVT4.*HDF5"),
         (b"% Version 2\n% end\n\xff\xff", r"tried Prophesee DAT, Prophesee EVT2"),
     ],
 )
@@ -274,7 +274,7 @@ def test_dat_of_before_version_2(version, written):
     records = [struct.pack("<II", t, x | y << 9 | p << 17) for t, x, y, p in events]
     with open_source(written(header.encode() + b"\x00\x08" + b"".join(records))) as source:
         assert events_of(source.batches()) == events
-        assert ("names no version" in "".join(source.remarks)) == (not version)
+        assert ("has no version" in "".join(source.remarks)) == (not version)
         middle_us = events[1500][0]
         source.seek(middle_us)
         assert events_of(source.batches()) == [e for e in events if e[0] >= middle_us]
@@ -304,7 +304,7 @@ def test_words_tell_the_format_that_an_old_header_does_not_name(make, name, writ
     with open_source(written(make(events, header))) as source:
         assert source.format_name == f"Prophesee {name}"
         assert events_of(source.batches()) == events
-        assert "the header names no format; the words are those of" in source.remarks[0]
+        assert "the header gives no format; the words are those of" in source.remarks[0]
 
 
 def test_dat_polarities_beyond_one_are_dropped_and_counted(written):

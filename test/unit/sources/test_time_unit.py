@@ -38,7 +38,7 @@ def test_what_cameras_record_is_told(rate_hz, duration_s, unit, kind):
     t_us = times_us(rate_hz, duration_s)
     found, reason = guess_time_unit(in_unit(t_us, unit, kind))
     assert found == unit, reason
-    assert reason.startswith(f"times are taken for {unit}: ")
+    assert reason.startswith(f"times are read as {unit}: ")
 
 
 @pytest.mark.parametrize(("unit", "kind"), [("us", float), ("s", float), ("ns", np.int64)])
@@ -56,7 +56,7 @@ def test_float_us_are_no_days():
 def test_float_us_with_fractions_are_no_days():
     unit, reason = guess_time_unit(1000.5 + 20.25 * np.arange(5000))
     assert unit == "us"
-    assert "as fractions usually are, it would be 5000 events in 28.1 h" in reason
+    assert "as is usual for fractions, it would be 5000 events in 28.1 h" in reason
 
 
 def test_a_simulator_of_whole_milliseconds_keeps_its_us():

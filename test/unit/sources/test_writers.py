@@ -88,7 +88,7 @@ def test_evt3_vectors_shrink_a_row_of_events(tmp_path):
 
 
 def test_a_gap_that_dat_cannot_hold_is_refused(tmp_path):
-    with pytest.raises(SourceError, match="DAT holds gaps"):
+    with pytest.raises(SourceError, match="DAT supports gaps"):
         write(tmp_path / "a", [(0, 0, 0, 0), (1 << 31, 0, 0, 0)], "dat", pieces=2)
     assert not list(tmp_path.iterdir())
 
@@ -104,7 +104,7 @@ def test_a_sensor_too_large_for_the_format_is_refused(name, tmp_path):
 def test_other_geometry_and_backward_time_are_refused_and_leave_nothing(name, tmp_path):
     late, early = batch_of([(9, 1, 1, 1)]), batch_of([(8, 1, 1, 1)])
     for batches, reason in (
-        ((batch_of([(1, 1, 1, 1)], SensorSize(9, 9)),), "events of a 9x9 sensor"),
+        ((batch_of([(1, 1, 1, 1)], SensorSize(9, 9)),), "events have the geometry 9x9"),
         ((late, early), "time goes back from 9 to 8 us"),
     ):
         with pytest.raises(SourceError, match=reason):
@@ -169,6 +169,6 @@ def test_dsec_has_an_index_of_milliseconds(tmp_path):
 
 
 def test_dsec_cannot_hold_more_than_32_bits_of_time(tmp_path):
-    with pytest.raises(SourceError, match="holds 4294967295 us, not 4294967296"):
+    with pytest.raises(SourceError, match="supports times up to 4294967295 us, not 4294967296"):
         write(tmp_path / "a", [(7, 0, 0, 0), ((1 << 32) + 7, 0, 0, 0)], "dsec")
     assert not list(tmp_path.iterdir())

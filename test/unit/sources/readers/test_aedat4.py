@@ -72,9 +72,9 @@ def test_a_recording_that_was_cut_off_ends_before_the_broken_packet(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda data: data[:15], "the header is cut off"),
-        (lambda data: data[:14] + struct.pack("<I", 1 << 30) + data[18:], "is cut off"),
-        (lambda data: data.replace(b"EVTS</attr", b"FRME</attr"), "holds no stream of events"),
+        (lambda data: data[:15], "the header is truncated"),
+        (lambda data: data[:14] + struct.pack("<I", 1 << 30) + data[18:], "is truncated"),
+        (lambda data: data.replace(b"EVTS</attr", b"FRME</attr"), "has no stream of events"),
         (lambda data: data.replace(b">640</attr", b">000</attr"), "geometry is impossible"),
     ],
 )
@@ -190,7 +190,7 @@ def test_triggers_of_dv_processing_are_read(tmp_path):
 @pytest.mark.parametrize("wanted", ["1", "middle"])
 def test_a_camera_that_is_not_there_is_refused(tmp_path, wanted):
     two_cameras(tmp_path / "a.aedat4")
-    with pytest.raises(SourceError, match=rf"no stream '{wanted}'; it holds 0 \(left\), 2"):
+    with pytest.raises(SourceError, match=rf"no stream '{wanted}'; its streams are 0 \(left\), 2"):
         open_source(f"{tmp_path / 'a.aedat4'}?stream={wanted}")
 
 
@@ -199,6 +199,6 @@ def test_a_camera_without_any_packet_is_not_the_one_that_is_read(tmp_path):
     with open_source(str(tmp_path / "a.aedat4")) as source:
         assert (source.details["stream"], str(source.size)) == ("2", "64x48")
         assert events_of(source.batches()) == [(11, 7, 8, 0), (12, 7, 9, 1)]
-        assert "2 is read, another by ?stream=" in " ".join(source.remarks)
+        assert "2 is read, another with ?stream=" in " ".join(source.remarks)
     with pytest.raises(SourceError, match="has a header but no events"):
         open_source(f"{tmp_path}/a.aedat4?stream=0")

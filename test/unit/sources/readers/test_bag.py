@@ -167,7 +167,7 @@ def test_a_packed_message_that_is_cut_off_is_one_error(tmp_path):
     with Writer(tmp_path / "a", version=8) as writer:
         connection = writer.add_connection("/a", kind, typestore=store)
         writer.write(connection, 0, packed[:-9])
-    with pytest.raises(SourceError, match="/a is broken: a packed message is cut off"):
+    with pytest.raises(SourceError, match="/a is corrupt: a compressed message is truncated"):
         open_source(str(tmp_path / "a"))
 
 
@@ -227,7 +227,7 @@ def test_one_of_several_topics_is_named_behind_the_path(tmp_path):
         open_source(path)
     with open_source(f"{path}?topic=/y") as source:
         assert events_of(source.batches()) == events
-    with pytest.raises(SourceError, match="on /z; it holds /x"):
+    with pytest.raises(SourceError, match="on /z; it has /x"):
         open_source(f"{path}?topic=/z")
 
 
@@ -292,7 +292,7 @@ def test_a_folder_without_storage_is_no_recording(tmp_path):
 def test_a_folder_that_is_no_bag_is_never_replaced(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "precious.txt").write_text("x")
-    with pytest.raises(SourceError, match="is no bag; it is not replaced"):
+    with pytest.raises(SourceError, match="is not a bag; it is not replaced"):
         open_writer(str(tmp_path / "a"), SIZE, "bag")
     assert (tmp_path / "a" / "precious.txt").exists()
 
@@ -438,7 +438,7 @@ def test_a_topic_without_events_is_left_out(other, is_ros1, tmp_path):
 
 def test_a_bag_without_events_on_any_topic_is_refused(tmp_path):
     bag_of_topics(tmp_path / "a", {"/a": [], "/b": [[]]}, is_ros1=False)
-    with pytest.raises(SourceError, match="holds no events on any of /a, /b"):
+    with pytest.raises(SourceError, match="has no events on any of /a, /b"):
         open_source(str(tmp_path / "a"))
 
 
@@ -567,6 +567,6 @@ def test_a_broken_database_says_what_may_mend_it(tmp_path):
     path = write_bag(tmp_path / "a", random_events(20_000), "bag_sqlite3")
     file = next(Path(path).glob("*.db3"))
     file.write_bytes(file.read_bytes()[:-1000])
-    said = "malformed; what sqlite3 FILE .recover"
+    said = "malformed; try to recover it with sqlite3 FILE .recover"
     with pytest.raises(SourceError, match=said), open_source(path) as source:
         list(source.batches())

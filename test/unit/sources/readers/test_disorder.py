@@ -65,7 +65,7 @@ def test_events_in_another_order_are_sorted(tmp_path, kind, order):
         found = events_of(source.batches())
         assert at_their_times(found) == at_their_times(EVENTS)
         assert source.statistics.dropped == 0
-        assert f"events lie in no order of time; all {COUNT} were sorted, in memory" in (
+        assert f"events are not in time order; all {COUNT} were sorted in memory" in (
             source.remarks
         )
         assert (source.start_us, source.end_us) == (T[0], T[-1] + 1)

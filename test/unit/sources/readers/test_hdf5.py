@@ -43,7 +43,7 @@ def test_matrices_in_any_order(file, order, kind):
     file["events"] = np.stack([values[role] for role in order], axis=1).astype(kind)
     found, source = read(file)
     assert found == EVENTS
-    assert f"taken for {' '.join(order)} by their values" in " ".join(source.remarks)
+    assert f"read as {' '.join(order)} by their values" in " ".join(source.remarks)
 
 
 def test_a_matrix_that_lies_on_its_side(file):
@@ -71,11 +71,11 @@ def test_mvsec_has_seconds_and_two_cameras(file):
     # Half a microsecond is what a float of this size can tell.
     assert [event[1:] for event in found] == [event[1:] for event in EVENTS]
     assert np.abs(np.array([event[0] for event in found]) - start_us - T).max() <= 1
-    assert "others by ?stream=davis/right/events" in source.remarks[-1] + source.remarks[0]
+    assert "others with ?stream=davis/right/events" in source.remarks[-1] + source.remarks[0]
     for wanted in ("right", "davis/right", "davis/right/events"):
         with open_source(f"{path}?stream={wanted}") as source:
             assert len(events_of(source.batches())) == 9
-    with pytest.raises(SourceError, match="has no stream 'middle'; it holds davis/left/events"):
+    with pytest.raises(SourceError, match="has no stream 'middle'; it has davis/left/events"):
         open_source(f"{path}?stream=middle")
 
 
@@ -126,7 +126,7 @@ def test_rvt_has_its_geometry_beside_the_columns(file):
 
 def test_what_is_made_of_events_is_refused_by_name(file):
     file["data"] = np.zeros((2, 20, 8, 9), np.uint8)
-    with pytest.raises(SourceError, match=r"data \(2, 20, 8, 9\) holds pictures or histograms"):
+    with pytest.raises(SourceError, match=r"data \(2, 20, 8, 9\) contains pictures or histograms"):
         read(file)
 
 
@@ -155,10 +155,10 @@ def test_polarity_of_every_type(file, kind, values):
 @pytest.mark.parametrize(
     ("t", "said"),
     [
-        (T * 1000, "times are taken for ns"),
+        (T * 1000, "times are read as ns"),
         (T.astype(np.float64), None),
         (T * 1e-6, None),
-        (T * 1e-3, "times are taken for ms"),
+        (T * 1e-3, "times are read as ms"),
     ],
 )
 def test_units_of_time(file, t, said):
@@ -210,15 +210,15 @@ def test_coordinates_with_fractions_are_told(file):
         file[name] = values
     found, source = read(file)
     assert found == EVENTS
-    assert "coordinates have fractions, which are cut off" in source.remarks
+    assert "coordinates have fractions, which are truncated" in source.remarks
 
 
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda file: file.create_group("a"), "has no event columns t, x, y, p; it holds nothing"),
+        (lambda file: file.create_group("a"), "has no event columns t, x, y, p; it has nothing"),
         (lambda file: columns(file, p=P[:5]), "columns differ in length or are not flat"),
-        (lambda file: columns(file, t=T.astype("S9")), "is of .S9, not of numbers"),
+        (lambda file: columns(file, t=T.astype("S9")), "is of type .S9, which is not numeric"),
         (lambda file: file.create_dataset("events", data=np.zeros((9, 4))), "has no event columns"),
         (lambda file: file.create_dataset("events", data=np.zeros((9, 3))), "has no event columns"),
         (
@@ -335,7 +335,7 @@ def test_unknown_polarities_are_told(file):
     columns(file, p=np.where(P, 7, -7))
     found, source = read(file)
     assert found == EVENTS
-    said = "polarities are -7, 7, which is unusual; those above 0 are taken for ON"
+    said = "polarities are -7, 7, which is unusual; those above 0 are read as ON"
     assert said in source.remarks
 
 
@@ -355,7 +355,7 @@ def test_events_in_no_order_are_sorted(file, order):
     assert sorted(found) == sorted(EVENTS)
     assert [event[0] for event in found] == T.tolist()
     assert source.statistics.dropped == 0
-    assert "events lie in no order of time; all 3000 were sorted, in memory" in source.remarks
+    assert "events are not in time order; all 3000 were sorted in memory" in source.remarks
 
 
 def test_a_clock_that_starts_anew_is_not_sorted(file):

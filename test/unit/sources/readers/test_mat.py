@@ -61,7 +61,7 @@ def test_geometry_is_named_by_the_structure_by_one_above_or_beside_it(variables,
 
 def test_other_events_of_the_file_are_named(tmp_path):
     _, source = read(saved(tmp_path / "a", left=COLUMNS, right=AS_DOUBLES))
-    assert "left is read; there are events in right as well" in source.remarks
+    assert "left is read; there are also events in right" in source.remarks
 
 
 def test_a_packed_file_is_read(tmp_path):
@@ -73,17 +73,17 @@ def test_a_packed_file_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
-        ({"picture": np.zeros((40, 30, 3))}, "it holds picture"),
-        ({"a": {"b": np.arange(9)}}, "it holds a.b"),
-        ({}, "it holds nothing"),
+        ({"picture": np.zeros((40, 30, 3))}, "it has picture"),
+        ({"a": {"b": np.arange(9)}}, "it has a.b"),
+        ({}, "it has nothing"),
         (
             {"e": np.array([(1, 2)] * 3, [("t", "f8"), ("x", "f8")])},
             r"e \(an array of structures\)",
         ),
-        ({"a": {"e": np.array([T, T], object)}}, r"holds a.e \(a cell array\); save each column"),
+        ({"a": {"e": np.array([T, T], object)}}, r"has a.e \(a cell array\); save each column"),
         (COLUMNS | {"t": T[:-1]}, "columns differ in length"),
         (COLUMNS | {"t": "noon"}, "has no columns t, x, y, p"),
-        ({name: column[:0] for name, column in COLUMNS.items()}, "holds no events"),
+        ({name: column[:0] for name, column in COLUMNS.items()}, "has no events"),
         (COLUMNS | {"width": -3, "height": 9}, "the geometry is impossible"),
     ],
 )

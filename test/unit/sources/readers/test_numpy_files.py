@@ -73,7 +73,7 @@ def test_matrices(order, kind, layout, turned, tmp_path):
     saved(tmp_path / "a", np.array(matrix.T if turned else matrix, order=layout))
     found, source = read(tmp_path / "a")
     assert found == EVENTS
-    assert f"taken for {' '.join(order)} by their values" in source.remarks[0]
+    assert f"read as {' '.join(order)} by their values" in source.remarks[0]
 
 
 def test_a_matrix_of_seconds_and_signs(tmp_path):
@@ -176,7 +176,9 @@ def test_dates_and_spans_have_their_unit(unit, kind, is_record, tmp_path):
 def test_dates_of_another_unit_are_refused(tmp_path):
     with (tmp_path / "a").open("wb") as file:
         np.savez(file, t=T.astype("datetime64[D]"), x=X, y=Y, p=P)
-    with pytest.raises(SourceError, match=r"times are of datetime64\[D\]; s, ms, us, ns are known"):
+    with pytest.raises(
+        SourceError, match=r"times are of type datetime64\[D\]; supported units are s, ms, us, ns"
+    ):
         read(tmp_path / "a")
 
 
@@ -202,13 +204,13 @@ def test_pickles_are_refused_and_never_run(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "shape", "reason"),
     [
-        ("'<i8'", "(1000000000000, 4)", "is cut off or not"),
+        ("'<i8'", "(1000000000000, 4)", "is truncated or not"),
         ("'<i8'", "(-4, 4)", "cannot be read|no valid"),
-        ("'<U9'", "(1, 1)", "no table of events"),
+        ("'<U9'", "(1, 1)", "not a table of events"),
         ("'|O'", "(4, 4)", "are pickled and never read"),
-        ("'<i8'", "(3, 4)", "no table of events"),
-        ("'<i8'", "(4,)", "no table of events"),
-        ("[('t', '<i8', (1000,)), ('x', '<i8')]", "(1,)", "is cut off or not"),
+        ("'<i8'", "(3, 4)", "not a table of events"),
+        ("'<i8'", "(4,)", "not a table of events"),
+        ("[('t', '<i8', (1000,)), ('x', '<i8')]", "(1,)", "is truncated or not"),
         ("(" * 4000, "(1,)", "no valid NPY header"),
     ],
 )
@@ -260,7 +262,7 @@ def test_arrays_without_names(order, tmp_path):
         np.savez(file, *(values[role] for role in order))
     found, source = read(tmp_path / "a")
     assert found == EVENTS
-    assert f"taken for {' '.join(order)} by their values" in source.remarks[0]
+    assert f"read as {' '.join(order)} by their values" in source.remarks[0]
 
 
 def test_polarities_that_are_no_numbers_are_off(tmp_path):
@@ -287,5 +289,5 @@ def test_an_npz_that_is_cut_off_says_so(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, t=T, x=X, y=Y, p=P)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(SourceError, match="cut off, or still being written"):
+    with pytest.raises(SourceError, match="truncated, or still being written"):
         read(path)

@@ -91,7 +91,7 @@ def test_a_file_of_v2e_names_no_camera(encode, size, tmp_path):
     ("header", "reason"),
     [
         (CHIP + b"ch.unizh.ini.jaer.chip.cochlea.CochleaAMS1c\r\n", "of the camera cochleaams1c"),
-        (b"# of nobody\r\n", "of an unknown camera: its header names none"),
+        (b"# of nobody\r\n", "without the camera's name in its header"),
     ],
 )
 def test_an_unknown_camera_is_refused_with_the_formats_name(header, reason, tmp_path):
@@ -163,7 +163,7 @@ def test_one_of_several_sources_is_named(tmp_path):
     path = aedat3(tmp_path / "a", packets, sources=sources)
     found, source = read(path)
     assert (found, source.size) == (EVENTS[:50], SensorSize(240, 180))
-    assert "1 (DAVIS240C), 2 (DVS128); the first is read" in source.remarks[0]
+    assert "1 (DAVIS240C), 2 (DVS128); the first one is read" in source.remarks[0]
     found, source = read(f"{path}?stream=2")
     assert (found, source.size) == (EVENTS, SensorSize(128, 128))
     with pytest.raises(SourceError, match="has no stream '3'; its sources are 1"):
@@ -172,7 +172,7 @@ def test_one_of_several_sources_is_named(tmp_path):
 
 def test_other_codings_are_refused_by_name(tmp_path):
     path = aedat3(tmp_path / "a", [packet(EVENTS)], form=b"Serial-TS, PNG")
-    with pytest.raises(SourceError, match="coded as Serial-TS, PNG; DV reads it"):
+    with pytest.raises(SourceError, match="encoded as Serial-TS, PNG; DV may read it"):
         open_source(path)
 
 
@@ -187,7 +187,7 @@ def test_a_length_that_cannot_be_ends_the_file(tmp_path):
     hostile = struct.pack("<hhiiiiii", 1, 1, 1 << 30, 4, 0, 1 << 30, 1 << 30, 1)
     found, source = read(aedat3(tmp_path / "a", [packet(EVENTS), hostile, packet(EVENTS)]))
     assert found == EVENTS
-    assert "is no packet; it is left out" in source.remarks[0]
+    assert "; the rest of the file is left out" in source.remarks[0]
 
 
 def five_bytes(events):
@@ -206,7 +206,7 @@ def test_n_caltech101_has_markers_of_time(tmp_path):
 def test_bytes_of_something_else_are_not_taken_for_events(tmp_path):
     for data in (bytes(500), bytes(range(250)) * 4, b"\xff" * 1000, five_bytes(EVENTS) + b"ab"):
         (tmp_path / "a").write_bytes(data)
-        with pytest.raises(SourceError, match="is no recording that can be read"):
+        with pytest.raises(SourceError, match="is not a supported recording"):
             open_source(str(tmp_path / "a"))
 
 

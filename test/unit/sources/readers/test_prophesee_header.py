@@ -54,7 +54,7 @@ def test_a_percent_sign_in_the_data_ends_a_header_without_end_line():
         (b"% Width 2147483648\n% Height 2147483648\n", "geometry is impossible", 0),
         (b"% Width -5\n% Height 480\n", "geometry is impossible", 0),
         (b"% Width wide\n% Height high\n", "geometry is impossible", 0),
-        (b"% evio_time_offset_us later\n", "is no time in us", 0),
+        (b"% evio_time_offset_us later\n", "is not a time in us", 0),
     ],
 )
 def test_a_broken_header_is_an_error_with_its_place(data, reason, offset):

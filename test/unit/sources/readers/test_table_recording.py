@@ -46,7 +46,7 @@ def test_coordinates_in_fixed_point_are_divided(table, times, kind, geometry):
     ) as source:
         assert events_of(source.batches()) == EVENTS
         assert (source.size, source.size_is_declared) == (SIZE, bool(geometry))
-        assert f"in fixed point, {times} times the pixels, and divided" in str(source.remarks)
+        assert f"in fixed point, with {times} steps per pixel," in str(source.remarks)
         assert not source.size_fault
 
 
@@ -62,7 +62,7 @@ def test_a_geometry_that_no_sensor_has_is_told(table, times, shift):
     with open_source(table(X * times + shift, Y * times + shift)) as source:
         reach = 639 * times + shift, 479 * times + shift
         assert source.size == SensorSize(reach[0] + 1, reach[1] + 1)
-        said = f"coordinates reach {reach[0]} and {reach[1]}, more than sensors have pixels"
+        said = f"coordinates reach {reach[0]} and {reach[1]}, more than sensors have"
         assert said in source.size_fault
         assert events_of(source.batches())[0][1] == X[0] * times + shift
 
@@ -96,7 +96,7 @@ def noise(seed, centre, spread):
     ids=["gyroscope", "degrees", "centred", "normalised", "accelerometer"],
 )
 def test_what_is_no_pixels_is_no_table_of_events(table, x, y, reason):
-    with pytest.raises(SourceError, match=f"its x and y are no pixels: .*{reason}"):
+    with pytest.raises(SourceError, match=f"its x and y are not pixels: .*{reason}"):
         open_source(table(x, y))
 
 
