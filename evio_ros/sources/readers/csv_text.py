@@ -1,8 +1,8 @@
-"""Events as text: one event a line, columns in any order, with any separator.
+"""Events as text: one event per line, columns in any order, with any separator.
 
-The layout is told from the first lines, see `evio_ros.sources.readers.text_layout`: header and
-comments, or the values themselves. Numbers are read digit by digit, so that no microsecond is lost
-to rounding.
+The layout is determined from the first lines by `evio_ros.sources.readers.text_layout`: from header
+and comments, or from the values. Numbers are read digit by digit, so that no microsecond is lost to
+rounding.
 """
 
 from __future__ import annotations
@@ -36,24 +36,26 @@ __all__ = ["CsvFile"]
 _START_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 20
 _SORTED_PIECE = 1 << 16
-_LONGEST_LINE = 1 << 12
+_LINE_BYTES = 1 << 12
+"""Bytes read at a time to find the end of a line, far more than a line of an event has."""
 _SAMPLES = 64
 _SHORTEST_LINE = 8
 _FEWEST_TIMES = 64
-"""Fewer lines do not tell the unit of time: numbers with fractions are s, others us."""
+"""Minimum number of lines for a guess of the unit of time: of fewer, fractions are s, integers
+us."""
 _UNIT_SAMPLE = 1 << 18
-"""Lines from which the unit of time is told; they are read twice."""
+"""Number of lines from which the unit of time is determined; they are read twice."""
 _FRACTION_DIGITS = 7
 _POLARITY_SAMPLE_BYTES = 1 << 16
 _TIME_EXPONENTS: dict[TimeUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
-"""Powers of ten that make µs of each unit."""
+"""Powers of ten that convert each unit to µs."""
 _NEWLINE = ord("\n")
 _SHOWN_BYTES = 40
 _BAD_LINE = "the line at byte"
 
 
 class _BadLines(NamedTuple):
-    """Lines that are no event: how many, and where the first and the last of them begin."""
+    """Lines that are not events: their number, and the starts of the first and the last of them."""
 
     lines: int
     first: int
@@ -65,8 +67,11 @@ class CsvFile(EventFile):
 
     Args:
         path: name of the file.
-        size: geometry; None for the file's, or where it has none, a guess.
-        time_unit: what times are; None for what the file says, or a guess.
+        size: geometry; None for the file's, or a guess if it has none.
+        time_unit: unit of the times; None for the file's, or a guess.
+
+    Raises:
+        SourceError: if the file is not text with events, or gives an impossible geometry.
     """
 
     format_name = "CSV"
@@ -74,9 +79,9 @@ class CsvFile(EventFile):
     loses = "all other columns and comments"
     options: ClassVar[tuple[str, ...]] = ("time_unit",)
     _sorted: RawColumns | None = None
-    """All events in order of time where the file has them in none; `_next` is one of them then."""
+    """All events in order of time if the file has them unsorted; `_next` is then an index of it."""
     _sorted_bad = 0
-    """Lines between these that are no event."""
+    """Number of lines between these that are not events."""
 
     def __init__(
         self, path: str, size: SensorSize | None = None, time_unit: TimeUnit | None = None
@@ -90,7 +95,7 @@ class CsvFile(EventFile):
         try:
             return find_text_layout(start.data) is not None
         except EventError:
-            # It is text that names an impossible geometry, which the reader refuses.
+            # It is text with an impossible geometry, which the reader refuses.
             return True
 
     def _prepare(self) -> SensorSize | None:
@@ -101,7 +106,7 @@ class CsvFile(EventFile):
         except EventError as error:
             raise SourceError(self.path, f"the geometry is impossible: {error}", 0) from None
         if layout is None:
-            raise SourceError(self.path, "is no text of events", 0)
+            raise SourceError(self.path, "is not text with events", 0)
         self._set_layout(layout)
         return layout.size
 
@@ -115,7 +120,7 @@ class CsvFile(EventFile):
             self.remarks.append(layout.columns.reason)
         self._time_exponent = 0
         self._convention = self._polarity_convention()
-        # Of times in two columns the one of whole seconds tells the other's unit.
+        # If times are in two columns, the one of whole seconds gives the other's unit.
         wanted = None if layout.columns.seconds is not None else self._wanted_unit
         unit = wanted or layout.unit or self._guess_unit(layout)
         self._time_exponent = _TIME_EXPONENTS[unit]
@@ -126,7 +131,7 @@ class CsvFile(EventFile):
             self.remarks.append(self._convention.remark)
 
     def _sort_where_unordered(self) -> None:
-        """Read and sort all events where they lie in no order of time, as some tools leave them."""
+        """Read and sort all events if they are unsorted, as some tools write them."""
         try:
             columns, polarity, after = self._read_numbers(self._data_offset)
             is_part = after < self._end
@@ -137,7 +142,7 @@ class CsvFile(EventFile):
                 return
             if is_part:
                 columns, polarity = self._read_all()
-        except SourceError:  # whoever reads on to a bad line is told
+        except SourceError:  # reported when that line is read
             return
         if len(columns) > MOST_SORTED:
             return
@@ -151,7 +156,7 @@ class CsvFile(EventFile):
         self.remarks.append(remark_on_sorting(len(order)))
 
     def _read_all(self) -> tuple[RawColumns, NDArray[np.int64]]:
-        """All events, and their polarities as numbers; no more than are to be sorted, and a few."""
+        """All events, and polarities as numbers; stops soon after the maximum to sort."""
         parts, polarities = [], []
         place, count = self._data_offset, 0
         bad_before = self.statistics.invalid
@@ -164,7 +169,7 @@ class CsvFile(EventFile):
         return RawColumns.concatenate(parts), np.concatenate(polarities)
 
     def _polarity_convention(self) -> PolarityConvention:
-        """What polarities at the beginning and in the middle mean."""
+        """The convention of polarities at the beginning and in the middle."""
         middle = self._line_after((self._data_offset + self._end) // 2)
         values = []
         for first in {self._data_offset, middle}:
@@ -184,8 +189,8 @@ class CsvFile(EventFile):
         return unit
 
     def _first_times(self, have_fractions: bool) -> NDArray[Any]:
-        """Times of the first lines, in the file's unit; as many as rates can be told from."""
-        # The parser gives whole numbers: of units of the seventh decimal, where there are some.
+        """Times of the first lines, in the file's unit; as many as are needed for the rate."""
+        # The parser gives whole numbers: in units of the seventh decimal if there are fractions.
         self._time_exponent = _FRACTION_DIGITS if have_fractions else 0
         parts: list[NDArray[np.int64]] = []
         while sum(map(len, parts)) < _UNIT_SAMPLE and self._next < self._end:
@@ -197,7 +202,7 @@ class CsvFile(EventFile):
     def _sampled_times(self) -> NDArray[np.int64] | None:
         if self._sorted is not None:
             return None
-        places = np.linspace(self._data_offset, max(self._end - _LONGEST_LINE, 0), _SAMPLES)
+        places = np.linspace(self._data_offset, max(self._end - _LINE_BYTES, 0), _SAMPLES)
         times = map(self._time_after, sorted({self._line_after(int(place)) for place in places}))
         return np.array([time for time in times if time is not None], np.int64)
 
@@ -221,7 +226,7 @@ class CsvFile(EventFile):
             self._next = 0 if t_us is None else int(np.searchsorted(self._sorted.t, t_us))
             return
         low, high = self._data_offset, self._end if t_us is not None else self._data_offset
-        while high - low > _LONGEST_LINE:
+        while high - low > _LINE_BYTES:
             middle = self._line_after((low + high) // 2)
             if middle >= high:
                 break
@@ -238,50 +243,69 @@ class CsvFile(EventFile):
         return replace(columns, polarity=self._convention.on_events(polarity)), after
 
     def _read_numbers(self, first: int) -> tuple[RawColumns, NDArray[np.int64], int]:
-        """As `_read_lines`, with polarities as numbers beside the other columns."""
+        """The same as `_read_lines`, with polarities as numbers."""
         length = min(_PIECE_BYTES, self._end - first)
         text = self._read_at(first, length)
         if first + length < self._end:
-            length = bytes(text[-_LONGEST_LINE:]).rfind(b"\n") + 1 + max(length - _LONGEST_LINE, 0)
-            if length <= max(len(text) - _LONGEST_LINE, 0):
-                raise SourceError(self.path, "a line is longer than 4096 bytes", first)
+            length = self._buffer.rfind(b"\n", 0, length) + 1
+            if not length:
+                return self._skip_line(first, bytes(text[:_SHOWN_BYTES]))
         columns, polarity, bad = self._parse_columns(length)
         if bad.lines:
             self._note_bad_lines(bad, bytes(text[:length]), first, len(columns))
         return columns, polarity, first + length
 
+    def _skip_line(self, first: int, start: bytes) -> tuple[RawColumns, NDArray[np.int64], int]:
+        """Count a line that is longer than a piece as no event; results as of `_read_numbers`.
+
+        Args:
+            first: where the line begins, in bytes.
+            start: its first bytes.
+        """
+        after = self._line_after(first + 1)
+        if after == self._end and bytes(self._read_at(after - 1, 1)) != b"\n":
+            self.statistics.truncated_bytes = after - first
+        else:
+            self._note_bad_lines(_BadLines(1, 0, 0), start, first, 0)
+        return RawColumns.empty(0), np.empty(0, np.int64), after
+
     def _note_bad_lines(self, bad: _BadLines, text: bytes, offset: int, events: int) -> None:
-        """Count lines that are no event, and tell of one.
+        """Count lines that are not events, and add a remark on the first.
 
         Args:
             bad: the lines.
-            text: the piece in which they are.
-            offset: where it begins.
-            events: that are in it.
+            text: the piece that contains them.
+            offset: where the piece begins, in bytes.
+            events: number of events in the piece.
 
         Raises:
-            SourceError: where they are most of the first lines.
+            SourceError: if most of the first lines are not events.
         """
         count = bad.lines
         if offset + len(text) == self._end and text.find(b"\n", bad.last) < 0:
-            # A last line without its end has been cut off.
+            # A last line without its end is truncated.
             self.statistics.truncated_bytes = len(text) - bad.last
             count -= 1
         if not count:
             return
         shown = text[bad.first : bad.first + _SHOWN_BYTES].split(b"\n", 1)[0].strip()
-        named = f"no event: {shown.decode('utf-8', 'replace')!r}"
+        named = f"not an event: {shown.decode('utf-8', 'replace')!r}"
         if offset == self._data_offset and count > events:
-            reason = f"{count} of the first {count + events} lines are no events; here is {named}"
+            reason = f"{count} of the first {count + events} lines are not events; one is {named}"
             raise SourceError(self.path, reason, offset + bad.first)
         self.statistics.invalid += count
         if not any(_BAD_LINE in remark for remark in self.remarks):
             self.remarks.append(f"{_BAD_LINE} {offset + bad.first} is {named}")
 
     def _parse_columns(self, length: int) -> tuple[RawColumns, NDArray[np.int64], _BadLines]:
-        """Events of so many bytes of the buffer, and the lines that are none.
+        """Parse the first bytes of the buffer.
 
-        Polarities are numbers beside the other columns, since what they mean may not be known yet.
+        Args:
+            length: number of bytes.
+
+        Returns:
+            Events, polarities as numbers, int64 (n,), whose meaning may still be unknown, and the
+            lines that are not events.
         """
         text = np.frombuffer(self._buffer, np.uint8)
         after, text[length] = text[length], _NEWLINE
@@ -305,20 +329,26 @@ class CsvFile(EventFile):
         return columns.select(part), polarity[part], _BadLines(*bad)
 
     def _line_after(self, offset: int) -> int:
-        """Where the next line begins at or after an offset."""
+        """Start of the first line at or after an offset."""
         if offset <= self._data_offset:
             return self._data_offset
-        length = min(_LONGEST_LINE, self._end - offset + 1)
-        end = bytes(self._read_at(offset - 1, length)).find(b"\n")
-        return offset + end if end >= 0 else self._end
+        for start in range(offset - 1, self._end, _LINE_BYTES):
+            length = min(_LINE_BYTES, self._end - start)
+            end = bytes(self._read_at(start, length)).find(b"\n")
+            if end >= 0:
+                return start + end + 1
+        return self._end
 
     def _time_after(self, offset: int) -> int | None:
-        """Time of the first event from the beginning of a line on; None where there is none."""
+        """Time of the first event from the start of a line on, in µs; None if there is none."""
         while offset < self._end:
-            length = min(_LONGEST_LINE, self._end - offset)
-            whole = bytes(self._read_at(offset, length)).rfind(b"\n") + 1 or length
-            columns, _, _ = self._parse_columns(whole)
+            length = min(_LINE_BYTES, self._end - offset)
+            whole = bytes(self._read_at(offset, length)).rfind(b"\n") + 1
+            if not whole and offset + length < self._end:
+                offset = self._line_after(offset + length)
+                continue
+            columns, _, _ = self._parse_columns(whole or length)
             if len(columns):
                 return int(columns.t[0])
-            offset += whole
+            offset += whole or length
         return None

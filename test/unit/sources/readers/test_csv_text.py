@@ -160,8 +160,8 @@ def test_guesses_are_told(tmp_path):
     path.write_text(written("{x} {y} {ns} {p}\n", EVENTS))
     with open_source(str(path)) as source:
         text = " ".join(source.remarks)
-    assert "taken for x y t p by their values" in text
-    assert "times are taken for ns" in text
+    assert "read as x y t p by their values" in text
+    assert "times are read as ns" in text
 
 
 def test_what_the_user_says_of_the_unit_counts(tmp_path):
@@ -171,7 +171,7 @@ def test_what_the_user_says_of_the_unit_counts(tmp_path):
         assert events_of(source.batches())[5][0] == EVENTS[5][0] * 1000
     with pytest.raises(SourceError, match="time_unit 'h' is not one of s, ms, us, ns"):
         open_source(f"{path}?time_unit=h")
-    with pytest.raises(SourceError, match=r"is CSV, which has no \?stream="):
+    with pytest.raises(SourceError, match=r"is CSV, which has no option \?stream="):
         open_source(f"{path}?stream=left")
 
 
@@ -216,7 +216,7 @@ def test_the_geometry_is_found_however_it_is_named(head, tmp_path):
     ],
 )
 def test_tables_of_something_else_are_no_recordings(text, tmp_path):
-    with pytest.raises(SourceError, match="is no recording that can be read"):
+    with pytest.raises(SourceError, match="is not a supported recording"):
         read(tmp_path / "a", text)
 
 
@@ -267,8 +267,8 @@ def test_a_bad_line_is_passed_over_and_told(line, tmp_path):
     with open_source(str(path)) as source:
         assert events_of(source.batches()) == [(1, 1, 2, 1), (7, 1, 2, 1), (8, 1, 2, 1)]
         assert source.statistics.invalid == 2
-        told = [remark for remark in source.remarks if "no event" in remark]
-    assert told == [f"the line at byte 16 is no event: {line!r}"]
+        told = [remark for remark in source.remarks if "not an event" in remark]
+    assert told == [f"the line at byte 16 is not an event: {line!r}"]
 
 
 def test_a_file_of_which_most_lines_are_no_events_is_refused(tmp_path):
@@ -330,6 +330,35 @@ def test_a_time_is_found_where_half_of_the_file_is_no_events(tmp_path):
             assert events_of(source.batches())[0][0] == t_us
 
 
+@pytest.mark.parametrize("length", [5_000, 3_000_000])
+@pytest.mark.parametrize("place", [400, -1])
+def test_a_line_of_any_length_is_skipped_and_counted(length, place, tmp_path):
+    path = tmp_path / "a"
+    lines = written("{t},{x},{y},{p}\n", EVENTS).splitlines()
+    lines.insert(place % len(lines), "1,2," * (length // 4))
+    path.write_text("t,x,y,p\n" + "\n".join(lines) + "\n")
+    start = path.read_bytes().index(b"1,2,1,2,1,2")
+    with open_source(str(path)) as source:
+        for t_us in (EVENTS[0][0], EVENTS[300][0], EVENTS[-1][0]):
+            source.seek(t_us)
+            first = bisect.bisect_left(EVENTS, (t_us,))
+            assert events_of(source.batches()) == EVENTS[first:]
+        assert (source.start_us, source.end_us) == (EVENTS[0][0], EVENTS[-1][0] + 1)
+    with open_source(str(path)) as source:
+        assert events_of(source.batches()) == EVENTS
+        assert source.statistics.invalid == 1
+        (remark,) = [remark for remark in source.remarks if "not an event" in remark]
+    assert remark.startswith(f"the line at byte {start} is not an event: '1,2,1,2")
+
+
+def test_a_last_line_of_any_length_that_is_truncated_is_counted(tmp_path):
+    path, rest = tmp_path / "a", "1,2," * 1_000_000
+    path.write_text(written("{t},{x},{y},{p}\n", EVENTS) + rest)
+    with open_source(str(path)) as source:
+        assert events_of(source.batches()) == EVENTS
+        assert (source.statistics.invalid, source.statistics.truncated_bytes) == (0, len(rest))
+
+
 def test_a_last_line_that_is_cut_off_is_counted(tmp_path):
     path = tmp_path / "a"
     path.write_text("t,x,y,p\n5,1,2,1\n6,3,")
@@ -339,7 +368,7 @@ def test_a_last_line_that_is_cut_off_is_counted(tmp_path):
 
 
 def test_a_table_of_something_else_is_no_recording(tmp_path):
-    with pytest.raises(SourceError, match="is no recording that can be read"):
+    with pytest.raises(SourceError, match="is not a supported recording"):
         read(tmp_path / "a", "name,age\nAnn,7\n")
 
 
