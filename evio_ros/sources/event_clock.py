@@ -34,13 +34,13 @@ from evio_ros.sources.event_runs import (
     FULL,
     MOST_STRAY,
     NO_TIME,
-    STARTS_ANEW,
+    RESTARTS,
     UNDECIDED,
     EventRuns,
 )
 from evio_ros.sources.raw_columns import RawColumns
 
-__all__ = ["NOMINAL_GAP_US", "EventClock", "share_agreed"]
+__all__ = ["NOMINAL_GAP_US", "EventClock", "agreeing_share"]
 
 _WORD_US = 1 << 12
 """Maximum length of a group of events that share one wrong time word, at the data's start or
@@ -57,7 +57,7 @@ no window contains events of both."""
 
 
 @njit(cache=True, nogil=True)
-def _undisputed(t, newest, window_us):
+def _accepted_at_once(t, newest, window_us):
     """Number of leading events within the window around the newest one, and its time."""
     for i in range(t.size):
         if t[i] > newest + window_us or t[i] < newest - window_us:
@@ -99,7 +99,7 @@ class _Held:
         pieces = []
         for piece in self._pieces:
             if event < len(piece):
-                pieces.append(_rest(piece, max(event, 0)))
+                pieces.append(_without_first(piece, max(event, 0)))
             event -= len(piece)
         return pieces
 
@@ -118,7 +118,7 @@ def _anchor_of(columns: RawColumns) -> _Anchor | None:
     return _Anchor(columns.received_us, int(columns.t[0]))
 
 
-def _rest(columns: RawColumns, count: int) -> RawColumns:
+def _without_first(columns: RawColumns, count: int) -> RawColumns:
     """The events without the first few; when the next one was received is then unknown."""
     if not count:
         return columns
@@ -188,12 +188,14 @@ class EventClock:
         while waiting:
             columns = waiting.pop()
             if self._runs is None and self._settled:
-                count, self._newest_us = _undisputed(columns.t, self._newest_us, self._window_us)
+                count, self._newest_us = _accepted_at_once(
+                    columns.t, self._newest_us, self._window_us
+                )
                 if count:
                     self._since_gap += count
                     self._anchor = _anchor_of(columns) or self._anchor
                     yield self._shifted(columns.select(slice(0, count)))
-                columns = _rest(columns, count)
+                columns = _without_first(columns, count)
             if not len(columns):
                 continue
             if self._runs is None:
@@ -202,10 +204,10 @@ class EventClock:
             self._held.append(columns.select(slice(0, taken)))
             if self._runs.decision == UNDECIDED:
                 continue
-            waiting.append(_rest(columns, taken))
+            waiting.append(_without_first(columns, taken))
             held, runs = self._release()
-            if runs.decision == STARTS_ANEW:
-                yield from self._start_anew(held, runs)
+            if runs.decision == RESTARTS:
+                yield from self._restart(held, runs)
                 continue
             chain = self._deciding_chain(runs)
             if stray := self._stray_start(runs, chain):
@@ -252,7 +254,7 @@ class EventClock:
         if runs.decision != FULL:
             return runs.deciding_chain()
         chain = runs.best_chain()
-        return chain if not self._settled or runs.is_most(chain) else []
+        return chain if not self._settled or runs.is_majority(chain) else []
 
     def _supported(self, runs: EventRuns, chain: list[int]) -> tuple[list[int], int]:
         """The part of the chain that enough events support, and the number of events it decides.
@@ -266,7 +268,7 @@ class EventClock:
             end -= 1
         return chain[:end], runs.after(chain[end - 1])
 
-    def _start_anew(self, held: _Held, runs: EventRuns) -> Iterator[RawColumns]:
+    def _restart(self, held: _Held, runs: EventRuns) -> Iterator[RawColumns]:
         """End the clock's epoch with the events before the deciding chain, and start another."""
         chain = runs.deciding_chain()
         first = runs.first_event(chain[0])
@@ -299,7 +301,7 @@ class EventClock:
             self._newest_us = max(self._newest_us, runs.top(chain[-1]))
             self._note_gaps(runs, chain)
             self._settled = True
-        if runs.are_one:
+        if runs.is_continuous:
             self._anchor = held.anchor(0) or self._anchor
             yield from map(self._shifted, held.before(count))
             return
@@ -364,7 +366,7 @@ class EventClock:
         return replace(columns, t=columns.t + self._shift_us)
 
 
-def share_agreed(columns: RawColumns, window_us: int) -> float:
+def agreeing_share(columns: RawColumns, window_us: int) -> float:
     """Share of events that agree on a clock: near 1 for a camera, near 0 for random times.
 
     Args:

@@ -15,7 +15,7 @@ __all__ = [
     "FULL",
     "MOST_STRAY",
     "NO_TIME",
-    "STARTS_ANEW",
+    "RESTARTS",
     "UNDECIDED",
     "EventRuns",
 ]
@@ -41,8 +41,8 @@ _MOST_RUNS = 1 << 10
 FIRST, TOP, WEIGHT, CHAIN_WEIGHT, SCORE, AGE, BEFORE, BEHIND = range(8)
 
 UNDECIDED = 0
-_GOES_ON = 1
-STARTS_ANEW = 2
+_CONTINUES = 1
+RESTARTS = 2
 FULL = 3
 NO_TIME = np.iinfo(np.int64).min
 
@@ -79,7 +79,7 @@ def _weigh(t, held, runs, settled, newest, window_us, agreed, columns, run_of):
         run_of[i] = runs - 1
         run = columns[runs - 1]
         if run[CHAIN_WEIGHT] >= agreed[0] and run[AGE] >= agreed[1]:
-            return (STARTS_ANEW if is_behind else _GOES_ON), i + 1, runs
+            return (RESTARTS if is_behind else _CONTINUES), i + 1, runs
         if held + i + 1 == _MOST_HELD:
             return FULL, i + 1, runs
     return UNDECIDED, t.size, runs
@@ -154,7 +154,7 @@ class EventRuns:
         return self._parts[0]
 
     @property
-    def are_one(self) -> bool:
+    def is_continuous(self) -> bool:
         """Whether no event jumps away from the others or from the clock."""
         return self._count == 1 and not self._columns[0, BEHIND]
 
@@ -175,7 +175,7 @@ class EventRuns:
             chain.append(run)
         return chain[::-1]
 
-    def is_most(self, chain: list[int]) -> bool:
+    def is_majority(self, chain: list[int]) -> bool:
         """Whether a chain outweighs all other runs together."""
         total = int(self._columns[: self._count, WEIGHT].sum())
         return 2 * self.weight(chain) > total
@@ -215,7 +215,7 @@ class EventRuns:
 
     def events_of(self, chain: list[int]) -> int:
         """Number of events in a chain."""
-        return self.events if self.are_one else int(np.count_nonzero(self.members(chain)))
+        return self.events if self.is_continuous else int(np.count_nonzero(self.members(chain)))
 
     def members(self, chain: list[int]) -> NDArray[np.bool_]:
         """Which of the events are in a chain."""

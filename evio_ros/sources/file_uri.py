@@ -7,7 +7,7 @@ from urllib.parse import unquote
 __all__ = ["path_of"]
 
 _SCHEME = "file://"
-_HERE = "localhost/"
+_LOCALHOST = "localhost/"
 """The only host that RFC 8089 allows before a path on this machine."""
 
 
@@ -19,7 +19,7 @@ def path_of(name: str) -> str:
     if not name.startswith(_SCHEME):
         return name
     path = name.removeprefix(_SCHEME)
-    if path.startswith(_HERE):
-        path = path[len(_HERE) - 1 :]
+    if path.startswith(_LOCALHOST):
+        path = path[len(_LOCALHOST) - 1 :]
     # File names need not be UTF-8.
     return unquote(path, errors="surrogateescape")

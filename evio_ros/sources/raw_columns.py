@@ -113,18 +113,18 @@ class StoredTriggers:
 
     def __init__(self, triggers: Triggers) -> None:
         self._all = triggers.select(np.argsort(triggers.t, kind="stable"))
-        self._passed = 0
-        self.met = Triggers.empty()
+        self._next = 0
+        self.piece = Triggers.empty()
         """Triggers of the last piece that was read."""
 
     def go_to(self, t_us: int | None) -> None:
         """Continue after a sensor time in µs; None for the first trigger."""
         found = 0 if t_us is None else int(np.searchsorted(self._all.t, t_us, side="right"))
-        self._passed, self.met = found, Triggers.empty()
+        self._next, self.piece = found, Triggers.empty()
 
     def read_until(self, t_us: int | None) -> None:
         """Read the triggers up to a sensor time in µs, None for all remaining ones."""
         t = self._all.t
         end = len(t) if t_us is None else int(np.searchsorted(t, t_us, side="right"))
-        self.met = self._all.select(slice(self._passed, end))
-        self._passed = max(self._passed, end)
+        self.piece = self._all.select(slice(self._next, end))
+        self._next = max(self._next, end)

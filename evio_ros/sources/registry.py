@@ -117,7 +117,7 @@ def open_recording(
     size = size or named
     if is_bag(path):
         return _opened(Bag, path, size, options)
-    if NpyFolder.is_one(path):
+    if NpyFolder.is_folder_of_arrays(path):
         return _opened(NpyFolder, path, size, options)
     start = read_file_start(path)
     tried = []

@@ -13,7 +13,7 @@ from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.event_clock import EventClock
 from evio_ros.sources.raw_columns import RawColumns
 
-__all__ = ["RawColumns", "TimeOrder", "goes_on"]
+__all__ = ["RawColumns", "TimeOrder", "is_continuous"]
 
 
 @njit(cache=True, nogil=True)
@@ -53,7 +53,7 @@ def _inspect(t, newest, floor, window_us, usable):
 
 
 @njit(cache=True, nogil=True)
-def goes_on(t, longest_step):
+def is_continuous(t, longest_step):
     """Whether no time is before the previous one, or more than `longest_step` after it."""
     jumps = 0
     for i in range(1, t.size):

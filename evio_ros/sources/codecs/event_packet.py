@@ -108,7 +108,7 @@ class EventPacketDecoder:
             return
         words = self._words(np.frombuffer(packet.events, np.uint8), packet.is_bigendian)
         if self._unknown:
-            self._first_placed(words)
+            self._first_decodable(words)
         self._evt3.skip(words)
         self.time_us = self._evt3.time_us
 
@@ -157,7 +157,7 @@ class EventPacketDecoder:
         return words.astype(np.uint16, copy=False)
 
     def _decode_evt3(self, words: NDArray[np.uint16]) -> RawColumns:
-        first = self._first_placed(words) if self._unknown else 0
+        first = self._first_decodable(words) if self._unknown else 0
         if first:
             invalid_before = self._evt3.invalid
             dropped = len(self._evt3.decode(words[:first]))
@@ -167,7 +167,7 @@ class EventPacketDecoder:
         self.statistics.invalid += self._evt3.invalid - invalid_before
         return columns
 
-    def _first_placed(self, words: NDArray[np.uint16]) -> int:
+    def _first_decodable(self, words: NDArray[np.uint16]) -> int:
         """Index of the first word at which time and row are known again."""
         kinds = words >> 12
         # A low word of time is valid only after its high word; a row is always valid.

@@ -30,8 +30,8 @@ __all__ = [
     "X_SHIFT",
     "Evt2Decoder",
     "Evt2Encoder",
-    "follow_high",
     "triggers_of",
+    "update_high",
 ]
 
 # Types of words, in the highest 4 bits; 0 and 1 are OFF and ON events.
@@ -91,7 +91,7 @@ def _decode(words, state, t, x, y, polarity):
             i += one
         if i < size:
             if words[i] >> TYPE_SHIFT == TIME_HIGH:
-                follow_high(np.int64(words[i] & HIGH_MASK), state)
+                update_high(np.int64(words[i] & HIGH_MASK), state)
             else:
                 others += 1
             i += one
@@ -126,7 +126,7 @@ def _decode_triggers(words, state, t, edge, channel):
         word = np.int64(words[i])
         kind = word >> TYPE_SHIFT
         if kind == TIME_HIGH:
-            follow_high(word & HIGH_MASK, state)
+            update_high(word & HIGH_MASK, state)
         elif kind == TRIGGER and state[KNOWN]:
             t[count] = (state[HIGH] << LOW_BITS) | ((word >> LOW_SHIFT) & LOW_MASK)
             edge[count] = word & 1
@@ -139,11 +139,11 @@ def _decode_triggers(words, state, t, edge, channel):
 def _skip(words, state):
     for i in range(words.size):
         if words[i] >> TYPE_SHIFT == TIME_HIGH:
-            follow_high(np.int64(words[i] & HIGH_MASK), state)
+            update_high(np.int64(words[i] & HIGH_MASK), state)
 
 
 @njit(cache=True, nogil=True)
-def follow_high(raw, state):
+def update_high(raw, state):
     """Update the state by the value of a time word."""
     if state[KNOWN]:
         state[HIGH], state[ANCHOR] = next_high(raw, state[HIGH], state[ANCHOR], _HALF_WRAP, _NEAR)

@@ -26,8 +26,8 @@ from evio_ros.sources.codecs.evt2 import (
     TYPE_SHIFT,
     WRAP_US,
     X_SHIFT,
-    follow_high,
     triggers_of,
+    update_high,
 )
 from evio_ros.sources.codecs.word_decoder import NO_ANCHOR, NO_TIME, WordDecoder
 from evio_ros.sources.raw_columns import RawColumns, Triggers
@@ -72,7 +72,7 @@ def _decode(words, state, t, x, y, polarity):
                 column += 1
                 bits >>= 1
         elif kind == TIME_HIGH:
-            follow_high(head & HIGH_MASK, state)
+            update_high(head & HIGH_MASK, state)
         elif kind == TRIGGER:
             triggers += 1
         elif kind != OTHERS and kind != CONTINUED:
@@ -84,7 +84,7 @@ def _decode(words, state, t, x, y, polarity):
 def _skip(words, state):
     for i in range(len(words)):
         if words[i, 1] >> TYPE_SHIFT == TIME_HIGH:
-            follow_high(np.int64(words[i, 1] & HIGH_MASK), state)
+            update_high(np.int64(words[i, 1] & HIGH_MASK), state)
 
 
 class Evt21Decoder(WordDecoder):

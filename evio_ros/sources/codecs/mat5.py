@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from evio_ros.errors import EventError
 
-__all__ = ["MAT5_SIGNATURE", "LeftOut", "read_mat5"]
+__all__ = ["MAT5_SIGNATURE", "NotRead", "read_mat5"]
 
 MAT5_SIGNATURE = b"MATLAB 5.0 MAT-file"
 _HEADER_BYTES, _ORDER_PLACE = 128, 126
@@ -50,7 +50,7 @@ _MOST_BYTES = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class NotRead:
     """A variable that is not read.
 
     Attributes:
@@ -68,7 +68,7 @@ def read_mat5(data: bytes | memoryview) -> dict[str, Any]:
 
     Returns:
         Values by name: arrays of numbers without axes of length 1, so that a row or column is
-        (n,); texts; structures as dictionaries of the same; and `LeftOut`.
+        (n,); texts; structures as dictionaries of the same; and `NotRead`.
 
     Raises:
         EventError: if the file is invalid or truncated.
@@ -81,24 +81,26 @@ def read_mat5(data: bytes | memoryview) -> dict[str, Any]:
     for kind, content in file.elements(_HEADER_BYTES):
         whole = content
         if kind == _COMPRESSED:
-            kind, whole = next(_Elements(_unpacked(content, file.order), file.order).elements(0))
+            kind, whole = next(
+                _Elements(_decompressed(content, file.order), file.order).elements(0)
+            )
         if kind == _MATRIX:
             name, value = _Elements(whole, file.order).array(0)
             variables[name] = value
     return variables
 
 
-def _unpacked(packed: memoryview, order: str) -> memoryview:
+def _decompressed(packed: memoryview, order: str) -> memoryview:
     """Decompress an element; it must not be longer than its tag says."""
-    unpacker = zlib.decompressobj()
+    decompressor = zlib.decompressobj()
     try:
-        tag = unpacker.decompress(packed, _TAG_BYTES)
+        tag = decompressor.decompress(packed, _TAG_BYTES)
         if len(tag) < _TAG_BYTES:
             raise EventError("a compressed variable is truncated")
         size = struct.unpack(f"{order}II", tag)[1]
         if size > _MOST_BYTES:
             raise EventError(f"a variable of {size} bytes is larger than the format allows")
-        content = unpacker.decompress(unpacker.unconsumed_tail, max(size, 1))
+        content = decompressor.decompress(decompressor.unconsumed_tail, max(size, 1))
     except zlib.error as error:
         raise EventError(f"a compressed variable is corrupt: {error}") from None
     return memoryview(tag + content)
@@ -147,13 +149,13 @@ class _Elements:
         count = math.prod(shape)
         if kind == _STRUCTURE:
             is_one = count == 1
-            return name, self._fields(parts, depth) if is_one else LeftOut("an array of structures")
+            return name, self._fields(parts, depth) if is_one else NotRead("an array of structures")
         if kind == _CHARACTERS:
             return name, self._text(parts)
         if kind not in _NUMBERS:
-            return name, LeftOut(_OTHERS.get(kind, "a function"))
+            return name, NotRead(_OTHERS.get(kind, "a function"))
         if int(flags[0]) & _COMPLEX:
-            return name, LeftOut("complex numbers")
+            return name, NotRead("complex numbers")
         if not count:
             return name, np.empty(0)
         values = self._numbers(*_next(parts))

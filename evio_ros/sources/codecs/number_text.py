@@ -224,7 +224,7 @@ def _plain(text, base, position, delimiter, point, is_time):
 
 
 @njit(cache=True, nogil=True)
-def _beyond_blanks(text, position, blank):
+def _skip_blanks(text, position, blank):
     """End of blanks; newlines are not blanks."""
     while blank[text[position]]:
         position += 1
@@ -232,9 +232,9 @@ def _beyond_blanks(text, position, blank):
 
 
 @njit(cache=True, nogil=True)
-def _beyond_field(text, position, delimiter, blank):
+def _skip_field(text, position, delimiter, blank):
     """End of a field that is ignored."""
-    position = _beyond_blanks(text, position, blank)
+    position = _skip_blanks(text, position, blank)
     while text[position] != delimiter and text[position] != NEWLINE:
         if delimiter == SPACE and blank[text[position]]:
             break
@@ -245,7 +245,7 @@ def _beyond_field(text, position, delimiter, blank):
 @njit(cache=True, nogil=True)
 def _next_field(text, position, delimiter, blank):
     """Start of the next field; -1 if there is none."""
-    after = _beyond_blanks(text, position, blank)
+    after = _skip_blanks(text, position, blank)
     if delimiter == SPACE:
         return -1 if after == position or text[after] == NEWLINE else after
     return after + 1 if text[after] == delimiter else -1
@@ -254,9 +254,9 @@ def _next_field(text, position, delimiter, blank):
 @njit(cache=True, nogil=True)
 def _line_end(text, position, delimiter, blank):
     """Position of the line's newline, possibly after a final delimiter; -1 if a field follows."""
-    position = _beyond_blanks(text, position, blank)
+    position = _skip_blanks(text, position, blank)
     if text[position] == delimiter:
-        position = _beyond_blanks(text, position + 1, blank)
+        position = _skip_blanks(text, position + 1, blank)
     return position if text[position] == NEWLINE else -1
 
 
@@ -264,7 +264,7 @@ def _line_end(text, position, delimiter, blank):
 def _first_line(text, position, length, blank):
     """Start of the next line that is neither empty nor a comment; at least `length` for none."""
     while position < length:
-        after = _beyond_blanks(text, position, blank)
+        after = _skip_blanks(text, position, blank)
         if text[after] in (HASH, PERCENT):
             while text[after] != NEWLINE:
                 after += 1
@@ -306,13 +306,13 @@ def _parse_good_lines(text, position, length, layout, columns, count):
         for field in range(places.size):
             place = places[field]
             if place < 0:
-                position = _beyond_field(text, position, delimiter, blank)
+                position = _skip_field(text, position, delimiter, blank)
             else:
                 value, exponent, after, is_plain = _plain(
                     text, base, position, delimiter, point, place == 0
                 )
                 if not is_plain:
-                    first = _beyond_blanks(text, position, blank)
+                    first = _skip_blanks(text, position, blank)
                     value, exponent, after, kind = _number(text, first, length, point)
                     # A sign alone is a polarity, and nothing else.
                     is_sign = after == first + 1 and text[first] in (MINUS, PLUS)

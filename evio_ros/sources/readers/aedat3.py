@@ -95,7 +95,7 @@ class Aedat3File(PacketFile):
         cameras = {int(number): name.strip() for number, name in sources}
         packets = self._find_packets(offset)
         events = packets[packets[:, 5] == _POLARITY_EVENTS]
-        self._packets = self._of_one_source(events, cameras, offset)
+        self._packets = self._packets_of_source(events, cameras, offset)
         self._find_triggers(packets[packets[:, 5] == _SPECIAL_EVENTS])
         camera = cameras.get(self._source, "").lower()
         size = next((size for name, size in _SIZES.items() if name in camera), None)
@@ -159,7 +159,7 @@ class Aedat3File(PacketFile):
         self.statistics.truncated_bytes = end - offset
         return np.array(found, np.int64).reshape(-1, 6)
 
-    def _of_one_source(
+    def _packets_of_source(
         self, packets: NDArray[np.int64], cameras: dict[int, str], offset: int
     ) -> NDArray[np.int64]:
         """The packets of the source to read."""

@@ -78,7 +78,7 @@ class Aedat4File(PacketFile):
             raise SourceError(
                 self.path, f"the header is invalid: {error}", len(_VERSION_LINE)
             ) from None
-        self._unpack = self._unpacker(compression)
+        self._decompress = self._decompressor(compression)
         for chosen, shown in self._event_streams(description):
             self._stream, size = self._take_stream(chosen, shown, description)
             self._packets = self._find_packets(offset)
@@ -116,7 +116,7 @@ class Aedat4File(PacketFile):
             raise SourceError(self.path, f"the header of {length} bytes is truncated", offset)
         return bytes(self._read_at(offset + 4, length)), offset + 4 + length
 
-    def _unpacker(self, compression: int) -> Callable[[bytes], bytes]:
+    def _decompressor(self, compression: int) -> Callable[[bytes], bytes]:
         if compression == NO_COMPRESSION:
             return bytes
         if compression in (LZ4, LZ4_HIGH):
@@ -190,7 +190,7 @@ class Aedat4File(PacketFile):
 
     def _read_packet(self, number: int) -> RawColumns:
         offset, length = (int(value) for value in self._packets[number])
-        events = self._unpacked(offset, length, lambda table: _structs(table, 0, _EVENT))
+        events = self._decompressed(offset, length, lambda table: _structs(table, 0, _EVENT))
         return RawColumns(
             np.ascontiguousarray(events["t"]),
             # Negative coordinates become large ones, outside any geometry.
@@ -201,16 +201,16 @@ class Aedat4File(PacketFile):
 
     def _read_triggers(self, offset: int, length: int) -> Triggers:
         """The edges at the camera's input in a packet of triggers."""
-        rows = self._unpacked(offset, length, _trigger_rows)
+        rows = self._decompressed(offset, length, _trigger_rows)
         times = np.array([t for t, kind in rows if kind in _EDGES], np.int64)
         edges = np.array([_EDGES[kind] for _, kind in rows if kind in _EDGES], np.uint8)
         return Triggers(times, edges, np.zeros(len(times), np.uint8))
 
-    def _unpacked(self, offset: int, length: int, read: Callable[[bytes], Any]) -> Any:
+    def _decompressed(self, offset: int, length: int, read: Callable[[bytes], Any]) -> Any:
         """Apply a function to a packet's decompressed table."""
         try:
             # The table's length precedes it.
-            return read(self._unpack(bytes(self._read_at(offset, length)))[4:])
+            return read(self._decompress(bytes(self._read_at(offset, length)))[4:])
         except SourceError:
             raise
         except Exception as error:  # the decompressors may raise anything

@@ -35,7 +35,7 @@ from evio_ros.sources.codecs.event_array import EventArrayDecoder
 from evio_ros.sources.codecs.event_packet import EventPacketDecoder
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.raw_columns import RawColumns, Triggers
-from evio_ros.sources.readers.event_file import open_packed_file
+from evio_ros.sources.readers.event_file import open_compressed_file
 from evio_ros.sources.readers.file_start import read_file_start
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US, Recording
 from evio_ros.sources.readers.unfinished_bag import UnfinishedMcap, UnfinishedRosbag1
@@ -276,7 +276,7 @@ class Bag(Recording):
         if not os.path.isdir(self.path) or not os.path.exists(f"{self.path}/metadata.yaml"):
             files = [Path(self.path)] if os.path.isfile(self.path) else _storage_files(self.path)
             return [self._open_storage(file) for file in files]
-        self._check_room_to_unpack()
+        self._check_free_space()
         try:
             return [self._stack.enter_context(Reader(self.path))]
         except Exception as error:
@@ -292,7 +292,7 @@ class Bag(Recording):
 
     def _open_rosbag1(self) -> Any:
         reader = optional_library("rosbags.rosbag1", "rosbags", self.path).Reader
-        file = self._as_it_was(Path(self.path))
+        file = self._decompressed_file(Path(self.path))
         try:
             return self._stack.enter_context(reader(file))
         except Exception as error:  # the library does not catch what its parsers raise
@@ -300,7 +300,7 @@ class Bag(Recording):
 
     def _open_storage(self, file: Path) -> Any:
         reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader
-        file = self._as_it_was(file)
+        file = self._decompressed_file(file)
         try:
             return self._stack.enter_context(reader(file))
         except Exception as error:  # the library does not catch what its parsers raise
@@ -308,15 +308,15 @@ class Bag(Recording):
                 raise
             return self._open_unfinished(UnfinishedMcap, file, error)
 
-    def _as_it_was(self, file: Path) -> Path:
+    def _decompressed_file(self, file: Path) -> Path:
         """A storage file, decompressed into a temporary copy if needed, which `close` deletes."""
-        unpacked = open_packed_file(str(file))
-        if unpacked is None:
+        decompressed = open_compressed_file(str(file))
+        if decompressed is None:
             return file
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
         copied = Path(folder, file.stem).with_suffix(_ENDING_OF.get(_signature(str(file)), ""))
-        with unpacked, copied.open("wb") as target:
-            shutil.copyfileobj(unpacked, target)
+        with decompressed, copied.open("wb") as target:
+            shutil.copyfileobj(decompressed, target)
         return copied
 
     def _open_unfinished(
@@ -333,7 +333,7 @@ class Bag(Recording):
         )
         return unfinished
 
-    def _check_room_to_unpack(self) -> None:
+    def _check_free_space(self) -> None:
         """Refuse compressed storage files that do not fit in the temporary folder."""
         packed = sum(p.stat().st_size for p in Path(self.path).glob("*.zstd"))
         free = shutil.disk_usage(tempfile.gettempdir()).free
@@ -358,7 +358,7 @@ class Bag(Recording):
             named = named or [t for t in usable if f"/{wanted.strip('/')}/" in f"{t}/"]
             usable = {t: usable[t] for t in named}
         if len(usable) > 1:
-            usable = self._filled(usable)
+            usable = self._topics_with_events(usable)
         if len(usable) == 1:
             return next(iter(usable.items()))
         present = ", ".join(f"{t} ({kind})" for t, kind in sorted(topics.items())) or "no topics"
@@ -369,7 +369,7 @@ class Bag(Recording):
             reason = f"has no events of a known type{wanted}; it has {present}"
         raise SourceError(self.path, reason)
 
-    def _filled(self, topics: dict[str, str]) -> dict[str, str]:
+    def _topics_with_events(self, topics: dict[str, str]) -> dict[str, str]:
         """Those of several topics, with their types, that may have events."""
         filled = {t: kind for t, kind in topics.items() if self._may_have_events(t, kind)}
         if not filled:
@@ -427,12 +427,12 @@ class Bag(Recording):
                 return parse_ros1(bytes(raw))
             return ros1_message_types().deserialize_ros1(raw, kind)
         if raw[: len(_ZSTD)] == _ZSTD:
-            raw = self._unpacked(raw)
+            raw = self._decompressed(raw)
         if kind in DVS_ARRAYS:
             return parse_cdr(bytes(raw))
         return message_types().deserialize_cdr(raw, kind)
 
-    def _unpacked(self, raw: bytes) -> bytes:
+    def _decompressed(self, raw: bytes) -> bytes:
         """Decompress a message of a bag with compression by message."""
         zstd = optional_library("backports.zstd", "backports.zstd", self.path)
         decompressor = zstd.ZstdDecompressor()

@@ -240,7 +240,7 @@ def _best_places(
     kinds = [_Values.of(sample[:, k], k in fractions) for k in columns]
     best: tuple[tuple[float, ...], tuple[int, int, int, int]] | None = None
     if not any(kind.may_be_time and kind.distinct > 2 and not kind.is_index for kind in kinds):
-        rising = [kinds[k].may_be_time or _rises_by_and_large(sample[:, k]) for k in columns]
+        rising = [kinds[k].may_be_time or _rises_roughly(sample[:, k]) for k in columns]
         kinds = [replace(kinds[k], may_be_time=rising[k]) for k in columns]
     for t, p in permutations(columns, 2):
         if not (kinds[t].may_be_time and kinds[p].may_be_polarity):
@@ -254,7 +254,7 @@ def _best_places(
     return None if best is None else best[1]
 
 
-def _rises_by_and_large(values: NDArray[np.float64]) -> bool:
+def _rises_roughly(values: NDArray[np.float64]) -> bool:
     """Whether no value is far behind earlier ones, as for times of unsorted events."""
     if len(values) < _FEWEST_UNSORTED or not np.isfinite(values).all():
         return False

@@ -21,9 +21,9 @@ from evio_ros.sources.polarity import PolarityConvention
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.disorder import (
     MOST_SORTED,
-    are_nearly_of_one_value,
-    lie_in_no_order,
-    remark_on_sorting,
+    are_nearly_constant,
+    are_unsorted,
+    sorting_remark,
 )
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
@@ -125,20 +125,20 @@ class CsvFile(EventFile):
         unit = wanted or layout.unit or self._guess_unit(layout)
         self._time_exponent = _TIME_EXPONENTS[unit]
         self._next = layout.offset
-        self._sort_where_unordered()
+        self._sort_if_unsorted()
         self.details.update(time_unit=unit, polarity=self._convention.name)
         if not self._convention.is_known:
             self.remarks.append(self._convention.remark)
 
-    def _sort_where_unordered(self) -> None:
+    def _sort_if_unsorted(self) -> None:
         """Read and sort all events if they are unsorted, as some tools write them."""
         try:
             columns, polarity, after = self._read_numbers(self._data_offset)
             is_part = after < self._end
-            if len(columns) and is_part and are_nearly_of_one_value(polarity):
+            if len(columns) and is_part and are_nearly_constant(polarity):
                 columns, polarity = self._read_all()
                 is_part = False
-            if not lie_in_no_order(columns.t, [polarity, columns.x, columns.y]):
+            if not are_unsorted(columns.t, [polarity, columns.x, columns.y]):
                 return
             if is_part:
                 columns, polarity = self._read_all()
@@ -153,7 +153,7 @@ class CsvFile(EventFile):
         self._convention = PolarityConvention(np.concatenate(list(samples)))
         on = self._convention.on_events(polarity)
         self._sorted, self._next = replace(columns.select(order), polarity=on), 0
-        self.remarks.append(remark_on_sorting(len(order)))
+        self.remarks.append(sorting_remark(len(order)))
 
     def _read_all(self) -> tuple[RawColumns, NDArray[np.int64]]:
         """All events, and polarities as numbers; stops soon after the maximum to sort."""

@@ -119,7 +119,7 @@ class DatFile(EventFile):
         if reason:
             raise SourceError(self.path, f"is not {self.format_name}: {reason}", self._data_offset)
 
-    def _settle_epoch(self) -> None:
+    def _choose_epoch(self) -> None:
         """Count wraps of time from the first event that is not left from an earlier run."""
         first_us, dropped = self._first_accepted()
         if first_us is not None and dropped:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from evio_ros.sources.event_runs import MOST_STRAY
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
-__all__ = ["MOST_SORTED", "are_nearly_of_one_value", "lie_in_no_order", "remark_on_sorting"]
+__all__ = ["MOST_SORTED", "are_nearly_constant", "are_unsorted", "sorting_remark"]
 
 MOST_SORTED = 1 << 23
 """Maximum number of events to sort, because they are held in memory."""
@@ -60,7 +60,7 @@ def _within(t, values, first_us, last_us):
 
 
 @njit(cache=True, nogil=True)
-def _parted(t, values, starts, least_pure):
+def _separated_by_value(t, values, starts, least_pure):
     """Number of events that follow others of the same time only because their value differs.
 
     `starts` has the starts of runs of events, and the number of events. `least_pure` is the minimum
@@ -81,7 +81,7 @@ def _parted(t, values, starts, least_pure):
     return total
 
 
-def lie_in_no_order(t_us: NDArray[np.int64], others: Sequence[NDArray[Any]]) -> bool:
+def are_unsorted(t_us: NDArray[np.int64], others: Sequence[NDArray[Any]]) -> bool:
     """Whether events are unsorted and need to be sorted.
 
     A restart of the clock and outliers do not count as unsorted.
@@ -100,11 +100,12 @@ def lie_in_no_order(t_us: NDArray[np.int64], others: Sequence[NDArray[Any]]) -> 
     starts = np.append(_run_starts(t_us, REORDER_WINDOW_US), len(t_us))
     fewest = max(MOST_STRAY, _LEAST_BEHIND * len(t_us))
     return any(
-        _parted(t_us, values.astype(np.float64), starts, _LEAST_PURE) > fewest for values in others
+        _separated_by_value(t_us, values.astype(np.float64), starts, _LEAST_PURE) > fewest
+        for values in others
     )
 
 
-def are_nearly_of_one_value(values: NDArray[Any]) -> bool:
+def are_nearly_constant(values: NDArray[Any]) -> bool:
     """Whether the first events are so nearly of a single value that they may be sorted by it.
 
     In that case, only the whole recording can decide.
@@ -115,6 +116,6 @@ def are_nearly_of_one_value(values: NDArray[Any]) -> bool:
     return bool(np.mean(values == values[0]) >= _LEAST_PURE)
 
 
-def remark_on_sorting(count: int) -> str:
+def sorting_remark(count: int) -> str:
     """A remark for the user after `count` events were sorted."""
     return f"events are not in time order; all {count} were sorted in memory"

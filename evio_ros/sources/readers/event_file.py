@@ -13,24 +13,24 @@ from typing import BinaryIO
 
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.readers.packed_file import (
-    BROKEN,
+from evio_ros.sources.readers.compressed_file import (
+    READ_ERRORS,
     START_BYTES,
-    packing_of,
-    unpacked_stream,
+    compression_of,
+    decompressed_stream,
 )
 from evio_ros.sources.readers.recording import Recording
 
 __all__ = [
     "FEWEST_ZEROS",
     "EventFile",
-    "open_as_it_is",
-    "open_packed_file",
+    "open_compressed_file",
+    "open_raw_file",
     "open_regular_file",
     "zeros_at_end",
 ]
 
-_UNPACKED_PIECE = 1 << 20
+_DECOMPRESSED_PIECE = 1 << 20
 FEWEST_ZEROS = 64
 """Minimum number of zero bytes at a file's end to leave out: fewer may be valid events."""
 _ZEROS_PIECE = 1 << 16
@@ -45,29 +45,29 @@ def open_regular_file(path: str) -> BinaryIO:
         SourceError: if it is missing, empty, unreadable, a directory, a device or a pipe, or
             cannot be decompressed.
     """
-    file = open_as_it_is(path)
-    packing = _packing(file)
-    if packing is None:
+    file = open_raw_file(path)
+    compression = _compression(file)
+    if compression is None:
         return file
     with file:
-        return _unpacked(file, packing, path)
+        return _decompressed(file, compression, path)
 
 
-def open_packed_file(path: str) -> BinaryIO | None:
+def open_compressed_file(path: str) -> BinaryIO | None:
     """Decompress a file for libraries that open files themselves; None if it is not compressed.
 
     Raises the same errors as `open_regular_file`.
     """
-    with open_as_it_is(path) as file:
-        packing = _packing(file)
-        return None if packing is None else _unpacked(file, packing, path)
+    with open_raw_file(path) as file:
+        compression = _compression(file)
+        return None if compression is None else _decompressed(file, compression, path)
 
 
-def _packing(file: BinaryIO) -> str | None:
-    return packing_of(os.pread(file.fileno(), START_BYTES, 0))
+def _compression(file: BinaryIO) -> str | None:
+    return compression_of(os.pread(file.fileno(), START_BYTES, 0))
 
 
-def open_as_it_is(path: str) -> BinaryIO:
+def open_raw_file(path: str) -> BinaryIO:
     """Open a file for reading without decompressing it; raises as `open_regular_file`."""
     try:
         mode = os.stat(path).st_mode
@@ -102,7 +102,7 @@ def zeros_at_end(file: BinaryIO) -> int:
     return size - end if size - end >= FEWEST_ZEROS else 0
 
 
-def _unpacked(file: BinaryIO, packing: str, path: str) -> BinaryIO:
+def _decompressed(file: BinaryIO, compression: str, path: str) -> BinaryIO:
     """Decompress a file into a temporary file.
 
     Raises:
@@ -111,16 +111,16 @@ def _unpacked(file: BinaryIO, packing: str, path: str) -> BinaryIO:
     room = shutil.disk_usage(tempfile.gettempdir()).free // 2
     target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
     try:
-        source = unpacked_stream(file, packing, path)
-        while piece := source.read(_UNPACKED_PIECE):
+        source = decompressed_stream(file, compression, path)
+        while piece := source.read(_DECOMPRESSED_PIECE):
             room -= len(piece)
             if room < 0:
-                reason = f"is compressed by {packing} and too large to be decompressed here"
+                reason = f"is compressed by {compression} and too large to be decompressed here"
                 raise SourceError(path, reason)
             target.write(piece)
-    except BROKEN as error:
+    except READ_ERRORS as error:
         target.close()
-        raise SourceError(path, f"is compressed by {packing} and corrupt: {error}") from None
+        raise SourceError(path, f"is compressed by {compression} and corrupt: {error}") from None
     except SourceError:
         target.close()
         raise

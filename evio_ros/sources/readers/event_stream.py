@@ -13,7 +13,7 @@ from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.raw_columns import RawColumns
-from evio_ros.sources.readers.event_file import open_as_it_is, zeros_at_end
+from evio_ros.sources.readers.event_file import open_raw_file, zeros_at_end
 from evio_ros.sources.readers.file_start import FileStart
 from evio_ros.sources.readers.streamed_recording import StreamedRecording
 
@@ -40,7 +40,7 @@ class EventStreamFile(StreamedRecording):
         return start.data.startswith(_SIGNATURE)
 
     def _prepare(self) -> SensorSize | None:
-        with open_as_it_is(self.path) as file:
+        with open_raw_file(self.path) as file:
             zeros, size = zeros_at_end(file), os.fstat(file.fileno()).st_size
         if zeros:
             # Each five of them would be an event of the pixel (0, 0).

@@ -7,8 +7,13 @@ from io import BytesIO
 from typing import BinaryIO
 
 from evio_ros.errors import SourceError
-from evio_ros.sources.readers.event_file import open_as_it_is
-from evio_ros.sources.readers.packed_file import BROKEN, START_BYTES, packing_of, unpacked_stream
+from evio_ros.sources.readers.compressed_file import (
+    READ_ERRORS,
+    START_BYTES,
+    compression_of,
+    decompressed_stream,
+)
+from evio_ros.sources.readers.event_file import open_raw_file
 from evio_ros.sources.readers.prophesee_header import (
     LONGEST_HEADER_BYTES,
     PropheseeHeader,
@@ -39,24 +44,28 @@ def read_file_start(path: str) -> FileStart:
     Raises:
         SourceError: if it cannot be opened or decompressed, or has an invalid Prophesee header.
     """
-    with open_as_it_is(path) as file:
-        packing = packing_of(file.read(START_BYTES))
+    with open_raw_file(path) as file:
+        compression = compression_of(file.read(START_BYTES))
         file.seek(0)
-        data = file.read(LONGEST_HEADER_BYTES) if packing is None else _inside(file, packing, path)
+        data = (
+            file.read(LONGEST_HEADER_BYTES)
+            if compression is None
+            else _inside(file, compression, path)
+        )
     header = read_header(BytesIO(data), path) if data[:1] == b"%" else None
     return FileStart(path, data, header if header and header.length else None)
 
 
-def _inside(file: BinaryIO, packing: str, path: str) -> bytes:
+def _inside(file: BinaryIO, compression: str, path: str) -> bytes:
     """The beginning of a compressed file, without decompressing all of it."""
     data = b""
     try:
-        stream = unpacked_stream(file, packing, path)
+        stream = decompressed_stream(file, compression, path)
         while len(data) < LONGEST_HEADER_BYTES:
             piece = stream.read(LONGEST_HEADER_BYTES - len(data))
             if not piece:
                 break
             data += piece
-    except BROKEN as error:
-        raise SourceError(path, f"is compressed by {packing} and corrupt: {error}") from None
+    except READ_ERRORS as error:
+        raise SourceError(path, f"is compressed by {compression} and corrupt: {error}") from None
     return data

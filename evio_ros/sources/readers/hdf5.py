@@ -25,7 +25,7 @@ from evio_ros.sources.codecs.ecf import decode_ecf
 from evio_ros.sources.optional_library import optional_library
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.column_layout import unit_named
-from evio_ros.sources.readers.event_file import open_packed_file
+from evio_ros.sources.readers.event_file import open_compressed_file
 from evio_ros.sources.readers.event_table import (
     EventTable,
     column_table,
@@ -82,7 +82,7 @@ class Hdf5File(TableRecording):
         time_unit: TimeUnit | None = None,
     ) -> None:
         self._hdf5: Any = None
-        self._unpacked: BinaryIO | None = None
+        self._decompressed: BinaryIO | None = None
         self._wanted_stream = stream
         super().__init__(path, size, time_unit)
 
@@ -97,14 +97,14 @@ class Hdf5File(TableRecording):
         """Close the file; can be called repeatedly."""
         if self._hdf5 is not None:
             self._hdf5.close()
-        if self._unpacked is not None:
-            self._unpacked.close()
+        if self._decompressed is not None:
+            self._decompressed.close()
 
     def _prepare(self) -> SensorSize | None:
         h5py = optional_library("h5py", "h5py", self.path)
         try:
-            self._unpacked = open_packed_file(self.path)
-            self._hdf5 = h5py.File(self._unpacked or self.path, "r")
+            self._decompressed = open_compressed_file(self.path)
+            self._hdf5 = h5py.File(self._decompressed or self.path, "r")
             place = self._find_events()
             holders = list(self._holders(place))
             self._offset_us = self._time_offset(holders)

@@ -14,7 +14,7 @@ import numpy as np
 
 from evio_ros.errors import EventError, SourceError
 from evio_ros.events import SensorSize
-from evio_ros.sources.codecs.mat5 import MAT5_SIGNATURE, LeftOut, read_mat5
+from evio_ros.sources.codecs.mat5 import MAT5_SIGNATURE, NotRead, read_mat5
 from evio_ros.sources.readers.event_file import open_regular_file
 from evio_ros.sources.readers.event_table import (
     EventTable,
@@ -143,7 +143,7 @@ def _inside(structure: str, name: str) -> str:
 def _names(structures: list[list[tuple[str, _Structure]]]) -> list[str]:
     """Names of everything in a file except structures, with the kind of what is not read."""
     return [
-        _inside(name, key) + (f" ({value.what})" if isinstance(value, LeftOut) else "")
+        _inside(name, key) + (f" ({value.what})" if isinstance(value, NotRead) else "")
         for (name, values), *_ in structures
         for key, value in values.items()
         if not isinstance(value, dict)

@@ -33,7 +33,7 @@ class NpyFolder(NamedArrays):
     loses = "all other files"
 
     @classmethod
-    def is_one(cls, path: str) -> bool:
+    def is_folder_of_arrays(cls, path: str) -> bool:
         """Whether a path is a folder that contains NPY files."""
         return os.path.isdir(path) and any(map(_is_array, os.listdir(path)))
 

@@ -72,8 +72,8 @@ class NpzFile(NamedArrays):
     def _open(self, member: str) -> NpyArray:
         info = self._archive.getinfo(member)
         if info.compress_type != zipfile.ZIP_STORED:
-            unpacked = self._unpacked(info)
-            return NpyArray(unpacked, 0, info.file_size, self.path, member)
+            decompressed = self._decompressed(info)
+            return NpyArray(decompressed, 0, info.file_size, self.path, member)
         header = b""
         if 0 <= info.header_offset < 1 << 62:
             header = os.pread(self._file.fileno(), _LOCAL_HEADER_BYTES, info.header_offset)
@@ -83,7 +83,7 @@ class NpzFile(NamedArrays):
         offset = info.header_offset + _LOCAL_HEADER_BYTES + name_bytes + extra_bytes
         return NpyArray(self._file, offset, info.file_size, self.path, member)
 
-    def _unpacked(self, info: zipfile.ZipInfo) -> BinaryIO:
+    def _decompressed(self, info: zipfile.ZipInfo) -> BinaryIO:
         """Decompress a member into a temporary file, which never exceeds the declared size."""
         free = shutil.disk_usage(tempfile.gettempdir()).free
         if info.file_size > free // 2:

@@ -44,7 +44,7 @@ class PacketFile(EventFile):
     @property
     def _piece_triggers(self) -> Triggers:
         stored = self._stored_triggers
-        return Triggers.empty() if stored is None else stored.met
+        return Triggers.empty() if stored is None else stored.piece
 
     @abstractmethod
     def _read_packet(self, number: int) -> RawColumns:

@@ -9,7 +9,7 @@ import numpy as np
 
 from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.word_decoder import WordDecoder
-from evio_ros.sources.event_clock import share_agreed
+from evio_ros.sources.event_clock import agreeing_share
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
@@ -82,5 +82,5 @@ def _is_good(columns: RawColumns, bad: float, backwards: float) -> bool:
         len(columns) >= _FEWEST_EVENTS
         and bad <= _GOOD
         and backwards <= _ORDERED
-        and share_agreed(columns, REORDER_WINDOW_US) >= _LEAST_AGREED
+        and agreeing_share(columns, REORDER_WINDOW_US) >= _LEAST_AGREED
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evio_ros.errors import SourceError
 from evio_ros.events import SensorSize
 from evio_ros.sources.codecs.word_decoder import NO_TIME, WordDecoder
-from evio_ros.sources.event_clock import share_agreed
+from evio_ros.sources.event_clock import agreeing_share
 from evio_ros.sources.raw_columns import RawColumns, Triggers
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
@@ -89,7 +89,7 @@ class RawWordFile(EventFile):
         self._check_for_second_header(0, words, decoder, 0)
         if decoder.invalid <= _MOST_INVALID * len(words) + 64:
             return
-        if share_agreed(columns, REORDER_WINDOW_US) < _LEAST_AGREED:
+        if agreeing_share(columns, REORDER_WINDOW_US) < _LEAST_AGREED:
             reason = (
                 f"is not {self.format_name}: {decoder.invalid} of the first {len(words)} words are "
                 f"of unknown type or precede any time, and the times of the {len(columns)} events "
@@ -109,7 +109,7 @@ class RawWordFile(EventFile):
             offset = self.header.length + first * self.decoder_type.word_type.itemsize
             self._refuse_second_recording(offset, words.tobytes())
 
-    def _settle_epoch(self) -> None:
+    def _choose_epoch(self) -> None:
         """Count wraps of time from the first event that is not left from an earlier run."""
         first_us, dropped = self._first_accepted()
         if first_us is not None and dropped:

@@ -13,7 +13,7 @@ from evio_ros.sources.codecs.wrapped_time import AGREEING_TIMES, middle_time, un
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.recording import REORDER_WINDOW_US
-from evio_ros.sources.time_order import goes_on
+from evio_ros.sources.time_order import is_continuous
 
 __all__ = ["RecordFile"]
 
@@ -84,7 +84,7 @@ class RecordFile(EventFile):
         offset = self._data_offset + first * self.record_bytes
         data = np.frombuffer(self._read_at(offset, count * self.record_bytes), np.uint8)
         columns = self._decode(data.reshape(count, self.record_bytes))
-        if not goes_on(columns.t, _LONGEST_STEP_US):
+        if not is_continuous(columns.t, _LONGEST_STEP_US):
             self._refuse_second_recording(offset, data.tobytes())
         if not first and len(columns):
             newest = middle_time(columns.t[:AGREEING_TIMES])

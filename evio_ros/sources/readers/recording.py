@@ -17,7 +17,7 @@ from evio_ros.errors import SourceError
 from evio_ros.events import EventBatch, SensorSize
 from evio_ros.sources.base import SourceStatistics
 from evio_ros.sources.raw_columns import FARTHEST_TRIGGER_US, OUTSIDE, RawColumns, Triggers
-from evio_ros.sources.time_order import TimeOrder, goes_on
+from evio_ros.sources.time_order import TimeOrder, is_continuous
 
 __all__ = ["LARGEST_SIDE", "REORDER_WINDOW_US", "STANDARD_SIZES", "Recording"]
 
@@ -42,7 +42,7 @@ _SAMPLED_PIECES = 16
 _MOST_STRAY = 32
 """Maximum number of events outside the header's geometry in the first piece to accept it."""
 
-_SURVEYED_EVENTS = 1 << 21
+_FULLY_READ_EVENTS = 1 << 21
 """The span of a longer recording is determined from its two ends and samples between them."""
 
 
@@ -109,10 +109,10 @@ class Recording(ABC):
             self.size_is_declared = True
             self.size = size or self._plausible_size(declared)
             if self.size in (size, declared):
-                self._doubt(
+                self._note_impossible_size(
                     self.size, f"the geometry {self.size} has more pixels than sensors have"
                 )
-            self._settle_epoch()
+            self._choose_epoch()
             # What was sampled for the geometry is read and counted again.
             self.statistics.invalid = self.statistics.lost_packets = 0
             self.statistics.repeated_packets = self.statistics.reordered = 0
@@ -133,7 +133,7 @@ class Recording(ABC):
     def _go_to(self, t_us: int | None) -> None:
         """Go to or shortly before time `t_us`; None for the first event."""
 
-    def _settle_epoch(self) -> None:  # noqa: B027 - most formats need nothing here
+    def _choose_epoch(self) -> None:  # noqa: B027 - most formats need nothing here
         """Choose the origin of times that wrap, once the geometry is known."""
 
     def _sampled_times(self) -> NDArray[np.int64] | None:
@@ -213,8 +213,8 @@ class Recording(ABC):
             for gap in self._piece_gaps:
                 shift_us = self._order.shift_us
                 self.statistics.note_gap(gap.start + shift_us, gap.stop + shift_us)
-            yield from self._from_sought_time(self._order.push(columns))
-        yield from self._from_sought_time(self._order.flush())
+            yield from self._from_seek_time(self._order.push(columns))
+        yield from self._from_seek_time(self._order.flush())
 
     def take_triggers(self) -> Triggers:
         """External triggers that `batches` has passed since the last call.
@@ -249,7 +249,7 @@ class Recording(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _from_sought_time(self, batches: Iterator[EventBatch]) -> Iterator[EventBatch]:
+    def _from_seek_time(self, batches: Iterator[EventBatch]) -> Iterator[EventBatch]:
         for batch in batches:
             batch = self._before_end(batch)
             if not len(batch):
@@ -285,7 +285,7 @@ class Recording(ABC):
             for batch in order.push(columns):
                 start_us = int(batch.t[0]) if start_us is None else start_us
                 end_us = int(batch.t[-1]) + 1
-            if may_sample and events > _SURVEYED_EVENTS and start_us is not None:
+            if may_sample and events > _FULLY_READ_EVENTS and start_us is not None:
                 may_sample = False
                 sampled_end_us = self._sampled_end(statistics)
                 if sampled_end_us is not None:
@@ -302,7 +302,7 @@ class Recording(ABC):
         """Time of the first event that is not from an earlier run, and whether any were."""
         reader, statistics = self._independent(), SourceStatistics()
         first = reader._read_piece()
-        if first is not None and len(first) and goes_on(first.t, REORDER_WINDOW_US):
+        if first is not None and len(first) and is_continuous(first.t, REORDER_WINDOW_US):
             return int(first.t[0]), False
         reader._go_to(None)
         order = TimeOrder(self.size, REORDER_WINDOW_US, statistics)
@@ -347,10 +347,10 @@ class Recording(ABC):
         self.remarks.append(
             f"{reason}; {guessed} is guessed from the events ({_NAMING_SIZE} sets another one)"
         )
-        self._doubt(guessed, self._fixed_point_remark(declared, guessed))
+        self._note_impossible_size(guessed, self._fixed_point_remark(declared, guessed))
         return guessed
 
-    def _doubt(self, size: SensorSize, reason: str) -> None:
+    def _note_impossible_size(self, size: SensorSize, reason: str) -> None:
         """Record an impossible geometry, so that no memory is allocated for its pixels."""
         if max(size.width, size.height) > LARGEST_SIDE:
             self.remarks.append(reason)
@@ -384,12 +384,12 @@ class Recording(ABC):
         reach = inner_reach = (1, 1)
         events = stray = 0
         for columns in map(_representable, islice(self.raw_pieces(), _SAMPLED_PIECES)):
-            reach = _reach(columns, reach)
+            reach = _extent(columns, reach)
             if reach[0] > largest.width or reach[1] > largest.height:
                 inside = (columns.x < largest.width) & (columns.y < largest.height)
                 stray += len(columns) - int(np.count_nonzero(inside))
                 columns = columns.select(inside)
-            inner_reach = _reach(columns, inner_reach)
+            inner_reach = _extent(columns, inner_reach)
             events += len(columns)
         self._go_to(None)
         are_few = stray <= min(_MOST_STRAY, 0.01 * events)
@@ -410,7 +410,7 @@ def _representable(columns: RawColumns) -> RawColumns:
     return columns if known.all() else columns.select(known)
 
 
-def _reach(columns: RawColumns, before: tuple[int, int]) -> tuple[int, int]:
+def _extent(columns: RawColumns, before: tuple[int, int]) -> tuple[int, int]:
     """Width and height that contain the events and the previous ones."""
     if not len(columns):
         return before

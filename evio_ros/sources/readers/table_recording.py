@@ -15,9 +15,9 @@ from evio_ros.sources.raw_columns import RawColumns, StoredTriggers, Triggers
 from evio_ros.sources.readers.column_recording import PIECE_EVENTS, ColumnRecording, raw_columns
 from evio_ros.sources.readers.disorder import (
     MOST_SORTED,
-    are_nearly_of_one_value,
-    lie_in_no_order,
-    remark_on_sorting,
+    are_nearly_constant,
+    are_unsorted,
+    sorting_remark,
 )
 from evio_ros.sources.readers.event_table import EventTable, SortedTable
 from evio_ros.sources.readers.recording import LARGEST_SIDE, STANDARD_SIZES
@@ -80,7 +80,7 @@ class TableRecording(ColumnRecording):
         # If times are in two columns, the one of whole seconds gives the other's unit.
         settled = table.unit if table.has_seconds else self._wanted_unit or unit or table.unit
         self._named_unit, self._unit = settled, settled or self._guess_unit()
-        self._sort_where_unordered()
+        self._sort_if_unsorted()
         first, middle = 0, max(table.event_count // 2, 0)
         parts = [self._columns(place, PIECE_EVENTS)[1:] for place in (first, middle)]
         x, y, polarity = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -88,27 +88,27 @@ class TableRecording(ColumnRecording):
         self.details.update(time_unit=self._unit, polarity=self._convention.name)
         if not self._convention.is_known:
             self.remarks.append(self._convention.remark)
-        self._settle_coordinates(x, y)
+        self._check_coordinates(x, y)
 
-    def _sort_where_unordered(self) -> None:
+    def _sort_if_unsorted(self) -> None:
         """Sort the events if they are unsorted, as some tools write them."""
-        if self.event_count > MOST_SORTED or not self._is_unordered():
+        if self.event_count > MOST_SORTED or not self._is_unsorted():
             return
         try:
             self._table = SortedTable.of(self._table)
         except Exception as error:  # the libraries may raise anything
             raise SourceError(self.path, f"events cannot be read: {one_line(error)}") from None
-        self.remarks.append(remark_on_sorting(self.event_count))
+        self.remarks.append(sorting_remark(self.event_count))
 
-    def _is_unordered(self) -> bool:
+    def _is_unsorted(self) -> bool:
         """Whether the first events are unsorted; examines all if these are inconclusive."""
         t, *others, polarity = self._columns(0, PIECE_EVENTS)
-        if self.event_count > len(t) and are_nearly_of_one_value(polarity):
+        if self.event_count > len(t) and are_nearly_constant(polarity):
             try:
                 t, *others, polarity = self._columns(0, self.event_count)
             except SourceError:  # reported when that part is read
                 return False
-        return lie_in_no_order(to_microseconds(t, self._unit), [polarity, *others])
+        return are_unsorted(to_microseconds(t, self._unit), [polarity, *others])
 
     def _guess_unit(self) -> TimeUnit:
         pieces = range(0, min(self.event_count, _UNIT_SAMPLE), PIECE_EVENTS)
@@ -120,7 +120,7 @@ class TableRecording(ColumnRecording):
             self.remarks.append(reason)
         return unit
 
-    def _settle_coordinates(self, x: NDArray[Any], y: NDArray[Any]) -> None:
+    def _check_coordinates(self, x: NDArray[Any], y: NDArray[Any]) -> None:
         """Accept pixels, also with fractions or in fixed point, and refuse other coordinates."""
         known = np.isfinite(x) & np.isfinite(y)
         if not known.any():
@@ -149,7 +149,7 @@ class TableRecording(ColumnRecording):
     @property
     def _piece_triggers(self) -> Triggers:
         stored = self._stored_triggers
-        return Triggers.empty() if stored is None else stored.met
+        return Triggers.empty() if stored is None else stored.piece
 
     def _read_piece(self) -> RawColumns | None:
         columns = super()._read_piece()

@@ -160,7 +160,7 @@ class UnfinishedMcap(_UnfinishedBag):
         compression, place = _text(data, _CHUNK_HEADER_BYTES)
         (length,) = struct.unpack_from("<Q", data, place)
         packed = data[place + 8 : place + 8 + length]
-        records = _unpacked(packed, compression, size, self._path)
+        records = _decompressed(packed, compression, size, self._path)
         inside = BytesIO(records)
         while (record := self._record(inside)) is not None and record[2]:
             yield from self._messages_in(record[0], record[1], depth=1)
@@ -196,7 +196,7 @@ class UnfinishedRosbag1(_UnfinishedBag):
             self._known[number] = _Connection(number, topic, f"{package}/msg/{name}", digest)
         elif kind == ROS1_CHUNK and depth == 0:
             (size,) = struct.unpack("<I", head["size"])
-            records = _unpacked(data, head["compression"].decode(), size, self._path)
+            records = _decompressed(data, head["compression"].decode(), size, self._path)
             inside = BytesIO(records)
             while (record := self._record(inside)) is not None and record[2]:
                 yield from self._messages_in(record[0], record[1], depth=1)
@@ -229,7 +229,7 @@ def _text(data: bytes, place: int) -> tuple[str, int]:
     return data[place + 4 : place + 4 + length].decode(), place + 4 + length
 
 
-def _unpacked(data: bytes, compression: str, size: int, path: str) -> bytes:
+def _decompressed(data: bytes, compression: str, size: int, path: str) -> bytes:
     """Decompress a chunk's records; never gives more than the declared size."""
     if size > _LARGEST_RECORD_BYTES:
         raise ValueError(f"a chunk of {size} bytes")

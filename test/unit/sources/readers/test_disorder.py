@@ -9,7 +9,7 @@ import pytest
 from encoded_events import events_of
 from numpy.typing import NDArray
 
-from evio_ros.sources.readers.disorder import are_nearly_of_one_value, lie_in_no_order
+from evio_ros.sources.readers.disorder import are_nearly_constant, are_unsorted
 from evio_ros.sources.registry import open_source
 
 COUNT = 5_000
@@ -124,16 +124,16 @@ def disturbed(wrong_us: int, every: int) -> NDArray[np.int64]:
 @pytest.mark.parametrize("wrong_us", [-1_000_000, -20_000, 20_000, 5_000_000])
 @pytest.mark.parametrize("every", [40, 500, 4_000])
 def test_single_wrong_times_are_no_disorder(wrong_us, every):
-    assert not lie_in_no_order(disturbed(wrong_us, every), [P, X, Y])
+    assert not are_unsorted(disturbed(wrong_us, every), [P, X, Y])
 
 
 @pytest.mark.parametrize("count", [1, 20, 32])
 def test_first_times_of_an_earlier_run_are_no_disorder(count):
     t = np.concatenate((T[:count] + 3_264_000_000, T))
     others = [np.concatenate((np.zeros(count), column)) for column in (P, X, Y)]
-    assert not lie_in_no_order(t, others)
+    assert not are_unsorted(t, others)
 
 
 def test_on_alone_may_be_a_part():
-    assert are_nearly_of_one_value(np.ones(100))
-    assert not are_nearly_of_one_value(P)
+    assert are_nearly_constant(np.ones(100))
+    assert not are_nearly_constant(P)

@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, Protocol
 from evio_ros.errors import SourceError
 from evio_ros.sources.optional_library import optional_library
 
-__all__ = ["BROKEN", "START_BYTES", "packing_of", "unpacked_stream"]
+__all__ = ["READ_ERRORS", "START_BYTES", "compression_of", "decompressed_stream"]
 
-BROKEN = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
+READ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
 """What reading such a stream may raise if the file is corrupt, besides `SourceError`."""
 START_BYTES = 1 << 10
 """Number of bytes that determine how a file is compressed."""
@@ -46,7 +46,7 @@ class ByteStream(Protocol):
         ...
 
 
-def packing_of(start: bytes) -> str | None:
+def compression_of(start: bytes) -> str | None:
     """How a file is compressed, by its first `START_BYTES`; None if it is not.
 
     Archives of arrays, such as NPZ files, and of pickled objects count as not compressed.
@@ -69,41 +69,41 @@ def _is_text(start: bytes) -> bool:
     return all(character >= " " or character in "\t\r\n" for character in text)
 
 
-def unpacked_stream(file: BinaryIO, packing: str, path: str) -> ByteStream:
+def decompressed_stream(file: BinaryIO, compression: str, path: str) -> ByteStream:
     """Decompress a file.
 
     Args:
         file: the file, at its beginning; it must stay open.
-        packing: as returned by `packing_of`.
+        compression: as returned by `compression_of`.
         path: name of the file, for messages.
 
     Returns:
-        The decompressed content. Reading it may raise `SourceError` and `BROKEN`.
+        The decompressed content. Reading it may raise `SourceError` and `READ_ERRORS`.
 
     Raises:
         SourceError: if a zip archive does not have a unique file of events, or a library for the
             compression is missing.
     """
-    if packing == "gzip":
+    if compression == "gzip":
         return gzip.open(file)
-    if packing == "zip":
+    if compression == "zip":
         return _member(file, path)
-    if packing == "UTF-16":
-        return _Recoded(file)
-    return _Unpacked(file, _decompressor(packing, path))
+    if compression == "UTF-16":
+        return _Utf8Stream(file)
+    return _Decompressed(file, _decompressor(compression, path))
 
 
-def _decompressor(packing: str, path: str) -> Callable[[], Any]:
-    if packing == "bzip2":
+def _decompressor(compression: str, path: str) -> Callable[[], Any]:
+    if compression == "bzip2":
         return bz2.BZ2Decompressor
-    if packing == "xz":
+    if compression == "xz":
         return lambda: lzma.LZMADecompressor(memlimit=_MOST_XZ_MEMORY)
-    if packing == "zstd":
+    if compression == "zstd":
         return optional_library("backports.zstd", "backports.zstd", path).ZstdDecompressor
     return optional_library("lz4.frame", "lz4", path).LZ4FrameDecompressor
 
 
-class _Unpacked:
+class _Decompressed:
     """A file of one or more consecutive compressed streams.
 
     Args:
@@ -134,13 +134,13 @@ class _Unpacked:
                 found = decompressor.decompress(data, count)
                 if found:
                     return bytes(found)
-        except BROKEN:
+        except READ_ERRORS:
             raise
         except Exception as error:  # each library has its own errors
             raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 
 
-class _Recoded:
+class _Utf8Stream:
     """Text in UTF-16 as UTF-8."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -163,7 +163,7 @@ def _member(file: BinaryIO, path: str) -> ByteStream:
         wanted = names if len(names) == 1 else [name for name in names if _is_of_events(name)]
         if len(wanted) == 1:
             return archive.open(wanted[0])
-    except BROKEN as error:
+    except READ_ERRORS as error:
         raise SourceError(path, f"is a corrupt zip archive: {error}") from None
     shown = ", ".join(names[:_MOST_SHOWN]) + (", ..." if len(names) > _MOST_SHOWN else "")
     reason = f"is a zip archive of {len(names)} files, {shown}; extract it and name one of them"
