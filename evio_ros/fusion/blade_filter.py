@@ -146,7 +146,7 @@ def _repair(tips, covariances):
             for j in range(i):
                 mean = 0.5 * (covariances[blade, i, j] + covariances[blade, j, i])
                 covariances[blade, i, j] = covariances[blade, j, i] = mean
-        covariances[blade] = positive_definite(covariances[blade].copy())[0]
+        covariances[blade] = positive_definite(covariances[blade].copy())
     return True
 
 
@@ -270,7 +270,7 @@ def _filtered(tips, covariances, measured, noises):
     updated = np.empty_like(covariances)
     for blade in range(len(tips)):
         # K = P (P + R)^-1, and both are symmetric.
-        both, _ = positive_definite(covariances[blade] + noises[blade])
+        both = positive_definite(covariances[blade] + noises[blade])
         gain = solve_rows(both, covariances[blade])
         for i in range(4):
             for j in range(4):

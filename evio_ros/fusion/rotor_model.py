@@ -311,7 +311,7 @@ def begin(estimate: RotorEstimate, parameters: FilterParameters, phase: float) -
     )
     for first, second, value in ties:
         covariance[first, second] = covariance[second, first] = value
-    return State(mean, positive_definite(covariance)[0])
+    return State(mean, positive_definite(covariance))
 
 
 def scale_of(estimate: RotorEstimate) -> float:

@@ -101,7 +101,7 @@ def predicted(mean, covariance, dt, noise):
     for i in range(_STATES):
         for j in range(i):
             spread[i, j] = spread[j, i] = 0.5 * (spread[i, j] + spread[j, i])
-    return moved, positive_definite(spread)[0]
+    return moved, positive_definite(spread)
 
 
 @njit(cache=True, nogil=True)
@@ -255,7 +255,7 @@ def updated_by_velocity(mean, covariance, velocity, noise):
     """
     points, root = sigma_points(mean, covariance)
     expected = points[:, _VX : _VX + 2].copy()
-    weighed = weigh(root, expected, velocity, positive_definite(noise)[0], 0)
+    weighed = weigh(root, expected, velocity, positive_definite(noise), 0)
     return _corrected_state(mean, root, weighed, 2)
 
 
@@ -265,7 +265,7 @@ def _corrected_state(mean, root, weighed, counted):
     innovation, expected, gain, slopes, unexplained = weighed
     mean, covariance = corrected(mean, root, innovation, gain, slopes, unexplained)
     distance = distance_of(innovation, expected, 0, counted)
-    return mean, positive_definite(covariance)[0], distance
+    return mean, positive_definite(covariance), distance
 
 
 @njit(cache=True, nogil=True)

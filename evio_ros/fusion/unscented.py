@@ -178,7 +178,7 @@ def corrected(mean, root, innovation, gain, slopes, unexplained):
 
 @njit(cache=True, nogil=True)
 def positive_definite(covariance):
-    """A symmetric and positive definite covariance near the given one, and whether it differs.
+    """A symmetric and positive definite covariance near the given one.
 
     Args:
         covariance: (n, n), all of it finite.
@@ -188,7 +188,7 @@ def positive_definite(covariance):
         eigenvalues of at least 1e-11.
     """
     if np.isfinite(_cholesky(covariance)[-1, -1]):
-        return covariance, False
+        return covariance
     symmetric = 0.5 * (covariance + covariance.T)
     deviations = np.sqrt(np.maximum(np.diag(symmetric), _TINY))
     correlations = symmetric / np.outer(deviations, deviations)
@@ -196,4 +196,4 @@ def positive_definite(covariance):
     values, vectors = np.linalg.eigh(np.minimum(np.maximum(correlations, -1.0), 1.0))
     floored = (vectors * np.maximum(values, _FLOOR)) @ vectors.T
     repaired = floored * np.outer(deviations, deviations)
-    return 0.5 * (repaired + repaired.T), True
+    return 0.5 * (repaired + repaired.T)
