@@ -1,4 +1,4 @@
-"""`evio analyze A B C --out DIR`: a file each, failures apart, going on, processes and clusters."""
+"""`evio analyze A B C --out DIR`: a result for each, failures, resuming, processes and clusters."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from small_fan import RPM
 
 @pytest.fixture(scope="module")
 def recordings(fan_recording, tmp_path_factory):
-    """Two good recordings of one name in two folders, and one that is none."""
+    """Two good recordings with the same name in two folders, and an invalid one."""
     folder = tmp_path_factory.mktemp("many")
     (folder / "other").mkdir()
     good = [folder / "fan.dat", folder / "other" / "fan.dat"]
@@ -30,7 +30,7 @@ def recordings(fan_recording, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one_result(recordings, tmp_path_factory):
-    """What `evio analyze --json` says of one of the good recordings."""
+    """Output of `evio analyze --json` for one of the good recordings."""
     from evio_ros.cli.analyze import analyze
 
     path = tmp_path_factory.mktemp("one") / "fan.jsonl"
@@ -44,7 +44,7 @@ def index(folder):
 
 
 def check_results(folder, recordings, one_result):
-    """Two recordings of equal content have equal results, under names of their own."""
+    """Two recordings with equal content have equal results, in separate files."""
     entries = index(folder)
     assert set(entries) == set(map(str, recordings))
     good = [entries[str(path)] for path in (recordings[0], recordings[2])]
@@ -74,7 +74,7 @@ def test_a_failure_stops_no_other_and_is_told_at_the_end(evio, recordings, one_r
 
 
 def measured(folder):
-    """When each result was written; a measured one is written anew."""
+    """When each result was written; a measured one is rewritten."""
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.dat*")}
 
 
@@ -88,12 +88,12 @@ def test_a_second_run_measures_what_has_changed_alone(evio, fan_recording, tmp_p
     first = measured(out)
     assert set(first) == {"a.dat.jsonl", "b.dat.jsonl"}
 
-    # Neither another time stamp nor another order of the recordings is a change.
+    # A new time stamp or another order of the recordings is not a change.
     os.utime(good[0])
     assert "unchanged" in evio("analyze", *reversed(good), *command[3:]).out
     assert measured(out) == first
 
-    # A result that somebody has changed, and a recording that is another one, under the same name.
+    # A result that was modified, and another recording with the same name.
     (out / "a.dat.jsonl").write_text("{}\n")
     assert evio(*command).code == 0
     second = measured(out)
@@ -107,7 +107,7 @@ def test_a_second_run_measures_what_has_changed_alone(evio, fan_recording, tmp_p
     assert third["b.dat.jsonl"] != second["b.dat.jsonl"]
     assert any("not a whole record" in text for text in index(out)[str(good[1])]["remarks"])
 
-    # Other options are other results.
+    # Other options need other results.
     assert evio("analyze", good[0], "--out", out, "--window-ms", 250).code == 0
     assert measured(out)["a.dat.jsonl"] != third["a.dat.jsonl"]
     lines = (out / "a.dat.jsonl").read_text().splitlines()
@@ -195,7 +195,7 @@ def test_workers_of_another_version_measure_nothing(fan_recording):
 
 
 def children_of(process):
-    """Processes that a process has started and that still run."""
+    """Running child processes of a process."""
     lines = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True).stdout
     pairs = [tuple(map(int, line.split())) for line in lines.splitlines()]
     return [pid for pid, parent in pairs if parent == process.pid]
@@ -232,7 +232,7 @@ def test_ctrl_c_ends_all_processes(start_evio, fan_recording, tmp_path, to_all):
     assert "Traceback" not in err
     wait_until(lambda: not any(map(is_running, children)))
     assert list(out.glob("*.part")) == []
-    # What was measured stays.
+    # Measured results are kept.
     assert 0 < len(index(out)) < 40
 
 

@@ -63,7 +63,7 @@ def test_of_a_fast_rotor_only_three_turns_are_kept():
 
 @pytest.mark.parametrize(("rpm", "pieces"), [(-600.0, 6), (300.0, 12), (0.0, 20)])
 def test_old_pieces_are_dropped(rpm, pieces):
-    """Three turns of 100 and 200 ms, and a second where nothing turns, in steps of 50 ms."""
+    """Three turns of 100 and 200 ms, and a second if nothing turns, in steps of 50 ms."""
     strip = AngleTimeStrip()
     for index in range(30):
         step = step_of(index * STEP_US, [], [], [])
@@ -73,7 +73,7 @@ def test_old_pieces_are_dropped(rpm, pieces):
 
 
 def test_a_moving_rotor_is_followed():
-    """At the middle of its step the hub was 25 ms, or 25 px, farther left."""
+    """At the middle of its step, the hub was 25 ms earlier, which is 25 px farther left."""
     strip = AngleTimeStrip()
     step = step_of(0, [25_000], [75], [120])
     strip.add(step, estimate(STEP_US, 600.0, velocity=(1000.0, 0.0)))
@@ -86,7 +86,7 @@ def test_blades_are_where_the_estimate_says():
     strip = AngleTimeStrip()
     strip.add(step_of(0, [], [], []), estimate(STEP_US, rpm=-600.0, angle_rad=1.0))
     angles = strip.pieces[0].blade_angles(np.array([STEP_US, STEP_US - 10_000.0]))
-    # Ten milliseconds before the end it was a tenth of a turn ahead, since it turns backwards.
+    # Ten milliseconds before the end, it was a tenth of a turn ahead, because it turns backwards.
     ahead = 1.0 + 0.2 * math.pi
     expected = [[1.0, ahead], [1.0 + math.pi, ahead + math.pi]]
     np.testing.assert_allclose(angles, expected, atol=1e-9)

@@ -1,4 +1,4 @@
-"""Recordings that are none: the real command says so in one line that names the file and place."""
+"""Invalid recordings: the command refuses them in one line with the file and the place."""
 
 import os
 import random
@@ -45,7 +45,7 @@ def test_a_bad_file_is_refused_in_one_line(evio, tmp_path, name, content, reason
 
 @pytest.fixture
 def in_fixed_point(tmp_path):
-    """A recording of 640x480 pixels in fixed point, which are no whole pixels."""
+    """A recording of 640x480 pixels whose coordinates are in fixed point."""
     pixels = np.arange(4000)
     x, y = pixels % 640 * 32 + 3, pixels % 480 * 32 + 5
     np.savez(tmp_path / "fixed.npz", t=pixels * 100, x=x, y=y, p=pixels % 2)
@@ -127,7 +127,7 @@ def test_a_file_without_permission_is_refused(evio, tmp_path, monkeypatch, unpri
     path.chmod(0)
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)
-    evio("info", path)  # what it imports must not be looked for without rights
+    evio("info", path)  # imports must not need permissions
     with unprivileged():
         error = one_line(evio("info", path.name), path.name)
     assert "cannot be opened: Permission denied" in error

@@ -1,4 +1,4 @@
-"""`evio convert`: the same events in every format, cuts, and outputs whole or not there."""
+"""`evio convert`: the same events in every format, parts, and complete outputs or none."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_filters_leave_out_what_they_name(evio, tmp_path):
     assert code == 0
     assert "3000 events left out by hot_pixels" in err
     assert "1 events left out by region" in err
-    # The first of each four has no support, nor has the one that is alone.
+    # The first of each four has no support, nor has the isolated one.
     assert "31 events left out by background_activity" in err
     with open_source(str(tmp_path / "out.csv")) as source:
         assert sum(map(len, source.batches())) == 90

@@ -1,4 +1,4 @@
-"""`evio devices` with cameras, without any, and where there is no USB."""
+"""`evio devices` with cameras, without any, and without USB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that the documents and the help show are ones that `evio` and the scripts take."""
+"""Commands in the documents and the help are accepted by `evio` and the scripts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def scripts() -> Iterator[tuple[str, str]]:
 
 
 def verb_of(words: list[str]):
-    """The command that words name, and its arguments."""
+    """The command named by words, and its arguments."""
     program, *words = words
     assert program == "evio"
     command = typer.main.get_command(app)
@@ -55,9 +55,9 @@ def verb_of(words: list[str]):
 
 @pytest.mark.parametrize("line", sorted(set(shown())))
 def test_a_command_is_understood(line):
-    # Brackets are around what may be left out.
+    # Brackets enclose optional parts.
     command, arguments = verb_of(shlex.split(line.replace("[", "").replace("]", "")))
-    # Parses and converts, and runs nothing; raises where a name or value is none.
+    # Parses and converts, but runs nothing; raises for an invalid name or value.
     context = command.make_context(command.name, arguments)
     assert context.args == []
 

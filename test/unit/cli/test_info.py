@@ -56,7 +56,7 @@ def test_json_tells_what_was_written(evio, tmp_path):
         "missing": [],
         "hot_pixels": [[1, 2, 10_000]],
         "mean_rate_hz": pytest.approx(10_000 / 0.099991),
-        # The last bin lasts to just after the last event: 1000 events in 9.991 ms.
+        # The last bin ends just after the last event: 1000 events in 9.991 ms.
         "peak_rate_hz": pytest.approx(1000 / 0.009991),
         "suspicious": ["1 hot pixels; hottest: (1, 2) 10000 events"],
     }
@@ -91,7 +91,8 @@ def test_gaps_cuts_and_stray_events_are_suspicious(evio, tmp_path):
 def test_events_out_of_order_are_put_right_or_dropped_and_told(evio, tmp_path):
     path = write(tmp_path / "a.dat", [0, 30_000])
     with path.open("ab") as file:
-        for t in (25_000, 30_010, 10_000):  # 5 ms and 20 ms behind the newest; 10 ms are put right
+        # 5 ms and 20 ms behind the newest; up to 10 ms is sorted.
+        for t in (25_000, 30_010, 10_000):
             file.write(np.array([t, 1 << 28], "<u4").tobytes())
     told = facts(evio, path)
     assert told["events"] == 4
@@ -177,8 +178,8 @@ def test_what_was_wrong_is_said_alike_by_every_verb(evio, tmp_path):
     times = 5_000_000 + np.arange(0, 300_000, 10)
     path = write(tmp_path / "a.dat", times)
     records = np.zeros((30_001, 2), "<u4")
-    records[0, 0] = 9_000_000  # one event of a time that all others contradict
-    records[1:, 0] = np.arange(0, 300_000, 10)  # then the clock starts anew
+    records[0, 0] = 9_000_000  # an event whose time contradicts all others
+    records[1:, 0] = np.arange(0, 300_000, 10)  # then the clock restarts
     with path.open("ab") as file:
         file.write(records.tobytes())
     told = facts(evio, path)

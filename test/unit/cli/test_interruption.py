@@ -1,4 +1,4 @@
-"""Signals become exceptions that reach the program, once."""
+"""Signals become exceptions that reach the program once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def hook_put_back(monkeypatch):
 
 
 def ended(work: Callable[[], None]) -> int:
-    """Exit code with which some work ends that waits for that."""
+    """Exit code of work that waits for a signal."""
     with pytest.raises(SystemExit) as end, unwinding():
         work()
     assert isinstance(end.value.code, int)
@@ -45,7 +45,7 @@ def test_a_signal_unwinds_the_program_and_handlers_are_put_back(number, code):
 def test_what_is_lost_in_a_finaliser_is_raised_again():
     class Finalised:
         def __del__(self) -> None:
-            # Python reports what a finaliser raises, and goes on.
+            # Python reports what a finaliser raises, and continues.
             signal.raise_signal(signal.SIGINT)
             time.sleep(0)
 

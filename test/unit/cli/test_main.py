@@ -60,7 +60,7 @@ def test_the_executable_of_ros2_run_is_the_same_command(evio_process):
 
 
 def test_a_typer_that_is_too_old_is_told_in_one_line(evio, tmp_path, monkeypatch):
-    # The one of Ubuntu 24.04 fails on what it does not know.
+    # Ubuntu 24.04's version fails on unknown features.
     metadata = tmp_path / "typer-0.9.0.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\nName: typer\nVersion: 0.9.0\n")

@@ -1,4 +1,4 @@
-"""The plot, against estimates made by hand; text of an SVG can be read."""
+"""The plot, with estimates made by hand; the text of an SVG can be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table at the end, against estimates made by hand."""
+"""The table of a measurement, with estimates made by hand."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cells(text: str, identity: int) -> list[str]:
 
 
 def test_speeds_are_median_and_percentiles():
-    # 0 to 100: the percentile of so many is the number itself.
+    # 0 to 100: the n-th percentile is n.
     text = printed(*([estimate(0, float(rpm), 0.9)] for rpm in range(101)))
     speeds = ["50.000", "5.000", "95.000", "0.250"]
     assert cells(text, 0) == ["0", *speeds, "3", "12.0 34.0", "101"]

@@ -1,4 +1,4 @@
-"""`evio` as a process among others: pipes, full disks, signals."""
+"""`evio` as a process: pipes, full disks, signals."""
 
 import os
 import resource
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def long_recording(fan_recording, tmp_path_factory):
-    """The fan again and again: 12 s, which take seconds to measure."""
+    """The fan repeated for 12 s, which takes seconds to measure."""
     import numpy as np
     from whole_recordings import all_events
 
@@ -96,7 +96,7 @@ def test_a_disk_that_fills_up_leaves_no_file(evio_process, fan_recording, tmp_pa
     def fill_up() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
 
-    # Once without the limit: it would also hold for what is compiled and kept at the first run.
+    # First without the limit, which would also apply to kernels that are compiled and cached.
     assert evio_process("analyze", fan_recording).code == 0
     output = tmp_path / "fan.jsonl"
     code, out, err = evio_process("analyze", fan_recording, "--json", output, preexec_fn=fill_up)

@@ -1,4 +1,4 @@
-"""`evio render`: the picture shows what the events say, and errors are one line each."""
+"""`evio render`: the picture shows the events, and errors are one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals at the very beginning of `evio`, and at its very end."""
+"""Signals at the very start of `evio`, and at its very end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def slow(folder, module, moment):
-    """An environment in which Python waits at some moment, once it has said so."""
+    """An environment in which Python waits at a given moment, after printing a line."""
     wait = "(print('waiting', flush=True), time.sleep(60))"
     code = {"loading": f"{wait}\n", "ending": f"atexit.register(lambda: {wait})\n"}
     (folder / f"{module}.py").write_text("import atexit, time\n" + code[moment])

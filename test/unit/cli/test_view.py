@@ -1,4 +1,4 @@
-"""`evio view`: the page over a recording, until Ctrl-C."""
+"""`evio view`: the dashboard for a recording, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT_S = 60.0
 
 @pytest.fixture
 def shown(start_evio, fan_recording) -> Callable[..., tuple[Any, str]]:
-    """Shows the fan; gives the process and the address that it tells."""
+    """Starts the command for the fan; returns the process and the printed address."""
 
     def show(*options: object) -> tuple[Any, str]:
         process = start_evio("view", fan_recording, "--no-browser", "--port", 0, *options)

@@ -1,4 +1,4 @@
-"""What every format keeps: the same rules for all, one row each."""
+"""Rules for all formats, one test case each."""
 
 from __future__ import annotations
 

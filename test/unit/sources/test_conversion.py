@@ -1,4 +1,4 @@
-"""Copies keep external triggers where the format has a place for them."""
+"""Copies keep external triggers if the format supports them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_triggers_come_back_from_copies(tmp_path, kind):
         for _ in source.batches():
             pass
         times = source.take_triggers().t.tolist()
-    # Those of the piece in which a sought time lies may come as well.
+    # Those of the piece that contains the sought time may be included.
     assert [t for t in times if t >= 30_000] == [t for t, *_ in TRIGGERS if t >= 30_000]
 
 

@@ -1,4 +1,4 @@
-"""A clock is what many events agree on: outliers, restarts, gaps, however events are split."""
+"""A clock is defined by many events: outliers, restarts, gaps, however they are split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AHEAD_US = 54 * 60 * 1_000_000
 
 
 def columns_of(t, received_us=None) -> RawColumns:
-    """Events of these times, all over the sensor."""
+    """Events at given times, spread over the sensor."""
     t = np.asarray(t, np.int64)
     number = np.arange(len(t))
     x, y = (
@@ -32,7 +32,7 @@ def columns_of(t, received_us=None) -> RawColumns:
 
 
 def ordered(pieces) -> tuple[np.ndarray, SourceStatistics]:
-    """Times given out, and the counters."""
+    """Accepted times, and the counters."""
     statistics = SourceStatistics()
     order = TimeOrder(SIZE, WINDOW_US, statistics)
     batches = [batch for piece in pieces for batch in order.push(piece)]
@@ -47,7 +47,7 @@ def whole(t) -> tuple[np.ndarray, SourceStatistics]:
 
 
 def with_outliers(places, times, good=GOOD):
-    """Good times with others put in before the places."""
+    """Good times, with others inserted before given places."""
     return np.insert(good, np.minimum(places, len(good)), times)
 
 

@@ -1,4 +1,4 @@
-"""URIs of files, by the examples of RFC 8089 and what Python's pathlib makes of names."""
+"""URIs of files: the examples of RFC 8089, and the URIs of Python's pathlib."""
 
 from __future__ import annotations
 

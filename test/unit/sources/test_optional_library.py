@@ -1,4 +1,4 @@
-"""A library that is missing is asked for by name, in one line."""
+"""The error for a missing library names it in one line."""
 
 from __future__ import annotations
 

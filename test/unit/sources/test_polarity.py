@@ -1,4 +1,4 @@
-"""Polarity of every convention that files have."""
+"""Polarities of every known convention."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ event_lists = st.lists(
 
 @pytest.fixture
 def written(tmp_path):
-    """Writes bytes to a file and gives its name."""
+    """Writes bytes to a file and returns its name."""
 
     def write(data: bytes) -> str:
         path = tmp_path / "recording"
@@ -241,7 +241,7 @@ def test_words_of_another_format_than_the_header_names_are_told(named, actual, w
 @pytest.mark.parametrize("more", ["", " "])
 def test_two_recordings_in_one_file_are_refused_where_the_second_begins(name, more, written):
     first = ENCODERS[name](random_events(3000, start_us=50_000))
-    # The second header begins at any place of a word.
+    # The second header begins at any position of a word.
     second = HEADERS[name].format(w=640, h=480).encode() + first.partition(b"% end\n")[2]
     joined = first + second.replace(b"% end", f"% name {more}\n% end".encode())
     with (

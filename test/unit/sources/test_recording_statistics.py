@@ -21,7 +21,7 @@ def collected(batches, size=SMALL):
 
 
 def firing(counts: dict[tuple[int, int], int], size=SIZE) -> EventBatch:
-    """A batch in which each pixel (x, y) fires so often."""
+    """A batch with the given number of events of each pixel (x, y)."""
     pixels = [pixel for pixel, count in counts.items() for _ in range(count)]
     x, y = np.array(pixels, np.uint16).T
     t = np.arange(len(pixels), dtype=np.int64)
@@ -49,7 +49,7 @@ def test_nothing_has_no_duration_and_no_rate():
 
 
 def test_rates_are_events_a_second_in_bins_of_10_ms():
-    # From 5 us on: 3 events in the first 10 ms, 1 in the second, 2 in the 5 ms that are left.
+    # From 5 us on: 3 events in the first 10 ms, 1 in the second, 2 in the remaining 5 ms.
     times = [5, 6, 10_004, 10_005, 20_005, 25_004]
     assert collected([batch_at(times)]).rates_hz() == pytest.approx([300, 100, 400])
 
@@ -60,7 +60,7 @@ def test_rates_are_events_a_second_in_bins_of_10_ms():
         (1_000, 40, 1_000),
         (33_333, 9_000, 33_333),
         (50, 40, 0),
-        # A clear view by night: few events, and none of them at the same time.
+        # A quiet night scene: few events, none at the same time.
         (7_000, 1, 0),
     ],
 )
@@ -89,7 +89,7 @@ def test_long_recordings_grow_bin_by_bin():
 def test_gaps_do_not_depend_on_how_the_events_were_split(places):
     batch = batch_at([0, 10, 100_010, 200_011, 200_012, 500_012])
     statistics = collected(parts_of(batch, places))
-    # 100 ms from event to event is no gap yet, 1 us more is.
+    # 100 ms between events is not a gap yet, 1 us more is.
     assert statistics.gaps == [Gap(100_010, 100_001), Gap(200_012, 300_000)]
 
 

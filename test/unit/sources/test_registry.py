@@ -1,4 +1,4 @@
-"""Opening recordings: options behind a path, and refusals that say what a file is."""
+"""Opening recordings: options after a path, and refusals that describe the file."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_packed_files_are_read(packing, name, tmp_path):
     MAKERS[name](tmp_path / "a", EVENTS)
     data = (tmp_path / "a").read_bytes()
     pack = PACKERS[packing]
-    # Tools that work in parallel write several streams, one after another.
+    # Parallel tools write several consecutive streams.
     whole = pack(data[:1000]) + pack(data[1000:])
     (tmp_path / "b").write_bytes(whole)
     with open_source(str(tmp_path / "b")) as source:

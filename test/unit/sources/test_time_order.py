@@ -1,4 +1,4 @@
-"""Putting events in order: the same result however the stream is cut, nothing lost unseen."""
+"""Sorting events: the same result however the stream is split, every loss counted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_output_is_sorted_valid_and_every_event_is_accounted_for(times, columns,
     edges = [0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]
     pieces = [events[a:b] for a, b in itertools.pairwise(edges) if b > a]
     batches, statistics = ordered(pieces)
-    # EventBatch checks order and geometry of what was trusted.
+    # EventBatch checks order and geometry of trusted columns.
     for batch in batches:
         EventBatch(SIZE, batch.t, batch.x, batch.y, batch.polarity)
     found = events_of(batches)

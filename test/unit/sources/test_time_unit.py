@@ -1,4 +1,4 @@
-"""Units of time columns: what cameras record is told apart, whatever the column's type."""
+"""Units of time columns are guessed correctly for cameras, whatever the column's type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def times_us(rate_hz: float, duration_s: float, seed: int = 0) -> np.ndarray:
-    """Whole microseconds of so many events a second, at random; the first 50,000 of them."""
+    """Random whole microseconds at a given event rate; the first 50,000 of them."""
     count = min(int(rate_hz * duration_s), 50_000)
     steps_us = np.random.default_rng(seed).exponential(1e6 / rate_hz, count)
     return 1000 + np.cumsum(steps_us).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Writers: what they write is what is read again, whole or not at all."""
+"""Writers: what they write can be read again, complete or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live cameras: packets become batches, trouble is counted, a cable may be pulled and put back."""
+"""Live cameras: packets become batches, errors are counted, a cable may be unplugged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVENTS = random_events(3_000, start_us=50)
 
 @pytest.fixture
 def plugged(monkeypatch):
-    """Puts devices in place, one for each opening; an error stands for no device."""
+    """Provides devices, one for each opening; an error means that there is no device."""
     opened = []
 
     def plug(*devices):
@@ -49,7 +49,7 @@ def plugged(monkeypatch):
 
 
 def take(source, count):
-    """The first events that a camera gives."""
+    """The first events of a camera."""
     events = []
     for batch in source.batches():
         events += events_of([batch])
@@ -115,7 +115,7 @@ def test_a_camera_may_be_unplugged_and_plugged_in_again(plugged):
     assert [serial for _, serial, _, _ in opened] == ["00ab", "00ab"]
     assert not first.is_open.is_set()
     assert events[:100] == EVENTS[:100]
-    # The clock of the camera began anew; time goes on from where it was.
+    # The camera's clock restarted; sensor time continues.
     assert events[100][0] > EVENTS[99][0]
     shift = events[100][0] - EVENTS[0][0]
     assert events[100:] == [(t + shift, *rest) for t, *rest in EVENTS[:100]]

@@ -1,4 +1,4 @@
-"""ECF: all packings to the event, the maker's own file to its sums, broken chunks refused."""
+"""ECF: events in every packing, sums of Metavision's own file, refusal of corrupt chunks."""
 
 from __future__ import annotations
 

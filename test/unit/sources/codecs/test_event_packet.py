@@ -1,4 +1,4 @@
-"""Event packets: state over packets, losses, and every encoding by an independent slow decoder."""
+"""Event packets: state between packets, losses, and every encoding against a slow decoder."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_lost_packet_is_counted_and_costs_only_what_cannot_be_placed(lost, shi
     packets = evt3_packets(events, [shift + 87 * i for i in range(1, 20)])
     found, statistics = decoded(packets[:lost] + packets[lost + 1 :])
     assert statistics.lost_packets == 1
-    # Every event that comes is a true one, wraps of time included.
+    # Every event found is a true one, including wraps of time.
     assert set(found) <= set(events)
     assert len(events) - len(found) <= 2 * (87 // 4 + 3)
 

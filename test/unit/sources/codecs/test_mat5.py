@@ -1,4 +1,4 @@
-"""MAT files of level 5, as scipy writes them, and by hand what it does not write."""
+"""MAT files of level 5, written by scipy, and by hand for what scipy does not write."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def saved(variables, *, packed=False):
 
 
 def squeezed(value):
-    """A value as it comes back."""
+    """A value as it is read."""
     if isinstance(value, dict):
         return {name: squeezed(inner) for name, inner in value.items()}
     if isinstance(value, str):
@@ -106,7 +106,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(packed):
             ends.append(end)
         except EventError:
             continue
-    # A cut between two variables cannot be noticed.
+    # Truncation between two variables cannot be noticed.
     assert len(set(ends)) <= 2
 
 

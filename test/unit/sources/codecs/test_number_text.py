@@ -1,4 +1,4 @@
-"""Numbers in text: however they are written, they are what Python's fractions say they are."""
+"""Numbers in text: however they are written, they equal Python's fractions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packets of another driver as windows, over losses and restarts."""
+"""Packets of another driver as windows, with losses and restarts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times counted on past the wraps of a field: no single wrong one moves those after it."""
+"""Unwrapping of times: a single wrong one does not affect those after it."""
 
 from __future__ import annotations
 

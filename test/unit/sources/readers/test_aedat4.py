@@ -55,7 +55,7 @@ def test_a_recording_that_was_cut_off_ends_before_the_broken_packet(tmp_path):
     path = tmp_path / "a.aedat4"
     write(path, ("lz4", 1))
     data = bytearray(path.read_bytes())
-    # A recorder that was killed has not written the table of packets.
+    # A recorder that crashed has not written the table of packets.
     with open_source(str(path)) as source:
         last_offset, last_length = source._packets[-1].tolist()
         packets = len(source._packets)

@@ -1,4 +1,4 @@
-"""Bags: real ones to their published sums, our own there and back, broken ones in one line."""
+"""Bags: published sums of real ones, round trips of our own, refusal of corrupt ones."""
 
 from __future__ import annotations
 
@@ -126,12 +126,12 @@ def test_seek_equals_skipping_to_the_time(kind, tmp_path):
 
 
 def test_seeks_find_the_events_within_a_long_message(tmp_path):
-    # Messages of 100 ms; an entry of the index comes every 2 megabytes.
+    # Messages of 100 ms; there is an index entry every 2 megabytes.
     events = random_events(400_000, mean_step_us=20.0)
     times = np.array([event[0] for event in events])
     rosbag1(tmp_path / "a.bag", events)
     with open_source(str(tmp_path / "a.bag")) as source:
-        # All times from a message that ends an entry are among these.
+        # These include all times of a message that ends an index entry.
         for event in range(159_000, 175_000, 1_000):
             t_us = int(times[event])
             source.seek(t_us)
@@ -326,7 +326,7 @@ def test_arrays_of_single_events_of_every_package(kind, tmp_path):
 @pytest.mark.parametrize("length_us", [11_000, 50_000, 900_000])
 @pytest.mark.parametrize("ros", [1, 2])
 def test_events_of_a_message_that_are_sorted_by_polarity_are_put_in_order(length_us, ros, tmp_path):
-    # The makers put 5000 events into a message.
+    # The drivers put 5000 events into a message.
     events = random_events(12_000, mean_step_us=length_us / 5_000)
     messages = [events[first : first + 5_000] for first in range(0, len(events), 5_000)]
     on_first = [event for part in messages for event in sorted(part, key=lambda e: -e[3])]

@@ -1,4 +1,4 @@
-"""Text files: headers in any order, seconds to the microsecond, bad lines by their offset."""
+"""Text files: headers in any order, times to the microsecond, offsets of bad lines."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_forms_of_the_same_two_events(text, tmp_path):
 
 EVENTS = random_events(600, start_us=1000, mean_step_us=40.0)
 FORMS = {
-    # No header: the values tell.
+    # No header: the values decide.
     "t x y p": "{t} {x} {y} {p}\n",
     "x,y,p,t": "{x},{y},{p},{t}\n",
     "x y t p": "{x} {y} {t} {p}\n",
@@ -388,7 +388,7 @@ def test_a_camera_number_is_no_seconds(tmp_path):
 
 
 def disordered(events, by_us=2000):
-    """Events as a tool leaves them that does not sort: each up to so long before or after."""
+    """Events as an unsorting tool leaves them: each up to `by_us` early or late."""
     chance = random.Random(0)
     return sorted(events, key=lambda event: event[0] + chance.randint(-by_us, by_us))
 

@@ -1,4 +1,4 @@
-"""Events that a tool sorted by something else than time are sorted; a clock's restarts are not."""
+"""Events that a tool sorted by another value than time are sorted; restarts of a clock are not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ X, Y, P = (
 X[0], Y[0] = 639, 479
 EVENTS = list(zip(T.tolist(), X.tolist(), Y.tolist(), P.tolist(), strict=True))
 FEW_PIXELS = RANDOM.integers(0, 9, COUNT)
-"""So that many events of a pixel follow each other, and few steps of time go back."""
+"""Few, so that many events of a pixel are consecutive, and few time steps are negative."""
 
 ORDERS = {
     "shuffled": RANDOM.permutation(COUNT),
@@ -52,7 +52,7 @@ def write(path: Path, kind: str, t, x, y, p) -> str:
 
 
 def at_their_times(events) -> list[tuple[int, ...]]:
-    """Events whose order among those of the same time is that of their values."""
+    """Events sorted by time, and by their values if times are equal."""
     return sorted(tuple(int(value) for value in event) for event in events)
 
 
@@ -83,7 +83,7 @@ def test_events_of_few_pixels_one_after_the_other_are_sorted(tmp_path, kind):
 
 @any_kind
 def test_a_long_recording_whose_first_part_is_on_alone_is_sorted(tmp_path, kind):
-    # Over 2^16 events, and over a megabyte of text, before the first that is OFF.
+    # Over 2^16 events, and over a megabyte of text, before the first OFF event.
     t = np.arange(180_000) * 10
     p = np.arange(len(t)) % 2
     places = np.lexsort((t, -p))
@@ -115,7 +115,7 @@ def test_a_clock_that_starts_again_from_0_is_not_sorted(tmp_path, kind, lengths)
 
 
 def disturbed(wrong_us: int, every: int) -> NDArray[np.int64]:
-    """Times of which some are wrong by so much."""
+    """Times, some of which are wrong by `wrong_us`."""
     t = T + 2_000_000
     t[7::every] += wrong_us
     return t

@@ -1,4 +1,4 @@
-"""HDF5: the layouts of makers, simulators and data sets, their geometry, and several cameras."""
+"""HDF5: layouts of makers, simulators and data sets, their geometry, and several cameras."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_mvsec_has_seconds_and_two_cameras(file):
     path = file.filename
     found, source = read(file)
     start_us = int(SECONDS) * 10**6
-    # Half a microsecond is what a float of this size can tell.
+    # The resolution of a float of this size is half a microsecond.
     assert [event[1:] for event in found] == [event[1:] for event in EVENTS]
     assert np.abs(np.array([event[0] for event in found]) - start_us - T).max() <= 1
     assert "others with ?stream=davis/right/events" in source.remarks[-1] + source.remarks[0]
@@ -275,7 +275,7 @@ def test_matlab_has_columns_and_rows_behind_a_block_of_its_own(is_row, tmp_path)
 
 
 def test_the_fixed_form_of_pandas(file):
-    # Columns of one type are one matrix, whose names lie beside it.
+    # Columns of one type are one matrix, whose names are beside it.
     group = file.create_group("frame")
     group["axis0"] = np.array([b"t", b"x", b"y", b"p"])
     group["axis1"] = np.arange(len(EVENTS))
@@ -341,7 +341,7 @@ def test_unknown_polarities_are_told(file):
 
 @pytest.mark.parametrize("order", ["shuffled", "reversed", "by frames"])
 def test_events_in_no_order_are_sorted(file, order):
-    # Some simulators give the events of each frame pixel by pixel.
+    # Some simulators write the events of each frame pixel by pixel.
     chance = np.random.default_rng(0)
     places = {
         "shuffled": chance.permutation(len(T)),
@@ -351,7 +351,7 @@ def test_events_in_no_order_are_sorted(file, order):
     for name, values in {"t": T, "x": X, "y": Y, "p": P}.items():
         file[name] = values[places]
     found, source = read(file)
-    # Those of the same time stay in the file's order.
+    # Events at the same time stay in the file's order.
     assert sorted(found) == sorted(EVENTS)
     assert [event[0] for event in found] == T.tolist()
     assert source.statistics.dropped == 0

@@ -1,4 +1,4 @@
-"""MAT files of MATLAB's level 5: variables, structures, matrices, and what is refused."""
+"""MAT files of MATLAB's level 5: variables, structures, matrices, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NPY and NPZ: records and matrices of several libraries, EVIMO2's columns, and pickles refused."""
+"""NPY and NPZ: records and matrices of several libraries, EVIMO2's columns, refusal of pickles."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_dates_of_another_unit_are_refused(tmp_path):
 
 
 class Trap:
-    """What runs when it is unpickled."""
+    """Runs code when it is unpickled."""
 
     def __reduce__(self):
         return (pytest.fail, ("was unpickled",))

@@ -1,4 +1,4 @@
-"""AEDAT 1 to 3 and N-MNIST: pixels of every camera, what is no event, headers, hostile input."""
+"""AEDAT 1 to 3 and N-MNIST: pixels of every camera, other samples, headers, hostile input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of events: what their coordinates are, in NPZ and in HDF5."""
+"""Tables of events: interpretation of their coordinates, in NPZ and HDF5."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hdf5(path, **arrays) -> None:
 
 @pytest.fixture(params=[npz, hdf5])
 def table(request, tmp_path):
-    """Saves a table under a path, which is given back."""
+    """Saves a table and returns its path."""
 
     def save(x, y, **geometry) -> str:
         request.param(tmp_path / "a", t=T, x=x, y=y, p=P, **geometry)

@@ -1,4 +1,4 @@
-"""Recordings whose times are wrong here and there: what is read, and that seeks agree with it."""
+"""Recordings with some wrong times: what is read, and that seeks agree with it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write(path: Path, name: str, events) -> str:
 
 
 def check(path, expected, dropped):
-    """Reading gives these events; the ends, and seeks to all kinds of times, agree with it."""
+    """Check the events that are read, the ends, and seeks to many times."""
     times = np.array([event[0] for event in expected])
     with open_recording(path) as source:
         assert (source.start_us, source.end_us) == (times[0], times[-1] + 1)
@@ -149,7 +149,7 @@ def test_a_clock_that_starts_anew(name, tmp_path):
 
 @pytest.mark.parametrize("kind", ["bag", "bag_packets"])
 def test_a_bag_tells_how_long_the_clock_was_away(kind, tmp_path):
-    # A driver that is started again: sensor time and numbers begin anew, stamps go on.
+    # A driver that is restarted: sensor time and numbers restart, stamps continue.
     gap_us = 2_345_000
     parts = [[(t + 4_000_000, *rest) for t, *rest in GOOD], GOOD]
     store = message_types()
