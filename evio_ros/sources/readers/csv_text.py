@@ -256,7 +256,7 @@ class CsvFile(EventFile):
         return columns, polarity, first + length
 
     def _skip_line(self, first: int, start: bytes) -> tuple[RawColumns, NDArray[np.int64], int]:
-        """Count a line that is longer than a piece as no event; results as of `_read_numbers`.
+        """Skip and count a line that is longer than a piece; results as for `_read_numbers`.
 
         Args:
             first: where the line begins, in bytes.

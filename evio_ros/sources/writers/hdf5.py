@@ -104,7 +104,7 @@ class DsecWriter(Hdf5Writer):
         SourceError: if the recording is longer than 32 bits of µs, 71 minutes.
     """
 
-    format_name = "HDF5 as of DSEC"
+    format_name = "HDF5 of DSEC"
     keeps_triggers: ClassVar[bool] = False
     columns: ClassVar[dict[str, str]] = {**_COLUMNS, "t": "<u4"}
 
