@@ -1,12 +1,12 @@
-"""Finding what turns in a region, however its speed changes.
+"""Finding rotors in a region even if their speed changes.
 
-In count time (`event_count_time`) a rotor turns almost evenly, so the phase vortex holds: with q
+In count time (`event_count_time`), a rotor turns almost evenly, so the phase vortex applies: with q
 cycles over the whole count time u = 0 to 1, the phasor of a cell,
 
-    z_c(q) = sum over the cell's events of exp(-2 pi i q u),   each polarity by itself,
+    z_c(q) = sum over the cell's events of exp(-2 pi i q u),   separately for each polarity,
 
-winds m times about the hub where a pattern of angular order m makes q / m turns. The q, m and hub
-of most coherent winding (`phase_vortex`) give hub, sense and number of turns at once.
+winds m times about the hub if a pattern of angular order m makes q / m turns. The q, m and hub with
+the most coherent winding (`phase_vortex`) give hub, sense and number of turns together.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ __all__ = ["candidates"]
 
 _Real = NDArray[np.float64]
 
-FEWEST_TURNS, MOST_CYCLES = 0.7, 80.0
-"""Range of what is tried: turns, and cycles of a pattern over all events."""
-CYCLE_RATIO, CYCLE_STEP = 1.08, 0.3
-"""Step from one number of cycles to the next: a ratio at first, later so many cycles."""
+_FEWEST_TURNS, _MOST_CYCLES = 0.7, 80.0
+"""Range of the search: minimum number of turns, and maximum number of cycles over all events."""
+_CYCLE_RATIO, _CYCLE_STEP = 1.08, 0.3
+"""Step between numbers of cycles: a ratio, but at most this number of cycles."""
 _HIGHEST_ORDER = 8
-"""Greatest angular order of a pattern."""
+"""Highest angular order of a pattern."""
 _HUB_GRID = (-1.8, -1.4, -1.0, -0.6, -0.2, 0.2, 0.6, 1.0, 1.4, 1.8)
-"""Hubs that are tried, in standard deviations of the region's events about their middle."""
+"""Hubs tried, in standard deviations of the region's events from their centroid."""
 _REFINED = 2
-"""So many starts of each order."""
+"""Number of starts of each order that are refined."""
 _CELLS_TRIED = 300
-"""So many cells tell where to start."""
+"""Number of cells used to find the starts."""
 _MOST_CANDIDATES = 3
-"""Only the most coherent ones are fitted."""
+"""Maximum number of candidates that are fitted, the most coherent ones."""
 _LEAST_COHERENCE = 0.6
-"""Share of the power that winds, of a candidate."""
-SAME_HUB, SAME_TURNS = 0.4, 1.25
-"""Candidates whose hubs are nearer than this, in radii, and whose turns differ by less than this
-factor are the same."""
+"""Minimum coherence of a candidate: the share of the power that winds."""
+_SAME_HUB, _SAME_TURNS = 0.4, 1.25
+"""Candidates are the same if their hubs are closer than this, in radii, and their turns differ by
+less than this factor."""
 _RIM_SHARE = 0.97
-"""So much of the events lies inside the rim."""
+"""Share of the events inside the rim."""
 
 
 @dataclass(frozen=True, slots=True)
 class _WindingDisc:
-    """What may turn.
+    """A candidate.
 
     Attributes:
         disc: a circle about the hub.
-        turns: over all events, signed.
+        turns: number of turns over all events, signed.
         order: angular order on which it was seen.
         coherence: share of the power that winds, 0 to 1.
     """
@@ -72,19 +72,19 @@ class _WindingDisc:
 def candidates(
     counted: CountedEvents,
     region: Region,
-    most_cycles: float = MOST_CYCLES,
+    most_cycles: float = _MOST_CYCLES,
     highest_order: int = _HIGHEST_ORDER,
 ) -> Work[list[_WindingDisc] | Rejection]:
-    """What winds about a hub in a region over all events, the most coherent first.
+    """Find what winds about a hub in a region over all events.
 
     Args:
         counted: the events.
-        region: where to look.
-        most_cycles: of a pattern, over all events.
-        highest_order: greatest angular order of a pattern.
+        region: the region to search.
+        most_cycles: maximum number of cycles of a pattern over all events.
+        highest_order: highest angular order of a pattern.
 
     Returns:
-        The candidates; why there are none where nothing winds.
+        The candidates, the most coherent first; a rejection if nothing winds.
     """
     points = region.cell_centers()
     cell = _cell_of_events(counted, region)
@@ -127,7 +127,7 @@ def _starts(
     hubs: _Real,
     limits: tuple[float, int],
 ) -> Work[list[tuple[float, float, int, _Real]]]:
-    """Coherence, cycles, order and hub of the most hopeful starts of each order."""
+    """Coherence, cycles, order and hub of the best starts of each order."""
     most_cycles, highest = limits
     stride = -(-len(points) // _CELLS_TRIED)
     some = np.ascontiguousarray(points[::stride])
@@ -139,7 +139,7 @@ def _starts(
         scale = float((size.sum(axis=1) ** 2).sum())
         power, best, _ = best_starts(phasors, some, np.zeros(2), hubs, np.zeros((1, 2)), highest)
         for i, order in enumerate(range(-highest, highest + 1)):
-            if order and cycles / abs(order) >= FEWEST_TURNS:
+            if order and cycles / abs(order) >= _FEWEST_TURNS:
                 start = (float(power[i]) / max(scale, 1e-9), cycles, order, hubs[best[i]])
                 starts.setdefault(order, []).append(start)
     ranked = (sorted(of_order, key=lambda start: -start[0]) for of_order in starts.values())
@@ -147,16 +147,16 @@ def _starts(
 
 
 def _cycles(most: float) -> list[float]:
-    cycles = [FEWEST_TURNS]
+    cycles = [_FEWEST_TURNS]
     while cycles[-1] < most:
-        cycles.append(min(cycles[-1] * CYCLE_RATIO, cycles[-1] + CYCLE_STEP))
+        cycles.append(min(cycles[-1] * _CYCLE_RATIO, cycles[-1] + _CYCLE_STEP))
     return cycles
 
 
 def _is_same(one: _WindingDisc, other: _WindingDisc) -> bool:
     apart = math.dist(one.disc.center, other.disc.center)
     ratio = one.turns / other.turns
-    return apart < SAME_HUB * other.disc.axes[0] and 1 / SAME_TURNS < ratio < SAME_TURNS
+    return apart < _SAME_HUB * other.disc.axes[0] and 1 / _SAME_TURNS < ratio < _SAME_TURNS
 
 
 def _radius(points: _Real, weight: _Real, center: _Real) -> float:
@@ -167,7 +167,7 @@ def _radius(points: _Real, weight: _Real, center: _Real) -> float:
 
 
 def _cell_of_events(counted: CountedEvents, region: Region) -> NDArray[np.int64]:
-    """Number of the region's cell of each event; -1 off the region."""
+    """Index of each event's cell in the region, int64 (n,); -1 outside the region."""
     events = counted.events
     rows, columns = region.cells.max(axis=0) + 1
     number = np.full((int(rows), int(columns)), -1, np.int64)
@@ -188,12 +188,12 @@ def _lookup(x, y, cell_px, number):
 def _phasors(
     counted: CountedEvents, cell: NDArray[np.int64], cycles: float, cells: int
 ) -> tuple[_Real, float]:
-    """Phasors as `phase_vortex` takes them, and the power that would all wind alike."""
+    """Phasors in the form of `phase_vortex`, and the power if all of them wound together."""
     sums = np.zeros((2, cells), np.complex128)
     rad_per_count = 2 * math.pi * cycles / COUNT_SPAN
     events = counted.events
     _add_phasors(cell, events.t, events.polarity, counted.shares, rad_per_count, sums)
-    # Square root: strong cells count more, but a few glinting ones do not decide.
+    # Square root: strong cells count more, but a few bright ones do not dominate.
     tempered = sums / np.sqrt(np.maximum(np.abs(sums), 1e-9))
     scale = float((np.abs(tempered).sum(axis=1) ** 2).sum())
     off, on = tempered

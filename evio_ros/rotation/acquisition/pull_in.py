@@ -30,7 +30,7 @@ from evio_ros.time_stamps import time_step_us
 
 __all__ = ["pull_in"]
 
-BINS_PER_TURN, BINS_PER_PERIOD = 64, 32
+_BINS_PER_TURN, _BINS_PER_PERIOD = 64, 32
 """Minimum number of time bins in a turn and in a blade's period: coarser ones blur the first
 template."""
 _SHORTEST_BIN_US = 20
@@ -54,7 +54,7 @@ _CONTRAST_MARGIN = 1.1
 """Margin for the uncertainty of a contrast, which 200 events determine to 0.05."""
 _PHASE_STD_RAD = 0.05
 _SPEED_STD_SHARE = 0.003
-STD_RAD = 0.02
+_STD_RAD = 0.02
 """Initial standard deviations of the tracker: of the phase; of the speed as a share of it; and of
 the angles by which errors of speed and acceleration turn the pattern over half the window. Set by
 hand, and wider than those of the fit, because the hub is a guess."""
@@ -96,7 +96,7 @@ def pull_in(
         parameters.rim_radius,
     )
     length_s = length_us * 1e-6
-    bins_per_turn = max(BINS_PER_TURN, BINS_PER_PERIOD * candidate.order)
+    bins_per_turn = max(_BINS_PER_TURN, _BINS_PER_PERIOD * candidate.order)
     bins = math.ceil(length_s * speed_hz * bins_per_turn)
     bins = int(np.clip(bins, FEWEST_BINS, length_us // _SHORTEST_BIN_US))
     harmonics = yield from harmonics_of_events(
@@ -139,7 +139,10 @@ def _contrasts(fit: SpectrumFit, order: int, step_us: float) -> tuple[float, flo
     """
     events = fit.pattern[:, 0].real.sum()
     # Of harmonics without a pattern each has the power of its events.
-    power = float((np.abs(fit.pattern[:, order]) ** 2).sum() - events)
+    # Copied, because numpy's abs of a strided view rounds differently if its result happens to lie
+    # close behind the view in memory.
+    amplitude = np.abs(np.ascontiguousarray(fit.pattern[:, order]))
+    power = float((amplitude**2).sum() - events)
     contrast = math.sqrt(max(power, 0.0) / float((fit.pattern[:, 0].real ** 2).sum()))
     mirrored = 1.0 - 1e-6 * step_us * order * abs(fit.frequency_hz)
     return contrast, _CONTRAST_MARGIN * abs(float(np.sinc(mirrored)))
@@ -162,7 +165,7 @@ def _motion_of(fit: SpectrumFit, start_us: int, half_s: float) -> Motion:
     )
     deviations = (
         _PHASE_STD_RAD,
-        _SPEED_STD_SHARE * abs(speed) + STD_RAD / half_s,
-        STD_RAD / half_s**2,
+        _SPEED_STD_SHARE * abs(speed) + _STD_RAD / half_s,
+        _STD_RAD / half_s**2,
     )
     return Motion(start_us, state, deviations)

@@ -51,11 +51,11 @@ from evio_ros.rotation.tracking.tracker_bank import TrackerBank
 
 __all__ = ["SearchSchedule"]
 
-LOOK_US = 20_000
+_LOOK_US = 20_000
 _BUSY_LOOK_US = 100_000
 """Time between two determinations of active regions, while no rotor is tracked and otherwise. Each
 costs a millisecond, and a new rotor beside others may wait for a tenth of a second."""
-UNIT_US = 2_500
+_UNIT_US = 2_500
 """Sensor time per work unit of a search while rotors are tracked. A unit takes about a millisecond
 of one core, so trackers keep more than half of it."""
 _IDLE_UNIT_US = 1_250
@@ -112,7 +112,7 @@ class SearchSchedule:
         p = self._detector
         steps = math.ceil(p.acquisition_us / p.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps * len(p.slice_lengths_us))
-        self._events = UnassignedEvents(self._bank.grid_shape, 2 * p.acquisition_us, LOOK_US)
+        self._events = UnassignedEvents(self._bank.grid_shape, 2 * p.acquisition_us, _LOOK_US)
         # What is searched in vain at one level is not yet searched at others.
         self._backoffs = tuple(Backoff(self._bank.grid_shape) for _ in range(CUED_LEVEL + 1))
         self._beside: Candidates = ()
@@ -224,7 +224,7 @@ class SearchSchedule:
         found: list[Found] = []
         if not self._begin_search():
             return found
-        unit_us = _IDLE_UNIT_US if self._is_idle else UNIT_US
+        unit_us = _IDLE_UNIT_US if self._is_idle else _UNIT_US
         while may_go_on is None or may_go_on():
             self._work = work = self._work or self._next_search()
             if work is None:
@@ -270,7 +270,7 @@ class SearchSchedule:
         if self._bank.is_full:
             return None
         if self._until_look_us <= 0:
-            self._until_look_us = _BUSY_LOOK_US if len(self._bank) else LOOK_US
+            self._until_look_us = _BUSY_LOOK_US if len(self._bank) else _LOOK_US
             self._queue = self._active_regions()
         while self._queue:
             region = self._queue.pop(0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,32 @@ def test_a_candidate_is_pulled_in_to_its_speed_and_phase(frequency_hz, wrong_hz)
     turned = 2 * math.pi * rotor.turns(middle_us) - 2 * math.pi * rotor.turns(lock.window.start_us)
     assert phase == pytest.approx(-turned, abs=0.05)
     assert lock.template.contrast > 0.1
+
+
+class CheckedNumpy:
+    """numpy, whose abs takes no strided complex arrays."""
+
+    def __init__(self) -> None:
+        self.complex_shapes: list[tuple[int, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def abs(self, values: Any) -> Any:
+        if np.iscomplexobj(values):
+            assert values.flags.c_contiguous
+            self.complex_shapes.append(values.shape)
+        return np.abs(values)
+
+
+def test_rounding_does_not_depend_on_places_in_memory(monkeypatch):
+    checked = CheckedNumpy()
+    monkeypatch.setattr("evio_ros.rotation.acquisition.pull_in.np", checked)
+    rotor = IdealRotor(19.1667)
+    candidate = RotorCandidate(rotor.ellipse, 19.1667, 3, 0.9)
+    events = of_the_whole_image(events_of([rotor], 250_000))
+    assert not isinstance(result_of(pull_in(events, candidate, TrackerParameters())), Rejection)
+    assert checked.complex_shapes
 
 
 def test_noise_and_too_few_events_are_not_pulled_in():
