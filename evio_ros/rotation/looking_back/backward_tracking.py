@@ -1,10 +1,9 @@
-"""Backward tracking: the same tracker follows a rotor in events whose time runs backwards.
+"""Backward tracking: the same tracker follows a rotor in events with reversed time.
 
-Seen backwards, from the time T on, a rotor at phase phi(T - s) turns with -omega, and an edge that
-made a pixel brighter makes it darker. So events with time T - 1 - t and the opposite polarity are
-what a camera would give of the reversed motion, and phase, template, disc and their variances as
-they are known at T are where the tracker goes on from. Nothing is extrapolated: it stops where the
-rotor is not seen.
+In reversed time s from T on, a rotor with phase phi(T - s) turns at -omega, and an edge that made a
+pixel brighter makes it darker. So events with time T - 1 - t and the opposite polarity are those of
+the reversed motion, and the tracker starts from phase, template, disc and their variances at T.
+Nothing is extrapolated: tracking stops where the rotor is not seen.
 """
 
 from __future__ import annotations
@@ -30,17 +29,18 @@ __all__ = ["BackwardTracking", "KnownRotor"]
 
 _RAD_PER_RPM_US = 2 * math.pi / 60e6
 _BOX_RADII = 2.0
-"""Events so far from the hub are kept: the disc may have come from there."""
+"""Distance from the hub, in radii, within which events are kept: the disc may have come from
+there."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRotor:
-    """What is known of a rotor at a time.
+    """State of a rotor at a time.
 
     Attributes:
         estimate: of the window that ends then.
         ellipse, template, motion: its disc, template and motion.
-        errors: of its phase, as far as they were learned.
+        errors: observed errors of its phase.
     """
 
     estimate: RotorEstimate
@@ -51,12 +51,12 @@ class KnownRotor:
 
     @classmethod
     def of(cls, estimate: RotorEstimate, tracker: RotorTracker) -> KnownRotor:
-        """What its tracker knows at the end of the estimate's window."""
+        """State of its tracker at the end of the estimate's window."""
         return cls(estimate, *tracker.retraced(estimate.t_us), tracker.learned_errors())
 
 
 class BackwardTracking:
-    """Follows one rotor at a time back through events.
+    """Tracks single rotors backwards through events.
 
     Args:
         size: geometry of the sensor.
@@ -68,21 +68,21 @@ class BackwardTracking:
         self._window_us = p.window_us
         self._slice_lengths_us = p.slice_lengths_us[::-1]
         self._bank = TrackerBank(size, 1, settings.regions.cell_px, p.window_us, settings.tracking)
-        # Counted by the bank, and not asked for.
+        # Filled by the bank, not used here.
         self._unassigned = np.zeros(self._bank.grid_shape, np.int32)
 
     def follow(self, rotor: KnownRotor, steps: Sequence[EventWindow]) -> Iterator[RotorEstimate]:
-        """Estimates of the windows before, latest first, as far as the rotor is seen turning.
+        """Estimates of the previous windows, latest first, as long as the rotor is seen turning.
 
         Args:
-            rotor: as it is at the end of the last step.
+            rotor: its state at the end of the last step.
             steps: consecutive steps up to then.
         """
         end_us, step_us = steps[-1].end_us, steps[-1].length_us
         events = _reversed(steps, rotor.ellipse.center, _BOX_RADII * rotor.ellipse.axes[0])
         tracker = self._begin(rotor)
         live = self._live_shares(steps)
-        # Estimates in reversed time by the sensor time at which they were made.
+        # Estimates in reversed time, by their sensor time.
         made: dict[int, RotorEstimate] = {}
         for back_us in range(step_us, end_us - steps[0].start_us + 1, step_us):
             self._take_step(tracker, events, live)
@@ -100,7 +100,7 @@ class BackwardTracking:
                 yield _forwards(estimate, at_end, rotor.estimate, turned, since)
 
     def _begin(self, rotor: KnownRotor) -> RotorTracker:
-        """A tracker that goes on from what is known, at reversed time 0."""
+        """A tracker that starts from the given state at reversed time 0."""
         phase, speed, acceleration = rotor.motion.state
         motion = Motion(0, (phase, -speed, acceleration), rotor.motion.deviations)
         self._bank.clear()
@@ -110,7 +110,7 @@ class BackwardTracking:
         return tracker
 
     def _live_shares(self, steps: Sequence[EventWindow]) -> list[float]:
-        """For which share of each slice there is data, in order of time."""
+        """Share of each slice with data, in order of time."""
         dead_time = DeadTime()
         shares = []
         for step in steps:
@@ -121,7 +121,7 @@ class BackwardTracking:
         return shares
 
     def _take_step(self, tracker: RotorTracker, events: EventBatch, live: list[float]) -> None:
-        """Take in a step, and the live shares of its slices off the end of those given."""
+        """Process a step, and remove the live shares of its slices from the end of the list."""
         last = len(self._slice_lengths_us) - 1
         for index, length_us in enumerate(self._slice_lengths_us):
             times_us = range(tracker.t_us, tracker.t_us + length_us)
@@ -135,15 +135,15 @@ def _forwards(
     turned: float,
     since: float,
 ) -> RotorEstimate:
-    """An estimate in reversed time as one of the same window with time running forwards.
+    """Convert an estimate in reversed time to one of the same window in forward time.
 
     Args:
-        estimate: in reversed time, in which the window ends where it really begins.
-        at_end: that where the window begins in reversed time, for the disc at its real end; the
-            same one where the disc was not yet seen well there.
-        known: from where it was followed back.
-        turned: angle by which it turns in the window, in reversed time.
-        since: angle of the rotor at the window's real end less that of `known`.
+        estimate: in reversed time, in which the window ends at its real start.
+        at_end: estimate at the window's start in reversed time, for the disc at its real end; the
+            same one if the disc was not yet seen well there.
+        known: state from which the rotor was tracked backwards.
+        turned: angle by which it turns in the window, in reversed time, rad.
+        since: angle of the rotor at the window's real end minus that of `known`, rad.
     """
     std = estimate.rpm_std * _RAD_PER_RPM_US * estimate.window_us
     return replace(
@@ -166,7 +166,7 @@ def _forwards(
 def _reversed(
     steps: Sequence[EventWindow], center: tuple[float, float], reach_px: float
 ) -> EventBatch:
-    """Events near a hub with the time run backwards from 0, the end of the last step."""
+    """Events near a hub in reversed time from 0, the end of the last step."""
     end_us = steps[-1].end_us
     x0, y0 = (max(math.floor(middle - reach_px) + 1, 0) for middle in center)
     x1, y1 = (max(math.ceil(middle + reach_px), 1) for middle in center)

@@ -1,4 +1,4 @@
-"""What moves beside rotors that one can be sure of: the events off their discs."""
+"""Motion beside rotors that are measured with confidence: the events outside their discs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from evio_ros.rotation.phase_path.phase_path import PhasePath
 __all__ = ["ENOUGH_SURE", "SURE", "SteadyDisc", "is_active_beside", "paths_beside", "steady_discs"]
 
 SURE = 0.5
-"""Confidence from which a rotor is more likely right than wrong."""
+"""Minimum confidence of a sure estimate: more likely right than wrong."""
 ENOUGH_SURE = 0.7
-"""Share of windows in which a rotor must be sure: then its disc needs no looking at."""
+"""Minimum share of windows in which a rotor must be sure for its disc to be excluded from the
+search."""
 _SAMPLE_RATE_HZ = 100_000.0
-"""Of more events a second every second, third ... one tells whether anything moves."""
+"""Maximum event rate: of more events, every second, third, ... is used to decide whether anything
+moves."""
 _SAME_DISC = 0.1
-"""By so much, in radii, a disc may have moved or grown and be taken for the same: well within what
-`DISC_REACH` leaves about it."""
+"""Maximum shift or growth of a disc, in radii, to count as the same: well within the margin of
+`DISC_REACH`."""
 
 _Bools = NDArray[np.bool_]
 
@@ -37,7 +39,7 @@ class SteadyDisc:
     """The disc of a rotor that is sure in most windows.
 
     Attributes:
-        places: int64 (n,), numbers of the measurements in which it is sure, rising.
+        places: int64 (n,), ascending indices of the measurements in which it is sure.
         rotors: its estimates there.
     """
 
@@ -45,17 +47,17 @@ class SteadyDisc:
     rotors: tuple[RotorEstimate, ...]
 
     def at(self, place: int) -> Ellipse:
-        """The disc in the measurement with some number, or in the next that has it."""
+        """The disc in the measurement with a given index, or in the next one that has it."""
         number = min(int(np.searchsorted(self.places, place)), len(self.rotors) - 1)
         return self.rotors[number].ellipse
 
     @property
     def last(self) -> Ellipse:
-        """The disc as it was seen last."""
+        """The latest disc."""
         return self.at(int(self.places[-1]))
 
     def holds(self, disc: Ellipse) -> bool:
-        """Whether another disc lies about the same hub, at any time."""
+        """Whether another disc has the same hub at any time."""
         return any(
             math.dist(rotor.center, disc.center) < max(rotor.axes[0], disc.axes[0])
             for rotor in self.rotors
@@ -67,7 +69,7 @@ def steady_discs(measurements: Sequence[Measurement], windows: int) -> list[Stea
 
     Args:
         measurements: in order of time.
-        windows: number of those whose window lies in the events of all.
+        windows: number of those whose window is entirely within the events.
     """
     found: list[dict[int, RotorEstimate]] = []
     of_identity: dict[int, dict[int, RotorEstimate]] = {}
@@ -76,7 +78,7 @@ def steady_discs(measurements: Sequence[Measurement], windows: int) -> list[Stea
             if rotor.confidence < SURE:
                 continue
             if rotor.id not in of_identity:
-                # A rotor that was lost and found again goes on with another number.
+                # A rotor that was lost and found again has another number.
                 before = next((seen for seen in found if _goes_on(seen, rotor)), None)
                 if before is None:
                     before = {}
@@ -91,13 +93,13 @@ def steady_discs(measurements: Sequence[Measurement], windows: int) -> list[Stea
 
 
 def _goes_on(seen: dict[int, RotorEstimate], rotor: RotorEstimate) -> bool:
-    """Whether a rotor lies where another was seen last."""
+    """Whether a rotor is at the last known place of another one."""
     last = next(reversed(seen.values()))
     return last.t_us < rotor.t_us and math.dist(last.center, rotor.center) < rotor.axes[0]
 
 
 def is_active_beside(measurements: Sequence[Measurement], discs: Sequence[SteadyDisc]) -> bool:
-    """Whether enough moves beside some discs for another to turn there, by a share of the events.
+    """Whether there is enough motion beside the discs for another rotor, by a sample of the events.
 
     Args:
         measurements: in order of time, at least one, each with its events.
@@ -115,11 +117,11 @@ def is_active_beside(measurements: Sequence[Measurement], discs: Sequence[Steady
 def paths_beside(
     measurements: Sequence[Measurement], discs: Sequence[SteadyDisc]
 ) -> tuple[list[PhasePath], list[Explanation]]:
-    """The rotors of a recording that lie on none of some discs, see `path_search`.
+    """The rotors of a recording that are not on any of the discs, see `path_search`.
 
     Args:
-        measurements: as of `is_active_beside`.
-        discs: of these measurements; none where all of the view is to be searched.
+        measurements: as for `is_active_beside`.
+        discs: of these measurements; empty to search the whole view.
 
     Returns:
         The rotors in order of time, and why other regions have none.
@@ -145,7 +147,7 @@ def _beside(parts: Sequence[EventBatch], discs: Sequence[SteadyDisc]) -> EventBa
 
 
 def _free_pixels(size: SensorSize, number: int, discs: Sequence[SteadyDisc]) -> Iterator[_Bools]:
-    """For each measurement which pixels lie on none of the discs, bool (height, width)."""
+    """For each measurement, which pixels are not on any of the discs, bool (height, width)."""
     drawn: list[Ellipse] = []
     is_free = np.ones((size.height, size.width), np.bool_)
     for place in range(number):

@@ -1,16 +1,17 @@
 """Looking back: the windows of a recording before a rotor was found are measured as well.
 
-Following events as they come, a detector needs some time to find a rotor. Of a recording that time
-can be measured too:
+A detector that processes events as they arrive needs some time to find a rotor. In a recording,
+that time can be measured too:
 
-- A rotor that has been found is followed back to where it began to turn, see `backward_tracking`;
-  once more when the errors of its phase are known, for then its first windows are known better too.
-- Where most windows of a short recording stay without a rotor that one can be sure of, the
-  recording is looked at as a whole, see `path_search`: that finds discs whose speed changes too
-  much to follow, as when a hand spins one that comes to rest within a second.
-- Where rotors are sure, the same is done with what moves beside them, see `beside_rotors`.
+- A rotor that has been found is tracked backwards to where it began to turn, see
+  `backward_tracking`; and again once the errors of its phase are known, which improves its first
+  windows.
+- If most windows of a short recording have no sure rotor, the recording is searched as a whole, see
+  `path_search`. This finds discs whose speed changes too much to be tracked, such as one that is
+  spun by hand and comes to rest within a second.
+- If rotors are sure, the same is done with the motion beside them, see `beside_rotors`.
 
-Measurements are held back for that, for a limited time and number of events.
+For this, measurements are held back, for a limited time and number of events.
 """
 
 from __future__ import annotations
@@ -42,55 +43,56 @@ from evio_ros.rotation.looking_back.path_estimate import PathEstimates
 __all__ = ["add_earlier_windows"]
 
 _HELD_US = 1_000_000
-"""For so long at least measurements are held back; a rotor is followed back no further than so
-long before it was found."""
+"""Minimum time for which measurements are held back; a rotor is tracked back at most that far
+before the moment at which it was found."""
 _SHORT_US = 80_000_000
-"""A recording no longer than this is looked at as a whole, where it has few events."""
+"""Maximum length of a recording that is searched as a whole, if it has few events."""
 _MOST_EVENTS = 10_000_000
-"""Of more events than these the oldest are given up."""
+"""Maximum number of events held; of more, the oldest are dropped."""
 _RUN_UPS_US = 300_000, 1_000_000
-"""A rotor is followed back from so long after it was found: when its disc is better known, and
-when what comes again in every turn is. It may have stopped in between."""
+"""Times after a rotor was found at which it is tracked backwards: when its disc is better known,
+and when its cyclic errors are. It may have stopped in between."""
 _CLEARLY_BETTER = 0.7
-"""An estimate takes the place of another of the same window where its standard deviation is less
-than this share of the other's, half the variance; what is hardly better stays as it was live."""
+"""An estimate replaces another one of the same window if its standard deviation is less than this
+share of the other's, which is half the variance; otherwise the live estimate is kept."""
 _WATCHED_US, _WATCH_US = 1_000_000, 500_000
-"""Whether anything moves beside rotors that are sure is told of so long a past, so often."""
+"""Length of the past in which motion beside sure rotors is detected, and time between two
+checks."""
 _SAME_SPEED = 0.05
-"""Speeds that differ by less than this share are of the same rotor, if its disc is the same."""
+"""Maximum relative difference of speeds of the same rotor, if its disc is the same."""
 
 
 def add_earlier_windows(
     measurements: Iterable[Measurement], detector: RotationDetector
 ) -> Iterator[Measurement]:
-    """The same measurements in the same order, with those of earlier windows added.
+    """Yield the same measurements in the same order, with those of earlier windows added.
 
     Args:
-        measurements: what `detector` says of one step after the other, each with its events.
-        detector: as it is after the latest measurement.
+        measurements: those of `detector`, one per step, each with its events.
+        detector: its state is that after the latest measurement.
 
     Yields:
-        Measurements as they were, but with more rotors; those that were added are marked.
+        The measurements, possibly with more rotors; those that were added are marked.
 
     Raises:
-        EventError: where a measurement has no events.
+        EventError: if a measurement has no events.
     """
     held = _HeldMeasurements(detector)
     for measurement in measurements:
         held.add(measurement)
         yield from held.released()
     held.complete()
-    yield from held.rest()
+    yield from held.remaining()
 
 
 @dataclass(slots=True)
 class _Pending:
-    """A rotor that is to be followed back.
+    """A rotor that is to be tracked backwards.
 
     Attributes:
-        rotor: what is known of it by now.
-        found_us: end of the first window in which it was seen.
-        run_up: number of the run-up after which it is followed back next.
+        rotor: its latest state.
+        found_us: end of the first window in which it was seen, sensor time in µs.
+        run_up: index of the run-up after which it is tracked backwards next.
     """
 
     rotor: KnownRotor
@@ -99,12 +101,12 @@ class _Pending:
 
     @property
     def due_us(self) -> int:
-        """When it is followed back next, if it is seen until then."""
+        """When it is tracked backwards next, if it is seen until then; sensor time in µs."""
         return self.found_us + _RUN_UPS_US[self.run_up]
 
 
 class _HeldMeasurements:
-    """Measurements that may still be added to."""
+    """Measurements to which rotors may still be added."""
 
     def __init__(self, detector: RotationDetector) -> None:
         self._detector = detector
@@ -113,17 +115,18 @@ class _HeldMeasurements:
         self._held: deque[Measurement] = deque()
         self._events = 0
         self._known: set[int] = set()
-        # Rotors that are still to be followed back.
+        # Rotors that are still to be tracked backwards.
         self._pending: dict[int, _Pending] = {}
-        # Whether paths are searched for yet: not where events were given up.
+        # Whether paths are still searched; no longer if events were dropped.
         self._searches = True
-        # Whether all since the first window is held, and whether anything moves beside the rotors.
+        # Whether everything since the first window is held, and whether anything moves beside the
+        # rotors.
         self._is_whole = True
         self._is_active = False
         self._watched_us: int | None = None
 
     def add(self, measurement: Measurement) -> None:
-        """Hold a measurement; rotors that were found some time before are followed back."""
+        """Hold a measurement; rotors that were found some time before are tracked backwards."""
         step = _step_of(measurement)
         if self._held and self._held[-1].t_us != step.start_us:
             self._follow_all_back()
@@ -141,7 +144,7 @@ class _HeldMeasurements:
                 del self._pending[identity]
 
     def _note(self, measurement: Measurement) -> None:
-        """Keep what is known of rotors that are to be followed back."""
+        """Keep the state of rotors that are to be tracked backwards."""
         trackers = {tracker.identity: tracker for tracker in self._detector.trackers}
         for rotor in measurement.rotors:
             tracker = trackers.get(rotor.id)
@@ -152,7 +155,7 @@ class _HeldMeasurements:
             self._pending.setdefault(rotor.id, _Pending(known, rotor.t_us)).rotor = known
 
     def released(self) -> Iterator[Measurement]:
-        """Measurements that are held for long enough."""
+        """Measurements that have been held long enough."""
         self._watch()
         while self._held:
             held_us = self._held[-1].t_us - self._held[0].t_us
@@ -169,7 +172,7 @@ class _HeldMeasurements:
         return _HELD_US + (_RUN_UPS_US[-1] if self._pending else 0)
 
     def _watch(self) -> None:
-        """Notice when rotors are sure, and since when nothing moves beside them any more."""
+        """Notice when rotors are sure, and since when nothing moves beside them."""
         now_us = self._held[-1].t_us
         if not self._searches:
             return
@@ -184,32 +187,32 @@ class _HeldMeasurements:
         was_active, self._is_active = self._is_active, self._is_active_beside(recent)
         self._watched_us = now_us
         if was_active and not self._is_active:
-            self._look_beside()
+            self._search_beside()
 
-    def rest(self) -> Iterator[Measurement]:
-        """All that is left."""
+    def remaining(self) -> Iterator[Measurement]:
+        """All remaining measurements."""
         while self._held:
             yield self._next()
 
     def complete(self) -> None:
-        """Follow back what is left, and search it for paths if need be."""
+        """Track the remaining rotors backwards, and search for paths if necessary."""
         self._follow_all_back()
         if not self._searches or not self._held:
             return
         if not self._is_whole or self._is_sure():
-            self._look_beside()
+            self._search_beside()
             return
-        self._look_at(list(self._held))
+        self._search_held(list(self._held))
 
-    def _look_beside(self) -> None:
-        """Search what moves beside rotors that are sure."""
+    def _search_beside(self) -> None:
+        """Search the motion beside sure rotors."""
         held = list(self._held)
         discs = steady_discs(held, sum(map(self._is_full, held)))
         if discs and is_active_beside(held, discs):
-            self._look_at(held, discs)
+            self._search_held(held, discs)
 
-    def _look_at(self, held: Sequence[Measurement], steady: Sequence[SteadyDisc] = ()) -> None:
-        """Search what is held for paths on none of some discs, and add their estimates."""
+    def _search_held(self, held: Sequence[Measurement], steady: Sequence[SteadyDisc] = ()) -> None:
+        """Search the held measurements for paths outside the discs, and add their estimates."""
         paths, explanations = paths_beside(held, steady)
         measured = []
         for path in paths:
@@ -218,7 +221,7 @@ class _HeldMeasurements:
             confidences = [estimate.confidence for estimate in found if estimate is not None]
             if confidences:
                 measured.append(path.ellipse.box)
-            # Estimates of what a steady disc leaves at its rim are not sure.
+            # Estimates from the rest of a steady disc at its rim are not sure.
             if not steady or (confidences and float(np.median(confidences)) >= SURE):
                 self._number(estimates)
                 self._fill_in(estimates, found)
@@ -230,22 +233,22 @@ class _HeldMeasurements:
         return measurement
 
     def _is_sure(self) -> bool:
-        """Whether most of the windows that are held have a rotor that is sure."""
+        """Whether most of the held windows have a sure rotor."""
         windows = [m for m in self._held if self._is_full(m)]
         sure = sum(any(rotor.confidence >= SURE for rotor in m.rotors) for m in windows)
         return sure >= ENOUGH_SURE * len(windows)
 
     def _is_active_beside(self, recent: list[Measurement]) -> bool:
-        """Whether anything moves beside rotors that were sure of late."""
+        """Whether anything moves beside rotors that were sure recently."""
         discs = steady_discs(recent, sum(map(self._is_full, recent)))
         return bool(discs) and is_active_beside(recent, discs)
 
     def _is_full(self, measurement: Measurement) -> bool:
-        """Whether a measurement's window lies in the events that are held."""
+        """Whether a measurement's window is entirely within the held events."""
         return measurement.t_us - self._window_us >= _step_of(self._held[0]).start_us
 
     def _number(self, estimates: PathEstimates) -> None:
-        """Give a path its rotor; one that was tracked on its disc keeps number and turns."""
+        """Assign a rotor to a path; one that was tracked on its disc keeps number and turns."""
         path = estimates.path
         tracked = [
             rotor
@@ -256,7 +259,7 @@ class _HeldMeasurements:
         if not tracked:
             estimates.identity = self._detector.new_identity()
             return
-        # Spun again after a rest, its turns go on from there.
+        # If it was spun again after a rest, its turns continue from there.
         before = [rotor for rotor in tracked if rotor.t_us <= path.counted.t_us[0]]
         best = (
             max(before, key=lambda rotor: rotor.t_us)
@@ -282,11 +285,11 @@ class _HeldMeasurements:
             self._put_if_better(places[estimate.t_us], estimate)
 
     def _fill_in(self, path: PathEstimates, found: Sequence[RotorEstimate | None]) -> None:
-        """Add a path's estimates; those of the detector that belong to the same disc give way.
+        """Add a path's estimates; they replace those of the detector on the same disc.
 
         Args:
-            path: the path, numbered.
-            found: its estimate of each window that is held, made before it was numbered.
+            path: the path, with its number.
+            found: its estimate of each held window, made before the path was numbered.
         """
         for place, (measurement, unnumbered) in enumerate(zip(self._held, found, strict=True)):
             if unnumbered is None:
@@ -308,7 +311,7 @@ class _HeldMeasurements:
                 self._put(place, [*others, estimate])
 
     def _explain(self, found: Iterable[Box], explanations: Iterable[Explanation]) -> None:
-        """Have the last measurement say why nothing was found in the other places."""
+        """Add explanations for the other places to the last measurement."""
         known = self._held[-1].explanations
         for explanation in explanations:
             known = tuple(
@@ -322,7 +325,7 @@ class _HeldMeasurements:
         self._held[-1] = replace(self._held[-1], explanations=in_order(known))
 
     def _put_if_better(self, place: int, estimate: RotorEstimate) -> None:
-        """Add an estimate of a rotor, in the place of a clearly less certain one of the same."""
+        """Add an estimate of a rotor, or replace a clearly less certain one of the same rotor."""
         measurement = self._held[place]
         known = [rotor for rotor in measurement.rotors if rotor.id == estimate.id]
         if any(estimate.rpm_std > _CLEARLY_BETTER * rotor.rpm_std for rotor in known):
@@ -331,7 +334,7 @@ class _HeldMeasurements:
         self._put(place, [*others, estimate])
 
     def _put(self, place: int, rotors: list[RotorEstimate]) -> None:
-        """Have a measurement tell some rotors, the most confident first."""
+        """Set the rotors of a measurement, the most confident first."""
         rotors = sorted(rotors, key=lambda rotor: -rotor.confidence)
         self._held[place] = replace(self._held[place], rotors=rotors)
 
@@ -343,7 +346,7 @@ def _step_of(measurement: Measurement) -> EventWindow:
 
 
 def _steps_between(held: Iterable[Measurement], start_us: int, end_us: int) -> list[EventWindow]:
-    """Steps that end at a time or before, as far as they follow on one another."""
+    """Steps that end at a time or before, as far as they are consecutive."""
     steps: list[EventWindow] = []
     for step in map(_step_of, reversed(list(held))):
         if step.start_us < start_us:
@@ -358,10 +361,10 @@ def _steps_between(held: Iterable[Measurement], start_us: int, end_us: int) -> l
 def _without_contradicted(
     measurement: Measurement, path: PathEstimates, window_us: int
 ) -> Measurement:
-    """The measurement without rotors that turn the other way than a path inside its window.
+    """The measurement without rotors that turn in the opposite sense within a path's window.
 
-    As a path begins after a lull, nothing turned before: a tracker may take the wrong sense as the
-    disc starts.
+    As a path begins after a lull, nothing turned before: a tracker may assume the wrong sense when
+    the disc starts.
     """
     if measurement.t_us <= path.start_us or measurement.t_us - window_us >= path.end_us:
         return measurement

@@ -1,16 +1,16 @@
 """Estimates of windows from the path of a rotor's phase.
 
-The speed over a window is the change of the phase over its length. Its variance is that of the
-smoothed path, from the scatter of the phases about it, and the greater of two that come from the
-disc:
+The speed over a window is the change of the phase divided by the window's length. Its variance is
+that of the smoothed path, from the scatter of the phases about it, plus the greater of two that are
+due to the disc:
 
-- at both ends, that by which rings and polarities disagree;
+- at both ends, the variance by the disagreement of rings and polarities;
 - that of a wobble w(phi) = sum over orders k = 1, 2 of c_k cos k phi + s_k sin k phi, which a disc
-  that is not quite round or centred adds to the phase, with factors of standard deviation w:
+  that is not exactly round or centred adds to the phase, with coefficients of standard deviation w:
   w^2 sum_k (2 - 2 cos k d) for a window in which it turns by d.
 
-Of a disc that makes two turns or more, what comes again in every turn is known, see
-`tracking.cyclic_error`: it is taken off, and what turns differ by takes the place of the wobble.
+If a disc makes two turns or more, its cyclic error is known, see `tracking.cyclic_error`: it is
+subtracted, and the differences between turns replace the wobble.
 
 If the shape of the disc is estimated from how evenly it turns, see `view_shear`, the remaining
 shear s adds a wobble of order 2, with amplitude s at a random phase: s^2 (1 - cos 2 d).
@@ -37,20 +37,20 @@ _Real = NDArray[np.float64]
 
 _BLADE_ORDERS = 32
 _MAXIMUM_BLADES = 10
-"""Angular orders that tell the blades, and the greatest number of them."""
+"""Number of angular orders that determine the blades, and maximum number of blades."""
 
 
 class PathEstimates:
-    """Gives estimates of any window inside a path.
+    """Gives estimates of any window within a path.
 
     Args:
-        path: of the rotor.
-        identity: number of the rotor, -1 until it is known.
+        path: path of the rotor's phase.
+        identity: number of the rotor, -1 if it is not known yet.
 
     Attributes:
         path, identity: as given.
-        turns: that the rotor has made when the path begins.
-        start_us, end_us: times of the path.
+        turns: number of turns that the rotor has made when the path begins.
+        start_us, end_us: sensor times of the path in µs.
     """
 
     def __init__(self, path: PhasePath, identity: int = -1) -> None:
@@ -67,11 +67,11 @@ class PathEstimates:
         self.start_us, self.end_us = int(times_us[0]), int(times_us[-1]) + 1
 
     def phase(self, t_us: int) -> float:
-        """Phase in rad at a time inside the path; it stands still before and after."""
+        """Phase in rad at a sensor time within the path; constant before and after."""
         return float(self._weights(t_us) @ self._phase)
 
     def estimate(self, end_us: int, window_us: int) -> RotorEstimate | None:
-        """The rotor over a window; None where the path does not cover it, or says nothing of it."""
+        """The rotor over a window; None if the path does not cover it or does not determine it."""
         start_us = end_us - window_us
         if start_us < self.start_us or end_us > self.end_us:
             return None
@@ -107,7 +107,7 @@ class PathEstimates:
         )
 
     def _disc_variance(self, late: _Real, early: _Real, turned: float) -> float:
-        """Variance that the disc adds to the angle between two times, see the module."""
+        """Variance in rad^2 that the disc adds to the angle between two times, see the module."""
         path = self.path
         disagreement = float(late @ path.disagreement**2 + early @ path.disagreement**2)
         if self._cyclic_variance is not None:
@@ -120,7 +120,7 @@ class PathEstimates:
         """Weights of the bins' phases, (bins,), that give the phase at a time."""
         bins = len(self._phase)
         place = float(self.path.counted.at(np.array([t_us], np.float64))[0]) * bins - 0.5
-        # The outer halves of the first and last bin go on straight.
+        # The outer halves of the first and last bin are extrapolated linearly.
         low = min(max(math.floor(place), 0), bins - 2)
         weights = np.zeros(bins)
         weights[low], weights[low + 1] = 1 - (place - low), place - low
@@ -128,7 +128,7 @@ class PathEstimates:
 
 
 def _cyclic_error(path: PhasePath) -> CyclicError:
-    """What comes again in every turn; nothing is known of it where there are not two turns."""
+    """The cyclic error; unknown if the path has less than two turns."""
     times_s = 1e-6 * path.counted.times_us(path.count_times)
     cyclic = CyclicError()
     for time_s, phase in zip(times_s.tolist(), path.phase.tolist(), strict=True):
@@ -137,7 +137,7 @@ def _cyclic_error(path: PhasePath) -> CyclicError:
 
 
 def _pattern(path: PhasePath) -> NDArray[np.complex128]:
-    """Harmonics of the events in the turning frame, (rings, 2, orders + 1), OFF first."""
+    """Harmonics of the events in the co-rotating frame, (rings, 2, orders + 1), OFF first."""
     events = path.density * (len(path.counted) / path.density.sum())
     harmonics = np.fft.rfft(events, axis=1)[:, : _BLADE_ORDERS + 1]
     return harmonics.reshape(2, -1, _BLADE_ORDERS + 1).transpose(1, 0, 2)

@@ -1,13 +1,12 @@
-"""Smoothing a path of phases by its third differences; the phases themselves tell how strongly.
+"""Smoothing a path of phases by its third differences, with a strength estimated from the phases.
 
-Of phases y_b with weights w_b (one over their variances, up to a common factor v) that path x is
-taken which makes
+For phases y_b with weights w_b (inverse variances, up to a common factor v), the path x minimises
 
     sum_b w_b (y_b - x_b)^2 + lambda sum_b (x_b - 3 x_{b-1} + 3 x_{b-2} - x_{b-3})^2
 
-least (Whittaker 1923; Eilers 2003). It is the most probable path where the third differences are
-independent and normal with variance v / lambda. lambda is the one under which the phases are most
-probable (marginal likelihood, as for a Kalman smoother); v is then the mean square of what remains.
+(Whittaker 1923; Eilers 2003). It is the most probable path if the third differences are independent
+and normal with variance v / lambda. lambda maximises the probability of the phases (marginal
+likelihood, as for a Kalman smoother); v is then the mean square of the residuals.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ __all__ = ["SmoothPath", "smooth_path"]
 _Real = NDArray[np.float64]
 
 _ORDER = 3
-"""Of the differences: a steady acceleration costs nothing."""
+"""Order of the differences: a constant acceleration is not penalised."""
 _STIFFNESSES = 10.0 ** np.arange(-3.0, 9.0, 0.5)
-"""Values of lambda that are tried, for weights with mean 1."""
+"""Values of lambda tried, for weights with mean 1."""
 _LEAST_WEIGHT = 1e-6
-"""Share of the mean weight from which a phase counts as seen."""
+"""Minimum weight of a phase, as a share of the mean weight, to count as seen."""
 _LEAST_VARIANCE = 1e-12
-"""Of phases that lie on a parabola exactly."""
+"""Minimum variance, for phases that are exactly on a parabola."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ class SmoothPath:
     """The most probable path.
 
     Attributes:
-        phase: float64 (n,).
-        variance: of a phase of mean weight.
+        phase: float64 (n,), rad.
+        variance: variance of a phase with mean weight, rad^2.
         stiffness: lambda, for weights with mean 1.
     """
 
@@ -48,7 +47,7 @@ class SmoothPath:
     _factor: _Real
 
     def difference_variance(self, late: _Real, early: _Real) -> float:
-        """Variance of the difference of two weighted means of the path, with (n,) weights each."""
+        """Variance of the difference of two weighted means of the path; weights (n,) each."""
         change = late - early
         solved = scipy.linalg.cho_solve_banded((self._factor, False), change)
         return self.variance * float(change @ solved)
@@ -58,8 +57,8 @@ def smooth_path(phase: _Real, weight: _Real) -> SmoothPath:
     """Smooth phases.
 
     Args:
-        phase: float64 (n,), at least 8, unwrapped.
-        weight: float64 (n,), positive; next to nothing where nothing was seen.
+        phase: float64 (n,), at least 8, unwrapped, rad.
+        weight: float64 (n,), positive; close to zero where nothing was seen.
     """
     weight = weight / weight.mean()
     seen = np.count_nonzero(weight > _LEAST_WEIGHT)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse
 from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN, CountedEvents
-from evio_ros.rotation.phase_path.turning_frame import ANGLES, SHAPE, BinnedEvents, correlated
+from evio_ros.rotation.phase_path.turning_frame import ANGLES, SHAPE, BinnedEvents, correlation
 from evio_ros.rotation.tracking.disc_map import ANGLE_BITS, ANGLE_MASK, ANGLE_STEPS
 
 __all__ = ["PhaseScores"]
@@ -33,8 +33,8 @@ class PhaseScores:
     shape_score: _Real  # (SHAPE,)
     shape_information: _Real  # (SHAPE, SHAPE)
     response: float
-    expected: _Real  # (bins, 1 + SHAPE) what the visible pixels alone add to the scores
-    live: _Real  # (bins,) share of each bin for which there is data
+    expected: _Real  # (bins, 1 + SHAPE) contribution of the visible pixels alone to the scores
+    live: _Real  # (bins,) share of each bin with data
 
     @classmethod
     def of(
@@ -49,10 +49,10 @@ class PhaseScores:
 
         Args:
             counted: the events.
-            binned: the same on the disc.
+            binned: the same events on the disc.
             ellipse: the disc.
-            phase: (bins,) of the rotor.
-            density: (channels, ANGLES) of events in the turning frame.
+            phase: (bins,) of the rotor, rad.
+            density: (channels, ANGLES) of events in the co-rotating frame.
         """
         channels, bins, _ = binned.counts.shape
         orders = _derivative()
@@ -90,14 +90,14 @@ class PhaseScores:
             scores.shape_score,
             scores.shape_information,
         )
-        # With a blurred density an offset changes the score by less than its variance tells.
+        # With a blurred density, an offset changes the score by less than the information suggests.
         return replace(scores, response=min(max(-bent / max(squared, 1e-9), 0.2), 5.0))
 
     def offsets(self) -> tuple[_Real, _Real]:
-        """By how much each bin is ahead of its phase, and the inverse of the variance for that."""
+        """Offset of each bin from its phase in rad, (bins,), and its inverse variance, (bins,)."""
         information = self.response * self.information.sum(axis=1)
         least = 0.05 * np.median(information[self.live > 0]) + 1e-9
-        # Where data is missing nothing holds the phase.
+        # Where data are missing, nothing constrains the phase.
         information = np.maximum(information, np.maximum(least * self.live, 1e-9))
         return self._phase_score() / information, self.response * information
 
@@ -105,10 +105,10 @@ class PhaseScores:
         return self.expected[:, 0] - self.score.sum(axis=1)
 
     def hub_step(self, dispersion: float) -> tuple[_Real, _Real]:
-        """Change of the hub in pixels, and the inverse of its covariance.
+        """Change of the hub in pixels, (2,), and the inverse of its covariance, (2, 2).
 
         Args:
-            dispersion: how much larger the offsets' variance is than events explain.
+            dispersion: ratio of the offsets' variance to that due to the number of events.
         """
         information = np.maximum(self.information.sum(axis=1), 1e-9)
         own = self.shape_information - (self.cross / information[:, None]).T @ self.cross
@@ -118,7 +118,7 @@ class PhaseScores:
         return np.linalg.solve(precision, pull / dispersion), precision
 
     def disagreement(self, phase: _Real) -> _Real:
-        """Standard deviation of the phase of each bin, as rings and polarities tell it apart."""
+        """Standard deviation of the phase of each bin, (bins,), between rings and polarities."""
         block = (np.abs(phase - phase[0]) / _BLOCK_RAD).astype(np.int64)
         blocks = int(block.max()) + 1
         score, weight = (np.zeros((blocks, self.score.shape[1])) for _ in range(2))
@@ -141,13 +141,15 @@ class PhaseScores:
 
 
 def _expected(binned: BinnedEvents, density: _Real, phase: _Real) -> _Real:
-    """Mean scores of a bin's events where they lie, (bins, 1 + SHAPE): of angles, and of shape.
+    """Mean scores of a bin's events over the visible pixels, (bins, 1 + SHAPE): angle and shape.
 
-    The derivatives of log(sum over visible pixels of the density).
+    They are the derivatives of log(sum over visible pixels of the density).
     """
     slope = scipy.fft.irfft(scipy.fft.rfft(density, axis=1) * _derivative(), ANGLES, axis=1)
     tables = np.concatenate((binned.visible[None], binned.levers))
-    means = correlated(tables, np.broadcast_to(slope, tables.shape)) / binned.given_off(density)
+    means = correlation(tables, np.broadcast_to(slope, tables.shape)) / binned.events_per_radian(
+        density
+    )
     place = phase * (ANGLES / (2 * math.pi))
     angles = np.arange(ANGLES)
     at_bins = [np.interp(place, angles, mean, period=ANGLES) for mean in means]
@@ -181,9 +183,9 @@ def _add_scores(
     shape_score,
     shape_information,
 ):
-    """Add up scores of all events; returns the sums of bend and of squared slope.
+    """Add up the scores of all events; returns the sums of the curvature and of the squared slope.
 
-    Scores are of the event's own angle: those of the phase have the opposite sign.
+    Scores refer to the event's own angle: those of the phase have the opposite sign.
     """
     rows, columns = codes.shape
     channels, angles = slope.shape

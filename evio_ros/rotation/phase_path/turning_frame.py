@@ -1,4 +1,4 @@
-"""Events of a disc in the frame that turns along: counts, density and its likelihood."""
+"""Events of a disc in the co-rotating frame: counts, density and its likelihood."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from evio_ros.rotation.angle_time import angle_time_histogram
 from evio_ros.rotation.phase_path.event_count_time import COUNT_SPAN, CountedEvents
 from evio_ros.rotation.tracking.disc_map import ANGLE_BITS, ANGLE_MASK, ANGLE_STEPS, DiscMap
 
-__all__ = ["ANGLES", "SHAPE", "BinnedEvents", "correlated", "gains", "seen_pixels"]
+__all__ = ["ANGLES", "SHAPE", "BinnedEvents", "correlation", "gains", "seen_pixels"]
 
 _Real = NDArray[np.float64]
 
 _RINGS = 3
 _HUB_RADIUS = 0.12
-"""Rings of the disc, and the inner edge of the first in radii."""
+"""Number of rings of the disc, and the inner edge of the first in radii."""
 ANGLES = 128
-"""Bins of a turn."""
+"""Angle bins per turn."""
 _ORDERS = 40
 """Angular orders of the density: a blur of 0.06 rad leaves 6 % of the highest."""
 _LEAST_LIVE = 0.5
-"""Share of a bin that has data, for its number of events to tell that of its neighbours."""
+"""Minimum share of a bin with data for its number of events to be extrapolated."""
 SHAPE = 2
-"""Unknowns of the disc: the hub, x and y."""
+"""Number of unknowns of the disc: the hub, x and y."""
 
 
 def seen_pixels(counted: CountedEvents) -> NDArray[np.bool_]:
@@ -47,9 +47,9 @@ class BinnedEvents:
     counts: _Real  # (channels, bins, ANGLES)
     harmonics: NDArray[np.complex128]  # (channels, bins, ORDERS + 1)
     visible: _Real  # (channels, ANGLES) pixels
-    levers: _Real  # (SHAPE, channels, ANGLES) sums over pixels of the angle's change with the shape
-    live: _Real  # (bins,) share of each bin for which there is data
-    shares: _Real  # (bins,) share of each bin's events that count
+    levers: _Real  # (SHAPE, channels, ANGLES) sums over pixels of d angle / d shape
+    live: _Real  # (bins,) share of each bin with data
+    shares: _Real  # (bins,) share of each bin's events that counts
 
     @classmethod
     def of(
@@ -60,7 +60,7 @@ class BinnedEvents:
         Args:
             counted: the events and their count time.
             ellipse: the disc.
-            seen: bool (height, width), pixels that can give events.
+            seen: bool (height, width), pixels that can have events.
             bins: number of bins of count time.
         """
         disc = DiscMap.of(ellipse, counted.events.size, _RINGS, _HUB_RADIUS, 1.0)
@@ -92,12 +92,12 @@ class BinnedEvents:
 
     @property
     def events(self) -> _Real:
-        """(bins,) number of events."""
+        """Number of events, (bins,)."""
         return self.counts.sum(axis=(0, 2))
 
     @property
-    def given(self) -> _Real:
-        """(bins,) events that tell of a turn, had none been missing, scaled to sum up to all."""
+    def gap_free_counts(self) -> _Real:
+        """Number of events due to motion, corrected for gaps, (bins,); scaled to the sum of all."""
         events = self.events * self.shares
         events *= self.events.sum() / max(float(events.sum()), 1e-9)
         known = np.flatnonzero(self.live > _LEAST_LIVE)
@@ -107,17 +107,17 @@ class BinnedEvents:
         return events + (1.0 - self.live) * usual
 
     @property
-    def moving(self) -> float:
-        """Number of events that tell of a turn, at least 1."""
+    def moving_count(self) -> float:
+        """Number of events due to motion, at least 1."""
         return max(float((self.events * self.shares).sum()), 1.0)
 
     def density(self, phase: _Real, blur: float, used: NDArray[np.bool_] | None = None) -> _Real:
-        """Events for each visible pixel in the turning frame, (channels, ANGLES).
+        """Events per visible pixel in the co-rotating frame, (channels, ANGLES).
 
         Args:
-            phase: (bins,) of the rotor.
+            phase: (bins,) of the rotor, rad.
             blur: standard deviation of the blur, rad.
-            used: (bins,) of which bins; None for all.
+            used: bool (bins,), which bins; None for all.
         """
         orders = np.arange(_ORDERS + 1)
         turn = np.exp(1j * np.outer(phase, orders))
@@ -127,18 +127,19 @@ class BinnedEvents:
         events = np.maximum(_periodic(folded * _smooth(blur)), 0.0)
         pixels = self.exposure(phase, blur, used)
         mean = events.sum() / max(pixels.sum(), 1e-9)
-        # What was hardly seen is taken for empty; no event is impossible.
+        # Angles with hardly any exposure count as empty; no event is impossible.
         doubt = 0.02 * pixels.mean() + 1e-9
         return np.maximum((events + 0.05 * mean * doubt) / (pixels + doubt), 0.03 * mean + 1e-12)
 
     def exposure(self, phase: _Real, blur: float, used: NDArray[np.bool_] | None = None) -> _Real:
-        """How much of each angle of the turning frame the visible pixels saw, (channels, ANGLES).
+        """Exposure of each angle of the co-rotating frame to the visible pixels, (channels,
+        ANGLES).
 
         Args:
-            phase, blur, used: as of `density`.
+            phase, blur, used: as for `density`.
 
         Returns:
-            Pixels, times the angle by which they were passed in radians.
+            Number of pixels, times the angle in radians that passed them.
         """
         orders = np.arange(_ORDERS + 1)
         passed = np.abs(np.gradient(phase)) * self.live
@@ -148,11 +149,11 @@ class BinnedEvents:
         visible = scipy.fft.rfft(self.visible, axis=1)[:, : _ORDERS + 1]
         return np.maximum(_periodic(visible * turn * _smooth(blur)), 0.0)
 
-    def within(self, phase: _Real, kept: NDArray[np.bool_]) -> BinnedEvents:
-        """The events at some angles of the turning frame alone.
+    def at_angles(self, phase: _Real, kept: NDArray[np.bool_]) -> BinnedEvents:
+        """The events at some angles of the co-rotating frame.
 
         Args:
-            phase: (bins,) of the rotor.
+            phase: (bins,) of the rotor, rad.
             kept: bool (channels, ANGLES), which angles.
         """
         turned = np.rint(phase * (ANGLES / (2 * math.pi))).astype(np.int64)
@@ -160,28 +161,28 @@ class BinnedEvents:
         return replace(self, counts=self.counts * kept[:, places])
 
     def log_likelihood(self, density: _Real) -> tuple[_Real, _Real]:
-        """Of each bin at each phase, (bins, ANGLES), and events a radian given off, (ANGLES,)."""
+        """Log likelihood of bins at phases, (bins, ANGLES), and events per radian, (ANGLES,)."""
         logs = scipy.fft.rfft(np.log(density), axis=1)
         spectrum = scipy.fft.rfft(self.counts, axis=2)
         product = np.einsum("cbk,ck->bk", spectrum, np.conj(logs))
-        total = self.given_off(density)
+        total = self.events_per_radian(density)
         return scipy.fft.irfft(product, ANGLES, axis=1) - self.events[:, None] * np.log(
             total
         ), total
 
-    def given_off(self, density: _Real) -> _Real:
-        """Events a radian that the visible pixels give off at each phase, (ANGLES,)."""
-        return np.maximum(correlated(self.visible, density), 1e-9)
+    def events_per_radian(self, density: _Real) -> _Real:
+        """Events per radian of the visible pixels at each phase, (ANGLES,)."""
+        return np.maximum(correlation(self.visible, density), 1e-9)
 
 
-def correlated(pixels: _Real, pattern: _Real) -> _Real:
-    """Sum over channels and angles of pixels * pattern turned to each phase, (..., ANGLES)."""
+def correlation(pixels: _Real, pattern: _Real) -> _Real:
+    """Sum over channels and angles of pixels * pattern rotated to each phase, (..., ANGLES)."""
     product = scipy.fft.rfft(pixels, axis=-1) * np.conj(scipy.fft.rfft(pattern, axis=-1))
     return scipy.fft.irfft(product.sum(axis=-2), ANGLES, axis=-1)
 
 
 def _smooth(blur: float) -> _Real:
-    """Share of each order that a blur leaves."""
+    """Factor on each angular order by a blur in rad, (ORDERS + 1,)."""
     return np.asarray(np.exp(-0.5 * (np.arange(_ORDERS + 1) * blur) ** 2))
 
 
@@ -190,7 +191,7 @@ def _periodic(harmonics: NDArray[np.complex128]) -> _Real:
 
 
 def gains(binned: BinnedEvents, density: _Real, phase: _Real) -> _Real:
-    """Log likelihood of each bin's events less that of a disc that is everywhere alike, (bins,)."""
+    """Log likelihood of each bin's events relative to a uniform disc, (bins,)."""
     likelihood, _ = binned.log_likelihood(density)
     place = phase * (ANGLES / (2 * math.pi))
     low = np.floor(place).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Looking back beside those of a live camera."""
+"""Looking back, compared with live measurements."""
 
 import itertools
 from dataclasses import replace
@@ -57,8 +57,8 @@ def test_what_a_live_camera_gives_stays_where_nothing_better_is_known(live, look
 def test_windows_before_the_fan_was_found_are_measured(live, looked_back):
     first = next(m for m in live if m.rotors)
     earlier = [m for m in looked_back if m.t_us < first.t_us]
-    # As a simulation starts, all pixels have just seen the brightness that they refer to: the first
-    # events of each come late.
+    # When a simulation starts, the reference of each pixel is its present brightness, so the first
+    # event of each is late.
     full = [m for m in earlier if m.t_us >= looked_back[0].t_us + 50_000]
     assert len(full) > 0
     for measurement in full:
@@ -120,12 +120,12 @@ def test_turns_and_angle_go_on_over_the_moment_it_was_found(looked_back):
     for before, after in itertools.pairwise(rotors):
         assert after.turns - before.turns == pytest.approx(turned, abs=0.01)
         apart = (after.angle_rad - before.angle_rad) / (2 * np.pi) - turned
-        # Any of the blades may be the one that is named.
+        # Any of the blades may be the reference blade.
         assert BLADES * apart == pytest.approx(round(BLADES * apart), abs=0.05)
 
 
 def test_the_path_of_several_turns_is_free_of_what_comes_again(distorted_disc):
-    # Each turn seems to run ahead in its first half and behind in its second.
+    # Each turn appears ahead in its first half and behind in its second.
     turned = distorted_disc.t * (STEADY_RPM / 60e6)
     ahead = 0.03 / (2 * np.pi) * np.sin(2 * np.pi * turned)
     times_us = np.maximum((turned - ahead) * (60e6 / STEADY_RPM), 0).astype(np.int64)
@@ -174,7 +174,7 @@ def test_looking_back_stops_at_a_gap(fan_recording):
             look_back=True,
         )
     )
-    # A step that holds the last events before the gap is measured.
+    # A step with the last events before the gap is measured.
     assert all(m.t_us < last_us + 50_000 or m.t_us - 100_000 >= gap.t_us for m in found)
     added = [rotor for m in found for rotor in m.rotors if rotor.looked_back]
     for begin_us in (first_us, gap.t_us):
@@ -205,7 +205,7 @@ def test_a_disc_that_comes_to_rest_is_measured_as_a_whole():
     rotors = {r.t_us: r for m in found for r in m.rotors}
     assert set(ends) <= set(rotors)
     assert rotors[ends[0]].looked_back
-    # Tracked or looked back on, it is one rotor, and its turns count on.
+    # Tracked or looked back on, it is the same rotor, and its turns continue.
     assert len({rotor.id for rotor in rotors.values()}) == 1
     for end_us in ends[1:]:
         turned = disc.turns(end_us) - disc.turns(ends[0])
@@ -233,7 +233,7 @@ def test_a_wrong_sense_as_the_disc_starts_is_left_out():
 
 BESIDE_FAN_PX = 110
 REPEATED_US = 400_000
-"""In this time 23 blades pass: from its end the fan looks as it did at its start."""
+"""Time in which 23 blades pass: at its end, the fan looks as at its start."""
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +249,7 @@ def long_fan(fan_recording):
 
 
 def beside(fan, disc, at_us):
-    """A fan and, at the right of it, a disc that is spun some time later."""
+    """A fan and, to its right, a disc that is spun some time later."""
     size = SensorSize(BESIDE_FAN_PX + 100, 100)
     spun = disc.events(seed=9)
     other = spun.t + at_us, spun.x + np.uint16(BESIDE_FAN_PX), spun.y, spun.polarity
@@ -309,7 +309,7 @@ def test_results_beside_a_steady_fan_wait_for_a_disc_to_come_to_rest(long_fan):
         found.append(measurement)
     assert [m.t_us for m in found] == [m.t_us for m, _ in steps]
     check_spun(found, disc, at_us)
-    # What comes once the fan is known, and after the disc has come to rest, does not wait for more.
+    # Measurements after the fan is known and the disc has come to rest are released at once.
     rest_us = at_us + disc.start_us + disc.length_us
     for end_us in (1_200_000, rest_us - 100_000):
         assert 0 < delays_us[end_us] < 3_000_000

@@ -1,4 +1,4 @@
-"""Rotors found in a whole recording: discs of exact motion, and real takes."""
+"""Rotors found in a whole recording: discs with exact motion, and real takes."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ from evio_ros.sources.registry import open_source
 
 TAKES = Path(__file__).parents[5] / "shared" / "recordings" / "half_disc"
 OBLIQUE = "11_37_40"
-"""The take whose rim, as far as it is in view, is no circle, as its truth takes it for."""
+"""The take whose visible rim is not a circle, although its truth assumes one."""
 WINDOW_US = 100_000
 DISCS = {
     "half": SpunDisc(),
@@ -128,7 +128,7 @@ def test_what_is_marked_as_missing_is_bridged_though_some_events_came():
 
 
 def common_light(length_us, rng):
-    """Events of all pixels alike: noise of 20 Hz a pixel, and a lamp that flickers at 100 Hz."""
+    """Events common to all pixels: noise of 20 Hz per pixel, and a lamp that flickers at 100 Hz."""
     t = [rng.uniform(0, length_us, round(0.2 * length_us))]
     bursts = np.arange(0, length_us, 10_000)
     t.append((bursts + rng.exponential(1_500, (800, len(bursts)))).ravel())
@@ -163,7 +163,7 @@ def test_there_is_no_rotor_in_noise_and_flicker():
 
 @pytest.mark.skipif(not TAKES.is_dir(), reason="the real takes lie beside the checkout")
 def test_a_part_of_a_real_disc_is_no_disc_of_its_own():
-    """A take cut so that it begins while the disc turns: a corner looked like another rotor."""
+    """A take that begins while the disc turns: a corner looked like another rotor."""
     truth = json.loads((TAKES / "11_35_19.truth.json").read_text())
     with open_source(str(TAKES / "11_35_19.aedat4")) as source:
         events = EventBatch.concatenate(source.size, list(source.batches()))
@@ -184,7 +184,7 @@ def test_nothing_is_said_of_windows_that_are_not_covered():
 
 
 def moving_bar(rng):
-    """A bar that crosses the picture and goes back: it moves, but does not turn."""
+    """A bar that crosses the picture and returns: it moves, but does not turn."""
     t = np.sort(rng.uniform(0, 800_000, 80_000)).astype(np.int64)
     place = 50 + 35 * np.sin(2 * np.pi * t / 600_000)
     on = rng.random(len(t)) < 0.5
@@ -226,7 +226,7 @@ def test_real_takes_are_measured(take):
     events = events_of(take)
     truth = json.loads((TAKES / f"{take}.truth.json").read_text())
     ((path,), _) = find_paths(events)
-    # The truth's own hub is good to a pixel, near the cut's edge to two.
+    # The truth's own hub is accurate to a pixel, near the cut's edge to two.
     assert np.hypot(*np.subtract(path.ellipse.center, truth["hub"])) < 2.0
     estimates = PathEstimates(path, 0)
     times = np.array(truth["t_us"]) + int(events.t[0])
@@ -251,8 +251,8 @@ def test_a_real_disc_that_is_seen_obliquely_is_told_by_how_evenly_it_turns():
     truth = json.loads((TAKES / f"{OBLIQUE}.truth.json").read_text())
     assert np.hypot(*np.subtract(path.ellipse.center, truth["hub"])) < 2.0
     ratio, tilt = path.ellipse.axes[1] / path.ellipse.axes[0], path.ellipse.tilt_rad
-    # By hand: the rim is 88.5 px right of the hub and 94.5 px away at 46 degrees below that, so
-    # that the disc is 0.86 +- 0.03 as wide as it is high.
+    # Measured by hand: the rim is 88.5 px to the right of the hub and 94.5 px away at 46 degrees
+    # below, so the ratio of the disc's width to its height is 0.86 +- 0.03.
     assert ratio == pytest.approx(0.86, abs=3 * path.shear_doubt)
     assert abs(np.sin(tilt)) > 0.95
 

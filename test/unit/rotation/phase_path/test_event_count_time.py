@@ -1,4 +1,4 @@
-"""Counting time by events."""
+"""Count time."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from evio_ros.rotation.phase_path.event_count_time import (
 )
 
 SPINS = ((500_000, 8_000), (2_000_000, 30_000), (3_500_000, 20_000))
-"""Begin in us and number of events of each."""
+"""Start in us and number of events of each."""
 
 
 def batch(times):
@@ -31,7 +31,7 @@ def batch(times):
 def test_it_goes_on_by_the_same_for_each_event():
     counted = CountedEvents.of(batch([0, 1, 2, 100, 5000]), 100)
     assert np.diff(counted.events.t) == pytest.approx(COUNT_SPAN / 5, rel=1e-9)
-    # Three of five events have come, then four.
+    # Three of five events have arrived, then four.
     assert counted.at(np.array([50.0, 4000.0])) == pytest.approx([0.6, 0.8])
 
 
@@ -67,7 +67,7 @@ def test_active_spans_come_apart_the_busiest_first():
 
 
 def slowing(lost=()):
-    """Times of 50 000 events whose rate falls evenly from 0.1 a us to none in 1 s; some lost."""
+    """Times of 50 000 events whose rate falls linearly from 0.1/us to zero in 1 s; some lost."""
     t = (1e6 * (1.0 - np.sqrt(1.0 - (np.arange(50_000) + 0.5) / 50_000))).astype(np.int64)
     for start_us, end_us in lost:
         t = t[(t < start_us) | (t >= end_us)]
@@ -142,7 +142,7 @@ def test_a_stretch_goes_on_through_a_gap():
 
 
 def moving_and_common(common_hz):
-    """Events of one corner of the view from 0.4 to 0.6 s, and of all of it at given rates."""
+    """Events of one corner of the view from 0.4 to 0.6 s, and of the whole view at given rates."""
     rng = np.random.default_rng(0)
     t, x, y = [rng.uniform(400_000, 600_000, 20_000)], [rng.uniform(0, 40, 20_000)], []
     y.append(rng.uniform(0, 40, 20_000))
@@ -164,7 +164,7 @@ def moving_and_common(common_hz):
 def test_what_the_whole_view_has_in_common_does_not_count(common_hz):
     events, shares = moving_and_common(common_hz)
     during = (events.t > 410_000) & (events.t < 590_000)
-    # 100 000 events a second move, and as many are common.
+    # 100 000 events per second are due to motion, and as many are common.
     assert shares[during].sum() == pytest.approx(18_000, rel=0.1)
     before = events.t < 390_000
     assert shares[before].sum() < 0.1 * before.sum()

@@ -20,7 +20,7 @@ def test_noise_is_taken_down_as_far_as_many_values_allow():
     rng = np.random.default_rng(1)
     errors = rng.normal(0.0, 0.01, 200)
     smooth = smooth_path(parabola() + errors, np.ones(200))
-    # Three numbers, those of a parabola, are found from 200 values.
+    # Three numbers, those of a parabola, are estimated from 200 values.
     assert np.std(smooth.phase - parabola()) < 0.01 * np.sqrt(3 * 3 / 200)
     assert smooth.variance == pytest.approx(0.01**2, rel=0.3)
 
