@@ -63,7 +63,7 @@ class Backoff:
         self._end_us[rows, columns] = np.maximum(self._end_us[rows, columns], until_us)
 
     def fail(self, region: Region, now_us: int) -> None:
-        """Note a failed search: the region and its neighbourhood wait."""
+        """Count a failed search: the region and its neighbourhood wait."""
         rows, columns = _with_neighbours(region.cells, self._failures.shape)
         failures = self.failures(region, now_us) + 1
         wait_us = int(_FIRST_WAIT_US * _GROWTH ** min(failures - 1, _MOST_FAILURES))

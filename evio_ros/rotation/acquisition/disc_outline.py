@@ -71,8 +71,9 @@ def outline_ellipse(region: Region) -> Ellipse | None:
 def is_cut(region: Region) -> bool:
     """Whether a side of a region is a straight cut, so that its outline does not determine the hub.
 
-    At the depth d under its tangent, an ellipse of the extent 2 b is sqrt(1 - (1 - d / b)^2) of its
-    width wide at most: so much of it lies in the outermost cells. A cut fills them all.
+    At the depth d under its tangent, an ellipse with the extent 2 b is at most
+    sqrt(1 - (1 - d / b)^2) of its width wide: this share of the width is in the outermost cells. A
+    cut fills them all.
     """
     cells = region.cells
     low, high = cells.min(axis=0), cells.max(axis=0)
@@ -93,7 +94,7 @@ def turning_candidate(
     tracking: TrackerParameters,
     maximum_speed_hz: float = _FASTEST_HZ,
 ) -> Work[RotorCandidate | Rejection]:
-    """Whether something turns in a disc, and how fast.
+    """Determine whether something turns in a disc, and how fast.
 
     Args:
         events: events of [start_us, start_us + span_us).
@@ -104,9 +105,9 @@ def turning_candidate(
 
     Returns:
         The candidate, of order 1, with the share of power that is not noise as coherence; it is
-        only reliable if it has made `LEAST_TURNS`. Or the reason why there is none.
+        only reliable if it has made `LEAST_TURNS`. A rejection if there is none.
     """
-    # Beyond the rim of an outline lies what is no disc.
+    # Beyond the rim of an outline is no disc.
     disc = DiscMap.of(ellipse, events.size, tracking.rings, tracking.hub_radius, 1.0)
     bins = max(span_us // BIN_US, FEWEST_BINS)
     harmonics = yield from harmonics_of_events(
@@ -138,12 +139,12 @@ def _speed_spectrum(
     Args:
         harmonics: complex (channels, bins, orders + 1) of `angular_harmonics`.
         length_s: length of the window.
-        fastest_hz: greatest speed looked for.
-        highest_hz: greatest frequency that the events' time stamps show.
+        fastest_hz: greatest speed searched.
+        highest_hz: highest frequency that the events' time stamps resolve.
 
     Returns:
-        frequency_hz (n,), evenly from -fastest_hz to fastest_hz, and power (n,) relative to that
-        of Poisson noise.
+        frequency_hz (n,), equally spaced from -fastest_hz to fastest_hz, and power (n,) relative to
+        that of Poisson noise.
     """
     _, bins, columns = harmonics.shape
     padded = scipy.fft.next_fast_len(_ZERO_PADDING * bins)

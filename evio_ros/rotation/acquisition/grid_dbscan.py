@@ -40,7 +40,7 @@ def grid_dbscan(cells: NDArray[np.int64], reach: float, core: int) -> NDArray[np
 
 @njit(cache=True, nogil=True)
 def _label(cells, number, margin, squared_reach, core, labels):
-    """Flood from each core that has no label yet; `number` is the grid with a margin about it."""
+    """Flood from each core without a label; `number` is the grid with a margin."""
     waiting = np.empty(len(cells), np.int64)
     neighbours = np.empty((2 * margin + 1) ** 2, np.int64)
     cluster = 0
@@ -68,7 +68,7 @@ def _label(cells, number, margin, squared_reach, core, labels):
 
 @njit(cache=True, nogil=True)
 def _find(cell, number, margin, squared_reach, neighbours):
-    """Write the numbers of a cell's neighbours, itself among them; returns how many."""
+    """Write the numbers of a cell's neighbours, including itself; returns how many."""
     count = 0
     for row in range(-margin, margin + 1):
         for column in range(-margin, margin + 1):

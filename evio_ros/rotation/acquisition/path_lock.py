@@ -57,15 +57,15 @@ of the acceleration relative to it. Set by hand."""
 
 @dataclass(frozen=True, slots=True)
 class _PathLock:
-    """Where and how something turns.
+    """Result of following a candidate along its path.
 
     Attributes:
         ellipse: its disc, a circle: within few turns, the shape of a disc and changes of the speed
-            look alike.
-        turns: by how many turns it has turned, signed.
-        frequency_hz: turns a second in the mean.
-        is_even: whether its acceleration was about constant.
-        rejection: why that does not explain the events as a rotor does; None where it does.
+            cannot be distinguished.
+        turns: angle turned in the events, in turns, signed.
+        frequency_hz: mean speed, turns per second.
+        is_even: whether its acceleration was approximately constant.
+        rejection: why it does not explain the events as a rotor does; None if it does.
         template: its template.
         motion: its motion at the start of the window.
         window: the latest of the events, whole slices.
@@ -88,12 +88,12 @@ def lock_along_path(
 
     Args:
         events: the events.
-        candidate: about where and how fast.
+        candidate: approximate disc and speed.
         parameters: rings of the disc.
 
     Returns:
-        What was found; why no rotor explains the events; None where they are too few, or turn too
-        often or too seldom for a path.
+        What was found; a rejection if no rotor explains the events; None if there are too few
+        events, or too many or too few turns for a path.
     """
     past = yield from events.last(events.span_us)
     if len(past.events) < FEWEST_EVENTS:
@@ -137,7 +137,7 @@ def _circle(ellipse: Ellipse) -> Ellipse:
 
 
 def _template_of(path: PhasePath, past: SearchWindow, p: TrackerParameters) -> Template:
-    """What the rotor looks like in the frame that turns along the path."""
+    """Template of the rotor in the frame that turns along the path."""
     disc = DiscMap.of(path.ellipse, past.events.size, p.rings, p.hub_radius, p.rim_radius)
     bins = math.ceil(_BINS_PER_TURN * max(abs(path.turns), 1.0))
     counts = angle_time_histogram(past.events, disc, past.start_us, past.span_us, bins, ANGLE_BINS)
@@ -152,7 +152,7 @@ def _template_of(path: PhasePath, past: SearchWindow, p: TrackerParameters) -> T
 
 
 def _motion_of(path: PhasePath, t_us: int, span_us: tuple[int, int]) -> Motion:
-    """The motion at a time, of a parabola through the path from then on."""
+    """The motion at a time, from a parabola fitted to the path from then on."""
     start_us, end_us = span_us
     first_us = float(np.clip(t_us, start_us, max(end_us - _FITTED_US, start_us)))
     times_us = first_us + np.linspace(0.0, min(_FITTED_US, end_us - first_us), _FITTED_POINTS)

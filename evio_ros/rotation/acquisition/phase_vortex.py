@@ -81,8 +81,8 @@ def best_starts(phasors, points, centroid, shifts, shears, highest):
 
     Args:
         phasors, points, highest: see `winding_power`.
-        centroid: (2,) middle of the points.
-        shifts: float64 (m, 2), hubs less the centroid.
+        centroid: (2,) centroid of the points.
+        shifts: float64 (m, 2), hubs minus the centroid.
         shears: float64 (k, 2), flattenings.
 
     Returns:
@@ -107,11 +107,11 @@ def refined_hub(phasors, points, scale, centroid, reach, order, shift, shear):
 
     Args:
         phasors, points: see `winding_power`.
-        scale: power of phasors that all wind alike.
-        centroid: (2,) middle of the points.
-        reach: size of the region in pixels; the hub is kept within this of the centroid.
+        scale: power if all phasors wound together.
+        centroid: (2,) centroid of the points.
+        reach: size of the region in pixels; the hub is kept within this distance of the centroid.
         order: number of windings, signed.
-        shift, shear: (2,) start: the hub less the centroid, and the flattening.
+        shift, shear: (2,) start: the hub minus the centroid, and the flattening.
 
     Returns:
         Coherence (share of the power that winds; below 0 far outside), center (2,), shear (2,).

@@ -67,7 +67,7 @@ class _InitialLock:
     Attributes:
         template: its template.
         motion: its motion at the start of the window.
-        window: the events from which they are, whole slices.
+        window: the events used, whole slices.
     """
 
     template: Template
@@ -78,12 +78,15 @@ class _InitialLock:
 def pull_in(
     events: RegionEvents, candidate: RotorCandidate, parameters: TrackerParameters
 ) -> Work[_InitialLock | Rejection]:
-    """Measure a candidate over the latest of some events; says why where it does not turn.
+    """Measure a candidate in the latest events.
 
     Args:
         events: the events.
-        candidate: where and how fast.
+        candidate: disc and speed.
         parameters: rings of the disc.
+
+    Returns:
+        First template and motion; a rejection if the candidate does not turn.
     """
     speed_hz = abs(candidate.frequency_hz)
     window = yield from events.last_slices(max(int(_TURNS * 1e6 / speed_hz), _SHORTEST_US))
@@ -126,16 +129,16 @@ def pull_in(
 
 
 def _contrasts(fit: SpectrumFit, order: int, step_us: float) -> tuple[float, float]:
-    """Contrast of a pattern, and the most that it could have as the mirror image of a faster one.
+    """Contrast of a pattern, and the maximum contrast of the mirror image of a faster one.
 
-    Where time stamps come with a period T, a line at F looks like those at 1 / T - F, 1 / T + F ...
-    But a pattern is blurred by what it turns within T, the more the faster: of its contrast at the
-    frequency F the share sin(pi F T) / (pi F T) is left.
+    If time stamps have a period T, a line at F looks like those at 1 / T - F, 1 / T + F, ... But a
+    pattern is blurred by its rotation within T: of its contrast at the frequency F, the share
+    sin(pi F T) / (pi F T) is left.
 
     Args:
         fit: the pattern.
-        order: angular order of the line it was seen on.
-        step_us: T.
+        order: angular order of the line on which it was seen.
+        step_us: T in µs.
     """
     events = fit.pattern[:, 0].real.sum()
     # Of harmonics without a pattern each has the power of its events.
@@ -149,14 +152,14 @@ def _contrasts(fit: SpectrumFit, order: int, step_us: float) -> tuple[float, flo
 
 
 def _template_of(fit: SpectrumFit, radii: NDArray[np.float64]) -> Template:
-    """Template in the turning frame, which has angle 0 in the middle of the fit's window."""
+    """Template in the co-rotating frame, which has angle 0 in the middle of the fit's window."""
     counts = scipy.fft.irfft(fit.pattern, ANGLE_BINS, axis=1)
     by_ring = np.maximum(counts, 0.0).reshape(2, len(radii), ANGLE_BINS).transpose(1, 0, 2)
     return Template(by_ring if fit.frequency_hz > 0 else by_ring[:, ::-1], radii)
 
 
 def _motion_of(fit: SpectrumFit, start_us: int, half_s: float) -> Motion:
-    """Motion at the start of the fit's window, whose half is so long."""
+    """Motion at the start of the fit's window, whose half is `half_s` long."""
     speed, acceleration = 2 * math.pi * fit.frequency_hz, 2 * math.pi * fit.frequency_rate
     state = (
         -speed * half_s + 0.5 * acceleration * half_s**2,

@@ -41,8 +41,8 @@ class SearchWindow:
     Attributes:
         start_us, end_us: time span.
         events: those of a region that belong to no rotor yet.
-        slices: times in µs of the slices that lie within it as a whole.
-        live: share of each slice for which there is data.
+        slices: times in µs of the slices that are entirely within it.
+        live: share of each slice with data.
         shares: share of each slice's events that was taken.
     """
 
@@ -100,7 +100,7 @@ class RegionEvents:
         return self.end_us - self.start_us
 
     def last(self, span_us: int) -> Work[SearchWindow]:
-        """The last `span_us` of the events, or all where there are no more."""
+        """The last `span_us` of the events, or all if there are fewer."""
         start_us = max(self.end_us - span_us, self.start_us)
         looked_at = 0
         while self._not_seen and start_us < self._not_seen[-1].end_us:
@@ -119,19 +119,19 @@ class RegionEvents:
         )
 
     def last_slices(self, span_us: int) -> Work[SearchWindow]:
-        """The latest slices, as many as together are no longer than `span_us`; at least one."""
+        """The latest slices, as many as fit in `span_us`; at least one."""
         begin_us = self.end_us - span_us
         starts = (times.start for times in self._times_us if times.start >= begin_us)
         return self.last(self.end_us - next(starts, self._times_us[-1].start))
 
     def of_slice(self, part: EventWindow) -> EventBatch:
-        """The region's events of one slice, any slice."""
+        """The region's events of any slice."""
         events = part.events
         places = _free_in_box(events.x, events.y, self._codes, self._box, self._stride)
         return events.at(places)
 
     def share_of_slice(self, part: EventWindow) -> float:
-        """What share of the region's events `of_slice` gives."""
+        """Share of the region's events that `of_slice` gives."""
         return part.share / self._stride
 
     def _stride_for(self, slices: Sequence[EventWindow]) -> int:
@@ -152,7 +152,7 @@ def share_of(part: EventWindow, stride: int) -> EventWindow:
 
 @njit(cache=True, nogil=True)
 def _places_of_share(count, stride):
-    """Indices of one of `stride` events."""
+    """Indices of one in `stride` events."""
     places = np.empty(count // stride + 1, np.int64)
     taken = 0
     for block in range(0, count, stride):
@@ -163,25 +163,25 @@ def _places_of_share(count, stride):
 
 @njit(cache=True, nogil=True)
 def _offset(block, stride):
-    """Which event of a block is taken, by the number of the block's first."""
+    """Offset of the selected event in a block, by the number of the block's first event."""
     # The upper half of the product's lower half is the hash.
     return ((block * _HASH & 0xFFFFFFFF) >> 16) * stride >> 16
 
 
 @njit(cache=True, nogil=True)
 def _free_in_box(x, y, codes, box, stride):
-    """Indices of events at free pixels of a box; of `stride` events one is looked at."""
+    """Indices of events at free pixels of a box; one in `stride` events is examined."""
     places = np.empty(x.size // stride + 1, np.int64)
     inside = 0
     x0, y0 = np.int32(box[0]), np.int32(box[1])
     width, height = np.uint32(box[2] - box[0]), np.uint32(box[3] - box[1])
-    # Without a branch: where the box begins and ends can't be foretold from event to event.
+    # Without a branch, because positions in a box cannot be predicted from event to event.
     for block in range(0, x.size, stride):
         i = block + _offset(block, stride)
         if i >= x.size:
             break
         places[inside] = i
-        # What lies before the box wraps round to a large number.
+        # Coordinates before the box wrap to large numbers.
         is_column = np.uint32(np.int32(x[i]) - x0) <= width
         inside += int(is_column & (np.uint32(np.int32(y[i]) - y0) <= height))
     free = 0

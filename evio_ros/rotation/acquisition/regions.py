@@ -4,9 +4,9 @@ Cells are active at three levels, from the highest down, as in a component tree 
 Vision and Image Understanding 1999):
 
     contrast   many times the events of the median cell, which shows noise in most scenes;
-    noise      more events than noise explains, whose rate the quietest cells tell;
-    any        more events than a still scene makes, where even the quietest cells have them: what
-               turns may fill the view, and then no cell shows noise alone.
+    noise      more events than noise explains, whose rate is estimated from the quietest cells;
+    any        more events than a still scene has, if even the quietest cells have more: a rotor may
+               fill the view, and then no cell shows noise alone.
 
 If noise is low, they coincide. A region of a lower level that is also one of a higher level is left
 out. DBSCAN (Ester, Kriegel, Sander and Xu, KDD 1996) or the mean shift (Comaniciu and Meer, IEEE
@@ -165,7 +165,7 @@ def find_regions(
     grid = np.where(is_free, grid, 0)
     regions: list[Region] = []
     before = math.inf
-    # Beside a rotor that is tracked, something stands out from something.
+    # Beside a tracked rotor, there is always some contrast.
     levels = _least_events(grid, span_us, parameters, is_free)[: LEVELS - bool(discs)]
     for level, least in enumerate(levels):
         if least < before:
@@ -188,7 +188,7 @@ def cued_region(
     fewer events suffice.
 
     Args:
-        grid, span_us, parameters, discs: as of `find_regions`.
+        grid, span_us, parameters, discs: as for `find_regions`.
         box: x0, y0, x1, y1 in pixels; it may reach beyond the image.
 
     Returns:
@@ -229,11 +229,11 @@ def _least_events(
 
 
 def _beyond_noise(quiet: NDArray[np.float64]) -> float:
-    """Events of a cell that are more than noise explains, from the quantiles of the quietest.
+    """Number of events of a cell that noise does not explain, from quantiles of the quietest cells.
 
-    Roots of Poisson counts have the variance 1 / 4 whatever their mean (Anscombe, Biometrika 1948),
-    so two quantiles of the quietest cells tell mean and scatter of the roots of all that show noise
-    alone. The scatter is not below Poisson's, and above it where pixels differ.
+    Square roots of Poisson counts have the variance 1 / 4 whatever their mean (Anscombe, Biometrika
+    1948), so two quantiles of the quietest cells give the mean and scatter of the roots of all
+    cells with noise alone. The scatter is at least Poisson's, and larger if pixels differ.
     """
     roots = np.sqrt(quiet + 0.375)
     low, high = _QUIET_SCORES
@@ -244,12 +244,12 @@ def _beyond_noise(quiet: NDArray[np.float64]) -> float:
 def _regions_at(
     least: float, level: int, grid: NDArray[np.int32], span_us: float, parameters: RegionParameters
 ) -> list[Region]:
-    """Regions of cells with so many events, the one with most events first."""
+    """Regions of cells with at least `least` events, the one with most events first."""
     cells = np.argwhere(grid >= least)
     if len(cells) < parameters.minimum_cells:
         return []
     if len(cells) > (1.0 - _QUIET_SHARES[-1]) * grid.size:
-        # So many hang together; looking at the neighbours of each takes long.
+        # So many cells are connected; examining the neighbours of each takes long.
         clusters = [cells]
     else:
         labels = _cluster(cells, parameters)
@@ -300,7 +300,7 @@ def _why_not_active(
 
 
 def _is_one_of(regions: Iterable[Region], region: Region, shape: tuple[int, ...]) -> bool:
-    """Whether a region is one of others of higher levels, which lie within it or beside it."""
+    """Whether a region is one of those of higher levels, which are within it or beside it."""
     is_inside = np.zeros(shape, np.bool_)
     is_inside[region.cells[:, 0], region.cells[:, 1]] = True
     return any(
@@ -310,7 +310,7 @@ def _is_one_of(regions: Iterable[Region], region: Region, shape: tuple[int, ...]
 
 
 def _beside(discs: Iterable[Ellipse], shape: tuple[int, ...], cell_px: int) -> NDArray[np.bool_]:
-    """Which cells of a grid lie on none of some discs."""
+    """Which cells of a grid are not on any of the discs."""
     rows, columns = shape
     is_free = np.ones(shape, np.bool_)
     for disc in discs:
@@ -329,7 +329,7 @@ def _beside(discs: Iterable[Ellipse], shape: tuple[int, ...], cell_px: int) -> N
 def _cluster(cells: NDArray[np.int64], parameters: RegionParameters) -> NDArray[np.int64]:
     """Number of the region of each cell, -1 for none."""
     if parameters.clustering == "mean_shift":
-        # Loading it takes most of a second, and few want it.
+        # Importing it takes most of a second, and it is rarely used.
         from sklearn.cluster import MeanShift
 
         bandwidth = parameters.mean_shift_px / parameters.cell_px

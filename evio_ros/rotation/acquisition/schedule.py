@@ -113,7 +113,7 @@ class SearchSchedule:
         steps = math.ceil(p.acquisition_us / p.step_us)
         self._recent: deque[EventWindow] = deque(maxlen=2 * steps * len(p.slice_lengths_us))
         self._events = UnassignedEvents(self._bank.grid_shape, 2 * p.acquisition_us, _LOOK_US)
-        # What is searched in vain at one level is not yet searched at others.
+        # A region searched in vain at one level has not been searched at others.
         self._backoffs = tuple(Backoff(self._bank.grid_shape) for _ in range(CUED_LEVEL + 1))
         self._beside: Candidates = ()
         self._cues: tuple[Box, ...] = ()
@@ -123,11 +123,12 @@ class SearchSchedule:
         self._later: list[EventWindow] = []
         self._is_new = False
         self._until_look_us = steps * p.step_us
-        # Time in which the events of regions were counted.
+        # Time in which the regions' events were counted.
         self._counted_us = 0.0
-        # Sensor time of a step that has ended and was not searched for, and what is left of others.
+        # Sensor time of an ended step that has not been used for searching, and the rest of earlier
+        # ones.
         self._due_us = self._budget_us = 0
-        # Whether the search of a step was begun and put off, and no rotor was tracked then.
+        # Whether the search of a step was started and postponed, and no rotor was tracked then.
         self._is_put_off = self._is_idle = False
 
     def forget_known_discs(self) -> None:
@@ -241,15 +242,15 @@ class SearchSchedule:
                 if end.value is not None:
                     found.append(end.value)
                     self._bank.add(end.value.tracker)
-                    # What remains beside it is looked at next.
+                    # The rest beside it is searched next.
                     self._until_look_us = 0
         return found
 
     def _begin_search(self) -> bool:
-        """Grant the units of a step that has ended; whether there are any, or some were put off."""
+        """Grant the work units of an ended step; whether there are any, or some were postponed."""
         due_us, self._due_us = self._due_us, 0
         if due_us:
-            # What was put off is granted once, or ever more would be.
+            # Postponed units are granted once; otherwise they would accumulate.
             self._budget_us = due_us if self._is_put_off else self._budget_us + due_us
             self._until_look_us -= due_us
             self._is_idle = not len(self._bank)
@@ -266,7 +267,7 @@ class SearchSchedule:
         return EventBatch.concatenate(self._size, late).between(start_us, self._now_us)
 
     def _next_search(self) -> Work[Found | None] | None:
-        """The search of the next region; None where there is none."""
+        """The search of the next region; None if there is none."""
         if self._bank.is_full:
             return None
         if self._until_look_us <= 0:
@@ -319,7 +320,7 @@ class SearchSchedule:
         )
 
     def _search_region(self, region: Region, active_us: int) -> Work[Found | None]:
-        """Search a region as it is when the work begins, and take note of the outcome."""
+        """Search a region in its state when the work begins, and process the result."""
         begin_us = self._now_us - active_us
         slices = [part for part in self._recent if part.start_us >= begin_us]
         left_us = 0

@@ -67,18 +67,18 @@ Candidates = tuple[RotorCandidate, ...]
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """All that the result of a search depends on.
+    """Everything that determines the result of a search.
 
     Attributes:
         region: where to search.
-        slices: the latest slices, one after the other, while the region was active; at least one.
+        slices: the latest consecutive slices while the region was active; at least one.
         codes: int32 (height, width) of `PixelTable`: which pixels belong to tracked rotors. The
             region's part is copied when the search begins.
-        tracked: discs of the rotors that are tracked.
-        known: discs known from before.
-        beside: candidates that were seen with a rotor that was found, and may turn beside it.
-        failures: how often the region was searched in vain of late.
-        by_outline: whether rotors without blades are searched for, by the region's outline.
+        tracked: discs of the tracked rotors.
+        known: previously known discs.
+        beside: candidates that were seen with an earlier rotor and may turn beside it.
+        failures: number of recent failed searches of the region.
+        by_outline: whether rotors without blades are searched by the region's outline.
     """
 
     region: Region
@@ -113,12 +113,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """More must be seen, e.g. of a disc that has not made a turn yet.
+    """More must be seen, for example of a disc that has not made a turn yet.
 
     Attributes:
-        wait_us: when to search again.
+        wait_us: time until the next search.
         beside: candidates for the next search.
-        rejection: what stopped the search.
+        rejection: why the search ended.
     """
 
     wait_us: int
@@ -128,11 +128,11 @@ class RetryAfter:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """There is no rotor here.
+    """No rotor was found.
 
     Attributes:
         beside: candidates for the next search.
-        rejection: what stopped the search.
+        rejection: why the search ended.
     """
 
     beside: Candidates
@@ -144,7 +144,7 @@ class RotorSearch:
 
     Args:
         size: geometry of the sensor.
-        settings: thresholds, how to track.
+        settings: thresholds and parameters of tracking.
         span_us: length of the events in which rotors are searched for; None for that of the
             settings.
     """
@@ -156,7 +156,7 @@ class RotorSearch:
         self._span_us = span_us or settings.detector.acquisition_us
         self._settings = settings
         self._verifier = Verifier(size, settings)
-        # Of the search that is going on.
+        # Rejections of the present search.
         self._rejections: list[Rejection] = []
 
     def search(self, request: SearchRequest) -> Work[Found | RetryAfter | Failed]:
@@ -230,12 +230,12 @@ class RotorSearch:
         events: RegionEvents,
         by_path: bool = False,
     ) -> Work[RotorTracker | None]:
-        """Tracker of the first candidate that is a rotor, and none that is tracked already.
+        """Tracker of the first candidate that is a rotor which is not tracked already.
 
         Args:
             candidates: tried in this order.
             request, events: of the search.
-            by_path: whether their hubs are known too badly to be tracked but along a path.
+            by_path: whether the hubs are too uncertain for tracking other than along a path.
         """
         for candidate in candidates:
             if _is_one_of(request.tracked, candidate.ellipse):
@@ -253,7 +253,7 @@ class RotorSearch:
     def _winding_in(
         self, request: SearchRequest, events: RegionEvents
     ) -> Work[list[RotorCandidate]]:
-        """What winds about a hub lately, and for longer where that is not all beyond doubt."""
+        """Candidates that wind in the latest events, and in longer ones unless one is certain."""
         latest, why_none = yield from self._winding(self._span_us // _SHORT_SHARE, request, events)
         if request.is_short:
             self._reject(why_none)
@@ -266,14 +266,14 @@ class RotorSearch:
                 return latest
         longer, why_none = yield from self._winding(self._span_us, request, events)
         self._reject(why_none)
-        # Where a rotor moves, what it did of late comes first.
+        # If a rotor moves, its latest positions come first.
         others = latest[len(certain) :] + longer
         return certain + sorted(others, key=lambda candidate: candidate.coherence, reverse=True)
 
     def _evenly_winding_in(
         self, request: SearchRequest, events: RegionEvents
     ) -> Work[list[RotorCandidate]]:
-        """What winds about a hub by count time: whatever its speed, wherever its hub."""
+        """Candidates that wind in count time, whatever their speed and wherever their hub."""
         window = yield from events.last(events.span_us)
         if len(window.events) < FEWEST_EVENTS:
             self._reject(Rejection(Reason.FEW_EVENTS, len(window.events), FEWEST_EVENTS))
@@ -290,7 +290,7 @@ class RotorSearch:
     def _winding(
         self, span_us: int, request: SearchRequest, events: RegionEvents
     ) -> Work[tuple[list[RotorCandidate], Rejection | None]]:
-        """What winds about a hub in the latest events, the most coherent first, or why nothing."""
+        """Candidates that wind in the latest events, most coherent first; or why there are none."""
         window = yield from events.last(span_us)
         found = yield from acquire(
             window.events,
@@ -301,12 +301,12 @@ class RotorSearch:
         )
         if isinstance(found, Rejection):
             return [], found
-        # Under a tracked disc nothing was seen.
+        # Candidates under a tracked disc are not new rotors.
         others = [c for c in found if not _are_within(request.tracked, *c.ellipse.center)]
         return others, None if others else _PART_OF_TRACKED
 
     def _reject(self, rejection: Rejection | None) -> None:
-        """Keep why something is no rotor, where that is so."""
+        """Store a rejection, if there is one."""
         if rejection is not None:
             self._rejections.append(rejection)
 
@@ -316,7 +316,7 @@ class RotorSearch:
     def _turning_in(
         self, discs: Sequence[Ellipse], events: RegionEvents
     ) -> Work[tuple[list[RotorCandidate], int]]:
-        """What turns in some discs, and the time to wait for those that are still too slow."""
+        """Candidates in given discs, and the time to wait for those that are still too slow."""
         turning, wait_us = [], 0
         for disc in discs:
             for span_us in sorted({self._span_us, events.span_us}):
@@ -338,7 +338,7 @@ class RotorSearch:
                     turning.append(found)
                     break
             else:
-                # Events of twice the span are kept.
+                # Twice the span of events is kept.
                 is_kept = turn_us <= 2 * self._span_us
                 if is_kept:
                     wait_us = turn_us - events.span_us
@@ -349,7 +349,7 @@ class RotorSearch:
 
 
 def _outline_of(request: SearchRequest) -> list[Ellipse]:
-    """The region's outline; none where it is no ellipse, or a tracked disc bounds it."""
+    """The region's outline; empty if it is not an ellipse, or is bounded by a tracked disc."""
     outline = outline_ellipse(request.region)
     if outline is None:
         return []
@@ -358,12 +358,12 @@ def _outline_of(request: SearchRequest) -> list[Ellipse]:
 
 
 def _are_within(discs: Sequence[Ellipse], x: ArrayLike, y: ArrayLike) -> bool:
-    """Whether any of some points lies on a disc or within its reach."""
+    """Whether any of some points is on a disc or within its reach."""
     return any(bool((disc.disc_coordinates(x, y)[0] < DISC_REACH).any()) for disc in discs)
 
 
 def _is_one_of(discs: Sequence[Ellipse], disc: Ellipse) -> bool:
-    """Whether a disc is probably the same as one of others."""
+    """Whether a disc is probably one of the others."""
     return any(
         min(
             float(other.disc_coordinates(*disc.center)[0]),

@@ -40,19 +40,19 @@ _UNIT_US = 5_000
 
 @dataclass(slots=True)
 class _Past:
-    """One past: slices taken together, as many as the factor says.
+    """One past, of slices joined by the factor.
 
     Attributes:
-        factor: its length over that of the search in the latest events.
+        factor: its length relative to that of the search in the latest events.
         span_us: length of the events in which rotors are searched for; twice as much is kept.
-        regions: thresholds of active regions: slow rotors make fewer events a second.
-        search: the search, with all times so many times as long.
-        backoffs: what was searched in vain, of each level; time in factors of microseconds.
-        slices: slices taken together, in order of time.
-        latest: slices not yet taken together.
-        events: number of events that are kept.
-        stride: of so many events one is kept.
-        until_look_us: time to the next look for regions.
+        regions: thresholds of active regions: slow rotors have lower event rates.
+        search: the search, with all times multiplied by the factor.
+        backoffs: failed searches of each level; times in factors of microseconds.
+        slices: joined slices, in order of time.
+        latest: slices that are not joined yet.
+        events: number of events kept.
+        stride: one in this many events is kept.
+        until_look_us: time until the next determination of regions.
     """
 
     factor: int
@@ -67,10 +67,10 @@ class _Past:
     until_look_us: int = 0
 
     def add(self, part: EventWindow, taken: int) -> tuple[EventWindow, int]:
-        """Add the next slice, of whose events one in `taken` has been selected already.
+        """Add the next slice, from which one in `taken` events has been selected already.
 
         Returns:
-            The slice with the share of its events that is kept, and of how many that is one.
+            The slice with the events that are kept, and the stride of this selection.
         """
         if self.stride < taken:
             self._thin(taken // self.stride)
@@ -88,7 +88,7 @@ class _Past:
         return kept, stride
 
     def _thin(self, stride: int) -> None:
-        """Keep one of `stride` events of what is kept."""
+        """Keep one in `stride` of the kept events."""
         self.slices = deque(share_of(part, stride) for part in self.slices)
         self.latest = [share_of(part, stride) for part in self.latest]
         self.events = sum(len(part.events) for part in (*self.slices, *self.latest))
@@ -96,7 +96,7 @@ class _Past:
 
     @property
     def kept_us(self) -> int:
-        """Length of the slices that are kept."""
+        """Length of the kept slices."""
         return self.slices[-1].end_us - self.slices[0].start_us if self.slices else 0
 
     def active_regions(self) -> list[Region]:
@@ -123,11 +123,11 @@ class SlowSearch:
 
     Args:
         size: geometry of the sensor.
-        bank: the rotors that are tracked; what is found is added.
+        bank: the tracked rotors; rotors that are found are added.
         settings: all parameters.
 
     Attributes:
-        regions_searched: number of searches that were begun.
+        regions_searched: number of searches started.
     """
 
     def __init__(self, size: SensorSize, bank: TrackerBank, settings: DetectorSettings) -> None:
@@ -148,7 +148,7 @@ class SlowSearch:
         self._due_us = self._budget_us = 0
 
     def add(self, part: EventWindow) -> None:
-        """Take in a slice that the bank has taken in; what rotors made that are tracked is none."""
+        """Add a slice that the bank has processed; events of tracked rotors are dropped."""
         if len(self._bank):
             if not self._is_empty:
                 self.reset()
@@ -157,7 +157,7 @@ class SlowSearch:
         if self._work is not None:
             self._later.append(part)
         taken = 1
-        # Of longer pasts a smaller share is kept: what one leaves out the next need not look at.
+        # A longer past keeps a smaller share, so it need only examine what the previous one keeps.
         for past in self._pasts:
             part, taken = past.add(part, taken)
 
@@ -208,7 +208,7 @@ class SlowSearch:
         )
 
     def _next_search(self) -> Work[Found | None] | None:
-        """The search of the next region; None where there is none."""
+        """The search of the next region; None if there is none."""
         for past in self._pasts:
             if not self._queue and past.until_look_us <= 0:
                 past.until_look_us = past.factor * _LOOK_US
@@ -219,7 +219,7 @@ class SlowSearch:
         return self._search_region(*self._queue.pop(0))
 
     def _search_region(self, past: _Past, region: Region) -> Work[Found | None]:
-        """Search a region as it is when the work begins, and take note of the outcome."""
+        """Search a region in its state when the work begins, and process the result."""
         backoff = past.backoffs[region.level]
         self._later = list(past.latest)
         request = SearchRequest(
@@ -243,7 +243,7 @@ class SlowSearch:
 
 
 def _joined(parts: list[EventWindow]) -> EventWindow:
-    """Slices that follow one another as one."""
+    """Join consecutive slices."""
     size, start_us = parts[0].events.size, parts[0].start_us
     length_us = parts[-1].end_us - start_us
     live = sum(part.live * part.length_us for part in parts) / length_us

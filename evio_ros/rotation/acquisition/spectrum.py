@@ -48,9 +48,9 @@ class SpectrumFit:
         frequency_hz: turns per second at the middle of the window, signed.
         frequency_rate: change of the frequency, turns per second squared.
         frequency_std_hz: standard deviation of `frequency_hz`.
-        pattern: complex128 (2, orders + 1), the harmonics of the pattern that turns, at the
-            window's middle; OFF first. Order 0 holds the numbers of events.
-        signal_to_noise: power on the line over the power that noise alone would put there.
+        pattern: complex128 (2, orders + 1), harmonics of the rotating pattern at the window's
+            middle; OFF first. Order 0 is the number of events.
+        signal_to_noise: power on the line relative to that of noise alone.
     """
 
     frequency_hz: float
@@ -130,7 +130,7 @@ def line_power(harmonics: _Complex, length_s: float, frequencies_hz: _Real) -> _
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _derotated_power(real, imaginary, time_s, frequencies_hz):
-    """Power of the sums over time of harmonics, derotated with each of some frequencies."""
+    """Power of the sums over time of harmonics, derotated with each frequency."""
     channels, bins, orders = real.shape
     cosine, sine = np.empty((bins, orders), np.float32), np.empty((bins, orders), np.float32)
     power = np.zeros(len(frequencies_hz))
@@ -201,7 +201,7 @@ class _Slices:
     pattern: _Complex  # (2, K)
 
     def excess(self) -> float:
-        """How much larger the angles' scatter is than events alone explain, at least 1."""
+        """Ratio of the angles' scatter to that due to the number of events, at least 1."""
         used = self.information > 0
         freedom = int(used.sum()) - _UNKNOWNS
         if freedom < 1:
@@ -233,7 +233,7 @@ def _slice_phases(window: _Window, frequency: float, rate: float) -> _Slices:
 
 
 def _denoised_shape(pattern: _Complex, events: _Real) -> _Complex:
-    """Harmonics of the pattern for one event, those that noise explains taken down (Wiener)."""
+    """Harmonics of the pattern for one event, attenuated where noise explains them (Wiener)."""
     power = np.abs(pattern) ** 2
     noise = events[:, None]
     gain = np.maximum(power - _NOISE_GAIN * noise, 0.0) / np.maximum(power, 1e-30)

@@ -1,4 +1,4 @@
-"""Counts, in cells, of events that belong to no tracked rotor: where new rotors may be."""
+"""Counts, in cells, of events that belong to no tracked rotor: places of possible new rotors."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class UnassignedEvents:
     def __init__(self, shape: tuple[int, int], span_us: int, part_us: int) -> None:
         self._span_us = span_us
         self._part_us = part_us
-        # Time, the same times the share of the events that was taken, and counts.
+        # Time, the time multiplied by the share of events that was taken, and counts.
         self._parts: deque[tuple[int, float, NDArray[np.int32]]] = deque()
-        # Of the parts alone, without the latest.
+        # Sum of the parts, without the latest.
         self._sum: NDArray[np.int32] = np.zeros(shape, np.int32)
         self._sum_us = 0
         self._latest_us = 0
@@ -39,7 +39,7 @@ class UnassignedEvents:
         self.latest: NDArray[np.int32] = np.zeros(shape, np.int32)
 
     def pass_time(self, length_us: int, share: float = 1.0) -> None:
-        """End a slice of which a share of the events was taken and counted."""
+        """End a slice, of which a share of the events was counted."""
         self._latest_us += length_us
         self._latest_taken_us += length_us * share
         if self._latest_us >= self._part_us:
@@ -56,7 +56,7 @@ class UnassignedEvents:
     def total(self) -> tuple[NDArray[np.int32], float]:
         """Copy of all counts, and the time in µs in which they were counted.
 
-        Where not all events were taken, the time in which so many would have come had they been.
+        If only a share of the events was taken, the time is multiplied by the share.
         """
         taken_us = sum(part_us for _, part_us, _ in self._parts) + self._latest_taken_us
         return self._sum + self.latest, taken_us

@@ -44,12 +44,12 @@ _SLICES_A_UNIT = 3
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A tracker of what is seen to turn.
+    """A tracker of a candidate that turns.
 
     Attributes:
-        tracker: it has taken in the window.
-        gain_per_us: log likelihood that it gains in a time.
-        rejection: why it is no rotor all the same; None where it is one.
+        tracker: it has processed the window.
+        gain_per_us: log likelihood that it gains per microsecond.
+        rejection: why it is not a rotor nevertheless; None if it is one.
     """
 
     tracker: RotorTracker
@@ -58,7 +58,7 @@ class _Verified:
 
 
 def is_surely_rotor(tracker: RotorTracker) -> bool:
-    """Whether a rotor is seen; the speed of one that changes it all the time is not known well."""
+    """Whether a rotor is seen; its speed may be uncertain if it changes all the time."""
     return tracker.why_not_seen() is None and tracker.probability > _SURE
 
 
@@ -90,7 +90,7 @@ class Verifier:
             settings.detector.window_us,
             settings.tracking,
         )
-        # Counted by the bank, and not asked for.
+        # Filled by the bank, not used here.
         self._unassigned = np.zeros(self._bank.grid_shape, np.int32)
 
     def verify(
@@ -102,9 +102,9 @@ class Verifier:
         corrects the hub.
 
         Args:
-            candidate: what may turn.
+            candidate: a possible rotor.
             events: in which it was seen.
-            by_path: whether its hub is known too badly for anything else.
+            by_path: whether its hub is too uncertain for tracking other than along a path.
         """
         steady: RotorTracker | Rejection = Rejection(Reason.CUT_OFF, 0.0)
         if not by_path:
@@ -119,7 +119,7 @@ class Verifier:
     def _verify_path(
         self, candidate: RotorCandidate, events: RegionEvents
     ) -> Work[RotorTracker | Rejection | None]:
-        """As `verify`; None where there is no path to speak of."""
+        """The same as `verify` along a path; None if there is no path."""
         lock = yield from lock_along_path(events, candidate, self._tracking)
         if lock is None or isinstance(lock, Rejection):
             return lock
@@ -144,7 +144,7 @@ class Verifier:
     def _verify_under_flicker(
         self, candidate: RotorCandidate, events: RegionEvents
     ) -> Work[RotorTracker | Rejection]:
-        """As `_verify_steady`, at the most likely of the speeds that flicker makes look alike."""
+        """The same as `_verify_steady`, at the likeliest of speeds that look alike in flicker."""
         best = yield from self._verify_steady(candidate, events)
         if isinstance(best, Rejection):
             return best
@@ -158,13 +158,13 @@ class Verifier:
                 best = other
         if best.rejection is not None:
             return best.rejection
-        # What comes later is for this one, and not for the last that was tried.
+        # Later slices are for this candidate, not for the previous one.
         self._bank.clear()
         self._bank.add(best.tracker)
         return best.tracker
 
     def _seen_alike(self, candidate: RotorCandidate) -> list[float]:
-        """Speeds, turns a second, that look like a candidate's under the flicker of the light."""
+        """Speeds, turns per second, that look like a candidate's under flickering light."""
         if not candidate.flicker_hz:
             return []
         order, passes_hz = candidate.order, candidate.frequency_hz * candidate.order
@@ -200,10 +200,10 @@ class Verifier:
 
         Args:
             window: the events.
-            candidate: whose disc is tracked.
-            template: first guess of its template.
+            candidate: gives the disc to track.
+            template: initial template.
             motion: at the start of the window.
-            before: has learned the errors of its slices.
+            before: tracker that has learned the errors of the slices; None for none.
         """
         self._bank.clear()
         tracker = self._bank.tracker_of(candidate.ellipse, template, motion)
@@ -221,12 +221,12 @@ class Verifier:
     def extend(
         self, events: EventBatch, times_us: range, live: float = 1.0, share: float = 1.0
     ) -> None:
-        """Update the last tracker made with one more slice.
+        """Update the latest tracker with one more slice.
 
         Args:
             events: the slice's events.
-            times_us: its time.
-            live: share of it for which there is data.
+            times_us: its start and end.
+            live: share of it with data.
             share: share of its events that was taken.
         """
         self._bank.follow(events, times_us, True, self._unassigned, live, share)

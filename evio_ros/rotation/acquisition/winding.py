@@ -163,11 +163,11 @@ class RotorCandidate:
 
     Attributes:
         ellipse: the disc's image.
-        frequency_hz: mechanical frequency in turns a second, signed.
-        order: angular order of the line it was seen on, at least 1.
+        frequency_hz: mechanical frequency in turns per second, signed.
+        order: angular order of the line on which it was seen, at least 1.
         coherence: share of the line's power that winds about the hub, 0 to 1.
         flicker_hz: frequency of the strongest line there at which all cells change at once, as
-            light that flickers does; 0 where there is none.
+            with flickering light; 0 if there is none.
     """
 
     ellipse: Ellipse
@@ -191,14 +191,14 @@ def acquire(
     (`time_stamps`), because of their mirror images.
 
     Args:
-        events: events of [start_us, start_us + span_us) or more; others are left out.
+        events: events of [start_us, start_us + span_us) or more; others are ignored.
         start_us, span_us: time span in µs; a line must have about three periods in it.
-        region: where to look.
+        region: where to search.
         parameters: thresholds.
 
     Returns:
-        Candidates, the most coherent first; or the reason why there are none, for the strongest
-        line.
+        Candidates, the most coherent first; or a rejection for the strongest line if there are
+        none.
     """
     region = _coarse(region, parameters.maximum_cells)
     points = region.cell_centers()
@@ -242,8 +242,8 @@ def acquire(
 
 
 def _coarse(region: Region, maximum: int) -> Region:
-    """The region in cells so large that there are no more than some number of them."""
-    # Of n cells, n / factor^2 are left at least.
+    """The region with cells merged so that there are at most `maximum` of them."""
+    # Of n cells, at least n / factor^2 are left.
     factor = max(math.ceil(math.sqrt(len(region.cells) / maximum)), 1)
     while len(cells := _taken_together(region.cells, factor)) > maximum:
         factor += 1
@@ -251,10 +251,10 @@ def _coarse(region: Region, maximum: int) -> Region:
 
 
 def _taken_together(cells: NDArray[np.int64], factor: int) -> NDArray[np.int64]:
-    """Cells so many times as large that hold some cells."""
+    """Merged cells, `factor` times as large, that contain some of the cells."""
     if factor == 1:
         return cells
-    # A grid tells which of them differ in a hundredth of the time that sorting takes.
+    # A grid removes duplicates in a hundredth of the time that sorting takes.
     coarse = cells // factor
     is_taken = np.zeros(coarse.max(axis=0) + 1, np.bool_)
     is_taken[coarse[:, 0], coarse[:, 1]] = True
@@ -305,9 +305,9 @@ def _spectral_lines(
     highest_hz: float,
     parameters: AcquisitionParameters,
 ) -> list[int] | Rejection:
-    """Indices of the lines of the region's common power spectrum, or why none is.
+    """Indices of the lines of the region's common power spectrum, the strongest first.
 
-    The strongest comes first.
+    A rejection if there is none.
     """
     power = _mean_power(spectrum)
     floor = np.maximum(median_filter(power, _FLOOR_BINS, mode="nearest"), 1e-12)
@@ -326,7 +326,7 @@ def _spectral_lines(
 def _no_line(
     power: _Real, prominence: _Real, frequencies: _Real, parameters: AcquisitionParameters
 ) -> Rejection:
-    """Why no line stands out: most of the power is slow, or there is no rhythm at all."""
+    """Why there is no line: most of the power is at low frequencies, or nothing is periodic."""
     # The spectrum is padded to twice the time.
     slowest_hz = max(2 * _LEAST_PERIODS * float(frequencies[1]), parameters.minimum_hz)
     strongest = int(power.argmax())
@@ -337,7 +337,7 @@ def _no_line(
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """Phasors of all cells at one line, ON and OFF apart, ready for winding."""
+    """Phasors of all cells at one line, separately for ON and OFF."""
 
     phasors: _Real  # (4, cells): real and imaginary part of OFF, then of ON
     points: _Real  # (cells, 2)
@@ -345,7 +345,7 @@ class _Line:
 
     @classmethod
     def of(cls, phasors: NDArray[np.complex64], points: _Real) -> _Line:
-        # Square root: strong cells count more, but a few glinting ones do not decide.
+        # Square root: strong cells count more, but a few bright ones do not dominate.
         strength = np.sqrt(np.maximum(np.abs(phasors), 1e-9))
         tempered = (phasors / strength).astype(np.complex128)
         scale = float((np.abs(tempered).sum(axis=1) ** 2).sum())
@@ -355,7 +355,7 @@ class _Line:
     @property
     def standing(self) -> float:
         """Share of the power that has the same phase everywhere."""
-        # It winds no times, about whatever hub.
+        # It winds zero times about any hub.
         nowhere = np.zeros(2)
         power = winding_power(self.phasors, self.points, nowhere, nowhere, 0)
         return float(power[0]) / self.scale
@@ -410,7 +410,7 @@ def _wind(
 def _promising(
     starts: list[_Start], line_hz: float, parameters: AcquisitionParameters
 ) -> list[_Start] | Rejection:
-    """The starts that are worth refining, or why there is none."""
+    """The starts worth refining, or a rejection if there is none."""
     best, order = starts[0][:2]
     other_sense = max(start[0] for start in starts if start[1] * order < 0)
     least = _START_SHARE * parameters.minimum_coherence
@@ -438,7 +438,7 @@ def _judged(
     one_sided: float,
     parameters: AcquisitionParameters,
 ) -> RotorCandidate | Rejection:
-    """The rotor that a fit shows, or why it is none."""
+    """The rotor of a fit, or why it is not a rotor."""
     coherence, order, center, shear = fit
     if coherence < parameters.minimum_coherence:
         return Rejection(Reason.NO_HUB, coherence, parameters.minimum_coherence, line_hz)
@@ -455,7 +455,7 @@ def _judged(
 
 
 def _shear_of(covariance: _Real) -> _Real:
-    """Flattening of the ellipse that has this covariance, as used by `disc_angle`."""
+    """Flattening of the ellipse with this covariance, as used by `disc_angle`."""
     values, vectors = np.linalg.eigh(covariance)
     strength = 0.25 * math.log(values[1] / values[0])
     double_tilt = 2 * math.atan2(vectors[1, 1], vectors[0, 1])
@@ -477,15 +477,15 @@ def _refine(line: _Line, centroid: _Real, spread: _Real, start: tuple[int, _Real
 
 
 def _one_sided(points: _Real, fit: _Fit, weight: _Real) -> float:
-    """Whether the active cells lie around the hub, 0, or to one side of it, up to 1."""
+    """Whether the active cells are around the hub, 0, or to one side of it, up to 1."""
     _, _, center, shear = fit
     angle = disc_angle(points, center[0], center[1], shear[0], shear[1])
     return float(np.abs(np.average(np.exp(1j * angle), weights=weight)))
 
 
 def _overtone(spectrum: NDArray[np.complex64], index: int, points: _Real) -> _Line | None:
-    """The line at twice a line's frequency; None where there is no strong one."""
-    # A line's place is known to half a bin.
+    """The line at twice a line's frequency; None if there is no strong one."""
+    # The frequency of a line is known to half a bin.
     near = np.ascontiguousarray(spectrum[:, :, 2 * index - 1 : 2 * index + 2])
     power = _mean_power(near)
     if power.max(initial=0.0) < _OVERTONE_POWER:
@@ -494,7 +494,7 @@ def _overtone(spectrum: NDArray[np.complex64], index: int, points: _Real) -> _Li
 
 
 def _neighbours(fit: _Fit, centroid: _Real) -> list[tuple[int, _Real, _Real]]:
-    """Where to start from for one more winding, and one less."""
+    """Starts for one more winding, and one less."""
     _, order, center, shear = fit
     return [(near, center - centroid, shear) for near in (order - 1, order + 1) if near]
 
@@ -508,7 +508,7 @@ def _winds_twice(overtone: _Line, fit: _Fit) -> bool:
 
 
 def _outline(points: _Real, weight: _Real, center: _Real, shear: _Real) -> Ellipse:
-    """Ellipse around the active cells with the hub and flattening that were found."""
+    """Ellipse around the active cells with the given hub and flattening."""
     strength = math.hypot(*shear)
     tilt = 0.5 * math.atan2(shear[1], shear[0])
     unit = Ellipse((center[0], center[1]), (math.exp(strength), math.exp(-strength)), tilt)
