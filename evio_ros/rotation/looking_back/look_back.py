@@ -17,7 +17,7 @@ For this, measurements are held back, for a limited time and number of events.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -291,9 +291,10 @@ class _HeldMeasurements:
             path: the path, with its number.
             found: its estimate of each held window, made before the path was numbered.
         """
+        wrong = _contradicted(zip(self._held, found, strict=True))
         for place, (measurement, unnumbered) in enumerate(zip(self._held, found, strict=True)):
             if unnumbered is None:
-                self._held[place] = _without_contradicted(measurement, path, self._window_us)
+                self._held[place] = _without_contradicted(measurement, path, self._window_us, wrong)
                 continue
             if not self._is_full(measurement):
                 continue
@@ -304,7 +305,7 @@ class _HeldMeasurements:
                 rotor
                 for rotor in measurement.rotors
                 if _is_same_disc(rotor, estimate)
-                and abs(rotor.rpm - estimate.rpm) <= _SAME_SPEED * abs(estimate.rpm)
+                and _is_same_speed(rotor, estimate)
                 and rotor.confidence >= estimate.confidence
             ]
             if not agreeing:
@@ -358,19 +359,43 @@ def _steps_between(held: Iterable[Measurement], start_us: int, end_us: int) -> l
     return steps[::-1]
 
 
-def _without_contradicted(
-    measurement: Measurement, path: PathEstimates, window_us: int
-) -> Measurement:
-    """The measurement without rotors that turn in the opposite sense within a path's window.
+def _contradicted(windows: Iterable[tuple[Measurement, RotorEstimate | None]]) -> set[int]:
+    """Numbers of rotors on a path's disc that have other speeds than the path in most windows.
 
-    As a path begins after a lull, nothing turned before: a tracker may assume the wrong sense when
-    the disc starts.
+    Args:
+        windows: measurements, each with the path's estimate of the window if it covers it.
+    """
+    balance: Counter[int] = Counter()
+    for measurement, estimate in windows:
+        if estimate is None:
+            continue
+        for rotor in measurement.rotors:
+            if _is_same_disc(rotor, estimate):
+                balance[rotor.id] += 1 if _is_same_speed(rotor, estimate) else -1
+    return {number for number, agreeing in balance.items() if agreeing < 0}
+
+
+def _without_contradicted(
+    measurement: Measurement, path: PathEstimates, window_us: int, wrong: set[int]
+) -> Measurement:
+    """The measurement without rotors that the path within its window contradicts.
+
+    They turn in the opposite sense, as a tracker may assume the wrong one when the disc starts; or
+    they have other speeds than the path in the windows that it covers.
     """
     if measurement.t_us <= path.start_us or measurement.t_us - window_us >= path.end_us:
         return measurement
     turns, disc = path.path.turns, path.path.ellipse
-    rotors = [r for r in measurement.rotors if r.rpm * turns >= 0 or not _is_same_disc(r, disc)]
+    rotors = [
+        rotor
+        for rotor in measurement.rotors
+        if not _is_same_disc(rotor, disc) or (rotor.rpm * turns >= 0 and rotor.id not in wrong)
+    ]
     return replace(measurement, rotors=rotors)
+
+
+def _is_same_speed(one: RotorEstimate, other: RotorEstimate) -> bool:
+    return abs(one.rpm - other.rpm) <= _SAME_SPEED * abs(other.rpm)
 
 
 def _is_same_disc(one: RotorEstimate, other: RotorEstimate | Ellipse) -> bool:

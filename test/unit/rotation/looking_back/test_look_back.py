@@ -231,6 +231,24 @@ def test_a_wrong_sense_as_the_disc_starts_is_left_out():
     assert all(rotor.rpm > 0 for rotor in at_start.rotors)
 
 
+def test_a_rotor_that_the_path_contradicts_in_other_windows_is_left_out_at_its_ends():
+    disc = SpunDisc()
+    steps = list(of_disc(disc))
+    seen = next(r for m, _ in steps for r in m.rotors)
+    start_us = disc.start_us + 50_000
+    ends_us = range(start_us, start_us + 200_001, 50_000)
+
+    def with_wrong_one(measurement):
+        wrong = replace(seen, id=9, t_us=measurement.t_us, rpm=2 * disc.rpm, confidence=0.8)
+        is_there = measurement.t_us in ends_us
+        return replace(measurement, rotors=[wrong]) if is_there else measurement
+
+    found = list(add_earlier_windows((with_wrong_one(m) for m, _ in steps), steps[0][1]))
+    rotors = [rotor for m in found if m.t_us in ends_us for rotor in m.rotors]
+    assert len(rotors) >= len(ends_us) - 1
+    assert all(rotor.looked_back and rotor.rpm < 1.1 * disc.rpm for rotor in rotors)
+
+
 BESIDE_FAN_PX = 110
 REPEATED_US = 400_000
 """Time in which 23 blades pass: at its end, the fan looks as at its start."""
