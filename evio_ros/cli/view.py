@@ -14,7 +14,7 @@ import typer
 
 from evio_ros.cli.detector_options import Settings, detector_settings
 from evio_ros.cli.recording_remarks import print_remarks
-from evio_ros.cli.section import Size, Start, microseconds, size_of
+from evio_ros.cli.section import Size, Start, TimeUnit, microseconds, size_of
 from evio_ros.errors import EvioError, ParameterError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def view(
     ] = 1.0,
     start: Start = 0.0,
     size: Size = None,
+    time_unit: TimeUnit = None,
     loop: Annotated[bool, typer.Option("--loop", help="Restart at the end.")] = False,
     paused: Annotated[bool, typer.Option("--paused", help="Start paused.")] = False,
 ) -> None:
@@ -89,7 +90,7 @@ def view(
     except ImportError as error:
         raise EvioError(f"the page needs {error.name}: pip install 'evio_ros[web]'") from None
 
-    with _opened(recording, size_of(size)) as source:
+    with _opened(recording, size_of(size), time_unit) as source:
         shown = RecordingSource(source, recording, detector, replay)
         server = WebServer(create_dashboard(shown, parameters), parameters)
         try:
@@ -131,9 +132,9 @@ def _web_parameters(host: str, port: int, token_file: Path | None) -> tuple[WebP
         return WebParameters(host=host, port=port, token=token), token
 
 
-def _opened(recording: str, size: SensorSize | None) -> Recording | Camera:
+def _opened(recording: str, size: SensorSize | None, time_unit: str | None) -> Recording | Camera:
     """The source; a scene is simulated first."""
     from evio_ros.playback.simulated_recording import played_path
     from evio_ros.sources.registry import open_source
 
-    return open_source(played_path(recording), size=size)
+    return open_source(played_path(recording), size=size, time_unit=time_unit)

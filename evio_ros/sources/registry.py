@@ -69,6 +69,7 @@ def open_source(
     uri: str | os.PathLike[str],
     *,
     size: SensorSize | None = None,
+    time_unit: str | None = None,
     camera: CameraParameters | None = None,
 ) -> Recording | Camera:
     """Open a recording or a live camera.
@@ -77,6 +78,7 @@ def open_source(
         uri: a path or URI as for `open_recording`, or `camera:MODEL?serial=...`; see
             `evio_ros.sources.cameras.camera.open_camera`.
         size: geometry of the sensor; None for the source's, or a guess.
+        time_unit: as for `open_recording`; a camera has its own.
         camera: settings of a live camera that its URI does not give.
 
     Raises:
@@ -85,7 +87,7 @@ def open_source(
     """
     if isinstance(uri, str) and uri.startswith(SCHEME):
         return open_camera(uri, size, camera)
-    return open_recording(uri, size=size)
+    return open_recording(uri, size=size, time_unit=time_unit)
 
 
 def open_recording(

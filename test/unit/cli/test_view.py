@@ -94,6 +94,7 @@ def test_others_need_the_token_that_is_printed(shown):
         (("no_such.raw",), "no_such.raw: "),
         (("scene:nothing",), "'nothing' is not one of"),
         (("fan.dat", "--start", 1000), "past the recording's end"),
+        (("fan.dat", "--time-unit", "ns"), "has no option ?time_unit="),
         (("fan.dat", "--window-ms", "nan"), "--window-ms: nan ms is not a finite time"),
         (("fan.dat", "--size", "640"), "--size: '640' is not WIDTHxHEIGHT"),
         (("fan.dat", "--start", -1), "start_us: -1000000 is below the minimum 0"),
