@@ -117,6 +117,7 @@ ONE_IMPORTER = {
     "nodes.tensor_input": "one topic with its parameter, whoever takes it",
     "nodes.tensor_topic": "one topic with its parameters",
     "nodes.trigger_topic": "one topic, whatever the source",
+    "rotation.acquisition.disc_outline": "a method of its own: discs without blades",
     "rotation.acquisition.grid_dbscan": "a method with a source of its own: clusters of cells",
     "rotation.acquisition.pull_in": "a method with a source of its own: the first motion",
     "rotation.acquisition.slow_search": "when and where to search longer pasts",

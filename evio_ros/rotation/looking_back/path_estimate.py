@@ -12,8 +12,8 @@ due to the disc:
 If a disc makes two turns or more, its cyclic error is known, see `tracking.cyclic_error`: it is
 subtracted, and the differences between turns replace the wobble.
 
-If the shape of the disc is estimated from how evenly it turns, see `view_shear`, the remaining
-shear s adds a wobble of order 2, with amplitude s at a random phase: s^2 (1 - cos 2 d).
+If the shape of the disc is estimated, see `view_shear`, the remaining shear s adds a wobble of
+order 2, with amplitude s at a random phase: s^2 (1 - cos 2 d).
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from evio_ros.ellipse import Ellipse, wrapped_tilt
 from evio_ros.events import EventBatch, RegionOfInterest
 from evio_ros.explanation import Explanation, Reason, Rejection, furthest
 from evio_ros.rotation.acquisition.count_time_search import candidates
-from evio_ros.rotation.acquisition.disc_outline import is_cut, outline_ellipse
 from evio_ros.rotation.acquisition.regions import Region, RegionParameters, find_regions
 from evio_ros.rotation.acquisition.work_units import result_of
 from evio_ros.rotation.dead_time import why_too_coarse
+from evio_ros.rotation.phase_path.disc_rim import STRONG
 from evio_ros.rotation.phase_path.event_count_time import (
     CountedEvents,
     active_spans,
@@ -56,11 +56,6 @@ SAME_TURNS, RIVAL = 0.05, 0.9
 """Another number of turns, by more than this share, must foretell less than this share."""
 _FLATTENINGS, _ENOUGH_SHEAR = 3, 0.005
 """Maximum number of changes of the shape, and the shear below which there is no further one."""
-_VERY_STRONG = math.log(150.0)
-"""Log of the Bayes factor from which evidence counts as very strong (Kass and Raftery 1995)."""
-_MOST_CORNERS = 0.25
-"""A region with more has not the disc's shape. A square has 0.6; real discs that are seen whole, up
-to 0.21 by the few cells that they cover, and views of them cut by a square and distorted 0.31."""
 _OTHER_SENSE = 0.7
 """Turning the other way must explain less than this share of the gain."""
 
@@ -215,18 +210,21 @@ def _regions(events: EventBatch, beside: Sequence[Ellipse], stride: int = 1) -> 
 
 
 def _inside(events: EventBatch, region: Region) -> EventBatch:
-    """Events of a region's bounding box with a margin."""
+    """Events of a region's surroundings."""
+    return crop(events, _surroundings(region))
+
+
+def _surroundings(region: Region) -> RegionOfInterest:
+    """A region's bounding box with a margin; it may reach beyond the sensor."""
     y0, x0 = np.maximum(region.cells.min(axis=0) * region.cell_px - _MARGIN_PX, 0).tolist()
     y1, x1 = ((region.cells.max(axis=0) + 1) * region.cell_px + _MARGIN_PX).tolist()
-    return crop(events, RegionOfInterest(x0, y0, x1, y1))
+    return RegionOfInterest(x0, y0, x1, y1)
 
 
 def _best_path(counted: CountedEvents, region: Region) -> PhasePath | Rejection:
     found = result_of(candidates(counted, region))
     if isinstance(found, Rejection):
         return found
-    shape = _shape_seen(region)
-    found = [replace(candidate, disc=_sheared(candidate.disc, shape)) for candidate in found]
     paths: list[PhasePath] = []
     rejections: list[Rejection] = []
     for candidate in found:
@@ -246,28 +244,7 @@ def _best_path(counted: CountedEvents, region: Region) -> PhasePath | Rejection:
     best = max(paths, key=lambda path: path.foretold)
     others = [(other.disc, other.turns) for other in found if other.turns * best.turns < 0]
     rejection = _why_ambiguous(paths, best) or _why_either_way(counted, best, others)
-    return rejection or _flattened(counted, best)
-
-
-def _shape_seen(region: Region) -> NDArray[np.float64]:
-    """Shear of the disc that fills a region, (2,); none where its outline is not all in view.
-
-    A flattened disc that is seen whole gives fewest events where its rim is near the hub in the
-    image, as a round one does of which the border hides a part: events alone can't tell the two.
-    """
-    outline = outline_ellipse(region)
-    if outline is None or is_cut(region) or _corners(region, outline) > _MOST_CORNERS:
-        return np.zeros(2)
-    return _shear_of(outline)
-
-
-def _corners(region: Region, outline: Ellipse) -> float:
-    """How far a region is from an ellipse: 0.6 for a view's rectangle, turned or not."""
-    points = region.cell_centers()
-    radius, angle = outline.disc_coordinates(points[:, 0], points[:, 1])
-    moments = [abs(np.mean(radius**order * np.exp(1j * order * angle))) for order in (3, 4)]
-    # Over the square of the mean square, so that it does not depend on the size.
-    return float(max(moments)) / float(np.mean(radius**2)) ** 2
+    return rejection or _flattened(counted, best, _surroundings(region))
 
 
 def _rotor_on(counted: CountedEvents, disc: Ellipse, turns: float) -> PhasePath | Rejection:
@@ -276,23 +253,23 @@ def _rotor_on(counted: CountedEvents, disc: Ellipse, turns: float) -> PhasePath 
     return path if isinstance(path, Rejection) else _why_no_rotor(path) or path
 
 
-def _flattened(counted: CountedEvents, path: PhasePath) -> PhasePath:
-    """The path on a disc of the shape for which the evidence is very strong, if there is one."""
-    left = _shear_left(path)
-    if left.log_odds < _VERY_STRONG:
+def _flattened(counted: CountedEvents, path: PhasePath, view: RegionOfInterest) -> PhasePath:
+    """The path on a disc of the shape for which the evidence is strong, if there is one."""
+    left = _shear_left(path, view)
+    if left.log_odds < STRONG:
         return path
     for _ in range(_FLATTENINGS):
         flatter = _rotor_on(counted, _sheared(path.ellipse, left.mean), path.turns)
         if isinstance(flatter, Rejection):
             break
-        path, left = flatter, _shear_left(flatter)
+        path, left = flatter, _shear_left(flatter, view)
         if math.hypot(*left.mean) < _ENOUGH_SHEAR:
             break
     return replace(path, shear_doubt=left.doubt)
 
 
-def _shear_left(path: PhasePath) -> ViewShear:
-    return view_shear(path, _shear_of(path.ellipse))
+def _shear_left(path: PhasePath, view: RegionOfInterest) -> ViewShear:
+    return view_shear(path, _shear_of(path.ellipse), view)
 
 
 def _shear_of(ellipse: Ellipse) -> NDArray[np.float64]:

@@ -24,6 +24,9 @@ DISCS = {
     "near the border": SpunDisc(ellipse=Ellipse((20.2, 60.7), (75.0, 75.0), 0.0)),
     "four sectors": SpunDisc(sectors=4, ellipse=Ellipse((50.3, 48.2), (40.0, 40.0), 0.0)),
     "at an angle": SpunDisc(rpm=500.0, ellipse=Ellipse((50.3, 48.2), (46.0, 40.0), 0.5)),
+    "at an angle, a part of its rim in view": SpunDisc(
+        ellipse=Ellipse((20.3, 48.2), (66.0, 45.0), 0.5)
+    ),
     "at an angle, its rim out of view": SpunDisc(
         rpm=-500.0, ellipse=Ellipse((55.3, 48.2), (110.0, 65.0), 0.5)
     ),
@@ -246,7 +249,7 @@ def test_real_takes_are_measured(take):
 
 
 @pytest.mark.skipif(not TAKES.is_dir(), reason="the real takes are not there")
-def test_a_real_disc_that_is_seen_obliquely_is_told_by_how_evenly_it_turns():
+def test_a_real_disc_that_is_seen_obliquely_is_told_by_its_rim_and_how_evenly_it_turns():
     ((path,), _) = find_paths(events_of(OBLIQUE))
     truth = json.loads((TAKES / f"{OBLIQUE}.truth.json").read_text())
     assert np.hypot(*np.subtract(path.ellipse.center, truth["hub"])) < 2.0

@@ -1,13 +1,13 @@
-"""The shape of a disc that comes to rest, told by how evenly it does."""
+"""The shape of a disc that comes to rest, told by how evenly it does and by its rim."""
 
 import math
 
 import numpy as np
 import pytest
-from spun_disc import SpunDisc
+from spun_disc import SIZE, SpunDisc
 
 from evio_ros.ellipse import Ellipse
-from evio_ros.events import EventBatch
+from evio_ros.events import EventBatch, RegionOfInterest
 from evio_ros.rotation.phase_path.event_count_time import CountedEvents
 from evio_ros.rotation.phase_path.phase_path import PhasePath, fit_path
 from evio_ros.rotation.phase_path.view_shear import view_shear
@@ -15,10 +15,11 @@ from evio_ros.rotation.phase_path.view_shear import view_shear
 FACE_ON = np.zeros(2)
 STRONG = math.log(20.0)
 HUB = (58.4, 47.3)
+VIEW = RegionOfInterest(0, 0, SIZE.width, SIZE.height)
 
 
 def path_on_circle(disc: SpunDisc, events: EventBatch, span_us: tuple[int, int]) -> PhasePath:
-    """Of a disc whose rim is out of view and that turns during a span."""
+    """Of a disc that turns during a span."""
     counted = CountedEvents.of(events.between(*span_us), 60_000)
     turns = disc.turns(disc.start_us + disc.length_us)
     path = fit_path(counted, Ellipse(HUB, (70.0, 70.0), 0.0), turns)
@@ -34,7 +35,7 @@ def span_of(disc: SpunDisc) -> tuple[int, int]:
 @pytest.mark.parametrize("tilt", [0.4, 1.5, -0.7])
 def test_a_disc_that_is_seen_obliquely_is_told(tilt, rpm):
     disc = SpunDisc(rpm=rpm, ellipse=Ellipse(HUB, (120.0, 80.0), tilt))
-    told = view_shear(path_on_circle(disc, disc.events(seed=1), span_of(disc)), FACE_ON)
+    told = view_shear(path_on_circle(disc, disc.events(seed=1), span_of(disc)), FACE_ON, VIEW)
     right = 0.5 * math.log(120.0 / 80.0) * np.array((math.cos(2 * tilt), math.sin(2 * tilt)))
     assert told.log_odds > STRONG
     assert np.abs(told.mean - right) == pytest.approx(0.0, abs=0.1)
@@ -45,7 +46,7 @@ def test_a_disc_that_is_seen_obliquely_is_told(tilt, rpm):
 @pytest.mark.parametrize("sectors", [1, 2])
 def test_a_disc_that_is_seen_face_on_is_not_taken_for_oblique(sectors):
     disc = SpunDisc(sectors=sectors)
-    told = view_shear(path_on_circle(disc, disc.events(seed=2), span_of(disc)), FACE_ON)
+    told = view_shear(path_on_circle(disc, disc.events(seed=2), span_of(disc)), FACE_ON, VIEW)
     assert told.log_odds < 0.0
     assert (np.abs(told.mean) < 3 * told.std).all()
 
@@ -62,4 +63,24 @@ def test_a_hand_that_pushes_as_it_likes_does_not_flatten_a_disc(seed):
     pushed = EventBatch(events.size, times, events.x, events.y, events.polarity)
     start_us, end_us = np.interp(span_of(disc), knots, passed)
     path = path_on_circle(disc, pushed, (int(start_us), int(end_us)))
-    assert view_shear(path, FACE_ON).log_odds < STRONG
+    assert view_shear(path, FACE_ON, VIEW).log_odds < STRONG
+
+
+def test_a_rim_that_is_partly_in_view_tells_more():
+    disc = SpunDisc(ellipse=Ellipse(HUB, (70.0, 50.0), 0.4))
+    path = path_on_circle(disc, disc.events(seed=4), span_of(disc))
+    right = 0.5 * math.log(70.0 / 50.0) * np.array((math.cos(0.8), math.sin(0.8)))
+    # Of the second view, all corners are on the disc.
+    told, without = (view_shear(path, FACE_ON, v) for v in (VIEW, RegionOfInterest(35, 25, 80, 70)))
+    assert (np.abs(told.mean - right) < 3 * told.std).all()
+    assert (told.std < 0.6 * without.std).all()
+    assert told.log_odds > max(without.log_odds, STRONG)
+
+
+def test_a_round_rim_is_evidence_for_a_round_disc():
+    disc = SpunDisc(ellipse=Ellipse(HUB, (50.0, 50.0), 0.0))
+    path = path_on_circle(disc, disc.events(seed=5), span_of(disc))
+    told, without = (view_shear(path, FACE_ON, v) for v in (VIEW, RegionOfInterest(35, 25, 80, 70)))
+    assert told.log_odds < without.log_odds < 0.0
+    assert (np.abs(told.mean) < 3 * told.std).all()
+    assert (told.std < without.std).all()
