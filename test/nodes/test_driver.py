@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import h5py
 import numpy as np
 import pytest
 from builders import SMALL, batch_at
@@ -243,15 +244,24 @@ def test_what_a_file_has_wrong_is_in_the_diagnostics(recording, tmp_path):
         assert status.level == DiagnosticStatus.WARN
 
 
-def test_why_a_driver_ends_is_in_the_diagnostics(recording, tmp_path):
-    text = tmp_path / "events.csv"
-    rows = [f"{i},3,4,1\n" for i in range(2_600_000)]
+def test_why_a_driver_ends_is_in_the_diagnostics(tmp_path):
+    broken = tmp_path / "events.h5"
+    rows, chunk_rows = 2_600_000, 10_000
     # Far behind the first two million events and far from the end, which are read at opening.
-    rows[2_350_000] = "x" * (3 << 20) + "\n"
-    text.write_text("".join(["# width=12 height=8\n", "t,x,y,p\n", *rows]))
+    corrupt_row = 2_350_000
+    with h5py.File(broken, "w") as file:
+        for name, values in (("t", np.arange(rows)), ("x", 3), ("y", 4), ("p", 1)):
+            column = np.broadcast_to(np.asarray(values), rows)
+            column = column.astype(np.int64 if name == "t" else np.uint16)
+            options = {"chunks": (chunk_rows,), "compression": "gzip"} if name == "t" else {}
+            file.create_dataset(f"events/{name}", data=column, **options)
+        chunk = file["events/t"].id.get_chunk_info(corrupt_row // chunk_rows)
+    with broken.open("r+b") as file:
+        file.seek(chunk.byte_offset)
+        file.write(bytes(chunk.size))
     with Probe() as probe:
         reports = probe.collect(DiagnosticArray, "/diagnostics")
-        with NodeProcess("driver", {"source": str(text), "replay.rate": 0.0}) as driver:
+        with NodeProcess("driver", {"source": str(broken), "replay.rate": 0.0}) as driver:
             probe.wait_until(lambda: status_of(reports, "/driver") is not None)
             probe.collect(EventArray, "events")
             probe.wait_until(lambda: driver.exit_code is not None)

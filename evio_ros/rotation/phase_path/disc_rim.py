@@ -1,21 +1,21 @@
-"""The rim of a disc that turns, wherever it is in view, and what it says of the disc's shape.
+"""The visible part of a turning disc's rim, and the likelihood of the disc's shape given it.
 
-Whatever turns about a hub sweeps a disc, so its events end on an ellipse. In each sector of the
-image about the hub, they end at the radius of greatest likelihood for a step down in the number of
+Whatever turns about a hub sweeps a disc, whose image is an ellipse. In each sector of the image
+about the hub, the rim is at the radius of greatest likelihood for a step down in the number of
 events per pixel. Square roots of these numbers have the same variance everywhere (Anscombe 1948).
 
 With u(theta, s) the radius of the ellipse of shear s and area pi, the radii are
 
     r(theta) = R u (1 + u k . (cos theta, sin theta)) + noise,    k ~ N(0, k0^2),
 
-R being free. k allows for a hub that is not in the middle of the ellipse: in perspective it is off
-by the sine of the obliqueness times the radius over the distance of the disc. Given s, the model is
-linear in R and R k, which are eliminated, with weights that leave out what is no rim (graduated
-non-convexity: Blake and Zisserman, *Visual Reconstruction*, 1987). So an arc tells as much of s as
-it can, a complete rim nearly all, and no rim nothing.
+with R unknown. k is the offset of the hub from the middle of the ellipse: in perspective, it is the
+sine of the obliqueness times the radius over the distance of the disc. Given s, the model is linear
+in R and R k, which are eliminated. Weights leave out points that are not on the rim (graduated
+non-convexity: Blake and Zisserman, *Visual Reconstruction*, 1987). A complete rim determines s
+almost alone, an arc constrains it, and without a rim the likelihood is flat.
 
-Events also end where the view is cut or something covers the disc. Such ends are straight, or far
-from a circle on the disc, and are left out.
+The events of a sector also end at the border of the view, or where something covers the disc. Such
+ends form straight lines, or lines that are steep on the disc, and are left out.
 """
 
 from __future__ import annotations
@@ -40,30 +40,32 @@ STRONG = math.log(20.0)
 _SECTOR_PX, _MOST_SECTORS = 2.0, 128
 """Width of a sector at the rim, and greatest number of them."""
 _DEPTH_PX = 3.0
-"""So much of a sector must be in view inside and outside of the rim."""
+"""Depth of a sector that must be in view, both inside and outside of the rim."""
 _OFF_LINE_PX, _LONGEST_ARC = 1.0, 1.5
-"""Points within this of a chord are straight if it is so many times longer than that of an arc. The
-arc that is so long is 2.25 times as far from its chord, more than the pixels' errors."""
+"""Points within the first of a chord form a line if the chord is longer than that of such an arc by
+the second factor. An arc of that length is 2.25 times as far from its chord, which exceeds the
+errors of pixels."""
 _NEXT, _STEEPEST = 3.5, 0.5
-"""The next point of an arc is within so many sectors, and at no steeper angle to a circle on the
-disc: its slope is that of the shear's error, times two, and of the hub's offset, below 0.3."""
+"""The next point of an arc is within the first number of sectors, and the slope to it, relative to
+a circle on the disc, is below the second. The slope is twice the error of the shear plus that of
+the hub's offset, which is below 0.3."""
 _OFF_CENTER = 0.1
-"""Standard deviation of the hub's offset from the middle of the rim, in radii: a disc at five times
-its radius that is seen under 30 degrees."""
+"""Standard deviation of the hub's offset from the middle of the rim, in radii: that of a disc at a
+distance of five radii that is tilted by 30 degrees."""
 _UNKNOWNS = 5
-"""Of an ellipse: size, shear and middle."""
+"""Parameters of an ellipse: size, shear and middle."""
 _FEWEST_POINTS, _LEAST_FITTED, _OUTLIER = 2 * _UNKNOWNS, 0.67, 3.0
-"""There must be so many points, and this share of them must lie on an ellipse within so many
-standard deviations, or the events do not end on a rim."""
+"""Minimum number of points, and minimum share of them within a number of standard deviations of an
+ellipse; otherwise they are not a rim."""
 _REACHES = (30.0, 10.0, 5.0, 3.0, 3.0)
 """Errors in standard deviations beyond which points lose weight, from round to round."""
 _PARTS = 8
-"""The grid of shears is fitted in so many parts, for less memory."""
+"""Number of parts in which the grid of shears is fitted, which limits the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscRim:
-    """Points at which the events of a disc end, one for each sector about the hub at most.
+    """Points at which the events of a disc end, at most one for each sector about the hub.
 
     Attributes:
         angles: (n,) in the image, rad, increasing.
@@ -79,12 +81,12 @@ class DiscRim:
 
     @classmethod
     def of(cls, counted: CountedEvents, ellipse: Ellipse, view: RegionOfInterest) -> Self:
-        """Where the events of a disc end.
+        """The points at which the events of a disc end.
 
         Args:
-            counted: the events; those that tell of no turn do not count.
-            ellipse: the disc; its hub matters, and hardly its size.
-            view: the pixels that could have given events; it may reach beyond the sensor.
+            counted: the events, weighted by their shares.
+            ellipse: the disc, of which the hub and approximately the size are used.
+            view: the pixels that could have sent events; it may extend beyond the sensor.
         """
         events, hub = counted.events, ellipse.center
         counts = np.zeros((events.size.height, events.size.width))
@@ -93,7 +95,7 @@ class DiscRim:
         if not counts.any():
             nothing = np.zeros(0)
             return cls(nothing, nothing, nothing, 2 * math.pi)
-        # Hot pixels count no more than others.
+        # Hot pixels count no more than the median.
         roots = 2 * np.sqrt(np.minimum(counts, np.median(counts[counts > 0])) + 3 / 8)
         rows, columns = np.indices(counts.shape)
         dx, dy = columns + view.x0 - hub[0], rows + view.y0 - hub[1]
@@ -104,7 +106,7 @@ class DiscRim:
         sector = np.minimum((turns * sectors).astype(np.int64), sectors - 1)
         order = np.lexsort((radii, sector))
         bounds = np.searchsorted(sector[order], np.arange(sectors + 1))
-        # Each pixel is a place where they may end.
+        # The end may be at any pixel: a Bonferroni correction.
         least_gain = STRONG + math.log(counts.size)
         found = []
         for number in range(sectors):
@@ -132,13 +134,12 @@ class DiscRim:
     def arcs(self, shear: _Real) -> DiscRim:
         """The points that may be on arcs about the hub.
 
-        On the disc, an arc is nearly a circle: the next point is at about the same radius. And it
-        is not straight for long: an arc of a circle lies within d of its chord, at the distance D
-        from its centre, where half the chord is up to sqrt(2 d D) long. The ratio of this to D does
-        not change with the view.
+        On the disc, neighbouring points of an arc have nearly the same radius. And an arc is not
+        straight: at the distance D from the hub, it stays within d of its chord only if half the
+        chord is at most sqrt(2 d D) long. The ratio of this to D does not depend on the view.
 
         Args:
-            shear: (2,), about that of the disc.
+            shear: (2,), approximately that of the disc.
         """
         if len(self.angles) < _FEWEST_POINTS:
             return self.where(np.zeros(len(self.angles), bool))
@@ -156,7 +157,7 @@ class DiscRim:
             shears: (m, 2).
 
         Returns:
-            (m,); 0 for all where the points are too few, or do not lie on an ellipse about the hub.
+            (m,); 0 for all if the points are too few, or not on an ellipse about the hub.
         """
         flat = np.zeros(len(shears))
         if len(self.angles) < _FEWEST_POINTS:
@@ -172,7 +173,13 @@ class DiscRim:
 
 
 def _end_of_events(radii: _Real, roots: _Real, least_gain: float) -> tuple[float, float] | None:
-    """Radius of the most likely step down of a sector's pixels and its standard deviation."""
+    """Radius of the most likely step down in a sector, and its standard deviation.
+
+    Args:
+        radii: (n,) increasing radii of the sector's pixels, pixels.
+        roots: (n,) square roots of their numbers of events, of unit variance.
+        least_gain: minimum log likelihood ratio against no step.
+    """
     pixels = len(radii)
     if pixels < 2:
         return None
@@ -186,14 +193,14 @@ def _end_of_events(radii: _Real, roots: _Real, least_gain: float) -> tuple[float
     gain /= max(scatter / pixels, 1.0)
     if gain[best] < least_gain:
         return None
-    # Within one standard deviation, and within the pixels on either side.
+    # The radii within one standard deviation, including the pixels on either side.
     likely = np.flatnonzero(gain > gain[best] - 0.5)
     low, high = radii[likely[0]], radii[likely[-1] + 1]
     return 0.5 * float(low + high), math.sqrt((1.0 + float(high - low) ** 2) / 12)
 
 
 def _is_straight(rim: DiscRim, on_disc: _Real) -> NDArray[np.bool_]:
-    """Which points, (n,), are on lines that are too long for arcs; see `DiscRim.arcs`."""
+    """Whether each point, (n,), is on a line that is too long for an arc, see `DiscRim.arcs`."""
     points, number = rim.points, len(rim.angles)
     after = np.arange(number // 2 + 1)
     index = (np.arange(number)[:, None] + after) % number
@@ -206,7 +213,7 @@ def _is_straight(rim: DiscRim, on_disc: _Real) -> NDArray[np.bool_]:
     is_line[:, 1:] &= is_next.cumprod(axis=1) > 0
     first, last = on_disc[:, None], on_disc[index]
     area = np.abs(first[..., 0] * last[..., 1] - first[..., 1] * last[..., 0])
-    # Half of the chord over its distance from the hub, on the disc.
+    # On the disc: half the chord over its distance from the hub.
     ratio = 0.5 * ((last - first) ** 2).sum(axis=2) / np.maximum(area, 1e-9)
     distance = (normal * points[:, None]).sum(axis=2)
     longest = _LONGEST_ARC * np.sqrt(2 * _OFF_LINE_PX / np.maximum(np.abs(distance), _OFF_LINE_PX))
@@ -217,7 +224,7 @@ def _is_straight(rim: DiscRim, on_disc: _Real) -> NDArray[np.bool_]:
 
 
 def _to_disc(shear: _Real) -> _Real:
-    """Matrix, (2, 2), that makes a circle of an ellipse of a shear."""
+    """Matrix, (2, 2), that maps an ellipse of a shear to a circle."""
     size = max(math.hypot(*shear), 1e-12)
     axis = np.array(((shear[0], shear[1]), (shear[1], -shear[0]))) / size
     return np.asarray(math.cosh(size) * np.eye(2) - math.sinh(size) * axis)
@@ -227,8 +234,8 @@ def _rim_fits(rim: DiscRim, shears: _Real) -> _Real:
     """How well ellipses of shears, (m, 2), fit a rim.
 
     Returns:
-        (3, m): log likelihood, share of the points that are near, and mean square of their errors
-        in standard deviations.
+        (3, m): log likelihood, share of the points near the ellipse, and the mean square of their
+        errors in standard deviations.
     """
     parts = np.array_split(shears, _PARTS)
     return np.concatenate([_some_rim_fits(rim, part) for part in parts], axis=1)

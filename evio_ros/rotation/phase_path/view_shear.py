@@ -15,7 +15,7 @@ the phases y, at equal steps of the phase, and theta(y, s) on a disc of another 
 
 restricted to what an initial phase and speed alone would not change (restricted likelihood), and
 summed over q. R contains the disagreement of rings and polarities, and a wobble of orders 1 and 2
-that any disc may have. That the model is not exact is an error of the shear, by which p is blurred.
+that any disc may have. The model's own error is one of the shear: p is blurred by it.
 
 The two likelihoods are multiplied. All viewing directions are equally likely, so the cosine of the
 obliqueness, exp(-2 |s|), is uniform. The mean of the product over this prior, divided by that of no
@@ -86,11 +86,11 @@ def view_shear(path: PhasePath, shear: _Real, view: RegionOfInterest) -> ViewShe
     Args:
         path: path of the phase.
         shear: (2,), shear of its ellipse.
-        view: where events would be among those of the path; it may reach beyond the sensor.
+        view: the pixels whose events the path may contain; it may extend beyond the sensor.
     """
     tried = _shears()
     by_speed = _blurred(_log_likelihood_of_speed(path, tried), tried)
-    # What is straight and what is a rim depends on the shape that the speed shows.
+    # Which points are on arcs depends on the shape, for which the speed gives a first estimate.
     rim = DiscRim.of(path.counted, path.ellipse, view).arcs(shear + _mean(by_speed, tried))
     log_likelihood = by_speed + rim.log_likelihood(tried + shear)
     # Any viewing direction: exp(-2 |s|) and the tilt are uniform.
@@ -110,7 +110,7 @@ def _mean(log_likelihood: _Real, tried: _Real) -> _Real:
 
 
 def _blurred(log_likelihood: _Real, tried: _Real) -> _Real:
-    """A log likelihood over shears of the grid, (m,), with the error of the model."""
+    """A log likelihood over the grid of shears, (m,), convolved with the error of the model."""
     rows, columns = np.rint((tried.T + _FLATTEST) / _SHEAR_STEP).astype(np.int64)
     side = np.arange(int(rows.max()) + 1) * _SHEAR_STEP
     kernel = np.exp(-0.5 * (np.subtract.outer(side, side) / _MODEL_STD) ** 2)
@@ -122,7 +122,7 @@ def _blurred(log_likelihood: _Real, tried: _Real) -> _Real:
 
 
 def _log_likelihood_of_speed(path: PhasePath, tried: _Real) -> _Real:
-    """Of shears, (m, 2), by which the disc differs from the path's ellipse, (m,)."""
+    """Log likelihood by the speed, (m,), of shears relative to the path's ellipse, (m, 2)."""
     count_times, phase = _equal_steps(path)
     times = path.counted.times_us(count_times)
     times = (times - times[0]) / max(float(times[-1] - times[0]), 1.0)
