@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from evio_ros.errors import EvioError, ParameterError
+from evio_ros.errors import EvioError, ParameterError, SourceError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -277,7 +277,11 @@ def _report(
     summary.print_rotors(console)
     known = truth_path(section.path)
     if known.exists():
-        console.print(truth_table(Truth.read(known), measurements))
+        try:
+            console.print(truth_table(Truth.read(known), measurements))
+        except SourceError as error:
+            # Others may use the same name for their own kind of file.
+            console.print(f"Not compared with the truth: {error}", soft_wrap=True)
     missing = _missing_windows(measurements, section.start_us)
     if missing:
         console.print(

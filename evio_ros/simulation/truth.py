@@ -120,7 +120,9 @@ class Truth:
             return cls(content["scene"], int(content["duration_us"]), rotors)
         except OSError as error:
             raise SourceError(path, f"cannot be read: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, EvioError) as error:
+        except KeyError as error:
+            raise SourceError(path, f"is not a ground-truth file: no field {error}") from None
+        except (ValueError, TypeError, EvioError) as error:
             raise SourceError(path, f"is not a ground-truth file: {error!r}") from None
 
 

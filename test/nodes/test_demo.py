@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +47,18 @@ def test_demo_measures_a_recording_and_compares_it_with_the_truth(recording, tmp
     assert speeds[-1] == pytest.approx(60 * ROTOR.frequency_hz, rel=1e-3)
     assert (tmp_path / "out" / "rotor.png").read_bytes().startswith(b"\x89PNG")
     assert processes_of(str(recording)) == []
+
+
+def test_a_file_of_the_truths_name_that_is_none_does_not_keep_the_results(recording, tmp_path):
+    copied = Path(shutil.copy(recording, tmp_path / "fan.dat"))
+    truth = tmp_path / "fan.truth.json"
+    truth.write_text("{}")
+    command = [*EVIO, "demo", str(copied), "--output", str(tmp_path / "out"), "--rate", "0"]
+    done = subprocess.run([*command, *NAMESPACE], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"Not compared with the truth: {truth}: " in done.stdout
+    assert "no field 'version'" in done.stdout
+    assert (tmp_path / "out" / "fan.csv").stat().st_size > 0
 
 
 def test_demo_says_what_is_wrong_with_a_recording(tmp_path):
