@@ -243,14 +243,15 @@ class Listener:
 
     def _note_cpu(self, end_us: int) -> None:
         """Measure the detector's processor time, ten times per second of sensor time."""
-        if self._settled is None:
-            self._settled = end_us, cpu_s(self._pid)
         if end_us < self._cpu_due_us:
             return
         self._cpu_due_us = end_us + CPU_EVERY_US
-        span_s = 1e-6 * (end_us - self._settled[0])
-        if span_s:
-            self.run.detector_cpu = (cpu_s(self._pid) - self._settled[1]) / span_s
+        used_s = cpu_s(self._pid)
+        if self._settled is None:
+            self._settled = end_us, used_s
+        else:
+            span_s = 1e-6 * (end_us - self._settled[0])
+            self.run.detector_cpu = (used_s - self._settled[1]) / span_s
 
     def note(self, message) -> None:
         """Record the diagnostics of the nodes."""

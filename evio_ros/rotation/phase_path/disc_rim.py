@@ -31,7 +31,7 @@ from evio_ros.ellipse import Ellipse
 from evio_ros.events import RegionOfInterest
 from evio_ros.rotation.phase_path.event_count_time import CountedEvents
 
-__all__ = ["STRONG", "DiscRim"]
+__all__ = ["STRONG", "DiscRim", "on_discs"]
 
 _Real = NDArray[np.float64]
 
@@ -143,7 +143,8 @@ class DiscRim:
         """
         if len(self.angles) < _FEWEST_POINTS:
             return self.where(np.zeros(len(self.angles), bool))
-        on_disc = self.points @ _to_disc(shear)
+        _, along, across = on_discs(self.angles, shear[None])
+        on_disc = self.radii[:, None] * np.concatenate((along, across)).T
         following = np.roll(on_disc, -1, axis=0)
         rise = np.abs(np.hypot(*following.T) - np.hypot(*on_disc.T))
         is_near = (np.roll(self.angles, -1) - self.angles) % (2 * math.pi) < _NEXT * self.sector
@@ -223,11 +224,21 @@ def _is_straight(rim: DiscRim, on_disc: _Real) -> NDArray[np.bool_]:
     return straight
 
 
-def _to_disc(shear: _Real) -> _Real:
-    """Matrix, (2, 2), that maps an ellipse of a shear to a circle."""
-    size = max(math.hypot(*shear), 1e-12)
-    axis = np.array(((shear[0], shear[1]), (shear[1], -shear[0]))) / size
-    return np.asarray(math.cosh(size) * np.eye(2) - math.sinh(size) * axis)
+def on_discs(angles: _Real, shears: _Real) -> tuple[_Real, _Real, _Real]:
+    """Unit vectors of the image on discs that are seen with given shears.
+
+    Args:
+        angles: (n,), their directions in the image.
+        shears: (m, 2).
+
+    Returns:
+        Angles from the long axes of the discs' ellipses, and components of the vectors on the discs
+        along and across these axes, each (m, n). An ellipse of the area pi has radius 1 on its
+        disc.
+    """
+    relative = angles - 0.5 * np.arctan2(shears[:, 1], shears[:, 0])[:, None]
+    stretch = np.exp(np.hypot(*shears.T))[:, None]
+    return relative, np.cos(relative) / stretch, np.sin(relative) * stretch
 
 
 def _rim_fits(rim: DiscRim, shears: _Real) -> _Real:
@@ -244,9 +255,8 @@ def _rim_fits(rim: DiscRim, shears: _Real) -> _Real:
 def _some_rim_fits(rim: DiscRim, shears: _Real) -> _Real:
     """As `_rim_fits`."""
     angles, std = rim.angles, rim.std
-    relative = angles - 0.5 * np.arctan2(shears[:, 1], shears[:, 0])[:, None]
-    stretch = np.exp(np.hypot(*shears.T))[:, None]
-    radii = 1 / np.hypot(np.cos(relative) / stretch, np.sin(relative) * stretch)
+    _, along, across = on_discs(angles, shears)
+    radii = 1 / np.hypot(along, across)
     design = np.stack((radii, radii**2 * np.cos(angles), radii**2 * np.sin(angles)), axis=2)
     design /= std[:, None]
     precision = (_OFF_CENTER * float(np.median(rim.radii))) ** -2

@@ -32,7 +32,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from evio_ros.events import RegionOfInterest
-from evio_ros.rotation.phase_path.disc_rim import DiscRim
+from evio_ros.rotation.phase_path.disc_rim import DiscRim, on_discs
 from evio_ros.rotation.phase_path.phase_path import PhasePath
 from evio_ros.rotation.phase_path.turning_frame import ANGLES
 
@@ -131,7 +131,7 @@ def _log_likelihood_of_speed(path: PhasePath, tried: _Real) -> _Real:
     for order in WOBBLE_ORDERS:
         for wave in (np.cos(order * phase), np.sin(order * phase)):
             doubt += WOBBLE_RAD**2 * np.outer(wave, wave)
-    return log_slopes.sum(axis=0) + _log_evidence(times, angles, doubt)
+    return log_slopes.sum(axis=1) + _log_evidence(times, angles, doubt)
 
 
 def _equal_steps(path: PhasePath) -> tuple[_Real, _Real]:
@@ -165,28 +165,35 @@ def _angles_on_disc(angle: _Real, shears: _Real) -> tuple[_Real, _Real]:
         shears: (m, 2).
 
     Returns:
-        Both (n, m).
+        Both (m, n).
     """
-    tilt = 0.5 * np.arctan2(shears[:, 1], shears[:, 0])
-    stretch = np.exp(np.hypot(*shears.T))
-    relative = angle[:, None] - tilt
-    along, across = np.cos(relative) / stretch, np.sin(relative) * stretch
-    on_disc = np.arctan2(across, along)
-    on_disc += 2 * math.pi * np.round((relative - on_disc) / (2 * math.pi)) + tilt
-    return on_disc, -np.log(along**2 + across**2)
+    relative, along, across = on_discs(angle, shears)
+    # From the long axes to the disc, and back.
+    change = np.arctan2(across, along) - relative
+    change -= 2 * math.pi * np.round(change / (2 * math.pi))
+    return angle + change, -np.log(along**2 + across**2)
 
 
 def _log_evidence(times: _Real, angles: _Real, doubt: _Real) -> _Real:
-    """Restricted log likelihood of phases at times, (n, m), summed over intensities, (m,)."""
+    """Restricted log likelihood of phases at times, summed over intensities, up to a constant.
+
+    Args:
+        times: (n,), 0 to 1.
+        angles: (m, n).
+        doubt: (n, n), covariance of the phases other than by motion.
+
+    Returns:
+        (m,).
+    """
     first = np.minimum.outer(times, times)
     apart = np.abs(np.subtract.outer(times, times))
     motion = first**3 / 3 + 0.5 * apart * first**2
     line = np.stack((np.ones_like(times), times), axis=1)
     free = scipy.linalg.null_space(line.T)
-    motion, doubt, angles = free.T @ motion @ free, free.T @ doubt @ free, free.T @ angles
-    sums = []
-    for intensity in _INTENSITIES:
-        factor = np.linalg.cholesky(intensity * motion + doubt)
-        scaled = scipy.linalg.solve_triangular(factor, angles, lower=True)
-        sums.append(-0.5 * (scaled**2).sum(axis=0) - np.log(np.diag(factor)).sum())
-    return np.asarray(np.logaddexp.reduce(sums, axis=0))
+    motion, doubt = free.T @ motion @ free, free.T @ doubt @ free
+    # In this basis the covariances of all intensities are diagonal.
+    by_doubt, basis = scipy.linalg.eigh(doubt, motion + doubt)
+    variances = np.outer(_INTENSITIES, 1 - by_doubt) + by_doubt
+    squares = (angles @ free @ basis) ** 2
+    sums = -0.5 * (squares @ (1 / variances).T + np.log(variances).sum(axis=1))
+    return np.asarray(np.logaddexp.reduce(sums, axis=1))
