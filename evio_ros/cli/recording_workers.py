@@ -57,6 +57,8 @@ def measure_locally(jobs: Sequence[RecordingJob], processes: int) -> Generator[O
     finally:
         for process in multiprocessing.active_children():
             process.terminate()
+        for worker in (*idle, *(worker for worker, _ in running.values())):
+            worker.shutdown(cancel_futures=True)  # else Python warns of its semaphores
 
 
 def _new_worker() -> ProcessPoolExecutor:
