@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evio_ros.cli.detector_options import Settings, detector_settings
+from evio_ros.cli.outputs import Overwrite, check_outputs
 from evio_ros.cli.section import (
     Duration,
     Region,
@@ -18,7 +19,6 @@ from evio_ros.cli.section import (
     Start,
     TimeUnit,
     microseconds,
-    refuse_overwriting,
     region_of,
     section_of,
     size_of,
@@ -100,6 +100,7 @@ def analyze(
             help="Draw the rotors, their last turns, and speed over time.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -161,7 +162,7 @@ def analyze(
             open_recording(recording, size=size_of(size), time_unit=time_unit)
         )
         refuse_impossible_size(source)
-        refuse_overwriting(source.path, [json_path, csv_path, plot_path])
+        check_outputs([json_path, csv_path, plot_path], overwrite, source.path)
         start_us, end_us = _span(source, start, duration, parameters)
         region = region_of(roi, source.size)
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)

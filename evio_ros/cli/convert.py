@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evio_ros.cli.named_values import named_values
+from evio_ros.cli.outputs import Overwrite, check_outputs
 from evio_ros.cli.recording_remarks import print_remarks
 from evio_ros.cli.section import (
     Duration,
@@ -16,7 +17,6 @@ from evio_ros.cli.section import (
     Size,
     Start,
     TimeUnit,
-    refuse_overwriting,
     region_of,
     section_of,
     size_of,
@@ -65,6 +65,7 @@ def convert(
             "mask=FILE, a picture that is black where events are left out.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Copy RECORDING, or a part of it, to OUTPUT in another format.
 
@@ -83,7 +84,7 @@ def convert(
     path = "/dev/stdout" if is_piped else output
     started = time.monotonic()
     with open_recording(recording, size=size_of(size), time_unit=time_unit) as source:
-        refuse_overwriting(source.path, [output])
+        check_outputs([output], overwrite, source.path)
         start_us, end_us = section_of(source, start, duration)
         region = region_of(roi, source.size)
         event_filter = _filter_of(filters or [], source, start_us, end_us)

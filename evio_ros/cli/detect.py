@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from evio_ros.cli.outputs import Overwrite, check_outputs
 from evio_ros.cli.recording_remarks import print_remarks
 from evio_ros.cli.section import (
     Duration,
     Size,
     Start,
     TimeUnit,
-    refuse_overwriting,
     section_of,
     size_of,
 )
@@ -66,6 +66,7 @@ def detect(
             help="Write JSON lines, one for each window, with boxes and tracks.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Detect objects in RECORDING with a recurrent vision transformer, and track them.
 
@@ -89,7 +90,7 @@ def detect(
             open_recording(recording, size=size_of(size), time_unit=time_unit)
         )
         refuse_impossible_size(source)
-        refuse_overwriting(source.path, [json_path])
+        check_outputs([json_path], overwrite, source.path)
         _, network = open_network(NetworkParameters(model, backend))
         if network.remark:
             typer.echo(f"evio: {network.remark}; using {network.backend}", err=True)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from evio_ros.cli.outputs import Overwrite, check_outputs
+
 __all__ = ["models"]
 
 models = typer.Typer(help="List and import networks that detect objects.", no_args_is_help=True)
@@ -46,13 +48,16 @@ def import_model(
     half: Annotated[
         bool, typer.Option("--half", help="Store weights as float16, which halves the size.")
     ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert CHECKPOINT to a model file. No code in the checkpoint is run.
 
     Example: evio models import rvt-t.ckpt --name gen1 --half
     """
-    from evio_ros.detection.model_store import import_checkpoint
+    from evio_ros.detection.model_store import import_checkpoint, path_of_model
 
+    name = name or checkpoint.stem
+    check_outputs([path_of_model(name)], overwrite)
     named = tuple(one.strip() for one in classes.split(",")) if classes else None
     model = import_checkpoint(checkpoint, name, named, half)
     one = model.configuration

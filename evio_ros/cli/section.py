@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -23,7 +20,6 @@ __all__ = [
     "Start",
     "TimeUnit",
     "microseconds",
-    "refuse_overwriting",
     "region_of",
     "section_of",
     "size_of",
@@ -102,28 +98,6 @@ def size_of(size: str | None) -> SensorSize | None:
         return None if size is None else SensorSize.parse(size)
     except EventError as error:
         raise ParameterError(f"--size: {error}") from None
-
-
-def refuse_overwriting(recording: str, outputs: Sequence[str | Path | None]) -> None:
-    """Check that no output would overwrite the recording or another output.
-
-    Args:
-        recording: path of the recording.
-        outputs: paths to be written, - for standard output, None for none.
-
-    Raises:
-        ParameterError: if an output is the recording, a folder that contains it, or given twice.
-    """
-    whole = os.path.realpath(recording)
-    taken = {whole}
-    for output in outputs:
-        if output is None:
-            continue
-        place = "-" if output == "-" else os.path.realpath(output)
-        # Writing a bag replaces its folder, which may contain the recording.
-        if place in taken or whole.startswith(place + os.sep):
-            raise ParameterError(f"{output}: would overwrite the recording or another output")
-        taken.add(place)
 
 
 def region_of(roi: tuple[int, int, int, int] | None, size: SensorSize) -> RegionOfInterest | None:

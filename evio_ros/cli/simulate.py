@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from evio_ros.cli.outputs import Overwrite, check_outputs
+
 __all__ = ["simulate"]
 
 
@@ -56,6 +58,7 @@ def simulate(
         bool,
         typer.Option("--list", help="List the scenes.", callback=_list_scenes, is_eager=True),
     ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Simulate an event camera that sees a SCENE.
 
@@ -73,6 +76,7 @@ def simulate(
     chosen = replace(chosen, camera=chosen.camera.replaced({"seed": seed}))
     path = output or Path(f"{scene}.dat")
     form = format_of(str(path)) if path.suffix else "dat"
+    check_outputs([path, truth_path(path)], overwrite)
     started = time.monotonic()
     with progress_bar(scene, round(chosen.duration_s * 1e6)) as advance:
         events = record(chosen, path, advance, form)

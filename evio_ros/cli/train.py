@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from evio_ros.cli.outputs import Overwrite, check_outputs
 from evio_ros.errors import ParameterError
 
 __all__ = ["train"]
@@ -51,6 +52,7 @@ def train(
         int, typer.Option(help="Number of processes that simulate scenes.", min=0)
     ] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a network on simulated scenes and write it to MODEL.
 
@@ -65,6 +67,7 @@ def train(
     from evio_ros.events import SensorSize
     from evio_ros.training.random_scene import CLASSES
 
+    check_outputs([model], overwrite)
     try:
         from evio_ros.training.trainer import Trainer, TrainingParameters
     except ImportError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evio_ros.cli.outputs import Overwrite, check_outputs
 from evio_ros.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def train_confidence(
         typer.Option(help="File in which to save the labelled estimates of the scenes."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first scene, and of the forest.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train the forest that estimates the probability that a speed is right to 1 %.
 
@@ -49,6 +51,7 @@ def train_confidence(
     )
     from evio_ros.evaluation.labelled_estimates import read_labelled, write_labelled
 
+    check_outputs([output, keep], overwrite)
     recordings = [one for path in estimates or [] for one in read_labelled(path)]
     simulated = list(_simulated(seed, scenes))
     if keep is not None:

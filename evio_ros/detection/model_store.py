@@ -16,7 +16,7 @@ from evio_ros.detection.model_file import (
 from evio_ros.detection.rvt_configuration import RvtConfiguration
 from evio_ros.errors import ParameterError, SourceError
 
-__all__ = ["find_model", "import_checkpoint", "model_folders", "stored_models"]
+__all__ = ["find_model", "import_checkpoint", "model_folders", "path_of_model", "stored_models"]
 
 _SUFFIX = ".safetensors"
 _OWN_FOLDER = Path(__file__).with_name("models")
@@ -92,6 +92,17 @@ def _default_model() -> Path:
     )
 
 
+def path_of_model(name: str) -> Path:
+    """The file of the user's own model of this name, which need not exist.
+
+    Raises:
+        ParameterError: if the name is not a plain file name.
+    """
+    if not name or Path(name).name != name or name.startswith("."):
+        raise ParameterError(f"name: {name!r} is not a plain file name")
+    return model_folders()[0] / f"{name}{_SUFFIX}"
+
+
 def import_checkpoint(
     checkpoint: str | PathLike[str],
     name: str | None = None,
@@ -119,13 +130,11 @@ def import_checkpoint(
         ) from error
 
     name = name or Path(checkpoint).stem
-    if not name or Path(name).name != name or name.startswith("."):
-        raise ParameterError(f"name: {name!r} is not a plain file name")
+    path = path_of_model(name)
     weights = read_checkpoint(checkpoint)
     configuration = configuration_of_weights(weights, classes)
     # Refuse weights that do not fit now, not when a robot starts.
     RvtNetwork(configuration).load_published(weights)
-    path = model_folders()[0] / f"{name}{_SUFFIX}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -59,6 +59,8 @@ MANY_IMPORTS = {
     "web.recording_source": "what plays, measures and is shown meets here",
     "cli.analyze": "a verb: recording, detectors, files and plot meet here",
     "cli.recording_job": "one recording from its file to its results, wherever that is done",
+    "cli.convert": "a verb: recording, filters, part and copy meet here",
+    "cli.detect": "a verb: recording, network, windows and files meet here",
     "cli.demo": "a verb: simulation, nodes, tables, files and truth meet here",
     "kernels": "everything that is compiled meets here",
     "object_detection": "the whole chain: input, network, boxes and tracks meet here",
