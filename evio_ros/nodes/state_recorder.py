@@ -71,9 +71,16 @@ class StateRecorder(EvioNode):
         self._write: _Sink | None = None
 
     def configure(self) -> None:
-        """Open the file."""
+        """Open the file, which must not exist yet.
+
+        Raises:
+            EvioError: if it exists, or cannot be written.
+        """
+        path = Path(self._output)
+        if path.is_file() or path.is_dir():
+            raise EvioError(f"{path}: exists already; remove it, or name another output")
         make = _csv if self._output.lower().endswith(".csv") else _bag
-        self._write = self._open.enter_context(make(Path(self._output)))
+        self._write = self._open.enter_context(make(path))
 
     def activate(self) -> None:
         """Begin to write."""
