@@ -41,7 +41,8 @@ def open_plot(path: Path) -> Iterator[Callable[[MeasurementSummary, str], None]]
         SourceError: if the file cannot be opened or written.
     """
     kind = path.suffix.removeprefix(".").lower()
-    kinds = Figure().canvas.get_supported_filetypes()
+    # Bare pixels are no picture to look at, and .raw is the ending of a recording.
+    kinds = Figure().canvas.get_supported_filetypes().keys() - {"raw", "rgba"}
     if kind not in kinds:
         raise ParameterError(
             f"{path}: unknown kind of picture; the name must end in one of "

@@ -261,6 +261,7 @@ def test_window_and_step(evio, fan_recording, options, window_us, step_us):
         (("--roi", 10, 10, 10, 20), "region (10, 10)-(10, 20) is empty or negative"),
         (("--roi", -5, 0, 10, 20), "region (-5, 0)-(10, 20) is empty or negative"),
         (("--plot", "fan.xyz"), "fan.xyz: unknown kind of picture; the name must end in one of"),
+        (("--plot", "fan.raw"), "fan.raw: unknown kind of picture; the name must end in one of"),
         (("--plot", "fan"), "fan: unknown kind of picture; the name must end in one of"),
     ],
 )
