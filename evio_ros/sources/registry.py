@@ -105,12 +105,14 @@ def open_recording(
         time_unit: overrides `?time_unit=`.
 
     Raises:
-        SourceError: if it cannot be opened, has no known format, is a live camera, or does not
-            have what an option selects.
+        SourceError: if it cannot be opened, has no known format, is a live camera or a scene, or
+            does not have what an option selects.
     """
     uri = _text_of(uri)
     if uri.startswith(SCHEME):
         raise SourceError(uri, "is a live camera, not a recording")
+    if uri.startswith("scene:"):
+        raise SourceError(uri, "is a scene, not a recording; `evio simulate` makes one of it")
     path, options = _split(path_of(uri))
     if time_unit is not None:
         options["time_unit"] = time_unit

@@ -162,6 +162,13 @@ def test_a_path_may_be_a_path_object_and_nothing_else(tmp_path):
         open_source(None)
 
 
+def test_a_scene_is_no_recording_and_it_is_said_what_makes_one():
+    with pytest.raises(
+        SourceError, match="scene:fan: is a scene, not a recording; `evio simulate`"
+    ):
+        open_source("scene:fan")
+
+
 def test_options_belong_to_formats(tmp_path):
     MAKERS["DAT"](tmp_path / "a", EVENTS)
     for option in ("stream=left", "time_unit=ns", "topic=/x"):
