@@ -40,7 +40,11 @@ _PHASE = "phase"
 def analyze(
     recordings: Annotated[
         list[str],
-        typer.Argument(help="The recording to measure; several with --out.", show_default=False),
+        typer.Argument(
+            metavar="RECORDINGS",
+            help="The recording to measure; several with --out.",
+            show_default=False,
+        ),
     ],
     window_ms: Annotated[float, typer.Option(help="Length of the measured window.")] = 100.0,
     step_ms: Annotated[

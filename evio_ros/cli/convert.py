@@ -33,10 +33,13 @@ _STANDARD_OUTPUT = "-"
 
 
 def convert(
-    recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
+    recording: Annotated[
+        str, typer.Argument(metavar="RECORDING", help="The recording to read.", show_default=False)
+    ],
     output: Annotated[
         str,
         typer.Argument(
+            metavar="OUTPUT",
             help="The recording to write; bags are folders, - is standard output.",
             show_default=False,
         ),

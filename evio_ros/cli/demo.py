@@ -38,7 +38,10 @@ _LAST_TIMEOUT_S = 1.0
 
 def demo(
     recording: Annotated[
-        str | None, typer.Argument(help="The recording to play.", show_default="a simulated fan")
+        str | None,
+        typer.Argument(
+            metavar="RECORDING", help="The recording to play.", show_default="a simulated fan"
+        ),
     ] = None,
     scene: Annotated[
         str, typer.Option(help="The scene to simulate; `evio simulate --list` shows all.")

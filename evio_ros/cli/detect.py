@@ -30,7 +30,9 @@ __all__ = ["detect"]
 
 
 def detect(
-    recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
+    recording: Annotated[
+        str, typer.Argument(metavar="RECORDING", help="The recording to read.", show_default=False)
+    ],
     model: Annotated[
         str,
         typer.Option(

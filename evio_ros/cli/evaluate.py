@@ -19,7 +19,10 @@ _SCORES = (0.3, 0.5, 0.7)
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Name or file of the network.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Name or file of the network.", show_default=False),
+    ],
     scenes: Annotated[
         int, typer.Option(help="Number of simulated scenes of all kinds.", min=1)
     ] = 100,

@@ -26,7 +26,9 @@ _LONGEST_BIAS_FILE = 1 << 16
 
 
 def info(
-    recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
+    recording: Annotated[
+        str, typer.Argument(metavar="RECORDING", help="The recording to read.", show_default=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     triggers: Annotated[
         bool,

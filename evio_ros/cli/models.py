@@ -33,7 +33,10 @@ def list_models() -> None:
 @models.command("import")
 def import_model(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A published checkpoint (.ckpt).", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT", help="A published checkpoint (.ckpt).", show_default=False
+        ),
     ],
     name: Annotated[
         str | None, typer.Option(help="Name of the new model.", show_default="the checkpoint's")

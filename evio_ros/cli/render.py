@@ -26,7 +26,9 @@ _TIME_CONSTANTS = 8
 
 
 def render(
-    recording: Annotated[str, typer.Argument(help="The recording to read.", show_default=False)],
+    recording: Annotated[
+        str, typer.Argument(metavar="RECORDING", help="The recording to read.", show_default=False)
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The PNG file to write.", metavar="FILE.png")
     ],

@@ -17,7 +17,9 @@ _SAVE_EVERY_S = 120.0
 
 
 def train(
-    model: Annotated[Path, typer.Argument(help="The model file to write.", show_default=False)],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The model file to write.", show_default=False)
+    ],
     folder: Annotated[
         Path,
         typer.Option(

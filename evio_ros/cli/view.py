@@ -33,7 +33,9 @@ def view(
     recording: Annotated[
         str,
         typer.Argument(
-            help="The recording to show, camera:MODEL or scene:NAME.", show_default=False
+            metavar="RECORDING",
+            help="The recording to show, camera:MODEL or scene:NAME.",
+            show_default=False,
         ),
     ],
     port: Annotated[

@@ -1,11 +1,17 @@
 """Help, version and usage errors of the `evio` command."""
 
+import re
+
 import pytest
 
 import evio_ros
 from evio_ros.cli.main import app
 
-VERBS = [command.name or command.callback.__name__ for command in app.registered_commands]
+COMMANDS = {
+    command.name or command.callback.__name__: command for command in app.registered_commands
+}
+VERBS = list(COMMANDS)
+ARGUMENTS = {"RECORDING", "RECORDINGS", "OUTPUT", "SCENE", "MODEL"}
 
 
 def test_help_names_every_verb_and_what_it_is_for(evio):
@@ -24,6 +30,13 @@ def test_every_verb_explains_itself_and_its_options(evio, verb):
     assert code == 0
     assert f"evio {verb}" in out
     assert out.count("--") >= 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_arguments_are_named_in_the_usage_as_in_the_text(evio, verb):
+    explained = set(re.findall(r"\b[A-Z]{5,}\b", COMMANDS[verb].callback.__doc__ or ""))
+    usage = evio(verb, "--help").out.partition("Options")[0].splitlines()[1]
+    assert explained & ARGUMENTS == set(re.findall(r"\b[A-Z]{5,}\b", usage)) - {"OPTIONS"}
 
 
 def test_no_verb_gives_the_help(evio):
