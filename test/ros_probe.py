@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +12,7 @@ from lifecycle_msgs.srv import GetState
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
+from evio_ros.nodes.descriptions import VALUES
 from evio_ros.ros.rotation_listener import LocalNode
 
 TIMEOUT_S = 30.0
@@ -104,6 +107,17 @@ def diagnostics_of(messages: list[Any], node: str) -> dict[str, str]:
     if status is None:
         return {}
     return {**{value.key: value.value for value in status.values}, "message": status.message}
+
+
+def undescribed(messages: list[Any]) -> set[str]:
+    """Keys of the diagnostics that the table of all values, VALUES, does not describe."""
+    patterns = []
+    for entry in VALUES:
+        first, *suffixes = re.sub("<[^>]+>", ".+", entry).split(", ")
+        stems = itertools.accumulate(first.split("_"), "{}_{}".format)
+        patterns += [first, *(stem + suffix for stem in stems for suffix in suffixes)]
+    keys = {value.key for message in messages for one in message.status for value in one.values}
+    return {key for key in keys if not any(re.fullmatch(each, key) for each in patterns)}
 
 
 def status_of(messages: list[Any], node: str) -> Any | None:

@@ -236,9 +236,17 @@ VALUES: dict[str, str] = {
     "behind_s": "how late the newest window was",
     "busy_s": "time spent on events since the start",
     "driver_restarts": "how often the message numbers started again",
+    "estimates_<outcome>": "estimates by what fusion did with them (accepted, manoeuvre, gated, "
+    "restarted, duplicate, too_late, beyond_limit), late windows, clock jumps, rotors born and "
+    "given up",
     "estimates_refused": "rotors with impossible numbers",
     "events": "events taken or sent",
     "events_measured": "events that the detector processed: all, or a share under overload",
+    "steps": "steps that the detector processed",
+    "gaps": "steps that did not begin where the one before ended",
+    "regions_searched": "regions in which rotors were searched for",
+    "rotors_found, _lost, _recovered": "rotors that the detector found, gave up and found again "
+    "by their template",
     "events_filtered_<filter>": "events left out by a filter of the driver",
     "events_dropped_late": "events that came too late for their window, or too far out of order",
     "events_dropped_outliers": "events whose time contradicts that of the others",
@@ -291,6 +299,7 @@ VALUES: dict[str, str] = {
     "process_cpu_percent": "CPU time of the process, in per cent of one core",
     "process_memory_mb": "resident memory of the process",
     "wait_in_queue_p50_ms, _p99_ms": "from the arrival of a message until the node takes it",
+    "fusing_p50_ms, _p99_ms": "time that fusion needs for a window",
     "window_end_to_state_p50_ms, _p99_ms": "from the stamp of a window's end to its result; "
     "meaningful for live sources and replays in real time",
     "published_<topic>": "messages sent on a topic of the representation node",

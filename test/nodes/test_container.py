@@ -9,7 +9,7 @@ import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from evio_ros.msg import EventArray, RotationStateArray
-from ros_probe import Probe, diagnostics_of
+from ros_probe import Probe, diagnostics_of, undescribed
 
 from evio_ros.pipeline import measure_source
 from evio_ros.ros.share import share_file
@@ -137,6 +137,8 @@ def test_whoever_else_subscribes_gets_the_same_messages_as_ever(recording, tmp_p
     assert sum(len(message.t) for message in messages) == events
     assert states
     assert diagnostics_of(reports, "/rotation_detector")["messages_lost"] == "0"
+    assert "rotors_found" in diagnostics_of(reports, "/rotation_detector")
+    assert undescribed(reports) == set()
 
 
 @pytest.mark.parametrize(

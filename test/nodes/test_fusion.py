@@ -9,7 +9,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from evio_ros.msg import RotationState, RotationStateArray
 from geometry_msgs.msg import Point
-from ros_probe import Probe, diagnostics_of, status_of
+from ros_probe import Probe, diagnostics_of, status_of, undescribed
 from rotor_estimates import STEP_US, WINDOW_US, TurningFan
 from sensor_msgs.msg import JointState
 from state_messages import state_array
@@ -286,3 +286,4 @@ def test_a_hidden_rotor_is_predicted_at_each_window_and_diagnostics_say_so(desk)
     assert last.covariance[0] > 10 * everything[14].states[0].covariance[0]
     assert last.confidence < 0.5 * everything[14].states[0].confidence
     probe.wait_until(lambda: diagnostics_of(reports, "/fusion").get("estimates_accepted") == "14")
+    assert undescribed(reports) == set()
