@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.events import EventBatch
-from evio_ros.sources.codecs.wrapped_time import unwrap
+from evio_ros.sources.codecs.wrapped_time import AGREEING_TIMES, middle_time, unwrap
 from evio_ros.sources.raw_columns import RawColumns
 
 __all__ = [
@@ -61,7 +61,7 @@ def _range(values):
     return lowest, highest
 
 
-def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumns, int]:
+def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumns, int, int]:
     """Decode records.
 
     Args:
@@ -70,18 +70,20 @@ def decode_records(words: NDArray[np.uint32], before_us: int) -> tuple[RawColumn
             wrap of it.
 
     Returns:
-        The events, and the number of invalid records left out.
+        The events, the number of invalid records left out, and the unwrapped time reached, in µs.
     """
     columns = RawColumns.empty(len(words) // 2)
     base = before_us & ~(WRAP_US - 1)
     largest = _decode(words, base, columns.t, columns.x, columns.y, columns.polarity)
     lowest, highest = _range(columns.t)
     if highest - lowest > WRAP_US // 2 or abs(int(columns.t[0]) - before_us) > WRAP_US // 2:
-        unwrap(columns.t, before_us, WRAP_US)
+        reached_us = int(unwrap(columns.t, before_us, WRAP_US))
+    else:
+        reached_us = middle_time(columns.t[-AGREEING_TIMES:])
     if largest <= 1:
-        return columns, 0
+        return columns, 0, reached_us
     valid = columns.select(words[1::2] >> _POLARITY_SHIFT <= 1)
-    return valid, len(columns) - len(valid)
+    return valid, len(columns) - len(valid), reached_us
 
 
 def from_old_layout(words: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -61,8 +61,8 @@ _FEWEST_ZEROS = 16
 0)."""
 
 # Indices of a decoder's state: time above the low bits, unwrapped; whether any time word has been
-# read; and the anchor of `next_high`.
-HIGH, KNOWN, ANCHOR = range(3)
+# read; and anchor and doubt of `next_high`.
+HIGH, KNOWN, ANCHOR, DOUBT = range(4)
 _NEAR = 1 << 14
 """Maximum difference of time words of the same clock: about a second."""
 
@@ -146,7 +146,9 @@ def _skip(words, state):
 def update_high(raw, state):
     """Update the state by the value of a time word."""
     if state[KNOWN]:
-        state[HIGH], state[ANCHOR] = next_high(raw, state[HIGH], state[ANCHOR], _HALF_WRAP, _NEAR)
+        state[HIGH], state[ANCHOR], state[DOUBT] = next_high(
+            raw, state[HIGH], state[ANCHOR], state[DOUBT], _HALF_WRAP, _NEAR
+        )
     else:
         state[HIGH] += raw
         state[KNOWN] = 1
@@ -188,7 +190,7 @@ class Evt2Decoder(WordDecoder):
     wrap_us: ClassVar[int] = WRAP_US
 
     def __init__(self, epoch_us: int = 0) -> None:
-        self.state = np.array((epoch_us >> LOW_BITS, 0, NO_ANCHOR), np.int64)
+        self.state = np.array((epoch_us >> LOW_BITS, 0, NO_ANCHOR, 0), np.int64)
         self.invalid = 0
         self.triggers = Triggers.empty()
 

@@ -96,7 +96,7 @@ class Evt21Decoder(WordDecoder):
     """Index of the half, in the file's order, that has type, time and pixel."""
 
     def __init__(self, epoch_us: int = 0) -> None:
-        self.state = np.array((epoch_us >> LOW_BITS, 0, NO_ANCHOR), np.int64)
+        self.state = np.array((epoch_us >> LOW_BITS, 0, NO_ANCHOR, 0), np.int64)
         self.invalid = 0
         self.triggers = Triggers.empty()
 

@@ -44,8 +44,8 @@ _USUAL_TRIGGERS = 64
 _SHIFT, _SIDE, _ON = np.uint16(_TYPE_SHIFT), np.uint16(_SIDE_MASK), np.uint16(_POLARITY_MASK)
 # Indices of a decoder's state: time above the low 12 bits, unwrapped; low 12 bits; row; next column
 # of a vector; polarity of a vector (0 or 1); whether any time-high word has been read; the anchor
-# of `next_high`; and whether the last word was a time-high.
-HIGH, LOW, ROW, COLUMN, POLARITY, KNOWN, ANCHOR, AT_HIGH = range(8)
+# and doubt of `next_high`; and whether the last word was a time-high.
+HIGH, LOW, ROW, COLUMN, POLARITY, KNOWN, ANCHOR, DOUBT, AT_HIGH = range(9)
 _NEAR = 1 << 6
 """Maximum difference of time-high words of the same clock: 0.26 s."""
 
@@ -62,15 +62,15 @@ mask."""
 
 
 @njit(cache=True, nogil=True)
-def _next_high(raw, high, anchor, is_adjacent):
-    """The next time-high, and its anchor: see `next_high`.
+def _next_high(raw, high, anchor, doubt, is_adjacent):
+    """The next time-high, its anchor and doubt: see `next_high`.
 
     If no other word is between, steps of half the range are those of an encoder that counts through
     a time without events.
     """
     if is_adjacent and (raw - high) & (_HIGH_WRAP - 1) == _HALF_WRAP:
-        return high + _HALF_WRAP, high
-    return next_high(raw, high, anchor, _HALF_WRAP, _NEAR)
+        return high + _HALF_WRAP, high, 0
+    return next_high(raw, high, anchor, doubt, _HALF_WRAP, _NEAR)
 
 
 @njit(cache=True, nogil=True)
@@ -105,7 +105,8 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
     `reached` has the numbers of words, events, triggers, invalid and continued words so far. The
     columns must have room for an event of each remaining word, which is tested before each vector.
     """
-    high, row, anchor = state[HIGH], np.uint16(state[ROW]), state[ANCHOR]
+    high, row = state[HIGH], np.uint16(state[ROW])
+    anchor, doubt = state[ANCHOR], state[DOUBT]
     column, vector_on = state[COLUMN], state[POLARITY] != 0
     time = (high << _TIME_BITS) | state[LOW]
     last_high = reached[0] - 1 if state[AT_HIGH] else -2
@@ -158,7 +159,8 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
             column += width
         elif kind == TIME_HIGH:
             before = high
-            high, anchor = _next_high(value, high, anchor, last_high == np.int64(i) - 1)
+            is_adjacent = last_high == np.int64(i) - 1
+            high, anchor, doubt = _next_high(value, high, anchor, doubt, is_adjacent)
             if high != before:
                 # The low bits restart at 0 with a new time-high.
                 time = high << _TIME_BITS
@@ -174,7 +176,8 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
             invalid += 1
         i += one
     state[HIGH], state[LOW], state[ROW] = high, time & _VALUE_MASK, row
-    state[COLUMN], state[POLARITY], state[ANCHOR] = column, vector_on, anchor
+    state[COLUMN], state[POLARITY] = column, vector_on
+    state[ANCHOR], state[DOUBT] = anchor, doubt
     state[AT_HIGH] = last_high == np.int64(i) - 1
     reached[0], reached[1], reached[2] = i, events, triggers
     reached[3], reached[4] = invalid, continued
@@ -183,20 +186,22 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
 @njit(cache=True, nogil=True)
 def _skip(words, state):
     """Follow only the times, because only they wrap; of everything else, the last word counts."""
-    high, known, anchor = state[HIGH], state[KNOWN], state[ANCHOR]
+    high, known = state[HIGH], state[KNOWN]
+    anchor, doubt = state[ANCHOR], state[DOUBT]
     last_high, changed_at = (-1 if state[AT_HIGH] else -2), -1
     for i in range(words.size):
         if words[i] >> _TYPE_SHIFT == TIME_HIGH:
             raw = np.int64(words[i] & _VALUE_MASK)
             if known:
                 before = high
-                high, anchor = _next_high(raw, high, anchor, last_high == i - 1)
+                high, anchor, doubt = _next_high(raw, high, anchor, doubt, last_high == i - 1)
                 if high != before:
                     state[LOW], changed_at = 0, i
             else:
                 high, known = high + raw, 1
             last_high = i
-    state[HIGH], state[KNOWN], state[ANCHOR] = high, known, anchor
+    state[HIGH], state[KNOWN] = high, known
+    state[ANCHOR], state[DOUBT] = anchor, doubt
     state[AT_HIGH] = last_high == words.size - 1
     low_open = row_open = column_open = True
     moved = 0
@@ -237,7 +242,7 @@ class Evt3Decoder(WordDecoder):
     wrap_us: ClassVar[int] = _HIGH_WRAP << _TIME_BITS
 
     def __init__(self, epoch_us: int = 0) -> None:
-        self.state = np.array((epoch_us >> _TIME_BITS, 0, 0, 0, 0, 0, NO_ANCHOR, 0), np.int64)
+        self.state = np.array((epoch_us >> _TIME_BITS, 0, 0, 0, 0, 0, NO_ANCHOR, 0, 0), np.int64)
         self.invalid = 0
         self.triggers = Triggers.empty()
         # Number of events for each word so far, to allocate columns.

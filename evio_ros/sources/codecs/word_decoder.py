@@ -16,39 +16,54 @@ __all__ = ["NO_ANCHOR", "NO_TIME", "WordDecoder", "next_high"]
 NO_TIME = -1
 """Time of a decoder that has not read any time yet."""
 NO_ANCHOR = -(1 << 62)
-"""Anchor if there was no step of half the range."""
+"""Anchor if there was no long step."""
+_STEADY = 6
+"""Number of steps in a row that make a clock, see `next_high`; fewer than eight, because eight of
+the longest span the range."""
 
 
 @njit(cache=True, nogil=True)
-def next_high(raw, high, anchor, half, near):
+def next_high(raw, high, anchor, doubt, half, near):
     """Unwrap a time word: the value nearest to the previous one.
 
-    So a wrap is a step back of more than half the range, and a single corrupt word does not affect
-    the next: the step to it and the step back cancel. Only if it is about half the range away, both
-    steps could be taken in the same direction. Therefore the word before such a step is remembered
-    as an anchor, and a word near the anchor returns to it.
+    So a wrap is a step back of more than half the range. A corrupt word may step anywhere, and many
+    of them together through several ranges. Therefore the word before a long step is remembered as
+    an anchor. A clock without events makes long steps forward as well, but after a long step back,
+    a word near the anchor returns to it. So does a word after one half the range away, because the
+    step from there could be taken in either direction.
+
+    The anchor is given up when the clock goes on: after a long step back, once `_STEADY` steps in a
+    row are short, or forward by less than an eighth of the range. Of random words, one step in
+    eight is.
 
     Args:
         raw: value of the word.
         high: the previous one, unwrapped.
-        anchor: the one before a step of about half the range, or `NO_ANCHOR`.
-        half: half the range of the words, a power of two.
+        anchor: the one before a long step, or `NO_ANCHOR`.
+        doubt: number of steps of a clock that still have to follow a long step back.
+        half: half the range of the words.
         near: maximum distance of values that count as near.
 
     Returns:
-        The unwrapped value, and the next `anchor`.
+        The unwrapped value, and the next `anchor` and `doubt`.
     """
-    if anchor != NO_ANCHOR:
-        back = ((raw - anchor + half) & (2 * half - 1)) - half
-        if abs(back) <= near:
-            return anchor + back, NO_ANCHOR
-    step = ((raw - high + half - 1) & (2 * half - 1)) - (half - 1)
-    if abs(step) >= half - near:
-        return high + step, high
-    high += step
-    if anchor != NO_ANCHOR and abs(abs(high - anchor) - half) > near:
-        return high, NO_ANCHOR
-    return high, anchor
+    step = (raw - high + half - 1) % (2 * half) - (half - 1)
+    if anchor == NO_ANCHOR:
+        if abs(step) <= near:
+            return high + step, anchor, 0
+        anchor, doubt = high, 0
+    back = (raw - anchor + half) % (2 * half) - half
+    may_return = doubt > 0 or step < -near or abs(abs(high - anchor) - half) <= near
+    is_back = may_return and abs(back) <= near
+    high = anchor + back if is_back else high + step
+    goes_on = is_back or -near <= step <= (half // 4 if doubt else near)
+    if not goes_on:
+        doubt = _STEADY if doubt or step < 0 else 0
+    elif doubt > 1:
+        doubt -= 1
+    elif abs(abs(high - anchor) - half) > near:
+        anchor, doubt = NO_ANCHOR, 0
+    return high, anchor, doubt
 
 
 class WordDecoder:

@@ -6,10 +6,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from evio_ros.sources.codecs.word_decoder import NO_ANCHOR, next_high
+
 __all__ = ["AGREEING_TIMES", "middle_time", "unwrap"]
 
 AGREEING_TIMES = 3
 """Number of neighbouring times whose median gives the time; a single one may be wrong."""
+_NEAR = 1 << 12
+"""Times within a wrap divided by this are near each other: a second for 32 bits of µs."""
 
 
 def middle_time(t: NDArray[np.int64]) -> int:
@@ -23,29 +27,20 @@ def middle_time(t: NDArray[np.int64]) -> int:
 
 @njit(cache=True, nogil=True)
 def unwrap(t, before, wrap):
-    """Unwrap each time to within half a wrap of those before it; returns the time reached.
+    """Unwrap each time to within half a wrap of the previous one.
 
-    A time more than 5/16 of a wrap away does not affect the following ones unless the next time
-    agrees with it. The bound is between a quarter and a half of a wrap, by which a wrong bit moves
-    a time, so that the step to such a time and the step back are on the same side of it.
+    Wrong times, even many together, do not affect the following ones: see `next_high`.
 
     Args:
         t: int64 (n,) times as stored, in µs; overwritten.
         before: unwrapped time on which earlier events agree.
         wrap: period of the stored times in µs.
+
+    Returns:
+        The last time on which events agree.
     """
-    half, near, agreed = wrap // 2, 5 * wrap // 16, wrap // 16
-    last = before
+    last, anchor, doubt = before, NO_ANCHOR, 0
     for i in range(t.size):
-        step = (t[i] - before + half) % wrap - half
-        again = (t[i] - last + half) % wrap - half
-        if -near <= step <= near:
-            before += step
-            last = before
-        elif -agreed <= again <= agreed:
-            before = last + again
-            last = before
-        else:
-            last = before + step
+        last, anchor, doubt = next_high(t[i], last, anchor, doubt, wrap // 2, wrap // _NEAR)
         t[i] = last
-    return before
+    return anchor if doubt else last

@@ -18,7 +18,7 @@ from evio_ros.sources.codecs.dat import (
     decode_records,
     from_old_layout,
 )
-from evio_ros.sources.codecs.wrapped_time import AGREEING_TIMES, middle_time, unwrap
+from evio_ros.sources.codecs.wrapped_time import unwrap
 from evio_ros.sources.raw_columns import RawColumns
 from evio_ros.sources.readers.event_file import EventFile
 from evio_ros.sources.readers.file_start import FileStart
@@ -107,7 +107,7 @@ class DatFile(EventFile):
         return is_old
 
     def _check_first_piece(self) -> None:
-        columns, invalid = self._decode_records(0, self._first_us)
+        columns, invalid, _ = self._decode_records(0, self._first_us)
         records = len(columns) + invalid
         reason = ""
         if invalid > _MOST_INVALID * records:
@@ -131,17 +131,15 @@ class DatFile(EventFile):
 
     def _last_pieces(self) -> Iterator[RawColumns]:
         records, times = self._sparse_index
-        columns, _ = self._decode_records(int(records[-1]), int(times[-1]))
+        columns, _, _ = self._decode_records(int(records[-1]), int(times[-1]))
         yield columns
 
     def _read_piece(self) -> RawColumns | None:
         if self._next >= self._records:
             return None
-        columns, invalid = self._decode_records(self._next, self._newest)
+        columns, invalid, self._newest = self._decode_records(self._next, self._newest)
         self._next += len(columns) + invalid
         self.statistics.invalid += invalid
-        if len(columns):
-            self._newest = middle_time(columns.t[-AGREEING_TIMES:])
         return columns
 
     def _go_to(self, t_us: int | None) -> None:
@@ -154,18 +152,18 @@ class DatFile(EventFile):
             if before >= 0:
                 self._next, self._newest = int(records[before]), int(times[before])
 
-    def _decode_records(self, first: int, newest: int) -> tuple[RawColumns, int]:
-        """Events from a record on, and the number of invalid records left out."""
+    def _decode_records(self, first: int, newest: int) -> tuple[RawColumns, int, int]:
+        """Events from a record on, the number of invalid ones left out, and the time reached."""
         count = min(_PIECE_EVENTS, self._records - first)
         offset = self._data_offset + first * RECORD_BYTES
         data = self._read_at(offset, count * RECORD_BYTES)
         words = np.frombuffer(data, "<u4")
         if self._has_old_layout:
             words = from_old_layout(words)
-        columns, invalid = decode_records(words, newest)
+        columns, invalid, reached_us = decode_records(words, newest)
         if invalid:
             self._refuse_second_recording(offset, bytes(data))
-        return columns, invalid
+        return columns, invalid, reached_us
 
     @cached_property
     def _sparse_index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

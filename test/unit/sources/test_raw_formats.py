@@ -195,6 +195,19 @@ def test_random_bytes_in_the_middle_lose_little_and_are_counted(name, written):
     assert counted.dropped + counted.reordered > 0
 
 
+@any_format
+@pytest.mark.parametrize("seed", range(5))
+def test_a_block_of_random_bytes_moves_no_time_after_it(name, seed, written):
+    events = random_events(20_000, mean_step_us=5.0)
+    data = bytearray(ENCODERS[name](events))
+    middle = len(data) // 2
+    data[middle : middle + 4096] = np.random.default_rng(seed).bytes(4096)
+    with open_source(written(bytes(data)), size=SIZE) as source:
+        found = events_of(source.batches())
+    assert found[-1000:] == events[-1000:]
+    assert found[:1000] == events[:1000]
+
+
 def test_zeros_are_no_dat_events(written):
     header = HEADERS["dat"].format(w=640, h=480).encode() + b"\x0c\x08"
     with pytest.raises(SourceError, match="all zero") as error:
