@@ -40,7 +40,7 @@ from evio_ros.sources.event_runs import (
 )
 from evio_ros.sources.raw_columns import RawColumns
 
-__all__ = ["NOMINAL_GAP_US", "EventClock", "agreeing_share"]
+__all__ = ["NOMINAL_GAP_US", "EventClock", "agreeing_events", "agreeing_share"]
 
 _WORD_US = 1 << 12
 """Maximum length of a group of events that share one wrong time word, at the data's start or
@@ -366,6 +366,18 @@ class EventClock:
         return replace(columns, t=columns.t + self._shift_us)
 
 
+def agreeing_events(columns: RawColumns, window_us: int) -> RawColumns:
+    """The events that agree on a clock.
+
+    Args:
+        columns: the events.
+        window_us: as for `EventClock`.
+    """
+    clock = EventClock(window_us, SourceStatistics())
+    none = columns.select(slice(0, 0))
+    return RawColumns.concatenate([none, *clock.follow(columns), *clock.finish()])
+
+
 def agreeing_share(columns: RawColumns, window_us: int) -> float:
     """Share of events that agree on a clock: near 1 for a camera, near 0 for random times.
 
@@ -373,7 +385,4 @@ def agreeing_share(columns: RawColumns, window_us: int) -> float:
         columns: the events.
         window_us: as for `EventClock`.
     """
-    if not len(columns):
-        return 0.0
-    clock = EventClock(window_us, SourceStatistics())
-    return sum(map(len, [*clock.follow(columns), *clock.finish()])) / len(columns)
+    return len(agreeing_events(columns, window_us)) / max(len(columns), 1)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
+import numpy as np
+
 from evio_ros.sources.codecs.evt21 import Evt21Decoder, LegacyEvt21Decoder
 from evio_ros.sources.codecs.word_decoder import WordDecoder
+from evio_ros.sources.event_clock import agreeing_events
 from evio_ros.sources.readers.raw_words import RawWordFile
+from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["Evt21File"]
 
@@ -35,7 +39,9 @@ class Evt21File(RawWordFile):
         if order is not None:
             return order.lower() == "legacy"
         words = self._read_words(0)[:_SAMPLE_WORDS]
-        usual, legacy = Evt21Decoder(), LegacyEvt21Decoder()
-        usual.decode(words)
-        legacy.decode(words)
-        return legacy.invalid < usual.invalid
+        usual, legacy = (
+            agreeing_events(decoder.decode(words), REORDER_WINDOW_US).t
+            for decoder in (Evt21Decoder(), LegacyEvt21Decoder())
+        )
+        # In the wrong order, masks are taken for times: few of them agree, or all are the same.
+        return len(np.unique(legacy)) > len(np.unique(usual))
