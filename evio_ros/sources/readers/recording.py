@@ -333,13 +333,18 @@ class Recording(ABC):
         return None if statistics.clock_restarts else end_us
 
     def _plausible_size(self, declared: SensorSize | None) -> SensorSize:
-        """The declared geometry, or a guess if there is none or the events contradict it."""
-        if declared is not None:
-            share = self._share_outside(declared)
-            if not share:
-                return declared
-        self.size_is_declared = False
+        """The declared geometry, or a guess if there is none or the events contradict it.
+
+        A minority outside it does not contradict it if no usual sensor has them either: they are
+        from a damaged part of the recording. In fixed point, three quarters or more are outside.
+        """
+        share = 0.0 if declared is None else self._share_outside(declared)
+        if declared is not None and not share:
+            return declared
         guessed = self._guess_size()
+        if declared is not None and share < 0.5 and not _is_usual(guessed):
+            return declared
+        self.size_is_declared = False
         if declared is None:
             reason = "the header gives no geometry"
         else:
@@ -394,14 +399,19 @@ class Recording(ABC):
         self._go_to(None)
         are_few = stray <= min(_MOST_STRAY, 0.01 * events)
         size = SensorSize(*(inner_reach if are_few else reach))
-        turned = SensorSize(size.height, size.width)
-        if size.height > size.width and turned in STANDARD_SIZES:
+        if size.height > size.width and _is_usual(size):
+            turned = SensorSize(size.height, size.width)
             self.remarks.append(f"x and y fit a {turned} sensor if they are exchanged")
             return size
         for usual in STANDARD_SIZES:
             if size.width <= usual.width and size.height <= usual.height:
                 return usual
         return size
+
+
+def _is_usual(size: SensorSize) -> bool:
+    """Whether it is a usual sensor's geometry, upright or turned by a right angle."""
+    return size in STANDARD_SIZES or SensorSize(size.height, size.width) in STANDARD_SIZES
 
 
 def _representable(columns: RawColumns) -> RawColumns:

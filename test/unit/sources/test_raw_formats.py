@@ -148,6 +148,19 @@ def test_geometry_that_the_events_contradict_is_said(name, written):
 
 
 @any_format
+def test_a_damaged_block_leaves_the_geometry_as_declared(name, written):
+    data = bytearray(ENCODERS[name](random_events(3_000)))
+    middle = len(data) // 2
+    data[middle : middle + 2048] = np.random.default_rng(0).bytes(2048)
+    with open_source(written(bytes(data))) as source:
+        assert source.size == SIZE
+        assert source.size_is_declared
+        found = sum(map(len, source.batches()))
+        assert found > 2_000
+        assert source.statistics.outside > 10
+
+
+@any_format
 def test_the_callers_geometry_wins(name, written):
     events = random_events(100)
     with open_source(written(ENCODERS[name](events)), size=SensorSize(700, 500)) as source:
@@ -335,6 +348,16 @@ def test_evt21_halves_in_the_old_order_are_told_by_header_or_content(declared, w
     header = f"% format EVT21;width=640;height=480\n{declared}% end\n"
     with open_source(written(evt21_file(events, header, legacy=True))) as source:
         assert events_of(source.batches()) == events
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_damaged_block_does_not_change_the_order_of_evt21_halves(legacy, written):
+    events = random_events(3_000)
+    data = bytearray(evt21_file(events, "% evt 2.1\n% geometry 640x480\n% end\n", legacy=legacy))
+    middle = len(data) // 2
+    data[middle : middle + 2048] = np.random.default_rng(0).bytes(2048)
+    with open_source(written(bytes(data))) as source:
+        assert set(events[:1_000]) <= set(events_of(source.batches()))
 
 
 def test_evt21_words_hold_up_to_32_events():
