@@ -149,6 +149,8 @@ def _suspicions(source: Recording, statistics: RecordingStatistics) -> list[str]
             f"time stamps are {1e-3 * step_us:.3g} ms apart: changes faster than "
             f"{0.5e6 / step_us:.4g} Hz appear slower than they are"
         )
+    if statistics.events > 1 and statistics.duration_us == 1:
+        found.append("all events have the same time stamp, so that nothing can be measured")
     hot = statistics.hot_pixels()
     if hot:
         listed = ", ".join(f"({x}, {y}) {events}" for x, y, events in hot[:5])

@@ -74,6 +74,14 @@ def test_the_table_tells_the_same(evio, fan_recording):
     assert told["on"] + told["off"] == told["events"]
 
 
+def test_a_single_time_stamp_for_all_events_is_suspicious(evio, tmp_path):
+    path = tmp_path / "a.npz"
+    ones = np.ones(500, np.int64)
+    np.savez(path, t=1_600_000_000 * ones, x=np.arange(500), y=ones, p=ones)
+    told = facts(evio, path)["suspicious"]
+    assert told[-1].startswith("all events have the same time stamp")
+
+
 def test_gaps_cuts_and_stray_events_are_suspicious(evio, tmp_path):
     path = write(tmp_path / "a.dat", [0, 10, 300_010, 300_020])
     with path.open("ab") as file:
