@@ -14,7 +14,8 @@ in powers of ten beyond what is plausible:
 | convention | integers are µs, fractions s | see `_UNUSUAL` |
 
 The unit with the smallest penalty is chosen, and in a tie the conventional one. Times of the Unix
-epoch, 2010 to 2040, decide by themselves if they have 15 digits or more.
+epoch, 2010 to 2040, decide by themselves if they have 15 digits or more before the point, or 13 and
+fractions: µs, which could also count 13 digits since a camera was switched on, have none.
 
 Events that a simulator made from the frames of a video have only the frames' times: most share
 their time with another event, and all steps are multiples of one longer than a ms. In a unit a
@@ -57,7 +58,7 @@ _FEWEST_EVENTS = 64
 """With fewer events, rates and steps are not conclusive: convention decides."""
 _EPOCH_S = (1.26e9, 2.21e9)
 """Years 2010 to 2040 of the Unix epoch."""
-_FEWEST_EPOCH_DIGITS = 1e14
+_FEWEST_EPOCH_DIGITS = {"integers": 1e14, "whole numbers": 1e14, "fractions": 1e12}
 
 _UNUSUAL: dict[str, dict[TimeUnit, float]] = {
     "integers": {"us": 0.0, "ns": 0.7, "ms": 1.0, "s": 3.0},
@@ -107,7 +108,7 @@ def guess_time_unit(t: NDArray[Any]) -> tuple[TimeUnit, str]:
     """
     measured = _steps_of(t)
     usual: TimeUnit = "s" if measured.kind == "fractions" else "us"
-    epoch = _epoch_unit(t)
+    epoch = _epoch_unit(t, measured.kind)
     if epoch is not None:
         return epoch, f"times are read as {epoch}, which puts them in the years 2010 to 2040"
     if measured.events < _FEWEST_EVENTS or not _SPANS[0] < measured.span < _SPANS[1]:
@@ -166,9 +167,9 @@ def _steps_of(t: NDArray[Any]) -> _Steps:
     return _Steps(kind, span, smallest, some, shared, len(t))
 
 
-def _epoch_unit(t: NDArray[Any]) -> TimeUnit | None:
+def _epoch_unit(t: NDArray[Any], kind: str) -> TimeUnit | None:
     middle = float(np.median(t)) if len(t) else 0.0
-    if not abs(middle) >= _FEWEST_EPOCH_DIGITS:
+    if not abs(middle) >= _FEWEST_EPOCH_DIGITS[kind]:
         return None
     low, high = _EPOCH_S
     return next((u for u, us in TIME_UNITS.items() if low <= middle * us * 1e-6 <= high), None)

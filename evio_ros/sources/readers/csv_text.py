@@ -46,6 +46,8 @@ us."""
 _UNIT_SAMPLE = 1 << 18
 """Number of lines from which the unit of time is determined; they are read twice."""
 _FRACTION_DIGITS = 7
+_MOST_DIGITS = 18
+"""Digits of the largest power of ten in int64."""
 _POLARITY_SAMPLE_BYTES = 1 << 16
 _TIME_EXPONENTS: dict[TimeUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 """Powers of ten that convert each unit to µs."""
@@ -183,21 +185,26 @@ class CsvFile(EventFile):
         usual: TimeUnit = "s" if layout.time_is_fractional else "us"
         if len(layout.times) < _FEWEST_TIMES:
             return usual
-        unit, reason = guess_time_unit(self._first_times(layout.time_is_fractional))
+        unit, reason = guess_time_unit(self._first_times(layout))
         if unit != usual or layout.columns.reason:
             self.remarks.append(reason)
         return unit
 
-    def _first_times(self, have_fractions: bool) -> NDArray[Any]:
+    def _first_times(self, layout: TextLayout) -> NDArray[Any]:
         """Times of the first lines, in the file's unit; as many as are needed for the rate."""
-        # The parser gives whole numbers: in units of the seventh decimal if there are fractions.
-        self._time_exponent = _FRACTION_DIGITS if have_fractions else 0
+        # The parser gives whole numbers: if there are fractions, in units of the seventh decimal,
+        # or of the last for which there is room.
+        digits = 0
+        if layout.time_is_fractional:
+            whole_digits = len(str(int(np.median(np.abs(layout.times)))))
+            digits = min(max(_MOST_DIGITS - whole_digits, 0), _FRACTION_DIGITS)
+        self._time_exponent = digits
         parts: list[NDArray[np.int64]] = []
         while sum(map(len, parts)) < _UNIT_SAMPLE and self._next < self._end:
             columns, self._next = self._read_lines(self._next)
             parts.append(columns.t)
         times = np.concatenate(parts)
-        return times * 10.0**-_FRACTION_DIGITS if have_fractions else times
+        return times * 10.0**-digits if layout.time_is_fractional else times
 
     def _sampled_times(self) -> NDArray[np.int64] | None:
         if self._sorted is not None:

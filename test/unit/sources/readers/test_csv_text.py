@@ -6,6 +6,7 @@ import bisect
 import gzip
 import random
 
+import numpy as np
 import pytest
 from encoded_events import SIZE, Event, events_of, random_events
 from field_cases import field_case
@@ -127,6 +128,20 @@ def written(form: str, events: list[Event]) -> str:
         for i, (t, x, y, p) in enumerate(events)
     ]
     return (head + "\n" if bar else "") + "".join(rows)
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1e-6, "s"), (1e-3, "ms"), (1.0, "us"), (1e3, "ns")])
+@pytest.mark.parametrize("form", ["{t:.18e} {x} {y} {p}\n", "{t!r} {x} {y} {p}\n"])
+def test_times_of_the_unix_epoch_as_floats(factor, unit, form, tmp_path):
+    # Floats of this size resolve 0.25 µs.
+    events = random_events(2_000, start_us=1_573_195_687_000_000)
+    path = tmp_path / "a"
+    lines = [form.format(t=t * factor, x=x, y=y, p=p) for t, x, y, p in events]
+    path.write_text("".join(lines))
+    with open_source(str(path)) as source:
+        found = events_of(source.batches())
+        assert source.details["time_unit"] == unit
+    assert np.abs(np.array(found) - np.array(events))[:, 0].max() <= 1
 
 
 @pytest.mark.parametrize("name", FORMS)
