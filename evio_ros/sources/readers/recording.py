@@ -295,8 +295,8 @@ class Recording(ABC):
             end_us = int(batch.t[-1]) + 1
         if start_us is None or end_us is None:
             raise SourceError(self.path, "has no events", self._events_at)
-        dropped = statistics.late or statistics.outliers or statistics.clock_restarts
-        return _Span(start_us, end_us, is_plain=not dropped)
+        dropped = statistics.late or statistics.outliers
+        return _Span(start_us, end_us, is_plain=not dropped and not order.shift_us)
 
     def _first_accepted(self) -> tuple[int | None, bool]:
         """Time of the first event that is not from an earlier run, and whether any were."""
@@ -330,7 +330,7 @@ class Recording(ABC):
                 end_us = int(batch.t[-1]) + 1
         for batch in order.flush():
             end_us = int(batch.t[-1]) + 1
-        return None if statistics.clock_restarts else end_us
+        return None if order.shift_us else end_us
 
     def _plausible_size(self, declared: SensorSize | None) -> SensorSize:
         """The declared geometry, or a guess if there is none or the events contradict it.

@@ -156,6 +156,31 @@ def test_a_clock_that_starts_anew_goes_on_after_a_marked_gap(second_start):
     assert statistics.dropped == statistics.reordered == 0
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("origin_us", [0, -12_345])
+@pytest.mark.parametrize("period_us", [2**24, 2**31, 2**32, 2**32 // 1000])
+@pytest.mark.parametrize("place", [1200, 2500, 3800])
+def test_a_counter_that_wraps_goes_on(place, period_us, origin_us, signed):
+    has_wrapped = np.arange(len(GOOD)) >= place
+    lowest_us = origin_us - (period_us // 2 if signed else 0)
+    stored = lowest_us + GOOD - GOOD[place] + np.where(has_wrapped, 0, period_us)
+    times, statistics = whole(stored)
+    assert np.abs(times - times[0] - (GOOD - GOOD[0])).max() <= 1  # ns are truncated
+    assert statistics.clock_restarts == 0
+    assert statistics.dropped == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 400_000), st.integers(1, 3))
+def test_a_counter_of_24_bits_wraps_again_and_again(start_us, step_ms):
+    times_us = start_us + step_ms * 1000 * np.arange(50_000)
+    found, statistics = whole(times_us % (1 << 24))
+    # The last wrap may be too near the end to be believed.
+    assert len(found) > 49_500
+    assert found.tolist() == times_us[: len(found)].tolist()
+    assert statistics.clock_restarts == 0
+
+
 def test_the_receivers_clock_tells_the_gap():
     first, second = GOOD + 5_000_000, GOOD
     received_us = 1_700_000_000_000_000

@@ -291,3 +291,16 @@ def test_an_npz_that_is_cut_off_says_so(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(SourceError, match="truncated, or still being written"):
         read(path)
+
+
+def test_seeks_find_times_behind_a_wrap_of_the_columns_counter(tmp_path):
+    path = tmp_path / "a.npz"
+    t = 2**31 - 50_000 + 20 * np.arange(5_000)
+    pixel = np.arange(5_000) % 200
+    np.savez(path, t=t % 2**31, x=pixel, y=pixel, p=pixel % 2)
+    with open_source(str(path)) as source:
+        assert (source.start_us, source.end_us) == (t[0], t[-1] + 1)
+        source.seek(int(t[4_000]))
+        found = np.concatenate([batch.t for batch in source.batches()])
+        assert found.tolist() == t[4_000:].tolist()
+        assert source.statistics.clock_restarts == 0
