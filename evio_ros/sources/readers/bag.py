@@ -10,9 +10,10 @@ import copy
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -93,6 +94,17 @@ def _numbered(file: Path) -> list[str | int]:
     """Sort key that compares the numbers in names: part 5 before part 10."""
     parts = re.split(r"([0-9]+)", file.name)
     return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+
+
+def _journal_of(file: Path) -> Path:
+    """The write-ahead log of a database."""
+    return file.with_name(f"{file.name}-wal")
+
+
+def _has_journal(file: Path) -> bool:
+    """Whether transactions of a database may be in its write-ahead log only."""
+    journal = _journal_of(file)
+    return journal.is_file() and journal.stat().st_size > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +285,14 @@ class Bag(Recording):
         if self._is_ros1:
             return [self._open_rosbag1()]
         Reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader  # noqa: N806
-        if not os.path.isdir(self.path) or not os.path.exists(f"{self.path}/metadata.yaml"):
-            files = [Path(self.path)] if os.path.isfile(self.path) else _storage_files(self.path)
+        files = [Path(self.path)] if os.path.isfile(self.path) else _storage_files(self.path)
+        has_metadata = os.path.exists(f"{self.path}/metadata.yaml")
+        if not has_metadata or any(map(_has_journal, files)):
             return [self._open_storage(file) for file in files]
         self._check_free_space()
         try:
             return [self._stack.enter_context(Reader(self.path))]
         except Exception as error:
-            files = _storage_files(self.path)
             if not files:
                 raise
             readers = [self._open_storage(file) for file in files]
@@ -300,7 +312,7 @@ class Bag(Recording):
 
     def _open_storage(self, file: Path) -> Any:
         reader = optional_library("rosbags.rosbag2", "rosbags", self.path).Reader
-        file = self._decompressed_file(file)
+        file = self._merged_file(file) if _has_journal(file) else self._decompressed_file(file)
         try:
             return self._stack.enter_context(reader(file))
         except Exception as error:  # the library does not catch what its parsers raise
@@ -318,6 +330,25 @@ class Bag(Recording):
         with decompressed, copied.open("wb") as target:
             shutil.copyfileobj(decompressed, target)
         return copied
+
+    def _merged_file(self, file: Path) -> Path:
+        """A temporary copy of a database, with the transactions that are only in its journal."""
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        needed = file.stat().st_size + 2 * _journal_of(file).stat().st_size
+        if needed > shutil.disk_usage(folder).free:
+            raise SourceError(
+                self.path,
+                f"a recorder that was cut off left {_journal_of(file).name}; merge it by "
+                f"sqlite3 {file.name} 'PRAGMA wal_checkpoint(TRUNCATE)'",
+            )
+        for part in (file, _journal_of(file)):
+            shutil.copyfile(part, folder / part.name)
+        with closing(sqlite3.connect(folder / file.name)) as database:
+            database.execute("PRAGMA journal_mode=DELETE")
+        self.remarks.append(
+            f"a recorder that was cut off left {_journal_of(file).name}; its messages are read"
+        )
+        return folder / file.name
 
     def _open_unfinished(
         self, kind: type[UnfinishedMcap | UnfinishedRosbag1], file: Path, error: Exception
@@ -367,6 +398,8 @@ class Bag(Recording):
         else:
             wanted = f" on {self._wanted_topic}" if self._wanted_topic else ""
             reason = f"has no events of a known type{wanted}; it has {present}"
+            if any(kind.replace("/", "/msg/") in EVENT_TYPES for kind in topics.values()):
+                reason += " in the encoding of ROS 1: name the .bag file that it was made from"
         raise SourceError(self.path, reason)
 
     def _topics_with_events(self, topics: dict[str, str]) -> dict[str, str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import struct
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -561,6 +564,49 @@ def test_messages_that_come_twice_are_read_once(kind, tmp_path):
         middle_us = events[len(events) // 2][0]
         source.seek(middle_us)
         assert events_of(source.batches()) == [event for event in events if event[0] >= middle_us]
+
+
+@pytest.mark.parametrize("has_metadata", [False, True])
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_messages_that_are_only_in_the_databases_journal_are_read(share, has_metadata, tmp_path):
+    events = random_events(60_000)
+    folder = Path(write_bag(tmp_path / "a", events, "bag_sqlite3"))
+    (file,) = folder.glob("*.db3")
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        rows = database.execute("SELECT * FROM messages").fetchall()
+        first = round(share * len(rows))
+        database.execute("DELETE FROM messages WHERE rowid > ?", (first,))
+        database.commit()
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.executemany(f"INSERT INTO messages VALUES ({'?,' * 3}?)", rows[first:])
+        database.commit()
+        # As the files are if the recorder is killed now; in closing, it merges its journal.
+        shutil.copytree(folder, tmp_path / "b")
+    for beside in (tmp_path / "b").glob("*-shm"):
+        beside.unlink()
+    if not has_metadata:
+        (tmp_path / "b" / "metadata.yaml").unlink()
+    with open_source(str(tmp_path / "b")) as source:
+        assert events_of(source.batches()) == events
+        assert any(f"{file.name}-wal" in remark for remark in source.remarks)
+    assert (tmp_path / "b" / f"{file.name}-wal").stat().st_size > 0
+
+
+def test_mcap_in_the_encoding_of_ros_1_is_told(tmp_path):
+    def record(kind: int, data: bytes) -> bytes:
+        return bytes([kind]) + struct.pack("<Q", len(data)) + data
+
+    def text(value: str) -> bytes:
+        return struct.pack("<I", len(value)) + value.encode()
+
+    schema = struct.pack("<H", 1) + text("dvs_msgs/EventArray") + text("ros1msg") + text("")
+    channel = struct.pack("<HH", 1, 1) + text("/dvs/events") + text("ros1") + text("")
+    records = record(1, text("ros1") + text("")) + record(3, schema) + record(4, channel)
+    message = record(5, struct.pack("<HIQQ", 1, 0, 0, 0))
+    (tmp_path / "a").write_bytes(b"\x89MCAP0\r\n" + records + message)
+    with pytest.raises(SourceError, match="in the encoding of ROS 1: name"):
+        open_source(str(tmp_path / "a"))
 
 
 def test_a_broken_database_says_what_may_mend_it(tmp_path):
