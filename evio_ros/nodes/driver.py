@@ -15,7 +15,7 @@ from evio_ros.nodes.driver_source import open_driver_source
 from evio_ros.nodes.playback_services import playback_values, serve_playback
 from evio_ros.nodes.trigger_topic import TriggerPublisher
 from evio_ros.parameters import Parameters
-from evio_ros.playback.live import Player, described
+from evio_ros.playback.live import Player, source_description
 from evio_ros.playback.replay import ReplayParameters
 from evio_ros.ros.base_node import EvioNode
 from evio_ros.ros.diagnostics import Report
@@ -59,7 +59,7 @@ class Driver(EvioNode):
         self._source, self._player = open_driver_source(
             self, chosen, replay, camera, self._emit, self._ended
         )
-        self.get_logger().info(f"source: {described(self._source, replay.rate)}")
+        self.get_logger().info(f"source: {source_description(self._source, replay.rate)}")
         filters = self.parameters.get(FilterParameters, "filter")
         self._filter = WindowFilter(filters, getattr(self._source, "size", None))
         quality = self.parameters.get(EventsQualityParameters, "qos")

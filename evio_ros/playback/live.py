@@ -1,4 +1,4 @@
-"""Passing on the events of a live camera in windows, as they arrive."""
+"""Players: emit the events of a source in windows, replayed from a recording or live."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from evio_ros.playback.replay import Replay, ReplayParameters
 from evio_ros.sources.base import EventSource, SeekableSource, refuse_impossible_size
 from evio_ros.windowing import WindowAssembler, split_window, with_missing
 
-__all__ = ["LivePlayer", "Player", "described", "player_of"]
+__all__ = ["LivePlayer", "Player", "player_of", "source_description"]
 
 
 class Player(Protocol):
-    """What passes on a source's windows: a `Replay`, a `LiveStream` or a relay of a topic."""
+    """The interface of all players: `Replay`, `LiveStream`, and the relay of a topic."""
 
     @property
     def paused(self) -> bool:
-        """Whether it is paused."""
+        """Whether the player is paused."""
         ...
 
     @property
     def position_us(self) -> int:
-        """Its position, from the first event."""
+        """Sensor time from the first event to the end of the last window, µs."""
         ...
 
     @property
     def behind_s(self) -> float:
-        """How late the newest window was, in seconds of the clock."""
+        """Delay of the last window, in seconds of the clock; 0 for live sources."""
         ...
 
     @property
@@ -40,34 +40,45 @@ class Player(Protocol):
 
     @property
     def has_request(self) -> bool:
-        """Whether it was closed, or is about to continue elsewhere or differently."""
+        """Whether `close`, `seek`, `restart` or `change` was called and takes effect next."""
         ...
 
     def start(self) -> None:
-        """Begin."""
+        """Start to emit windows."""
 
     def pause(self, paused: bool) -> None:
-        """Pause, or continue."""
+        """Pause if `paused`, else continue."""
 
     def seek(self, t_us: int) -> None:
-        """Continue from a time; raises ParameterError if that is impossible."""
+        """Continue from a time.
+
+        Args:
+            t_us: time in µs, from the first event.
+
+        Raises:
+            ParameterError: if the source is live, or the time is not in the played section.
+        """
 
     def restart(self) -> None:
-        """Continue from the beginning; raises ParameterError if there is none."""
+        """Continue from the start of the played section.
+
+        Raises:
+            ParameterError: if the source is live.
+        """
 
     def change(self, parameters: ReplayParameters) -> None:
-        """Take over other parameters."""
+        """Use other parameters from the next window on."""
 
     def close(self) -> None:
-        """End."""
+        """Stop for good."""
 
 
 class LivePlayer:
-    """The common part of live players, which cannot go back and drop what comes while paused.
+    """Base class of live players. They cannot seek, and drop the events that arrive while paused.
 
     Args:
-        parameters: the length of windows and the most events in one; pace means nothing here.
-        emit: takes each window, and whether sensor time starts afresh with it.
+        parameters: of these, only the length of windows and the maximum number of events are used.
+        emit: called with each window, and whether sensor time starts afresh with it.
     """
 
     behind_s = 0.0
@@ -84,30 +95,31 @@ class LivePlayer:
 
     @property
     def has_request(self) -> bool:
-        """Whether it was closed; it cannot continue elsewhere."""
+        """Whether `close` was called: a live player has no other requests."""
         return self.closed
 
     def pause(self, paused: bool) -> None:
-        """Leave out what comes, so that no buffer fills, or pass it on again."""
+        """Pause or continue; while paused, events are read and dropped, so that no buffer fills."""
         self.paused = paused
 
     def seek(self, t_us: int) -> None:
-        """Raises ParameterError: what is past is gone."""
+        """Raise ParameterError: past events are not kept."""
         raise ParameterError(f"t: {t_us} us: a live source cannot seek")
 
     def restart(self) -> None:
-        """Raises ParameterError: what is past is gone."""
+        """Raise ParameterError: past events are not kept."""
         raise ParameterError("the source is live and cannot be restarted")
 
     def change(self, parameters: ReplayParameters) -> None:
-        """Take over the most events of a window; the length of windows stays as it was."""
+        """Use another maximum number of events; the length of windows does not change."""
         self._parameters = parameters
 
     def _start_afresh(self) -> None:
-        """Say with the next window that sensor time starts afresh."""
+        """Report with the next window that sensor time starts afresh."""
         self._first_us = None
 
     def _pass_on(self, window: EventWindow) -> None:
+        """Emit a window in parts of at most the maximum number of events, unless paused."""
         fresh = self._first_us is None
         if self._first_us is None:
             self._first_us = window.start_us
@@ -119,12 +131,13 @@ class LivePlayer:
 
 
 class LiveStream(LivePlayer):
-    """Reads a live source in a thread of its own.
+    """Reads a live source in its own thread and emits its events as they arrive.
 
     Args:
-        source: the camera; closed with the stream.
-        parameters, emit: as of `LivePlayer`.
-        ended: called with the error, or None, when the source gives no more.
+        source: the camera; `close` closes it.
+        parameters, emit: see `LivePlayer`.
+        ended: called when the source has ended, with the error that ended it or None; not called
+            after `close`.
     """
 
     def __init__(
@@ -140,7 +153,7 @@ class LiveStream(LivePlayer):
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
@@ -154,8 +167,8 @@ class LiveStream(LivePlayer):
         error = None
         try:
             self._read()
-        except Exception as problem:  # whoever waits for events must know
-            error = problem
+        except Exception as caught:  # any error must be reported to `ended`
+            error = caught
         if not self.closed:
             self._ended(error)
 
@@ -174,7 +187,11 @@ def player_of(
     emit: Callable[[EventWindow, bool], None],
     ended: Callable[[Exception | None], None],
 ) -> Player:
-    """A replay of a recording, or a live stream of anything else; arguments as of `Replay`.
+    """A `Replay` of a recording, or a `LiveStream` of any other source.
+
+    Args:
+        source: a recording or a camera.
+        parameters, emit, ended: see `Replay` and `LiveStream`.
 
     Raises:
         ParameterError: if a parameter does not fit the source.
@@ -186,12 +203,12 @@ def player_of(
     return LiveStream(source, parameters, emit, ended)
 
 
-def described(source: object, rate: float) -> str:
-    """A source in a line: name, geometry, length and pace of a recording.
+def source_description(source: object, rate: float) -> str:
+    """One line about a source: its path and, for a recording, geometry, length and replay speed.
 
     Args:
-        source: a source with a path.
-        rate: speed of the replay, 0 for as fast as events are taken.
+        source: a source, with its `path` if it has one.
+        rate: speed of the replay relative to real time; 0 if it is not limited.
     """
     path = str(getattr(source, "path", source))
     if not isinstance(source, SeekableSource):

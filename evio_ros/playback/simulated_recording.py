@@ -1,4 +1,7 @@
-"""Simulated recordings in files, written completely or not at all, and kept in a cache."""
+"""Writing simulated recordings to files, and a cache of them.
+
+A file appears only once it is complete.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,14 @@ __all__ = [
 ]
 
 _SCHEME = "scene:"
-"""What the name of a simulated source begins with."""
+"""Prefix of the names of simulated sources."""
 _BUILT_IN = "fan"
-"""The scene for those who name none: a fan, seen by a camera so small that it is soon simulated."""
+"""The default scene: a fan, seen by a small camera, because that takes little time to simulate."""
 _BUILT_IN_S = 2.0
 
 SIMULATOR_VERSION = 3
-"""Increased whenever the same scene gives other events, so that caches are made again."""
+"""Version of the simulator; it must be increased whenever a scene gives other events than before,
+so that cached recordings are made anew."""
 
 
 def record(
@@ -40,13 +44,13 @@ def record(
     advance: Callable[[int], None] | None = None,
     form: str = "dat",
 ) -> int:
-    """Simulate a scene into a recording, with its truth next to it.
+    """Simulate a scene and write the recording, with the truth in a file beside it.
 
     Args:
         chosen: scene, camera and duration.
-        path: name of the recording.
-        advance: called now and then with the microseconds that are done.
-        form: format of the recording, as of `open_writer`.
+        path: path of the recording.
+        advance: called regularly with the simulated time so far in µs.
+        form: format of the recording, see `open_writer`.
 
     Returns:
         Number of events.
@@ -54,7 +58,7 @@ def record(
     Raises:
         SourceError: if the file cannot be written.
     """
-    # Whoever plays a recording does not wait for what makes one.
+    # Imported here because it takes long, and existing recordings are played without it.
     from evio_ros.simulation.simulator import simulate
 
     duration_us = round(chosen.duration_s * 1e6)
@@ -77,14 +81,18 @@ def cached_recording(
     advance: Callable[[int], None] | None = None,
     seed: int = 0,
 ) -> Path:
-    """A preset's recording in the user's cache, made if it is not there yet.
+    """Path of a preset's recording in the user's cache; it is simulated if it is not there yet.
 
-    The cache lies in `$XDG_CACHE_HOME/evio_ros`, by default `~/.cache/evio_ros`.
+    The cache is in `$XDG_CACHE_HOME/evio_ros`, by default `~/.cache/evio_ros`.
 
     Args:
         name, duration_s, rpm: see `preset`.
         advance: see `record`.
-        seed: of everything random in the camera, the blades and textures.
+        seed: seed of all random numbers of camera, blades and textures.
+
+    Raises:
+        ParameterError: see `preset`.
+        SourceError: if the file cannot be written.
     """
     chosen = preset(name, duration_s, rpm)
     chosen = replace(chosen, camera=replace(chosen.camera, seed=seed))
@@ -92,33 +100,38 @@ def cached_recording(
 
 
 def cached_preset(name: str, chosen: Preset, advance: Callable[[int], None] | None = None) -> Path:
-    """The recording of any scene in the user's cache, made if it is not there yet.
+    """Path of any scene's recording in the user's cache; it is simulated if it is not there yet.
 
     Args:
-        name: what its file's name begins with.
+        name: first part of the file's name; a digest of scene, camera and duration is added.
         chosen: scene, camera and duration.
         advance: see `record`.
+
+    Raises:
+        SourceError: if the file cannot be written.
     """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evio_ros"
     folder.mkdir(parents=True, exist_ok=True)
     recipe = f"{SIMULATOR_VERSION} {chosen.scene!r} {chosen.camera!r} {chosen.duration_s!r}"
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     path = folder / f"{name}-{digest}.dat"
-    # The recording appears last, so where it is, its truth is too.
+    # The recording appears last, so if it exists, its truth exists too.
     if not path.exists():
         record(chosen, path, advance)
     return path
 
 
 def played_path(source: str, advance: Callable[[int], None] | None = None) -> str:
-    """The path of the recording of `scene:fan` or `scene:NAME`; other sources are unchanged.
+    """Path of the recording of a simulated source; other sources are returned unchanged.
 
     Args:
-        source: what a user names as source.
+        source: the source that a user named: `scene:fan`, `scene:NAME` with the name of a preset,
+            or anything else.
         advance: see `record`.
 
     Raises:
         ParameterError: if there is no such scene.
+        SourceError: if the recording cannot be written.
     """
     if not source.startswith(_SCHEME):
         return source
