@@ -1,7 +1,8 @@
 """Event counts over angle and time on one disc, and their angular harmonics.
 
-The harmonic of order k of a time bin is the sum over its events of exp(-i k angle), a Fourier
-series over angle. A pattern that turns multiplies it by exp(-i k turned): `acquisition.spectrum`.
+The harmonic of order k of a time bin is the sum over its events of exp(-i k angle), a coefficient
+of the Fourier series over angle. If the pattern turns by an angle, its harmonic is multiplied by
+exp(-i k angle); `acquisition.spectrum` uses this.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ turns per second."""
 FEWEST_BINS = 16
 """Minimum number of time bins of a spectrum, however short the span."""
 _TABLE_STEPS = 256
-"""Resolution of angles in `harmonics_of_events`, steps per turn: about a tenth of the period of the
-highest of 24 orders."""
+"""Resolution of angles in `harmonics_of_events` in steps per turn: a step is about a tenth of the
+period of order 24, the highest in use."""
 _EVENTS_A_UNIT = 80_000
 """Events in one work unit of `harmonics_of_events`, which takes a millisecond."""
 MOST_EVENTS = 320_000
@@ -38,18 +39,24 @@ MOST_EVENTS = 320_000
 
 
 @njit(cache=True, nogil=True)
-def _accumulate(x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, steps_per_bin, counts):
+def _channel_and_angle(code, polarity, rings, angles):
+    """Channel (polarity and ring) and angle bin of an event; `code` is that of its pixel."""
+    steps = ANGLE_STEPS // angles
+    channel = np.int64(polarity) * rings + (code >> ANGLE_BITS)
+    return channel, (((code & ANGLE_MASK) + steps // 2) // steps) % angles
+
+
+@njit(cache=True, nogil=True)
+def _add_counts(x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, counts):
+    """Add events to the counts of `angle_time_histogram`."""
     rows, columns = codes.shape
     channels, bins, angles = counts.shape
-    rings = channels // 2
     for i in range(x.size):
-        column = np.int64(x[i]) - x0
-        row = np.int64(y[i]) - y0
-        if 0 <= column < columns and 0 <= row < rows and codes[row, column] >= 0:
+        row, column = np.int64(y[i]) - y0, np.int64(x[i]) - x0
+        if 0 <= row < rows and 0 <= column < columns and codes[row, column] >= 0:
             code = codes[row, column]
             time_bin = min(np.int64((t[i] - start_us) * bins_per_us), bins - 1)
-            channel = np.int64(polarity[i]) * rings + (code >> ANGLE_BITS)
-            angle = (((code & ANGLE_MASK) + steps_per_bin // 2) // steps_per_bin) % angles
+            channel, angle = _channel_and_angle(code, polarity[i], channels // 2, angles)
             counts[channel, time_bin, angle] += 1
 
 
@@ -69,7 +76,7 @@ def angle_time_histogram(
         int32 (2 * disc.rings, bins, angle_bins); all rings of OFF first.
     """
     counts = np.zeros((2 * disc.rings, bins, angle_bins), np.int32)
-    _accumulate(
+    _add_counts(
         events.x,
         events.y,
         events.t,
@@ -79,7 +86,6 @@ def angle_time_histogram(
         disc.codes,
         start_us,
         bins / length_us,
-        ANGLE_STEPS // angle_bins,
         counts,
     )
     return counts
@@ -101,10 +107,11 @@ def angular_harmonics(counts: NDArray[np.int32], orders: int) -> NDArray[np.comp
 def harmonics_of_events(
     events: EventBatch, disc: DiscMap, start_us: int, length_us: int, bins: int, orders: int
 ) -> Work[NDArray[np.complex64]]:
-    """Compute the harmonics directly from the events, which is faster for many bins.
+    """Compute the harmonics directly from the events, which is faster for many time bins.
 
     Args:
-        events: see `angle_time_histogram`; of more than `MOST_EVENTS`, only a part is used.
+        events: see `angle_time_histogram`; if there are more than `MOST_EVENTS`, only a share of
+            them is used.
         disc, start_us, length_us, bins: see `angle_time_histogram`.
         orders: highest angular order.
 
@@ -117,7 +124,7 @@ def harmonics_of_events(
     stride = max(-(-len(events) // MOST_EVENTS), 1)
     for first in range(0, len(events), stride * _EVENTS_A_UNIT):
         part = events.slice(first, first + stride * _EVENTS_A_UNIT)
-        _accumulate_harmonics(
+        _add_harmonics(
             part.x,
             part.y,
             part.t,
@@ -136,18 +143,17 @@ def harmonics_of_events(
 
 
 @njit(cache=True, nogil=True)
-def _accumulate_harmonics(
+def _add_harmonics(
     x, y, t, polarity, x0, y0, codes, start_us, bins_per_us, stride, table, harmonics
 ):
+    """Add every `stride`-th event to the harmonics; `table` has a row of factors for each angle."""
     rows, columns = codes.shape
     channels, bins, orders = harmonics.shape
-    steps = ANGLE_STEPS // _TABLE_STEPS
     for i in range(0, x.size, stride):
         row, column = np.int64(y[i]) - y0, np.int64(x[i]) - x0
         if 0 <= row < rows and 0 <= column < columns and codes[row, column] >= 0:
             code = codes[row, column]
             time_bin = min(np.int64((t[i] - start_us) * bins_per_us), bins - 1)
-            channel = np.int64(polarity[i]) * (channels // 2) + (code >> ANGLE_BITS)
-            angle = (((code & ANGLE_MASK) + steps // 2) // steps) % _TABLE_STEPS
+            channel, angle = _channel_and_angle(code, polarity[i], channels // 2, _TABLE_STEPS)
             for k in range(orders):
                 harmonics[channel, time_bin, k] += table[angle, k]

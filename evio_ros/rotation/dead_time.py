@@ -1,9 +1,9 @@
 """Times for which a sensor's events are missing: absence of data is not absence of motion.
 
-Packets get lost. If a source reports that, windows carry the missing spans; not every source does.
-Pixels are independent of one another: with noise and edges that move somewhere, the whole sensor is
-hardly ever silent. For Poisson events, an interval of twenty mean intervals occurs by chance once
-in e^20 events.
+Packets get lost. Some sources report that, and windows carry the missing spans; others do not. Then
+dead time is found by the silence of the whole sensor: pixels are independent of one another, so
+with noise and moving edges somewhere in the view, the sensor is hardly ever silent. For Poisson
+events, an interval of twenty mean intervals occurs by chance once in e^20 events.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ SILENT_INTERVALS = 20
 """Minimum length of dead time, absolute and in mean intervals between events: the whole sensor is
 silent for longer only if events are missing."""
 _SILENCES, _LONGEST_USUAL_US = 3.0, 1_000
-"""Dead time is also longer than this multiple of the usual longest silence of a slice, which counts
-as no more than the second value: some sensors are read out in bursts. Set by hand."""
+"""Dead time is also longer than the first value times the usual longest silence of a slice, because
+some sensors are read out in bursts. The second value bounds this usual silence. Set by hand."""
 _LONGEST_STEP_US = _SILENCES * _LONGEST_USUAL_US
 """Largest usable step between time stamps: with a larger one, data would seem to be missing."""
 LONGEST_SILENCE_US = 200_000
-"""A longer silence may as well be a scene at rest. Set by hand."""
+"""Maximum length of dead time: a longer silence may also be a scene at rest. Set by hand."""
 _WEIGHT = 0.1
 """Weight of a new slice in the mean interval: ten slices count, so a single burst does not."""
 _SHORT_US = 100
 _STRIDE = 64
-"""Silences up to this are not distinguished, because three times as much is not dead time yet.
-Blocks of so many events within it are skipped at once; examining each event would cost a tenth of
-all tracking."""
+"""Silences up to the first value are not distinguished, because three times as much is not dead
+time yet. As many events as the second value are skipped at once if they lie within it; examining
+each event would cost a tenth of all tracking."""
 _FEWEST_EVENTS = 3
-"""Minimum number of events from which an interval is learned: stray events say nothing about
+"""Minimum number of events for an update of the averages: a few noise events say nothing about
 silences."""
 
 
@@ -89,10 +89,16 @@ class DeadTime:
         self._dead_us = 0
 
     def mark(self, part: EventWindow) -> EventWindow:
-        """Set the live share of the next slice; slices must be consecutive.
+        """Set the live share of the next slice.
 
-        A silence counts as dead from the slice on in which it becomes long enough; spans that the
-        slice marks as missing are dead however short they are.
+        A silence counts as dead time from the slice on in which it becomes long enough. Spans that
+        the source reports as missing are dead time however short they are.
+
+        Args:
+            part: the slice; slices must be consecutive.
+
+        Returns:
+            The slice with `live` set to the share of its time for which there is data.
         """
         begin_us = part.start_us if self._last_us is None else self._last_us
         times_us = part.start_us, part.end_us

@@ -1,7 +1,7 @@
 """The rotation detector: slices of events in, estimates of all rotors out.
 
-Rotors that are already tracked are updated with each slice immediately (`tracking.tracker_bank`);
-others are searched for between the steps (`acquisition.schedule`).
+Each slice immediately updates the rotors that are already tracked (`tracking.tracker_bank`). Other
+rotors are searched for between the steps (`acquisition.schedule`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from evio_ros.rotation.tracking.tracker_parameters import TrackerParameters
 __all__ = ["RotationDetector"]
 
 _DOUBTFUL_US = 500_000
-"""A tracker that has failed to explain its disc's events for this long is dropped: it is not a
-rotor, and it keeps the events from others."""
+"""A tracker whose template has not explained its disc's events for this long is dropped: it is not
+a rotor, and other rotors cannot use the events of its disc."""
 
 
 @dataclass(slots=True)
@@ -157,8 +157,8 @@ class RotationDetector:
         Raises:
             EventError: see `process`.
         """
-        turn = self._slices_of_step if self._follows_on(part) else 0
-        part.check(self.size, self._slice_lengths_us[turn])
+        index = self._slices_of_step if self._follows_on(part) else 0
+        part.check(self.size, self._slice_lengths_us[index])
         return self._take(part)
 
     def search(self) -> None:
@@ -223,6 +223,7 @@ class RotationDetector:
         return self._end_us is None or part.start_us == self._end_us
 
     def _take(self, part: EventWindow) -> list[RotorEstimate] | None:
+        """As `take`, for a slice that was checked."""
         self.search()
         if not self._follows_on(part):
             self.statistics.gaps += 1
@@ -240,6 +241,7 @@ class RotationDetector:
         return self._complete_step() if is_last else None
 
     def _complete_step(self) -> list[RotorEstimate]:
+        """Drop lost rotors and make the estimates of a step, the most confident first."""
         self.statistics.steps += 1
         self._slices_of_step = 0
         self._drop_lost()
@@ -251,6 +253,7 @@ class RotationDetector:
         return sorted(seen, key=lambda estimate: estimate.confidence, reverse=True)
 
     def _drop_lost(self) -> None:
+        """Stop tracking rotors that were not seen for too long or rest, and note why."""
         for tracker in self._bank:
             rejection = self._why_lost(tracker)
             if rejection is not None:

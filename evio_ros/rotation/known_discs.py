@@ -1,4 +1,4 @@
-"""Discs found before, kept in a JSON file: the detector of a fixed camera tries them first."""
+"""Discs that were found before, in a JSON file; the detector of a fixed camera tries them first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiling and importing all that the detector needs before the first event arrives."""
+"""Compiling and importing everything that the detector needs before the first event arrives."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ _RADIUS_PX = 60.0
 _SPEED_HZ = 40.0
 _BLADES = 3
 _EDGE_RAD = 0.2
-"""A small rotor that is found quickly; the last value is the angle from a blade's centre line to
-its edges."""
+"""Sensor, radius, speed and blades of a small rotor that is found quickly, and the angle from a
+blade's centre line to its edges."""
 _EVENTS_PER_US = 0.4
 _SPAN_US = 400_000
-"""Its event rate, and a time span that suffices to find it, at 250 ms, and to measure it."""
+"""Event rate of this rotor, and a time span that suffices to find it, after 250 ms, and to measure
+it."""
 
 
 def warm_up(detector: RotationDetector) -> None:
-    """Run a detector with the same parameters on a synthetic rotor, so that every part has run.
+    """Run a detector with the same parameters on a synthetic rotor, so that all kernels are loaded.
 
     After the first time on a machine, compiled kernels come from numba's cache.
+
+    Args:
+        detector: the detector whose parameters are used; it is not changed.
     """
     rehearsal = RotationDetector(_SIZE, *detector.settings)
     step_us = detector.parameters.step_us

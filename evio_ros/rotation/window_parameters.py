@@ -11,7 +11,7 @@ from evio_ros.parameters import Parameters, parameter
 __all__ = ["WindowParameters", "window_and_step"]
 
 _LONGEST_DEFAULT_STEP_US = 50_000
-"""Twenty results a second."""
+"""Longest default time from one result to the next: twenty results per second."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,11 @@ class WindowParameters(Parameters):
 def window_and_step(window_us: int) -> tuple[int, int]:
     """Window and step in µs for a requested window.
 
-    The step is the longest integer fraction of the window of at most 50 ms. If the window is not a
-    multiple of it, the window is shortened by fewer microseconds than it has steps.
+    The window is divided into as few equal steps of at most 50 ms as possible. If it is not
+    divisible into whole microseconds, it is shortened, by less than a microsecond per step.
+
+    Args:
+        window_us: requested length of the window.
     """
     step_us = window_us // max(math.ceil(window_us / _LONGEST_DEFAULT_STEP_US), 1)
     return window_us - window_us % max(step_us, 1), step_us

@@ -1,7 +1,8 @@
 """Blade-pass frequency from the autocorrelation of the event rate.
 
-By the theorem of Wiener and Khinchin, r(lag) = sum_t n(t) n(t + lag) is the inverse transform of
-the rate's power spectrum; blades that pass every T make peaks at T, 2 T, ...
+The autocorrelation r(lag) = sum_t n(t) n(t + lag) of the number n of events per time bin has peaks
+at T, 2 T, ... if a blade passes every T. It is computed as the inverse Fourier transform of the
+power spectrum (theorem of Wiener and Khinchin).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.classical.cell_rates import FEWEST_BINS, cell_rates
+from evio_ros.rotation.parabola import vertex
 
 __all__ = ["blade_pass_frequency"]
 
@@ -53,9 +55,9 @@ def blade_pass_frequency(
 ) -> float | None:
     """Blade-pass frequency: the inverse of the lag at which the event rates repeat.
 
-    The autocorrelations of the region's cells are summed. With unequal blades, the lag of a whole
-    turn has a higher peak than that of a blade; the first peak that is nearly as high is taken. The
-    period is then refined on the last of its multiples that still has a peak.
+    The autocorrelations of the region's cells are summed. With unequal blades, the peak at a whole
+    turn is higher than the one at a blade's pitch, so the first peak that is nearly as high as the
+    highest one is taken. The period is then refined by the peaks at its multiples.
 
     Args:
         events: the region's events.
@@ -74,16 +76,10 @@ def blade_pass_frequency(
     bins = rates.shape[1]
     if not len(rates) or bins < FEWEST_BINS:
         return None
-    spectrum = scipy.fft.rfft(rates, 2 * bins, axis=1)
-    correlation = scipy.fft.irfft((np.abs(spectrum) ** 2).sum(axis=0))[:bins].astype(np.float64)
-    # Each lag has its own number of pairs; the longest lags have too few.
-    correlation = (correlation / np.arange(bins, 0, -1))[: 3 * bins // 4]
-    # At lag 0, every event is paired with itself.
-    correlation[0] = correlation[1]
-    smooth = np.convolve(np.pad(correlation, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid")
+    smooth = _smooth_autocorrelation(rates)
     later = smooth[_first_rise(smooth) :]
     highest = float(later.max(initial=0.0))
-    # For white noise, the products at each lag are independent; the longest lag has the fewest.
+    # Standard deviation for white noise at the longest lag, which has the fewest pairs of bins.
     noise = np.sqrt((rates.var(axis=1) ** 2).sum() / (bins - len(smooth)))
     if highest <= p.significance * noise:
         return None
@@ -93,14 +89,38 @@ def blade_pass_frequency(
     return 1e6 / (p.bin_us * _refined(smooth, int(peaks[0])))
 
 
+def _smooth_autocorrelation(rates: NDArray[np.float32]) -> _Real:
+    """Sum of the autocorrelations of all rows, slightly smoothed.
+
+    Args:
+        rates: float32 (n, bins) with mean 0.
+
+    Returns:
+        (lags,), the mean product of two bins for each lag from 0 to three quarters of the bins: for
+        longer lags there are too few pairs of bins.
+    """
+    bins = rates.shape[1]
+    spectrum = scipy.fft.rfft(rates, 2 * bins, axis=1)
+    products = scipy.fft.irfft((np.abs(spectrum) ** 2).sum(axis=0))[:bins].astype(np.float64)
+    correlation: _Real = (products / np.arange(bins, 0, -1))[: 3 * bins // 4]
+    # At lag 0, every event is paired with itself.
+    correlation[0] = correlation[1]
+    return np.convolve(np.pad(correlation, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid")
+
+
 def _first_rise(values: _Real) -> int:
-    """Index after which the values rise for the first time."""
+    """Index of the first value that exceeds the one before it; the number of values if none."""
     rising = np.flatnonzero(np.diff(values) > 0)
     return int(rising[0]) + 1 if len(rising) else len(values)
 
 
 def _refined(correlation: _Real, lag: int) -> float:
-    """The period in bins, from the peaks at its multiples."""
+    """The period in bins, refined from multiple to multiple as long as there are peaks.
+
+    Args:
+        correlation: (lags,).
+        lag: approximate period in bins.
+    """
     period = _peak_near(correlation, float(lag), 1)
     for multiple in range(2, len(correlation) // lag):
         place = _peak_near(correlation, multiple * period, max(lag // 4, 1))
@@ -112,11 +132,9 @@ def _refined(correlation: _Real, lag: int) -> float:
 
 
 def _peak_near(correlation: _Real, place: float, reach: int) -> float:
-    """Position of the highest value near another, interpolated by a parabola."""
+    """Position of the greatest value within `reach` bins of a place, interpolated by a parabola."""
     first = max(round(place) - reach, 1)
     top = first + int(np.argmax(correlation[first : round(place) + reach + 1]))
     if not 1 <= top < len(correlation) - 1:
         return float(top)
-    left, middle, right = correlation[top - 1 : top + 2]
-    bend = left - 2 * middle + right
-    return float(top + 0.5 * (left - right) / bend) if bend < 0 else float(top)
+    return float(top + vertex(*correlation[top - 1 : top + 2]))

@@ -1,6 +1,6 @@
 """Event rates of parts of a region over time, the input of the classical methods.
 
-The rate of a whole disc hardly changes while a blade passes; that of a small part of it does. So a
+The rate of a whole disc hardly changes when a blade passes, but the rate of a small part does. So a
 region is divided into a grid of cells, and the spectra or correlations of the cells are averaged.
 """
 
@@ -27,7 +27,7 @@ _FEWEST_TIMES = 4
 def cell_rates(
     events: EventBatch, start_us: int, length_us: int, bin_us: float, cells: int
 ) -> NDArray[np.float32]:
-    """Events of a region's cells over time, minus their mean.
+    """Number of events over time in each cell of a region, minus its mean.
 
     Args:
         events: the region's events; their bounding box is the region.
@@ -37,7 +37,7 @@ def cell_rates(
 
     Returns:
         float32 (n, bins), one row for each cell and polarity with events; n is 0 if there are too
-        few.
+        few events.
     """
     bins = int(length_us / bin_us)
     events = events.between(start_us, start_us + length_us)

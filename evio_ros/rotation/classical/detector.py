@@ -1,7 +1,8 @@
-"""A rotor detector of classical methods only: outlines, a spectral line, smoothing.
+"""A rotor detector that uses only classical methods: outlines, a spectral line, smoothing.
 
-It has the interface of `evio_ros.rotation.detector.RotationDetector`, so that one can replace the
-other. It determines neither the sense of rotation nor the phase, and serves as a baseline.
+It is a baseline to compare with, and has the same interface as
+`evio_ros.rotation.detector.RotationDetector`. It determines neither the sense of rotation nor the
+phase.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ __all__ = ["ClassicalDetector", "ClassicalDetectorParameters", "events_of_disc"]
 _KEPT_SPEEDS = 64
 """Number of a rotor's speeds kept for smoothing and for their scatter."""
 _SAME_RADIUS = 0.5
-"""An outline belongs to a rotor if their centres are closer than this, in semi-axes."""
+"""An outline belongs to a rotor if their centres are closer than this share of the outline's longer
+semi-axis."""
 _UNKNOWN_ANGLE_STD_RAD = math.pi / math.sqrt(3)
-"""Standard deviation of an unknown angle."""
+"""Standard deviation of an unknown angle: that of a uniform distribution over a turn."""
 _CONFIDENCE = 0.5
-"""The classical methods provide no confidence."""
+"""Confidence of every estimate: the classical methods provide none."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,15 @@ class ClassicalDetectorParameters(WindowParameters):
 
 @dataclass(slots=True)
 class _Track:
-    """One rotor over time."""
+    """One rotor over time.
+
+    Attributes:
+        identity: its number.
+        ellipse: its latest outline.
+        seen_us: sensor time of its latest estimate.
+        turns: turns since the first estimate.
+        rpm: latest speeds before smoothing.
+    """
 
     identity: int
     ellipse: Ellipse
@@ -76,7 +86,7 @@ class _Track:
 
 
 class ClassicalDetector:
-    """Measures regions outlined by edges and contours, each over a sliding window.
+    """Finds regions by the edges and contours of their events, and measures each over a window.
 
     Args:
         size: geometry of the sensor.
@@ -128,11 +138,13 @@ class ClassicalDetector:
         return estimates
 
     def _speed(self, region: EventBatch, start_us: int) -> float | None:
+        """Speed in rpm over the window that starts at `start_us`; None if there is no line."""
         p = self.parameters
         frequency_hz = CLASSICAL_METHODS[p.method](region, start_us, p.window_us, p.blades)
         return None if frequency_hz is None else 60 * frequency_hz / max(p.blades, 1)
 
     def _estimate(self, ellipse: Ellipse, rpm: float, end_us: int, events: int) -> RotorEstimate:
+        """Add a speed to the track of its rotor, and make the estimate."""
         p = self.parameters
         track = self._track_at(ellipse, end_us)
         track.rpm.append(rpm)
@@ -169,7 +181,10 @@ class ClassicalDetector:
         return track
 
     def _spread(self, track: _Track) -> float:
-        """Standard deviation of the speeds about straight lines; at first, the resolution."""
+        """Standard deviation in rpm of the speeds about straight lines.
+
+        With fewer than three speeds, it is the resolution of a spectrum over the window.
+        """
         if len(track.rpm) < 3:
             return 60e6 / (self.parameters.window_us * max(self.parameters.blades, 1))
         # The second difference of independent values has six times their variance.
@@ -178,12 +193,12 @@ class ClassicalDetector:
 
 
 def events_of_disc(events: EventBatch, ellipse: Ellipse) -> EventBatch:
-    """The events in the upright box around a disc, which is what the classical methods work on."""
+    """The events in the upright bounding box of a disc, which the classical methods use."""
     return crop(events, region_box(ellipse, events.size))
 
 
 def region_box(ellipse: Ellipse, size: SensorSize) -> RegionOfInterest:
-    """The upright box around an ellipse, as far as it lies on the sensor; at least one pixel."""
+    """The upright bounding box of an ellipse, clipped to the sensor; at least one pixel."""
     half_width, half_height = ellipse.half_extent()
     x, y = ellipse.center
     x0 = int(np.clip(x - half_width, 0, size.width - 1))

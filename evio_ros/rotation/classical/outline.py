@@ -1,4 +1,9 @@
-"""Outlines of active regions by edges and contours of the accumulated event map."""
+"""Outlines of active regions: edges and contours of the number of events of each pixel.
+
+Methods: edges by Canny (A computational approach to edge detection, IEEE PAMI 8, 1986), contours by
+Suzuki and Abe (Topological structural analysis of digitized binary images by border following,
+CVGIP 30, 1985).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ __all__ = ["outlines"]
 
 @dataclass(frozen=True)
 class _OutlineParameters(Parameters):
-    """How the event map is smoothed and which contours count."""
+    """How the numbers of events are smoothed and which contours count."""
 
     smoothing_px: float = parameter(
         2.0, unit="px", minimum=0.1, maximum=100.0, doc="Standard deviation of the smoothing."
@@ -36,10 +41,10 @@ class _OutlineParameters(Parameters):
 def outlines(
     activity: NDArray[np.integer], parameters: _OutlineParameters | None = None
 ) -> list[Ellipse]:
-    """Ellipses inscribed in the smallest rectangles around the contours of an event map.
+    """Ellipses that fill the rectangles of least area around the contours of active regions.
 
-    Canny edges (IEEE PAMI 1986) of the smoothed square root of the counts, closed and followed as
-    contours (Suzuki and Abe 1985), each with its rectangle of least area.
+    Edges are found in the smoothed square root of the numbers of events, gaps in them are closed by
+    dilation and erosion, and their outer contours are followed.
 
     Args:
         activity: (height, width) number of events of each pixel.
@@ -53,10 +58,10 @@ def outlines(
     """
     p = parameters or _OutlineParameters()
     cv2 = opencv("finding outlines")
-    # The square root equalises the noise of all counts.
+    # The square root of a Poisson number has about the same variance for all means.
     root = np.sqrt(activity.astype(np.float32))
     smooth = cv2.GaussianBlur(root, (0, 0), p.smoothing_px)
-    # A hundredth of the pixels may be brighter, so that hot pixels do not set the scale.
+    # A hundredth of the pixels may exceed the scale, so that hot pixels do not determine it.
     top = float(np.percentile(smooth[smooth > 0], 99)) if (smooth > 0).any() else 0.0
     if top <= 0.0:
         return []

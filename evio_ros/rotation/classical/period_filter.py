@@ -1,8 +1,9 @@
 """Blade-pass frequency from the period of every pixel.
 
-In the spirit of Frequency Cam (Pfrommer, arXiv 2211.00198): a second-order recursive filter
-reconstructs an approximate brightness of each pixel from the polarities of its events. The time
-between two falling zero crossings is the period, because falling edges are the sharper ones.
+A simplified version of Frequency Cam (Pfrommer, arXiv 2211.00198): a second-order recursive filter
+reconstructs the approximate brightness of each pixel from the polarities of its events. The time
+between two zero crossings from above to below is a period; crossings in this direction are used
+because falling edges are sharper.
 """
 
 from __future__ import annotations
@@ -47,26 +48,37 @@ class PeriodFilterParameters(Parameters):
 
 
 @njit(cache=True, nogil=True)
-def _filter_pixels(
-    x, y, t, polarity, x0, y0, columns, forget, follow, settled, state, crossed, sums
-):
-    """Filter the events and add each pixel's periods within the range to its sum."""
-    shortest_us, longest_us = sums[2, 0], sums[2, 1]
+def _sum_periods(pixel, t, polarity, cutoff_events, range_us, pixels):
+    """Filter the events of each pixel, and add up its periods.
+
+    Args:
+        pixel, t, polarity: (n,) index of each event's pixel, time in µs and polarity.
+        cutoff_events: memory of the filter in events.
+        range_us: shortest and longest period.
+        pixels: number of pixels.
+
+    Returns:
+        Sum of the periods in µs and number of periods, (pixels,) each.
+    """
+    share = 1.0 / cutoff_events
+    kept = 1.0 - share
+    brightness, mean, events = np.zeros(pixels), np.zeros(pixels), np.zeros(pixels)
+    crossed_us = np.full(pixels, -np.inf)
+    sums_us, periods = np.zeros(pixels), np.zeros(pixels)
     for i in range(len(t)):
-        pixel = (y[i] - y0) * columns + x[i] - x0
-        before = state[0, pixel] - state[1, pixel]
-        brightness = forget * state[0, pixel] + (1.0 if polarity[i] else -1.0)
-        mean = state[1, pixel] + follow * (brightness - state[1, pixel])
-        now = brightness - mean
+        j = pixel[i]
+        before = brightness[j] - mean[j]
+        brightness[j] = kept * brightness[j] + (1.0 if polarity[i] else -1.0)
+        mean[j] += share * (brightness[j] - mean[j])
         # The filter must first settle from its initial state.
-        if before > 0.0 >= now and state[2, pixel] >= settled:
-            period_us = t[i] - crossed[pixel]
-            if shortest_us <= period_us <= longest_us:
-                sums[0, pixel] += period_us
-                sums[1, pixel] += 1.0
-            crossed[pixel] = t[i]
-        state[0, pixel], state[1, pixel] = brightness, mean
-        state[2, pixel] += 1.0
+        if before > 0.0 >= brightness[j] - mean[j] and events[j] >= cutoff_events:
+            period_us = t[i] - crossed_us[j]
+            if range_us[0] <= period_us <= range_us[1]:
+                sums_us[j] += period_us
+                periods[j] += 1.0
+            crossed_us[j] = t[i]
+        events[j] += 1.0
+    return sums_us, periods
 
 
 def pixel_periods(
@@ -83,37 +95,25 @@ def pixel_periods(
         parameters: filter and range.
 
     Returns:
-        float64 (pixels,) periods in µs.
+        Mean periods in µs, float64 (n,) for n pixels with at least one period.
     """
     p = parameters or PeriodFilterParameters()
     events = events.between(start_us, start_us + length_us)
     if not len(events):
         return np.empty(0)
-    x0, y0 = int(events.x.min()), int(events.y.min())
-    columns = int(events.x.max()) - x0 + 1
-    pixels = columns * (int(events.y.max()) - y0 + 1)
-    state = np.zeros((3, pixels))
-    crossed = np.full(pixels, -np.inf)
-    sums = np.zeros((3, max(pixels, 2)))
-    sums[2, :2] = 1e6 / p.maximum_hz, 1e6 / p.minimum_hz
-    share = 1.0 / p.cutoff_events
-    _filter_pixels(
-        events.x.astype(np.int64),
-        events.y.astype(np.int64),
+    x = events.x.astype(np.int64) - int(events.x.min())
+    y = events.y.astype(np.int64) - int(events.y.min())
+    columns = int(x.max()) + 1
+    sums_us, periods = _sum_periods(
+        y * columns + x,
         (events.t - start_us).astype(np.float64),
         events.polarity,
-        x0,
-        y0,
-        columns,
-        1.0 - share,
-        share,
         p.cutoff_events,
-        state,
-        crossed,
-        sums,
+        (1e6 / p.maximum_hz, 1e6 / p.minimum_hz),
+        columns * (int(y.max()) + 1),
     )
-    has_period = sums[1] > 0
-    return sums[0, has_period] / sums[1, has_period]
+    has_period = periods > 0
+    return sums_us[has_period] / periods[has_period]
 
 
 def blade_pass_frequency(

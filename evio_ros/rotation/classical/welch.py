@@ -1,4 +1,4 @@
-"""Blade-pass frequency from Welch's power spectrum, with prominence and harmonics."""
+"""Blade-pass frequency from Welch's power spectrum (IEEE Trans. Audio Electroacoust. 15, 1967)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from evio_ros.events import EventBatch
 from evio_ros.parameters import Parameters, parameter
 from evio_ros.rotation.classical.cell_rates import FEWEST_BINS, cell_rates
+from evio_ros.rotation.parabola import vertex
 
 __all__ = ["blade_pass_frequency"]
 
 _HARMONICS = 4
 """Number of harmonics of a line whose power counts, each weighted by the inverse of its number:
 enough to distinguish a line from its multiples."""
+_REACH = 3
+"""Distance in bins within which the power of a harmonic is searched: a line's index is rounded by
+up to half a bin, and that of its fourth harmonic by four times as much and half a bin."""
 _Real = NDArray[np.float64]
 
 
@@ -59,10 +63,10 @@ def blade_pass_frequency(
 ) -> float | None:
     """Blade-pass frequency: the spectral line whose harmonics hold the most power.
 
-    The periodograms of the region's cells are averaged (Welch, IEEE Trans. Audio 1967, here over
-    places as well as over time). Of the prominent lines, the one with the strongest sum of first
-    harmonics is taken. Unequal blades add lines at multiples of the rotor's own frequency; if the
-    number of blades is known, a line that is weaker than its multiple by that number is rejected.
+    The periodograms are averaged over the region's cells as well as over time. Of the prominent
+    lines, the one whose first harmonics have the greatest weighted sum is taken. Unequal blades add
+    lines at multiples of the rotor's own frequency; if the number of blades is known, a line is
+    rejected if its multiple by that number is stronger.
 
     Args:
         events: the region's events.
@@ -94,14 +98,20 @@ def blade_pass_frequency(
     if not len(peaks):
         return None
     line = _fundamental(decibels, peaks + first, blades)
-    return float(frequency[1] * (line + _vertex(decibels[line - 1 : line + 2])))
+    return float(frequency[1] * (line + vertex(*decibels[line - 1 : line + 2])))
 
 
 def _noise_peak_db(power: _Real, segments: int, lines: int, false_alarm: float) -> float:
-    """How far above the median, in dB, the highest of all lines of noise may be.
+    """Height above the median, in dB, that the highest line of pure noise rarely exceeds.
 
-    The mean of m periodograms of noise is gamma distributed with shape m; rows of unequal power
-    count as fewer.
+    The mean of m periodograms of noise is gamma distributed with shape m. If the rows have unequal
+    power, the effective number of rows is smaller (Kish): (sum power)^2 / sum power^2.
+
+    Args:
+        power: (rows, lines) periodograms.
+        segments: number of segments averaged in each.
+        lines: number of lines among which the highest is taken.
+        false_alarm: probability that it is exceeded.
     """
     from scipy.stats import gamma
 
@@ -112,11 +122,17 @@ def _noise_peak_db(power: _Real, segments: int, lines: int, false_alarm: float) 
 
 
 def _fundamental(decibels: _Real, peaks: NDArray[np.int64], blades: int) -> int:
-    """Index of the peak whose harmonics hold the most power."""
+    """Index of the peak whose harmonics hold the most power.
+
+    Args:
+        decibels: (lines,) power in dB.
+        peaks: (n,) indices of the prominent lines, at least one.
+        blades: number of blades, or 0; see `blade_pass_frequency`.
+    """
     floor = float(np.median(decibels))
 
     def height(index: int) -> float:
-        near = decibels[max(index - 3, 0) : index + 4]
+        near = decibels[max(index - _REACH, 0) : index + _REACH + 1]
         return max(float(near.max()) - floor, 0.0) if len(near) else 0.0
 
     if blades > 1:
@@ -124,12 +140,3 @@ def _fundamental(decibels: _Real, peaks: NDArray[np.int64], blades: int) -> int:
         peaks = np.array(strong or list(peaks))
     sums = [sum(height(k * peak) / k for k in range(1, _HARMONICS + 1)) for peak in peaks]
     return int(peaks[int(np.argmax(sums))])
-
-
-def _vertex(values: _Real) -> float:
-    """Position of the vertex of a parabola through three values, from the middle one."""
-    if len(values) < 3:
-        return 0.0
-    left, middle, right = values
-    bend = left - 2 * middle + right
-    return float(0.5 * (left - right) / bend) if bend < 0 else 0.0

@@ -38,6 +38,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from evio_ros.rotation.parabola import vertex
 from evio_ros.rotation.tracking.slice_counts import (
     ANGLE_BINS,
     BIN_RAD,
@@ -56,7 +57,6 @@ __all__ = [
     "Score",
     "match_template",
     "score_of",
-    "vertex",
 ]
 
 _Real = NDArray[np.float64]
@@ -183,7 +183,8 @@ def _best_offset(counts, log_density, reach, expected_variance):
     best, is_manoeuvre = _best_bin(likelihood, reach, expected_variance + BIN_RAD**2)
     middle = best + reach + 1
     before, here, after = likelihood[middle - 1], likelihood[middle], likelihood[middle + 1]
-    return (best + vertex(before, here, after)) * BIN_RAD, here, is_manoeuvre
+    beyond = min(max(vertex(before, here, after), -0.5), 0.5)
+    return (best + beyond) * BIN_RAD, here, is_manoeuvre
 
 
 @njit(cache=True, nogil=True)
@@ -228,13 +229,6 @@ def _best_bin(likelihood, reach, variance):
     gained = likelihood[middle + anywhere] - likelihood[middle + near]
     is_manoeuvre = gained > _MANOEUVRE_GAIN
     return (anywhere if is_manoeuvre else near), is_manoeuvre
-
-
-@njit(cache=True, nogil=True)
-def vertex(before: float, here: float, after: float) -> float:
-    """Position of the vertex of a parabola through three values, in steps from the middle one."""
-    bend = before - 2 * here + after
-    return min(max(0.5 * (before - after) / bend, -0.5), 0.5) if bend < 0 else 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -20,8 +20,8 @@ from evio_ros.rotation.angle_time import (
     angle_time_histogram,
     angular_harmonics,
 )
+from evio_ros.rotation.parabola import vertex
 from evio_ros.rotation.tracking.disc_map import DiscMap
-from evio_ros.rotation.tracking.likelihood import vertex
 from evio_ros.rotation.tracking.slice_counts import ANGLE_BINS, BIN_RAD
 from evio_ros.rotation.tracking.template import ORDERS, Template
 

@@ -10,7 +10,6 @@ from evio_ros.rotation.tracking.likelihood import (
     Score,
     match_template,
     score_of,
-    vertex,
 )
 from evio_ros.rotation.tracking.slice_counts import (
     ANGLE_BINS,
@@ -77,11 +76,6 @@ def test_few_events_do_not_outweigh_the_expected_motion():
     match = match_template(counts, TABLES, 3, 1e-4)
     assert not match.is_manoeuvre
     assert abs(match.offset_rad) < 0.2
-
-
-def test_vertex_of_a_parabola():
-    assert vertex(*(-((x - 0.2) ** 2) for x in (-1, 0, 1))) == pytest.approx(0.2)
-    assert vertex(1.0, 1.0, 1.0) == 0.0
 
 
 @pytest.mark.parametrize("offset", [-0.01, -0.005, 0.0, 0.01])
