@@ -3,10 +3,10 @@
 python bench/fit_deviation.py                       simulate, measure, fit, print: minutes
 python bench/fit_deviation.py --scene fan_constant  --first-seed 41 --seeds 2
 
-The weights are those of `evio_ros.rotation.tracking.speed_uncertainty.Parts`. They are fitted such
-that in each scene and window length 68 and 95 % of the errors lie within one and two standard
-deviations. The printed weights are copied to `WEIGHTS` by hand. Seeds and speeds of the recordings
-differ from those evaluated by bench/accuracy.py, and no real recordings are used.
+The weights are those of `evio_ros.rotation.tracking.speed_uncertainty.VarianceParts`. They are
+fitted such that in each scene and window length 68 and 95 % of the errors lie within one and two
+standard deviations. The printed weights are copied to `WEIGHTS` by hand. Seeds and speeds of the
+recordings differ from those evaluated by bench/accuracy.py, and no real recordings are used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from evio_ros.events import EventBatch
 from evio_ros.playback.simulated_recording import cached_recording
 from evio_ros.rotation.detector import RotationDetector
 from evio_ros.rotation.detector_parameters import RotationDetectorParameters
-from evio_ros.rotation.tracking.speed_uncertainty import WEIGHTS, Parts
+from evio_ros.rotation.tracking.speed_uncertainty import WEIGHTS, VarianceParts
 from evio_ros.simulation.presets import preset
 from evio_ros.simulation.truth import Truth, truth_path
 from evio_ros.sources.registry import open_recording
@@ -221,7 +221,7 @@ def main() -> int:
     errors = gather(options.scene or list(SCENES), seeds, options.duration, options.jobs)
     weights = np.array(WEIGHTS) if options.judge else fit(errors)
     Console(width=None if sys.stdout.isatty() else 100).print(table_of(errors, weights))
-    names = Parts._fields
+    names = VarianceParts._fields
     print(", ".join(f"{name}={w:.2g}" for name, w in zip(names, weights, strict=True)))
     return 0
 

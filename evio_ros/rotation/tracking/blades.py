@@ -1,9 +1,9 @@
 """Number and angle of the blades, from the angular harmonics of their edges.
 
-Method: N equal blades leave only multiples of N among the angular orders; the blade count is the
-largest number whose multiples hold clearly more power than expected by chance. Blades may be swept
-and tapered: their edges then lie at different angles on every ring, but the orders stay the same.
-The angle of a blade follows from the phases of order N of both polarities.
+Method: a pattern of N equal blades has only multiples of N among its angular orders. The blade
+count is the largest number whose multiples hold clearly more power than expected by chance. If
+blades are swept or tapered, their edges are at different angles on each ring, but the orders are
+the same. The angle of a blade follows from the phases of order N of both polarities.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ __all__ = ["blade_angle", "blade_count"]
 _LEAST_AGREEMENT = 0.65
 """Minimum correlation of neighbouring rings for a pattern of blades: a texture has a different
 pattern on every ring. Fitted to simulated recordings."""
-_CORRELATION_STEPS = 64
-"""The shift that aligns two rings best is searched in four times as many steps per turn: 25
-mrad."""
+_CORRELATION_STEPS = 256
+"""Number of steps per turn in which the shift that aligns two rings best is searched: 25 mrad."""
 _LEAST_POLARITY = 0.1
 """A polarity whose edges have less than this share of the other's counts as not seen."""
 _LEAST_SHARE = 0.4
-"""Minimum power on the multiples of a blade count, from 0 (as by chance) to 1 (all of it):
-separates blades from a single mark. Fitted to simulated recordings."""
+"""Minimum share of the power on the multiples of a blade count, from 0 (as by chance) to 1 (all):
+it separates blades from a single mark. Fitted to simulated recordings."""
 _LEAST_RING_POWER = 0.02
 """Rings with less than this share of the power need not agree in the blade count: their harmonics
 are mostly noise. Set by hand."""
 _NEARLY_BEST = 0.7
-"""The largest number is taken whose share is at least this fraction of the best: divisors of the
-true number also contain all of its multiples. Fitted to simulated recordings."""
+"""The largest number whose share is at least this fraction of the best share is taken: a divisor of
+the true number has the same multiples and more. Fitted to simulated recordings."""
 
 
 def blade_angle(pattern: NDArray[np.complex128], blades: int) -> float:
@@ -41,11 +40,11 @@ def blade_angle(pattern: NDArray[np.complex128], blades: int) -> float:
     two gaps between them. If only one polarity is seen, the angle is that of its edge.
 
     Args:
-        pattern: complex128 (2, orders + 1), harmonics sum of exp(-i k angle); OFF first.
+        pattern: complex128 (2, orders + 1), sums of exp(-i k angle) over the events; OFF first.
         blades: number of blades, at least 1; the harmonic of this order is used.
 
     Returns:
-        Angle in radians, in (-pi / blades, pi / blades] or up to one blade pitch outside it.
+        Angle in rad, at most three quarters of a blade's pitch from 0.
     """
     off, on = pattern[:, blades]
     pitch = 2 * math.pi / blades
@@ -98,7 +97,7 @@ def blade_count(pattern: NDArray[np.complex128], maximum: int) -> int:
 
 
 def _share_on_multiples(by_order: NDArray[np.float64], count: int) -> float:
-    """Share of the power (orders,) on the multiples of a count: 0 as by chance, 1 for all."""
+    """Share of the power (orders,) on the multiples of a count: 0 if as by chance, 1 if all."""
     share = by_order[count - 1 :: count].sum() / by_order.sum()
     return float((share - 1 / count) / (1 - 1 / count))
 
@@ -113,7 +112,7 @@ def _ring_agreement(pattern: NDArray[np.complex128], power: NDArray[np.float64])
     if len(pattern) < 2:
         return 1.0
     cross = (pattern[:-1, :, 1:] * np.conj(pattern[1:, :, 1:])).sum(axis=1)
-    correlation = np.abs(np.fft.fft(cross, 4 * _CORRELATION_STEPS, axis=1)).max(axis=1)
+    correlation = np.abs(np.fft.fft(cross, _CORRELATION_STEPS, axis=1)).max(axis=1)
     energy = power.sum(axis=(1, 2))
     norm = np.sqrt(energy[:-1] * energy[1:])
     return float(correlation.sum() / max(norm.sum(), 1e-300))

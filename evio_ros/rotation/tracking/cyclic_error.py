@@ -1,11 +1,11 @@
 """The cyclic error of a rotor's phase: the part that repeats in every turn at the same angle.
 
-Errors of hub and shape, smeared edges, pixel latency and lens distortion make a pattern seem to
-lead and lag within each turn, at the same angles in every turn. Encoders and interferometers have
-the same cyclic error, and it is calibrated in the same way: over two turns, the phase minus the
-best parabola over time is a function of the angle if the second turn repeats the first. What does
-not repeat is motion. The mean speed over whole turns is the same with the correction and without
-it.
+Because of errors of hub and shape, smeared edges, pixel latency and lens distortion, a pattern
+seems to lead and lag within each turn, at the same angles in every turn. Encoders and
+interferometers have such cyclic errors too. Here the error is learned by comparing two turns: the
+phase minus the best parabola over time is the cyclic error if it is the same function of the angle
+in both turns. A difference that does not repeat is motion. The correction does not change the mean
+speed over whole turns.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ _ANGLES = 64
 _ANGLE_RAD = np.arange(_ANGLES) * (_TURN_RAD / _ANGLES)
 """Number of angles at which the error is kept, with linear interpolation between them."""
 _FEWEST_A_TURN = 8
-"""Minimum number of phases per turn: fewer show few orders, and so fast a rotor is measured over
+"""Minimum number of phases per turn: fewer show few orders, and a faster rotor is measured over
 whole turns anyway."""
 _MOST_ORDERS, _PHASES_AN_ORDER = 5, 6
-"""Maximum number of orders of the error fitted along with the motion of two turns, and phases
-needed for each."""
+"""Maximum number of angular orders of the error that are fitted together with the motion of two
+turns, and number of phases needed for each order."""
 _LEAST_REPEATED = 0.9
-"""Minimum correlation of two turns for a repeating error: noise is then less than a third of it."""
+"""Minimum correlation of two turns for an error that repeats: the noise is then less than a third
+of it."""
 _TURNS_REMEMBERED = 10
-"""Number of turns averaged: views change."""
+"""Number of turns averaged: the error changes with the view."""
 
 
 class CyclicError:
     """Learns the error of one rotor's phase over its angle.
 
     Attributes:
-        is_known: whether two turns have shown the same error.
-        variance: variance of the known error, rad^2, from the differences between turns.
+        is_known: whether two turns have shown the same error; before, it counts as 0.
+        variance: variance of the known error in rad^2, from the differences between turns.
     """
 
     def __init__(self) -> None:
@@ -50,12 +51,12 @@ class CyclicError:
         self.variance = 0.0
         self._table: _Real = np.zeros(_ANGLES)
         self._turns = 0
-        # Times in s and phases as measured, of the last two turns.
+        # Times in s and uncorrected phases of the last two turns.
         self._measured: deque[tuple[float, float]] = deque()
         self._learned_phase = -math.inf
 
     def at(self, phase: float) -> float:
-        """Angle by which the pattern seems to lead at a phase, rad."""
+        """Angle in rad by which the pattern seems to lead at a phase in rad."""
         if not self.is_known:
             return 0.0
         place = (phase % _TURN_RAD) * (_ANGLES / _TURN_RAD)
@@ -66,7 +67,7 @@ class CyclicError:
 
     @property
     def size_rad(self) -> float:
-        """Root mean square of the error."""
+        """Root mean square of the error over the angles, rad."""
         return float(np.sqrt(np.mean(self._table**2)))
 
     def add(self, time_s: float, phase: float, is_wanted: bool) -> CyclicError | None:
@@ -74,11 +75,12 @@ class CyclicError:
 
         Args:
             time_s: its time in s.
-            phase: unwrapped, rad.
+            phase: the phase without correction, unwrapped, rad.
             is_wanted: whether the error may be learned now.
 
         Returns:
-            The change of the error, if a turn has been evaluated and has repeated; else None.
+            The change of the error if it was updated, which happens at most once per turn; else
+            None.
         """
         measured = self._measured
         measured.append((time_s, phase))
@@ -92,59 +94,60 @@ class CyclicError:
         return self._learn()
 
     def interrupt(self) -> None:
-        """Start collecting anew: the next phase does not continue the last ones."""
+        """Forget the measured phases, because the next phase does not continue them."""
         self._measured = deque()
         self._learned_phase = -math.inf
 
     def continued(self) -> CyclicError:
-        """A copy for a motion that starts anew."""
+        """A copy for a new tracker, without the measured phases."""
         other = copy.copy(self)
         other.interrupt()
         return other
 
     def _learn(self) -> CyclicError | None:
-        """Compare the last two turns."""
+        """Compare the last two turns, and update the error if it repeats; returns its change."""
         if len(self._measured) < 2 * _FEWEST_A_TURN:
             return None
         angles, turns = _two_turns(*np.array(self._measured).T)
         first, second = turns
-        size = math.sqrt(float((first**2).sum() * (second**2).sum()))
-        if not float((first * second).sum()) > _LEAST_REPEATED * size:
+        norm = math.sqrt(float((first**2).sum() * (second**2).sum()))
+        if not float((first * second).sum()) > _LEAST_REPEATED * norm:
             return None
         self._turns = min(self._turns + 1, _TURNS_REMEMBERED)
-        shown = np.interp(_ANGLE_RAD, *_sorted(angles, 0.5 * (first + second)), period=_TURN_RAD)
+        mean = np.interp(_ANGLE_RAD, *_sorted(angles, 0.5 * (first + second)), period=_TURN_RAD)
         change = CyclicError()
-        change._table, change.is_known = (shown - self._table) / self._turns, True
+        change._table, change.is_known = (mean - self._table) / self._turns, True
         self._table, self.is_known = self._table + change._table, True
         # The mean of two turns is off by half of their difference.
-        differing = 0.25 * float(((second - first) ** 2).mean())
-        self.variance += (differing - self.variance) / self._turns
+        variance = 0.25 * float(((second - first) ** 2).mean())
+        self.variance += (variance - self.variance) / self._turns
         return change
 
 
 def _two_turns(times: _Real, phases: _Real) -> tuple[_Real, _Real]:
-    """Phases of two turns without the best parabola over time.
+    """Phases of two turns minus the best parabola over time.
 
     Args:
-        times: in s.
-        phases: unwrapped, in rad; they span two turns.
+        times: (n,) in s.
+        phases: (n,) in rad, unwrapped; they span two turns.
 
     Returns:
-        Angles (_ANGLES,), and the deviations of the two turns at these, (2, _ANGLES), each with
-        mean 0.
+        Angles in rad, (_ANGLES,), and the differences of the two turns at these angles in rad,
+        (2, _ANGLES), each turn with mean 0.
     """
     times = times - times.mean()
     trend = np.stack((np.ones(len(times)), times, times**2), axis=1)
     orders = np.arange(1, min(len(times) // _PHASES_AN_ORDER, _MOST_ORDERS) + 1)
-    angles = np.outer(phases, orders)
-    design = np.concatenate((trend, np.cos(angles), np.sin(angles)), axis=1)
+    multiples = np.outer(phases, orders)
+    design = np.concatenate((trend, np.cos(multiples), np.sin(multiples)), axis=1)
     motion = np.linalg.lstsq(design, phases, rcond=None)[0][: trend.shape[1]]
-    phases, left = _sorted(phases, phases - trend @ motion)
-    at = phases[0] + _ANGLE_RAD
-    turns = np.stack([np.interp(at + turn * _TURN_RAD, phases, left) for turn in range(2)])
-    return at % _TURN_RAD, turns - turns.mean(axis=1, keepdims=True)
+    phases, errors = _sorted(phases, phases - trend @ motion)
+    angles = phases[0] + _ANGLE_RAD
+    turns = np.stack([np.interp(angles + turn * _TURN_RAD, phases, errors) for turn in range(2)])
+    return angles % _TURN_RAD, turns - turns.mean(axis=1, keepdims=True)
 
 
 def _sorted(angles: _Real, values: _Real) -> tuple[_Real, _Real]:
+    """Angles (n,) in increasing order, and their values (n,)."""
     order = np.argsort(angles, kind="stable")
     return angles[order], values[order]

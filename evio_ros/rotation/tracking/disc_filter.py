@@ -3,13 +3,14 @@
 Method: the state (shift x, y, shear 0, 1 and their rates) follows the white noise acceleration
 model (Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation,
 2001, section 6.2.2). Updates are in information form (ibid., section 7.2): a slice gives the score
-g and the Fisher information J of the phase's offset and of the disc, see `likelihood`. The phase
-filter knows the phase with a variance V; it is integrated out (Schur complement),
+g and the Fisher information J of the phase's offset (p) and of the disc (d), see `likelihood`. The
+phase filter gives a prior of the offset with variance V. The offset is eliminated by a Schur
+complement,
 
     A = J_dd - J_dp J_pd / (J_pp + 1 / V),    b = g_d - J_dp (g_p + offset / V) / (J_pp + 1 / V)
 
-and with the prior covariance P of the disc and its state m, P becomes P - P (I + A P)^-1 A P, m
-becomes m + P_new (b - A m), the rates by their covariance with the disc.
+With the prior covariance P of the disc and its state m, P becomes P - P (I + A P)^-1 A P and m
+becomes m + P_new (b - A m). The rates are updated through their covariance with the disc.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from evio_ros.ellipse import Ellipse, wrapped_tilt
 from evio_ros.rotation.tracking.likelihood import GEOMETRY, Score
-from evio_ros.rotation.tracking.phase_filter import calm_share
+from evio_ros.rotation.tracking.phase_filter import process_noise_factor
 
 __all__ = ["DiscFilter"]
 
@@ -35,9 +36,9 @@ _FIRST_VELOCITY_PX_S = 50.0
 _FIRST_SHEAR_RATE = 0.3
 """Standard deviations of a disc that was just found, in px, 1, px/s and 1/s. Fitted to simulated
 recordings."""
-_FIRST_PASSAGE_PX = 1.0
-_FIRST_PASSAGE_SHEAR = 0.02
-"""How far a disc may move, or change its shape, until the next blade passes: more could not be
+_FIRST_PX_PER_BLADE = 1.0
+_FIRST_SHEAR_PER_BLADE = 0.02
+"""Bounds of the same, as the change until the next blade passes: a larger change could not be
 distinguished from the blades' own motion. Fitted to simulated recordings."""
 _LARGEST_ERROR = 0.01
 """Shift in radii, or shear, beyond which pixels are mapped anew: a pixel at the rim of a disc with
@@ -56,53 +57,58 @@ class DiscFilter:
     Args:
         ellipse: initial disc.
         agility_px_s: process noise of the velocity: standard deviation of its change in one second,
-            px/s.
+            in px/s.
         shear_agility: process noise of the shear rate: standard deviation of its change in one
-            second, 1/s.
-        passage_s: time from one blade to the next in s.
+            second, in 1/s.
+        blade_period_s: time from one blade to the next in s.
 
     Attributes:
         ellipse: the disc that measurements refer to.
     """
 
     def __init__(
-        self, ellipse: Ellipse, agility_px_s: float, shear_agility: float, passage_s: float
+        self, ellipse: Ellipse, agility_px_s: float, shear_agility: float, blade_period_s: float
     ) -> None:
         self.ellipse = ellipse
         # Between two blades, motion of the disc cannot be distinguished from a change of speed.
-        calm = calm_share(passage_s)
-        self._process_noise = agility_px_s * calm, shear_agility * calm
+        factor = process_noise_factor(blade_period_s)
+        self._process_noise = agility_px_s * factor, shear_agility * factor
+        # Shift x, y, shear 0, 1, and their changes a second.
+        self._state = np.zeros(2 * GEOMETRY)
+        self._covariance = self._first_covariance(factor, blade_period_s)
+        self._noise_power = self._make_noise_power()
+
+    def _first_covariance(self, factor: float, blade_period_s: float) -> _Real:
+        """Covariance (8, 8) of a disc that was just found."""
+        shear = min(_FIRST_SHEAR, 0.5 * _FIRST_SHEAR_PER_BLADE / blade_period_s)
+        velocity_px_s = min(_FIRST_VELOCITY_PX_S, _FIRST_PX_PER_BLADE / blade_period_s)
+        shear_rate = min(_FIRST_SHEAR_RATE, _FIRST_SHEAR_PER_BLADE / blade_period_s)
         covariance = np.zeros((2 * GEOMETRY, 2 * GEOMETRY))
         covariance[:2, :2] = self._in_radii(_FIRST_SHIFT_PX)
-        covariance[2, 2] = covariance[3, 3] = (
-            min(_FIRST_SHEAR, 0.5 * _FIRST_PASSAGE_SHEAR / passage_s) ** 2
-        )
-        covariance[4:6, 4:6] = self._in_radii(
-            calm * min(_FIRST_VELOCITY_PX_S, _FIRST_PASSAGE_PX / passage_s)
-        )
-        covariance[6, 6] = covariance[7, 7] = (
-            calm * min(_FIRST_SHEAR_RATE, _FIRST_PASSAGE_SHEAR / passage_s)
-        ) ** 2
-        # Shift x, y, shear 0, 1, and their changes a second.
-        self._state, self._covariance = np.zeros(2 * GEOMETRY), covariance
-        self._noise_power = self._make_noise_power()
+        covariance[2, 2] = covariance[3, 3] = shear**2
+        covariance[4:6, 4:6] = self._in_radii(factor * velocity_px_s)
+        covariance[6, 6] = covariance[7, 7] = (factor * shear_rate) ** 2
+        return covariance
 
     @property
     def best_ellipse(self) -> Ellipse:
-        """The current estimate of the disc; its longer axis, the rotor's size, stays."""
+        """The current estimate of the disc; its longer axis, the size of the rotor, is constant."""
         now = deformed(self.ellipse, *self._state[:GEOMETRY].tolist())
         kept = self.ellipse.axes[0] / now.axes[0]
         return Ellipse(now.center, (now.axes[0] * kept, now.axes[1] * kept), now.tilt_rad)
 
     def ellipse_before(self, seconds: float) -> Ellipse:
-        """The same, moved back to where it was some time ago; its shape stays."""
+        """The current estimate of the disc, moved back to where it was some seconds ago.
+
+        Its shape is that of now.
+        """
         now = self.best_ellipse
         x, y = np.subtract(now.center, np.multiply(self.velocity_px_s, seconds))
         return Ellipse((float(x), float(y)), now.axes, now.tilt_rad)
 
     @property
     def velocity_px_s(self) -> tuple[float, float]:
-        """Velocity of the centre in px/s."""
+        """Velocity of the centre in x and y, px/s."""
         return _times(_to_image(self.ellipse), *self._state[4:6].tolist())
 
     @property
@@ -116,17 +122,20 @@ class DiscFilter:
         return x, y
 
     def phase_given(self, score: Score) -> tuple[float, float]:
-        """Phase that slices show, given the current estimate of the disc.
+        """Phase offset that slices show, given the current estimate of the disc.
+
+        Args:
+            score: score of slices that were counted with `ellipse`.
 
         Returns:
-            The offset beyond the one with which the slices were compared, in radians, and the part
-            of its variance that is due to the disc; both infinite if the slices carry no
+            The offset in rad, in addition to the one at which the score was computed, and the part
+            of its variance that is due to the disc. Both are infinite if the slices carry no
             information.
         """
         return _phase_given(self._state, self._covariance, score.gradient, score.information)
 
     def predict(self, seconds: float) -> None:
-        """Predict by some time."""
+        """Predict the state by a number of seconds."""
         _predict(self._state, self._covariance, self._noise_power, seconds)
 
     def update(
@@ -136,8 +145,8 @@ class DiscFilter:
 
         Args:
             score: score of slices that were counted with `ellipse`.
-            offset_rad: phase filter's phase minus the phase with which the slices were compared.
-            offset_variance: its variance, to which `_LEAST_VARIANCE` is added.
+            offset_rad: phase by the phase filter minus the phase at which the score was computed.
+            offset_variance: its variance in rad^2, to which `_LEAST_VARIANCE` is added.
             over_dispersion: factor by which the variance of the sectors' phases exceeds what the
                 number of events explains.
         """
@@ -152,10 +161,10 @@ class DiscFilter:
         )
 
     def remap(self) -> bool:
-        """Move `ellipse` to the current estimate of the disc if that is too far away.
+        """Move `ellipse` to the current estimate if the difference is too large for linearisation.
 
         Returns:
-            True if it was moved: the difference was too large for the linear approximation.
+            Whether it was moved.
         """
         if max(map(abs, self._state[:GEOMETRY].tolist())) <= _LARGEST_ERROR:
             return False
@@ -165,12 +174,13 @@ class DiscFilter:
         return True
 
     def _in_radii(self, deviation_px: float) -> _Real:
-        """Covariance (2, 2) in radii of a position with this deviation in each direction."""
+        """Covariance (2, 2) in radii of a position with a standard deviation in each direction."""
         tilt, (a, b) = self.ellipse.tilt_rad, self.ellipse.axes
         to_disc = np.array(_stretch(tilt, 1 / a, 1 / b))
         return deviation_px**2 * (to_disc @ to_disc.T)
 
     def _make_noise_power(self) -> _Real:
+        """Power (4, 4) of the white acceleration, in radii."""
         power = np.zeros((GEOMETRY, GEOMETRY))
         power[:2, :2] = self._in_radii(self._process_noise[0])
         power[2, 2] = power[3, 3] = self._process_noise[1] ** 2
@@ -179,6 +189,7 @@ class DiscFilter:
 
 @njit(cache=True, nogil=True)
 def _phase_given(state, covariance, gradient, information):
+    """As `DiscFilter.phase_given`."""
     if information[0, 0] <= 0.0:
         return math.inf, math.inf
     of_disc, variance = 0.0, 0.0
@@ -210,19 +221,10 @@ def _predict(state, covariance, noise_power, dt):
 
 @njit(cache=True, nogil=True)
 def _update(state, covariance, gradient, information, over_dispersion, offset, offset_variance):
-    """Update by score (5,) and information (5, 5), given the phase's offset and its variance."""
-    gradient, information = gradient / over_dispersion, information / over_dispersion
-    # Integrate the uncertain phase out.
-    phase = information[0, 0] + 1.0 / offset_variance
-    phase_score = gradient[0] + offset / offset_variance
-    inner = np.empty((GEOMETRY, GEOMETRY))
-    score = np.empty(GEOMETRY)
-    for i in range(GEOMETRY):
-        score[i] = gradient[i + 1] - information[i + 1, 0] * phase_score / phase
-        for j in range(GEOMETRY):
-            inner[i, j] = (
-                information[i + 1, j + 1] - information[i + 1, 0] * information[0, j + 1] / phase
-            )
+    """Update the state (8,) and its covariance (8, 8) in place; see `DiscFilter.update`."""
+    score, inner = _disc_score(
+        gradient / over_dispersion, information / over_dispersion, offset, offset_variance
+    )
     for i in range(GEOMETRY):
         for j in range(GEOMETRY):
             score[i] -= inner[i, j] * state[j]
@@ -255,8 +257,29 @@ def _update(state, covariance, gradient, information, over_dispersion, offset, o
 
 
 @njit(cache=True, nogil=True)
+def _disc_score(gradient, information, offset, offset_variance):
+    """Eliminate the offset: score b (4,) and information A (4, 4) of the disc alone.
+
+    Args:
+        gradient, information: score (5,) and information (5, 5) of offset and disc.
+        offset, offset_variance: prior of the offset.
+    """
+    phase = information[0, 0] + 1.0 / offset_variance
+    phase_score = gradient[0] + offset / offset_variance
+    inner = np.empty((GEOMETRY, GEOMETRY))
+    score = np.empty(GEOMETRY)
+    for i in range(GEOMETRY):
+        score[i] = gradient[i + 1] - information[i + 1, 0] * phase_score / phase
+        for j in range(GEOMETRY):
+            inner[i, j] = (
+                information[i + 1, j + 1] - information[i + 1, 0] * information[0, j + 1] / phase
+            )
+    return score, inner
+
+
+@njit(cache=True, nogil=True)
 def _solve(system, right):
-    """Replace `right` (n, m) by the solution of system (n, n) x = right: Gaussian elimination."""
+    """Replace `right` (n, m) by the solution x of `system` (n, n) x = `right`, by elimination."""
     size = len(system)
     for i in range(size):
         pivot = i
@@ -281,7 +304,13 @@ def _solve(system, right):
 
 
 def deformed(ellipse: Ellipse, x: float, y: float, shear_0: float, shear_1: float) -> Ellipse:
-    """The ellipse of a disc displaced by (x, y) radii and deformed by a symmetric shear."""
+    """The ellipse of a disc that is displaced by (x, y) radii and deformed by a symmetric shear.
+
+    Args:
+        ellipse: the disc before.
+        x, y: displacement on the disc, in its radii.
+        shear_0, shear_1: the disc is stretched by the matrix 1 + [[s0, s1], [s1, -s0]].
+    """
     (xx, xy), (_, yy) = to_image = _to_image(ellipse)
     shift_x, shift_y = _times(to_image, x, y)
     stretched = (

@@ -1,10 +1,10 @@
 """The log likelihood of slices under a template: matched filter, score and Fisher information.
 
-The matched filter is the phase discriminator: the log likelihood of Poisson events, sum(counts *
-log_density moved ahead), for every offset within half a blade's pitch, see `template` for the
-source. Given the expected phase with variance V, an offset x has the log prior -x^2 / (2 V); an
-offset that is much more likely without the prior is a manoeuvre. Between bins, the vertex of a
-parabola is used.
+The matched filter is the phase discriminator. For every offset within half a blade's pitch it gives
+the log likelihood of Poisson events, the sum of counts times the log density rotated by the offset;
+see `template` for the source. The prior of an offset x from the expected phase with variance V is
+-x^2 / (2 V). If another offset is much more likely without the prior, the rotor manoeuvres. Between
+bins, the vertex of a parabola is used.
 
 About that offset, score and information separate the phase from the disc's position and shape:
 maximum likelihood to second order (Kay, Fundamentals of Statistical Signal Processing: Estimation
@@ -62,8 +62,8 @@ __all__ = [
 _Real = NDArray[np.float64]
 
 _MANOEUVRE_GAIN = 15.0
-"""Log likelihood by which an offset must exceed the one near the expected phase to be accepted:
-e^15 outweighs the hundred offsets tried, and errors of the template. Fitted to simulated
+"""Log likelihood by which an offset must exceed the one near the expected phase to count as a
+manoeuvre: e^15 outweighs the hundred offsets tried, and errors of the template. Fitted to simulated
 recordings."""
 
 GEOMETRY = 4
@@ -72,27 +72,28 @@ LARGEST_STEP_RAD = 4 * BIN_RAD
 """Corrections of the matched filter's offset that are larger than this are rejected: the score is
 assumed to be linear, which holds for a few bins at blades' edges."""
 _PLACE_ERROR_PX = 0.05
-"""Standard deviation of a sector's position that does not average out with more events: pixels are
-discrete, and a sector sees few edges. Fitted to simulated recordings."""
+"""Standard deviation of the position of the edges in a sector that does not average out with more
+events: pixels are discrete, and a sector sees few edges. Fitted to simulated recordings."""
 _TEMPLATE_ERROR = 0.1
 """Relative error of the score expected from the template in a sector that an edge crosses. Fitted
 to simulated recordings."""
 _LEAST_DENSITY = 0.02
-"""Minimum expected density in a sector, relative to the mean; a smoothed template may fall below 0.
-Fitted to simulated recordings."""
+"""Minimum expected density in a sector, relative to the mean; that of a smoothed template may be
+negative. Fitted to simulated recordings."""
 _SHORT_RAD = 0.01
 """If a rotor turns by less than this in a slice, a sector's means are evaluated at the middle of
-the slice: this is half a bin, over which tables are linear, and dividing by less would amplify
-rounding errors."""
+the slice: this is half a bin, over which tables are linear, and dividing by a smaller angle would
+amplify rounding errors."""
 _MIDDLE_RAD = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS)
 _LAG = np.stack(
     (-np.sin(_MIDDLE_RAD), np.cos(_MIDDLE_RAD), -np.sin(2 * _MIDDLE_RAD), np.cos(2 * _MIDDLE_RAD)),
     axis=1,
 )
-"""Lag of the pattern in each sector for a unit of shift x, y at radius 1 and of shear 0, 1."""
+"""Lag of the pattern in each sector, (SECTORS, 4), for a unit of shift x, y at radius 1 and of
+shear 0, 1."""
 
 _LEAST_FREEDOM = 4
-"""Number of sectors beyond the number of unknowns that must be seen to evaluate their scatter."""
+"""Minimum degrees of freedom (sectors minus unknowns) for an estimate of the scatter."""
 
 
 class Match(NamedTuple):
@@ -112,10 +113,10 @@ class Match(NamedTuple):
 def match_template(
     folded: NDArray[np.int32], tables: TemplateTables, blades: int, expected_variance: float
 ) -> Match:
-    """Find the most likely offset within half a blade pitch.
+    """Find the most likely offset within half a blade's pitch.
 
     Args:
-        folded: int32 (rings, 2, ANGLE_BINS) of `fold_sectors`.
+        folded: int32 (rings, 2, ANGLE_BINS), counts in the turning frame, see `CoherentSlices`.
         tables: tables of the template.
         blades: number of blades; beyond half their pitch, another blade would match.
         expected_variance: variance of the expected phase, rad^2.
@@ -127,8 +128,8 @@ def match_template(
 class Score(NamedTuple):
     """Log likelihood of slices about an offset, to second order.
 
-    For u = (correction of the offset, shift x, shift y, shear 0, shear 1) it is gradient . u - u .
-    information . u / 2.
+    For u = (correction of the offset, shift x, shift y, shear 0, shear 1), the log likelihood is
+    gradient . u - u . information . u / 2, relative to u = 0.
 
     Attributes:
         gradient: (5,), the score.
@@ -145,7 +146,7 @@ class Score(NamedTuple):
     explained: float
 
     def over_dispersion(self) -> float | None:
-        """Scatter of the sectors about the best disc over what events explain; None for too few."""
+        """Over-dispersion of the sectors' scores about the best disc; None for too few sectors."""
         freedom = self.sectors - len(self.gradient)
         if freedom < _LEAST_FREEDOM:
             return None
@@ -158,14 +159,14 @@ def score_of(
     """Score and information of slices, over all sectors and rings.
 
     Args:
-        slices: slices of one rotor. If it turned in the negative sense, polarities of the template
-            are exchanged.
+        slices: slices of one rotor. If it turned in the negative sense, the polarities of the
+            template are exchanged.
         template: the rotor's template.
         offset_rad: angle by which the rotor approximately leads, see `match_template`.
         pixel_rad: angle that a pixel spans at the rim.
     """
     return Score(
-        *_compare(
+        *_total_score(
             slices.counts,
             template.tables,
             template.radii,
@@ -178,7 +179,7 @@ def score_of(
 
 @njit(cache=True, nogil=True)
 def _best_offset(counts, log_density, reach, expected_variance):
-    """Offset in rad, log likelihood in its bin, and whether it is a manoeuvre."""
+    """The fields of `Match`; within `reach` bins, see `match_template`."""
     likelihood = _likelihoods(counts, log_density, reach + 1)
     best, is_manoeuvre = _best_bin(likelihood, reach, expected_variance + BIN_RAD**2)
     middle = best + reach + 1
@@ -215,7 +216,10 @@ def _likelihoods(counts, log_density, reach):
 
 @njit(cache=True, nogil=True)
 def _best_bin(likelihood, reach, variance):
-    """The most likely bin under the prior; or, for a manoeuvre, without it."""
+    """Bin of the best offset, and whether that is a manoeuvre.
+
+    It is the most likely bin under the prior of a variance; for a manoeuvre, without the prior.
+    """
     middle = len(likelihood) // 2
     near, anywhere = -reach, -reach
     best_expected = -math.inf
@@ -233,27 +237,32 @@ def _best_bin(likelihood, reach, variance):
 
 @njit(cache=True, nogil=True)
 def _sector_means(integral, second_integral, start, turned, means):
-    """Means of a function over every sector and a slice's time, from the function's two integrals.
+    """Means of a function over each sector and the time of a slice.
 
     Args:
-        integral, second_integral: (ANGLE_BINS,) of a function of the angle in the turning frame.
-        start, turned: the frame's angle at the start of the slice, and its growth over the slice.
+        integral, second_integral: (ANGLE_BINS,) integrals of the function over the angle in the
+            turning frame.
+        start, turned: angle of the frame at the start of the slice, and its change over the slice.
         means: (SECTORS,), set.
     """
     width = 2 * math.pi / SECTORS
     means[:] = 0.0
     if abs(turned) < _SHORT_RAD:
-        _steps(integral, -(start + 0.5 * turned), 1.0 / width, means)
+        _add_differences(integral, -(start + 0.5 * turned), 1.0 / width, means)
         return
-    _steps(second_integral, -start, 1.0 / (width * turned), means)
-    _steps(second_integral, -(start + turned), -1.0 / (width * turned), means)
+    _add_differences(second_integral, -start, 1.0 / (width * turned), means)
+    _add_differences(second_integral, -(start + turned), -1.0 / (width * turned), means)
 
 
 @njit(cache=True, nogil=True)
-def _steps(table, angle, factor, total):
-    """Add to each sector a factor times the difference of a periodic table over the sector.
+def _add_differences(table, angle, factor, total):
+    """Add a factor times the differences of a periodic table between the sectors' ends.
 
-    The first sector begins at `angle`; between bins the table is linear.
+    Args:
+        table: (ANGLE_BINS,), interpolated linearly between bins.
+        angle: start of the first sector, rad.
+        factor: the factor.
+        total: (SECTORS,), to which the differences are added.
     """
     place = angle / BIN_RAD
     whole = math.floor(place)
@@ -268,25 +277,40 @@ def _steps(table, angle, factor, total):
 
 
 @njit(cache=True, nogil=True)
-def _expected_slopes(tables, ring, swapped, start, turned, means, expected):
-    """Set the expected mean slope of each polarity and sector, (2, SECTORS)."""
-    density, steep = means
-    for seen in range(2):
-        of = ring, seen ^ swapped
+def _expected_slopes(tables, ring, start, turned, means, expected):
+    """Set the expected mean slope of a ring's events, (2, SECTORS), by polarity and sector.
+
+    Args:
+        tables: tables of the template.
+        ring: the ring.
+        start, turned: see `_sector_means`; if the rotor turns in the negative sense, the polarities
+            of the template are exchanged.
+        means: (2, SECTORS), a buffer.
+        expected: (2, SECTORS), set.
+    """
+    density, slope = means
+    swapped = int(turned < 0.0)
+    for polarity in range(2):
+        of = ring, polarity ^ swapped
         _sector_means(
             tables.density_integral[of], tables.density_second_integral[of], start, turned, density
         )
         _sector_means(
-            tables.slope_integral[of], tables.slope_second_integral[of], start, turned, steep
+            tables.slope_integral[of], tables.slope_second_integral[of], start, turned, slope
         )
         for sector in range(SECTORS):
             mean = max(1.0 + density[sector], _LEAST_DENSITY)
-            expected[seen, sector] = (tables.mean_slope[of] + steep[sector]) / mean
+            expected[polarity, sector] = (tables.mean_slope[of] + slope[sector]) / mean
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _moments(counts, slope):
-    """Number of events, sum of their slopes, and sum of the squared slopes."""
+    """Number of events, sum of their slopes, and sum of the squared slopes.
+
+    Args:
+        counts: int32 (n,) number of events of each bin.
+        slope: float32 (n,) slope of the log density in each bin.
+    """
     total, first, second = 0, np.float32(0.0), np.float32(0.0)
     for i in range(len(counts)):
         weighted = np.float32(counts[i]) * slope[i]
@@ -297,44 +321,68 @@ def _moments(counts, slope):
 
 
 @njit(cache=True, nogil=True)
-def _compare(counts, tables, radii, response, place_error, motion):
+def _score_sectors(counts, slope, expected, ring, motion, place_error, scores):
+    """Score and information of each sector of a ring for its lag.
+
+    Args:
+        counts: int32 (rings, SECTORS, 2, ANGLE_BINS).
+        slope: float32 (rings, 2, ANGLE_BINS) of the template.
+        expected: (2, SECTORS) expected mean slopes, see `_expected_slopes`.
+        ring: the ring.
+        motion: phase with which the slices were counted, and its change over the slices.
+        place_error: standard deviation of the angle of a sector's edges, rad.
+        scores: (2, SECTORS), set to score in 1 / rad and information in 1 / rad^2, reduced by the
+            errors of the template and of the edges' positions; 0 if the sector saw no edge.
+    """
+    start, turned = motion
+    first, number = bins_seen(start, turned)
+    swapped = int(turned < 0.0)
+    for sector in range(SECTORS):
+        score, information, error = 0.0, 0.0, 0.0
+        begin, near, far = sector_runs(first, number, sector)
+        for polarity in range(2):
+            row, slopes = counts[ring, sector, polarity], slope[ring, polarity ^ swapped]
+            events, total, squared = _moments(row[begin:near], slopes[begin:near])
+            if far:
+                more = _moments(row[:far], slopes[:far])
+                events, total, squared = events + more[0], total + more[1], squared + more[2]
+            mean = expected[polarity, sector]
+            score -= total - events * mean
+            information += max(squared - events * mean**2, 0.0)
+            error += (_TEMPLATE_ERROR * events * mean) ** 2
+        trust = 0.0
+        if information > 0.0:
+            # A sector has few edges, and pixels are discrete: its information is bounded.
+            error += (place_error * information) ** 2
+            trust = information / (information + error)
+        scores[0, sector], scores[1, sector] = score * trust, information * trust
+
+
+@njit(cache=True, nogil=True)
+def _total_score(counts, tables, radii, response, place_error, motion):
     """The fields of `Score`.
 
     Args:
         counts, tables, radii, response: see `CoherentSlices` and `Template`.
-        place_error: standard deviation of a sector's position at the rim, rad.
+        place_error: standard deviation of the position of a sector's edges at the rim, rad.
         motion: angle by which the rotor leads, phase with which the slices were counted, and its
-            growth over the slices.
+            change over the slices.
     """
     offset, start, turned = motion
     gradient, information = np.zeros(1 + GEOMETRY), np.zeros((1 + GEOMETRY, 1 + GEOMETRY))
     slope = np.zeros_like(tables.slope)
     add_turned(slope, tables.slope, offset / BIN_RAD)
     design, means, expected = np.ones(1 + GEOMETRY), np.empty((2, SECTORS)), np.empty((2, SECTORS))
+    scores = np.empty((2, SECTORS))
     scatter, sectors = 0.0, 0
-    first, number = bins_seen(start, turned)
-    swapped = int(turned < 0.0)
     for ring in range(counts.shape[0]):
-        _expected_slopes(tables, ring, swapped, start + offset, turned, means, expected)
+        _expected_slopes(tables, ring, start + offset, turned, means, expected)
+        error = place_error / radii[ring]
+        _score_sectors(counts, slope, expected, ring, (start, turned), error, scores)
         for sector in range(SECTORS):
-            own_score, own, doubt = 0.0, 0.0, 0.0
-            begin, near, far = sector_runs(first, number, sector)
-            for seen in range(2):
-                row, slopes = counts[ring, sector, seen], slope[ring, seen ^ swapped]
-                events, steep, squared = _moments(row[begin:near], slopes[begin:near])
-                if far:
-                    more = _moments(row[:far], slopes[:far])
-                    events, steep, squared = events + more[0], steep + more[1], squared + more[2]
-                usual = expected[seen, sector]
-                own_score -= steep - events * usual
-                own += max(squared - events * usual**2, 0.0)
-                doubt += (_TEMPLATE_ERROR * events * usual) ** 2
+            own_score, own = scores[0, sector], scores[1, sector]
             if own == 0.0:
                 continue
-            # A sector has few edges, and pixels are discrete: its information is bounded.
-            doubt += (place_error / radii[ring] * own) ** 2
-            trust = own / (own + doubt)
-            own_score, own = own_score * trust, own * trust
             scatter += own_score * own_score / own
             sectors += 1
             for i in range(GEOMETRY):
@@ -351,7 +399,9 @@ def _compare(counts, tables, radii, response, place_error, motion):
 
 @njit(cache=True, nogil=True)
 def _explained(score, information):
-    """Part of the scatter that the best position and shape explain."""
+    """Part of the scatter that the best offset, position and shape explain: score . inverse of the
+    information . score, by Gaussian elimination.
+    """
     # A weak prior keeps the solution finite if some sectors saw nothing.
     rest, left, explained = information.copy(), score.copy(), 0.0
     for i in range(len(score)):

@@ -1,9 +1,10 @@
 """The lock detector: whether a rotor is seen turning, and whether it is one.
 
-Method: the gain of the template (log likelihood relative to no pattern, see `likelihood`) for each
-radian that the rotor turns is compared with its average. The probability that the tracked object is
-a rotor is a product of three saturating functions: of the total gain, of the share of a perfect
-match, and of the scatter that its disc leaves unexplained.
+Method: the gain is the log likelihood of a slice's events under the template, relative to no
+pattern (see `likelihood`). The gain per radian that the rotor turns is compared with its average.
+The probability that the tracked object is a rotor is a product of three saturating functions: of
+the total gain, of the match (gain relative to a perfect one), and of the scatter that the disc does
+not explain.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from evio_ros.explanation import Reason, Rejection
 __all__ = ["LockDetector", "why_wrong_disc"]
 
 _QUIET_SHARE = 0.25
-"""Share of the expected gain below which a rotor is not seen turning. Fitted to simulated
+"""Share of the expected gain below which a rotor counts as not seen turning. Fitted to simulated
 recordings."""
 _DECISIVE_GAIN = 25.0
 """Gain (log likelihood) that must be expected before its absence counts: such a gain occurs by
 chance once in e^25 cases."""
 _FORGETTING = 0.8
-"""Forgetting factor for rotors of which a single slice says little: five slices count. Fitted to
-simulated recordings."""
+"""Forgetting factor of the recent gains, for rotors of which a single slice shows little: about
+five slices count. Fitted to simulated recordings."""
 _SLOWEST_WEIGHT = 0.02
 """Final weight of a new slice in the averages: fifty slices count, 250 ms of 5 ms slices."""
 _MATCH_WEIGHT = 0.1
@@ -60,25 +61,25 @@ Fitted to simulated recordings."""
 _RESTART_SHARE, _RESTART_EVENTS = 0.1, 10
 """A rotor that stood still turns again when it has more than this share of its usual events plus
 this number: noise causes fewer. Fitted to simulated recordings."""
-_FIRST_LULL_RAD = math.pi / 2
-_LULL_MARGIN = 1.5
-"""Angle that a rotor may turn unseen in its first turn, and later its factor on the longest such
-angle of the turn before: if a part of the disc is hidden or outside the image, there may be no edge
-in view for a part of each turn."""
+_FIRST_UNSEEN_RAD = math.pi / 2
+_UNSEEN_MARGIN = 1.5
+"""Angle that a rotor may turn unseen in its first turn; and factor on the longest such angle of the
+previous turn, for later turns. If a part of the disc is hidden or outside the image, there may be
+no edge in view for a part of each turn."""
 _CREEP_SHARE = 0.5
 """Standard deviation of the speed of a rotor at rest, as a share of the speed that would explain
 its remaining events: two standard deviations reach that speed."""
 
 
 class LockDetector:
-    """Averages of what a rotor's slices show.
+    """Decides, slice by slice, whether a rotor is seen turning.
 
     Attributes:
         match: gain relative to that of as many events drawn from the template; 1 if the template is
             right, 0 if the events do not fit it.
         slices: number of slices in which the rotor was seen.
         gain: total gain, a log likelihood.
-        longest_lull_rad: angle that the rotor may turn without being seen.
+        longest_unseen_rad: angle that the rotor may turn without being seen.
     """
 
     def __init__(self) -> None:
@@ -87,13 +88,13 @@ class LockDetector:
         self.gain = 0.0
         self._events_per_rad = 0.0
         self._gain_per_rad = 0.0
-        # Of the latest slices, with exponential forgetting.
+        # Expected and actual gain of the latest slices, with exponential forgetting.
         self._expected = 0.0
         self._gained = 0.0
-        self.longest_lull_rad = _FIRST_LULL_RAD
-        # Angles: turned unseen since it was last seen, the greatest of these in this turn, this
-        # turn's.
-        self._lull_rad = self._lulls_rad = self._turn_rad = 0.0
+        self.longest_unseen_rad = _FIRST_UNSEEN_RAD
+        # Angle turned since the rotor was last seen; the longest such angle in the current turn;
+        # angle of the current turn so far.
+        self._unseen_rad = self._longest_of_turn_rad = self._turn_rad = 0.0
 
     def why_not_locked(self) -> Rejection | None:
         """Why the tracked object is not accepted as a rotor; None if enough of it was seen."""
@@ -145,11 +146,11 @@ class LockDetector:
         weight = max(_SLOWEST_WEIGHT, 1.0 / (1 + self.slices))
         self.slices += 1
         self.gain += gain
-        self._note_lull(abs(turned_rad))
+        self._end_unseen(abs(turned_rad))
         typical = events * contrast
         if typical > _LEAST_TYPICAL_GAIN:
-            told = _MATCH_WEIGHT * min(typical / _TYPICAL_GAIN, 1.0)
-            self.match += told * (gain / typical - self.match)
+            match_weight = _MATCH_WEIGHT * min(typical / _TYPICAL_GAIN, 1.0)
+            self.match += match_weight * (gain / typical - self.match)
         if abs(turned_rad) > _LEAST_TURNED_RAD:
             self._gain_per_rad += weight * (gain / abs(turned_rad) - self._gain_per_rad)
             self._events_per_rad += weight * (events / abs(turned_rad) - self._events_per_rad)
@@ -162,39 +163,57 @@ class LockDetector:
         """Whether there are far fewer events than if the rotor had turned by this angle."""
         return events < _STANDING_SHARE * self._events_per_rad * abs(turned_rad)
 
-    def is_lull(self, turned_rad: float) -> bool:
-        """Whether missing events are normal here, as in the turn before; asked at each slice."""
-        self._lull_rad += abs(turned_rad)
-        if self._lull_rad > self.longest_lull_rad:
+    def is_usually_unseen(self, turned_rad: float) -> bool:
+        """Add a slice without events; returns whether that is usual, as in the previous turn.
+
+        Args:
+            turned_rad: angle by which the rotor should have turned.
+        """
+        self._unseen_rad += abs(turned_rad)
+        if self._unseen_rad > self.longest_unseen_rad:
             return False
         self.restart()
         return True
 
     def skip(self, is_whole: bool) -> None:
-        """Note a slice that lacks data for some or all of its time: this turn is not evaluated.
+        """Record a slice without data for some or all of its time: this turn is not evaluated.
 
         Args:
-            is_whole: whether it had no data at all, which ends an unseen angle.
+            is_whole: whether there is no data at all, which ends an unseen angle.
         """
         self._turn_rad = 0.0
         if is_whole:
-            self._lull_rad = 0.0
+            self._unseen_rad = 0.0
 
-    def _note_lull(self, turned_rad: float) -> None:
-        """Update the longest angle of this turn in which the rotor was not seen."""
-        self._lulls_rad = max(self._lulls_rad, self._lull_rad)
-        self._turn_rad += turned_rad + self._lull_rad
-        self._lull_rad = 0.0
+    def _end_unseen(self, turned_rad: float) -> None:
+        """The rotor was seen again: update the longest unseen angle of this turn and of the last.
+
+        Args:
+            turned_rad: angle by which it turned in the slice, without sign.
+        """
+        self._longest_of_turn_rad = max(self._longest_of_turn_rad, self._unseen_rad)
+        self._turn_rad += turned_rad + self._unseen_rad
+        self._unseen_rad = 0.0
         if self._turn_rad > 2 * math.pi:
-            self.longest_lull_rad = _LULL_MARGIN * self._lulls_rad
-            self._lulls_rad = self._turn_rad = 0.0
+            self.longest_unseen_rad = _UNSEEN_MARGIN * self._longest_of_turn_rad
+            self._longest_of_turn_rad = self._turn_rad = 0.0
 
     def is_restarting(self, events: int, usual_rad: float) -> bool:
-        """Whether a rotor that stood still, and usually turns by this angle, turns again."""
+        """Whether a rotor that stood still turns again.
+
+        Args:
+            events: number of events of a slice.
+            usual_rad: angle by which the rotor would turn in it at its usual speed.
+        """
         return events > _RESTART_SHARE * self._events_per_rad * usual_rad + _RESTART_EVENTS
 
     def creep_rad_s(self, events: int, length_s: float) -> float:
-        """Standard deviation of the speed of a rotor at rest, from its remaining events, rad/s."""
+        """Standard deviation of the speed of a rotor at rest, in rad/s, from its remaining events.
+
+        Args:
+            events: number of events of a slice.
+            length_s: length of the slice.
+        """
         return _CREEP_SHARE * events / max(self._events_per_rad * length_s, 1e-9)
 
 

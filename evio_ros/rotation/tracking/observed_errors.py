@@ -1,10 +1,10 @@
-"""Errors of the latest speeds, observed once the phases after them are known.
+"""Errors of the reported speeds, observed once the phases after them are known.
 
-A filter knows the phases up to now; a smoother also knows the later ones and is much more precise.
-The difference between a past speed and its smoothed value shows the error in the rotor's own
-residuals: including the correlation of neighbouring phases, errors that repeat at the angles at
-which slices happen to end, and the unsteadiness of the motor, and for the window length in use.
-None of this has to be modelled. Errors that last longer than the smoother's memory are not seen.
+A filter uses the phases up to now; a smoother also uses later ones and is much more precise. So the
+difference between a reported speed and its smoothed value is the error of the former. It includes
+effects that are hard to model: correlation of neighbouring phases, errors that repeat at the angles
+at which slices happen to end, and the unsteadiness of the motor, all for the window length in use.
+Errors that last longer than the memory of the smoother are not seen.
 
 Method: a Kalman filter of the measured phases with the process noise of the selected model, and
 fixed-interval smoothing by the adjoint recursion of Bryson and Frazier as modified by Bierman
@@ -25,32 +25,33 @@ from numpy.typing import NDArray
 
 from evio_ros.rotation.tracking.phase_filter import (
     WindowMotion,
-    correct_by,
+    correct_motion,
+    make_room,
     predict_motion,
-    with_room,
 )
 
 __all__ = ["ObservedErrors"]
 
 _Real = NDArray[np.float64]
 
-_LATER_S = 0.1
-"""A speed is evaluated when phases are known for this long after it, the memory of the calmest
-filter. Set by hand: 1.5 and 2 times as long give no better results, and later."""
-_TOGETHER_S = 0.05
-"""Speeds are evaluated together once the first of them has waited for this long, because smoothing
-takes a pass over all phases since then."""
-_REMEMBERED_S = 0.5
-"""Time constant of the average."""
+_LAG_S = 0.1
+"""A speed is evaluated when phases are known for this time after it, which is the memory of the
+filter with the least process noise. Set by hand: with 1.5 and 2 times as long, results are later
+and no better."""
+_BATCH_S = 0.05
+"""Speeds are evaluated in batches, once the first of them has waited for this additional time,
+because smoothing takes a pass over all phases."""
+_TIME_CONSTANT_S = 0.5
+"""Time constant of the average of the errors."""
 _LARGEST_ERROR = 3.0
 """Errors are limited to this many standard deviations."""
 _NORMAL_MEAN = math.sqrt(2 / math.pi)
 """Mean absolute value of a normally distributed error over its standard deviation."""
 _LONGEST_STEP_S = 0.1
-"""A speed is weighted by the time since the last one, but by no more than this."""
+"""A speed's weight in the average is the time since the previous speed, but at most this."""
 _FIRST_SPEED_SHARE, _SLOWEST_RAD_S = 0.05, 1.0
-"""Initial standard deviation of the speed as a share of it (that of the acceleration is the speed
-per second), and the minimum speed used for both."""
+"""Initial standard deviation of the speed, as a share of the speed, and minimum speed for it. The
+initial standard deviation of the acceleration is the speed per second."""
 _FIRST_CAPACITY = 128
 
 _LOG = np.dtype(
@@ -62,16 +63,16 @@ _LOG = np.dtype(
         ("variance", np.float64),
     ]
 )
-"""A measured phase: its time, state and covariance as predicted for then, and the innovation with
-its variance."""
+"""A measured phase: its time, the predicted state and covariance, and the innovation with its
+variance."""
 
 
 class _Window(NamedTuple):
-    """A mean speed that waits for its evaluation.
+    """A reported mean speed that waits for its evaluation.
 
     Attributes:
         start_s, end_s: times of its window.
-        start, end: phases at these times, rad.
+        start, end: phases at these times as reported, rad.
         variance: expected variance of their difference, rad^2.
     """
 
@@ -86,24 +87,24 @@ class ObservedErrors:
     """Evaluates the mean speeds of one rotor by the phases that follow them.
 
     Attributes:
-        known_s: time over which errors were observed, with exponential forgetting, s.
+        observed_s: time in s over which errors were observed, with exponential forgetting.
     """
 
     def __init__(self) -> None:
-        self.known_s = 0.0
-        # Mean size of errors over their expected standard deviations.
-        self._size = 0.0
+        self.observed_s = 0.0
+        # Mean absolute value of errors over their expected standard deviations.
+        self._mean_size = 0.0
         self._log = np.zeros(_FIRST_CAPACITY, _LOG)
         self._count = 0
         self._state, self._covariance = np.zeros(3), np.zeros((3, 3))
         self._waiting: deque[_Window] = deque()
         self._longest_s = 0.0
-        self._judged_s = -math.inf
+        self._evaluated_s = -math.inf
 
     @property
     def ratio(self) -> float:
         """Variance of the errors over its expectation; 0 before any were observed."""
-        return (self._size / _NORMAL_MEAN) ** 2
+        return (self._mean_size / _NORMAL_MEAN) ** 2
 
     def add_phase(
         self, time_s: float, phase: float, variance: float, speed: float, jerk_power: float
@@ -112,8 +113,8 @@ class ObservedErrors:
 
         Args:
             time_s: its time in s.
-            phase, variance: unwrapped phase in rad and its variance in rad^2.
-            speed: speed of the rotor, rad/s.
+            phase, variance: unwrapped phase in rad, and its variance in rad^2.
+            speed: approximate speed of the rotor, rad/s.
             jerk_power: process noise of the selected model, (rad/s^3)^2 s.
         """
         if not self._count:
@@ -152,9 +153,9 @@ class ObservedErrors:
                 expected * length_s**2,
             )
         )
-        known_s = float(self._log["time_s"][self._count - 1])
-        if known_s - self._waiting[0].end_s >= _LATER_S + _TOGETHER_S:
-            self._judge(known_s - _LATER_S)
+        latest_s = float(self._log["time_s"][self._count - 1])
+        if latest_s - self._waiting[0].end_s >= _LAG_S + _BATCH_S:
+            self._evaluate(latest_s - _LAG_S)
 
     def correct_phases(self, error: Callable[[float], float]) -> None:
         """Subtract a newly learned error from all phases.
@@ -171,72 +172,81 @@ class ObservedErrors:
         )
 
     def forget(self) -> None:
-        """Forget the observed errors: future ones will be different."""
-        self.known_s = self._size = 0.0
+        """Forget the observed errors, because future ones will be different."""
+        self.observed_s = self._mean_size = 0.0
         self._waiting.clear()
 
     def interrupt(self) -> None:
-        """Start anew: the next phase does not continue the last ones."""
+        """Forget all phases, because the next phase does not continue them."""
         self._count = 0
         self._waiting.clear()
 
-    def _judge(self, until_s: float) -> None:
-        """Evaluate the waiting windows that end by a time."""
+    def _evaluate(self, until_s: float) -> None:
+        """Evaluate the waiting windows that end at or before a time; there must be one."""
         windows = []
         while self._waiting and self._waiting[0].end_s <= until_s:
             windows.append(self._waiting.popleft())
         starts, ends, first, last, variances = np.array(windows).T
         log = self._log[: self._count]
-        wanted = np.concatenate((starts, ends))
-        right = _smoothed(log, wanted)
+        smoothed = _smoothed(log, np.concatenate((starts, ends)))
         count = len(windows)
-        errors = last - first - (right[count:] - right[:count])
-        # The first phase lies in the middle of a slice, about so long after its start.
+        errors = last - first - (smoothed[count:] - smoothed[:count])
+        # Phases are measured at the middle of slices, so the first slice starts before its phase.
         earliest_s = 2 * log["time_s"][0] - log["time_s"][min(1, len(log) - 1)]
         for error, start_s, end_s, variance in zip(errors, starts, ends, variances, strict=True):
             if start_s >= earliest_s:
                 size = min(abs(error) / math.sqrt(variance), _LARGEST_ERROR)
-                self._average(float(end_s), float(size))
+                self._update_average(float(end_s), float(size))
 
-    def _average(self, end_s: float, size: float) -> None:
-        if not math.isfinite(self._judged_s):
-            self._judged_s = end_s
+    def _update_average(self, end_s: float, size: float) -> None:
+        """Add the error, over its standard deviation, of a window that ends at a time."""
+        if not math.isfinite(self._evaluated_s):
+            self._evaluated_s = end_s
             return
-        for_s = min(end_s - self._judged_s, _LONGEST_STEP_S)
-        self.known_s = math.exp(-for_s / _REMEMBERED_S) * self.known_s + for_s
-        self._size += for_s / self.known_s * (size - self._size)
-        self._judged_s = end_s
+        for_s = min(end_s - self._evaluated_s, _LONGEST_STEP_S)
+        self.observed_s = math.exp(-for_s / _TIME_CONSTANT_S) * self.observed_s + for_s
+        self._mean_size += for_s / self.observed_s * (size - self._mean_size)
+        self._evaluated_s = end_s
 
     def _make_room(self) -> None:
-        """Drop phases that no window needs any more; grow the array if there are none."""
+        """Drop phases that no window needs any more; enlarge the array if it stays nearly full."""
         times_s = self._log["time_s"]
-        since_s = times_s[-1] - self._longest_s - _LATER_S - 2 * _TOGETHER_S
+        since_s = times_s[-1] - self._longest_s - _LAG_S - 2 * _BATCH_S
         if self._waiting:
             since_s = min(since_s, self._waiting[0].start_s)
         first = max(int(np.searchsorted(times_s, since_s)) - 1, 0)
-        self._log, self._count = with_room(self._log, first)
+        self._log, self._count = make_room(self._log, first)
 
 
 @njit(cache=True, nogil=True)
 def _add(state, covariance, phase, variance, jerk_power, dt, row):
-    """Predict by dt, log in row[0], update by a phase; state and covariance in place."""
+    """Predict the state by dt seconds, log it in row[0], and update it by a measured phase."""
     predict_motion(state, covariance, jerk_power, dt)
     here = row[0]
     here.state[:] = state
     here.covariance[:] = covariance
-    here.innovation, here.variance = correct_by(state, covariance, 0, phase, variance)
+    here.innovation, here.variance = correct_motion(state, covariance, 0, phase, variance)
 
 
 @njit(cache=True, nogil=True)
 def _smoothed(log, times_s):
-    """Smoothed phases at some times, extrapolated from the nearest logged phase by a parabola."""
+    """Smoothed phases at given times, each extrapolated from the nearest logged phase.
+
+    Args:
+        log: structured array (n,) of `_LOG`, in order of time.
+        times_s: (m,) times in s.
+
+    Returns:
+        (m,) phases in rad.
+    """
     n = len(log)
     states = np.empty((n, 3))
+    # The adjoint state, from the last phase backwards.
     a0, a1, a2 = 0.0, 0.0, 0.0
     for k in range(n - 1, -1, -1):
         here = log[k]
         p = here.covariance
-        # Through the correction, then back through the prediction.
+        # Backwards through the update, then through the prediction.
         gained = (p[0, 0] * a0 + p[1, 0] * a1 + p[2, 0] * a2) / here.variance
         a0 -= here.innovation / here.variance + gained
         for i in range(3):

@@ -1,4 +1,4 @@
-"""Filter of a rotor's phase, speed and acceleration over the slices of a stream.
+"""Filter of a rotor's phase, speed and acceleration, slice by slice.
 
 Method: a bank of Kalman filters. The state (phase, speed, acceleration) follows the continuous
 Wiener process acceleration model (Bar-Shalom, Li and Kirubarajan, Estimation with Applications to
@@ -9,14 +9,14 @@ covariance of q times
     T^4/8   T^3/3  T^2/2
     T^3/6   T^2/2  T
 
-Each filter of the bank has its own q: for motors that hold their speed, for ramps, and for sudden
-changes. The selected model is the one with the greatest log likelihood of the latest innovations v
-of variance S: the sum of -(v^2 / S + log S) / 2 with exponential forgetting (ibid., section 11.6 on
-multiple models, here without mixing).
+Each filter of the bank has its own model with its own q: for motors that hold their speed, for
+ramps, and for sudden changes. The selected model is the one with the greatest log likelihood of the
+latest innovations v of variance S: the sum of -(v^2 / S + log S) / 2 with exponential forgetting
+(ibid., section 11.6 on multiple models, here without mixing).
 
 The mean speed of a window is the phase at its end minus the phase at its start, divided by its
-length. To obtain both with their covariance, the filter is run once more over the window with the
-phase at its start as an additional, constant state. Slices may be of any length.
+length. To obtain the variance of this difference, the filter is run once more over the window with
+the phase at its start as an additional, constant state. Slices may be of any length.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ __all__ = [
     "Motion",
     "PhaseFilter",
     "WindowMotion",
-    "calm_share",
-    "correct_by",
+    "correct_motion",
+    "make_room",
     "predict_motion",
-    "with_room",
+    "process_noise_factor",
 ]
 
 _Real = NDArray[np.float64]
@@ -47,36 +47,38 @@ _PROCESS_NOISES = (1e-3, 3e-2, 1.0, 30.0)
 1/s^2. Neighbours differ by a factor of 30, so that the best is off by less than a factor of six.
 Fitted to simulated recordings."""
 _SLOWEST_RAD_S = 1.0
-"""Slower rotors have the process noise of this speed, a sixth of a turn per second."""
+"""Minimum speed for the process noise, a sixth of a turn per second."""
 _SCALE_KEPT = 0.995
-"""Decay per slice of the speed that process noise is proportional to: a rotor that brakes keeps its
-process noise for a second, 200 slices of 5 ms."""
-_CALM_PASSAGE_S = 0.02
-"""Time from blade to blade beyond which process noise is reduced by the third power of the ratio:
-within one passage, a change of speed and an error of the disc's position look alike. It is that of
-a fan of three blades at 1000 rpm. Fitted to simulated recordings."""
+"""Decay factor per slice of the speed to which the process noise is proportional: a rotor that
+brakes keeps its process noise for a second, 200 slices of 5 ms."""
+_FAST_BLADES_S = 0.02
+"""Blade period beyond which process noise is reduced by the third power of the ratio: within one
+period, a change of speed and an error of the disc's position look alike. It is that of a fan of
+three blades at 1000 rpm. Fitted to simulated recordings."""
 _MEMORY_SLICES = 30.0
-_MEMORY_PASSAGES = 3.0
-"""Memory of a filter's log likelihood in slices, or in passages of a blade if these are longer.
-Fitted to simulated recordings."""
+_MEMORY_BLADES = 3.0
+"""Memory of a filter's log likelihood: the longer of a number of slices and a number of blade
+periods. Fitted to simulated recordings."""
 _AGILE = 2
-"""First filter of the bank that follows changes within a turn."""
-_WOBBLE_PASSAGE_S = 0.04
+"""Index of the first filter of the bank that follows changes of speed within a turn."""
+_WOBBLE_BLADES_S = 0.04
 _WOBBLE_RAD = 0.03
-"""If blades pass more slowly than this, a change of speed within one passage and an error of the
-disc's position look alike: errors of up to this angle do not decide which filter is selected."""
+"""If the blade period is longer than this, a change of speed within one period and an error of the
+disc's position look alike: errors of up to this angle do not influence the selection."""
 _MOST_BEHIND = 6.0
-"""A filter whose log likelihood is lower by more than this restarts from the selected one. That is
-odds of 400, and a filter that has lost the rotor must be usable at the next change."""
-_NOTICE_SLICES = 6
-"""Number of slices within which a change of motion is noticed. Fitted to simulated recordings."""
+"""A filter whose log likelihood is lower than that of the selected one by more than this, which is
+odds of 400, is reset to the selected one: a filter that has lost the rotor must be usable at the
+next change of speed."""
+_SELECTION_DELAY = 6
+"""Number of slices after a change of motion until the right model is selected. Fitted to simulated
+recordings."""
 _MANOEUVRE_SPEED, _MANOEUVRE_ACCELERATION = 0.02, 0.1
 """Covariance inflation at a manoeuvre: standard deviation of the speed as a share of it, in
 addition to the change that causes the offset within the slice; and of the acceleration as a share
 of the speed per slice. Fitted to simulated recordings."""
 _JUMP_RAD = 2 * math.pi
 _JUMP_SHARE = 2.0
-"""Standard deviations of phase, and of speed as a share of the usual one, for a jump while a rotor
+"""Standard deviations of a jump of phase, and of speed as a share of the usual one, while a rotor
 was lost: large enough for any jump."""
 _FIRST_CAPACITY = 256
 """Initial capacity in slices; it grows if windows need more."""
@@ -92,9 +94,9 @@ _HISTORY = np.dtype(
         ("noise", np.float64),
     ]
 )
-"""A slice: its time since the start of the filter; measured phase and speed, each with its
-variance; variances added before it; states and covariances of all filters at its start; power of
-the jerk of the model selected after it."""
+"""A slice: its start, relative to the start of the filter, and its length; measured phase and
+speed, each followed by its variance; variances added before it; states and covariances of all
+filters at its start; power of the jerk of the model selected after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Motion:
     Attributes:
         t_us: sensor time in µs.
         state: phase in rad, speed in rad/s and acceleration in rad/s^2.
-        deviations: their standard deviations.
+        deviations: their standard deviations, in the same units.
     """
 
     t_us: int
@@ -116,10 +118,10 @@ class WindowMotion(NamedTuple):
     """Result of the filter for the last window.
 
     Attributes:
-        length_us: its length, or the time for which the rotor has been tracked if that is shorter.
+        length_us: its length in µs, or the time since tracking began if that is shorter.
         slices: number of slices in it.
-        speed, variance: mean speed, rad/s, and its variance by the selected models.
-        end_phase, end_variance: phase at its end, rad, and its variance.
+        speed, variance: mean speed in rad/s, and its variance by the selected models.
+        end_phase, end_variance: phase at its end in rad, and its variance.
         wobble_rad: error of the phase that the selected model may take for motion: a model that
             follows changes within a turn also follows the wobble of an imperfect pattern.
     """
@@ -134,10 +136,15 @@ class WindowMotion(NamedTuple):
 
 
 class _Bank(NamedTuple):
-    """All filters: states (n, 3), covariances (n, 3, 3), likelihoods and process noises (n,).
+    """All n filters of the bank.
 
-    `inflation` and `jump` are variances (3,) to be added before the next slice; `jump` only when a
-    window that begins earlier is evaluated.
+    Attributes:
+        states: (n, 3).
+        covariances: (n, 3, 3).
+        likelihoods: (n,) log likelihoods relative to the selected filter.
+        process_noises: (n,), see `_PROCESS_NOISES`.
+        inflation: (3,) variances to be added before the next slice.
+        jump: (3,) likewise, but added only when a window that begins earlier is evaluated.
     """
 
     states: _Real
@@ -148,9 +155,9 @@ class _Bank(NamedTuple):
     jump: _Real
 
 
-def calm_share(passage_s: float) -> float:
-    """Factor on the process noise of a rotor whose blades pass every `passage_s` seconds."""
-    return min(1.0, _CALM_PASSAGE_S / passage_s) ** 3
+def process_noise_factor(blade_period_s: float) -> float:
+    """Factor on the process noise, 1 or less, by the time from one blade to the next in s."""
+    return min(1.0, _FAST_BLADES_S / blade_period_s) ** 3
 
 
 class PhaseFilter:
@@ -158,17 +165,18 @@ class PhaseFilter:
 
     Args:
         motion: the rotor's motion at the start of the first slice.
-        passage_s: time from one blade to the next.
+        blade_period_s: time from one blade to the next.
         window_us: length in µs of the window over which the mean speed is computed.
 
     Attributes:
         window_us: as given.
         selected: index of the selected model; 0 is the one with the least process noise.
         wobble_rad: angle by which the pattern may seem to wobble within a turn.
-        quick_share: 1 if blades pass quickly, less if they pass slowly.
+        wobble_noise_share: share of the wobble's variance that counts as noise: 1 if blades pass
+            quickly; if they pass slowly, many slices share one wobble.
     """
 
-    def __init__(self, motion: Motion, passage_s: float, window_us: int) -> None:
+    def __init__(self, motion: Motion, blade_period_s: float, window_us: int) -> None:
         bank = len(_PROCESS_NOISES)
         self._bank = _Bank(
             np.tile(np.array(motion.state), (bank, 1)),
@@ -179,12 +187,12 @@ class PhaseFilter:
             np.zeros(3),
         )
         self.selected = 0
-        self.quick_share = min(1.0, _WOBBLE_PASSAGE_S / passage_s)
-        self.wobble_rad = _WOBBLE_RAD * math.sqrt(1.0 - self.quick_share**3)
-        self._passage_s = passage_s
+        self.wobble_noise_share = min(1.0, _WOBBLE_BLADES_S / blade_period_s)
+        self.wobble_rad = _WOBBLE_RAD * math.sqrt(1.0 - self.wobble_noise_share**3)
+        self._passage_s = blade_period_s
         self.window_us = window_us
         self._speed_scale = abs(motion.state[1])
-        # The last windows' slices.
+        # The slices of at least the last window; only the first `_count` rows are used.
         self._history = np.zeros(_FIRST_CAPACITY, _HISTORY)
         self._count = 0
         self._now_us = 0
@@ -201,7 +209,7 @@ class PhaseFilter:
 
     @property
     def is_agile(self) -> bool:
-        """Whether a model that follows changes within a turn is selected."""
+        """Whether a model that follows changes of speed within a turn is selected."""
         return self.selected >= _AGILE
 
     @property
@@ -213,8 +221,11 @@ class PhaseFilter:
     def predicted_phase_variance(self, length_us: int) -> tuple[float, float]:
         """Variance of the phase predicted for the middle of the next slice, rad^2.
 
+        Args:
+            length_us: length of that slice.
+
         Returns:
-            That of the selected model, and that of the model with the most process noise.
+            By the selected model, and by the model with the most process noise.
         """
         bank = self._bank
         return _next_variances(
@@ -227,7 +238,12 @@ class PhaseFilter:
         )
 
     def motion_before(self, t_us: int, ago_s: float) -> Motion:
-        """The motion `ago_s` before the end of the last slice, which is at `t_us`."""
+        """The motion at an earlier time, extrapolated from the end of the last slice.
+
+        Args:
+            t_us: sensor time of that earlier time, for the result.
+            ago_s: time from then to the end of the last slice.
+        """
         phase, speed, acceleration = map(float, self.state)
         s0, s1, s2 = np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
         return Motion(
@@ -241,7 +257,7 @@ class PhaseFilter:
         )
 
     def inflate(self, offset: float, speed: float, length_s: float) -> None:
-        """Inflate the covariance before the next slice: the rotor manoeuvres.
+        """Inflate the covariance before the next slice, because of a manoeuvre of the rotor.
 
         Args:
             offset: angle by which the rotor leads or lags.
@@ -253,7 +269,7 @@ class PhaseFilter:
         self._bank.inflation[:] += np.square((0.0, change, acceleration))
 
     def inflate_speed(self, deviation: float) -> None:
-        """Inflate the variance of the speed before the next slice by a deviation in rad/s."""
+        """Add a standard deviation in rad/s to that of the speed before the next slice."""
         self._bank.inflation[1] += deviation**2
 
     def update_coherent(
@@ -298,14 +314,14 @@ class PhaseFilter:
         Args:
             phase, speed: the new state; the acceleration is 0.
             deviations: standard deviations of phase, speed and acceleration.
-            lost_us: time for which the rotor has already moved like this.
+            lost_us: time for which the rotor has already moved with this speed.
         """
         bank = self._bank
         bank.inflation[:] = 0.0
         bank.likelihoods[:] = 0.0
         self.selected = 0
         covariance = np.diag(np.square(deviations))
-        # For windows that begin earlier, the state has jumped by an unknown amount.
+        # In windows that begin earlier, the state jumps by an unknown amount.
         scale = _JUMP_SHARE * max(self._speed_scale, abs(speed))
         jump = np.square((_JUMP_RAD, scale, 0.0))
         first = self._first_since(lost_us)
@@ -336,16 +352,16 @@ class PhaseFilter:
 
         Args:
             length_us: its length.
-            phase, phase_variance: measured at its middle; an infinite variance means no
-                measurement.
-            speed, speed_variance: likewise; used while a rotor stands still.
+            phase, phase_variance: phase measured at the middle of the slice, and its variance,
+                which is infinite if nothing was measured.
+            speed, speed_variance: the same for the speed; used while a rotor stands still.
 
         Returns:
             Squared innovation of the phase over its variance; 0 if nothing was measured.
         """
         self._make_room()
-        memory = max(_MEMORY_SLICES, _MEMORY_PASSAGES * self._passage_s / (1e-6 * length_us))
-        normalised, self.selected, self._speed_scale = _take_slice(
+        memory = max(_MEMORY_SLICES, _MEMORY_BLADES * self._passage_s / (1e-6 * length_us))
+        normalised, self.selected, self._speed_scale = _update_bank(
             self._bank,
             self.selected,
             self._speed_scale,
@@ -360,7 +376,7 @@ class PhaseFilter:
         return normalised
 
     def window(self) -> WindowMotion:
-        """The motion over the last window; at least one slice must have been added."""
+        """The mean speed over the last window; at least one slice must have been added."""
         first, advance, variance = _window_advance(
             self._history[: self._count],
             self._now_us - self.window_us,
@@ -389,14 +405,19 @@ class PhaseFilter:
         if self._count < len(self._history):
             return
         first = self._first_since(2 * self.window_us)
-        self._history, self._count = with_room(self._history, first)
+        self._history, self._count = make_room(self._history, first)
 
 
-def with_room(rows: NDArray[np.void], first: int) -> tuple[NDArray[np.void], int]:
-    """Make room in a full array: drop the rows before `first`; also gives the number of rows left.
+def make_room(rows: NDArray[np.void], first: int) -> tuple[NDArray[np.void], int]:
+    """Make room in a full array by dropping its first rows.
 
-    The same array is reused unless more than half of its rows stay; then the new one is twice as
-    long.
+    Args:
+        rows: structured array (n,); it may be changed.
+        first: index of the first row to keep.
+
+    Returns:
+        Array that begins with the kept rows, and their number. The array is the same one, unless
+        more than half of its rows are kept; then it is a new one of twice the length.
     """
     kept = rows[first:].copy()
     if 2 * len(kept) > len(rows):
@@ -407,7 +428,13 @@ def with_room(rows: NDArray[np.void], first: int) -> tuple[NDArray[np.void], int
 
 @njit(cache=True, nogil=True)
 def predict_motion(state, covariance, noise, dt):
-    """Predict phase, speed, acceleration and any further, constant states by dt, in place."""
+    """Predict a state by dt seconds, in place.
+
+    Args:
+        state: (n,) phase, speed and acceleration; any further elements are constant.
+        covariance: (n, n).
+        noise: power of the jerk, (rad/s^3)^2 s.
+    """
     state[0] += dt * (state[1] + 0.5 * dt * state[2])
     state[1] += dt * state[2]
     n = len(state)
@@ -429,8 +456,17 @@ def predict_motion(state, covariance, noise, dt):
 
 
 @njit(cache=True, nogil=True)
-def correct_by(state, covariance, element, value, variance):
-    """Update by a measurement of one element, in place; returns the innovation and its variance."""
+def correct_motion(state, covariance, element, value, variance):
+    """Update a state by a measurement of one of its elements, in place.
+
+    Args:
+        state, covariance: see `predict_motion`.
+        element: index of the measured element.
+        value, variance: the measurement.
+
+    Returns:
+        The innovation and its variance.
+    """
     n = len(state)
     innovation = value - state[element]
     expected = covariance[element, element] + variance
@@ -447,16 +483,27 @@ def correct_by(state, covariance, element, value, variance):
 
 
 @njit(cache=True, nogil=True)
-def _slice(state, covariance, measured, inflation, noise, dt):
-    """One slice: half a step, the update at its middle, half a step."""
+def _filter_slice(state, covariance, measured, inflation, noise, dt):
+    """Filter one slice: predict to its middle, update, predict to its end; all in place.
+
+    Args:
+        state, covariance: see `predict_motion`.
+        measured: (4,) phase, its variance, speed, its variance; infinite variances are skipped.
+        inflation: (3,) variances added before the slice.
+        noise: power of the jerk, (rad/s^3)^2 s.
+        dt: length of the slice in s.
+
+    Returns:
+        Innovation of the phase and its variance; infinite if the phase was not measured.
+    """
     for i in range(3):
         covariance[i, i] += inflation[i]
     predict_motion(state, covariance, noise, 0.5 * dt)
     innovation, expected = 0.0, math.inf
     if measured[1] < math.inf:
-        innovation, expected = correct_by(state, covariance, 0, measured[0], measured[1])
+        innovation, expected = correct_motion(state, covariance, 0, measured[0], measured[1])
     if measured[3] < math.inf:
-        correct_by(state, covariance, 1, measured[2], measured[3])
+        correct_motion(state, covariance, 1, measured[2], measured[3])
     predict_motion(state, covariance, noise, 0.5 * dt)
     return innovation, expected
 
@@ -468,14 +515,22 @@ def _jerk_power(process_noise, speed_scale):
 
 
 @njit(cache=True, nogil=True)
-def _take_slice(bank, selected, speed_scale, forgetting, wobble, measured, times_us, row):
-    """Process one slice in every filter and log it in row[0].
+def _update_bank(bank, selected, speed_scale, forgetting, wobble, measured, times_us, row):
+    """Process one slice in every filter, and record it in the history.
 
-    The likelihoods of the filters allow for an additional variance `wobble` of the innovations.
+    Args:
+        bank: the filters; changed.
+        selected: index of the model selected before.
+        speed_scale: speed to which the process noise is proportional.
+        forgetting: factor on the log likelihoods so far.
+        wobble: variance of the innovations that likelihoods allow for in addition.
+        measured: phase, its variance, speed, its variance.
+        times_us: start and length of the slice.
+        row: (1,) row of the history; set.
 
     Returns:
-        Squared innovation over its variance of the model selected before; index of the model
-        selected now; the speed that process noise is proportional to.
+        Squared innovation over its variance by the model selected before; index of the model
+        selected now; speed to which the process noise is proportional from now on.
     """
     here = row[0]
     here.start_us, here.length_us = times_us
@@ -488,7 +543,7 @@ def _take_slice(bank, selected, speed_scale, forgetting, wobble, measured, times
     squared = 0.0
     for b in range(len(bank.states)):
         noise = _jerk_power(bank.process_noises[b], speed_scale)
-        innovation, expected = _slice(
+        innovation, expected = _filter_slice(
             bank.states[b], bank.covariances[b], measured, bank.inflation, noise, dt
         )
         if expected < math.inf:
@@ -506,7 +561,7 @@ def _take_slice(bank, selected, speed_scale, forgetting, wobble, measured, times
 
 @njit(cache=True, nogil=True)
 def _select(bank):
-    """The most likely model; filters that are far less likely restart from it."""
+    """Index of the most likely model; filters that are far less likely are reset to its state."""
     best = bank.likelihoods.argmax()
     leading = bank.likelihoods[best]
     for b in range(len(bank.states)):
@@ -520,7 +575,7 @@ def _select(bank):
 
 @njit(cache=True, nogil=True)
 def _next_variances(covariances, inflation, process_noises, speed_scale, selected, dt):
-    """Variances of the phase in the middle of the next slice: selected filter, last filter."""
+    """Variances of the phase at the middle of the next slice, by the selected and last model."""
     last = len(covariances) - 1
     return (
         _next_variance(
@@ -534,7 +589,7 @@ def _next_variances(covariances, inflation, process_noises, speed_scale, selecte
 
 @njit(cache=True, nogil=True)
 def _next_variance(covariance, inflation, noise, dt):
-    """Variance of the phase in the middle of the next slice by one filter."""
+    """Variance of the phase at the middle of the next slice by one filter."""
     moved = covariance.copy()
     for i in range(3):
         moved[i, i] += inflation[i]
@@ -544,13 +599,23 @@ def _next_variance(covariance, inflation, noise, dt):
 
 @njit(cache=True, nogil=True)
 def _window_advance(history, start_us, process_noises, speed_scale):
-    """First slice completely after a time; advance of the phase since then, and its variance."""
+    """Advance of the phase over a window.
+
+    Args:
+        history: slices up to the window's end.
+        start_us: earliest start of the window.
+        process_noises, speed_scale: see `_Bank` and `_update_bank`.
+
+    Returns:
+        Index of the window's first slice, the first one that does not start earlier; advance of the
+        phase from its start to the end, rad; and the variance of that.
+    """
     begin = len(history) - 1
     while begin > 0 and history[begin - 1].start_us >= start_us:
         begin -= 1
     window = history[begin:]
     first = window[0]
-    # The filter closest to the one selected at the window's start.
+    # The filter with the process noise that is closest to that selected at the window's start.
     start, nearest = 0, math.inf
     for b in range(len(process_noises)):
         away = abs(_jerk_power(process_noises[b], speed_scale) - first.noise)
@@ -565,11 +630,11 @@ def _window_advance(history, start_us, process_noises, speed_scale):
     full[3] = full[0]
     full[:, 3] = full[:, 0]
     for i in range(len(window)):
-        # Each slice has the noise of the model selected then or soon after, because a change is
-        # noticed late.
+        # The most noise of the models selected for this slice or soon after, because a model is
+        # selected late.
         noise = 0.0
-        for later in window[i : i + _NOTICE_SLICES + 1]:
+        for later in window[i : i + _SELECTION_DELAY + 1]:
             noise = max(noise, later.noise)
         dt = 1e-6 * window[i].length_us
-        _slice(state, full, window[i].measured, window[i].inflation, noise, dt)
+        _filter_slice(state, full, window[i].measured, window[i].inflation, noise, dt)
     return begin, state[0] - state[3], full[0, 0] - 2 * full[0, 3] + full[3, 3]

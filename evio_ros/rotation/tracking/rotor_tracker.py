@@ -31,7 +31,11 @@ from evio_ros.rotation.tracking.lock_detector import LockDetector, why_wrong_dis
 from evio_ros.rotation.tracking.over_dispersion import OverDispersion
 from evio_ros.rotation.tracking.phase_filter import Motion, PhaseFilter
 from evio_ros.rotation.tracking.slice_counts import CoherentSlices
-from evio_ros.rotation.tracking.speed_uncertainty import ErrorBudget, Parts, within_probability
+from evio_ros.rotation.tracking.speed_uncertainty import (
+    ErrorBudget,
+    VarianceParts,
+    within_probability,
+)
 from evio_ros.rotation.tracking.template import Template, TemplateUpdater
 from evio_ros.units import RPM_PER_RAD_S
 
@@ -137,7 +141,7 @@ class RotorTracker:
         return self._disc.ellipse
 
     @property
-    def variance_parts(self) -> Parts | None:
+    def variance_parts(self) -> VarianceParts | None:
         """Parts of the variance of the latest estimate; None before the first one."""
         return self._errors.parts
 
@@ -228,7 +232,7 @@ class RotorTracker:
             self._phase.coast(slices.lengths_us)
             return
         dispersion, known = self._dispersion, float(score.information[0, 0])
-        dispersion.begin(known, self._phase.wobble_rad, self._phase.quick_share)
+        dispersion.begin(known, self._phase.wobble_rad, self._phase.wobble_noise_share)
         own_variance = dispersion.phase_variance(known)
         self._errors.add_slice(own_variance, disc_variance)
         variance = own_variance + disc_variance
@@ -299,7 +303,7 @@ class RotorTracker:
             return
         # A rotor that was braking when last seen, and would be turning back by now, is at rest.
         is_at_rest = slices.speed * self._seen_speed < 0.0
-        if self._lock.is_lull(slices.turned_rad * slices.live) and not is_at_rest:
+        if self._lock.is_usually_unseen(slices.turned_rad * slices.live) and not is_at_rest:
             self._phase.coast(slices.lengths_us)
             return
         self.stopped = True
@@ -452,7 +456,7 @@ class RotorTracker:
         )
         if 0 < self.resting_us < window.length_us:
             # It may have turned on while no edge was in view.
-            variance += (self._lock.longest_lull_rad / (1e-6 * window.length_us)) ** 2
+            variance += (self._lock.longest_unseen_rad / (1e-6 * window.length_us)) ** 2
         std = math.sqrt(variance)
         start_us = self.t_us - window.length_us
         return RotorEstimate(

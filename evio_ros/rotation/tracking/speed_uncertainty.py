@@ -2,19 +2,19 @@
 
 Over a window of length W, the error of the speed is the difference of the phase's errors at its two
 ends, divided by W. The filter assumes that the errors of slices are independent and that the motor
-is as unsteady as its model. Both are wrong to an extent that depends on the scene: most errors of a
-phase repeat at the angles at which slices happen to end. Quantities that are measured while a rotor
-is tracked correct that:
+is as unsteady as the selected model. Both are wrong to an extent that depends on the scene: most
+errors of a phase repeat at the angles at which slices happen to end. So the filter's claimed
+variance is corrected by quantities that are measured while a rotor is tracked:
 
-- the errors that the speeds of past windows of the same length turned out to have once the phases
-  after them were known, relative to what the filter claimed, see `ObservedErrors`;
+- the observed errors of past windows of the same length, relative to what the filter claimed, see
+  `ObservedErrors`;
 - until enough of these are known, the size of the latest innovations, which shows whether the
-  filter is as good as it claims, and the wobble that it may take for motion;
-- how far the template has turned with its updates: a template that turns cannot be distinguished
-  from a rotor that does;
-- how much of the template's first guess has faded. The first guess was blurred, made with a disc
-  that was not yet well known, and has its own angle: as it fades, the phase moves to that of the
-  later updates;
+  claim is right, and the wobble that the filter may take for motion;
+- the angle by which updates have turned the template: a template that turns cannot be
+  distinguished from a rotor that does;
+- the decrease of the first guess's share in the template. The first guess is blurred, because it
+  was made with a disc that was not yet well known, and has its own angle. As it fades, the phase
+  moves to that of the later updates;
 - the uncertainty of the disc's position.
 
 Method: the variance is the sum of independent parts. A slow error of the phase with variance s^2
@@ -37,17 +37,17 @@ from evio_ros.rotation.tracking.observed_errors import ObservedErrors
 from evio_ros.rotation.tracking.phase_filter import WindowMotion
 from evio_ros.rotation.tracking.template import Drift
 
-__all__ = ["WEIGHTS", "ErrorBudget", "Parts", "within_probability"]
+__all__ = ["WEIGHTS", "ErrorBudget", "VarianceParts", "within_probability"]
 
 
-class Parts(NamedTuple):
-    """Weighted parts of a variance, or their weights.
+class VarianceParts(NamedTuple):
+    """Parts of the variance of a mean speed, or their weights.
 
     Attributes:
-        claimed: the phase filter's own variance, weighted down as errors are observed.
-        observed: variance from observed past errors, weighted up as they are observed.
-        lingering: slow error of the phase itself: pixels keep their thresholds.
-        disc: slower error of the phase due to the disc's uncertain position.
+        claimed: variance claimed by the phase filter; it counts less the more errors are observed.
+        observed: variance from observed past errors; it counts more the more of them there are.
+        lingering: slow error of the phase itself: the thresholds of pixels do not change.
+        disc: even slower error of the phase, due to the uncertain position of the disc.
         drift: drift of the template, which turns or fades.
     """
 
@@ -58,15 +58,14 @@ class Parts(NamedTuple):
     drift: float
 
 
-WEIGHTS = Parts(claimed=0.47, observed=0.78, lingering=0.95, disc=0.105, drift=3.0)
-"""The fitted constants: factors of the variances."""
+WEIGHTS = VarianceParts(claimed=0.47, observed=0.78, lingering=0.95, disc=0.105, drift=3.0)
+"""The fitted constants: factors of the parts."""
 _CLAIM_S = 0.1
-"""Observation time at which observed errors weigh as much as the filter's claim."""
-_GUESSED_S = 0.3
-"""Observation time after which a possible wobble would have been observed, and is no longer
-added."""
+"""Observation time at which observed errors count as much as the filter's claim."""
+_WOBBLE_S = 0.3
+"""Observation time after which the effect of a wobble is observed, and is no longer added."""
 _LINGERING_S, _DISC_S = 0.2, 0.3
-"""Time constants of the autocorrelation of these errors."""
+"""Time constants of the autocorrelation of the lingering error and of the disc's."""
 _DRIFT_TIME_S = 0.2
 """Minimum time over which a drift is measured."""
 
@@ -75,15 +74,15 @@ _RECENT_SLICES = 10
 _LARGEST_INNOVATION = 4.0
 """Innovations are limited to this many standard deviations: one in 16 000 is larger."""
 _SCALE_BOUNDS = (0.05, 20.0)
-"""Bounds of the factor from innovations: beyond them, the cause is not the filter."""
+"""Bounds of the factor from innovations: larger deviations have other causes than the filter."""
 _DISC_WEIGHT = 0.1
-"""Weight of a new slice in the error due to the disc's position: ten slices count."""
+"""Weight of a new slice in the variance due to the disc's position: ten slices count."""
 _REMEMBERED_US = 2_500_000
 """Time for which drifts are remembered: a little more than the longest window, 2 s."""
 
 
 class InnovationScale:
-    """Size of a filter's innovations relative to their expected standard deviations.
+    """Mean square of a filter's innovations over their expected variances.
 
     Attributes:
         recent: mean square of the latest normalised innovations; 1 if the filter is consistent.
@@ -106,15 +105,15 @@ class InnovationScale:
 
 @dataclass(frozen=True, slots=True)
 class FilterClaim:
-    """The phase filter's claimed errors, and how they compared with observations.
+    """The variances claimed by the phase filter, and what was observed.
 
     Attributes:
         speed_variance: claimed variance of the mean speed over the window, (rad/s)^2, scaled by the
             size of the innovations.
-        phase_variance: variance of the current phase, rad^2.
-        wobble_variance: variance of the wobble that it may take for motion, rad^2.
-        observed_ratio: variance of observed past errors over its expectation.
-        observed_s: time over which errors were observed.
+        phase_variance: claimed variance of the current phase, rad^2.
+        wobble_variance: variance of the wobble that the filter may take for motion, rad^2.
+        observed_ratio: variance of observed past errors over the claimed one.
+        observed_s: time over which errors were observed, s.
     """
 
     speed_variance: float
@@ -132,8 +131,8 @@ class SlowErrors:
         slice_variance: variance of the phase of a single slice, rad^2.
         disc_variance: variance that the disc's uncertain position adds to it, times the square of
             the sectors' over-dispersion, rad^2.
-        drift_rad: angle by which the template has turned over the longer of the window and
-            `_DRIFT_TIME_S`.
+        drift_rad: angle by which updates have turned the template, over the window or over
+            `_DRIFT_TIME_S` if that is longer.
         faded: decrease over the window of the share of the first guess in the template.
     """
 
@@ -143,49 +142,62 @@ class SlowErrors:
     faded: float
 
 
-def variance_parts(claim: FilterClaim, window_s: float, slow: SlowErrors) -> tuple[Parts, float]:
+def variance_parts(
+    claim: FilterClaim, window_s: float, slow: SlowErrors
+) -> tuple[VarianceParts, float]:
     """Parts of the variance of a window's mean speed, (rad/s)^2.
 
     Args:
         claim: the phase filter's claim.
-        window_s: length of the window.
+        window_s: length of the window in s.
         slow: the slow errors.
 
     Returns:
-        The parts to be weighted by `WEIGHTS`, and the rest, which is not weighted.
+        The parts to be weighted by `WEIGHTS`, and the variance due to wobble, which is not
+        weighted.
     """
     unobserved = _CLAIM_S / (_CLAIM_S + claim.observed_s)
     observed = (1.0 - unobserved) * claim.observed_ratio
-    # If errors are smaller than claimed, the slow ones are so too.
+    # If errors are smaller than claimed, slow errors are smaller as well.
     scale = unobserved + observed
-    guessed = max(1.0 - claim.observed_s / _GUESSED_S, 0.0)
+    wobble_share = max(1.0 - claim.observed_s / _WOBBLE_S, 0.0)
     drift = (slow.drift_rad / max(window_s, _DRIFT_TIME_S)) ** 2
-    return Parts(
+    return VarianceParts(
         unobserved * claim.speed_variance,
         observed * claim.speed_variance,
         scale * _of_slow_error(claim.phase_variance, _LINGERING_S, window_s),
         scale * _of_slow_error(slow.disc_variance, _DISC_S, window_s),
         drift + slow.slice_variance * (slow.faded / window_s) ** 2,
-    ), 2 * guessed * claim.wobble_variance / window_s**2
+    ), 2 * wobble_share * claim.wobble_variance / window_s**2
 
 
-def speed_variance(parts: Parts, rest: float) -> float:
+def speed_variance(parts: VarianceParts, wobble: float) -> float:
     """Variance of a window's mean speed, (rad/s)^2, from the results of `variance_parts`."""
-    return sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True)) + rest
+    return sum(weight * part for weight, part in zip(WEIGHTS, parts, strict=True)) + wobble
 
 
 def within_probability(bound: float, std: float) -> float:
-    """Probability that an error is below a bound, by Student's t with four degrees of freedom.
+    """Probability that the magnitude of an error is below a bound.
 
-    The standard deviation is itself an estimate, so large errors are less rare than in a normal
-    distribution.
+    It is that of Student's t distribution with four degrees of freedom, because the standard
+    deviation is itself an estimate: large errors are less rare than in a normal distribution.
+
+    Args:
+        bound: the bound, positive.
+        std: standard deviation of the error, in the same unit.
     """
     ratio = bound / math.hypot(bound, 2.0 * std) if std > 0.0 else 1.0
     return 1.5 * ratio - 0.5 * ratio**3
 
 
 def _of_slow_error(phase_variance: float, time_s: float, window_s: float) -> float:
-    """Variance of a speed due to a phase error with a Gaussian autocorrelation."""
+    """Variance of a mean speed over a window due to a slow error of the phase.
+
+    Args:
+        phase_variance: variance of that error, rad^2.
+        time_s: time constant of its Gaussian autocorrelation.
+        window_s: length of the window in s.
+    """
     apart = -math.expm1(-0.5 * (window_s / time_s) ** 2)
     return 2 * phase_variance * apart / window_s**2
 
@@ -208,7 +220,11 @@ class TemplateDrift:
             self._history.popleft()
 
     def since(self, t_us: int) -> tuple[float, float]:
-        """Angle in rad turned since a time, and share of the first guess that has faded."""
+        """Change since a sensor time.
+
+        Returns:
+            Angle by which the template has turned, rad, and decrease of the first guess's share.
+        """
         before = self._history[0]
         for entry in self._history:
             if entry[0] > t_us:
@@ -218,20 +234,20 @@ class TemplateDrift:
 
 
 class ErrorBudget:
-    """Collects, slice by slice, the parts of the standard deviation of a speed.
+    """Collects, slice by slice, what determines the standard deviation of a mean speed.
 
     Args:
         start_us: sensor time at which tracking of the rotor begins.
         first_share: share of its first guess in the template at that time.
 
     Attributes:
-        observed: observed past errors; the measured phases must be added to it.
+        observed: errors of past windows; the caller adds the measured phases to it.
         parts: parts of the variance of the latest window; None before the first.
     """
 
     def __init__(self, start_us: int, first_share: float) -> None:
         self.observed = ObservedErrors()
-        self.parts: Parts | None = None
+        self.parts: VarianceParts | None = None
         self._scale = InnovationScale()
         self._drift = TemplateDrift(start_us, first_share)
         self._slice_variance = 0.0
@@ -274,7 +290,7 @@ class ErrorBudget:
             window.end_variance,
             window.wobble_rad**2 + cyclic_variance,
             self.observed.ratio,
-            self.observed.known_s,
+            self.observed.observed_s,
         )
         slow = SlowErrors(
             self._slice_variance,
@@ -282,5 +298,5 @@ class ErrorBudget:
             self._drift.since(drift_us)[0],
             self._drift.since(start_us)[1],
         )
-        self.parts, rest = variance_parts(claim, window_s, slow)
-        return speed_variance(self.parts, rest)
+        self.parts, wobble = variance_parts(claim, window_s, slow)
+        return speed_variance(self.parts, wobble)

@@ -1,16 +1,16 @@
 """The template of a rotor: its event density in the frame that turns with the rotor.
 
-Method: counts over the derotated angle are summed with exponential forgetting; each update is first
-rotated by the maximum-likelihood offset so that it agrees with the template. A Wiener filter turns
+Method: counts over the derotated angle are summed with exponential forgetting. Each update is first
+rotated by the maximum-likelihood offset, so that it agrees with the template. A Wiener filter turns
 the sums into the density of events: a harmonic of power P, of which Poisson noise of n events
-explains n, is multiplied by (P - 2 n) / P where that is positive. The log likelihood of Poisson
-events is the sum of the log density at their angles (Snyder and Miller, Random Point Processes in
-Time and Space, 1991, chapter 2), so that a matched filter correlates with the logarithm, and the
-score of an offset sums its slope.
+explains n, is multiplied by (P - 2 n) / P, or by 0 if that is negative. The log likelihood of
+Poisson events is the sum of the log density at their angles (Snyder and Miller, Random Point
+Processes in Time and Space, 1991, chapter 2). So a matched filter correlates counts with the log
+density, and the score of an offset is a sum of its slope.
 
-A rotor's phase is that of its template, and a template that turns cannot be distinguished from a
-rotor that does. So an update returns the angle by which the template has turned nevertheless: a
-measurable error of the phase, see `ErrorBudget`.
+A rotor's phase is relative to its template, and a template that turns cannot be distinguished from
+a rotor that does. So an update returns the angle by which the template has turned in spite of the
+rotation: a measurable error of the phase, see `ErrorBudget`.
 """
 
 from __future__ import annotations
@@ -36,24 +36,25 @@ ORDERS = 24
 """Number of angular orders of a template used for blades and reacquisition: a little more than
 twice the default maximum blade count. More would need a finer search over the speed."""
 _RESPONSES = (0.2, 5.0)
-"""Bounds of the response, a ratio that is 1 for a template without blur; beyond them, a template is
-not yet usable. Fitted to simulated recordings."""
+"""Bounds of the response, which is 1 for a template without blur; it exceeds them only while a
+template is not yet usable. Fitted to simulated recordings."""
 _UPDATE_US = 40_000, 100_000
 _UPDATE_SHARE = 0.1
-"""A template's tables are expensive, so updates are batched: over this share of the time for which
-the rotor has been tracked, within the bounds above."""
+"""Computing a template's tables is expensive, so slices are collected between updates: for this
+share of the time for which the rotor has been tracked, within the bounds above."""
 _FADED_SHARE = 0.1
-"""Share kept of a template that was learned with events of another rotor: 30 ms of the time in
-which it was found, which the next updates outweigh. Fitted to a simulated recording of two
-overlapping rotors, and checked on three others."""
+"""Share that is kept of a template that contains events of another rotor. It is worth 30 ms of the
+events with which the rotor was found, and the next updates outweigh it. Fitted to a simulated
+recording of two overlapping rotors, and checked on three others."""
 _FIRST_SLICES = 10
-"""Number of slices after which updates are batched: the first template, from pull-in, is blurred
-and is updated with every slice. Fitted to simulated recordings."""
+"""Number of first slices each of which updates the template, because the one from pull-in is
+blurred. Fitted to simulated recordings."""
 _SMOOTHING = 0.035
-"""Standard deviation of the blur of templates, as an arc length in radii of the disc: the
-likelihood is approximated by a parabola, and sharper edges would leave no tolerance for an error of
-the phase. An error of the hub causes an angle that grows towards the hub; the same arc length on
-all rings tolerates that too. Fitted to simulated recordings."""
+"""Standard deviation of the blur of templates, as an arc length in radii of the disc. The log
+likelihood is approximated by a parabola, which would hold only for very small errors of the phase
+if edges were sharper. An error of the hub causes an error of the angle that is inversely
+proportional to the radius; so is the angle of the same arc length. Fitted to simulated
+recordings."""
 _FLOOR = 0.02
 """Minimum event density, relative to the mean: no event is impossible. Fitted to simulated
 recordings."""
@@ -68,12 +69,12 @@ _DERIVATIVES = np.stack((_DERIVATIVE, _DERIVATIVE**2))[:, None, None]
 
 
 class TemplateTables(NamedTuple):
-    """Event density over angle of each ring and polarity, and what is derived from it.
+    """Event density over angle of each ring and polarity, and functions derived from it.
 
     The relative density of a slice's events at angle a in the turning frame is
     exp(`log_density`[..., a - offset]) for a rotor that leads its expected angle by `offset`. All
-    but `mean_slope` are float32 (rings, 2, ANGLE_BINS), OFF first: finer than the noise of events,
-    and small enough to stay in the processor's cache.
+    but `mean_slope` are float32 (rings, 2, ANGLE_BINS), OFF first: this precision suffices, and
+    they are small enough to stay in the processor's cache.
 
     Attributes:
         log_density: log of blurred density over mean density.
@@ -95,7 +96,7 @@ class TemplateTables(NamedTuple):
 
 
 def _tables_of(spectrum: _Harmonics, blur: _Real) -> TemplateTables:
-    """Smooth a template's counts as far as their noise requires, and derive its tables.
+    """Tables of a template, from its counts after a Wiener filter.
 
     Args:
         spectrum: (rings, 2, ANGLE_BINS // 2 + 1) real transform of the counts over angle.
@@ -145,20 +146,20 @@ class Template:
 
     @property
     def events(self) -> float:
-        """Number of events in the template."""
+        """Number of events in the template, after forgetting."""
         return float(self._counts.sum())
 
     @property
     def first_share(self) -> float:
-        """Share of the initial counts in the template; it fades with updates."""
+        """Share of the first counts in the template; it decreases with updates."""
         return float(self._first_counts.sum()) / max(self.events, 1.0)
 
     def without_first_guess(self) -> Template:
-        """A template of the updates alone, without the initial counts."""
+        """A template of the updates alone, without the first counts."""
         return Template(np.maximum(self._counts - self._first_counts, 0.0), self.radii)
 
     def fade(self) -> None:
-        """Degrade the template to a first guess, which the next updates outweigh."""
+        """Reduce the counts, which the next updates then outweigh; they become the first counts."""
         self._counts *= _FADED_SHARE
         self._first_counts = self._counts.copy()
         self._refresh()
@@ -166,45 +167,48 @@ class Template:
     def update(self, counts: _Real, memory_events: float) -> tuple[_Real, _Real]:
         """Add counts in the turning frame, after scaling the older ones to at most `memory_events`.
 
-        The counts are rotated to agree with the template: its density may change but not its angle,
-        or it would follow every error of the speed.
+        The counts are rotated to agree with the template, which would otherwise follow every error
+        of the speed.
 
         Args:
             counts: (rings, 2, ANGLE_BINS).
-            memory_events: number of events.
+            memory_events: maximum number of older events.
 
         Returns:
-            Angles (rings, 2) in rad by which the template has turned nevertheless, and the
+            Angles (rings, 2) in rad by which the template has turned in spite of that, and the
             information on each, 1 / rad^2.
         """
         slope, response = self.tables.slope, self.response
-        known, turned, information = np.empty((3, *slope.shape[:2]))
+        mean_slopes, turned, information = np.empty((3, *slope.shape[:2]))
         kept = min(1.0, memory_events / max(self.events, 1.0))
         self._counts *= kept
         self._first_counts *= kept
-        _add_agreeing(self._counts, counts, slope, response, known)
+        _add_aligned(self._counts, counts, slope, response, mean_slopes)
         self._refresh()
-        _turned_since(self._counts, slope, response, known, turned, information)
+        _turned_since(self._counts, slope, response, mean_slopes, turned, information)
         return turned, information
 
     def pattern(self) -> _Harmonics:
-        """Harmonics sum of exp(-i k angle) of the counts, (rings, 2, ORDERS + 1)."""
+        """Sums of exp(-i k angle) over the counts for k = 0 to ORDERS, (rings, 2, ORDERS + 1)."""
         return self._spectrum[:, :, : ORDERS + 1]
 
     def _refresh(self) -> None:
+        """Compute the tables, contrast and response anew."""
         self._spectrum = scipy.fft.rfft(self._counts, axis=2)
         self.tables = t = _tables_of(self._spectrum, self._blur)
-        self.contrast, response = _weigh(self._counts, t.log_density, t.slope, t.curvature)
+        self.contrast, response = _contrast_and_response(
+            self._counts, t.log_density, t.slope, t.curvature
+        )
         lowest, highest = _RESPONSES
         self.response = min(max(response, lowest), highest)
 
 
 class Drift(NamedTuple):
-    """Side effects of an update on a template.
+    """Undesired effects of an update on a template.
 
     Attributes:
-        turned_rad: angle by which it has turned as a whole, and the phase with it.
-        first_share: remaining share of the first guess.
+        turned_rad: angle by which it has turned as a whole, which is an error of the phase.
+        first_share: remaining share of the first counts.
     """
 
     turned_rad: float
@@ -212,7 +216,7 @@ class Drift(NamedTuple):
 
 
 class TemplateUpdater:
-    """Collects slices until an update of the template is worth its cost, and counts the blades.
+    """Updates a template with slices, a batch at a time, and counts the blades.
 
     Args:
         template: the initial template; it is updated in place.
@@ -253,10 +257,10 @@ class TemplateUpdater:
         Args:
             t_us: sensor time of the end of the slice.
             folded: (rings, 2, ANGLE_BINS) counts in the turning frame of the positive sense.
-            ahead_rad: angle by which the rotor led the frame.
+            ahead_rad: angle by which the rotor led the turning frame.
             length_us: length of the slice.
             slices_seen: number of slices in which the rotor was seen so far.
-            exposure: share of all its events that was taken.
+            exposure: share of the rotor's events in the slice that was received and taken.
         """
         self._pending_exposed_us += length_us * exposure
         add_turned(self._pending, folded, -ahead_rad / BIN_RAD)
@@ -278,7 +282,7 @@ class TemplateUpdater:
         """Update the template with the collected slices."""
         events = float(self._pending.sum())
         drift = None
-        # Without events there is nothing to learn, so nothing must be forgotten either.
+        # Without new events, nothing must be forgotten.
         if events > 0.0:
             memory_events = self._memory_us / self._pending_exposed_us * events
             turned, information = self.template.update(self._pending, memory_events)
@@ -316,7 +320,7 @@ def _density_harmonics(spectrum):
     smooth = np.empty_like(spectrum)
     for ring in range(spectrum.shape[0]):
         for polarity in range(2):
-            # Shares of rings and polarities change with light and geometry, so each has its own
+            # The rates of rings and polarities change with light and geometry, so each has its own
             # mean.
             total = max(spectrum[ring, polarity, 0].real, 1.0)
             for order in range(spectrum.shape[2]):
@@ -360,9 +364,12 @@ def _integrate(values, integral):
 
 @njit(cache=True, nogil=True)
 def add_turned(total, tables, bins):
-    """Add periodic tables (rings, 2, ANGLE_BINS), shifted by a number of bins, to a total.
+    """Add periodic tables, rotated by a number of bins, to a total; linearly interpolated.
 
-    Fractions of a bin are interpolated linearly.
+    Args:
+        total: (rings, 2, ANGLE_BINS), changed.
+        tables: (rings, 2, ANGLE_BINS).
+        bins: the rotation; may be fractional or negative.
     """
     whole = math.floor(bins)
     share = bins - whole
@@ -378,8 +385,8 @@ def add_turned(total, tables, bins):
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _weigh(counts, log_density, slope, curvature):
-    """Contrast and response of a template."""
+def _contrast_and_response(counts, log_density, slope, curvature):
+    """Contrast and response of a template, see `Template`; arrays are (rings, 2, ANGLE_BINS)."""
     events, gained, squared, curved = 0.0, 0.0, 0.0, 0.0
     for ring in range(counts.shape[0]):
         for polarity in range(2):
@@ -394,34 +401,46 @@ def _weigh(counts, log_density, slope, curvature):
 
 
 @njit(cache=True, nogil=True)
-def _add_agreeing(known, counts, slope, response, mean_slopes):
-    """Rotate counts to agree with the known ones and add them; sets the known mean slopes."""
+def _add_aligned(known, counts, slope, response, mean_slopes):
+    """Rotate counts to agree with the known counts, and add them to these.
+
+    Args:
+        known: (rings, 2, ANGLE_BINS), changed.
+        counts: (rings, 2, ANGLE_BINS).
+        slope, response: see `TemplateTables` and `Template`.
+        mean_slopes: (rings, 2), set to the mean slopes of the known counts before the addition.
+    """
     score, information = 0.0, 0.0
     for ring in range(known.shape[0]):
         for polarity in range(2):
-            # The known counts also have a mean slope if edges are steeper on one side.
-            total, steep, _ = _moments(known[ring, polarity], slope[ring, polarity])
-            mean_slopes[ring, polarity] = steep / max(total, 1.0)
-            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
-            score += mean_slopes[ring, polarity] * total - steep
-            information += squared * response
+            # The mean slope of the known counts is not 0 if edges are steeper on one side.
+            total, first, _ = _moments(known[ring, polarity], slope[ring, polarity])
+            mean_slopes[ring, polarity] = first / max(total, 1.0)
+            total, first, second = _moments(counts[ring, polarity], slope[ring, polarity])
+            score += mean_slopes[ring, polarity] * total - first
+            information += second * response
     add_turned(known, counts, -score / max(information, 1e-9) / BIN_RAD)
 
 
 @njit(cache=True, nogil=True)
 def _turned_since(counts, slope, response, mean_slopes, turned, information):
-    """Set the angle that each channel's counts have turned since they had the mean slopes."""
+    """Set the angles by which counts have turned since they had given mean slopes.
+
+    Args:
+        counts, slope, response, mean_slopes: see `_add_aligned`; the slope is that of before.
+        turned, information: (rings, 2), set to the angles in rad and the information on each.
+    """
     for ring in range(counts.shape[0]):
         for polarity in range(2):
-            total, steep, squared = _moments(counts[ring, polarity], slope[ring, polarity])
-            information[ring, polarity] = squared * response
-            score = mean_slopes[ring, polarity] * total - steep
+            total, first, second = _moments(counts[ring, polarity], slope[ring, polarity])
+            information[ring, polarity] = second * response
+            score = mean_slopes[ring, polarity] * total - first
             turned[ring, polarity] = score / max(information[ring, polarity], 1e-9)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _moments(counts, slope):
-    """Sum of counts, and sums of their slope and of its square."""
+    """Sums over the counts (ANGLE_BINS,) of 1, of the slope, and of its square."""
     total, first, second = 0.0, 0.0, 0.0
     for i in range(ANGLE_BINS):
         total += counts[i]

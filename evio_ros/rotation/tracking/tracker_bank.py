@@ -80,9 +80,9 @@ class TrackerBank:
         p = self._parameters
         updater = TemplateUpdater(template, p.template_memory_us, p.maximum_blades, motion.t_us)
         speed = max(abs(motion.state[1]), _SLOWEST_RAD_S)
-        passage_s = 2 * math.pi / (max(updater.blades, 1) * speed)
-        phase = PhaseFilter(motion, passage_s, self._window_us)
-        disc = DiscFilter(ellipse, p.agility_px_s, p.shear_agility, passage_s)
+        blade_period_s = 2 * math.pi / (max(updater.blades, 1) * speed)
+        phase = PhaseFilter(motion, blade_period_s, self._window_us)
+        disc = DiscFilter(ellipse, p.agility_px_s, p.shear_agility, blade_period_s)
         fastest_rad_s = 2 * math.pi * p.maximum_speed_hz
         return RotorTracker(motion.t_us, phase, disc, updater, fastest_rad_s)
 

@@ -99,11 +99,11 @@ def test_a_part_of_each_turn_without_edges_is_no_standstill() -> None:
     for slices in range(70):
         is_hidden = slices % 21 >= 14
         if is_hidden:
-            assert lock.is_lull(TURNED_RAD) == (slices > 21 or slices % 21 < 19), slices
+            assert lock.is_usually_unseen(TURNED_RAD) == (slices > 21 or slices % 21 < 19), slices
         else:
             lock.update(GAIN, EVENTS, TURNED_RAD, 1.0)
     turned = 0.0
-    while lock.is_lull(TURNED_RAD):
+    while lock.is_usually_unseen(TURNED_RAD):
         turned += TURNED_RAD
     assert 7 * TURNED_RAD < turned < 14 * TURNED_RAD
 
@@ -116,17 +116,17 @@ def test_time_without_data_does_not_tell_where_a_disc_is_hidden() -> None:
         if is_missing:
             lock.skip(is_whole=True)
         elif is_hidden:
-            assert lock.is_lull(TURNED_RAD) == (slices > 21 or slices % 21 < 19), slices
+            assert lock.is_usually_unseen(TURNED_RAD) == (slices > 21 or slices % 21 < 19), slices
         else:
             lock.update(GAIN, EVENTS, TURNED_RAD, 1.0)
     # What was hidden before a time without data is not counted on after it.
     for _ in range(2):
-        assert all(lock.is_lull(TURNED_RAD) for _ in range(8))
+        assert all(lock.is_usually_unseen(TURNED_RAD) for _ in range(8))
         lock.skip(is_whole=True)
 
 
 def test_a_rotor_that_is_always_seen_stands_still_at_once() -> None:
-    assert not _seen(50).is_lull(TURNED_RAD)
+    assert not _seen(50).is_usually_unseen(TURNED_RAD)
 
 
 def test_confidence_is_the_share_of_estimates_that_are_right() -> None:

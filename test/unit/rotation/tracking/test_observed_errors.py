@@ -74,12 +74,12 @@ def test_errors_of_the_past_are_seen_as_large_as_they_were(
 
 def test_nothing_is_known_before_later_phases_are() -> None:
     errors, _ = _run(_white(np.random.default_rng(0), 20), 20_000)
-    assert errors.known_s == errors.ratio == 0.0
+    assert errors.observed_s == errors.ratio == 0.0
 
 
 def test_a_rotor_that_goes_on_is_observed_for_longer_up_to_a_bound() -> None:
     known = [
-        _run(_white(np.random.default_rng(0), slices), 20_000)[0].known_s
+        _run(_white(np.random.default_rng(0), slices), 20_000)[0].observed_s
         for slices in (60, 120, 400, 1200)
     ]
     assert 0.0 < known[0] < known[1] < known[2] < 1.0
@@ -90,7 +90,7 @@ def test_what_is_forgotten_counts_no_more() -> None:
     errors, _ = _run(_white(np.random.default_rng(0), 100), 20_000)
     assert errors.ratio > 0.0
     errors.forget()
-    assert errors.known_s == errors.ratio == 0.0
+    assert errors.observed_s == errors.ratio == 0.0
 
 
 def test_phases_before_an_interruption_are_not_compared_with_those_after() -> None:
@@ -123,4 +123,4 @@ def test_a_correction_of_all_phases_is_no_error() -> None:
             window = window._replace(end_phase=window.end_phase - 2 * math.pi)
             moved.add_window(1e-6 * SLICE_US * (index + 1), window, window.variance)
     assert moved.ratio == pytest.approx(plain.ratio, rel=1e-6)
-    assert moved.known_s == pytest.approx(plain.known_s)
+    assert moved.observed_s == pytest.approx(plain.observed_s)

@@ -184,9 +184,9 @@ class DenseBank:
                 told = figures
         return *self.moved(mean, covariance, power, seconds / 2), told
 
-    def update(self, seconds: float, passage_s: float, wobble_rad: float, measured) -> float:
+    def update(self, seconds: float, blade_period_s: float, wobble_rad: float, measured) -> float:
         before = list(zip(self.means, self.covariances, strict=True))
-        memory = max(30.0, 3.0 * passage_s / seconds)
+        memory = max(30.0, 3.0 * blade_period_s / seconds)
         normalised = 0.0
         for b, noise in enumerate(NOISES):
             self.means[b], self.covariances[b], told = self.slice(
@@ -230,13 +230,13 @@ class DenseBank:
         )
 
 
-@pytest.mark.parametrize(("seed", "passage_s"), [(0, 0.015), (1, 0.015), (2, 0.015), (0, 0.2)])
-def test_the_bank_is_that_of_the_textbook(seed, passage_s):
+@pytest.mark.parametrize(("seed", "blade_period_s"), [(0, 0.015), (1, 0.015), (2, 0.015), (0, 0.2)])
+def test_the_bank_is_that_of_the_textbook(seed, blade_period_s):
     """Steady, a jump of the speed, a ramp; unequal slices, gaps, covariance inflation."""
     rng = np.random.default_rng(seed)
     window_us = 30_021
     start = motion(0.3, 90.0, (0.02, 2.0, 20.0))
-    filter_, dense = PhaseFilter(start, passage_s, window_us), DenseBank(start)
+    filter_, dense = PhaseFilter(start, blade_period_s, window_us), DenseBank(start)
     now_s = 0.0
     for index, length_us in enumerate(itertools.islice(itertools.cycle(UNEQUAL_US), 300)):
         seconds = 1e-6 * length_us
@@ -260,7 +260,7 @@ def test_the_bank_is_that_of_the_textbook(seed, passage_s):
             power = dense.power(NOISES[b])
             moved = dense.moved(dense.means[b], inflated, power, seconds / 2)[1]
             assert variance == pytest.approx(moved[0, 0], rel=1e-6)
-        normalised = dense.update(seconds, passage_s, filter_.wobble_rad, measured)
+        normalised = dense.update(seconds, blade_period_s, filter_.wobble_rad, measured)
         now_s += seconds
         assert filter_.update(length_us, **arguments) == pytest.approx(normalised, rel=1e-6)
         assert filter_.selected == dense.selected
