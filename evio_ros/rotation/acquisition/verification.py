@@ -182,7 +182,7 @@ class Verifier:
         rejection = first.why_not_seen()
         if rejection is not None:
             return rejection
-        ellipse, template, motion = first.retraced(lock.window.start_us)
+        ellipse, template, motion = first.extrapolated_to(lock.window.start_us)
         candidate = replace(candidate, ellipse=ellipse)
         tracker = yield from self.track(lock.window, candidate, template, motion, first)
         gain_per_us = tracker.gain / lock.window.span_us
@@ -208,7 +208,7 @@ class Verifier:
         self._bank.clear()
         tracker = self._bank.tracker_of(candidate.ellipse, template, motion)
         if before is not None:
-            tracker.begin_with(before.learned_errors())
+            tracker.start_with(before.learned_errors())
         self._bank.add(tracker)
         for number, times_us in enumerate(window.slices, start=1):
             live, share = window.live[number - 1], window.shares[number - 1]

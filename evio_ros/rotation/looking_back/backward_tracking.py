@@ -52,7 +52,7 @@ class KnownRotor:
     @classmethod
     def of(cls, estimate: RotorEstimate, tracker: RotorTracker) -> KnownRotor:
         """State of its tracker at the end of the estimate's window."""
-        return cls(estimate, *tracker.retraced(estimate.t_us), tracker.learned_errors())
+        return cls(estimate, *tracker.extrapolated_to(estimate.t_us), tracker.learned_errors())
 
 
 class BackwardTracking:
@@ -96,7 +96,7 @@ class BackwardTracking:
             at_end = made.get(at_us + self._window_us, estimate)
             if back_us > self._window_us and estimate.window_us == self._window_us:
                 turned = estimate.rpm * _RAD_PER_RPM_US * self._window_us
-                since = tracker.expected(step_us)[0] - turned - rotor.motion.state[0]
+                since = tracker.expected_motion(step_us)[0] - turned - rotor.motion.state[0]
                 yield _forwards(estimate, at_end, rotor.estimate, turned, since)
 
     def _begin(self, rotor: KnownRotor) -> RotorTracker:
@@ -105,7 +105,7 @@ class BackwardTracking:
         motion = Motion(0, (phase, -speed, acceleration), rotor.motion.deviations)
         self._bank.clear()
         tracker = self._bank.tracker_of(rotor.ellipse, rotor.template, motion)
-        tracker.begin_with(rotor.errors)
+        tracker.start_with(rotor.errors)
         self._bank.add(tracker)
         return tracker
 

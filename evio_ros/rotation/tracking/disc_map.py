@@ -1,12 +1,12 @@
 """Mapping the pixels of a rotor's disc to rings and angles, and the layout of a pixel's code.
 
-A pixel's code is one int32. Negative codes are pixels that no rotor uses, see `FREE`, `SHARED`,
+A pixel's code is an int32. Negative codes mean that no rotor uses the pixel, see `FREE`, `SHARED`,
 `UNUSED` and `OUTSIDE`. The others consist of, from the upper bits to the lower ones,
 
-    slot of the rotor | ring, RING_BITS | angle, ANGLE_BITS
+    slot of the rotor | ring, 4 bits | angle, ANGLE_BITS
 
-with the angle in units of 1 / ANGLE_STEPS of a turn, so that it wraps like an integer. In the map
-of a single disc the slot is 0.
+The angle is in units of 1 / ANGLE_STEPS of a turn, so that it wraps like an integer. In the map of
+a single disc, the slot is 0.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 ANGLE_BITS = 16
-"""Bits of the angle: 1e-4 rad, far less than the angle that a pixel spans on any sensor's disc."""
+"""Bits of the angle, whose unit is then 1e-4 rad: far less than a pixel at the rim of any disc."""
 _RING_BITS = 4
 SLOT_SHIFT = ANGLE_BITS + _RING_BITS
 """Number of bits below the slot."""
@@ -48,15 +48,15 @@ ANGLE_MASK = ANGLE_STEPS - 1
 FREE = -1
 """Code of a pixel that belongs to no rotor."""
 SHARED = -2
-"""Code of a pixel where discs overlap: its events are used for neither rotor."""
+"""Code of a pixel where discs overlap: its events are used for none of the rotors."""
 UNUSED = -3
 """Code of a pixel at the hub or just outside the rim: it belongs to the rotor but is not used."""
 OUTSIDE = -4
-"""Code of a pixel of a map's box that does not belong to the disc."""
+"""Code of a pixel in the box of a map that does not belong to the disc."""
 
 _MARGIN = 0.15
-"""Width of the unused margin around the rim, in radii of the disc: events of the blades' tips fall
-there while the disc is not yet well known. Fitted to simulated recordings."""
+"""Width of the unused margin around the rim, in radii of the disc: it takes events of the blades'
+tips while the disc is not yet well known. Fitted to simulated recordings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ class DiscMap:
         Args:
             ellipse: the disc.
             size: geometry of the sensor; the table is clipped to it.
-            rings: number of rings, at most `MOST_RINGS`; pixels beyond the rim belong to the last
-                one.
+            rings: number of rings, at most `MOST_RINGS`; used pixels outside radius 1 belong to
+                the last one.
             hub_radius, rim_radius: in radii of the disc.
         """
         half_width, half_height = ellipse.scaled(rim_radius + _MARGIN).half_extent()
@@ -112,7 +112,7 @@ def ring_radii(rings: int, hub_radius: float) -> NDArray[np.float64]:
 
 @njit(cache=True, nogil=True)
 def _encode(codes, x0, y0, shape, rings, hub_radius, rim_radius):
-    """Set the codes of all pixels; `Ellipse.disc_coordinates` gives the same radius and angle."""
+    """Set the codes of all pixels; radius and angle are those of `Ellipse.disc_coordinates`."""
     center_x, center_y, major, minor, tilt = shape
     cosine, sine = math.cos(tilt), math.sin(tilt)
     per_ring = rings / (1.0 - hub_radius)

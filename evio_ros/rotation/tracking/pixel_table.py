@@ -1,6 +1,6 @@
 """Look-up table over the whole sensor: rotor, ring and angle of each pixel.
 
-The bits of its codes are described in `disc_map`.
+See `disc_map` for the bits of its codes.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class PixelTable:
     Attributes:
         grid_shape: number of rows and columns of cells.
         codes: int32 (height, width); `FREE`, `SHARED`, `UNUSED` or a rotor's code.
-        is_taken: bool (rows, columns) by cell; False where all pixels are free. It is small enough
-            to stay in the processor's cache, and saves most noise events a look-up in `codes`.
+        is_taken: bool (rows, columns), by cell; False if all pixels of the cell are free. It is
+            small enough to stay in the processor's cache, so that for most noise events no look-up
+            in `codes` is needed.
     """
 
     def __init__(self, size: SensorSize, cell_px: int) -> None:
@@ -46,6 +47,10 @@ class PixelTable:
 
     def put(self, slot: int, disc: DiscMap) -> None:
         """Draw a rotor's disc, replacing the one in its slot.
+
+        Args:
+            slot: the rotor's slot.
+            disc: map of the disc.
 
         Raises:
             ParameterError: if the slot is negative or too large for a code.
@@ -70,16 +75,19 @@ class PixelTable:
         _note_taken(self.codes, self.is_taken, self._cell_px, old.box)
 
     def _draw(self, slot: int, box: tuple[int, int, int, int]) -> None:
+        """Draw the part of a disc that is in a box, see `DiscMap.box`."""
         disc = self._maps[slot]
         _draw_codes(self.codes, disc.codes, disc.x0, disc.y0, slot << SLOT_SHIFT, box)
 
 
 def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    """Whether two boxes share a pixel."""
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 @njit(cache=True, nogil=True)
 def _draw_codes(table, codes, x0, y0, slot_bits, box):
+    """Draw the part of a disc's codes, whose upper left pixel is (x0, y0), that is in a box."""
     for y in range(max(y0, box[1]), min(y0 + codes.shape[0], box[3])):
         for x in range(max(x0, box[0]), min(x0 + codes.shape[1], box[2])):
             code = codes[y - y0, x - x0]

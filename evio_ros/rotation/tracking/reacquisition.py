@@ -1,8 +1,9 @@
-"""Reacquisition: finding the motion of a lost rotor whose template and position are known.
+"""Reacquisition: finding the motion of a lost rotor whose template and disc are known.
 
-Method: the matched filter of `likelihood` over a grid of speeds and all phases at once. Events of a
-short span are counted over angle and time; for each speed, their angular harmonics are rotated to
-the span's end, summed over time and correlated with the template by one inverse transform.
+Method: a matched filter, as in `likelihood`, over a grid of speeds and all phases. Events of a
+short span are counted over angle and time. For each speed, their angular harmonics are rotated to
+the end of the span and summed over time; an inverse Fourier transform of their product with the
+template's harmonics gives the log likelihoods of all phases.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ __all__ = ["find_motion"]
 _Harmonics = NDArray[np.complexfloating]
 
 _FASTEST_SHARE = 2.0
-"""Speeds up to this multiple of the usual one are searched, in both senses: a lost rotor may have
-sped up. Fitted to simulated recordings."""
+"""Maximum speed that is tried in either sense, relative to the usual one: a lost rotor may have
+accelerated. Fitted to simulated recordings."""
 _STEP_RAD = 0.12
-"""Difference of the angles that neighbouring speeds turn over the span: half of the pitch of the
-finest order, `ORDERS`, so that no order is lost between them."""
+"""Difference between the angles by which a rotor turns in the span at neighbouring speeds: half of
+the pitch of the highest order, `ORDERS`, so that no order is lost between them."""
 _LEAST_SHARE = 0.5
-"""Minimum share of the log likelihood of a perfect match: less is a match of noise or of another
-rotor. Fitted to simulated recordings."""
+"""Minimum log likelihood, as a share of that of a perfect match: less is a match of noise or of
+another rotor. Fitted to simulated recordings."""
 _LEAST_GAIN = 30.0
 """Minimum log likelihood: e^30 outweighs the ten thousand or so motions tried, and errors of the
 template. Fitted to simulated recordings."""
@@ -50,7 +51,7 @@ class _FoundMotion:
     Attributes:
         phase, speed: in rad and rad/s; if blades are alike, the phase is ambiguous by a blade's
             pitch.
-        deviations: standard deviations of phase, speed and acceleration.
+        deviations: standard deviations of phase, speed and acceleration, in rad and s.
     """
 
     phase: float
@@ -66,7 +67,7 @@ def find_motion(
     template: Template,
     usual_speed: float,
 ) -> _FoundMotion | None:
-    """Match the template over a grid of speeds, in both senses.
+    """Find the motion that best explains the events, over a grid of speeds in both senses.
 
     Args:
         events: events of [start_us, end_us).
@@ -115,7 +116,7 @@ def _gains(
         before_end_s: (time bins,) times of the bins relative to the end of the span, negative.
         matched: (rings, 2, orders + 1) conjugate harmonics of the template's log density.
     """
-    # Until the end the pattern turns on by the speed times the remaining time.
+    # Until the end of the span, the pattern turns by the speed times the remaining time.
     orders = np.arange(harmonics.shape[2])
     turning = np.exp(1j * np.outer(before_end_s, orders) * speed)
     stopped = (harmonics * turning).sum(axis=1)

@@ -1,7 +1,7 @@
 """Tracking one rotor from slice to slice: phase, disc and template together.
 
-Method: a phase-locked loop. Each slice is counted with the motion that the phase filter predicts; a
-matched filter with the template is the phase discriminator, and the score refines its offset and
+Method: a phase-locked loop. Each slice is counted with the motion that the phase filter predicts. A
+matched filter with the template is the phase discriminator; the score refines its offset and
 separates it from errors of the disc's position and shape. `RotorTracker._measure` is the loop.
 """
 
@@ -44,12 +44,12 @@ __all__ = ["LearnedErrors", "RotorTracker"]
 _Counts = NDArray[np.int32]
 
 _COHERENT_RAD = 0.35
-"""A rotor that turns by less in a slice is measured over several slices, by coherent integration: a
-sector spans 0.39 rad, and an error of the disc does not show until an edge has passed it. Fitted to
-simulated recordings."""
+"""A rotor that turns by less than this in a slice is measured over several slices together, by
+coherent integration: a sector spans 0.39 rad, and an error of the disc does not show until an edge
+has passed it. Fitted to simulated recordings."""
 _STOPPED_PHASE, _STOPPED_SPEED = 0.3, 0.01
-"""Standard deviations of a rotor that has just stopped: of the phase as a share of the angle that
-it should have turned, of the speed as a share of the usual one. Fitted to simulated recordings."""
+"""Standard deviations when a rotor has just stopped: of the phase as a share of the angle that it
+should have turned, of the speed as a share of the usual one. Fitted to simulated recordings."""
 _RESTING_PHASE, _RESTING_SPEED = 0.1, 1e-4
 """Standard deviations of the measurement that a rotor stands still: of the phase as a share of the
 usual turn in a slice, of the speed as a share of the usual one. Fitted to simulated recordings."""
@@ -57,24 +57,23 @@ _USUAL_KEPT = 0.99
 """Decay per slice of the usual speed while a rotor turns more slowly: 100 slices, or half a second
 of 5 ms slices."""
 _LEAST_LIVE = 0.8
-"""Minimum live share of a slice that is measured: otherwise it is not known how far each sector of
-the disc was swept. Set by hand."""
+"""Minimum live share of a slice that is measured: with less, it is not known which angles passed
+each sector of the disc. Set by hand."""
 _LEAST_CONTRAST = 0.1
-"""Minimum contrast of a rotor's template, the mean log likelihood that an event gains. Fitted to
-simulated recordings."""
+"""Minimum contrast of a rotor's template, see `Template`. Fitted to simulated recordings."""
 _SLOW_SHARE = 0.01
-"""Lower speeds than this share of the usual one are judged relative to that share: otherwise no
-speed of a rotor at rest could be right to `RIGHT_ERROR`."""
+"""Minimum speed, as a share of the usual one, to which errors are relative: otherwise no speed of a
+rotor at rest could be right to `RIGHT_ERROR`."""
 _UNKNOWN = -1
 """Identity of a tracker that has not been accepted as a rotor yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedErrors:
-    """What a tracker has learned of the errors of a rotor's phase.
+    """What a tracker has learned about the errors of a rotor's phase.
 
     Attributes:
-        dispersion: how far they exceed Poisson statistics.
+        dispersion: ratio of their variances to those of Poisson statistics.
         cyclic: the part that repeats in every turn.
     """
 
@@ -89,8 +88,8 @@ class RotorTracker:
         start_us: sensor time of the start of the first slice.
         phase: filter of its motion.
         disc: filter of its disc.
-        template: its template and the updater of that.
-        fastest_rad_s: a rotor that seems to turn faster counts as lost.
+        template: its template with the updater.
+        fastest_rad_s: a rotor that seems to turn faster than this counts as lost, rad/s.
 
     Attributes:
         identity: number of the rotor, set by the detector; -1 until then.
@@ -121,10 +120,12 @@ class RotorTracker:
         self._dispersion = OverDispersion()
         self._cyclic = CyclicError()
         self._errors = ErrorBudget(start_us, template.template.first_share)
+        # Slices of a slow rotor that are not measured yet.
         self._held: CoherentSlices | None = None
         # Ends and numbers of events of the window's slices.
         self._events: deque[tuple[int, int]] = deque()
         self._first_phase: float | None = None
+        # Phase, sensor time and speed when it was last seen.
         self._seen_phase, self._seen_us = float(phase.state[0]), start_us
         self._seen_speed = float(phase.state[1])
         # Time without data since it was last seen.
@@ -137,7 +138,7 @@ class RotorTracker:
 
     @property
     def ellipse(self) -> Ellipse:
-        """The disc that pixels are mapped with."""
+        """The disc with which pixels are mapped."""
         return self._disc.ellipse
 
     @property
@@ -145,14 +146,18 @@ class RotorTracker:
         """Parts of the variance of the latest estimate; None before the first one."""
         return self._errors.parts
 
-    def expected(self, length_us: int) -> tuple[float, float]:
-        """Phase [rad] and speed [rad/s] with which the next slice is counted."""
+    def expected_motion(self, length_us: int) -> tuple[float, float]:
+        """Phase in rad and speed in rad/s with which the next slice is counted.
+
+        Args:
+            length_us: length of that slice.
+        """
         if self._held is not None:
             return self._held.end, self._held.speed
         phase, speed, acceleration = self._phase.state.tolist()
         if self.stopped:
             return phase, 0.0
-        # The best straight line through the slice.
+        # The line from the predicted phase at the start of the slice to that at its end.
         return phase, speed + 0.5 * acceleration * (1e-6 * length_us)
 
     def take(
@@ -163,10 +168,10 @@ class RotorTracker:
         live: float = 1.0,
         share: float = 1.0,
     ) -> bool:
-        """Add a slice counted with `expected`.
+        """Process a slice that was counted with `expected_motion`.
 
         Args:
-            counts: int32 (rings, SECTORS, 2, ANGLE_BINS); not kept.
+            counts: int32 (rings, SECTORS, 2, ANGLE_BINS); they may be overwritten afterwards.
             length_us: length of the slice.
             is_last: whether `estimate` will be called before the next slice.
             live: share of the slice for which there is data.
@@ -175,7 +180,7 @@ class RotorTracker:
         Returns:
             True if the disc must be drawn anew in the pixel table.
         """
-        slices = CoherentSlices.of(counts, *self.expected(length_us), length_us, live, share)
+        slices = CoherentSlices.of(counts, *self.expected_motion(length_us), length_us, live, share)
         self.t_us += length_us
         self._note_events(slices.events)
         if self.stopped:
@@ -190,7 +195,7 @@ class RotorTracker:
         return self._measure(slices)
 
     def _measure(self, slices: CoherentSlices) -> bool:
-        """The loop: measure phase and disc; True if the disc must be drawn anew."""
+        """The loop: measure phase and disc; returns whether the disc must be drawn anew."""
         if slices.live < 1.0:
             self._lock.skip(is_whole=not slices.live)
         if not slices.live:
@@ -226,52 +231,63 @@ class RotorTracker:
         predicted_variance: float,
         widest_variance: float,
     ) -> None:
-        """Update the phase filter and the disc filter by slices."""
+        """Update the phase filter and the disc filter, and learn the errors of the phase.
+
+        Args:
+            slices: the slices.
+            match, score: their offset, and their score at this offset.
+            predicted_variance, widest_variance: see `PhaseFilter.predicted_phase_variance`.
+        """
         beyond, disc_variance = self._disc.phase_given(score)
         if abs(beyond) > LARGEST_STEP_RAD:
             self._phase.coast(slices.lengths_us)
             return
-        dispersion, known = self._dispersion, float(score.information[0, 0])
-        dispersion.begin(known, self._phase.wobble_rad, self._phase.wobble_noise_share)
-        own_variance = dispersion.phase_variance(known)
+        dispersion, information = self._dispersion, float(score.information[0, 0])
+        dispersion.begin(information, self._phase.wobble_rad, self._phase.wobble_noise_share)
+        own_variance = dispersion.phase_variance(information)
         self._errors.add_slice(own_variance, disc_variance)
         variance = own_variance + disc_variance
         middle, line = slices.middle()
-        seen = line + match.offset_rad + beyond
-        cyclic = self._cyclic.at(seen)
+        uncorrected = line + match.offset_rad + beyond
+        cyclic = self._cyclic.at(uncorrected)
         offset = match.offset_rad + beyond - cyclic
-        expected = offset**2 / (predicted_variance + variance)
+        normalised = offset**2 / (predicted_variance + variance)
         if dispersion.is_manoeuvre(offset**2 / (widest_variance + variance)):
             self._errors.observed.interrupt()
             self._phase.inflate(offset, slices.speed, slices.length_s)
         measured = line + offset
         self._phase.update_coherent(slices.lengths_us, middle, measured, variance)
-        self._errors.add_innovation(math.copysign(math.sqrt(expected), offset))
-        dispersion.update_phase(expected, self._lock.slices)
+        self._errors.add_innovation(math.copysign(math.sqrt(normalised), offset))
+        dispersion.update_phase(normalised, self._lock.slices)
         after_us = sum(slices.lengths_us[middle + 1 :]) + 0.5 * slices.lengths_us[middle]
         time_s = 1e-6 * (self.t_us - after_us)
         self._errors.observed.add_phase(
             time_s, measured, variance, slices.speed, self._phase.jerk_power
         )
-        dispersion.update_white(time_s, measured, known)
+        dispersion.update_white(time_s, measured, information)
         dispersion.update_sectors(score, slices.events, self._lock.slices)
         ahead = cyclic - match.offset_rad
         self._disc.update(score, ahead, predicted_variance, dispersion.sectors)
-        self._learn_cyclic(time_s, seen)
+        self._learn_cyclic(time_s, uncorrected)
 
-    def _learn_cyclic(self, time_s: float, seen: float) -> None:
-        """Learn the cyclic error, and subtract it from the measured phases."""
+    def _learn_cyclic(self, time_s: float, uncorrected: float) -> None:
+        """Learn the cyclic error, and subtract its change from all measured phases.
+
+        Args:
+            time_s: time of a measured phase in s.
+            uncorrected: that phase in rad, without correction.
+        """
         was_known = self._cyclic.is_known
-        # A calm model averages over the turns by itself.
+        # A model with little process noise averages over the turns by itself.
         is_wanted = was_known or self._phase.is_agile
-        change = self._cyclic.add(time_s, seen, is_wanted)
+        change = self._cyclic.add(time_s, uncorrected, is_wanted)
         if change is None:
             return
         self._phase.correct_phases(change.at)
         self._errors.observed.correct_phases(change.at)
         if not was_known:
             self._errors.observed.forget()
-            # What was considered motion and noise was neither.
+            # A part of what was taken for motion and for noise was the cyclic error.
             self._phase.inflate_speed(change.size_rad * abs(float(self._phase.state[1])))
             self._dispersion.phase = self._dispersion.white
 
@@ -294,7 +310,7 @@ class RotorTracker:
             self._errors.add_drift(self.t_us, drift)
 
     def _coast(self, slices: CoherentSlices) -> None:
-        """Handle slices in which the rotor was not seen turning: it stands still or is lost."""
+        """Process slices in which the rotor was not seen turning: it stands still or is lost."""
         self._dispersion.interrupt()
         if not self._lock.is_standing(slices.events, slices.exposed_rad):
             self._cyclic.interrupt()
@@ -309,7 +325,7 @@ class RotorTracker:
         self.stopped = True
         self._cyclic.interrupt()
         spread = _STOPPED_PHASE * abs(slices.turned_rad), _STOPPED_SPEED * self.usual_speed, 0.0
-        # If it stands still after dead time, it may have stopped before.
+        # If it stands still after dead time, it may have stopped before or during that time.
         phase = self._seen_phase if self._dead_us or is_at_rest else slices.phase
         unseen_us = self.t_us - slices.length_us - self._seen_us if is_at_rest else 0
         self._phase.restart(phase, 0.0, spread, unseen_us)
@@ -318,7 +334,7 @@ class RotorTracker:
             self._rest(slices.events, length_us, slices.live, slices.share)
 
     def _lose(self, slices: CoherentSlices) -> None:
-        """Declare the rotor lost: its speed is implausible, and its motion must be reacquired."""
+        """Declare the rotor lost, because its speed is implausible; it must be reacquired."""
         speed = math.copysign(self.usual_speed, slices.speed)
         spread = math.pi, self.usual_speed, self.usual_speed / slices.length_s
         self._phase.restart(slices.end, speed, spread, 0)
@@ -328,12 +344,12 @@ class RotorTracker:
         self.unseen_us += slices.length_us
 
     def _pass_dead(self, lengths_us: tuple[int, ...]) -> None:
-        """Coast over slices without data: the rotor continues as before."""
+        """Predict through slices without data."""
         self._dead_us += sum(lengths_us)
         self._phase.coast(lengths_us)
 
     def _rest(self, events: int, length_us: int, live: float, share: float) -> None:
-        """Process a slice of a rotor that stands still; detect when it starts again."""
+        """Process a slice of a rotor that stands still, and detect whether it turns again."""
         if not live:
             self._pass_dead((length_us,))
             return
@@ -355,8 +371,9 @@ class RotorTracker:
     def resume(self, phase: float, speed: float, deviations: tuple[float, float, float]) -> None:
         """Continue with a reacquired motion, from the end of the last slice.
 
-        The phase is ambiguous by whole pitches of the blades; the one that is closest to a motion
-        from where the rotor was last seen is taken, so that turns keep counting.
+        The phase is ambiguous by multiples of a blade's pitch. The phase closest to that of a
+        rotor that has turned with this speed since it was last seen is taken, so that turns are
+        counted on.
 
         Args:
             phase: angle in rad, up to a multiple of a blade's pitch.
@@ -367,8 +384,8 @@ class RotorTracker:
             self._phase.coast(self._held.lengths_us)
         pitch = 2 * math.pi / max(self._template.blades, 1)
         lost_us = self.t_us - self._seen_us
-        was = self._seen_phase + speed * 1e-6 * lost_us
-        phase += pitch * round((was - phase) / pitch)
+        likely = self._seen_phase + speed * 1e-6 * lost_us
+        phase += pitch * round((likely - phase) / pitch)
         self._phase.restart(phase, speed, deviations, lost_us)
         self._errors.observed.interrupt()
         self.stopped = False
@@ -376,11 +393,11 @@ class RotorTracker:
         self._held = None
         self._lock.restart()
         self._dispersion.interrupt()
-        # With several blades, the phase may be off by one blade from now on.
+        # With several blades, the phase may be off by a blade's pitch from now on.
         self._cyclic = self._cyclic.continued() if self._template.blades <= 1 else CyclicError()
 
     def why_not_seen(self) -> Rejection | None:
-        """Why nothing is seen turning as expected; None if the rotor is seen."""
+        """Why the rotor is not seen turning as expected; None if it is."""
         unlocked, contrast = self._lock.why_not_locked(), self.template.contrast
         if unlocked is not None:
             return unlocked
@@ -404,7 +421,7 @@ class RotorTracker:
         return why_wrong_disc(self._over_dispersion())
 
     def is_credible(self) -> bool:
-        """Whether it is accepted: it is seen, its speed is known, its disc explains the events."""
+        """Whether it is accepted as a rotor: it is seen, and speed and disc are known well."""
         return self.why_not_credible() is None
 
     @property
@@ -421,27 +438,27 @@ class RotorTracker:
         """The current best estimate of the disc."""
         return KnownDisc(self._disc.best_ellipse, self._disc.center_std_px, self._template.blades)
 
-    def retraced(self, t_us: int) -> tuple[Ellipse, Template, Motion]:
-        """Disc, template and motion at an earlier time, as known now.
+    def extrapolated_to(self, t_us: int) -> tuple[Ellipse, Template, Motion]:
+        """Disc, template and motion at an earlier sensor time in µs, as far as they are known now.
 
-        The template is only what was learned since the start, because the first guess was made with
-        a disc that was not yet well known.
+        The template contains only the updates, because the first guess was made with a disc that
+        was not yet well known.
         """
         ago_s = (self.t_us - t_us) * 1e-6
         motion = self._phase.motion_before(t_us, ago_s)
         return self._disc.ellipse_before(ago_s), self.template.without_first_guess(), motion
 
     def learned_errors(self) -> LearnedErrors:
-        """The learned errors of the rotor's phase."""
+        """The learned errors of the rotor's phase, for another tracker."""
         return LearnedErrors(self._dispersion.continued(), self._cyclic.continued())
 
-    def begin_with(self, errors: LearnedErrors) -> None:
+    def start_with(self, errors: LearnedErrors) -> None:
         """Start with the errors that another tracker of the same disc has learned."""
         self._dispersion = errors.dispersion.continued()
         self._cyclic = errors.cyclic.continued()
 
     def estimate(self) -> RotorEstimate | None:
-        """Estimate over the window that ends now; None if the rotor is not seen in it."""
+        """Estimate over the window that ends now; None if the rotor is not seen at its end."""
         if self.unseen_us > 0 or not self._lock.is_match():
             return None
         window = self._phase.window()
@@ -455,7 +472,7 @@ class RotorTracker:
             self.t_us, window, self._dispersion.sectors, self._cyclic.variance
         )
         if 0 < self.resting_us < window.length_us:
-            # It may have turned on while no edge was in view.
+            # It may have turned farther while no edge was in view.
             variance += (self._lock.longest_unseen_rad / (1e-6 * window.length_us)) ** 2
         std = math.sqrt(variance)
         start_us = self.t_us - window.length_us
@@ -479,21 +496,22 @@ class RotorTracker:
         )
 
     def _confidence(self, speed: float, std: float) -> float:
+        """Probability that it is a rotor and that its speed is right to `RIGHT_ERROR`."""
         allowed = RIGHT_ERROR * max(abs(speed), _SLOW_SHARE * self.usual_speed)
         return self.probability * within_probability(allowed, std)
 
     def _over_dispersion(self) -> float:
-        """See `LockDetector.probability`."""
+        """Over-dispersion over contrast, see `LockDetector.probability`."""
         return self._dispersion.over_contrast(self.template.contrast)
 
     def _note_seen(self, phase: float) -> None:
-        """Note that the rotor was seen, with its expected phase at the end of the slice."""
+        """Record that the rotor was seen, and its phase in rad at the end of the slice."""
         self.unseen_us = self._dead_us = 0
         self._seen_phase, self._seen_us = phase, self.t_us
         self._seen_speed = float(self._phase.state[1])
 
     def _note_events(self, events: int) -> None:
-        """Add a slice's number of events to those of the window."""
+        """Add the number of events of a slice, and drop those of slices before the window."""
         self._events.append((self.t_us, events))
         while self._events[0][0] <= self.t_us - self._phase.window_us:
             self._events.popleft()

@@ -1,10 +1,10 @@
 """Event counts of a short slice of time in the frame that turns with each rotor.
 
-An event at angle a of its rotor's disc and time t is counted at a - (phase + speed (t - start)),
-the derotated angle. A pattern that turns as expected stands still there, so the counts of a slice
-are a sharp picture of the rotor. They are separated by polarity, ring and sector of the disc.
-Sectors are fixed in the image: an error of the disc's position shows as phases that differ from
-sector to sector.
+An event at angle a of its rotor's disc and time t is counted at the derotated angle
+a - (phase + speed (t - start)). In this frame, a pattern that turns as expected stands still, so
+the counts of a slice are a sharp picture of the rotor. They are separated by polarity, ring and
+sector of the disc. Sectors are fixed in the image: an error of the disc's position shows in phases
+that differ from sector to sector.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ radius."""
 BIN_RAD = 2 * math.pi / ANGLE_BINS
 _SECTOR_BITS = 4
 SECTORS = 1 << _SECTOR_BITS
-"""Sectors of the disc, fixed in the image: enough for the second harmonic, in which a wrong shape
-shows, and few enough that each holds events."""
+"""Sectors of the disc, fixed in the image: enough for the second harmonic, which shows a wrong
+shape, and few enough that each has events."""
 SECTOR_BINS = ANGLE_BINS // SECTORS
 """Width of a sector in bins."""
 
@@ -46,20 +46,20 @@ _U64 = np.uint64
 _TURN_BITS = 64
 """Bits of a turn in integer angles: a turn is 2^64, so that uint64 wraps by itself."""
 _CODE_TO_TURN = _U64(_TURN_BITS - ANGLE_BITS)
-"""Shift from a code to its integer angle; ring and slot overflow at the top."""
+"""Left shift from a code to its integer angle; ring and slot overflow at the top."""
 _TURN_TO_BIN = _U64(_TURN_BITS - _BIN_BITS)
-"""Shift from an integer angle to its bin."""
+"""Right shift from an integer angle to its bin."""
 _HALF_BIN = _U64(1 << (_TURN_BITS - _BIN_BITS - 1))
 _CODE_TO_SECTOR = _U64(ANGLE_BITS - _SECTOR_BITS)
-"""Shift from a code to slot, ring and sector, in the order of the counters."""
+"""Right shift from a code to slot, ring and sector, in the order of the counters."""
 _CODE_TO_SLOT = _U64(SLOT_SHIFT)
 _COUNTER_BITS = _U64(_BIN_BITS)
 _QUARTER_TURN = 2.0 ** (_TURN_BITS - 2)
 """A quarter of a turn as an integer angle: 2^62, exact in float64 and within int64."""
 
 _BLOCK = 256
-"""Number of events looked up together, so that memory accesses overlap; the buffers take 5 kB and
-stay in the first-level cache."""
+"""Number of events whose pixels are looked up in one loop, so that memory accesses overlap; the
+buffers take 5 kB and stay in the first-level cache."""
 
 
 class Counters(NamedTuple):
@@ -73,8 +73,8 @@ class Counters(NamedTuple):
         motion: uint64 (slots, 2), integer phase and speed per µs; a turn is 2^64.
         turned: (slots, 2), phase at the slice's start and its growth over the slice, rad.
         used: (1,), number of slots in use for the last slice.
-        row_start, column: a pixel's cell in the flattened grid is row_start[y] + column[x]; look-up
-            is faster than a division per event.
+        row_start, column: a pixel's cell in the flattened grid is row_start[y] + column[x]; these
+            look-ups are faster than divisions.
     """
 
     counts: NDArray[np.int32]
@@ -110,11 +110,12 @@ def make_counters(slots: int, rings: int, grid_shape: tuple[int, int], cell_px: 
 
 @njit(cache=True, nogil=True)
 def count_slice(counters, columns, times_us, codes, is_taken, motions, unassigned):
-    """Count a slice, replacing the last one; one pass for all rotors.
+    """Count a slice for all rotors in one pass; the counts replace those of the last slice.
 
     Args:
         counters: `Counters`, changed.
-        columns: x, y, t and polarity of events; those before and after the slice are ignored.
+        columns: x, y, t and polarity of events in order of time; those before and after the slice
+            are ignored.
         times_us: start and end of the slice, sensor time.
         codes, is_taken: see `PixelTable`; its cells must be those of the grid.
         motions: (n, 2) expected phase in rad at the start of the slice and speed in rad/s of the
@@ -128,16 +129,16 @@ def count_slice(counters, columns, times_us, codes, is_taken, motions, unassigne
 
 
 class CoherentSlices(NamedTuple):
-    """One rotor's counts over one slice or several: coherent integration.
+    """One rotor's counts over one or more slices: coherent integration.
 
-    A single slice of a slow rotor carries little information, so several slices, counted along one
-    line of phase, are summed and measured together.
+    A single slice of a slow rotor contains little information, so several slices are counted along
+    one line of phase over time, summed, and measured together.
 
     Attributes:
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS).
         folded: int32 (rings, 2, ANGLE_BINS), the same without sectors, see `fold_sectors`.
         events: number of events.
-        phase, speed: phase in rad at the start of the first slice, and slope in rad/s, of the line.
+        phase, speed: the line's phase in rad at the start of the first slice, and slope in rad/s.
         lengths_us: length of each slice.
         length_us, length_s: total length.
         turned_rad: angle by which the rotor was expected to turn.
@@ -167,7 +168,14 @@ class CoherentSlices(NamedTuple):
         live: float = 1.0,
         share: float = 1.0,
     ) -> CoherentSlices:
-        """A single slice; its counts are not copied."""
+        """A single slice.
+
+        Args:
+            counts: see above; not copied.
+            phase, speed: with which it was counted.
+            length_us: its length.
+            live, share: see above.
+        """
         rings, _, polarities, bins = counts.shape
         folded = np.empty((rings, polarities, bins), np.int32)
         length_s = 1e-6 * length_us
@@ -190,9 +198,9 @@ class CoherentSlices(NamedTuple):
 
     @property
     def exposed_rad(self) -> float:
-        """Expected angle of turn while there was data, times the share of events taken.
+        """Expected angle of turn while there was data, times the share of the events taken.
 
-        The number of a rotor's events is proportional to it.
+        A rotor's number of events is proportional to it.
         """
         return self.turned_rad * self.live * self.share
 
@@ -202,7 +210,7 @@ class CoherentSlices(NamedTuple):
         return self.phase + self.turned_rad
 
     def joined(self, later: CoherentSlices) -> CoherentSlices:
-        """A copy joined with later slices of the same line."""
+        """The sum of these and later slices of the same line."""
         lengths_us = self.lengths_us + later.lengths_us
         length_us = self.length_us + later.length_us
         # Computed by the mean length, so that times of equal slices are not rounded.
@@ -220,11 +228,11 @@ class CoherentSlices(NamedTuple):
         )
 
     def kept(self) -> CoherentSlices:
-        """A copy of the counts, which are otherwise overwritten by the next slice."""
+        """The same with copied counts, because the next slice overwrites the original ones."""
         return self._replace(counts=self.counts.copy())
 
     def middle(self) -> tuple[int, float]:
-        """The slice that contains the middle of all, and the line's phase at its middle."""
+        """Index of the slice that contains the middle of all, and the phase at its own middle."""
         index, before_us, half_us = 0, 0, 0.5 * self.length_us
         while before_us + self.lengths_us[index] <= half_us:
             before_us += self.lengths_us[index]
@@ -236,12 +244,12 @@ class CoherentSlices(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def bins_seen(start_rad, turned_rad):
-    """Bins of the turning frame that pass the first sector while the rotor turns.
+    """Bins of the turning frame that the first sector sees while the rotor turns.
 
-    Sector s sees the bins that are `SECTOR_BINS` * s further on.
+    Sector s sees the bins that are s * `SECTOR_BINS` higher.
 
     Args:
-        start_rad, turned_rad: the rotor's phase at the start, and its growth.
+        start_rad, turned_rad: the rotor's phase at the start, and its change.
 
     Returns:
         The first bin, 0 to ANGLE_BINS - 1, and the number of bins, at most ANGLE_BINS.
@@ -264,11 +272,11 @@ def sector_runs(first, number, sector):
 
 @njit(cache=True, nogil=True)
 def fold_sectors(counts, start_rad, turned_rad, folded):
-    """Sum the counts over the sectors, as for a rotor that turns in the positive sense.
+    """Sum the counts over the sectors, as if the rotor turned in the positive sense.
 
     Args:
         counts: int32 (rings, SECTORS, 2, ANGLE_BINS) of one rotor.
-        start_rad, turned_rad: phase with which they were counted, and its growth. If that is
+        start_rad, turned_rad: phase with which they were counted, and its change. If that is
             negative, the polarities are exchanged.
         folded: int32 (rings, 2, ANGLE_BINS), set.
 
@@ -305,7 +313,13 @@ def _clear(counts, turned, slots):
 
 @njit(cache=True, nogil=True)
 def _set_motion(motions, length_s, motion, turned):
-    """Set each slot's motion, in rad and as integers."""
+    """Set each slot's motion in `Counters.motion` and `Counters.turned`.
+
+    Args:
+        motions: (n, 2), see `count_slice`.
+        length_s: length of the slice.
+        motion, turned: see `Counters`; changed.
+    """
     for slot in range(len(motions)):
         phase, speed = motions[slot]
         turned[slot] = phase, speed * length_s
@@ -317,16 +331,17 @@ def _set_motion(motions, length_s, motion, turned):
 
 @njit(cache=True, nogil=True)
 def _count(counters, columns, times_us, codes, is_taken, unassigned):
-    """Add the events of a slice to their rotor's counters, or to a grid if they belong to none.
+    """Add the events of a slice to the counters of their rotors, or to a grid if they have none.
 
-    The tables do not fit the processor's first caches. In loops that only look values up, memory
-    accesses overlap; with mispredicted branches they would be serialised.
+    The tables are larger than the processor's fastest caches. In loops that only look up values,
+    memory accesses overlap; mispredicted branches would make them wait for one another.
     """
     x, y, t, polarity = columns
     row_start, column = counters.row_start, counters.column
     motion, counts = counters.motion, counters.flat
     is_taken, unassigned = is_taken.reshape(is_taken.size), unassigned.reshape(unassigned.size)
-    near, far = np.empty(_BLOCK, _U64), np.empty(_BLOCK, _U64)
+    # Events in cells with rotors, and cells of the other events.
+    near, free_cells = np.empty(_BLOCK, _U64), np.empty(_BLOCK, _U64)
     found = np.empty(_BLOCK, codes.dtype)
     start = _U64(times_us[0])
     last = np.searchsorted(t, times_us[1])
@@ -334,7 +349,7 @@ def _count(counters, columns, times_us, codes, is_taken, unassigned):
         inside = outside = 0
         for i in range(begin, min(begin + _BLOCK, last)):
             cell = _U64(row_start[y[i]] + column[x[i]])
-            near[inside], far[outside] = _U64(i), cell
+            near[inside], free_cells[outside] = _U64(i), cell
             inside += is_taken[cell]
             outside += not is_taken[cell]
         for j in range(inside):
@@ -351,4 +366,4 @@ def _count(counters, columns, times_us, codes, is_taken, unassigned):
             elif found[j] == FREE:
                 unassigned[row_start[y[i]] + column[x[i]]] += 1
         for j in range(outside):
-            unassigned[far[j]] += 1
+            unassigned[free_cells[j]] += 1

@@ -1,4 +1,4 @@
-"""All tracked rotors: their trackers, the table of their pixels, and the counts of a slice."""
+"""The trackers of all rotors, with the table of their pixels and the counts of a slice."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TrackerBank:
         return len(self._trackers)
 
     def __iter__(self) -> Iterator[RotorTracker]:
-        """The trackers in the order in which they were added; the bank may change meanwhile."""
+        """The trackers in the order in which they were added; some may be removed meanwhile."""
         return iter(tuple(self._trackers))
 
     @property
@@ -76,7 +76,13 @@ class TrackerBank:
         return self._table.grid_shape
 
     def tracker_of(self, ellipse: Ellipse, template: Template, motion: Motion) -> RotorTracker:
-        """Make a tracker of a disc from its template and motion; it is not added yet."""
+        """Make a tracker of a disc; it is not added to the bank.
+
+        Args:
+            ellipse: the disc.
+            template: its first template.
+            motion: its motion at the time at which tracking starts.
+        """
         p = self._parameters
         updater = TemplateUpdater(template, p.template_memory_us, p.maximum_blades, motion.t_us)
         speed = max(abs(motion.state[1]), _SLOWEST_RAD_S)
@@ -94,7 +100,7 @@ class TrackerBank:
     def add(self, tracker: RotorTracker) -> None:
         """Track a rotor from the next slice on.
 
-        Templates of overlapping rotors contain its events, so they are faded.
+        Templates of rotors that overlap it contain its events, so they are faded.
         """
         for other in self._trackers:
             if _overlap(tracker.ellipse, other.ellipse):
@@ -134,7 +140,7 @@ class TrackerBank:
         length_us = len(times_us)
         motions = np.zeros((max(self._trackers.values(), default=-1) + 1, 2))
         for tracker, slot in self._trackers.items():
-            motions[slot] = tracker.expected(length_us)
+            motions[slot] = tracker.expected_motion(length_us)
         count_slice(
             self._counters,
             (events.x, events.y, events.t, events.polarity),
