@@ -173,6 +173,7 @@ class LiveStream(LivePlayer):
             self._ended(error)
 
     def _read(self) -> None:
+        """Emit the events of the source until it ends or the stream is closed."""
         windows = WindowAssembler(self._source.size, self._parameters.window_us)
         for batch in self._source.batches():
             if self.closed:

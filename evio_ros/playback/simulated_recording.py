@@ -142,6 +142,7 @@ def played_path(source: str, advance: Callable[[int], None] | None = None) -> st
 
 
 def _built_in_fan() -> Preset:
+    """The default scene."""
     rotor = Rotor(
         DiscPath.fixed(Ellipse((80.3, 60.6), (40.0, 40.0), 0.0)),
         SpeedProfile.constant(1153.7),

@@ -215,6 +215,7 @@ class RotationDetector:
         self._forget()
 
     def _forget(self) -> None:
+        """Forget all rotors and the events in which others are searched for."""
         self._bank.clear()
         self._schedule.reset()
 

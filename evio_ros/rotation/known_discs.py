@@ -97,6 +97,7 @@ class KnownDiscs:
 
 
 def _disc_of(content: dict[str, Any]) -> KnownDisc:
+    """A disc from its JSON object; raises ValueError, KeyError or TypeError if it is none."""
     shape = content["ellipse"]
     (x, y), (a, b), tilt = shape["center"], shape["axes"], shape["tilt_rad"]
     std_x, std_y = content["center_std"]

@@ -337,6 +337,7 @@ def _axes_of(matrix: _Matrix) -> tuple[float, tuple[float, float]]:
 
 
 def _times(matrix: _Matrix, x: float, y: float) -> tuple[float, float]:
+    """Product of a matrix and the vector (x, y)."""
     (xx, xy), (yx, yy) = matrix
     return xx * x + xy * y, yx * x + yy * y
 

@@ -69,7 +69,7 @@ _MOST_BEHIND = 6.0
 """A filter whose log likelihood is lower than that of the selected one by more than this, which is
 odds of 400, is reset to the selected one: a filter that has lost the rotor must be usable at the
 next change of speed."""
-_SELECTION_DELAY = 6
+_SELECTION_DELAY_SLICES = 6
 """Number of slices after a change of motion until the right model is selected. Fitted to simulated
 recordings."""
 _MANOEUVRE_SPEED, _MANOEUVRE_ACCELERATION = 0.02, 0.1
@@ -402,6 +402,7 @@ class PhaseFilter:
         return int(np.searchsorted(starts_us, self._now_us - span_us))
 
     def _make_room(self) -> None:
+        """If the history is full, drop slices that no window needs any more, or enlarge it."""
         if self._count < len(self._history):
             return
         first = self._first_since(2 * self.window_us)
@@ -633,7 +634,7 @@ def _window_advance(history, start_us, process_noises, speed_scale):
         # The most noise of the models selected for this slice or soon after, because a model is
         # selected late.
         noise = 0.0
-        for later in window[i : i + _SELECTION_DELAY + 1]:
+        for later in window[i : i + _SELECTION_DELAY_SLICES + 1]:
             noise = max(noise, later.noise)
         dt = 1e-6 * window[i].length_us
         _filter_slice(state, full, window[i].measured, window[i].inflation, noise, dt)

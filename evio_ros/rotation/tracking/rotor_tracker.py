@@ -247,7 +247,7 @@ class RotorTracker:
         own_variance = dispersion.phase_variance(information)
         self._errors.add_slice(own_variance, disc_variance)
         variance = own_variance + disc_variance
-        middle, line = slices.middle()
+        middle, line, after_us = slices.middle()
         uncorrected = line + match.offset_rad + beyond
         cyclic = self._cyclic.at(uncorrected)
         offset = match.offset_rad + beyond - cyclic
@@ -259,15 +259,14 @@ class RotorTracker:
         self._phase.update_coherent(slices.lengths_us, middle, measured, variance)
         self._errors.add_innovation(math.copysign(math.sqrt(normalised), offset))
         dispersion.update_phase(normalised, self._lock.slices)
-        after_us = sum(slices.lengths_us[middle + 1 :]) + 0.5 * slices.lengths_us[middle]
         time_s = 1e-6 * (self.t_us - after_us)
         self._errors.observed.add_phase(
             time_s, measured, variance, slices.speed, self._phase.jerk_power
         )
         dispersion.update_white(time_s, measured, information)
         dispersion.update_sectors(score, slices.events, self._lock.slices)
-        ahead = cyclic - match.offset_rad
-        self._disc.update(score, ahead, predicted_variance, dispersion.sectors)
+        expected_offset = cyclic - match.offset_rad
+        self._disc.update(score, expected_offset, predicted_variance, dispersion.sectors)
         self._learn_cyclic(time_s, uncorrected)
 
     def _learn_cyclic(self, time_s: float, uncorrected: float) -> None:
@@ -328,8 +327,7 @@ class RotorTracker:
         # If it stands still after dead time, it may have stopped before or during that time.
         phase = self._seen_phase if self._dead_us or is_at_rest else slices.phase
         unseen_us = self.t_us - slices.length_us - self._seen_us if is_at_rest else 0
-        self._phase.restart(phase, 0.0, spread, unseen_us)
-        self._errors.observed.interrupt()
+        self._restart_motion(phase, 0.0, spread, unseen_us)
         for length_us in slices.lengths_us:
             self._rest(slices.events, length_us, slices.live, slices.share)
 
@@ -337,11 +335,17 @@ class RotorTracker:
         """Declare the rotor lost, because its speed is implausible; it must be reacquired."""
         speed = math.copysign(self.usual_speed, slices.speed)
         spread = math.pi, self.usual_speed, self.usual_speed / slices.length_s
-        self._phase.restart(slices.end, speed, spread, 0)
-        self._errors.observed.interrupt()
-        self._dispersion.interrupt()
+        self._restart_motion(slices.end, speed, spread, 0)
         self._cyclic.interrupt()
         self.unseen_us += slices.length_us
+
+    def _restart_motion(
+        self, phase: float, speed: float, deviations: tuple[float, float, float], lost_us: int
+    ) -> None:
+        """Reset the motion, see `PhaseFilter.restart`; earlier phases are not used any more."""
+        self._phase.restart(phase, speed, deviations, lost_us)
+        self._errors.observed.interrupt()
+        self._dispersion.interrupt()
 
     def _pass_dead(self, lengths_us: tuple[int, ...]) -> None:
         """Predict through slices without data."""
@@ -386,13 +390,11 @@ class RotorTracker:
         lost_us = self.t_us - self._seen_us
         likely = self._seen_phase + speed * 1e-6 * lost_us
         phase += pitch * round((likely - phase) / pitch)
-        self._phase.restart(phase, speed, deviations, lost_us)
-        self._errors.observed.interrupt()
+        self._restart_motion(phase, speed, deviations, lost_us)
         self.stopped = False
         self.unseen_us = self.resting_us = 0
         self._held = None
         self._lock.restart()
-        self._dispersion.interrupt()
         # With several blades, the phase may be off by a blade's pitch from now on.
         self._cyclic = self._cyclic.continued() if self._template.blades <= 1 else CyclicError()
 

@@ -231,15 +231,21 @@ class CoherentSlices(NamedTuple):
         """The same with copied counts, because the next slice overwrites the original ones."""
         return self._replace(counts=self.counts.copy())
 
-    def middle(self) -> tuple[int, float]:
-        """Index of the slice that contains the middle of all, and the phase at its own middle."""
+    def middle(self) -> tuple[int, float, float]:
+        """The slice that contains the middle of all.
+
+        Returns:
+            Its index; the line's phase in rad at its own middle; and the time in µs from its own
+            middle to the end of the last slice.
+        """
         index, before_us, half_us = 0, 0, 0.5 * self.length_us
         while before_us + self.lengths_us[index] <= half_us:
             before_us += self.lengths_us[index]
             index += 1
         mean_us = self.length_us / len(self.lengths_us)
         slices = (before_us + 0.5 * self.lengths_us[index]) / mean_us
-        return index, self.phase + self.speed * slices * (1e-6 * mean_us)
+        after_us = sum(self.lengths_us[index + 1 :]) + 0.5 * self.lengths_us[index]
+        return index, self.phase + self.speed * slices * (1e-6 * mean_us), after_us
 
 
 @njit(cache=True, nogil=True)

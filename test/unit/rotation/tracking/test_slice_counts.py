@@ -157,7 +157,7 @@ def test_slices_along_one_line_are_summed():
     assert slices.length_us == 7_010
     assert slices.end == pytest.approx(0.3 + 9.0 * 7.01e-3)
     # The middle of all is in the first slice.
-    assert slices.middle() == (0, pytest.approx(0.3 + 9.0 * 2e-3))
+    assert slices.middle() == (0, pytest.approx(0.3 + 9.0 * 2e-3), 5_010)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,9 @@ def test_the_middle_slice_holds_the_middle(lengths_us, middle, middle_us):
     slices = CoherentSlices.of(counts, 0.0, 1e6, lengths_us[0])
     for length_us in lengths_us[1:]:
         slices = slices.joined(CoherentSlices.of(counts, slices.end, 1e6, length_us))
-    index, phase = slices.middle()
+    index, phase, after_us = slices.middle()
     assert (index, phase) == (middle, pytest.approx(middle_us))
+    assert after_us == sum(lengths_us) - middle_us
 
 
 def test_the_live_share_of_slices_is_weighted_by_their_lengths():
