@@ -152,7 +152,7 @@ class RotationDetector:
                 starts.
 
         Returns:
-            With the last slice of a step, the estimates as of `process`; else None.
+            The estimates of the step with its last slice, see `process`; else None.
 
         Raises:
             EventError: see `process`.

@@ -399,8 +399,9 @@ def _total_score(counts, tables, radii, response, place_error, motion):
 
 @njit(cache=True, nogil=True)
 def _explained(score, information):
-    """Part of the scatter that the best offset, position and shape explain: score . inverse of the
-    information . score, by Gaussian elimination.
+    """Part of the scatter that the best offset, position and shape explain.
+
+    It is score' information^-1 score, computed by Gaussian elimination.
     """
     # A weak prior keeps the solution finite if some sectors saw nothing.
     rest, left, explained = information.copy(), score.copy(), 0.0

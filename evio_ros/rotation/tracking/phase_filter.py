@@ -189,7 +189,7 @@ class PhaseFilter:
         self.selected = 0
         self.wobble_noise_share = min(1.0, _WOBBLE_BLADES_S / blade_period_s)
         self.wobble_rad = _WOBBLE_RAD * math.sqrt(1.0 - self.wobble_noise_share**3)
-        self._passage_s = blade_period_s
+        self._blade_period_s = blade_period_s
         self.window_us = window_us
         self._speed_scale = abs(motion.state[1])
         # The slices of at least the last window; only the first `_count` rows are used.
@@ -360,7 +360,7 @@ class PhaseFilter:
             Squared innovation of the phase over its variance; 0 if nothing was measured.
         """
         self._make_room()
-        memory = max(_MEMORY_SLICES, _MEMORY_BLADES * self._passage_s / (1e-6 * length_us))
+        memory = max(_MEMORY_SLICES, _MEMORY_BLADES * self._blade_period_s / (1e-6 * length_us))
         normalised, self.selected, self._speed_scale = _update_bank(
             self._bank,
             self.selected,

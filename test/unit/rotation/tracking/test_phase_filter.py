@@ -276,7 +276,7 @@ def test_the_bank_is_that_of_the_textbook(seed, blade_period_s):
 
 
 def test_the_wobble_of_a_slow_pattern_is_no_change_of_speed():
-    """Two edges a turn, each a degree off: the calm model stays the selected one."""
+    """Two edges a turn, each a degree off: a model of sudden changes is rarely selected."""
     speed, length_us = 30.0, 5_000
     filter_ = PhaseFilter(motion(0.0, speed, (0.01, 0.1, 0.1)), math.pi / speed, 100_000)
     agile = 0
