@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evio_ros.cli.detector_options import Settings, detector_settings
-from evio_ros.cli.outputs import Overwrite, check_outputs
+from evio_ros.cli.outputs import check_results
 from evio_ros.cli.section import (
     Duration,
     Region,
@@ -104,7 +104,6 @@ def analyze(
             help="Draw the rotors, their last turns, and speed over time.",
         ),
     ] = None,
-    overwrite: Overwrite = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -166,7 +165,7 @@ def analyze(
             open_recording(recording, size=size_of(size), time_unit=time_unit)
         )
         refuse_impossible_size(source)
-        check_outputs([json_path, csv_path, plot_path], overwrite, source.path)
+        check_results([json_path, csv_path, plot_path], source.path)
         start_us, end_us = _span(source, start, duration, parameters)
         region = region_of(roi, source.size)
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)

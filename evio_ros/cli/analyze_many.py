@@ -19,7 +19,7 @@ from rich.table import Table
 
 from evio_ros.atomic_file import atomic_file
 from evio_ros.cli.full_width_table import print_table
-from evio_ros.cli.outputs import check_outputs
+from evio_ros.cli.outputs import check_results
 from evio_ros.cli.recording_job import AnalysisOptions, Outcome, RecordingJob
 from evio_ros.cli.recording_workers import measure_locally, measure_on_dask
 from evio_ros.errors import EvioError, ParameterError, SourceError
@@ -63,7 +63,7 @@ def analyze_many(
     if repeated:
         raise ParameterError(f"{repeated[0]}: is given twice")
     for place in places:
-        check_outputs([folder / _TABLE], overwrite=True, recording=place)
+        check_results([folder / _TABLE], place)
     results = _Results(folder, options)
     jobs = [RecordingJob(place, options, results.known_content(place)) for place in places]
     results.name_all(places)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from evio_ros.cli.outputs import Overwrite, check_outputs
+from evio_ros.cli.outputs import check_results
 from evio_ros.cli.recording_remarks import print_remarks
 from evio_ros.cli.section import (
     Duration,
@@ -68,7 +68,6 @@ def detect(
             help="Write JSON lines, one for each window, with boxes and tracks.",
         ),
     ] = None,
-    overwrite: Overwrite = False,
 ) -> None:
     """Detect objects in RECORDING with a recurrent vision transformer, and track them.
 
@@ -92,7 +91,7 @@ def detect(
             open_recording(recording, size=size_of(size), time_unit=time_unit)
         )
         refuse_impossible_size(source)
-        check_outputs([json_path], overwrite, source.path)
+        check_results([json_path], source.path)
         _, network = open_network(NetworkParameters(model, backend))
         if network.remark:
             typer.echo(f"evio: {network.remark}; using {network.backend}", err=True)

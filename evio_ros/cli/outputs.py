@@ -1,4 +1,4 @@
-"""What a command may write: no file is replaced unless the user asks for it."""
+"""Which files a command may replace: tables and pictures, but no recording or model unasked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from evio_ros.errors import ParameterError
+from evio_ros.errors import EvioError, ParameterError
 
-__all__ = ["Overwrite", "check_outputs"]
+__all__ = ["Overwrite", "check_outputs", "check_results"]
 
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace output files that already exist.")
@@ -49,6 +49,30 @@ def check_outputs(
         taken.add(str(place))
         if not overwrite and output != _STANDARD_OUTPUT and _is_kept(output):
             raise ParameterError(f"{output}: exists already; --overwrite replaces it")
+
+
+def check_results(results: Sequence[str | Path | None], recording: str) -> None:
+    """Check that tables and pictures may be written, before the command begins to work.
+
+    They replace what exists, as a command can make them again, but never a recording.
+
+    Args:
+        results, recording: as outputs and recording of `check_outputs`.
+
+    Raises:
+        ParameterError: if one of them is a recording, or is given twice.
+    """
+    from evio_ros.sources.registry import open_recording
+
+    check_outputs(results, overwrite=True, recording=recording)
+    for result in results:
+        if result is None or result == _STANDARD_OUTPUT or not _is_kept(result):
+            continue
+        try:
+            open_recording(result).close()
+        except EvioError:
+            continue
+        raise ParameterError(f"{result}: is a recording, which would be lost; use another name")
 
 
 def _is_kept(path: str | Path) -> bool:

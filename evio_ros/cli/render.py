@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evio_ros.cli.outputs import Overwrite, check_outputs
+from evio_ros.cli.outputs import check_results
 from evio_ros.cli.recording_remarks import print_remarks
 from evio_ros.cli.section import Region, Size, TimeUnit, region_of, size_of
 from evio_ros.errors import ParameterError
@@ -54,7 +54,6 @@ def render(
     roi: Region = None,
     size: Size = None,
     time_unit: TimeUnit = None,
-    overwrite: Overwrite = False,
 ) -> None:
     """Draw the events of RECORDING up to one moment.
 
@@ -74,7 +73,7 @@ def render(
     window_us, tau_us = _microseconds("window-ms", window_ms), _microseconds("tau-ms", tau_ms)
     with open_recording(recording, size=size_of(size), time_unit=time_unit) as source:
         refuse_impossible_size(source)
-        check_outputs([output], overwrite, source.path)
+        check_results([output], source.path)
         length_s = (source.end_us - source.start_us) * 1e-6
         at = min(_AT_S, length_s) if at is None else at
         if not at <= length_s:

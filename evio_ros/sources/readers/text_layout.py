@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from evio_ros.events import SensorSize
 from evio_ros.sources.readers.column_layout import (
+    ROLES,
     Layout,
     layout_by_values,
     named_columns,
+    role_of,
     unit_named,
 )
 from evio_ros.sources.readers.event_file import FEWEST_ZEROS
@@ -286,6 +288,11 @@ def _columns(
             layout = named_columns(named)
             if layout is not None:
                 return layout
+            if len(named) > len(ROLES) and {said.role for said in map(role_of, named) if said} == {
+                "t"
+            }:
+                # A table of something else: more names than roles, and of these only the time's.
+                return None
             partly = partly or (named + [""] * (fields - len(named)))
     return layout_by_values(sample, partly, fractions)
 

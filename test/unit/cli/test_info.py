@@ -151,9 +151,7 @@ def test_the_geometry_may_be_given(evio, tmp_path):
         assert not any("geometry" in remark for remark in told["suspicious"])
         assert evio("render", recording, "-o", picture, *options).out.endswith(", 70x50\n")
         copy = tmp_path / "b.dat"
-        assert "at 70x50" in evio("convert", recording, copy, *options).out
-        picture.unlink()
-        copy.unlink()
+        assert "at 70x50" in evio("convert", recording, copy, "--overwrite", *options).out
     _, _, err = evio("render", path, "-o", picture)
     assert "128x128 is guessed from the events (--size WIDTHxHEIGHT" in err
 

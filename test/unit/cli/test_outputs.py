@@ -1,4 +1,4 @@
-"""No command replaces a file or folder that exists, unless --overwrite is given."""
+"""Recordings and models are replaced only with --overwrite, and never by tables or pictures."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ import typer
 from encoded_events import dat_file, random_events
 
 from evio_ros.cli.main import app
-from evio_ros.cli.outputs import check_outputs
+from evio_ros.cli.outputs import check_outputs, check_results
 from evio_ros.errors import ParameterError
 from evio_ros.sources.registry import open_source
 
 KEPT = "not to be lost"
 WRITING = [
     (["convert", "in.dat", "a.csv"], "a.csv"),
-    (["render", "in.dat", "-o", "a.png"], "a.png"),
-    (["analyze", "in.dat", "--window-ms", "20", "--json", "a.jsonl"], "a.jsonl"),
-    (["analyze", "in.dat", "--window-ms", "20", "--csv", "a.csv"], "a.csv"),
-    (["analyze", "in.dat", "--window-ms", "20", "--plot", "a.png"], "a.png"),
     (["simulate", "--duration", "0.001", "-o", "a.raw"], "a.raw"),
     (["simulate", "--duration", "0.001", "-o", "a.raw"], "a.truth.json"),
     (["simulate", "--duration", "0.001"], "fan_constant.dat"),
 ]
 LONG = [
-    (["detect", "in.dat", "--json", "a.jsonl"], "a.jsonl"),
     (["train", "a.safetensors"], "a.safetensors"),
     (["train-confidence", "-o", "a.npz"], "a.npz"),
     (["train-confidence", "--keep", "a.npz"], "a.npz"),
     (["models", "import", "a.ckpt", "--name", "b"], "evio_ros/models/b.safetensors"),
 ]
-READING = {"view", "info", "demo", "devices", "evaluate", "compile", "list"}
-"""Commands that write no file that the user names, but for a folder of their own."""
+ANALYSIS = ["analyze", "in.dat", "--window-ms", "20"]
+ANALYSES = [[*ANALYSIS, "--json"], [*ANALYSIS, "--csv"]]
+RESULTS = [
+    (["render", "in.dat", "-o"], "a.png"),
+    *zip(ANALYSES, ["a.jsonl", "a.csv"], strict=True),
+    ([*ANALYSIS, "--plot"], "a.png"),
+]
+READING = {"compile", "demo", "devices", "evaluate", "info", "list", "view"}
+MEASURING = {"analyze", "detect", "render"}
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +96,9 @@ def test_the_recording_is_never_replaced(evio, folder):
 
 def test_devices_pipes_and_the_standard_output_are_written_to(folder):
     os.mkfifo(folder / "pipe")
-    check_outputs(["-", "/dev/null", folder / "pipe", folder / "new.csv", None], overwrite=False)
+    outputs = ["-", "/dev/null", folder / "pipe", folder / "new.csv", None]
+    check_outputs(outputs, overwrite=False)
+    check_results(outputs, "in.dat")
     with pytest.raises(ParameterError, match="another output"):
         check_outputs(["-", "-"], overwrite=True)
 
@@ -107,10 +111,30 @@ def commands(group):
             yield name, command
 
 
-def test_every_command_that_writes_has_the_option():
+@pytest.mark.parametrize(("arguments", "name"), RESULTS)
+def test_results_replace_what_is_no_recording(evio, folder, arguments, name):
+    path = folder / name
+    path.write_text(KEPT)
+    assert evio(*arguments, name).code == 0
+    assert KEPT.encode() not in path.read_bytes()
+    assert evio(*arguments, name).code == 0
+
+
+@pytest.mark.parametrize("arguments", [*ANALYSES, ["detect", "in.dat", "--json"]])
+@pytest.mark.parametrize("other", ["other.raw", "other.csv", "other.bag"])
+def test_results_never_replace_a_recording(evio, folder, arguments, other):
+    assert evio("convert", "in.dat", other).code == 0
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code, out, err = evio(*arguments, other)
+    assert (code, out) == (2, "")
+    assert err == f"evio: {other}: is a recording, which would be lost; use another name\n"
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_every_command_that_writes_recordings_or_models_has_the_option():
     without = {
         name
         for name, command in commands(typer.main.get_command(app))
         if "--overwrite" not in {option for each in command.params for option in each.opts}
     }
-    assert without == READING
+    assert without == READING | MEASURING

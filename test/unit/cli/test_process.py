@@ -48,7 +48,7 @@ def test_an_interrupted_analysis_leaves_no_file(
     start_evio, long_recording, tmp_path, number, code, said
 ):
     (tmp_path / "fan.csv").write_text("older")
-    outputs = ("--json", tmp_path / "fan.jsonl", "--csv", tmp_path / "fan.csv", "--overwrite")
+    outputs = ("--json", tmp_path / "fan.jsonl", "--csv", tmp_path / "fan.csv")
     process = start_evio("analyze", long_recording, "--causal", *outputs)
     wait_for_partial_file(tmp_path)
     process.send_signal(number)

@@ -293,6 +293,19 @@ def test_a_file_of_which_most_lines_are_no_events_is_refused(tmp_path):
     assert error.value.offset == 16
 
 
+@pytest.mark.parametrize(
+    "names", ["t_us,window_us,id,rpm,locked", "# time [s] ax ay az valid", "stamp;a;b;c;d"]
+)
+def test_a_table_that_names_the_time_but_nothing_else_of_events_is_refused(tmp_path, names):
+    """Its values look like those of events: whole, small and of two kinds."""
+    delimiter = ";" if ";" in names else "," if "," in names else " "
+    rows = [
+        delimiter.join((f"{50_000 * i}", "100", f"{i % 7}", "60", f"{i % 2}")) for i in range(99)
+    ]
+    with pytest.raises(SourceError, match="lines of t, x, y, p are needed"):
+        read(tmp_path / "a", "\n".join([names, *rows]))
+
+
 @pytest.mark.parametrize("cut", ["22,1", "10,0", ",2,0", "61,42,0", "7"])
 def test_the_rest_of_a_line_at_the_beginning_is_passed_over(cut, tmp_path):
     path = tmp_path / "a"
