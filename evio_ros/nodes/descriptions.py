@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["EVERYWHERE", "FAILURES", "LEVELS", "SERVICES", "TOPICS", "VALUES"]
 
 _EVENTS = {
-    "events": "Events, or EventPacket messages if `input.packets` is true.",
+    "events": "Events, or EventPacket messages (best effort) if `input.packets` is true.",
     "events/receipts": "Tells the driver that a message has been processed.",
 }
 _EVENTS_FAILURES = {
