@@ -96,8 +96,10 @@ def read_labelled(path: str | os.PathLike[str]) -> list[LabelledEstimates]:
         return [_recording(json.loads(line)) for line in lines]
     except OSError as error:
         raise SourceError(path, f"cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(path, f"holds no labelled estimates: {error!r}") from None
+    except KeyError as error:
+        raise SourceError(path, f"holds no labelled estimates: no field {error}") from None
+    except (ValueError, TypeError) as error:
+        raise SourceError(path, f"holds no labelled estimates: {error}") from None
 
 
 def _recording(content: dict) -> LabelledEstimates:

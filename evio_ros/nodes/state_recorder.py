@@ -163,7 +163,9 @@ def _told(path: Path) -> Iterator[None]:
     """Turn errors of a bag into one line."""
     try:
         yield
-    except (OSError, WriterError) as error:
+    except OSError as error:
+        raise EvioError(f"{path}: cannot be written: {error.strerror}") from None
+    except WriterError as error:
         raise EvioError(f"{path}: cannot be written: {error}") from None
 
 

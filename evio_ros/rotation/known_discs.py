@@ -88,11 +88,11 @@ class KnownDiscs:
             return cls(size, tuple(_disc_of(disc) for disc in content["discs"]))
         except OSError as error:
             raise SourceError(path, f"cannot be read: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise SourceError(path, f"is not a file of known discs: {error!r}") from None
         except SourceError:
             raise
-        except EvioError as error:
+        except KeyError as error:
+            raise SourceError(path, f"is not a file of known discs: no field {error}") from None
+        except (ValueError, TypeError, EvioError) as error:
             raise SourceError(path, f"is not a file of known discs: {error}") from None
 
 

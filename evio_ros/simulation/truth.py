@@ -120,10 +120,12 @@ class Truth:
             return cls(content["scene"], int(content["duration_us"]), rotors)
         except OSError as error:
             raise SourceError(path, f"cannot be read: {error.strerror}") from None
+        except SourceError:
+            raise
         except KeyError as error:
             raise SourceError(path, f"is not a ground-truth file: no field {error}") from None
         except (ValueError, TypeError, EvioError) as error:
-            raise SourceError(path, f"is not a ground-truth file: {error!r}") from None
+            raise SourceError(path, f"is not a ground-truth file: {error}") from None
 
 
 def _rotor_truth(number: int, rotor: Rotor) -> RotorTruth:

@@ -118,7 +118,9 @@ class WebParameters(Parameters):
         try:
             with open(self.token_file, encoding="ascii") as file:
                 token = file.readline().strip()
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise ParameterError(f"token_file: {self.token_file}: {error.strerror}") from None
+        except UnicodeDecodeError as error:
             raise ParameterError(f"token_file: {self.token_file}: {error}") from None
         if len(token) < _SHORTEST_TOKEN:
             raise ParameterError(

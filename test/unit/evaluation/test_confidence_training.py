@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rotor_estimates import FAN
 
-from evio_ros.errors import ParameterError
+from evio_ros.errors import ParameterError, SourceError
 from evio_ros.evaluation.confidence_training import (
     examples_of,
     expected_calibration_error,
@@ -137,3 +137,12 @@ def test_harder_recordings_have_fewer_of_their_own_events_in_order():
     assert own.sum() < 0.6 * len(events)
     assert np.array_equal(degraded(events, 5).t, made.t)
     assert len(degraded(EventBatch.empty(chosen), 5)) == 0
+
+
+@pytest.mark.parametrize("data", [bytes(range(256)) * 1000, b"{}\n", b"[]\n"])
+def test_a_file_without_labelled_estimates_is_refused_in_a_short_line(tmp_path, data):
+    path = tmp_path / "kept.jsonl"
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match="holds no labelled estimates: ") as refused:
+        read_labelled(path)
+    assert len(str(refused.value)) < len(str(path)) + 200

@@ -77,3 +77,11 @@ def test_files_without_known_discs_are_refused(tmp_path, text):
         KnownDiscs.read(path)
     with pytest.raises(SourceError):
         KnownDiscs.read(tmp_path / "missing.json")
+
+
+def test_a_refusal_is_short_whatever_the_file_holds(tmp_path):
+    path = tmp_path / "discs.json"
+    path.write_bytes(bytes(range(256)) * 1000)
+    with pytest.raises(SourceError, match="is not a file of known discs") as refused:
+        KnownDiscs.read(path)
+    assert len(str(refused.value)) < len(str(path)) + 200

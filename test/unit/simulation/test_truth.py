@@ -48,6 +48,17 @@ def test_what_is_no_truth_file_is_refused(tmp_path, content):
         Truth.read(path)
 
 
+def test_a_refusal_is_short_whatever_the_file_holds(tmp_path):
+    path = tmp_path / "x.truth.json"
+    path.write_bytes(bytes(range(256)) * 1000)
+    with pytest.raises(SourceError, match="is not a ground-truth file") as refused:
+        Truth.read(path)
+    assert len(str(refused.value)) < len(str(path)) + 200
+    path.write_text('{"version": 99}')
+    with pytest.raises(SourceError, match=r"truth\.json: unknown version 99 of the format$"):
+        Truth.read(path)
+
+
 def test_a_truth_whose_speed_has_no_knots_is_refused(tmp_path):
     path = tmp_path / "x.truth.json"
     Truth.of(scene(), 1).write(path)

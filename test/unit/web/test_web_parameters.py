@@ -34,7 +34,7 @@ def test_the_token_may_lie_in_a_file(tmp_path):
     path.write_bytes(b"\xff" * 20)
     with pytest.raises(ParameterError, match="token_file"):
         WebParameters(token_file=str(path)).secret()
-    with pytest.raises(ParameterError, match="No such file"):
+    with pytest.raises(ParameterError, match="none: No such file"):
         WebParameters(token_file=str(tmp_path / "none")).secret()
     with pytest.raises(ParameterError, match="one of them"):
         WebParameters(token="x" * 16, token_file=str(path))
