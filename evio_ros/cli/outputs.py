@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ from evio_ros.errors import EvioError, ParameterError
 __all__ = ["Overwrite", "check_outputs", "check_results"]
 
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace output files that already exist.")
+    bool, typer.Option("--overwrite", help="Replace output files and bags that already exist.")
 ]
 
 _STANDARD_OUTPUT = "-"
@@ -30,7 +29,7 @@ def check_outputs(
 
     Args:
         outputs: paths to be written, `-` for standard output, None for none.
-        overwrite: whether files and folders that exist may be replaced.
+        overwrite: whether files and bags that exist may be replaced.
         recording: path of the recording that is read, which is never replaced; None for none.
 
     Raises:
@@ -76,9 +75,8 @@ def check_results(results: Sequence[str | Path | None], recording: str) -> None:
 
 
 def _is_kept(path: str | Path) -> bool:
-    """Whether a path names a file or a folder, not a device, a pipe or nothing."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:  # it does not exist, or writing it will fail with the reason
-        return False
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    """Whether a path names a file or a bag, not a device, a pipe or nothing.
+
+    Other folders are never replaced: writing them fails with the reason.
+    """
+    return os.path.isfile(path) or os.path.isfile(os.path.join(path, "metadata.yaml"))

@@ -25,7 +25,10 @@ _FORMAT_VERSION = 1
 
 def truth_path(recording: str | os.PathLike[str]) -> FilePath:
     """Path of the ground truth of a recording: `fan.truth.json` beside `fan.dat`."""
-    return FilePath(recording).with_suffix(".truth.json")
+    path = FilePath(recording)
+    if not path.name:  # the folder of a bag, named as the present one
+        path = path.resolve()
+    return path.parent / f"{path.stem}.truth.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path as FilePath
 
 import pytest
 
@@ -46,6 +47,25 @@ def test_what_is_no_truth_file_is_refused(tmp_path, content):
     path.write_text(content)
     with pytest.raises(SourceError, match=r"x\.truth\.json"):
         Truth.read(path)
+
+
+@pytest.mark.parametrize(
+    ("recording", "name"),
+    [
+        ("a/fan.dat", "a/fan.truth.json"),
+        ("fan.v2.raw", "fan.v2.truth.json"),
+        ("bag", "bag.truth.json"),
+        (".hidden", ".hidden.truth.json"),
+    ],
+)
+def test_the_truth_lies_beside_the_recording(recording, name):
+    assert truth_path(recording) == FilePath(name)
+
+
+def test_the_truth_of_the_present_folder_lies_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert truth_path(".") == tmp_path.with_name(f"{tmp_path.name}.truth.json")
+    assert truth_path("/") == FilePath("/.truth.json")
 
 
 def test_a_refusal_is_short_whatever_the_file_holds(tmp_path):
