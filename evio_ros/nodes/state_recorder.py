@@ -44,7 +44,8 @@ class _RecorderParameters(Parameters):
     output: str = parameter(
         "",
         read_only=True,
-        doc="Output: a table if the name ends in .csv, else a bag of rotation_states.",
+        doc="Output, which must not exist yet: a table if the name ends in .csv, else a bag of "
+        "rotation_states.",
     )
 
     def check_together(self) -> None:
