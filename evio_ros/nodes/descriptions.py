@@ -209,7 +209,6 @@ FAILURES: dict[str, dict[str, str]] = {
         "what to install. Tensors are still published.",
     },
     "state_recorder": {
-        "the file or bag exists": "It is not replaced: one line, exit code 2.",
         "the file cannot be written": "One line, exit code 2; what was written so far is complete.",
     },
     "dashboard": {

@@ -44,8 +44,7 @@ class _RecorderParameters(Parameters):
     output: str = parameter(
         "",
         read_only=True,
-        doc="Output, which must not exist yet: a table if the name ends in .csv, else a bag of "
-        "rotation_states.",
+        doc="Output: a table if the name ends in .csv, else a bag of rotation_states.",
     )
 
     def check_together(self) -> None:
@@ -72,16 +71,9 @@ class StateRecorder(EvioNode):
         self._write: _Sink | None = None
 
     def configure(self) -> None:
-        """Open the file, which must not exist yet.
-
-        Raises:
-            EvioError: if it exists, or cannot be written.
-        """
-        path = Path(self._output)
-        if path.is_file() or path.is_dir():
-            raise EvioError(f"{path}: exists already; remove it, or name another output")
+        """Open the file."""
         make = _csv if self._output.lower().endswith(".csv") else _bag
-        self._write = self._open.enter_context(make(path))
+        self._write = self._open.enter_context(make(Path(self._output)))
 
     def activate(self) -> None:
         """Begin to write."""

@@ -93,7 +93,7 @@ LAUNCH_FILES: dict[str, tuple[str, Declared]] = {
             "source": _PLAYED["source"],
             "output": (
                 "rotation_states.csv",
-                "Output, which must not exist yet: a table if the name ends in .csv, else a bag.",
+                "Output: a table if the name ends in .csv, else a bag.",
             ),
             **_PARAMETERS,
         },

@@ -102,19 +102,6 @@ def test_a_full_disk_is_one_line_and_exit_code_2(recording, tmp_path, method):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["states.csv", "bag/metadata.yaml"])
-def test_a_file_or_bag_that_exists_is_kept(recording, tmp_path, name):
-    path = tmp_path / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("older")
-    output = tmp_path / Path(name).parts[0]
-    done = run(tmp_path, ["state_recorder"], {"state_recorder": {"output": str(output)}})
-    assert done.returncode == 2, done.stderr
-    assert f"{output}: exists already; remove it, or name another output" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert path.read_text() == "older"
-
-
 def test_whoever_else_subscribes_gets_the_same_messages_as_ever(recording, tmp_path):
     with Probe() as probe:
         messages = probe.collect(EventArray, "events")
