@@ -288,13 +288,18 @@ def _columns(
             layout = named_columns(named)
             if layout is not None:
                 return layout
-            if len(named) > len(ROLES) and {said.role for said in map(role_of, named) if said} == {
-                "t"
-            }:
-                # A table of something else: more names than roles, and of these only the time's.
+            is_header = delimiter != " " or "\t" in text  # and not a sentence
+            if is_header and len(named) > len(ROLES) and not _may_be_events(named):
                 return None
             partly = partly or (named + [""] * (fields - len(named)))
     return layout_by_values(sample, partly, fractions)
+
+
+def _may_be_events(names: list[str]) -> bool:
+    """Whether any name is that of x, y or p, or is no name; tables of other things have none."""
+    said = [role_of(name) for name in names]
+    is_named = all(any(map(str.isalpha, name)) for name in names)
+    return not is_named or any(one is not None and one.role != "t" for one in said)
 
 
 def _split_names(text: str, delimiter: str) -> Iterator[list[str]]:

@@ -294,11 +294,12 @@ def test_a_file_of_which_most_lines_are_no_events_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "names", ["t_us,window_us,id,rpm,locked", "# time [s] ax ay az valid", "stamp;a;b;c;d"]
+    "names",
+    ["t_us,window_us,id,rpm,locked", "# time [s]\tax\tay\taz\tvalid", "run;found;id;seen;all"],
 )
-def test_a_table_that_names_the_time_but_nothing_else_of_events_is_refused(tmp_path, names):
+def test_a_table_that_names_its_columns_but_none_of_x_y_and_p_is_refused(tmp_path, names):
     """Its values look like those of events: whole, small and of two kinds."""
-    delimiter = ";" if ";" in names else "," if "," in names else " "
+    delimiter = next(mark for mark in ";\t," if mark in names)
     rows = [
         delimiter.join((f"{50_000 * i}", "100", f"{i % 7}", "60", f"{i % 2}")) for i in range(99)
     ]
