@@ -23,6 +23,10 @@ from evio_ros.windowing import windows, with_missing
 
 __all__ = ["measure_batches", "measure_source"]
 
+_LONGEST_SILENCE_US = 64_000_000
+"""Time without any event after which the detector starts afresh: twice the longest time that it
+searches for a slow rotor, whose blades may pass far apart."""
+
 
 def measure_source(
     source: EventSource,
@@ -104,7 +108,7 @@ def measure_batches(
 
     Returns:
         One measurement for each step, from the first whole window on. A window that extends beyond
-        the end is not measured.
+        the end is not measured, nor is one more than 64 s after the last event and before the next.
 
     Raises:
         ParameterError: if the interval is shorter than a window.
@@ -126,7 +130,16 @@ def measure_batches(
 def _without_gaps(
     steps: Iterable[EventWindow], restarts: Sequence[ClockRestart]
 ) -> Iterator[EventWindow]:
+    """The steps that are neither in a gap at a restart nor in a long time without any event.
+
+    Of an hour without events, the detector would examine each step of 50 ms, for minutes.
+    """
+    last_us = None
     for step in steps:
+        if len(step.events) or last_us is None:
+            last_us = step.end_us
+        elif step.end_us - last_us > _LONGEST_SILENCE_US:
+            continue
         if not any(gap.covers(step.start_us, step.end_us) for gap in restarts):
             yield step
 

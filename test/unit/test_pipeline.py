@@ -1,5 +1,7 @@
 """The whole chain without ROS, on a recording whose truth is known."""
 
+from dataclasses import replace
+
 import pytest
 from small_fan import BLADES, DISC, RPM
 from whole_recordings import all_events
@@ -99,3 +101,18 @@ def test_a_rotor_turns_on_where_events_are_known_to_be_missing(whole, fan_record
         assert rotor.id == 0
         assert rotor.rpm == pytest.approx(RPM, rel=1e-3)
     assert sum(each.step.missing_us for each in found) == len(gap)
+
+
+def test_an_hour_without_events_is_passed_over(whole, fan_recording):
+    start_us, end_us, every = whole
+    once = all_events(fan_recording)
+    hour_us = 3_600_000_000
+    again = replace(once, t=once.t + hour_us)
+    found = list(measure_batches([once, again], once.size, PARAMETERS, start_us, end_us + hour_us))
+    # Of the hour, 72 000 steps, little more than a minute is measured.
+    assert len(found) < 1_500
+    before = [each.rotors for each in found if each.t_us <= end_us]
+    assert [len(rotors) for rotors in before] == [len(each.rotors) for each in every]
+    (rotor,) = found[-1].rotors
+    assert rotor.rpm == pytest.approx(RPM, rel=1e-3)
+    assert found[-1].t_us > start_us + hour_us + 400_000
