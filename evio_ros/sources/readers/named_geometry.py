@@ -72,6 +72,7 @@ def named_geometry(holders: Iterable[Any]) -> SensorSize | None:
 def geometry_of(values: Mapping[str, Any]) -> SensorSize | None:
     """The geometry from named values: width and height, a pair of numbers, or a text.
 
+    A geometry of 0x0 is none: a tool left it unset.
     The larger number of a pair is the width: some files have the height first, and sensors are
     wider than high. In a text such as 720x1280, the first number is the width.
 
@@ -82,13 +83,15 @@ def geometry_of(values: Mapping[str, Any]) -> SensorSize | None:
     for width, height in _SIDES:
         if width in plain and height in plain:
             sides = _numbers(plain[width]), _numbers(plain[height])
-            if len(sides[0]) == len(sides[1]) == 1:
+            if len(sides[0]) == len(sides[1]) == 1 and any(sides[0] + sides[1]):
                 return SensorSize(sides[0][0], sides[1][0])
     for name in _PAIRS:
         if name in plain:
             numbers = _numbers(plain[name])
             if len(numbers) >= 2:
                 is_text = isinstance(_single(plain[name]), bytes | str)
+                if not any(numbers[:2]):
+                    continue
                 first, second = numbers[:2] if is_text else sorted(numbers[:2], reverse=True)
                 return SensorSize(first, second)
     return None

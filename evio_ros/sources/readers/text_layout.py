@@ -154,21 +154,27 @@ def geometry_in(text: str) -> SensorSize | None:
     """The geometry in a text such as `640x480`, `geometry:640,480` or `width=640 height=480`.
 
     Returns:
-        The geometry; None if there is none.
+        The geometry; None if there is none, or if it is 0x0, which a tool left unset.
 
     Raises:
         EventError: if it is impossible.
     """
+    width, height = _sides_in(text)
+    return SensorSize(width, height) if width or height else None
+
+
+def _sides_in(text: str) -> tuple[int, int]:
+    """Width and height in a text, 0 if there are none."""
     both = re.search(_BOTH_SIDES, text.lower())
     if both:
         width, height = both.groups()[1:] if both[1] == "width" else both.groups()[:0:-1]
-        return SensorSize(int(width), int(height))
+        return int(width), int(height)
     found = [(re.sub(r"[ _]", "", name), side) for name, side in re.findall(_SIDE, text.lower())]
     sides = {_SIDE_NAMES.get(name, name): side for name, side in found}
     if len(sides) == 2:
-        return SensorSize(int(sides["width"]), int(sides["height"]))
+        return int(sides["width"]), int(sides["height"])
     pair = re.search(_PAIR, text.lower()) or re.fullmatch(_ALONE, text)
-    return SensorSize(int(pair[1]), int(pair[2])) if pair else None
+    return (int(pair[1]), int(pair[2])) if pair else (0, 0)
 
 
 def _lines(start: bytes) -> Iterator[tuple[int, bytes]]:

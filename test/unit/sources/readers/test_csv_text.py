@@ -255,6 +255,14 @@ def test_seconds_lose_no_microsecond(tmp_path_factory, times):
     assert read(path, text) == [(t, 7, 8, 1) for t in times]
 
 
+@pytest.mark.parametrize("head", ["# width=0 height=0\n", "%geometry:0,0\n", "# size 0x0\n"])
+def test_a_geometry_of_0_in_a_comment_is_none(head, tmp_path):
+    (tmp_path / "a").write_text(head + "".join(f"{t} {x} {y} {p}\n" for t, x, y, p in EVENTS))
+    with open_source(str(tmp_path / "a")) as source:
+        assert not source.size_is_declared
+        assert events_of(source.batches()) == EVENTS
+
+
 def test_the_geometry_of_a_comment_counts(tmp_path):
     path = tmp_path / "a"
     path.write_text("# width=64 height=48\nt,x,y,p\n5,1,2,1\n6,64,0,1\n")

@@ -227,7 +227,7 @@ def test_coordinates_with_fractions_are_told(file):
             ],
             "has chunks of 536870912 bytes",
         ),
-        (lambda file: file.attrs.update(geometry="0x0") or columns(file), "geometry is impossible"),
+        (lambda file: file.attrs.update(geometry="0x9") or columns(file), "geometry is impossible"),
     ],
 )
 def test_what_cannot_be_read_is_one_error(file, make, reason):
@@ -235,6 +235,18 @@ def test_what_cannot_be_read_is_one_error(file, make, reason):
     with pytest.raises(SourceError, match=reason) as error:
         read(file)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"width": 0, "height": 0}, {"geometry": "0x0"}, {"sensor_resolution": (0, 0)}],
+)
+def test_a_geometry_of_0_is_none(file, attributes):
+    file.attrs.update(attributes)
+    columns(file)
+    events, source = read(file)
+    assert events == EVENTS
+    assert not source.size_is_declared
 
 
 def test_loops_and_links_to_other_files_are_left_out(file, tmp_path):
