@@ -104,7 +104,7 @@ class Hdf5File(TableRecording):
         h5py = optional_library("h5py", "h5py", self.path)
         try:
             self._decompressed = open_compressed_file(self.path)
-            self._hdf5 = h5py.File(self._decompressed or self.path, "r")
+            self._hdf5 = self._opened(h5py)
             place = self._find_events()
             holders = list(self._holders(place))
             self._offset_us = self._time_offset(holders)
@@ -117,6 +117,17 @@ class Hdf5File(TableRecording):
             raise SourceError(self.path, f"the geometry is impossible: {error}") from None
         except Exception as error:  # the library may raise anything
             raise SourceError(self.path, f"cannot be read as HDF5: {one_line(error)}") from None
+
+    def _opened(self, h5py: Any) -> Any:
+        """The file, also if its writer was killed, or is still writing, in SWMR mode."""
+        file = self._decompressed or self.path
+        try:
+            return h5py.File(file, "r")
+        except OSError as error:
+            if "already open for" not in str(error):
+                raise
+        self.remarks.append("its writer has not closed it; what it has written so far is read")
+        return h5py.File(file, "r", swmr=True)
 
     def _find_events(self) -> str:
         """Choose the events to read; returns their path in the file."""

@@ -249,6 +249,17 @@ def test_a_geometry_of_0_is_none(file, attributes):
     assert not source.size_is_declared
 
 
+def test_a_file_whose_writer_was_killed_in_swmr_mode_is_read(tmp_path):
+    with h5py.File(tmp_path / "a", "w", libver="latest") as file:
+        columns(file.create_group("events"))
+        file.swmr_mode = True
+        data = (tmp_path / "a").read_bytes()
+    (tmp_path / "b").write_bytes(data)
+    with open_source(str(tmp_path / "b")) as source:
+        assert events_of(source.batches()) == EVENTS
+        assert "its writer has not closed it" in source.remarks[0]
+
+
 def test_loops_and_links_to_other_files_are_left_out(file, tmp_path):
     columns(file.create_group("events"))
     file["events/loop"] = file["/"]
