@@ -19,7 +19,13 @@ from typing import Any, BinaryIO, Protocol
 from evio_ros.errors import SourceError
 from evio_ros.sources.optional_library import optional_library
 
-__all__ = ["READ_ERRORS", "START_BYTES", "compression_of", "decompressed_stream"]
+__all__ = [
+    "READ_ERRORS",
+    "START_BYTES",
+    "compression_of",
+    "decompressed_stream",
+    "decompression_error",
+]
 
 READ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
 """What reading such a stream may raise if the file is corrupt, besides `SourceError`."""
@@ -35,6 +41,13 @@ _BEGINNINGS = (
     ("lz4", b"\x04\x22\x4d\x18"),
     ("zip", b"PK\x03\x04"),
 )
+_REMEDIES = {
+    "gzip": "gzip -dc FILE > BEGINNING",
+    "bzip2": "bzip2recover",
+    "xz": "xz -dc FILE > BEGINNING",
+    "zstd": "zstd -dc FILE > BEGINNING",
+    "lz4": "lz4 -dc FILE > BEGINNING",
+}
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -67,6 +80,13 @@ def _is_text(start: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return all(character >= " " or character in "\t\r\n" for character in text)
+
+
+def decompression_error(path: str, compression: str, error: Exception) -> SourceError:
+    """The error to raise if a compressed file is corrupt: what is wrong, and what to do."""
+    reason = f"is compressed by {compression} and corrupt: {error}"
+    remedy = _REMEDIES.get(compression)
+    return SourceError(path, f"{reason}; {remedy} may save its beginning" if remedy else reason)
 
 
 def decompressed_stream(file: BinaryIO, compression: str, path: str) -> ByteStream:

@@ -18,6 +18,7 @@ from evio_ros.sources.readers.compressed_file import (
     START_BYTES,
     compression_of,
     decompressed_stream,
+    decompression_error,
 )
 from evio_ros.sources.readers.recording import Recording
 
@@ -120,7 +121,7 @@ def _decompressed(file: BinaryIO, compression: str, path: str) -> BinaryIO:
             target.write(piece)
     except READ_ERRORS as error:
         target.close()
-        raise SourceError(path, f"is compressed by {compression} and corrupt: {error}") from None
+        raise decompression_error(path, compression, error) from None
     except SourceError:
         target.close()
         raise

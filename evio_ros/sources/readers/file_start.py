@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from evio_ros.errors import SourceError
 from evio_ros.sources.readers.compressed_file import (
     READ_ERRORS,
     START_BYTES,
     compression_of,
     decompressed_stream,
+    decompression_error,
 )
 from evio_ros.sources.readers.event_file import open_raw_file
 from evio_ros.sources.readers.prophesee_header import (
@@ -67,5 +67,5 @@ def _inside(file: BinaryIO, compression: str, path: str) -> bytes:
                 break
             data += piece
     except READ_ERRORS as error:
-        raise SourceError(path, f"is compressed by {compression} and corrupt: {error}") from None
+        raise decompression_error(path, compression, error) from None
     return data

@@ -126,6 +126,7 @@ def test_a_broken_packed_file_is_one_error(packing, cut, tmp_path):
     (tmp_path / "b").write_bytes(PACKERS[packing]((tmp_path / "a").read_bytes())[:cut])
     with pytest.raises(SourceError, match=f"is compressed by {packing} and corrupt") as error:
         open_source(str(tmp_path / "b"))
+    assert str(error.value).endswith(" may save its beginning")
     assert "\n" not in str(error.value)
 
 
