@@ -39,6 +39,8 @@ _EVENT = np.dtype(
     }
 )
 _NO_TABLE = -1
+_SEARCHED_BYTES = 1 << 20
+"""Bytes read at a time to find another recording's header after the packets."""
 _Stream = tuple[str, str, str]
 """Number, camera and description of a stream."""
 _EDGES = {1: 1, 2: 0, 3: 1}
@@ -171,14 +173,15 @@ class Aedat4File(PacketFile):
         end = self._file_bytes()
         if offset <= self._table_offset <= end:
             end = self._table_offset
-        packets = []
+        packets: list[tuple[int, int]] = []
+        self._corrupt: set[int] = set()
         self._trigger_packets: list[tuple[int, int]] = []
         while offset + _PACKET_HEADER_BYTES <= end:
             stream, length = struct.unpack("<ii", self._read_at(offset, _PACKET_HEADER_BYTES))
             data = offset + _PACKET_HEADER_BYTES
-            if length < 0:
+            if length < 0 and not packets:
                 raise SourceError(self.path, f"a packet cannot have {length} bytes", offset)
-            if data + length > end:
+            if length < 0 or data + length > end:
                 break
             if stream == self._stream:
                 packets.append((data, length))
@@ -186,11 +189,29 @@ class Aedat4File(PacketFile):
                 self._trigger_packets.append((data, length))
             offset = data + length
         self.statistics.truncated_bytes = end - offset
+        for place in range(offset, self._file_bytes(), _SEARCHED_BYTES):
+            length = min(_SEARCHED_BYTES + len(_VERSION_LINE), self._file_bytes() - place)
+            self._refuse_second_recording(place, bytes(self._read_at(place, length)))
         return np.array(packets, np.int64).reshape(-1, 2)
 
+    def _read_piece(self) -> RawColumns | None:
+        number = self._next
+        columns = super()._read_piece()
+        self.statistics.lost_packets += number in self._corrupt
+        return columns
+
     def _read_packet(self, number: int) -> RawColumns:
+        """The events of a packet; none if it is corrupt, unless the recording's first one is."""
         offset, length = (int(value) for value in self._packets[number])
-        events = self._decompressed(offset, length, lambda table: _structs(table, 0, _EVENT))
+        try:
+            events = self._decompressed(offset, length, lambda table: _structs(table, 0, _EVENT))
+        except SourceError as error:
+            if not number:
+                raise
+            if not self._corrupt:
+                self.remarks.append(f"at byte {offset} {error.reason}; its events are missing")
+            self._corrupt.add(number)
+            return RawColumns.empty(0)
         return RawColumns(
             np.ascontiguousarray(events["t"]),
             # Negative coordinates become large ones, outside any geometry.

@@ -17,7 +17,7 @@ from evio_ros.sources.readers.recording import REORDER_WINDOW_US
 
 __all__ = ["PacketFile"]
 
-_EARLIEST_US = -(1 << 63)
+_LATEST_US = (1 << 63) - 1
 
 
 class PacketFile(EventFile):
@@ -75,6 +75,9 @@ class PacketFile(EventFile):
             self._stored_triggers.go_to(int(times[-1]) if len(times) else None)
 
     def _first_time(self, number: int) -> int:
-        """Time of a packet's first event in µs; an empty packet counts as early."""
-        columns = self._read_packet(number)
-        return int(columns.t[0]) if len(columns) else _EARLIEST_US
+        """Time in µs of the first event in a packet or, if it is empty, in those after it."""
+        for place in range(number, len(self._packets)):
+            columns = self._read_packet(place)
+            if len(columns):
+                return int(columns.t[0])
+        return _LATEST_US

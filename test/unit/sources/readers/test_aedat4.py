@@ -69,6 +69,42 @@ def test_a_recording_that_was_cut_off_ends_before_the_broken_packet(tmp_path):
     assert len(found) > 0
 
 
+@pytest.mark.parametrize("compression", [("lz4", 1), ("zstd", 3)])
+def test_a_corrupt_packet_is_left_out_and_counted(compression, tmp_path):
+    path = tmp_path / "a.aedat4"
+    write(path, compression)
+    with open_source(str(path)) as source:
+        offset, length = source._packets[5].tolist()
+        before, corrupt, after = (len(source._read_packet(number)) for number in (4, 5, 6))
+    assert before == corrupt == after
+    data = bytearray(path.read_bytes())
+    data[offset : offset + length] = bytes(length)
+    path.write_bytes(data)
+    others = EVENTS[: 5 * before] + EVENTS[6 * before :]
+    with open_source(str(path)) as source:
+        assert events_of(source.batches()) == others
+        assert source.statistics.lost_packets == 1
+        assert f"at byte {offset} a packet is corrupt" in source.remarks[0]
+        middle_us = EVENTS[7 * before][0]
+        source.seek(middle_us)
+        found = events_of(source.batches())
+        assert found == [event for event in others if event[0] >= middle_us]
+
+
+@pytest.mark.parametrize("has_table", [False, True])
+def test_two_recordings_in_one_file_are_refused_where_the_second_begins(has_table, tmp_path):
+    path = tmp_path / "a.aedat4"
+    write(path, ("lz4", 1), EVENTS[:1000])
+    first = path.read_bytes()
+    if not has_table:
+        with open_source(str(path)) as source:
+            first = first[: sum(source._packets[-1].tolist())]
+    path.write_bytes(first + path.read_bytes())
+    with pytest.raises(SourceError, match="another recording's header follows") as error:
+        open_source(str(path))
+    assert error.value.offset == len(first)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
