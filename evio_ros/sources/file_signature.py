@@ -50,6 +50,7 @@ _BEGINNINGS = (
 )
 _MAT4 = re.compile(rb"[\0-\x34]\0{3}.{8}[\0\1]\0{3}[\2-\x40]\0{3}[A-Za-z]\w*\0", re.DOTALL)
 """Type, rows, columns, real or complex, and name of the first variable."""
+_DATE = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _DAT_TYPES = {
     14: "a DAT file of external triggers (type 14), without events",
@@ -103,6 +104,9 @@ def _describe_text(start: bytes) -> str | None:
         shown = first[:60].decode()
     except UnicodeDecodeError:
         return None
+    date = _DATE.search(start)
+    if date is not None:
+        return f"text with dates, such as {date[0].decode()!r}; write times as numbers, in s or us"
     return f"text that begins with {shown!r}; lines of t, x, y, p are needed"
 
 

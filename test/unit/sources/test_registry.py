@@ -65,6 +65,7 @@ def level_4(name) -> bytes:
         (level_4("a") + bytes(99), "a MATLAB file of level 4; save it with -v7"),
         (b'<?xml version="1.0"?><events/>', "XML"),
         (b"Hello,\nworld\n", "text that begins with 'Hello,'"),
+        (b"t,x,y,p\n2024-05-01T12:00:00.5,1,2,1\n", "text with dates, such as '2024-05-01T12:00"),
         (bytes(5000), "nothing but zeros"),
     ],
 )
