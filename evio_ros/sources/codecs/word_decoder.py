@@ -33,14 +33,15 @@ def next_high(raw, high, anchor, doubt, half, near):
     step from there could be taken in either direction.
 
     The anchor is given up when the clock goes on: after a long step back, once `_STEADY` steps in a
-    row are short, or forward by less than an eighth of the range. Of random words, one step in
-    eight is.
+    row are short, or forward by less than an eighth of the range, as is one in eight of random
+    words; otherwise after two short steps.
 
     Args:
         raw: value of the word.
         high: the previous one, unwrapped.
         anchor: the one before a long step, or `NO_ANCHOR`.
-        doubt: number of steps of a clock that still have to follow a long step back.
+        doubt: number of steps of a clock that still have to follow a long step back; without one,
+            0, or -1 after a first short step.
         half: half the range of the words.
         near: maximum distance of values that count as near.
 
@@ -56,10 +57,10 @@ def next_high(raw, high, anchor, doubt, half, near):
     may_return = doubt > 0 or step < -near or abs(abs(high - anchor) - half) <= near
     is_back = may_return and abs(back) <= near
     high = anchor + back if is_back else high + step
-    goes_on = is_back or -near <= step <= (half // 4 if doubt else near)
+    goes_on = is_back or -near <= step <= (half // 4 if doubt > 0 else near)
     if not goes_on:
-        doubt = _STEADY if doubt or step < 0 else 0
-    elif doubt > 1:
+        doubt = _STEADY if doubt > 0 or step < 0 else 0
+    elif doubt > 1 or doubt == 0:
         doubt -= 1
     elif abs(abs(high - anchor) - half) > near:
         anchor, doubt = NO_ANCHOR, 0

@@ -43,4 +43,4 @@ def unwrap(t, before, wrap):
     for i in range(t.size):
         last, anchor, doubt = next_high(t[i], last, anchor, doubt, wrap // 2, wrap // _NEAR)
         t[i] = last
-    return anchor if doubt else last
+    return anchor if doubt > 0 else last
