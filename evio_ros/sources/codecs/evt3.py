@@ -62,15 +62,19 @@ mask."""
 
 
 @njit(cache=True, nogil=True)
-def _next_high(raw, high, anchor, doubt, is_adjacent):
-    """The next time-high, its anchor and doubt: see `next_high`.
+def _next_high(raw, high, state, is_adjacent):
+    """The next time-high, see `next_high`; anchor and doubt in the state are updated.
 
     If no other word is between, steps of half the range are those of an encoder that counts through
     a time without events.
     """
     if is_adjacent and (raw - high) & (_HIGH_WRAP - 1) == _HALF_WRAP:
-        return high + _HALF_WRAP, high, 0
-    return next_high(raw, high, anchor, doubt, _HALF_WRAP, _NEAR)
+        state[ANCHOR], state[DOUBT] = high, 0
+        return high + _HALF_WRAP
+    high, state[ANCHOR], state[DOUBT] = next_high(
+        raw, high, state[ANCHOR], state[DOUBT], _HALF_WRAP, _NEAR
+    )
+    return high
 
 
 @njit(cache=True, nogil=True)
@@ -106,7 +110,6 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
     columns must have room for an event of each remaining word, which is tested before each vector.
     """
     high, row = state[HIGH], np.uint16(state[ROW])
-    anchor, doubt = state[ANCHOR], state[DOUBT]
     column, vector_on = state[COLUMN], state[POLARITY] != 0
     time = (high << _TIME_BITS) | state[LOW]
     last_high = reached[0] - 1 if state[AT_HIGH] else -2
@@ -160,7 +163,7 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
         elif kind == TIME_HIGH:
             before = high
             is_adjacent = last_high == np.int64(i) - 1
-            high, anchor, doubt = _next_high(value, high, anchor, doubt, is_adjacent)
+            high = _next_high(value, high, state, is_adjacent)
             if high != before:
                 # The low bits restart at 0 with a new time-high.
                 time = high << _TIME_BITS
@@ -177,7 +180,6 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
         i += one
     state[HIGH], state[LOW], state[ROW] = high, time & _VALUE_MASK, row
     state[COLUMN], state[POLARITY] = column, vector_on
-    state[ANCHOR], state[DOUBT] = anchor, doubt
     state[AT_HIGH] = last_high == np.int64(i) - 1
     reached[0], reached[1], reached[2] = i, events, triggers
     reached[3], reached[4] = invalid, continued
@@ -187,21 +189,19 @@ def _decode(words, state, t, x, y, polarity, trigger_t, trigger_value, reached):
 def _skip(words, state):
     """Follow only the times, because only they wrap; of everything else, the last word counts."""
     high, known = state[HIGH], state[KNOWN]
-    anchor, doubt = state[ANCHOR], state[DOUBT]
     last_high, changed_at = (-1 if state[AT_HIGH] else -2), -1
     for i in range(words.size):
         if words[i] >> _TYPE_SHIFT == TIME_HIGH:
             raw = np.int64(words[i] & _VALUE_MASK)
             if known:
                 before = high
-                high, anchor, doubt = _next_high(raw, high, anchor, doubt, last_high == i - 1)
+                high = _next_high(raw, high, state, last_high == i - 1)
                 if high != before:
                     state[LOW], changed_at = 0, i
             else:
                 high, known = high + raw, 1
             last_high = i
     state[HIGH], state[KNOWN] = high, known
-    state[ANCHOR], state[DOUBT] = anchor, doubt
     state[AT_HIGH] = last_high == words.size - 1
     low_open = row_open = column_open = True
     moved = 0
