@@ -247,8 +247,8 @@ def test_what_a_file_has_wrong_is_in_the_diagnostics(recording, tmp_path):
 def test_why_a_driver_ends_is_in_the_diagnostics(tmp_path):
     broken = tmp_path / "events.h5"
     rows, chunk_rows = 2_600_000, 10_000
-    # Far behind the first two million events and far from the end, which are read at opening.
-    corrupt_row = 2_350_000
+    # Behind the first two million events, and between the places that are sampled at opening.
+    corrupt_row = 2_380_000
     with h5py.File(broken, "w") as file:
         for name, values in (("t", np.arange(rows)), ("x", 3), ("y", 4), ("p", 1)):
             column = np.broadcast_to(np.asarray(values), rows)
@@ -259,6 +259,8 @@ def test_why_a_driver_ends_is_in_the_diagnostics(tmp_path):
     with broken.open("r+b") as file:
         file.seek(chunk.byte_offset)
         file.write(bytes(chunk.size))
+    with open_source(str(broken)) as source:
+        assert source.end_us == rows
     with Probe() as probe:
         reports = probe.collect(DiagnosticArray, "/diagnostics")
         with NodeProcess("driver", {"source": str(broken), "replay.rate": 0.0}) as driver:
