@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from os import PathLike, fspath
 
-__all__ = ["EventError", "EvioError", "ParameterError", "SourceError"]
+__all__ = [
+    "EventError",
+    "EvioError",
+    "ParameterError",
+    "SourceError",
+    "content_error",
+    "reason_of",
+]
 
 
 class EvioError(Exception):
@@ -35,3 +42,24 @@ class SourceError(EvioError):
         self.offset = offset
         where = self.path if offset is None else f"{self.path}, byte {offset}"
         super().__init__(f"{where}: {self.reason}")
+
+
+def reason_of(error: BaseException) -> str:
+    """The text of an exception; of one of the system only its reason, such as "Is a directory"."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def content_error(path: str | PathLike[str], refusal: str, error: Exception) -> SourceError:
+    """The error to raise if a file cannot be read, or its content is not what it should be.
+
+    Args:
+        path: the file.
+        refusal: what the content is not, such as "is not a ground-truth file".
+        error: what was raised when the file was read; a SourceError is returned as it is.
+    """
+    if isinstance(error, SourceError):
+        return error
+    if isinstance(error, OSError):
+        return SourceError(path, f"cannot be read: {reason_of(error)}")
+    reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
+    return SourceError(path, f"{refusal}: {reason}")

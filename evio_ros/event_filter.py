@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.crop import BLOCK, copy_marked, select_events
-from evio_ros.errors import EventError, ParameterError
+from evio_ros.errors import EventError, ParameterError, reason_of
 from evio_ros.events import EventBatch, EventWindow, RegionOfInterest, SensorSize
 from evio_ros.parameters import Parameters, parameter
 
@@ -290,10 +290,8 @@ def _read_hot_pixels(path: str, size: SensorSize) -> tuple[list[int], list[int]]
     """Columns and rows of the pixels in a file of lines `x y` or `x,y`; # starts a comment."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ParameterError(f"hot_pixels: {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ParameterError(f"hot_pixels: {path} cannot be read: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"hot_pixels: {path} cannot be read: {reason_of(error)}") from None
     x: list[int] = []
     y: list[int] = []
     for number, line in enumerate(lines, 1):
@@ -317,10 +315,8 @@ def _read_mask(path: str, size: SensorSize) -> NDArray[np.bool_]:
     """Pixels of a picture or .npy file that are not black, or 0: bool (height, width)."""
     try:
         values = np.load(path, allow_pickle=False) if path.endswith(".npy") else _picture(path)
-    except OSError as error:  # what is no picture has no number
-        raise ParameterError(f"mask: {path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, SyntaxError) as error:
-        raise ParameterError(f"mask: {path} cannot be read: {error}") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ParameterError(f"mask: {path} cannot be read: {reason_of(error)}") from None
     if values.ndim == 3:
         # The colour counts; an alpha channel is ignored.
         values = values[..., :1] if values.shape[2] < 3 else values[..., :3]

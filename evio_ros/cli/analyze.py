@@ -165,7 +165,7 @@ def analyze(
             open_recording(recording, size=size_of(size), time_unit=time_unit)
         )
         refuse_impossible_size(source)
-        check_results([json_path, csv_path, plot_path], source.path)
+        check_results([json_path, csv_path, plot_path], [source.path])
         start_us, end_us = _span(source, start, duration, parameters)
         region = region_of(roi, source.size)
         summary = MeasurementSummary(source.size, keep_picture=plot_path is not None)

@@ -62,8 +62,7 @@ def analyze_many(
     repeated = [place for place, times in Counter(places).items() if times > 1]
     if repeated:
         raise ParameterError(f"{repeated[0]}: is given twice")
-    for place in places:
-        check_results([folder / _TABLE], place)
+    check_results([folder / _TABLE], places)
     results = _Results(folder, options)
     jobs = [RecordingJob(place, options, results.known_content(place)) for place in places]
     results.name_all(places)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evio_ros.cli.named_values import named_values
-from evio_ros.cli.outputs import Overwrite, check_outputs
+from evio_ros.cli.outputs import STANDARD_OUTPUT, Overwrite, check_outputs
 from evio_ros.cli.recording_remarks import print_remarks
 from evio_ros.cli.section import (
     Duration,
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from evio_ros.sources.base import SeekableSource
 
 __all__ = ["convert"]
-
-_STANDARD_OUTPUT = "-"
 
 
 def convert(
@@ -82,12 +80,12 @@ def convert(
     from evio_ros.sources.registry import open_recording
     from evio_ros.sources.writers.registry import format_of, open_writer
 
-    is_piped = output == _STANDARD_OUTPUT
+    is_piped = output == STANDARD_OUTPUT
     name = to or ("csv" if is_piped else format_of(output))
     path = "/dev/stdout" if is_piped else output
     started = time.monotonic()
     with open_recording(recording, size=size_of(size), time_unit=time_unit) as source:
-        check_outputs([output], overwrite, source.path)
+        check_outputs([output], overwrite, [source.path])
         start_us, end_us = section_of(source, start, duration)
         region = region_of(roi, source.size)
         event_filter = _filter_of(filters or [], source, start_us, end_us)

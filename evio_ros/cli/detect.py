@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from evio_ros.cli.outputs import check_results
+from evio_ros.cli.outputs import STANDARD_OUTPUT, check_results
 from evio_ros.cli.recording_remarks import print_remarks
 from evio_ros.cli.section import (
     Duration,
@@ -91,7 +91,7 @@ def detect(
             open_recording(recording, size=size_of(size), time_unit=time_unit)
         )
         refuse_impossible_size(source)
-        check_results([json_path], source.path)
+        check_results([json_path], [source.path])
         _, network = open_network(NetworkParameters(model, backend))
         if network.remark:
             typer.echo(f"evio: {network.remark}; using {network.backend}", err=True)
@@ -109,7 +109,7 @@ def detect(
                 file.write(json.dumps(_row(found)) + "\n")
             advance(window.end_us - start_us)
     print_remarks(source)
-    _print(seen, detector, file=sys.stderr if json_path == "-" else sys.stdout)
+    _print(seen, detector, file=sys.stderr if json_path == STANDARD_OUTPUT else sys.stdout)
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ def _open_lines(stack: ExitStack, path: str | None) -> OutputFile | TextIO | Non
 
     if path is None:
         return None
-    return sys.stdout if path == "-" else stack.enter_context(atomic_file(path))
+    return sys.stdout if path == STANDARD_OUTPUT else stack.enter_context(atomic_file(path))
 
 
 def _note(seen: dict[int, _Sighting], found: DetectedObjects, start_us: int) -> None:

@@ -25,7 +25,7 @@ from evio_ros.cli.simulate import simulate
 from evio_ros.cli.train import train
 from evio_ros.cli.train_confidence import train_confidence
 from evio_ros.cli.view import view
-from evio_ros.errors import EvioError
+from evio_ros.errors import EvioError, reason_of
 
 __all__ = ["main"]
 
@@ -112,7 +112,7 @@ def _run() -> int:
         code = _code_of(end)
     except OSError as error:
         _discard_output()
-        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        return _fail(f"{error.filename or 'standard output'}: {reason_of(error)}")
     if code > _SIGNAL_EXIT_CODE:
         return _fail(end_message(code - _SIGNAL_EXIT_CODE), code)
     return code

@@ -57,10 +57,9 @@ def import_model(
 
     Example: evio models import rvt-t.ckpt --name gen1 --half
     """
-    from evio_ros.detection.model_store import import_checkpoint, path_of_model
+    from evio_ros.detection.model_store import import_checkpoint, path_of_import
 
-    name = name or checkpoint.stem
-    check_outputs([path_of_model(name)], overwrite)
+    check_outputs([path_of_import(checkpoint, name)], overwrite)
     named = tuple(one.strip() for one in classes.split(",")) if classes else None
     model = import_checkpoint(checkpoint, name, named, half)
     one = model.configuration

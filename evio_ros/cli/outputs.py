@@ -11,17 +11,17 @@ import typer
 
 from evio_ros.errors import EvioError, ParameterError
 
-__all__ = ["Overwrite", "check_outputs", "check_results"]
+__all__ = ["STANDARD_OUTPUT", "Overwrite", "check_outputs", "check_results"]
 
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace output files and bags that already exist.")
 ]
 
-_STANDARD_OUTPUT = "-"
+STANDARD_OUTPUT = "-"
 
 
 def check_outputs(
-    outputs: Sequence[str | Path | None], overwrite: bool, recording: str | None = None
+    outputs: Sequence[str | Path | None], overwrite: bool, recordings: Sequence[str] = ()
 ) -> None:
     """Check that the outputs of a command may be written, before it begins to work.
 
@@ -30,42 +30,42 @@ def check_outputs(
     Args:
         outputs: paths to be written, `-` for standard output, None for none.
         overwrite: whether files and bags that exist may be replaced.
-        recording: path of the recording that is read, which is never replaced; None for none.
+        recordings: paths of the recordings that are read, which are never replaced.
 
     Raises:
-        ParameterError: if an output is the recording, a folder that contains it, given twice, or
-            exists and may not be replaced.
+        ParameterError: if an output is such a recording or a folder that contains one, is given
+            twice, or exists and may not be replaced.
     """
-    whole = None if recording is None else os.path.realpath(recording)
-    taken = {whole}
+    kept = [os.path.realpath(recording) for recording in recordings]
+    taken = set(kept)
     for output in outputs:
         if output is None:
             continue
-        place = output if output == _STANDARD_OUTPUT else os.path.realpath(output)
+        place = output if output == STANDARD_OUTPUT else os.path.realpath(output)
         # Writing a bag replaces its folder, which may contain the recording.
-        if place in taken or (whole is not None and whole.startswith(f"{place}{os.sep}")):
+        if place in taken or any(whole.startswith(f"{place}{os.sep}") for whole in kept):
             raise ParameterError(f"{output}: would overwrite the recording or another output")
         taken.add(str(place))
-        if not overwrite and output != _STANDARD_OUTPUT and _is_kept(output):
+        if not overwrite and output != STANDARD_OUTPUT and _is_kept(output):
             raise ParameterError(f"{output}: exists already; --overwrite replaces it")
 
 
-def check_results(results: Sequence[str | Path | None], recording: str) -> None:
+def check_results(results: Sequence[str | Path | None], recordings: Sequence[str]) -> None:
     """Check that tables and pictures may be written, before the command begins to work.
 
     They replace what exists, as a command can make them again, but never a recording.
 
     Args:
-        results, recording: as outputs and recording of `check_outputs`.
+        results, recordings: as outputs and recordings of `check_outputs`.
 
     Raises:
         ParameterError: if one of them is a recording, or is given twice.
     """
     from evio_ros.sources.registry import open_recording
 
-    check_outputs(results, overwrite=True, recording=recording)
+    check_outputs(results, overwrite=True, recordings=recordings)
     for result in results:
-        if result is None or result == _STANDARD_OUTPUT or not _is_kept(result):
+        if result is None or result == STANDARD_OUTPUT or not _is_kept(result):
             continue
         try:
             open_recording(result).close()

@@ -73,7 +73,7 @@ def render(
     window_us, tau_us = _microseconds("window-ms", window_ms), _microseconds("tau-ms", tau_ms)
     with open_recording(recording, size=size_of(size), time_unit=time_unit) as source:
         refuse_impossible_size(source)
-        check_results([output], source.path)
+        check_results([output], [source.path])
         length_s = (source.end_us - source.start_us) * 1e-6
         at = min(_AT_S, length_s) if at is None else at
         if not at <= length_s:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from evio_ros.cli.outputs import Overwrite, check_outputs
+from evio_ros.cli.outputs import STANDARD_OUTPUT, Overwrite, check_outputs
 from evio_ros.errors import ParameterError
 
 __all__ = ["simulate"]
@@ -76,7 +76,7 @@ def simulate(
     chosen = preset(scene, duration, rpm)
     chosen = replace(chosen, camera=chosen.camera.replaced({"seed": seed}))
     path = output or Path(f"{scene}.dat")
-    if str(path) == "-":
+    if str(path) == STANDARD_OUTPUT:
         raise ParameterError("--output: the truth lies beside the recording, so name a file, not -")
     form = format_of(str(path)) if path.suffix else "dat"
     check_outputs([path, truth_path(path)], overwrite)

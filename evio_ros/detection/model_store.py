@@ -14,9 +14,9 @@ from evio_ros.detection.model_file import (
     write_model,
 )
 from evio_ros.detection.rvt_configuration import RvtConfiguration
-from evio_ros.errors import ParameterError, SourceError
+from evio_ros.errors import ParameterError, SourceError, reason_of
 
-__all__ = ["find_model", "import_checkpoint", "model_folders", "path_of_model", "stored_models"]
+__all__ = ["find_model", "import_checkpoint", "model_folders", "path_of_import", "stored_models"]
 
 _SUFFIX = ".safetensors"
 _OWN_FOLDER = Path(__file__).with_name("models")
@@ -92,12 +92,13 @@ def _default_model() -> Path:
     )
 
 
-def path_of_model(name: str) -> Path:
-    """The file of the user's own model of this name, which need not exist.
+def path_of_import(checkpoint: str | PathLike[str], name: str | None = None) -> Path:
+    """The file that `import_checkpoint` writes; arguments as there.
 
     Raises:
         ParameterError: if the name is not a plain file name.
     """
+    name = name or Path(checkpoint).stem
     if not name or Path(name).name != name or name.startswith("."):
         raise ParameterError(f"name: {name!r} is not a plain file name")
     return model_folders()[0] / f"{name}{_SUFFIX}"
@@ -129,8 +130,7 @@ def import_checkpoint(
             f"checkpoints are read by PyTorch: pip install 'evio_ros[rvt]' ({error})"
         ) from error
 
-    name = name or Path(checkpoint).stem
-    path = path_of_model(name)
+    path = path_of_import(checkpoint, name)
     weights = read_checkpoint(checkpoint)
     configuration = configuration_of_weights(weights, classes)
     # Refuse weights that do not fit now, not when a robot starts.
@@ -138,11 +138,11 @@ def import_checkpoint(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SourceError(path.parent, error.strerror or str(error)) from error
+        raise SourceError(path.parent, reason_of(error)) from error
     if half:
         weights = {
             key: value.half() if value.is_floating_point() else value
             for key, value in weights.items()
         }
     write_model(path, configuration, weights)
-    return _StoredModel(name, path, configuration)
+    return _StoredModel(path.stem, path, configuration)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from evio_ros.atomic_file import atomic_file
-from evio_ros.errors import SourceError
+from evio_ros.errors import content_error
 from evio_ros.estimate import RIGHT_ERROR, RotorEstimate
 from evio_ros.evaluation.scores import ScoringParameters
 from evio_ros.events import EventBatch
@@ -94,12 +94,8 @@ def read_labelled(path: str | os.PathLike[str]) -> list[LabelledEstimates]:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
         return [_recording(json.loads(line)) for line in lines]
-    except OSError as error:
-        raise SourceError(path, f"cannot be read: {error.strerror}") from None
-    except KeyError as error:
-        raise SourceError(path, f"holds no labelled estimates: no field {error}") from None
-    except (ValueError, TypeError) as error:
-        raise SourceError(path, f"holds no labelled estimates: {error}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise content_error(path, "holds no labelled estimates", error) from None
 
 
 def _recording(content: dict) -> LabelledEstimates:

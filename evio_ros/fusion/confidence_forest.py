@@ -21,7 +21,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from evio_ros.atomic_file import atomic_path
-from evio_ros.errors import SourceError
+from evio_ros.errors import SourceError, reason_of
 from evio_ros.fusion.confidence import RotorFeatures, fading_confidence
 from evio_ros.parameters import Parameters, parameter
 
@@ -139,7 +139,7 @@ class ConfidenceForest:
                 names = tuple(str(name) for name in content["input_names"])
                 arrays = {field.name: content[field.name] for field in fields(cls)}
         except OSError as error:
-            raise SourceError(path, f"cannot be read: {error.strerror or error}") from None
+            raise SourceError(path, f"cannot be read: {reason_of(error)}") from None
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise SourceError(path, f"is not a confidence forest: {error}") from None
         forest = cls(**arrays)

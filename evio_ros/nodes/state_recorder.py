@@ -14,7 +14,7 @@ from rclpy.time import Time
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from evio_ros.errors import EvioError, ParameterError
+from evio_ros.errors import EvioError, ParameterError, reason_of
 from evio_ros.estimate import Measurement
 from evio_ros.measurement_files import open_csv
 from evio_ros.msg import RotationStateArray
@@ -156,10 +156,8 @@ def _told(path: Path) -> Iterator[None]:
     """Turn errors of a bag into one line."""
     try:
         yield
-    except OSError as error:
-        raise EvioError(f"{path}: cannot be written: {error.strerror}") from None
-    except WriterError as error:
-        raise EvioError(f"{path}: cannot be written: {error}") from None
+    except (OSError, WriterError) as error:
+        raise EvioError(f"{path}: cannot be written: {reason_of(error)}") from None
 
 
 def main() -> None:

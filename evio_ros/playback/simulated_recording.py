@@ -18,6 +18,7 @@ from evio_ros.simulation.scene import BladePattern, Rotor, Scene
 from evio_ros.simulation.scene import Path as DiscPath
 from evio_ros.simulation.speed import SpeedProfile
 from evio_ros.simulation.truth import Truth, truth_path
+from evio_ros.sources.file_uri import SCENE_SCHEME
 from evio_ros.sources.writers.registry import open_writer
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "record",
 ]
 
-_SCHEME = "scene:"
-"""Prefix of the names of simulated sources."""
 _BUILT_IN = "fan"
 """The default scene: a fan, seen by a small camera, because that takes little time to simulate."""
 _BUILT_IN_S = 2.0
@@ -133,9 +132,9 @@ def played_path(source: str, advance: Callable[[int], None] | None = None) -> st
         ParameterError: if there is no such scene.
         SourceError: if the recording cannot be written.
     """
-    if not source.startswith(_SCHEME):
+    if not source.startswith(SCENE_SCHEME):
         return source
-    name = source.removeprefix(_SCHEME)
+    name = source.removeprefix(SCENE_SCHEME)
     if name == _BUILT_IN:
         return str(cached_preset(name, _built_in_fan(), advance))
     return str(cached_recording(name, advance=advance))

@@ -11,7 +11,7 @@ from typing import Any
 
 from evio_ros.atomic_file import atomic_file
 from evio_ros.ellipse import Ellipse
-from evio_ros.errors import EvioError, ParameterError, SourceError
+from evio_ros.errors import EvioError, ParameterError, SourceError, content_error
 from evio_ros.events import SensorSize
 
 __all__ = ["KnownDisc", "KnownDiscs"]
@@ -86,14 +86,8 @@ class KnownDiscs:
                 raise SourceError(path, f"is not version {_VERSION} of an {_FORMAT}")
             size = SensorSize(int(content["size"]["width"]), int(content["size"]["height"]))
             return cls(size, tuple(_disc_of(disc) for disc in content["discs"]))
-        except OSError as error:
-            raise SourceError(path, f"cannot be read: {error.strerror}") from None
-        except SourceError:
-            raise
-        except KeyError as error:
-            raise SourceError(path, f"is not a file of known discs: no field {error}") from None
-        except (ValueError, TypeError, EvioError) as error:
-            raise SourceError(path, f"is not a file of known discs: {error}") from None
+        except (OSError, ValueError, KeyError, TypeError, EvioError) as error:
+            raise content_error(path, "is not a file of known discs", error) from None
 
 
 def _disc_of(content: dict[str, Any]) -> KnownDisc:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evio_ros.atomic_file import atomic_file
 from evio_ros.ellipse import Ellipse
-from evio_ros.errors import EvioError, SourceError
+from evio_ros.errors import EvioError, SourceError, content_error
 from evio_ros.simulation.scene import Path, Rotor, Scene
 from evio_ros.simulation.speed import SpeedProfile
 
@@ -121,14 +121,8 @@ class Truth:
                 raise SourceError(path, f"unknown version {content['version']} of the format")
             rotors = tuple(_from_json(rotor) for rotor in content["rotors"])
             return cls(content["scene"], int(content["duration_us"]), rotors)
-        except OSError as error:
-            raise SourceError(path, f"cannot be read: {error.strerror}") from None
-        except SourceError:
-            raise
-        except KeyError as error:
-            raise SourceError(path, f"is not a ground-truth file: no field {error}") from None
-        except (ValueError, TypeError, EvioError) as error:
-            raise SourceError(path, f"is not a ground-truth file: {error}") from None
+        except (OSError, ValueError, KeyError, TypeError, EvioError) as error:
+            raise content_error(path, "is not a ground-truth file", error) from None
 
 
 def _rotor_truth(number: int, rotor: Rotor) -> RotorTruth:

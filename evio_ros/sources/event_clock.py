@@ -49,7 +49,7 @@ _MOST_LONE = 2
 """Maximum number of events that are outliers if they are `_LONE_GAP_US` from all others."""
 _STRAY_GAP_US = 1_000_000
 _LONE_GAP_US = 100_000
-_COUNTERS_US = (1 << 24, 1 << 31, 1 << 32, (1 << 31) / 1000, (1 << 32) / 1000)
+_COUNTERS_US = (1 << 24, 1 << 31, 1 << 32, round((1 << 31) / 1000), round((1 << 32) / 1000))
 """Periods of the counters of cameras and tools, in µs: of 24, 31 and 32 bits of µs, and of ns."""
 _GAP_FACTOR = 4
 """Minimum ratio of such a gap to the data's longest gap, because quiet scenes have long gaps."""
@@ -133,10 +133,7 @@ def _counter_wrap_us(back_us: int, window_us: int) -> int:
     A counter's times were stored without unwrapping them. That a clock restarts at such a distance
     by chance is unlikely: the window is 10 ms, and the shortest period 2 s.
     """
-    for period in _COUNTERS_US:
-        if 0 <= round(period) - back_us <= window_us:
-            return round(period)
-    return 0
+    return next((period for period in _COUNTERS_US if 0 <= period - back_us <= window_us), 0)
 
 
 def _are_stray(runs: EventRuns, group: list[int], gap_us: int) -> bool:
@@ -293,9 +290,10 @@ class EventClock:
         start_us = int(begun.t[members].min())
         anchor = held.anchor(first)
         last_us = self._newest_us + self._shift_us
-        wrap_us = _counter_wrap_us(self._newest_us - start_us, self._window_us)
+        back_us = self._newest_us - start_us
+        wrap_us = _counter_wrap_us(back_us, self._window_us)
         if wrap_us:
-            shifted_us = last_us + wrap_us - (self._newest_us - start_us)
+            shifted_us = last_us + wrap_us - back_us
         else:
             known_us = self._gap_by_receipt(anchor, start_us)
             shifted_us = last_us + (NOMINAL_GAP_US if known_us is None else known_us)

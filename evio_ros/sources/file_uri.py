@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-__all__ = ["path_of"]
+__all__ = ["SCENE_SCHEME", "path_of"]
 
+SCENE_SCHEME = "scene:"
+"""Prefix of the names of scenes that a simulation makes recordings of."""
 _SCHEME = "file://"
 _LOCALHOST = "localhost/"
 """The only host that RFC 8089 allows before a path on this machine."""

@@ -11,7 +11,7 @@ from evio_ros.events import SensorSize
 from evio_ros.sources.cameras.camera import SCHEME, Camera, open_camera
 from evio_ros.sources.cameras.camera_device import CameraParameters
 from evio_ros.sources.file_signature import describe_file, describe_header
-from evio_ros.sources.file_uri import path_of
+from evio_ros.sources.file_uri import SCENE_SCHEME, path_of
 from evio_ros.sources.readers.bag import Bag, is_bag
 from evio_ros.sources.readers.file_start import FileStart, read_file_start
 from evio_ros.sources.readers.npy_folder import NpyFolder
@@ -111,7 +111,7 @@ def open_recording(
     uri = _text_of(uri)
     if uri.startswith(SCHEME):
         raise SourceError(uri, "is a live camera, not a recording")
-    if uri.startswith("scene:"):
+    if uri.startswith(SCENE_SCHEME):
         raise SourceError(uri, "is a scene, not a recording; `evio simulate` makes one of it")
     path, options = _split(path_of(uri))
     if time_unit is not None:

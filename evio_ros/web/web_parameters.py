@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from evio_ros.errors import ParameterError
+from evio_ros.errors import ParameterError, reason_of
 from evio_ros.parameters import Parameters, parameter
 
 __all__ = ["WebParameters"]
@@ -118,10 +118,8 @@ class WebParameters(Parameters):
         try:
             with open(self.token_file, encoding="ascii") as file:
                 token = file.readline().strip()
-        except OSError as error:
-            raise ParameterError(f"token_file: {self.token_file}: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            raise ParameterError(f"token_file: {self.token_file}: {error}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError(f"token_file: {self.token_file}: {reason_of(error)}") from None
         if len(token) < _SHORTEST_TOKEN:
             raise ParameterError(
                 f"token_file: {self.token_file}: its first line is shorter than "

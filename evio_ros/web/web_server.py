@@ -10,7 +10,7 @@ import time
 import uvicorn
 from starlette.types import ASGIApp
 
-from evio_ros.errors import EvioError, ParameterError
+from evio_ros.errors import EvioError, ParameterError, reason_of
 from evio_ros.web.web_parameters import WebParameters
 
 __all__ = ["WebServer"]
@@ -112,9 +112,8 @@ def _listening(host: str, port: int) -> socket.socket:
             listening.close()
             raise
     except OSError as error:
-        reason = error.strerror or str(error)
         raise ParameterError(
-            f"web.port: cannot listen on {host}, port {port}: {reason}; choose another, "
+            f"web.port: cannot listen on {host}, port {port}: {reason_of(error)}; choose another, "
             "or 0 for any free one"
         ) from None
     return listening

@@ -98,7 +98,7 @@ def test_devices_pipes_and_the_standard_output_are_written_to(folder):
     os.mkfifo(folder / "pipe")
     outputs = ["-", "/dev/null", folder / "pipe", folder / "new.csv", None]
     check_outputs(outputs, overwrite=False)
-    check_results(outputs, "in.dat")
+    check_results(outputs, ["in.dat"])
     with pytest.raises(ParameterError, match="another output"):
         check_outputs(["-", "-"], overwrite=True)
 
